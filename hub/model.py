@@ -1,0 +1,280 @@
+"""The hub's nouns: what devices said, what the rules made of it, and the registry.
+
+Times are integers: nanoseconds since 1970-01-01T00:00:00Z. Text appears only at the edges (`hub.clock`).
+Positions are WGS-84 degrees. Values are in the unit that the vocabulary (`hub/metrics.toml`) states for
+their metric; adapters convert on the way in.
+
+Everything here is plain data. Structs travel through the log as MessagePack arrays, so **append new fields at
+the end, with a default**: old logs must stay readable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+import msgspec
+
+Value: TypeAlias = float | int | bool | str | list[str]
+"""A number, a flag, a text or a list of texts."""
+
+
+class Position(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """WGS-84: longitude and latitude in degrees, altitude in metres above the ellipsoid or sea as the device has it."""
+
+    lon: float
+    lat: float
+    alt: float | None = None
+
+
+class Reading(msgspec.Struct, array_like=True, tag="reading", gc=False):
+    """What one device said of one moment.
+
+    A tracker's fix, a weather station's minute and a plant's scan are each ONE reading with several values.
+    A codec leaves `observed_at` at None where the wire carries no time ("now"); ingest then stamps the receive
+    time. `received_at`, `adapter` and, for devices the registry does not know, `kind` are ingest's to fill. After
+    ingest nobody changes a reading.
+    """
+
+    device: str
+    observed_at: int | None
+    values: dict[str, Value]
+    position: Position | None = None
+    marks: dict[str, str] | None = None
+    """The device's own validity marks by metric, from `Mark`; absent means the device had nothing to say against it."""
+    received_at: int = 0
+    adapter: str = ""
+    kind: str = ""
+    """The kind the adapter states for what a moving feed brings by itself (`vessel`, `vehicle`); the registry's wins."""
+
+
+class Mark(StrEnum):
+    """Validity marks that devices put on their own values (HJ 212 data flags, AIS and SenML have some of them)."""
+
+    STOPPED = "stopped"
+    MAINTENANCE = "maintenance"
+    MANUAL = "manual"
+    FAULT = "fault"
+    CALIBRATION = "calibration"
+    OVER_RANGE = "over-range"
+    COMMS = "comms"
+    INVALID = "invalid"
+    ESTIMATED = "estimated"
+
+
+class FaultKind(StrEnum):
+    """Why input could not be used. A closed set: it labels counters."""
+
+    FRAME = "frame"  # no frame could be found in these bytes
+    OVERSIZE = "oversize"  # longer than the limit
+    TRUNCATED = "truncated"  # ends before its own length says
+    CHECKSUM = "checksum"
+    SYNTAX = "syntax"  # framed, but its content does not follow the protocol
+    UNSUPPORTED = "unsupported"  # valid, but a type, version or edition we do not read
+    ENCRYPTED = "encrypted"
+    INCOMPLETE = "incomplete"  # a part of a multi-part message never came
+    UNKNOWN_DEVICE = "unknown-device"
+    UNAUTHORISED = "unauthorised"
+    UNKNOWN_METRIC = "unknown-metric"
+    VALUE = "value"  # NaN, text where a number belongs, outside the plausible range
+    TIME = "time"  # missing, unreadable, or a clock that is years off
+    POSITION = "position"
+    RATE = "rate"  # over this device's or connection's limit
+
+
+class Fault(msgspec.Struct, array_like=True, tag="fault", gc=False):
+    """Input that could not be used: kept in quarantine with a sentence that a field engineer understands."""
+
+    kind: FaultKind
+    detail: str
+    raw: bytes = b""
+    device: str | None = None
+    received_at: int = 0
+    adapter: str = ""
+    readings: int = 0
+    """How many readings (not frames) this fault kept out; 0 where it never came to a reading."""
+
+
+class Message(msgspec.Struct, gc=False):
+    """One frame decoded. `body` is the protocol's own view (a struct or dict), shown as `detail` by `cityhub decode`."""
+
+    readings: list[Reading]
+    faults: list[Fault]
+    device: str | None = None
+    body: Any = None
+    raw: bytes = b""
+    login: bool = False
+    """This frame opens a session: the connection may speak for `device` once its verdict is STORED."""
+    credential: str = ""
+    """What the device offered to prove itself; ingest compares it with the city's secret in constant time."""
+
+
+class Verdict(StrEnum):
+    """What became of a message; each protocol tells its device in its own tongue."""
+
+    STORED = "stored"  # on disk (or known already, or nothing in it that needed storing)
+    REFUSED = "refused"  # nothing in it could be used; sending it again would not help
+    BUSY = "busy"  # the hub cannot take it now: log full or queue at its limit; send it again later
+
+
+class Tick(msgspec.Struct, array_like=True, tag="tick", frozen=True, gc=False):
+    """Time passing, as an event: silence and `for 10 min` are then pure functions of the log."""
+
+    at: int
+
+
+class Deaf(msgspec.Struct, array_like=True, tag="deaf", frozen=True, gc=False):
+    """The hub itself was not listening between these times; silence rules do not count them."""
+
+    since: int
+    until: int
+
+
+class Edition(msgspec.Struct, array_like=True, tag="edition", frozen=True, gc=False):
+    """A new edition of the rules or the registry took effect here in the stream."""
+
+    at: int
+    what: str  # "rules" or "registry"
+    engine: str  # version of the engine that was running
+    text: str
+
+
+class OperatorAction(msgspec.Struct, array_like=True, tag="operator", frozen=True, gc=False):
+    """What a person did to an alert or a device: acknowledge, shelve, unshelve, maintenance."""
+
+    at: int
+    who: str
+    action: str
+    target: str  # an alert id, or a device for maintenance
+    note: str = ""
+    until: int | None = None
+
+
+Event: TypeAlias = Reading | Tick | Deaf | Edition | OperatorAction
+"""Everything that rules may know, in the one order of the stream "events"."""
+
+
+class Level(StrEnum):
+    """The four Chinese warning levels, lowest first."""
+
+    BLUE = "blue"
+    YELLOW = "yellow"
+    ORANGE = "orange"
+    RED = "red"
+
+
+LEVELS: tuple[str, ...] = tuple(level.value for level in Level)
+
+
+class Change(StrEnum):
+    """What happened to an alert."""
+
+    RAISED = "raised"
+    ESCALATED = "escalated"
+    LOWERED = "lowered"
+    CLEARED = "cleared"
+    ACKNOWLEDGED = "acknowledged"
+    SHELVED = "shelved"
+    UNSHELVED = "unshelved"
+    EXPIRED = "expired"
+
+
+class CameraView(msgspec.Struct, gc=False):
+    """A camera's claim on a place: how well it sees it, and why."""
+
+    camera: str
+    score: float
+    distance_m: float
+    bearing_deg: float
+    sees: bool
+    reason: str
+    name: str = ""
+    stream_url: str | None = None
+
+
+class AlertChange(msgspec.Struct, tag="change", gc=False, omit_defaults=True):
+    """One step in the life of one warning: the object on the stream "alerts" and in every webhook body.
+
+    `alert` is rule + subject + observed time of what raised it; the change itself is that plus `ordinal`, which
+    makes the idempotency key `id`.
+    """
+
+    alert: str
+    ordinal: int
+    at: int
+    rule: str
+    subject: str
+    change: Change
+    level: str
+    title: str = ""
+    values: dict[str, Value] = msgspec.field(default_factory=dict)
+    position: Position | None = None
+    cameras: list[CameraView] = msgspec.field(default_factory=list)
+    evidence: list[dict[str, Any]] = msgspec.field(default_factory=list)
+    reason: str = ""
+    late: bool = False
+    source: dict[str, str] = msgspec.field(default_factory=dict)
+    cap: dict[str, Any] = msgspec.field(default_factory=dict)
+    area: str = ""
+    who: str = ""
+    note: str = ""
+
+    @property
+    def id(self) -> str:
+        return f"{self.alert}#{self.ordinal}"
+
+
+class Alert(msgspec.Struct, gc=False):
+    """One warning as it stands now: folded from its changes by `hub.alerts`."""
+
+    alert: str
+    rule: str
+    subject: str
+    level: str
+    raised_at: int
+    changed_at: int
+    open: bool
+    acknowledged_by: str | None
+    shelved_until: int | None
+    changes: list[AlertChange]
+
+
+class Device(msgspec.Struct, frozen=True):
+    """A row of devices.csv. Further columns become `attributes`, numbers where they read as numbers."""
+
+    device: str
+    name: str = ""
+    kind: str = ""
+    position: Position | None = None
+    elevation_m: float | None = None
+    area: str = ""
+    operator: str = ""
+    attributes: Mapping[str, float | str] = msgspec.field(default_factory=dict)
+
+
+class Camera(msgspec.Struct, frozen=True):
+    """A camera: where it stands, where it looks, how far. Degrees from true north; `None` means not known."""
+
+    camera: str
+    position: Position
+    name: str = ""
+    height_m: float | None = None
+    azimuth_deg: float | None = None
+    tilt_deg: float | None = None
+    hfov_deg: float | None = None
+    range_m: float | None = None
+    ptz: bool = False
+    area: str = ""
+    gb28181_id: str = ""
+    stream_url: str = ""
+
+
+class Zone(msgspec.Struct, frozen=True):
+    """A named polygon (outer ring and holes, lon/lat) with limits such as `speed_limit_kmh`."""
+
+    zone: str
+    kind: str
+    name: str
+    rings: tuple[tuple[tuple[float, float], ...], ...]
+    limits: Mapping[str, float | str] = msgspec.field(default_factory=dict)

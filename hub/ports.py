@@ -1,0 +1,194 @@
+"""The seams: what an adapter, a codec, a sink, a store and a log reader are to the hub.
+
+A plug-in folder under `adapters/` exports one `PLUGIN`. It may import `hub.model`, `hub.ports`, `hub.metrics` and
+nothing else of the hub; the hub reaches it only through this module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import msgspec
+
+from hub.model import AlertChange, Event, Message, Reading, Verdict
+
+# ---------------------------------------------------------------------------------------------- taking data in
+
+
+@runtime_checkable
+class Codec(Protocol):
+    """Bytes in, messages out, for one connection (or one datagram peer, or one file).
+
+    Laws, tested for every codec alike (`tests/laws/test_codecs.py`):
+    no socket, no clock (receive time is an argument), no exception whatever the bytes; any chunking of the same
+    bytes gives the same messages; never buffers more than its limit; junk becomes faults, once, and decoding goes on
+    behind it.
+    """
+
+    def feed(self, data: bytes, received_at: int | None = None) -> list[Message]:
+        """Messages completed by these bytes. `received_at` (ns) refines what the wire dates only in part."""
+        ...
+
+    def end(self, received_at: int | None = None) -> list[Message]:
+        """The frame or stream ended here: what is left in the buffer becomes messages or faults. Session state stays."""
+        ...
+
+    def reply(self, message: Message, verdict: Verdict, now: int) -> bytes | None:
+        """What the device must hear about this message, or None where the protocol answers nothing."""
+        ...
+
+
+class Intake(Protocol):
+    """The hub's front door, as an adapter sees it."""
+
+    def submit(self, messages: Sequence[Message]) -> Awaitable[list[Verdict]]:
+        """Check, stamp, de-duplicate and log. Resolves, one verdict a message, only after the disk has them (law 1).
+
+        Await it, or add a done-callback: it is an asyncio future. Keep in flight only what you can bound, and answer
+        the device by its verdict.
+        """
+        ...
+
+    def report(self, state: str, detail: str = "") -> None:
+        """Say how this adapter is: "up", "down" or "degraded", with a sentence; shown in console and metrics."""
+        ...
+
+    def knows(self, device: str) -> bool:
+        """Whether the registry lists this device, or the adapter's policy admits unknown ones."""
+        ...
+
+    def attribute(self, device: str, name: str) -> float | str | None:
+        """An attribute of a registered device (`auth_code`, `clock_zone` …), None where there is none."""
+        ...
+
+
+class Adapter(Protocol):
+    """A running source. The hub starts `run` as a task, restarts it with back-off if it fails, cancels it to stop."""
+
+    async def run(self, intake: Intake) -> None: ...
+
+
+# ---------------------------------------------------------------------------------------------- handing alerts out
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """The outcome of one attempt. Exactly one of the three: taken, final refusal, or try again."""
+
+    taken: bool
+    final: bool = False
+    detail: str = ""
+    retry_after_s: float | None = None
+
+
+class Sink(Protocol):
+    """A destination for alert changes. `deliver` is called in order, one change at a time, until taken or finally refused."""
+
+    async def deliver(self, change: AlertChange, key: str, now: int) -> Delivery:
+        """Hand over one change. `key` is stable across retries; `now` is ns. Never raises for what the peer does."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+# ---------------------------------------------------------------------------------------------- the plug-in itself
+
+
+class Plugin(msgspec.Struct, frozen=True):
+    """What one folder under `adapters/` offers. Set only what it has."""
+
+    protocol: str
+    summary: str
+    options: type[msgspec.Struct] | None = None
+    """Keys of `[[adapters]]` beyond name and protocol, typed and with defaults; docstrings become the reference."""
+    codec: Callable[[Mapping[str, Any]], Codec] | None = None
+    """A codec from decoded options; used by `cityhub decode`, `replay`, and by `adapter` through a transport."""
+    adapter: Callable[[str, Any], Adapter] | None = None
+    """(name, options) → a source. Protocols that are a codec over a stream use `adapters.transport.stream_adapter`."""
+    sink_options: type[msgspec.Struct] | None = None
+    sink: Callable[[str, Any], Sink] | None = None
+    binary: bool = False
+    """`cityhub decode` reads hex lines for binary protocols, text otherwise."""
+    kind: str = ""
+    """Kind of devices this feed brings by itself (`vessel`, `vehicle`)."""
+    unknown_devices: str = "quarantine"
+    """The policy where the city states none: "quarantine", or "admit" for open feeds such as AIS."""
+    best_effort: str = ""
+    """Why law 1 cannot hold here (a datagram without an answer), in a sentence; empty where it does."""
+
+
+# ---------------------------------------------------------------------------------------------- reading the log
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """Consecutive entries of a stream: `entries[0]` has offset `first`."""
+
+    first: int
+    entries: Sequence[Any]
+
+    @property
+    def next(self) -> int:
+        return self.first + len(self.entries)
+
+
+class Store(Protocol):
+    """History. A required reader of "events" (and of "alerts") that keeps its own cursor beside its rows.
+
+    `write` may see a batch again after a crash: rows are keyed by device, metric and observed time.
+    Blocking calls; the hub runs them off the event loop, one at a time per method family.
+    """
+
+    def cursor(self, stream: str) -> int | None:
+        """The next offset to write, None on a fresh store. Reading it may raise `StoreUnavailable`."""
+        ...
+
+    def write(
+        self, stream: str, events: Sequence[Event] | Sequence[AlertChange], first: int, next: int
+    ) -> list[Refusal]:
+        """Store these and move the cursor to `next`, atomically where the server can.
+
+        Returns what the store finally refused, for quarantine. Raises `StoreUnavailable` for what may pass (down, 5xx,
+        401, garbage): the hub keeps the batch and comes again.
+        """
+        ...
+
+    def latest(self, devices: Sequence[str] | None = None) -> list[Row]: ...
+
+    def series(self, query: SeriesQuery) -> list[Row]: ...
+
+    def close(self) -> None: ...
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """One reading that a store would not take, and its reason in the server's words."""
+
+    reading: Reading
+    reason: str
+
+
+class Row(msgspec.Struct, frozen=True, gc=False):
+    """One stored value: the columns of `cityhub export`."""
+
+    time: int
+    device: str
+    kind: str
+    metric: str
+    value: float | bool | str
+    quality: int
+    lon: float | None
+    lat: float | None
+    received_at: int
+
+
+class SeriesQuery(msgspec.Struct, frozen=True):
+    """Rows between two times (ns, from inclusive, to exclusive), oldest first; None is "any"."""
+
+    start: int | None = None
+    end: int | None = None
+    device: str | None = None
+    metric: str | None = None
+    limit: int | None = None
+
+
+class StoreUnavailable(Exception):
+    """The store cannot take or give data now; what it says is fit to show to people."""
