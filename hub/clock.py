@@ -1,40 +1,10 @@
-"""Time at the edges: text to nanoseconds and back, and the one place that asks the machine what time it is."""
+"""The one place that asks the machine what time it is. Everything pure gets the time as an argument."""
 
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime, timedelta, tzinfo
-
-SECOND = 1_000_000_000
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def now() -> int:
-    """The machine's time, ns UTC."""
+    """The machine's time, ns since 1970 UTC."""
     return time.time_ns()
-
-
-def to_text(at: int) -> str:
-    """ISO 8601 with Z; fractions only where there are any: 2026-08-17T14:18:12Z, 2026-08-17T14:18:12.25Z."""
-    seconds, fraction = divmod(at, SECOND)
-    text = (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
-    return f"{text}.{fraction:09d}".rstrip("0") + "Z" if fraction else text + "Z"
-
-
-def from_text(text: str, zone: tzinfo | None = None) -> int:
-    """ns UTC of an ISO 8601 time. Without an offset it is read in `zone`. Raises ValueError with a sentence."""
-    try:
-        moment = datetime.fromisoformat(text.strip())
-    except ValueError:
-        raise ValueError(f"{text!r} is not an ISO 8601 time such as 2026-11-22T08:00:00Z") from None
-    if moment.tzinfo is None:
-        if zone is None:
-            raise ValueError(f"{text!r} has no time zone; add Z or an offset such as +08:00")
-        moment = moment.replace(tzinfo=zone)
-    return from_datetime(moment)
-
-
-def from_datetime(moment: datetime) -> int:
-    """ns UTC of an aware datetime, exact to the microsecond."""
-    delta = moment - _EPOCH
-    return (delta.days * 86400 + delta.seconds) * SECOND + delta.microseconds * 1000

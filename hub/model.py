@@ -1,6 +1,6 @@
 """The hub's nouns: what devices said, what the rules made of it, and the registry.
 
-Times are integers: nanoseconds since 1970-01-01T00:00:00Z. Text appears only at the edges (`hub.clock`).
+Times are integers: nanoseconds since 1970-01-01T00:00:00Z. Text appears only at the edges (`hub.moment`).
 Positions are WGS-84 degrees. Values are in the unit that the vocabulary (`hub/metrics.toml`) states for
 their metric; adapters convert on the way in.
 
