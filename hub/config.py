@@ -1,0 +1,465 @@
+"""The hub's configuration file `hub.toml`: typed, with every mistake named by file and line, all of them at once."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+
+from hub.ports import Plugin
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+SECRET_KEYS = {"password", "token", "secret", "api_key", "psk", "private_key"}
+
+
+class Mistake(NamedTuple):
+    """Something wrong in the city folder. `str()` gives the line that `cityhub check` prints."""
+
+    file: str
+    line: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.message}"
+
+
+class HubOptions(msgspec.Struct, frozen=True):
+    """[hub]"""
+
+    name: str
+    timezone: str = "UTC"
+    data: str = "var"
+
+
+class ApiOptions(msgspec.Struct, frozen=True):
+    """[api]"""
+
+    listen: str = "127.0.0.1:8080"
+    tokens_file: str | None = None
+    body_bytes_max: int = 8 << 20
+
+
+class StoreOptions(msgspec.Struct, frozen=True):
+    """[store]"""
+
+    kind: str = "duckdb"
+    url: str | None = None
+    version: int = 2
+    database: str = "city"
+    org: str = "city"
+    username: str | None = None
+    password_env: str | None = None
+    password_file: str | None = None
+    token_env: str | None = None
+    token_file: str | None = None
+    memory_mb: int = 96
+    timeout_s: float = 10.0
+
+
+class RulesOptions(msgspec.Struct, frozen=True):
+    """[rules]"""
+
+    packs: list[str] = msgspec.field(default_factory=list)
+
+
+class IngestOptions(msgspec.Struct, frozen=True):
+    """[ingest]: what a reading's time may be, and how long duplicates are remembered."""
+
+    future_max_s: float = 600.0
+    past_max_days: float = 3660.0
+    duplicates_max: int = 100_000
+
+
+class LogOptions(msgspec.Struct, frozen=True):
+    """[log]: what the log may occupy on disk."""
+
+    events_gb: float = 8.0
+    alerts_gb: float = 1.0
+    quarantine_gb: float = 0.5
+    age_max_days: float | None = None
+
+
+class AdapterConfig(msgspec.Struct, frozen=True):
+    """One [[adapters]] block: the common keys, and the protocol's own as its typed options."""
+
+    name: str
+    protocol: str
+    unknown_devices: str
+    options: Any
+    line: int
+
+
+class SinkConfig(msgspec.Struct, frozen=True):
+    """One [[sinks]] block."""
+
+    name: str
+    protocol: str
+    options: Any
+    levels: tuple[str, ...]
+    packs: tuple[str, ...]
+    areas: tuple[str, ...]
+    line: int
+
+
+class Config(msgspec.Struct, frozen=True):
+    """All of hub.toml."""
+
+    folder: Path
+    hub: HubOptions
+    api: ApiOptions
+    store: StoreOptions
+    rules: RulesOptions
+    ingest: IngestOptions
+    log: LogOptions
+    adapters: tuple[AdapterConfig, ...]
+    sinks: tuple[SinkConfig, ...]
+
+    @property
+    def data(self) -> Path:
+        return self.folder / self.hub.data
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.hub.timezone)
+
+
+SECTIONS: Mapping[str, type[msgspec.Struct]] = {
+    "hub": HubOptions,
+    "api": ApiOptions,
+    "store": StoreOptions,
+    "rules": RulesOptions,
+    "ingest": IngestOptions,
+    "log": LogOptions,
+}
+
+
+def load_config(folder: Path, plugins: Mapping[str, Plugin]) -> tuple[Config | None, list[Mistake]]:
+    """Read `folder/hub.toml`. A config comes back only where nothing is wrong with it."""
+    path = folder / "hub.toml"
+    file = str(path)
+    try:
+        text = path.read_text("utf-8")
+    except OSError as error:
+        return None, [
+            Mistake(file, 1, f"cannot be read ({error.strerror}); `cityhub init {folder}` writes a starter folder")
+        ]
+    except UnicodeDecodeError:
+        return None, [Mistake(file, 1, "is not UTF-8 text")]
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        line = re.search(r"line (\d+)", str(error))
+        return None, [Mistake(file, int(line[1]) if line else text.count("\n") + 1, f"is not valid TOML: {error}")]
+    return _Reader(folder, file, table, toml_lines(text), plugins).read()
+
+
+class _Reader:
+    """One pass over hub.toml that collects what is wrong instead of stopping at it."""
+
+    def __init__(
+        self,
+        folder: Path,
+        file: str,
+        table: dict[str, Any],
+        lines: dict[tuple[Any, ...], int],
+        plugins: Mapping[str, Plugin],
+    ) -> None:
+        self.folder = folder
+        self.file = file
+        self.table = table
+        self.lines = lines
+        self.plugins = plugins
+        self.mistakes: list[Mistake] = []
+
+    def read(self) -> tuple[Config | None, list[Mistake]]:
+        self._unknown((), self.table, [*SECTIONS, "adapters", "sinks"])
+        sections = {name: self._struct((name,), self.table.get(name, {}), kind) for name, kind in SECTIONS.items()}
+        adapters = tuple(filter(None, (self._adapter(at, block) for at, block in self._blocks("adapters"))))
+        sinks = tuple(filter(None, (self._sink(at, block) for at, block in self._blocks("sinks"))))
+        self._check_hub(sections["hub"])
+        self._check_api(sections["api"])
+        self._check_store(sections["store"])
+        self._check_names("adapters", adapters)
+        self._check_names("sinks", sinks)
+        self._check_ports(sections["api"], adapters)
+        if self.mistakes:
+            return None, sorted(self.mistakes, key=lambda mistake: mistake.line)
+        return Config(folder=self.folder, adapters=adapters, sinks=sinks, **sections), []
+
+    # ---------------------------------------------------------------------------------------------- blocks
+
+    def _adapter(self, at: tuple[Any, ...], block: dict[str, Any]) -> AdapterConfig | None:
+        plugin = self._plugin(at, block, "adapter")
+        if plugin is None:
+            return None
+        policy = block.get("unknown_devices", plugin.unknown_devices)
+        if policy not in ("quarantine", "admit"):
+            self._wrong((*at, "unknown_devices"), f'unknown_devices is {policy!r}; "quarantine" or "admit" was meant')
+        own = {key: value for key, value in block.items() if key not in ("name", "protocol", "unknown_devices")}
+        options = self._options(at, own, plugin.options)
+        return AdapterConfig(block.get("name", plugin.protocol), plugin.protocol, policy, options, self._line(at))
+
+    def _sink(self, at: tuple[Any, ...], block: dict[str, Any]) -> SinkConfig | None:
+        plugin = self._plugin(at, block, "sink")
+        if plugin is None:
+            return None
+        filters = {key: self._texts((*at, key), block.get(key, [])) for key in ("levels", "packs", "areas")}
+        for level in filters["levels"]:
+            if level not in ("blue", "yellow", "orange", "red"):
+                self._wrong((*at, "levels"), f"unknown level {level!r}; blue, yellow, orange or red was meant")
+        own = {key: value for key, value in block.items() if key not in ("name", "protocol", *filters)}
+        options = self._options(at, own, plugin.sink_options)
+        return SinkConfig(block.get("name", plugin.protocol), plugin.protocol, options, line=self._line(at), **filters)
+
+    def _plugin(self, at: tuple[Any, ...], block: dict[str, Any], use: str) -> Plugin | None:
+        protocol = block.get("protocol")
+        usable = [name for name, plugin in self.plugins.items() if getattr(plugin, use)]
+        if protocol is None:
+            self._wrong(at, f"this block names no protocol; one of {', '.join(usable)} is needed")
+            return None
+        if protocol not in usable:
+            near = get_close_matches(str(protocol), usable, n=1)
+            self._wrong(
+                (*at, "protocol"),
+                f"unknown protocol {protocol!r}; "
+                + (f"was {near[0]!r} meant?" if near else f"known are {', '.join(usable)}"),
+            )
+            return None
+        return self.plugins[protocol]
+
+    def _blocks(self, name: str) -> list[tuple[tuple[Any, ...], dict[str, Any]]]:
+        blocks = self.table.get(name, [])
+        if not isinstance(blocks, list) or not all(isinstance(block, dict) for block in blocks):
+            self._wrong((name,), f"{name} is written as [[{name}]], a block for each")
+            return []
+        return [((name, number), block) for number, block in enumerate(blocks)]
+
+    # ---------------------------------------------------------------------------------------------- values
+
+    def _struct(self, at: tuple[Any, ...], table: Any, kind: type[S]) -> Any:
+        """`table` as `kind`, field by field, so that each wrong one is named."""
+        if not isinstance(table, dict):
+            self._wrong(at, f"{at[0]} is a table: write [{at[0]}] and its keys below")
+            return None
+        fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+        self._unknown(at, table, list(fields))
+        before = len(self.mistakes)
+        values: dict[str, Any] = {}
+        for key, field in fields.items():
+            if key in table:
+                try:
+                    values[field.name] = msgspec.convert(self._path(at, key, table[key]), field.type, strict=True)
+                except msgspec.ValidationError as error:
+                    self._wrong(
+                        (*at, key),
+                        f"{key} = {table[key]!r}: {str(error).split(' - at')[0][:1].lower()}{str(error).split(' - at')[0][1:]}",
+                    )
+            elif field.required:
+                self._wrong(at, f"{key} is missing here")
+        if len(self.mistakes) > before:
+            return None
+        try:
+            return kind(**values)
+        except ValueError as error:
+            self._wrong(at, str(error))
+            return None
+
+    def _path(self, at: tuple[Any, ...], key: str, value: Any) -> Any:
+        """Files are named relative to the city folder."""
+        if isinstance(value, str) and (key in ("map", "file") or key.endswith("_file")):
+            path = self.folder / value
+            if key != "file" and not path.exists():
+                self._wrong((*at, key), f"{key} = {value!r}: there is no such file in {self.folder}")
+            return str(path)
+        return value
+
+    def _options(self, at: tuple[Any, ...], own: dict[str, Any], kind: type[msgspec.Struct] | None) -> Any:
+        """The plug-in's own keys; a plug-in without options allows none."""
+        if kind:
+            return self._struct(at, own, kind)
+        self._unknown(at, own, [])
+        return None
+
+    def _texts(self, at: tuple[Any, ...], value: Any) -> tuple[str, ...]:
+        if isinstance(value, list) and all(isinstance(item, str) for item in value):
+            return tuple(value)
+        self._wrong(at, f'{at[-1]} is a list of texts, such as {at[-1]} = ["red"]')
+        return ()
+
+    def _unknown(self, at: tuple[Any, ...], table: dict[str, Any], known: list[str]) -> None:
+        for key, value in table.items():
+            if isinstance(value, str) and (secret := _secret_in(value)):
+                self._wrong(
+                    (*at, key),
+                    f"a secret stands in the file ({secret}); keep it outside and name it with an …_env or …_file key",
+                )
+            if key in known:
+                continue
+            if key in SECRET_KEYS:
+                self._wrong(
+                    (*at, key),
+                    f"a secret stands in the file; name an environment variable with {key}_env or a file with {key}_file instead",
+                )
+                continue
+            near = get_close_matches(key, known, n=1)
+            self._wrong(
+                (*at, key),
+                f"unknown key {key!r}"
+                + (f"; was {near[0]!r} meant?" if near else f"; known here: {', '.join(known) or 'none'}"),
+            )
+
+    # ---------------------------------------------------------------------------------------------- sense
+
+    def _check_hub(self, hub: HubOptions | None) -> None:
+        if hub is None:
+            return
+        try:
+            ZoneInfo(hub.timezone)
+        except (ZoneInfoNotFoundError, ValueError):
+            self._wrong(
+                ("hub", "timezone"), f"unknown timezone {hub.timezone!r}; a name such as Asia/Shanghai was meant"
+            )
+
+    def _check_api(self, api: ApiOptions | None) -> None:
+        if api is None:
+            return
+        try:
+            host, _ = split_address(api.listen)
+        except ValueError as error:
+            self._wrong(("api", "listen"), str(error))
+            return
+        if not is_loopback(host) and not api.tokens_file:
+            self._wrong(
+                ("api", "listen"),
+                f"{api.listen} is reachable from outside, so tokens are needed: set tokens_file (or listen on 127.0.0.1)",
+            )
+
+    def _check_store(self, store: StoreOptions | None) -> None:
+        if store is None:
+            return
+        if store.kind not in ("duckdb", "influxdb"):
+            self._wrong(("store", "kind"), f'unknown store {store.kind!r}; "duckdb" or "influxdb" was meant')
+        if store.kind == "influxdb" and not store.url:
+            self._wrong(("store",), 'url is missing here, such as url = "http://127.0.0.1:8086"')
+        if store.version not in (1, 2, 3):
+            self._wrong(("store", "version"), f"version {store.version} is not known; 1, 2 or 3 was meant")
+
+    def _check_names(self, section: str, blocks: tuple[Any, ...]) -> None:
+        seen: dict[str, int] = {}
+        for block in blocks:
+            if block.name in seen:
+                self.mistakes.append(
+                    Mistake(
+                        self.file,
+                        block.line,
+                        f"the name {block.name!r} is used in line {seen[block.name]} already; give this one of [[{section}]] its own",
+                    )
+                )
+            seen.setdefault(block.name, block.line)
+
+    def _check_ports(self, api: ApiOptions | None, adapters: tuple[AdapterConfig, ...]) -> None:
+        taken: dict[tuple[str, int], tuple[str, str]] = {}
+        listens: list[tuple[tuple[Any, ...], str, str]] = (
+            [(("api", "listen"), "[api]", f"tcp://{api.listen}")] if api else []
+        )
+        for number, adapter in enumerate(adapters):
+            listen = getattr(adapter.options, "listen", None)
+            if listen:
+                listens.append((("adapters", number, "listen"), f"adapter {adapter.name!r}", listen))
+        for at, who, listen in listens:
+            url = urlsplit(listen if "://" in listen else f"tcp://{listen}")
+            try:
+                port = url.port
+            except ValueError:
+                self._wrong(at, f"{listen!r} names no port between 1 and 65535")
+                continue
+            if port is None or port == 0:
+                continue
+            key = ("udp" if url.scheme in ("udp", "coap", "coaps") else "tcp", port)
+            host = url.hostname or ""
+            if key in taken and (host == taken[key][1] or {"0.0.0.0", "::", ""} & {host, taken[key][1]}):
+                self._wrong(at, f"port {port} is used twice: {taken[key][0]} listens there already")
+            taken.setdefault(key, (who, host))
+
+    def _wrong(self, at: tuple[Any, ...], message: str) -> None:
+        self.mistakes.append(Mistake(self.file, self._line(at), message))
+
+    def _line(self, at: tuple[Any, ...]) -> int:
+        while at and at not in self.lines:
+            at = at[:-1]
+        return self.lines.get(at, 1)
+
+
+# ------------------------------------------------------------------------------------------------- helpers of meaning
+
+
+def toml_lines(text: str) -> dict[tuple[Any, ...], int]:
+    """Line of every table and key: ("adapters", 0, "listen") → 17. tomllib keeps no lines, so this reads the headers."""
+    lines: dict[tuple[Any, ...], int] = {}
+    counts: dict[str, int] = {}
+    here: tuple[Any, ...] = ()
+    for number, line in enumerate(text.splitlines(), 1):
+        if array := re.match(r"\s*\[\[\s*([\w.-]+)\s*\]\]", line):
+            here = (array[1], counts.get(array[1], 0))
+            counts[array[1]] = here[1] + 1
+            lines.setdefault((array[1],), number)
+            lines[here] = number
+        elif header := re.match(r"\s*\[\s*([\w.-]+)\s*\]", line):
+            parts = header[1].split(".")
+            parent = (parts[0], counts[parts[0]] - 1) if parts[0] in counts else (parts[0],)
+            here = (*parent, *parts[1:])
+            lines[here] = number
+        elif key := re.match(r"""\s*["']?([\w-]+)["']?(?:\.[\w-]+)*\s*=""", line):
+            lines.setdefault((*here, key[1]), number)
+    return lines
+
+
+def split_address(listen: str) -> tuple[str, int]:
+    """("127.0.0.1", 8080) of "127.0.0.1:8080". Raises ValueError with a sentence."""
+    host, colon, port = listen.rpartition(":")
+    if not colon or not port.isdigit() or int(port) > 65535:
+        raise ValueError(f'{listen!r} is not an address and port such as "127.0.0.1:8080"')
+    return host.strip("[]"), int(port)
+
+
+def is_loopback(host: str) -> bool:
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
+def secret(value: str | None, env: str | None, file: str | None, what: str) -> str | None:
+    """A secret by its place outside the folder. Raises ValueError with a sentence where the place is empty."""
+    if value is not None:
+        return value
+    if env:
+        if not os.environ.get(env):
+            raise ValueError(f"{what}: the environment variable {env} is not set")
+        return os.environ[env]
+    if file:
+        try:
+            return Path(file).read_text("utf-8").strip()
+        except OSError as error:
+            raise ValueError(f"{what}: {file} cannot be read ({error.strerror})") from None
+    return None
+
+
+def _secret_in(value: str) -> str:
+    if value.startswith("whsec_"):
+        return "a webhook secret"
+    if "://" in value:
+        try:
+            if urlsplit(value).password:
+                return "a password in the address"
+        except ValueError:
+            return ""
+    if value.startswith("-----BEGIN") and "PRIVATE KEY" in value:
+        return "a private key"
+    return ""

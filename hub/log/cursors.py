@@ -1,0 +1,77 @@
+"""How far each reader has come, durably.
+
+A cursor file holds two slots that are written in turn, in place: a crash in the middle of one leaves the other, and
+moving a cursor needs no new disk space, so readers go on while the disk is full.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+import zlib
+from pathlib import Path
+
+_SLOT = struct.Struct("<QQI")  # sequence, offset, CRC-32 of both
+_STRIDE = 512  # a disk sector each, so that a torn write cannot touch both
+
+
+class Cursors:
+    """The cursors of one hub: one file a reader in `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self._sequence: dict[str, int] = {}
+        self._known: dict[str, int] = {}
+        for path in folder.glob("*.cursor"):
+            newest = max(_slots(path.read_bytes()), default=None)
+            if newest is not None:
+                self._sequence[path.stem], self._known[path.stem] = newest
+
+    def get(self, reader: str) -> int | None:
+        """The next offset that this reader wants, None for a reader never seen."""
+        return self._known.get(_file_name(reader))
+
+    def set(self, reader: str, offset: int) -> None:
+        """Make the reader's position durable."""
+        stem = _file_name(reader)
+        if self._known.get(stem) == offset:
+            return
+        sequence = self._sequence.get(stem, 0) + 1
+        path = self._folder / f"{stem}.cursor"
+        fresh = not path.exists()
+        fd = os.open(path, os.O_CREAT | os.O_RDWR, 0o640)
+        try:
+            if fresh:
+                os.pwrite(fd, bytes(2 * _STRIDE), 0)
+            slot = struct.pack("<QQ", sequence, offset)
+            os.pwrite(fd, slot + struct.pack("<I", zlib.crc32(slot)), sequence % 2 * _STRIDE)
+            os.fdatasync(fd)
+        finally:
+            os.close(fd)
+        self._sequence[stem], self._known[stem] = sequence, offset
+
+    def forget(self, reader: str) -> None:
+        """Drop the cursor of a reader that is no more, so that it holds back no retention."""
+        stem = _file_name(reader)
+        self._known.pop(stem, None)
+        self._sequence.pop(stem, None)
+        (self._folder / f"{stem}.cursor").unlink(missing_ok=True)
+
+    def all(self) -> dict[str, int]:
+        return dict(self._known)
+
+
+def _file_name(reader: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]", "_", reader)
+
+
+def _slots(data: bytes) -> list[tuple[int, int]]:
+    found = []
+    for position in (0, _STRIDE):
+        if position + _SLOT.size <= len(data):
+            sequence, offset, crc = _SLOT.unpack_from(data, position)
+            if sequence and crc == zlib.crc32(data[position : position + 16]):
+                found.append((sequence, offset))
+    return found

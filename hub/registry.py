@@ -1,0 +1,330 @@
+"""The registry: which devices, cameras and zones the city has. Read from CSV and GeoJSON, every mistake by file and line."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from hub.config import Mistake
+from hub.model import Camera, Device, Position, Zone
+
+DEVICE_COLUMNS = ("device", "name", "kind", "lon", "lat", "elevation_m", "area", "operator")
+CAMERA_COLUMNS = (
+    "camera", "name", "lon", "lat", "height_m", "azimuth_deg", "tilt_deg", "hfov_deg", "range_m", "ptz", "area", "gb28181_id", "stream_url",
+)  # fmt: skip
+CAMERA_RANGES = {
+    "height_m": (0, 1000),
+    "azimuth_deg": (0, 360),
+    "tilt_deg": (-90, 90),
+    "hfov_deg": (0, 360),
+    "range_m": (0, 50_000),
+}
+
+
+class Registry(msgspec.Struct, frozen=True):
+    """What the city knows of its own things, by id."""
+
+    devices: Mapping[str, Device] = msgspec.field(default_factory=dict)
+    cameras: Mapping[str, Camera] = msgspec.field(default_factory=dict)
+    zones: Mapping[str, Zone] = msgspec.field(default_factory=dict)
+
+
+def load_registry(folder: Path) -> tuple[Registry, list[Mistake]]:
+    """devices.csv, cameras.csv or cameras.geojson, zones.geojson of a city folder. A file that is not there is empty."""
+    mistakes: list[Mistake] = []
+    devices = _unique(_devices(folder / "devices.csv", mistakes), "device", mistakes)
+    cameras = _unique(_cameras(folder, mistakes), "camera", mistakes)
+    zones = _unique(_zones(folder / "zones.geojson", mistakes), "zone", mistakes)
+    return Registry(devices, cameras, zones), mistakes
+
+
+def _unique(found: Iterator[tuple[str, int, Any]], what: str, mistakes: list[Mistake]) -> dict[str, Any]:
+    by_id: dict[str, Any] = {}
+    lines: dict[str, tuple[str, int]] = {}
+    for file, line, thing in found:
+        key = getattr(thing, what)
+        if key in by_id:
+            first_file, first_line = lines[key]
+            mistakes.append(
+                Mistake(file, line, f"{what} {key!r} stands twice: first in {Path(first_file).name} line {first_line}")
+            )
+            continue
+        by_id[key] = thing
+        lines[key] = (file, line)
+    return by_id
+
+
+# ---------------------------------------------------------------------------------------------- devices
+
+
+def _devices(path: Path, mistakes: list[Mistake]) -> Iterator[tuple[str, int, Device]]:
+    for line, row in _rows(path, "device", DEVICE_COLUMNS, mistakes):
+        wrong = len(mistakes)
+        position = _position(path, line, row, mistakes)
+        elevation = _number(path, line, row, "elevation_m", (-500, 9000), mistakes)
+        if not row["device"]:
+            mistakes.append(Mistake(str(path), line, "this row has no device id"))
+        if len(mistakes) > wrong:
+            continue
+        attributes = {key: _value(text) for key, text in row.items() if key not in DEVICE_COLUMNS and text}
+        yield (
+            str(path),
+            line,
+            Device(
+                device=row["device"],
+                name=row.get("name", ""),
+                kind=row.get("kind", ""),
+                position=position,
+                elevation_m=elevation,
+                area=row.get("area", ""),
+                operator=row.get("operator", ""),
+                attributes=attributes,
+            ),
+        )
+
+
+def _value(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+# ---------------------------------------------------------------------------------------------- cameras
+
+
+def _cameras(folder: Path, mistakes: list[Mistake]) -> Iterator[tuple[str, int, Camera]]:
+    path = folder / "cameras.csv"
+    for line, row in _rows(path, "camera", CAMERA_COLUMNS, mistakes):
+        unknown = [column for column in row if column not in CAMERA_COLUMNS]
+        if unknown and line == 2:
+            mistakes.append(
+                Mistake(str(path), 1, f"unknown column {unknown[0]!r}; known are {', '.join(CAMERA_COLUMNS)}")
+            )
+        camera = _camera(path, line, row, mistakes)
+        if camera:
+            yield str(path), line, camera
+    path = folder / "cameras.geojson"
+    for line, properties, geometry in _features(path, mistakes):
+        row = {key: "" if value is None else str(value) for key, value in properties.items()}
+        coordinates = geometry.get("coordinates") or []
+        if geometry.get("type") == "Point" and len(coordinates) >= 2:
+            row["lon"], row["lat"] = str(coordinates[0]), str(coordinates[1])
+        camera = _camera(path, line, row, mistakes)
+        if camera:
+            yield str(path), line, camera
+
+
+def _camera(path: Path, line: int, row: dict[str, str], mistakes: list[Mistake]) -> Camera | None:
+    wrong = len(mistakes)
+    position = _position(path, line, row, mistakes)
+    numbers = {name: _number(path, line, row, name, span, mistakes) for name, span in CAMERA_RANGES.items()}
+    if not row.get("camera"):
+        mistakes.append(Mistake(str(path), line, "this row has no camera id"))
+    ptz = row.get("ptz", "").strip().lower()
+    if ptz not in ("", "0", "1", "true", "false", "yes", "no"):
+        mistakes.append(Mistake(str(path), line, f"ptz is {ptz!r}; true or false was meant"))
+    if position is None and len(mistakes) == wrong:
+        mistakes.append(
+            Mistake(
+                str(path),
+                line,
+                f"camera {row['camera']!r} has no position; a camera without lon and lat can never be chosen",
+            )
+        )
+    if position is None or len(mistakes) > wrong:
+        return None
+    return Camera(
+        camera=row["camera"],
+        position=position,
+        name=row.get("name", ""),
+        ptz=ptz in ("1", "true", "yes"),
+        area=row.get("area", ""),
+        gb28181_id=row.get("gb28181_id", ""),
+        stream_url=row.get("stream_url", ""),
+        **numbers,
+    )
+
+
+# ---------------------------------------------------------------------------------------------- zones
+
+
+def _zones(path: Path, mistakes: list[Mistake]) -> Iterator[tuple[str, int, Zone]]:
+    for line, properties, geometry in _features(path, mistakes):
+        wrong = len(mistakes)
+        zone = properties.get("zone")
+        if not isinstance(zone, str) or not zone:
+            mistakes.append(Mistake(str(path), line, 'this feature has no property "zone", its id'))
+        if geometry.get("type") != "Polygon":
+            mistakes.append(Mistake(str(path), line, f"zone {zone!r} is a {geometry.get('type')}; a Polygon was meant"))
+        rings = (
+            [_ring(path, line, zone, ring, mistakes) for ring in geometry.get("coordinates") or []]
+            if len(mistakes) == wrong
+            else []
+        )
+        if len(mistakes) > wrong or not rings:
+            continue
+        limits = {
+            key: value for key, value in properties.items() if key not in ("zone", "kind", "name") and value is not None
+        }
+        yield (
+            str(path),
+            line,
+            Zone(str(zone), str(properties.get("kind", "")), str(properties.get("name", zone)), tuple(rings), limits),
+        )
+
+
+def _ring(path: Path, line: int, zone: Any, ring: Any, mistakes: list[Mistake]) -> tuple[tuple[float, float], ...]:
+    try:
+        points = tuple((float(point[0]), float(point[1])) for point in ring)
+    except (TypeError, ValueError, IndexError):
+        mistakes.append(Mistake(str(path), line, f"zone {zone!r}: a ring is a list of [lon, lat] pairs"))
+        return ()
+    if len(points) < 4 or points[0] != points[-1]:
+        mistakes.append(
+            Mistake(
+                str(path),
+                line,
+                f"zone {zone!r}: the polygon is not closed; its last point must repeat its first, with at least three between",
+            )
+        )
+    for lon, lat in points:
+        if not (-180 <= lon <= 180 and -90 <= lat <= 90):
+            mistakes.append(
+                Mistake(
+                    str(path),
+                    line,
+                    f"zone {zone!r}: [{lon}, {lat}] is not a [lon, lat] in degrees" + _swapped(lon, lat),
+                )
+            )
+            break
+    return points
+
+
+# ---------------------------------------------------------------------------------------------- reading files
+
+
+def _rows(
+    path: Path, key: str, columns: tuple[str, ...], mistakes: list[Mistake]
+) -> Iterator[tuple[int, dict[str, str]]]:
+    text = _text(path, mistakes)
+    if text is None:
+        return
+    reader = csv.reader(io.StringIO(text, newline=""))
+    header = [column.strip() for column in next(reader, [])]
+    if key not in header:
+        mistakes.append(
+            Mistake(str(path), 1, f"the first line must name the columns, {key!r} among them: {','.join(columns)}")
+        )
+        return
+    if len(set(header)) < len(header):
+        twice = next(column for column in header if header.count(column) > 1)
+        mistakes.append(Mistake(str(path), 1, f"column {twice!r} stands twice"))
+    while True:
+        try:
+            cells = next(reader, None)
+        except csv.Error as error:
+            mistakes.append(Mistake(str(path), reader.line_num, f"is not readable as CSV: {error}"))
+            return
+        if cells is None:
+            return
+        if not any(cell.strip() for cell in cells) or cells[0].lstrip().startswith("#"):
+            continue
+        if len(cells) > len(header):
+            mistakes.append(
+                Mistake(
+                    str(path),
+                    reader.line_num,
+                    f"{len(cells)} cells for {len(header)} columns; put texts with commas in quotes",
+                )
+            )
+            continue
+        cells += [""] * (len(header) - len(cells))
+        yield reader.line_num, dict(zip(header, (cell.strip() for cell in cells), strict=True))
+
+
+def _features(path: Path, mistakes: list[Mistake]) -> Iterator[tuple[int, dict[str, Any], dict[str, Any]]]:
+    text = _text(path, mistakes)
+    if text is None:
+        return
+    try:
+        features = json.loads(text)["features"]
+    except json.JSONDecodeError as error:
+        mistakes.append(Mistake(str(path), error.lineno, f"is not valid JSON: {error.msg}"))
+        return
+    except (KeyError, TypeError):
+        mistakes.append(Mistake(str(path), 1, 'is not a GeoJSON FeatureCollection: it has no "features"'))
+        return
+    lines = [text.count("\n", 0, found.start()) + 1 for found in re.finditer(r'"type"\s*:\s*"Feature"', text)]
+    for number, feature in enumerate(features if isinstance(features, list) else []):
+        line = lines[number] if number < len(lines) else 1
+        properties, geometry = (
+            (feature.get("properties"), feature.get("geometry")) if isinstance(feature, dict) else (None, None)
+        )
+        if not isinstance(properties, dict) or not isinstance(geometry, dict):
+            mistakes.append(Mistake(str(path), line, "a feature needs properties and a geometry"))
+            continue
+        yield line, properties, geometry
+
+
+def _text(path: Path, mistakes: list[Mistake]) -> str | None:
+    try:
+        return path.read_text("utf-8-sig")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        mistakes.append(Mistake(str(path), 1, f"cannot be read as UTF-8 text: {error}"))
+        return None
+
+
+def _position(path: Path, line: int, row: dict[str, str], mistakes: list[Mistake]) -> Position | None:
+    wrong = len(mistakes)
+    lon = _number(path, line, row, "lon", None, mistakes)
+    lat = _number(path, line, row, "lat", None, mistakes)
+    if len(mistakes) > wrong:
+        return None
+    if lon is None and lat is None:
+        return None
+    if lon is None or lat is None:
+        mistakes.append(
+            Mistake(
+                str(path),
+                line,
+                f"{'lon' if lon is None else 'lat'} is missing beside {'lat' if lon is None else 'lon'}",
+            )
+        )
+        return None
+    if not (-180 <= lon <= 180 and -90 <= lat <= 90):
+        mistakes.append(Mistake(str(path), line, f"lon {lon}, lat {lat} is no place on Earth" + _swapped(lon, lat)))
+        return None
+    return Position(lon, lat)
+
+
+def _number(
+    path: Path, line: int, row: dict[str, str], column: str, span: tuple[float, float] | None, mistakes: list[Mistake]
+) -> float | None:
+    text = row.get(column, "")
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if value != value or value in (float("inf"), float("-inf")):
+        mistakes.append(Mistake(str(path), line, f"{column} is {text!r}; a number was meant"))
+        return None
+    if span and not span[0] <= value <= span[1]:
+        mistakes.append(Mistake(str(path), line, f"{column} is {text}; a number from {span[0]} to {span[1]} was meant"))
+        return None
+    return value
+
+
+def _swapped(lon: float, lat: float) -> str:
+    return "; were lon and lat swapped?" if -90 <= lon <= 90 and -180 <= lat <= 180 else ""
