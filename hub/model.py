@@ -94,6 +94,8 @@ class Fault(msgspec.Struct, array_like=True, tag="fault", gc=False):
     adapter: str = ""
     readings: int = 0
     """How many readings (not frames) this fault kept out; 0 where it never came to a reading."""
+    reading: Reading | None = None
+    """The reading that was kept out, whole, where there is one: `cityhub quarantine retry` offers it again."""
 
 
 class Message(msgspec.Struct, gc=False):

@@ -1,0 +1,56 @@
+"""What is open now: the stream "alerts" folded, change by change, into warnings and their histories."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from hub.model import Alert, AlertChange, Change
+
+CLOSED_MAX = 5_000
+"""Closed warnings remembered; older ones are in the log and the store."""
+ENDING = frozenset({Change.CLEARED, Change.EXPIRED})
+
+
+class Alerts:
+    """Every open warning, and the latest closed ones, by id."""
+
+    def __init__(self) -> None:
+        self.open: dict[str, Alert] = {}
+        self.closed: dict[str, Alert] = {}
+
+    def feed(self, changes: Iterable[AlertChange]) -> None:
+        for change in changes:
+            alert = self.open.get(change.alert) or self.closed.get(change.alert)
+            if alert is None:
+                alert = Alert(
+                    change.alert, change.rule, change.subject, change.level, change.at, change.at, True, None, None, []
+                )
+                self.open[change.alert] = alert
+            elif alert.changes and change.ordinal <= alert.changes[-1].ordinal:
+                continue  # told before
+            _apply(alert, change)
+            if not alert.open and alert.alert in self.open:
+                del self.open[alert.alert]
+                self.closed[alert.alert] = alert
+                while len(self.closed) > CLOSED_MAX:
+                    self.closed.pop(next(iter(self.closed)))
+
+    def newest_first(self, with_closed: bool = False) -> list[Alert]:
+        found = [*self.open.values(), *(self.closed.values() if with_closed else ())]
+        return sorted(found, key=lambda alert: alert.changed_at, reverse=True)
+
+
+def _apply(alert: Alert, change: AlertChange) -> None:
+    alert.changes.append(change)
+    alert.changed_at = change.at
+    match change.change:
+        case Change.RAISED | Change.ESCALATED | Change.LOWERED:
+            alert.level = change.level
+        case Change.ACKNOWLEDGED:
+            alert.acknowledged_by = change.who
+        case Change.SHELVED:
+            alert.shelved_until = change.at
+        case Change.UNSHELVED:
+            alert.shelved_until = None
+    if change.change in ENDING:
+        alert.open = False

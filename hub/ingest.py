@@ -1,0 +1,423 @@
+"""The front door: check against the vocabulary, stamp, drop duplicates, log, and only then say "stored".
+
+Every adapter gets a `Door` of its own. What cannot be used goes to the stream "quarantine" as a `Fault`; an unknown
+metric costs its value, not its reading.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+
+from hub.config import IngestOptions
+from hub.ledger import Counts, Ledger
+from hub.log import Log, LogFull
+from hub.metrics import nearest, vocabulary
+from hub.model import Fault, FaultKind, Message, Position, Reading, Value, Verdict
+from hub.moment import SECOND, to_text
+from hub.registry import Registry
+
+TEXT_MAX = 2000
+"""Characters of one text value."""
+DEVICE_MAX = 200
+"""Characters of a device id."""
+RAW_MAX = 64 << 10
+"""Bytes of a frame kept in quarantine; what is longer is cut."""
+UNKNOWN_MAX = 10_000
+"""Devices remembered that knocked and were not known."""
+DAY = 86_400 * SECOND
+
+
+class Knock(msgspec.Struct):
+    """A device that the registry does not know, and how often it came."""
+
+    device: str
+    adapter: str
+    kind: str
+    count: int
+    first_at: int
+    last_at: int
+
+
+class Status(msgspec.Struct):
+    """How an adapter is, in its own words."""
+
+    state: str = "starting"
+    detail: str = ""
+    since: int = 0
+
+
+class Ingest:
+    """What all doors share: the log, the registry, the clock and the memory of duplicates."""
+
+    def __init__(
+        self,
+        log: Log,
+        registry: Registry,
+        ledger: Ledger,
+        clock: Callable[[], int],
+        options: IngestOptions | None = None,
+        secrets: Mapping[str, str] | None = None,
+    ) -> None:
+        self.log = log
+        self.registry = registry
+        self.ledger = ledger
+        self.clock = clock
+        self.options = options or IngestOptions()
+        self.secrets = secrets or {}
+        self.recent = Recent(self.options.duplicates_max)
+        self.knocked: dict[str, Knock] = {}
+        self.doors: dict[str, Door] = {}
+
+    def door(self, adapter: str, kind: str = "", unknown_devices: str = "quarantine") -> Door:
+        """The intake of one adapter. `kind` is what its feed brings by itself."""
+        door = Door(self, adapter, kind, unknown_devices)
+        self.doors[adapter] = door
+        return door
+
+
+class Door:
+    """`hub.ports.Intake` for one adapter."""
+
+    def __init__(self, ingest: Ingest, adapter: str, kind: str, unknown_devices: str) -> None:
+        self.adapter = adapter
+        self.kind = kind
+        self.admits = unknown_devices == "admit"
+        self.status = Status()
+        self._hub = ingest
+        self._counts: Counts = ingest.ledger.of(adapter)
+        self._metrics = vocabulary()
+        self._spans = {
+            name: (metric.low, metric.high) for name, metric in self._metrics.items() if metric.type == "number"
+        }
+        self._log_trouble = False
+
+    # ---------------------------------------------------------------------------------------------- for adapters
+
+    def submit(self, messages: Sequence[Message]) -> asyncio.Future[list[Verdict]]:
+        """See `hub.ports.Intake`. One group for the log, however many messages."""
+        at = self._hub.clock()
+        counts = self._counts
+        accepted: list[Reading] = []
+        faults: list[Fault] = []
+        verdicts: list[Verdict] = []
+        known = 0  # duplicates: their originals may still be on their way to the disk
+        for message in messages:
+            counts.frames += 1
+            kept = self._admit(message, faults)
+            usable = 0
+            for reading in message.readings if kept else ():
+                counts.received += 1
+                if not self._check(reading, at, message.raw, faults):
+                    continue
+                usable += 1
+                if self._hub.recent.knows(reading):
+                    counts.duplicate += 1
+                    known += 1
+                else:
+                    accepted.append(reading)
+            for fault in message.faults:
+                faults.append(self._stamp(fault, at, message.device, message.raw))
+            nothing_used = not usable and (message.readings or message.faults)
+            verdicts.append(Verdict.REFUSED if nothing_used or not kept else Verdict.STORED)
+        return self._log(accepted, faults, verdicts, known)
+
+    def report(self, state: str, detail: str = "") -> None:
+        if (state, detail) != (self.status.state, self.status.detail):
+            self.status = Status(state, detail, self._hub.clock())
+
+    def knows(self, device: str) -> bool:
+        return self.admits or device in self._hub.registry.devices
+
+    def attribute(self, device: str, name: str) -> float | str | None:
+        found = self._hub.registry.devices.get(device)
+        return found.attributes.get(name) if found else None
+
+    # ---------------------------------------------------------------------------------------------- admission
+
+    def _admit(self, message: Message, faults: list[Fault]) -> bool:
+        """Whether this device may speak at all: on a login, and whenever it offers something to prove itself."""
+        device = message.device
+        if device is None or not (message.login or message.credential):
+            return True
+        at = self._hub.clock()
+        if not self.knows(device):
+            self._knock(device, at)
+            faults.append(
+                self._stamp(
+                    Fault(FaultKind.UNKNOWN_DEVICE, f"{device} is not in the registry; its login was refused"),
+                    at,
+                    device,
+                    message.raw,
+                )
+            )
+            self._keep_out(message, faults, FaultKind.UNKNOWN_DEVICE, f"{device} is not in the registry", at)
+            return False
+        expected = self._hub.secrets.get(device)
+        if expected is not None and not hmac.compare_digest(expected.encode(), message.credential.encode()):
+            faults.append(
+                self._stamp(
+                    Fault(FaultKind.UNAUTHORISED, f"{device} offered a wrong authentication code"), at, device, b""
+                )
+            )
+            self._keep_out(message, faults, FaultKind.UNAUTHORISED, f"{device} is not authenticated", at)
+            return False
+        return True
+
+    def _keep_out(self, message: Message, faults: list[Fault], kind: FaultKind, why: str, at: int) -> None:
+        for reading in message.readings:
+            self._counts.received += 1
+            self._refuse(reading, kind, why, at, message.raw, faults)
+
+    def _knock(self, device: str, at: int) -> None:
+        knocked = self._hub.knocked
+        seen = knocked.get(device)
+        if seen:
+            seen.count += 1
+            seen.last_at = at
+        elif len(knocked) < UNKNOWN_MAX:
+            knocked[device] = Knock(device, self.adapter, self.kind, 1, at, at)
+
+    # ---------------------------------------------------------------------------------------------- one reading
+
+    def _check(self, reading: Reading, at: int, raw: bytes, faults: list[Fault]) -> bool:
+        """Stamp the reading and take out what cannot be used. False where nothing is left: it is quarantined."""
+        device = reading.device
+        registered = self._hub.registry.devices.get(device)
+        reading.received_at = at
+        reading.adapter = self.adapter
+        if registered is not None:
+            reading.kind = registered.kind or reading.kind or self.kind
+        elif not self.admits:
+            self._knock(device, at)
+            return self._refuse(
+                reading,
+                FaultKind.UNKNOWN_DEVICE,
+                f"{device} is not in the registry (devices.csv), and this adapter quarantines unknown devices",
+                at,
+                raw,
+                faults,
+            )
+        elif not device or len(device) > DEVICE_MAX or not device.isprintable():
+            return self._refuse(
+                reading,
+                FaultKind.SYNTAX,
+                f"{device[:50]!r} is no device id: 1 to {DEVICE_MAX} printable characters are",
+                at,
+                raw,
+                faults,
+            )
+        elif not reading.kind:
+            reading.kind = self.kind
+        if reading.observed_at is None:
+            reading.observed_at = at
+        else:
+            wrong = self._wrong_time(reading.observed_at, at)
+            if wrong:
+                return self._refuse(reading, FaultKind.TIME, f"{device}: {wrong}", at, raw, faults)
+        spans = self._spans
+        bad: dict[str, tuple[FaultKind, str]] | None = None
+        for name, value in reading.values.items():
+            span = spans.get(name)
+            if span is not None and (type(value) is float or type(value) is int) and span[0] <= value <= span[1]:
+                continue
+            problem = self._problem(name, value, reading)
+            if problem:
+                bad = bad or {}
+                bad[name] = problem
+        position = reading.position
+        if position is not None and not (-180 <= position.lon <= 180 and -90 <= position.lat <= 90):
+            self._set_aside(reading, FaultKind.POSITION, f"{device}: {_place(position)}", at, raw, faults)
+            reading.position = None
+        if bad:
+            whole = len(bad) == len(reading.values) and reading.position is None
+            if whole:
+                kind_of_fault = next(iter(bad.values()))[0]
+                return self._refuse(
+                    reading, kind_of_fault, f"{device}: " + "; ".join(why for _, why in bad.values()), at, raw, faults
+                )
+            for name, (kind_of_fault, why) in bad.items():
+                self._set_aside(
+                    reading, kind_of_fault, f"{device}: {why}; the rest of its reading was kept", at, raw, faults
+                )
+                del reading.values[name]
+        elif not reading.values and reading.position is None:
+            return self._refuse(
+                reading, FaultKind.VALUE, f"{device}: a reading without any value or position", at, raw, faults
+            )
+        return True
+
+    def _wrong_time(self, observed_at: int, at: int) -> str | None:
+        ahead = observed_at - at
+        if ahead > self._hub.options.future_max_s * SECOND:
+            return f"its clock says {_year_safe(observed_at)}, {_span(ahead)} in the future; set the device's clock (or its time zone)"
+        if -ahead > self._hub.options.past_max_days * DAY:
+            return f"its clock says {_year_safe(observed_at)}, {_span(-ahead)} ago; set the device's clock"
+        return None
+
+    def _problem(self, name: str, value: Value, reading: Reading) -> tuple[FaultKind, str] | None:
+        """Why this value cannot be used, None where it can (a flag written as 0 or 1 is mended in place)."""
+        metric = self._metrics.get(name)
+        if metric is None:
+            return FaultKind.UNKNOWN_METRIC, f"unknown metric {name[:80]!r}" + nearest(name[:80])
+        if metric.type == "number":
+            if isinstance(value, bool) or not isinstance(value, float | int):
+                return FaultKind.VALUE, f"{name} is {str(value)[:80]!r}; a number in {metric.unit} was meant"
+            if value != value:
+                return FaultKind.VALUE, f"{name} is not a number (NaN)"
+            return (
+                FaultKind.VALUE,
+                f"{name} is {value} {metric.unit}, outside what is possible ({metric.low:g} to {metric.high:g})",
+            )
+        if metric.type == "flag":
+            if isinstance(value, bool):
+                return None
+            if isinstance(value, float | int) and value in (0, 1):
+                reading.values[name] = bool(value)
+                return None
+            return FaultKind.VALUE, f"{name} is {str(value)[:80]!r}; true or false was meant"
+        if metric.type == "text":
+            return (
+                None
+                if isinstance(value, str) and len(value) <= TEXT_MAX
+                else (
+                    FaultKind.VALUE,
+                    f"{name} is {str(value)[:80]!r}; a text of at most {TEXT_MAX} characters was meant",
+                )
+            )
+        fits = isinstance(value, list) and sum(len(text) for text in value) <= TEXT_MAX
+        return None if fits else (FaultKind.VALUE, f"{name} is {str(value)[:80]!r}; a list of texts was meant")
+
+    # ---------------------------------------------------------------------------------------------- faults
+
+    def _refuse(self, reading: Reading, kind: FaultKind, why: str, at: int, raw: bytes, faults: list[Fault]) -> bool:
+        """The whole reading goes to quarantine."""
+        self._counts.quarantined += 1
+        self._count_fault(kind)
+        faults.append(Fault(kind, why, raw[:RAW_MAX], reading.device, at, self.adapter, 1, reading))
+        return False
+
+    def _set_aside(self, reading: Reading, kind: FaultKind, why: str, at: int, raw: bytes, faults: list[Fault]) -> None:
+        """A value goes to quarantine, its reading is kept."""
+        self._count_fault(kind)
+        faults.append(Fault(kind, why, raw[:RAW_MAX], reading.device, at, self.adapter, 0))
+
+    def _stamp(self, fault: Fault, at: int, device: str | None, raw: bytes) -> Fault:
+        self._count_fault(fault.kind)
+        self._counts.received += fault.readings
+        self._counts.quarantined += fault.readings
+        return msgspec.structs.replace(
+            fault,
+            received_at=at,
+            adapter=self.adapter,
+            device=fault.device or device,
+            raw=(fault.raw or raw)[:RAW_MAX],
+            detail=fault.detail[:TEXT_MAX],
+        )
+
+    def _count_fault(self, kind: str) -> None:
+        faults = self._counts.faults
+        faults[kind] = faults.get(kind, 0) + 1
+
+    # ---------------------------------------------------------------------------------------------- to the log
+
+    def _log(
+        self, accepted: list[Reading], faults: list[Fault], verdicts: list[Verdict], known: int
+    ) -> asyncio.Future[list[Verdict]]:
+        """The verdicts, as soon as the disk has everything they speak of."""
+        done: asyncio.Future[list[Verdict]] = asyncio.get_running_loop().create_future()
+        self._counts.in_flight += len(accepted)
+        parts: list[asyncio.Future[int]] = []
+        if accepted:
+            parts.append(self._hub.log.events.append(accepted))
+            parts[0].add_done_callback(lambda appended: self._logged(accepted, appended))
+        elif known and (settled := self._hub.log.events.settled()):
+            parts.append(settled)
+        if faults:
+            parts.append(self._hub.log.quarantine.append(faults))
+        if not parts:
+            done.set_result(verdicts)
+            return done
+        left = len(parts)
+        busy = False
+
+        def part_done(part: asyncio.Future[int]) -> None:
+            nonlocal left, busy
+            left -= 1
+            if part.cancelled() or part.exception() is not None:
+                busy = True
+            if left == 0 and not done.done():
+                done.set_result([Verdict.BUSY] * len(verdicts) if busy else verdicts)
+
+        for part in parts:
+            part.add_done_callback(part_done)
+        return done
+
+    def _logged(self, accepted: list[Reading], appended: asyncio.Future[int]) -> None:
+        counts = self._counts
+        counts.in_flight -= len(accepted)
+        if not appended.cancelled() and appended.exception() is None:
+            counts.logged += len(accepted)
+            if self._log_trouble:
+                self._log_trouble = False
+                self.report("up", "the log takes input again")
+            return
+        counts.received -= len(accepted)
+        counts.refused += len(accepted)
+        for reading in accepted:
+            self._hub.recent.forget(reading)
+        error = None if appended.cancelled() else appended.exception()
+        if isinstance(error, LogFull):
+            self._log_trouble = True
+            self.report("degraded", str(error))
+
+
+class Recent:
+    """Memory of what was taken lately: the same device, time and values again is a duplicate.
+
+    Two generations of at most half the limit each, so that it never grows and forgets the oldest first.
+    """
+
+    def __init__(self, readings_max: int) -> None:
+        self._half = max(1, readings_max // 2)
+        self._young: dict[tuple[str, int | None], Reading] = {}
+        self._old: dict[tuple[str, int | None], Reading] = {}
+
+    def knows(self, reading: Reading) -> bool:
+        """Whether this is a duplicate; remembers it if not."""
+        key = (reading.device, reading.observed_at)
+        seen = self._young.get(key) or self._old.get(key)
+        if seen is not None and seen.values == reading.values and seen.position == reading.position:
+            return True
+        if len(self._young) >= self._half:
+            self._old, self._young = self._young, {}
+        self._young[key] = reading
+        return False
+
+    def forget(self, reading: Reading) -> None:
+        """It was not stored after all."""
+        key = (reading.device, reading.observed_at)
+        self._young.pop(key, None)
+        self._old.pop(key, None)
+
+
+def _place(position: Position) -> str:
+    return f"lon {position.lon}, lat {position.lat} is no place on Earth; its position was left out"
+
+
+def _year_safe(at: int) -> str:
+    try:
+        return to_text(at)
+    except (OverflowError, ValueError):
+        return f"{at} ns"
+
+
+def _span(nanoseconds: int) -> str:
+    seconds = nanoseconds / SECOND
+    for size, name in ((86_400 * 365.25, "years"), (86_400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {name}"
+    return f"{seconds:.0f} seconds"

@@ -1,0 +1,123 @@
+"""The ledger: per adapter, at every moment,
+
+    received = logged + in flight + quarantined + duplicate        (readings)
+    logged   = stored + waiting                                    (per required reader)
+
+`refused` stands beside it: the hub was full, the device was told so and keeps its reading. Frames are counted apart
+from readings. The counts survive a restart: they are saved with the log positions they belong to, and what the log
+took after that is counted again from the log itself.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from hub.log import Log
+from hub.model import Event, Fault, Reading
+
+
+class Counts(msgspec.Struct):
+    """One adapter's column."""
+
+    frames: int = 0
+    received: int = 0
+    logged: int = 0
+    in_flight: int = 0
+    quarantined: int = 0
+    duplicate: int = 0
+    refused: int = 0
+    faults: dict[str, int] = msgspec.field(default_factory=dict)
+
+    def balances(self) -> bool:
+        return self.received == self.logged + self.in_flight + self.quarantined + self.duplicate
+
+
+class _Saved(msgspec.Struct):
+    events_next: int
+    quarantine_next: int
+    adapters: dict[str, Counts]
+    stored: dict[str, dict[str, int]]
+    readers: dict[str, int]
+
+
+class Ledger:
+    """Counts of every adapter, and what each required reader has stored of them."""
+
+    def __init__(self) -> None:
+        self.adapters: dict[str, Counts] = {}
+        self.stored: dict[str, Counter[str]] = {}
+        self._readers: dict[str, int] = {}
+
+    def of(self, adapter: str) -> Counts:
+        return self.adapters.setdefault(adapter, Counts())
+
+    def took(self, reader: str, entries: Iterable[Event | Fault], next_offset: int) -> None:
+        """A required reader has stored these entries and stands at `next_offset` of "events"."""
+        counts = self.stored.setdefault(reader, Counter())
+        counts.update(entry.adapter for entry in entries if type(entry) is Reading)
+        self._readers[reader] = next_offset
+
+    def waiting(self, reader: str, adapter: str) -> int:
+        return self.of(adapter).logged - self.stored.get(reader, Counter())[adapter]
+
+    # ---------------------------------------------------------------------------------------------- restarts
+
+    def save(self, path: Path, log: Log) -> None:
+        """Write the counts down with the log positions they hold for."""
+        settled = {
+            name: msgspec.structs.replace(counts, received=counts.received - counts.in_flight, in_flight=0)
+            for name, counts in self.adapters.items()
+        }
+        saved = _Saved(
+            log.events.next,
+            log.quarantine.next,
+            settled,
+            {name: dict(counts) for name, counts in self.stored.items()},
+            self._readers,
+        )
+        temporary = path.with_suffix(".new")
+        with temporary.open("wb") as file:
+            file.write(msgspec.json.encode(saved))
+            file.flush()
+            os.fdatasync(file.fileno())
+        temporary.rename(path)
+
+    @classmethod
+    def load(cls, path: Path, log: Log, cursors: dict[str, int]) -> Ledger:
+        """The saved counts, and on top what stands in the log behind them. `cursors`: where each required reader is now."""
+        ledger = cls()
+        try:
+            saved = msgspec.json.decode(path.read_bytes(), type=_Saved)
+        except (OSError, msgspec.MsgspecError):
+            saved = _Saved(log.events.first, log.quarantine.first, {}, {}, {})
+        ledger.adapters = saved.adapters
+        for entry in _entries(log, "events", saved.events_next):
+            if type(entry) is Reading:
+                counts = ledger.of(entry.adapter)
+                counts.received += 1
+                counts.logged += 1
+        for entry in _entries(log, "quarantine", saved.quarantine_next):
+            if type(entry) is Fault:
+                counts = ledger.of(entry.adapter)
+                counts.received += entry.readings
+                counts.quarantined += entry.readings
+                counts.faults[entry.kind] = counts.faults.get(entry.kind, 0) + 1
+        for reader, cursor in cursors.items():
+            ledger.stored[reader] = Counter(saved.stored.get(reader, {}))
+            since = saved.readers.get(reader, log.events.first)
+            ledger.took(reader, _entries(log, "events", since, cursor), cursor)
+        return ledger
+
+
+def _entries(log: Log, stream: str, start: int, end: int | None = None) -> Iterable[Event | Fault]:
+    source = log.streams[stream]
+    end = source.next if end is None else end
+    while start < end:
+        batch = source.read_now(start)
+        yield from batch.entries[: max(0, end - batch.first)]
+        start = batch.next

@@ -1,0 +1,79 @@
+"""The newest value and position of every device, for people (console, `cityhub devices`). Rules never ask here.
+
+"Newest" is by observed time: a late report fills in what is still unknown, and never replaces what is newer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from hub.model import Event, Position, Reading, Value
+
+DEVICES_MAX = 200_000
+"""Devices kept; the one unheard for longest gives way."""
+SKEW_WEIGHT = 0.1
+
+
+class DeviceState(msgspec.Struct):
+    """What is known of one device now."""
+
+    device: str
+    kind: str
+    adapter: str
+    first_at: int
+    received_at: int
+    observed_at: int
+    readings: int = 0
+    skew_s: float = 0.0
+    """Receive time minus observed time, smoothed: how late its reports come or how wrong its clock is."""
+    position: Position | None = None
+    position_at: int = 0
+    values: dict[str, tuple[Value, int]] = msgspec.field(default_factory=dict)
+    """Metric → (value, observed time)."""
+
+
+class Live:
+    """Folds readings into the present."""
+
+    def __init__(self) -> None:
+        self.devices: dict[str, DeviceState] = {}
+
+    def feed(self, events: Iterable[Event]) -> None:
+        for event in events:
+            if type(event) is Reading:
+                self._take(event)
+
+    def _take(self, reading: Reading) -> None:
+        observed = reading.observed_at or reading.received_at
+        state = self.devices.get(reading.device)
+        late_s = (reading.received_at - observed) / 1e9
+        if state is None:
+            if len(self.devices) >= DEVICES_MAX:
+                del self.devices[min(self.devices.values(), key=lambda known: known.received_at).device]
+            state = DeviceState(
+                reading.device,
+                reading.kind,
+                reading.adapter,
+                reading.received_at,
+                reading.received_at,
+                observed,
+                skew_s=late_s,
+            )
+            self.devices[reading.device] = state
+        state.readings += 1
+        state.received_at = reading.received_at
+        state.kind = reading.kind
+        state.adapter = reading.adapter
+        state.skew_s += SKEW_WEIGHT * (late_s - state.skew_s)
+        newest = observed >= state.observed_at
+        if newest:
+            state.observed_at = observed
+        values = state.values
+        for metric, value in reading.values.items():
+            if newest or metric not in values or observed >= values[metric][1]:
+                values[metric] = (value, observed)
+        if reading.position is not None and observed >= state.position_at:
+            state.position = reading.position
+            state.position_at = observed
