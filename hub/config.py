@@ -45,6 +45,7 @@ class ApiOptions(msgspec.Struct, frozen=True):
 
     listen: str = "127.0.0.1:8080"
     tokens_file: str | None = None
+    unknown_devices: str = "quarantine"
     body_bytes_max: int = 8 << 20
 
 
@@ -222,19 +223,19 @@ class _Reader:
 
     def _plugin(self, at: tuple[Any, ...], block: dict[str, Any], use: str) -> Plugin | None:
         protocol = block.get("protocol")
+        if protocol in self.plugins and getattr(self.plugins[protocol], use):
+            return self.plugins[protocol]
         usable = [name for name, plugin in self.plugins.items() if getattr(plugin, use)]
         if protocol is None:
             self._wrong(at, f"this block names no protocol; one of {', '.join(usable)} is needed")
-            return None
-        if protocol not in usable:
+        else:
             near = get_close_matches(str(protocol), usable, n=1)
             self._wrong(
                 (*at, "protocol"),
                 f"unknown protocol {protocol!r}; "
                 + (f"was {near[0]!r} meant?" if near else f"known are {', '.join(usable)}"),
             )
-            return None
-        return self.plugins[protocol]
+        return None
 
     def _blocks(self, name: str) -> list[tuple[tuple[Any, ...], dict[str, Any]]]:
         blocks = self.table.get(name, [])

@@ -191,21 +191,21 @@ class Door:
         reading.adapter = self.adapter
         if registered is not None:
             reading.kind = registered.kind or reading.kind or self.kind
+        elif not device or len(device) > DEVICE_MAX or not device.isprintable():
+            return self._refuse(
+                reading,
+                FaultKind.SYNTAX,
+                f"{device[:50]!r} is no device id: 1 to {DEVICE_MAX} printable characters are",
+                at,
+                raw,
+                faults,
+            )
         elif not self.admits:
             self._knock(device, at)
             return self._refuse(
                 reading,
                 FaultKind.UNKNOWN_DEVICE,
                 f"{device} is not in the registry (devices.csv), and this adapter quarantines unknown devices",
-                at,
-                raw,
-                faults,
-            )
-        elif not device or len(device) > DEVICE_MAX or not device.isprintable():
-            return self._refuse(
-                reading,
-                FaultKind.SYNTAX,
-                f"{device[:50]!r} is no device id: 1 to {DEVICE_MAX} printable characters are",
                 at,
                 raw,
                 faults,
@@ -280,16 +280,18 @@ class Door:
                 return None
             return FaultKind.VALUE, f"{name} is {str(value)[:80]!r}; true or false was meant"
         if metric.type == "text":
-            return (
-                None
-                if isinstance(value, str) and len(value) <= TEXT_MAX
-                else (
-                    FaultKind.VALUE,
-                    f"{name} is {str(value)[:80]!r}; a text of at most {TEXT_MAX} characters was meant",
-                )
-            )
-        fits = isinstance(value, list) and sum(len(text) for text in value) <= TEXT_MAX
-        return None if fits else (FaultKind.VALUE, f"{name} is {str(value)[:80]!r}; a list of texts was meant")
+            if isinstance(value, str) and len(value) <= TEXT_MAX and _text(value) == value:
+                return None
+            return FaultKind.VALUE, f"{name} is {str(value)[:80]!r}; a text of at most {TEXT_MAX} characters was meant"
+        texts = value if isinstance(value, list) else None
+        if (
+            texts is not None
+            and all(isinstance(text, str) for text in texts)
+            and sum(map(len, texts)) <= TEXT_MAX
+            and [_text(text) for text in texts] == texts
+        ):
+            return None
+        return FaultKind.VALUE, f"{name} is {str(value)[:80]!r}; a list of texts was meant"
 
     # ---------------------------------------------------------------------------------------------- faults
 
@@ -297,7 +299,8 @@ class Door:
         """The whole reading goes to quarantine."""
         self._counts.quarantined += 1
         self._count_fault(kind)
-        faults.append(Fault(kind, why, raw[:RAW_MAX], reading.device, at, self.adapter, 1, reading))
+        kept = writable(reading)
+        faults.append(Fault(kind, why, raw[:RAW_MAX], kept.device, at, self.adapter, 1, kept))
         return False
 
     def _set_aside(self, reading: Reading, kind: FaultKind, why: str, at: int, raw: bytes, faults: list[Fault]) -> None:
@@ -342,15 +345,17 @@ class Door:
             done.set_result(verdicts)
             return done
         left = len(parts)
-        busy = False
+        busy = poison = False
 
         def part_done(part: asyncio.Future[int]) -> None:
-            nonlocal left, busy
+            nonlocal left, busy, poison
             left -= 1
             if part.cancelled() or part.exception() is not None:
-                busy = True
+                busy = busy or isinstance(part.exception(), LogFull)
+                poison = poison or not isinstance(part.exception(), LogFull)
             if left == 0 and not done.done():
-                done.set_result([Verdict.BUSY] * len(verdicts) if busy else verdicts)
+                answer = Verdict.BUSY if busy else Verdict.REFUSED
+                done.set_result([answer] * len(verdicts) if busy or poison else verdicts)
 
         for part in parts:
             part.add_done_callback(part_done)
@@ -365,14 +370,27 @@ class Door:
                 self._log_trouble = False
                 self.report("up", "the log takes input again")
             return
-        counts.received -= len(accepted)
-        counts.refused += len(accepted)
         for reading in accepted:
             self._hub.recent.forget(reading)
-        error = None if appended.cancelled() else appended.exception()
+        error = LogFull("the hub is stopping") if appended.cancelled() else appended.exception()
         if isinstance(error, LogFull):
+            counts.received -= len(accepted)
+            counts.refused += len(accepted)
             self._log_trouble = True
             self.report("degraded", str(error))
+            return
+        at = self._hub.clock()
+        faults: list[Fault] = []
+        for reading in accepted:  # a value that passed the checks and cannot be written: never for the device to repeat
+            self._refuse(
+                reading,
+                FaultKind.SYNTAX,
+                f"{reading.device}: its reading cannot be written down ({error})",
+                at,
+                b"",
+                faults,
+            )
+        self._hub.log.quarantine.append(faults)
 
 
 class Recent:
@@ -402,6 +420,30 @@ class Recent:
         key = (reading.device, reading.observed_at)
         self._young.pop(key, None)
         self._old.pop(key, None)
+
+
+def writable(reading: Reading) -> Reading:
+    """The reading as it can be kept in quarantine: no number beyond 64 bits, no text that is not Unicode."""
+    at = reading.observed_at
+    return msgspec.structs.replace(
+        reading,
+        device=_text(reading.device)[:DEVICE_MAX],
+        observed_at=at if at is not None and abs(at) < 1 << 63 else None,
+        values={_text(name): _writable_value(value) for name, value in reading.values.items()},
+        marks={_text(name): _text(mark) for name, mark in reading.marks.items()} if reading.marks else None,
+    )
+
+
+def _writable_value(value: Value) -> Value:
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, list):
+        return [_text(str(text)) for text in value]
+    return value if isinstance(value, bool | float) or abs(value) < 1 << 63 else str(value)[:80]
+
+
+def _text(text: str) -> str:
+    return text[:TEXT_MAX].encode("utf-8", "replace").decode()
 
 
 def _place(position: Position) -> str:

@@ -87,31 +87,31 @@ class Ledger:
             os.fdatasync(file.fileno())
         temporary.rename(path)
 
-    @classmethod
-    def load(cls, path: Path, log: Log, cursors: dict[str, int]) -> Ledger:
-        """The saved counts, and on top what stands in the log behind them. `cursors`: where each required reader is now."""
-        ledger = cls()
+    def recover(self, path: Path, log: Log, cursors: dict[str, int]) -> None:
+        """Take up the saved counts, and on top what stands in the log behind them.
+
+        `cursors`: where each required reader is now.
+        """
         try:
             saved = msgspec.json.decode(path.read_bytes(), type=_Saved)
         except (OSError, msgspec.MsgspecError):
             saved = _Saved(log.events.first, log.quarantine.first, {}, {}, {})
-        ledger.adapters = saved.adapters
+        self.adapters = saved.adapters
         for entry in _entries(log, "events", saved.events_next):
             if type(entry) is Reading:
-                counts = ledger.of(entry.adapter)
+                counts = self.of(entry.adapter)
                 counts.received += 1
                 counts.logged += 1
         for entry in _entries(log, "quarantine", saved.quarantine_next):
             if type(entry) is Fault:
-                counts = ledger.of(entry.adapter)
+                counts = self.of(entry.adapter)
                 counts.received += entry.readings
                 counts.quarantined += entry.readings
                 counts.faults[entry.kind] = counts.faults.get(entry.kind, 0) + 1
         for reader, cursor in cursors.items():
-            ledger.stored[reader] = Counter(saved.stored.get(reader, {}))
+            self.stored[reader] = Counter(saved.stored.get(reader, {}))
             since = saved.readers.get(reader, log.events.first)
-            ledger.took(reader, _entries(log, "events", since, cursor), cursor)
-        return ledger
+            self.took(reader, _entries(log, "events", since, cursor), cursor)
 
 
 def _entries(log: Log, stream: str, start: int, end: int | None = None) -> Iterable[Event | Fault]:

@@ -144,9 +144,13 @@ class Stream:
                 self._under_way = group[-1][1]
                 entries = [entry for some, _ in group for entry in some]
                 try:
+                    data = self._encoder.encode(entries)
+                except Exception:  # one caller's unwritable entry must not cost the others theirs
+                    self._pending[:0] = self._set_apart(group)
+                    continue
+                try:
                     if not self._make_room():
                         raise LogFull(self.refusing or "the log is full")
-                    data = self._encoder.encode(entries)
                     await loop.run_in_executor(self._disk, self._write, self.next, count, data)
                 except Exception as error:
                     self._fail(group, error)
@@ -172,6 +176,22 @@ class Stream:
         group, self._pending = self._pending[:taken], self._pending[taken:]
         self._pending_entries -= count
         return group, count
+
+    def _set_apart(
+        self, group: list[tuple[Sequence[Any], asyncio.Future[int]]]
+    ) -> list[tuple[Sequence[Any], asyncio.Future[int]]]:
+        """Fail the appends whose entries cannot be written down; the others come back, to be tried again."""
+        good = []
+        for entries, future in group:
+            try:
+                self._encoder.encode(entries)
+            except Exception as error:
+                if not future.done():
+                    future.set_exception(error)
+                continue
+            good.append((entries, future))
+            self._pending_entries += len(entries)
+        return good
 
     def _fail(self, group: list[tuple[Sequence[Any], asyncio.Future[int]]], error: Exception) -> None:
         if isinstance(error, OSError):
@@ -241,6 +261,11 @@ class Stream:
     def first(self) -> int:
         """The oldest offset still here."""
         return self._segments[0].first if self._segments else self.next
+
+    @property
+    def last_at(self) -> int | None:
+        """When the newest entry was appended, ns; None in an empty stream."""
+        return self._segments[-1].newest_at if self._segments else None
 
     async def read(self, offset: int, entries_max: int = 10_000, wait_s: float | None = None) -> Batch:
         """Entries from `offset` on, waiting for the first one (at most `wait_s`; then an empty batch).
@@ -378,7 +403,7 @@ class Stream:
                     if isinstance(found, Damage):
                         self._note(found)
                     else:
-                        part.next = found[0].next
+                        part.next, part.newest_at = found[0].next, found[0].at
             else:
                 part.next = int(paths[number].stem)
             if part.next > first:

@@ -1,0 +1,52 @@
+# The two commands are `make demo` and `make test`; everything they need they set up themselves.
+
+PYTHON ?= python3
+BIN := .venv/bin
+WORKERS ?= 2
+
+.PHONY: demo test check bench env servers lock format soak clean
+
+demo: env
+	@$(BIN)/cityhub demo
+
+test: env servers
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m "not slow"
+
+check: env
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# Prints figures; fails only where something does not run.
+bench: env servers
+	$(BIN)/python -m tests.bench
+
+# Long fuzz and soak runs.
+soak: env servers
+	$(BIN)/pytest -n $(WORKERS) -m slow --timeout 3600
+
+format: env
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+env: .venv/ready
+
+.venv/ready: requirements.lock pyproject.toml
+	@echo "Building the environment in .venv (once) ..."
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "cityhub needs Python 3.11 or newer; this is $$($(PYTHON) --version)"; exit 1; }
+	@$(PYTHON) -m venv .venv 2>/dev/null || { sh tests/install.sh python3-venv && $(PYTHON) -m venv .venv; }
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Real servers and peers that tests talk to; where they cannot be installed those tests say so.
+servers:
+	@sh tests/install.sh mosquitto influxdb chromium libcoap3-bin strace openssl
+
+# Hashes, no addresses.
+lock: env
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

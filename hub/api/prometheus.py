@@ -1,0 +1,141 @@
+"""`/metrics`: the ledger, the readers and the log as Prometheus text (exposition format 0.0.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from hub.api.state import State
+
+
+def render(state: State) -> str:
+    """Every counter of the hub. Labels are bounded: adapters, readers, fault kinds, streams."""
+    lines: list[str] = []
+    ledger = state.ledger
+
+    def family(name: str, kind: str, text: str, samples: Iterable[tuple[Mapping[str, str], float]]) -> None:
+        lines.append(f"# HELP {name} {text}")
+        lines.append(f"# TYPE {name} {kind}")
+        lines.extend(
+            f"{name}{_labels(labels)} {value:g}" if value != int(value) else f"{name}{_labels(labels)} {int(value)}"
+            for labels, value in samples
+        )
+
+    def by_adapter(field: str) -> Iterable[tuple[Mapping[str, str], float]]:
+        return [({"adapter": name}, getattr(counts, field)) for name, counts in sorted(ledger.adapters.items())]
+
+    family("cityhub_frames_received_total", "counter", "Frames taken from the wire.", by_adapter("frames"))
+    family(
+        "cityhub_readings_received_total",
+        "counter",
+        "Readings decoded: logged + in flight + quarantined + duplicate.",
+        by_adapter("received"),
+    )
+    family("cityhub_readings_logged_total", "counter", "Readings on disk in the log.", by_adapter("logged"))
+    family("cityhub_readings_in_flight", "gauge", "Readings on their way to the disk.", by_adapter("in_flight"))
+    family(
+        "cityhub_readings_quarantined_total", "counter", "Readings that could not be used.", by_adapter("quarantined")
+    )
+    family("cityhub_readings_duplicate_total", "counter", "Readings that were known already.", by_adapter("duplicate"))
+    family(
+        "cityhub_readings_refused_total",
+        "counter",
+        "Readings told to come again: the hub was full.",
+        by_adapter("refused"),
+    )
+    family(
+        "cityhub_faults_total",
+        "counter",
+        "Input that could not be used, by kind.",
+        [
+            ({"adapter": name, "kind": kind}, count)
+            for name, counts in sorted(ledger.adapters.items())
+            for kind, count in sorted(counts.faults.items())
+        ],
+    )
+    stored = [(reader, name) for reader in sorted(ledger.stored) for name in sorted(ledger.adapters)]
+    family(
+        "cityhub_readings_stored_total",
+        "counter",
+        "Readings that a required reader has stored.",
+        [({"reader": reader, "adapter": name}, ledger.stored[reader][name]) for reader, name in stored],
+    )
+    family(
+        "cityhub_readings_waiting",
+        "gauge",
+        "Readings logged that a required reader has not stored yet.",
+        [({"reader": reader, "adapter": name}, ledger.waiting(reader, name)) for reader, name in stored],
+    )
+    family(
+        "cityhub_adapter_up",
+        "gauge",
+        "1 while the adapter works.",
+        [({"adapter": name}, door.status.state == "up") for name, door in sorted(state.ingest.doors.items())],
+    )
+    readers = list(state.readers.values())
+    family(
+        "cityhub_reader_lag_entries",
+        "gauge",
+        "Log entries that a reader has not taken yet.",
+        [
+            ({"reader": item.name, "stream": item.stream}, max(0, state.log.streams[item.stream].next - item.cursor))
+            for item in readers
+        ],
+    )
+    family(
+        "cityhub_reader_skipped_total",
+        "counter",
+        "Entries an optional reader was moved past.",
+        [({"reader": item.name}, item.skipped) for item in readers],
+    )
+    family(
+        "cityhub_reader_up",
+        "gauge",
+        "1 while the reader works.",
+        [({"reader": item.name}, item.state == "up") for item in readers],
+    )
+    streams = sorted(state.log.streams.items())
+    family(
+        "cityhub_log_bytes",
+        "gauge",
+        "Bytes a stream of the log occupies.",
+        [({"stream": name}, stream.size()) for name, stream in streams],
+    )
+    family(
+        "cityhub_log_entries_total",
+        "counter",
+        "Entries ever appended to a stream.",
+        [({"stream": name}, stream.next) for name, stream in streams],
+    )
+    family(
+        "cityhub_log_refusing",
+        "gauge",
+        "1 while a stream takes no input.",
+        [({"stream": name}, stream.refusing is not None) for name, stream in streams],
+    )
+    family(
+        "cityhub_log_damaged",
+        "gauge",
+        "Damaged places found in a stream.",
+        [({"stream": name}, len(stream.damage)) for name, stream in streams],
+    )
+    family("cityhub_devices", "gauge", "Devices heard of.", [({}, len(state.live.devices))])
+    family(
+        "cityhub_alerts_open",
+        "gauge",
+        "Open warnings by level.",
+        [
+            ({"level": level}, sum(item.level == level for item in state.alerts.open.values()))
+            for level in ("blue", "yellow", "orange", "red")
+        ],
+    )
+    return "\n".join(lines) + "\n"
+
+
+def _labels(labels: Mapping[str, str]) -> str:
+    if not labels:
+        return ""
+    return "{" + ",".join(f'{name}="{_escape(value)}"' for name, value in labels.items()) + "}"
+
+
+def _escape(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

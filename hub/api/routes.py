@@ -1,0 +1,266 @@
+"""The routes. Each handler is a few lines over `hub.api.views`; authorisation is one wrapper around them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse, Response, StreamingResponse
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from hub.api import prometheus, views
+from hub.api.auth import LOCAL, Token, who
+from hub.api.state import State
+from hub.model import OperatorAction, Position, Verdict
+from hub.moment import from_text
+from hub.ports import SeriesQuery
+from hub.wire import camera_to_json, change_to_json
+
+QUARANTINE_SHOWN = 200
+SERIES_ROWS_MAX = 50_000
+STREAM_EVERY_S = 1.0
+STREAMS_MAX = 200
+"""Server-sent event streams open at once."""
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def build(state: State, trusted: bool = False) -> Starlette:
+    """The application. `trusted`: for the socket inside the data folder, whose file permissions are the authorisation."""
+    api = _Api(state, trusted)
+    routes = [
+        Route("/", api.console),
+        Route("/metrics", api.guard("view", api.metrics)),
+        Route("/api/v1/health", api.health),
+        Route("/api/v1/readings", api.guard("ingest", api.readings), methods=["POST"]),
+        Route("/api/v1/city", api.guard("view", api.city)),
+        Route("/api/v1/status", api.guard("view", api.status)),
+        Route("/api/v1/devices", api.guard("view", api.devices)),
+        Route("/api/v1/unknown", api.guard("view", api.unknown)),
+        Route("/api/v1/alerts", api.guard("view", api.alerts)),
+        Route("/api/v1/alerts/{alert:path}/{action}", api.guard("operate", api.operate), methods=["POST"]),
+        Route("/api/v1/quarantine", api.guard("view", api.quarantine)),
+        Route("/api/v1/cameras", api.guard("view", api.cameras)),
+        Route("/api/v1/series", api.guard("view", api.series)),
+        Route("/api/v1/stream", api.guard("view", api.stream)),
+    ]
+    if state.console.is_dir():
+        routes.append(Mount("/static", StaticFiles(directory=state.console)))  # type: ignore[arg-type]
+    return Starlette(routes=routes, exception_handlers={HTTPException: _problem})
+
+
+async def _problem(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return reply({"error": error.detail}, error.status_code, dict(error.headers or {}))
+
+
+def reply(data: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(msgspec.json.encode(data), status, headers, "application/json")
+
+
+class _Api:
+    def __init__(self, state: State, trusted: bool) -> None:
+        self.state = state
+        self.trusted = trusted
+        self.streams = 0
+
+    def guard(self, role: str, handler: Handler) -> Handler:
+        """Let in whoever's token carries the role; 401 without a known token, 403 without the role."""
+
+        async def guarded(request: Request) -> Response:
+            token = LOCAL if self.trusted else who(request.headers.get("authorization"), self.state.tokens)
+            if token is None:
+                raise HTTPException(
+                    401, "a known token is needed: Authorization: Bearer …", {"WWW-Authenticate": "Bearer"}
+                )
+            if role not in token.roles:
+                raise HTTPException(403, f"the token {token.name!r} lacks the role {role!r}")
+            request.state.token = token
+            return await handler(request)
+
+        return guarded
+
+    # ---------------------------------------------------------------------------------------------- people and probes
+
+    async def console(self, _: Request) -> Response:
+        page = self.state.console / "index.html"
+        if not page.exists():
+            raise HTTPException(404, "this installation has no console page; the API is under /api/v1/")
+        return FileResponse(page)
+
+    async def health(self, _: Request) -> Response:
+        refusing = self.state.log.events.refusing
+        return reply({"ok": refusing is None, "detail": refusing or "taking input"}, 200 if refusing is None else 503)
+
+    async def metrics(self, _: Request) -> Response:
+        return Response(prometheus.render(self.state), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    # ---------------------------------------------------------------------------------------------- readings in
+
+    async def readings(self, request: Request) -> Response:
+        """Native JSON or SenML. 200 only after the log has it; 400 where nothing could be used; 503 to come again."""
+        body = await self._body(request)
+        message = self.state.decode(request.headers.get("content-type", ""), body, "")
+        offered = len(message.readings)
+        faults = [{"kind": fault.kind, "detail": fault.detail} for fault in message.faults]
+        before = dict(self.state.ledger.of(self.state.door.adapter).faults)
+        verdict = (await self.state.door.submit([message]))[0]
+        if verdict is Verdict.BUSY:
+            raise HTTPException(
+                503,
+                self.state.log.events.refusing or "the hub cannot take input now; send it again",
+                {"Retry-After": "5"},
+            )
+        after = self.state.ledger.of(self.state.door.adapter).faults
+        counted = {kind: count - before.get(kind, 0) for kind, count in after.items() if count > before.get(kind, 0)}
+        if verdict is Verdict.REFUSED:
+            newest = self.state.log.quarantine.read_now(self.state.log.quarantine.next - 1).entries
+            detail = newest[-1].detail if newest else "nothing in it could be used"
+            return reply(
+                {"error": detail, "faults": faults or [{"kind": kind, "detail": detail} for kind in counted]}, 400
+            )
+        return reply({"readings": offered, "faults": faults})
+
+    async def _body(self, request: Request) -> bytes:
+        limit = self.state.config.api.body_bytes_max
+        body = bytearray()
+        try:
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > limit:
+                    raise HTTPException(
+                        413, f"the body is longer than the limit of {limit} bytes; send fewer readings at a time"
+                    )
+        except ClientDisconnect:
+            raise HTTPException(400, "the connection ended in the middle of the body") from None
+        return bytes(body)
+
+    # ---------------------------------------------------------------------------------------------- looking
+
+    async def city(self, _: Request) -> Response:
+        return reply(views.city(self.state))
+
+    async def status(self, _: Request) -> Response:
+        return reply(views.status(self.state))
+
+    async def devices(self, request: Request) -> Response:
+        since = _moment(request, "since") or 0
+        return reply({"devices": list(views.devices(self.state, request.query_params.get("kind"), since))})
+
+    async def unknown(self, _: Request) -> Response:
+        return reply({"devices": [views.knock(item) for item in self.state.ingest.knocked.values()]})
+
+    async def alerts(self, _: Request) -> Response:
+        open_now = self.state.alerts.newest_first()
+        closed = sorted(self.state.alerts.closed.values(), key=lambda item: item.changed_at, reverse=True)[:100]
+        return reply(
+            {"open": [views.alert(item) for item in open_now], "closed": [views.alert(item) for item in closed]}
+        )
+
+    async def quarantine(self, request: Request) -> Response:
+        limit = min(_integer(request, "limit", 50), QUARANTINE_SHOWN)
+        stream = self.state.log.quarantine
+        first = max(stream.first, stream.next - limit)
+        batch = stream.read_now(first, limit)
+        entries = [views.quarantined(batch.first + at, fault) for at, fault in enumerate(batch.entries)]
+        return reply({"entries": entries[::-1]})
+
+    async def cameras(self, request: Request) -> Response:
+        try:
+            lon, lat = (float(part) for part in request.query_params["at"].split(","))
+        except (KeyError, ValueError):
+            raise HTTPException(400, "at=LON,LAT is needed, such as ?at=121.49,31.24") from None
+        views_of = self.state.cameras.rank(Position(lon, lat), _integer(request, "limit", 5))
+        return reply({"cameras": [camera_to_json(view) for view in views_of]})
+
+    async def series(self, request: Request) -> Response:
+        query = SeriesQuery(
+            start=_moment(request, "from"),
+            end=_moment(request, "to"),
+            device=request.query_params.get("device"),
+            metric=request.query_params.get("metric"),
+            limit=min(_integer(request, "limit", 2000), SERIES_ROWS_MAX),
+        )
+        rows = await self.state.series(query)
+        return reply({"rows": rows})
+
+    # ---------------------------------------------------------------------------------------------- acting
+
+    async def operate(self, request: Request) -> Response:
+        action = request.path_params["action"]
+        if action not in ("acknowledge", "shelve", "unshelve"):
+            raise HTTPException(404, f"{action!r} is no action; acknowledge, shelve or unshelve is")
+        alert = request.path_params["alert"]
+        if alert not in self.state.alerts.open:
+            raise HTTPException(404, f"no open warning has the id {alert!r}")
+        try:
+            given = msgspec.json.decode(await self._body(request) or b"{}", type=dict[str, Any])
+            until = from_text(given["until"]) if given.get("until") else None
+        except (msgspec.MsgspecError, ValueError) as error:
+            raise HTTPException(400, str(error)) from None
+        token: Token = request.state.token
+        name = str(given.get("who") or token.name)[:100]
+        await self.state.operate(
+            OperatorAction(self.state.clock(), name, action, alert, str(given.get("note", ""))[:1000], until)
+        )
+        return reply({"ok": True})
+
+    # ---------------------------------------------------------------------------------------------- live
+
+    async def stream(self, request: Request) -> Response:
+        if self.streams >= STREAMS_MAX:
+            raise HTTPException(503, f"{STREAMS_MAX} live streams are open already")
+        return StreamingResponse(
+            self._events(request), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
+        )
+
+    async def _events(self, request: Request) -> AsyncIterator[bytes]:
+        """Once a second: devices heard since, changes of warnings, the status."""
+        state = self.state
+        self.streams += 1
+        told = state.log.alerts.next
+        since = state.clock()
+        try:
+            while not await request.is_disconnected():
+                until = state.clock()
+                changed = list(views.devices(state, since=since))
+                since = until
+                if changed:
+                    yield _sse("devices", {"devices": changed})
+                batch = state.log.alerts.read_now(told)
+                told = batch.next
+                for change in batch.entries:
+                    yield _sse("change", change_to_json(change))
+                yield _sse("status", views.status(state))
+                await asyncio.sleep(STREAM_EVERY_S)
+        finally:
+            self.streams -= 1
+
+
+def _sse(event: str, data: Any) -> bytes:
+    return b"event: " + event.encode() + b"\ndata: " + msgspec.json.encode(data) + b"\n\n"
+
+
+def _integer(request: Request, name: str, default: int) -> int:
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    if not text.isdigit() or len(text) > 9:
+        raise HTTPException(400, f"{name} is {text!r}; a whole number was meant")
+    return int(text)
+
+
+def _moment(request: Request, name: str) -> int | None:
+    text = request.query_params.get(name)
+    if text is None:
+        return None
+    try:
+        return from_text(text.replace(" ", "+"))
+    except ValueError as error:
+        raise HTTPException(400, f"{name}: {error}") from None

@@ -1,0 +1,59 @@
+"""What the API may look at: the running parts of one hub, handed over by `hub.app`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hub.alerts import Alerts
+from hub.cameras import Cameras
+from hub.config import Config
+from hub.ingest import Door, Ingest
+from hub.ledger import Ledger
+from hub.live import Live
+from hub.log import Log
+from hub.model import Message, OperatorAction
+from hub.ports import Row, SeriesQuery
+from hub.registry import Registry
+
+
+@dataclass
+class ReaderState:
+    """How far one reader of the log has come, and how it is."""
+
+    name: str
+    stream: str
+    required: bool
+    cursor: int = 0
+    state: str = "starting"
+    detail: str = ""
+    skipped: int = 0
+
+
+@dataclass
+class State:
+    """The parts of a running hub."""
+
+    config: Config
+    registry: Registry
+    log: Log
+    ledger: Ledger
+    ingest: Ingest
+    live: Live
+    alerts: Alerts
+    cameras: Cameras
+    clock: Callable[[], int]
+    console: Path
+    decode: Callable[[str, bytes, str], Message]
+    """(content type, body, topic) → message: how a body posted to the API is read."""
+    door: Door
+    series: Callable[[SeriesQuery], Awaitable[Sequence[Row]]]
+    operate: Callable[[OperatorAction], Awaitable[None]]
+    readers: dict[str, ReaderState] = field(default_factory=dict)
+    tokens: Mapping[str, Any] = field(default_factory=dict)
+    rules: Callable[[], Mapping[str, Any]] = dict
+    protocols: dict[str, str] = field(default_factory=dict)
+    started_at: int = 0
+    version: str = ""

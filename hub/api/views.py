@@ -1,0 +1,207 @@
+"""The JSON that the API and the command line show: plain functions from the hub's parts to plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from hub.api.state import State
+from hub.cameras import footprint, sector
+from hub.ingest import Knock
+from hub.live import DeviceState
+from hub.model import Alert, Camera, Device, Fault, Position, Zone
+from hub.moment import to_text
+from hub.registry import Registry
+from hub.wire import camera_to_json, change_to_json
+
+
+def city(state: State) -> dict[str, Any]:
+    """The registry, for maps."""
+    registry = state.registry
+    return {
+        "name": state.config.hub.name,
+        "timezone": state.config.hub.timezone,
+        "version": state.version,
+        "bounds": bounds(registry),
+        "cameras": [camera(item) for item in registry.cameras.values()],
+        "zones": [zone(item) for item in registry.zones.values()],
+        "devices": [
+            {
+                "device": item.device,
+                "name": item.name,
+                "kind": item.kind,
+                "position": place(item.position),
+                "area": item.area,
+            }
+            for item in registry.devices.values()
+        ],
+    }
+
+
+def bounds(registry: Registry) -> list[float] | None:
+    """[west, south, east, north] of everything that has a place."""
+    places = [item.position for item in registry.cameras.values()] + [
+        item.position for item in registry.devices.values() if item.position
+    ]
+    if not places:
+        return None
+    lons, lats = [at.lon for at in places], [at.lat for at in places]
+    return [min(lons), min(lats), max(lons), max(lats)]
+
+
+def camera(item: Camera) -> dict[str, Any]:
+    ground = sector(item)
+    return {
+        "camera": item.camera,
+        "name": item.name,
+        "position": place(item.position),
+        "ptz": item.ptz,
+        "azimuth_deg": item.azimuth_deg,
+        "hfov_deg": ground.width_deg,
+        "range_m": ground.far_m,
+        "stream_url": item.stream_url or None,
+        "footprint": [[round(lon, 6), round(lat, 6)] for lon, lat in footprint(item, ground).exterior.coords],
+    }
+
+
+def zone(item: Zone) -> dict[str, Any]:
+    return {"zone": item.zone, "kind": item.kind, "name": item.name, "rings": item.rings, "limits": dict(item.limits)}
+
+
+def device(state: DeviceState, registered: Device | None) -> dict[str, Any]:
+    """One device as it is now."""
+    position = state.position or (registered.position if registered else None)
+    return {
+        "device": state.device,
+        "name": registered.name if registered else str(state.values.get("name", ("", 0))[0]),
+        "kind": state.kind,
+        "adapter": state.adapter,
+        "area": registered.area if registered else "",
+        "position": place(position),
+        "observed_at": to_text(state.observed_at),
+        "received_at": to_text(state.received_at),
+        "readings": state.readings,
+        "skew_s": round(state.skew_s, 1),
+        "registered": registered is not None,
+        "values": {metric: {"value": value, "at": to_text(at)} for metric, (value, at) in state.values.items()},
+    }
+
+
+def alert(item: Alert) -> dict[str, Any]:
+    """One warning and its history. Cameras and position are those of its newest change that has them."""
+    newest = item.changes[-1]
+    placed = next((change for change in reversed(item.changes) if change.position), newest)
+    seen = next((change for change in reversed(item.changes) if change.cameras), newest)
+    titled = next((change for change in reversed(item.changes) if change.title), newest)
+    return {
+        "alert": item.alert,
+        "rule": item.rule,
+        "subject": item.subject,
+        "level": item.level,
+        "title": titled.title,
+        "raised_at": to_text(item.raised_at),
+        "changed_at": to_text(item.changed_at),
+        "open": item.open,
+        "acknowledged_by": item.acknowledged_by,
+        "shelved_until": to_text(item.shelved_until) if item.shelved_until else None,
+        "position": place(placed.position),
+        "cameras": [camera_to_json(view) for view in seen.cameras],
+        "evidence": newest.evidence,
+        "reason": newest.reason,
+        "changes": [change_to_json(change) for change in item.changes],
+    }
+
+
+def quarantined(offset: int, fault: Fault) -> dict[str, Any]:
+    try:
+        text: str | None = fault.raw.decode("utf-8")
+    except UnicodeDecodeError:
+        text = None
+    return {
+        "offset": offset,
+        "at": to_text(fault.received_at),
+        "adapter": fault.adapter,
+        "device": fault.device,
+        "kind": fault.kind,
+        "detail": fault.detail,
+        "raw_hex": fault.raw.hex(),
+        "raw_text": text if text is not None and (text.isprintable() or "\n" in text) else None,
+    }
+
+
+def knock(item: Knock) -> dict[str, Any]:
+    return {
+        "device": item.device,
+        "adapter": item.adapter,
+        "kind": item.kind,
+        "count": item.count,
+        "first_at": to_text(item.first_at),
+        "last_at": to_text(item.last_at),
+    }
+
+
+def status(state: State) -> dict[str, Any]:
+    """The hub itself: adapters with their ledgers, readers with their lag, the log."""
+    adapters = []
+    for name, door in state.ingest.doors.items():
+        counts = state.ledger.of(name)
+        adapters.append(
+            {
+                "name": name,
+                "protocol": state.protocols.get(name, "api"),
+                "state": door.status.state,
+                "detail": door.status.detail,
+                "since": to_text(door.status.since) if door.status.since else None,
+                "frames": counts.frames,
+                "received": counts.received,
+                "logged": counts.logged,
+                "in_flight": counts.in_flight,
+                "quarantined": counts.quarantined,
+                "duplicate": counts.duplicate,
+                "refused": counts.refused,
+                "faults": dict(counts.faults),
+            }
+        )
+    readers = [
+        {
+            "reader": reader.name,
+            "stream": reader.stream,
+            "required": reader.required,
+            "cursor": reader.cursor,
+            "behind": max(0, state.log.streams[reader.stream].next - reader.cursor),
+            "skipped": reader.skipped,
+            "state": reader.state,
+            "detail": reader.detail,
+        }
+        for reader in state.readers.values()
+    ]
+    return {
+        "at": to_text(state.clock()),
+        "started_at": to_text(state.started_at),
+        "version": state.version,
+        "adapters": adapters,
+        "readers": readers,
+        "log": {
+            name: {"first": stream.first, "next": stream.next, "bytes": stream.size(), "refusing": stream.refusing}
+            for name, stream in state.log.streams.items()
+        },
+        "damage": [str(found) for found in state.log.damage()],
+        "devices": len(state.live.devices),
+        "open_alerts": len(state.alerts.open),
+        "balances": all(counts.balances() for counts in state.ledger.adapters.values()),
+        "rules": dict(state.rules()),
+    }
+
+
+def place(position: Position | None) -> list[float] | None:
+    return [position.lon, position.lat] if position else None
+
+
+def devices(state: State, kind: str | None = None, since: int = 0) -> Iterable[dict[str, Any]]:
+    """Devices heard of since then, of that kind."""
+    registered = state.registry.devices
+    return (
+        device(item, registered.get(item.device))
+        for item in state.live.devices.values()
+        if item.received_at >= since and (kind is None or item.kind == kind)
+    )

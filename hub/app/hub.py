@@ -1,0 +1,365 @@
+"""One hub: log, readers, rules, destinations, adapters and API, started in the order of the journey, stopped in reverse."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import hashlib
+import os
+import socket
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import uvicorn
+
+import dashboards
+from hub import clock
+from hub.alerts import Alerts
+from hub.api import ReaderState, State, build
+from hub.app.city import City
+from hub.app.plugins import Plugins
+from hub.app.readers import Follower, StoreReader
+from hub.app.sources import decode_body, run_adapter
+from hub.app.warning import Warner
+from hub.cameras import Cameras
+from hub.config import split_address
+from hub.delivery import Courier, DeadLetters
+from hub.ingest import Ingest
+from hub.ledger import Ledger
+from hub.live import Live
+from hub.log import Cursors, Limits, Log, LogFull
+from hub.model import Deaf, Edition, OperatorAction, Tick
+from hub.moment import SECOND
+from hub.ports import Adapter, Row, SeriesQuery, Store
+from hub.store import open_store
+
+SOCKET = "hub.sock"
+TICK_S = 1.0
+HOUSEKEEPING_S = 1.0
+DEAF_AFTER_S = 5.0
+DRAIN_S = 20.0
+GIB = 1 << 30
+ENGINE = f"cityhub {version('cityhub')}"
+
+
+class AlreadyRunning(Exception):
+    """Another process has this data folder."""
+
+
+class Hub:
+    """Owns everything that runs for one city folder. `start`, then `stop`; or `serve` until an event."""
+
+    def __init__(
+        self, city: City, data: Path | None = None, now: Callable[[], int] = clock.now, listen: bool = True
+    ) -> None:
+        self.city = city
+        self.data = data or city.config.data
+        self.now = now
+        self._listen = listen
+        self.ledger = Ledger()
+        self.couriers: list[Courier] = []
+        self._tasks: list[asyncio.Task[Any]] = []
+        self._sources: list[asyncio.Task[Any]] = []
+        self._servers: list[_ApiServer] = []
+        self._adapters: dict[str, Adapter] = {}
+
+    # ---------------------------------------------------------------------------------------------- life
+
+    async def serve(self, stop: asyncio.Event) -> None:
+        """Run until `stop` is set; then drain and close."""
+        await self.start()
+        try:
+            await stop.wait()
+        finally:
+            await self.stop()
+
+    async def start(self) -> None:
+        config = self.city.config
+        self.data.mkdir(parents=True, exist_ok=True)
+        self._lock()
+        self._open_log()
+        self._open_store()
+        await asyncio.gather(*(reader.open(self.cursors.get(reader.state.name)) for reader in self.store_readers))
+        self.ledger.recover(self.data / "ledger.json", self.log, {"store": self.store_readers[0].state.cursor})
+        self.cameras = Cameras(self.city.registry.cameras.values())
+        self.warner = Warner(
+            self.log,
+            self.city.book,
+            self.city.registry,
+            self.cameras,
+            self.data / "rules.snapshot",
+            self.log.events.first,
+        )
+        self.live, self.alerts = Live(), Alerts()
+        self.followers = [
+            Follower(
+                "live", self.log.events, self.live.feed, max(self.log.events.first, self.log.events.next - 200_000)
+            ),  # type: ignore[arg-type]
+            Follower("alerts", self.log.alerts, self.alerts.feed, self.log.alerts.first),  # type: ignore[arg-type]
+        ]
+        await self._catch_up()
+        self.ingest = Ingest(self.log, self.city.registry, self.ledger, self.now, config.ingest)
+        self.state = self._state()
+        await self._note_start()
+        for reader in self.store_readers:
+            self._run(reader.run(), reader.state)
+        for follower in self.followers:
+            self._run(follower.run(), follower.state)
+        self._run(self.warner.run(), self.warner.state)
+        self._start_couriers()
+        self._run(self._housekeeping())
+        if self._listen:
+            self._run(self._ticker())
+            await self._start_adapters()
+            await self._start_api()
+
+    async def stop(self) -> None:
+        """Stop taking input, let readers finish what is in the log, write everything down, close."""
+        for server in self._servers:
+            server.should_exit = True
+        await self._cancel(self._sources)
+        await self.drain(DRAIN_S)
+        await self._cancel(self._tasks)
+        await asyncio.gather(*(courier.close() for courier in self.couriers), return_exceptions=True)
+        self.warner.save()
+        self._write_down()
+        await self.log.close()
+        await asyncio.to_thread(self.store.close)
+        (self.data / SOCKET).unlink(missing_ok=True)
+        os.close(self._lock_fd)
+
+    async def drain(self, within_s: float) -> bool:
+        """Wait until rules and store have taken all that is in the log. False where time ran out first."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + within_s
+        while loop.time() < until:
+            rules_done = self.warner.state.cursor >= self.log.events.next
+            stores = [reader.state for reader in self.store_readers]
+            if rules_done and all(
+                state.cursor >= self.log.streams[state.stream].next or state.state == "down" for state in stores
+            ):
+                return all(state.state != "down" for state in stores)
+            await asyncio.sleep(0.02)
+        return False
+
+    # ---------------------------------------------------------------------------------------------- opening
+
+    def _lock(self) -> None:
+        self._lock_fd = os.open(self.data / "lock", os.O_CREAT | os.O_RDWR, 0o640)
+        try:
+            fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._lock_fd)
+            raise AlreadyRunning(f"a hub is running on {self.data} already") from None
+
+    def _open_log(self) -> None:
+        options = self.city.config.log
+        age = options.age_max_days * 86400 if options.age_max_days else None
+        limits = {
+            "events": Limits(bytes_max=int(options.events_gb * GIB), age_max_s=age),
+            "derived": Limits(bytes_max=int(options.events_gb * GIB), age_max_s=age),
+            "alerts": Limits(bytes_max=int(options.alerts_gb * GIB)),
+            "quarantine": Limits(bytes_max=int(options.quarantine_gb * GIB)),
+        }
+        self.log = Log(self.data / "log", limits)
+        self.cursors = Cursors(self.data / "cursors")
+        for reader, cursor in self.cursors.all().items():
+            for name, stream in self.log.streams.items():
+                if (
+                    reader.endswith(f"_{name}")
+                    or (name == "alerts" and reader.startswith("sink_"))
+                    or (name == "events" and reader == "rules")
+                ):
+                    stream.begin_at(cursor)
+
+    def _open_store(self) -> None:
+        self.store: Store = open_store(self.city.config.store, self.data)
+        self.store_readers = [
+            StoreReader(self.store, self.log.streams[name], self.log.quarantine, self.ledger, self.now)
+            for name in ("events", "derived", "alerts")
+        ]
+
+    async def _catch_up(self) -> None:
+        """Fold the recent past into the present before anybody looks."""
+        for follower in self.followers:
+            stream = self.log.streams[follower.state.stream]
+            while follower.state.cursor < stream.next:
+                follower.take(stream.read_now(follower.state.cursor))
+                await asyncio.sleep(0)
+
+    async def _note_start(self) -> None:
+        """Into the log: how long the hub was deaf, and which editions of rules and registry hold from here on."""
+        at = self.now()
+        entries: list[Any] = []
+        last = self.log.events.last_at
+        if last is not None and at - last > DEAF_AFTER_S * SECOND:
+            entries.append(Deaf(last, at))
+        path = self.data / "editions.json"
+        try:
+            noted = msgspec.json.decode(path.read_bytes(), type=dict[str, str])
+        except (OSError, msgspec.MsgspecError):
+            noted = {}
+        texts = {"rules": self.city.book.text, "registry": msgspec.json.encode(self.city.registry).decode()}
+        digests = {what: hashlib.sha256(f"{ENGINE}\n{text}".encode()).hexdigest() for what, text in texts.items()}
+        entries += [Edition(at, what, ENGINE, text) for what, text in texts.items() if noted.get(what) != digests[what]]
+        if entries:
+            await self.log.events.append(entries)
+            path.write_bytes(msgspec.json.encode(digests))
+
+    def _state(self) -> State:
+        config = self.city.config
+        door = self.ingest.door("api", unknown_devices=config.api.unknown_devices)
+        door.report("up", config.api.listen)
+        readers: list[ReaderState] = [
+            *(reader.state for reader in self.store_readers),
+            *(follower.state for follower in self.followers),
+            self.warner.state,
+        ]
+        return State(
+            config=config,
+            registry=self.city.registry,
+            log=self.log,
+            ledger=self.ledger,
+            ingest=self.ingest,
+            live=self.live,
+            alerts=self.alerts,
+            cameras=self.cameras,
+            clock=self.now,
+            console=Path(dashboards.__file__).parent / "console",
+            decode=decode_body,
+            door=door,
+            series=self._series,
+            operate=self._operate,
+            readers={state.name: state for state in readers},
+            tokens=self.city.tokens,
+            rules=self.warner.engine.stats,
+            protocols={adapter.name: adapter.protocol for adapter in config.adapters},
+            started_at=self.now(),
+            version=version("cityhub"),
+        )
+
+    # ---------------------------------------------------------------------------------------------- running
+
+    def _run(self, work: Coroutine[Any, Any, None], state: ReaderState | None = None) -> None:
+        self._tasks.append(asyncio.create_task(_watched(work, state)))
+
+    async def _start_adapters(self) -> None:
+        plugins = Plugins()
+        for config in self.city.config.adapters:
+            plugin = plugins[config.protocol]
+            door = self.ingest.door(config.name, plugin.kind, config.unknown_devices)
+            self._sources.append(asyncio.create_task(run_adapter(plugin, config, door, self._adapters)))
+
+    def _start_couriers(self) -> None:
+        self.dead_letters = DeadLetters(self.data / "dead-letters.jsonl")
+        plugins = Plugins()
+        for config in self.city.config.sinks:
+            plugin = plugins[config.protocol]
+            assert plugin.sink is not None
+            sink = plugin.sink(config.name, config.options)
+            courier = Courier(
+                config.name,
+                sink,
+                self.log.alerts,
+                self.cursors,
+                self.dead_letters,
+                config.levels,
+                config.packs,
+                config.areas,
+            )
+            self.couriers.append(courier)
+            self._run(courier.run())
+
+    async def _start_api(self) -> None:
+        """The API on its address, and the same on a socket in the data folder for commands on this machine."""
+        host, port = split_address(self.city.config.api.listen)
+        public = socket.create_server(
+            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=512
+        )
+        self.address = "http://{}:{}".format(*public.getsockname()[:2])
+        path = self.data / SOCKET
+        path.unlink(missing_ok=True)
+        local = socket.socket(socket.AF_UNIX)
+        local.bind(str(path))
+        path.chmod(0o600)
+        for sock, trusted in ((public, False), (local, True)):
+            server = _ApiServer(
+                uvicorn.Config(
+                    build(self.state, trusted),
+                    log_level="warning",
+                    access_log=False,
+                    lifespan="off",
+                    timeout_graceful_shutdown=2,
+                )
+            )
+            self._servers.append(server)
+            self._run(server.serve(sockets=[sock]))
+        while not all(server.started for server in self._servers):
+            await asyncio.sleep(0.01)
+
+    async def _ticker(self) -> None:
+        """Time passing, into the log. A full log misses ticks; silence rules then simply learn later."""
+        while True:
+            await asyncio.sleep(TICK_S)
+            try:
+                await self.log.events.append([Tick(self.now())])
+            except LogFull:
+                continue
+
+    async def _housekeeping(self) -> None:
+        while True:
+            await asyncio.sleep(HOUSEKEEPING_S)
+            await asyncio.to_thread(self._write_down)
+            self.log.events.trim(self.log.events.next)
+            self.log.alerts.trim(self.log.alerts.next)
+            self.log.quarantine.trim(self.log.quarantine.next)
+            self.log.derived.trim(self.log.derived.next)
+
+    def _write_down(self) -> None:
+        """Ledger and cursors. On a full disk the old ones stay, which costs a recount, not a reading."""
+        try:
+            for reader in self.store_readers:
+                self.cursors.set(reader.state.name, reader.state.cursor)
+            self.cursors.set("rules", self.warner.state.cursor)
+            self.ledger.save(self.data / "ledger.json", self.log)
+        except OSError:
+            return
+
+    # ---------------------------------------------------------------------------------------------- for the API
+
+    async def _series(self, query: SeriesQuery) -> Sequence[Row]:
+        return await asyncio.to_thread(self.store.series, query)
+
+    async def _operate(self, action: OperatorAction) -> None:
+        await self.log.events.append([action])
+
+    async def _cancel(self, tasks: list[asyncio.Task[Any]]) -> None:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        tasks.clear()
+
+
+class _ApiServer(uvicorn.Server):
+    """uvicorn without its signal handlers: the hub decides when to stop."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def _watched(work: Coroutine[Any, Any, None], state: ReaderState | None) -> None:
+    """A part that fails is a defect; say so where people look instead of dying in silence."""
+    try:
+        await work
+    except asyncio.CancelledError:
+        raise
+    except Exception as error:
+        if state is None:
+            raise
+        state.state, state.detail = "failed", f"{type(error).__name__}: {error}"
+        raise

@@ -1,0 +1,141 @@
+"""The rules reader: events in, changes of warnings out, with the cameras that see the place.
+
+Its cursor lies inside its snapshot. After a crash it takes up the snapshot, reads the tail of what it had already
+appended to "alerts" since then, and repeats none of it: the same events give the same changes, so known ids are
+dropped and everything else is new.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from hub.api import ReaderState
+from hub.cameras import Cameras
+from hub.log import Log, LogFull
+from hub.model import AlertChange, Change, Event
+from hub.registry import Registry
+from rules import Engine, RuleBook
+
+BATCH_MAX = 1_000
+"""Events evaluated in one go: a few milliseconds, so that other tasks get their turn."""
+SNAPSHOT_EVERY_S = 10.0
+CAMERAS_PICKED = 3
+CAMERAS_WITHIN_M = 1000.0
+ASKS_FOR_CAMERAS = frozenset({Change.RAISED, Change.ESCALATED})
+
+
+class _Snapshot(msgspec.Struct):
+    edition: str
+    cursor: int
+    alerts_next: int
+    engine: bytes
+
+
+class Warner:
+    """Runs the city's rules over the stream "events"."""
+
+    def __init__(self, log: Log, book: RuleBook, registry: Registry, cameras: Cameras, path: Path, begin: int) -> None:
+        self.state = ReaderState("rules", "events", required=True, cursor=begin)
+        self._log = log
+        self._book = book
+        self._registry = registry
+        self._cameras = cameras
+        self._path = path
+        self._told: set[str] = set()
+        self._edition = book.edition
+        self._engine = self._restore(begin)
+        log.events.require("rules", lambda: self._safe_cursor)
+
+    def _restore(self, begin: int) -> Engine:
+        devices, zones = self._registry.devices.values(), self._registry.zones.values()
+        self._safe_cursor = begin
+        try:
+            saved = msgspec.msgpack.decode(self._path.read_bytes(), type=_Snapshot)
+            engine = Engine.restore(saved.engine, self._book, devices, zones)
+        except FileNotFoundError:
+            return Engine(self._book, devices, zones)
+        except (OSError, msgspec.MsgspecError, ValueError) as error:
+            self.state.detail = f"its snapshot could not be read ({error}); windows start afresh"
+            return Engine(self._book, devices, zones)
+        self.state.cursor = self._safe_cursor = saved.cursor
+        self._told = {change.id for change in _tail(self._log, saved.alerts_next)}
+        return engine
+
+    @property
+    def engine(self) -> Engine:
+        return self._engine
+
+    async def run(self) -> None:
+        self.state.state = "up"
+        saved_at = asyncio.get_running_loop().time()
+        while True:
+            batch = await self._log.events.read(self.state.cursor, BATCH_MAX)
+            await self.take(batch.entries, batch.next)
+            if asyncio.get_running_loop().time() - saved_at > SNAPSHOT_EVERY_S:
+                self.save()
+                saved_at = asyncio.get_running_loop().time()
+            await asyncio.sleep(0)
+
+    async def take(self, events: Sequence[Event], next_offset: int) -> list[AlertChange]:
+        """Evaluate these events and append what they change. Returns the changes."""
+        outcome = self._engine.feed(events)
+        if outcome.derived:
+            await self._append(self._log.derived.append, outcome.derived)
+        changes = [change for change in outcome.changes if change.id not in self._told]
+        if changes:
+            for change in changes:
+                self.look(change)
+            await self._append(self._log.alerts.append, changes)
+        self.state.cursor = next_offset
+        return changes
+
+    def look(self, change: AlertChange) -> None:
+        """Add the cameras that see the place, for changes that want eyes on it."""
+        if change.position is None or change.change not in ASKS_FOR_CAMERAS:
+            return
+        wish: Mapping[str, Any] = self._book.cameras_of(change.rule) or {}
+        change.cameras = self._cameras.rank(
+            change.position, int(wish.get("pick", CAMERAS_PICKED)), float(wish.get("within_m", CAMERAS_WITHIN_M))
+        )
+
+    async def _append(self, append: Callable[[Sequence[Any]], Any], entries: Sequence[Any]) -> None:
+        """A full disk delays warnings, it does not lose them."""
+        while True:
+            try:
+                await append(entries)
+                self.state.state, self.state.detail = "up", ""
+                return
+            except LogFull as error:
+                self.state.state, self.state.detail = "down", str(error)
+                await asyncio.sleep(1)
+
+    def save(self) -> None:
+        """Write the snapshot down, atomically. A full disk only means a longer way back after a crash."""
+        snapshot = _Snapshot(self._edition, self.state.cursor, self._log.alerts.next, self._engine.snapshot())
+        temporary = self._path.with_suffix(".new")
+        try:
+            with temporary.open("wb") as file:
+                file.write(msgspec.msgpack.encode(snapshot))
+                file.flush()
+                os.fdatasync(file.fileno())
+            temporary.rename(self._path)
+        except OSError as error:
+            self.state.detail = f"its snapshot could not be written: {error.strerror}"
+            return
+        self._safe_cursor = snapshot.cursor
+        self._told = set()
+
+
+def _tail(log: Log, offset: int) -> list[AlertChange]:
+    found: list[AlertChange] = []
+    while offset < log.alerts.next:
+        batch = log.alerts.read_now(offset)
+        found.extend(batch.entries)
+        offset = batch.next
+    return found

@@ -1,0 +1,93 @@
+"""The JSON objects that leave the hub, one shape each, whoever asks: `backtest`, `alerts`, `decode`, webhooks, the API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from hub.model import AlertChange, CameraView, Message, Reading
+from hub.moment import to_text
+
+
+def change_to_json(change: AlertChange) -> dict[str, Any]:
+    """A step in the life of a warning, as CONTRACTS states it: the contract's keys first, the evidence behind them."""
+    return {
+        "at": to_text(change.at),
+        "rule": change.rule,
+        "subject": change.subject,
+        "change": change.change.value,
+        "level": change.level,
+        "values": change.values,
+        "position": [change.position.lon, change.position.lat] if change.position else None,
+        "cameras": [camera_to_json(view) for view in change.cameras],
+        "alert": change.alert,
+        "id": change.id,
+        "ordinal": change.ordinal,
+        "title": change.title,
+        "reason": change.reason,
+        "evidence": change.evidence,
+        "source": change.source,
+        "cap": change.cap,
+        "area": change.area,
+        "late": change.late,
+        "who": change.who,
+        "note": change.note,
+    }
+
+
+def camera_to_json(view: CameraView) -> dict[str, Any]:
+    return {
+        "camera": view.camera,
+        "score": view.score,
+        "distance_m": view.distance_m,
+        "bearing_deg": view.bearing_deg,
+        "sees": view.sees,
+        "reason": view.reason,
+        "name": view.name,
+        "stream_url": view.stream_url,
+    }
+
+
+def reading_to_json(reading: Reading) -> dict[str, Any]:
+    """A reading as `decode` and exports show it. `observed_at` is null where only the receive time would date it."""
+    shown: dict[str, Any] = {
+        "device": reading.device,
+        "observed_at": to_text(reading.observed_at) if reading.observed_at is not None else None,
+        "values": reading.values,
+    }
+    if reading.position is not None:
+        shown["lon"] = reading.position.lon
+        shown["lat"] = reading.position.lat
+        if reading.position.alt is not None:
+            shown["alt"] = reading.position.alt
+    if reading.marks:
+        shown["marks"] = reading.marks
+    if reading.kind:
+        shown["kind"] = reading.kind
+    return shown
+
+
+def detail_to_json(message: Message) -> Any:
+    """The protocol's own view of a frame: its body's `detail()` where it has one, else its fields."""
+    body = message.body
+    if body is None:
+        return {}
+    if hasattr(body, "detail"):
+        return plain(body.detail())
+    return plain(body)
+
+
+def plain(value: Any) -> Any:
+    """Structs and bytes as JSON-able data; bytes as hex."""
+    return _hexed(msgspec.to_builtins(value, builtin_types=(bytes, bytearray), str_keys=True, enc_hook=str))
+
+
+def _hexed(value: Any) -> Any:
+    if isinstance(value, bytes | bytearray):
+        return value.hex()
+    if isinstance(value, dict):
+        return {str(key): _hexed(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_hexed(item) for item in value]
+    return value

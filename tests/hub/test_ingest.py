@@ -1,0 +1,266 @@
+"""The front door: what is taken, what is set aside and why, and that the books balance through all of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hub.config import IngestOptions
+from hub.ingest import Door, Ingest
+from hub.ledger import Ledger
+from hub.log import Limits, Log
+from hub.model import Device, Fault, FaultKind, Message, Position, Reading, Verdict
+from hub.moment import SECOND, from_text
+from hub.registry import Registry
+
+NOW = from_text("2026-11-22T08:00:00Z")
+REGISTRY = Registry(devices={"gauge-7": Device("gauge-7", kind="river-gauge")})
+
+
+class Bench:
+    """An ingest over a real log in a folder."""
+
+    def __init__(self, folder: Path, limits: dict[str, Limits] | None = None, **options: Any) -> None:
+        self.folder = folder
+        self.log = Log(folder / "log", limits)
+        self.ledger = Ledger()
+        self.at = NOW
+        self.ingest = Ingest(
+            self.log, REGISTRY, self.ledger, lambda: self.at, IngestOptions(**options), {"truck": "0815"}
+        )
+        self.door: Door = self.ingest.door("broker")
+
+    async def give(self, *messages: Message) -> list[Verdict]:
+        verdicts = await self.door.submit(list(messages))
+        counts = self.ledger.of("broker")
+        assert counts.balances(), counts
+        return verdicts
+
+    def logged(self) -> list[Reading]:
+        return list(self.log.events.read_now(0, 1000).entries)
+
+    def quarantined(self) -> list[Fault]:
+        return list(self.log.quarantine.read_now(0, 1000).entries)
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    bench = Bench(tmp_path)
+    yield bench
+    await bench.log.close()
+
+
+def message(values: dict[str, Any], device: str = "gauge-7", at: int | None = NOW, **more: Any) -> Message:
+    return Message([Reading(device, at, values, **more)], [], device, raw=b"raw")
+
+
+async def test_a_good_reading_is_stamped_and_logged(bench: Bench) -> None:
+    assert await bench.give(message({"water_level": 3.41})) == [Verdict.STORED]
+    [stored] = bench.logged()
+    assert (stored.received_at, stored.adapter, stored.kind) == (NOW, "broker", "river-gauge")
+    assert bench.quarantined() == []
+
+
+async def test_no_time_on_the_wire_means_now(bench: Bench) -> None:
+    await bench.give(message({"water_level": 3.41}, at=None))
+    assert bench.logged()[0].observed_at == NOW
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "sentence"),
+    [
+        ({"water_level": float("nan")}, FaultKind.VALUE, "not a number"),
+        ({"water_level": "3.41"}, FaultKind.VALUE, "water_level is '3.41'; a number in m was meant"),
+        ({"water_level": 1e9}, FaultKind.VALUE, "outside what is possible"),
+        ({"water_level": True}, FaultKind.VALUE, "a number in m was meant"),
+        ({"water_levl": 3.4}, FaultKind.UNKNOWN_METRIC, "was water_level meant?"),
+        ({"running": "yes"}, FaultKind.VALUE, "true or false was meant"),
+        ({"alarms": "sos"}, FaultKind.VALUE, "a list of texts was meant"),
+        ({}, FaultKind.VALUE, "without any value"),
+    ],
+)
+async def test_what_cannot_be_used_is_quarantined_with_a_sentence(
+    bench: Bench, values: dict[str, Any], kind: FaultKind, sentence: str
+) -> None:
+    assert await bench.give(message(values)) == [Verdict.REFUSED]
+    [fault] = bench.quarantined()
+    assert fault.kind == kind
+    assert sentence in fault.detail
+    assert fault.raw == b"raw"
+    assert fault.readings == 1
+    assert bench.logged() == []
+
+
+async def test_an_unknown_metric_costs_its_value_not_its_reading(bench: Bench) -> None:
+    assert await bench.give(message({"water_level": 3.41, "colour": 5})) == [Verdict.STORED]
+    assert bench.logged()[0].values == {"water_level": 3.41}
+    [fault] = bench.quarantined()
+    assert (fault.kind, fault.readings) == (FaultKind.UNKNOWN_METRIC, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [("1970-01-01T00:00:00Z", "57 years ago"), ("2090-01-01T00:00:00Z", "63 years in the future")]
+)
+async def test_a_clock_that_is_years_off_is_told_in_words(bench: Bench, text: str, words: str) -> None:
+    assert await bench.give(message({"water_level": 1.0}, at=from_text(text))) == [Verdict.REFUSED]
+    [fault] = bench.quarantined()
+    assert fault.kind == FaultKind.TIME
+    assert words in fault.detail
+
+
+async def test_an_impossible_position_costs_the_position_only(bench: Bench) -> None:
+    await bench.give(message({"water_level": 1.0}, position=Position(31.2, 121.5)))
+    assert bench.logged()[0].position is None
+    assert bench.quarantined()[0].kind == FaultKind.POSITION
+
+
+async def test_an_unknown_device_is_quarantined_whole_and_remembered(bench: Bench) -> None:
+    assert await bench.give(message({"water_level": 1.0}, device="gauge-8")) == [Verdict.REFUSED]
+    [fault] = bench.quarantined()
+    assert fault.kind == FaultKind.UNKNOWN_DEVICE
+    assert fault.reading is not None
+    assert fault.reading.values == {"water_level": 1.0}
+    assert bench.ingest.knocked["gauge-8"].count == 1
+
+
+async def test_an_admitting_adapter_takes_strangers_with_the_kind_it_states(bench: Bench) -> None:
+    door = bench.ingest.door("ais", "vessel", "admit")
+    assert await door.submit([message({"sog": 5.0}, device="ais:413123456")]) == [Verdict.STORED]
+    assert bench.logged()[0].kind == "vessel"
+
+
+async def test_the_same_report_again_is_a_duplicate_and_a_different_one_is_not(bench: Bench) -> None:
+    assert await bench.give(message({"water_level": 1.0}), message({"water_level": 1.0})) == [Verdict.STORED] * 2
+    assert await bench.give(message({"water_level": 1.0})) == [Verdict.STORED]
+    assert await bench.give(message({"water_level": 1.1})) == [Verdict.STORED]
+    assert await bench.give(message({"water_level": 1.1}, at=NOW + SECOND)) == [Verdict.STORED]
+    assert len(bench.logged()) == 3
+    assert bench.ledger.of("broker").duplicate == 2
+
+
+async def test_a_duplicate_is_answered_only_when_its_original_is_on_disk(bench: Bench) -> None:
+    first = bench.door.submit([message({"water_level": 1.0})])
+    second = bench.door.submit([message({"water_level": 1.0})])
+    assert not second.done()
+    await first
+    await second
+    assert second.result() == [Verdict.STORED]
+
+
+async def test_memory_of_duplicates_is_bounded(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, duplicates_max=100)
+    for number in range(500):
+        await bench.give(message({"water_level": 1.0}, at=NOW - number))
+    assert len(bench.ingest.recent._young) + len(bench.ingest.recent._old) <= 100
+    await bench.log.close()
+
+
+async def test_a_full_log_says_busy_and_the_reading_may_come_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(tmp_path, {"events": Limits(pending_max=1)})
+    taken = bench.door.submit([message({"water_level": 1.0})])
+    busy = bench.door.submit([message({"water_level": 2.0}), message({"water_level": 2.5}, at=NOW - 1)])
+    assert await busy == [Verdict.BUSY] * 2
+    assert await taken == [Verdict.STORED]
+    counts = bench.ledger.of("broker")
+    assert (counts.received, counts.refused) == (1, 2)
+    assert counts.balances()
+    assert await bench.give(message({"water_level": 2.0})) == [Verdict.STORED]
+    assert len(bench.logged()) == 2
+    await bench.log.close()
+
+
+async def test_a_wrong_authentication_code_keeps_everything_out(bench: Bench) -> None:
+    door = bench.ingest.door("trackers", "vehicle", "admit")
+    wrong = Message([Reading("truck", NOW, {"speed": 5.0})], [], "truck", login=True, credential="4711")
+    assert await door.submit([wrong]) == [Verdict.REFUSED]
+    assert {fault.kind for fault in bench.quarantined()} == {FaultKind.UNAUTHORISED}
+    assert bench.logged() == []
+    right = Message([Reading("truck", NOW, {"speed": 5.0})], [], "truck", login=True, credential="0815")
+    assert await door.submit([right]) == [Verdict.STORED]
+
+
+async def test_an_unknown_device_cannot_log_in(bench: Bench) -> None:
+    assert await bench.give(Message([], [], "jt808:1", login=True)) == [Verdict.REFUSED]
+    assert bench.quarantined()[0].kind == FaultKind.UNKNOWN_DEVICE
+
+
+async def test_a_frame_that_carries_nothing_is_still_answered(bench: Bench) -> None:
+    assert await bench.give(Message([], [], "gauge-7")) == [Verdict.STORED]
+    assert bench.ledger.of("broker").frames == 1
+
+
+values = st.dictionaries(
+    st.sampled_from(["water_level", "running", "alarms", "state", "nonsense", "name"]),
+    st.one_of(
+        st.floats(),
+        st.integers(),
+        st.booleans(),
+        st.text(st.characters(), max_size=20),
+        st.lists(st.text(max_size=5), max_size=3),
+    ),
+    max_size=4,
+)
+items = st.lists(
+    st.tuples(st.sampled_from(["gauge-7", "gauge-8", ""]), st.integers(-(2**62), 2**62), values), max_size=20
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(groups=st.lists(items, max_size=5))
+def test_whatever_comes_the_books_balance_and_nothing_vanishes(
+    tmp_path_factory: pytest.TempPathFactory, groups: list[Any]
+) -> None:
+    async def run() -> None:
+        bench = Bench(tmp_path_factory.mktemp("ingest"))
+        offered = 0
+        for group in groups:
+            await bench.give(*(message(dict(given_values), device, at) for device, at, given_values in group))
+            offered += len(group)
+        counts = bench.ledger.of("broker")
+        assert counts.received == offered
+        assert counts.logged == len(bench.logged())
+        assert counts.quarantined == sum(fault.readings for fault in bench.quarantined())
+        assert counts.in_flight == 0
+        await bench.log.close()
+
+    asyncio.run(run())
+
+
+async def test_texts_that_are_not_unicode_and_giant_numbers_are_kept_as_far_as_they_can_be(bench: Bench) -> None:
+    verdicts = await bench.give(
+        message({"water_level": 2**70}),
+        message({"state": "\ud800"}),
+        message({"\ud800": 1}),
+        message({"water_level": 1.0}, device="\ud800"),
+        message({"water_level": 1.0}),
+    )
+    assert verdicts == [Verdict.REFUSED] * 4 + [Verdict.STORED]
+    assert len(bench.quarantined()) == 4
+
+
+async def test_the_ledger_survives_a_crash(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    await bench.give(message({"water_level": 1.0}), message({"colour": 1}))
+    bench.ledger.save(tmp_path / "ledger.json", bench.log)
+    await bench.give(
+        message({"water_level": 2.0}, at=NOW - 1), message({"nonsense": 1}), message({"water_level": 3.0}, at=NOW - 2)
+    )
+    await bench.log.close()  # a crash would leave the same: nothing was saved since
+
+    log = Log(tmp_path / "log")
+    ledger = Ledger()
+    ledger.recover(tmp_path / "ledger.json", log, {"store": 2})
+    counts = ledger.of("broker")
+    assert (counts.received, counts.logged, counts.quarantined) == (5, 3, 2)
+    assert counts.balances()
+    assert ledger.stored["store"]["broker"] == 2
+    assert ledger.waiting("store", "broker") == 1
+    await log.close()

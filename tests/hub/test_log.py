@@ -1,0 +1,379 @@
+"""The log: what is acknowledged is on disk, in order, and survives what disks and kill -9 do."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hub.log import Cursors, Limits, Log, LogFull, segment
+from hub.model import AlertChange, Change, Deaf, Edition, Fault, FaultKind, OperatorAction, Position, Reading, Tick
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def reading(number: int) -> Reading:
+    return Reading(
+        f"gauge-{number}",
+        number,
+        {"water_level": float(number)},
+        Position(121.5, 31.2),
+        received_at=number,
+        adapter="test",
+    )
+
+
+def readings(count: int, start: int = 0) -> list[Reading]:
+    return [reading(number) for number in range(start, start + count)]
+
+
+def everything(log: Log, stream: str = "events") -> list[object]:
+    source, found, offset = log.streams[stream], [], log.streams[stream].first
+    while offset < source.next:
+        batch = source.read_now(offset, 7)
+        found.extend(batch.entries)
+        offset = batch.next
+    return found
+
+
+async def test_entries_of_every_type_come_back_as_they_were(tmp_path: Path) -> None:
+    events = [
+        reading(1),
+        Tick(5),
+        Deaf(1, 2),
+        Edition(3, "rules", "1", "text"),
+        OperatorAction(4, "li", "acknowledge", "a"),
+    ]
+    change = AlertChange(
+        "a", 0, 1, "flood/rise", "gauge-1", Change.RAISED, "red", values={"water_level": 3.4}, position=Position(1, 2)
+    )
+    fault = Fault(FaultKind.CHECKSUM, "does not fit", b"\x7e\x00")
+    log = Log(tmp_path)
+    await asyncio.gather(log.events.append(events), log.alerts.append([change]), log.quarantine.append([fault]))
+    await log.close()
+    again = Log(tmp_path)
+    assert everything(again) == events
+    assert everything(again, "alerts") == [change]
+    assert everything(again, "quarantine") == [fault]
+    await again.close()
+
+
+async def test_offsets_follow_the_order_of_appends_however_they_are_grouped(tmp_path: Path) -> None:
+    log = Log(tmp_path)
+    first = await asyncio.gather(*(log.events.append(readings(3, 3 * number)) for number in range(50)))
+    assert first == [3 * number for number in range(50)]
+    assert everything(log) == readings(150)
+    await log.close()
+
+
+async def test_a_reader_waits_for_the_first_entry_and_gets_the_very_objects(tmp_path: Path) -> None:
+    log = Log(tmp_path)
+    waiting = asyncio.create_task(log.events.read(0))
+    await asyncio.sleep(0.01)
+    assert not waiting.done()
+    entries = readings(2)
+    await log.events.append(entries)
+    batch = await waiting
+    assert batch.first == 0
+    assert batch.entries[0] is entries[0]
+    assert (await log.events.read(2, wait_s=0.01)).entries == []
+    await log.close()
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    sizes=st.lists(st.integers(1, 40), min_size=1, max_size=30),
+    offset=st.integers(0, 600),
+    entries_max=st.integers(1, 50),
+    reopened=st.booleans(),
+)
+def test_any_offset_reads_the_same_entries_from_memory_and_from_disk(
+    tmp_path_factory: pytest.TempPathFactory, sizes: list[int], offset: int, entries_max: int, reopened: bool
+) -> None:
+    async def run() -> None:
+        folder = tmp_path_factory.mktemp("log")
+        limits = {"events": Limits(segment_bytes=2000)}
+        log = Log(folder, limits)
+        total = 0
+        for size in sizes:
+            await log.events.append(readings(size, total))
+            total += size
+        if reopened:
+            await log.close()
+            log = Log(folder, limits)
+        start = min(offset, total)
+        found: list[object] = []
+        at = start
+        while at < total:
+            batch = log.events.read_now(at, entries_max)
+            assert batch.first == at
+            assert 0 < len(batch.entries) <= entries_max
+            found.extend(batch.entries)
+            at = batch.next
+        assert found == readings(total - start, start)
+        await log.close()
+
+    asyncio.run(run())
+
+
+# ------------------------------------------------------------------------------------------------- damage
+
+
+async def grown(tmp_path: Path, batches: int = 5) -> Path:
+    log = Log(tmp_path)
+    for number in range(batches):
+        await log.events.append(readings(10, 10 * number))
+    await log.close()
+    return max((tmp_path / "events").glob("*.log"))
+
+
+async def test_a_torn_tail_is_said_and_the_rest_is_used(tmp_path: Path) -> None:
+    path = await grown(tmp_path)
+    os.truncate(path, path.stat().st_size - 5)
+    log = Log(tmp_path)
+    assert everything(log) == readings(40)
+    assert [found.segment for found in log.damage()] == [path.name]
+    await log.events.append(readings(1, 100))
+    assert everything(log) == [*readings(40), reading(100)]
+    await log.close()
+
+
+async def test_a_flipped_bit_costs_its_batch_and_shows_as_a_gap(tmp_path: Path) -> None:
+    path = await grown(tmp_path)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    log = Log(tmp_path)
+    found = everything(log)
+    assert len(found) == 40
+    assert found == [*readings(20), *readings(20, 30)]
+    assert log.events.next == 50
+    assert len(log.damage()) == 1
+    await log.close()
+
+
+@settings(max_examples=40, deadline=None)
+@given(cut=st.integers(0, 3000), flips=st.lists(st.tuples(st.integers(0, 3000), st.integers(0, 7)), max_size=4))
+def test_no_damage_gives_wrong_entries_or_an_exception(
+    tmp_path_factory: pytest.TempPathFactory, cut: int, flips: list[tuple[int, int]]
+) -> None:
+    async def run() -> None:
+        folder = tmp_path_factory.mktemp("log")
+        path = await grown(folder)
+        data = bytearray(path.read_bytes())
+        for position, bit in flips:
+            data[position % len(data)] ^= 1 << bit
+        path.write_bytes(data[: max(0, len(data) - cut)])
+        log = Log(folder)
+        log.events.begin_at(50)
+        whole = readings(50)
+        assert all(entry in whole for entry in everything(log))
+        await log.events.append(readings(1, 50))
+        assert everything(log)[-1] == reading(50)
+        await log.close()
+
+    asyncio.run(run())
+
+
+async def test_offsets_that_readers_have_seen_are_never_given_again(tmp_path: Path) -> None:
+    path = await grown(tmp_path)
+    path.unlink()
+    log = Log(tmp_path)
+    log.events.begin_at(50)
+    assert await log.events.append(readings(1)) == 50
+    await log.close()
+
+
+async def test_damage_in_an_old_segment_is_found_when_it_is_read(tmp_path: Path) -> None:
+    limits = {"events": Limits(segment_bytes=500)}
+    log = Log(tmp_path, limits)
+    for number in range(20):
+        await log.events.append(readings(10, 10 * number))
+    await log.close()
+    oldest = min((tmp_path / "events").glob("*.log"))
+    data = bytearray(oldest.read_bytes())
+    data[-3] ^= 0x10
+    oldest.write_bytes(data)
+    log = Log(tmp_path, limits)
+    assert log.damage() == []
+    assert len(everything(log)) == 190
+    assert len(log.damage()) == 1
+    await log.close()
+
+
+def test_kill_9_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+    script = (
+        "import asyncio, sys; from pathlib import Path; from hub.log import Log; from hub.model import Tick\n"
+        "async def main():\n"
+        "    log, at = Log(Path(sys.argv[1])), 0\n"
+        "    while True:\n"
+        "        await asyncio.gather(*(log.events.append([Tick(at + n)]) for n in range(50)))\n"
+        "        at += 50; print(at, flush=True)\n"
+        "asyncio.run(main())\n"
+    )
+    acknowledged = 0
+    for _ in range(3):
+        process = subprocess.Popen(
+            [sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True, cwd=ROOT
+        )
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(40)]
+        process.send_signal(signal.SIGKILL)
+        rest, _ = process.communicate(timeout=20)
+        printed = [line for line in (*lines, *rest.splitlines(True)) if line.endswith("\n") and line.strip()]
+        acknowledged += int(printed[-1])
+
+    async def count() -> int:
+        log = Log(tmp_path)
+        found = len(everything(log))
+        await log.close()
+        return found
+
+    assert asyncio.run(count()) >= acknowledged
+
+
+# ------------------------------------------------------------------------------------------------- disks at their limit
+
+
+async def test_a_full_disk_refuses_and_recovers_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hub.log.log.RETRY_AFTER_S", 0.05)
+    log = Log(tmp_path)
+    await log.events.append(readings(5))
+    real = os.pwrite
+    room = 40
+
+    def full(fd: int, data: bytes, position: int) -> int:
+        nonlocal room
+        if len(data) > room:
+            written = real(fd, bytes(data)[:room], position)
+            room = 0
+            if written:
+                return written
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(fd, data, position)
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(LogFull, match="is full; input is refused until there is room"):
+        await log.events.append(readings(5, 5))
+    assert log.events.refusing
+    with pytest.raises(LogFull):
+        await log.events.append(readings(5, 5))
+    monkeypatch.setattr(os, "pwrite", real)
+    await asyncio.sleep(0.1)
+    assert await log.events.append(readings(5, 5)) == 5
+    assert log.events.refusing is None
+    await log.close()
+    again = Log(tmp_path)
+    assert everything(again) == readings(10)
+    await again.close()
+
+
+async def test_a_failed_sync_is_not_an_acknowledgement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = Log(tmp_path)
+    await log.events.append(readings(1))
+
+    def broken(fd: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fdatasync", broken)
+    with pytest.raises(LogFull, match="fails"):
+        await log.events.append(readings(1, 1))
+    monkeypatch.undo()
+    monkeypatch.setattr("hub.log.log.RETRY_AFTER_S", 0.0)
+    await log.events.append(readings(1, 2))
+    assert everything(log) == [reading(0), reading(2)]
+    await log.close()
+
+
+async def test_the_log_keeps_what_a_required_reader_still_needs_and_refuses_more(tmp_path: Path) -> None:
+    cursor = 0
+    log = Log(tmp_path, {"events": Limits(bytes_max=4000, segment_bytes=1000)})
+    log.events.require("store", lambda: cursor)
+    at = 0
+    reason = ""
+    while not reason and at < 1000:
+        try:
+            await log.events.append(readings(5, at))
+            at += 5
+        except LogFull as error:
+            reason = str(error)
+    assert "store has not taken yet" in reason
+    assert everything(log) == readings(at)
+    cursor = at
+    log.events._refused_at = 0
+    await log.events.append(readings(5, at))
+    assert log.events.first > 0
+    await log.close()
+
+
+async def test_old_segments_go_by_age_and_size_when_nobody_needs_them(tmp_path: Path) -> None:
+    log = Log(tmp_path, {"events": Limits(bytes_max=5000, segment_bytes=1000)})
+    for number in range(100):
+        await log.events.append(readings(5, 5 * number))
+    log.events.trim(log.events.next)
+    assert log.events.size() <= 6000
+    batch = log.events.read_now(0)
+    if not log.events._tail:
+        assert batch.first == log.events.first
+    await log.close()
+
+
+async def test_appends_beyond_the_queue_are_refused_at_once(tmp_path: Path) -> None:
+    log = Log(tmp_path, {"events": Limits(pending_max=10)})
+    taken = [log.events.append(readings(5, 5 * number)) for number in range(4)]
+    results = await asyncio.gather(*taken, return_exceptions=True)
+    assert [isinstance(result, LogFull) for result in results] == [False, False, True, True]
+    await log.close()
+
+
+async def test_an_entry_that_cannot_be_written_costs_nobody_else_theirs(tmp_path: Path) -> None:
+    log = Log(tmp_path)
+    poison = Reading("gauge-1", 2**70, {})
+    results = await asyncio.gather(
+        log.events.append(readings(2)),
+        log.events.append([poison]),
+        log.events.append(readings(2, 2)),
+        return_exceptions=True,
+    )
+    assert [isinstance(result, Exception) for result in results] == [False, True, False]
+    assert everything(log) == readings(4)
+    await log.close()
+
+
+# ------------------------------------------------------------------------------------------------- cursors
+
+
+def test_cursors_survive_a_torn_slot(tmp_path: Path) -> None:
+    cursors = Cursors(tmp_path)
+    assert cursors.get("store/events") is None
+    cursors.set("store/events", 10)
+    cursors.set("store/events", 20)
+    path = next(tmp_path.glob("*.cursor"))
+    data = bytearray(path.read_bytes())
+    newest = 2 % 2 * 512
+    data[newest + 8] ^= 0xFF
+    path.write_bytes(data)
+    assert Cursors(tmp_path).get("store/events") == 10
+    again = Cursors(tmp_path)
+    again.set("store/events", 30)
+    assert Cursors(tmp_path).get("store/events") == 30
+
+
+def test_a_frame_is_whole_or_it_is_none() -> None:
+    blob = segment.frame(7, 3, 9, b"payload")
+    frame, payload = segment.whole_frame(memoryview(blob), 0) or (None, b"")
+    assert frame is not None
+    assert (frame.first, frame.entries, frame.at, payload) == (7, 3, 9, b"payload")
+    for position in range(len(blob)):
+        for bit in range(8):
+            flipped = bytearray(blob)
+            flipped[position] ^= 1 << bit
+            assert segment.whole_frame(memoryview(flipped), 0) is None
