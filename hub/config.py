@@ -223,7 +223,7 @@ class _Reader:
 
     def _plugin(self, at: tuple[Any, ...], block: dict[str, Any], use: str) -> Plugin | None:
         protocol = block.get("protocol")
-        if protocol in self.plugins and getattr(self.plugins[protocol], use):
+        if isinstance(protocol, str) and protocol in self.plugins and getattr(self.plugins[protocol], use):
             return self.plugins[protocol]
         usable = [name for name, plugin in self.plugins.items() if getattr(plugin, use)]
         if protocol is None:

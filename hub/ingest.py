@@ -15,20 +15,14 @@ import msgspec
 from hub.config import IngestOptions
 from hub.ledger import Counts, Ledger
 from hub.log import Log, LogFull
-from hub.metrics import nearest, vocabulary
-from hub.model import Fault, FaultKind, Message, Position, Reading, Value, Verdict
-from hub.moment import SECOND, to_text
+from hub.model import Fault, FaultKind, Message, Reading, Verdict
 from hub.registry import Registry
+from hub.validation import Validator, no_device_id, unicode, writable
 
-TEXT_MAX = 2000
-"""Characters of one text value."""
-DEVICE_MAX = 200
-"""Characters of a device id."""
 RAW_MAX = 64 << 10
 """Bytes of a frame kept in quarantine; what is longer is cut."""
 UNKNOWN_MAX = 10_000
 """Devices remembered that knocked and were not known."""
-DAY = 86_400 * SECOND
 
 
 class Knock(msgspec.Struct):
@@ -68,6 +62,7 @@ class Ingest:
         self.clock = clock
         self.options = options or IngestOptions()
         self.secrets = secrets or {}
+        self.validator = Validator(self.options)
         self.recent = Recent(self.options.duplicates_max)
         self.knocked: dict[str, Knock] = {}
         self.doors: dict[str, Door] = {}
@@ -89,10 +84,6 @@ class Door:
         self.status = Status()
         self._hub = ingest
         self._counts: Counts = ingest.ledger.of(adapter)
-        self._metrics = vocabulary()
-        self._spans = {
-            name: (metric.low, metric.high) for name, metric in self._metrics.items() if metric.type == "number"
-        }
         self._log_trouble = False
 
     # ---------------------------------------------------------------------------------------------- for adapters
@@ -185,113 +176,32 @@ class Door:
 
     def _check(self, reading: Reading, at: int, raw: bytes, faults: list[Fault]) -> bool:
         """Stamp the reading and take out what cannot be used. False where nothing is left: it is quarantined."""
-        device = reading.device
-        registered = self._hub.registry.devices.get(device)
         reading.received_at = at
         reading.adapter = self.adapter
+        registered = self._hub.registry.devices.get(reading.device)
         if registered is not None:
             reading.kind = registered.kind or reading.kind or self.kind
-        elif not device or len(device) > DEVICE_MAX or not device.isprintable():
-            return self._refuse(
-                reading,
-                FaultKind.SYNTAX,
-                f"{device[:50]!r} is no device id: 1 to {DEVICE_MAX} printable characters are",
-                at,
-                raw,
-                faults,
-            )
-        elif not self.admits:
-            self._knock(device, at)
-            return self._refuse(
-                reading,
-                FaultKind.UNKNOWN_DEVICE,
-                f"{device} is not in the registry (devices.csv), and this adapter quarantines unknown devices",
-                at,
-                raw,
-                faults,
-            )
-        elif not reading.kind:
-            reading.kind = self.kind
-        if reading.observed_at is None:
-            reading.observed_at = at
         else:
-            wrong = self._wrong_time(reading.observed_at, at)
-            if wrong:
-                return self._refuse(reading, FaultKind.TIME, f"{device}: {wrong}", at, raw, faults)
-        spans = self._spans
-        bad: dict[str, tuple[FaultKind, str]] | None = None
-        for name, value in reading.values.items():
-            span = spans.get(name)
-            if span is not None and (type(value) is float or type(value) is int) and span[0] <= value <= span[1]:
-                continue
-            problem = self._problem(name, value, reading)
-            if problem:
-                bad = bad or {}
-                bad[name] = problem
-        position = reading.position
-        if position is not None and not (-180 <= position.lon <= 180 and -90 <= position.lat <= 90):
-            self._set_aside(reading, FaultKind.POSITION, f"{device}: {_place(position)}", at, raw, faults)
-            reading.position = None
-        if bad:
-            whole = len(bad) == len(reading.values) and reading.position is None
-            if whole:
-                kind_of_fault = next(iter(bad.values()))[0]
+            reading.kind = reading.kind or self.kind
+            if wrong := no_device_id(reading.device):
+                return self._refuse(reading, FaultKind.SYNTAX, wrong, at, raw, faults)
+            if not self.admits:
+                self._knock(reading.device, at)
                 return self._refuse(
-                    reading, kind_of_fault, f"{device}: " + "; ".join(why for _, why in bad.values()), at, raw, faults
+                    reading,
+                    FaultKind.UNKNOWN_DEVICE,
+                    f"{reading.device} is not in the registry (devices.csv), and this adapter quarantines unknown devices",
+                    at,
+                    raw,
+                    faults,
                 )
-            for name, (kind_of_fault, why) in bad.items():
-                self._set_aside(
-                    reading, kind_of_fault, f"{device}: {why}; the rest of its reading was kept", at, raw, faults
-                )
-                del reading.values[name]
-        elif not reading.values and reading.position is None:
-            return self._refuse(
-                reading, FaultKind.VALUE, f"{device}: a reading without any value or position", at, raw, faults
-            )
+        findings = self._hub.validator.check(reading, at)
+        for finding in findings or ():
+            if finding.whole:
+                return self._refuse(reading, finding.kind, finding.detail, at, raw, faults)
+            self._count_fault(finding.kind)
+            faults.append(Fault(finding.kind, unicode(finding.detail), raw[:RAW_MAX], reading.device, at, self.adapter))
         return True
-
-    def _wrong_time(self, observed_at: int, at: int) -> str | None:
-        ahead = observed_at - at
-        if ahead > self._hub.options.future_max_s * SECOND:
-            return f"its clock says {_year_safe(observed_at)}, {_span(ahead)} in the future; set the device's clock (or its time zone)"
-        if -ahead > self._hub.options.past_max_days * DAY:
-            return f"its clock says {_year_safe(observed_at)}, {_span(-ahead)} ago; set the device's clock"
-        return None
-
-    def _problem(self, name: str, value: Value, reading: Reading) -> tuple[FaultKind, str] | None:
-        """Why this value cannot be used, None where it can (a flag written as 0 or 1 is mended in place)."""
-        metric = self._metrics.get(name)
-        if metric is None:
-            return FaultKind.UNKNOWN_METRIC, f"unknown metric {name[:80]!r}" + nearest(name[:80])
-        if metric.type == "number":
-            if isinstance(value, bool) or not isinstance(value, float | int):
-                return FaultKind.VALUE, f"{name} is {str(value)[:80]!r}; a number in {metric.unit} was meant"
-            if value != value:
-                return FaultKind.VALUE, f"{name} is not a number (NaN)"
-            return (
-                FaultKind.VALUE,
-                f"{name} is {value} {metric.unit}, outside what is possible ({metric.low:g} to {metric.high:g})",
-            )
-        if metric.type == "flag":
-            if isinstance(value, bool):
-                return None
-            if isinstance(value, float | int) and value in (0, 1):
-                reading.values[name] = bool(value)
-                return None
-            return FaultKind.VALUE, f"{name} is {str(value)[:80]!r}; true or false was meant"
-        if metric.type == "text":
-            if isinstance(value, str) and len(value) <= TEXT_MAX and _text(value) == value:
-                return None
-            return FaultKind.VALUE, f"{name} is {str(value)[:80]!r}; a text of at most {TEXT_MAX} characters was meant"
-        texts = value if isinstance(value, list) else None
-        if (
-            texts is not None
-            and all(isinstance(text, str) for text in texts)
-            and sum(map(len, texts)) <= TEXT_MAX
-            and [_text(text) for text in texts] == texts
-        ):
-            return None
-        return FaultKind.VALUE, f"{name} is {str(value)[:80]!r}; a list of texts was meant"
 
     # ---------------------------------------------------------------------------------------------- faults
 
@@ -303,11 +213,6 @@ class Door:
         faults.append(Fault(kind, why, raw[:RAW_MAX], kept.device, at, self.adapter, 1, kept))
         return False
 
-    def _set_aside(self, reading: Reading, kind: FaultKind, why: str, at: int, raw: bytes, faults: list[Fault]) -> None:
-        """A value goes to quarantine, its reading is kept."""
-        self._count_fault(kind)
-        faults.append(Fault(kind, why, raw[:RAW_MAX], reading.device, at, self.adapter, 0))
-
     def _stamp(self, fault: Fault, at: int, device: str | None, raw: bytes) -> Fault:
         self._count_fault(fault.kind)
         self._counts.received += fault.readings
@@ -316,9 +221,9 @@ class Door:
             fault,
             received_at=at,
             adapter=self.adapter,
-            device=fault.device or device,
+            device=unicode(fault.device or device or "") or None,
             raw=(fault.raw or raw)[:RAW_MAX],
-            detail=fault.detail[:TEXT_MAX],
+            detail=unicode(fault.detail),
         )
 
     def _count_fault(self, kind: str) -> None:
@@ -420,46 +325,3 @@ class Recent:
         key = (reading.device, reading.observed_at)
         self._young.pop(key, None)
         self._old.pop(key, None)
-
-
-def writable(reading: Reading) -> Reading:
-    """The reading as it can be kept in quarantine: no number beyond 64 bits, no text that is not Unicode."""
-    at = reading.observed_at
-    return msgspec.structs.replace(
-        reading,
-        device=_text(reading.device)[:DEVICE_MAX],
-        observed_at=at if at is not None and abs(at) < 1 << 63 else None,
-        values={_text(name): _writable_value(value) for name, value in reading.values.items()},
-        marks={_text(name): _text(mark) for name, mark in reading.marks.items()} if reading.marks else None,
-    )
-
-
-def _writable_value(value: Value) -> Value:
-    if isinstance(value, str):
-        return _text(value)
-    if isinstance(value, list):
-        return [_text(str(text)) for text in value]
-    return value if isinstance(value, bool | float) or abs(value) < 1 << 63 else str(value)[:80]
-
-
-def _text(text: str) -> str:
-    return text[:TEXT_MAX].encode("utf-8", "replace").decode()
-
-
-def _place(position: Position) -> str:
-    return f"lon {position.lon}, lat {position.lat} is no place on Earth; its position was left out"
-
-
-def _year_safe(at: int) -> str:
-    try:
-        return to_text(at)
-    except (OverflowError, ValueError):
-        return f"{at} ns"
-
-
-def _span(nanoseconds: int) -> str:
-    seconds = nanoseconds / SECOND
-    for size, name in ((86_400 * 365.25, "years"), (86_400, "days"), (3600, "hours"), (60, "minutes")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {name}"
-    return f"{seconds:.0f} seconds"

@@ -1,0 +1,181 @@
+"""What a reading may hold: the vocabulary's types and ranges, a believable time, a place on Earth. Pure.
+
+Used by the front door and by back-tests alike, so that a recording meets the same checks as a live device.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from hub.config import IngestOptions
+from hub.metrics import nearest, vocabulary
+from hub.model import FaultKind, Position, Reading, Value
+from hub.moment import SECOND, to_text
+
+TEXT_MAX = 2000
+"""Characters of one text value."""
+DEVICE_MAX = 200
+"""Characters of a device id."""
+DAY = 86_400 * SECOND
+
+
+class Finding(NamedTuple):
+    """Something in a reading that cannot be used. `whole`: nothing else of the reading is left."""
+
+    kind: FaultKind
+    detail: str
+    whole: bool
+
+
+class Validator:
+    """Checks readings and takes out of them, in place, what cannot be used."""
+
+    def __init__(self, options: IngestOptions) -> None:
+        self._future_max = int(options.future_max_s * SECOND)
+        self._past_max = int(options.past_max_days * DAY)
+        self._metrics = vocabulary()
+        self._spans = {
+            name: (metric.low, metric.high) for name, metric in self._metrics.items() if metric.type == "number"
+        }
+
+    def check(self, reading: Reading, at: int) -> list[Finding] | None:
+        """None where all of it can be used. `at` is the receive time (ns) and stands in for a missing observed time."""
+        if reading.observed_at is None:
+            reading.observed_at = at
+        ahead = reading.observed_at - at
+        if not -self._past_max <= ahead <= self._future_max:
+            return [
+                Finding(
+                    FaultKind.TIME,
+                    f"{reading.device}: its clock says {_moment(reading.observed_at)}, {_span(ahead)}",
+                    True,
+                )
+            ]
+        spans = self._spans
+        bad: dict[str, tuple[FaultKind, str]] | None = None
+        for name, value in reading.values.items():
+            span = spans.get(name)
+            if span is not None and (type(value) is float or type(value) is int) and span[0] <= value <= span[1]:
+                continue
+            problem = self._problem(name, value, reading)
+            if problem:
+                bad = bad or {}
+                bad[name] = problem
+        position = reading.position
+        misplaced = position is not None and not (-180 <= position.lon <= 180 and -90 <= position.lat <= 90)
+        if not bad and not misplaced and (reading.values or position is not None):
+            return None
+        return self._findings(reading, bad or {}, misplaced)
+
+    def _findings(self, reading: Reading, bad: dict[str, tuple[FaultKind, str]], misplaced: bool) -> list[Finding]:
+        device = reading.device
+        findings: list[Finding] = []
+        if misplaced and reading.position is not None:
+            findings.append(Finding(FaultKind.POSITION, f"{device}: {_place(reading.position)}", False))
+            reading.position = None
+        if reading.position is None and len(bad) == len(reading.values):
+            why = "; ".join(why for _, why in bad.values()) or "a reading without any value or position"
+            kind = next(iter(bad.values()))[0] if bad else FaultKind.POSITION if misplaced else FaultKind.VALUE
+            return [
+                Finding(
+                    kind, f"{device}: {findings[0].detail.partition(': ')[2] if findings and not bad else why}", True
+                )
+            ]
+        for name, (kind, why) in bad.items():
+            findings.append(Finding(kind, f"{device}: {why}; the rest of its reading was kept", False))
+            del reading.values[name]
+            if reading.marks:
+                reading.marks.pop(name, None)
+        return findings
+
+    def _problem(self, name: str, value: Value, reading: Reading) -> tuple[FaultKind, str] | None:
+        """Why this value cannot be used, None where it can (a flag written as 0 or 1 is mended in place)."""
+        metric = self._metrics.get(name)
+        if metric is None:
+            return FaultKind.UNKNOWN_METRIC, f"unknown metric {name[:80]!r}" + nearest(name[:80])
+        said = f"{name} is {str(value)[:80]!r}"
+        if metric.type == "number":
+            if isinstance(value, bool) or not isinstance(value, float | int):
+                return FaultKind.VALUE, f"{said}; a number in {metric.unit} was meant"
+            if value != value:
+                return FaultKind.VALUE, f"{name} is not a number (NaN)"
+            return (
+                FaultKind.VALUE,
+                f"{name} is {value} {metric.unit}, outside what is possible ({metric.low:g} to {metric.high:g})",
+            )
+        if metric.type == "flag":
+            if isinstance(value, float | int) and value in (0, 1):  # bool is an int
+                reading.values[name] = bool(value)
+                return None
+            return FaultKind.VALUE, f"{said}; true or false was meant"
+        if metric.type == "text":
+            fits = isinstance(value, str) and len(value) <= TEXT_MAX and unicode(value) == value
+            return None if fits else (FaultKind.VALUE, f"{said}; a text of at most {TEXT_MAX} characters was meant")
+        texts = value if isinstance(value, list) else [""]
+        fits = (
+            isinstance(value, list)
+            and all(isinstance(text, str) for text in texts)
+            and sum(map(len, texts)) <= TEXT_MAX
+        )
+        if fits and [unicode(text) for text in texts] == texts:
+            return None
+        return FaultKind.VALUE, f"{said}; a list of texts was meant"
+
+
+def no_device_id(device: str) -> str | None:
+    """Why this cannot be a device id, None where it can."""
+    if device and len(device) <= DEVICE_MAX and device.isprintable():
+        return None
+    return f"{device[:50]!r} is no device id: 1 to {DEVICE_MAX} printable characters are"
+
+
+def writable(reading: Reading) -> Reading:
+    """The reading as it can be kept in quarantine: no number beyond 64 bits, no text that is not Unicode."""
+    at = reading.observed_at
+    return msgspec.structs.replace(
+        reading,
+        device=unicode(reading.device)[:DEVICE_MAX],
+        observed_at=at if at is not None and abs(at) < 1 << 63 else None,
+        values={unicode(name): _writable_value(value) for name, value in reading.values.items()},
+        marks={unicode(name): unicode(mark) for name, mark in reading.marks.items()} if reading.marks else None,
+    )
+
+
+def unicode(text: str) -> str:
+    """The text, cut to the limit, with what is no Unicode replaced."""
+    return text[:TEXT_MAX].encode("utf-8", "replace").decode()
+
+
+def _writable_value(value: Value) -> Value:
+    if isinstance(value, str):
+        return unicode(value)
+    if isinstance(value, list):
+        return [unicode(str(text)) for text in value]
+    return value if isinstance(value, bool | float) or abs(value) < 1 << 63 else str(value)[:80]
+
+
+def _place(position: Position) -> str:
+    return f"lon {position.lon}, lat {position.lat} is no place on Earth; its position was left out"
+
+
+def _moment(at: int) -> str:
+    try:
+        return to_text(at)
+    except (OverflowError, ValueError):
+        return f"{at} ns"
+
+
+def _span(ahead: int) -> str:
+    seconds = abs(ahead) / SECOND
+    span = f"{seconds:.0f} seconds"
+    for size, name in ((86_400 * 365.25, "years"), (86_400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * size:
+            span = f"{seconds / size:.0f} {name}"
+            break
+    return (
+        f"{span} in the future; set the device's clock (or its time zone)"
+        if ahead > 0
+        else f"{span} ago; set the device's clock"
+    )
