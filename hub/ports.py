@@ -7,6 +7,7 @@ nothing else of the hub; the hub reaches it only through this module.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import msgspec
@@ -156,6 +157,18 @@ class Store(Protocol):
 
     def series(self, query: SeriesQuery) -> list[Row]: ...
 
+    def buckets(self, query: SeriesQuery, every: int) -> list[Bucket]:
+        """Numbers per `every` ns, device and metric: what charts over long ranges show."""
+        ...
+
+    def changes(self, start: int | None = None, end: int | None = None) -> list[AlertChange]:
+        """Alert changes between two times (ns, from inclusive, to exclusive), oldest first, each once."""
+        ...
+
+    def export(self, query: SeriesQuery, form: str, path: Path) -> int:
+        """Rows into a file, `form` being "csv" or "parquet"; gives their number."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -178,6 +191,19 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     lon: float | None
     lat: float | None
     received_at: int
+
+
+class Bucket(msgspec.Struct, frozen=True, gc=False):
+    """What one metric of one device did from `time` (ns, a multiple of the width) on, for one bucket's width."""
+
+    time: int
+    device: str
+    metric: str
+    count: int
+    min: float
+    mean: float
+    max: float
+    last: float
 
 
 class SeriesQuery(msgspec.Struct, frozen=True):
