@@ -173,10 +173,11 @@ class Store(Protocol):
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """One reading that a store would not take, and its reason in the server's words."""
+    """What a store would not take, and its reason in the server's words: a reading, or an alert change."""
 
-    reading: Reading
+    reading: Reading | None
     reason: str
+    change: AlertChange | None = None
 
 
 class Row(msgspec.Struct, frozen=True, gc=False):

@@ -39,12 +39,12 @@ _LAST_WRITTEN = "qualify row_number() over (partition by device, metric, time or
 _NUMBERS = {float, int, bool}
 
 
-class DuckDBOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class DuckDBOptions(msgspec.Struct, frozen=True, kw_only=True):
     """`[store] kind = "duckdb"`."""
 
     file: str = "history.duckdb"
     """Name of the file, in the hub's data folder."""
-    memory_limit_mb: int = 64
+    memory_mb: int = 64
     """What DuckDB may hold in memory, MB; beyond it big queries spill into the data folder."""
     threads: int = 1
     """Threads a query may use. One leaves the other cores to the hub."""
@@ -58,7 +58,7 @@ class DuckDBStore:
         folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / options.file
         config = {
-            "memory_limit": f"{options.memory_limit_mb}MB",
+            "memory_limit": f"{options.memory_mb}MB",
             "threads": options.threads,
             "temp_directory": str(folder / f"{options.file}.spill"),
             "preserve_insertion_order": False,  # needs less memory; reads order by time themselves
@@ -189,7 +189,9 @@ def copy_statement(source: str, form: str, path: Path) -> str:
 def _iso(column: str) -> str:
     """The text of a moment as `hub.moment.to_text` gives it: Z, and a fraction only where there is one."""
     seconds = f"strftime({column}, '%Y-%m-%dT%H:%M:%S')"
-    fraction = f"rtrim('.' || lpad(((epoch_ns({column}) % 1000000000 + 1000000000) % 1000000000)::varchar, 9, '0'), '0')"
+    fraction = (
+        f"rtrim('.' || lpad(((epoch_ns({column}) % 1000000000 + 1000000000) % 1000000000)::varchar, 9, '0'), '0')"
+    )
     return f"{seconds} || rtrim({fraction}, '.') || 'Z' as {column}"
 
 
@@ -247,7 +249,7 @@ def _gather(readings: Sequence[Reading]) -> dict[str, Any]:
         counts.append(len(here))
         metrics.extend(here)
         values.extend(here.values())
-    number, text = _split(values)
+    number, words = _split(values)
     codes = np.zeros(len(values), dtype=np.uint8)
     for start, reading in marked:
         for at, metric in enumerate(reading.values, start):
@@ -255,49 +257,47 @@ def _gather(readings: Sequence[Reading]) -> dict[str, Any]:
                 codes[at] = quality((reading.marks or {})[metric])
     row = np.repeat(np.arange(len(readings)), counts)
     return {
-        "time": _moments([observed(reading) for reading in readings])[row],
-        "device": _texts([reading.device for reading in readings])[row],
-        "kind": _texts([reading.kind for reading in readings])[row],
-        "metric": _texts(metrics),
+        "time": moments([observed(reading) for reading in readings])[row],
+        "device": texts([reading.device for reading in readings])[row],
+        "kind": texts([reading.kind for reading in readings])[row],
+        "metric": texts(metrics),
         "value": number,
-        "text": text,
+        "text": words,
         "quality": codes,
-        "lon": _numbers(lons)[row],
-        "lat": _numbers(lats)[row],
-        "alt": _numbers(alts)[row],
-        "received_at": _moments([reading.received_at for reading in readings])[row],
-        "adapter": _texts([reading.adapter for reading in readings])[row],
+        "lon": numbers(lons)[row],
+        "lat": numbers(lats)[row],
+        "alt": numbers(alts)[row],
+        "received_at": moments([reading.received_at for reading in readings])[row],
+        "adapter": texts([reading.adapter for reading in readings])[row],
     }
 
 
 def _split(values: list[Any]) -> tuple[Any, Any]:
     """The columns value and text. Most batches are numbers only, and then numpy does it all."""
     if set(map(type, values)) <= _NUMBERS:
-        numbers = np.array(values, dtype=np.float64)
-        texts = np.full(len(values), None, dtype=object)
-        finite = bool(np.isfinite(numbers).all())
+        number = np.array(values, dtype=np.float64)
+        text = np.full(len(values), None, dtype=object)
+        finite = bool(np.isfinite(number).all())
     else:
         is_number = [type(value) in _NUMBERS for value in values]
-        numbers = _numbers(
-            [value if number else float("nan") for value, number in zip(values, is_number, strict=True)]
-        )
-        texts = _texts([None if number else as_text(value) for value, number in zip(values, is_number, strict=True)])
-        finite = int(np.isfinite(numbers).sum()) == sum(is_number)
+        number = numbers([value if plain else None for value, plain in zip(values, is_number, strict=True)])
+        text = texts([None if plain else as_text(value) for value, plain in zip(values, is_number, strict=True)])
+        finite = int(np.isfinite(number).sum()) == sum(is_number)
     if not finite:
         raise ValueError("a number is not finite")
-    return numbers, texts
+    return number, text
 
 
-def _numbers(values: list[Any]) -> Any:
+def numbers(values: list[Any]) -> Any:
     """DuckDB reads NaN in these arrays as NULL."""
     return np.array(values, dtype=np.float64)
 
 
-def _moments(values: list[int]) -> Any:
+def moments(values: list[int]) -> Any:
     return np.array(values, dtype=np.int64).view("datetime64[ns]")
 
 
-def _texts(values: list[Any]) -> Any:
+def texts(values: list[Any]) -> Any:
     """Object arrays: DuckDB reads the str objects themselves, which beats fixed-width Unicode arrays."""
     array = np.empty(len(values), dtype=object)
     array[:] = values
@@ -307,18 +307,18 @@ def _texts(values: list[Any]) -> Any:
 def _change_columns(changes: Sequence[AlertChange]) -> dict[str, Any]:
     nan = float("nan")
 
-    def texts(name: str) -> Any:
-        return _texts([str(getattr(change, name)) for change in changes])
+    def named(name: str) -> Any:
+        return texts([str(getattr(change, name)) for change in changes])
 
     return {
-        "id": texts("id"),
-        "alert": texts("alert"),
+        "id": named("id"),
+        "alert": named("alert"),
         "ordinal": np.array([change.ordinal for change in changes], dtype=np.int32),
-        "time": _moments([change.at for change in changes]),
-        **{name: texts(name) for name in ("rule", "subject", "change", "level", "title")},
-        "lon": _numbers([nan if change.position is None else change.position.lon for change in changes]),
-        "lat": _numbers([nan if change.position is None else change.position.lat for change in changes]),
-        **{name: texts(name) for name in ("area", "who", "note")},
+        "time": moments([change.at for change in changes]),
+        **{name: named(name) for name in ("rule", "subject", "change", "level", "title")},
+        "lon": numbers([nan if change.position is None else change.position.lon for change in changes]),
+        "lat": numbers([nan if change.position is None else change.position.lat for change in changes]),
+        **{name: named(name) for name in ("area", "who", "note")},
         "late": np.array([change.late for change in changes]),
-        "body": _texts([msgspec.json.encode(change).decode() for change in changes]),
+        "body": texts([msgspec.json.encode(change).decode() for change in changes]),
     }

@@ -85,7 +85,9 @@ class Influxql:
             if query.metric not in (None, column.metric):
                 continue
             name = _name(column.metric)
-            wanted = ", ".join(f'{function}({name}) AS "{function}"' for function in ("count", "min", "mean", "max", "last"))
+            wanted = ", ".join(
+                f'{function}({name}) AS "{function}"' for function in ("count", "min", "mean", "max", "last")
+            )
             text = f"SELECT {wanted} FROM {_name(column.measurement)} {_where(query)} GROUP BY time({every // 1000}u), device fill(none)"
             for tags, cells in self._rows(text):
                 if cells["count"]:
@@ -107,8 +109,7 @@ class Influxql:
     def fields(self) -> dict[str, dict[str, str]]:
         """Field types by measurement and field."""
         return {
-            tags["name"]: {str(key): str(kind) for key, kind in rows}
-            for tags, rows in self._answers("SHOW FIELD KEYS")
+            tags["name"]: {str(key): str(kind) for key, kind in rows} for tags, rows in self._answers("SHOW FIELD KEYS")
         }
 
     # ---------------------------------------------------------------------------------------------- how
@@ -155,7 +156,9 @@ class Influxql:
             with self._client.stream("POST", "/query", data=parameters) as response:
                 if response.status_code != 200:
                     response.read()
-                    raise StoreUnavailable(f"InfluxDB answers a query with {response.status_code}: {response.text[:200]}")
+                    raise StoreUnavailable(
+                        f"InfluxDB answers a query with {response.status_code}: {response.text[:200]}"
+                    )
                 for line in response.iter_lines():
                     for result in json.loads(line)["results"] if line.strip() else ():
                         if "error" in result:

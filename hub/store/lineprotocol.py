@@ -115,7 +115,11 @@ def alert_line(change: AlertChange) -> str:
     fields = [f"{name}={_quoted(value)}" for name, value in texts.items() if value]
     if change.position is not None:
         fields += [f"lat={float(change.position.lat)!r}", f"lon={float(change.position.lon)!r}"]
-    fields += [f"ordinal={change.ordinal}i", f"late={'true' if change.late else 'false'}", f"body={_quoted(_body(change))}"]
+    fields += [
+        f"ordinal={change.ordinal}i",
+        f"late={'true' if change.late else 'false'}",
+        f"body={_quoted(_body(change))}",
+    ]
     return f"{series} {','.join(fields)} {change.at + zlib.crc32(change.id.encode()) % 1_000_000}"
 
 
@@ -140,6 +144,8 @@ _LINE_BREAKS = re.compile(r"\r\n|[\r\n]")
 
 def _quoted(text: str) -> str:
     """A string field. InfluxDB 3 forbids line breaks in it, so they become blanks."""
+    if not text.isascii():
+        text.encode()  # a lone surrogate is a ValueError here, not in the middle of a request
     if "\n" in text or "\r" in text:
         text = _LINE_BREAKS.sub(" ", text)
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
@@ -147,6 +153,7 @@ def _quoted(text: str) -> str:
 
 def _escaped(text: str) -> str:
     """A measurement, tag or field name, or a tag value."""
+    text.encode()
     if text.isalnum():
         return text
     if text.endswith("\\") or _LINE_BREAKS.search(text) or "\0" in text:

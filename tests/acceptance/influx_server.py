@@ -37,7 +37,9 @@ def influxd_or_skip() -> str:
     """The path of `influxd`. Without one the test is skipped, loudly, or fails where CI=true."""
     found = shutil.which("influxd")
     if found is None:
-        message = "LOUD SKIP: no influxd here (apt-get install influxdb); the InfluxDB store was not tried on a real server"
+        message = (
+            "LOUD SKIP: no influxd here (apt-get install influxdb); the InfluxDB store was not tried on a real server"
+        )
         if os.environ.get("CI") == "true":
             pytest.fail(message)
         pytest.skip(message)
