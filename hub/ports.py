@@ -7,6 +7,7 @@ nothing else of the hub; the hub reaches it only through this module.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import msgspec
@@ -156,14 +157,27 @@ class Store(Protocol):
 
     def series(self, query: SeriesQuery) -> list[Row]: ...
 
+    def buckets(self, query: SeriesQuery, every: int) -> list[Bucket]:
+        """Numbers per `every` ns, device and metric: what charts over long ranges show."""
+        ...
+
+    def changes(self, start: int | None = None, end: int | None = None) -> list[AlertChange]:
+        """Alert changes between two times (ns, from inclusive, to exclusive), oldest first, each once."""
+        ...
+
+    def export(self, query: SeriesQuery, form: str, path: Path) -> int:
+        """Rows into a file, `form` being "csv" or "parquet"; gives their number."""
+        ...
+
     def close(self) -> None: ...
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """One reading that a store would not take, and its reason in the server's words."""
+    """What a store would not take, and its reason in the server's words: a reading, or an alert change."""
 
-    reading: Reading
+    reading: Reading | None
     reason: str
+    change: AlertChange | None = None
 
 
 class Row(msgspec.Struct, frozen=True, gc=False):
@@ -178,6 +192,19 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     lon: float | None
     lat: float | None
     received_at: int
+
+
+class Bucket(msgspec.Struct, frozen=True, gc=False):
+    """What one metric of one device did from `time` (ns, a multiple of the width) on, for one bucket's width."""
+
+    time: int
+    device: str
+    metric: str
+    count: int
+    min: float
+    mean: float
+    max: float
+    last: float
 
 
 class SeriesQuery(msgspec.Struct, frozen=True):

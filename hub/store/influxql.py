@@ -1,0 +1,213 @@
+"""Reading history back in InfluxQL, the one query language that InfluxDB 1.x, 2.x and 3 share."""
+
+from __future__ import annotations
+
+import heapq
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import httpx
+import msgspec
+
+from hub.model import AlertChange, Position
+from hub.ports import Bucket, Row, SeriesQuery, StoreUnavailable
+from hub.store.lineprotocol import ALERTS, QUALITY_PREFIX
+from hub.store.rows import POSITION_METRIC, point, restore
+
+CHUNK_ROWS = 10_000
+"""Rows that the server sends at a time, so that a long answer is never whole in memory."""
+NOT_METRICS = {"lat", "lon", "alt", "received_at"}
+
+
+class Column(NamedTuple):
+    """One metric's place: its measurement, its field, and which of the accompanying fields the measurement has."""
+
+    measurement: str
+    metric: str
+    beside: tuple[str, ...]
+
+
+class Influxql:
+    """Queries over `/query`. Blocking; raises `StoreUnavailable` for whatever the server does wrong."""
+
+    def __init__(self, client: httpx.Client, database: str) -> None:
+        self._client = client
+        self._database = database
+
+    # ---------------------------------------------------------------------------------------------- what the store asks
+
+    def latest(self, devices: Sequence[str] | None = None) -> list[Row]:
+        """The newest row of each device and metric, by observed time: `last()` goes by the point's own time."""
+        where = "" if devices is None else f"WHERE {' OR '.join(f'device = {_text(device)}' for device in devices)}"
+        if devices is not None and not devices:
+            return []
+        newest: dict[tuple[str, str], Row] = {}
+        for column in self._columns():
+            wanted = ", ".join([f'last({_name(column.metric)}) AS "value"', *map(_name, column.beside)])
+            if column.metric == POSITION_METRIC:
+                wanted = ", ".join(['last("lat") AS "value"', *map(_name, column.beside)])
+            query = f"SELECT {wanted} FROM {_name(column.measurement)} {where} GROUP BY device, kind"
+            for tags, cells in self._rows(query):
+                row = _row(column.metric, {**tags, **cells}, cells["value"])
+                known = newest.get((row.device, row.metric))
+                if known is None or row.time > known.time:
+                    newest[row.device, row.metric] = row
+        return [newest[key] for key in sorted(newest)]
+
+    def series(self, query: SeriesQuery) -> Iterator[Row]:
+        """Rows, oldest first, streamed; each device, metric and time once."""
+        by_measurement: dict[str, list[Column]] = {}
+        for column in self._columns():
+            if query.metric in (None, column.metric):
+                by_measurement.setdefault(column.measurement, []).append(column)
+        merged = heapq.merge(
+            *(self._measurement(query, name, columns) for name, columns in by_measurement.items()),
+            key=lambda row: row.time,
+        )
+        given = 0
+        instant, seen = 0, set[tuple[str, str]]()
+        for row in merged:
+            if row.time != instant:
+                instant, seen = row.time, set()
+            if (row.device, row.metric) in seen:  # its kind or area changed between two writes of one reading
+                continue
+            if query.limit is not None and given >= query.limit:
+                return
+            seen.add((row.device, row.metric))
+            given += 1
+            yield row
+
+    def buckets(self, query: SeriesQuery, every: int) -> list[Bucket]:
+        """As the port says; the server does the sums."""
+        found: list[Bucket] = []
+        for column in self._columns(numeric=True):
+            if query.metric not in (None, column.metric):
+                continue
+            name = _name(column.metric)
+            wanted = ", ".join(
+                f'{function}({name}) AS "{function}"' for function in ("count", "min", "mean", "max", "last")
+            )
+            text = f"SELECT {wanted} FROM {_name(column.measurement)} {_where(query)} GROUP BY time({every // 1000}u), device fill(none)"
+            for tags, cells in self._rows(text):
+                if cells["count"]:
+                    figures = (float(cells[function]) for function in ("min", "mean", "max", "last"))
+                    found.append(Bucket(cells["time"], tags["device"], column.metric, int(cells["count"]), *figures))
+        found.sort(key=lambda bucket: (bucket.time, bucket.device, bucket.metric))
+        return found if query.limit is None else found[: query.limit]
+
+    def changes(self, start: int | None, end: int | None) -> list[AlertChange]:
+        """Alert changes, oldest first. Their points stand up to a millisecond behind their own time."""
+        reach = SeriesQuery(start, None if end is None else end + 1_000_000)
+        if ALERTS not in self.fields():
+            return []
+        bodies = (cells["body"] for _, cells in self._rows(f"SELECT body FROM {ALERTS} {_where(reach)}"))
+        found = {change.id: change for change in (msgspec.json.decode(body, type=AlertChange) for body in bodies)}
+        kept = (c for c in found.values() if (start is None or c.at >= start) and (end is None or c.at < end))
+        return sorted(kept, key=lambda change: (change.at, change.alert, change.ordinal))
+
+    def fields(self) -> dict[str, dict[str, str]]:
+        """Field types by measurement and field."""
+        return {
+            tags["name"]: {str(key): str(kind) for key, kind in rows} for tags, rows in self._answers("SHOW FIELD KEYS")
+        }
+
+    # ---------------------------------------------------------------------------------------------- how
+
+    def _columns(self, numeric: bool = False) -> list[Column]:
+        columns = []
+        for measurement, fields in self.fields().items():
+            if measurement == ALERTS or "received_at" not in fields:
+                continue
+            place = tuple(name for name in ("lat", "lon", "received_at") if name in fields)
+            for metric, kind in fields.items():
+                if metric in NOT_METRICS or metric.startswith(QUALITY_PREFIX) or (numeric and kind != "float"):
+                    continue
+                mark = QUALITY_PREFIX + metric
+                columns.append(Column(measurement, metric, (*place, mark) if mark in fields else place))
+            if measurement == POSITION_METRIC and not numeric:
+                columns.append(Column(measurement, POSITION_METRIC, place))
+        return columns
+
+    def _measurement(self, query: SeriesQuery, measurement: str, columns: list[Column]) -> Iterator[Row]:
+        wanted = "*"
+        if query.metric is not None and query.metric != POSITION_METRIC:
+            wanted = ", ".join(map(_name, (query.metric, *columns[0].beside, "device", "kind")))
+        limit = "" if query.limit is None else f"LIMIT {int(query.limit)}"
+        for _, cells in self._rows(f"SELECT {wanted} FROM {_name(measurement)} {_where(query)} {limit}"):
+            for column in columns:
+                value = cells.get(column.metric)
+                if value is not None or column.metric == POSITION_METRIC:
+                    yield _row(column.metric, cells, value)
+
+    def _rows(self, query: str) -> Iterator[tuple[Mapping[str, str], dict[str, Any]]]:
+        for tags, rows, columns in self._series(query):
+            for row in rows:
+                yield tags, dict(zip(columns, row, strict=True))
+
+    def _answers(self, query: str) -> Iterator[tuple[Mapping[str, str], list[list[Any]]]]:
+        for tags, rows, _ in self._series(query):
+            yield tags, rows
+
+    def _series(self, query: str) -> Iterator[tuple[Mapping[str, str], list[list[Any]], list[str]]]:
+        """(tags and `name`, rows, columns) of each series of the answer, as they come in."""
+        parameters = {"db": self._database, "epoch": "ns", "q": query, "chunked": "true", "chunk_size": str(CHUNK_ROWS)}
+        try:
+            with self._client.stream("POST", "/query", data=parameters) as response:
+                if response.status_code != 200:
+                    response.read()
+                    raise StoreUnavailable(
+                        f"InfluxDB answers a query with {response.status_code}: {response.text[:200]}"
+                    )
+                for line in response.iter_lines():
+                    for result in json.loads(line)["results"] if line.strip() else ():
+                        if "error" in result:
+                            raise StoreUnavailable(f"InfluxDB cannot answer: {result['error']}")
+                        for series in result.get("series", ()):
+                            tags = {**series.get("tags", {}), "name": series["name"]}
+                            yield tags, series.get("values", []), series["columns"]
+        except httpx.HTTPError as error:
+            raise StoreUnavailable(f"InfluxDB cannot be asked: {_sentence(error)}") from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise StoreUnavailable(f"InfluxDB's answer to a query makes no sense: {error!r}") from error
+
+
+def _row(metric: str, cells: Mapping[str, Any], value: Any) -> Row:
+    lon, lat = cells.get("lon"), cells.get("lat")
+    if metric == POSITION_METRIC:
+        value = point(Position(float(lon or 0.0), float(lat or 0.0)))
+    number, text = (None, value) if isinstance(value, str) else (float(value), None)
+    return Row(
+        cells["time"],
+        cells.get("device") or "",
+        cells.get("kind") or "",
+        metric,
+        restore(metric, number, text),
+        int(cells.get(QUALITY_PREFIX + metric) or 0),
+        None if lon is None else float(lon),
+        None if lat is None else float(lat),
+        int(cells.get("received_at") or 0),
+    )
+
+
+def _where(query: SeriesQuery) -> str:
+    terms = []
+    if query.start is not None:
+        terms.append(f"time >= {int(query.start)}")
+    if query.end is not None:
+        terms.append(f"time < {int(query.end)}")
+    if query.device is not None:
+        terms.append(f"device = {_text(query.device)}")
+    return f"WHERE {' AND '.join(terms)}" if terms else ""
+
+
+def _name(name: str) -> str:
+    return '"' + name.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+
+
+def _text(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n") + "'"
+
+
+def _sentence(error: Exception) -> str:
+    return str(error) or type(error).__name__

@@ -1,0 +1,161 @@
+"""The rule book: the rules of the chosen packs and of the city, read together, with every mistake at once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from importlib import resources
+from pathlib import Path
+
+from hub.model import Device
+from rules.language import ir
+from rules.language.document import read_rules
+from rules.language.places import Document, Mistake
+from rules.language.rule import Derivation, Rule
+from rules.language.types import attribute_unit
+
+CITY = "city"
+"""The pack name of a city's own rules."""
+
+
+@dataclass(slots=True)
+class RuleBook:
+    """Checked rules. `text` is the whole book as text, fit for the stream's `Edition("rules")` and for `from_text`."""
+
+    rules: tuple[Rule, ...]
+    derivations: tuple[Derivation, ...]
+    files: tuple[tuple[str, str, str], ...]  # pack, file name, text
+    by_name: dict[str, Rule] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.by_name = {rule.name: rule for rule in self.rules}
+
+    @property
+    def text(self) -> str:
+        return json.dumps([list(file) for file in self.files], ensure_ascii=False)
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.text.encode()).hexdigest()[:16]
+
+    def rule(self, name: str) -> Rule | None:
+        """The rule of that name; of a silence alert's name (`pack/rule:silent`) the rule it belongs to."""
+        return self.by_name.get(name.removesuffix(":silent"))
+
+    def notes(self, devices: Iterable[Device]) -> list[str]:
+        """What a city should know of its devices: levels that stay silent for want of an attribute."""
+        listed = list(devices)
+        found: list[str] = []
+        for rule in self.rules:
+            subjects = [d for d in listed if rule.select.takes(d, d.kind, frozenset(rule.select.zones))]
+            for level in rule.levels:
+                for name in sorted(rule.attributes_of(level)):
+                    lacking = [d.device for d in subjects if not usable(name, d.attributes.get(name))]
+                    if lacking:
+                        shown = ", ".join(lacking[:5]) + (" …" if len(lacking) > 5 else "")
+                        found.append(
+                            f"{rule.name}: {level.name} needs the attribute {name}; silent for {len(lacking)} of {len(subjects)} devices without it ({shown})"
+                        )
+        return found
+
+
+def usable(name: str, value: object) -> bool:
+    """Whether an attribute's value can be compared with: a number where its name ends in a unit."""
+    return isinstance(value, int | float) if attribute_unit(name) else value not in (None, "")
+
+
+def load(paths: Sequence[Path], packs: Sequence[str]) -> RuleBook | list[Mistake]:
+    """The book of these rule files (or folders of them) and shipped packs, or everything wrong with them."""
+    mistakes: list[Mistake] = []
+    files: list[tuple[str, str, str]] = []
+    for pack in packs:
+        text = pack_file(pack, "rules.yaml")
+        if text is None:
+            known = shipped_packs()
+            near = get_close_matches(pack, known, n=1)
+            hint = f"; was {near[0]} meant?" if near else f"; shipped are {', '.join(known)}"
+            mistakes.append(Mistake("packs", 1, 1, f"unknown pack {pack!r}{hint}"))
+        else:
+            files.append((pack, f"{pack}/rules.yaml", text))
+    for path in _rule_files(paths):
+        try:
+            files.append((CITY, str(path), path.read_text("utf-8")))
+        except (OSError, UnicodeDecodeError) as error:
+            mistakes.append(Mistake(str(path), 1, 1, f"cannot be read: {error}"))
+    result = read_book(files)
+    if isinstance(result, list):
+        return mistakes + result
+    return mistakes or result
+
+
+def read_book(files: Sequence[tuple[str, str, str]]) -> RuleBook | list[Mistake]:
+    """The book of (pack, file name, text), or every mistake in them."""
+    mistakes: list[Mistake] = []
+    rules: list[Rule] = []
+    derivations: list[Derivation] = []
+    for pack, name, text in files:
+        document = Document(name, text)
+        found, derived = read_rules(document, pack)
+        for rule in found:
+            known = next((r for r in rules if r.name == rule.name), None)
+            if known:
+                document.mistakes.append(
+                    Mistake(
+                        name,
+                        rule.line,
+                        rule.column,
+                        f"{rule.name} is defined twice; first in {known.file}:{known.line}",
+                    )
+                )
+            rules.append(rule)
+        derivations += derived
+        mistakes += sorted(document.mistakes)
+    return mistakes or RuleBook(tuple(rules), tuple(derivations), tuple(files))
+
+
+def from_text(text: str) -> RuleBook | None:
+    """The book written by `RuleBook.text`; None where the text is something else or has mistakes."""
+    try:
+        files = [(str(pack), str(name), str(body)) for pack, name, body in json.loads(text)]
+    except (ValueError, TypeError):
+        return None
+    result = read_book(files)
+    return result if isinstance(result, RuleBook) else None
+
+
+def shipped_packs() -> list[str]:
+    """Names of the packs that ship with the hub."""
+    folder = resources.files("rules").joinpath("packs")
+    return sorted(item.name for item in folder.iterdir() if item.joinpath("rules.yaml").is_file())
+
+
+def pack_file(pack: str, name: str) -> str | None:
+    """The text of a shipped pack's file, None where there is none."""
+    if "/" in pack or "\\" in pack or pack.startswith("."):
+        return None
+    file = resources.files("rules").joinpath("packs", pack, name)
+    return file.read_text("utf-8") if file.is_file() else None
+
+
+def is_test_file(path: Path) -> bool:
+    """Rule tests stand beside the rules: `tests.yaml` or `NAME.tests.yaml`."""
+    return path.name == "tests.yaml" or path.name.endswith((".tests.yaml", ".tests.yml"))
+
+
+def _rule_files(paths: Sequence[Path]) -> list[Path]:
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            found += sorted(p for p in path.iterdir() if p.suffix in (".yaml", ".yml") and not is_test_file(p))
+        else:
+            found.append(path)
+    return found
+
+
+def nodes_of(book: RuleBook) -> list[ir.Node]:
+    """Every node of every rule and derivation of the book."""
+    nodes = [node for rule in book.rules for node in rule.nodes()]
+    return nodes + [node for spec in book.derivations for node in ir.walk(spec.node)]

@@ -1,0 +1,465 @@
+"""The engine: events in, alert changes and derived readings out. Pure: the same events give the same changes, byte for
+byte, in one run or resumed from a snapshot at any point. See `rules/README.md` for the laws of time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from heapq import heappop, heappush
+from typing import Any
+
+import msgspec
+
+from hub.model import (
+    AlertChange,
+    Change,
+    Deaf,
+    Device,
+    Edition,
+    Event,
+    Mark,
+    OperatorAction,
+    Reading,
+    Tick,
+    Value,
+    Zone,
+)
+from rules import book as books
+from rules import edition, life, snapshot
+from rules.book import RuleBook
+from rules.language import codegen
+from rules.language.codegen import Compiled
+from rules.language.ir import Agree, Node, Series, Window, walk
+from rules.neighbourhood import Neighbourhood
+from rules.plan import Plan, Shape
+from rules.subject import NEVER, OpenAlert, Subject
+from rules.windows import Window as Samples
+from rules.windows import WindowKey
+
+ENGINE = "1"
+"""Version of the engine, for `Edition.engine`: raised when the same log could give other alerts."""
+
+MAX_SUBJECTS = 200_000
+USABLE_MARKS = frozenset((Mark.MANUAL.value, Mark.ESTIMATED.value))
+"""Marks that leave a value usable (HJ 212: N and S are valid); every other mark takes it away from thresholds."""
+
+
+class Outcome(msgspec.Struct):
+    """What a batch of events led to."""
+
+    changes: list[AlertChange]
+    derived: list[Reading]
+
+
+class Engine:
+    """All rules over all subjects. One per partition of the stream; not thread-safe, and it asks nobody for the time."""
+
+    def __init__(self, book: RuleBook, devices: Iterable[Device] = (), zones: Iterable[Zone] = ()) -> None:
+        self.clock = NEVER
+        """Newest receive time or tick seen."""
+        self.deaf = 0
+        """How much of it the hub was deaf: `clock - deaf` is listening time, on which silence and holding are measured."""
+        self.deaf_until = NEVER
+        self.started = NEVER
+        self.subjects: dict[str, Subject] = {}
+        self.registry: dict[str, Device] = {}
+        self.zones: tuple[Zone, ...] = ()
+        self.alerts: dict[str, tuple[OpenAlert, Subject]] = {}
+        self.timers: list[tuple[int, str, str]] = []
+        self.orphans: list[tuple[OpenAlert, Subject, str]] = []
+        self.refused = 0
+        self.fed = 0
+        self._use_book(book)
+        self._use_registry(devices, zones)
+
+    # ------------------------------------------------------------------------------------------ feeding
+
+    def feed(self, events: Sequence[Event]) -> Outcome:
+        """Take events in the order of the log."""
+        outcome = Outcome([], [])
+        for event in events:
+            kind = type(event)
+            if kind is Reading:
+                self._reading(event, outcome)  # type: ignore[arg-type]
+            elif kind is Tick:
+                self._pass_time(event.at, outcome)  # type: ignore[union-attr]
+            else:
+                self._rare(event, outcome)
+        return outcome
+
+    def _rare(self, event: Event, outcome: Outcome) -> None:
+        if isinstance(event, Deaf):
+            self._pass_time(event.since, outcome)
+            since = max(event.since, self.deaf_until)
+            if event.until > since:
+                self.clock = max(self.clock, event.until)
+                self.deaf += event.until - since
+                self.deaf_until = event.until
+        elif isinstance(event, Edition):
+            self._start(event.at, outcome)
+            self._edition(event, outcome)
+        elif isinstance(event, OperatorAction):
+            self._start(event.at, outcome)
+            life.operator(self, event, outcome)
+
+    @property
+    def listening(self) -> int:
+        """Time during which the hub listened, ns on a scale of its own: the clock less all deaf spans."""
+        return self.clock - self.deaf
+
+    def _start(self, at: int, outcome: Outcome) -> None:
+        """Move the clock; on the first event of all, silence begins to count for every device of the registry."""
+        if at > self.clock:
+            self.clock = at
+        if self.started == NEVER:
+            self.started = self.clock
+            for name in self.registry:
+                life.listen(self, self.subjects[name])
+        if self.orphans:
+            for alert, subject, reason in self.orphans:
+                life.close(self, subject, alert, Change.CLEARED, self.clock, reason, outcome)
+            self.orphans = []
+
+    # ------------------------------------------------------------------------------------------ one reading
+
+    def _reading(self, reading: Reading, outcome: Outcome) -> None:
+        received = reading.received_at or reading.observed_at or self.clock
+        if received > self.clock or self.started == NEVER or self.orphans:
+            self._start(received, outcome)
+        subject = self.subjects.get(reading.device) or self._admit(reading)
+        if subject is None:
+            return
+        if reading.kind and not subject.kind:
+            subject.kind = reading.kind
+            self._plan(subject)
+            life.listen(self, subject)
+        at = reading.observed_at if reading.observed_at is not None else received
+        position = reading.position
+        if position is not None and at >= subject.position_t:
+            subject.position_t = at
+            if position != subject.position:
+                subject.position = position
+                subject.zones = None
+                self.hood.moved(subject)
+        plan = subject.plan
+        if plan is None:
+            subject.newest = max(at, subject.newest)
+            return
+        values: Mapping[str, Value] = reading.values
+        if reading.marks or subject.marks or subject.maintenance is not None or plan.any_quality:
+            values = self._good(subject, reading, plan, at)
+        shape = plan.shape(values)
+        if shape.silent:
+            self._speaks(subject, shape, outcome)
+        if at > subject.newest:
+            self._in_order(subject, plan, shape, values, at, reading, outcome)
+        else:
+            self._out_of_order(subject, plan, shape, values, at, outcome)
+
+    def _in_order(
+        self,
+        subject: Subject,
+        plan: Plan,
+        shape: Shape,
+        values: Mapping[str, Value],
+        at: int,
+        reading: Reading,
+        outcome: Outcome,
+    ) -> None:
+        last, last_t = subject.last, subject.last_t
+        for name in shape.used:
+            last[name] = values[name]
+            last_t[name] = at
+        for name in shape.windowed:
+            value = values[name]
+            for window in subject.feeds.get(name) or self._feeds(subject, plan, name):
+                window.add(at, value)  # type: ignore[arg-type]
+        for name in shape.joins:
+            self.hood.join(subject, name)
+        subject.newest = at
+        if shape.derivations:
+            values, shape = self._derive(subject, plan, shape, values, at, reading, outcome)
+        hit = shape.judge(subject, values, at)
+        if hit:
+            self._attend(subject, plan, hit, at, False, True, outcome)
+        if subject.id in self.downstream and shape.joins:
+            self._wake_downstream(subject, shape.joins, at, outcome)
+
+    def _out_of_order(
+        self, subject: Subject, plan: Plan, shape: Shape, values: Mapping[str, Value], at: int, outcome: Outcome
+    ) -> None:
+        """A reading not newer than the newest: new metrics of the same moment, a revision, a late one, or a duplicate."""
+        fresh: dict[str, Value] = {}
+        changed: dict[str, Value] = {}
+        for name in shape.used:
+            before = subject.last_t.get(name, NEVER)
+            value = values[name]
+            if at > before or (at == before and subject.last[name] != value):
+                subject.last[name] = value
+                subject.last_t[name] = at
+                fresh[name] = value
+        for name in shape.windowed:
+            feeds = subject.feeds.get(name) or self._feeds(subject, plan, name)
+            if any([window.add(at, values[name]) for window in feeds]):  # type: ignore[arg-type]
+                changed[name] = subject.last[name]
+        for name in shape.joins:
+            self.hood.join(subject, name)
+        changed |= fresh
+        if changed:
+            now = subject.newest
+            hit = plan.shape(changed).judge(subject, changed, now)
+            if hit:
+                self._attend(subject, plan, hit, now, at < now, bool(fresh), outcome)
+            if subject.id in self.downstream and shape.joins:
+                self._wake_downstream(subject, shape.joins, now, outcome)
+
+    def _good(self, subject: Subject, reading: Reading, plan: Plan, at: int) -> Mapping[str, Value]:
+        """The values that thresholds may use; with `quality: any` rules also all of them under their `~` names."""
+        if at >= subject.newest:
+            subject.marks = frozenset(reading.marks.values()) if reading.marks else None
+        bad = {metric for metric, mark in reading.marks.items() if mark not in USABLE_MARKS} if reading.marks else ()
+        if subject.maintenance is not None and subject.maintenance > self.clock:
+            bad = set(reading.values)
+        good = (
+            {name: value for name, value in reading.values.items() if name not in bad} if bad else dict(reading.values)
+        )
+        for name in plan.any_quality:
+            if name[:-1] in reading.values:
+                good[name] = reading.values[name[:-1]]
+        return good
+
+    def _derive(
+        self,
+        subject: Subject,
+        plan: Plan,
+        shape: Shape,
+        values: Mapping[str, Value],
+        at: int,
+        reading: Reading,
+        outcome: Outcome,
+    ) -> tuple[Mapping[str, Value], Shape]:
+        """Compute derived metrics, hand them out as a reading, and let rules see them like reported ones."""
+        made: dict[str, Value] = {}
+        for metric, function in shape.derivations:
+            value = function(subject, at)
+            if value is not None:
+                made[metric] = value
+        if not made:
+            return values, shape
+        outcome.derived.append(
+            Reading(subject.id, at, made, received_at=reading.received_at, adapter="rules", kind=subject.kind)
+        )
+        for name, figure in made.items():
+            if name in plan.series:
+                subject.last[name] = figure
+                subject.last_t[name] = at
+                if name in plan.windows:
+                    for window in subject.feeds.get(name) or self._feeds(subject, plan, name):
+                        window.add(at, figure)  # type: ignore[arg-type]
+        merged = {**values, **made}
+        return merged, plan.shape(merged)
+
+    def _attend(
+        self, subject: Subject, plan: Plan, hit: int, at: int, late: bool, fresh: bool, outcome: Outcome
+    ) -> None:
+        """Judge the rules whose bits are set."""
+        while hit:
+            bit = hit & -hit
+            hit ^= bit
+            compiled = plan.rules[bit.bit_length() - 1]
+            life.judge(self, subject, compiled, bit, at, late, fresh, outcome)
+
+    def _speaks(self, subject: Subject, shape: Shape, outcome: Outcome) -> None:
+        listening = self.clock - self.deaf
+        for name in shape.silent:
+            subject.heard[name] = listening
+            if name in subject.silent:
+                life.end_silence(self, subject, name, outcome)
+
+    def _wake_downstream(self, subject: Subject, series: tuple[str, ...], at: int, outcome: Outcome) -> None:
+        """Judge the rules of gauges further down that ask about what just changed up here."""
+        for name in self.downstream[subject.id]:
+            below = self.subjects[name]
+            if below.plan is None:
+                continue
+            for position, compiled in enumerate(below.plan.rules):
+                if compiled.rule.name in self.asks_upstream and not self.asks_upstream[compiled.rule.name].isdisjoint(
+                    series
+                ):
+                    now = max(at, below.newest)
+                    life.judge(self, below, compiled, 1 << position, now, False, False, outcome)
+
+    def _feeds(self, subject: Subject, plan: Plan, name: str) -> list[Samples]:
+        feeds = []
+        for key in plan.windows[name]:
+            if key not in subject.windows:
+                subject.windows[key] = Samples(key.size_ns, key.closed)
+            feeds.append(subject.windows[key])
+        subject.feeds[name] = feeds
+        return feeds
+
+    # ------------------------------------------------------------------------------------------ time
+
+    def _pass_time(self, at: int, outcome: Outcome) -> None:
+        """A tick: complete what has held long enough, notice silence, end shelving, let forgotten alerts expire."""
+        if at > self.clock or self.started == NEVER or self.orphans:
+            self._start(at, outcome)
+        timers, listening = self.timers, self.clock - self.deaf
+        if not timers or timers[0][0] > listening:
+            return
+        due: set[tuple[str, str]] = set()
+        while timers and timers[0][0] <= listening:
+            _, name, rule = heappop(timers)
+            due.add((name, rule))
+        for name, rule in sorted(due):
+            subject = self.subjects.get(name)
+            if subject is not None and subject.plan is not None:
+                life.on_time(self, subject, rule, outcome)
+
+    def schedule(self, due: int, subject: Subject, rule: str) -> None:
+        """Have `life.on_time` look at this subject and rule once listening time reaches `due`."""
+        heappush(self.timers, (due, subject.id, rule))
+
+    # ------------------------------------------------------------------------------------------ book and registry
+
+    def _use_book(self, book: RuleBook) -> None:
+        self.book = book
+        self.compiled = {rule.name: Compiled(rule) for rule in book.rules}
+        nodes = books.nodes_of(book)
+        self.asked: dict[str, tuple[WindowKey, ...]] = dict(codegen.window_keys(nodes, own=False))
+        for node in nodes:
+            if isinstance(node, Agree):
+                for inner in walk(node.condition):
+                    if isinstance(inner, Series):
+                        self.asked.setdefault(inner.series, ())
+                    elif isinstance(inner, Window):
+                        key = WindowKey(inner.series, inner.size_ns, inner.closed)
+                        self.asked[inner.series] = tuple(dict.fromkeys((*self.asked.get(inner.series, ()), key)))
+        self.asks_upstream = {rule.name: asked for rule in book.rules if (asked := _upstream_series(rule.nodes()))}
+        self.plans: dict[Any, Plan | None] = {}
+
+    def _use_registry(self, devices: Iterable[Device], zones: Iterable[Zone]) -> None:
+        self.registry = {device.device: device for device in devices}
+        self.zones = tuple(zones)
+        self._renew_hood()
+        for name, device in self.registry.items():
+            subject = self.subjects.get(name)
+            if subject is None:
+                self.subjects[name] = Subject(device, self.hood)
+            else:
+                subject.adopt(device)
+        for name, subject in self.subjects.items():
+            if name not in self.registry and subject.device.kind:
+                subject.adopt(Device(name))
+        self.downstream: dict[str, list[str]] = {}
+        for name in sorted(self.subjects):
+            for above in self.subjects[name].upstream:
+                self.downstream.setdefault(above, []).append(name)
+        for subject in self.subjects.values():
+            self._plan(subject)
+            if self.started != NEVER:
+                life.listen(self, subject)
+
+    def _renew_hood(self) -> None:
+        """Build the neighbourhood anew from what the subjects have reported."""
+        self.hood = Neighbourhood(self.subjects, self.zones, self.asked)
+        for subject in self.subjects.values():
+            subject.hood = self.hood
+            subject.zones = None
+            for series in self.asked:
+                if series in subject.last:
+                    self.hood.join(subject, series)
+
+    def _admit(self, reading: Reading) -> Subject | None:
+        """A device the registry does not list is a subject too, of the kind its adapter states."""
+        if len(self.subjects) >= MAX_SUBJECTS:
+            self.refused += 1
+            return None
+        subject = Subject(Device(reading.device, kind=reading.kind), self.hood)
+        self.subjects[reading.device] = subject
+        self._plan(subject)
+        life.listen(self, subject)
+        return subject
+
+    def _plan(self, subject: Subject) -> None:
+        """Find the subject's rules: selected by its kind, area, zones and attributes, and usable with its attributes."""
+        zones = frozenset(
+            word for zone in self.hood.zones_of(subject.device.position) for word in (zone.zone, zone.kind)
+        )
+        chosen = tuple(
+            rule.name for rule in self.book.rules
+            if rule.select.takes(subject.device, subject.kind, zones) and life.applicable(rule, subject)
+        )  # fmt: skip
+        derivations = tuple(
+            i for i, spec in enumerate(self.book.derivations) if spec.select.takes(subject.device, subject.kind, zones)
+        )
+        key = (chosen, derivations)
+        if key not in self.plans:
+            useful = chosen or derivations or self.asked
+            rules = [self.compiled[name] for name in chosen]
+            self.plans[key] = (
+                Plan(rules, [self.book.derivations[i] for i in derivations], self.asked) if useful else None
+            )
+        plan = subject.plan = self.plans[key]
+        subject.feeds = {}
+        subject.busy = 0
+        if plan is not None:
+            for name, standing in subject.standing.items():
+                if name in plan.positions and not standing.idle():
+                    subject.busy |= 1 << plan.positions[name]
+
+    def _edition(self, event: Edition, outcome: Outcome) -> None:
+        if event.what == "rules":
+            new = books.from_text(event.text)
+            if new is not None and new.digest != self.book.digest:
+                edition.change_book(self, new, outcome)
+        elif event.what == "registry":
+            registry = edition.registry_from_text(event.text)
+            if registry is not None:
+                self._use_registry(*registry)
+                edition.drop_strays(self, outcome)
+
+    # ------------------------------------------------------------------------------------------ looking in
+
+    def open_alerts(self) -> list[OpenAlert]:
+        """Alerts not cleared yet, by their id."""
+        return [self.alerts[name][0] for name in sorted(self.alerts)]
+
+    def snapshot(self) -> bytes:
+        """The whole state. `Engine.restore` of it goes on as if nothing had happened."""
+        return snapshot.freeze(self)
+
+    @classmethod
+    def restore(cls, data: bytes, book: RuleBook, devices: Iterable[Device] = (), zones: Iterable[Zone] = ()) -> Engine:
+        """An engine from a snapshot. With another book, rules that changed start anew and alerts of rules that are
+        gone clear at the next event. Raises ValueError where the bytes are no snapshot of this engine."""
+        engine = cls(book, devices, zones)
+        snapshot.thaw(engine, data)
+        return engine
+
+    def stats(self) -> dict[str, int]:
+        """How big the state is."""
+        windows = [w for s in self.subjects.values() for w in s.windows.values()]
+        return {
+            "rules": len(self.book.rules),
+            "subjects": len(self.subjects),
+            "subjects_refused": self.refused,
+            "standings": sum(len(s.standing) for s in self.subjects.values()),
+            "open_alerts": len(self.alerts),
+            "windows": len(windows),
+            "samples": sum(len(w.times) for w in windows),
+            "samples_overflowed": sum(w.overflow for w in windows),
+            "timers": len(self.timers),
+            "plans": len(self.plans),
+            "shapes": sum(len(p.shapes) for p in self.plans.values() if p),
+        }
+
+
+def _upstream_series(nodes: Iterable[Node]) -> frozenset[str]:
+    found: set[str] = set()
+    for node in nodes:
+        if isinstance(node, Window) and node.around.which == "upstream":
+            found.add(node.series)
+        elif isinstance(node, Agree) and node.around.which == "upstream":
+            found |= {n.series for n in walk(node.condition) if isinstance(n, Series | Window)}
+    return frozenset(found)

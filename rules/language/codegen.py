@@ -1,0 +1,322 @@
+"""Python written from checked expressions.
+
+Each condition is written twice, as "certainly true" and "certainly false", so that unknown values do neither. Per set
+of rules and shape of reading one fused function tells which rules need attention; one `judge` per rule then says
+exactly which levels are true, false, clear or not clear. Generated functions are pure but for trimming windows.
+
+In generated code: d the subject's state, t the observed time, v the reading's values, m the rule's memories;
+L newest values, LT their times, W windows, A attributes, H the neighbourhood.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from rules import derived
+from rules.language import ir
+from rules.language.rule import Derivation, Rule
+from rules.windows import WindowKey
+
+INVERSE = {">": "<=", ">=": "<", "<": ">=", "<=": ">", "==": "!=", "!=": "=="}
+NEVER = -(1 << 62)
+
+TRUE, FALSE, CLEAR, NOT_CLEAR = 0, 4, 8, 12
+"""Bit offsets in what `judge` returns; level k stands at offset + k."""
+
+_SCALARS: dict[str, Callable[..., float]] = {"greatest": max, "least": min, "abs": abs}
+
+
+class Writer:
+    """Collects hoisted values (each computed once) while expressions are turned into text."""
+
+    def __init__(
+        self, hold_ns: int, constants: dict[str, Any], known: frozenset[str] = frozenset(), prefix: str = "x"
+    ) -> None:
+        self.hold_ns = hold_ns
+        self.constants = constants
+        self.known = known
+        self.prefix = prefix
+        self.lines: list[str] = []
+        self.names: dict[Any, tuple[str, bool]] = {}
+        self.used: set[str] = set()
+
+    # ------------------------------------------------------------------------------------------ numbers and texts
+
+    def value(self, node: ir.Node) -> tuple[str, frozenset[str]]:
+        """Code of a value, and the variables in it that may be None."""
+        match node:
+            case ir.Const(value=value):
+                return repr(value), frozenset()
+            case ir.Operation(op="/", left=left, right=right):
+                return self._hoist(node, lambda: self._division(left, right))
+            case ir.Operation(op=op, left=left, right=right):
+                a, missing_a = self.value(left)
+                b, missing_b = self.value(right)
+                return f"({a} {op} {b})", missing_a | missing_b
+            case ir.Scaled(operand=operand, factor=factor, shift=shift):
+                code, missing = self.value(operand)
+                return f"({code} * {factor!r} + {shift!r})", missing
+            case ir.ByDate(cases=cases, last=last):
+                code, missing = self.value(last)
+                for until, case in reversed(cases):
+                    this, more = self.value(case)
+                    code, missing = f"({this} if t < {until} else {code})", missing | more
+                return code, missing
+            case ir.Series(series=series) if series in self.known:
+                return self._hoist(node, lambda: (f"v[{series!r}]", False))
+            case _:
+                return self._hoist(node, lambda: self._lookup(node))
+
+    def _hoist(self, node: ir.Node, write: Callable[[], tuple[str, bool]]) -> tuple[str, frozenset[str]]:
+        key = (node, 0 if isinstance(node, ir.Window) else self.hold_ns)
+        if key not in self.names:
+            code, may_miss = write()
+            name = f"{self.prefix}{len(self.names)}"
+            self.names[key] = (name, may_miss)
+            self.lines.append(f"{name} = {code}")
+        name, may_miss = self.names[key]
+        return name, frozenset((name,)) if may_miss else frozenset()
+
+    def _division(self, left: ir.Node, right: ir.Node) -> tuple[str, bool]:
+        a, missing_a = self.value(left)
+        b, missing_b = self.value(right)
+        guard = "".join(f"{name} is not None and " for name in sorted(missing_a | missing_b))
+        return f"({a}) / ({b}) if {guard}({b}) != 0 else None", True
+
+    def _lookup(self, node: ir.Node) -> tuple[str, bool]:
+        """Code that fetches one value, and whether it may be None."""
+        match node:
+            case ir.Series(series=series):
+                self.used |= {"L", "LT"}
+                return f"L.get({series!r}) if t - LT.get({series!r}, {NEVER}) <= {self.hold_ns} else None", True
+            case ir.Attribute(name=name):
+                self.used.add("A")
+                return f"A.get({name!r})", True
+            case ir.Limit(name=name):
+                self.used.add("H")
+                return f"H.limit(d, {name!r})", True
+            case ir.Window(around=ir.Around(which="")):
+                self.used.add("W")
+                key = self._constant(WindowKey(node.series, node.size_ns, node.closed))
+                slot = f"w{len(self.names)}_{len(self.lines)}"
+                self.lines.append(f"{slot} = W.get({key})")
+                absent = "0.0" if node.function == "count" and node.at_least <= 1 else "None"
+                return (
+                    f"{slot}.figure({node.function!r}, t, {node.parameter!r}, {node.at_least}) if {slot} is not None else {absent}",
+                    True,
+                )
+            case ir.Window():
+                self.used.add("H")
+                return f"H.figure(d, t, {self._constant(node)})", True
+            case ir.Agree():
+                self.used.add("H")
+                inner = Writer(node.age_ns, self.constants)
+                code = function("neighbour", "d, t", inner, [f"return {inner.true(node.condition)}"], self.constants)
+                return f"H.agree(d, t, {self._constant(node)}, {self._constant(code)})", True
+            case ir.Memory(index=index):
+                return f"m[{index}].value", True
+            case ir.Function(name=name, arguments=arguments):
+                return self._call(name, arguments), True
+        raise TypeError(f"{node!r} is a condition, not a value")
+
+    def _call(self, name: str, arguments: tuple[ir.Node, ...]) -> str:
+        spec = derived.FUNCTIONS.get(name)
+        called = self._constant(spec.function if spec else _SCALARS[name])
+        codes: list[str] = []
+        missing: set[str] = set()
+        for argument in arguments:
+            code, absent = self.value(argument)
+            if spec and spec.takes_missing and absent and code not in absent:
+                code = f"({code} if {' and '.join(f'{n} is not None' for n in sorted(absent))} else None)"
+            codes.append(code)
+            missing |= absent
+        listed = ", ".join(["t", *codes] if spec and spec.dated else codes)
+        if not missing or (spec and spec.takes_missing):
+            return f"{called}({listed})"
+        return f"{called}({listed}) if {' and '.join(f'{n} is not None' for n in sorted(missing))} else None"
+
+    def _constant(self, value: Any) -> str:
+        for name, known in self.constants.items():
+            if known is value or (type(known) is type(value) and not callable(value) and known == value):
+                return name
+        name = f"K{len(self.constants)}"
+        self.constants[name] = value
+        return name
+
+    # ------------------------------------------------------------------------------------------ conditions
+
+    def true(self, node: ir.Node) -> str:
+        """Code that is truthy exactly when the condition certainly holds."""
+        return self._logic(node, True)
+
+    def false(self, node: ir.Node) -> str:
+        """Code that is truthy exactly when the condition certainly does not hold."""
+        return self._logic(node, False)
+
+    def _logic(self, node: ir.Node, wanted: bool) -> str:
+        match node:
+            case ir.Negated(operand=operand):
+                return self._logic(operand, not wanted)
+            case ir.AllOf(parts=parts):
+                return f"({(' and ' if wanted else ' or ').join(self._logic(part, wanted) for part in parts)})"
+            case ir.AnyOf(parts=parts):
+                return f"({(' or ' if wanted else ' and ').join(self._logic(part, wanted) for part in parts)})"
+            case ir.Comparison(op=op, left=left, right=right):
+                a, missing_a = self.value(left)
+                b, missing_b = self.value(right)
+                guard = "".join(f"{name} is not None and " for name in sorted(missing_a | missing_b))
+                return f"({guard}{a} {op if wanted else INVERSE[op]} {b})"
+            case ir.Has(text=text, operand=operand):
+                code, missing = self.value(operand)
+                guard = "".join(f"{name} is not None and " for name in sorted(missing))
+                return f"({guard}{text!r} {'in' if wanted else 'not in'} {code})"
+            case ir.Flag(operand=ir.Const(value=value)):
+                return repr(bool(value) == wanted)
+            case ir.Const(value=value):
+                return repr(bool(value) == wanted)
+            case ir.InZone(name=name):
+                self.used.add("H")
+                return f"(H.in_zone(d, {name!r}) is {wanted})"
+            case ir.Marked(marks=marks):
+                return f"({'' if wanted else 'not '}(d.marks and not d.marks.isdisjoint({self._constant(frozenset(marks))})))"
+            case _:
+                operand = node.operand if isinstance(node, ir.Flag) else node
+                code, missing = self.value(operand)
+                if wanted:
+                    return f"({code})"
+                guard = "".join(f"{name} is not None and " for name in sorted(missing))
+                return f"({guard}not {code})"
+
+
+_LOCALS = {"L": "L = d.last", "LT": "LT = d.last_t", "W": "W = d.windows", "A": "A = d.attributes", "H": "H = d.hood"}
+
+
+def function(
+    name: str, parameters: str, writer: Writer, body: Sequence[str], constants: dict[str, Any]
+) -> Callable[..., Any]:
+    """Compile one function: fetched locals, hoisted values, body."""
+    lines = [_LOCALS[used] for used in ("L", "LT", "W", "A", "H") if used in writer.used]
+    return define(name, parameters, [*lines, *writer.lines, *body], constants)
+
+
+def define(name: str, parameters: str, lines: Sequence[str], constants: dict[str, Any]) -> Callable[..., Any]:
+    """Compile `def name(parameters)` with these lines. `constants` is its global namespace, shared on purpose."""
+    source = f"def {name}({parameters}):\n" + "\n".join("    " + line for line in lines)
+    found: dict[str, Any] = {}
+    exec(compile(source, f"<{name}>", "exec"), constants, found)
+    made: Callable[..., Any] = found[name]
+    return made
+
+
+class Compiled:
+    """The functions of one rule.
+
+    `judge(d, t, m)` → bits (see TRUE …); `advance(d, t, m)` moves the memories on; `values(d, t, m)` → what the rule
+    names, for titles and evidence.
+    """
+
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+        constants: dict[str, Any] = {}
+        self.judge = self._judge(constants)
+        self.advance = self._advance(constants) if rule.memories else None
+        self.values = self._values(constants)
+
+    def _judge(self, constants: dict[str, Any]) -> Callable[..., int]:
+        writer = Writer(self.rule.hold_ns, constants)
+        body = ["bits = 0"]
+        for level in self.rule.levels:
+            bit = level.level
+            true, false = writer.true(level.when.node), writer.false(level.when.node)
+            clear = false if level.clear is None else writer.true(level.clear.node)
+            keeps = true if level.clear is None else writer.false(level.clear.node)
+            body += [f"if {true}: bits |= {1 << (TRUE + bit)}", f"elif {false}: bits |= {1 << (FALSE + bit)}"]
+            body += [f"if {clear}: bits |= {1 << (CLEAR + bit)}", f"elif {keeps}: bits |= {1 << (NOT_CLEAR + bit)}"]
+        return function("judge", "d, t, m", writer, [*body, "return bits"], constants)
+
+    def _advance(self, constants: dict[str, Any]) -> Callable[..., None]:
+        lines = list(_LOCALS.values())
+        for memory in self.rule.memories:
+            writer = Writer(self.rule.hold_ns, constants, prefix=f"y{memory.index}_")
+            if memory.kind == "k-of-n":
+                operands = [writer.true(memory.operands[0]), writer.false(memory.operands[0])]
+            elif memory.kind in ("then", "since"):
+                operands = [writer.true(operand) for operand in memory.operands]
+            else:
+                operands = [writer.value(operand)[0] for operand in memory.operands]
+            lines += [*writer.lines, f"m[{memory.index}].push(t, {', '.join(operands)})"]
+        return define("advance", "d, t, m", lines, constants)
+
+    def _values(self, constants: dict[str, Any]) -> Callable[..., dict[str, Any]]:
+        writer = Writer(self.rule.hold_ns, constants)
+        named: dict[str, str] = {}
+        for series in sorted(self.rule.own_series()):
+            named[series.rstrip("~")] = self._one(writer, ir.Series(series))
+        for name, (node, _) in self.rule.lets.items():
+            named[name] = f"bool({writer.true(node)})" if _is_condition(node) else self._one(writer, node)
+        body = ["return {" + ", ".join(f"{name!r}: {code}" for name, code in named.items()) + "}"]
+        return function("values", "d, t, m", writer, body, constants)
+
+    @staticmethod
+    def _one(writer: Writer, node: ir.Node) -> str:
+        code, missing = writer.value(node)
+        if not missing or code in missing:
+            return code
+        return f"({code} if {' and '.join(f'{name} is not None' for name in sorted(missing))} else None)"
+
+
+def _is_condition(node: ir.Node) -> bool:
+    return isinstance(node, ir.Comparison | ir.Flag | ir.Has | ir.AllOf | ir.AnyOf | ir.Negated | ir.InZone | ir.Marked)
+
+
+def fused(rules: Iterable[tuple[int, Rule]], known: frozenset[str], constants: dict[str, Any]) -> Callable[..., int]:
+    """One function for a shape of reading: (d, v, t) → bits of the rules (by position) that need attention.
+
+    `known` are the series that the reading brings; rules that read none of them are left out. A rule needs
+    attention when one of its levels is certainly true, when it is busy already, or when it has a memory.
+    """
+    writer = Writer(0, constants, known)
+    touched = always = 0
+    body: list[str] = []
+    for position, rule in rules:
+        if not rule.levels or known.isdisjoint(rule.own_series()):
+            continue
+        touched |= 1 << position
+        if rule.memories:
+            always |= 1 << position
+            continue
+        writer.hold_ns = rule.hold_ns
+        body.append(f"if {_any(writer, [level.when.node for level in rule.levels])}: hit |= {1 << position}")
+    start = f"hit = d.busy & {touched}" + (f" | {always}" if always else "")
+    return function("fused", "d, v, t", writer, [start, *body, "return hit"], constants)
+
+
+def _any(writer: Writer, nodes: list[ir.Node]) -> str:
+    """The disjunction of conditions, without those that another, weaker comparison already covers."""
+    kept = [
+        n
+        for i, n in enumerate(nodes)
+        if not any(ir.implies(n, o) and not (ir.implies(o, n) and j > i) for j, o in enumerate(nodes) if j != i)
+    ]
+    return " or ".join(writer.true(node) for node in kept)
+
+
+def derivation(spec: Derivation) -> Callable[..., float | None]:
+    """(d, t) → the derived value, None where it is not known."""
+    constants: dict[str, Any] = {}
+    writer = Writer(spec.hold_ns, constants)
+    code, missing = writer.value(spec.node)
+    guard = f" if {' and '.join(f'{name} is not None' for name in sorted(missing))} else None" if missing else ""
+    return function("derive", "d, t", writer, [f"return {code}{guard}"], constants)
+
+
+def window_keys(nodes: Iterable[ir.Node], own: bool) -> Mapping[str, tuple[WindowKey, ...]]:
+    """The windows that these nodes need, by series: those of the subject itself, or those asked of neighbours."""
+    keys: dict[str, list[WindowKey]] = {}
+    for node in nodes:
+        if isinstance(node, ir.Window) and (not node.around.which) == own:
+            key = WindowKey(node.series, node.size_ns, node.closed)
+            if key not in keys.setdefault(node.series, []):
+                keys[node.series].append(key)
+    return {series: tuple(found) for series, found in keys.items()}

@@ -1,0 +1,533 @@
+"""Rule files: every key of a rule read, checked and named; every mistake of a file found at once."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from difflib import get_close_matches
+from itertools import pairwise
+
+import yaml
+
+from hub.metrics import nearest, vocabulary
+from hub.model import LEVELS
+from hub.moment import from_text
+from hub.units import UnitError
+from rules.language import check, ir
+from rules.language import grammar as g
+from rules.language import types as t
+from rules.language.places import Document, Entry
+from rules.language.rule import (
+    Condition,
+    Derivation,
+    Hole,
+    LevelRule,
+    Rule,
+    Select,
+    Source,
+)
+from rules.language.types import Type
+
+RULE_KEYS = ("rule", "title", "about", "for_each", "let", "editions", "levels", "clear", "silent", "hold", "late", "expire", "quality", "source", "cap", "cameras")  # fmt: skip
+DERIVE_KEYS = ("derive", "about", "for_each", "value", "hold", "source")
+SELECT_KEYS = ("kind", "device", "area", "zone", "operator", "attribute")
+CAMERA_KEYS = ("within", "pick", "need")
+CAMERA_NEEDS = ("observe", "recognise", "identify", "detect", "monitor")
+CAP_WORDS = {
+    "category": (
+        "Geo",
+        "Met",
+        "Safety",
+        "Security",
+        "Rescue",
+        "Fire",
+        "Health",
+        "Env",
+        "Transport",
+        "Infra",
+        "CBRNE",
+        "Other",
+    ),
+    "urgency": ("Immediate", "Expected", "Future", "Past", "Unknown"),
+    "certainty": ("Observed", "Likely", "Possible", "Unlikely", "Unknown"),
+    "severity": ("Extreme", "Severe", "Moderate", "Minor", "Unknown"),
+    "response": ("Shelter", "Evacuate", "Prepare", "Execute", "Avoid", "Monitor", "Assess", "AllClear", "None"),
+    "event": (),
+    "instruction": (),
+}
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]*\Z")
+_HOLE = re.compile(r"\{([^{}]*)\}")
+_FORMAT = re.compile(r"([0-9.]*[fgde]?)\s*(.*)\Z")
+
+
+def read_rules(document: Document, pack: str) -> tuple[list[Rule], list[Derivation]]:
+    """The rules of one file, named `pack/rule`. Mistakes are kept in the document."""
+    rules: list[Rule] = []
+    derivations: list[Derivation] = []
+    if document.root is None:
+        return rules, derivations
+    for node in document.items(document.root, "a rule file"):
+        entries = {entry.key: entry for entry in document.entries(node, "a rule")}
+        if "derive" in entries:
+            derivation = _Reader(document, pack, node, entries).derivation()
+            if derivation:
+                derivations.append(derivation)
+        elif "rule" in entries:
+            rule = _Reader(document, pack, node, entries).rule()
+            if rule:
+                rules.append(rule)
+        elif isinstance(node, yaml.MappingNode):
+            document.wrong(node, "an entry starts with 'rule: name' or 'derive: metric'")
+    return rules, derivations
+
+
+class _Reader:
+    """Reads one rule. A rule with any mistake is not built; the others of the file still are."""
+
+    def __init__(self, document: Document, pack: str, node: yaml.Node, entries: dict[str, Entry]) -> None:
+        self.document = document
+        self.pack = pack
+        self.node = node
+        self.entries = entries
+        self.memories: list[ir.Memory] = []
+        self.lets: dict[str, tuple[ir.Node, Type]] = {}
+        self.let_texts: dict[str, str] = {}
+        self.seen = len(document.mistakes)
+
+    def rule(self) -> Rule | None:
+        self._known_keys(RULE_KEYS)
+        entry = self.entries["rule"]
+        short = self._name(entry)
+        text = self.document.text[self.node.start_mark.index : self.node.end_mark.index].rstrip()
+        line, column = self.document.locate(entry.key_node)
+        self.any_quality = self._word("quality", ("good", "any"), "good") == "any"
+        self.hold_ns = self._duration("hold", 2 * check.HOUR)
+        sources = self._editions_and_lets()
+        rule = Rule(
+            name=f"{self.pack}/{short}",
+            file=self.document.file,
+            line=line,
+            column=column,
+            text=text,
+            digest=_digest(text),
+            select=self._select(),
+            about=self._plain_text("about"),
+            levels=self._levels(),
+            lets=self.lets,
+            let_texts=self.let_texts,
+            hold_ns=self.hold_ns,
+            late_ns=self._duration("late", 2 * check.HOUR),
+            expire_ns=self._duration("expire", 24 * check.HOUR),
+            any_quality=self.any_quality,
+            sources=sources,
+            cap=self._cap(),
+            cameras=self._cameras(),
+        )
+        rule.silent_ns, rule.silent_level = self._silent()
+        rule.title = self._title(short)
+        rule.memories = tuple(self.memories)
+        if "levels" not in self.entries and rule.silent_ns is None:
+            self.document.wrong(self.node, f"{rule.name} has neither levels nor silent: it can never warn")
+        if (
+            rule.levels
+            and not rule.own_series()
+            and not any(
+                isinstance(n, ir.Agree) or (isinstance(n, ir.Window) and n.around.which == "upstream")
+                for n in rule.conditions()
+            )
+        ):
+            self.document.wrong(
+                self.entries["levels"].key_node,
+                "no condition reads a metric of the subject itself, so nothing would have it judged",
+            )
+        return rule if len(self.document.mistakes) == self.seen else None
+
+    def derivation(self) -> Derivation | None:
+        self._known_keys(DERIVE_KEYS)
+        entry = self.entries["derive"]
+        metric = self.document.text_of(entry.value, "derive") or ""
+        found = vocabulary().get(metric)
+        if found is None or found.type != "number":
+            self.document.wrong(entry.value, f"{metric!r} is not a metric with a number{nearest(metric)}")
+        self.any_quality = False
+        self.hold_ns = self._duration("hold", 2 * check.HOUR)
+        node: ir.Node = ir.Const(0.0)
+        if "value" not in self.entries:
+            self.document.wrong(self.node, "derive needs a value")
+        else:
+            value = self.entries["value"].value
+            scope = self._scope(value)
+            clause = self._parse(value)
+            if clause is not None:
+                node, kind = scope.number(clause.condition)
+                if found is not None and found.type == "number" and kind.kind == "number":
+                    node = scope._to(clause.condition, node, kind, t.quantity(found.unit))
+        if self.memories:
+            self.document.wrong(self.node, "a derived metric cannot use operators with a memory")
+        text = self.document.text[self.node.start_mark.index : self.node.end_mark.index].rstrip()
+        line, _ = self.document.locate(entry.key_node)
+        result = Derivation(
+            f"{self.pack}/{metric}",
+            self.document.file,
+            line,
+            text,
+            _digest(text),
+            metric,
+            self._select(),
+            node,
+            self.hold_ns,
+        )
+        return result if len(self.document.mistakes) == self.seen else None
+
+    # ------------------------------------------------------------------------------------------ words
+
+    def _known_keys(self, known: tuple[str, ...]) -> None:
+        for entry in self.entries.values():
+            if entry.key not in known:
+                self.document.wrong(entry.key_node, _unknown("key", entry.key, known))
+
+    def _name(self, entry: Entry) -> str:
+        name = self.document.text_of(entry.value, "rule") or "unnamed"
+        if not _NAME.match(name):
+            self.document.wrong(entry.value, f"{name!r} is not a rule name; lower-case letters, digits and hyphens")
+        return name
+
+    def _plain_text(self, key: str) -> str:
+        return (self.document.text_of(self.entries[key].value, key) or "").strip() if key in self.entries else ""
+
+    def _word(self, key: str, known: tuple[str, ...], default: str) -> str:
+        if key not in self.entries:
+            return default
+        word = self.document.text_of(self.entries[key].value, key) or default
+        if word not in known:
+            self.document.wrong(self.entries[key].value, _unknown(key, word, known))
+        return word
+
+    def _duration(self, key: str, default: int) -> int:
+        return self._duration_of(self.entries[key].value, key) if key in self.entries else default
+
+    def _duration_of(self, node: yaml.Node, key: str) -> int:
+        clause = self._parse(node)
+        if clause is None:
+            return 1
+        if not isinstance(clause.condition, g.Quantity) or clause.duration:
+            self.document.wrong(node, f"{key} is a duration such as 15 min")
+            return 1
+        return self._scope(node).duration(clause.condition)
+
+    def _select(self) -> Select:
+        if "for_each" not in self.entries:
+            self.document.wrong(self.node, "for_each is missing: which devices, such as {kind: river-gauge}?")
+            return Select()
+        parts: dict[str, tuple[str, ...]] = {}
+        attributes: list[tuple[str, str]] = []
+        for entry in self.document.entries(self.entries["for_each"].value, "for_each"):
+            if entry.key not in SELECT_KEYS:
+                self.document.wrong(entry.key_node, _unknown("key of for_each", entry.key, SELECT_KEYS))
+            elif entry.key == "attribute":
+                attributes = [
+                    (e.key, self.document.text_of(e.value, e.key) or "")
+                    for e in self.document.entries(entry.value, "attribute")
+                ]
+            else:
+                parts[entry.key] = self._texts(entry.value, entry.key)
+        return Select(
+            parts.get("kind", ()), parts.get("device", ()), parts.get("area", ()), parts.get("zone", ()),
+            parts.get("operator", ()), tuple(attributes),
+        )  # fmt: skip
+
+    def _texts(self, node: yaml.Node, what: str) -> tuple[str, ...]:
+        nodes = node.value if isinstance(node, yaml.SequenceNode) else [node]
+        return tuple(text for item in nodes if (text := self.document.text_of(item, what)) is not None)
+
+    # ------------------------------------------------------------------------------------------ expressions
+
+    def _scope(self, node: yaml.Node) -> check.Scope:
+        reported: set[tuple[str, int]] = set()
+
+        def wrong(message: str, offset: int) -> None:
+            if (message, offset) not in reported:
+                reported.add((message, offset))
+                self.document.wrong(node, message, offset)
+
+        return check.Scope(wrong, self.lets, self.any_quality, self.hold_ns, self.memories)
+
+    def _parse(self, node: yaml.Node) -> g.Clause | None:
+        text = self.document.text_of(node, "an expression")
+        if text is None:
+            return None
+        try:
+            return g.parse(text)
+        except g.ExpressionError as error:
+            self.document.wrong(node, str(error), error.offset)
+            return None
+
+    def _editions_and_lets(self) -> tuple[Source, ...]:
+        """Reads `let` and `editions`; an edition's lets hold for what was observed before its `until`."""
+        base = list(self.document.entries(self.entries["let"].value, "let")) if "let" in self.entries else []
+        editions: list[tuple[int | None, dict[str, Entry], dict[str, str] | None]] = []
+        if "editions" in self.entries:
+            editions = [self._edition(node) for node in self.document.items(self.entries["editions"].value, "editions")]
+            self._ordered(editions)
+        by_name: dict[str, list[tuple[int | None, Entry]]] = {}
+        for entry in base:
+            by_name[entry.key] = [(None, entry)]
+        for until, lets, _ in editions:
+            for name, entry in lets.items():
+                slot = by_name.setdefault(name, [])
+                if slot and slot[0][0] is None and slot[0][1] in base:
+                    slot.clear()
+                slot.append((until, entry))
+        ordered = [name for _, lets, _ in editions for name in lets] + [entry.key for entry in base]
+        for name in dict.fromkeys(ordered):
+            self._let(name, by_name[name])
+        source = self._source(self.entries["source"].value) if "source" in self.entries else {}
+        if not editions:
+            return (Source(None, source),)
+        return tuple(Source(until, {**source, **(fields or {})}) for until, _, fields in editions)
+
+    def _edition(self, node: yaml.Node) -> tuple[int | None, dict[str, Entry], dict[str, str] | None]:
+        until: int | None = None
+        lets: dict[str, Entry] = {}
+        source: dict[str, str] | None = None
+        for entry in self.document.entries(node, "an edition"):
+            if entry.key == "until":
+                text = self.document.text_of(entry.value, "until") or ""
+                try:
+                    until = from_text(text)
+                except ValueError as error:
+                    self.document.wrong(entry.value, str(error))
+            elif entry.key == "let":
+                lets = {e.key: e for e in self.document.entries(entry.value, "let")}
+            elif entry.key == "source":
+                source = self._source(entry.value)
+            else:
+                self.document.wrong(
+                    entry.key_node, _unknown("key of an edition", entry.key, ("until", "let", "source"))
+                )
+        return until, lets, source
+
+    def _ordered(self, editions: list[tuple[int | None, dict[str, Entry], dict[str, str] | None]]) -> None:
+        node = self.entries["editions"].key_node
+        untils = [until for until, _, _ in editions]
+        if not untils or untils[-1] is not None or None in untils[:-1]:
+            self.document.wrong(node, "every edition but the last needs 'until', and the last none")
+        elif any(a >= b for a, b in pairwise(untils[:-1])):  # type: ignore[operator]
+            self.document.wrong(node, "editions stand in the order of their 'until'")
+        if len({frozenset(lets) for _, lets, _ in editions}) > 1:
+            self.document.wrong(node, "every edition defines the same names under let")
+
+    def _let(self, name: str, given: list[tuple[int | None, Entry]]) -> None:
+        cases: list[tuple[int | None, ir.Node]] = []
+        kind = t.UNKNOWN
+        for until, entry in given:
+            if name == "level" or not re.fullmatch(r"[a-z_][a-z0-9_]*", name):
+                self.document.wrong(
+                    entry.key_node, f"{name!r} cannot be defined; lower-case letters, digits and _, and not 'level'"
+                )
+            clause = self._parse(entry.value)
+            if clause is None:
+                continue
+            if clause.duration:
+                self.document.wrong(entry.value, "'for' belongs to a level, not to let")
+            scope = self._scope(entry.value)
+            node, this = scope.value(clause.condition)
+            if cases and kind.kind == this.kind == "number":
+                node = scope._to(clause.condition, node, this, kind)
+            else:
+                kind = this
+            cases.append((until, node))
+            self.let_texts[name] = str(entry.value.value)
+        if cases:
+            dated = tuple((until, node) for until, node in cases if until is not None)
+            self.lets[name] = (ir.ByDate(dated, cases[-1][1]) if dated else cases[-1][1], kind)
+        else:
+            self.lets[name] = (ir.Const(0.0), t.UNKNOWN)
+
+    def _levels(self) -> tuple[LevelRule, ...]:
+        if "levels" not in self.entries:
+            return ()
+        conditions: dict[int, Condition] = {}
+        nodes: dict[int, yaml.Node] = {}
+        for entry in self.document.entries(self.entries["levels"].value, "levels"):
+            if entry.key not in LEVELS:
+                self.document.wrong(entry.key_node, _unknown("level", entry.key, LEVELS))
+                continue
+            condition = self._condition(entry.value)
+            if condition:
+                conditions[LEVELS.index(entry.key)] = condition
+                nodes[LEVELS.index(entry.key)] = entry.value
+        self._overtaken(conditions, nodes)
+        return tuple(LevelRule(i, conditions[i], self._clear(conditions[i])) for i in sorted(conditions))
+
+    def _condition(
+        self, node: yaml.Node, find_level: Callable[[ir.Node], ir.Node | None] | None = None
+    ) -> Condition | None:
+        clause = self._parse(node)
+        if clause is None:
+            return None
+        scope = self._scope(node)
+        scope.find_level = find_level
+        condition = scope.condition(clause.condition)
+        for_ns = scope.duration(clause.duration) if clause.duration else 0
+        return Condition(condition, for_ns, " ".join(str(node.value).split()))
+
+    def _clear(self, level: Condition) -> Condition | None:
+        if "clear" not in self.entries:
+            return None
+
+        def threshold(operand: ir.Node) -> ir.Node | None:
+            for node in ir.walk(level.node):
+                if isinstance(node, ir.Comparison) and node.left == operand:
+                    return node.right
+            return None
+
+        before = len(self.document.mistakes)
+        condition = self._condition(self.entries["clear"].value, threshold)
+        # The same mistake would be found once for each level.
+        fresh = [m for m in self.document.mistakes[before:] if m not in self.document.mistakes[:before]]
+        self.document.mistakes[before:] = fresh
+        return condition
+
+    def _overtaken(self, conditions: dict[int, Condition], nodes: dict[int, yaml.Node]) -> None:
+        """A level whose threshold a higher level reaches first can never be the level."""
+        for low, lower in conditions.items():
+            for high, higher in conditions.items():
+                if low < high and higher.for_ns <= lower.for_ns and ir.implies(lower.node, higher.node):
+                    self.document.wrong(
+                        nodes[low], f"{LEVELS[low]} can never be reached: whenever it holds, {LEVELS[high]} holds too"
+                    )
+
+    # ------------------------------------------------------------------------------------------ the rest of a rule
+
+    def _silent(self) -> tuple[int | None, int]:
+        if "silent" not in self.entries:
+            return None, 0
+        node = self.entries["silent"].value
+        if isinstance(node, yaml.ScalarNode):
+            return self._duration_of(node, "silent"), 0
+        after, level = None, 0
+        for entry in self.document.entries(node, "silent"):
+            if entry.key == "after":
+                after = self._duration_of(entry.value, "after")
+            elif entry.key == "level" and entry.value.value in LEVELS:
+                level = LEVELS.index(str(entry.value.value))
+            else:
+                self.document.wrong(entry.key_node, "silent is a duration, or {after: 15 min, level: yellow}")
+        if after is None:
+            self.document.wrong(node, "silent needs 'after', such as 15 min")
+        return after, level
+
+    def _source(self, node: yaml.Node) -> dict[str, str]:
+        fields: dict[str, str] = {}
+        for entry in self.document.entries(node, "source"):
+            text = self.document.text_of(entry.value, entry.key)
+            if text is not None:
+                fields[entry.key] = text
+        return fields
+
+    def _cap(self) -> dict[str, object]:
+        if "cap" not in self.entries:
+            return {}
+        cap: dict[str, object] = {}
+        for entry in self.document.entries(self.entries["cap"].value, "cap"):
+            if entry.key not in CAP_WORDS:
+                self.document.wrong(entry.key_node, _unknown("key of cap", entry.key, tuple(CAP_WORDS)))
+                continue
+            words, known = self._texts(entry.value, entry.key), CAP_WORDS[entry.key]
+            for word in words:
+                if known and word not in known:
+                    self.document.wrong(
+                        entry.value, f"{_unknown(entry.key, word, known)}; CAP 1.2 knows {', '.join(known)}"
+                    )
+            many = entry.key in ("category", "response")
+            cap[entry.key] = list(words) if many else (words[0] if words else "")
+        return cap
+
+    def _cameras(self) -> dict[str, object]:
+        if "cameras" not in self.entries:
+            return {}
+        wanted: dict[str, object] = {}
+        for entry in self.document.entries(self.entries["cameras"].value, "cameras"):
+            text = self.document.text_of(entry.value, entry.key) or ""
+            if entry.key == "within":
+                clause = self._parse(entry.value)
+                around = clause.condition if clause else None
+                try:
+                    if (
+                        not isinstance(around, g.Quantity)
+                        or around.unit is None
+                        or t.quantity(around.unit).dimension != "length"
+                    ):
+                        raise UnitError("within is a distance such as 800 m")
+                    wanted["within_m"] = t.tidy(around.value * t.quantity(around.unit).unit.factor)
+                except UnitError as error:
+                    self.document.wrong(entry.value, str(error))
+            elif entry.key == "pick":
+                if not text.isdigit() or not 0 < int(text) <= 50:
+                    self.document.wrong(entry.value, "pick is how many cameras, 1 to 50")
+                else:
+                    wanted["pick"] = int(text)
+            elif entry.key == "need":
+                if text not in CAMERA_NEEDS:
+                    self.document.wrong(entry.value, _unknown("need", text, CAMERA_NEEDS))
+                wanted["need"] = text
+            else:
+                self.document.wrong(entry.key_node, _unknown("key of cameras", entry.key, CAMERA_KEYS))
+        return wanted
+
+    def _title(self, short: str) -> tuple[str | Hole, ...]:
+        if "title" not in self.entries:
+            return (Hole("subject.name", "", "", 1.0, 0.0), f": {short} ", Hole("level", "", "", 1.0, 0.0))
+        node = self.entries["title"].value
+        template = self.document.text_of(node, "title") or ""
+        parts: list[str | Hole] = []
+        position = 0
+        for match in _HOLE.finditer(template):
+            parts.append(template[position : match.start()])
+            hole = self._hole(node, match)
+            if hole:
+                parts.append(hole)
+            position = match.end()
+        parts.append(template[position:])
+        return tuple(part for part in parts if part != "")
+
+    def _hole(self, node: yaml.Node, match: re.Match[str]) -> Hole | None:
+        name, _, form = match.group(1).partition(":")
+        name = name.strip()
+        if name.startswith("subject."):
+            if name not in ("subject.name", "subject.id", "subject.kind", "subject.area", "subject.operator"):
+                self.document.wrong(
+                    node, f"{name!r} is not known; subject has name, id, kind, area and operator", match.start()
+                )
+            return Hole(name, "", "", 1.0, 0.0)
+        if name in ("level", "rule"):
+            return Hole(name, "", "", 1.0, 0.0)
+        scope = self._scope(node)
+        value, kind = scope.name(g.Name(name, match.start() + 1))
+        if name not in self.lets:
+            self.lets[name] = (value, kind)
+        parsed = _FORMAT.match(form.strip())
+        assert parsed is not None
+        digits, symbol = parsed.group(1), parsed.group(2).strip()
+        if not symbol or kind.kind != "number":
+            return Hole(name, digits, symbol, 1.0, 0.0)
+        try:
+            fit = t.scale(kind, t.quantity(symbol))
+        except UnitError as error:
+            self.document.wrong(node, str(error), match.start())
+            return None
+        if fit is None:
+            self.document.wrong(node, f"{name} is {kind.shown()}, it cannot be shown in {symbol}", match.start())
+            return None
+        return Hole(name, digits, symbol, *fit)
+
+
+def _unknown(what: str, word: str, known: tuple[str, ...]) -> str:
+    near = get_close_matches(word, known, n=1)
+    return f"unknown {what} {word!r}" + (f"; was {near[0]} meant?" if near else f"; known are {', '.join(known)}")
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

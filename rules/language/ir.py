@@ -1,0 +1,207 @@
+"""Checked expressions: every name resolved, every number in a known unit, ready to be written as Python.
+
+Values may be unknown (never reported, too old, bad quality). Logic is three-valued: code is generated for "certainly
+true" and for "certainly false", so an unknown value neither raises nor clears anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class Const:
+    value: float | str | bool
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """The newest good value of a metric of the subject; `pm25~` is the same with any quality."""
+
+    series: str
+
+    @property
+    def metric(self) -> str:
+        return self.series.rstrip("~")
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """A column of devices.csv."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A limit of the zone the subject is in (`speed_limit_kmh`)."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """Other devices: within `metres`, "upstream", or in the "same area". Empty `which` means the subject alone."""
+
+    which: str = ""
+    metres: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A figure over the samples of one series. `closed` windows keep the sample that stands at their far edge."""
+
+    function: str
+    series: str
+    size_ns: int
+    closed: bool
+    parameter: float
+    at_least: int
+    around: Around
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    op: str
+    left: Node
+    right: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Scaled:
+    """operand * factor + shift: a change of unit."""
+
+    operand: Node
+    factor: float
+    shift: float
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    op: str
+    left: Node
+    right: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    operand: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Has:
+    text: str
+    operand: Node
+
+
+@dataclass(frozen=True, slots=True)
+class AllOf:
+    parts: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    parts: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Negated:
+    operand: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """The outcome of a stateful operator, kept per rule and subject; `index` is its place among the rule's."""
+
+    index: int
+    kind: str  # k-of-n, then (conditions); since, ewma, cusum (numbers)
+    operands: tuple[Node, ...]
+    numbers: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Agree:
+    """How many other devices meet a condition now, none of their values older than `age_ns`."""
+
+    condition: Node
+    around: Around
+    age_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class ByDate:
+    """`cases[i]` holds before its time (ns); `last` from then on: editions of a standard by observation date."""
+
+    cases: tuple[tuple[int, Node], ...]
+    last: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A pure function of `rules.derived`."""
+
+    name: str
+    arguments: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InZone:
+    """Whether the subject's newest position lies in a zone of that name or kind."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """Whether the newest reading carried one of these marks on any value."""
+
+    marks: tuple[str, ...]
+
+
+Node: TypeAlias = (
+    Const | Series | Attribute | Limit | Window | Operation | Scaled | Comparison | Flag | Has | AllOf | AnyOf | Negated
+    | Memory | Agree | ByDate | Function | InZone | Marked
+)  # fmt: skip
+
+
+def walk(node: Node) -> Iterator[Node]:
+    """The node and everything below it, top-down."""
+    yield node
+    for child in children(node):
+        yield from walk(child)
+
+
+def children(node: Node) -> Iterator[Node]:
+    """The nodes directly below this one."""
+    for field in fields(node):
+        yield from _nodes_in(getattr(node, field.name))
+
+
+def _nodes_in(value: object) -> Iterator[Node]:
+    if isinstance(value, tuple):
+        for item in value:
+            yield from _nodes_in(item)
+    elif type(value) in _NODES:
+        yield value  # type: ignore[misc]
+
+
+_NODES = {Const, Series, Attribute, Limit, Window, Operation, Scaled, Comparison, Flag, Has, AllOf, AnyOf, Negated,
+          Memory, Agree, ByDate, Function, InZone, Marked}  # fmt: skip
+
+
+def implies(lower: Node, higher: Node) -> bool:
+    """Whether `lower` being true makes `higher` true, for plain comparisons of one thing with constants."""
+    if not (isinstance(lower, Comparison) and isinstance(higher, Comparison) and lower.left == higher.left):
+        return False
+    if not (isinstance(lower.right, Const) and isinstance(higher.right, Const)):
+        return False
+    a, b = lower.right.value, higher.right.value
+    if not (isinstance(a, float) and isinstance(b, float)):
+        return False
+    if lower.op in (">", ">=") and higher.op in (">", ">="):
+        return a > b or (a == b and not (lower.op == ">=" and higher.op == ">"))
+    if lower.op in ("<", "<=") and higher.op in ("<", "<="):
+        return a < b or (a == b and not (lower.op == "<=" and higher.op == "<"))
+    return False

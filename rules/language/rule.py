@@ -1,0 +1,179 @@
+"""A rule as the engine sees it: checked, with every duration in ns and every number in the vocabulary's unit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any
+
+from hub.model import LEVELS, Device
+from rules.language import ir
+from rules.language.types import Type
+
+HOUR = 3_600_000_000_000
+DEFAULT_HOLD_NS = 2 * HOUR
+DEFAULT_LATE_NS = 2 * HOUR
+DEFAULT_EXPIRE_NS = 24 * HOUR
+
+
+@dataclass(frozen=True, slots=True)
+class Select:
+    """Which devices are a rule's subjects. Empty parts do not restrict."""
+
+    kinds: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
+    areas: tuple[str, ...] = ()
+    zones: tuple[str, ...] = ()
+    operators: tuple[str, ...] = ()
+    attributes: tuple[tuple[str, str], ...] = ()
+
+    def takes(self, device: Device, kind: str, zones: frozenset[str]) -> bool:
+        """Whether the device is a subject; `zones` are names and kinds of the zones it stands in."""
+        if self.kinds and kind not in self.kinds and "*" not in self.kinds:
+            return False
+        if self.devices and not any(fnmatchcase(device.device, pattern) for pattern in self.devices):
+            return False
+        if (self.areas and device.area not in self.areas) or (self.operators and device.operator not in self.operators):
+            return False
+        if self.zones and not zones.intersection(self.zones):
+            return False
+        return all(_as_text(device.attributes.get(name)) == wanted for name, wanted in self.attributes)
+
+
+def _as_text(value: float | str | None) -> str | None:
+    return f"{value:g}" if isinstance(value, int | float) else value
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    node: ir.Node
+    for_ns: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class LevelRule:
+    """One level: what raises it, and what clears it (None: its own condition being certainly false)."""
+
+    level: int  # index into hub.model.LEVELS
+    when: Condition
+    clear: Condition | None
+
+    @property
+    def name(self) -> str:
+        return LEVELS[self.level]
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """`{depth:.0f cm}` in a title: a value, its format, and the change of unit."""
+
+    name: str
+    format: str
+    unit: str
+    factor: float
+    shift: float
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a rule's thresholds come from, for observations before `until` (ns; None: for good)."""
+
+    until: int | None
+    fields: dict[str, str]
+
+
+@dataclass(slots=True)
+class Rule:
+    """One rule. `name` is `pack/rule`; a silence alert of the rule is named `pack/rule:silent`."""
+
+    name: str
+    file: str
+    line: int
+    column: int
+    text: str
+    digest: str
+    select: Select
+    title: tuple[str | Hole, ...] = ()
+    about: str = ""
+    levels: tuple[LevelRule, ...] = ()
+    lets: dict[str, tuple[ir.Node, Type]] = field(default_factory=dict)
+    let_texts: dict[str, str] = field(default_factory=dict)
+    memories: tuple[ir.Memory, ...] = ()
+    silent_ns: int | None = None
+    silent_level: int = 0
+    hold_ns: int = DEFAULT_HOLD_NS
+    late_ns: int = DEFAULT_LATE_NS
+    expire_ns: int = DEFAULT_EXPIRE_NS
+    any_quality: bool = False
+    sources: tuple[Source, ...] = ()
+    cap: dict[str, Any] = field(default_factory=dict)
+    cameras: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def silent_name(self) -> str:
+        return self.name + ":silent"
+
+    def nodes(self) -> list[ir.Node]:
+        """Every node of the rule's conditions and lets."""
+        roots: list[ir.Node] = [level.when.node for level in self.levels]
+        roots += [level.clear.node for level in self.levels if level.clear]
+        roots += [node for node, _ in self.lets.values()]
+        return [node for root in roots for node in ir.walk(root)]
+
+    def conditions(self) -> list[ir.Node]:
+        """Every node of the rule's conditions (lets that no condition uses are left out)."""
+        roots: list[ir.Node] = [level.when.node for level in self.levels]
+        roots += [level.clear.node for level in self.levels if level.clear]
+        return [node for root in roots for node in ir.walk(root)]
+
+    def own_series(self) -> frozenset[str]:
+        """Series of the subject itself that its conditions read; a reading with one of them has the rule judged."""
+        own = set()
+        for root in [c.node for level in self.levels for c in (level.when, level.clear) if c]:
+            own |= own_series(root)
+        return frozenset(own)
+
+    def attributes_of(self, level: LevelRule) -> frozenset[str]:
+        """Attributes of the device that this level compares with."""
+        roots = [level.when.node] + ([level.clear.node] if level.clear else [])
+        return frozenset(node.name for root in roots for node in ir.walk(root) if isinstance(node, ir.Attribute))
+
+    def source_at(self, at: int) -> dict[str, str]:
+        """The source of the edition in force when something was observed."""
+        for source in self.sources:
+            if source.until is None or at < source.until:
+                return source.fields
+        return {}
+
+
+def own_series(node: ir.Node) -> set[str]:
+    """Series that a node reads of the subject itself, not of its neighbours."""
+    if isinstance(node, ir.Agree):
+        return set()
+    if isinstance(node, ir.Window) and node.around.which:
+        return set()
+    if isinstance(node, ir.Series | ir.Window):
+        return {node.series}
+    found: set[str] = set()
+    for child in ir.children(node):
+        found |= own_series(child)
+    return found
+
+
+@dataclass(slots=True)
+class Derivation:
+    """`derive:`: a metric that the engine computes of each reading of its subjects."""
+
+    name: str
+    file: str
+    line: int
+    text: str
+    digest: str
+    metric: str
+    select: Select
+    node: ir.Node
+    hold_ns: int = DEFAULT_HOLD_NS
+
+    def own_series(self) -> frozenset[str]:
+        return frozenset(own_series(self.node))

@@ -1,0 +1,341 @@
+"""The life of an alert: pending, raised, escalated, lowered, cleared, expired; acknowledged and shelved by people.
+
+A level takes effect once its condition has certainly held for its `for`, and loses it once its clear condition has
+(without one: once its own condition certainly does not hold). The alert's level is the highest in effect. Unknown
+values change nothing: a gap neither raises nor clears.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hub.model import Change, OperatorAction
+from rules import telling
+from rules.language.codegen import CLEAR, FALSE, NOT_CLEAR, TRUE, Compiled
+from rules.language.rule import Rule
+from rules.memories import KINDS
+from rules.subject import OpenAlert, Standing, Subject
+
+if TYPE_CHECKING:
+    from rules.engine import Engine, Outcome
+
+
+def applicable(rule: Rule, subject: Subject) -> bool:
+    """Whether any level of the rule can work with the attributes that this subject has."""
+    if not rule.levels or rule.silent_ns is not None:
+        return True
+    have = subject.attributes
+    return any(all(name in have for name in rule.attributes_of(level)) for level in rule.levels)
+
+
+def judge(
+    engine: Engine, subject: Subject, compiled: Compiled, bit: int, at: int, late: bool, fresh: bool, outcome: Outcome
+) -> None:
+    """Judge one rule at observed time `at`. `fresh`: the subject's own values are new, so memories move on."""
+    rule = compiled.rule
+    standing = subject.standing.get(rule.name)
+    if standing is None:
+        standing = subject.standing[rule.name] = new_standing(rule)
+    if fresh and compiled.advance is not None:
+        compiled.advance(subject, at, standing.memories)
+    bits = compiled.judge(subject, at, standing.memories)
+    listening = engine.clock - engine.deaf
+    standing.judged = at
+    standing.heard = listening
+    waiting: int | None = None
+    for level in rule.levels:
+        k = level.level
+        due = _raise_or_wait(standing, k, level.when.for_ns, bits, at, listening)
+        if due is not None and (waiting is None or due < waiting):
+            waiting = due
+        due = _clear_or_wait(standing, k, level.clear.for_ns if level.clear else 0, bits, at, listening)
+        if due is not None and (waiting is None or due < waiting):
+            waiting = due
+    if waiting is not None and (standing.timer is None or waiting < standing.timer):
+        standing.timer = waiting
+        engine.schedule(waiting, subject, rule.name)
+    late = late or engine.clock - at > rule.late_ns
+    settle(engine, subject, compiled, standing, at, late, outcome)
+    if standing.idle():
+        del subject.standing[rule.name]
+        subject.busy &= ~bit
+    else:
+        subject.busy |= bit
+
+
+def _raise_or_wait(standing: Standing, k: int, for_ns: int, bits: int, at: int, listening: int) -> int | None:
+    """Latch level k if its condition has held long enough; else when (listening time) a tick may do so."""
+    if bits >> (TRUE + k) & 1:
+        if standing.latched >> k & 1:
+            return None
+        since = standing.since[k]
+        if since is None or since[0] > at:
+            since = standing.since[k] = (at, listening)
+        if at - since[0] >= for_ns:
+            standing.latched |= 1 << k
+            standing.since[k] = since
+            standing.quiet[k] = None
+            return None
+        return since[1] + for_ns
+    if bits >> (FALSE + k) & 1 and not standing.latched >> k & 1:
+        standing.since[k] = None
+    return None
+
+
+def _clear_or_wait(standing: Standing, k: int, for_ns: int, bits: int, at: int, listening: int) -> int | None:
+    """Release level k if its clear condition has held long enough; else when a tick may do so."""
+    if not standing.latched >> k & 1:
+        standing.quiet[k] = None
+        return None
+    if bits >> (CLEAR + k) & 1 and not bits >> (TRUE + k) & 1:
+        quiet = standing.quiet[k]
+        if quiet is None or quiet[0] > at:
+            quiet = standing.quiet[k] = (at, listening)
+        if at - quiet[0] >= for_ns:
+            _release(standing, k)
+            return None
+        return quiet[1] + for_ns
+    if bits >> (NOT_CLEAR + k) & 1 or bits >> (TRUE + k) & 1:
+        standing.quiet[k] = None
+    return None
+
+
+def _release(standing: Standing, k: int) -> None:
+    standing.latched &= ~(1 << k)
+    standing.since[k] = None
+    standing.quiet[k] = None
+
+
+def settle(
+    engine: Engine, subject: Subject, compiled: Compiled, standing: Standing, at: int, late: bool, outcome: Outcome
+) -> None:
+    """Make the alert's level what is latched, telling the change if there is one."""
+    level = standing.latched.bit_length() - 1
+    alert = standing.alert
+    if alert is None:
+        if level < 0:
+            return
+        alert = standing.alert = begin(engine, subject, compiled.rule.name, level, standing.judged, at)
+        change = Change.RAISED
+        engine.schedule(standing.heard + compiled.rule.expire_ns, subject, compiled.rule.name)
+    elif level == alert.level:
+        return
+    elif level < 0:
+        close(
+            engine,
+            subject,
+            alert,
+            Change.CLEARED,
+            at,
+            telling.cleared(compiled, subject, standing, alert.level),
+            outcome,
+            late,
+        )
+        standing.alert = None
+        return
+    elif level < alert.level:
+        reason = telling.cleared(compiled, subject, standing, alert.level)
+        alert.level = level
+        tell(engine, subject, alert, Change.LOWERED, at, reason, outcome, late)
+        return
+    else:
+        change = Change.ESCALATED
+        alert.level = level
+    tell(engine, subject, alert, change, at, telling.reason(compiled, subject, standing, level), outcome, late)
+
+
+def begin(engine: Engine, subject: Subject, rule: str, level: int, observed: int, at: int) -> OpenAlert:
+    """Open an alert: its id is rule, subject and the observed time of what raised it."""
+    name = telling.alert_id(rule, subject.id, observed)
+    last, ordinal = subject.past.get(rule, ("", 0))
+    alert = OpenAlert(name, rule, subject.id, level, at, ordinal if last == name else 0)
+    engine.alerts[name] = (alert, subject)
+    return alert
+
+
+def tell(
+    engine: Engine,
+    subject: Subject,
+    alert: OpenAlert,
+    change: Change,
+    at: int,
+    reason: str,
+    outcome: Outcome,
+    late: bool = False,
+    who: str = "",
+    note: str = "",
+) -> None:
+    """Append the change to the outcome."""
+    alert.ordinal += 1
+    alert.changed_at = at
+    outcome.changes.append(telling.change(engine, subject, alert, change, at, reason, late, who, note))
+
+
+def close(
+    engine: Engine,
+    subject: Subject,
+    alert: OpenAlert,
+    change: Change,
+    at: int,
+    reason: str,
+    outcome: Outcome,
+    late: bool = False,
+) -> None:
+    """The alert's last change."""
+    tell(engine, subject, alert, change, at, reason, outcome, late)
+    subject.past[alert.rule] = (alert.alert, alert.ordinal)
+    engine.alerts.pop(alert.alert, None)
+
+
+def new_standing(rule: Rule) -> Standing:
+    return Standing([KINDS[memory.kind](*memory.numbers) for memory in rule.memories])
+
+
+# ---------------------------------------------------------------------------------------------- time passing
+
+
+def on_time(engine: Engine, subject: Subject, rule_name: str, outcome: Outcome) -> None:
+    """Listening time has reached something that was scheduled for this subject and rule."""
+    plan = subject.plan
+    if plan is None or rule_name not in plan.positions:
+        return
+    compiled = plan.rules[plan.positions[rule_name]]
+    standing = subject.standing.get(rule_name)
+    if standing is not None:
+        _hold(engine, subject, compiled, standing, outcome)
+        if standing.alert is not None:
+            _shelf_and_expiry(engine, subject, compiled, standing, outcome)
+        bit = 1 << plan.positions[rule_name]
+        if standing.idle():
+            subject.standing.pop(rule_name, None)
+            subject.busy &= ~bit
+    if compiled.rule.silent_ns is not None:
+        _silence(engine, subject, compiled.rule, outcome)
+
+
+def _hold(engine: Engine, subject: Subject, compiled: Compiled, standing: Standing, outcome: Outcome) -> None:
+    """Complete, by the tick, what the newest reading left holding."""
+    listening = engine.clock - engine.deaf
+    waiting: list[int] = []
+    for level in compiled.rule.levels:
+        k = level.level
+        since, quiet = standing.since[k], standing.quiet[k]
+        if not standing.latched >> k & 1 and since is not None:
+            if listening - since[1] >= level.when.for_ns:
+                standing.latched |= 1 << k
+            else:
+                waiting.append(since[1] + level.when.for_ns)
+        elif standing.latched >> k & 1 and quiet is not None:
+            for_ns = level.clear.for_ns if level.clear else 0
+            if listening - quiet[1] >= for_ns:
+                _release(standing, k)
+            else:
+                waiting.append(quiet[1] + for_ns)
+    settle(engine, subject, compiled, standing, engine.clock, False, outcome)
+    standing.timer = min(waiting) if waiting else None
+    if standing.timer is not None:
+        engine.schedule(standing.timer, subject, compiled.rule.name)
+
+
+def _shelf_and_expiry(
+    engine: Engine, subject: Subject, compiled: Compiled, standing: Standing, outcome: Outcome
+) -> None:
+    alert = standing.alert
+    assert alert is not None
+    _unshelve_when_due(engine, subject, alert, outcome)
+    rule = compiled.rule
+    due = standing.heard + rule.expire_ns
+    if engine.clock - engine.deaf < due:
+        engine.schedule(due, subject, rule.name)
+        return
+    reason = f"no usable data for {telling.duration(rule.expire_ns)}: nobody can say whether it still holds"
+    close(engine, subject, alert, Change.EXPIRED, engine.clock, reason, outcome)
+    standing.alert = None
+    standing.latched = 0
+    standing.since = [None, None, None, None]
+    standing.quiet = [None, None, None, None]
+
+
+def _unshelve_when_due(engine: Engine, subject: Subject, alert: OpenAlert, outcome: Outcome) -> None:
+    if alert.shelved_until is not None:
+        if alert.shelved_until <= engine.clock:
+            alert.shelved_until = None
+            tell(engine, subject, alert, Change.UNSHELVED, engine.clock, "the time it was shelved for is over", outcome)
+        else:
+            engine.schedule(alert.shelved_until - engine.deaf, subject, alert.rule.removesuffix(":silent"))
+
+
+# ---------------------------------------------------------------------------------------------- silence
+
+
+def listen(engine: Engine, subject: Subject) -> None:
+    """Start to count silence for the subject's rules that want to know of it."""
+    if subject.plan is None or engine.started < 0:
+        return
+    listening = engine.clock - engine.deaf
+    for name in subject.plan.silent:
+        if name not in subject.heard:
+            subject.heard[name] = listening
+            rule = engine.compiled[name].rule
+            engine.schedule(listening + (rule.silent_ns or 0), subject, name)
+
+
+def _silence(engine: Engine, subject: Subject, rule: Rule, outcome: Outcome) -> None:
+    listening = engine.clock - engine.deaf
+    heard = subject.heard.setdefault(rule.name, listening)
+    silent_ns = rule.silent_ns or 0
+    standing_alert = subject.silent.get(rule.name)
+    if standing_alert is not None:
+        _unshelve_when_due(engine, subject, standing_alert, outcome)
+        return
+    in_maintenance = subject.maintenance is not None and subject.maintenance > engine.clock
+    if listening - heard < silent_ns or in_maintenance:
+        later = heard + silent_ns
+        if in_maintenance and subject.maintenance is not None:
+            later = max(later, subject.maintenance - engine.deaf)
+        engine.schedule(later, subject, rule.name)
+        return
+    alert = begin(engine, subject, rule.silent_name, rule.silent_level, max(subject.newest, 0), engine.clock)
+    subject.silent[rule.name] = alert
+    reason = f"no data for {telling.duration(silent_ns)}" + ("" if subject.newest > 0 else "; it never reported")
+    tell(engine, subject, alert, Change.RAISED, engine.clock, reason, outcome)
+
+
+def end_silence(engine: Engine, subject: Subject, rule: str, outcome: Outcome) -> None:
+    """The subject is heard again."""
+    alert = subject.silent.pop(rule)
+    close(engine, subject, alert, Change.CLEARED, engine.clock, "it reports again", outcome)
+    silent_ns = engine.compiled[rule].rule.silent_ns or 0
+    engine.schedule(engine.clock - engine.deaf + silent_ns, subject, rule)
+
+
+# ---------------------------------------------------------------------------------------------- people
+
+
+def operator(engine: Engine, action: OperatorAction, outcome: Outcome) -> None:
+    """Acknowledge, shelve, unshelve an alert; put a device into maintenance. What does not apply changes nothing."""
+    if action.action == "maintenance":
+        subject = engine.subjects.get(action.target)
+        if subject is not None:
+            subject.maintenance = action.until
+        return
+    found = engine.alerts.get(action.target)
+    if found is None:
+        return
+    alert, subject = found
+    words = {"acknowledge": Change.ACKNOWLEDGED, "shelve": Change.SHELVED, "unshelve": Change.UNSHELVED}
+    change = words.get(action.action)
+    if change is None or (change is Change.UNSHELVED and alert.shelved_until is None):
+        return
+    reason = f"{change.value} by {action.who}"
+    if change is Change.ACKNOWLEDGED:
+        alert.acknowledged_by = action.who
+    elif change is Change.UNSHELVED:
+        alert.shelved_until = None
+    elif action.until is None or action.until <= engine.clock:
+        return
+    else:
+        alert.shelved_until = action.until
+        reason += f" until {telling.moment(action.until)}"
+        engine.schedule(action.until - engine.deaf, subject, alert.rule.removesuffix(":silent"))
+    tell(engine, subject, alert, change, action.at, reason, outcome, who=action.who, note=action.note)

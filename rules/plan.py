@@ -1,0 +1,122 @@
+"""What is done with a reading of one set of rules: which values are kept, which windows fed, which rules judged.
+
+Devices with the same rules share a plan; within it each shape of reading (the names and types of its values) has its
+own fused function, made once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from hub.metrics import vocabulary
+from rules.language import codegen
+from rules.language.codegen import Compiled
+from rules.language.rule import Derivation, Rule, own_series
+from rules.windows import WindowKey
+
+MAX_SHAPES = 512
+"""Shapes of reading with a function of their own; a device that keeps inventing more gets the general one."""
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    "number": (float, int, bool),
+    "flag": (bool, int),
+    "text": (str,),
+    "texts": (list,),
+}
+
+
+class Shape(NamedTuple):
+    """What a reading with these values needs done."""
+
+    used: tuple[str, ...]
+    windowed: tuple[str, ...]
+    joins: tuple[str, ...]
+    silent: tuple[str, ...]
+    derivations: tuple[tuple[str, Callable[..., float | None]], ...]
+    judge: Callable[..., int]
+
+
+class Plan:
+    """The rules of one kind of subject, compiled."""
+
+    def __init__(
+        self, rules: Sequence[Compiled], derivations: Sequence[Derivation], asked: Mapping[str, tuple[WindowKey, ...]]
+    ) -> None:
+        self.rules = tuple(rules)
+        self.positions = {compiled.rule.name: position for position, compiled in enumerate(self.rules)}
+        self.derivations = tuple((spec.metric, codegen.derivation(spec), spec.own_series()) for spec in derivations)
+        self.silent = tuple(c.rule.name for c in self.rules if c.rule.silent_ns is not None)
+        self.asked = asked
+        nodes = [node for c in self.rules for node in c.rule.nodes()]
+        self.windows: dict[str, tuple[WindowKey, ...]] = dict(codegen.window_keys(nodes, own=True))
+        for series, keys in asked.items():
+            self.windows[series] = tuple(dict.fromkeys((*self.windows.get(series, ()), *keys)))
+        self.series = frozenset(asked).union(
+            *(_series(c.rule) for c in self.rules), *(own for _, _, own in self.derivations)
+        )
+        self.any_quality = frozenset(name for name in self.series if name.endswith("~"))
+        self.shapes: dict[Any, Shape] = {}
+        self.constants: dict[str, Any] = {}
+
+    def shape(self, values: Mapping[str, Any]) -> Shape:
+        """What to do with these values."""
+        key = (tuple(values), tuple(map(type, values.values())))
+        found = self.shapes.get(key)
+        if found is None:
+            found = self._make(
+                [name for name, value in values.items() if _well_typed(name, value)], len(self.shapes) >= MAX_SHAPES
+            )
+            if len(self.shapes) < MAX_SHAPES:
+                self.shapes[key] = found
+        return found
+
+    def _make(self, names: Sequence[str], general: bool) -> Shape:
+        used = tuple(name for name in names if name in self.series)
+        if general:
+            judge = self._general
+        else:
+            judge = codegen.fused([(i, c.rule) for i, c in enumerate(self.rules)], frozenset(used), self.constants)
+        present = {name.rstrip("~") for name in used}
+        return Shape(
+            used=used,
+            windowed=tuple(name for name in used if name in self.windows),
+            joins=tuple(name for name in used if name in self.asked),
+            silent=tuple(
+                c.rule.name
+                for c in self.rules
+                if c.rule.silent_ns is not None and _speaks(c.rule, present, bool(names))
+            ),
+            derivations=tuple(
+                (metric, function)
+                for metric, function, own in self.derivations
+                if not own.isdisjoint(used) and metric not in present
+            ),
+            judge=judge,
+        )
+
+    def _general(self, subject: Any, values: Mapping[str, Any], at: int) -> int:
+        """Every rule that reads one of these values: slower, and right for any shape."""
+        hit = 0
+        for position, compiled in enumerate(self.rules):
+            if compiled.rule.levels and not compiled.rule.own_series().isdisjoint(values):
+                hit |= 1 << position
+        return hit
+
+
+def _speaks(rule: Rule, present: set[str], anything: bool) -> bool:
+    """Whether these values end the rule's silence: one it reads, or any at all where it reads none."""
+    own = {name.rstrip("~") for name in rule.own_series()}
+    return not own.isdisjoint(present) if own else anything
+
+
+def _series(rule: Rule) -> set[str]:
+    found = set(rule.own_series())
+    for node, _ in rule.lets.values():
+        found |= own_series(node)
+    return found
+
+
+def _well_typed(name: str, value: object) -> bool:
+    metric = vocabulary().get(name.rstrip("~"))
+    return metric is not None and isinstance(value, _TYPES[metric.type])

@@ -1,0 +1,149 @@
+"""The engine's whole state as bytes, and back. Canonical: equal states give equal bytes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from hub.model import Device, Position
+from rules import edition, life
+from rules.subject import NEVER, OpenAlert, Standing, Subject
+from rules.windows import Window, WindowKey
+
+if TYPE_CHECKING:
+    from rules.engine import Engine
+
+VERSION = 1
+_encoder = msgspec.msgpack.Encoder(order="deterministic")
+
+
+def freeze(engine: Engine) -> bytes:
+    """The state of an engine."""
+    return _encoder.encode(
+        {
+            "version": VERSION,
+            "rules": {rule.name: rule.digest for rule in engine.book.rules},
+            "clock": engine.clock,
+            "deaf": engine.deaf,
+            "deaf_until": engine.deaf_until,
+            "started": engine.started,
+            "refused": engine.refused,
+            "orphans": [[alert.freeze(), subject.id, reason] for alert, subject, reason in engine.orphans],
+            "subjects": [_freeze_subject(engine.subjects[name]) for name in sorted(engine.subjects)],
+        }
+    )
+
+
+def _freeze_subject(s: Subject) -> dict[str, Any]:
+    position = [s.position.lon, s.position.lat, s.position.alt] if s.position else None
+    return {
+        "id": s.id,
+        "kind": s.kind,
+        "position": position,
+        "position_t": s.position_t,
+        "newest": s.newest,
+        "last": s.last,
+        "last_t": s.last_t,
+        "windows": [[*key, *window.freeze()] for key, window in sorted(s.windows.items())],
+        "standing": {name: standing.freeze() for name, standing in s.standing.items()},
+        "silent": {name: alert.freeze() for name, alert in s.silent.items()},
+        "heard": s.heard,
+        "past": s.past,
+        "marks": sorted(s.marks) if s.marks else None,
+        "maintenance": s.maintenance,
+        "joined": sorted(s.hood.joined.get(s.id, ())),
+    }
+
+
+def thaw(engine: Engine, data: bytes) -> None:
+    """Fill a fresh engine. Raises ValueError with a sentence where the bytes are no snapshot of this version."""
+    try:
+        state = msgspec.msgpack.decode(data)
+        version = state["version"]
+    except (msgspec.DecodeError, TypeError, KeyError):
+        raise ValueError("these bytes are no snapshot of the rules engine") from None
+    if version != VERSION:
+        raise ValueError(f"the snapshot is of version {version}, this engine reads version {VERSION}")
+    engine.clock, engine.deaf, engine.deaf_until = state["clock"], state["deaf"], state["deaf_until"]
+    engine.started, engine.refused = state["started"], state["refused"]
+    digests = {rule.name: rule.digest for rule in engine.book.rules}
+    kept = {name for name, digest in state["rules"].items() if digests.get(name) == digest}
+    for frozen in state["subjects"]:
+        _thaw_subject(engine, frozen, kept)
+    for alert, name, reason in state["orphans"]:
+        engine.orphans.append((OpenAlert.thaw(alert), engine.subjects[name], reason))
+    engine._renew_hood()
+    for frozen in state["subjects"]:
+        for series in frozen["joined"]:
+            engine.hood.join(engine.subjects[frozen["id"]], series)
+    for subject in engine.subjects.values():
+        engine._plan(subject)
+    if kept != set(state["rules"]) or kept != set(digests):
+        edition.keep_only(engine, kept)
+    for subject in engine.subjects.values():
+        _arm(engine, subject)
+    if engine.started != NEVER:
+        for name in sorted(engine.registry):
+            life.listen(engine, engine.subjects[name])
+
+
+def _thaw_subject(engine: Engine, frozen: dict[str, Any], kept: set[str]) -> None:
+    subject = engine.subjects.get(frozen["id"])
+    if subject is None:
+        subject = engine.subjects[frozen["id"]] = Subject(Device(frozen["id"], kind=frozen["kind"]), engine.hood)
+    subject.kind = subject.device.kind or frozen["kind"]
+    subject.position_t = frozen["position_t"]
+    if frozen["position"] and subject.position_t != NEVER:
+        subject.position = Position(*frozen["position"])
+    subject.newest = frozen["newest"]
+    subject.last, subject.last_t = frozen["last"], frozen["last_t"]
+    for series, size_ns, closed, *content in frozen["windows"]:
+        window = subject.windows[WindowKey(series, size_ns, closed)] = Window(size_ns, closed)
+        window.thaw(content)
+    for name, state in frozen["standing"].items():
+        if name in kept:
+            standing = life.new_standing(engine.compiled[name].rule)
+            standing.thaw(state)
+        else:
+            standing = Standing([])
+            standing.thaw(state, keep_memories=False)
+        subject.standing[name] = standing
+        if standing.alert is not None:
+            engine.alerts[standing.alert.alert] = (standing.alert, subject)
+    for name, state in frozen["silent"].items():
+        alert = subject.silent[name] = OpenAlert.thaw(state)
+        engine.alerts[alert.alert] = (alert, subject)
+    subject.heard = frozen["heard"]
+    subject.past = {name: (alert, ordinal) for name, (alert, ordinal) in frozen["past"].items()}
+    subject.marks = frozenset(frozen["marks"]) if frozen["marks"] else None
+    subject.maintenance = frozen["maintenance"]
+
+
+def _arm(engine: Engine, subject: Subject) -> None:
+    """Schedule everything that time could complete for this subject."""
+    plan = subject.plan
+    if plan is None:
+        return
+    for name, standing in subject.standing.items():
+        rule = engine.compiled[name].rule
+        waiting = [
+            pair[1] + (level.when.for_ns if pairs is standing.since else level.clear.for_ns if level.clear else 0)
+            for level in rule.levels
+            for pairs in (standing.since, standing.quiet)
+            if (pair := pairs[level.level]) is not None
+            and (pairs is standing.since) != bool(standing.latched >> level.level & 1)
+        ]
+        standing.timer = min(waiting) if waiting else None
+        if standing.timer is not None:
+            engine.schedule(standing.timer, subject, name)
+        if standing.alert is not None:
+            engine.schedule(standing.heard + rule.expire_ns, subject, name)
+            if standing.alert.shelved_until is not None:
+                engine.schedule(standing.alert.shelved_until - engine.deaf, subject, name)
+    for name in plan.silent:
+        alert = subject.silent.get(name)
+        if alert is None and name in subject.heard:
+            engine.schedule(subject.heard[name] + (engine.compiled[name].rule.silent_ns or 0), subject, name)
+        elif alert is not None and alert.shelved_until is not None:
+            engine.schedule(alert.shelved_until - engine.deaf, subject, name)

@@ -1,0 +1,163 @@
+"""What the engine remembers of one subject: newest values, windows, and how it stands with each of its rules."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from hub.model import Device, Position, Value, Zone
+from rules.language.types import attribute_unit
+from rules.memories import Memory
+from rules.windows import Window, WindowKey
+
+if TYPE_CHECKING:
+    from rules.neighbourhood import Neighbourhood
+    from rules.plan import Plan
+
+NEVER = -(1 << 62)
+
+
+class OpenAlert:
+    """An alert that is not cleared yet."""
+
+    __slots__ = (
+        "acknowledged_by",
+        "alert",
+        "changed_at",
+        "level",
+        "ordinal",
+        "raised_at",
+        "rule",
+        "shelved_until",
+        "subject",
+    )
+
+    def __init__(self, alert: str, rule: str, subject: str, level: int, raised_at: int, ordinal: int = 0) -> None:
+        self.alert = alert
+        self.rule = rule
+        self.subject = subject
+        self.level = level
+        self.raised_at = raised_at
+        self.changed_at = raised_at
+        self.ordinal = ordinal
+        self.acknowledged_by: str | None = None
+        self.shelved_until: int | None = None
+
+    def freeze(self) -> list[Any]:
+        return [getattr(self, name) for name in self.__slots__]
+
+    @classmethod
+    def thaw(cls, frozen: list[Any]) -> OpenAlert:
+        alert = cls.__new__(cls)
+        for name, value in zip(cls.__slots__, frozen, strict=True):
+            setattr(alert, name, value)
+        return alert
+
+
+class Standing:
+    """How one subject stands with one rule, while there is anything to remember.
+
+    `since[k]` is when level k's condition became true, `quiet[k]` when its clear condition did, each as
+    (observed time, listening time); None while it is not. `latched` has bit k while level k is in effect.
+    """
+
+    __slots__ = ("alert", "heard", "judged", "latched", "memories", "quiet", "since", "timer")
+
+    def __init__(self, memories: list[Memory]) -> None:
+        self.latched = 0
+        self.since: list[tuple[int, int] | None] = [None, None, None, None]
+        self.quiet: list[tuple[int, int] | None] = [None, None, None, None]
+        self.memories = memories
+        self.alert: OpenAlert | None = None
+        self.judged = NEVER
+        self.heard = 0
+        self.timer: int | None = None
+
+    def idle(self) -> bool:
+        """Nothing here that a fresh standing would not have."""
+        return not self.latched and self.alert is None and not self.memories and not any(self.since)
+
+    def freeze(self) -> list[Any]:
+        alert = self.alert.freeze() if self.alert else None
+        return [
+            self.latched,
+            self.since,
+            self.quiet,
+            [m.freeze() for m in self.memories],
+            alert,
+            self.judged,
+            self.heard,
+        ]
+
+    def thaw(self, frozen: list[Any], keep_memories: bool = True) -> None:
+        self.latched, since, quiet, memories, alert, self.judged, self.heard = frozen
+        self.since = [tuple(pair) if pair else None for pair in since]
+        self.quiet = [tuple(pair) if pair else None for pair in quiet]
+        if keep_memories:
+            for memory, state in zip(self.memories, memories, strict=True):
+                memory.thaw(state)
+        self.alert = OpenAlert.thaw(alert) if alert else None
+
+
+class Subject:
+    """One device as the rules know it."""
+
+    __slots__ = (
+        "attributes", "busy", "device", "feeds", "heard", "hood", "id", "kind", "last", "last_t", "maintenance",
+        "marks", "newest", "past", "plan", "position", "position_t", "silent", "standing", "upstream", "windows", "zones",
+    )  # fmt: skip
+
+    def __init__(self, device: Device, hood: Neighbourhood) -> None:
+        self.id = device.device
+        self.hood = hood
+        self.last: dict[str, Value] = {}
+        self.last_t: dict[str, int] = {}
+        self.windows: dict[WindowKey, Window] = {}
+        self.feeds: dict[str, list[Window]] = {}
+        self.standing: dict[str, Standing] = {}
+        self.silent: dict[str, OpenAlert] = {}
+        self.heard: dict[str, int] = {}
+        self.past: dict[str, tuple[str, int]] = {}
+        """Per rule, the last alert's id and ordinal, so that no id is ever used for two changes."""
+        self.marks: frozenset[str] | None = None
+        self.maintenance: int | None = None
+        self.newest = NEVER
+        self.position_t = NEVER
+        self.position: Position | None = None
+        self.zones: tuple[Zone, ...] | None = None
+        self.busy = 0
+        self.kind = ""
+        self.plan: Plan | None = None
+        self.adopt(device)
+
+    def adopt(self, device: Device) -> None:
+        """Take over the registry's row."""
+        self.device = device
+        self.kind = device.kind or self.kind
+        if device.position is not None and self.position_t == NEVER:
+            self.position = device.position
+            self.zones = None
+        self.attributes = {
+            name: _as_needed(name, value) for name, value in device.attributes.items() if _fits(name, value)
+        }  # fmt: skip
+        upstream = device.attributes.get("upstream")
+        text = f"{upstream:g}" if isinstance(upstream, int | float) else str(upstream or "")
+        self.upstream = tuple(dict.fromkeys(name for name in re.split(r"[,;\s]+", text) if name and name != self.id))
+
+    @property
+    def area(self) -> str:
+        return self.device.area
+
+    @property
+    def name(self) -> str:
+        return self.device.name or self.id
+
+
+def _fits(name: str, value: object) -> bool:
+    return isinstance(value, int | float) if attribute_unit(name) else value not in (None, "")
+
+
+def _as_needed(name: str, value: float | str) -> float | str:
+    if attribute_unit(name):
+        return value
+    return f"{value:g}" if isinstance(value, int | float) else value

@@ -1,0 +1,246 @@
+"""Windows over one series of one device: keyed by observed time, incremental, bounded.
+
+A window of size S holds the samples with observed times in (newest - S, newest]; a `closed` one, for differences, also
+the sample that stands exactly at newest - S. A sample with a time already there replaces it, so a reading seen twice
+adds nothing; a late one goes where its time belongs, as long as the window still covers it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Sequence
+from math import sqrt
+from typing import Any, NamedTuple
+
+SECOND = 1_000_000_000
+MAX_SAMPLES = 20_000
+"""Samples that one window keeps; the oldest give way, and `overflow` counts them."""
+DIGITS = 9
+"""Results are rounded to this many decimals, so that 0.9 m - 0.6 m is 0.3 m and not a bit less."""
+
+
+class WindowKey(NamedTuple):
+    series: str
+    size_ns: int
+    closed: bool
+
+
+class Window:
+    """Samples of one series in order of observed time, with running sum (compensated), and extremes on demand."""
+
+    __slots__ = ("_compensation", "_highs", "_lows", "_sum", "closed", "overflow", "size", "times", "values")
+
+    def __init__(self, size_ns: int, closed: bool) -> None:
+        self.size = size_ns
+        self.closed = closed
+        self.times: deque[int] = deque()
+        self.values: deque[float] = deque()
+        self.overflow = 0
+        self._sum = 0.0
+        self._compensation = 0.0
+        self._lows: deque[tuple[int, float]] | None = None
+        self._highs: deque[tuple[int, float]] | None = None
+
+    # ------------------------------------------------------------------------------------------ samples
+
+    def add(self, at: int, value: float) -> bool:
+        """Take a sample; False where it changes nothing (seen already, too old, or no finite number)."""
+        if value - value != 0:
+            return False
+        times = self.times
+        if times and at <= times[-1]:
+            return self._add_late(at, value)
+        times.append(at)
+        self.values.append(value)
+        self._account(value)
+        if self._lows is not None:
+            _push_low(self._lows, at, value)
+        if self._highs is not None:
+            _push_high(self._highs, at, value)
+        edge = at - self.size
+        if times[0] <= edge:
+            self._drop(edge)
+        elif len(times) > MAX_SAMPLES:
+            self._drop_first()
+            self.overflow += 1
+        return True
+
+    def _add_late(self, at: int, value: float) -> bool:
+        edge = self.times[-1] - self.size
+        if at < edge or (at == edge and not self.closed):
+            return False
+        index = bisect_left(self.times, at)
+        if self.times[index] == at:
+            old = self.values[index]
+            if old == value:
+                return False
+            self.values[index] = value
+            self._account(-old)
+        else:
+            if len(self.times) >= MAX_SAMPLES:
+                self.overflow += 1
+                return False
+            self.times.insert(index, at)
+            self.values.insert(index, value)
+        self._account(value)
+        self._lows = self._highs = None
+        return True
+
+    def trim(self, now: int) -> None:
+        """Forget what the window no longer covers at `now`."""
+        edge = now - self.size
+        if self.times and self.times[0] <= edge:
+            self._drop(edge)
+
+    def _drop(self, edge: int) -> None:
+        times, closed = self.times, self.closed
+        while times and (times[0] < edge or (times[0] == edge and not closed)):
+            self._drop_first()
+        if not times:
+            self._sum = self._compensation = 0.0
+
+    def _drop_first(self) -> None:
+        at = self.times.popleft()
+        self._account(-self.values.popleft())
+        if self._lows and self._lows[0][0] == at:
+            self._lows.popleft()
+        if self._highs and self._highs[0][0] == at:
+            self._highs.popleft()
+
+    def _account(self, value: float) -> None:
+        """Neumaier's compensated sum: adding and taking away for years leaves no drift."""
+        total = self._sum + value
+        if abs(self._sum) >= abs(value):
+            self._compensation += (self._sum - total) + value
+        else:
+            self._compensation += (value - total) + self._sum
+        self._sum = total
+
+    # ------------------------------------------------------------------------------------------ figures at `now`
+
+    def figure(self, function: str, now: int, parameter: float, at_least: int) -> float | None:
+        """The figure called `function`; None with fewer samples than `at_least` (or than it needs)."""
+        self.trim(now)
+        if len(self.times) < at_least:
+            return 0.0 if function == "count" and at_least <= 1 else None
+        result: float | None = (
+            getattr(self, function)(parameter) if function == "percentile" else getattr(self, function)()
+        )
+        return result
+
+    def count(self) -> float:
+        return float(len(self.times))
+
+    def sum(self) -> float:
+        return round(self._sum + self._compensation, DIGITS)
+
+    def mean(self) -> float:
+        return round((self._sum + self._compensation) / len(self.times), DIGITS)
+
+    def last(self) -> float:
+        return self.values[-1]
+
+    def std(self) -> float | None:
+        return deviation(self.values)
+
+    def percentile(self, share: float) -> float:
+        return percentile(self.values, share)
+
+    def min(self) -> float:
+        if self._lows is None:
+            self._lows = deque()
+            for at, value in zip(self.times, self.values, strict=True):
+                _push_low(self._lows, at, value)
+        return self._lows[0][1]
+
+    def max(self) -> float:
+        if self._highs is None:
+            self._highs = deque()
+            for at, value in zip(self.times, self.values, strict=True):
+                _push_high(self._highs, at, value)
+        return self._highs[0][1]
+
+    def delta(self) -> float | None:
+        """Newest minus oldest."""
+        return round(self.values[-1] - self.values[0], DIGITS) if len(self.times) > 1 else None
+
+    def rate(self) -> float | None:
+        """Delta per second, once the samples span at least half the window: two neighbours in time would be noise."""
+        span = self.times[-1] - self.times[0]
+        if span * 2 < self.size:
+            return None
+        return (self.values[-1] - self.values[0]) / (span / SECOND)
+
+    def rise(self) -> float | None:
+        """Newest minus lowest."""
+        return round(self.values[-1] - self.min(), DIGITS) if len(self.times) > 1 else None
+
+    def fall(self) -> float | None:
+        """Highest minus newest."""
+        return round(self.max() - self.values[-1], DIGITS) if len(self.times) > 1 else None
+
+    # ------------------------------------------------------------------------------------------ snapshot
+
+    def freeze(self) -> list[Any]:
+        return [list(self.times), list(self.values), self._sum, self._compensation, self.overflow]
+
+    def thaw(self, frozen: Sequence[Any]) -> None:
+        times, values, self._sum, self._compensation, self.overflow = frozen
+        self.times, self.values = deque(times), deque(values)
+
+
+def _push_low(lows: deque[tuple[int, float]], at: int, value: float) -> None:
+    while lows and lows[-1][1] >= value:
+        lows.pop()
+    lows.append((at, value))
+
+
+def _push_high(highs: deque[tuple[int, float]], at: int, value: float) -> None:
+    while highs and highs[-1][1] <= value:
+        highs.pop()
+    highs.append((at, value))
+
+
+def percentile(values: Sequence[float] | deque[float], share: float) -> float:
+    """Linear between closest ranks (numpy's default)."""
+    ranked = sorted(values)
+    rank = (len(ranked) - 1) * share / 100
+    low = int(rank)
+    high = min(low + 1, len(ranked) - 1)
+    return round(ranked[low] + (ranked[high] - ranked[low]) * (rank - low), DIGITS)
+
+
+def deviation(values: Sequence[float] | deque[float]) -> float | None:
+    """Standard deviation of a sample; None with fewer than two."""
+    if len(values) < 2:
+        return None
+    mean = sum(values) / len(values)
+    return round(sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1)), DIGITS)
+
+
+def pooled(function: str, windows: Sequence[Window], now: int, parameter: float, at_least: int) -> float | None:
+    """The figure over several devices' windows; `at_least` counts devices that have samples.
+
+    Samples are pooled for count, sum, mean, min, max, std and percentile; `last` is the mean of the newest values;
+    rate, delta, rise and fall are the largest of any device.
+    """
+    for window in windows:
+        window.trim(now)
+    filled = [window for window in windows if window.times]
+    if len(filled) < at_least:
+        return 0.0 if function == "count" and at_least <= 1 else None
+    if function in ("rate", "delta", "rise", "fall"):
+        figures = [figure for window in filled if (figure := getattr(window, function)()) is not None]
+        return max(figures) if figures else None
+    if function in ("percentile", "std"):
+        values = [value for window in filled for value in window.values]
+        return percentile(values, parameter) if function == "percentile" else deviation(values)
+    if function in ("min", "max"):
+        if function == "min":
+            return min(window.min() for window in filled)
+        return max(window.max() for window in filled)
+    if function == "last":
+        return round(sum(window.values[-1] for window in filled) / len(filled), DIGITS)
+    total, number = sum(window.sum() for window in filled), sum(len(window.times) for window in filled)
+    return float({"sum": total, "count": number, "mean": round(total / number, DIGITS)}[function])
