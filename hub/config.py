@@ -62,7 +62,7 @@ class StoreOptions(msgspec.Struct, frozen=True):
     password_file: str | None = None
     token_env: str | None = None
     token_file: str | None = None
-    memory_mb: int = 96
+    memory_mb: int = 64
     timeout_s: float = 10.0
 
 

@@ -11,7 +11,8 @@ from hub.api.auth import Token, load_tokens
 from hub.config import Config, Mistake, load_config
 from hub.ports import Plugin
 from hub.registry import Registry, load_registry
-from rules import RuleBook, load_rules
+from rules.book import RuleBook
+from rules.book import load as load_rules
 
 
 class City(msgspec.Struct, frozen=True):
@@ -29,10 +30,10 @@ def load_city(folder: Path, plugins: Mapping[str, Plugin]) -> tuple[City | None,
     registry, wrong = load_registry(folder)
     mistakes += wrong
     packs = config.rules.packs if config else []
-    book, wrong_rules = load_rules(
-        sorted((folder / "rules").glob("*.yaml")), packs, registry.devices.values(), registry.zones.values()
-    )
-    mistakes += [Mistake(found.file, found.line, found.message) for found in wrong_rules]
+    rules = load_rules([folder / "rules"] if (folder / "rules").is_dir() else [], packs)
+    book = rules if isinstance(rules, RuleBook) else None
+    if not isinstance(rules, RuleBook):
+        mistakes += [Mistake(found.file, found.line, f"column {found.column}: {found.message}") for found in rules]
     tokens: dict[str, Token] = {}
     if config and config.api.tokens_file:
         tokens, wrong = load_tokens(Path(config.api.tokens_file))

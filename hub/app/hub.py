@@ -21,6 +21,7 @@ from hub import clock
 from hub.alerts import Alerts
 from hub.api import ReaderState, State, build
 from hub.app.city import City
+from hub.app.history import open_city_store
 from hub.app.plugins import Plugins
 from hub.app.readers import Follower, StoreReader
 from hub.app.sources import decode_body, run_adapter
@@ -35,7 +36,8 @@ from hub.log import Cursors, Limits, Log, LogFull
 from hub.model import Deaf, Edition, OperatorAction, Tick
 from hub.moment import SECOND
 from hub.ports import Adapter, Row, SeriesQuery, Store
-from hub.store import open_store
+from rules.edition import registry_text
+from rules.engine import ENGINE
 
 SOCKET = "hub.sock"
 TICK_S = 1.0
@@ -43,7 +45,8 @@ HOUSEKEEPING_S = 1.0
 DEAF_AFTER_S = 5.0
 DRAIN_S = 20.0
 GIB = 1 << 30
-ENGINE = f"cityhub {version('cityhub')}"
+VERSION = version("cityhub")
+EDITION = f"cityhub {VERSION}, engine {ENGINE}"
 
 
 class AlreadyRunning(Exception):
@@ -177,7 +180,8 @@ class Hub:
                     stream.begin_at(cursor)
 
     def _open_store(self) -> None:
-        self.store: Store = open_store(self.city.config.store, self.data)
+        areas = {device.device: device.area for device in self.city.registry.devices.values()}
+        self.store: Store = open_city_store(self.city.config.store, self.data, areas)
         self.store_readers = [
             StoreReader(self.store, self.log.streams[name], self.log.quarantine, self.ledger, self.now)
             for name in ("events", "derived", "alerts")
@@ -203,9 +207,15 @@ class Hub:
             noted = msgspec.json.decode(path.read_bytes(), type=dict[str, str])
         except (OSError, msgspec.MsgspecError):
             noted = {}
-        texts = {"rules": self.city.book.text, "registry": msgspec.json.encode(self.city.registry).decode()}
-        digests = {what: hashlib.sha256(f"{ENGINE}\n{text}".encode()).hexdigest() for what, text in texts.items()}
-        entries += [Edition(at, what, ENGINE, text) for what, text in texts.items() if noted.get(what) != digests[what]]
+        registry = self.city.registry
+        texts = {
+            "rules": self.city.book.text,
+            "registry": registry_text(registry.devices.values(), registry.zones.values()),
+        }
+        digests = {what: hashlib.sha256(f"{EDITION}\n{text}".encode()).hexdigest() for what, text in texts.items()}
+        entries += [
+            Edition(at, what, EDITION, text) for what, text in texts.items() if noted.get(what) != digests[what]
+        ]
         if entries:
             await self.log.events.append(entries)
             path.write_bytes(msgspec.json.encode(digests))
@@ -239,7 +249,7 @@ class Hub:
             rules=self.warner.engine.stats,
             protocols={adapter.name: adapter.protocol for adapter in config.adapters},
             started_at=self.now(),
-            version=version("cityhub"),
+            version=VERSION,
         )
 
     # ---------------------------------------------------------------------------------------------- running

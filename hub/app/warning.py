@@ -18,9 +18,11 @@ import msgspec
 from hub.api import ReaderState
 from hub.cameras import Cameras
 from hub.log import Log, LogFull
-from hub.model import AlertChange, Change, Event
+from hub.model import AlertChange, Change, Edition, Event
 from hub.registry import Registry
-from rules import Engine, RuleBook
+from rules.book import RuleBook, from_text
+from rules.edition import registry_from_text, registry_text
+from rules.engine import Engine
 
 BATCH_MAX = 1_000
 """Events evaluated in one go: a few milliseconds, so that other tasks get their turn."""
@@ -31,7 +33,11 @@ ASKS_FOR_CAMERAS = frozenset({Change.RAISED, Change.ESCALATED})
 
 
 class _Snapshot(msgspec.Struct):
-    edition: str
+    """The engine with the editions it was running: what comes in the log behind the cursor was judged by those, and
+    a newer edition takes effect where the log says so."""
+
+    rules: str
+    registry: str
     cursor: int
     alerts_next: int
     engine: bytes
@@ -43,26 +49,28 @@ class Warner:
     def __init__(self, log: Log, book: RuleBook, registry: Registry, cameras: Cameras, path: Path, begin: int) -> None:
         self.state = ReaderState("rules", "events", required=True, cursor=begin)
         self._log = log
-        self._book = book
-        self._registry = registry
         self._cameras = cameras
         self._path = path
         self._told: set[str] = set()
-        self._edition = book.edition
-        self._engine = self._restore(begin)
+        self._safe_cursor = begin
+        self._registry_text = registry_text(registry.devices.values(), registry.zones.values())
+        self._engine = self._restore() or Engine(book, registry.devices.values(), registry.zones.values())
         log.events.require("rules", lambda: self._safe_cursor)
 
-    def _restore(self, begin: int) -> Engine:
-        devices, zones = self._registry.devices.values(), self._registry.zones.values()
-        self._safe_cursor = begin
+    def _restore(self) -> Engine | None:
+        """The engine as the snapshot has it; None where there is none that can be read."""
         try:
             saved = msgspec.msgpack.decode(self._path.read_bytes(), type=_Snapshot)
-            engine = Engine.restore(saved.engine, self._book, devices, zones)
+            book, registry = from_text(saved.rules), registry_from_text(saved.registry)
+            if book is None or registry is None:
+                raise ValueError("its rules are of a version that this one does not read")
+            engine = Engine.restore(saved.engine, book, *registry)
         except FileNotFoundError:
-            return Engine(self._book, devices, zones)
+            return None
         except (OSError, msgspec.MsgspecError, ValueError) as error:
             self.state.detail = f"its snapshot could not be read ({error}); windows start afresh"
-            return Engine(self._book, devices, zones)
+            return None
+        self._registry_text = saved.registry
         self.state.cursor = self._safe_cursor = saved.cursor
         self._told = {change.id for change in _tail(self._log, saved.alerts_next)}
         return engine
@@ -85,6 +93,9 @@ class Warner:
     async def take(self, events: Sequence[Event], next_offset: int) -> list[AlertChange]:
         """Evaluate these events and append what they change. Returns the changes."""
         outcome = self._engine.feed(events)
+        for event in events:
+            if type(event) is Edition and event.what == "registry":
+                self._registry_text = event.text
         if outcome.derived:
             await self._append(self._log.derived.append, outcome.derived)
         changes = [change for change in outcome.changes if change.id not in self._told]
@@ -117,7 +128,13 @@ class Warner:
 
     def save(self) -> None:
         """Write the snapshot down, atomically. A full disk only means a longer way back after a crash."""
-        snapshot = _Snapshot(self._edition, self.state.cursor, self._log.alerts.next, self._engine.snapshot())
+        snapshot = _Snapshot(
+            self._engine.book.text,
+            self._registry_text,
+            self.state.cursor,
+            self._log.alerts.next,
+            self._engine.snapshot(),
+        )
         temporary = self._path.with_suffix(".new")
         try:
             with temporary.open("wb") as file:

@@ -1,0 +1,30 @@
+"""The city's store as `hub.toml` names it, its secrets fetched from where they lie."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hub.config import StoreOptions, secret
+from hub.ports import Store
+from hub.store import open_store
+
+
+def open_city_store(options: StoreOptions, folder: Path, areas: Mapping[str, str] | None = None) -> Store:
+    """Raises ValueError where a secret cannot be found, `StoreUnavailable` where the store cannot be opened."""
+    given: dict[str, Any]
+    if options.kind == "duckdb":
+        given = {"memory_mb": options.memory_mb}
+    else:
+        given = {
+            "url": options.url,
+            "version": options.version,
+            "database": options.database,
+            "org": options.org,
+            "username": options.username,
+            "timeout_s": options.timeout_s,
+            "token": secret(None, options.token_env, options.token_file, "[store] token"),
+            "password": secret(None, options.password_env, options.password_file, "[store] password"),
+        }
+    return open_store(options.kind, given, folder, areas)
