@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,7 +18,7 @@ from starlette.staticfiles import StaticFiles
 from hub.api import prometheus, views
 from hub.api.auth import LOCAL, Token, who
 from hub.api.state import State
-from hub.model import OperatorAction, Position, Verdict
+from hub.model import Message, OperatorAction, Position, Reading, Verdict
 from hub.moment import from_text
 from hub.ports import SeriesQuery
 from hub.wire import camera_to_json, change_to_json
@@ -46,6 +47,8 @@ def build(state: State, trusted: bool = False) -> Starlette:
         Route("/api/v1/alerts", api.guard("view", api.alerts)),
         Route("/api/v1/alerts/{alert:path}/{action}", api.guard("operate", api.operate), methods=["POST"]),
         Route("/api/v1/quarantine", api.guard("view", api.quarantine)),
+        Route("/api/v1/quarantine/retry", api.guard("operate", api.retry), methods=["POST"]),
+        Route("/api/v1/export", api.guard("operate", api.export), methods=["POST"]),
         Route("/api/v1/cameras", api.guard("view", api.cameras)),
         Route("/api/v1/series", api.guard("view", api.series)),
         Route("/api/v1/stream", api.guard("view", api.stream)),
@@ -210,6 +213,37 @@ class _Api:
             OperatorAction(self.state.clock(), name, action, alert, str(given.get("note", ""))[:1000], until)
         )
         return reply({"ok": True})
+
+    async def retry(self, request: Request) -> Response:
+        """Offer quarantined readings again, one entry or all: the registry may know their device by now."""
+        given = msgspec.json.decode(await self._body(request) or b"{}", type=dict[str, Any])
+        stream = self.state.log.quarantine
+        offset = given.get("offset")
+        if offset is not None and not (isinstance(offset, int) and stream.first <= offset < stream.next):
+            raise HTTPException(404, f"no entry {offset} in quarantine")
+        start, end = (stream.first, stream.next) if offset is None else (offset, offset + 1)
+        verdicts: list[Verdict] = []
+        while start < end:
+            batch = stream.read_now(start, min(500, end - start))
+            start = batch.next
+            for fault in batch.entries:
+                door = self.state.ingest.doors.get(fault.adapter, self.state.door)
+                if fault.reading is not None:
+                    reading = msgspec.msgpack.decode(msgspec.msgpack.encode(fault.reading), type=Reading)
+                    verdicts += await door.submit([Message([reading], [], reading.device, raw=fault.raw)])
+        stored = sum(verdict is Verdict.STORED for verdict in verdicts)
+        return reply({"offered": len(verdicts), "stored": stored, "refused": len(verdicts) - stored})
+
+    async def export(self, request: Request) -> Response:
+        """Write rows into a file on this machine, for `cityhub export` while the hub owns the store."""
+        if not self.trusted:
+            raise HTTPException(403, "files are written for commands on this machine only; ask /api/v1/series")
+        given = msgspec.json.decode(await self._body(request), type=dict[str, str])
+        zone = self.state.config.zone
+        start, end = (from_text(given[key], zone) if given.get(key) else None for key in ("from", "to"))
+        query = SeriesQuery(start, end, given.get("device"), given.get("metric"))
+        rows = await self.state.export(query, given["format"], Path(given["path"]))
+        return reply({"rows": rows})
 
     # ---------------------------------------------------------------------------------------------- live
 

@@ -50,6 +50,7 @@ class State:
     """(content type, body, topic) → message: how a body posted to the API is read."""
     door: Door
     series: Callable[[SeriesQuery], Awaitable[Sequence[Row]]]
+    export: Callable[[SeriesQuery, str, Path], Awaitable[int]]
     operate: Callable[[OperatorAction], Awaitable[None]]
     readers: dict[str, ReaderState] = field(default_factory=dict)
     tokens: Mapping[str, Any] = field(default_factory=dict)

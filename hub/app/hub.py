@@ -243,6 +243,7 @@ class Hub:
             decode=decode_body,
             door=door,
             series=self._series,
+            export=self._export,
             operate=self._operate,
             readers={state.name: state for state in readers},
             tokens=self.city.tokens,
@@ -343,6 +344,9 @@ class Hub:
 
     async def _series(self, query: SeriesQuery) -> Sequence[Row]:
         return await asyncio.to_thread(self.store.series, query)
+
+    async def _export(self, query: SeriesQuery, form: str, path: Path) -> int:
+        return await asyncio.to_thread(self.store.export, query, form, path)
 
     async def _operate(self, action: OperatorAction) -> None:
         await self.log.events.append([action])

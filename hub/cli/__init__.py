@@ -1,0 +1,45 @@
+"""`cityhub`: every command a thin layer over the hub's parts. Exit 0: fine; 1: the input has faults; 2: wrong usage."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from hub.cli import checking, decoding, judging, looking, serving
+from hub.cli.output import Problem
+
+GROUPS = (serving, checking, decoding, judging, looking)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    top = argparse.ArgumentParser("cityhub", description="One hub for a city's senses.", epilog="cityhub COMMAND --help says more.")
+    top.add_argument("--version", action="version", version=f"cityhub {version('cityhub')}")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for group in GROUPS:
+        group.add(commands)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; gives the exit code."""
+    options = parser().parse_args(arguments)
+    try:
+        code = options.run(options)
+        sys.stdout.flush()
+        return int(code or 0)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # `cityhub … | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Problem as problem:
+        print(f"cityhub: {problem}", file=sys.stderr)
+        return problem.code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

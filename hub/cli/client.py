@@ -1,0 +1,61 @@
+"""A command's way to a city: through the running hub's socket, else by opening its files."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from hub.app.hub import SOCKET
+from hub.cli.output import Problem
+from hub.config import Config
+from hub.log import Log
+
+
+def ask(config: Config, path: str, method: str = "GET", **more: Any) -> Any | None:
+    """The running hub's answer, None where no hub runs on this folder. Raises `Problem` with the hub's own words."""
+    socket = config.data / SOCKET
+    if not socket.exists():
+        return None
+    try:
+        with httpx.Client(transport=httpx.HTTPTransport(uds=str(socket)), base_url="http://hub", timeout=30) as client:
+            answer = client.request(method, path, **more)
+    except httpx.ConnectError:
+        return None  # left behind by a hub that was killed
+    except httpx.HTTPError as error:
+        raise Problem(f"the running hub did not answer: {error}") from None
+    if answer.status_code >= 400:
+        raise Problem(answer.json().get("error", answer.text))
+    return answer.json()
+
+
+@contextlib.contextmanager
+def open_log(config: Config) -> Iterator[Log]:
+    """The log of a hub that does not run."""
+    if not (config.data / "log").is_dir():
+        raise Problem(f"{config.data} holds no log yet: this hub has never run")
+    yield Log(config.data / "log")
+
+
+def entries(log: Log, stream: str, start: int | None = None) -> Iterator[tuple[int, Any]]:
+    """(offset, entry) of a stream, oldest first."""
+    source = log.streams[stream]
+    offset = source.first if start is None else start
+    while offset < source.next:
+        batch = source.read_now(offset)
+        yield from enumerate(batch.entries, batch.first)
+        offset = batch.next
+
+
+def config_of(folder: Path) -> Config:
+    """hub.toml of a city folder; its mistakes as a `Problem`."""
+    from hub.app.plugins import Plugins
+    from hub.config import load_config
+
+    config, mistakes = load_config(folder, Plugins())
+    if config is None:
+        raise Problem("\n".join(str(mistake) for mistake in mistakes))
+    return config

@@ -1,0 +1,233 @@
+"""Commands that look at a city: devices, alerts, cameras, quarantine, export."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from hub.alerts import Alerts
+from hub.api import views
+from hub.app.history import open_city_store
+from hub.cameras import Cameras
+from hub.cli.client import ask, config_of, entries, open_log
+from hub.cli.output import Problem, command, folder, json_line, note, table
+from hub.live import Live
+from hub.model import Position
+from hub.moment import from_text, to_text
+from hub.ports import SeriesQuery, StoreUnavailable
+from hub.registry import load_registry
+from hub.wire import camera_to_json
+
+
+def add(commands: Any) -> None:
+    parser = command(commands, "devices", devices, "registry and live state; who knocked and was not known")
+    parser.add_argument("dir", type=folder)
+    parser.add_argument("--unknown", action="store_true", help="devices that reported and are not in the registry")
+    parser = command(commands, "alerts", alerts, "warnings and their history")
+    parser.add_argument("dir", type=folder)
+    parser.add_argument("--all", action="store_true", help="closed ones too")
+    parser = command(commands, "cameras", cameras, "ranked cameras that can see a point, with reasons")
+    parser.add_argument("dir", type=folder)
+    parser.add_argument("--at", required=True, metavar="LON,LAT")
+    parser.add_argument("--limit", type=int, default=5)
+    parser = command(commands, "quarantine", quarantine, "input that could not be used")
+    parser.add_argument("dir", type=folder)
+    parser.add_argument("action", choices=("list", "show", "export", "retry"))
+    parser.add_argument("offset", nargs="?", type=int, help="entry to show or retry; all are retried without it")
+    parser.add_argument("-o", dest="output", metavar="FILE")
+    parser = command(commands, "export", export, "readings out of the store")
+    parser.add_argument("dir", type=folder)
+    parser.add_argument("--from", dest="start", metavar="T")
+    parser.add_argument("--to", dest="end", metavar="T")
+    parser.add_argument("--device")
+    parser.add_argument("--metric")
+    parser.add_argument("--format", choices=("csv", "parquet"), default="csv")
+    parser.add_argument("-o", dest="output", metavar="FILE")
+
+
+# ------------------------------------------------------------------------------------------------- devices
+
+
+def devices(options: argparse.Namespace) -> int:
+    config = config_of(options.dir)
+    if options.unknown:
+        return _unknown(options, config)
+    answer = ask(config, "/api/v1/devices")
+    known = load_registry(options.dir)[0].devices
+    if answer is None:
+        live = Live()
+        if (config.data / "log").is_dir():
+            with open_log(config) as log:
+                for _, entry in entries(log, "events"):
+                    live.feed([entry])
+        found = [views.device(state, known.get(state.device)) for state in live.devices.values()]
+    else:
+        found = answer["devices"]
+    heard = {item["device"] for item in found}
+    silent = [item for name, item in known.items() if name not in heard]
+    found += [{"device": item.device, "name": item.name, "kind": item.kind, "area": item.area, "position": views.place(item.position), "registered": True, "values": {}} for item in silent]
+    if options.json:
+        for item in found:
+            json_line(item)
+        return 0
+    rows = [(item["device"], item["kind"], item.get("name", ""), item.get("observed_at", "never"), item.get("readings", 0), f"{item.get('skew_s', 0):g}", _values(item["values"])) for item in found]
+    table(("device", "kind", "name", "last observed", "readings", "late by s", "values"), rows, "no devices: none registered, none heard")
+    return 0
+
+
+def _values(values: dict[str, Any]) -> str:
+    shown = [f"{metric} {value['value']}" for metric, value in list(values.items())[:4]]
+    return ", ".join(shown) + (" …" if len(values) > 4 else "")
+
+
+def _unknown(options: argparse.Namespace, config: Any) -> int:
+    answer = ask(config, "/api/v1/unknown")
+    if answer is not None:
+        found = answer["devices"]
+    else:
+        counted: dict[str, dict[str, Any]] = {}
+        with open_log(config) as log:
+            for _, fault in entries(log, "quarantine"):
+                if fault.kind == "unknown-device" and fault.device:
+                    at = to_text(fault.received_at)
+                    item = counted.setdefault(fault.device, {"device": fault.device, "adapter": fault.adapter, "kind": "", "count": 0, "first_at": at})
+                    item["count"] += 1
+                    item["last_at"] = at
+        found = list(counted.values())
+    if options.json:
+        for item in found:
+            json_line(item)
+        return 0
+    table(("device", "adapter", "times", "first", "last"), [(item["device"], item["adapter"], item["count"], item["first_at"], item["last_at"]) for item in found], "nobody unknown has knocked")
+    return 0
+
+
+# ------------------------------------------------------------------------------------------------- alerts
+
+
+def alerts(options: argparse.Namespace) -> int:
+    config = config_of(options.dir)
+    answer = ask(config, "/api/v1/alerts")
+    if answer is None:
+        folded = Alerts()
+        with open_log(config) as log:
+            for _, change in entries(log, "alerts"):
+                folded.feed([change])
+        answer = {
+            "open": [views.alert(item) for item in folded.newest_first()],
+            "closed": [views.alert(item) for item in folded.closed.values()],
+        }
+    chosen = [*answer["open"], *(answer["closed"] if options.all else ())]
+    if options.json:
+        changes = [change for item in chosen for change in item["changes"]]
+        for change in sorted(changes, key=lambda change: (change["at"], change["alert"], change["ordinal"])):
+            json_line(change)
+        return 0
+    rows = [(item["level"], "open" if item["open"] else "closed", item["rule"], item["subject"], item["title"], item["raised_at"], item["acknowledged_by"] or "", ", ".join(view["camera"] for view in item["cameras"] if view["sees"])) for item in chosen]
+    table(("level", "", "rule", "subject", "what", "raised", "acknowledged by", "cameras that see it"), rows, "no warning is open" if not options.all else "no warning was ever raised")
+    return 0
+
+
+# ------------------------------------------------------------------------------------------------- cameras
+
+
+def cameras(options: argparse.Namespace) -> int:
+    try:
+        lon, lat = (float(part) for part in options.at.split(","))
+    except ValueError:
+        raise Problem(f"--at {options.at!r}: LON,LAT was meant, such as 121.49,31.24", 2) from None
+    if not (-180 <= lon <= 180 and -90 <= lat <= 90):
+        raise Problem(f"--at {options.at!r} is no place on Earth" + ("; were lon and lat swapped?" if -90 <= lon <= 90 and -180 <= lat <= 180 else ""), 2)
+    registry, mistakes = load_registry(options.dir)
+    for mistake in mistakes:
+        note(str(mistake))
+    ranked = Cameras(registry.cameras.values()).rank(Position(lon, lat), options.limit)
+    if options.json:
+        for view in ranked:
+            json_line(camera_to_json(view))
+    else:
+        rows = [(view.camera, view.name, "yes" if view.sees else "no", f"{view.score:.2f}", f"{view.distance_m:.0f} m", f"{view.bearing_deg:.0f}°", view.reason) for view in ranked]
+        table(("camera", "name", "sees it", "score", "distance", "bearing", "why"), rows, "no camera within 1 km of there")
+    return 1 if mistakes else 0
+
+
+# ------------------------------------------------------------------------------------------------- quarantine
+
+
+def quarantine(options: argparse.Namespace) -> int:
+    config = config_of(options.dir)
+    if options.action == "retry":
+        return _retry(options, config)
+    if (config.data / "hub.sock").exists() and (answer := ask(config, "/api/v1/quarantine", params={"limit": 200})) is not None:
+        found = answer["entries"][::-1]
+    else:
+        with open_log(config) as log:
+            found = [views.quarantined(offset, fault) for offset, fault in entries(log, "quarantine")]
+    if options.action == "show":
+        found = [item for item in found if options.offset is None or item["offset"] == options.offset]
+        if not found:
+            raise Problem(f"no entry {options.offset} in quarantine")
+    if options.action == "export":
+        with open(options.output, "w", encoding="utf-8") if options.output else sys.stdout as file:  # type: ignore[attr-defined]
+            for item in found:
+                file.write(f"{item['at']}\t{item['raw_text'] if item['raw_text'] is not None else item['raw_hex']}\n")
+        return 0
+    if options.json or options.action == "show":
+        for item in found:
+            json_line(item)
+        return 0
+    table(("entry", "received", "adapter", "device", "kind", "what is wrong"), [(item["offset"], item["at"], item["adapter"], item["device"] or "", item["kind"], item["detail"]) for item in found[-100:]], "quarantine is empty")
+    return 0
+
+
+def _retry(options: argparse.Namespace, config: Any) -> int:
+    """Offer quarantined readings again: after the registry or the vocabulary learned what was missing."""
+    if ask(config, "/api/v1/health") is None:
+        raise Problem("no hub runs on this folder; `cityhub run` it first, then retry")
+    answer = ask(config, "/api/v1/quarantine/retry", "POST", json={"offset": options.offset})
+    if options.json:
+        json_line(answer)
+    else:
+        print(f"{answer['offered']} readings offered again: {answer['stored']} stored, {answer['refused']} still refused")
+    return 0
+
+
+# ------------------------------------------------------------------------------------------------- export
+
+
+def export(options: argparse.Namespace) -> int:
+    config = config_of(options.dir)
+    if options.format == "parquet" and not options.output:
+        raise Problem("parquet is a binary file: name one with -o FILE", 2)
+    try:
+        query = SeriesQuery(
+            start=from_text(options.start, config.zone) if options.start else None,
+            end=from_text(options.end, config.zone) if options.end else None,
+            device=options.device,
+            metric=options.metric,
+        )
+    except ValueError as error:
+        raise Problem(str(error), 2) from None
+    target = Path(options.output).absolute() if options.output else config.data / "export.csv"
+    params = {"format": options.format, "path": str(target), **{key: value for key, value in (("from", options.start), ("to", options.end), ("device", options.device), ("metric", options.metric)) if value}}
+    answer = ask(config, "/api/v1/export", "POST", json=params) if config.store.kind == "duckdb" else None
+    if answer is None:
+        try:
+            store = open_city_store(config.store, config.data)
+            try:
+                rows = store.export(query, options.format, target)
+            finally:
+                store.close()
+        except (StoreUnavailable, ValueError) as error:
+            raise Problem(str(error)) from None
+    else:
+        rows = answer["rows"]
+    if options.output:
+        note(f"{rows} rows in {options.output}")
+    else:
+        sys.stdout.write(target.read_text("utf-8"))
+        target.unlink()
+    return 0
+

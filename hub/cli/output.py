@@ -1,0 +1,65 @@
+"""What commands print: JSON for machines, tables for people, sentences for mistakes."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+
+class Problem(Exception):
+    """Something the person at the terminal can mend; its text is all that is shown."""
+
+    def __init__(self, message: str, code: int = 1) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def json_line(data: Any) -> None:
+    """One JSON object on a line of its own, at once."""
+    sys.stdout.write(msgspec.json.encode(data).decode() + "\n")
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], empty: str) -> None:
+    """A table as wide as the terminal; `empty` where there is nothing to show."""
+    shown = list(rows)
+    if not shown:
+        print(empty)
+        return
+    grid = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False)
+    for row in shown:
+        grid.add_row(*(Text(cell if isinstance(cell, str) else _short(cell)) for cell in row))
+    Console(soft_wrap=False).print(grid)
+
+
+def note(sentence: str) -> None:
+    """For people, beside the output proper."""
+    print(sentence, file=sys.stderr)
+
+
+def _short(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:g}"
+    return str(value)
+
+
+def command(commands: Any, name: str, run: Any, summary: str) -> argparse.ArgumentParser:
+    """A subcommand with `--json`."""
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=summary, description=summary)
+    parser.set_defaults(run=run)
+    parser.add_argument("--json", action="store_true", help="print JSON, one object a line")
+    return parser
+
+
+def folder(text: str) -> Path:
+    return Path(text)
