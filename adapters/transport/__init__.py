@@ -1,0 +1,10 @@
+"""The only sockets of the stream protocols: TCP (both ways), TLS, UDP, serial lines and files, driving pure codecs.
+
+A protocol folder needs two lines: derive its options from `StreamOptions`, and set
+`adapter=stream_adapter(codec)` in its `PLUGIN`.
+"""
+
+from adapters.transport.adapter import StreamAdapter, stream_adapter
+from adapters.transport.options import StreamOptions
+
+__all__ = ["StreamAdapter", "StreamOptions", "stream_adapter"]

@@ -1,0 +1,339 @@
+"""A source from a codec: listens, connects again and again, or reads a file, and keeps the ledger of live sessions."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gzip
+import ipaddress
+import random
+import resource
+import socket
+import ssl
+import struct
+from collections import Counter
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import IO, Any
+
+import msgspec
+
+from adapters.transport.connection import READ_BYTES, Connection
+from adapters.transport.datagram import DatagramHub
+from adapters.transport.options import Endpoint, StreamOptions
+from adapters.transport.serial_line import open_serial
+from adapters.transport.session import Session, Sessions
+from adapters.transport.tally import Tally
+from hub.model import FaultKind
+from hub.ports import Adapter, Codec, Intake
+
+FILES_KEPT_FREE = 200
+"""File descriptors left to the log, the store and the console, however many devices connect."""
+ACCEPT_PAUSE_S = 1.0
+UDP_RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
+
+
+def stream_adapter(codec: Callable[[Mapping[str, Any]], Codec]) -> Callable[[str, StreamOptions], Adapter]:
+    """`Plugin.adapter` for a protocol that is a codec over a stream."""
+
+    def adapter(name: str, options: StreamOptions) -> Adapter:
+        return StreamAdapter(name, options, codec)
+
+    return adapter
+
+
+class StreamAdapter:
+    """Runs one `[[adapters]]` block. Raises ValueError where the options do not make a codec or an address."""
+
+    def __init__(self, name: str, options: StreamOptions, codec: Callable[[Mapping[str, Any]], Codec]) -> None:
+        self.name = name
+        self.bound = ""
+        """The address really listened on ("tcp://127.0.0.1:41234"), once it is."""
+        self.connections = 0
+        self._options = options
+        self._endpoint = options.endpoint()
+        self._make_codec: Callable[[], Codec] = partial(codec, msgspec.structs.asdict(options))
+        self._make_codec()
+        self._sessions = Sessions()
+
+    def send(self, device: str, data: bytes) -> bool:
+        """Hand bytes to the device's live session; False where there is none, or its buffer is full."""
+        session = self._sessions.find(device)
+        return session is not None and session.send(data)
+
+    def codec_of(self, device: str) -> Codec | None:
+        """The codec of the device's live session, which knows its edition and serial numbers; for encoding commands."""
+        session = self._sessions.find(device)
+        return None if session is None else session.codec
+
+    async def run(self, intake: Intake) -> None:
+        tally = Tally(intake)
+        telling = asyncio.create_task(tally.run())
+        try:
+            if self._endpoint.scheme == "file":
+                await self._read_file(intake, tally)
+            elif self._endpoint.scheme == "udp":
+                await self._exchange_datagrams(intake, tally)
+            elif self._options.listen is not None:
+                await self._listen(intake, tally)
+            else:
+                await self._keep_connected(intake, tally)
+        except asyncio.CancelledError:
+            intake.report("down", "stopped")
+            raise
+        except Exception as error:
+            intake.report("down", f"{self._address()}: {_sentence(error)}")
+            raise
+        finally:
+            telling.cancel()
+            await asyncio.gather(telling, return_exceptions=True)
+
+    def _address(self) -> str:
+        return self._options.listen or self._options.connect or self._options.file or ""
+
+    # ------------------------------------------------------------------------------------------------------- listening
+
+    async def _listen(self, intake: Intake, tally: Tally) -> None:
+        tls = self._options.server_tls()
+        limit = _affordable(self._options.connections_max)
+        family = socket.AF_INET6 if ":" in self._endpoint.host else socket.AF_INET
+        listener = socket.create_server((self._endpoint.host, self._endpoint.port), family=family, backlog=1024)
+        tasks: set[asyncio.Task[None]] = set()
+        try:
+            listener.setblocking(False)
+            self.bound = _bound("tls" if tls else "tcp", listener)
+            if limit < self._options.connections_max:
+                intake.report(
+                    "degraded",
+                    f"listening on {self.bound}, but the limit of open files leaves room for {limit} connections, "
+                    f"not {self._options.connections_max}; raise it (ulimit -n, LimitNOFILE)",
+                )
+            else:
+                intake.report("up", f"listening on {self.bound}")
+            await self._accept(listener, tls, limit, tasks, intake, tally)
+        finally:
+            listener.close()
+            self.bound = ""
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _accept(
+        self,
+        listener: socket.socket,
+        tls: ssl.SSLContext | None,
+        limit: int,
+        tasks: set[asyncio.Task[None]],
+        intake: Intake,
+        tally: Tally,
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        per_host: Counter[str] = Counter()
+        while True:
+            try:
+                accepted, address = await loop.sock_accept(listener)
+            except OSError as error:  # out of file descriptors, or a peer that went before it was accepted
+                tally.note(f"a connection could not be accepted: {_sentence(error)}")
+                await asyncio.sleep(ACCEPT_PAUSE_S)
+                continue
+            host = address[0]
+            if len(tasks) >= limit:
+                tally.note(f"connection from {host} refused: {limit} connections are open")
+                accepted.close()
+                continue
+            if per_host[host] >= self._options.connections_per_peer_max:
+                tally.note(f"connection from {host} refused: it has {per_host[host]} connections")
+                accepted.close()
+                continue
+            per_host[host] += 1
+            task = asyncio.create_task(self._serve_accepted(accepted, f"{host}:{address[1]}", tls, intake, tally))
+            tasks.add(task)
+
+            task.add_done_callback(partial(_gone, tasks=tasks, per_host=per_host, host=host))
+
+    async def _serve_accepted(
+        self, accepted: socket.socket, peer: str, tls: ssl.SSLContext | None, intake: Intake, tally: Tally
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(limit=READ_BYTES, loop=loop)
+        protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+        handshake_timeout_s = self._options.handshake_timeout_s if tls else None
+        try:
+            accepted.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            transport, _ = await loop.connect_accepted_socket(
+                lambda: protocol, accepted, ssl=tls, ssl_handshake_timeout=handshake_timeout_s
+            )
+        except OSError as error:
+            accepted.close()
+            host = peer.rpartition(":")[0]
+            tally.note(f"no TLS session with {host}: {_sentence(error)}", kind=FaultKind.UNAUTHORISED)
+            return
+        writer = asyncio.StreamWriter(transport, protocol, reader, loop)
+        try:
+            await self._serve(reader, writer, peer, intake, tally)
+        except Exception as error:
+            # The hub's side failed on this connection; the device is not answered and will send again.
+            intake.report("degraded", f"connection {peer} was closed: {_sentence(error)}")
+
+    async def _serve(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer: str, intake: Intake, tally: Tally
+    ) -> tuple[str, int]:
+        """One connection from its first byte to its end: why it ended, and how many messages it brought."""
+
+        def send(data: bytes) -> bool:
+            waiting = writer.transport.get_write_buffer_size()
+            if writer.is_closing() or waiting + len(data) > self._options.reply_buffer_bytes_max:
+                return False
+            writer.write(data)
+            return True
+
+        def close(_why: str) -> None:
+            writer.transport.abort()
+
+        session = Session(peer, self._make_codec(), self._options, send, close)
+        connection = Connection(reader, writer, session, self._sessions, intake, tally, self._options)
+        self.connections += 1
+        try:
+            why = await connection.run()
+            writer.close()
+            with contextlib.suppress(OSError, TimeoutError):
+                async with asyncio.timeout(self._options.handshake_timeout_s):
+                    await writer.wait_closed()
+            return why, connection.messages
+        finally:
+            self.connections -= 1
+            writer.transport.abort()
+
+    # ------------------------------------------------------------------------------------------------------ connecting
+
+    async def _keep_connected(self, intake: Intake, tally: Tally) -> None:
+        address = self._address()
+        tls = self._options.client_tls() if self._endpoint.scheme != "serial" else None
+        failures = 0
+        while True:
+            try:
+                async with asyncio.timeout(self._options.handshake_timeout_s):
+                    reader, writer = await self._open(tls)
+            except (OSError, TimeoutError) as error:
+                why = _sentence(error)
+            else:
+                intake.report("up", f"connected to {address}")
+                why, messages = await self._serve(reader, writer, address, intake, tally)
+                if messages:
+                    failures = 0
+            failures += 1
+            longest_s = min(self._options.reconnect_max_s, self._options.reconnect_min_s * 2 ** min(failures - 1, 16))
+            pause_s = random.uniform(0.0, longest_s)
+            intake.report("down", f"{address}: {why}; next attempt in {pause_s:.1f} s")
+            await asyncio.sleep(pause_s)
+
+    async def _open(self, tls: ssl.SSLContext | None) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if self._endpoint.scheme == "serial":
+            return await open_serial(self._endpoint, READ_BYTES)
+        return await asyncio.open_connection(self._endpoint.host, self._endpoint.port, ssl=tls, limit=READ_BYTES)
+
+    # ------------------------------------------------------------------------------------------------------- datagrams
+
+    async def _exchange_datagrams(self, intake: Intake, tally: Tally) -> None:
+        loop = asyncio.get_running_loop()
+        peers = DatagramHub(self._make_codec, self._sessions, intake, tally, self._options)
+        if self._options.listen is not None:
+            listener = _datagram_socket(self._endpoint)
+            await loop.create_datagram_endpoint(lambda: peers, sock=listener)
+            self.bound = _bound("udp", listener)
+            intake.report("up", f"listening on {self.bound}")
+        else:
+            remote = (self._endpoint.host, self._endpoint.port)
+            await loop.create_datagram_endpoint(lambda: peers, remote_addr=remote)
+            intake.report("up", f"exchanging datagrams with {self._address()}")
+        try:
+            await peers.run()
+        finally:
+            self.bound = ""
+
+    # ----------------------------------------------------------------------------------------------------------- files
+
+    async def _read_file(self, intake: Intake, tally: Tally) -> None:
+        path = self._endpoint.path
+        opener: Callable[[str, str], IO[bytes]] = gzip.open if path.endswith(".gz") else open  # type: ignore[assignment]
+        recording = await asyncio.to_thread(opener, path, "rb")
+        try:
+            intake.report("up", f"reading {path}")
+            session = Session(path, self._make_codec(), self._options, lambda _data: False, lambda _why: None)
+            source = _FileSource(recording)
+            connection = Connection(source, None, session, self._sessions, intake, tally, self._options)
+            why = await connection.run()
+        finally:
+            recording.close()
+        how = "to its end" if source.ended else f"in part: {why}"
+        intake.report("up" if source.ended else "degraded", f"{path} was read {how}: {connection.messages} messages")
+        await asyncio.Event().wait()  # returning would make the hub start over and read the file again
+
+
+class _FileSource:
+    def __init__(self, recording: IO[bytes]) -> None:
+        self._recording = recording
+        self.ended = False
+
+    async def read(self, n: int) -> bytes:
+        try:
+            data = await asyncio.to_thread(self._recording.read, n)
+        except EOFError as error:  # a .gz that was cut off
+            raise OSError(str(error)) from error
+        self.ended = not data
+        return data
+
+
+def _gone(task: asyncio.Task[None], *, tasks: set[asyncio.Task[None]], per_host: Counter[str], host: str) -> None:
+    tasks.discard(task)
+    per_host[host] -= 1
+    if not per_host[host]:
+        del per_host[host]
+
+
+def _affordable(wanted: int) -> int:
+    """How many of the wanted connections the limit of open files allows; raises the soft limit where it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = wanted + FILES_KEPT_FREE
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return wanted
+    soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(1, min(wanted, soft - FILES_KEPT_FREE))
+
+
+def _datagram_socket(endpoint: Endpoint) -> socket.socket:
+    """A bound UDP socket; a multicast address is joined (IEC 61162-450 networks send AIS so)."""
+    family, _, _, _, address = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_DGRAM)[0]
+    listener = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        listener.setblocking(False)
+        with contextlib.suppress(OSError):
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, UDP_RECEIVE_BUFFER_BYTES)
+        group = ipaddress.ip_address(address[0])
+        if group.is_multicast:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        if group.is_multicast and family == socket.AF_INET:
+            membership = struct.pack("=4sl", group.packed, socket.INADDR_ANY)
+            listener.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, membership)
+        elif group.is_multicast:
+            membership = struct.pack("=16sI", group.packed, 0)
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, membership)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def _bound(scheme: str, listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+
+def _sentence(error: BaseException) -> str:
+    if isinstance(error, TimeoutError) and not str(error):
+        return "no answer in time"
+    return str(error) or type(error).__name__

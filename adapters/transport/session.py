@@ -1,0 +1,131 @@
+"""One peer: its codec, who it has proved to be, and how much it may send. No sockets here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from adapters.transport.options import StreamOptions
+from hub.model import Fault, FaultKind, Message, Verdict
+from hub.ports import Codec
+
+DEVICES_PER_CONNECTION_MAX = 1_000
+"""Devices of one connection that commands can reach; a gateway with more is still heard."""
+
+
+class Session:
+    """A codec with its peer. `send` hands bytes to the peer (False when it cannot), `close` ends the connection."""
+
+    def __init__(
+        self,
+        peer: str,
+        codec: Codec,
+        options: StreamOptions,
+        send: Callable[[bytes], bool],
+        close: Callable[[str], None],
+    ) -> None:
+        self.peer = peer
+        self.codec = codec
+        self.send = send
+        self.close = close
+        self.devices: set[str] = set()
+        self.logged_in: set[str] = set()
+        self.allowance = Allowance(options)
+        self.bad_in_a_row = 0
+        self._options = options
+
+    def admit(self, message: Message) -> Message:
+        """The message as it may go in: readings of a peer that may not speak for that device become a fault."""
+        if not self._options.login_required or message.login or not message.readings:
+            return message
+        if not self.logged_in:
+            why = f"{self.peer} has not logged in; its readings are refused"
+        elif message.device is None or message.device in self.logged_in or self._options.relay:
+            return message
+        else:
+            why = f"{self.peer} logged in as {', '.join(sorted(self.logged_in))} and may not speak for {message.device}"
+        fault = Fault(FaultKind.UNAUTHORISED, why, message.raw, message.device, readings=len(message.readings))
+        return Message([], [*message.faults, fault], message.device, message.body, message.raw)
+
+    def count(self, messages: Sequence[Message]) -> bool:
+        """Follow the bad frames in a row; True once there are too many."""
+        limit = self._options.faults_max
+        for message in messages:
+            if message.faults and not message.readings:
+                self.bad_in_a_row += 1
+                if limit and self.bad_in_a_row >= limit:
+                    return True
+            else:
+                self.bad_in_a_row = 0
+        return False
+
+
+class Sessions:
+    """Which live session speaks for which device, so that a command finds its way down."""
+
+    def __init__(self) -> None:
+        self._by_device: dict[str, Session] = {}
+
+    def settle(self, session: Session, message: Message, verdict: Verdict) -> None:
+        """Learn from a verdict who is at the other end. A device that logs in anew ends its older connection."""
+        device = message.device
+        if device is None or verdict is not Verdict.STORED:
+            return
+        older = self._by_device.get(device)
+        if message.login:
+            session.logged_in.add(device)
+            if older is not None and older is not session:
+                self._forget(older, device)
+                older.close(f"{device} logged in again from {session.peer}")
+        elif older is session:
+            return
+        if device not in session.devices:
+            if len(session.devices) >= DEVICES_PER_CONNECTION_MAX:
+                return
+            session.devices.add(device)
+        if older is not None and older is not session:
+            older.devices.discard(device)
+        self._by_device[device] = session
+
+    def leave(self, session: Session) -> None:
+        for device in session.devices:
+            if self._by_device.get(device) is session:
+                del self._by_device[device]
+        session.devices.clear()
+        session.logged_in.clear()
+
+    def find(self, device: str) -> Session | None:
+        return self._by_device.get(device)
+
+    def _forget(self, session: Session, device: str) -> None:
+        session.devices.discard(device)
+        session.logged_in.discard(device)
+
+
+class Allowance:
+    """A second's worth of frames and bytes, refilled as time passes (a token bucket for each)."""
+
+    def __init__(self, options: StreamOptions) -> None:
+        self._frames_per_s = options.frames_per_s_max
+        self._bytes_per_s = options.bytes_per_s_max
+        self._frames = options.frames_per_s_max
+        self._bytes = options.bytes_per_s_max
+        self._at_s: float | None = None
+
+    def spend(self, frames: int, size: int, now_s: float) -> float:
+        """Take these; returns the seconds to wait until the debt is paid, 0.0 where there is none."""
+        self._refill(now_s)
+        self._frames -= frames
+        self._bytes -= size
+        return max(0.0, -self._frames / self._frames_per_s, -self._bytes / self._bytes_per_s)
+
+    def exhausted(self, now_s: float) -> bool:
+        """Whether nothing may be taken now."""
+        self._refill(now_s)
+        return self._frames <= 0.0 or self._bytes <= 0.0
+
+    def _refill(self, now_s: float) -> None:
+        if self._at_s is not None:
+            elapsed_s = max(0.0, now_s - self._at_s)
+            self._frames = min(self._frames_per_s, self._frames + elapsed_s * self._frames_per_s)
+            self._bytes = min(self._bytes_per_s, self._bytes + elapsed_s * self._bytes_per_s)
+        self._at_s = now_s
