@@ -42,11 +42,8 @@ _decode_fast = msgspec.json.Decoder(list[Native] | Native).decode
 
 def decode_native(payload: bytes, received_at: int | None = None) -> Message:
     """The readings of one payload. A reading without a time gets `received_at`, or None where that is not given."""
-    if len(payload) > PAYLOAD_LIMIT:
-        detail = f"the payload has {len(payload)} bytes; at most {PAYLOAD_LIMIT} are taken"
-        return Message([], [Fault(FaultKind.OVERSIZE, detail, payload[:1024])])
     try:
-        natives = _decode_fast(payload)
+        natives = _decode_fast(check_size(payload))
         if isinstance(natives, Native):
             readings = [_reading(natives, received_at)]
         elif len(natives) <= READINGS_LIMIT:
@@ -79,12 +76,38 @@ def _reading(native: Native, received_at: int | None) -> Reading:
 # ------------------------------------------------------------------------------------- the slow way: field by field
 
 
-def _examine(payload: bytes, received_at: int | None) -> Message:
+def check_size(payload: bytes) -> bytes:
+    """The payload itself. Raises `Unusable` where it is longer than any payload is read."""
+    if len(payload) > PAYLOAD_LIMIT:
+        raise Unusable(FaultKind.OVERSIZE, f"the payload has {len(payload)} bytes; at most {PAYLOAD_LIMIT} are read")
+    return payload
+
+
+def read_json(payload: bytes) -> Any:
+    """Any JSON document, NaN and Infinity included (refused later, value by value). Raises `Unusable`."""
+    check_size(payload)
     try:
-        document = json.loads(payload.decode())
+        return msgspec.json.decode(payload)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        pass
+    try:
+        return json.loads(payload.decode())
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)[:200]
-        return Message([], [Fault(FaultKind.SYNTAX, f"the payload is not JSON: {reason}", payload)], raw=payload)
+        raise Unusable(FaultKind.SYNTAX, f"the payload is not JSON: {reason}") from None
+
+
+def refused(unusable: Unusable, payload: bytes) -> Message:
+    """The message of a payload that cannot be used as a whole; of an endless one only the head is kept."""
+    kept = payload if len(payload) <= PAYLOAD_LIMIT else payload[:1024]
+    return Message([], [unusable.fault(kept, readings=1)], raw=kept)
+
+
+def _examine(payload: bytes, received_at: int | None) -> Message:
+    try:
+        document = read_json(payload)
+    except Unusable as unusable:
+        return refused(unusable, payload)
     items = document if isinstance(document, list) else [document]
     if len(items) > READINGS_LIMIT:
         detail = f"the array holds {len(items)} readings; at most {READINGS_LIMIT} are taken at once"

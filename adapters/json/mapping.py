@@ -6,7 +6,6 @@ applying it never raises.
 
 from __future__ import annotations
 
-import json
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -17,7 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
-from adapters.json.codec import PAYLOAD_LIMIT, READINGS_LIMIT
+from adapters.json.codec import READINGS_LIMIT, read_json, refused
 from adapters.values import Unusable, accept, device_name, moment, place, seconds, shown
 from hub.metrics import UnitError, nearest, to_vocabulary, vocabulary
 from hub.model import Fault, FaultKind, Message, Position, Reading, Value
@@ -439,14 +438,10 @@ class MapSet:
 
     def decode(self, payload: bytes, received_at: int | None = None, topic: str = "") -> Message:
         """The readings of one foreign payload. Never raises."""
-        if len(payload) > PAYLOAD_LIMIT:
-            detail = f"the payload has {len(payload)} bytes; at most {PAYLOAD_LIMIT} are taken"
-            return Message([], [Fault(FaultKind.OVERSIZE, detail, payload[:1024])])
         try:
-            root = _document(payload)
-        except (ValueError, RecursionError) as error:
-            reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)[:200]
-            return Message([], [Fault(FaultKind.SYNTAX, f"the payload is not JSON: {reason}", payload)], raw=payload)
+            root = read_json(payload)
+        except Unusable as unusable:
+            return refused(unusable, payload)
         for map in self.maps:
             captured = map.fits(topic, root)
             if captured is not None:
@@ -465,13 +460,6 @@ class MapSet:
             detail = "this map reads topics, so a line is the topic, a tab and the payload"
             return Message([], [Fault(FaultKind.FRAME, detail, line)], raw=line)
         return self.decode(payload, received_at, topic.decode("utf-8", "replace"))
-
-
-def _document(payload: bytes) -> Any:
-    try:
-        return msgspec.json.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return json.loads(payload.decode())  # NaN and Infinity: not JSON, but written; refused value by value
 
 
 def read_map(source: str | Path | Mapping[str, Any]) -> MapSet:
