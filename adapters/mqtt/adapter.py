@@ -94,8 +94,10 @@ class MqttAdapter:
                 )
                 connack = await self._accepted(session)
                 degraded = await self._subscribe(session, connack)
-        except BaseException:
+        except BaseException as error:
             if session is not None:
+                if isinstance(error, TimeoutError) and not session.connack.done():
+                    self._try_other_version(session)
                 session.give_up("gave up while connecting")
             raise
         session.keep_alive(float(connack.properties.get("server_keep_alive_s") or options.keepalive_s))
@@ -106,9 +108,8 @@ class MqttAdapter:
         try:
             connack = await session.connack
         except Lost as lost:
-            # Some brokers that know only 3.1.1 just hang up on a CONNECT of version 5: try the other one next time.
-            if VERSIONS[self._options.version] == codec.V5 and not lost.code:
-                self._version = codec.V311 if session.version == codec.V5 else codec.V5
+            if not lost.code:
+                self._try_other_version(session)
             raise
         if connack.code in VERSION_REFUSED and session.version == codec.V5:
             self._version = codec.V311
@@ -118,6 +119,11 @@ class MqttAdapter:
                 f"the broker refuses the connection: {codec.reason(connack.code, connack.properties)}", connack.code
             )
         return connack
+
+    def _try_other_version(self, session: Session) -> None:
+        """Brokers that know only 3.1.1 may hang up on a CONNECT of version 5, or never answer it: 3.1.1 is next, in turns."""
+        if VERSIONS[self._options.version] == codec.V5:
+            self._version = codec.V311 if session.version == codec.V5 else codec.V5
 
     async def _subscribe(self, session: Session, connack: Connack) -> str:
         """Subscribe, unless the broker still knows our subscriptions. What is less than asked for, in words."""
