@@ -1,0 +1,16 @@
+"""MQTT: readings from a broker."""
+
+from __future__ import annotations
+
+from adapters.mqtt.adapter import MqttAdapter
+from adapters.mqtt.options import MqttOptions
+from hub.ports import Plugin
+
+PLUGIN = Plugin(
+    protocol="mqtt",
+    summary="MQTT 5 and 3.1.1: native JSON, SenML, Sparkplug B, and foreign JSON through a map",
+    options=MqttOptions,
+    adapter=MqttAdapter,
+)
+
+__all__ = ["PLUGIN", "MqttAdapter", "MqttOptions"]

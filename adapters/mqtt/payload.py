@@ -1,0 +1,60 @@
+"""From an MQTT message to the hub's message: the content type decides, else the adapter's format or map."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from adapters.json import decode_native, read_map
+from adapters.mqtt.codec import Publish
+from adapters.mqtt.options import MqttOptions
+from adapters.senml import decode_cbor, decode_json
+from hub.model import Fault, FaultKind, Message
+
+Read = Callable[[Publish, int | None], Message]
+
+_BY_CONTENT_TYPE = {
+    "application/senml+json": decode_json,
+    "application/sensml+json": decode_json,
+    "application/senml+cbor": decode_cbor,
+    "application/sensml+cbor": decode_cbor,
+}
+_BY_FORMAT = {"json": decode_native, "senml-json": decode_json, "senml-cbor": decode_cbor}
+
+
+def reader(options: MqttOptions) -> Read:
+    """The function that reads this adapter's messages. Raises `MapError` or OSError for a map that cannot be used."""
+    if options.map is not None:
+        maps = read_map(options.map)
+        return lambda message, received_at: _read(
+            message, received_at, lambda payload, at: maps.decode(payload, at, message.topic)
+        )
+    decode = _BY_FORMAT[options.format]
+    return lambda message, received_at: _read(message, received_at, decode)
+
+
+def _read(message: Publish, received_at: int | None, decode: Callable[[bytes, int | None], Message]) -> Message:
+    if message.size > len(message.payload):
+        detail = f"{message.topic}: the message has {message.size} bytes, more than packet_bytes_max allows"
+        return Message([], [Fault(FaultKind.OVERSIZE, detail, message.payload[:1024], readings=1)])
+    if message.properties:
+        content_type = str(message.properties.get("content_type", "")).partition(";")[0].strip().lower()
+        decode = _BY_CONTENT_TYPE.get(content_type, decode)
+    read = decode(message.payload, received_at)
+    if message.retain:
+        read = _retained(read, message.topic)
+    for fault in read.faults:
+        fault.detail = f"{message.topic}: {fault.detail}"
+    return read
+
+
+def _retained(read: Message, topic: str) -> Message:
+    """A retained message is news of unknown age. With its own time it is known already or back-fill; without one it
+    must not be taken for the present."""
+    dated = [reading for reading in read.readings if reading.observed_at is not None]
+    undated = len(read.readings) - len(dated)
+    if undated:
+        detail = "a retained message without a time of its own: nobody knows how old it is"
+        read.faults.append(Fault(FaultKind.TIME, detail, read.raw, read.device, readings=undated))
+    read.readings = dated
+    read.body = {"topic": topic, "retained": True}
+    return read

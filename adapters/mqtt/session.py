@@ -1,0 +1,217 @@
+"""One connection to a broker: handshake, messages in groups, acknowledgements held back until the hub's verdict.
+
+An `asyncio.Protocol`, because one call for each chunk of bytes, one `submit` for all messages in it and one write for
+all their acknowledgements is what carries tens of thousands of messages a second (docs/decisions/mqtt-client.md).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import cast
+
+from adapters.mqtt import codec
+from adapters.mqtt.codec import Connack, Decoder, Disconnect, Publish, Pubrel, Suback
+from hub.model import Message, Verdict
+from hub.ports import Intake
+
+Read = Callable[[Publish, int | None], Message]
+
+
+class Lost(Exception):
+    """The connection ended, or never came to be; the text says why, in words for people."""
+
+    def __init__(self, why: str, code: int = 0) -> None:
+        super().__init__(why)
+        self.code = code
+
+
+class _Group:
+    """The messages of one chunk of bytes: their verdicts, and what answers them."""
+
+    __slots__ = ("answers", "count", "verdicts")
+
+    def __init__(self, verdicts: asyncio.Future[list[Verdict]], answers: list[bytes], count: int) -> None:
+        self.verdicts = verdicts
+        self.answers = answers
+        self.count = count
+
+
+class Session(asyncio.Protocol):
+    """From TCP connected to connection lost. `read` decodes a message; its exceptions end the connection."""
+
+    def __init__(
+        self,
+        intake: Intake,
+        read: Read,
+        now: Callable[[], int],
+        version: int,
+        in_flight_max: int,
+        packet_bytes_max: int,
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        self.connack: asyncio.Future[Connack] = loop.create_future()
+        self.suback: asyncio.Future[Suback] = loop.create_future()
+        self.closed: asyncio.Future[None] = loop.create_future()
+        self.in_flight = 0
+        self.version = version
+        self._loop = loop
+        self._intake = intake
+        self._read = read
+        self._now = now
+        self._in_flight_max = in_flight_max
+        self._decoder = Decoder(version, packet_bytes_max)
+        self._groups: deque[_Group] = deque()
+        self._transport: asyncio.Transport | None = None
+        self._why: Lost | None = None
+        self._paused = False
+        self._writable = True
+        self._heard_at = loop.time()
+        self._pinged = False
+        self._pinger: asyncio.TimerHandle | None = None
+        self._drained: asyncio.Event = asyncio.Event()
+        self._drained.set()
+
+    # ------------------------------------------------------------------------------------------ what the adapter does
+
+    def send(self, packet: bytes) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(packet)
+
+    def keep_alive(self, seconds: float) -> None:
+        """Ask after the broker when it was silent for `seconds`, and give it up when it does not answer."""
+        self._pinger = self._loop.call_later(seconds, self._ping, seconds)
+
+    def give_up(self, why: str, code: int = 0) -> None:
+        """Drop the connection at once: what is not acknowledged the broker will deliver again."""
+        if self._why is None:
+            self._why = Lost(why, code)
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def leave(self, timeout_s: float = 5.0) -> None:
+        """Take no more, acknowledge what the log still owes a verdict, say good-bye; the broker keeps the session."""
+        if self._transport is None or self._transport.is_closing():
+            return
+        self._transport.pause_reading()
+        self._paused = True
+        try:
+            await asyncio.wait_for(self._drained.wait(), timeout_s)
+        except TimeoutError:
+            pass
+        self.send(codec.disconnect(self.version))
+        self._transport.close()
+
+    # ---------------------------------------------------------------------------------------------- what asyncio does
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self._pinger is not None:
+            self._pinger.cancel()
+        lost = self._why or Lost(f"the connection broke: {error}" if error else "the broker closed the connection")
+        for waiter in (self.connack, self.suback, self.closed):
+            if not waiter.done():
+                waiter.set_exception(lost)
+                waiter.exception()  # whoever waits gets it; whoever does not has no need of a warning
+        self._groups.clear()
+        self._drained.set()
+
+    def pause_writing(self) -> None:
+        self._writable = False
+        self._balance()
+
+    def resume_writing(self) -> None:
+        self._writable = True
+        self._balance()
+
+    def data_received(self, data: bytes) -> None:
+        self._heard_at = self._loop.time()
+        self._pinged = False
+        messages: list[Message] = []
+        answers: list[bytes] = []
+        now = self._now()
+        for packet in self._decoder.feed(data):
+            if type(packet) is Publish:
+                messages.append(self._read(packet, None if packet.retain else now))
+                if packet.qos:
+                    answer = codec.puback if packet.qos == 1 else codec.pubrec
+                    answers.append(answer(packet.packet_id))
+                else:
+                    answers.append(b"")
+            else:
+                self._control(packet)
+        if messages:
+            self._submit(messages, answers)
+        if self._decoder.error is not None:
+            self.send(codec.disconnect(self.version, 0x81) if self.version == codec.V5 else b"")
+            self.give_up(self._decoder.error, 0x81)
+
+    # ------------------------------------------------------------------------------------------------------- the flow
+
+    def _submit(self, messages: list[Message], answers: list[bytes]) -> None:
+        group = _Group(asyncio.ensure_future(self._intake.submit(messages)), answers, len(messages))
+        self.in_flight += group.count
+        self._drained.clear()
+        self._groups.append(group)
+        group.verdicts.add_done_callback(self._settle)
+        self._balance()
+
+    def _settle(self, _: asyncio.Future[list[Verdict]]) -> None:
+        """Acknowledge every group at the head of the line that has its verdicts: in the order received (§4.6)."""
+        ready: list[bytes] = []
+        busy = ""
+        while self._groups and self._groups[0].verdicts.done() and not busy:
+            group = self._groups.popleft()
+            self.in_flight -= group.count
+            failed = group.verdicts.cancelled() or group.verdicts.exception() is not None
+            if failed:
+                busy = "the hub could not take messages"
+                break
+            for verdict, answer in zip(group.verdicts.result(), group.answers, strict=True):
+                if verdict is Verdict.BUSY:
+                    busy = "the hub is busy"
+                    break
+                ready.append(answer)
+        if ready:
+            self.send(b"".join(ready))
+        if not self.in_flight:
+            self._drained.set()
+        if busy:
+            self._loop.call_soon(self.give_up, f"{busy}; the broker will deliver what was not acknowledged again")
+        self._balance()
+
+    def _balance(self) -> None:
+        """Read while what is in flight is bounded; the broker waits on its side of the socket."""
+        if self._transport is None or self._transport.is_closing():
+            return
+        full = self.in_flight >= self._in_flight_max or not self._writable
+        if full and not self._paused:
+            self._paused = True
+            self._transport.pause_reading()
+        elif self._paused and self._writable and self.in_flight <= self._in_flight_max // 2:
+            self._paused = False
+            self._heard_at = self._loop.time()
+            self._transport.resume_reading()
+
+    def _control(self, packet: codec.Packet) -> None:
+        if isinstance(packet, Connack) and not self.connack.done():
+            self.connack.set_result(packet)
+        elif isinstance(packet, Suback) and not self.suback.done():
+            self.suback.set_result(packet)
+        elif isinstance(packet, Pubrel):
+            self.send(codec.pubcomp(packet.packet_id))
+        elif isinstance(packet, Disconnect):
+            self.give_up(f"the broker said good-bye: {codec.reason(packet.code, packet.properties)}", packet.code)
+
+    def _ping(self, seconds: float) -> None:
+        """§3.1.2.10: something must be sent within the keep-alive time; an unanswered PINGREQ means a dead broker."""
+        silent = self._loop.time() - self._heard_at
+        if self._pinged and silent >= seconds and not self._paused:
+            self.give_up(f"the broker did not answer for {silent:.0f} s")
+            return
+        self.send(codec.PINGREQ)
+        self._pinged = True
+        self._pinger = self._loop.call_later(seconds, self._ping, seconds)

@@ -1,0 +1,535 @@
+"""The MQTT source without a real broker: its packets, and its behaviour towards a broker that the test plays."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.mqtt import PLUGIN, MqttAdapter, MqttOptions, codec
+from adapters.mqtt.codec import V5, V311, Connack, Decoder, Disconnect, Pingresp, Publish, Pubrel, Suback
+from hub.model import FaultKind, Verdict
+from hub.moment import from_text
+from tests.adapters.intake import FakeIntake
+
+NOW = from_text("2026-11-22T09:00:00Z")
+READING = b'{"device":"gauge-7","time":"2026-11-22T08:00:00Z","values":{"water_level":3.41}}'
+
+# ------------------------------------------------------------------------------------------------------------ packets
+
+
+def test_packets_of_version_5() -> None:
+    decoder = Decoder(V5)
+    data = bytes.fromhex(
+        "20 09 01 00 06 21 0014 13 003c"  # CONNACK, session present, receive maximum 20, keep alive 60
+        "90 05 0001 00 01 87"  # SUBACK: QoS 1, not authorised
+        "d0 00"
+        "62 02 0007"
+        "e0 07 8b 05 1f 0002 6869"  # DISCONNECT: shutting down, "hi"
+        "40 02 0001"
+    )
+    connack, suback, pingresp, pubrel, disconnect, ignored = decoder.feed(data)
+    assert connack == Connack(True, 0, {"receive_max": 20, "server_keep_alive_s": 60})
+    assert suback == Suback(1, [1, 0x87], {})
+    assert (pingresp, pubrel) == (Pingresp(), Pubrel(7))
+    assert isinstance(disconnect, Disconnect)
+    assert codec.reason(disconnect.code, disconnect.properties) == "the broker is shutting down (hi)"
+    assert ignored == codec.Ignored(4)
+    assert decoder.error is None
+
+
+def test_a_message_of_version_5_with_every_property() -> None:
+    properties = (
+        bytes.fromhex("01 01 02 00000e10 03 0016")
+        + b"application/senml+json"
+        + bytes.fromhex("08 0001 72 09 0002 ffff 0b 8101 26 0001 6b 0001 76 26 0001 6c 0001 77 23 0000")
+    )
+    body = b"\x00\x03a/b" + b"\x00\x05" + bytes([len(properties)]) + properties + b"payload"
+    (message,) = Decoder(V5).feed(bytes([0x3B, len(body)]) + body)
+    assert message == Publish(
+        "a/b",
+        b"payload",
+        1,
+        5,
+        True,
+        True,
+        {
+            "payload_format": 1,
+            "message_expiry_s": 3600,
+            "content_type": "application/senml+json",
+            "response_topic": "r",
+            "correlation_data": b"\xff\xff",
+            "subscription_id": 129,
+            "user": {"k": "v", "l": "w"},
+            "topic_alias": 0,
+        },
+        7,
+    )
+
+
+def test_packets_of_version_3_1_1() -> None:
+    data = bytes.fromhex("20 02 00 05 90 04 0001 01 80") + codec.publish("a", b"x" * 300, 1, 9, V311)
+    connack, suback, message = Decoder(V311).feed(data)
+    assert connack == Connack(False, 5, {})
+    assert codec.reason(5) == "not authorised"
+    assert suback == Suback(1, [1, 0x80], {})
+    assert message == Publish("a", b"x" * 300, 1, 9, False, False, {}, 300)
+
+
+def test_what_we_send() -> None:
+    assert codec.connect("c", V5, 30, session_expiry_s=60, receive_max=100, username="u", password="p").hex(" ") == (
+        "10 1c 00 04 4d 51 54 54 05 c0 00 1e 08 11 00 00 00 3c 21 00 64 00 01 63 00 01 75 00 01 70"
+    )
+    assert codec.connect("c", V311, 30).hex(" ") == "10 0d 00 04 4d 51 54 54 04 00 00 1e 00 01 63"
+    assert codec.subscribe(1, ["a/#"], V5).hex(" ") == "82 09 00 01 00 00 03 61 2f 23 11"
+    assert codec.subscribe(1, ["a/#"], V311).hex(" ") == "82 08 00 01 00 03 61 2f 23 01"
+    assert codec.puback(258) == b"\x40\x02\x01\x02"
+    assert codec.disconnect(V5, 0x81) == b"\xe0\x01\x81"
+    assert codec.disconnect(V5) == codec.disconnect(V311) == b"\xe0\x00"
+    assert [codec.encode_varint(n).hex() for n in (0, 127, 128, 16_383, 16_384, 268_435_455)] == [
+        "00",
+        "7f",
+        "8001",
+        "ff7f",
+        "808001",
+        "ffffff7f",
+    ]
+
+
+STREAM = (
+    bytes.fromhex("20 03 00 00 00")
+    + codec.publish("a/b", b"x" * 200, 1, 7, content_type="t/x")
+    + codec.publish("long", b"y" * 70_000, 1, 8)
+    + bytes.fromhex("d000")
+    + codec.publish("a", b"", 0)
+)
+
+
+@given(st.lists(st.integers(1, 20_000), max_size=12))
+def test_any_chunks_give_the_same_packets(cuts: list[int]) -> None:
+    for limit in (1_000, 1_048_576):
+        expected = Decoder(V5, limit).feed(STREAM)
+        decoder, got, at = Decoder(V5, limit), [], 0
+        for cut in [*cuts, len(STREAM)]:
+            got += decoder.feed(STREAM[at : at + cut])
+            at += cut
+        assert got == expected
+        assert len(got) == 5
+        assert decoder.error is None
+
+
+def test_byte_by_byte() -> None:
+    decoder = Decoder(V5, 1_000)
+    got = [packet for at in range(len(STREAM)) for packet in decoder.feed(STREAM[at : at + 1])]
+    assert got == Decoder(V5, 1_000).feed(STREAM)
+
+
+@given(st.binary(max_size=300), st.sampled_from([V5, V311]), st.integers(0, 300))
+def test_no_bytes_raise_and_an_error_is_final(data: bytes, version: int, cut: int) -> None:
+    decoder = Decoder(version, 64)
+    decoder.feed(data[:cut])
+    decoder.feed(data[cut:])
+    if decoder.error is not None:
+        assert decoder.feed(STREAM) == []
+
+
+@given(st.integers(0, len(STREAM) - 1), st.integers(1, 255))
+def test_a_flipped_byte_does_not_raise(at: int, flip: int) -> None:
+    data = bytearray(STREAM)
+    data[at] ^= flip
+    Decoder(V5).feed(bytes(data))
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ("30 ff ff ff ff 01", "more than four bytes"),
+        ("00 00", "type 0"),
+        ("10 00", "type 1"),
+        ("32 05 0001 61 0000", "without a packet id"),
+        ("36 06 0001 61 0001 00", "QoS 3"),
+        ("30 04 00ff 61 00", "shorter than its fields"),
+        ("30 05 0002 c328 00", "not UTF-8"),
+        ("30 06 0001 61 02 7f 00", "property 0x7f"),
+        ("30 05 0001 61 09 01", "properties longer"),
+        ("20 00", "shorter"),
+        ("d0 ff ff 7f", "type 13 with"),
+    ],
+)
+def test_broken_packets_are_said_in_words(data: str, words: str) -> None:
+    decoder = Decoder(V5)
+    decoder.feed(bytes.fromhex(data))
+    assert words in (decoder.error or "")
+
+
+def test_a_message_over_the_limit_keeps_its_head_and_the_next_one_comes() -> None:
+    data = codec.publish("a/big", b"z" * 3_000_000, 1, 8) + codec.publish("a", b"x", 1, 9)
+    decoder = Decoder(V5, 10_000)
+    packets: list[Any] = []
+    held = 0
+    for at in range(0, len(data), 50_000):
+        packets += decoder.feed(data[at : at + 50_000])
+        held = max(held, len(decoder._held))
+    assert [(packet.topic, packet.packet_id, packet.size) for packet in packets] == [
+        ("a/big", 8, 3_000_000),
+        ("a", 9, 1),
+    ]
+    assert len(packets[0].payload) < 70_000
+    assert held < 100_000
+
+
+# ------------------------------------------------------------------------------------------------------------- options
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("connect", "http://x", "should look like mqtt://"),
+        ("connect", "mqtt://u:p@x", "password_env"),
+        ("topics", [], "1 to 1000"),
+        ("topics", ["a/#/b"], "# for all levels at the end"),
+        ("topics", ["a+"], "whole level"),
+        ("topics", ["$share/g"], "$share/group/filter"),
+        ("format", "xml", "one of json"),
+        ("version", "4", "5 or 3.1.1"),
+        ("receive_max", 0, "1 to 65535"),
+    ],
+)
+def test_wrong_options_are_said_in_words(key: str, value: object, words: str) -> None:
+    settings: dict[str, Any] = {"connect": "mqtt://x", "topics": ["a"], key: value}
+    with pytest.raises(ValueError, match="^.*" + words.replace("$", r"\$").replace("+", r"\+")):
+        MqttOptions(**settings)
+
+
+def test_a_missing_password_is_said_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_SUCH", raising=False)
+    with pytest.raises(ValueError, match="NO_SUCH"):
+        MqttOptions(connect="mqtt://x", topics=["a"], password_env="NO_SUCH").password()
+    with pytest.raises(ValueError, match="/nowhere"):
+        MqttOptions(connect="mqtt://x", topics=["a"], password_file="/nowhere").password()
+
+
+# --------------------------------------------------------------------------------------- behaviour towards a broker
+
+
+class Broker:
+    """One connection as the broker sees it: packets of the client, read one by one."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    async def packet(self) -> bytes:
+        head = await self.reader.readexactly(2)
+        return head + await self.reader.readexactly(head[1])
+
+    async def greet(self, version: int = V5, present: bool = False) -> None:
+        assert (await self.packet())[0] == 0x10
+        self.writer.write(bytes([0x20, 3, present, 0, 0]) if version == V5 else bytes([0x20, 2, present, 0]))
+        if not present:
+            subscribe = await self.packet()
+            assert subscribe[0] == 0x82
+            self.writer.write(b"\x90\x04\x00\x01\x00\x01" if version == V5 else b"\x90\x03\x00\x01\x01")
+
+    def publish(self, count: int = 1, first: int = 1, payload: bytes = READING, **more: Any) -> None:
+        self.writer.write(b"".join(codec.publish("city/a", payload, 1, n, **more) for n in range(first, first + count)))
+
+    async def acknowledged(self, count: int) -> list[int]:
+        return [int.from_bytes((await self.packet())[2:], "big") for _ in range(count)]
+
+    async def quiet(self, seconds: float = 0.1) -> bool:
+        try:
+            await asyncio.wait_for(self.reader.readexactly(1), seconds)
+        except TimeoutError:
+            return True
+        return False
+
+
+@asynccontextmanager
+async def playing(
+    play: Callable[[Broker], Any], intake: FakeIntake, **options: Any
+) -> AsyncIterator[tuple[MqttAdapter, list[BaseException]]]:
+    """An adapter against a broker whose every connection is played by `play`."""
+    failures: list[BaseException] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await play(Broker(reader, writer))
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        except BaseException as error:
+            failures.append(error)
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    settings: dict[str, Any] = {"reconnect_min_s": 0.05, "reconnect_max_s": 0.1, "topics": ["city/#"], **options}
+    adapter = MqttAdapter(
+        "t", MqttOptions(connect=f"mqtt://127.0.0.1:{port}", **settings), now=lambda: NOW, chance=lambda: 1.0
+    )
+    running = asyncio.create_task(adapter.run(intake))
+    try:
+        yield adapter, failures
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+        server.close()
+        await server.wait_closed()
+    assert failures == []
+
+
+async def test_no_acknowledgement_before_the_verdict() -> None:
+    intake, done = FakeIntake(hold=True), asyncio.Event()
+
+    async def play(broker: Broker) -> None:
+        await broker.greet()
+        broker.publish(3)
+        assert await broker.quiet()
+        intake.release()
+        assert await broker.acknowledged(3) == [1, 2, 3]
+        done.set()
+        await broker.reader.read()
+
+    async with playing(play, intake):
+        await asyncio.wait_for(done.wait(), 5)
+    assert intake.groups == [3]
+    assert intake.readings[0].device == "gauge-7"
+
+
+async def test_refused_messages_are_acknowledged_because_they_lie_in_quarantine() -> None:
+    intake, done = FakeIntake(verdict=Verdict.REFUSED), asyncio.Event()
+
+    async def play(broker: Broker) -> None:
+        await broker.greet()
+        broker.publish(1, payload=b"junk")
+        assert await broker.acknowledged(1) == [1]
+        done.set()
+        await broker.reader.read()
+
+    async with playing(play, intake):
+        await asyncio.wait_for(done.wait(), 5)
+    assert intake.faults[0].detail.startswith("city/a: the payload is not JSON")
+
+
+async def test_a_busy_hub_acknowledges_nothing_and_comes_back_for_more() -> None:
+    intake, connections = FakeIntake(verdict=Verdict.BUSY), 0
+    done = asyncio.Event()
+
+    async def play(broker: Broker) -> None:
+        nonlocal connections
+        connections += 1
+        await broker.greet(present=connections > 1)
+        broker.publish(2)
+        if connections == 1:
+            assert await broker.reader.read() == b""
+            intake.verdict = Verdict.STORED
+        else:
+            assert await broker.acknowledged(2) == [1, 2]
+            done.set()
+            await broker.reader.read()
+
+    async with playing(play, intake):
+        await asyncio.wait_for(done.wait(), 5)
+    assert any("busy" in detail for _, detail in intake.states)
+
+
+async def test_acknowledgements_keep_the_order_of_the_messages() -> None:
+    intake, done = FakeIntake(hold=True), asyncio.Event()
+
+    async def play(broker: Broker) -> None:
+        await broker.greet()
+        broker.publish(1, 1)
+        await broker.writer.drain()
+        await intake.until(lambda: len(intake.held) == 1)
+        broker.publish(1, 2)
+        await intake.until(lambda: len(intake.held) == 2)
+        first, second = intake.held
+        second[0].set_result([Verdict.STORED])
+        assert await broker.quiet()
+        first[0].set_result([Verdict.STORED])
+        assert await broker.acknowledged(2) == [1, 2]
+        done.set()
+        await broker.reader.read()
+
+    async with playing(play, intake):
+        await asyncio.wait_for(done.wait(), 5)
+
+
+async def test_what_is_in_flight_is_bounded_even_if_the_broker_does_not_care() -> None:
+    intake, done = FakeIntake(hold=True), asyncio.Event()
+
+    async def play(broker: Broker) -> None:
+        await broker.greet(V311)
+        for first in range(1, 60_001, 1_000):  # about 6 MB: more than the socket's buffers and one chunk hold
+            broker.publish(1_000, first, version=V311)
+        await intake.until(lambda: bool(intake.held))
+        await asyncio.sleep(0.3)
+        taken = len(intake.messages)
+        assert taken < 10_000, "100 in flight, and one chunk of at most 256 KiB on top"
+        intake.hold = False
+        intake.release()
+        await intake.until(lambda: len(intake.messages) == 60_000)
+        done.set()
+        await broker.reader.read()
+
+    async with playing(play, intake, receive_max=100, version="3.1.1"):
+        await asyncio.wait_for(done.wait(), 15)
+
+
+async def test_a_broker_of_3_1_1_is_met_in_its_own_version() -> None:
+    for answer in (b"\x20\x02\x00\x01", b""):
+        intake, versions = FakeIntake(), []
+        done = asyncio.Event()
+
+        async def play(
+            broker: Broker, answer: bytes = answer, versions: list[int] = versions, done: asyncio.Event = done
+        ) -> None:
+            connect = await broker.packet()
+            versions.append(connect[8])
+            if connect[8] == V5:
+                broker.writer.write(answer)
+                return
+            broker.writer.write(b"\x20\x02\x00\x00")
+            await broker.packet()
+            broker.writer.write(b"\x90\x03\x00\x01\x01")
+            broker.publish(1, version=V311)
+            assert await broker.acknowledged(1) == [1]
+            done.set()
+            await broker.reader.read()
+
+        async with playing(play, intake):
+            await asyncio.wait_for(done.wait(), 5)
+        assert versions == [V5, V311]
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (b"\x20\x03\x00\x86\x00", "wrong user name or password"),
+        (b"\x20\x0a\x00\x87\x07\x1f\x00\x04nope", "not authorised (nope)"),
+        (b"\x20\x03\x00\x00\x00\x90\x04\x00\x01\x00\x87", "refuses every topic (city/#: not authorised)"),
+        (b"\x20\x03\x00\x00\x00\xe0\x01\x8e", "another client took over"),
+        (b"\x00\x00 this is no MQTT", "broke the rules of MQTT"),
+    ],
+)
+async def test_refusals_are_said_in_words(answer: bytes, words: str) -> None:
+    intake = FakeIntake()
+
+    async def play(broker: Broker) -> None:
+        await broker.packet()
+        broker.writer.write(answer)
+        await broker.reader.read()
+
+    async with playing(play, intake):
+        await intake.until(lambda: any(state == "down" and words in detail for state, detail in intake.states), 5)
+
+
+async def test_less_than_asked_for_is_degraded() -> None:
+    for codes, words in ((b"\x01\x87", "b: not authorised"), (b"\x01\x00", "only QoS 0 for b")):
+        intake = FakeIntake()
+
+        async def play(broker: Broker, codes: bytes = codes) -> None:
+            await broker.packet()
+            broker.writer.write(b"\x20\x03\x00\x00\x00\x90\x05\x00\x01\x00" + codes)
+            await broker.reader.read()
+
+        async with playing(play, intake, topics=["a", "b"]):
+            await intake.until(
+                lambda words=words, intake=intake: any(s == "degraded" and words in d for s, d in intake.states), 5
+            )
+
+
+async def test_a_silent_broker_is_asked_and_then_given_up() -> None:
+    intake, asked = FakeIntake(), asyncio.Event()
+
+    async def play(broker: Broker) -> None:
+        await broker.greet()
+        assert await broker.packet() == codec.PINGREQ
+        asked.set()
+        await broker.reader.read()
+
+    async with playing(play, intake, keepalive_s=1):
+        await asyncio.wait_for(asked.wait(), 5)
+        await intake.until(lambda: any("did not answer" in detail for _, detail in intake.states), 5)
+
+
+async def test_leaving_waits_for_the_log_and_says_good_bye() -> None:
+    intake, last = FakeIntake(hold=True), asyncio.get_running_loop().create_future()
+
+    async def play(broker: Broker) -> None:
+        await broker.greet()
+        broker.publish(1)
+        last.set_result(await broker.reader.read())
+
+    async with playing(play, intake):
+        await intake.until(lambda: bool(intake.held))
+        asyncio.get_running_loop().call_later(0.1, intake.release)
+    assert await asyncio.wait_for(last, 5) == codec.puback(1) + codec.disconnect()
+
+
+async def test_left_over_messages_of_qos_2_are_completed() -> None:
+    intake, done = FakeIntake(), asyncio.Event()
+
+    async def play(broker: Broker) -> None:
+        await broker.greet()
+        broker.writer.write(codec.publish("city/a", READING, 2, 5) + b"\x62\x02\x00\x05")
+        assert {await broker.packet(), await broker.packet()} == {codec.pubrec(5), codec.pubcomp(5)}
+        done.set()
+        await broker.reader.read()
+
+    async with playing(play, intake):
+        await asyncio.wait_for(done.wait(), 5)
+
+
+async def test_payload_formats_content_types_and_retained_messages() -> None:
+    intake, done = FakeIntake(), asyncio.Event()
+    undated = b'{"device":"gauge-7","values":{"water_level":3.41}}'
+
+    async def play(broker: Broker) -> None:
+        await broker.greet()
+        broker.publish(1, 1, b'[{"n":"s/ph","v":7}]', content_type="application/senml+json; charset=utf-8")
+        broker.publish(1, 2, bytes.fromhex("81a20064732f70680207"), content_type="application/senml+cbor")
+        broker.publish(1, 3, undated)
+        broker.publish(1, 4, undated, retain=True)
+        broker.publish(1, 5, READING, retain=True)
+        broker.publish(1, 6, b"x" * 5_000)
+        await broker.acknowledged(6)
+        done.set()
+        await broker.reader.read()
+
+    async with playing(play, intake, packet_bytes_max=4_000):
+        await asyncio.wait_for(done.wait(), 5)
+    senml, cbor, fresh, old, dated, oversize = intake.messages
+    assert senml.readings == cbor.readings
+    assert (senml.readings[0].device, senml.readings[0].values) == ("s", {"ph": 7})
+    assert fresh.readings[0].observed_at == NOW
+    assert (old.readings, old.faults[0].kind, old.body) == ([], FaultKind.TIME, {"topic": "city/a", "retained": True})
+    assert "nobody knows how old" in old.faults[0].detail
+    assert dated.readings[0].observed_at == from_text("2026-11-22T08:00:00Z")
+    assert oversize.faults[0].kind == FaultKind.OVERSIZE
+
+
+async def test_a_map_reads_foreign_payloads(tmp_path: Any) -> None:
+    intake, done = FakeIntake(), asyncio.Event()
+    (tmp_path / "m.toml").write_text('topic = "city/{device}"\ndevice = "x:{device}"\n[values]\nph = "a.b"\n')
+
+    async def play(broker: Broker) -> None:
+        await broker.greet()
+        broker.publish(1, 1, b'{"a":{"b":7}}')
+        await broker.acknowledged(1)
+        done.set()
+        await broker.reader.read()
+
+    async with playing(play, intake, map=str(tmp_path / "m.toml")):
+        await asyncio.wait_for(done.wait(), 5)
+    assert (intake.readings[0].device, intake.readings[0].values) == ("x:a", {"ph": 7})
+
+
+def test_the_plugin_says_what_it_takes() -> None:
+    assert PLUGIN.options is MqttOptions
+    assert PLUGIN.adapter is MqttAdapter
