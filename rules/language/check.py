@@ -48,6 +48,7 @@ class Scope:
         self.memories = memories
         self.find_level: Callable[[ir.Node], ir.Node | None] | None = None
         self.level: tuple[ir.Node, Type] | None = None
+        self.level_name = ""
         self.inside_neighbour = False
 
     # ------------------------------------------------------------------------------------------ conditions
@@ -77,7 +78,7 @@ class Scope:
         if self.find_level is not None and _mentions_level(tree.right):
             threshold = self.find_level(left)
             if threshold is None:
-                self.wrong("no level compares this with a threshold, so 'level' means nothing here", tree.at)
+                self.wrong(f"{self.level_name} does not compare this with a threshold, so 'level' means nothing for it; give clear by level", tree.at)
                 return ir.Const(False), t.FLAG
             self.level = (threshold, left_type)
         right, right_type = self.value(tree.right)

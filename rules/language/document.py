@@ -359,36 +359,50 @@ class _Reader:
                 conditions[LEVELS.index(entry.key)] = condition
                 nodes[LEVELS.index(entry.key)] = entry.value
         self._overtaken(conditions, nodes)
-        return tuple(LevelRule(i, conditions[i], self._clear(conditions[i])) for i in sorted(conditions))
+        return tuple(LevelRule(i, conditions[i], self._clear(i, conditions[i])) for i in sorted(conditions))
 
     def _condition(
-        self, node: yaml.Node, find_level: Callable[[ir.Node], ir.Node | None] | None = None
+        self, node: yaml.Node, find_level: Callable[[ir.Node], ir.Node | None] | None = None, level: str = ""
     ) -> Condition | None:
         clause = self._parse(node)
         if clause is None:
             return None
         scope = self._scope(node)
-        scope.find_level = find_level
+        scope.find_level, scope.level_name = find_level, level
         condition = scope.condition(clause.condition)
         for_ns = scope.duration(clause.duration) if clause.duration else 0
         return Condition(condition, for_ns, " ".join(str(node.value).split()))
 
-    def _clear(self, level: Condition) -> Condition | None:
+    def _clear(self, index: int, level: Condition) -> Condition | None:
+        """The level's clear condition: one for all levels, or one of a mapping by level."""
         if "clear" not in self.entries:
             return None
+        before = len(self.document.mistakes)
+        node = self.entries["clear"].value
+        if isinstance(node, yaml.MappingNode):
+            entries = {entry.key: entry for entry in self.document.entries(node, "clear")}
+            for entry in entries.values():
+                if entry.key not in LEVELS:
+                    self.document.wrong(entry.key_node, _unknown("level", entry.key, LEVELS))
+            if LEVELS[index] not in entries:
+                self._once(before)
+                return None
+            node = entries[LEVELS[index]].value
 
         def threshold(operand: ir.Node) -> ir.Node | None:
-            for node in ir.walk(level.node):
-                if isinstance(node, ir.Comparison) and node.left == operand:
-                    return node.right
+            for found in ir.walk(level.node):
+                if isinstance(found, ir.Comparison) and found.left == operand:
+                    return found.right
             return None
 
-        before = len(self.document.mistakes)
-        condition = self._condition(self.entries["clear"].value, threshold)
-        # The same mistake would be found once for each level.
-        fresh = [m for m in self.document.mistakes[before:] if m not in self.document.mistakes[:before]]
-        self.document.mistakes[before:] = fresh
+        condition = self._condition(node, threshold, LEVELS[index])
+        self._once(before)
         return condition
+
+    def _once(self, before: int) -> None:
+        """Drop mistakes made since `before` that were known already: a clear is read once for each level."""
+        known, fresh = self.document.mistakes[:before], self.document.mistakes[before:]
+        self.document.mistakes[before:] = [mistake for mistake in fresh if mistake not in known]
 
     def _overtaken(self, conditions: dict[int, Condition], nodes: dict[int, yaml.Node]) -> None:
         """A level whose threshold a higher level reaches first can never be the level."""
