@@ -139,15 +139,16 @@ def _other_value(metric: str, value: Value, is_text: bool, is_number: bool) -> s
     return _quoted(as_text(value) if isinstance(value, (str, list)) else json.dumps(value))
 
 
-_LINE_BREAKS = re.compile(r"\r\n|[\r\n]")
+_CONTROLS = re.compile(r"\r\n|[\x00-\x08\x0a-\x1f\x7f]")
+"""Line breaks break lines; the others break the header X-Influxdb-Error, in which 1.x repeats lines it cannot parse."""
 
 
 def _quoted(text: str) -> str:
-    """A string field. InfluxDB 3 forbids line breaks in it, so they become blanks."""
+    """A string field. Line breaks (InfluxDB 3 forbids them) and other control characters become blanks."""
     if not text.isascii():
         text.encode()  # a lone surrogate is a ValueError here, not in the middle of a request
-    if "\n" in text or "\r" in text:
-        text = _LINE_BREAKS.sub(" ", text)
+    if not text.isprintable():
+        text = _CONTROLS.sub(" ", text)
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
@@ -156,6 +157,6 @@ def _escaped(text: str) -> str:
     text.encode()
     if text.isalnum():
         return text
-    if text.endswith("\\") or _LINE_BREAKS.search(text) or "\0" in text:
-        raise ValueError(f"{text!r} cannot be a name in InfluxDB: it ends in a backslash or holds a line break")
+    if text.endswith("\\") or _CONTROLS.search(text):
+        raise ValueError(f"{text!r} cannot be a name in InfluxDB: it ends in a backslash or holds a control character")
     return text.replace(",", "\\,").replace("=", "\\=").replace(" ", "\\ ")

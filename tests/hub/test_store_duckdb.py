@@ -1,0 +1,165 @@
+"""What only the file has to do: survive kill -9, say who holds it, keep to its memory."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from hub.model import Reading
+from hub.ports import SeriesQuery, StoreUnavailable
+from hub.store.duckdb import DuckDBOptions, DuckDBStore
+
+T = 1_770_000_000_000_000_000
+ROOT = Path(__file__).resolve().parents[2]
+
+WRITER = """
+import sys
+from pathlib import Path
+from hub.model import Reading
+from hub.store.duckdb import DuckDBStore
+
+store = DuckDBStore(Path(sys.argv[1]))
+at = store.cursor("events") or 0
+while True:
+    batch = [Reading(f"d{n % 97}", 1_770_000_000_000_000_000 + n, {"pm25": float(n), "no2": 1.0}) for n in range(at, at + 3000)]
+    store.write("events", batch, at, at + 3000)
+    at += 3000
+    print(at, flush=True)
+"""
+
+
+@pytest.mark.acceptance
+def test_kill_9_in_the_middle_of_writes_loses_nothing_and_repeats_nothing(tmp_path: Path) -> None:
+    told = 0
+    for round_ in range(4):
+        process = subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE, cwd=ROOT, text=True
+        )
+        assert process.stdout is not None
+        for _ in range(5 + 7 * round_):
+            told = int(process.stdout.readline())
+        process.send_signal(signal.SIGKILL)
+        rest = process.stdout.read().split()
+        process.wait()
+        process.stdout.close()
+        told = int(rest[-1]) if rest else told
+
+        store = DuckDBStore(tmp_path)
+        try:
+            cursor = store.cursor("events")
+            assert cursor is not None
+            assert cursor in (told, told + 3000)
+            (rows,) = store._fetch("select count(*), count(distinct (device, metric, time)) from readings", [])
+            assert rows == (cursor * 2, cursor * 2)
+        finally:
+            store.close()
+
+
+def test_a_file_that_another_process_holds_is_said_so(tmp_path: Path) -> None:
+    store = DuckDBStore(tmp_path)
+    try:
+        script = "import sys; from pathlib import Path; from hub.store.duckdb import DuckDBStore; DuckDBStore(Path(sys.argv[1]))"
+        other = subprocess.run(
+            [sys.executable, "-c", script, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, timeout=60
+        )
+    finally:
+        store.close()
+    assert other.returncode == 1
+    assert "StoreUnavailable: DuckDB cannot open" in other.stderr
+    assert "lock" in other.stderr
+
+
+@pytest.mark.parametrize("damage", [b"this is no database", os.urandom(20_000)])
+def test_a_file_that_is_no_database_is_said_so_and_left_alone(tmp_path: Path, damage: bytes) -> None:
+    (tmp_path / "history.duckdb").write_bytes(damage)
+    with pytest.raises(StoreUnavailable, match="cannot open"):
+        DuckDBStore(tmp_path)
+    assert (tmp_path / "history.duckdb").read_bytes() == damage
+
+
+def test_a_failed_write_leaves_rows_and_cursor_where_they_were(tmp_path: Path) -> None:
+    store = DuckDBStore(tmp_path)
+    try:
+        store.write("events", [Reading("a", T, {"pm25": 1.0})], 0, 1)
+        with pytest.raises(StoreUnavailable):
+            store.write("events", [Reading("a", T + 1, {"pm25": 2.0})], 1, 2**70)
+        assert store.cursor("events") == 1
+        assert len(store.series(SeriesQuery())) == 1
+        store.write("events", [Reading("a", T + 1, {"pm25": 2.0})], 1, 2)
+        assert store.cursor("events") == 2
+        assert len(store.series(SeriesQuery())) == 2
+    finally:
+        store.close()
+
+
+def test_reads_and_writes_from_several_threads(tmp_path: Path) -> None:
+    store = DuckDBStore(tmp_path)
+    faults: list[BaseException] = []
+
+    def read() -> None:
+        try:
+            for _ in range(30):
+                rows = store.series(SeriesQuery(metric="pm25"))
+                assert len(rows) % 100 == 0  # whole transactions only
+                store.latest()
+        except BaseException as error:
+            faults.append(error)
+
+    threads = [threading.Thread(target=read) for _ in range(2)]
+    try:
+        for thread in threads:
+            thread.start()
+        for batch in range(30):
+            readings = [Reading(f"d{n}", T + batch, {"pm25": 1.0}) for n in range(100)]
+            store.write("events", readings, batch, batch + 1)
+        for thread in threads:
+            thread.join()
+    finally:
+        store.close()
+    assert faults == []
+
+
+def test_after_close_it_says_so(tmp_path: Path) -> None:
+    store = DuckDBStore(tmp_path)
+    store.close()
+    with pytest.raises(StoreUnavailable):
+        store.cursor("events")
+    with pytest.raises(StoreUnavailable):
+        store.write("events", [], 0, 1)
+
+
+@pytest.mark.acceptance
+def test_ten_thousand_devices_stay_small(tmp_path: Path) -> None:
+    script = """
+import sys, resource
+from pathlib import Path
+from hub.model import Reading
+from hub.store.duckdb import DuckDBStore
+store = DuckDBStore(Path(sys.argv[1]))
+for minute in range(40):
+    batch = [Reading(f"device-{n:05d}", 1_770_000_000_000_000_000 + minute * 60_000_000_000 + n, {"pm25": n * 0.1, "no2": 1.0}) for n in range(10_000)]
+    store.write("events", batch, minute, minute + 1)
+assert len(store.latest()) == 20_000
+store.close()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, timeout=100
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < 220  # MB, of the 300 that the whole hub may use
+
+
+def test_options(tmp_path: Path) -> None:
+    store = DuckDBStore(tmp_path, DuckDBOptions(file="h.duckdb", memory_mb=100, threads=2))
+    limit, threads = store._fetch("select current_setting('memory_limit'), current_setting('threads')", [])[0]
+    store.close()
+    assert limit.startswith("95.3")  # MiB
+    assert threads == 2
+    assert (tmp_path / "h.duckdb").exists()
