@@ -1,0 +1,74 @@
+"""Commands down to a terminal: pure encoders of 0x8103, 0x8104, 0x8201 and 0x8300.
+
+Each gives a message id and a body; `Jt808Codec.send(terminal, *command)` frames it under the platform's next serial.
+Who may send one, and the answer (0x0001, 0x0104, 0x0201) that comes up, are the caller's matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from adapters.jt808.wire import MAX_BODY, Terminal
+
+REPORT_INTERVAL = 0x0029
+"""Parameter: seconds between locations (default reporting interval, DWORD)."""
+
+Command = tuple[int, bytes]
+
+
+def set_parameters(parameters: Mapping[int, bytes]) -> Command:
+    """0x8103: parameters by id, each value as its wire bytes. Raises ValueError where they do not fit one message."""
+    if not 1 <= len(parameters) <= 255:
+        raise ValueError(f"0x8103 takes 1 to 255 parameters, not {len(parameters)}")
+    body = bytes([len(parameters)])
+    for ident, value in parameters.items():
+        if len(value) > 255:
+            raise ValueError(f"parameter 0x{ident:04x}: a value holds at most 255 bytes, this one has {len(value)}")
+        body += ident.to_bytes(4, "big") + bytes([len(value)]) + value
+    return _fitting(0x8103, body)
+
+
+def set_interval(seconds: int) -> Command:
+    """0x8103 with parameter 0x0029: report every so many seconds (1 to 86400)."""
+    if not 1 <= seconds <= 86_400:
+        raise ValueError(f"a reporting interval is 1 to 86400 s, not {seconds}")
+    return set_parameters({REPORT_INTERVAL: seconds.to_bytes(4, "big")})
+
+
+def query_parameters() -> Command:
+    """0x8104: send all parameters; the answer is 0x0104."""
+    return 0x8104, b""
+
+
+def locate() -> Command:
+    """0x8201: report where you are now; the answer is 0x0201."""
+    return 0x8201, b""
+
+
+def say(terminal: Terminal, message: str, *, urgent: bool = False, show: bool = True, speak: bool = True) -> Command:
+    """0x8300: a text for the driver, GBK. 2019 terminals get the type "notice" as well. Raises ValueError if too long
+    or not writable in GBK."""
+    flags = bytes([urgent * 0x01 | show * 0x04 | speak * 0x08])
+    if terminal.version is not None:
+        flags += b"\x01"
+    try:
+        text = message.encode("gbk")
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{message[error.start]!r} cannot be written in GBK, the terminal's character set") from None
+    if not text:
+        raise ValueError("the text is empty")
+    return _fitting(0x8300, flags + text)
+
+
+def terminal_of(device: str) -> Terminal:
+    """The terminal behind a device id: 12 digits speak the 2011/2013 form, 20 the 2019 one. Raises ValueError."""
+    number = device.removeprefix("jt808:")
+    if not number.isdecimal() or not number.isascii() or len(number) not in (12, 20):
+        raise ValueError(f"{device!r} is no JT/T 808 terminal id of 12 or 20 digits")
+    return Terminal(bytes.fromhex(number), None if len(number) == 12 else 1)
+
+
+def _fitting(msg_id: int, body: bytes) -> Command:
+    if len(body) > MAX_BODY:
+        raise ValueError(f"0x{msg_id:04x}: a body holds at most {MAX_BODY} bytes, this one would have {len(body)}")
+    return msg_id, body
