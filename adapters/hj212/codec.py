@@ -1,0 +1,443 @@
+"""HJ 212 frames to messages: `##`, four digits of length, the data segment, four hex digits of CRC, CR LF.
+
+Stations get the length, the line end and the optional header items wrong far more often than the CRC, so a frame is
+what the CRC says it is: either at the declared length or at the closing `&&` of its CP, whichever comes first and fits.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime, tzinfo
+from functools import lru_cache
+from math import isfinite
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from adapters.hj212.checksum import crc16
+from adapters.hj212.factors import MARKS, NO_VALUE, SENTINELS, VALUE_SUFFIXES, factor
+from hub.model import Fault, FaultKind, Mark, Message, Reading, Value, Verdict
+from hub.moment import from_datetime
+
+MAX_FRAME = 10_240
+"""Bytes: four digits of length allow 9,999 and the frame's own overhead. 2005 and 2017 stay below 1,040."""
+
+_HEAD = re.compile(rb"##(?:(\d{4})|(\d{3})(?=[A-Za-z]))")
+_NEXT_HEAD = re.compile(rb"##\d{3,4}[A-Za-z]{2}")
+_CP = b"CP=&&"
+_HEX4 = re.compile(rb"[0-9A-Fa-f]{4}")
+_ITEM = re.compile(r"([^=;,]+)=(//.*?//|[^;,]*)")
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+_SPACE = b"\r\n\t \x00"
+
+COMMANDS = {
+    "1000": "set timeouts and resends",
+    "1001": "logger hardware serial",
+    "1002": "set MN",
+    "1011": "read clock",
+    "1012": "set clock",
+    "1013": "clock request",
+    "1014": "new key",
+    "1061": "read real-time interval",
+    "1062": "set real-time interval",
+    "1063": "read minute interval",
+    "1064": "set minute interval",
+    "1072": "set password",
+    "2011": "real-time data",
+    "2012": "stop real-time data",
+    "2013": "raw data",
+    "2021": "device state",
+    "2022": "stop device state",
+    "2031": "day data",
+    "2041": "device running time of the day",
+    "2051": "minute data",
+    "2052": "single noise data",
+    "2061": "hour data",
+    "2062": "standard-sample check",
+    "2081": "logger start",
+    "2111": "furnace temperature",
+    "3011": "zero or span calibration",
+    "3012": "sample now",
+    "3013": "clean now",
+    "3014": "compare by standard sample",
+    "3015": "retain a sample",
+    "3016": "set sampling period",
+    "3017": "read sampling period",
+    "3018": "read sampling time",
+    "3019": "device identification",
+    "3020": "device information",
+    "3021": "set device parameter",
+    "9011": "request acknowledged",
+    "9012": "command result",
+    "9013": "notice acknowledged",
+    "9014": "data acknowledged",
+    "9015": "heartbeat",
+}
+EDITIONS = {0: "HJ/T 212-2005", 1: "HJ 212-2017", 2: "HJ 212-2025"}
+_DATA = frozenset({"2011", "2031", "2051", "2061", "2111"})
+"""Commands whose CP holds factor values."""
+_NOTICES = frozenset({"1013", "2012", "2022"})
+_ANSWERED = frozenset({"1001", "1011", "1013", "1061", "1063", "9015"})
+"""What a station sends by itself or in answer to a query, beyond 2xxx and 3xxx."""
+
+
+class Frame(msgspec.Struct, gc=False):
+    """One data segment: header and CP items as they stood on the wire."""
+
+    declared_length: int
+    segment_length: int
+    crc_in_frame: str
+    crc_computed: int
+    header: dict[str, str]
+    cp: list[tuple[str, str]]
+    number: dict[str, str]
+    """The header again under the standard's spelling of its names (QN ST CN PW MN Flag PNUM PNO)."""
+
+    @property
+    def flag(self) -> int | None:
+        """Bits 7-2 edition, bit 1 package numbers follow, bit 0 an answer is wanted; None where absent or no number."""
+        text = self.number.get("Flag", "")
+        return int(text) if text.isdecimal() and len(text) <= 3 else None
+
+    @property
+    def version(self) -> int:
+        return (self.flag or 0) >> 2
+
+    @property
+    def ack_required(self) -> bool:
+        return bool((self.flag or 0) & 1)
+
+    def detail(self) -> dict[str, Any]:
+        flag = self.flag
+        return {
+            "command": COMMANDS.get(self.number.get("CN", ""), "unknown"),
+            "edition": EDITIONS.get(self.version, "unknown") if flag is not None else None,
+            "declared_length": self.declared_length,
+            "segment_length": self.segment_length,
+            "length_ok": self.declared_length == self.segment_length,
+            "crc_in_frame": self.crc_in_frame,
+            "crc_computed": f"{self.crc_computed:04X}",
+            "crc_ok": int(self.crc_in_frame, 16) == self.crc_computed,
+            "header": self.header,
+            "cp": dict(self.cp),
+            "flag": {
+                "version": self.version,
+                "has_package_no": bool(flag & 2),
+                "ack_required": self.ack_required,
+            }
+            if flag is not None
+            else None,
+        }
+
+
+_NAMES = {name.upper(): name for name in ("QN", "ST", "CN", "PW", "MN", "Flag", "PNUM", "PNO")}
+
+
+class Hj212Codec:
+    """HJ/T 212-2005, HJ 212-2017 and the known part of HJ 212-2025 for one connection.
+
+    Options: `zone` (Asia/Shanghai), `units`, a table of factor code → unit for stations that send other units than the
+    standard's, such as `{ a01006 = "hPa" }`.
+    """
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self._zone: tzinfo = ZoneInfo(str(options.get("zone", "Asia/Shanghai")))
+        self._units: dict[str, str] = dict(options.get("units", {}))
+        self._buffer = bytearray()
+
+    # ------------------------------------------------------------------------------------------------- framing
+
+    def feed(self, data: bytes, received_at: int | None = None) -> list[Message]:
+        self._buffer += data
+        messages: list[Message] = []
+        at = 0
+        while True:
+            step = self._next(at, messages)
+            if step == at:
+                break
+            at = step
+        if at:
+            del self._buffer[:at]
+        return messages
+
+    def end(self, received_at: int | None = None) -> list[Message]:
+        rest = bytes(self._buffer).strip(_SPACE)
+        self._buffer.clear()
+        if not rest:
+            return []
+        head = _HEAD.match(rest)
+        if head is None:
+            return [_junk(rest)]
+        close = _closing(rest, head.end())
+        if close is not None and _HEX4.fullmatch(rest, close, close + 4):
+            return [_checksum_fault(rest, head.end(), close)]
+        said = int(head[1] or head[2])
+        return [
+            _fault(
+                FaultKind.TRUNCATED,
+                f"the frame declares {said} bytes of data and ends after {len(rest) - head.end()}",
+                rest,
+            )
+        ]
+
+    def _next(self, at: int, messages: list[Message]) -> int:
+        """Take one frame, or what is no frame, from the buffer at `at`; the same `at` when more bytes are needed."""
+        buffer = self._buffer
+        while at < len(buffer) and buffer[at] in _SPACE:
+            at += 1
+        head = _HEAD.search(buffer, at)
+        if head is None or head.start() > at:
+            return self._skip_junk(at, head.start() if head else None, messages)
+        return self._frame(at, head, messages)
+
+    def _skip_junk(self, at: int, start: int | None, messages: list[Message]) -> int:
+        buffer = self._buffer
+        end = min(start, at + MAX_FRAME) if start is not None else at + MAX_FRAME
+        if end > len(buffer) or end == at:
+            return at
+        junk = bytes(buffer[at:end]).strip(_SPACE)
+        if junk:
+            messages.append(_junk(junk))
+        return end
+
+    def _frame(self, at: int, head: re.Match[bytes], messages: list[Message]) -> int:
+        """Judge the marks that may end this frame in stream order, so that chunking cannot change the outcome."""
+        buffer, start = self._buffer, head.end()
+        declared = int(head[1] or head[2])
+        by_length = start + declared + 4
+        close = _closing(buffer, start)
+        by_search = close + 4 if close is not None else None
+        following = _NEXT_HEAD.search(buffer, start)
+        limit = at + MAX_FRAME
+        marks = {by_length, limit}
+        if by_search is not None:
+            marks |= {by_search, by_search + 1}
+        if following:
+            marks.add(following.end())
+
+        for mark in sorted(marks):
+            if mark > len(buffer):
+                break
+            if mark in (by_length, by_search):
+                found = _checked(buffer, start, mark)
+                if found is not None:
+                    messages.append(self._message(*found, declared, bytes(buffer[at:mark])))
+                    return mark
+            if by_search is not None and (
+                mark == by_search == by_length or (mark == by_search + 1 and buffer[by_search] in b"\r\n")
+            ):
+                # Closed, and the length agrees or the line ends here: whatever else it says, this frame is over.
+                return self._reject(at, by_search, start, close, "", messages)
+            if following and mark == following.end():
+                said = f"the next frame begins before the {declared} bytes of data declared here were complete"
+                return self._reject(at, following.start(), start, close, said, messages)
+            if mark == limit:
+                return self._reject(at, mark, start, close, f"no end of frame within {MAX_FRAME} bytes", messages)
+        return at
+
+    def _reject(self, at: int, end: int, start: int, close: int | None, sentence: str, messages: list[Message]) -> int:
+        raw = bytes(self._buffer[at:end]).rstrip(_SPACE)
+        if close is not None and close + 4 <= end and _HEX4.fullmatch(self._buffer, close, close + 4):
+            messages.append(_checksum_fault(raw, start - at, close - at))
+        else:
+            messages.append(_fault(FaultKind.TRUNCATED, sentence, raw))
+        return end
+
+    # ------------------------------------------------------------------------------------------------- content
+
+    def _message(self, segment: bytes, crc_text: str, computed: int, declared: int, raw: bytes) -> Message:
+        try:
+            text = segment.decode("utf-8")
+        except UnicodeDecodeError:
+            text = segment.decode("gb18030", errors="replace")
+        head, _, content = text.partition("CP=&&")
+        header, number = _header(head)
+        content = content[: content.rindex("&&")]
+        cp = [(key.strip(), value) for key, value in _ITEM.findall(content)]
+        frame = Frame(declared, len(segment), crc_text, computed, header, cp, number)
+        for key, value in cp:
+            if key in ("PNUM", "PNO"):  # some stations put them inside CP
+                number.setdefault(key, value)
+        mn = number.get("MN", "")
+        message = Message([], [], f"hj212:{mn}" if mn else None, frame, raw, credential=number.get("PW", ""))
+        if not number.get("CN", "").isdecimal():
+            message.faults.append(
+                Fault(FaultKind.SYNTAX, "the frame has no command number CN", raw, device=message.device)
+            )
+            return message
+        self._check_items(frame, content, message)
+        self._read(frame, message)
+        return message
+
+    def _check_items(self, frame: Frame, content: str, message: Message) -> None:
+        broken = [part for part in re.split(r"[;,]", _ITEM.sub("", content)) if part.strip()]
+        if not broken:
+            return
+        if frame.version >= 2 and not frame.cp:
+            kind, sentence = (
+                FaultKind.ENCRYPTED,
+                "CP holds no item=value: it looks encrypted (HJ 212-2025), which is not read",
+            )
+        else:
+            kind, sentence = FaultKind.SYNTAX, f"CP holds {broken[0]!r}, which is no item=value"
+        message.faults.append(Fault(kind, sentence, message.raw, device=message.device))
+
+    def _read(self, frame: Frame, message: Message) -> None:
+        """Turn a data command's CP into one reading."""
+        command = frame.number["CN"]
+        if command in _DATA:
+            values, marks = self._values(frame, message)
+        elif command == "2021":
+            values, marks = _device_states(frame), {}
+        elif command == "2081":
+            values, marks = {"events": ["logger-started"]}, {}
+        else:
+            return
+        if not values:
+            return
+        stamp = next((value for key, value in frame.cp if key == "DataTime"), None)
+        observed_at = _moment(stamp, self._zone) if stamp else None
+        if observed_at is None:
+            what = f"DataTime {stamp!r} is no yyyyMMddHHmmss" if stamp else "the data have no DataTime"
+            message.faults.append(Fault(FaultKind.TIME, what, message.raw, device=message.device, readings=1))
+            return
+        device = message.device or "hj212:"  # no MN on the wire; the registry may still list that one station
+        message.readings.append(Reading(device, observed_at, values, marks=marks or None))
+
+    def _values(self, frame: Frame, message: Message) -> tuple[dict[str, Value], dict[str, str]]:
+        system = frame.number.get("ST", "")
+        flags: dict[str, str] = {}
+        found: dict[str, tuple[int, str, float]] = {}
+        for key, text in frame.cp:
+            code, dash, suffix = key.rpartition("-")
+            if not dash:
+                continue
+            if suffix == "Flag":
+                flags[code] = text.strip()
+                continue
+            meaning = factor(code, suffix, system, self._units.get(code, ""))
+            if meaning is None:
+                continue
+            number = self._number(key, text, message)
+            if number is None:
+                continue
+            rank = VALUE_SUFFIXES.index(suffix) if suffix in VALUE_SUFFIXES else len(VALUE_SUFFIXES)
+            if meaning.metric in found and found[meaning.metric][0] < rank:
+                continue
+            value = number * meaning.scale + meaning.shift
+            # A conversion leaves dust in the last digits (101.02 kPa * 10); what was measured has fewer than 12.
+            found[meaning.metric] = (rank, code, value if meaning.scale == 1.0 else float(f"{value:.12g}"))
+        values: dict[str, Value] = {}
+        marks: dict[str, str] = {}
+        for metric, (_, code, value) in found.items():
+            values[metric] = value
+            flag = flags.get(code)
+            if flag:
+                mark = MARKS.get(flag.upper(), Mark.INVALID)
+                if mark is not None:
+                    marks[metric] = mark
+        return values, marks
+
+    def _number(self, key: str, text: str, message: Message) -> float | None:
+        text = text.strip()
+        if text.upper() in NO_VALUE:
+            return None
+        if not _NUMBER.fullmatch(text) or not isfinite(float(text)):
+            message.faults.append(
+                Fault(FaultKind.VALUE, f"{key}={text!r} is no number", message.raw, device=message.device)
+            )
+            return None
+        number = float(text)
+        return None if number in SENTINELS else number
+
+    # --------------------------------------------------------------------------------------------------- reply
+
+    def reply(self, message: Message, verdict: Verdict, now: int) -> bytes | None:
+        """9014 (data) or 9013 (notice) where the frame's Flag asks for it and the hub has it; the standard knows no refusal."""
+        frame = message.body
+        if verdict is not Verdict.STORED or not isinstance(frame, Frame) or not frame.ack_required:
+            return None
+        command = frame.number.get("CN", "")
+        if not command.startswith(("2", "3")) and command not in _ANSWERED:
+            return None
+        answer = "9013" if command in _NOTICES else "9014"
+        items = [("QN", frame.number.get("QN")), ("ST", "91"), ("CN", answer)]
+        items += [("PW", frame.number.get("PW")), ("MN", frame.number.get("MN")), ("Flag", str(frame.version << 2))]
+        segment = (";".join(f"{key}={value}" for key, value in items if value is not None) + ";CP=&&&&").encode()
+        return b"##%04d%b%04X\r\n" % (len(segment), segment, crc16(segment))
+
+
+def _closing(buffer: bytes | bytearray, start: int) -> int | None:
+    """Where the CRC begins by the closing `&&` of CP, if that has come."""
+    opening = buffer.find(_CP, start)
+    if opening < 0:
+        return None
+    closing = buffer.find(b"&&", opening + len(_CP))
+    return None if closing < 0 else closing + 2
+
+
+def _checked(buffer: bytearray, start: int, end: int) -> tuple[bytes, str, int] | None:
+    """(segment, CRC as sent, CRC computed) if a CP-bearing segment with a fitting CRC ends at `end`."""
+    segment, text = bytes(buffer[start : end - 4]), bytes(buffer[end - 4 : end])
+    opening = segment.find(_CP)
+    if opening < 0 or not segment.endswith(b"&&", opening + len(_CP)) or not _HEX4.fullmatch(text):
+        return None
+    computed = crc16(segment)
+    return (segment, text.decode(), computed) if int(text, 16) == computed else None
+
+
+def _header(head: str) -> tuple[dict[str, str], dict[str, str]]:
+    """The header as written, and again under the standard's spelling."""
+    header: dict[str, str] = {}
+    for item in head.split(";"):
+        key, equals, value = item.strip(" ,\r\n").partition("=")
+        if equals:
+            header[key] = value.strip()
+    return header, {_NAMES.get(key.upper(), key): value for key, value in header.items()}
+
+
+def _device_states(frame: Frame) -> dict[str, Value]:
+    """2021: `SB1-RS=1`: state (RS) of each piece of pollution-control equipment; 1 runs, 0 stands."""
+    states = [(key[:-3], value) for key, value in frame.cp if key.endswith("-RS")]
+    if not states:
+        return {}
+    words = {"0": "stopped", "1": "running"}
+    values: dict[str, Value] = {
+        "state": ", ".join(f"{name} {words.get(value, f'state {value}')}" for name, value in states)
+    }
+    if len(states) == 1 and states[0][1] in words:
+        values["running"] = states[0][1] == "1"
+    return values
+
+
+@lru_cache(maxsize=4096)
+def _moment(text: str, zone: tzinfo) -> int | None:
+    """ns UTC of yyyyMMddHHmmss, with or without milliseconds; None where it is no such time."""
+    if len(text) not in (14, 17) or not (text.isascii() and text.isdecimal()):
+        return None
+    try:
+        moment = datetime.strptime(text[:14], "%Y%m%d%H%M%S").replace(tzinfo=zone)
+        return from_datetime(moment) + int(text[14:] or 0) * 1_000_000
+    except (ValueError, OverflowError):
+        return None
+
+
+def _fault(kind: FaultKind, sentence: str, raw: bytes) -> Message:
+    return Message([], [Fault(kind, sentence, raw)], raw=raw)
+
+
+def _junk(raw: bytes) -> Message:
+    return _fault(
+        FaultKind.FRAME, f"{len(raw)} bytes that belong to no HJ 212 frame (## and four digits of length)", raw
+    )
+
+
+def _checksum_fault(raw: bytes, start: int, close: int) -> Message:
+    text, computed = raw[close : close + 4].decode("ascii", "replace"), crc16(raw[start:close])
+    declared = raw[2:start].decode("ascii", "replace")
+    sentence = f"the frame says CRC {text}, its data give {computed:04X}"
+    if int(declared) != close - start:
+        sentence += f"; it declares {declared} bytes of data and has {close - start}"
+    return _fault(FaultKind.CHECKSUM, sentence, raw)

@@ -1,0 +1,139 @@
+"""From a body's items to readings: one reading for each moment observed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, tzinfo
+
+from adapters.sl651.body import Body, Item
+from adapters.sl651.elements import ALARM_BITS, DOOR_BIT, GROUP_STEP_S, GROUPS, meaning
+from hub.model import Fault, FaultKind, Reading, Value
+from hub.moment import SECOND, from_datetime
+
+_BASE_STEP_M = 0.05
+"""An hour's levels nearer than this to the absolute level of the same moment are absolute themselves."""
+
+
+def bcd_moment(text: str, zone: tzinfo) -> int | None:
+    """ns UTC of yyMMddHHmm[ss] in `zone`, None where that is no time."""
+    if len(text) not in (10, 12) or not (text.isascii() and text.isdecimal()):
+        return None
+    year, month, day, hour, minute = (int(text[i : i + 2]) for i in range(0, 10, 2))
+    try:
+        return from_datetime(datetime(2000 + year, month, day, hour, minute, int(text[10:] or 0), tzinfo=zone))
+    except (ValueError, OverflowError):
+        return None
+
+
+class Observations:
+    """Collects values by moment; where two elements mean the same metric at one moment, the lower rank wins."""
+
+    def __init__(self) -> None:
+        self.moments: dict[int, dict[str, tuple[int, Value]]] = {}
+
+    def add(self, at: int, metric: str, value: Value, rank: int = 0) -> None:
+        values = self.moments.setdefault(at, {})
+        if metric not in values or values[metric][0] > rank:
+            values[metric] = (rank, value)
+
+    def readings(self, device: str) -> list[Reading]:
+        return [
+            Reading(device, at, {metric: value for metric, (_, value) in values.items()})
+            for at, values in sorted(self.moments.items())
+            if values
+        ]
+
+
+def read(
+    body: Body, device: str, zone: tzinfo, bases: Mapping[str, float], raw: bytes
+) -> tuple[list[Reading], list[Fault]]:
+    """The readings of one body, and faults for the parts that gave none. `bases`: metres added to a station's hourly levels."""
+    faults = [Fault(kind, sentence, raw, device=device) for kind, sentence in body.problems]
+    found = Observations()
+    levels: list[tuple[int, list[float | None]]] = []
+    at = bcd_moment(
+        body.send_time_bcd or "", zone
+    )  # until an observation time comes (test and status reports have none)
+    step_s = 0
+    for item in body.items:
+        if "obs_time_bcd" in item:
+            at = bcd_moment(item["obs_time_bcd"], zone)
+            if at is None:
+                said = f"the observation time {item['obs_time_bcd']!r} is no yyMMddHHmm"
+                faults.append(Fault(FaultKind.TIME, said, raw, device=device, readings=1))
+            continue
+        name = item["id"]
+        if at is None:
+            if not faults or faults[-1].kind is not FaultKind.TIME:
+                said = f"the send time {body.send_time_bcd!r} is no yyMMddHHmmss, and no observation time stands before {name}"
+                faults.append(Fault(FaultKind.TIME, said, raw, device=device, readings=1))
+            continue
+        if name == "04":
+            step_s = _step_s(item["step_dhm_bcd"])
+        elif name == "f5":
+            levels.append((at, item["values"]))
+        else:
+            _add(found, at, item, step_s)
+    base = bases.get(device.partition(":")[2])
+    for start, group in levels:
+        _levels(found, start, group, base)
+    return found.readings(device), faults
+
+
+def _add(found: Observations, at: int, item: Item, step_s: int) -> None:
+    name = item["id"]
+    if name in GROUPS:
+        _number(found, at, name, item["values"], GROUP_STEP_S)
+    elif name == "45":
+        _status(found, at, item["hex"])
+    elif name == "f3":
+        found.add(at, "events", ["picture"])
+    elif name == "f2":
+        if item["text"]:
+            found.add(at, "text", item["text"])
+    else:
+        _number(found, at, name, [item["value"]] if "value" in item else item.get("series", []), step_s)
+
+
+def _number(found: Observations, at: int, name: str, values: list[float | None], step_s: int) -> None:
+    known = meaning(name)
+    if known is None:
+        return
+    metric, scale, shift, rank = known
+    for moment, value in _stepped(at, step_s, values):
+        found.add(moment, metric, value if scale == 1.0 else float(f"{value * scale + shift:.12g}"), rank)
+
+
+def _stepped(at: int, step_s: int, values: list[float | None]) -> list[tuple[int, float]]:
+    """The values that are there, with their moments."""
+    return [(at + i * step_s * SECOND, value) for i, value in enumerate(values) if value is not None]
+
+
+def _levels(found: Observations, start: int, group: list[float | None], base: float | None) -> None:
+    """F5: levels relative to the station's base (annex C). The base is the city's word, else what the absolute level 39H of the
+    same moment says; without either, the station sends them absolute, as most do."""
+    stepped = _stepped(start, GROUP_STEP_S, group)
+    if base is None:
+        base = 0.0
+        for moment, value in stepped:
+            absolute = found.moments.get(moment, {}).get("water_level")
+            if absolute is not None and isinstance(absolute[1], float) and abs(absolute[1] - value) >= _BASE_STEP_M:
+                base = round(absolute[1] - value, 2)
+    for moment, value in stepped:
+        found.add(moment, "water_level", round(value + base, 3), 1)
+
+
+def _status(found: Observations, at: int, text: str) -> None:
+    try:
+        word = int(text, 16)
+    except ValueError:
+        return
+    alarms = [name for bit, name in ALARM_BITS.items() if word >> bit & 1]
+    found.add(at, "alarms", alarms)
+    found.add(at, "door", not word >> DOOR_BIT & 1)
+
+
+def _step_s(text: str) -> int:
+    if len(text) != 6 or not text.isdecimal():
+        return 0
+    return int(text[:2]) * 86400 + int(text[2:4]) * 3600 + int(text[4:]) * 60
