@@ -97,7 +97,7 @@ class Map(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     time: TimeMap = TimeMap()
     position: PositionMap | None = None
     constants: dict[str, float | bool | str] = {}
-    missing: list[str] = ["", "NA", "NaN", "nan", "null", "None"]
+    missing: tuple[str, ...] = ("", "NA", "NaN", "nan", "null", "None")
     delimiter: str = ","
     columns: list[str] | None = None
     """Names of the columns where the file has no header line."""

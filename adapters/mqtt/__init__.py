@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from adapters.mqtt.adapter import MqttAdapter
+from adapters.mqtt.embedded import mqtt_source
 from adapters.mqtt.options import MqttOptions
 from hub.ports import Plugin
 
@@ -10,7 +11,7 @@ PLUGIN = Plugin(
     protocol="mqtt",
     summary="MQTT 5 and 3.1.1: native JSON, SenML, Sparkplug B, and foreign JSON through a map",
     options=MqttOptions,
-    adapter=MqttAdapter,
+    adapter=mqtt_source,
 )
 
 __all__ = ["PLUGIN", "MqttAdapter", "MqttOptions"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import ssl
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
@@ -18,8 +18,10 @@ VERSIONS = {"5": V5, "5.0": V5, "3.1.1": V311}
 class MqttOptions(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """A broker, topics, and what their payloads are."""
 
-    connect: str
-    """"mqtt://host:1883", or "mqtts://host:8883" for TLS."""
+    connect: str | None = None
+    """"mqtt://host:1883", or "mqtts://host:8883" for TLS. Without it the hub starts a small broker of its own."""
+    listen: str = "tcp://127.0.0.1:1883"
+    """Where the hub's own broker listens, when there is no `connect`."""
     topics: list[str]
     """Topic filters; `$share/group/filter` shares the load with other hubs of the same group."""
     format: str = "json"
@@ -57,7 +59,7 @@ class MqttOptions(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fiel
     """PEM file of its private key; none where it stands in `tls_cert_file`."""
 
     def __post_init__(self) -> None:
-        url = urlsplit(self.connect)
+        url = self._url()
         if url.scheme not in ("mqtt", "mqtts") or not url.hostname:
             raise ValueError(f"connect = {self.connect!r}: it should look like mqtt://host:1883 or mqtts://host:8883")
         if url.username is not None or url.password is not None:
@@ -80,13 +82,16 @@ class MqttOptions(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fiel
         if not 1_024 <= self.packet_bytes_max <= 268_435_455:
             raise ValueError("packet_bytes_max must be 1024 to 268435455")
 
+    def _url(self) -> SplitResult:
+        return urlsplit(self.connect or "mqtt://127.0.0.1")
+
     @property
     def host(self) -> str:
-        return urlsplit(self.connect).hostname or ""
+        return self._url().hostname or ""
 
     @property
     def port(self) -> int:
-        url = urlsplit(self.connect)
+        url = self._url()
         return url.port or (8883 if url.scheme == "mqtts" else 1883)
 
     def password(self) -> str | None:
@@ -95,7 +100,7 @@ class MqttOptions(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fiel
 
     def tls(self) -> ssl.SSLContext | None:
         """The TLS context for mqtts://, None for mqtt://. Raises OSError or ssl.SSLError for unreadable files."""
-        return client_tls(self.connect, self.tls_ca_file, self.tls_cert_file, self.tls_key_file)
+        return client_tls(self.connect or "", self.tls_ca_file, self.tls_cert_file, self.tls_key_file)
 
 
 def password(env: str | None, file: str | None) -> str | None:

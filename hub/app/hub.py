@@ -21,6 +21,7 @@ from hub import clock
 from hub.alerts import Alerts
 from hub.api import ReaderState, State, build
 from hub.app.city import City
+from hub.app.destinations import Destinations
 from hub.app.history import open_city_store
 from hub.app.plugins import Plugins
 from hub.app.readers import Follower, StoreReader
@@ -28,7 +29,6 @@ from hub.app.sources import decode_body, run_adapter
 from hub.app.warning import Warner
 from hub.cameras import Cameras
 from hub.config import split_address
-from hub.delivery import Courier, DeadLetters
 from hub.ingest import Ingest
 from hub.ledger import Ledger
 from hub.live import Live
@@ -44,6 +44,8 @@ TICK_S = 1.0
 HOUSEKEEPING_S = 1.0
 DEAF_AFTER_S = 5.0
 DRAIN_S = 20.0
+LIVE_ENTRIES = 200_000
+"""How far back the present is folded from when the hub starts."""
 GIB = 1 << 30
 VERSION = version("cityhub")
 EDITION = f"cityhub {VERSION}, engine {ENGINE}"
@@ -57,14 +59,15 @@ class Hub:
     """Owns everything that runs for one city folder. `start`, then `stop`; or `serve` until an event."""
 
     def __init__(
-        self, city: City, data: Path | None = None, now: Callable[[], int] = clock.now, listen: bool = True
+        self, city: City, data: Path | None = None, now: Callable[[], int] = clock.now, live: bool = True
     ) -> None:
+        """`data`: another place than the city's for log and state. `live=False`: no adapters, no destinations and no
+        ticks of its own; whoever plays a recording through the hub brings the time."""
         self.city = city
         self.data = data or city.config.data
         self.now = now
-        self._listen = listen
+        self._live = live
         self.ledger = Ledger()
-        self.couriers: list[Courier] = []
         self._tasks: list[asyncio.Task[Any]] = []
         self._sources: list[asyncio.Task[Any]] = []
         self._servers: list[_ApiServer] = []
@@ -98,14 +101,16 @@ class Hub:
             self.log.events.first,
         )
         self.live, self.alerts = Live(), Alerts()
+        recent = max(self.log.events.first, self.log.events.next - LIVE_ENTRIES)
         self.followers = [
-            Follower(
-                "live", self.log.events, self.live.feed, max(self.log.events.first, self.log.events.next - 200_000)
-            ),  # type: ignore[arg-type]
-            Follower("alerts", self.log.alerts, self.alerts.feed, self.log.alerts.first),  # type: ignore[arg-type]
+            Follower("live", self.log.events, self.live.feed, recent),
+            Follower("alerts", self.log.alerts, self.alerts.feed, self.log.alerts.first),
         ]
         await self._catch_up()
         self.ingest = Ingest(self.log, self.city.registry, self.ledger, self.now, config.ingest)
+        self.destinations = Destinations(
+            self.city.config.sinks if self._live else (), self.log, self.cursors, self.data
+        )
         self.state = self._state()
         await self._note_start()
         for reader in self.store_readers:
@@ -113,12 +118,12 @@ class Hub:
         for follower in self.followers:
             self._run(follower.run(), follower.state)
         self._run(self.warner.run(), self.warner.state)
-        self._start_couriers()
         self._run(self._housekeeping())
-        if self._listen:
+        if self._live:
+            self.destinations.start(self._run)
             self._run(self._ticker())
             await self._start_adapters()
-            await self._start_api()
+        await self._start_api()
 
     async def stop(self) -> None:
         """Stop taking input, let readers finish what is in the log, write everything down, close."""
@@ -127,7 +132,7 @@ class Hub:
         await self._cancel(self._sources)
         await self.drain(DRAIN_S)
         await self._cancel(self._tasks)
-        await asyncio.gather(*(courier.close() for courier in self.couriers), return_exceptions=True)
+        await self.destinations.close()
         self.warner.save()
         self._write_down()
         await self.log.close()
@@ -265,26 +270,6 @@ class Hub:
             door = self.ingest.door(config.name, plugin.kind, config.unknown_devices)
             self._sources.append(asyncio.create_task(run_adapter(plugin, config, door, self._adapters)))
 
-    def _start_couriers(self) -> None:
-        self.dead_letters = DeadLetters(self.data / "dead-letters.jsonl")
-        plugins = Plugins()
-        for config in self.city.config.sinks:
-            plugin = plugins[config.protocol]
-            assert plugin.sink is not None
-            sink = plugin.sink(config.name, config.options)
-            courier = Courier(
-                config.name,
-                sink,
-                self.log.alerts,
-                self.cursors,
-                self.dead_letters,
-                config.levels,
-                config.packs,
-                config.areas,
-            )
-            self.couriers.append(courier)
-            self._run(courier.run())
-
     async def _start_api(self) -> None:
         """The API on its address, and the same on a socket in the data folder for commands on this machine."""
         host, port = split_address(self.city.config.api.listen)
@@ -358,7 +343,7 @@ class Hub:
         tasks.clear()
 
 
-class _ApiServer(uvicorn.Server):
+class _ApiServer(uvicorn.Server):  # type: ignore[misc]
     """uvicorn without its signal handlers: the hub decides when to stop."""
 
     @contextmanager

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from hub.api import ReaderState
 from hub.ledger import Ledger
 from hub.log import LogFull, Stream
 from hub.model import Fault, FaultKind
-from hub.ports import Batch, Store, StoreUnavailable
+from hub.ports import Batch, Refusal, Store, StoreUnavailable
 
 STORE_BATCH_MAX = 20_000
 STORE_LINGER_S = 0.25
@@ -36,19 +37,27 @@ class StoreReader:
     async def open(self, known: int | None) -> None:
         """Ask the store where it stands. `known`: where the hub last saw it, for a store that cannot be asked now."""
         try:
-            self.state.cursor = await asyncio.to_thread(self._store.cursor, self._stream.name) or self._stream.first
+            await self._ask(self._stream.first)
         except StoreUnavailable as error:
             self.state.cursor = known or self._stream.first
             self._down(str(error))
+
+    def _cursor(self) -> int | None:
+        cursor: int | None = self._store.cursor(self._stream.name)
+        return cursor
+
+    async def _ask(self, otherwise: int) -> None:
+        """Where the store stands by its own account."""
+        cursor = await asyncio.get_running_loop().run_in_executor(None, self._cursor)
+        self.state.cursor = otherwise if cursor is None else cursor
+        self.state.state, self.state.detail = "up", ""
 
     async def run(self) -> None:
         asked = self.state.state != "down"
         while True:
             try:
                 if not asked:
-                    self.state.cursor = (
-                        await asyncio.to_thread(self._store.cursor, self._stream.name) or self.state.cursor
-                    )
+                    await self._ask(self.state.cursor)
                     asked = True
                 await self._step()
             except StoreUnavailable as error:
@@ -67,19 +76,7 @@ class StoreReader:
         refusals = await asyncio.to_thread(self._store.write, self._stream.name, batch.entries, batch.first, batch.next)
         if refusals:
             at = self._clock()
-            faults = [
-                Fault(
-                    FaultKind.VALUE,
-                    f"the store refused it: {refusal.reason}",
-                    b"",
-                    refusal.reading.device,
-                    at,
-                    refusal.reading.adapter,
-                    0,
-                    refusal.reading,
-                )
-                for refusal in refusals
-            ]
+            faults = [_refused(refusal, at) for refusal in refusals]
             while True:
                 try:
                     await self._quarantine.append(faults)
@@ -102,10 +99,18 @@ class StoreReader:
         return random.uniform(0, min(BACKOFF_S[1], BACKOFF_S[0] * 2 ** min(self._failures, 10)))
 
 
+def _refused(refusal: Refusal, at: int) -> Fault:
+    reading = refusal.reading
+    detail = f"the store refused it: {refusal.reason}"
+    if reading is None:
+        return Fault(FaultKind.VALUE, detail, received_at=at, adapter="store")
+    return Fault(FaultKind.VALUE, detail, b"", reading.device, at, reading.adapter, 0, reading)
+
+
 class Follower:
     """A reader that only folds entries into memory: it begins at the oldest entry worth having, and keeps no cursor."""
 
-    def __init__(self, name: str, stream: Stream, take: Callable[[Sequence[object]], None], begin: int) -> None:
+    def __init__(self, name: str, stream: Stream, take: Callable[[Sequence[Any]], None], begin: int) -> None:
         self.state = ReaderState(name, stream.name, required=False, cursor=begin, state="up")
         self._stream = stream
         self._take = take

@@ -7,7 +7,6 @@ import random
 
 from adapters.json import decode_native
 from adapters.senml import decode_cbor, decode_json
-
 from hub.config import AdapterConfig
 from hub.ingest import Door
 from hub.model import Message

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from hub.api import ReaderState
+from hub.app.eyes import look
 from hub.cameras import Cameras
 from hub.log import Log, LogFull
-from hub.model import AlertChange, Change, Edition, Event
+from hub.model import AlertChange, Edition, Event
 from hub.registry import Registry
 from rules.book import RuleBook, from_text
 from rules.edition import registry_from_text, registry_text
@@ -27,9 +28,6 @@ from rules.engine import Engine
 BATCH_MAX = 1_000
 """Events evaluated in one go: a few milliseconds, so that other tasks get their turn."""
 SNAPSHOT_EVERY_S = 10.0
-CAMERAS_PICKED = 3
-CAMERAS_WITHIN_M = 1000.0
-ASKS_FOR_CAMERAS = frozenset({Change.RAISED, Change.ESCALATED})
 
 
 class _Snapshot(msgspec.Struct):
@@ -101,19 +99,10 @@ class Warner:
         changes = [change for change in outcome.changes if change.id not in self._told]
         if changes:
             for change in changes:
-                self.look(change)
+                look(change, self._cameras, self._engine.book)
             await self._append(self._log.alerts.append, changes)
         self.state.cursor = next_offset
         return changes
-
-    def look(self, change: AlertChange) -> None:
-        """Add the cameras that see the place, for changes that want eyes on it."""
-        if change.position is None or change.change not in ASKS_FOR_CAMERAS:
-            return
-        wish: Mapping[str, Any] = self._book.cameras_of(change.rule) or {}
-        change.cameras = self._cameras.rank(
-            change.position, int(wish.get("pick", CAMERAS_PICKED)), float(wish.get("within_m", CAMERAS_WITHIN_M))
-        )
 
     async def _append(self, append: Callable[[Sequence[Any]], Any], entries: Sequence[Any]) -> None:
         """A full disk delays warnings, it does not lose them."""

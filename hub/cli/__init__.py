@@ -16,7 +16,9 @@ GROUPS = (serving, checking, decoding, judging, looking)
 
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    top = argparse.ArgumentParser("cityhub", description="One hub for a city's senses.", epilog="cityhub COMMAND --help says more.")
+    top = argparse.ArgumentParser(
+        "cityhub", description="One hub for a city's senses.", epilog="cityhub COMMAND --help says more."
+    )
     top.add_argument("--version", action="version", version=f"cityhub {version('cityhub')}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for group in GROUPS:

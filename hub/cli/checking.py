@@ -27,7 +27,12 @@ def init(options: argparse.Namespace) -> int:
     with resources.as_file(resources.files("hub").joinpath("starter")) as starter:
         shutil.copytree(starter, target, dirs_exist_ok=True)
     if options.json:
-        json_line({"created": str(target), "files": sorted(str(path.relative_to(target)) for path in target.rglob("*") if path.is_file())})
+        json_line(
+            {
+                "created": str(target),
+                "files": sorted(str(path.relative_to(target)) for path in target.rglob("*") if path.is_file()),
+            }
+        )
     else:
         print(f"{target} is ready. Next: edit it, `cityhub check {target}`, `cityhub run {target}`.")
     return 0

@@ -30,9 +30,13 @@ def add(commands: Any) -> None:
     parser.set_defaults(run=decode)
     parser.add_argument("protocol")
     parser.add_argument("file", nargs="?", default="-", help="a file of frames; - is standard input")
-    parser.add_argument("--received", metavar="TIME", help="receive time, for frames that carry no time or only part of one")
+    parser.add_argument(
+        "--received", metavar="TIME", help="receive time, for frames that carry no time or only part of one"
+    )
     parser.add_argument("--map", metavar="FILE", help="register map (modbus) or field map (json, sparkplug)")
-    parser.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help="an option of the protocol, such as zone=UTC")
+    parser.add_argument(
+        "--option", action="append", default=[], metavar="KEY=VALUE", help="an option of the protocol, such as zone=UTC"
+    )
     parser.add_argument("--json", action="store_true", help=argparse.SUPPRESS)
 
 

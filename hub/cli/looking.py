@@ -67,13 +67,39 @@ def devices(options: argparse.Namespace) -> int:
         found = answer["devices"]
     heard = {item["device"] for item in found}
     silent = [item for name, item in known.items() if name not in heard]
-    found += [{"device": item.device, "name": item.name, "kind": item.kind, "area": item.area, "position": views.place(item.position), "registered": True, "values": {}} for item in silent]
+    found += [
+        {
+            "device": item.device,
+            "name": item.name,
+            "kind": item.kind,
+            "area": item.area,
+            "position": views.place(item.position),
+            "registered": True,
+            "values": {},
+        }
+        for item in silent
+    ]
     if options.json:
         for item in found:
             json_line(item)
         return 0
-    rows = [(item["device"], item["kind"], item.get("name", ""), item.get("observed_at", "never"), item.get("readings", 0), f"{item.get('skew_s', 0):g}", _values(item["values"])) for item in found]
-    table(("device", "kind", "name", "last observed", "readings", "late by s", "values"), rows, "no devices: none registered, none heard")
+    rows = [
+        (
+            item["device"],
+            item["kind"],
+            item.get("name", ""),
+            item.get("observed_at", "never"),
+            item.get("readings", 0),
+            f"{item.get('skew_s', 0):g}",
+            _values(item["values"]),
+        )
+        for item in found
+    ]
+    table(
+        ("device", "kind", "name", "last observed", "readings", "late by s", "values"),
+        rows,
+        "no devices: none registered, none heard",
+    )
     return 0
 
 
@@ -92,7 +118,10 @@ def _unknown(options: argparse.Namespace, config: Any) -> int:
             for _, fault in entries(log, "quarantine"):
                 if fault.kind == "unknown-device" and fault.device:
                     at = to_text(fault.received_at)
-                    item = counted.setdefault(fault.device, {"device": fault.device, "adapter": fault.adapter, "kind": "", "count": 0, "first_at": at})
+                    item = counted.setdefault(
+                        fault.device,
+                        {"device": fault.device, "adapter": fault.adapter, "kind": "", "count": 0, "first_at": at},
+                    )
                     item["count"] += 1
                     item["last_at"] = at
         found = list(counted.values())
@@ -100,7 +129,11 @@ def _unknown(options: argparse.Namespace, config: Any) -> int:
         for item in found:
             json_line(item)
         return 0
-    table(("device", "adapter", "times", "first", "last"), [(item["device"], item["adapter"], item["count"], item["first_at"], item["last_at"]) for item in found], "nobody unknown has knocked")
+    table(
+        ("device", "adapter", "times", "first", "last"),
+        [(item["device"], item["adapter"], item["count"], item["first_at"], item["last_at"]) for item in found],
+        "nobody unknown has knocked",
+    )
     return 0
 
 
@@ -125,8 +158,24 @@ def alerts(options: argparse.Namespace) -> int:
         for change in sorted(changes, key=lambda change: (change["at"], change["alert"], change["ordinal"])):
             json_line(change)
         return 0
-    rows = [(item["level"], "open" if item["open"] else "closed", item["rule"], item["subject"], item["title"], item["raised_at"], item["acknowledged_by"] or "", ", ".join(view["camera"] for view in item["cameras"] if view["sees"])) for item in chosen]
-    table(("level", "", "rule", "subject", "what", "raised", "acknowledged by", "cameras that see it"), rows, "no warning is open" if not options.all else "no warning was ever raised")
+    rows = [
+        (
+            item["level"],
+            "open" if item["open"] else "closed",
+            item["rule"],
+            item["subject"],
+            item["title"],
+            item["raised_at"],
+            item["acknowledged_by"] or "",
+            ", ".join(view["camera"] for view in item["cameras"] if view["sees"]),
+        )
+        for item in chosen
+    ]
+    table(
+        ("level", "", "rule", "subject", "what", "raised", "acknowledged by", "cameras that see it"),
+        rows,
+        "no warning is open" if not options.all else "no warning was ever raised",
+    )
     return 0
 
 
@@ -139,7 +188,11 @@ def cameras(options: argparse.Namespace) -> int:
     except ValueError:
         raise Problem(f"--at {options.at!r}: LON,LAT was meant, such as 121.49,31.24", 2) from None
     if not (-180 <= lon <= 180 and -90 <= lat <= 90):
-        raise Problem(f"--at {options.at!r} is no place on Earth" + ("; were lon and lat swapped?" if -90 <= lon <= 90 and -180 <= lat <= 180 else ""), 2)
+        raise Problem(
+            f"--at {options.at!r} is no place on Earth"
+            + ("; were lon and lat swapped?" if -90 <= lon <= 90 and -180 <= lat <= 180 else ""),
+            2,
+        )
     registry, mistakes = load_registry(options.dir)
     for mistake in mistakes:
         note(str(mistake))
@@ -148,8 +201,21 @@ def cameras(options: argparse.Namespace) -> int:
         for view in ranked:
             json_line(camera_to_json(view))
     else:
-        rows = [(view.camera, view.name, "yes" if view.sees else "no", f"{view.score:.2f}", f"{view.distance_m:.0f} m", f"{view.bearing_deg:.0f}°", view.reason) for view in ranked]
-        table(("camera", "name", "sees it", "score", "distance", "bearing", "why"), rows, "no camera within 1 km of there")
+        rows = [
+            (
+                view.camera,
+                view.name,
+                "yes" if view.sees else "no",
+                f"{view.score:.2f}",
+                f"{view.distance_m:.0f} m",
+                f"{view.bearing_deg:.0f}°",
+                view.reason,
+            )
+            for view in ranked
+        ]
+        table(
+            ("camera", "name", "sees it", "score", "distance", "bearing", "why"), rows, "no camera within 1 km of there"
+        )
     return 1 if mistakes else 0
 
 
@@ -160,7 +226,9 @@ def quarantine(options: argparse.Namespace) -> int:
     config = config_of(options.dir)
     if options.action == "retry":
         return _retry(options, config)
-    if (config.data / "hub.sock").exists() and (answer := ask(config, "/api/v1/quarantine", params={"limit": 200})) is not None:
+    if (config.data / "hub.sock").exists() and (
+        answer := ask(config, "/api/v1/quarantine", params={"limit": 200})
+    ) is not None:
         found = answer["entries"][::-1]
     else:
         with open_log(config) as log:
@@ -170,15 +238,26 @@ def quarantine(options: argparse.Namespace) -> int:
         if not found:
             raise Problem(f"no entry {options.offset} in quarantine")
     if options.action == "export":
-        with open(options.output, "w", encoding="utf-8") if options.output else sys.stdout as file:  # type: ignore[attr-defined]
-            for item in found:
-                file.write(f"{item['at']}\t{item['raw_text'] if item['raw_text'] is not None else item['raw_hex']}\n")
+        lines = [
+            f"{item['at']}\t{item['raw_text'] if item['raw_text'] is not None else item['raw_hex']}\n" for item in found
+        ]
+        if options.output:
+            Path(options.output).write_text("".join(lines), "utf-8")
+        else:
+            sys.stdout.writelines(lines)
         return 0
     if options.json or options.action == "show":
         for item in found:
             json_line(item)
         return 0
-    table(("entry", "received", "adapter", "device", "kind", "what is wrong"), [(item["offset"], item["at"], item["adapter"], item["device"] or "", item["kind"], item["detail"]) for item in found[-100:]], "quarantine is empty")
+    table(
+        ("entry", "received", "adapter", "device", "kind", "what is wrong"),
+        [
+            (item["offset"], item["at"], item["adapter"], item["device"] or "", item["kind"], item["detail"])
+            for item in found[-100:]
+        ],
+        "quarantine is empty",
+    )
     return 0
 
 
@@ -186,11 +265,13 @@ def _retry(options: argparse.Namespace, config: Any) -> int:
     """Offer quarantined readings again: after the registry or the vocabulary learned what was missing."""
     if ask(config, "/api/v1/health") is None:
         raise Problem("no hub runs on this folder; `cityhub run` it first, then retry")
-    answer = ask(config, "/api/v1/quarantine/retry", "POST", json={"offset": options.offset})
+    answer = ask(config, "/api/v1/quarantine/retry", "POST", json={"offset": options.offset}) or {}
     if options.json:
         json_line(answer)
     else:
-        print(f"{answer['offered']} readings offered again: {answer['stored']} stored, {answer['refused']} still refused")
+        print(
+            f"{answer['offered']} readings offered again: {answer['stored']} stored, {answer['refused']} still refused"
+        )
     return 0
 
 
@@ -211,7 +292,20 @@ def export(options: argparse.Namespace) -> int:
     except ValueError as error:
         raise Problem(str(error), 2) from None
     target = Path(options.output).absolute() if options.output else config.data / "export.csv"
-    params = {"format": options.format, "path": str(target), **{key: value for key, value in (("from", options.start), ("to", options.end), ("device", options.device), ("metric", options.metric)) if value}}
+    params = {
+        "format": options.format,
+        "path": str(target),
+        **{
+            key: value
+            for key, value in (
+                ("from", options.start),
+                ("to", options.end),
+                ("device", options.device),
+                ("metric", options.metric),
+            )
+            if value
+        },
+    }
     answer = ask(config, "/api/v1/export", "POST", json=params) if config.store.kind == "duckdb" else None
     if answer is None:
         try:
@@ -230,4 +324,3 @@ def export(options: argparse.Namespace) -> int:
         sys.stdout.write(target.read_text("utf-8"))
         target.unlink()
     return 0
-

@@ -15,6 +15,10 @@ from rich.table import Table
 from rich.text import Text
 
 
+WIDTH = 200
+"""Columns of a table that goes into a file or a pipe."""
+
+
 class Problem(Exception):
     """Something the person at the terminal can mend; its text is all that is shown."""
 
@@ -37,7 +41,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], empty: str) -> 
     grid = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False)
     for row in shown:
         grid.add_row(*(Text(cell if isinstance(cell, str) else _short(cell)) for cell in row))
-    Console(soft_wrap=False).print(grid)
+    Console(width=None if sys.stdout.isatty() else WIDTH).print(grid)
 
 
 def note(sentence: str) -> None:

@@ -20,7 +20,9 @@ def observe(world: World, site: Site) -> Values:
 
 def _air(world: World, site: Site) -> Values:
     x, y = _at(site)
-    found: Values = {m: world.air.at(m, x, y, world.weather) for m in ("pm25", "pm10", "so2", "no2", "co", "o3", "voc", "nh3")}
+    found: Values = {
+        m: world.air.at(m, x, y, world.weather) for m in ("pm25", "pm10", "so2", "no2", "co", "o3", "voc", "nh3")
+    }
     return found | _weather(world, site, ("air_temperature", "relative_humidity", "wind_speed", "wind_direction"))
 
 
@@ -75,8 +77,18 @@ def _tide(world: World, site: Site) -> Values:
 def _water_plant(world: World, site: Site) -> Values:
     if site.device.endswith("intake"):
         mud = world.water.flows[1] / 40
-        return {"ph": 7.5, "turbidity": 9.0 * mud, "conductivity": 310.0, "water_temperature": 15.8, "flow": 2600 * world.plant.demand}
-    return _drinking(world.plant.water.slug) | {"water_temperature": 16.0, "flow": 2550 * world.plant.demand, "pressure": 520.0}
+        return {
+            "ph": 7.5,
+            "turbidity": 9.0 * mud,
+            "conductivity": 310.0,
+            "water_temperature": 15.8,
+            "flow": 2600 * world.plant.demand,
+        }
+    return _drinking(world.plant.water.slug) | {
+        "water_temperature": 16.0,
+        "flow": 2550 * world.plant.demand,
+        "pressure": 520.0,
+    }
 
 
 def _water_network(world: World, site: Site) -> Values:
@@ -88,19 +100,35 @@ def _water_network(world: World, site: Site) -> Values:
 
 def _drinking(slug: float) -> Values:
     """Clean: GB 5749-2022 met with room; a slug uses up the chlorine and clouds the water."""
-    return {"ph": 7.4 - 1.1 * slug, "turbidity": 0.18 + 6.5 * slug, "free_chlorine": 0.62 * (1 - slug) ** 3, "conductivity": 320 + 900 * slug}
+    return {
+        "ph": 7.4 - 1.1 * slug,
+        "turbidity": 0.18 + 6.5 * slug,
+        "free_chlorine": 0.62 * (1 - slug) ** 3,
+        "conductivity": 320 + 900 * slug,
+    }
 
 
 def _sewage(world: World, site: Site) -> Values:
     strain = world.plant.sewage_m3_h / 1800
-    return {"cod": 26 + 14 * strain, "ammonia_nitrogen": 1.1 + 1.6 * strain, "total_phosphorus": 0.21 + 0.1 * strain, "ph": 7.1, "flow": world.plant.sewage_m3_h}
+    return {
+        "cod": 26 + 14 * strain,
+        "ammonia_nitrogen": 1.1 + 1.6 * strain,
+        "total_phosphorus": 0.21 + 0.1 * strain,
+        "ph": 7.1,
+        "flow": world.plant.sewage_m3_h,
+    }
 
 
 def _substation(world: World, site: Site) -> Values:
     nominal = float(site.attributes.get("nominal_voltage_v", "10000"))
     voltage = world.plant.voltage(site.device, nominal)
     power = 5200 * world.plant.load
-    return {"voltage": voltage, "frequency": world.plant.frequency, "active_power": power, "current": power * 1000 / (sqrt(3) * voltage * 0.95)}
+    return {
+        "voltage": voltage,
+        "frequency": world.plant.frequency,
+        "active_power": power,
+        "current": power * 1000 / (sqrt(3) * voltage * 0.95),
+    }
 
 
 def _gas(world: World, site: Site) -> Values:
@@ -118,7 +146,12 @@ def _bridge(world: World, site: Site) -> Values:
     x, y = _at(site)
     shake = world.ground.acceleration(x, y)
     wind = world.weather.wind_speed
-    return {"vibration": 0.8 + 0.06 * wind**1.5 + 60 * shake, "tilt": 0.02 + 0.002 * wind, "wind_speed": wind * 1.4, "strain": 180.0 + 3 * world.weather.temperature_at(x, y)}
+    return {
+        "vibration": 0.8 + 0.06 * wind**1.5 + 60 * shake,
+        "tilt": 0.02 + 0.002 * wind,
+        "wind_speed": wind * 1.4,
+        "strain": 180.0 + 3 * world.weather.temperature_at(x, y),
+    }
 
 
 def _dam(world: World, site: Site) -> Values:
@@ -131,7 +164,13 @@ def _dam(world: World, site: Site) -> Values:
 def _slope(world: World, site: Site) -> Values:
     x, y = _at(site)
     soil = world.water.soil
-    return {"rain_intensity": world.weather.rain_at(x, y), "soil_moisture": 18 + 30 * soil, "pore_pressure": 4 + 26 * soil, "displacement": world.ground.creep_mm, "tilt": 0.02 + world.ground.creep_mm / 900}
+    return {
+        "rain_intensity": world.weather.rain_at(x, y),
+        "soil_moisture": 18 + 30 * soil,
+        "pore_pressure": 4 + 26 * soil,
+        "displacement": world.ground.creep_mm,
+        "tilt": 0.02 + world.ground.creep_mm / 900,
+    }
 
 
 def _seismometer(world: World, site: Site) -> Values:

@@ -44,8 +44,17 @@ def read_sites(folder: Path) -> list[Site]:
     with (folder / "devices.csv").open(encoding="utf-8-sig", newline="") as file:
         for row in csv.DictReader(file):
             at = to_metres(float(row["lon"]), float(row["lat"])) if row.get("lon") and row.get("lat") else None
-            rest = {key: text for key, text in row.items() if text and key not in ("device", "name", "kind", "lon", "lat")}
+            rest = {
+                key: text for key, text in row.items() if text and key not in ("device", "name", "kind", "lon", "lat")
+            }
             sites.append(
-                Site(row["device"], row.get("name", ""), row.get("kind", ""), at, float(row.get("elevation_m") or 0), rest)
+                Site(
+                    row["device"],
+                    row.get("name", ""),
+                    row.get("kind", ""),
+                    at,
+                    float(row.get("elevation_m") or 0),
+                    rest,
+                )
             )
     return sites

@@ -68,7 +68,9 @@ class Sensor:
         at = world.now + round(self.clock_skew_s * 1e9)
         return at // 1_000_000 * 1_000_000
 
-    def _measure(self, name: str, value: float | bool | str | list[str], elapsed_s: float) -> float | bool | str | list[str]:
+    def _measure(
+        self, name: str, value: float | bool | str | list[str], elapsed_s: float
+    ) -> float | bool | str | list[str]:
         shape = NOISE.get(name)
         if shape is None or isinstance(value, bool | str | list):
             return value

@@ -101,8 +101,15 @@ class World:
         life = (approach_s + stay_s + 0.6 * approach_s) * self.lapse
         self.weather.cells.append(
             RainCell(
-                goal.x - ux * away, goal.y - uy * away, ux * speed, uy * speed, radius_m, peak_mm_h, life,
-                target=goal, stay_s=stay_s * self.lapse,
+                goal.x - ux * away,
+                goal.y - uy * away,
+                ux * speed,
+                uy * speed,
+                radius_m,
+                peak_mm_h,
+                life,
+                target=goal,
+                stay_s=stay_s * self.lapse,
             )  # fmt: skip
         )
 

@@ -118,7 +118,9 @@ def test_a_server_that_fails_delays_and_loses_nothing(rig: Rig, fault: int | byt
     rig.store.write("events", readings(1), 0, 1)
     batch = readings(250)
     rig.shim.faults = (
-        [fault] if fault != b"HTTP/1.1 400 \xff\xfe\r\nconnection: close\r\ncontent-length: 2\r\n\r\n\xff\xfe" else [fault, fault]
+        [fault]
+        if fault != b"HTTP/1.1 400 \xff\xfe\r\nconnection: close\r\ncontent-length: 2\r\n\r\n\xff\xfe"
+        else [fault, fault]
     )
     with pytest.raises(StoreUnavailable, match="InfluxDB"):
         rig.store.write("events", batch, 1, 251)

@@ -1,0 +1,142 @@
+"""The city's rules over a recording, on event time, touching nothing: same checks, same engine, same cameras as live."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from hub.app.city import City
+from hub.app.eyes import look
+from hub.cameras import Cameras
+from hub.config import IngestOptions
+from hub.ingest import Recent
+from hub.model import LEVELS, AlertChange, Change, Event, Reading, Tick
+from hub.moment import SECOND
+from hub.recording import Recorded
+from hub.validation import Validator, no_device_id
+from rules.engine import Engine
+
+TICK_S = 60
+"""Time passes in the recording by ticks of this length between its rows."""
+BATCH_MAX = 5_000
+TICKS_PER_GAP_MAX = 50_000
+"""Over a gap of years the ticks are made longer rather than more."""
+
+
+class Tally(msgspec.Struct):
+    """What became of a recording."""
+
+    readings: int = 0
+    used: int = 0
+    quarantined: int = 0
+    duplicates: int = 0
+    faults: dict[str, int] = msgspec.field(default_factory=dict)
+    examples: dict[str, str] = msgspec.field(default_factory=dict)
+    changes: dict[str, int] = msgspec.field(default_factory=dict)
+    levels: dict[str, int] = msgspec.field(default_factory=dict)
+    devices: int = 0
+    first_at: int | None = None
+    last_at: int | None = None
+    wall_s: float = 0.0
+
+
+class Backtest:
+    """One run. Iterate `changes`; `tally` is complete when it ends."""
+
+    def __init__(self, city: City, recorded: Iterable[Recorded], kind: str = "") -> None:
+        self.tally = Tally()
+        self._recorded = recorded
+        self._kind = kind
+        self._devices = city.registry.devices
+        self._engine = Engine(city.book, city.registry.devices.values(), city.registry.zones.values())
+        self._cameras = Cameras(city.registry.cameras.values())
+        # A recording brings its own clock: what counts as "years off" is measured against its own time.
+        self._validator = Validator(
+            IngestOptions(future_max_s=city.config.ingest.future_max_s, past_max_days=city.config.ingest.past_max_days)
+        )
+        self._recent = Recent(city.config.ingest.duplicates_max)
+
+    def changes(self) -> Iterator[AlertChange]:
+        """Every change of a warning, in the order in which a live hub would have told them."""
+        began = time.perf_counter()
+        batch: list[Event] = []
+        for event in self._events():
+            batch.append(event)
+            if len(batch) >= BATCH_MAX:
+                yield from self._judge(batch)
+                batch = []
+        yield from self._judge(batch)
+        self.tally.wall_s = time.perf_counter() - began
+
+    def _judge(self, events: list[Event]) -> Iterator[AlertChange]:
+        for change in self._engine.feed(events).changes:
+            look(change, self._cameras, self._engine.book)
+            self.tally.changes[change.change] = self.tally.changes.get(change.change, 0) + 1
+            if change.change is Change.RAISED:
+                self.tally.levels[change.level] = self.tally.levels.get(change.level, 0) + 1
+            yield change
+
+    def _events(self) -> Iterator[Event]:
+        """Readings that pass the checks, and the ticks between them."""
+        tally, heard = self.tally, set[str]()
+        clock: int | None = None
+        for at, message in self._recorded:
+            for fault in message.faults:
+                tally.readings += fault.readings
+                self._set_aside(fault.kind, fault.detail, fault.readings)
+            if not message.readings:
+                continue
+            if clock is not None and at > clock:
+                yield from _ticks(clock, at)
+            clock = at if clock is None else max(clock, at)
+            for reading in message.readings:
+                tally.readings += 1
+                if self._usable(reading, clock):
+                    tally.used += 1
+                    heard.add(reading.device)
+                    yield reading
+        tally.devices = len(heard)
+        tally.last_at = clock
+
+    def _usable(self, reading: Reading, at: int) -> bool:
+        reading.received_at = at
+        reading.adapter = "recording"
+        registered = self._devices.get(reading.device)
+        reading.kind = (registered.kind if registered else "") or reading.kind or self._kind
+        if registered is None and (wrong := no_device_id(reading.device)):
+            self._set_aside("syntax", wrong, 1)
+            return False
+        for finding in self._validator.check(reading, at) or ():
+            self._set_aside(finding.kind, finding.detail, int(finding.whole))
+            if finding.whole:
+                return False
+        if self.tally.first_at is None:
+            self.tally.first_at = reading.observed_at
+        if self._recent.knows(reading):
+            self.tally.duplicates += 1
+            return False
+        return True
+
+    def _set_aside(self, kind: str, detail: str, readings: int) -> None:
+        self.tally.quarantined += readings
+        self.tally.faults[kind] = self.tally.faults.get(kind, 0) + 1
+        self.tally.examples.setdefault(kind, detail)
+
+
+def _ticks(since: int, until: int) -> Iterator[Tick]:
+    """Whole minutes after `since` up to `until`."""
+    step = TICK_S * SECOND
+    step *= max(1, (until - since) // (step * TICKS_PER_GAP_MAX))
+    at = (since // step + 1) * step
+    while at <= until:
+        yield Tick(at)
+        at += step
+
+
+def level_counts(counts: dict[str, int]) -> str:
+    """ "2 red, 5 yellow" """
+    found = Counter(counts)
+    return ", ".join(f"{found[level]} {level}" for level in reversed(LEVELS) if found[level]) or "none"

@@ -1,0 +1,157 @@
+"""Commands that run a hub: `run`, `replay`, `demo`, `simulate`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from hub.app.city import City
+from hub.app.hub import AlreadyRunning, Hub
+from hub.app.replay import RecordingClock, replay
+from hub.cli.cities import clean_city
+from hub.cli.judging import add_layout, recordings
+from hub.cli.output import Problem, command, folder, json_line, note
+from hub.config import ApiOptions, StoreOptions
+from hub.ports import StoreUnavailable
+
+
+def add(commands: Any) -> None:
+    parser = command(commands, "run", run, "run the hub until SIGINT or SIGTERM")
+    parser.add_argument("dir", type=folder)
+    parser = command(commands, "replay", play, "run the whole hub on a recording's own clock")
+    parser.add_argument("dir", type=folder)
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    add_layout(parser)
+    parser.add_argument("--speed", default="max", help="times real time, or max (the default)")
+    parser.add_argument(
+        "--data", type=Path, metavar="DIR", help="fresh data folder (else a new temporary one, named at the end)"
+    )
+    parser.add_argument("--listen", metavar="HOST:PORT", help="where the console listens meanwhile (else a free port)")
+    parser.add_argument(
+        "--keep", action="store_true", help="go on serving the console after the recording, until Ctrl-C"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    city = clean_city(options.dir)
+    return until_stopped(lambda stop: _serve(city, stop))
+
+
+async def _serve(city: City, stop: asyncio.Event) -> None:
+    hub = await started(Hub(city))
+    config = city.config
+    note(
+        f"{config.hub.name}: listening on {hub.address} with {len(config.adapters)} adapters, data in {hub.data}; Ctrl-C stops it"
+    )
+    for damage in hub.log.damage():
+        note(f"log damaged, the rest is used: {damage}")
+    try:
+        await stop.wait()
+        note("stopping: letting readers finish")
+    finally:
+        await hub.stop()
+    note("stopped")
+
+
+async def started(hub: Hub) -> Hub:
+    """A hub that runs. Raises `Problem` where it cannot start."""
+    try:
+        await hub.start()
+    except AlreadyRunning as error:
+        raise Problem(str(error)) from None
+    except (OSError, ValueError, StoreUnavailable) as error:
+        raise Problem(f"the hub cannot start: {error}") from None
+    return hub
+
+
+def until_stopped(work: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> int:
+    """Run `work` with an event that SIGINT and SIGTERM set."""
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for sent in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(sent, stop.set)
+        await work(stop)
+
+    # The threads that write to disk need the interpreter for microseconds; let them have it sooner than after 5 ms.
+    sys.setswitchinterval(0.001)
+    asyncio.run(main())
+    return 0
+
+
+# ------------------------------------------------------------------------------------------------- replay
+
+
+def play(options: argparse.Namespace) -> int:
+    try:
+        speed = None if options.speed == "max" else float(options.speed)
+    except ValueError:
+        raise Problem(f"--speed {options.speed!r}: a number or max was meant", 2) from None
+    data = options.data or Path(tempfile.mkdtemp(prefix="cityhub-replay-"))
+    if data.exists() and any(data.iterdir()):
+        raise Problem(f"{data} is not empty; a replay needs a fresh folder", 2)
+    city = clean_city(options.dir)
+    # Nothing leaves a replay: its own store, no destinations, a console on this machine only.
+    api = ApiOptions(listen=options.listen or "127.0.0.1:0")
+    city = msgspec.structs.replace(
+        city, config=msgspec.structs.replace(city.config, store=StoreOptions(), api=api), tokens={}
+    )
+    return until_stopped(lambda stop: _play(options, city, data, speed, stop))
+
+
+async def _play(options: argparse.Namespace, city: City, data: Path, speed: float | None, stop: asyncio.Event) -> None:
+    clock = RecordingClock()
+    recorded, kind = recordings(options.files, options.protocol, options.map)
+    hub = await started(Hub(city, data, now=clock, live=False))
+    note(f"console at {hub.address}")
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    show: Callable[[int], None] = (
+        (lambda fed: print(f"\r{fed:,} frames", end="", file=sys.stderr)) if sys.stderr.isatty() else (lambda fed: None)
+    )
+    playing = asyncio.create_task(replay(hub, clock, recorded, kind, speed, show))
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({playing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if playing.done():
+            playing.result()
+            await hub.drain(60)
+            if options.keep:
+                note(f"the recording has ended; the console stays at {hub.address} until Ctrl-C")
+                await stop.wait()
+    finally:
+        playing.cancel()
+        stopping.cancel()
+        await hub.stop()
+    _tell(options, hub, data, loop.time() - began)
+
+
+def _tell(options: argparse.Namespace, hub: Hub, data: Path, wall_s: float) -> None:
+    counts = hub.ledger.of("replay")
+    raised: dict[str, int] = {}
+    for alert in hub.alerts.newest_first(with_closed=True):
+        raised[alert.level] = raised.get(alert.level, 0) + 1
+    stored = hub.ledger.stored["store"]["replay"]
+    told = {
+        "frames": counts.frames, "readings": counts.received, "logged": counts.logged, "stored": stored, "duplicates": counts.duplicate,
+        "quarantined": counts.quarantined, "faults": counts.faults, "alerts": raised, "balances": counts.balances(), "wall_s": round(wall_s, 2), "data": str(data),
+    }  # fmt: skip
+    if options.json:
+        json_line(told)
+        return
+    print(
+        f"{counts.frames:,} frames, {counts.received:,} readings: {stored:,} stored, {counts.duplicate:,} duplicates, {counts.quarantined:,} quarantined"
+    )
+    for fault, count in sorted(counts.faults.items()):
+        print(f"  {fault}: {count}")
+    print("warnings by level now: " + (", ".join(f"{count} {level}" for level, count in raised.items()) or "none"))
+    print(f"{wall_s:.1f} s; data in {data}")
