@@ -99,7 +99,10 @@ class _Api:
 
     async def health(self, _: Request) -> Response:
         refusing = self.state.log.events.refusing
-        return reply({"ok": refusing is None, "detail": refusing or "taking input"}, 200 if refusing is None else 503)
+        changes = {"X-Alert-Changes": str(self.state.log.alerts.next)}
+        return reply(
+            {"ok": refusing is None, "detail": refusing or "taking input"}, 200 if refusing is None else 503, changes
+        )
 
     async def metrics(self, _: Request) -> Response:
         return Response(prometheus.render(self.state), media_type="text/plain; version=0.0.4; charset=utf-8")
