@@ -12,7 +12,8 @@ from typing import TypeAlias
 
 import msgspec
 
-from adapters.ais.sentence import Origin, Sentence
+from adapters.ais.sentence import Sentence
+from adapters.nmea0183.line import Origin
 from hub.model import Fault, FaultKind
 from hub.moment import SECOND
 

@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 from pyais.encode import encode_dict
 
 from adapters.ais import PLUGIN
-from adapters.ais.codec import LINE_BYTES_MAX, AisCodec
+from adapters.ais.codec import AisCodec
 from adapters.ais.fragments import WAITING_MAX
 from adapters.ais.report import kind_of, parse_any, parse_position, ship_type
-from adapters.ais.sentence import parse_suffix, parse_tag_block, unix_time, xor
+from adapters.ais.sentence import parse_suffix
+from adapters.nmea0183.line import LINE_BYTES_MAX, parse_tag_block, unix_time, xor
 from hub.metrics import vocabulary
 from hub.model import FaultKind, Message, Reading, Verdict
 from hub.moment import SECOND, from_text, to_text
