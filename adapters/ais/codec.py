@@ -209,8 +209,8 @@ class AisCodec:
         if isinstance(outcome, Assembly):
             self.duplicates += 1
             body.duplicate_of = outcome.origin.at or 0
-            outcome = None
-        messages.append(Message([], [*faults, *(outcome or [])], body=body, raw=line))
+            outcome = []
+        messages.append(Message([], [*faults, *outcome], body=body, raw=line))
 
     def _report(self, body: Body, at: int | None, raw: bytes, faults: list[Fault]) -> Message:
         device, readings, found = parse_report(body.payload, body.fill_bits, at, raw)
