@@ -1,9 +1,10 @@
-"""MQTT: readings from a broker."""
+"""MQTT: readings from a broker, and alert changes to one."""
 
 from __future__ import annotations
 
 from adapters.mqtt.adapter import MqttAdapter
 from adapters.mqtt.options import MqttOptions
+from adapters.mqtt.sink import MqttSink, MqttSinkOptions
 from hub.ports import Plugin
 
 PLUGIN = Plugin(
@@ -11,6 +12,8 @@ PLUGIN = Plugin(
     summary="MQTT 5 and 3.1.1: native JSON, SenML, Sparkplug B, and foreign JSON through a map",
     options=MqttOptions,
     adapter=MqttAdapter,
+    sink_options=MqttSinkOptions,
+    sink=MqttSink,
 )
 
-__all__ = ["PLUGIN", "MqttAdapter", "MqttOptions"]
+__all__ = ["PLUGIN", "MqttAdapter", "MqttOptions", "MqttSink", "MqttSinkOptions"]
