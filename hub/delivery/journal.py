@@ -83,7 +83,8 @@ class Journal:
             self._since_trim += 1
             if self._since_trim >= TRIM_EVERY:
                 self._since_trim = 0
-                self._trim("attempts", attempt.destination, ATTEMPTS_MAX)
+                for (destination,) in self._db.execute("select distinct destination from attempts").fetchall():
+                    self._trim("attempts", destination, ATTEMPTS_MAX)
 
     def attempts(self, destination: str | None = None, limit: int = 100) -> list[Attempt]:
         """The newest first."""
