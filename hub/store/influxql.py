@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 import httpx
 import msgspec
 
+from hub.metrics import vocabulary
 from hub.model import AlertChange, Position
 from hub.ports import Bucket, Row, SeriesQuery, StoreUnavailable
-from hub.store.lineprotocol import ALERTS, QUALITY_PREFIX
+from hub.store.lineprotocol import ALERTS, OTHER, QUALITY_PREFIX
 from hub.store.rows import POSITION_METRIC, point, restore
 
 CHUNK_ROWS = 10_000
@@ -115,9 +116,10 @@ class Influxql:
     # ---------------------------------------------------------------------------------------------- how
 
     def _columns(self, numeric: bool = False) -> list[Column]:
+        families = {OTHER, POSITION_METRIC, *(known.family for known in vocabulary().values())}
         columns = []
         for measurement, fields in self.fields().items():
-            if measurement == ALERTS or "received_at" not in fields:
+            if measurement not in families:
                 continue
             place = tuple(name for name in ("lat", "lon", "received_at") if name in fields)
             for metric, kind in fields.items():
@@ -186,7 +188,7 @@ def _row(metric: str, cells: Mapping[str, Any], value: Any) -> Row:
         int(cells.get(QUALITY_PREFIX + metric) or 0),
         None if lon is None else float(lon),
         None if lat is None else float(lat),
-        int(cells.get("received_at") or 0),
+        int(cells.get("received_at") or cells["time"]),
     )
 
 
