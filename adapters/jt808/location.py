@@ -8,7 +8,7 @@ gives the protocol's own view and is only called when somebody looks.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
 from struct import Struct
 from typing import Any
@@ -17,13 +17,14 @@ import msgspec
 
 from adapters.gcj02 import to_wgs84
 from adapters.jt808 import safety
+from adapters.wallclock import zone_named
 from hub.model import Fault, FaultKind, Position, Reading, Value
 from hub.moment import from_datetime
 
 SIZE = 28
 """Bytes of the fixed part."""
 
-CHINA = timezone(timedelta(hours=8), "GMT+8")
+CHINA = zone_named("Asia/Shanghai")
 
 _BASIC = Struct(">IIIIHHH6s")
 _SECOND = 1_000_000_000

@@ -6,7 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from adapters.teltonika.codec import TeltonikaCodec
+from adapters.transport import StreamOptions, stream_adapter
 from hub.ports import Plugin
+
+
+class TeltonikaOptions(StreamOptions, kw_only=True, frozen=True):
+    """Teltonika trackers that dial the hub over TCP, TLS or UDP."""
 
 
 def codec(options: Mapping[str, Any]) -> TeltonikaCodec:
@@ -17,7 +22,11 @@ def codec(options: Mapping[str, Any]) -> TeltonikaCodec:
 PLUGIN = Plugin(
     protocol="teltonika",
     summary="Teltonika trackers: codec 8, 8 Extended, 16 and 12 over TCP and UDP",
+    options=TeltonikaOptions,
     codec=codec,
+    adapter=stream_adapter(codec),
     binary=True,
     kind="vehicle",
 )
+
+__all__ = ["PLUGIN", "codec"]

@@ -20,12 +20,11 @@ from hub.metrics import vocabulary
 from hub.model import FaultKind, Message, Position, Reading, Verdict
 from hub.moment import from_text
 from hub.ports import Codec
-from tests.adapters.tracker_laws import (
-    check_bytewise,
-    check_chunking,
-    check_flips,
-    check_truncation,
-    run,
+from tests.adapters.stream_laws import (
+    chunking_is_invisible,
+    decoded,
+    flips_give_no_reading,
+    truncation_gives_no_reading,
 )
 from tests.shared import shared_path
 
@@ -58,7 +57,7 @@ def item(ident: int, value: bytes) -> bytes:
 
 
 def one(raw: bytes, using: Codec | None = None) -> Message:
-    messages = run(using or codec({}), [raw])
+    messages = decoded(using or codec({}), [raw])
     assert len(messages) == 1, messages
     return messages[0]
 
@@ -146,7 +145,7 @@ def test_vectors_with_a_wrong_checksum_are_refused_with_both_values() -> None:
     for _, vector in vectors():
         if "negative" not in vector["expected"]:
             continue
-        messages = run(codec({}), [bytes.fromhex(vector["raw_hex"])])
+        messages = decoded(codec({}), [bytes.fromhex(vector["raw_hex"])])
         assert not [reading for message in messages for reading in message.readings]
         assert set(kinds(messages)) == {"checksum"}
         seen += 1
@@ -157,7 +156,7 @@ def test_metrics_are_in_the_vocabulary() -> None:
     names = {
         name
         for _, vector in vectors()
-        for message in run(codec({}), [bytes.fromhex(vector["raw_hex"])])
+        for message in decoded(codec({}), [bytes.fromhex(vector["raw_hex"])])
         for reading in message.readings
         for name in reading.values
     }
@@ -471,7 +470,7 @@ def test_an_electronic_lock_on_the_same_port() -> None:
     assert sentence.body == {"text": "(740190311185,1,001,ELOCK,3,529439)"}
     assert not sentence.faults
     frame = encode(OLD, 0x0002, 1, b"")
-    messages = run(codec({}), [frame + b"(740190311185,1)" + frame])
+    messages = decoded(codec({}), [frame + b"(740190311185,1)" + frame])
     assert [message.device for message in messages] == [DEVICE, "jt808:740190311185", DEVICE]
 
 
@@ -528,7 +527,7 @@ def test_subpackages_are_answered_together_when_all_are_stored() -> None:
     replies = [using.reply(message, Verdict.STORED, NOW) for message in messages]
     assert replies[:2] == [None, None]
     assert replies[2] is not None
-    answers = [message.body.detail() for message in run(codec({}), [replies[2]])]
+    answers = [message.body.detail() for message in decoded(codec({}), [replies[2]])]
     assert [answer["reply_serial"] for answer in answers] == [10, 11, 12]
     assert [answer["serial"] for answer in answers] == [0, 1, 2]
     assert {answer["result"] for answer in answers} == {0}
@@ -747,7 +746,7 @@ def test_commands_that_cannot_be_sent_say_why() -> None:
 
 def test_junk_before_a_frame_is_one_fault_and_the_frame_is_found() -> None:
     frame = encode(OLD, 0x0200, 1, location())
-    messages = run(codec({}), [b"$$hello" + frame + frame])
+    messages = decoded(codec({}), [b"$$hello" + frame + frame])
     assert kinds(messages) == ["frame"]
     assert messages[0].faults[0].raw == b"$$hello"
     assert [len(message.readings) for message in messages] == [0, 1, 1]
@@ -755,14 +754,14 @@ def test_junk_before_a_frame_is_one_fault_and_the_frame_is_found() -> None:
 
 def test_two_frames_may_share_a_mark() -> None:
     frame = encode(OLD, 0x0200, 1, location())
-    messages = run(codec({}), [frame + frame[1:] + frame[1:]])
+    messages = decoded(codec({}), [frame + frame[1:] + frame[1:]])
     assert [len(message.readings) for message in messages] == [1, 1, 1]
     assert not kinds(messages)
 
 
 def test_a_frame_that_lost_its_end_does_not_take_the_next_with_it() -> None:
     frame = encode(OLD, 0x0200, 1, location())
-    messages = run(codec({}), [frame[:30] + frame + frame])
+    messages = decoded(codec({}), [frame[:30] + frame + frame])
     assert kinds(messages) == ["checksum"]
     assert sum(len(message.readings) for message in messages) == 2
 
@@ -817,8 +816,10 @@ def make() -> Codec:
 
 
 def test_byte_by_byte_gives_the_same() -> None:
-    check_bytewise(make, b"".join(GOOD))
-    check_bytewise(make, b"".join(a + b for a, b in zip(JUNK, GOOD * 2, strict=False)))
+    whole = b"".join(GOOD)
+    chunking_is_invisible(make, whole, range(len(whole)))
+    whole = b"".join(a + b for a, b in zip(JUNK, GOOD * 2, strict=False))
+    chunking_is_invisible(make, whole, range(len(whole)))
 
 
 @given(
@@ -826,7 +827,7 @@ def test_byte_by_byte_gives_the_same() -> None:
     st.lists(st.integers(0, 20_000), max_size=12),
 )
 def test_any_chunking_gives_the_same_messages(parts: list[bytes], cuts: list[int]) -> None:
-    check_chunking(make, b"".join(parts), cuts)
+    chunking_is_invisible(make, b"".join(parts), cuts)
 
 
 @given(st.lists(st.binary(max_size=300), max_size=5))
@@ -858,13 +859,13 @@ def test_arbitrary_bodies_of_known_messages_never_raise(msg_id: int, body: bytes
 
 @pytest.mark.parametrize("frame", GOOD[1:4], ids=["short", "new", "batch"])
 def test_one_flipped_bit_never_gives_a_reading(frame: bytes) -> None:
-    check_flips(make, [], frame, range(len(frame) * 8))
-    check_flips(make, [encode(OLD, 0x0002, 1, b"")], frame, range(len(frame) * 8))
+    flips_give_no_reading(make, b"", frame)
+    flips_give_no_reading(make, encode(OLD, 0x0002, 1, b""), frame)
 
 
 @pytest.mark.parametrize("frame", GOOD[1:4], ids=["short", "new", "batch"])
 def test_a_frame_cut_short_gives_no_reading(frame: bytes) -> None:
-    check_truncation(make, [], frame)
+    truncation_gives_no_reading(make, b"", frame)
     left = codec({})
     left.feed(frame[:-1])
     assert kinds(left.end()) == ["truncated"]

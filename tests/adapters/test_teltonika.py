@@ -17,7 +17,12 @@ from hub.metrics import vocabulary
 from hub.model import Message, Position, Reading, Verdict
 from hub.moment import from_text
 from hub.ports import Codec
-from tests.adapters.tracker_laws import check_bytewise, check_chunking, check_flips, check_truncation, run
+from tests.adapters.stream_laws import (
+    chunking_is_invisible,
+    decoded,
+    flips_give_no_reading,
+    truncation_gives_no_reading,
+)
 from tests.shared import shared_path
 
 IMEI = "356307042441013"
@@ -75,7 +80,7 @@ def udp(content: bytes, imei: str = IMEI) -> bytes:
 
 
 def one(raw: bytes, using: Codec | None = None) -> Message:
-    messages = run(using or codec({}), [raw])
+    messages = decoded(using or codec({}), [raw])
     assert len(messages) == 1, messages
     return messages[0]
 
@@ -320,7 +325,7 @@ def test_a_datagram_names_its_device_and_logs_in_by_itself() -> None:
 
 
 def test_two_packets_and_a_ping_in_one_chunk() -> None:
-    messages = run(codec({}), [LOGIN + b"\xff" + tcp(data([record()])) + tcp(data([record()], 0x08))])
+    messages = decoded(codec({}), [LOGIN + b"\xff" + tcp(data([record()])) + tcp(data([record()], 0x08))])
     assert [len(message.readings) for message in messages] == [0, 0, 1, 1]
 
 
@@ -356,7 +361,7 @@ def test_commands_that_cannot_be_sent_say_why(text: str) -> None:
 
 def test_junk_is_one_fault_and_the_packet_behind_it_is_found() -> None:
     packet = tcp(data([record()]))
-    messages = run(codec({}), [b"hello, junk!" + packet + packet])
+    messages = decoded(codec({}), [b"hello, junk!" + packet + packet])
     assert kinds(messages) == ["frame"]
     assert messages[0].faults[0].raw == b"hello, junk!"
     assert [len(message.readings) for message in messages] == [0, 1, 1]
@@ -364,7 +369,7 @@ def test_junk_is_one_fault_and_the_packet_behind_it_is_found() -> None:
 
 @pytest.mark.parametrize("junk", [b"\0", b"\0\0\0", b"\0\x0f12", b"ab", bytes(8), b"\0\0\0\0\0\0\0\x36\x55"])
 def test_a_short_packet_right_behind_junk_is_found(junk: bytes) -> None:
-    messages = run(codec({}), [junk + commands.command("x")])
+    messages = decoded(codec({}), [junk + commands.command("x")])
     assert kinds(messages) == ["frame"]
     assert messages[-1].body.detail()["payload_text"] == "x"
 
@@ -404,8 +409,10 @@ def make() -> Codec:
 
 
 def test_byte_by_byte_gives_the_same() -> None:
-    check_bytewise(make, b"".join(GOOD))
-    check_bytewise(make, b"".join(a + b for a, b in zip(JUNK, GOOD * 2, strict=False)))
+    whole = b"".join(GOOD)
+    chunking_is_invisible(make, whole, range(len(whole)))
+    whole = b"".join(a + b for a, b in zip(JUNK, GOOD * 2, strict=False))
+    chunking_is_invisible(make, whole, range(len(whole)))
 
 
 @given(
@@ -413,7 +420,7 @@ def test_byte_by_byte_gives_the_same() -> None:
     st.lists(st.integers(0, 20_000), max_size=12),
 )
 def test_any_chunking_gives_the_same_messages(parts: list[bytes], cuts: list[int]) -> None:
-    check_chunking(make, b"".join(parts), cuts)
+    chunking_is_invisible(make, b"".join(parts), cuts)
 
 
 @given(st.lists(st.one_of(st.binary(max_size=300), st.sampled_from(JUNK)), max_size=5))
@@ -437,12 +444,12 @@ def test_arbitrary_data_under_a_good_crc_never_raises(form: int, body: bytes) ->
 
 @pytest.mark.parametrize("packet", GOOD[2:5], ids=["8", "8E", "16"])
 def test_one_flipped_bit_never_gives_a_reading(packet: bytes) -> None:
-    check_flips(make, [LOGIN], packet, range(len(packet) * 8))
+    flips_give_no_reading(make, LOGIN, packet)
 
 
 @pytest.mark.parametrize("packet", GOOD[2:6], ids=["8", "8E", "16", "udp"])
 def test_a_packet_cut_short_gives_no_reading(packet: bytes) -> None:
-    check_truncation(make, [LOGIN], packet)
+    truncation_gives_no_reading(make, LOGIN, packet)
 
 
 def test_the_plugin_names_itself() -> None:
