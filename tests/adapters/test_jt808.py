@@ -324,6 +324,8 @@ def safety_item(ident: int, flag: int, kind: int, level: int = 2) -> bytes:
         return item(ident, head + bytes([kind, level, 50, 8, 0, 0, 0]) + tail)
     if ident == 0x65:
         return item(ident, head + bytes([kind, level, 7, 0, 0, 0, 0]) + tail)
+    if ident == 0x70:
+        return item(ident, head + bytes([kind, 0, 1, 0, 2, 0, 3]) + tail)
     if ident == 0x67:
         return item(ident, head + bytes([kind]) + tail)
     return item(ident, head + tail + b"\x01" + b"\x02\0" + bytes([1 << kind]) + b"\0\xc8\0\x2a\0\x50")
@@ -338,12 +340,13 @@ def safety_item(ident: int, flag: int, kind: int, level: int = 2) -> bytes:
         (0x65, 0, 0x7F, "DSM: type 127, level 2"),
         (0x66, 0, 2, "TPMS: tyre 2 pressure low"),
         (0x67, 1, 0x03, "BSD: approach from rear right"),
+        (0x70, 1, 0x02, "driving: harsh braking"),
     ],
 )
 def test_active_safety_items_are_named_events(ident: int, flag: int, kind: int, name: str) -> None:
     message = one(encode(OLD, 0x0200, 1, location(items=safety_item(ident, flag, kind))))
     assert message.readings[0].values["events"] == [name]
-    key = {0x64: "adas", 0x65: "dsm", 0x66: "tpms", 0x67: "bsd"}[ident]
+    key = {0x64: "adas", 0x65: "dsm", 0x66: "tpms", 0x67: "bsd", 0x70: "harsh_driving"}[ident]
     detail = message.body.detail()["location"][key]
     assert detail["speed_kmh"] == 60
     assert detail["time"] == "2026-11-22T16:00:00+08:00"
@@ -366,6 +369,12 @@ def test_vendor_items_by_configuration() -> None:
     assert values["supply_voltage"] == pytest.approx(14.6)
     assert values["cargo_weight"] == pytest.approx(12340)
     assert values["temperature"] == pytest.approx(-20)
+    assert (
+        reading_of(location(items=item(0x31, b"\x09")), items={"0x31": {"metric": "battery", "type": "u8"}}).values[
+            "battery"
+        ]
+        == 9
+    )
     short = location(items=item(0x82, b"\x92") + item(0xE5, b"\1\xff\xff\xff\xff"))
     assert not {"supply_voltage", "cargo_weight"} & set(reading_of(short, items=items).values)
 
@@ -710,7 +719,7 @@ def test_commands_down() -> None:
     text = one(using.send(OLD, *commands.say(OLD, "请减速", urgent=True))).body.detail()
     assert (text["msg_id"], text["flags"], text["text"]) == ("0x8300", 0x0D, "请减速")
     new = one(using.send(NEW, *commands.say(NEW, "slow", speak=False))).body
-    assert new.body == b"\x04\x01slow"
+    assert new.body == b"\x07\x01slow"
     assert commands.query_parameters() == (0x8104, b"")
 
 
