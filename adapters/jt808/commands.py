@@ -51,10 +51,7 @@ def say(terminal: Terminal, message: str, *, urgent: bool = False, show: bool = 
     2011/2013: flag b0 is "urgent". 2019: b0–b1 are 2 urgent, 3 notice, and a text type (1 notice) follows.
     """
     flags = show * 0x04 | speak * 0x08
-    if terminal.version is None:
-        head = bytes([flags | urgent])
-    else:
-        head = bytes([flags | (2 if urgent else 3), 1])
+    head = bytes([flags | urgent]) if terminal.version is None else bytes([flags | (2 if urgent else 3), 1])
     try:
         text = message.encode("gbk")
     except UnicodeEncodeError as error:
