@@ -103,7 +103,7 @@ class Jt808Codec:
             stop, take = self._extent(buffer, at)
             if stop < 0 and size - at <= MAX_FRAME:
                 break
-            if stop < 0 or stop - at > MAX_FRAME:
+            if stop < 0:
                 out.append(self._oversize(bytes(buffer[at : at + MAX_FRAME])))
                 at += MAX_FRAME
                 self._skipping, self._closed = True, False
@@ -123,18 +123,21 @@ class Jt808Codec:
         return [_bad(FaultKind.FRAME, f"{len(rest)} bytes that are no JT/T 808 frame", rest)]
 
     def _extent(self, buffer: bytes, at: int) -> tuple[int, _Take]:
-        """Where the thing that starts at `at` ends (index of its last mark, -1 not yet) and who takes it."""
-        first = buffer[at]
+        """Where the thing that starts at `at` ends (index of its last mark) and who takes it.
+
+        -1: not yet, or not within `MAX_FRAME` bytes.
+        """
+        first, limit = buffer[at], at + MAX_FRAME + 1
         if first == MARK:
-            return buffer.find(b"\x7e", at + 1), self._take_frame
-        stop = buffer.find(b"\x7e", at)
+            return buffer.find(b"\x7e", at + 1, limit), self._take_frame
+        stop = buffer.find(b"\x7e", at, limit)
         if first == VENDOR_MARK:
             if at + 1 == len(buffer):
                 return -1, self._take_junk
             if buffer[at + 1] <= 0x0F:  # the first byte of every message id up
-                return buffer.find(b"\xe7", at + 1), self._take_frame
+                return buffer.find(b"\xe7", at + 1, limit), self._take_frame
         if first == 0x28:
-            bracket = buffer.find(b")", at)
+            bracket = buffer.find(b")", at, limit)
             if bracket >= 0 and (stop < 0 or bracket < stop) and bytes(buffer[at:bracket]).isascii():
                 return bracket, self._take_text
         return stop, self._take_junk
