@@ -280,13 +280,16 @@ def _plausible(buffer: bytes, at: int) -> bool:
 
 
 def _inner_start(buffer: bytes, start: int, end: int) -> int:
-    """Where a good frame may begin inside [start, end) of one that is damaged; `end` where there is none."""
+    """Where a good frame may begin inside [start, end) of one that is damaged; `end` where there is none.
+
+    Looks at no byte behind `end`: whether they are here yet must not matter.
+    """
     at = start + 1
-    while 0 <= (at := _next_start(buffer, at)) < end:
+    while 0 <= (at := _next_start(buffer, at)) < end - 1:
         if at + HEADER_BYTES > end or (_plausible(buffer, at) and buffer[at + 2] in _NAMES):
             return at
         at += 1
-    return end
+    return end - 1 if buffer[end - 1] in b"#$" and end - 1 > start else end  # perhaps half a start mark
 
 
 def _junk(raw: bytes) -> list[Message]:
