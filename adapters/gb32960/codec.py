@@ -12,6 +12,7 @@ from operator import xor
 from typing import Any
 
 from adapters.gb32960.items import Item, walk
+from adapters.gcj02 import to_wgs84
 from adapters.wallclock import WallClock, zone_named
 from hub.model import Fault, FaultKind, Message, Position, Reading, Value, Verdict
 
@@ -51,7 +52,10 @@ class Gb32960Codec:
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._clock = WallClock(zone_named(options.get("zone", "Asia/Shanghai")))
-        self._gcj02 = options.get("coordinates", "wgs84") == "gcj02"
+        coordinates = options.get("coordinates", "wgs84")
+        if coordinates not in ("wgs84", "gcj02"):
+            raise ValueError(f"coordinates = {coordinates!r}: wgs84 or gcj02")
+        self._gcj02 = coordinates == "gcj02"
         self._buffer = b""
         self._searched = 0
         """Bytes at the head of the buffer that are known to start no frame."""
@@ -233,8 +237,6 @@ class Gb32960Codec:
         if system == 1:
             return Position(lon, lat)
         if system == 2:
-            from adapters.gcj02 import to_wgs84
-
             return Position(*to_wgs84(lon, lat))
         self._fault(
             message,
@@ -256,7 +258,9 @@ class Gb32960Codec:
             data = b""
         else:
             data = frame[HEADER_BYTES:-1][:6]
-        flag = 1 if verdict is Verdict.STORED else _refusal(message, frame[0] == 0x24)
+        unread = any(fault.kind is FaultKind.ENCRYPTED for fault in message.faults)
+        refused = verdict is Verdict.REFUSED or unread  # nothing of it was stored, whatever became of the fault
+        flag = _refusal(message, frame[0] == 0x24) if refused else 1
         head = frame[2:3] + bytes((flag,)) + frame[4:21] + b"\x01" + len(data).to_bytes(2, "big") + data
         return frame[:2] + head + bytes((reduce(xor, head),))
 

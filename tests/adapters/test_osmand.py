@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.osmand import PLUGIN
+from adapters.osmand import PLUGIN, OsmandOptions
 from adapters.osmand.codec import LOCATIONS_MAX, OsmandCodec
 from adapters.osmand.http import BODY_BYTES_MAX, HEAD_BYTES_MAX
+from adapters.transport import StreamAdapter
 from hub.metrics import vocabulary
 from hub.model import FaultKind, Message, Verdict
 from hub.moment import from_text, to_text
 from tests.adapters import stream_laws as laws
+from tests.adapters.intake import FakeIntake
 from tests.shared import shared_path
 
 NOW = from_text("2026-11-22T08:00:00Z")
@@ -297,6 +302,34 @@ def test_the_buffer_is_bounded() -> None:
     chunked = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 100
     for chunk in (b"a" * 4000, b"GET /" * 500, chunked, b"POST / HTTP/1.1\r\n\r\n" + b"a" * 4000):
         laws.buffer_is_bounded(lambda: OsmandCodec({}), chunk, HEAD_BYTES_MAX + 5 * BODY_BYTES_MAX)
+
+
+async def test_a_real_client_over_a_real_socket() -> None:
+    intake = FakeIntake()
+    adapter = StreamAdapter("phones", OsmandOptions(listen="tcp://127.0.0.1:0"), OsmandCodec)
+    running = asyncio.create_task(adapter.run(intake))
+    await intake.until(lambda: bool(adapter.bound))
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"id=7&lat=1"
+        yield b"&lon=2"
+
+    try:
+        async with httpx.AsyncClient(base_url=adapter.bound.replace("tcp:", "http:"), trust_env=False) as phone:
+            statuses = [
+                (await phone.get("/", params={"id": "7", "lat": "1", "lon": "2"})).status_code,
+                (await phone.post("/", json={"location": LOCATION, "device_id": "8"})).status_code,
+                (await phone.post("/", data={"id": "9", "lat": "1", "lon": "2"})).status_code,
+                (await phone.post("/", content=chunks())).status_code,
+                (await phone.get("/", params={"lat": "1"})).status_code,
+            ]
+            intake.verdict = Verdict.BUSY
+            statuses.append((await phone.get("/", params={"id": "7", "lat": "1", "lon": "2"})).status_code)
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert statuses == [200, 200, 200, 200, 400, 503]
+    assert len(intake.readings) == 5
 
 
 def test_the_plugin_says_what_it_is() -> None:
