@@ -52,7 +52,7 @@ def camera_to_json(view: CameraView) -> dict[str, Any]:
 def reading_to_json(reading: Reading) -> dict[str, Any]:
     """A reading as `decode` and exports show it. `observed_at` is null where only the receive time would date it."""
     shown: dict[str, Any] = {
-        "device": reading.device,
+        "device": reading.device or None,
         "observed_at": to_text(reading.observed_at) if reading.observed_at is not None else None,
         "values": reading.values,
     }
