@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any
 
 import msgspec
@@ -11,8 +12,11 @@ from hub.moment import to_text
 
 
 def change_to_json(change: AlertChange) -> dict[str, Any]:
-    """A step in the life of a warning, as CONTRACTS states it: the contract's keys first, the evidence behind them."""
-    return {
+    """A step in the life of a warning, as CONTRACTS states it, plain dicts and lists throughout.
+
+    Numbers that JSON lacks (NaN, infinities) become null, wherever they stand.
+    """
+    shown: dict[str, Any] = {
         "at": to_text(change.at),
         "rule": change.rule,
         "subject": change.subject,
@@ -34,6 +38,7 @@ def change_to_json(change: AlertChange) -> dict[str, Any]:
         "who": change.who,
         "note": change.note,
     }
+    return {key: _jsonable(value) for key, value in shown.items()}
 
 
 def camera_to_json(view: CameraView) -> dict[str, Any]:
@@ -52,7 +57,7 @@ def camera_to_json(view: CameraView) -> dict[str, Any]:
 def reading_to_json(reading: Reading) -> dict[str, Any]:
     """A reading as `decode` and exports show it. `observed_at` is null where only the receive time would date it."""
     shown: dict[str, Any] = {
-        "device": reading.device or None,  # a codec leaves it empty where the device is named at login and none came
+        "device": reading.device or None,
         "observed_at": to_text(reading.observed_at) if reading.observed_at is not None else None,
         "values": reading.values,
     }
@@ -80,14 +85,17 @@ def detail_to_json(message: Message) -> Any:
 
 def plain(value: Any) -> Any:
     """Structs and bytes as JSON-able data; bytes as hex."""
-    return _hexed(msgspec.to_builtins(value, builtin_types=(bytes, bytearray), str_keys=True, enc_hook=str))
+    return _jsonable(msgspec.to_builtins(value, builtin_types=(bytes, bytearray), str_keys=True, enc_hook=str))
 
 
-def _hexed(value: Any) -> Any:
+def _jsonable(value: Any) -> Any:
+    """Plain data that JSON can say: bytes as hex, NaN and infinities as null."""
+    if isinstance(value, float):
+        return value if isfinite(value) else None
     if isinstance(value, bytes | bytearray):
         return value.hex()
     if isinstance(value, dict):
-        return {str(key): _hexed(item) for key, item in value.items()}
+        return {str(key): _jsonable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_hexed(item) for item in value]
+        return [_jsonable(item) for item in value]
     return value
