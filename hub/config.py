@@ -303,13 +303,13 @@ class _Reader:
                     (*at, key),
                     f"a secret stands in the file ({secret}); keep it outside and name it with an …_env or …_file key",
                 )
-            if key in known:
-                continue
             if key in SECRET_KEYS:
                 self._wrong(
                     (*at, key),
                     f"a secret stands in the file; name an environment variable with {key}_env or a file with {key}_file instead",
                 )
+                continue
+            if key in known:
                 continue
             near = get_close_matches(key, known, n=1)
             self._wrong(

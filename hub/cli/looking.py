@@ -9,10 +9,13 @@ from typing import Any
 
 from hub.alerts import Alerts
 from hub.api import views
+from hub.app.destinations import JOURNAL
 from hub.app.history import open_city_store
 from hub.cameras import Cameras
 from hub.cli.client import ask, config_of, entries, open_log
 from hub.cli.output import Problem, command, folder, json_line, note, table
+from hub.config import Config
+from hub.delivery import Journal
 from hub.live import Live
 from hub.model import Position
 from hub.moment import from_text, to_text
@@ -37,6 +40,10 @@ def add(commands: Any) -> None:
     parser.add_argument("action", choices=("list", "show", "export", "retry"))
     parser.add_argument("offset", nargs="?", type=int, help="entry to show or retry; all are retried without it")
     parser.add_argument("-o", dest="output", metavar="FILE")
+    parser = command(commands, "delivery", delivery, "what destinations have not taken")
+    parser.add_argument("dir", type=folder)
+    parser.add_argument("action", choices=("list", "retry", "drop"))
+    parser.add_argument("numbers", nargs="*", type=int, help="dead letters to retry or drop; all without any")
     parser = command(commands, "export", export, "readings out of the store")
     parser.add_argument("dir", type=folder)
     parser.add_argument("--from", dest="start", metavar="T")
@@ -273,6 +280,55 @@ def _retry(options: argparse.Namespace, config: Any) -> int:
             f"{answer['offered']} readings offered again: {answer['stored']} stored, {answer['refused']} still refused"
         )
     return 0
+
+
+# ------------------------------------------------------------------------------------------------- delivery
+
+
+def delivery(options: argparse.Namespace) -> int:
+    config = config_of(options.dir)
+    numbers = options.numbers or None
+    if options.action != "list":
+        answer = ask(config, f"/api/v1/delivery/{options.action}", "POST", json={"numbers": numbers})
+        if answer is None:
+            journal = _journal(config)
+            done = journal.drop(numbers) if options.action == "drop" else journal.want(numbers)
+            journal.close()
+            answer = {"dropped": done} if options.action == "drop" else {"offered at the next start": done}
+        json_line(answer) if options.json else print(", ".join(f"{count} {what}" for what, count in answer.items()))
+        return 0
+    answer = ask(config, "/api/v1/delivery")
+    if answer is None:
+        journal = _journal(config)
+        answer = views.delivery({}, journal)
+        journal.close()
+    if options.json:
+        json_line(answer)
+        return 0
+    if answer["destinations"]:
+        table(
+            ("destination", "state", "taken", "refused", "behind", ""),
+            [
+                (item["name"], item["state"], item["taken"], item["refused"], item["behind"], item["detail"])
+                for item in answer["destinations"]
+            ],
+            "",
+        )
+    table(
+        ("letter", "destination", "since", "attempts", "change", "why it was refused"),
+        [
+            (item["number"], item["destination"], item["at"], item["attempts"], item["change"]["id"], item["reason"])
+            for item in answer["dead_letters"]
+        ],
+        "no dead letters: every destination has taken what it was given",
+    )
+    return 0
+
+
+def _journal(config: Config) -> Journal:
+    if not (config.data / JOURNAL).exists():
+        raise Problem(f"{config.data} holds no record of deliveries: this hub has never run")
+    return Journal(config.data / JOURNAL)
 
 
 # ------------------------------------------------------------------------------------------------- export
