@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable
-from struct import Struct
 
 from adapters.jt808 import bodies, location
 from adapters.jt808.frame import Frame
@@ -13,6 +12,7 @@ from adapters.jt808.subpackages import MAX_PIECES, Assembly, Subpackages
 from adapters.jt808.wire import (
     MARK,
     MAX_FRAME,
+    SHORT_HEADER,
     VENDOR_MARK,
     Header,
     Terminal,
@@ -24,7 +24,6 @@ from adapters.jt808.wire import (
 )
 from hub.model import Fault, FaultKind, Message, Reading, Value, Verdict
 
-_SHORT_HEADER = Struct(">HH6sH")
 _LOCK_FRAMES = (0x5501, 0x5502)
 """Frames of a vendor's electronic locks on the same port: the header has a one-byte serial, the body is his own."""
 _ANSWER, _REGISTERED, _RESEND, _MEDIA_TAKEN, _SERVER_TIME = 0x8001, 0x8100, 0x8003, 0x8800, 0x8004
@@ -210,7 +209,7 @@ class Jt808Codec:
         """The message in one frame, None where its checksum or its length is wrong."""
         if len(content) < 13 or xor(content):
             return None
-        msg_id, props, phone, serial = _SHORT_HEADER.unpack_from(content)
+        msg_id, props, phone, serial = SHORT_HEADER.unpack_from(content)
         terminal = self.terminal
         if props + 13 == len(content) and terminal is not None and phone == terminal.phone and raw[0] == terminal.mark:
             header = Header(msg_id, props, terminal, serial, 12)  # the short form of whom we know, whole, in clear
