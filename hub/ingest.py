@@ -130,16 +130,16 @@ class Door:
     # ---------------------------------------------------------------------------------------------- admission
 
     def _admit(self, message: Message, faults: list[Fault]) -> bool:
-        """Whether this device may speak at all: on a login, and whenever it offers something to prove itself."""
+        """Whether this device may speak at all. Asked where no reading will be: a login, a registration, a heartbeat."""
         device = message.device
-        if device is None or not (message.login or message.credential):
+        if device is None or (message.readings and not message.login and not message.credential):
             return True
         at = self._hub.clock()
         if not self.knows(device):
             self._knock(device, at)
             faults.append(
                 self._stamp(
-                    Fault(FaultKind.UNKNOWN_DEVICE, f"{device} is not in the registry; its login was refused"),
+                    Fault(FaultKind.UNKNOWN_DEVICE, f"{device} is not in the registry; it was refused"),
                     at,
                     device,
                     message.raw,
