@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -194,6 +195,23 @@ async def test_one_flooding_endpoint_is_limited_and_its_neighbour_is_not() -> No
         codes = [(await post(flooding, url + "/readings", SENML, content_format=110)).code for _ in range(10)]
         assert codes.count(Code.TOO_MANY_REQUESTS) >= 3
         assert (await post(neighbour, url + "/readings", SENML, content_format=110)).code is Code.CHANGED
+
+
+async def test_a_flood_of_datagrams_does_not_reach_the_library() -> None:
+    intake = FakeIntake()
+    async with serving(intake, requests_per_s_max=1_000) as url, client() as neighbour:
+        port = int(url.rpartition(":")[2])
+        flood = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        for mid in range(2_000):
+            # NON POST /readings, Content-Format 110
+            flood.sendto(
+                b"\x50\x02" + mid.to_bytes(2, "big") + b"\xb8readings\x11\x6e\xff" + SENML, ("127.0.0.1", port)
+            )
+            if mid % 50 == 0:
+                await asyncio.sleep(0)
+        assert (await post(neighbour, url + "/readings", SENML, content_format=110)).code is Code.CHANGED
+        flood.close()
+    assert 100 <= len(intake.messages) <= 600, "200 at once, and 200 a second"
 
 
 class Gauge(resource.ObservableResource):  # type: ignore[misc]
