@@ -7,6 +7,7 @@ import contextlib
 import gzip
 import os
 import pty
+import resource
 import socket
 import ssl
 import subprocess
@@ -19,6 +20,7 @@ from typing import Any
 import pytest
 
 from adapters.transport import StreamAdapter, StreamOptions
+from adapters.transport.files import OpenFiles
 from adapters.transport.options import parse_endpoint
 from adapters.transport.session import Allowance
 from hub.model import Fault, FaultKind, Message, Reading, Verdict
@@ -564,6 +566,20 @@ def test_mistakes_in_the_options_are_sentences(options: dict[str, Any], sentence
 
 def test_an_address_with_ipv6_is_read() -> None:
     assert parse_endpoint("tcp://[::1]:8808", ("tcp",))[:3] == ("tcp", "::1", 8808)
+
+
+def test_connections_leave_files_to_the_log() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+        files = OpenFiles(kept_free=200)
+        assert files.want(100) >= 100  # the soft limit was raised
+        resource.setrlimit(resource.RLIMIT_NOFILE, (203, hard))
+        assert [files.take() for _ in range(4)] == [True, True, True, False]
+        files.give_back()
+        assert files.take()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_the_allowance_refills_with_time() -> None:
