@@ -47,6 +47,8 @@ class StreamAdapter:
         self.name = name
         self.bound = ""
         """The address really listened on ("tcp://127.0.0.1:41234"), once it is."""
+        self.local: tuple[str, int] | None = None
+        """The address datagrams go out from, where the hub connects by UDP."""
         self.connections = 0
         self._options = options
         self._endpoint = options.endpoint()
@@ -244,7 +246,8 @@ class StreamAdapter:
             intake.report("up", f"listening on {self.bound}")
         else:
             remote = (self._endpoint.host, self._endpoint.port)
-            await loop.create_datagram_endpoint(lambda: peers, remote_addr=remote)
+            transport, _ = await loop.create_datagram_endpoint(lambda: peers, remote_addr=remote)
+            self.local = transport.get_extra_info("sockname")
             intake.report("up", f"exchanging datagrams with {self._address()}")
         try:
             await peers.run()
