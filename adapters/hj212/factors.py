@@ -8,7 +8,7 @@ for the stack.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 from typing import NamedTuple
 
 from hub.metrics import vocabulary
@@ -212,7 +212,7 @@ def _factor(metric: str, unit: str) -> Factor:
     return Factor(metric, *conversion(unit, vocabulary()[metric].unit))
 
 
-@cache
+@lru_cache(maxsize=4096)  # bounded: codes come from the wire
 def factor(code: str, suffix: str, system: str, unit: str = "") -> Factor | None:
     """What `code-suffix` means in a frame of system code ST, or None where the vocabulary has no word for it.
 

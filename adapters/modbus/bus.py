@@ -102,6 +102,10 @@ class Bus:
 
     async def connect(self) -> None:
         """Be connected. Raises `Down`."""
+        async with self._lock:
+            await self._connect()
+
+    async def _connect(self) -> None:
         if self._client.connected:
             return
         try:
@@ -141,7 +145,7 @@ class Bus:
     async def _ask(self, request: Callable[[], Awaitable[Any]]) -> Any:
         async with self._lock:
             try:
-                await self.connect()
+                await self._connect()
                 answer = await request()
             except ConnectionException as error:
                 raise Down(str(error)) from error

@@ -155,7 +155,7 @@ class ModbusAdapter:
 
     async def _poll(self, intake: Intake) -> None:
         while True:
-            await self._discover()
+            await self._discover(intake)
             if not self.groups:
                 await asyncio.sleep(BREAK_MAX_S)
                 continue
@@ -264,7 +264,7 @@ class ModbusAdapter:
 
     # ------------------------------------------------------------------------------------------------- sunspec
 
-    async def _discover(self) -> None:
+    async def _discover(self, intake: Intake) -> None:
         """Find the models of units that have not been found yet; one that is silent is tried again by its breaker."""
         for unit in list(self._undiscovered):
             health = self.health[unit.unit]
@@ -280,6 +280,8 @@ class ModbusAdapter:
                 health.failed(time.monotonic())
                 continue
             self._undiscovered.remove(unit)
+            if not models:
+                intake.report("degraded", f"{unit.device}: no SunSpec models at {', '.join(map(str, sunspec.BASES))}")
             known = {field.metric for field in unit.fields}
             found = [field for field in sunspec.fields(models, unit.every_s) if field.metric not in known]
             now = time.monotonic()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 from typing import NamedTuple
 
 from hub.metrics import vocabulary
@@ -203,7 +203,7 @@ GROUP_COUNT = 12
 GROUP_STEP_S = 300
 
 
-@cache
+@lru_cache(maxsize=1024)  # bounded: ASCII names come from the wire
 def meaning(name: str) -> tuple[str, float, float, int] | None:
     """(metric, scale, shift, rank) of an element, None where the vocabulary has no word for it."""
     element = ELEMENTS.get(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, tzinfo
+from functools import lru_cache
 
 from adapters.sl651.body import Body, Item
 from adapters.sl651.elements import ALARM_BITS, DOOR_BIT, GROUP_STEP_S, GROUPS, meaning
@@ -14,6 +15,7 @@ _BASE_STEP_M = 0.05
 """An hour's levels nearer than this to the absolute level of the same moment are absolute themselves."""
 
 
+@lru_cache(maxsize=4096)
 def bcd_moment(text: str, zone: tzinfo) -> int | None:
     """ns UTC of yyMMddHHmm[ss] in `zone`, None where that is no time."""
     if len(text) not in (10, 12) or not (text.isascii() and text.isdecimal()):

@@ -20,7 +20,7 @@ from adapters.modbus.registers import Field, MapError, RegisterMap, Unit, read_m
 from adapters.modbus.scan import interpret
 from adapters.modbus.values import ORDERS, TYPES, ValueProblem, decode, encode
 from hub.model import FaultKind, Message
-from tests.shared import shared_path
+from tests.shared import ROOT, shared_path
 
 PUMP = """
 [[devices]]
@@ -171,6 +171,12 @@ def test_mistakes_have_sentences(line: str, said: str) -> None:
     assert len(raised.value.mistakes) == 1
     assert raised.value.mistakes[0].startswith("pumps.toml: pump-1")
     assert said in raised.value.mistakes[0]
+
+
+def test_the_map_of_the_readme() -> None:
+    text = (ROOT / "adapters" / "modbus" / "README.md").read_text().partition("```toml\n")[2].partition("```")[0]
+    (unit,) = read_map(text).devices
+    assert [field.metric for field in unit.fields] == ["flow", "running", "state", "firmware", "energy"]
 
 
 def test_all_mistakes_at_once() -> None:
