@@ -289,7 +289,7 @@ async def test_waits_grow_with_full_jitter_and_the_breaker_sets_a_floor(hub: Hub
     sink = Sink(*[DOWN] * 40)
     await hub.say(change())
     async with running(courier := hub.courier("video", sink, pace=pace)):
-        await until(lambda: sink.taken)
+        await until(lambda: hub.at("video") == 1)
     waits = hub.slept
     assert len(waits) == 40
     assert all(0.0 <= wait <= min(30.0, 2.0**n) for n, wait in enumerate(waits[:5], 1))
