@@ -140,7 +140,7 @@ class Courier:
         """Deliver until cancelled. A destination never seen before starts at the end of the stream."""
         self._followed = await asyncio.to_thread(self._journal.followed, self.name)
         offset = self._cursors.get(self._reader)
-        if offset is None:
+        if offset is None or offset > self._stream.next:  # never seen before, or the log has begun anew
             offset = self._stream.next
             await asyncio.to_thread(self._cursors.set, self._reader, offset)
         await self._offer_again(await asyncio.to_thread(self._journal.dead_letters, self.name, True))

@@ -61,7 +61,6 @@ class DuckDBStore:
             "memory_limit": f"{options.memory_mb}MB",
             "threads": options.threads,
             "temp_directory": str(folder / f"{options.file}.spill"),
-            "preserve_insertion_order": False,  # needs less memory; reads order by time themselves
         }
         with self._explained("open"):
             self._writer = duckdb.connect(str(self._path), config=config)

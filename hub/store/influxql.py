@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 import httpx
@@ -18,6 +19,8 @@ from hub.store.rows import POSITION_METRIC, point, restore
 
 CHUNK_ROWS = 10_000
 """Rows that the server sends at a time, so that a long answer is never whole in memory."""
+QUERY_CHARACTERS_MAX = 2_000
+"""Of a query in an address."""
 NOT_METRICS = {"lat", "lon", "alt", "received_at"}
 
 
@@ -151,11 +154,17 @@ class Influxql:
         for tags, rows, _ in self._series(query):
             yield tags, rows
 
+    def _ask(self, parameters: dict[str, str]) -> AbstractContextManager[httpx.Response]:
+        """GET is what all three families surely read; only a long list of devices needs a body."""
+        if len(parameters["q"]) < QUERY_CHARACTERS_MAX:
+            return self._client.stream("GET", "/query", params=parameters)
+        return self._client.stream("POST", "/query", data=parameters)
+
     def _series(self, query: str) -> Iterator[tuple[Mapping[str, str], list[list[Any]], list[str]]]:
         """(tags and `name`, rows, columns) of each series of the answer, as they come in."""
         parameters = {"db": self._database, "epoch": "ns", "q": query, "chunked": "true", "chunk_size": str(CHUNK_ROWS)}
         try:
-            with self._client.stream("POST", "/query", data=parameters) as response:
+            with self._ask(parameters) as response:
                 if response.status_code != 200:
                     response.read()
                     raise StoreUnavailable(

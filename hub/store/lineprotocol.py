@@ -1,6 +1,6 @@
 """Readings and alert changes as InfluxDB line protocol. The schema stands in README.md of this folder.
 
-An encoder of our own: 1.1 µs a line against 6 µs for the client library's `Point` (docs/decisions/influxdb-writing.md).
+An encoder of our own: 2 to 3 µs a reading against 6 µs for the client library's `Point` (docs/decisions/influxdb-writing.md).
 Escaping follows https://docs.influxdata.com/influxdb/v2/reference/syntax/line-protocol/ (special characters), narrowed
 to what all three families of servers take.
 """

@@ -244,6 +244,7 @@ def test_latest_is_the_newest_by_observed_time(reopen: Open) -> None:
         ("b", "pm25", 5.0, T),
     ]
     assert [row.device for row in store.latest(["b", "nobody's"])] == ["b"]
+    assert [row.device for row in store.latest(["b", *(f"nobody-{n}" for n in range(300))])] == ["b"]
     assert store.latest([]) == []
 
 
