@@ -78,7 +78,10 @@ class Scope:
         if self.find_level is not None and _mentions_level(tree.right):
             threshold = self.find_level(left)
             if threshold is None:
-                self.wrong(f"{self.level_name} does not compare this with a threshold, so 'level' means nothing for it; give clear by level", tree.at)
+                self.wrong(
+                    f"{self.level_name} does not compare this with a threshold, so 'level' means nothing for it; give clear by level",
+                    tree.at,
+                )
                 return ir.Const(False), t.FLAG
             self.level = (threshold, left_type)
         right, right_type = self.value(tree.right)

@@ -1,6 +1,6 @@
 """Rules: how many rule·readings one core judges a second, with 100 rules loaded of which ten apply to each reading.
 
-    python -m tests.bench.bench_rules
+python -m tests.bench.bench_rules
 """
 
 from __future__ import annotations

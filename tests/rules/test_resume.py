@@ -47,7 +47,9 @@ RULES = """
     orange: rise(water_depth, 15 min, upstream) > 20 cm and not in_zone("dry") for 3 min
 """
 
-EDITED = RULES.replace("depth >= 5 cm for 2 min", "depth >= 8 cm for 3 min").replace("- rule: downhill", "- rule: downstream")
+EDITED = RULES.replace("depth >= 5 cm for 2 min", "depth >= 8 cm for 3 min").replace(
+    "- rule: downhill", "- rule: downstream"
+)
 
 
 def book(text: str) -> RuleBook:
@@ -82,7 +84,9 @@ def events(draw: st.DrawFn) -> list[Event]:
             marks = {metric: draw(st.sampled_from(["fault", "manual"]))} if kind == 12 else None
             value = draw(depths) * (100 if device == "rain" else 1)
             position = Position(120.0 + draw(st.integers(0, 2)) * 0.01, 30.0) if device == "x" else None
-            made.append(Reading(device, at, {metric: value}, position, marks, now, "t", "gauge" if device == "x" else ""))
+            made.append(
+                Reading(device, at, {metric: value}, position, marks, now, "t", "gauge" if device == "x" else "")
+            )
         elif kind < 16:
             made.append(Tick(now))
         elif kind == 16:
