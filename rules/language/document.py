@@ -19,6 +19,7 @@ from rules.language import grammar as g
 from rules.language import types as t
 from rules.language.places import Document, Entry
 from rules.language.rule import (
+    DEFAULT_HOLD_NS,
     Condition,
     Derivation,
     Hole,
@@ -94,6 +95,8 @@ class _Reader:
         self.lets: dict[str, tuple[ir.Node, Type]] = {}
         self.let_texts: dict[str, str] = {}
         self.seen = len(document.mistakes)
+        self.any_quality = False
+        self.hold_ns = DEFAULT_HOLD_NS
 
     def rule(self) -> Rule | None:
         self._known_keys(RULE_KEYS)
@@ -102,7 +105,7 @@ class _Reader:
         text = self.document.text[self.node.start_mark.index : self.node.end_mark.index].rstrip()
         line, column = self.document.locate(entry.key_node)
         self.any_quality = self._word("quality", ("good", "any"), "good") == "any"
-        self.hold_ns = self._duration("hold", 2 * check.HOUR)
+        self.hold_ns = self._duration("hold", DEFAULT_HOLD_NS)
         sources = self._editions_and_lets()
         rule = Rule(
             name=f"{self.pack}/{short}",
@@ -150,8 +153,7 @@ class _Reader:
         found = vocabulary().get(metric)
         if found is None or found.type != "number":
             self.document.wrong(entry.value, f"{metric!r} is not a metric with a number{nearest(metric)}")
-        self.any_quality = False
-        self.hold_ns = self._duration("hold", 2 * check.HOUR)
+        self.hold_ns = self._duration("hold", DEFAULT_HOLD_NS)
         node: ir.Node = ir.Const(0.0)
         if "value" not in self.entries:
             self.document.wrong(self.node, "derive needs a value")
