@@ -162,7 +162,9 @@ class Writer:
             case ir.AllOf(parts=parts) | ir.AnyOf(parts=parts):
                 word = " and " if isinstance(node, ir.AllOf) == wanted else " or "
                 return f"({word.join(self._logic(part, wanted) for part in sorted(parts, key=_is_dear))})"
-            case ir.Comparison(op=op, left=left, right=ir.Const(value=limit)) if _is_dear(left) and isinstance(left, ir.Agree | ir.Window):
+            case ir.Comparison(op=op, left=left, right=ir.Const(value=limit)) if _is_dear(left) and isinstance(
+                left, ir.Agree | ir.Window
+            ):
                 name = f"{self.prefix}n{len(self.constants)}"
                 return f"(({name} := {self._lookup(left)[0]}) is not None and {name} {op if wanted else INVERSE[op]} {limit!r})"
             case ir.Comparison(op=op, left=left, right=right):
