@@ -11,6 +11,8 @@ from adapters.sl651.elements import ALARM_BITS, DOOR_BIT, GROUP_STEP_S, GROUPS, 
 from hub.model import Fault, FaultKind, Reading, Value
 from hub.moment import SECOND, from_datetime
 
+TEXT_MAX = 2000
+"""Characters of a manual text that become a value; the detail has all of it."""
 _BASE_STEP_M = 0.05
 """An hour's levels nearer than this to the absolute level of the same moment are absolute themselves."""
 
@@ -92,7 +94,7 @@ def _add(found: Observations, at: int, item: Item, step_s: int) -> None:
         found.add(at, "events", ["picture"])
     elif name == "f2":
         if item["text"]:
-            found.add(at, "text", item["text"])
+            found.add(at, "text", item["text"][:TEXT_MAX])
     else:
         _number(found, at, name, [item["value"]] if "value" in item else item.get("series", []), step_s)
 

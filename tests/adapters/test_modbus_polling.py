@@ -15,7 +15,8 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 
 from adapters.modbus import poller
 from adapters.modbus.bus import Bus, Down, Refused, parse_url
-from adapters.modbus.poller import Health, ModbusAdapter, ModbusOptions
+from adapters.modbus.poller import Group, Health, ModbusAdapter, ModbusOptions
+from adapters.modbus.registers import Unit
 from adapters.modbus.scan import scan
 from adapters.modbus.values import ValueProblem, encode
 from hub.model import Fault, Message, Reading, Verdict
@@ -384,6 +385,20 @@ def test_the_breaker_asks_once_a_minute_at_last() -> None:
     assert health.closed_until == 160.0
     assert health.answered() is True
     assert health.answered() is False
+
+
+def test_the_beat_does_not_wander_with_the_jitter() -> None:
+    unit = Unit(device="a", every_s=10.0, jitter_s=2.0)
+    group = Group(unit, 10.0, [])
+    group.start(0.0)
+    first = group.due
+    dues = []
+    for _ in range(50):
+        group.next(group.due)
+        dues.append(group.due)
+    assert all(abs(due - first - 10.0 * beat) <= 2.0 for beat, due in enumerate(dues, 1))
+    group.next(5000.0)
+    assert 5000.0 <= group.due <= 5002.0
 
 
 def test_urls() -> None:
