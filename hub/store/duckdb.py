@@ -167,8 +167,10 @@ class DuckDBStore:
         try:
             yield
         except duckdb.Error as error:
-            first_line = str(error).partition("\n")[0]
-            raise StoreUnavailable(f"DuckDB cannot {doing} {self._path}: {first_line}") from error
+            reason = str(error).partition("\n")[0]
+            if "orrupt" in reason:
+                reason += "; move the file aside, and a new one is filled with what the log still has"
+            raise StoreUnavailable(f"DuckDB cannot {doing} {self._path}: {reason}") from error
 
 
 def copy_statement(source: str, form: str, path: Path) -> str:
