@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -81,6 +82,40 @@ def test_a_file_that_is_no_database_is_said_so_and_left_alone(tmp_path: Path, da
     with pytest.raises(StoreUnavailable, match="cannot open"):
         DuckDBStore(tmp_path)
     assert (tmp_path / "history.duckdb").read_bytes() == damage
+
+
+@pytest.mark.acceptance
+def test_a_torn_tail_steps_back_to_whole_transactions_and_a_flipped_bit_is_said(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(tmp_path / "live")], stdout=subprocess.PIPE, cwd=ROOT, text=True
+    )
+    assert process.stdout is not None
+    for _ in range(6):
+        process.stdout.readline()
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    wal = (tmp_path / "live" / "history.duckdb.wal").read_bytes()
+    assert len(wal) > 1_000_000
+
+    for share in (0.3, 0.6, 0.999):
+        torn = tmp_path / f"torn-{share}"
+        shutil.copytree(tmp_path / "live", torn)
+        (torn / "history.duckdb.wal").write_bytes(wal[: int(len(wal) * share)])
+        store = DuckDBStore(torn)
+        cursor = store.cursor("events")
+        rows = store._fetch("select count(*) from readings", [])[0][0]
+        store.close()
+        assert cursor is not None
+        assert cursor >= 3000
+        assert rows == cursor * 2
+
+    flipped = tmp_path / "flipped"
+    shutil.copytree(tmp_path / "live", flipped)
+    middle = len(wal) // 2
+    (flipped / "history.duckdb.wal").write_bytes(wal[:middle] + bytes([wal[middle] ^ 1]) + wal[middle + 1 :])
+    with pytest.raises(StoreUnavailable, match=r"[Cc]orrupt.*move the file aside"):
+        DuckDBStore(flipped)
 
 
 def test_a_failed_write_leaves_rows_and_cursor_where_they_were(tmp_path: Path) -> None:
