@@ -222,7 +222,7 @@ def define(name: str, parameters: str, lines: Sequence[str], constants: dict[str
 class Compiled:
     """The functions of one rule.
 
-    `judge(d, t, m)` → bits (see TRUE …); `advance(d, t, m)` moves the memories on; `values(d, t, m)` → what the rule
+    `judge(d, t, m)` → bits (see TRUE …); `any(d, t, m)` → whether one is true; `advance(d, t, m)` moves the memories on; `values(d, t, m)` → what the rule
     names, for titles and evidence.
     """
 
@@ -233,6 +233,7 @@ class Compiled:
         constants: dict[str, Any] = {}
         self.judge = self._judge(constants)
         self.advance = self._advance(constants) if rule.memories else None
+        self.any = self._any_level(constants) if rule.memories else None
         self.values = self._values(constants)
 
     def _judge(self, constants: dict[str, Any]) -> Callable[..., int]:
@@ -246,6 +247,12 @@ class Compiled:
             body += [f"if {true}: bits |= {1 << (TRUE + bit)}", f"elif {false}: bits |= {1 << (FALSE + bit)}"]
             body += [f"if {clear}: bits |= {1 << (CLEAR + bit)}", f"elif {keeps}: bits |= {1 << (NOT_CLEAR + bit)}"]
         return function("judge", "d, t, m", writer, [*body, "return bits"], constants)
+
+    def _any_level(self, constants: dict[str, Any]) -> Callable[..., bool]:
+        """Whether any level is certainly true: asked first of rules with memories, which are looked at every time."""
+        writer = Writer(self.rule.hold_ns, constants)
+        code = _any(writer, [level.when.node for level in self.rule.levels])
+        return function("any_level", "d, t, m", writer, [f"return {code}"], constants)
 
     def _advance(self, constants: dict[str, Any]) -> Callable[..., None]:
         lines = list(_LOCALS.values())
@@ -292,7 +299,7 @@ def fused(rules: Iterable[tuple[int, Rule]], known: frozenset[str], constants: d
     touched = always = 0
     body: list[str] = []
     for position, rule in rules:
-        if not rule.levels or known.isdisjoint(rule.own_series()):
+        if not rule.levels or (known.isdisjoint(rule.own_series()) and not rule.asks_marks()):
             continue
         touched |= 1 << position
         if rule.memories:

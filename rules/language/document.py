@@ -132,18 +132,9 @@ class _Reader:
         rule.memories = tuple(self.memories)
         if "levels" not in self.entries and rule.silent_ns is None:
             self.document.wrong(self.node, f"{rule.name} has neither levels nor silent: it can never warn")
-        if (
-            rule.levels
-            and not rule.own_series()
-            and not any(
-                isinstance(n, ir.Agree) or (isinstance(n, ir.Window) and n.around.which == "upstream")
-                for n in rule.conditions()
-            )
-        ):
-            self.document.wrong(
-                self.entries["levels"].key_node,
-                "no condition reads a metric of the subject itself, so nothing would have it judged",
-            )
+        if rule.levels and not rule.own_series() and not any(_wakes(node) for node in rule.conditions()):
+            message = "no condition reads a metric of the subject itself, so nothing would have it judged"
+            self.document.wrong(self.entries["levels"].key_node, message)
         return rule if len(self.document.mistakes) == self.seen else None
 
     def derivation(self) -> Derivation | None:
@@ -538,6 +529,13 @@ class _Reader:
             self.document.wrong(node, f"{name} is {kind.shown()}, it cannot be shown in {symbol}", match.start())
             return None
         return Hole(name, digits, symbol, *fit)
+
+
+def _wakes(node: ir.Node) -> bool:
+    """Whether something other than the subject's own metrics has a rule with this node judged."""
+    if isinstance(node, ir.Window | ir.Agree):
+        return node.around.which == "upstream"
+    return isinstance(node, ir.Marked)
 
 
 def _unknown(what: str, word: str, known: tuple[str, ...]) -> str:
