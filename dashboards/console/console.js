@@ -4,7 +4,7 @@ import { CityMap } from "./map.js";
 import { deskOf } from "./panels.js";
 import { h, keep } from "./parts.js";
 import { Source } from "./source.js";
-import { FAMILIES, agoText, changeName, clockText, count, familyName, kindName, language, metricName, say, switchLanguage, telling, valueText } from "./words.js";
+import { FAMILIES, agoText, changeName, clockText, count, familyName, kindName, language, metricName, say, switchLanguage, telling, useZone, valueText } from "./words.js";
 
 const LEVELS = ["red", "orange", "yellow", "blue"];
 const TABS = ["warnings", "devices", "hub", "quarantine"];
@@ -49,6 +49,7 @@ function chooseAlert(id) {
 }
 
 function chooseDevice(id) {
+  if (now.device === id && now.tab === "devices") return;
   now.device = id;
   now.series = null;
   const device = now.devices.get(id);
@@ -128,8 +129,9 @@ function takeStatus(status) {
 const quarantinedIn = (status) => status?.log?.quarantine?.next ?? 0;
 
 function takeAlerts(data) {
-  now.open = new Map((data.open ?? []).map((alert) => [alert.alert, alert]));
-  now.closed = data.closed ?? [];
+  const named = (alerts) => (alerts ?? []).map((alert) => ({ ...alert, title: titleOf(alert) }));
+  now.open = new Map(named(data.open).map((alert) => [alert.alert, alert]));
+  now.closed = named(data.closed);
   map.alerts = [...now.open.values()];
   map.chosen = now.open.get(now.chosen) ?? now.closed.find((item) => item.alert === now.chosen) ?? null;
 }
@@ -137,11 +139,16 @@ function takeAlerts(data) {
 function takeChange(change) {
   const sign = { raised: "▲", escalated: "▲", lowered: "▼", cleared: "✓", acknowledged: "✓" }[change.change] ?? "•";
   const toast = h("div", { class: `toast ${change.change === "cleared" ? "" : change.level}` },
-    h("b", {}, `${sign} ${say(change.level)} · ${changeName(change.change)}`), change.title || change.subject);
+    h("b", {}, `${sign} ${say(change.level)} · ${changeName(change.change)}`), titleOf(change));
   byId("toasts").append(toast);
   while (byId("toasts").children.length > 4) byId("toasts").firstChild.remove();
   setTimeout(() => toast.remove(), TOAST_MS);
   askAlerts().catch(() => {});
+}
+
+/** The warning's own title, with names where it has only ids (vessels bring theirs by radio). */
+function titleOf(alert) {
+  return alert.subject.split("+").reduce((title, id) => title.replaceAll(id, now.devices.get(id)?.name || id), alert.title || alert.subject);
 }
 
 let asking = null;
@@ -203,7 +210,7 @@ function tip(found, at) {
   box.hidden = !found;
   if (!found) return;
   const { alert, device, camera } = found;
-  if (alert) box.replaceChildren(h("b", {}, alert.title || alert.subject), h("span", {}, `${say(alert.level)} · ${clockText(alert.raised_at)}`));
+  if (alert) box.replaceChildren(h("b", {}, alert.title), h("span", {}, `${say(alert.level)} · ${clockText(alert.raised_at)}`));
   else if (device) {
     const tells = telling(device.values ?? {});
     box.replaceChildren(h("b", {}, device.name || device.device), h("span", {}, `${kindName(device.kind)}${tells ? ` · ${metricName(tells[0])} ${valueText(...tells)}` : ""}${device.received_at ? ` · ${agoText(hubTime() - Date.parse(device.received_at))}` : ""}`));
@@ -238,13 +245,9 @@ byId("tools").addEventListener("click", (event) => {
   }
 });
 setInterval(() => {
-  byId("clock").textContent = new Date(hubTime()).toLocaleTimeString(language(), { hour12: false, timeZone: zone(), timeZoneName: "short" });
+  byId("clock").textContent = clockText(hubTime(), { timeZoneName: "short" });
   for (const part of document.querySelectorAll("[data-since]")) part.textContent = agoText(hubTime() - Number(part.dataset.since));
 }, 1000);
-
-function zone() {
-  try { new Intl.DateTimeFormat("en", { timeZone: now.city?.timezone }); return now.city?.timezone; } catch { return undefined; }
-}
 
 // ---------------------------------------------------------------------------------------------------- beginning
 
@@ -258,18 +261,29 @@ function askToken() {
   });
 }
 
+/** Links into the page: #alert=ID (as other systems may send them), #device=ID, or the name of a tab. */
+function followLink() {
+  const [what, id] = location.hash.slice(1).split(/=(.*)/s).map(decodeURIComponent);
+  if (what === "alert" && now.chosen !== id) chooseAlert(id);
+  else if (what === "device") chooseDevice(id);
+  else if (TABS.includes(what)) showTab(what);
+}
+addEventListener("hashchange", followLink);
+
 async function begin() {
   speak();
   for (;;) {
     try {
       now.city = await source.get("/api/v1/city");
       byId("city").replaceChildren(now.city.name, " ", h("small", {}, `cityhub ${now.city.version ?? ""}`));
+      useZone(now.city.timezone);
       map.setCity(now.city);
       for (const device of now.city.devices ?? []) takeDevice({ ...device, values: {} });
       const [devices, alerts, status] = await Promise.all(["devices", "alerts", "status"].map((what) => source.get(`/api/v1/${what}`)));
       hear("devices", devices);
       hear("alerts", alerts);
       hear("status", status);
+      followLink();
       await source.follow(hear, (state) => { if (now.link !== state) { now.link = state; drawSoon(); } });
     } catch (error) {
       now.link = "lost";

@@ -53,7 +53,11 @@ export class CityMap {
     this.zones = (city.zones ?? []).map((zone) => ({ ...zone, water: zone.kind === "water", middle: middle(zone.rings[0]) }));
     this.zones.sort((a, b) => Number(b.water) - Number(a.water));
     this.cameras = new Map((city.cameras ?? []).filter((camera) => camera.position).map((camera) => [camera.camera, camera]));
-    if (city.bounds) { this.home = city.bounds; this.fit(false); }
+    // The whole city is where its things stand and its zones lie; water goes on beyond.
+    const places = this.zones.filter((zone) => !zone.water).flatMap((zone) => zone.rings[0]);
+    const [west, south, east, north] = city.bounds ?? [...(places[0] ?? [0, 0]), ...(places[0] ?? [0, 0])];
+    const lons = [west, east, ...places.map((place) => place[0])], lats = [south, north, ...places.map((place) => place[1])];
+    if (city.bounds || places.length) { this.home = [Math.min(...lons), Math.min(...lats), Math.max(...lons), Math.max(...lats)]; this.fit(false); }
   }
 
   setDevice(device, now) {
@@ -160,11 +164,13 @@ export class CityMap {
     pen.drawImage(this.ground, 0, 0);
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
     const wall = Date.now();
+    this.taken = [];
     this.#drawTrails(wall);
     this.#drawSight(now);
     this.#drawCameras();
     this.#drawDevices(wall);
     this.#drawAlerts(now, wall);
+    this.#writeLabels();
   }
 
   #drawGround(ratio) {
@@ -260,8 +266,8 @@ export class CityMap {
       if (!camera) continue;
       if (view.sees && camera.footprint?.length) {
         this.#trace(pen, [camera.footprint]);
-        pen.fillStyle = camera.ptz ? "#5cc8ff10" : "#5cc8ff2a"; pen.fill();
-        pen.strokeStyle = "#5cc8ff66"; pen.lineWidth = 1; pen.stroke();
+        pen.fillStyle = camera.range_m > 800 ? "#5cc8ff06" : camera.ptz ? "#5cc8ff12" : "#5cc8ff2a"; pen.fill();
+        pen.strokeStyle = camera.range_m > 800 ? "#5cc8ff22" : "#5cc8ff66"; pen.lineWidth = 1; pen.stroke();
       }
       const from = this.project(...camera.position);
       pen.strokeStyle = view.sees ? "#8fdcff" : "#8fa6ba88"; pen.lineWidth = view.sees ? 2 : 1;
@@ -290,7 +296,7 @@ export class CityMap {
       pen.fill(); pen.stroke();
       if (camera.ptz) { pen.strokeStyle = pen.fillStyle; pen.beginPath(); pen.arc(0, 0, size * 1.35, 0, 7); pen.stroke(); }
       pen.restore();
-      if (lit) this.#label(camera.name || camera.camera, x, y + 20, "#bfe8ff");
+      if (lit) this.#label(camera.name || camera.camera, x, y + 20, "#bfe8ff", 1);
     }
   }
 
@@ -309,7 +315,7 @@ export class CityMap {
         pen.beginPath(); pen.arc(x, y, 5, 0, 7); pen.fill(); pen.stroke();
       }
       if (this.marked?.device === device.device) { pen.strokeStyle = "#fff"; pen.lineWidth = 1.6; pen.beginPath(); pen.arc(x, y, 11, 0, 7); pen.stroke(); }
-      if (this.showLabels && (close || this.marked?.device === device.device)) this.#label(device.name || device.device, x, y - 11, "#b9cbd9");
+      if (this.showLabels && (close || this.marked?.device === device.device)) this.#label(device.name || device.device, x, y - 11, "#b9cbd9", this.marked?.device === device.device ? 1 : 0);
       pen.globalAlpha = 1;
     }
   }
@@ -347,17 +353,27 @@ export class CityMap {
       pen.globalAlpha = 0.22; pen.fillStyle = colour;
       pen.beginPath(); pen.arc(x, y, 15, 0, 7); pen.fill();
       pen.globalAlpha = 1;
-      if (this.chosen?.alert === alert.alert || this.metresPerPixel() < 12) this.#label(alert.title || alert.subject, x, y - 24, colour, true);
+      if (this.chosen?.alert === alert.alert || this.metresPerPixel() < 12) this.#label(alert.title || alert.subject, x, y - 24, colour, 2);
     }
   }
 
-  #label(text, x, y, colour, strong = false) {
-    const { pen } = this, short = text.length > 60 ? `${text.slice(0, 58)}…` : text;
-    pen.font = `${strong ? "600 12px" : "11px"} system-ui, "Noto Sans CJK SC", sans-serif`;
-    pen.textAlign = "center";
-    pen.lineWidth = 3.5; pen.strokeStyle = "#0a131de6"; pen.lineJoin = "round"; pen.fillStyle = colour;
-    pen.strokeText(short, x, y);
-    pen.fillText(short, x, y);
+  #label(text, x, y, colour, weight = 0) { this.taken.push({ text: text.length > 60 ? `${text.slice(0, 58)}…` : text, x, y, colour, weight }); }
+
+  /** Writes the weightiest first and leaves out what would cover another: 2 a warning, 1 chosen, 0 the rest. */
+  #writeLabels() {
+    const { pen } = this, boxes = [];
+    pen.textAlign = "center"; pen.lineWidth = 3.5; pen.strokeStyle = "#0a131de6"; pen.lineJoin = "round";
+    for (const label of this.taken.sort((a, b) => b.weight - a.weight)) {
+      pen.font = `${label.weight === 2 ? "600 12px" : "11px"} system-ui, "Noto Sans CJK SC", sans-serif`;
+      const half = pen.measureText(label.text).width / 2 + 3;
+      const x = label.weight === 2 ? Math.max(half + 5, Math.min(this.canvas.clientWidth - half - 5, label.x)) : label.x;
+      const box = [x - half, label.y - 11, x + half, label.y + 4];
+      if (label.weight < 2 && boxes.some((other) => box[0] < other[2] && box[2] > other[0] && box[1] < other[3] && box[3] > other[1])) continue;
+      boxes.push(box);
+      pen.fillStyle = label.colour;
+      pen.strokeText(label.text, x, label.y);
+      pen.fillText(label.text, x, label.y);
+    }
   }
 
   #inView(x, y) { return x > -40 && y > -40 && x < this.canvas.clientWidth + 40 && y < this.canvas.clientHeight + 40; }

@@ -46,15 +46,16 @@ export class Source {
         if (failures < 3) {
           await this.#stream((event, data) => { failures = 0; linked("live"); on(event, data); });
         } else {
+          failures = 1; // after these rounds the stream gets one more chance before it is "lost"
           await this.#poll(on, linked);
-          failures = 0;
         }
       } catch (error) {
         if (error.status === 401) { linked("lost"); throw error; }
-        failures += 1;
+        failures += error.status >= 400 && error.status < 500 ? 3 : 1; // no stream here: ask instead
         if (failures < 3) linked("lost");
       }
-      await new Promise((wake) => setTimeout(wake, Math.min(8000, 500 * 2 ** failures) * (0.5 + Math.random() / 2)));
+      const pause = failures < 3 ? 500 * 2 ** failures : 100;
+      await new Promise((wake) => setTimeout(wake, pause * (0.5 + Math.random() / 2)));
       on("again", null);
     }
   }

@@ -93,5 +93,10 @@ export function agoText(ms) {
   if (s < 5400) return `${Math.round(s / 60)} ${say("ago_m")}`;
   return `${Math.round(s / 3600)} ${say("ago_h")}`;
 }
-export const clockText = (at) => new Date(at).toLocaleTimeString(language(), { hour12: false });
+let timeZone;
+/** All times are the city's own from now on; a zone this browser does not know leaves its own. */
+export function useZone(name) {
+  try { new Intl.DateTimeFormat("en", { timeZone: name }); timeZone = name; } catch { timeZone = undefined; }
+}
+export const clockText = (at, more = {}) => new Date(at).toLocaleTimeString(language(), { hour12: false, timeZone, ...more });
 export const count = (n) => (n ?? 0).toLocaleString(language());
