@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -181,11 +182,10 @@ class Player:
         last = loop.time()
         try:
             while not stop.is_set() and not self.director.done:
-                try:
-                    await asyncio.wait_for(stop.wait(), TICK_S)
-                    break
-                except TimeoutError:
-                    pass
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(TICK_S):
+                        await stop.wait()
+                        break
                 now = loop.time()
                 dt, last = min(5.0, now - last) * self.speed, now
                 self.world.step(dt)
@@ -194,9 +194,7 @@ class Player:
                 self.report()
                 self._complain(tasks)
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await _end(tasks)
         return self.director.played
 
     def report(self) -> None:
@@ -290,6 +288,16 @@ async def run(
         speed=speed, fleet=fleet, vessels=vessels, sensors=sensors, seed=seed, faults=faults, repeat=repeat,
     )  # fmt: skip
     return await player.play(stop)
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel until they are gone: under Python 3.11 `asyncio.wait_for`, which libraries use, may swallow a cancellation."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=0.5)
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def more_vehicles(count: int) -> list[Site]:

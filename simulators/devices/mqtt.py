@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import aiomqtt
@@ -73,10 +74,9 @@ class Gateway:
             batch = [report for report, _ in zip(self.outbox, range(UNDER_WAY_MAX), strict=False)]
             if not batch:
                 self._news.clear()
-                try:
-                    await asyncio.wait_for(self._news.wait(), 1.0)
-                except TimeoutError:
-                    continue
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(1.0):
+                        await self._news.wait()
                 continue
             await asyncio.gather(*(self._publish(client, report) for report in batch))
 
