@@ -433,7 +433,7 @@ async def test_the_command_that_scans(capsys: pytest.CaptureFixture[str]) -> Non
     assert {"address": 0, "type": "float32", "order": "CDAB", "value": 23.5} in found["interpretations"]
     assert found["refused"] == [[2, 9, "illegal data address (2)"]]
     assert "50 to 52: illegal data address (2)" in capsys.readouterr().err
-    assert main(["modbus", "scan", "udp://x"]) == 2
+    assert await asyncio.to_thread(main, ["modbus", "scan", "udp://x"]) == 2
     assert "a bus is tcp://host:502" in capsys.readouterr().err
 
 
