@@ -187,6 +187,9 @@ _ELECTRICITY: dict[str, tuple[str, str]] = {
 STACK_SYSTEMS = frozenset({"31", "51"})
 """ST of stacks: 31 air pollution source, 51 flue gas process (HJ 212-2017 table 5, HJ/T 212-2005 table 4)."""
 
+KINDS = {"22": "air-station", "39": "air-station", "32": "outfall", "52": "outfall"}
+"""The kind of device by the frame's ST, where the registry says nothing."""
+
 VALUE_SUFFIXES = ("Rtd", "Avg", "Data", "td")
 """Suffixes that carry the factor's value, best first: real time, period mean, noise, and a clipped Rtd from the field."""
 

@@ -7,7 +7,7 @@ from datetime import datetime, tzinfo
 from functools import lru_cache
 
 from adapters.sl651.body import Body, Item
-from adapters.sl651.elements import ALARM_BITS, DOOR_BIT, GROUP_STEP_S, GROUPS, meaning
+from adapters.sl651.elements import ALARM_BITS, DOOR_BIT, GROUP_STEP_S, GROUPS, KINDS, meaning
 from hub.model import Fault, FaultKind, Reading, Value
 from hub.moment import SECOND, from_datetime
 
@@ -40,9 +40,9 @@ class Observations:
         if metric not in values or values[metric][0] > rank:
             values[metric] = (rank, value)
 
-    def readings(self, device: str) -> list[Reading]:
+    def readings(self, device: str, kind: str) -> list[Reading]:
         return [
-            Reading(device, at, {metric: value for metric, (_, value) in values.items()})
+            Reading(device, at, {metric: value for metric, (_, value) in values.items()}, kind=kind)
             for at, values in sorted(self.moments.items())
             if values
         ]
@@ -81,7 +81,7 @@ def read(
     base = bases.get(device.partition(":")[2])
     for start, group in levels:
         _levels(found, start, group, base)
-    return found.readings(device), faults
+    return found.readings(device, KINDS.get(body.station_type or "", "")), faults
 
 
 def _add(found: Observations, at: int, item: Item, step_s: int) -> None:

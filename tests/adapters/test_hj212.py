@@ -101,6 +101,7 @@ def test_a_real_time_frame_of_an_air_station() -> None:
     assert reading.values == {"pm25": 35.5, "co": 0.8, "air_pressure": 1010.2}
     assert reading.marks == {"co": Mark.CALIBRATION}
     assert message.credential == "123456"
+    assert reading.kind == "air-station"
 
 
 def test_the_stack_and_the_ambient_station_share_codes_but_not_metrics() -> None:
