@@ -470,7 +470,7 @@ def expand(text: str, kind: str) -> list[Value | None]:
         repeated = _REPEATED.match(token) if kind in ("text", "texts", "mark") else None
         if repeated or (kind in ("text", "texts", "mark") and token != "_"):
             word, times = (repeated["first"], int(repeated["times"])) if repeated else (token, 0)
-            values += [_word(word, kind)] * (min(times, MAX_STEPS) + 1)
+            values += [_word(word, kind)] * (min(times, MAX_STEPS) + (word != "_"))
             continue
         match = _TOKEN.match(token)
         if match is None or (match["first"] in ("true", "false")) != (kind == "flag" and match["first"] != "_"):
