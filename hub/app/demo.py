@@ -44,7 +44,7 @@ def with_free_ports(city: City) -> City:
 
 def with_sink(city: City, url: str) -> City:
     """The same city with one more destination: a stand-in for the video platform."""
-    from adapters.webhook import WebhookOptions
+    from adapters.webhook.sink import WebhookOptions
 
     sink = SinkConfig("stand-in", "webhook", WebhookOptions(url=url), (), (), (), 0)
     return msgspec.structs.replace(city, config=msgspec.structs.replace(city.config, sinks=(*city.config.sinks, sink)))

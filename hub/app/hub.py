@@ -176,13 +176,7 @@ class Hub:
         self.log = Log(self.data / "log", limits)
         self.cursors = Cursors(self.data / "cursors")
         for reader, cursor in self.cursors.all().items():
-            for name, stream in self.log.streams.items():
-                if (
-                    reader.endswith(f"_{name}")
-                    or (name == "alerts" and reader.startswith("sink_"))
-                    or (name == "events" and reader == "rules")
-                ):
-                    stream.begin_at(cursor)
+            self.log.streams[_stream_of(reader)].begin_at(cursor)
 
     def _open_store(self) -> None:
         areas = {device.device: device.area for device in self.city.registry.devices.values()}
@@ -343,6 +337,13 @@ class Hub:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         tasks.clear()
+
+
+def _stream_of(reader: str) -> str:
+    """The stream that a reader's cursor counts: store_events, store_alerts …, rules, delivery.NAME."""
+    if reader.startswith("delivery."):
+        return "alerts"
+    return reader.removeprefix("store_") if reader.startswith("store_") else "events"
 
 
 class _ApiServer(uvicorn.Server):  # type: ignore[misc]
