@@ -47,7 +47,7 @@ class ModbusServer:
 
     def __init__(self, unit: int = 1) -> None:
         self.unit = unit
-        self.registers: dict[int, int] = {}
+        self.registers = substation_registers(10_000.0, 0.0, 0.0, 50.0)
         self.requests = 0
 
     async def run(self, address: str) -> None:
