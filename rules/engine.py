@@ -350,6 +350,7 @@ class Engine:
                 subject.adopt(device)
         for name, subject in self.subjects.items():
             if name not in self.registry and subject.device.kind:
+                subject.kind = ""
                 subject.adopt(Device(name))
         self.downstream: dict[str, list[str]] = {}
         for name in sorted(self.subjects):
@@ -375,7 +376,8 @@ class Engine:
         if len(self.subjects) >= MAX_SUBJECTS:
             self.refused += 1
             return None
-        subject = Subject(Device(reading.device, kind=reading.kind), self.hood)
+        subject = Subject(Device(reading.device), self.hood)
+        subject.kind = reading.kind
         self.subjects[reading.device] = subject
         self._plan(subject)
         life.listen(self, subject)

@@ -91,7 +91,7 @@ def thaw(engine: Engine, data: bytes) -> None:
 def _thaw_subject(engine: Engine, frozen: dict[str, Any], kept: set[str]) -> None:
     subject = engine.subjects.get(frozen["id"])
     if subject is None:
-        subject = engine.subjects[frozen["id"]] = Subject(Device(frozen["id"], kind=frozen["kind"]), engine.hood)
+        subject = engine.subjects[frozen["id"]] = Subject(Device(frozen["id"]), engine.hood)
     subject.kind = subject.device.kind or frozen["kind"]
     subject.position_t = frozen["position_t"]
     if frozen["position"] and subject.position_t != NEVER:
