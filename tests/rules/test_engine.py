@@ -295,7 +295,7 @@ def test_neighbours_and_upstream() -> None:
         reading(3, 0.1, "up"), reading(33, 0.7, "up"),
     ]  # fmt: skip
     assert [(c.rule, c.subject, (c.at - START) / MINUTE) for c in changes(rules, events, devices)] == [
-        ("city/r", "d", 2),
+        ("city/r", "d", 1),
         ("city/u", "d", 33),
     ]
 
