@@ -191,7 +191,12 @@ export class CityMap {
       pen.strokeStyle = "#2b556f"; pen.lineWidth = 1.2; pen.stroke();
     }
     this.#graticule(pen, width, height);
-    for (const zone of this.zones) if (!zone.water) this.#drawZone(pen, zone);
+    for (const zone of this.zones) if (zone.kind === "road") {
+      this.#trace(pen, zone.rings);
+      pen.fillStyle = pen.strokeStyle = "#26394a";
+      pen.fill(); pen.lineWidth = 1.5; pen.stroke();
+    }
+    for (const zone of this.zones) if (!zone.water && zone.kind !== "road") this.#drawZone(pen, zone);
     if (this.showSectors) for (const camera of this.cameras.values()) {
       if (!camera.footprint?.length) continue;
       this.#trace(pen, [camera.footprint]);
