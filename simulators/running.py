@@ -47,6 +47,8 @@ SECONDS_OF_KIND = {
 }
 SENSOR_S = 5.0
 """Reporting interval of every other kind."""
+FIRST_S = 5.0
+"""Everybody has reported by then, however long its interval."""
 SECONDS_OF_PROTOCOL = {"sl651": 60.0}
 """SL 651 dates its observations to the minute."""
 VEHICLE_S, VESSEL_S, STATIC_S = 2.0, 3.0, 60.0
@@ -244,7 +246,7 @@ class Player:
     def _is_due(self, who: str | int, clock: float, every: float) -> bool:
         due = self._due.get(who)
         if due is None:
-            self._due[who] = clock + self._random.random() * every
+            self._due[who] = clock + self._random.random() * min(every, FIRST_S)
             return False
         if clock < due:
             return False

@@ -57,6 +57,7 @@ function chooseDevice(id) {
   if (!device) { draw(); return; }
   showTab("devices");
   byId("tab-devices").scrollTop = 0;
+  if (device.position && !map.shows(device.position)) map.flyTo([device.position]);
   chooseMetric(telling(device.values ?? {})?.[0] ?? null);
 }
 
@@ -190,7 +191,7 @@ function draw() {
 }
 
 function drawTabs(open) {
-  const counts = { warnings: open.length, devices: now.devices.size, quarantine: now.status ? (now.status.adapters ?? []).reduce((sum, adapter) => sum + (adapter.quarantined ?? 0), 0) : 0 };
+  const counts = { warnings: open.length, devices: now.devices.size, quarantine: quarantinedIn(now.status) - (now.status?.log?.quarantine?.first ?? 0) };
   keep(byId("tabs"), TABS, (tab) => tab, (tab) => [tab === now.tab, counts[tab], language(), open.some((alert) => !alert.acknowledged_by)], (tab) =>
     h("button", { type: "button", role: "tab", id: `for-${tab}`, "aria-selected": tab === now.tab, "aria-controls": `tab-${tab}`, tabindex: tab === now.tab ? 0 : -1, "data-focus": tab, onclick: () => showTab(tab), onkeydown: (event) => turnTab(event, tab) },
       say(tab), counts[tab] ? h("span", { class: `count${tab === "warnings" && open.some((alert) => !alert.acknowledged_by) ? " hot" : ""}` }, count(counts[tab])) : null));

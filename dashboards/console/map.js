@@ -1,6 +1,6 @@
 // The map: Web Mercator on a canvas, nothing fetched from anywhere. It draws what it is given and says what was picked.
 
-import { FAMILIES, familyOf } from "./words.js";
+import { FAMILIES, familyOf, telling, valueText } from "./words.js";
 
 export const LEVEL_COLOURS = { blue: "#4f9dff", yellow: "#f4d03f", orange: "#ff9a3c", red: "#ff5a52" };
 const MOVING = new Set(["vehicle", "bus", "hazmat-truck", "phone", "vessel"]);
@@ -50,7 +50,7 @@ export class CityMap {
 
   setCity(city) {
     // The ground is drawn once per view change, widest areas first.
-    this.zones = (city.zones ?? []).map((zone) => ({ ...zone, water: zone.kind === "water", middle: middle(zone.rings[0]) }));
+    this.zones = (city.zones ?? []).map((zone) => ({ ...zone, water: zone.kind === "water", ...spanOf(zone.rings[0]) }));
     this.zones.sort((a, b) => Number(b.water) - Number(a.water));
     this.cameras = new Map((city.cameras ?? []).filter((camera) => camera.position).map((camera) => [camera.camera, camera]));
     // The whole city is where its things stand and its zones lie; water goes on beyond.
@@ -165,6 +165,7 @@ export class CityMap {
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
     const wall = Date.now();
     this.taken = [];
+    this.#drawRain();
     this.#drawTrails(wall);
     this.#drawSight(now);
     this.#drawCameras();
@@ -190,7 +191,12 @@ export class CityMap {
       pen.strokeStyle = "#2b556f"; pen.lineWidth = 1.2; pen.stroke();
     }
     this.#graticule(pen, width, height);
-    for (const zone of this.zones) if (!zone.water) this.#drawZone(pen, zone);
+    for (const zone of this.zones) if (zone.kind === "road") {
+      this.#trace(pen, zone.rings);
+      pen.fillStyle = pen.strokeStyle = "#26394a";
+      pen.fill(); pen.lineWidth = 1.5; pen.stroke();
+    }
+    for (const zone of this.zones) if (!zone.water && zone.kind !== "road") this.#drawZone(pen, zone);
     if (this.showSectors) for (const camera of this.cameras.values()) {
       if (!camera.footprint?.length) continue;
       this.#trace(pen, [camera.footprint]);
@@ -205,7 +211,7 @@ export class CityMap {
     this.#trace(pen, zone.rings);
     pen.fillStyle = fill; pen.fill("evenodd");
     pen.strokeStyle = line; pen.lineWidth = 1; pen.setLineDash(dash); pen.stroke(); pen.setLineDash([]);
-    if (this.showLabels && this.metresPerPixel() < 14) {
+    if (this.showLabels && zone.wide_m / this.metresPerPixel() > 75) {
       const [x, y] = this.project(...zone.middle);
       pen.font = "italic 11px system-ui, sans-serif"; pen.textAlign = "center"; pen.fillStyle = line.slice(0, 7) + "aa";
       pen.fillText(zone.name, x, y);
@@ -235,6 +241,22 @@ export class CityMap {
     for (const ring of rings) {
       ring.forEach((point, index) => { const [x, y] = this.project(point[0], point[1]); if (index) pen.lineTo(x, y); else pen.moveTo(x, y); });
       pen.closePath();
+    }
+  }
+
+  /** Rain where it is measured: a soft blue veil, denser the harder it falls. */
+  #drawRain() {
+    const { pen } = this;
+    for (const device of this.devices.values()) {
+      const rain = Number(device.values?.rain_intensity?.value);
+      if (!(rain > 0.5) || !device.position) continue;
+      const [x, y] = this.project(...device.position), radius = Math.max(26, 420 / this.metresPerPixel());
+      const veil = pen.createRadialGradient(x, y, 0, x, y, radius), share = Math.min(0.5, 0.1 + rain / 160);
+      veil.addColorStop(0, `rgba(74, 144, 255, ${share})`);
+      veil.addColorStop(0.5, `rgba(74, 144, 255, ${share * 0.5})`);
+      veil.addColorStop(1, "rgba(74, 144, 255, 0)");
+      pen.fillStyle = veil;
+      pen.beginPath(); pen.arc(x, y, radius, 0, 7); pen.fill();
     }
   }
 
@@ -315,7 +337,11 @@ export class CityMap {
         pen.beginPath(); pen.arc(x, y, 5, 0, 7); pen.fill(); pen.stroke();
       }
       if (this.marked?.device === device.device) { pen.strokeStyle = "#fff"; pen.lineWidth = 1.6; pen.beginPath(); pen.arc(x, y, 11, 0, 7); pen.stroke(); }
-      if (this.showLabels && (close || this.marked?.device === device.device)) this.#label(device.name || device.device, x, y - 11, "#b9cbd9", this.marked?.device === device.device ? 1 : 0);
+      const marked = this.marked?.device === device.device;
+      if (this.showLabels && (close || marked)) {
+        const tells = close ? telling(device.values ?? {}) : null;
+        this.#label(`${device.name || device.device}${tells ? ` · ${valueText(...tells)}` : ""}`, x, y - 11, "#b9cbd9", marked ? 1 : 0);
+      }
       pen.globalAlpha = 1;
     }
   }
@@ -376,6 +402,7 @@ export class CityMap {
     }
   }
 
+  shows(place) { const [x, y] = this.project(...place); return x > 30 && y > 30 && x < this.canvas.clientWidth - 30 && y < this.canvas.clientHeight - 30; }
   #inView(x, y) { return x > -40 && y > -40 && x < this.canvas.clientWidth + 40 && y < this.canvas.clientHeight + 40; }
 
   /** Where a moving thing is drawn: gliding from its last place to its newest over the time between reports. */
@@ -442,7 +469,9 @@ export class CityMap {
 
 const clampScale = (scale) => Math.max(256, Math.min(4e9, scale));
 
-function middle(ring) {
+/** The middle of a ring and how wide it is, for its name. */
+function spanOf(ring) {
   const lons = ring.map((point) => point[0]), lats = ring.map((point) => point[1]);
-  return [(Math.min(...lons) + Math.max(...lons)) / 2, (Math.min(...lats) + Math.max(...lats)) / 2];
+  const west = Math.min(...lons), east = Math.max(...lons), lat = (Math.min(...lats) + Math.max(...lats)) / 2;
+  return { middle: [(west + east) / 2, lat], wide_m: metresBetween([west, lat], [east, lat]) };
 }
