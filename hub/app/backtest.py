@@ -15,7 +15,7 @@ from hub.config import IngestOptions
 from hub.ingest import Recent
 from hub.model import LEVELS, AlertChange, Change, Event, Reading, Tick
 from hub.moment import SECOND
-from hub.recording import Recorded
+from hub.recording import Recorded, RowCount
 from hub.validation import Validator, no_device_id
 from rules.engine import Engine
 
@@ -27,8 +27,9 @@ TICKS_PER_GAP_MAX = 50_000
 
 
 class Tally(msgspec.Struct):
-    """What became of a recording."""
+    """What became of a recording: readings = used + duplicates + quarantined."""
 
+    rows: RowCount = msgspec.field(default_factory=RowCount)
     readings: int = 0
     used: int = 0
     quarantined: int = 0
@@ -46,8 +47,10 @@ class Tally(msgspec.Struct):
 class Backtest:
     """One run. Iterate `changes`; `tally` is complete when it ends."""
 
-    def __init__(self, city: City, recorded: Iterable[Recorded], kind: str = "") -> None:
-        self.tally = Tally()
+    def __init__(
+        self, city: City, recorded: Iterable[Recorded], kind: str = "", rows: RowCount | None = None
+    ) -> None:
+        self.tally = Tally(rows or RowCount())
         self._recorded = recorded
         self._kind = kind
         self._devices = city.registry.devices
