@@ -38,6 +38,9 @@ def judge(
         standing = subject.standing[rule.name] = new_standing(rule)
     if fresh and compiled.advance is not None:
         compiled.advance(subject, at, standing.memories)
+    if compiled.any is not None and not standing.busy() and not compiled.any(subject, at, standing.memories):
+        subject.busy |= bit
+        return
     bits = compiled.judge(subject, at, standing.memories)
     listening = engine.clock - engine.deaf
     standing.judged = at

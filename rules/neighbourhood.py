@@ -127,10 +127,11 @@ class Neighbourhood:
         windows = [w for other in self.others(subject, node.series, node.around) if (w := other.windows.get(key))]
         return pooled(node.function, windows, now, node.parameter, node.at_least)
 
-    def agree(self, subject: Subject, now: int, node: ir.Agree, condition: Callable[[Subject, int], bool]) -> float:
-        """How many subjects around meet the condition."""
-        series = sorted({n.series for n in ir.walk(node.condition) if isinstance(n, ir.Series | ir.Window)})
-        return float(sum(1 for other in self.others(subject, series[0], node.around) if condition(other, now)))
+    def agree(
+        self, subject: Subject, now: int, around: ir.Around, series: str, condition: Callable[[Subject, int], bool]
+    ) -> float:
+        """How many subjects around, of those that report the series, meet the condition."""
+        return float(sum(1 for other in self.others(subject, series, around) if condition(other, now)))
 
     def zones_of(self, position: Position | None) -> tuple[Zone, ...]:
         """The zones around a position, by name."""

@@ -73,9 +73,13 @@ class Standing:
         self.heard = 0
         self.timer: int | None = None
 
+    def busy(self) -> bool:
+        """Whether a level is pending or in effect, or an alert open."""
+        return bool(self.latched or self.alert is not None or any(self.since))
+
     def idle(self) -> bool:
         """Nothing here that a fresh standing would not have."""
-        return not self.latched and self.alert is None and not self.memories and not any(self.since)
+        return not self.memories and not self.busy()
 
     def freeze(self) -> list[Any]:
         alert = self.alert.freeze() if self.alert else None

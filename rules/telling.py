@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hub.metrics import vocabulary
 from hub.model import LEVELS, AlertChange, Change, Value
 from hub.moment import to_text
 from rules.language import ir
 from rules.language.codegen import Compiled
-from rules.language.rule import Hole, Rule
+from rules.language.rule import Condition, Hole, Rule
 from rules.language.types import seconds_text
 from rules.subject import OpenAlert, Standing, Subject
 from rules.windows import WindowKey
@@ -17,7 +18,7 @@ from rules.windows import WindowKey
 if TYPE_CHECKING:
     from rules.engine import Engine
 
-MAX_EVIDENCE_READINGS = 12
+MAX_EVIDENCE_READINGS = 4
 """Samples of a window, and neighbours, that evidence lists one by one."""
 
 duration = seconds_text
@@ -69,7 +70,7 @@ def change(
         values = observe(compiled, subject, standing)
         made.values = {name: value for name, value in values.items() if value is not None}
         made.title = title(compiled.rule, subject, alert.level, values)
-        made.evidence = evidence(compiled.rule, subject, standing, alert.level, values)
+        made.evidence = evidence(compiled, subject, standing, alert.level)
     if compiled is not None:
         made.cap = dict(compiled.rule.cap)
         if alert.rule == base:
@@ -119,37 +120,73 @@ def _fill(hole: Hole, rule: Rule, subject: Subject, level: int, values: dict[str
 
 def reason(compiled: Compiled, subject: Subject, standing: Standing, level: int) -> str:
     """Why the alert stands at this level, in a sentence."""
-    rule = compiled.rule
-    when = next(item.when for item in rule.levels if item.level == level)
-    return f"{LEVELS[level]}: {when.text}{_with_values(rule, when.node, observe(compiled, subject, standing))}"
+    said = parts(compiled, level).when
+    return f"{LEVELS[level]}: {said.text}{_with_values(said, observe(compiled, subject, standing))}"
 
 
 def cleared(compiled: Compiled, subject: Subject, standing: Standing, level: int) -> str:
-    """Why the alert ended, in a sentence."""
-    rule = compiled.rule
-    found = next((item for item in rule.levels if item.level == level), None)
-    if found is None:
-        return "cleared"
-    values = observe(compiled, subject, standing)
-    if found.clear is None:
-        return f"no longer: {found.when.text}{_with_values(rule, found.when.node, values)}"
-    return f"clear: {found.clear.text}{_with_values(rule, found.clear.node, values)}"
+    """Why the alert left this level, in a sentence."""
+    found = parts(compiled, level)
+    said = found.clear or found.when
+    word = "clear" if found.clear else "no longer"
+    return f"{word}: {said.text}{_with_values(said, observe(compiled, subject, standing))}"
 
 
-def _with_values(rule: Rule, node: ir.Node, values: dict[str, Value | None]) -> str:
-    inside = set(ir.walk(node))
+class Said(NamedTuple):
+    """A condition's text, the names of values in it with their units, and the nodes that evidence is taken of."""
+
+    text: str
+    names: tuple[tuple[str, str], ...]
+    series: tuple[str, ...]
+    windows: tuple[ir.Window, ...]
+    agreed: tuple[ir.Agree, ...]
+    attributes: tuple[str, ...]
+
+
+class Parts(NamedTuple):
+    when: Said
+    clear: Said | None
+
+
+def parts(compiled: Compiled, level: int) -> Parts:
+    """What a level of a rule can say of itself; worked out once."""
+    known: dict[int, Parts] = compiled.said
+    if level not in known:
+        found = next((item for item in compiled.rule.levels if item.level == level), None)
+        when = _said(compiled.rule, found.when) if found else Said("", (), (), (), (), ())
+        known[level] = Parts(when, _said(compiled.rule, found.clear) if found and found.clear else None)
+    return known[level]
+
+
+def _said(rule: Rule, condition: Condition) -> Said:
+    nodes = list(dict.fromkeys(ir.walk(condition.node)))
+    inside = set(nodes)
     named = {let for let, _ in rule.lets.values()}
-    shown = []
-    for name, value in values.items():
-        if value is None or (name not in rule.lets and ir.Series(name) in named):
-            continue
-        if name in rule.lets:
-            let, kind = rule.lets[name]
-            if let in inside and not isinstance(let, ir.Const):
-                shown.append(f"{name} = {_plain(value)}{f' {kind.symbol}' if kind.symbol else ''}")
-        elif ir.Series(name) in inside or ir.Series(name + "~") in inside:
-            unit = vocabulary()[name].unit if name in vocabulary() else ""
-            shown.append(f"{name} = {_plain(value)}{f' {unit}' if unit else ''}")
+    names: list[tuple[str, str]] = []
+    for series in sorted(rule.own_series()):
+        if ir.Series(series) in inside and ir.Series(series) not in named:
+            names.append((series.rstrip("~"), vocabulary()[series.rstrip("~")].unit))
+    names += [
+        (name, kind.symbol)
+        for name, (let, kind) in rule.lets.items()
+        if let in inside and not isinstance(let, ir.Const)
+    ]
+    return Said(
+        condition.text,
+        tuple(names),
+        tuple(node.series for node in nodes if isinstance(node, ir.Series)),
+        tuple(node for node in nodes if isinstance(node, ir.Window)),
+        tuple(node for node in nodes if isinstance(node, ir.Agree)),
+        tuple(node.name for node in nodes if isinstance(node, ir.Attribute)),
+    )
+
+
+def _with_values(said: Said, values: dict[str, Value | None]) -> str:
+    shown = [
+        f"{name} = {_plain(value)} {unit}".strip()
+        for name, unit in said.names
+        if (value := values.get(name)) is not None
+    ]
     return f" ({', '.join(shown)})" if shown else ""
 
 
@@ -157,35 +194,20 @@ def _plain(value: Value) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def evidence(
-    rule: Rule, subject: Subject, standing: Standing | None, level: int, values: dict[str, Value | None]
-) -> list[dict[str, Any]]:
-    """The condition of the level, the values it saw, and the readings behind them with their times."""
-    found = next((item for item in rule.levels if item.level == level), None)
-    if found is None:
-        return []
-    nodes = list(dict.fromkeys(ir.walk(found.when.node)))
-    item: dict[str, Any] = {"level": found.name, "condition": found.when.text}
-    if standing is not None:
-        since = standing.since[level]
-        if since is not None:
-            item["since"] = to_text(since[0])
-    readings = [r for node in nodes if isinstance(node, ir.Series) and (r := _reading(subject, node.series))]
-    if readings:
+def evidence(compiled: Compiled, subject: Subject, standing: Standing | None, level: int) -> list[dict[str, Any]]:
+    """The condition of the level, and the readings, windows, attributes and neighbours behind it, with their times."""
+    said = parts(compiled, level).when
+    item: dict[str, Any] = {"level": LEVELS[level], "condition": said.text}
+    if standing is not None and (since := standing.since[level]) is not None:
+        item["since"] = to_text(since[0])
+    if readings := [r for series in said.series if (r := _reading(subject, series))]:
         item["readings"] = readings
-    windows = [_window(subject, node) for node in nodes if isinstance(node, ir.Window)]
-    if windows:
-        item["windows"] = windows
-    attributes = {
-        node.name: subject.attributes[node.name]
-        for node in nodes
-        if isinstance(node, ir.Attribute) and node.name in subject.attributes
-    }
-    if attributes:
+    if said.windows:
+        item["windows"] = [_window(subject, node) for node in said.windows]
+    if attributes := {name: subject.attributes[name] for name in said.attributes if name in subject.attributes}:
         item["attributes"] = attributes
-    around = [_neighbours(subject, node) for node in nodes if isinstance(node, ir.Agree)]
-    if around:
-        item["neighbours"] = around
+    if said.agreed:
+        item["neighbours"] = [_neighbours(subject, node) for node in said.agreed]
     return [item]
 
 
@@ -216,9 +238,8 @@ def _window(subject: Subject, node: ir.Window) -> dict[str, Any]:
     window = subject.windows.get(key)
     if window is not None and window.times:
         made["samples"] = len(window.times)
-        made["newest"] = [
-            [to_text(at), value] for at, value in list(zip(window.times, window.values, strict=True))[-MAX_EVIDENCE_READINGS:]
-        ]  # fmt: skip
+        newest = list(islice(zip(reversed(window.times), reversed(window.values), strict=True), MAX_EVIDENCE_READINGS))
+        made["newest"] = [[to_text(at), value] for at, value in reversed(newest)]
     return made
 
 

@@ -113,7 +113,8 @@ class Writer:
                 self.used.add("H")
                 inner = Writer(node.age_ns, self.constants)
                 code = function("neighbour", "d, t", inner, [f"return {inner.true(node.condition)}"], self.constants)
-                return f"H.agree(d, t, {self._constant(node)}, {self._constant(code)})", True
+                series = sorted({n.series for n in ir.walk(node.condition) if isinstance(n, ir.Series | ir.Window)})[0]
+                return f"H.agree(d, t, {self._constant(node.around)}, {series!r}, {self._constant(code)})", True
             case ir.Memory(index=index):
                 return f"m[{index}].value", True
             case ir.Function(name=name, arguments=arguments):
@@ -158,10 +159,14 @@ class Writer:
         match node:
             case ir.Negated(operand=operand):
                 return self._logic(operand, not wanted)
-            case ir.AllOf(parts=parts):
-                return f"({(' and ' if wanted else ' or ').join(self._logic(part, wanted) for part in parts)})"
-            case ir.AnyOf(parts=parts):
-                return f"({(' or ' if wanted else ' and ').join(self._logic(part, wanted) for part in parts)})"
+            case ir.AllOf(parts=parts) | ir.AnyOf(parts=parts):
+                word = " and " if isinstance(node, ir.AllOf) == wanted else " or "
+                return f"({word.join(self._logic(part, wanted) for part in sorted(parts, key=_is_dear))})"
+            case ir.Comparison(op=op, left=left, right=ir.Const(value=limit)) if _is_dear(left) and isinstance(
+                left, ir.Agree | ir.Window
+            ):
+                name = f"{self.prefix}n{len(self.constants)}"
+                return f"(({name} := {self._lookup(left)[0]}) is not None and {name} {op if wanted else INVERSE[op]} {limit!r})"
             case ir.Comparison(op=op, left=left, right=right):
                 a, missing_a = self.value(left)
                 b, missing_b = self.value(right)
@@ -189,6 +194,11 @@ class Writer:
                 return f"({guard}not {code})"
 
 
+def _is_dear(node: ir.Node) -> bool:
+    """Whether a part asks neighbours: it is written last, and not hoisted, so that it is rarely asked."""
+    return any(isinstance(n, ir.Agree) or (isinstance(n, ir.Window) and n.around.which != "") for n in ir.walk(node))
+
+
 _LOCALS = {"L": "L = d.last", "LT": "LT = d.last_t", "W": "W = d.windows", "A": "A = d.attributes", "H": "H = d.hood"}
 
 
@@ -212,15 +222,18 @@ def define(name: str, parameters: str, lines: Sequence[str], constants: dict[str
 class Compiled:
     """The functions of one rule.
 
-    `judge(d, t, m)` → bits (see TRUE …); `advance(d, t, m)` moves the memories on; `values(d, t, m)` → what the rule
+    `judge(d, t, m)` → bits (see TRUE …); `any(d, t, m)` → whether one is true; `advance(d, t, m)` moves the memories on; `values(d, t, m)` → what the rule
     names, for titles and evidence.
     """
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
+        self.said: dict[int, Any] = {}
+        """What `rules.telling` has worked out about each level."""
         constants: dict[str, Any] = {}
         self.judge = self._judge(constants)
         self.advance = self._advance(constants) if rule.memories else None
+        self.any = self._any_level(constants) if rule.memories else None
         self.values = self._values(constants)
 
     def _judge(self, constants: dict[str, Any]) -> Callable[..., int]:
@@ -234,6 +247,12 @@ class Compiled:
             body += [f"if {true}: bits |= {1 << (TRUE + bit)}", f"elif {false}: bits |= {1 << (FALSE + bit)}"]
             body += [f"if {clear}: bits |= {1 << (CLEAR + bit)}", f"elif {keeps}: bits |= {1 << (NOT_CLEAR + bit)}"]
         return function("judge", "d, t, m", writer, [*body, "return bits"], constants)
+
+    def _any_level(self, constants: dict[str, Any]) -> Callable[..., bool]:
+        """Whether any level is certainly true: asked first of rules with memories, which are looked at every time."""
+        writer = Writer(self.rule.hold_ns, constants)
+        code = _any(writer, [level.when.node for level in self.rule.levels])
+        return function("any_level", "d, t, m", writer, [f"return {code}"], constants)
 
     def _advance(self, constants: dict[str, Any]) -> Callable[..., None]:
         lines = list(_LOCALS.values())
@@ -280,7 +299,7 @@ def fused(rules: Iterable[tuple[int, Rule]], known: frozenset[str], constants: d
     touched = always = 0
     body: list[str] = []
     for position, rule in rules:
-        if not rule.levels or known.isdisjoint(rule.own_series()):
+        if not rule.levels or (known.isdisjoint(rule.own_series()) and not rule.asks_marks()):
             continue
         touched |= 1 << position
         if rule.memories:

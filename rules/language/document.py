@@ -19,6 +19,7 @@ from rules.language import grammar as g
 from rules.language import types as t
 from rules.language.places import Document, Entry
 from rules.language.rule import (
+    DEFAULT_HOLD_NS,
     Condition,
     Derivation,
     Hole,
@@ -94,6 +95,8 @@ class _Reader:
         self.lets: dict[str, tuple[ir.Node, Type]] = {}
         self.let_texts: dict[str, str] = {}
         self.seen = len(document.mistakes)
+        self.any_quality = False
+        self.hold_ns = DEFAULT_HOLD_NS
 
     def rule(self) -> Rule | None:
         self._known_keys(RULE_KEYS)
@@ -102,7 +105,7 @@ class _Reader:
         text = self.document.text[self.node.start_mark.index : self.node.end_mark.index].rstrip()
         line, column = self.document.locate(entry.key_node)
         self.any_quality = self._word("quality", ("good", "any"), "good") == "any"
-        self.hold_ns = self._duration("hold", 2 * check.HOUR)
+        self.hold_ns = self._duration("hold", DEFAULT_HOLD_NS)
         sources = self._editions_and_lets()
         rule = Rule(
             name=f"{self.pack}/{short}",
@@ -129,18 +132,9 @@ class _Reader:
         rule.memories = tuple(self.memories)
         if "levels" not in self.entries and rule.silent_ns is None:
             self.document.wrong(self.node, f"{rule.name} has neither levels nor silent: it can never warn")
-        if (
-            rule.levels
-            and not rule.own_series()
-            and not any(
-                isinstance(n, ir.Agree) or (isinstance(n, ir.Window) and n.around.which == "upstream")
-                for n in rule.conditions()
-            )
-        ):
-            self.document.wrong(
-                self.entries["levels"].key_node,
-                "no condition reads a metric of the subject itself, so nothing would have it judged",
-            )
+        if rule.levels and not rule.own_series() and not any(_wakes(node) for node in rule.conditions()):
+            message = "no condition reads a metric of the subject itself, so nothing would have it judged"
+            self.document.wrong(self.entries["levels"].key_node, message)
         return rule if len(self.document.mistakes) == self.seen else None
 
     def derivation(self) -> Derivation | None:
@@ -150,8 +144,7 @@ class _Reader:
         found = vocabulary().get(metric)
         if found is None or found.type != "number":
             self.document.wrong(entry.value, f"{metric!r} is not a metric with a number{nearest(metric)}")
-        self.any_quality = False
-        self.hold_ns = self._duration("hold", 2 * check.HOUR)
+        self.hold_ns = self._duration("hold", DEFAULT_HOLD_NS)
         node: ir.Node = ir.Const(0.0)
         if "value" not in self.entries:
             self.document.wrong(self.node, "derive needs a value")
@@ -536,6 +529,13 @@ class _Reader:
             self.document.wrong(node, f"{name} is {kind.shown()}, it cannot be shown in {symbol}", match.start())
             return None
         return Hole(name, digits, symbol, *fit)
+
+
+def _wakes(node: ir.Node) -> bool:
+    """Whether something other than the subject's own metrics has a rule with this node judged."""
+    if isinstance(node, ir.Window | ir.Agree):
+        return node.around.which == "upstream"
+    return isinstance(node, ir.Marked)
 
 
 def _unknown(what: str, word: str, known: tuple[str, ...]) -> str:
