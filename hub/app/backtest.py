@@ -10,6 +10,7 @@ import msgspec
 
 from hub.app.city import City
 from hub.app.eyes import look
+from hub.app.observed import Observed
 from hub.cameras import Cameras
 from hub.config import IngestOptions
 from hub.ingest import Recent
@@ -48,9 +49,17 @@ class Backtest:
     """One run. Iterate `changes`; `tally` is complete when it ends."""
 
     def __init__(
-        self, city: City, recorded: Iterable[Recorded], kind: str = "", rows: RowCount | None = None
+        self,
+        city: City,
+        recorded: Iterable[Recorded],
+        kind: str = "",
+        rows: RowCount | None = None,
+        observed: Observed | None = None,
     ) -> None:
+        """`kind`: of devices that neither the registry nor the recording names one for; `rows`: what the recording
+        counts by itself; `observed`: takes every reading that is used."""
         self.tally = Tally(rows or RowCount())
+        self._observed = observed
         self._recorded = recorded
         self._kind = kind
         self._devices = city.registry.devices
@@ -100,6 +109,8 @@ class Backtest:
                 if self._usable(reading, clock):
                     tally.used += 1
                     heard.add(reading.device)
+                    if self._observed is not None:
+                        self._observed.add(reading)
                     yield reading
         tally.devices = len(heard)
         tally.last_at = clock

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from hub.geo import distance_m
 from hub.metrics import vocabulary
-from hub.model import Position, Reading
+from hub.model import Device, Position, Reading
+from rules.book import RuleBook
 from rules.engine import USABLE_MARKS
 
 TRACK_MAX = 4_000
@@ -83,7 +84,7 @@ class Observed:
             series = self.series.get((device, metric))
             if series is None:
                 series = self.series[(device, metric)] = Series()
-            series.add(at, value)  # type: ignore[arg-type]  the front door checked that it is a number
+            series.add(at, value)  # type: ignore[arg-type]  # the front door checked that it is a number
 
     def _move(self, device: str, position: Position) -> None:
         track = self.tracks.setdefault(device, [])
@@ -104,3 +105,15 @@ class Observed:
             and (there := places.get(other)) is not None
             and distance_m(here.lon, here.lat, there.lon, there.lat) <= within_m
         ]  # fmt: skip
+
+
+def metrics_of(book: RuleBook) -> set[str] | None:
+    """The metrics that the rules read, or None (all) where there are no rules."""
+    series = [rule.own_series() for rule in book.rules] + [spec.own_series() for spec in book.derivations]
+    return {name.rstrip("~") for names in series for name in names} or None
+
+
+def where(devices: Iterable[Device], observed: Observed) -> dict[str, Position]:
+    """Where devices stand: by the registry, else where they were last heard of."""
+    places = {device: track[-1] for device, track in observed.tracks.items()}
+    return places | {device.device: device.position for device in devices if device.position is not None}

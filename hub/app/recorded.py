@@ -30,7 +30,7 @@ def open_recording(
     if protocol is None:
         return Recording(read_files(files, load_map(mapping) if mapping else None, count=rows), "", rows)
     plugins = Plugins()
-    plugin = plugins[protocol] if protocol in plugins else None
+    plugin = plugins.get(protocol)
     if plugin is None or plugin.codec is None:
         raise RecordingError(f"unknown protocol {protocol!r}")
     make_codec = plugin.codec
