@@ -211,7 +211,7 @@ def plain_layout(header: list[str], path: Path) -> Layout:
             f"{path}: its first line is {','.join(header)[:80]!r}; time,device,metric,value or time,device,<metric>,… was meant (or a --map)"
         )
     places = (header.index("lon"), header.index("lat")) if "lon" in header and "lat" in header else None
-    time = _time_reader(TimeMap(), path)
+    time = _time_reader("iso", None)
     if "metric" in header and "value" in header:
         metric_at, value_at = header.index("metric"), header.index("value")
         columns = {name: _column(name, 0, ValueMap(name)) for name in vocabulary()}
@@ -249,7 +249,10 @@ def mapped_layout(header: list[str], mapping: Map, path: Path) -> Layout:
         return header.index(name)
 
     columns = [mapping.time.column] if isinstance(mapping.time.column, str) else mapping.time.column
-    time = _row_time([at(name) for name in columns], _time_reader(mapping.time, path))
+    time = _row_time(
+        [at(name) for name in columns],
+        _time_reader(mapping.time.format, _zone(mapping.time.zone, path) if mapping.time.zone else None),
+    )
     missing = frozenset(mapping.missing)
     parts = [_part(part, at, missing, Path(mapping.folder), path) for part in mapping.parts]
     filters = [_filter(part, at) for part in mapping.parts]
@@ -401,20 +404,21 @@ def _flag(text: str) -> bool:
     raise ValueError
 
 
-def _time_reader(time: TimeMap, path: Path) -> Callable[[str], int]:
-    zone = _zone(time.zone, path) if time.zone else None
+@lru_cache(16)
+def _time_reader(format: str, zone: tzinfo | None) -> Callable[[str], int]:
+    """Reads times, remembering them: one memory for all files of a recording, since stations report at the same times."""
 
     def unix(text: str) -> int:
-        return round(float(text) * (SECOND if time.format == "unix" else SECOND // 1000))
+        return round(float(text) * (SECOND if format == "unix" else SECOND // 1000))
 
     def iso(text: str) -> int:
         return from_text(text, zone)
 
     def pattern(text: str) -> int:
-        moment = datetime.strptime(text, time.format)  # noqa: DTZ007  zone added below
+        moment = datetime.strptime(text, format)  # noqa: DTZ007  zone added below
         return from_datetime(moment if moment.tzinfo else moment.replace(tzinfo=zone or UTC))
 
-    parse = iso if time.format == "iso" else unix if time.format in ("unix", "unix_ms") else pattern
+    parse = iso if format == "iso" else unix if format in ("unix", "unix_ms") else pattern
 
     @lru_cache(TIMES_KEPT)
     def read(text: str) -> int:

@@ -119,7 +119,11 @@ def _write(
     judged: Summary,
     events: list[Event],
 ) -> None:
-    page = report(Findings(city.config.hub.name, city.config.zone, city.registry, city.book, tally, changes, observed, judged, events))
+    page = report(
+        Findings(
+            city.config.hub.name, city.config.zone, city.registry, city.book, tally, changes, observed, judged, events
+        )
+    )
     try:
         path.write_text(page, "utf-8")
     except OSError as error:
@@ -194,7 +198,9 @@ def figures(judged: Summary) -> str:
                 else f"missed (highest: {outcome.level or 'nothing'})"
             )
             lines.append(f"  {outcome.event}: {told}")
-    lines += [f"  false: {found.at} {found.level} {found.rule} {found.subject}: {found.why}" for found in judged.false_raises]
+    lines += [
+        f"  false: {found.at} {found.level} {found.rule} {found.subject}: {found.why}" for found in judged.false_raises
+    ]
     return "\n".join(lines)
 
 
