@@ -74,6 +74,8 @@ class PositionMap(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
     lon: str
     lat: str
+    missing: list[str] = []
+    """Texts in either column by which the source says that it has no fix, such as 0.0."""
 
 
 class ValueMap(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -296,6 +298,7 @@ PartReader = Callable[[Cells, Callable[[Cells], int]], Message | None]
 def _part(part: Part, at: Callable[[str], int], missing: frozenset[str], folder: Path, path: Path) -> PartReader:
     device_of = _device_reader(part.device, at, folder, path)
     places = (at(part.position.lon), at(part.position.lat)) if part.position else None
+    nowhere = missing.union(part.position.missing) if part.position else missing
     columns = [
         _column(metric, at(source if isinstance(source, str) else source.column), source)
         for metric, source in part.values.items()
@@ -304,7 +307,7 @@ def _part(part: Part, at: Callable[[str], int], missing: frozenset[str], folder:
     constants, kind = part.constants, part.device.kind
 
     def read(row: Cells, time: Callable[[Cells], int]) -> Message | None:
-        message = _message(row, device_of(row), time(row), columns, missing, places, kind)
+        message = _message(row, device_of(row), time(row), columns, missing, places, kind, nowhere)
         if message is not None and message.readings:
             reading = message.readings[0]
             if constants:
@@ -337,6 +340,7 @@ def _message(
     missing: frozenset[str],
     places: tuple[int, int] | None,
     kind: str = "",
+    nowhere: frozenset[str] = _MISSING,
 ) -> Message | None:
     """The reading of these cells, with a fault for every cell that cannot be read; None where there is nothing."""
     values: dict[str, Value] = {}
@@ -351,7 +355,7 @@ def _message(
             if text.strip() not in missing:
                 wrong.append(_sentence(metric, text))
     position: Position | None = None
-    if places is not None and not (row[places[0]].strip() in missing or row[places[1]].strip() in missing):
+    if places is not None and row[places[0]].strip() not in nowhere and row[places[1]].strip() not in nowhere:
         try:
             position = Position(float(row[places[0]]), float(row[places[1]]))
         except ValueError:

@@ -127,8 +127,9 @@ class Backtest:
             self._set_aside(finding.kind, finding.detail, int(finding.whole))
             if finding.whole:
                 return False
-        if self.tally.first_at is None:
-            self.tally.first_at = reading.observed_at
+        observed = reading.observed_at
+        if observed is not None and (self.tally.first_at is None or observed < self.tally.first_at):
+            self.tally.first_at = observed
         if self._recent.knows(reading):
             self.tally.duplicates += 1
             return False

@@ -36,6 +36,8 @@ ORANGE = LEVELS.index("orange")
 EARLY = 6 * HOUR
 """How long before an event's start a standing warning is credited."""
 SILENT = ":silent"
+KINDS = {"smog": "air-station", "dust": "air-station", "smoke": "air-station"}
+"""The kind of device that feels an event on no device in particular (`*`)."""
 
 # What a spike is. House definitions, after the spike and neighbour tests of QARTOD, free of any unit.
 SPIKE_STEPS = 5.0
@@ -140,7 +142,7 @@ def evaluate(
     places: Mapping[str, Position],
 ) -> Summary:
     """Judge the changes of a back-test, in their order, by what was observed. `places`: where devices stand."""
-    spans = _spans(changes)
+    spans = spans_of(changes)
     outcomes = [_outcome(event, spans, observed) for event in events]
     covered = [outcome for outcome in outcomes if outcome.covered]
     hits = [outcome for outcome in covered if outcome.hit]
@@ -185,7 +187,7 @@ class Span(NamedTuple):
     until: int | None
 
 
-def _spans(changes: Iterable[AlertChange]) -> list[Span]:
+def spans_of(changes: Iterable[AlertChange]) -> list[Span]:
     """The levels of all warnings over time, silence left out."""
     standing: dict[str, tuple[int, int]] = {}  # alert → level, since
     names: dict[str, tuple[str, str]] = {}
@@ -204,7 +206,11 @@ def _spans(changes: Iterable[AlertChange]) -> list[Span]:
 
 
 def _outcome(event: Event, spans: Sequence[Span], observed: Observed) -> EventOutcome:
-    watched = [device for device in observed.spans if event.device in ("*", device)]
+    kind = KINDS.get(event.kind)
+    watched = [
+        device for device in observed.spans
+        if event.device == device or (event.device == "*" and observed.kinds[device] == (kind or observed.kinds[device]))
+    ]  # fmt: skip
     covered = any(since <= event.end and until >= event.start for since, until in map(observed.spans.get, watched))  # type: ignore[misc]
     standing = [
         span for span in spans
