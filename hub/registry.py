@@ -16,6 +16,8 @@ from hub.config import Mistake
 from hub.model import Camera, Device, Position, Zone
 
 DEVICE_COLUMNS = ("device", "name", "kind", "lon", "lat", "elevation_m", "area", "operator")
+ID_COLUMNS = ("upstream",)
+"""Further columns that hold ids of other devices."""
 CAMERA_COLUMNS = (
     "camera", "name", "lon", "lat", "height_m", "azimuth_deg", "tilt_deg", "hfov_deg", "range_m", "ptz", "area", "gb28181_id", "stream_url",
 )  # fmt: skip
@@ -73,7 +75,7 @@ def _devices(path: Path, mistakes: list[Mistake]) -> Iterator[tuple[str, int, De
             mistakes.append(Mistake(str(path), line, "this row has no device id"))
         if len(mistakes) > wrong:
             continue
-        attributes = {key: _value(text) for key, text in row.items() if key not in DEVICE_COLUMNS and text}
+        attributes = {key: _value(key, text) for key, text in row.items() if key not in DEVICE_COLUMNS and text}
         yield (
             str(path),
             line,
@@ -90,7 +92,10 @@ def _devices(path: Path, mistakes: list[Mistake]) -> Iterator[tuple[str, int, De
         )
 
 
-def _value(text: str) -> float | str:
+def _value(column: str, text: str) -> float | str:
+    """A number where it reads as one; ids of other devices, and codes such as 08165500, stay as they are written."""
+    if column in ID_COLUMNS or (text[0] == "0" and text[1:2].isdigit()):
+        return text
     try:
         return float(text)
     except ValueError:

@@ -139,7 +139,7 @@ async def _replay(
     options: argparse.Namespace, city: City, data: Path, speed: float | None, stop: asyncio.Event
 ) -> None:
     clock = RecordingClock()
-    recorded, kind = recordings(options.files, options.protocol, options.map)
+    recording = recordings(options.files, options)
     hub = await started(Hub(city, data, now=clock, live=False))
     note(f"console at {hub.address}")
     loop = asyncio.get_running_loop()
@@ -147,7 +147,7 @@ async def _replay(
     show: Callable[[int], None] = (
         (lambda fed: print(f"\r{fed:,} frames", end="", file=sys.stderr)) if sys.stderr.isatty() else (lambda fed: None)
     )
-    playing = asyncio.create_task(replay(hub, clock, recorded, kind, speed, show))
+    playing = asyncio.create_task(replay(hub, clock, recording.messages, recording.kind, speed, show))
     stopping = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait({playing, stopping}, return_when=asyncio.FIRST_COMPLETED)
