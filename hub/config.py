@@ -289,9 +289,9 @@ class _Reader:
 
     def _path(self, at: tuple[Any, ...], key: str, value: Any) -> Any:
         """Files are named relative to the city folder."""
-        if isinstance(value, str) and (key in ("map", "file") or key.endswith("_file")):
+        if isinstance(value, str) and (key in ("map", "file", "folder") or key.endswith("_file")):
             path = self.folder / value
-            if key != "file" and not path.exists():
+            if key not in ("file", "folder") and not path.exists():
                 self._wrong((*at, key), f"{key} = {value!r}: there is no such file in {self.folder}")
             return str(path)
         return value
