@@ -91,7 +91,9 @@ class Hub:
         self._open_store()
         await asyncio.gather(*(reader.open(self.cursors.get(reader.state.name)) for reader in self.store_readers))
         self.ledger.recover(self.data / "ledger.json", self.log, {"store": self.store_readers[0].state.cursor})
-        self.cameras = Cameras(self.city.registry.cameras.values())
+        self.cameras = Cameras(
+            self.city.registry.cameras.values(), self.city.registry.buildings, self.city.config.cameras.tasks
+        )
         self.warner = Warner(
             self.log,
             self.city.book,
