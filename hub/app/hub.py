@@ -25,6 +25,7 @@ from hub.app.destinations import Destinations
 from hub.app.history import open_city_store
 from hub.app.plugins import Plugins
 from hub.app.readers import Follower, StoreReader
+from hub.app.telemetry import Reporter
 from hub.app.sources import decode_body, run_adapter
 from hub.app.warning import Warner
 from hub.cameras import Cameras
@@ -124,6 +125,7 @@ class Hub:
         if self._live:
             self.destinations.start(self._run)
             self._run(self._ticker())
+            self._run(Reporter(self.state).run())
             await self._start_adapters()
         await self._start_api()
 

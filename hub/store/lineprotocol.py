@@ -17,6 +17,7 @@ import msgspec
 
 from hub.metrics import vocabulary
 from hub.model import AlertChange, Reading, Value
+from hub.moment import from_text
 from hub.store.rows import POSITION_METRIC, as_text, observed, quality
 
 OTHER = "other"
@@ -124,6 +125,12 @@ def alert_line(change: AlertChange) -> str:
     series = ",".join([ALERTS, *(f"{name}={_escaped(value)}" for name, value in tags.items() if value)])
     texts = {name: getattr(change, name) for name in ("alert", "subject", "title", "who", "note")}
     fields = [f"{name}={_quoted(value)}" for name, value in texts.items() if value]
+    seen = [view for view in change.cameras if view.sees] or change.cameras
+    if seen:
+        fields.append(f"camera={_quoted(seen[0].camera)}")
+    age = age_s(change)
+    if age is not None:
+        fields.append(f"age_s={age!r}")
     if change.position is not None:
         fields += [f"lat={float(change.position.lat)!r}", f"lon={float(change.position.lon)!r}"]
     fields += [
@@ -132,6 +139,14 @@ def alert_line(change: AlertChange) -> str:
         f"body={_quoted(_body(change))}",
     ]
     return f"{series} {','.join(fields)} {change.at + zlib.crc32(change.id.encode()) % 1_000_000}"
+
+
+def age_s(change: AlertChange) -> float | None:
+    """Seconds from the observation that raised the warning (its id ends in that time, after an @) to this change."""
+    try:
+        return (change.at - from_text(change.alert.rpartition("@")[2])) / 1e9
+    except ValueError:
+        return None
 
 
 def _body(change: AlertChange) -> str:
