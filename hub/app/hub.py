@@ -25,8 +25,8 @@ from hub.app.destinations import Destinations
 from hub.app.history import open_city_store
 from hub.app.plugins import Plugins
 from hub.app.readers import Follower, StoreReader
-from hub.app.telemetry import Reporter
 from hub.app.sources import decode_body, run_adapter
+from hub.app.telemetry import Reporter
 from hub.app.warning import Warner
 from hub.cameras import Cameras
 from hub.config import split_address
