@@ -1,8 +1,10 @@
 """Recorded readings from files: long and wide CSV, other layouts through a map, raw frames through a codec.
 
-Rows come in the order in which they stand, which is taken as the order of arrival; several files are merged by time.
-A CSV has no receive time, so a reading counts as received at its observed time, or at that of an earlier row if that
-was later: nothing is received before it was observed.
+Rows come in the order in which they stand, which is taken as the order of arrival (a map may say otherwise); several
+files are merged by time. A CSV has no receive time, so a reading counts as received at its observed time, or at that
+of an earlier row if that was later: nothing is received before it was observed. A row whose clock has leapt ahead of
+all that follow does not carry the others with it: it counts as received with its predecessors, and is then refused as
+a device whose clock is wrong, as it would be live.
 """
 
 from __future__ import annotations
@@ -12,22 +14,39 @@ import gzip
 import heapq
 import io
 import re
-import tomllib
-from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime, tzinfo
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
-from hub.metrics import convert, nearest, vocabulary
-from hub.model import Fault, FaultKind, Message, Position, Reading, Value
-from hub.moment import SECOND, from_datetime, from_text
+from hub.model import Fault, FaultKind, Message, Reading
+from hub.moment import SECOND, from_text
 from hub.ports import Codec
+from hub.recording_map import (
+    WHITESPACE,
+    Cells,
+    Layout,
+    Map,
+    RecordingError,
+    Unread,
+    load_map,
+    mapped_layout,
+    plain_layout,
+)
 
 LINE_MAX = 1 << 20
 """Characters of one line of a recording."""
+SORTED_MAX = 5_000_000
+"""Rows of one file that can be sorted by time."""
+LEAP = 86_400 * SECOND
+"""A row this far ahead of all before it is believed only if those behind it agree."""
+LEAP_AT_END_MAX = 366 * LEAP
+"""… or, where none are behind it, up to here."""
+AHEAD = 8
+"""Rows looked at behind it."""
 
 
 class Recorded(NamedTuple):
@@ -37,111 +56,38 @@ class Recorded(NamedTuple):
     message: Message
 
 
-class RecordingError(ValueError):
-    """A file or map that cannot be read; the message names it and says why."""
+class RowCount(msgspec.Struct):
+    """Rows that became no message: with `rows`, every line of a CSV is accounted for."""
 
-
-# ------------------------------------------------------------------------------------------------- the map
-
-
-class TimeMap(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """Where the time stands: one column, or several whose texts are joined by a space."""
-
-    column: str | list[str] = "time"
-    format: str = "iso"
-    """"iso", "unix" (seconds), "unix_ms", or a strptime pattern."""
-    zone: str | None = None
-    """Zone of times that carry none."""
-
-
-class DeviceMap(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """The device id: a column, or a constant for a file of one device; `prefix` goes before it."""
-
-    column: str | None = None
-    constant: str | None = None
-    prefix: str = ""
-    kind: str = ""
-
-
-class PositionMap(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    lon: str
-    lat: str
-
-
-class ValueMap(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """One metric's column, and the unit its numbers are in (the vocabulary's own if not stated)."""
-
-    column: str
-    unit: str | None = None
-    scale: float = 1.0
-    offset: float = 0.0
-    texts: dict[str, float] = {}
-    """Numbers for texts that stand in the column, such as wind = {N = 0, NE = 45}."""
-    true: list[str] = []
-    """For flags: the texts that mean true."""
-
-
-class Where(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """Rows to take: those whose column holds one of these texts (or none of them, with `not`)."""
-
-    column: str
-    is_: list[str] = msgspec.field(default_factory=list, name="is")
-    is_not: list[str] = msgspec.field(default_factory=list)
-
-
-class Map(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """How a foreign CSV layout reads: see `docs/recordings.md`."""
-
-    values: dict[str, ValueMap | str]
-    device: DeviceMap = DeviceMap()
-    time: TimeMap = TimeMap()
-    position: PositionMap | None = None
-    constants: dict[str, float | bool | str] = {}
-    missing: tuple[str, ...] = ("", "NA", "NaN", "nan", "null", "None")
-    delimiter: str = ","
-    columns: list[str] | None = None
-    """Names of the columns where the file has no header line."""
-    comment: str = "#"
-    where: list[Where] = []
-
-
-def load_map(path: Path) -> Map:
-    """Read and check a map. Raises `RecordingError`."""
-    try:
-        found = msgspec.convert(tomllib.loads(path.read_text("utf-8")), Map)
-    except (OSError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise RecordingError(f"{path}: {error}") from None
-    for metric, source in found.values.items():
-        if metric not in vocabulary():
-            raise RecordingError(f"{path}: unknown metric {metric!r}{nearest(metric)}")
-        if isinstance(source, ValueMap) and source.unit is not None:
-            try:
-                convert(1.0, source.unit, vocabulary()[metric].unit)
-            except ValueError as error:
-                raise RecordingError(f"{path}: {metric}: {error}") from None
-    if found.time.zone is not None:
-        _zone(found.time.zone, path)
-    if (found.device.column is None) == (found.device.constant is None):
-        raise RecordingError(f"{path}: [device] needs either column or constant")
-    return found
-
-
-# ------------------------------------------------------------------------------------------------- reading
+    rows: int = 0
+    """Lines behind the header that are neither blank nor a comment."""
+    empty: int = 0
+    """Nothing but missing values in them."""
+    left_out: int = 0
+    """Not taken by the map's `where`."""
 
 
 def read_files(
-    paths: Sequence[Path], mapping: Map | None = None, codec: Callable[[], Codec] | None = None, binary: bool = False
+    paths: Sequence[Path],
+    mapping: Map | None = None,
+    codec: Callable[[], Codec] | None = None,
+    binary: bool = False,
+    received: int | None = None,
+    count: RowCount | None = None,
 ) -> Iterator[Recorded]:
-    """What the files hold, merged by arrival. `codec` makes one decoder a file for recordings of raw frames."""
+    """What the files hold, merged by arrival. `codec` makes one decoder a file for recordings of raw frames;
+    `received` (ns) dates frames that carry no time and have none before them. Raises `RecordingError`."""
+    count = count if count is not None else RowCount()
     if codec is not None:
-        sources = [_frames(path, codec(), binary) for path in paths]
+        sources = [_frames(path, codec(), binary, received) for path in paths]
     else:
-        sources = [_rows(path, mapping) for path in paths]
-    return (
-        heapq.merge(*sources, key=lambda recorded: recorded.at)
-        if len(sources) > 1
-        else iter(sources[0] if sources else ())
-    )
+        sources = [_arriving(_rows(path, mapping, count), mapping, path) for path in paths]
+    if len(sources) == 1:
+        return sources[0]
+    return heapq.merge(*sources, key=lambda recorded: recorded.at)
+
+
+# ------------------------------------------------------------------------------------------------- lines
 
 
 def open_text(path: Path) -> IO[str]:
@@ -153,185 +99,141 @@ def open_text(path: Path) -> IO[str]:
     return io.TextIOWrapper(raw, "utf-8-sig", errors="replace", newline="")
 
 
-def _rows(path: Path, mapping: Map | None) -> Iterator[Recorded]:
+def _lines(path: Path) -> Iterator[str | Fault]:
+    """The lines of a file; a fault for one that is too long, and one where the file breaks off."""
     with open_text(path) as file:
-        rows = csv.reader(
-            (line for line in file if not (mapping and mapping.comment and line.startswith(mapping.comment))),
-            delimiter=mapping.delimiter if mapping else ",",
-        )
+        whole = True
         try:
-            header = mapping.columns if mapping and mapping.columns else [name.strip() for name in next(rows, [])]
-        except csv.Error as error:
-            raise RecordingError(f"{path}: {error}") from None
-        read = _mapped(path, header, mapping) if mapping else _plain(path, header)
-        newest = 0
-        while True:
-            try:
-                row = next(rows, None)
-            except csv.Error as error:
-                yield Recorded(newest, _unreadable(f"{path.name} line {rows.line_num}: {error}", ""))
-                continue
-            if row is None:
-                return
-            if not row or not any(row):
-                continue
-            try:
-                reading = read(row)
-            except (ValueError, IndexError, OverflowError) as error:
-                why = "has too few columns" if isinstance(error, IndexError) else str(error)
-                yield Recorded(newest, _unreadable(f"{path.name} line {rows.line_num}: {why}", ",".join(row)))
-                continue
-            if reading is not None:
-                newest = max(newest, reading.observed_at or 0)
-                yield Recorded(newest, Message([reading], [], reading.device))
+            while line := file.readline(LINE_MAX):
+                ends = len(line) < LINE_MAX or line.endswith(("\n", "\r"))
+                if whole and ends:
+                    yield line
+                elif whole:
+                    why = f"{path.name}: a line of more than {LINE_MAX >> 20} MB was left out"
+                    yield Fault(FaultKind.OVERSIZE, why, line[:2000].encode(), readings=1)
+                whole = ends
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            yield Fault(FaultKind.TRUNCATED, f"{path.name} breaks off ({error}); what stood before was used")
+        except OSError as error:
+            raise RecordingError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
-def _unreadable(why: str, row: str) -> Message:
-    return Message([], [Fault(FaultKind.SYNTAX, why, row.encode()[:2000], readings=1)])
+# ------------------------------------------------------------------------------------------------- rows
 
 
-def _plain(path: Path, header: list[str]) -> Callable[[list[str]], Reading | None]:
-    """The two layouts of the contract: time,device,metric,value[,lon,lat] and time,device[,lon,lat],<metric>…"""
-    if header[:2] != ["time", "device"]:
-        raise RecordingError(
-            f"{path}: its first line is {','.join(header)[:80]!r}; time,device,metric,value or time,device,<metric>,… was meant (or a --map)"
-        )
-    lon = header.index("lon") if "lon" in header else None
-    lat = header.index("lat") if "lat" in header else None
-    types = {name: metric.type for name, metric in vocabulary().items()}
-    if "metric" in header and "value" in header:
-        metric_at, value_at = header.index("metric"), header.index("value")
-
-        def read_long(row: list[str]) -> Reading | None:
-            metric = row[metric_at].strip()
-            text = row[value_at]
-            return Reading(
-                row[1],
-                from_text(row[0]),
-                {metric: _value(text, types.get(metric, "number"), metric)} if text != "" else {},
-                _at(row, lon, lat),
-            )
-
-        return read_long
-    metrics = [
-        (at, name, types.get(name, "number")) for at, name in enumerate(header) if at > 1 and at not in (lon, lat)
-    ]
-
-    def read_wide(row: list[str]) -> Reading | None:
-        values = {
-            name: _value(row[at], kind, name) for at, name, kind in metrics if row[at] not in ("", "NA", "NaN", "nan")
-        }
-        position = _at(row, lon, lat)
-        return Reading(row[1], from_text(row[0]), values, position) if values or position else None
-
-    return read_wide
-
-
-def _mapped(path: Path, header: list[str], mapping: Map) -> Callable[[list[str]], Reading | None]:
-    def column(name: str) -> int:
-        if name not in header:
-            raise RecordingError(f"{path}: the map names the column {name!r}; the file has {', '.join(header)}")
-        return header.index(name)
-
-    missing = set(mapping.missing)
-    time_columns = [mapping.time.column] if isinstance(mapping.time.column, str) else mapping.time.column
-    times = [column(name) for name in time_columns]
-    read_time = _time_reader(mapping.time, path)
-    device_at = column(mapping.device.column) if mapping.device.column else None
-    lon, lat = (column(mapping.position.lon), column(mapping.position.lat)) if mapping.position else (None, None)
-    readers = [_column_reader(metric, source, column) for metric, source in mapping.values.items()]
-    filters = [(column(where.column), set(where.is_), set(where.is_not)) for where in mapping.where]
-
-    def read(row: list[str]) -> Reading | None:
-        for at, wanted, unwanted in filters:
-            if (wanted and row[at] not in wanted) or row[at] in unwanted:
-                return None
-        values: dict[str, Value] = {
-            metric: value
-            for metric, at, value_of in readers
-            if row[at] not in missing and (value := value_of(row[at])) is not None
-        }
-        position = _at(row, lon, lat)
-        if not values and position is None:
-            return None
-        device = mapping.device.prefix + (
-            row[device_at].strip() if device_at is not None else mapping.device.constant or ""
-        )
-        observed_at = read_time(" ".join(row[at].strip() for at in times))
-        return Reading(device, observed_at, {**mapping.constants, **values}, position, kind=mapping.device.kind)
-
-    return read
+def _rows(path: Path, mapping: Map | None, count: RowCount) -> Iterator[Message]:
+    """The messages of a CSV. A row is one line, so that a quote that is never closed costs one row."""
+    comment = mapping.comment if mapping else "#"
+    split = _splitter(mapping.delimiter if mapping else ",")
+    layout: Layout | None = None
+    if mapping and mapping.columns:
+        layout = mapped_layout(mapping.columns, mapping, path)
+    for number, line in enumerate(_lines(path), 1):
+        if isinstance(line, Fault):
+            count.rows += line.readings
+            yield Message([], [line])
+            continue
+        if not line.strip() or (comment and line.startswith(comment)):
+            continue
+        row = split(line)
+        if layout is None:
+            header = [name.strip() for name in row]
+            layout = mapped_layout(header, mapping, path) if mapping else plain_layout(header, path)
+            continue
+        if not any(row):
+            continue
+        count.rows += 1
+        try:
+            message = layout.read(row) if layout.takes(row) else None
+            if message is not None:
+                if message.faults:
+                    message.faults = [_at_line(fault, path, number, line) for fault in message.faults]
+                yield message
+            elif layout.takes(row):
+                count.empty += 1
+            else:
+                count.left_out += 1
+        except Unread as error:
+            yield _unreadable(error.kind, f"{path.name} line {number}: {error}", line)
+        except IndexError:
+            yield _unreadable(FaultKind.SYNTAX, f"{path.name} line {number}: has too few columns ({len(row)})", line)
 
 
-def _column_reader(
-    metric: str, source: ValueMap | str, column: Callable[[str], int]
-) -> tuple[str, int, Callable[[str], Value | None]]:
-    source = ValueMap(source) if isinstance(source, str) else source
-    kind, target = vocabulary()[metric].type, vocabulary()[metric].unit
-    unit, scale, offset, texts, true = (
-        source.unit or target,
-        source.scale,
-        source.offset,
-        source.texts,
-        set(source.true),
+def _splitter(delimiter: str) -> Callable[[str], Cells]:
+    if delimiter == WHITESPACE:
+        return str.split
+
+    def split(line: str) -> Cells:
+        line = line.rstrip("\r\n")
+        if '"' not in line:
+            return line.split(delimiter)
+        return next(csv.reader([line], delimiter=delimiter))
+
+    return split
+
+
+def _unreadable(kind: FaultKind, why: str, line: str) -> Message:
+    return Message([], [Fault(kind, why, line.strip().encode()[:2000], readings=1)])
+
+
+def _at_line(fault: Fault, path: Path, number: int, line: str) -> Fault:
+    return msgspec.structs.replace(
+        fault, detail=f"{path.name} line {number}: {fault.detail}", raw=line.strip().encode()[:2000]
     )
 
-    def number(text: str) -> Value | None:
-        value = texts[text] if text in texts else _number(text, metric)
-        return convert(value * scale + offset, unit, target)
 
-    def flag(text: str) -> Value | None:
-        return text in true if true else bool(_value(text, "flag", metric))
-
-    reader = {"number": number, "flag": flag}.get(kind, lambda text: text)
-    return metric, column(source.column), reader
+# ------------------------------------------------------------------------------------------------- arrival
 
 
-def _time_reader(time: TimeMap, path: Path) -> Callable[[str], int]:
-    zone = _zone(time.zone, path) if time.zone else None
-    if time.format == "iso":
-        return lambda text: from_text(text, zone)
-    if time.format in ("unix", "unix_ms"):
-        factor = SECOND if time.format == "unix" else SECOND // 1000
-        return lambda text: round(float(text) * factor)
-
-    def parse(text: str) -> int:
-        moment = datetime.strptime(text, time.format)  # noqa: DTZ007  zone added below
-        return from_datetime(moment if moment.tzinfo else moment.replace(tzinfo=zone or UTC))
-
-    return parse
-
-
-def _zone(name: str, path: Path) -> tzinfo:
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
-        raise RecordingError(f"{path}: unknown zone {name!r}; a name such as Asia/Shanghai was meant") from None
+def _arriving(messages: Iterable[Message], mapping: Map | None, path: Path) -> Iterator[Recorded]:
+    """The messages with the time at which each of them arrived."""
+    if mapping and mapping.order == "time":
+        messages = _sorted(messages, path)
+    newest = 0
+    waiting: deque[tuple[int | None, Message]] = deque()
+    source = iter(messages)
+    while True:
+        while len(waiting) <= AHEAD and (message := next(source, None)) is not None:
+            waiting.append((_observed(message), message))
+        if not waiting:
+            return
+        observed, message = waiting.popleft()
+        leap = observed - newest if observed is not None else 0
+        if observed is not None and leap > 0 and (not newest or leap <= LEAP or _believed(observed, newest, waiting)):
+            newest = observed
+        yield Recorded(newest, message)
 
 
-def _at(row: list[str], lon: int | None, lat: int | None) -> Position | None:
-    if lon is None or lat is None or lon >= len(row) or lat >= len(row) or not row[lon] or not row[lat]:
-        return None
-    return Position(_number(row[lon], "lon"), _number(row[lat], "lat"))
+def _believed(observed: int, newest: int, behind: Iterable[tuple[int | None, Message]]) -> bool:
+    """Whether the rows behind a leap in time have leapt as well: most of them."""
+    times = sorted(at for at, _ in behind if at is not None)
+    if not times:
+        return observed - newest <= LEAP_AT_END_MAX
+    return observed - times[len(times) // 2] <= LEAP
 
 
-def _value(text: str, kind: str, name: str) -> Value:
-    if kind == "number":
-        return _number(text, name)
-    if kind == "flag":
-        if text.strip().lower() in ("1", "true", "yes", "1.0"):
-            return True
-        if text.strip().lower() in ("0", "false", "no", "0.0"):
-            return False
-        raise ValueError(f"{name} is {text[:80]!r}; true or false was meant")
-    return [part.strip() for part in text.split(";") if part.strip()] if kind == "texts" else text
+def _sorted(messages: Iterable[Message], path: Path) -> list[Message]:
+    held: list[Message] = []
+    for message in messages:
+        if len(held) >= SORTED_MAX:
+            raise RecordingError(f'{path}: order = "time" holds at most {SORTED_MAX:,} rows; sort the file by time')
+        held.append(message)
+    before = 0
+
+    def key(message: Message) -> int:
+        nonlocal before
+        at = _observed(message)
+        before = at if at is not None else before  # an unreadable row stays behind its predecessor
+        return before
+
+    return sorted(held, key=key)
 
 
-def _number(text: str, name: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError(f"{name} is {text[:80]!r}; a number was meant") from None
+def _observed(message: Message) -> int | None:
+    readings = message.readings
+    if len(readings) == 1:
+        return readings[0].observed_at
+    return max((reading.observed_at for reading in readings if reading.observed_at is not None), default=None)
 
 
 # ------------------------------------------------------------------------------------------------- raw frames
@@ -340,24 +242,43 @@ def _number(text: str, name: str) -> float:
 _RECEIVED = re.compile(r"(\d{4}-\d\d-\d\dT[^\t]+|\d{9,19}(?:\.\d+)?)\t(.*)", re.DOTALL)
 
 
-def _frames(path: Path, codec: Codec, binary: bool) -> Iterator[Recorded]:
+def _frames(path: Path, codec: Codec, binary: bool, received: int | None) -> Iterator[Recorded]:
     """One frame a line, hex for binary protocols; a receive time and a tab may stand before it."""
-    at: int | None = None
-    with open_text(path) as file:
-        while line := file.readline(LINE_MAX):
-            at, data = split_received(line, at)
-            for message in codec.feed(frame_bytes(data, binary), at):
-                yield _dated(message, at)
-            if binary:
-                for message in codec.end(at):
-                    yield _dated(message, at)
-        for message in codec.end(at):
-            yield _dated(message, at)
+    at, newest = received, 0
+
+    def recorded(messages: Iterable[Message]) -> Iterator[Recorded]:
+        nonlocal newest
+        for message in messages:
+            observed = at if at is not None else _observed(message)
+            newest = max(newest, observed or 0)
+            yield Recorded(newest, message if newest else _undated(message, path))
+
+    for line in _lines(path):
+        if isinstance(line, Fault):
+            yield from recorded([Message([], [line])])
+            continue
+        at, data = split_received(line, at)
+        yield from recorded(codec.feed(frame_bytes(data, binary), at))
+        if binary:
+            yield from recorded(codec.end(at))
+    yield from recorded(codec.end(at))
 
 
-def _dated(message: Message, at: int | None) -> Recorded:
-    times = [reading.observed_at for reading in message.readings if reading.observed_at is not None]
-    return Recorded(at if at is not None else max(times, default=0), message)
+def _undated(message: Message, path: Path) -> Message:
+    """Before any time is known, a reading without one cannot be placed."""
+    timeless = [reading for reading in message.readings if reading.observed_at is None]
+    if not timeless:
+        return message
+    why = f"{path.name}: no time in this frame nor before it; put a receive time and a tab in front, or give --received"
+    return msgspec.structs.replace(
+        message,
+        readings=[reading for reading in message.readings if reading.observed_at is not None],
+        faults=[*message.faults, *(_timeless(reading, why, message.raw) for reading in timeless)],
+    )
+
+
+def _timeless(reading: Reading, why: str, raw: bytes) -> Fault:
+    return Fault(FaultKind.TIME, why, raw, reading.device, readings=1)
 
 
 def split_received(line: str, before: int | None = None) -> tuple[int | None, str]:
@@ -384,3 +305,17 @@ def frame_bytes(text: str, binary: bool) -> bytes:
         return bytes.fromhex(text)
     except ValueError:
         return text.strip().encode("utf-8", "surrogateescape")
+
+
+__all__ = [
+    "LINE_MAX",
+    "Map",
+    "Recorded",
+    "RecordingError",
+    "RowCount",
+    "frame_bytes",
+    "load_map",
+    "open_text",
+    "read_files",
+    "split_received",
+]

@@ -8,7 +8,11 @@ from typing import Any
 import msgspec
 
 from hub.model import AlertChange, CameraView, Message, Reading
-from hub.moment import to_text
+from hub.moment import SECOND, to_text
+
+CLIP_BEFORE_NS = 60 * SECOND
+CLIP_AFTER_NS = 120 * SECOND
+"""House values: a minute before, two after."""
 
 
 def change_to_json(change: AlertChange) -> dict[str, Any]:
@@ -25,6 +29,7 @@ def change_to_json(change: AlertChange) -> dict[str, Any]:
         "values": change.values,
         "position": [change.position.lon, change.position.lat] if change.position else None,
         "cameras": [camera_to_json(view) for view in change.cameras],
+        "clip": clip(change) if change.cameras else None,
         "alert": change.alert,
         "id": change.id,
         "ordinal": change.ordinal,
@@ -41,6 +46,11 @@ def change_to_json(change: AlertChange) -> dict[str, Any]:
     return {key: _jsonable(value) for key, value in shown.items()}
 
 
+def clip(change: AlertChange) -> dict[str, str]:
+    """The stretch of video to keep: what led to the change, and what came of it."""
+    return {"from": to_text(change.at - CLIP_BEFORE_NS), "to": to_text(change.at + CLIP_AFTER_NS)}
+
+
 def camera_to_json(view: CameraView) -> dict[str, Any]:
     return {
         "camera": view.camera,
@@ -51,6 +61,9 @@ def camera_to_json(view: CameraView) -> dict[str, Any]:
         "reason": view.reason,
         "name": view.name,
         "stream_url": view.stream_url,
+        "gb28181_id": view.gb28181_id or None,
+        "pixels_per_m": view.pixels_per_m,
+        "pose": msgspec.to_builtins(view.pose) if view.pose else None,
     }
 
 

@@ -127,7 +127,9 @@ class Neighbourhood:
         windows = [w for other in self.others(subject, node.series, node.around) if (w := other.windows.get(key))]
         return pooled(node.function, windows, now, node.parameter, node.at_least)
 
-    def agree(self, subject: Subject, now: int, around: ir.Around, series: str, condition: Callable[[Subject, int], bool]) -> float:
+    def agree(
+        self, subject: Subject, now: int, around: ir.Around, series: str, condition: Callable[[Subject, int], bool]
+    ) -> float:
         """How many subjects around, of those that report the series, meet the condition."""
         return float(sum(1 for other in self.others(subject, series, around) if condition(other, now)))
 

@@ -166,7 +166,11 @@ def _said(rule: Rule, condition: Condition) -> Said:
     for series in sorted(rule.own_series()):
         if ir.Series(series) in inside and ir.Series(series) not in named:
             names.append((series.rstrip("~"), vocabulary()[series.rstrip("~")].unit))
-    names += [(name, kind.symbol) for name, (let, kind) in rule.lets.items() if let in inside and not isinstance(let, ir.Const)]
+    names += [
+        (name, kind.symbol)
+        for name, (let, kind) in rule.lets.items()
+        if let in inside and not isinstance(let, ir.Const)
+    ]
     return Said(
         condition.text,
         tuple(names),
@@ -178,7 +182,11 @@ def _said(rule: Rule, condition: Condition) -> Said:
 
 
 def _with_values(said: Said, values: dict[str, Value | None]) -> str:
-    shown = [f"{name} = {_plain(value)} {unit}".strip() for name, unit in said.names if (value := values.get(name)) is not None]
+    shown = [
+        f"{name} = {_plain(value)} {unit}".strip()
+        for name, unit in said.names
+        if (value := values.get(name)) is not None
+    ]
     return f" ({', '.join(shown)})" if shown else ""
 
 

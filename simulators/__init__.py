@@ -1,7 +1,7 @@
 """A small harbour city that moves, and devices that report it over their real protocols. `run` plays it against a hub."""
 
 from simulators.running import DEMO, Player, run
-from simulators.scenarios.checking import Finding, Receiver, check
+from simulators.scenarios.checking import Finding, Receiver, changes_of, check
 from simulators.scenarios.language import Scenario, ScenarioError, find, shipped
 from simulators.world.places import CITY
 
@@ -13,6 +13,7 @@ __all__ = [
     "Receiver",
     "Scenario",
     "ScenarioError",
+    "changes_of",
     "check",
     "find",
     "run",

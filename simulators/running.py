@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,6 +47,8 @@ SECONDS_OF_KIND = {
 }
 SENSOR_S = 5.0
 """Reporting interval of every other kind."""
+FIRST_S = 5.0
+"""Everybody has reported by then, however long its interval."""
 SECONDS_OF_PROTOCOL = {"sl651": 60.0}
 """SL 651 dates its observations to the minute."""
 VEHICLE_S, VESSEL_S, STATIC_S = 2.0, 3.0, 60.0
@@ -181,11 +184,10 @@ class Player:
         last = loop.time()
         try:
             while not stop.is_set() and not self.director.done:
-                try:
-                    await asyncio.wait_for(stop.wait(), TICK_S)
-                    break
-                except TimeoutError:
-                    pass
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(TICK_S):
+                        await stop.wait()
+                        break
                 now = loop.time()
                 dt, last = min(5.0, now - last) * self.speed, now
                 self.world.step(dt)
@@ -194,9 +196,7 @@ class Player:
                 self.report()
                 self._complain(tasks)
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await _end(tasks)
         return self.director.played
 
     def report(self) -> None:
@@ -246,7 +246,7 @@ class Player:
     def _is_due(self, who: str | int, clock: float, every: float) -> bool:
         due = self._due.get(who)
         if due is None:
-            self._due[who] = clock + self._random.random() * every
+            self._due[who] = clock + self._random.random() * min(every, FIRST_S)
             return False
         if clock < due:
             return False
@@ -290,6 +290,16 @@ async def run(
         speed=speed, fleet=fleet, vessels=vessels, sensors=sensors, seed=seed, faults=faults, repeat=repeat,
     )  # fmt: skip
     return await player.play(stop)
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel until they are gone: under Python 3.11 `asyncio.wait_for`, which libraries use, may swallow a cancellation."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=0.5)
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def more_vehicles(count: int) -> list[Site]:

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from adapters.hj212.checksum import crc16
-from adapters.hj212.factors import MARKS, NO_VALUE, SENTINELS, VALUE_SUFFIXES, factor
+from adapters.hj212.factors import KINDS, MARKS, NO_VALUE, SENTINELS, VALUE_SUFFIXES, factor
 from adapters.wallclock import zone_named
 from hub.model import Fault, FaultKind, Mark, Message, Reading, Value, Verdict
 from hub.moment import from_datetime
@@ -297,7 +297,8 @@ class Hj212Codec:
             message.faults.append(Fault(FaultKind.TIME, what, message.raw, device=message.device, readings=1))
             return
         device = message.device or "hj212:"  # no MN on the wire; the registry may still list that one station
-        message.readings.append(Reading(device, observed_at, values, marks=marks or None))
+        kind = KINDS.get(frame.number.get("ST", ""), "")
+        message.readings.append(Reading(device, observed_at, values, marks=marks or None, kind=kind))
 
     def _values(self, frame: Frame, message: Message) -> tuple[dict[str, Value], dict[str, str]]:
         system = frame.number.get("ST", "")

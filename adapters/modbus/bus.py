@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
@@ -12,6 +13,9 @@ from pymodbus.client import AsyncModbusSerialClient, AsyncModbusTcpClient
 from pymodbus.exceptions import ConnectionException
 
 from adapters.modbus.pdu import EXCEPTIONS
+
+# The poller says by itself what is down and silent; without a handler Python would print pymodbus's words as well.
+logging.getLogger("pymodbus").addHandler(logging.NullHandler())
 
 
 class Down(Exception):

@@ -96,13 +96,17 @@ class Group:
         self.unit, self.every_s, self.fields = unit, every_s, list(fields)
         self.blocks = plan(unit, self.fields)
         self.left_alone: dict[Block, float] = {}
+        self._beat = 0.0
         self.due = 0.0
+
+    def start(self, now: float) -> None:
+        """Begin the schedule; jitter spreads the devices of a bus."""
+        self._beat = self.due = now + random.uniform(0, min(self.every_s, self.unit.jitter_s))
 
     def next(self, now: float) -> None:
         """Set the next time: on the beat, with jitter; beats that were missed are left out."""
-        self.due = max(self.due + self.every_s, now)
-        if self.unit.jitter_s:
-            self.due = max(now, self.due + random.uniform(-self.unit.jitter_s, self.unit.jitter_s))
+        self._beat = max(self._beat + self.every_s, now)
+        self.due = max(now, self._beat + random.uniform(-1.0, 1.0) * self.unit.jitter_s)
 
 
 class Cycle:
@@ -136,7 +140,7 @@ class ModbusAdapter:
         """Poll until cancelled."""
         began = time.monotonic()
         for group in self.groups:
-            group.due = began + random.uniform(0, min(group.every_s, group.unit.jitter_s))
+            group.start(began)
         failures = 0
         try:
             while True:
@@ -286,7 +290,7 @@ class ModbusAdapter:
             found = [field for field in sunspec.fields(models, unit.every_s) if field.metric not in known]
             now = time.monotonic()
             for group in _groups(unit, found):
-                group.due = now
+                group.start(now)
                 self.groups.append(group)
 
     # ------------------------------------------------------------------------------------------------- writing

@@ -63,6 +63,15 @@ STATIONS: dict[int, str] = {
     0x4F: "O outlet",
 }
 
+KINDS: dict[str, str] = {
+    "P rain": "rain-gauge",
+    "H river": "river-gauge",
+    "K reservoir": "river-gauge",
+    "Z gate": "river-gauge",
+    "T tide": "tide-gauge",
+}
+"""The kind of device that a station says it is, where the registry says nothing."""
+
 ALARM_BITS: dict[int, str] = {
     0: "mains-failure",
     1: "battery-low",

@@ -31,10 +31,8 @@ class WebhookOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     url: str
     """http:// or https://."""
-    secret: str | None = None
-    """Resolved signing secret, `whsec_` and base64; several, separated by blanks, sign side by side. Never in the file."""
     secret_env: str | None = None
-    """Environment variable that holds the signing secret."""
+    """Environment variable that holds the signing secret, `whsec_` and base64; several, separated by blanks, sign side by side."""
     secret_file: str | None = None
     """File that holds the signing secret."""
     token_env: str | None = None
@@ -51,8 +49,6 @@ class WebhookOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             raise ValueError(f"url: {self.url!r} is no http:// or https:// address")
         if self.timeout_s <= 0:
             raise ValueError("timeout_s: must be above 0")
-        if self.secret is not None:
-            secret_keys(self.secret)
 
 
 class WebhookSink:
@@ -60,7 +56,7 @@ class WebhookSink:
 
     def __init__(self, options: WebhookOptions) -> None:
         self._options = options
-        self._keys = secret_keys(options.secret or _kept("secret", options.secret_env, options.secret_file) or "")
+        self._keys = secret_keys(_kept("secret", options.secret_env, options.secret_file) or "")
         headers = {"content-type": "application/json", "user-agent": "cityhub"}
         if token := _kept("token", options.token_env, options.token_file):
             headers["authorization"] = f"Bearer {token}"

@@ -10,12 +10,13 @@ import msgspec
 
 from hub.app.city import City
 from hub.app.eyes import look
+from hub.app.observed import Observed
 from hub.cameras import Cameras
 from hub.config import IngestOptions
 from hub.ingest import Recent
 from hub.model import LEVELS, AlertChange, Change, Event, Reading, Tick
 from hub.moment import SECOND
-from hub.recording import Recorded
+from hub.recording import Recorded, RowCount
 from hub.validation import Validator, no_device_id
 from rules.engine import Engine
 
@@ -27,8 +28,9 @@ TICKS_PER_GAP_MAX = 50_000
 
 
 class Tally(msgspec.Struct):
-    """What became of a recording."""
+    """What became of a recording: readings = used + duplicates + quarantined."""
 
+    rows: RowCount = msgspec.field(default_factory=RowCount)
     readings: int = 0
     used: int = 0
     quarantined: int = 0
@@ -46,13 +48,23 @@ class Tally(msgspec.Struct):
 class Backtest:
     """One run. Iterate `changes`; `tally` is complete when it ends."""
 
-    def __init__(self, city: City, recorded: Iterable[Recorded], kind: str = "") -> None:
-        self.tally = Tally()
+    def __init__(
+        self,
+        city: City,
+        recorded: Iterable[Recorded],
+        kind: str = "",
+        rows: RowCount | None = None,
+        observed: Observed | None = None,
+    ) -> None:
+        """`kind`: of devices that neither the registry nor the recording names one for; `rows`: what the recording
+        counts by itself; `observed`: takes every reading that is used."""
+        self.tally = Tally(rows or RowCount())
+        self._observed = observed
         self._recorded = recorded
         self._kind = kind
         self._devices = city.registry.devices
         self._engine = Engine(city.book, city.registry.devices.values(), city.registry.zones.values())
-        self._cameras = Cameras(city.registry.cameras.values())
+        self._cameras = Cameras(city.registry.cameras.values(), city.registry.buildings, city.config.cameras.tasks)
         # A recording brings its own clock: what counts as "years off" is measured against its own time.
         self._validator = Validator(
             IngestOptions(future_max_s=city.config.ingest.future_max_s, past_max_days=city.config.ingest.past_max_days)
@@ -97,6 +109,8 @@ class Backtest:
                 if self._usable(reading, clock):
                     tally.used += 1
                     heard.add(reading.device)
+                    if self._observed is not None:
+                        self._observed.add(reading)
                     yield reading
         tally.devices = len(heard)
         tally.last_at = clock
@@ -113,8 +127,9 @@ class Backtest:
             self._set_aside(finding.kind, finding.detail, int(finding.whole))
             if finding.whole:
                 return False
-        if self.tally.first_at is None:
-            self.tally.first_at = reading.observed_at
+        observed = reading.observed_at
+        if observed is not None and (self.tally.first_at is None or observed < self.tally.first_at):
+            self.tally.first_at = observed
         if self._recent.knows(reading):
             self.tally.duplicates += 1
             return False

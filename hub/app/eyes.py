@@ -13,8 +13,14 @@ ASKS_FOR_CAMERAS = frozenset({Change.RAISED, Change.ESCALATED})
 
 def look(change: AlertChange, cameras: Cameras, book: RuleBook) -> None:
     """Add the cameras that see the place to a change that wants eyes on it."""
-    if change.position is None or change.change not in ASKS_FOR_CAMERAS:
+    if change.position is None or change.change not in ASKS_FOR_CAMERAS or not len(cameras):
         return
     rule = book.rule(change.rule)
     wish = rule.cameras if rule else {}
-    change.cameras = cameras.rank(change.position, int(wish.get("pick", PICKED)), float(wish.get("within_m", WITHIN_M)))
+    need = str(wish.get("need", ""))
+    change.cameras = cameras.rank(
+        change.position,
+        int(wish.get("pick", PICKED)),
+        float(wish.get("within_m", WITHIN_M)),
+        need if need in cameras.tasks else "",
+    )

@@ -32,6 +32,7 @@ MODULES: Mapping[str, str] = MappingProxyType(
         "modbus-rtu": "adapters.modbus",
         "webhook": "adapters.webhook",
         "grafana": "adapters.grafana",
+        "cap": "adapters.cap",
     }
 )
 

@@ -1,197 +1,413 @@
-"""What the hub notes of itself and of its devices, once a minute, as readings: so every store and dashboard has them.
-
-They go to the stream "derived", where what the hub makes stands: neither the rules nor the present nor the ledger take
-them for something that a device said. Devices in them: `hub-adapter:NAME`, `hub-reader:NAME`, `hub-stream:NAME`,
-`hub-warnings:AREA` (family `hub`), and every device of the city under its own name (family `device`).
-"""
+"""The back-test report: one HTML file without anything from elsewhere; figures, charts, a map, the changes. Pure."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime, tzinfo
+from html import escape
+from importlib import resources
+from typing import NamedTuple
 
-import shapely
-
-from hub.api import State
-from hub.live import DeviceState
-from hub.log import LogFull
-from hub.model import LEVELS, Alert, Device, FaultKind, Position, Reading, Value, Zone
+from hub.app import report_chart, report_map
+from hub.app.backtest import Tally
+from hub.app.evaluation import ORANGE, Event, Span, Summary, spans_of
+from hub.app.limits import limits
+from hub.app.observed import Observed, where
+from hub.app.report_chart import Mark, Picture, Shade, Strip
+from hub.metrics import vocabulary
+from hub.model import LEVELS, AlertChange, Change, Position
 from hub.moment import SECOND
+from hub.registry import Registry
+from rules.book import RuleBook
 
-EVERY_S = 60.0
-DEVICES_PER_S = 200
-"""Reports on devices a second; a larger city is told of less often than once a minute rather than flooding its log."""
-STALE_NS = 24 * 3600 * SECOND
-"""ANSI/ISA-18.2-2016: an alarm that stays for more than 24 h is stale."""
-NOWHERE = "-"
-KMH_PER_KN = 1.852
+CHANGES_MAX = 400
+"""Rows of the table of changes; beyond, only steps to orange and red are shown, the first so many."""
+SCENES_MAX = 8
+CHARTS_MAX = 10
+MARGIN = 6 * 3600 * SECOND
+FALSE_MAX = 60
 
 
-class Reporter:
-    """Looks at the running parts and appends what it sees to "derived"."""
+class Findings(NamedTuple):
+    """All that a report tells of."""
 
-    def __init__(self, state: State) -> None:
-        self._state = state
-        self._zones = Zones(state.registry.zones.values())
-        self._counted: dict[str, int] = {}
+    name: str
+    zone: tzinfo
+    registry: Registry
+    book: RuleBook
+    tally: Tally
+    changes: Sequence[AlertChange]
+    observed: Observed
+    judged: Summary
+    events: Sequence[Event]
 
-    async def run(self) -> None:
-        devices_due = 0.0
-        loop = asyncio.get_running_loop()
-        while True:
-            await asyncio.sleep(EVERY_S)
-            try:
-                await self._state.log.derived.append(self.hub())
-                if loop.time() >= devices_due:
-                    noted = self.devices()
-                    devices_due = loop.time() + len(noted) / DEVICES_PER_S
-                    for at in range(0, len(noted), 1000):
-                        await self._state.log.derived.append(noted[at : at + 1000])
-                        await asyncio.sleep(0)
-            except LogFull:
-                continue  # readings go before remarks about them
 
-    def hub(self) -> list[Reading]:
-        """Adapters, readers, streams and open warnings as they are now."""
-        state, at = self._state, self._state.clock()
-        noted = [
-            *_adapters(state, at),
-            *(
-                _reading("hub-reader", item.name, at, {
-                    "reader_lag": max(0, state.log.streams[item.stream].next - item.cursor),
-                    "reader_skipped": item.skipped,
-                    "up": item.state == "up",
-                })
-                for item in state.readers()
-            ),
-            *(_reading("hub-stream", name, at, {"log_bytes": log.size()}) for name, log in state.log.streams.items()),
+class Curve(NamedTuple):
+    """What a chart of one device shows: a metric, and the levels of the rule that spoke of it most."""
+
+    metric: str
+    limits: dict[str, float]
+    upward: bool
+
+
+def report(findings: Findings) -> str:
+    """The page."""
+    page = _Page(findings)
+    style = resources.files("hub.app").joinpath("report.css").read_text("utf-8")
+    title = escape(f"Back-test: {findings.name}")
+    sections = [
+        page.head(), page.cards(), page.evaluation(), page.scenes(), page.map(), page.devices(), page.rules(), page.changes(),
+        page.fate(),
+    ]  # fmt: skip
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        f"<title>{title}</title><style>{style}</style></head><body><main>{''.join(sections)}</main></body></html>\n"
+    )
+
+
+class _Page:
+    def __init__(self, findings: Findings) -> None:
+        self.f = findings
+        self.spans = spans_of(findings.changes)
+        self.by_subject: dict[str, list[Span]] = {}
+        for span in self.spans:
+            for device in span.subject.split("+"):
+                self.by_subject.setdefault(device, []).append(span)
+        self.top = {subject: max(span.level for span in spans) for subject, spans in self.by_subject.items()}
+        self.end = findings.tally.last_at or 0
+
+    # ---------------------------------------------------------------------------------------------- words
+
+    def _moment(self, at: int | None) -> str:
+        return datetime.fromtimestamp(at / SECOND, self.f.zone).strftime("%Y-%m-%d %H:%M") if at is not None else "–"
+
+    def _name(self, subject: str) -> str:
+        device = self.f.registry.devices.get(subject)
+        return device.name if device and device.name else subject
+
+    # ---------------------------------------------------------------------------------------------- sections
+
+    def head(self) -> str:
+        tally = self.f.tally
+        packs = sorted({rule.name.partition("/")[0] for rule in self.f.book.rules})
+        return (
+            f"<h1>{escape(self.f.name)}</h1><p class=soft>Back-test of {len(self.f.book.rules)} rules "
+            f"({escape(', '.join(packs)) or 'none'}) over {self._moment(tally.first_at)} to {self._moment(tally.last_at)}. "
+            f"Times are {escape(str(self.f.zone))}.</p>"
+        )
+
+    def cards(self) -> str:
+        tally, judged = self.f.tally, self.f.judged
+        shown = [
+            (f"{tally.readings:,}", "readings"),
+            (f"{tally.devices:,}", "devices" if tally.devices != 1 else "device"),
+        ]
+        shown += [(f"{tally.quarantined:,}", "quarantined"), (f"{tally.duplicates:,}", "duplicates")]
+        shown.append((f"{sum(tally.levels.values()):,}", "warnings raised"))
+        shown.append((_figure(judged.alerts_per_device_week), "warnings a device-week"))
+        if judged.events:
+            shown.append((f"{judged.hits} of {judged.events}", "events hit"))
+            shown.append((_lead(judged.median_lead_min), "median lead to the peak"))
+        return (
+            "<div class=cards>"
+            + "".join(f"<div class=card><b>{value}</b><span>{name}</span></div>" for value, name in shown)
+            + "</div>"
+        )
+
+    def evaluation(self) -> str:
+        judged = self.f.judged
+        rows = [
+            [
+                escape(outcome.event), escape(outcome.kind),
+                "<span class=good>hit</span>" if outcome.hit else "<span class=miss>missed</span>",
+                _pill(outcome.level), escape(outcome.rule or "–"), escape(self._name(outcome.subject or "")),
+                _text_moment(outcome.reached), _lead(outcome.lead_min), str(outcome.devices or "–"),
+            ]
+            for outcome in judged.per_event if outcome.covered
         ]  # fmt: skip
-        return noted + open_warnings(state.alerts.open.values(), state.registry.devices, at)
+        parts = []
+        if rows:
+            heads = ("event", "kind", "", "level", "rule", "device", "orange at (UTC)", "lead to peak", "devices")
+            parts.append("<h2>Events</h2><div class=panel>" + _table(heads, rows) + "</div>")
+        figures = (
+            f"Of {judged.raises:,} steps to orange or red {judged.false:,} were false. "
+            f"POD {_figure(judged.pod)}, FAR {_figure(judged.far)}, CSI {_figure(judged.csi)}; "
+            f"{_figure(judged.false_per_device_year)} false a device-year."
+        )
+        definition = (
+            "An event is hit when a warning stands at orange or above between its start and its end; the lead counts from "
+            "when orange was reached. A step to orange or red is false when good data did not exceed the rule's limit, or when "
+            "one device's spike carried it and its neighbours or its own next readings deny it."
+        )
+        parts.append(f"<p>{figures}</p><p class='soft small'>{definition}</p>")
+        if judged.false_raises:
+            false = [
+                [
+                    _text_moment(found.at),
+                    _pill(found.level),
+                    escape(found.rule),
+                    escape(self._name(found.subject)),
+                    escape(found.why),
+                ]
+                for found in judged.false_raises[:FALSE_MAX]
+            ]
+            more = (
+                f"<p class='soft small'>The first {FALSE_MAX} of {judged.false}.</p>"
+                if judged.false > FALSE_MAX
+                else ""
+            )
+            parts.append(
+                f"<details><summary class=small>False steps ({judged.false:,})</summary><div class=panel>"
+                f"{_table(('at (UTC)', 'level', 'rule', 'device', 'why'), false)}{more}</div></details>"
+            )
+        return "".join(parts)
 
-    def devices(self) -> list[Reading]:
-        """Every device heard of, and those of the registry that never were: on the map they are there all the same."""
-        state, at = self._state, self._state.clock()
-        levels = worst_levels(state.alerts.open.values())
-        known = state.registry.devices
-        noted = []
-        for name, heard in state.live.devices.items():
-            count = heard.readings - self._counted.get(name, 0)
-            self._counted[name] = heard.readings
-            noted.append(device_report(name, heard, known.get(name), count, levels.get(name, 0), self._zones, at))
-        if len(self._counted) > 2 * len(state.live.devices):
-            self._counted = {name: self._counted[name] for name in state.live.devices}
-        noted += [
-            device_report(name, None, device, 0, levels.get(name, 0), self._zones, at)
-            for name, device in known.items()
-            if name not in state.live.devices
-        ]
-        return noted
+    def scenes(self) -> str:
+        """Each event from near; without events the gravest warnings."""
+        drawn: list[str] = []
+        by_name = {event.event: event for event in self.f.events}
+        for outcome in self.f.judged.per_event[: 4 * SCENES_MAX]:
+            event = by_name[outcome.event]
+            subject = outcome.subject or (event.device if event.device != "*" else None)
+            if outcome.covered and subject and len(drawn) < SCENES_MAX:
+                margin = max(MARGIN, (event.end - event.start) // 2)
+                title = f"{outcome.event}: {self._name(subject)}"
+                drawn.append(self._chart(title, subject, event.start - margin, event.end + margin, event))
+        if not drawn:
+            for span in self._gravest():
+                until = span.until or self.end
+                margin = max(MARGIN, until - span.since)
+                title = f"{self._name(span.subject)}: {span.rule}, {LEVELS[span.level]}"
+                drawn.append(self._chart(title, span.subject.split("+")[0], span.since - margin, until + margin, None))
+        drawn = [chart for chart in drawn if chart]
+        if not drawn:
+            return ""
+        key = "".join(
+            f"<span><i style='background:{report_chart.COLOURS[level]}'></i>{level}</span>" for level in LEVELS
+        )
+        return (
+            "<h2>From near</h2><div class=key>"
+            + key
+            + "<span>triangle: a step up</span><span>strip: the highest warning of the "
+            "device at the time</span><span>grey: the event</span></div>" + "".join(drawn)
+        )
 
+    def _gravest(self) -> list[Span]:
+        chosen: dict[str, Span] = {}
+        for span in sorted(self.spans, key=lambda span: (-span.level, span.since)):
+            chosen.setdefault(span.subject, span)
+        return [span for span in list(chosen.values())[:4] if span.level >= LEVELS.index("yellow")]
 
-def device_report(
-    name: str, heard: DeviceState | None, known: Device | None, count: int, level: int, zones: Zones, at: int
-) -> Reading:
-    """One device as it is now: how long silent, how far its clock is off, where, and what is warned of it."""
-    values: dict[str, Value] = {"heard": count, "warning_level": level}
-    position = heard.position if heard else None
-    moving = position is not None
-    position = position or (known.position if known else None)
-    if heard is not None:
-        values["silence"] = max(0.0, (at - heard.received_at) / SECOND)
-        values["clock_skew"] = round(heard.skew_s, 3)
-        stage = known.attributes.get("warning_level_m") if known else None
-        water = heard.values.get("water_level")
-        if isinstance(stage, float | int) and water is not None and isinstance(water[0], float | int):
-            values["over_warning_stage"] = round(water[0] - stage, 3)
-    if known and known.name:
-        values["label"] = known.name
-    elif heard and "name" in heard.values:
-        values["label"] = str(heard.values["name"][0])
-    if moving and position and heard and (zone := zones.of(position)):
-        values["zone"] = zone
-        if (speed := _speed(heard)) is not None:
-            values["zone_speed"] = speed
-    kind = heard.kind if heard else (known.kind if known else "")
-    return Reading(name, at, values, position, received_at=at, adapter="hub", kind=kind)
-
-
-def _speed(heard: DeviceState) -> float | None:
-    """km/h, of a vehicle or a vessel."""
-    for metric, factor in (("speed", 1.0), ("sog", KMH_PER_KN)):
-        if metric in heard.values and isinstance(heard.values[metric][0], float | int):
-            return round(float(heard.values[metric][0]) * factor, 2)  # type: ignore[arg-type]
-    return None
-
-
-def open_warnings(alerts: Iterable[Alert], devices: Mapping[str, Device], at: int) -> list[Reading]:
-    """How many warnings of each level are open in each area; every area of the registry is told of, with zeros too."""
-    counts: dict[str, dict[str, Value]] = {}
-    names = [*(f"open_{level}" for level in LEVELS), "open_stale"]
-
-    def of(area: str) -> dict[str, Value]:
-        return counts.setdefault(area or NOWHERE, dict.fromkeys(names, 0))
-
-    for device in devices.values():
-        of(device.area)
-    of(NOWHERE)
-    for alert in alerts:
-        area = next((change.area for change in reversed(alert.changes) if change.area), "")
-        here = of(area)
-        here[f"open_{alert.level}"] = int(here.get(f"open_{alert.level}", 0)) + 1  # type: ignore[arg-type]
-        if at - alert.raised_at > STALE_NS:
-            here["open_stale"] = int(here["open_stale"]) + 1  # type: ignore[arg-type]
-    return [_reading("hub-warnings", area, at, values) for area, values in sorted(counts.items())]
-
-
-def worst_levels(alerts: Iterable[Alert]) -> dict[str, int]:
-    """Device → 1 blue … 4 red, of the warnings open on it; a pair `a+b` counts for both."""
-    worst: dict[str, int] = {}
-    for alert in alerts:
-        level = LEVELS.index(alert.level) + 1 if alert.level in LEVELS else 0
-        for device in {alert.subject, *alert.subject.split("+")}:
-            worst[device] = max(level, worst.get(device, 0))
-    return worst
-
-
-class Zones:
-    """Which zone a place lies in: the smallest one, where they overlap."""
-
-    def __init__(self, zones: Iterable[Zone]) -> None:
-        found: Sequence[tuple[Any, str]] = [
-            (shapely.Polygon(zone.rings[0], zone.rings[1:]), zone.zone) for zone in zones if zone.rings
-        ]
-        found = sorted(found, key=lambda item: item[0].area)
-        self._names = [name for _, name in found]
-        self._tree = shapely.STRtree([shape for shape, _ in found])
-
-    def of(self, position: Position) -> str:
-        hits = self._tree.query(shapely.Point(position.lon, position.lat), predicate="within")
-        return self._names[min(hits)] if len(hits) else ""
-
-
-def _adapters(state: State, at: int) -> Iterable[Reading]:
-    reader = next(iter(state.ledger.stored), None)
-    for name, counts in list(state.ledger.adapters.items()):
-        door = state.ingest.doors.get(name)
-        waiting = state.ledger.waiting(reader, name) if reader else counts.logged
-        values: dict[str, Value] = {
-            "up": door is not None and door.status.state == "up",
-            "frames_received": counts.frames,
-            "readings_received": counts.received,
-            "readings_logged": counts.logged,
-            "readings_stored": counts.logged - waiting,
-            "readings_waiting": waiting,
-            "readings_quarantined": counts.quarantined,
-            "readings_duplicate": counts.duplicate,
-            "readings_refused": counts.refused,
+    def map(self) -> str:
+        places = {
+            device: place
+            for device, place in where(self.f.registry.devices.values(), self.f.observed).items()
+            if device in self.f.observed.spans
         }
-        values |= {f"faults_{kind.replace('-', '_')}": counts.faults.get(kind, 0) for kind in FaultKind}
-        yield _reading("hub-adapter", name, at, values)
+        named: dict[str, Position] = {}
+        for change in self.f.changes:
+            for view in change.cameras:
+                camera = self.f.registry.cameras.get(view.camera)
+                if camera and len(named) < 300:
+                    named[camera.name or camera.camera] = camera.position
+        names = {device: self._name(device) for device in places}
+        drawing = report_map.draw(places, self.top, names, self.f.observed.tracks, list(named.items()))
+        if not drawing:
+            return ""
+        told = f" Squares: {len(named)} cameras that warnings named." if named else ""
+        return f"<h2>Map</h2><p class='soft small'>Devices by their highest warning.{told}</p><div class=panel>{drawing}</div>"
+
+    def devices(self) -> str:
+        raised = Counter(change.subject for change in self.f.changes if change.change is Change.RAISED)
+        order = sorted(self.f.observed.spans, key=lambda device: (-self.top.get(device, -1), -raised[device], device))
+        since, until = self.f.tally.first_at, self.f.tally.last_at
+        if since is None or until is None or since >= until:
+            return ""
+        charts = [
+            chart
+            for device in order[:CHARTS_MAX]
+            if (chart := self._chart(self._name(device), device, since, until, None))
+        ]
+        more = f" The {CHARTS_MAX} with the gravest warnings of {len(order):,}." if len(order) > CHARTS_MAX else ""
+        return (
+            f"<h2>Devices</h2><p class='soft small'>The whole recording.{more}</p>{''.join(charts)}" if charts else ""
+        )
+
+    def rules(self) -> str:
+        counts: dict[str, Counter[str]] = {}
+        for change in self.f.changes:
+            if change.change in (Change.RAISED, Change.ESCALATED):
+                counts.setdefault(change.rule, Counter())[change.level] += 1
+        rows = []
+        for name, levels in sorted(counts.items()):
+            rule = self.f.book.rule(name)
+            source = rule.source_at(self.end) if rule else {}
+            cited = ", ".join(filter(None, (source.get("standard"), source.get("clause")))) or "–"
+            rows.append(
+                [escape(name), *(f"{levels[level]:,}" if levels[level] else "–" for level in LEVELS), escape(cited)]
+            )
+        if not rows:
+            return "<h2>Rules</h2><p class=soft>No rule raised a warning.</p>"
+        heads = ("rule", *(f"to {level}" for level in LEVELS), "source of the limits")
+        return "<h2>Rules</h2><div class=panel>" + _table(heads, rows, numbers=range(1, 5)) + "</div>"
+
+    def changes(self) -> str:
+        shown = list(self.f.changes)
+        told = ""
+        if len(shown) > CHANGES_MAX:
+            total = len(shown)
+            shown = [
+                c for c in shown if c.change in (Change.RAISED, Change.ESCALATED) and LEVELS.index(c.level) >= ORANGE
+            ]
+            told = f"<p class='soft small'>Of {total:,} changes the {min(len(shown), CHANGES_MAX):,} first steps to orange and red.</p>"
+        rows = [
+            [
+                self._moment(change.at), change.change.value, _pill(change.level), escape(change.rule), escape(self._name(change.subject)),
+                escape(change.title) + (f"<div class='soft small'>{escape(change.reason[:240])}</div>" if change.reason else ""),
+                escape(", ".join(view.name or view.camera for view in change.cameras if view.sees)) or "–",
+            ]
+            for change in shown[:CHANGES_MAX]
+        ]  # fmt: skip
+        if not rows:
+            return ""
+        return (
+            "<h2>Changes</h2>"
+            + told
+            + "<div class=panel>"
+            + _table(("at", "change", "level", "rule", "device", "what and why", "cameras that see it"), rows)
+            + "</div>"
+        )
+
+    def fate(self) -> str:
+        tally = self.f.tally
+        rows = [
+            [escape(kind), f"{count:,}", escape(tally.examples.get(kind, ""))]
+            for kind, count in sorted(tally.faults.items())
+        ]
+        counted = ""
+        if tally.rows.rows:
+            counted = f"{tally.rows.rows:,} rows, of them {tally.rows.empty:,} without a value and {tally.rows.left_out:,} left out by the map; "
+        told = (
+            f"<p>{counted}{tally.readings:,} readings = {tally.used:,} used + {tally.duplicates:,} duplicates + "
+            f"{tally.quarantined:,} quarantined; {tally.wall_s:.1f} s.</p>"
+        )
+        table = (
+            "<div class=panel>" + _table(("fault", "times", "such as"), rows, numbers=(1,)) + "</div>" if rows else ""
+        )
+        return "<h2>What became of the recording</h2>" + told + table
+
+    # ---------------------------------------------------------------------------------------------- one chart
+
+    def _chart(self, title: str, device: str, since: int, until: int, event: Event | None) -> str:
+        since = max(since, self.f.tally.first_at or since)
+        until = min(until, self.end)
+        curve = self._curve(device, since, until) if since < until else None
+        if curve is None:
+            return ""
+        series = self.f.observed.series[(device, curve.metric)].order()
+        first, last = bisect_left(series.times, since), bisect_right(series.times, until)
+        if first == last:
+            return ""
+        spans = [
+            span
+            for span in self.by_subject.get(device, ())
+            if span.since <= until and (span.until is None or span.until >= since)
+        ]
+        strips = [
+            Strip(
+                span.since,
+                span.until or self.end,
+                span.level,
+                f"{span.rule}: {LEVELS[span.level]} from {self._moment(span.since)}",
+            )
+            for span in spans
+        ]
+        marks = [
+            Mark(span.since, span.level, f"{span.rule}: {LEVELS[span.level]} at {self._moment(span.since)}")
+            for span in _steps(spans)
+        ]
+        unit = vocabulary()[curve.metric].unit.replace("ug", "µg").replace("m3", "m³")
+        shade = Shade(event.start, event.peak, event.end, event.event) if event else None
+        picture = Picture(
+            since, until, series.times[first:last], series.values[first:last], curve.limits, curve.upward, strips, marks, shade, self.f.zone
+        )  # fmt: skip
+        subtitle = f"{vocabulary()[curve.metric].title}, {unit}; {self._moment(since)} to {self._moment(until)}"
+        return f"<div class=panel><h3>{escape(title)}</h3><div class='soft small'>{escape(subtitle)}</div>{report_chart.draw(picture)}</div>"
+
+    def _curve(self, device: str, since: int, until: int) -> Curve | None:
+        """The metric that the device's warnings spoke of most, the gravest first; else the one with most readings."""
+        votes: Counter[tuple[str, str]] = Counter()
+        for span in self.by_subject.get(device, ()):
+            if span.since <= until and (span.until is None or span.until >= since):
+                rule = self.f.book.rule(span.rule)
+                for limit in limits(rule, LEVELS[span.level], span.since) if rule else ():
+                    if (device, limit.metric) in self.f.observed.series:
+                        votes[(limit.metric, span.rule)] += 10**span.level
+        if votes:
+            (metric, name), _ = max(votes.items(), key=lambda item: (item[1], item[0]))
+            levels, upward = self._levels(name, metric, since)
+            return Curve(metric, levels, upward)
+        own = {
+            metric: len(series.times) for (owner, metric), series in self.f.observed.series.items() if owner == device
+        }
+        return Curve(max(own, key=lambda metric: (own[metric], metric)), {}, True) if own else None
+
+    def _levels(self, name: str, metric: str, at: int) -> tuple[dict[str, float], bool]:
+        rule = self.f.book.rule(name)
+        found: dict[str, float] = {}
+        upward = True
+        for item in rule.levels if rule else ():
+            plain = (
+                [limit for limit in limits(rule, item.name, at) if limit.metric == metric and limit.level_like]
+                if rule
+                else []
+            )
+            if plain:
+                found[item.name], upward = plain[0].value, plain[0].upward
+        return found, upward
 
 
-def _reading(kind: str, name: str, at: int, values: dict[str, Value]) -> Reading:
-    return Reading(f"{kind}:{name}", at, values, received_at=at, adapter="hub", kind=kind)
+def _steps(spans: Iterable[Span]) -> list[Span]:
+    """The spans that began higher than their warning stood before."""
+    before: dict[tuple[str, str], Span] = {}
+    found = []
+    for span in spans:
+        previous = before.get((span.subject, span.rule))
+        if previous is None or previous.until != span.since or previous.level < span.level:
+            found.append(span)
+        before[(span.subject, span.rule)] = span
+    return found
 
 
-__all__ = ["Reporter", "Zones", "device_report", "open_warnings", "worst_levels"]
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], numbers: Iterable[int] = ()) -> str:
+    right = set(numbers)
+    head = "".join(f"<th{' class=n' if n in right else ''}>{name}</th>" for n, name in enumerate(heads))
+    body = "".join(
+        "<tr>" + "".join(f"<td{_class(n, cell, right)}>{cell}</td>" for n, cell in enumerate(row)) + "</tr>"
+        for row in rows
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _class(n: int, cell: str, right: set[int]) -> str:
+    return " class=n" if n in right else " class=t" if len(cell) < 22 and "<" not in cell else ""
+
+
+def _pill(level: str | None) -> str:
+    return f"<span class='level {level}'>{level}</span>" if level else "–"
+
+
+def _figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}" if value < 100 else f"{value:,.0f}"
+
+
+def _lead(minutes: float | None) -> str:
+    if minutes is None:
+        return "–"
+    return f"{minutes:.0f} min" if abs(minutes) < 120 else f"{minutes / 60:.1f} h"
+
+
+def _text_moment(text: str | None) -> str:
+    return text.replace("T", " ").removesuffix("Z")[:16] if text else "–"

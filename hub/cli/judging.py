@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from rich.progress import Progress, TimeElapsedColumn
 
 from hub.app.backtest import Backtest, Tally, level_counts
-from hub.app.plugins import Plugins
+from hub.app.city import City
+from hub.app.evaluation import Event, Summary, evaluate, read_events
+from hub.app.observed import Observed, metrics_of, where
+from hub.app.recorded import Recording, open_recording
+from hub.app.report import Findings, report
 from hub.cli.cities import clean_city
-from hub.cli.output import Problem, command, folder, json_line, note
+from hub.cli.output import Problem, command, folder, json_line, note, table
 from hub.model import AlertChange
-from hub.moment import to_text
-from hub.ports import Codec
-from hub.recording import Recorded, RecordingError, load_map, read_files
+from hub.moment import from_text, to_text
+from hub.recording import Recorded, RecordingError
 from hub.wire import change_to_json
+from rules.book import RuleBook, shipped_packs
+from rules.book import load as load_rules
+from rules.explain import explain
+from rules.explain import summary as summary_of
+from rules.testing import run_pack, run_path
 
 
 def add(commands: Any) -> None:
@@ -33,7 +42,32 @@ def add(commands: Any) -> None:
         help="CSV (also .gz), or raw frames with --protocol",
     )
     add_layout(parser)
+    parser.add_argument(
+        "--events", type=Path, metavar="FILE", help="CSV event,kind,device,start,peak,end: judge the warnings by it"
+    )
+    parser.add_argument("--report", type=Path, metavar="OUT.html", help="write a report with pictures, in one file")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser = commands.add_parser(
+        "rules", help="test, list and explain rules", description="Test, list and explain rules."
+    )
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    action = command(actions, "test", rules_test, "run the tests that stand beside rules")
+    action.add_argument(
+        "paths",
+        nargs="*",
+        type=Path,
+        metavar="PATH",
+        help="city folders, rule folders or test files; without any, every shipped pack",
+    )
+    action = command(actions, "list", rules_list, "every rule, its levels and its standard")
+    action.add_argument(
+        "--city", type=folder, metavar="DIR", help="the rules of this city (without it: every shipped pack)"
+    )
+    action = command(
+        actions, "explain", rules_explain, "what a rule watches, what raises and clears it, where its figures come from"
+    )
+    action.add_argument("rule", help="pack/rule, such as flood/river-stage")
+    action.add_argument("--city", type=folder, metavar="DIR", help="a city whose own rules are meant too")
 
 
 def add_layout(parser: argparse.ArgumentParser) -> None:
@@ -45,42 +79,83 @@ def add_layout(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="TOML file that says how a foreign CSV layout reads (or the protocol's own map)",
     )
+    parser.add_argument(
+        "--received", metavar="TIME", help="receive time of raw frames that carry none and have none before them"
+    )
 
 
-def recordings(files: list[Path], protocol: str | None, mapping: Path | None) -> tuple[Iterator[Recorded], str]:
-    """The recorded messages of these files, and the kind of device their protocol brings. Raises `Problem`."""
+def recordings(files: list[Path], options: argparse.Namespace) -> Recording:
+    """The recording that the command line names. Raises `Problem`."""
     try:
-        if protocol is None:
-            return _told(read_files(files, load_map(mapping) if mapping else None)), ""
-        plugins = Plugins()
-        if protocol not in plugins or plugins[protocol].codec is None:
-            raise Problem(f"unknown protocol {protocol!r}", 2)
-        plugin = plugins[protocol]
-        options = {"map": str(mapping)} if mapping else {}
-        make: Callable[[], Codec] = lambda: plugin.codec(options)  # type: ignore[misc]  # noqa: E731
-        return _told(read_files(files, codec=make, binary=plugin.binary)), plugin.kind
-    except (RecordingError, OSError, ValueError) as error:
+        received = from_text(options.received) if options.received else None
+        recording = open_recording(files, options.protocol, options.map, received)
+    except ValueError as error:
         raise Problem(str(error), 2) from None
+    return recording._replace(messages=_told(recording.messages))
 
 
 def _told(recorded: Iterator[Recorded]) -> Iterator[Recorded]:
     try:
         yield from recorded
-    except (RecordingError, OSError, EOFError) as error:
+    except RecordingError as error:
         raise Problem(str(error), 2) from None
 
 
 def backtest(options: argparse.Namespace) -> int:
     city = clean_city(options.dir)
-    recorded, kind = recordings(options.readings, options.protocol, options.map)
-    run = Backtest(city, recorded, kind)
+    events = _events(options.events) if options.events else []
+    recording = recordings(options.readings, options)
+    observed = Observed(metrics_of(city.book)) if options.events or options.report else None
+    run = Backtest(city, recording.messages, recording.kind, recording.rows, observed)
+    changes: list[AlertChange] = []
     for change in _with_progress(run, options.quiet):
+        if observed is not None:
+            changes.append(change)
         if options.json:
             json_line(change_to_json(change))
         else:
             print(_line(change))
+    judged: Summary | None = None
+    if observed is not None:
+        places = where(city.registry.devices.values(), observed)
+        judged = evaluate(changes, events, observed, city.book, places)
+        if options.report:
+            _write(options.report, city, run.tally, changes, observed, judged, events)
     note(summary(run.tally))
+    if judged is not None and options.events:
+        if options.json:
+            json_line({"summary": judged})
+        else:
+            print(figures(judged))
     return 0
+
+
+def _events(path: Path) -> list[Event]:
+    try:
+        return read_events(path.read_text("utf-8-sig"))
+    except (OSError, ValueError) as error:
+        raise Problem(f"{path}: {error}", 2) from None
+
+
+def _write(
+    path: Path,
+    city: City,
+    tally: Tally,
+    changes: list[AlertChange],
+    observed: Observed,
+    judged: Summary,
+    events: list[Event],
+) -> None:
+    page = report(
+        Findings(
+            city.config.hub.name, city.config.zone, city.registry, city.book, tally, changes, observed, judged, events
+        )
+    )
+    try:
+        path.write_text(page, "utf-8")
+    except OSError as error:
+        raise Problem(f"{path} cannot be written: {error.strerror}") from None
+    note(f"report: {path}")
 
 
 def _with_progress(run: Backtest, quiet: bool) -> Iterator[AlertChange]:
@@ -108,7 +183,12 @@ def _line(change: AlertChange) -> str:
 
 def summary(tally: Tally) -> str:
     """A recording's fate in a few lines."""
-    lines = [
+    lines = []
+    if tally.rows.rows:
+        lines.append(
+            f"{tally.rows.rows:,} rows: {tally.rows.empty:,} without a value, {tally.rows.left_out:,} left out by the map"
+        )
+    lines += [
         f"{tally.readings:,} readings of {tally.devices} devices"
         + (
             f", {to_text(tally.first_at)} to {to_text(tally.last_at)}"
@@ -127,3 +207,97 @@ def summary(tally: Tally) -> str:
     )
     lines.append(f"{tally.wall_s:.1f} s, {tally.readings / max(tally.wall_s, 1e-9):,.0f} readings/s")
     return "\n".join(lines)
+
+
+def figures(judged: Summary) -> str:
+    """The evaluation for people."""
+    lines = [
+        f"{judged.hits} of {judged.events} events hit, {judged.false} of {judged.raises} orange and red raises false: "
+        f"POD {_plain(judged.pod)}, FAR {_plain(judged.far)}, CSI {_plain(judged.csi)}; "
+        f"median lead to the peak {_plain(judged.median_lead_min)} min; "
+        f"{_plain(judged.alerts_per_device_week)} warnings a device-week",
+    ]
+    for outcome in judged.per_event:
+        if outcome.covered:
+            told = (
+                f"{outcome.level} by {outcome.rule} on {outcome.subject}, orange at {outcome.reached}, lead {outcome.lead_min:g} min"
+                if outcome.hit
+                else f"missed (highest: {outcome.level or 'nothing'})"
+            )
+            lines.append(f"  {outcome.event}: {told}")
+    lines += [
+        f"  false: {found.at} {found.level} {found.rule} {found.subject}: {found.why}" for found in judged.false_raises
+    ]
+    return "\n".join(lines)
+
+
+def _plain(figure: float | None) -> str:
+    return "–" if figure is None else f"{figure:g}"
+
+
+# ------------------------------------------------------------------------------------------------- rules
+
+
+def rules_test(options: argparse.Namespace) -> int:
+    """Exit 1 where a test fails, or rules or tests have mistakes, or there was nothing to test."""
+    reports = (
+        [run_path(_rules_in(path)) for path in options.paths]
+        if options.paths
+        else [run_pack(pack) for pack in shipped_packs()]
+    )
+    passed = failed = 0
+    for report in reports:
+        for mistake in report.mistakes:
+            json_line({"mistake": str(mistake)}) if options.json else print(mistake)
+        for result in report.results:
+            failed += bool(result.problems)
+            passed += not result.problems
+            if options.json:
+                json_line(
+                    {
+                        "test": result.name,
+                        "file": result.file,
+                        "passed": not result.problems,
+                        "problems": result.problems,
+                    }
+                )
+            elif result.problems:
+                print(f"FAIL {result.file}: {result.name}")
+                for problem in result.problems:
+                    print(f"     {problem}")
+    note(f"{passed} passed, {failed} failed")
+    return 0 if passed and not failed and not any(report.mistakes for report in reports) else 1
+
+
+def _rules_in(path: Path) -> Path:
+    """A city folder's rules stand in its folder `rules`."""
+    return path / "rules" if (path / "hub.toml").exists() else path
+
+
+def _book(city: Path | None) -> RuleBook:
+    book = clean_city(city).book if city else load_rules([], shipped_packs())
+    if not isinstance(book, RuleBook):
+        raise Problem("\n".join(map(str, book)))
+    return book
+
+
+def rules_list(options: argparse.Namespace) -> int:
+    rows = summary_of(_book(options.city))
+    if options.json:
+        for name, subjects, levels, standard in rows:
+            json_line({"rule": name, "subjects": subjects, "levels": levels, "standard": standard})
+    else:
+        table(("rule", "for", "levels", "standard"), rows, "no rules")
+    return 0
+
+
+def rules_explain(options: argparse.Namespace) -> int:
+    book = _book(options.city)
+    text = explain(book, options.rule)
+    if text is None:
+        near = get_close_matches(options.rule, book.by_name, n=1)
+        raise Problem(
+            f"no rule {options.rule!r}" + (f"; was {near[0]} meant?" if near else "; `cityhub rules list` shows all"), 2
+        )
+    json_line({"rule": options.rule, "text": text}) if options.json else print(text)
+    return 0

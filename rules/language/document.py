@@ -12,7 +12,7 @@ import yaml
 
 from hub.metrics import nearest, vocabulary
 from hub.model import LEVELS
-from hub.moment import from_text
+from hub.moment import from_text, to_text
 from hub.units import UnitError
 from rules.language import check, ir
 from rules.language import grammar as g
@@ -133,17 +133,13 @@ class _Reader:
         if "levels" not in self.entries and rule.silent_ns is None:
             self.document.wrong(self.node, f"{rule.name} has neither levels nor silent: it can never warn")
         if (
-            rule.levels
+            len(self.document.mistakes) == self.seen
+            and rule.levels
             and not rule.own_series()
-            and not any(
-                isinstance(n, ir.Agree) or (isinstance(n, ir.Window) and n.around.which == "upstream")
-                for n in rule.conditions()
-            )
+            and not any(_wakes(node) for node in rule.conditions())
         ):
-            self.document.wrong(
-                self.entries["levels"].key_node,
-                "no condition reads a metric of the subject itself, so nothing would have it judged",
-            )
+            message = "no condition reads a metric of the subject itself, so nothing would have it judged"
+            self.document.wrong(self.entries["levels"].key_node, message)
         return rule if len(self.document.mistakes) == self.seen else None
 
     def derivation(self) -> Derivation | None:
@@ -340,7 +336,10 @@ class _Reader:
             else:
                 kind = this
             cases.append((until, node))
-            self.let_texts[name] = str(entry.value.value)
+            said = str(entry.value.value)
+            if until is not None:
+                said += f" until {to_text(until)}"
+            self.let_texts[name] = f"{self.let_texts[name]}, then {said}" if name in self.let_texts else said
         if cases:
             dated = tuple((until, node) for until, node in cases if until is not None)
             self.lets[name] = (ir.ByDate(dated, cases[-1][1]) if dated else cases[-1][1], kind)
@@ -538,6 +537,13 @@ class _Reader:
             self.document.wrong(node, f"{name} is {kind.shown()}, it cannot be shown in {symbol}", match.start())
             return None
         return Hole(name, digits, symbol, *fit)
+
+
+def _wakes(node: ir.Node) -> bool:
+    """Whether something other than the subject's own metrics has a rule with this node judged."""
+    if isinstance(node, ir.Window | ir.Agree):
+        return node.around.which == "upstream"
+    return isinstance(node, ir.Marked)
 
 
 def _unknown(what: str, word: str, known: tuple[str, ...]) -> str:

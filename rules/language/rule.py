@@ -134,6 +134,10 @@ class Rule:
             own |= own_series(root)
         return frozenset(own)
 
+    def asks_marks(self) -> bool:
+        """Whether a condition asks for the marks of the newest reading: it is judged on every reading then."""
+        return any(isinstance(node, ir.Marked) for node in self.conditions())
+
     def attributes_of(self, level: LevelRule) -> frozenset[str]:
         """Attributes of the device that this level compares with."""
         roots = [level.when.node] + ([level.clear.node] if level.clear else [])

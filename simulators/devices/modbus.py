@@ -47,17 +47,23 @@ class ModbusServer:
 
     def __init__(self, unit: int = 1) -> None:
         self.unit = unit
-        self.registers: dict[int, int] = {}
+        self.registers = substation_registers(10_000.0, 0.0, 0.0, 50.0)
         self.requests = 0
+        self._open: set[asyncio.StreamWriter] = set()
 
     async def run(self, address: str) -> None:
         """Serves until cancelled. `address` is where to listen: tcp://127.0.0.1:5020."""
         parts = urlsplit(address if "://" in address else f"tcp://{address}")
         server = await asyncio.start_server(self._serve, parts.hostname, parts.port)
-        async with server:
-            await server.serve_forever()
+        try:
+            async with server:
+                await server.serve_forever()
+        finally:
+            for writer in self._open:
+                writer.close()  # ends the reading on the other side of it, and with that its task
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open.add(writer)
         try:
             while True:
                 head = await reader.readexactly(6)
@@ -74,4 +80,5 @@ class ModbusServer:
         except (asyncio.IncompleteReadError, OSError):
             return
         finally:
+            self._open.discard(writer)
             writer.close()

@@ -1,10 +1,11 @@
-"""Sensors behind MQTT: cityhub's own JSON to `city/<area>/readings`, QoS 1, kept until the broker has it. And Sparkplug B."""
+"""Sensors behind MQTT: cityhub's own JSON to `city/<area>/readings`, QoS 1, kept until the broker has it."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import logging
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import aiomqtt
@@ -38,7 +39,8 @@ class Gateway:
 
     def send(self, device: str, area: str, report: Report) -> None:
         self._topics[id(report)] = (device, f"city/{area.replace(' ', '-') or 'town'}/readings")
-        self.outbox.put(report)
+        if gone := self.outbox.put(report):
+            self._topics.pop(id(gone), None)
         self._news.set()
 
     async def run(self, address: str) -> None:
@@ -73,15 +75,17 @@ class Gateway:
             batch = [report for report, _ in zip(self.outbox, range(UNDER_WAY_MAX), strict=False)]
             if not batch:
                 self._news.clear()
-                try:
-                    await asyncio.wait_for(self._news.wait(), 1.0)
-                except TimeoutError:
-                    continue
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(1.0):
+                        await self._news.wait()
                 continue
             await asyncio.gather(*(self._publish(client, report) for report in batch))
 
     async def _publish(self, client: aiomqtt.Client, report: Report) -> None:
-        device, topic = self._topics[id(report)]
+        known = self._topics.get(id(report))
+        if known is None:
+            return  # it had to go for a newer one in the meantime
+        device, topic = known
         if wait := self.faults.wait_s():
             await asyncio.sleep(wait)
         for sent in self.faults.carry([payload(device, report)]):

@@ -53,11 +53,14 @@ class Outbox:
     def __iter__(self) -> Iterator[Report]:
         return iter(self._waiting)
 
-    def put(self, report: Report) -> None:
+    def put(self, report: Report) -> Report | None:
+        """Keep it; returns the report that had to go for it, if one had."""
+        gone = None
         if len(self._waiting) >= self._limit:
-            self._waiting.popleft()
+            gone = self._waiting.popleft()
             self.lost += 1
         self._waiting.append(report)
+        return gone
 
     def take_back(self, report: Report) -> None:
         """The hub has it: forget it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -100,9 +101,9 @@ class Terminal:
                 if self._ready:
                     await self._send_waiting(writer, loop.time())
                 self._news.clear()
-                news = asyncio.create_task(self._news.wait())
-                await asyncio.wait({news, listening}, timeout=1.0, return_when=asyncio.FIRST_COMPLETED)
-                news.cancel()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(1.0):
+                        await self._news.wait()
                 if breaks_in and loop.time() - opened > breaks_in:
                     return
                 if not self._ready and loop.time() - opened > 2 * ANSWER_S:
@@ -123,6 +124,7 @@ class Terminal:
                 if found:
                     self.outbox.take_back(found[0])
             self._news.set()
+        self._news.set()
 
     async def _send_waiting(self, writer: asyncio.StreamWriter, now: float) -> None:
         for key, (_, since) in list(self._under_way.items()):

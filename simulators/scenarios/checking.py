@@ -37,6 +37,12 @@ def check(played: Sequence[Played], changes: Sequence[Mapping[str, Any]]) -> lis
     return findings
 
 
+def changes_of(alerts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """All changes in an answer of the hub's `/api/v1/alerts`, in time order."""
+    every = [change for state in ("open", "closed") for alert in alerts.get(state) or () for change in alert["changes"]]
+    return sorted(every, key=_at)
+
+
 def _expected(play: Played, expect: Expect, changes: Sequence[Mapping[str, Any]]) -> Finding:
     name, what = play.scenario.scenario, f"{expect.rules[0]} about {expect.subject}"
     about = [change for change in changes if change["subject"] == expect.subject and _rule(change) in expect.rules]

@@ -13,7 +13,9 @@ from adapters.hj212 import PLUGIN
 from adapters.hj212.checksum import crc16
 from adapters.hj212.codec import MAX_FRAME, Hj212Codec
 from hub.model import FaultKind, Mark, Message, Verdict
-from hub.moment import to_text
+from hub.moment import from_text, to_text
+from simulators.devices.hj212 import real_time
+from simulators.devices.report import Report
 from tests.shared import shared_path
 
 
@@ -99,6 +101,7 @@ def test_a_real_time_frame_of_an_air_station() -> None:
     assert reading.values == {"pm25": 35.5, "co": 0.8, "air_pressure": 1010.2}
     assert reading.marks == {"co": Mark.CALIBRATION}
     assert message.credential == "123456"
+    assert reading.kind == "air-station"
 
 
 def test_the_stack_and_the_ambient_station_share_codes_but_not_metrics() -> None:
@@ -212,6 +215,17 @@ def test_bad_values_times_and_items_have_their_own_faults() -> None:
 def test_equipment_states() -> None:
     message = one("ST=32;CN=2021;PW=1;MN=M;CP=&&DataTime=20240501120000;SB1-RS=1;SB2-RS=0&&")
     assert message.readings[0].values == {"state": "SB1 running, SB2 stopped"}
+
+
+@pytest.mark.parametrize(
+    ("system", "values"),
+    [("22", {"pm25": 35.0, "co": 0.8, "wind_direction": 270.0}), ("32", {"cod": 41.5, "flow": 36.0})],
+)
+def test_what_a_simulated_station_says_is_what_is_read(system: str, values: dict[str, Any]) -> None:
+    report = Report(from_text("2024-05-01T04:00:00Z"), values)
+    _, data = real_time(report, "S1", system)
+    (message,) = decode(data)
+    assert [(reading.observed_at, reading.values) for reading in message.readings] == [(report.at, values)]
 
 
 PIECES = st.lists(

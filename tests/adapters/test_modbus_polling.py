@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,9 +16,11 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 
 from adapters.modbus import poller
 from adapters.modbus.bus import Bus, Down, Refused, parse_url
-from adapters.modbus.poller import Health, ModbusAdapter, ModbusOptions
+from adapters.modbus.poller import Group, Health, ModbusAdapter, ModbusOptions
+from adapters.modbus.registers import Unit
 from adapters.modbus.scan import scan
 from adapters.modbus.values import ValueProblem, encode
+from hub.cli import main
 from hub.model import Fault, Message, Reading, Verdict
 
 
@@ -386,6 +389,20 @@ def test_the_breaker_asks_once_a_minute_at_last() -> None:
     assert health.answered() is False
 
 
+def test_the_beat_does_not_wander_with_the_jitter() -> None:
+    unit = Unit(device="a", every_s=10.0, jitter_s=2.0)
+    group = Group(unit, 10.0, [])
+    group.start(0.0)
+    first = group.due
+    dues = []
+    for _ in range(50):
+        group.next(group.due)
+        dues.append(group.due)
+    assert all(abs(due - first - 10.0 * beat) <= 2.0 for beat, due in enumerate(dues, 1))
+    group.next(5000.0)
+    assert 5000.0 <= group.due <= 5002.0
+
+
 def test_urls() -> None:
     assert parse_url("serial:///dev/ttyUSB0?baud=9600&parity=e")[:6] == ("serial", "/dev/ttyUSB0", 0, 9600, "E", 1)
     assert parse_url("rtu+tcp://10.0.0.5:4001").port == 4001
@@ -405,3 +422,24 @@ def test_options_say_what_is_wrong(tmp_path: Path) -> None:
     path.write_text('[[devices]]\ndevice = "a"\nfields = [{metric = "flwo", address = 1}]')
     with pytest.raises(ValueError, match="was flow meant"):
         ModbusOptions(connect="tcp://127.0.0.1", map=str(path))
+
+
+async def test_the_command_that_scans(capsys: pytest.CaptureFixture[str]) -> None:
+    async with server([device(1, [words(0, [*FLOW])])]) as port:
+        url = f"tcp://127.0.0.1:{port}"
+        assert await asyncio.to_thread(main, ["modbus", "scan", url, "--to", "9", "--json"]) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert await asyncio.to_thread(main, ["modbus", "scan", url, "--from", "50", "--to", "52"]) == 1
+    assert {"address": 0, "type": "float32", "order": "CDAB", "value": 23.5} in found["interpretations"]
+    assert found["refused"] == [[2, 9, "illegal data address (2)"]]
+    assert "50 to 52: illegal data address (2)" in capsys.readouterr().err
+    assert await asyncio.to_thread(main, ["modbus", "scan", "udp://x"]) == 2
+    assert "a bus is tcp://host:502" in capsys.readouterr().err
+
+
+async def test_a_device_without_sunspec_is_named(make: Callable[..., ModbusAdapter]) -> None:
+    hub = Hub()
+    text = '[[devices]]\ndevice = "inverter"\nunit = 1\nsunspec = true'
+    async with server([device(1, [words(0, [1, 2])])]) as port, running(make(port, text), hub):
+        await hub.until(lambda: any(state == "degraded" for state, _ in hub.states))
+    assert hub.states[-1] == ("degraded", "inverter: no SunSpec models at 40000, 50000, 0")

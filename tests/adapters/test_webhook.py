@@ -37,6 +37,14 @@ def change(number: int = 0, ordinal: int = 0, what: Change = Change.RAISED) -> A
     )  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET", SECRET)
+    monkeypatch.setenv("TWO_SECRETS", f"{SECRET} {OTHER}")
+    monkeypatch.setenv("NOT_BASE64", "whsec_###")
+    monkeypatch.setenv("SHORT", "whsec_c2hvcnQ=")
+
+
 class Receiver:
     """A platform: an HTTP/1.1 server by hand, so that it can misbehave in ways that no framework lets it."""
 
@@ -165,7 +173,7 @@ async def test_through_every_fault_each_change_arrives_in_order_and_once_by_key(
 
     async def run_for(seconds: float | None) -> Courier:
         """A hub's life: its courier, until it is stopped."""
-        sink = WebhookSink(WebhookOptions(url=receiver.url, secret=SECRET, timeout_s=0.3))
+        sink = WebhookSink(WebhookOptions(url=receiver.url, secret_env="SECRET", timeout_s=0.3))
         courier = Courier("video", sink, stream, places, journal, pace=QUICK)
         task = asyncio.create_task(courier.run())
         if seconds is None:
@@ -195,7 +203,7 @@ async def test_through_every_fault_each_change_arrives_in_order_and_once_by_key(
 
 
 async def test_the_body_is_the_whole_change_and_its_signature_verifies(receiver: Receiver) -> None:
-    sink = WebhookSink(WebhookOptions(url=receiver.url, secret=f"{SECRET} {OTHER}"))
+    sink = WebhookSink(WebhookOptions(url=receiver.url, secret_env="TWO_SECRETS"))
     said = change()
     assert (await sink.deliver(said, said.id, time.time_ns())).taken
     await sink.close()
@@ -345,8 +353,8 @@ def test_options_that_make_no_sense_are_said(monkeypatch: pytest.MonkeyPatch) ->
         ({"url": "video.example"}, "is no http"),
         ({"url": "http://x", "secret_env": "NOWHERE"}, "NOWHERE"),
         ({"url": "http://x", "secret_file": "/nowhere/at/all"}, "cannot be read"),
-        ({"url": "http://x", "secret": "whsec_###"}, "base64"),
-        ({"url": "http://x", "secret": "whsec_c2hvcnQ="}, "24 to 64"),
+        ({"url": "http://x", "secret_env": "NOT_BASE64"}, "base64"),
+        ({"url": "http://x", "secret_env": "SHORT"}, "24 to 64"),
         ({"url": "http://x", "timeout_s": 0}, "above 0"),
         ({"url": "http://x", "scret_env": "A"}, "scret_env"),
     ):

@@ -6,7 +6,7 @@ import math
 import random
 from collections.abc import Iterator
 
-from hub.app.report import Zones, device_report, open_warnings
+from hub.app.telemetry import Zones, device_report, open_warnings
 from hub.live import DeviceState
 from hub.model import (
     Alert,

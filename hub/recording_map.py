@@ -1,0 +1,499 @@
+"""Layouts of recorded CSV files: the two of our own, and foreign ones through a map (`docs/recordings.md`).
+
+A layout turns the cells of one row into the readings that stand in it. A cell that cannot be read costs its value,
+not its row; what is missing in every column is an empty row, and is counted.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, tzinfo
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+
+from hub.metrics import nearest, vocabulary
+from hub.model import Fault, FaultKind, Mark, Message, Position, Reading, Value
+from hub.moment import SECOND, from_datetime, from_text
+from hub.units import UnitError, conversion
+
+MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "None")
+"""Texts that mean "no value here" unless a map says otherwise."""
+WHITESPACE = "whitespace"
+"""The delimiter of files whose columns are set apart by any run of blanks and tabs."""
+TIMES_KEPT = 4096
+"""Parsed times remembered: the same moment stands in the row of many devices."""
+LOOKUP_BYTES_MAX = 64 << 20
+
+
+class RecordingError(ValueError):
+    """A file or map that cannot be read; the message names it and says why."""
+
+
+# ------------------------------------------------------------------------------------------------- the map
+
+
+class TimeMap(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Where the time stands: one column, or several whose texts are joined by a space."""
+
+    column: str | list[str] = "time"
+    format: str = "iso"
+    """"iso", "unix" (seconds), "unix_ms", or a strptime pattern."""
+    zone: str | None = None
+    """Zone of times that carry none."""
+
+
+class Lookup(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """A CSV that translates ids: the row whose `key` column holds the id gives the device in its `value` column."""
+
+    file: str
+    """Beside the map, or beside the recording."""
+    key: str
+    value: str
+
+
+class DeviceMap(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """The device id, from a column, from the file's name (the first group of a pattern), or one for all rows."""
+
+    column: str | None = None
+    file_name: str | None = None
+    constant: str | None = None
+    lookup: Lookup | None = None
+    prefix: str = ""
+    kind: str = ""
+
+
+class PositionMap(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """The columns of longitude and latitude (WGS-84 degrees)."""
+
+    lon: str
+    lat: str
+    missing: list[str] = []
+    """Texts in either column by which the source says that it has no fix, such as 0.0."""
+
+
+class ValueMap(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """One metric's column, and the unit its numbers are in (the vocabulary's own if not stated)."""
+
+    column: str
+    unit: str | None = None
+    scale: float = 1.0
+    offset: float = 0.0
+    texts: dict[str, float] = {}
+    """Numbers for texts that stand in the column, such as wind = {N = 0, NE = 45}."""
+    true: list[str] = []
+    """For flags: the texts that mean true; all others mean false."""
+
+
+class Where(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Rows to take: those whose column holds one of `is` (where it is given) and none of `is_not`."""
+
+    column: str
+    is_: list[str] = msgspec.field(default_factory=list, name="is")
+    is_not: list[str] = msgspec.field(default_factory=list)
+
+
+class MarkMap(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """A column in which the source says something against the row's values: its texts, and the marks they mean."""
+
+    column: str
+    texts: dict[str, Mark]
+    metrics: list[str] = []
+    """The values it speaks of; all of the row's if not stated."""
+
+
+class Part(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """One device's share of a row."""
+
+    values: dict[str, ValueMap | str]
+    device: DeviceMap = DeviceMap()
+    position: PositionMap | None = None
+    constants: dict[str, float | bool | str] = {}
+    marks: list[MarkMap] = []
+    where: list[Where] = []
+
+
+class Map(Part, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """How a foreign CSV layout reads: see `docs/recordings.md`."""
+
+    time: TimeMap = TimeMap()
+    missing: tuple[str, ...] = MISSING
+    delimiter: str = ","
+    columns: list[str] | None = None
+    """Names of the columns where the file has no header line."""
+    comment: str = "#"
+    order: str = "file"
+    """"file": rows stand in the order of their arrival. "time": they stand in another (by device, say), and are sorted."""
+    also: list[Part] = []
+    """Further devices, or further kinds of rows, in the same file."""
+    folder: str = ""
+    """Where the map itself lies: filled in by `load_map`."""
+
+    @property
+    def parts(self) -> list[Part]:
+        return [self, *self.also]
+
+
+def load_map(path: Path) -> Map:
+    """Read and check a map. Raises `RecordingError`."""
+    try:
+        found = msgspec.convert(tomllib.loads(path.read_text("utf-8")), Map)
+    except (OSError, ValueError) as error:
+        raise RecordingError(f"{path}: {error}") from None
+    if found.order not in ("file", "time"):
+        raise RecordingError(f'{path}: order is {found.order!r}; "file" or "time" was meant')
+    if found.delimiter != WHITESPACE and len(found.delimiter) != 1:
+        raise RecordingError(f"{path}: delimiter is {found.delimiter!r}; one character or {WHITESPACE!r} was meant")
+    if found.time.zone is not None:
+        _zone(found.time.zone, path)
+    for part in found.parts:
+        _check_part(part, path)
+    return msgspec.structs.replace(found, folder=str(path.parent))
+
+
+def _check_part(part: Part, path: Path) -> None:
+    if not part.values and part.position is None:
+        raise RecordingError(f"{path}: neither [values] nor [position]: there is nothing to read")
+    for metric, source in part.values.items():
+        known = vocabulary().get(metric)
+        if known is None:
+            raise RecordingError(f"{path}: unknown metric {metric!r}{nearest(metric)}")
+        if isinstance(source, ValueMap) and source.unit is not None:
+            try:
+                conversion(source.unit, known.unit)
+            except UnitError as error:
+                raise RecordingError(f"{path}: {metric}: {error}") from None
+    for metric in part.constants:
+        if metric not in vocabulary():
+            raise RecordingError(f"{path}: [constants]: unknown metric {metric!r}{nearest(metric)}")
+    device = part.device
+    if sum(source is not None for source in (device.column, device.file_name, device.constant)) != 1:
+        raise RecordingError(f"{path}: [device] needs exactly one of column, file_name and constant")
+    if device.file_name is not None:
+        try:
+            groups = re.compile(device.file_name).groups
+        except re.error as error:
+            raise RecordingError(f"{path}: [device] file_name is no pattern: {error}") from None
+        if groups < 1:
+            raise RecordingError(f"{path}: [device] file_name needs a group, as in '(.+)_rain'")
+
+
+# ------------------------------------------------------------------------------------------------- layouts
+
+Cells = Sequence[str]
+
+
+class Unread(Exception):
+    """The row cannot be used at all; `kind` and the sentence say why."""
+
+    def __init__(self, kind: FaultKind, why: str) -> None:
+        super().__init__(why)
+        self.kind = kind
+
+
+class Layout(NamedTuple):
+    """Reads the rows of one file."""
+
+    read: Callable[[Cells], Message | None]
+    """The message of a row; None where it holds no value. Raises `Unread`, and IndexError where cells are missing."""
+    takes: Callable[[Cells], bool]
+    """Whether any part of the map takes the row."""
+
+
+def plain_layout(header: list[str], path: Path) -> Layout:
+    """The two layouts of our own: time,device,metric,value[,lon,lat] and time,device[,lon,lat],<metric>…"""
+    if header[:2] != ["time", "device"]:
+        raise RecordingError(
+            f"{path}: its first line is {','.join(header)[:80]!r}; time,device,metric,value or time,device,<metric>,… was meant (or a --map)"
+        )
+    places = (header.index("lon"), header.index("lat")) if "lon" in header and "lat" in header else None
+    time = _time_reader("iso", None)
+    if "metric" in header and "value" in header:
+        metric_at, value_at = header.index("metric"), header.index("value")
+        columns = {name: _column(name, 0, ValueMap(name)) for name in vocabulary()}
+
+        def read_long(row: Cells) -> Message | None:
+            metric = row[metric_at].strip()
+            known = columns.get(metric)
+            # An unknown metric is the front door's to refuse, with the nearest known one.
+            column = _Column(metric, value_at, known.read if known else float)
+            return _message(row, row[1].strip(), time(row[0].strip()), [column], _MISSING, places)
+
+        return Layout(read_long, _always)
+    taken = {0, 1, *(places or ())}
+    wide = [
+        _column(name, at, ValueMap(name)) if name in vocabulary() else _Column(name, at, _text)
+        for at, name in enumerate(header)
+        if at not in taken
+    ]
+    return Layout(lambda row: _message(row, row[1].strip(), time(row[0].strip()), wide, _MISSING, places), _always)
+
+
+_MISSING = frozenset(MISSING)
+
+
+def _always(row: Cells) -> bool:
+    return True
+
+
+def mapped_layout(header: list[str], mapping: Map, path: Path) -> Layout:
+    """A foreign layout. Raises `RecordingError` where the file has not the columns that the map names."""
+
+    def at(name: str) -> int:
+        if name not in header:
+            raise RecordingError(f"{path}: the map names the column {name!r}; the file has {', '.join(header)[:300]}")
+        return header.index(name)
+
+    columns = [mapping.time.column] if isinstance(mapping.time.column, str) else mapping.time.column
+    time = _row_time(
+        [at(name) for name in columns],
+        _time_reader(mapping.time.format, _zone(mapping.time.zone, path) if mapping.time.zone else None),
+    )
+    missing = frozenset(mapping.missing)
+    parts = [_part(part, at, missing, Path(mapping.folder), path) for part in mapping.parts]
+    filters = [_filter(part, at) for part in mapping.parts]
+
+    def takes(row: Cells) -> bool:
+        return any(takes(row) for takes in filters)
+
+    if len(parts) == 1:
+        only = parts[0]
+        return Layout(lambda row: only(row, time), takes if mapping.where else _always)
+
+    def read(row: Cells) -> Message | None:
+        found: Message | None = None
+        for part, takes in zip(parts, filters, strict=True):
+            message = part(row, time) if takes(row) else None
+            if message is not None and found is not None:
+                found.readings += message.readings
+                found.faults += message.faults
+            elif message is not None:
+                found = message
+        return found
+
+    return Layout(read, takes)
+
+
+def _filter(part: Part, at: Callable[[str], int]) -> Callable[[Cells], bool]:
+    wanted = [(at(where.column), frozenset(where.is_), frozenset(where.is_not)) for where in part.where]
+    return lambda row: all((not yes or row[i].strip() in yes) and row[i].strip() not in no for i, yes, no in wanted)
+
+
+def _row_time(columns: list[int], read: Callable[[str], int]) -> Callable[[Cells], int]:
+    if len(columns) == 1:
+        only = columns[0]
+        return lambda row: read(row[only].strip())
+    return lambda row: read(" ".join([row[at].strip() for at in columns]))
+
+
+PartReader = Callable[[Cells, Callable[[Cells], int]], Message | None]
+
+
+def _part(part: Part, at: Callable[[str], int], missing: frozenset[str], folder: Path, path: Path) -> PartReader:
+    device_of = _device_reader(part.device, at, folder, path)
+    places = (at(part.position.lon), at(part.position.lat)) if part.position else None
+    nowhere = missing.union(part.position.missing) if part.position else missing
+    columns = [
+        _column(metric, at(source if isinstance(source, str) else source.column), source)
+        for metric, source in part.values.items()
+    ]
+    marks = [(at(marking.column), marking) for marking in part.marks]
+    constants, kind = part.constants, part.device.kind
+
+    def read(row: Cells, time: Callable[[Cells], int]) -> Message | None:
+        message = _message(row, device_of(row), time(row), columns, missing, places, kind, nowhere)
+        if message is not None and message.readings:
+            reading = message.readings[0]
+            if constants:
+                reading.values = {**constants, **reading.values}
+            for column, marking in marks:
+                mark = marking.texts.get(row[column].strip())
+                if mark is not None:
+                    spoken_of = marking.metrics or reading.values
+                    reading.marks = (reading.marks or {}) | {metric: mark.value for metric in spoken_of}
+        return message
+
+    return read
+
+
+# ------------------------------------------------------------------------------------------------- one row
+
+
+class _Column(NamedTuple):
+    metric: str
+    at: int
+    read: Callable[[str], Value]
+    """Raises ValueError."""
+
+
+def _message(
+    row: Cells,
+    device: str,
+    observed_at: int,
+    columns: Sequence[_Column],
+    missing: frozenset[str],
+    places: tuple[int, int] | None,
+    kind: str = "",
+    nowhere: frozenset[str] = _MISSING,
+) -> Message | None:
+    """The reading of these cells, with a fault for every cell that cannot be read; None where there is nothing."""
+    values: dict[str, Value] = {}
+    wrong: list[str] = []
+    for metric, at, read in columns:
+        text = row[at]
+        if text in missing:
+            continue
+        try:
+            values[metric] = read(text)
+        except ValueError:
+            if text.strip() not in missing:
+                wrong.append(_sentence(metric, text))
+    position: Position | None = None
+    if places is not None and row[places[0]].strip() not in nowhere and row[places[1]].strip() not in nowhere:
+        try:
+            position = Position(float(row[places[0]]), float(row[places[1]]))
+        except ValueError:
+            wrong.append(f"its position is {row[places[0]][:40]!r}, {row[places[1]][:40]!r}; degrees were meant")
+    kept = bool(values) or position is not None
+    if not kept and not wrong:
+        return None
+    readings = [Reading(device, observed_at, values, position, kind=kind)] if kept else []
+    faults = [
+        Fault(FaultKind.VALUE, f"{device}: {'; '.join(wrong)}", device=device, readings=0 if kept else 1)
+    ] if wrong else []  # fmt: skip
+    return Message(readings, faults, device)
+
+
+def _sentence(metric: str, text: str) -> str:
+    found = vocabulary().get(metric)
+    meant = "true or false was" if found and found.type == "flag" else "a number was"
+    return f"{metric} is {text[:80]!r}; {meant} meant"
+
+
+def _column(metric: str, at: int, source: ValueMap | str) -> _Column:
+    found = vocabulary()[metric]
+    source = ValueMap(source) if isinstance(source, str) else source
+    if found.type == "flag":
+        true = frozenset(source.true)
+        return _Column(metric, at, (lambda text: text.strip() in true) if true else _flag)
+    if found.type == "texts":
+        return _Column(metric, at, lambda text: [part.strip() for part in text.split(";") if part.strip()])
+    if found.type == "text":
+        return _Column(metric, at, _text)
+    scale, shift = conversion(source.unit or found.unit, found.unit)
+    factor, added, texts = source.scale * scale, source.offset * scale + shift, source.texts
+    if texts:
+        return _Column(metric, at, lambda text: (texts[text] if text in texts else float(text)) * factor + added)
+    if (factor, added) == (1.0, 0.0):
+        return _Column(metric, at, float)
+    return _Column(metric, at, lambda text: float(text) * factor + added)
+
+
+def _text(text: str) -> str:
+    return text.strip()
+
+
+def _flag(text: str) -> bool:
+    word = text.strip().lower()
+    if word in ("1", "true", "yes", "1.0"):
+        return True
+    if word in ("0", "false", "no", "0.0"):
+        return False
+    raise ValueError
+
+
+@lru_cache(16)
+def _time_reader(format: str, zone: tzinfo | None) -> Callable[[str], int]:
+    """Reads times, remembering them: one memory for all files of a recording, since stations report at the same times."""
+
+    def unix(text: str) -> int:
+        return round(float(text) * (SECOND if format == "unix" else SECOND // 1000))
+
+    def iso(text: str) -> int:
+        return from_text(text, zone)
+
+    def pattern(text: str) -> int:
+        moment = datetime.strptime(text, format)  # noqa: DTZ007  zone added below
+        return from_datetime(moment if moment.tzinfo else moment.replace(tzinfo=zone or UTC))
+
+    parse = iso if format == "iso" else unix if format in ("unix", "unix_ms") else pattern
+
+    @lru_cache(TIMES_KEPT)
+    def read(text: str) -> int:
+        try:
+            at = parse(text)
+        except (ValueError, OverflowError) as error:
+            raise Unread(FaultKind.TIME, f"its time cannot be read: {error}" if text else "it has no time") from None
+        if abs(at) >= 1 << 63:
+            raise Unread(FaultKind.TIME, f"its time {text!r} is beyond the year 2262")
+        return at
+
+    return read
+
+
+def _zone(name: str, path: Path) -> tzinfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise RecordingError(f"{path}: unknown zone {name!r}; a name such as Asia/Shanghai was meant") from None
+
+
+# ------------------------------------------------------------------------------------------------- device ids
+
+
+def _device_reader(
+    device: DeviceMap, at: Callable[[str], int], folder: Path, path: Path
+) -> Callable[[Cells], str]:  # fmt: skip
+    prefix = device.prefix
+    table = _table(device.lookup, folder, path) if device.lookup else None
+
+    def named(text: str) -> str:
+        if table is None:
+            return prefix + text
+        found = table.get(text)
+        if found is None and device.lookup:
+            why = f"{device.lookup.file} has no row with {device.lookup.key} = {text[:80]!r}"
+            raise Unread(FaultKind.UNKNOWN_DEVICE, why)
+        return f"{prefix}{found}"
+
+    if device.column is not None:
+        column = at(device.column)
+        return lambda row: named(row[column].strip())
+    if device.file_name is not None:
+        match = re.search(device.file_name, path.name)
+        if match is None:
+            raise RecordingError(f"{path}: its name does not match the map's file_name {device.file_name!r}")
+        fixed = named(match[1])
+    else:
+        fixed = named(device.constant or "")
+    return lambda row: fixed
+
+
+def _table(lookup: Lookup, folder: Path, path: Path) -> Mapping[str, str]:
+    """id → device of the lookup's CSV."""
+    places = [folder / lookup.file, path.parent / lookup.file]
+    file = next((place for place in places if place.is_file()), None)
+    if file is None:
+        raise RecordingError(f"lookup {lookup.file} is neither in {folder} nor in {path.parent}")
+    if file.stat().st_size > LOOKUP_BYTES_MAX:
+        raise RecordingError(f"{file}: a lookup may have at most {LOOKUP_BYTES_MAX >> 20} MB")
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as text:
+            return dict(_pairs(csv.DictReader(text), lookup, file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise RecordingError(f"{file}: {error}") from None
+
+
+def _pairs(rows: csv.DictReader[str], lookup: Lookup, file: Path) -> Iterator[tuple[str, str]]:
+    for name in (lookup.key, lookup.value):
+        if name not in (rows.fieldnames or ()):
+            raise RecordingError(f"{file}: the lookup names the column {name!r}; the file has {rows.fieldnames}")
+    for row in rows:
+        if row[lookup.key] and row[lookup.value]:
+            yield row[lookup.key].strip(), row[lookup.value].strip()
