@@ -42,7 +42,7 @@ env: .venv/ready
 
 # Real servers and peers that tests talk to; where they cannot be installed those tests say so.
 servers:
-	@sh tests/install.sh mosquitto influxdb chromium libcoap3-bin strace openssl
+	@sh tests/install.sh mosquitto influxdb chromium libcoap3-bin strace openssl sip-tester
 
 # Hashes, no addresses.
 lock: env

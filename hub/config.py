@@ -89,6 +89,17 @@ class LogOptions(msgspec.Struct, frozen=True):
     age_max_days: float | None = None
 
 
+class CamerasOptions(msgspec.Struct, frozen=True):
+    """[cameras]: picture elements per metre that a task needs, where they differ from EN 62676-4:2015."""
+
+    tasks: dict[str, float] = msgspec.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, needs in self.tasks.items():
+            if not needs > 0:
+                raise ValueError(f"tasks: {name} needs a number of picture elements per metre above 0")
+
+
 class AdapterConfig(msgspec.Struct, frozen=True):
     """One [[adapters]] block: the common keys, and the protocol's own as its typed options."""
 
@@ -123,6 +134,7 @@ class Config(msgspec.Struct, frozen=True):
     log: LogOptions
     adapters: tuple[AdapterConfig, ...]
     sinks: tuple[SinkConfig, ...]
+    cameras: CamerasOptions = CamerasOptions()
 
     @property
     def data(self) -> Path:
@@ -140,6 +152,7 @@ SECTIONS: Mapping[str, type[msgspec.Struct]] = {
     "rules": RulesOptions,
     "ingest": IngestOptions,
     "log": LogOptions,
+    "cameras": CamerasOptions,
 }
 
 
@@ -276,9 +289,10 @@ class _Reader:
 
     def _path(self, at: tuple[Any, ...], key: str, value: Any) -> Any:
         """Files are named relative to the city folder."""
-        if isinstance(value, str) and (key in ("map", "file") or key.endswith("_file")):
+        named = key in ("map", "file", "folder") or key.endswith("_file") or key.startswith("tls_")
+        if isinstance(value, str) and named:
             path = self.folder / value
-            if key != "file" and not path.exists():
+            if key not in ("file", "folder") and not path.exists():
                 self._wrong((*at, key), f"{key} = {value!r}: there is no such file in {self.folder}")
             return str(path)
         return value
@@ -303,13 +317,13 @@ class _Reader:
                     (*at, key),
                     f"a secret stands in the file ({secret}); keep it outside and name it with an …_env or …_file key",
                 )
-            if key in known:
-                continue
             if key in SECRET_KEYS:
                 self._wrong(
                     (*at, key),
                     f"a secret stands in the file; name an environment variable with {key}_env or a file with {key}_file instead",
                 )
+                continue
+            if key in known:
                 continue
             near = get_close_matches(key, known, n=1)
             self._wrong(

@@ -130,16 +130,16 @@ class Door:
     # ---------------------------------------------------------------------------------------------- admission
 
     def _admit(self, message: Message, faults: list[Fault]) -> bool:
-        """Whether this device may speak at all: on a login, and whenever it offers something to prove itself."""
+        """Whether this device may speak at all. Asked where no reading will be: a login, a registration, a heartbeat."""
         device = message.device
-        if device is None or not (message.login or message.credential):
+        if device is None or (message.readings and not message.login and not message.credential):
             return True
         at = self._hub.clock()
         if not self.knows(device):
             self._knock(device, at)
             faults.append(
                 self._stamp(
-                    Fault(FaultKind.UNKNOWN_DEVICE, f"{device} is not in the registry; its login was refused"),
+                    Fault(FaultKind.UNKNOWN_DEVICE, f"{device} is not in the registry; it was refused"),
                     at,
                     device,
                     message.raw,
@@ -299,25 +299,27 @@ class Door:
 
 
 class Recent:
-    """Memory of what was taken lately: the same device, time and values again is a duplicate.
+    """Memory of what was taken lately: the same device, time, values and position again is a duplicate.
 
-    Two generations of at most half the limit each, so that it never grows and forgets the oldest first.
+    It keeps a 64-bit hash of each reading, in two generations of at most half the limit, so that it never grows and
+    forgets the oldest first.
     """
 
     def __init__(self, readings_max: int) -> None:
         self._half = max(1, readings_max // 2)
-        self._young: dict[tuple[str, int | None], Reading] = {}
-        self._old: dict[tuple[str, int | None], Reading] = {}
+        self._young: dict[tuple[str, int | None], int] = {}
+        self._old: dict[tuple[str, int | None], int] = {}
+        self._encode = msgspec.msgpack.Encoder().encode
 
     def knows(self, reading: Reading) -> bool:
         """Whether this is a duplicate; remembers it if not."""
         key = (reading.device, reading.observed_at)
-        seen = self._young.get(key) or self._old.get(key)
-        if seen is not None and seen.values == reading.values and seen.position == reading.position:
+        content = hash(self._encode((reading.values, reading.position)))
+        if self._young.get(key) == content or self._old.get(key) == content:
             return True
         if len(self._young) >= self._half:
             self._old, self._young = self._young, {}
-        self._young[key] = reading
+        self._young[key] = content
         return False
 
     def forget(self, reading: Reading) -> None:
@@ -325,3 +327,6 @@ class Recent:
         key = (reading.device, reading.observed_at)
         self._young.pop(key, None)
         self._old.pop(key, None)
+
+    def __len__(self) -> int:
+        return len(self._young) + len(self._old)

@@ -182,6 +182,21 @@ class Change(StrEnum):
     EXPIRED = "expired"
 
 
+class Pose(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """Where a PTZ camera should look. `azimuth_deg` from true north, `tilt_deg` positive downwards."""
+
+    azimuth_deg: float
+    tilt_deg: float
+    hfov_deg: float | None = None
+    """How wide the picture should be: the zoom."""
+    pan_deg: float | None = None
+    """The same direction on the camera's own scale, where its offset from north is known."""
+    preset: int | None = None
+    """The stored preset that looks nearest there, for cameras that take no angles."""
+    home: int | None = None
+    """The preset to return to afterwards."""
+
+
 class CameraView(msgspec.Struct, gc=False):
     """A camera's claim on a place: how well it sees it, and why."""
 
@@ -193,6 +208,11 @@ class CameraView(msgspec.Struct, gc=False):
     reason: str
     name: str = ""
     stream_url: str | None = None
+    gb28181_id: str = ""
+    pixels_per_m: float | None = None
+    """Picture elements on a metre of the target; None where the camera cannot say."""
+    pose: Pose | None = None
+    """How to turn it, for PTZ cameras that can see the place."""
 
 
 class AlertChange(msgspec.Struct, tag="change", gc=False, omit_defaults=True):
@@ -255,6 +275,14 @@ class Device(msgspec.Struct, frozen=True):
     attributes: Mapping[str, float | str] = msgspec.field(default_factory=dict)
 
 
+class Preset(msgspec.Struct, frozen=True):
+    """A stored view of a PTZ camera: its number and where it looks (degrees; tilt positive downwards)."""
+
+    number: int
+    azimuth_deg: float
+    tilt_deg: float | None = None
+
+
 class Camera(msgspec.Struct, frozen=True):
     """A camera: where it stands, where it looks, how far. Degrees from true north; `None` means not known."""
 
@@ -270,6 +298,36 @@ class Camera(msgspec.Struct, frozen=True):
     area: str = ""
     gb28181_id: str = ""
     stream_url: str = ""
+    vfov_deg: float | None = None
+    width_px: int | None = None
+    """Picture elements across the picture."""
+    panoramic: bool = False
+    """Sees all round at once, without turning."""
+    pan_from_deg: float | None = None
+    """PTZ reach: clockwise from here to `pan_to_deg`, from true north; unknown is all round."""
+    pan_to_deg: float | None = None
+    tilt_max_deg: float | None = None
+    """PTZ: how far down the middle of its picture can look."""
+    hfov_min_deg: float | None = None
+    """PTZ: the field of view at full zoom; `hfov_deg` is that at its widest."""
+    slew_deg_s: float | None = None
+    pan_offset_deg: float | None = None
+    """PTZ: true azimuth when its own pan scale says 0; found by calibration, unknown by default."""
+    presets: tuple[Preset, ...] = ()
+    home: int | None = None
+    """The preset it returns to."""
+    azimuth_error_deg: float | None = None
+    """How far off the stated azimuth may be (one sigma)."""
+    origin: Mapping[str, str] = msgspec.field(default_factory=dict)
+    """Where a field's value came from, by field name: "survey", "osm camera:direction=NE", "assumed" …"""
+
+
+class Building(msgspec.Struct, frozen=True):
+    """What stands in the way of a camera: a footprint (outer ring and holes, lon/lat) and its height above ground."""
+
+    building: str
+    rings: tuple[tuple[tuple[float, float], ...], ...]
+    height_m: float
 
 
 class Zone(msgspec.Struct, frozen=True):

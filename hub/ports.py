@@ -80,6 +80,8 @@ class Delivery(msgspec.Struct, frozen=True):
     final: bool = False
     detail: str = ""
     retry_after_s: float | None = None
+    gone: bool = False
+    """With `final`: the destination wants nothing more (HTTP 410); it rests until a person wakes it."""
 
 
 class Sink(Protocol):

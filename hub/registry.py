@@ -13,21 +13,36 @@ from typing import Any
 import msgspec
 
 from hub.config import Mistake
-from hub.model import Camera, Device, Position, Zone
+from hub.model import Building, Camera, Device, Position, Preset, Zone
 
 DEVICE_COLUMNS = ("device", "name", "kind", "lon", "lat", "elevation_m", "area", "operator")
 ID_COLUMNS = ("upstream",)
 """Further columns that hold ids of other devices."""
 CAMERA_COLUMNS = (
     "camera", "name", "lon", "lat", "height_m", "azimuth_deg", "tilt_deg", "hfov_deg", "range_m", "ptz", "area", "gb28181_id", "stream_url",
+    "vfov_deg", "width_px", "panoramic", "pan_from_deg", "pan_to_deg", "tilt_max_deg", "hfov_min_deg", "slew_deg_s",
+    "pan_offset_deg", "azimuth_error_deg", "presets", "home", "origin",
 )  # fmt: skip
-CAMERA_RANGES = {
+CAMERA_RANGES: Mapping[str, tuple[float, float]] = {
     "height_m": (0, 1000),
     "azimuth_deg": (0, 360),
     "tilt_deg": (-90, 90),
     "hfov_deg": (0, 360),
     "range_m": (0, 50_000),
+    "vfov_deg": (0, 180),
+    "width_px": (16, 100_000),
+    "pan_from_deg": (-360, 360),
+    "pan_to_deg": (-360, 360),
+    "tilt_max_deg": (-90, 90),
+    "hfov_min_deg": (0.1, 360),
+    "slew_deg_s": (0.1, 1000),
+    "pan_offset_deg": (-360, 360),
+    "azimuth_error_deg": (0, 180),
+    "home": (0, 65_535),
 }
+BUILDING_M = (0.1, 1000.0)
+LEVEL_M = 3.0
+"""Height of a storey where a building states only its levels (OpenStreetMap's own rule of thumb)."""
 
 
 class Registry(msgspec.Struct, frozen=True):
@@ -36,15 +51,17 @@ class Registry(msgspec.Struct, frozen=True):
     devices: Mapping[str, Device] = msgspec.field(default_factory=dict)
     cameras: Mapping[str, Camera] = msgspec.field(default_factory=dict)
     zones: Mapping[str, Zone] = msgspec.field(default_factory=dict)
+    buildings: tuple[Building, ...] = ()
 
 
 def load_registry(folder: Path) -> tuple[Registry, list[Mistake]]:
-    """devices.csv, cameras.csv or cameras.geojson, zones.geojson of a city folder. A file that is not there is empty."""
+    """devices.csv, cameras.csv or cameras.geojson, zones.geojson, buildings.geojson of a city folder. A file that is not there is empty."""
     mistakes: list[Mistake] = []
     devices = _unique(_devices(folder / "devices.csv", mistakes), "device", mistakes)
     cameras = _unique(_cameras(folder, mistakes), "camera", mistakes)
     zones = _unique(_zones(folder / "zones.geojson", mistakes), "zone", mistakes)
-    return Registry(devices, cameras, zones), mistakes
+    buildings = tuple(_buildings(folder / "buildings.geojson", mistakes))
+    return Registry(devices, cameras, zones, buildings), mistakes
 
 
 def _unique(found: Iterator[tuple[str, int, Any]], what: str, mistakes: list[Mistake]) -> dict[str, Any]:
@@ -130,12 +147,14 @@ def _cameras(folder: Path, mistakes: list[Mistake]) -> Iterator[tuple[str, int, 
 def _camera(path: Path, line: int, row: dict[str, str], mistakes: list[Mistake]) -> Camera | None:
     wrong = len(mistakes)
     position = _position(path, line, row, mistakes)
-    numbers = {name: _number(path, line, row, name, span, mistakes) for name, span in CAMERA_RANGES.items()}
+    numbers: dict[str, Any] = {
+        name: _number(path, line, row, name, span, mistakes) for name, span in CAMERA_RANGES.items()
+    }
     if not row.get("camera"):
         mistakes.append(Mistake(str(path), line, "this row has no camera id"))
-    ptz = row.get("ptz", "").strip().lower()
-    if ptz not in ("", "0", "1", "true", "false", "yes", "no"):
-        mistakes.append(Mistake(str(path), line, f"ptz is {ptz!r}; true or false was meant"))
+    ptz, panoramic = (_flag(path, line, row, name, mistakes) for name in ("ptz", "panoramic"))
+    presets = _presets(path, line, row.get("presets", ""), mistakes)
+    width, home = numbers.pop("width_px"), numbers.pop("home")
     if position is None and len(mistakes) == wrong:
         mistakes.append(
             Mistake(
@@ -150,12 +169,89 @@ def _camera(path: Path, line: int, row: dict[str, str], mistakes: list[Mistake])
         camera=row["camera"],
         position=position,
         name=row.get("name", ""),
-        ptz=ptz in ("1", "true", "yes"),
+        ptz=ptz,
+        panoramic=panoramic,
+        width_px=None if width is None else int(width),
+        home=None if home is None else int(home),
+        presets=presets,
+        origin=_origin(row.get("origin", "")),
         area=row.get("area", ""),
         gb28181_id=row.get("gb28181_id", ""),
         stream_url=row.get("stream_url", ""),
         **numbers,
     )
+
+
+def _flag(path: Path, line: int, row: dict[str, str], column: str, mistakes: list[Mistake]) -> bool:
+    text = row.get(column, "").strip().lower()
+    if text not in ("", "0", "1", "true", "false", "yes", "no"):
+        mistakes.append(Mistake(str(path), line, f"{column} is {text!r}; true or false was meant"))
+    return text in ("1", "true", "yes")
+
+
+def _presets(path: Path, line: int, text: str, mistakes: list[Mistake]) -> tuple[Preset, ...]:
+    """`1=90;2=180/12`: number = azimuth, after a slash the tilt (positive downwards)."""
+    presets = []
+    for item in filter(None, (part.strip() for part in text.split(";"))):
+        found = re.fullmatch(r"(\d{1,5})=(-?\d+(?:\.\d+)?)(?:/(-?\d+(?:\.\d+)?))?", item)
+        if not found:
+            mistakes.append(
+                Mistake(
+                    str(path),
+                    line,
+                    f"preset {item!r}: number=azimuth or number=azimuth/tilt was meant, as in 1=90;2=180/12",
+                )
+            )
+            continue
+        presets.append(Preset(int(found[1]), float(found[2]) % 360, float(found[3]) if found[3] else None))
+    return tuple(presets)
+
+
+def _origin(text: str) -> dict[str, str]:
+    """`azimuth_deg=survey 2025;range_m=datasheet`: where values came from."""
+    return {
+        name.strip(): said.strip() for name, equals, said in (part.partition("=") for part in text.split(";")) if equals
+    }
+
+
+# ---------------------------------------------------------------------------------------------- buildings
+
+
+def _buildings(path: Path, mistakes: list[Mistake]) -> Iterator[Building]:
+    """Footprints with `height_m` (or `height`, or `building:levels`). One without any height is named as a mistake."""
+    for line, properties, geometry in _features(path, mistakes):
+        name = str(properties.get("building") or properties.get("name") or properties.get("id") or f"in line {line}")
+        if geometry.get("type") not in ("Polygon", "MultiPolygon"):
+            mistakes.append(
+                Mistake(str(path), line, f"building {name!r} is a {geometry.get('type')}; a Polygon was meant")
+            )
+            continue
+        coordinates = geometry.get("coordinates") or []
+        polygons = [coordinates] if geometry["type"] == "Polygon" else coordinates
+        height = _height(properties)
+        if height is None or not BUILDING_M[0] <= height <= BUILDING_M[1]:
+            mistakes.append(
+                Mistake(
+                    str(path),
+                    line,
+                    f"building {name!r} has no height_m from {BUILDING_M[0]:g} to {BUILDING_M[1]:g} metres",
+                )
+            )
+            continue
+        wrong = len(mistakes)
+        for rings in polygons:
+            checked = tuple(_ring(path, line, name, ring, mistakes, "building") for ring in rings)
+            if checked and len(mistakes) == wrong:
+                yield Building(name, checked, height)
+
+
+def _height(properties: dict[str, Any]) -> float | None:
+    for key, factor in (("height_m", 1.0), ("height", 1.0), ("building:levels", LEVEL_M)):
+        try:
+            return float(str(properties[key]).removesuffix("m").strip()) * factor
+        except (KeyError, ValueError):
+            continue
+    return None
 
 
 # ---------------------------------------------------------------------------------------------- zones
@@ -186,18 +282,20 @@ def _zones(path: Path, mistakes: list[Mistake]) -> Iterator[tuple[str, int, Zone
         )
 
 
-def _ring(path: Path, line: int, zone: Any, ring: Any, mistakes: list[Mistake]) -> tuple[tuple[float, float], ...]:
+def _ring(
+    path: Path, line: int, zone: Any, ring: Any, mistakes: list[Mistake], what: str = "zone"
+) -> tuple[tuple[float, float], ...]:
     try:
         points = tuple((float(point[0]), float(point[1])) for point in ring)
     except (TypeError, ValueError, IndexError):
-        mistakes.append(Mistake(str(path), line, f"zone {zone!r}: a ring is a list of [lon, lat] pairs"))
+        mistakes.append(Mistake(str(path), line, f"{what} {zone!r}: a ring is a list of [lon, lat] pairs"))
         return ()
     if len(points) < 4 or points[0] != points[-1]:
         mistakes.append(
             Mistake(
                 str(path),
                 line,
-                f"zone {zone!r}: the polygon is not closed; its last point must repeat its first, with at least three between",
+                f"{what} {zone!r}: the polygon is not closed; its last point must repeat its first, with at least three between",
             )
         )
     for lon, lat in points:
@@ -206,7 +304,7 @@ def _ring(path: Path, line: int, zone: Any, ring: Any, mistakes: list[Mistake]) 
                 Mistake(
                     str(path),
                     line,
-                    f"zone {zone!r}: [{lon}, {lat}] is not a [lon, lat] in degrees" + _swapped(lon, lat),
+                    f"{what} {zone!r}: [{lon}, {lat}] is not a [lon, lat] in degrees" + _swapped(lon, lat),
                 )
             )
             break

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any
 
 import msgspec
 
 from hub.model import AlertChange, CameraView, Message, Reading
-from hub.moment import to_text
+from hub.moment import SECOND, to_text
+
+CLIP_BEFORE_NS = 60 * SECOND
+CLIP_AFTER_NS = 120 * SECOND
+"""House values: a minute before, two after."""
 
 
 def change_to_json(change: AlertChange) -> dict[str, Any]:
-    """A step in the life of a warning, as CONTRACTS states it: the contract's keys first, the evidence behind them."""
-    return {
+    """A step in the life of a warning, as CONTRACTS states it, plain dicts and lists throughout.
+
+    Numbers that JSON lacks (NaN, infinities) become null, wherever they stand.
+    """
+    shown: dict[str, Any] = {
         "at": to_text(change.at),
         "rule": change.rule,
         "subject": change.subject,
@@ -21,6 +29,7 @@ def change_to_json(change: AlertChange) -> dict[str, Any]:
         "values": change.values,
         "position": [change.position.lon, change.position.lat] if change.position else None,
         "cameras": [camera_to_json(view) for view in change.cameras],
+        "clip": clip(change) if change.cameras else None,
         "alert": change.alert,
         "id": change.id,
         "ordinal": change.ordinal,
@@ -34,6 +43,12 @@ def change_to_json(change: AlertChange) -> dict[str, Any]:
         "who": change.who,
         "note": change.note,
     }
+    return {key: _jsonable(value) for key, value in shown.items()}
+
+
+def clip(change: AlertChange) -> dict[str, str]:
+    """The stretch of video to keep: what led to the change, and what came of it."""
+    return {"from": to_text(change.at - CLIP_BEFORE_NS), "to": to_text(change.at + CLIP_AFTER_NS)}
 
 
 def camera_to_json(view: CameraView) -> dict[str, Any]:
@@ -46,13 +61,16 @@ def camera_to_json(view: CameraView) -> dict[str, Any]:
         "reason": view.reason,
         "name": view.name,
         "stream_url": view.stream_url,
+        "gb28181_id": view.gb28181_id or None,
+        "pixels_per_m": view.pixels_per_m,
+        "pose": msgspec.to_builtins(view.pose) if view.pose else None,
     }
 
 
 def reading_to_json(reading: Reading) -> dict[str, Any]:
     """A reading as `decode` and exports show it. `observed_at` is null where only the receive time would date it."""
     shown: dict[str, Any] = {
-        "device": reading.device,
+        "device": reading.device or None,
         "observed_at": to_text(reading.observed_at) if reading.observed_at is not None else None,
         "values": reading.values,
     }
@@ -80,14 +98,17 @@ def detail_to_json(message: Message) -> Any:
 
 def plain(value: Any) -> Any:
     """Structs and bytes as JSON-able data; bytes as hex."""
-    return _hexed(msgspec.to_builtins(value, builtin_types=(bytes, bytearray), str_keys=True, enc_hook=str))
+    return _jsonable(msgspec.to_builtins(value, builtin_types=(bytes, bytearray), str_keys=True, enc_hook=str))
 
 
-def _hexed(value: Any) -> Any:
+def _jsonable(value: Any) -> Any:
+    """Plain data that JSON can say: bytes as hex, NaN and infinities as null."""
+    if isinstance(value, float):
+        return value if isfinite(value) else None
     if isinstance(value, bytes | bytearray):
         return value.hex()
     if isinstance(value, dict):
-        return {str(key): _hexed(item) for key, item in value.items()}
+        return {str(key): _jsonable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_hexed(item) for item in value]
+        return [_jsonable(item) for item in value]
     return value

@@ -182,8 +182,8 @@ class Engine:
         hit = shape.judge(subject, values, at)
         if hit:
             self._attend(subject, plan, hit, at, False, True, outcome)
-        if subject.id in self.downstream and shape.joins:
-            self._wake_downstream(subject, shape.joins, at, outcome)
+        if shape.joins:
+            self._wake_others(subject, shape.joins, at, outcome)
 
     def _out_of_order(
         self, subject: Subject, plan: Plan, shape: Shape, values: Mapping[str, Value], at: int, outcome: Outcome
@@ -210,8 +210,8 @@ class Engine:
             hit = plan.shape(changed).judge(subject, changed, now)
             if hit:
                 self._attend(subject, plan, hit, now, at < now, bool(fresh), outcome)
-            if subject.id in self.downstream and shape.joins:
-                self._wake_downstream(subject, shape.joins, now, outcome)
+            if shape.joins:
+                self._wake_others(subject, shape.joins, now, outcome)
 
     def _good(self, subject: Subject, reading: Reading, plan: Plan, at: int) -> Mapping[str, Value]:
         """The values that thresholds may use; with `quality: any` rules also all of them under their `~` names."""
@@ -275,6 +275,34 @@ class Engine:
             subject.heard[name] = listening
             if name in subject.silent:
                 life.end_silence(self, subject, name, outcome)
+
+    def _wake_others(self, subject: Subject, series: tuple[str, ...], at: int, outcome: Outcome) -> None:
+        """This subject's news may decide rules of others: those downstream, and those that wait for neighbours."""
+        if subject.id in self.downstream:
+            self._wake_downstream(subject, series, at, outcome)
+        for name in series:
+            if not self.watchers.get(name):
+                continue
+            for watcher, rule in sorted(self.watchers[name]):
+                other = self.subjects[watcher]
+                compiled = self.compiled[rule]
+                if other is subject or other.plan is None or abs(at - other.newest) > compiled.rule.hold_ns:
+                    continue
+                if any(
+                    asked == name and subject in self.hood.others(other, name, around)
+                    for asked, around in compiled.asks
+                ):
+                    bit = 1 << other.plan.positions[rule]
+                    life.judge(self, other, compiled, bit, other.newest, False, False, outcome, news=at)
+
+    def watch(self, subject: Subject, rule: str, wanted: bool) -> None:
+        """Whether neighbours' readings are to have this rule judged again for the subject."""
+        if wanted == (rule in subject.watching):
+            return
+        (subject.watching.add if wanted else subject.watching.discard)(rule)
+        for series, _ in self.compiled[rule].asks:
+            members = self.watchers.setdefault(series, set())
+            (members.add if wanted else members.discard)((subject.id, rule))
 
     def _wake_downstream(self, subject: Subject, series: tuple[str, ...], at: int, outcome: Outcome) -> None:
         """Judge the rules of gauges further down that ask about what just changed up here."""
@@ -350,6 +378,7 @@ class Engine:
                 subject.adopt(device)
         for name, subject in self.subjects.items():
             if name not in self.registry and subject.device.kind:
+                subject.kind = ""
                 subject.adopt(Device(name))
         self.downstream: dict[str, list[str]] = {}
         for name in sorted(self.subjects):
@@ -363,9 +392,14 @@ class Engine:
     def _renew_hood(self) -> None:
         """Build the neighbourhood anew from what the subjects have reported."""
         self.hood = Neighbourhood(self.subjects, self.zones, self.asked)
+        self.watchers: dict[str, set[tuple[str, str]]] = {}
         for subject in self.subjects.values():
             subject.hood = self.hood
             subject.zones = None
+            watching = [rule for rule in subject.watching if rule in self.compiled]
+            subject.watching = set()
+            for rule in watching:
+                self.watch(subject, rule, True)
             for series in self.asked:
                 if series in subject.last:
                     self.hood.join(subject, series)
@@ -375,7 +409,8 @@ class Engine:
         if len(self.subjects) >= MAX_SUBJECTS:
             self.refused += 1
             return None
-        subject = Subject(Device(reading.device, kind=reading.kind), self.hood)
+        subject = Subject(Device(reading.device), self.hood)
+        subject.kind = reading.kind
         self.subjects[reading.device] = subject
         self._plan(subject)
         life.listen(self, subject)

@@ -29,9 +29,18 @@ def applicable(rule: Rule, subject: Subject) -> bool:
 
 
 def judge(
-    engine: Engine, subject: Subject, compiled: Compiled, bit: int, at: int, late: bool, fresh: bool, outcome: Outcome
+    engine: Engine,
+    subject: Subject,
+    compiled: Compiled,
+    bit: int,
+    at: int,
+    late: bool,
+    fresh: bool,
+    outcome: Outcome,
+    news: int = 0,
 ) -> None:
-    """Judge one rule at observed time `at`. `fresh`: the subject's own values are new, so memories move on."""
+    """Judge one rule at observed time `at`. `fresh`: the subject's own values are new, so memories move on. `news` is
+    when a neighbour's reading was observed that had the rule judged again."""
     rule = compiled.rule
     standing = subject.standing.get(rule.name)
     if standing is None:
@@ -40,6 +49,8 @@ def judge(
         compiled.advance(subject, at, standing.memories)
     if compiled.any is not None and not standing.busy() and not compiled.any(subject, at, standing.memories):
         subject.busy |= bit
+        if subject.watching:
+            engine.watch(subject, rule.name, False)
         return
     bits = compiled.judge(subject, at, standing.memories)
     listening = engine.clock - engine.deaf
@@ -57,8 +68,10 @@ def judge(
     if waiting is not None and (standing.timer is None or waiting < standing.timer):
         standing.timer = waiting
         engine.schedule(waiting, subject, rule.name)
+    if compiled.hopeful is not None:
+        engine.watch(subject, rule.name, compiled.hopeful(subject, at, standing.memories) & ~bits & 15 != 0)
     late = late or engine.clock - at > rule.late_ns
-    settle(engine, subject, compiled, standing, at, late, outcome)
+    settle(engine, subject, compiled, standing, max(at, news), late, outcome)
     if standing.idle():
         del subject.standing[rule.name]
         subject.busy &= ~bit

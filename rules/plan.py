@@ -99,7 +99,9 @@ class Plan:
         """Every rule that reads one of these values: slower, and right for any shape."""
         hit = 0
         for position, compiled in enumerate(self.rules):
-            if compiled.rule.levels and (compiled.rule.asks_marks() or not compiled.rule.own_series().isdisjoint(values)):
+            if compiled.rule.levels and (
+                compiled.rule.asks_marks() or not compiled.rule.own_series().isdisjoint(values)
+            ):
                 hit |= 1 << position
         return hit
 

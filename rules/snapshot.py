@@ -50,6 +50,7 @@ def _freeze_subject(s: Subject) -> dict[str, Any]:
         "silent": {name: alert.freeze() for name, alert in s.silent.items()},
         "heard": s.heard,
         "past": s.past,
+        "watching": sorted(s.watching),
         "marks": sorted(s.marks) if s.marks else None,
         "maintenance": s.maintenance,
         "joined": sorted(s.hood.joined.get(s.id, ())),
@@ -91,7 +92,7 @@ def thaw(engine: Engine, data: bytes) -> None:
 def _thaw_subject(engine: Engine, frozen: dict[str, Any], kept: set[str]) -> None:
     subject = engine.subjects.get(frozen["id"])
     if subject is None:
-        subject = engine.subjects[frozen["id"]] = Subject(Device(frozen["id"], kind=frozen["kind"]), engine.hood)
+        subject = engine.subjects[frozen["id"]] = Subject(Device(frozen["id"]), engine.hood)
     subject.kind = subject.device.kind or frozen["kind"]
     subject.position_t = frozen["position_t"]
     if frozen["position"] and subject.position_t != NEVER:
@@ -118,6 +119,7 @@ def _thaw_subject(engine: Engine, frozen: dict[str, Any], kept: set[str]) -> Non
     subject.past = {name: (alert, ordinal) for name, (alert, ordinal) in frozen["past"].items()}
     subject.marks = frozenset(frozen["marks"]) if frozen["marks"] else None
     subject.maintenance = frozen["maintenance"]
+    subject.watching = set(frozen["watching"])
 
 
 def _arm(engine: Engine, subject: Subject) -> None:

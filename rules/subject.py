@@ -108,7 +108,7 @@ class Subject:
 
     __slots__ = (
         "attributes", "busy", "device", "feeds", "heard", "hood", "id", "kind", "last", "last_t", "maintenance",
-        "marks", "newest", "past", "plan", "position", "position_t", "silent", "standing", "upstream", "windows", "zones",
+        "marks", "newest", "past", "plan", "position", "position_t", "silent", "standing", "upstream", "watching", "windows", "zones",
     )  # fmt: skip
 
     def __init__(self, device: Device, hood: Neighbourhood) -> None:
@@ -123,6 +123,8 @@ class Subject:
         self.heard: dict[str, int] = {}
         self.past: dict[str, tuple[str, int]] = {}
         """Per rule, the last alert's id and ordinal, so that no id is ever used for two changes."""
+        self.watching: set[str] = set()
+        """Rules that would raise a level if the neighbours agreed: their readings have them judged again."""
         self.marks: frozenset[str] | None = None
         self.maintenance: int | None = None
         self.newest = NEVER

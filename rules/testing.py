@@ -14,7 +14,7 @@
 
 A series has one value a step, in promtool's shorthand: `5`, a gap `_`, `_x3` (three gaps), `5x3` (5 and three more),
 `10+5x2` (10 15 20), `10-5x2`; flags are
-`true` and `false`, a list of texts `a|b`, an empty one `-`. `D.lon` and `D.lat` move a device. Values are in the units of
+`true` and `false`, texts with blanks stand in quotes, a list of texts is `a|b`, an empty one `-`. `D.lon` and `D.lat` move a device. Values are in the units of
 the vocabulary. `marks` has series of validity marks. `expect: []` expects silence. Everything that the named rules do must
 be expected, in this order; what an expectation leaves out is not compared.
 """
@@ -22,6 +22,7 @@ be expected, in this order; what an expectation leaves out is not compared.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -261,7 +262,7 @@ def _devices(document: Document, node: yaml.Node) -> list[Device]:
         position = (
             Position(float(lon), float(lat)) if isinstance(lon, int | float) and isinstance(lat, int | float) else None
         )
-        made.append(Device(**known, position=position, attributes=fields))
+        made.append(Device(position=position, attributes=fields, **known))  # type: ignore[arg-type]
     return made
 
 
@@ -452,7 +453,7 @@ class _Test:
                 if key in words and words[key] not in known:
                     self.document.wrong(entries[key].value, f"{words[key]!r} is none of {', '.join(known)}")
             at = self._duration_of(entries["at"].value, "at") if "at" in entries else None
-            fields = {
+            fields: dict[str, Any] = {
                 key: self.document.plain(entries[key].value)
                 for key in ("values", "title", "late", "reason")
                 if key in entries
@@ -466,11 +467,11 @@ class _Test:
 def expand(text: str, kind: str) -> list[Value | None]:
     """A series written in shorthand. Raises ValueError with a sentence."""
     values: list[Value | None] = []
-    for token in text.split():
+    for token in shlex.split(text) if kind in ("text", "texts") else text.split():
         repeated = _REPEATED.match(token) if kind in ("text", "texts", "mark") else None
         if repeated or (kind in ("text", "texts", "mark") and token != "_"):
             word, times = (repeated["first"], int(repeated["times"])) if repeated else (token, 0)
-            values += [_word(word, kind)] * (min(times, MAX_STEPS) + 1)
+            values += [_word(word, kind)] * (min(times, MAX_STEPS) + (word != "_"))
             continue
         match = _TOKEN.match(token)
         if match is None or (match["first"] in ("true", "false")) != (kind == "flag" and match["first"] != "_"):

@@ -9,21 +9,19 @@ import msgspec
 
 from adapters.ais.fragments import Assembly, Fragments
 from adapters.ais.report import detail, parse_report
-from adapters.ais.sentence import (
+from adapters.ais.sentence import Header, Sentence, parse_receive_line, parse_sentence, parse_suffix
+from adapters.nmea0183.line import (
+    LINE_BYTES_MAX,
     NOWHERE,
-    Header,
+    Lines,
     Origin,
-    Sentence,
-    parse_receive_line,
-    parse_sentence,
-    parse_suffix,
+    oversize,
     parse_tag_block,
+    split_tag_block,
 )
 from hub.model import Fault, FaultKind, Message, Verdict
 from hub.moment import SECOND, to_text
 
-LINE_BYTES_MAX = 1_024
-"""A sentence (82) with its tag block (80) and what receivers append, and room to spare."""
 DUPLICATE_S = 10
 """The same payload within this time is the same transmission, heard by another receiver."""
 DUPLICATES_MAX = 20_000
@@ -71,8 +69,7 @@ class AisCodec:
     def __init__(self, options: Mapping[str, Any] | None = None) -> None:
         self.ignored = 0
         self.duplicates = 0
-        self._buffer = b""
-        self._oversize = False
+        self._lines = Lines()
         self._sentences = 0
         self._fragments = Fragments()
         self._receive_line: Origin | None = None
@@ -84,28 +81,18 @@ class AisCodec:
         messages: list[Message] = []
         if received_at is not None:
             messages += [Message([], [fault], raw=fault.raw) for fault in self._fragments.expire(received_at)]
-        *lines, rest = (self._buffer + data).split(b"\n") if self._buffer else data.split(b"\n")
-        for line in lines:
-            if self._oversize:
-                self._oversize = False
-            elif len(line) > LINE_BYTES_MAX:
-                messages.append(_oversize(line))
+        for line in self._lines.feed(data):
+            if len(line) > LINE_BYTES_MAX:
+                fault = oversize(line)
+                messages.append(Message([], [fault], raw=fault.raw))
             else:
                 self._line(line, received_at, messages)
-        if len(rest) > LINE_BYTES_MAX:
-            if not self._oversize:
-                messages.append(_oversize(rest))
-            self._oversize, rest = True, b""
-        elif self._oversize:
-            rest = b""
-        self._buffer = rest
         return messages
 
     def end(self, received_at: int | None = None) -> list[Message]:
         """A last line without its line end is a line like any other. Fragments under assembly stay."""
         messages: list[Message] = []
-        line, self._buffer, self._oversize = self._buffer, b"", False
-        self._line(line, received_at, messages)
+        self._line(self._lines.end(), received_at, messages)
         return messages
 
     def reply(self, message: Message, verdict: Verdict, now: int) -> bytes | None:
@@ -133,7 +120,7 @@ class AisCodec:
         origin = NOWHERE
         faults: list[Fault] = []
         if before:
-            junk, block, after = _split_tag_block(before)
+            junk, block, after = split_tag_block(before)
             if block:
                 origin, faults = parse_tag_block(block)
             if junk or after:
@@ -222,8 +209,8 @@ class AisCodec:
         if isinstance(outcome, Assembly):
             self.duplicates += 1
             body.duplicate_of = outcome.origin.at or 0
-            outcome = None
-        messages.append(Message([], [*faults, *(outcome or [])], body=body, raw=line))
+            outcome = []
+        messages.append(Message([], [*faults, *outcome], body=body, raw=line))
 
     def _report(self, body: Body, at: int | None, raw: bytes, faults: list[Fault]) -> Message:
         device, readings, found = parse_report(body.payload, body.fill_bits, at, raw)
@@ -255,19 +242,6 @@ class Seen:
             self._old, self._young, self._since = self._young, {}, at
         self._young[payload] = at
         return None
-
-
-def _split_tag_block(before: bytes) -> tuple[bytes, bytes, bytes]:
-    r"""`junk\block\after` → its three parts; the last two backslashes count."""
-    end = before.rfind(b"\\")
-    start = before.rfind(b"\\", 0, max(end, 0))
-    if end < 0 or start < 0:
-        return before, b"", b""
-    return before[:start], before[start + 1 : end], before[end + 1 :]
-
-
-def _oversize(line: bytes) -> Message:
-    return _fault(FaultKind.OVERSIZE, f"a line has more than {LINE_BYTES_MAX} bytes", line[:LINE_BYTES_MAX])
 
 
 def _fault(kind: FaultKind, detail: str, raw: bytes) -> Message:

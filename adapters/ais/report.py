@@ -16,6 +16,7 @@ from pyais.bit_vector import bit_vector
 from pyais.exceptions import UnknownPartNoException
 from pyais.messages import MSG_CLASS
 
+from adapters.ais.weather import fill_weather
 from hub.model import Fault, FaultKind, Mark, Position, Reading, Value
 from hub.moment import SECOND, from_datetime
 
@@ -293,6 +294,10 @@ def _long_range(m: Any, reading: Reading, faults: list[Fault], length: int) -> N
         reading.values["nav_status"] = status
 
 
+def _broadcast(m: Any, reading: Reading, faults: list[Fault], length: int) -> None:
+    fill_weather(m, reading)
+
+
 def _safety(m: Any, reading: Reading, faults: list[Fault], length: int) -> None:
     _name(reading.values, "text", m.text)
 
@@ -304,6 +309,7 @@ _READERS: dict[int, Callable[[Any, Reading, list[Fault], int], None]] = {
     3: _class_a,
     4: _utc,
     5: _voyage,
+    8: _broadcast,
     9: _aircraft,
     11: _utc,
     14: _safety,

@@ -1,38 +1,21 @@
-"""The line layer of AIS: NMEA 0183 sentences (IEC 61162-1) with their checksum, tag blocks and what receivers add.
-
-Checksums are the XOR of all characters between the start mark and `*`. Pure functions; faults are returned, never
-raised.
-"""
+"""AIS sentences (VDM and VDO, IEC 61162-1) and what receivers add to them. Faults are returned, never raised."""
 
 from __future__ import annotations
 
-import operator
 from datetime import UTC, datetime
-from functools import lru_cache, reduce
+from functools import lru_cache
 
 import msgspec
 
+from adapters.nmea0183.line import NOWHERE, Origin, checksum_fault, unix_time
 from hub.model import Fault, FaultKind
-from hub.moment import SECOND, from_datetime
+from hub.moment import from_datetime
 
 ARMOUR = bytes(range(48, 88)) + bytes(range(96, 120))
 """The 64 characters that may carry six bits each (ITU-R M.1371, IEC 61162-1 table for encapsulation)."""
 FRAGMENTS_MAX = 9
 PAYLOAD_CHARACTERS_MAX = 82
 """One sentence is at most 82 characters long, so its payload is shorter."""
-
-
-class Origin(msgspec.Struct, frozen=True, gc=False):
-    """What stands beside a sentence: who heard it, when, and to what group of lines it belongs."""
-
-    station: str | None = None
-    at: int | None = None
-    """ns UTC, from the tag block's `c`, a `$PGHP` line or the receiver's suffix."""
-    group: tuple[int, int, str] | None = None
-    """Line, lines, id of the tag block's group."""
-
-
-NOWHERE = Origin()
 
 
 class Header(msgspec.Struct, frozen=True, gc=False):
@@ -53,20 +36,6 @@ class Sentence(msgspec.Struct, frozen=True, gc=False):
     payload: bytes
     fill_bits: int
     suffix: bytes
-
-
-def xor(data: bytes) -> int:
-    """XOR of all bytes. Folded as one big integer up to 128 bytes, which takes 1.0 us a sentence against 1.4."""
-    if len(data) > 128:
-        return reduce(operator.xor, data)
-    value = int.from_bytes(data, "big")
-    value ^= value >> 512
-    value ^= value >> 256
-    value ^= value >> 128
-    value ^= value >> 64
-    value ^= value >> 32
-    value ^= value >> 16
-    return (value ^ value >> 8) & 255
 
 
 def parse_sentence(line: bytes) -> Sentence | Fault:
@@ -112,65 +81,7 @@ def parse_header(text: bytes) -> Header | str | None:
     return Header(_text(formatter[:2]), own_ship, int(count), int(number), _text(sequence), _text(channel))
 
 
-def checksum_fault(body: bytes, star: bytes, rest: bytes, line: bytes, what: str) -> Fault | None:
-    """None where the two hexadecimal digits in front of `rest` are the XOR of `body`."""
-    if not star or len(rest) < 2:
-        return Fault(FaultKind.TRUNCATED, f"{what} ends before its checksum", line)
-    try:
-        stated = int(rest[:2], 16)
-    except ValueError:
-        return Fault(FaultKind.CHECKSUM, f"{what} states {_text(rest[:2])!r} as its checksum, which is no number", line)
-    found = xor(body)
-    if stated != found:
-        return Fault(FaultKind.CHECKSUM, f"{what} states checksum {stated:02X}, its characters give {found:02X}", line)
-    return None
-
-
-# ------------------------------------------------------------------------------------------- tag blocks and the like
-
-
-def parse_tag_block(block: bytes) -> tuple[Origin, list[Fault]]:
-    r"""Read what stands between two backslashes: `s:station,c:time,g:1-2-77*hh` (NMEA 0183 v4, IEC 61162-450)."""
-    body, star, rest = block.partition(b"*")
-    fault = checksum_fault(body, star, rest, block, "the tag block")
-    if fault is not None:
-        return NOWHERE, [fault]
-    station: str | None = None
-    at: int | None = None
-    group: tuple[int, int, str] | None = None
-    faults = []
-    for field in _text(body).split(","):
-        code, _, value = field.partition(":")
-        if code == "s":
-            station = value
-        elif code == "c":
-            at = unix_time(value)
-            if at is None:
-                faults.append(Fault(FaultKind.TIME, f"the tag block's time {value!r} is no UNIX time", block))
-        elif code == "g":
-            group = _group(value.split("-"))
-        elif "G" in code:  # the older form 1G2:77
-            group = _group([*code.split("G"), value])
-    return Origin(station, at, group), faults
-
-
-def _group(parts: list[str]) -> tuple[int, int, str] | None:
-    if len(parts) == 3 and parts[0].isdecimal() and parts[1].isdecimal() and len(parts[0]) + len(parts[1]) <= 4:
-        return int(parts[0]), int(parts[1]), parts[2]
-    return None
-
-
-def unix_time(text: str) -> int | None:
-    """ns from UNIX seconds or milliseconds, told apart by size: 10^11 s is in the year 5138."""
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    if not 0 < value < 1e14:
-        return None
-    if value >= 1e11:
-        return int(value) * 1_000_000
-    return int(value) * SECOND + round((value % 1) * 1000) * 1_000_000
+# --------------------------------------------------------------------------------------------- what receivers add
 
 
 def parse_suffix(suffix: bytes) -> Origin:

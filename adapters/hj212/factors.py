@@ -8,7 +8,7 @@ for the stack.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 from typing import NamedTuple
 
 from hub.metrics import vocabulary
@@ -66,13 +66,16 @@ _AMBIENT: dict[str, tuple[str, str]] = {
     "a01006": ("air_pressure", "kPa"),
     "a01007": ("wind_speed", "m/s"),
     "a01008": ("wind_direction", "deg"),
+    "a01901": ("temperature", "Cel"),  # furnace of a waste incinerator, mean
     "a05024": ("o3", "ug/m3"),
     "a21001": ("nh3", "ug/m3"),
     "a21002": ("nox", "ug/m3"),
     "a21003": ("no", "ug/m3"),
     "a21004": ("no2", "ug/m3"),
     "a21005": ("co", "mg/m3"),
+    "a21022": ("cl2_gas", "mg/m3"),
     "a21026": ("so2", "ug/m3"),
+    "a21028": ("h2s", "mg/m3"),
     "a34001": ("tsp", "ug/m3"),
     "a34002": ("pm10", "ug/m3"),
     "a34004": ("pm25", "ug/m3"),
@@ -135,8 +138,10 @@ _FORMER: dict[str, str] = {
     "02": "a21026",
     "03": "a21002",
     "04": "a21005",
+    "05": "a21028",
     "08": "a21024",
     "10": "a21001",
+    "11": "a21022",
     "PM25": "a34004",
     "PM2.5": "a34004",
     "PM10": "a34002",
@@ -182,6 +187,9 @@ _ELECTRICITY: dict[str, tuple[str, str]] = {
 STACK_SYSTEMS = frozenset({"31", "51"})
 """ST of stacks: 31 air pollution source, 51 flue gas process (HJ 212-2017 table 5, HJ/T 212-2005 table 4)."""
 
+KINDS = {"22": "air-station", "39": "air-station", "32": "outfall", "52": "outfall"}
+"""The kind of device by the frame's ST, where the registry says nothing."""
+
 VALUE_SUFFIXES = ("Rtd", "Avg", "Data", "td")
 """Suffixes that carry the factor's value, best first: real time, period mean, noise, and a clipped Rtd from the field."""
 
@@ -212,7 +220,7 @@ def _factor(metric: str, unit: str) -> Factor:
     return Factor(metric, *conversion(unit, vocabulary()[metric].unit))
 
 
-@cache
+@lru_cache(maxsize=4096)  # bounded: codes come from the wire
 def factor(code: str, suffix: str, system: str, unit: str = "") -> Factor | None:
     """What `code-suffix` means in a frame of system code ST, or None where the vocabulary has no word for it.
 

@@ -124,7 +124,16 @@ def _examine(payload: bytes, received_at: int | None) -> Message:
                 fault.detail = f"reading {number + 1} of the array: {fault.detail}"
             faults.append(fault)
     named = {device for device in [r.device for r in readings] + [f.device for f in faults] if device}
-    return Message(readings, faults, named.pop() if len(named) == 1 else None, None, payload)
+    return Message(readings, faults, named.pop() if len(named) == 1 else None, _showable(document), payload)
+
+
+def _showable(document: Any) -> Any:
+    """The document as `detail`, or None where it holds what cannot be written again (half a surrogate pair)."""
+    try:
+        msgspec.json.encode(document)
+    except (ValueError, RecursionError, OverflowError, msgspec.MsgspecError):
+        return None
+    return document
 
 
 def examine_item(item: Any, raw: bytes, received_at: int | None) -> tuple[Reading | None, list[Fault]]:

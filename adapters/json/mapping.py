@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ DEPTH_LIMIT = 16  # steps in one path
 MAPS_LIMIT = 64  # maps in one file
 
 _MISSING = object()
+_EACH = "[*]"
 _NUMBER_TEXT = re.compile(r"\s*[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d{1,3})?\s*")
 _STEP = re.compile(r'\.?(?:"(?P<quoted>[^"]*)"|(?P<plain>[^."\[\]{}\s]+))|\[(?P<index>-?\d{1,6}|\*)\]')
 _HOLE = re.compile(r"\{([^{}]*)\}")
@@ -102,7 +103,7 @@ class FieldPath:
             if index is None:
                 self.steps.append(match["quoted"] if match["quoted"] is not None else match["plain"])
             else:
-                self.steps.append("[*]" if index == "*" else int(index))
+                self.steps.append(_EACH if index == "*" else int(index))
             at = match.end()
         if len(self.steps) > DEPTH_LIMIT:
             raise ValueError(f"{text!r} has {len(self.steps)} steps; at most {DEPTH_LIMIT} are followed")
@@ -113,28 +114,28 @@ class FieldPath:
         """What stands there, or `_MISSING`."""
         here = root if self.from_root else item
         for step in self.steps:
-            if isinstance(step, int):
-                if not isinstance(here, list) or not -len(here) <= step < len(here):
-                    return _MISSING
-                here = here[step]
-            else:
-                here = here.get(step, _MISSING) if isinstance(here, dict) else _MISSING
-                if here is _MISSING:
-                    return _MISSING
+            here = _follow(here, step)
+            if here is _MISSING:
+                return _MISSING
         return here
 
-    def every(self, root: Any) -> Iterator[Any]:
+    def every(self, root: Any) -> list[Any]:
         """Every item that this path with its `[*]` steps names, at most `READINGS_LIMIT` + 1 of them."""
         here: list[Any] = [root]
         for step in self.steps:
-            if step == "[*]":
+            if step == _EACH:
                 here = [item for found in here if isinstance(found, list) for item in found[: READINGS_LIMIT + 1]]
             else:
-                one = FieldPath.__new__(FieldPath)
-                one.steps, one.from_root = [step], False
-                here = [item for found in here if (item := one.find(root, found)) is not _MISSING]
+                here = [item for found in here if (item := _follow(found, step)) is not _MISSING]
             here = here[: READINGS_LIMIT + 1]
-        return iter(here)
+        return here
+
+
+def _follow(here: Any, step: str | int) -> Any:
+    """What one step leads to, or `_MISSING`."""
+    if isinstance(step, int):
+        return here[step] if isinstance(here, list) and -len(here) <= step < len(here) else _MISSING
+    return here.get(step, _MISSING) if isinstance(here, dict) else _MISSING
 
 
 class Template:
@@ -354,7 +355,7 @@ class PayloadMap:
     def apply(
         self, captured: Mapping[str, str], root: Any, raw: bytes, received_at: int | None
     ) -> tuple[list[Reading], list[Fault]]:
-        items = [root] if self.each is None else list(self.each.every(root))
+        items = [root] if self.each is None else self.each.every(root)
         if len(items) > READINGS_LIMIT:
             detail = f"{self.each.text if self.each else ''} holds more than {READINGS_LIMIT} readings"
             return [], [Fault(FaultKind.OVERSIZE, detail, raw)]

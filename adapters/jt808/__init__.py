@@ -2,31 +2,56 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from datetime import tzinfo
+from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
 
 from adapters.jt808.codec import Jt808Codec, id_is_code, keyed_codes
 from adapters.jt808.items import vendor_items
-from adapters.jt808.location import CHINA, Dialect
+from adapters.jt808.location import Dialect
+from adapters.transport import StreamOptions, stream_adapter
+from adapters.wallclock import zone_named
 from hub.ports import Plugin
 
 _COORDINATES = ("wgs84", "gcj02", "flagged")
 
 
+class Jt808Options(StreamOptions, kw_only=True, frozen=True):
+    """Vehicle terminals that dial the hub over TCP, TLS or UDP."""
+
+    zone: str = "Asia/Shanghai"
+    """Of the terminals' clocks: an IANA name, or an offset such as "+08:00"."""
+    coordinates: str = "wgs84"
+    """ "wgs84": as they stand; "gcj02": all are shifted; "flagged": those with status bit 5 (security plug-in) are."""
+    auth_secret_env: str | None = None
+    """Environment variable with the secret that authentication codes are made from, and checked with."""
+    auth_secret_file: str | None = None
+    """File with that secret instead."""
+    subpackage_ack: str = "together"
+    """ "together": a message in pieces is answered when all of it is stored; "singly": each piece at once, before."""
+    items: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
+    """Vendor items of 0x0200 by id: {"0x82" = {metric, type, scale, offset, unit, at}}."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        codec(msgspec.structs.asdict(self))
+
+
 def codec(options: Mapping[str, Any]) -> Jt808Codec:
-    """A codec from plain options: zone, coordinates, auth_secret, subpackage_ack, items. Raises ValueError."""
+    """A codec from plain options, those of `Jt808Options` or `auth_secret` itself. Raises ValueError with a sentence."""
     coordinates = options.get("coordinates") or "wgs84"
     if coordinates not in _COORDINATES:
         raise ValueError(f"coordinates = {coordinates!r}: one of {', '.join(_COORDINATES)}")
     acknowledge = options.get("subpackage_ack") or "together"
     if acknowledge not in ("together", "singly"):
         raise ValueError(f"subpackage_ack = {acknowledge!r}: together or singly")
-    secret = options.get("auth_secret") or ""
+    secret = _secret(options)
     return Jt808Codec(
         Dialect(
-            zone=_zone(options.get("zone") or "Asia/Shanghai"),
+            zone=zone_named(options.get("zone") or "Asia/Shanghai"),
             coordinates=coordinates,
             items=vendor_items(options.get("items") or {}),
         ),
@@ -36,19 +61,32 @@ def codec(options: Mapping[str, Any]) -> Jt808Codec:
     )
 
 
-def _zone(name: str) -> tzinfo:
-    if name in ("GMT+8", "Asia/Shanghai"):
-        return CHINA  # one fixed offset since 1991: cheaper than the zone's history
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
-        raise ValueError(f"zone = {name!r} is no time zone such as Asia/Shanghai, GMT+8 or UTC") from None
+def _secret(options: Mapping[str, Any]) -> str:
+    """The secret behind the authentication codes, "" where there is none. Read once, when the codec is made."""
+    variable, file = options.get("auth_secret_env"), options.get("auth_secret_file")
+    if variable:
+        if not os.environ.get(variable):
+            raise ValueError(f"the environment variable {variable} (auth_secret_env) is not set")
+        return os.environ[variable]
+    if file:
+        try:
+            found = Path(file).read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ValueError(f"auth_secret_file = {file!r} cannot be read: {error}") from None
+        if not found:
+            raise ValueError(f"auth_secret_file = {file!r} is empty")
+        return found
+    return str(options.get("auth_secret") or "")
 
 
 PLUGIN = Plugin(
     protocol="jt808",
     summary="JT/T 808 vehicle terminals, editions 2011, 2013 and 2019",
+    options=Jt808Options,
     codec=codec,
+    adapter=stream_adapter(codec),
     binary=True,
     kind="vehicle",
 )
+
+__all__ = ["PLUGIN", "codec"]

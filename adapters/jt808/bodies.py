@@ -113,7 +113,8 @@ def _parameters(c: Cursor, new: bool, zone: tzinfo) -> Body:
         ident = c.number(4)
         raw = c.take(c.number(1))
         values[f"0x{ident:04x}"] = _parameter(ident, raw)
-    return found | {"parameters": values}
+    named = {PARAMETERS[int(key, 16)]: value for key, value in values.items() if int(key, 16) in PARAMETERS}
+    return found | {"parameters": values, "named_parameters": named}
 
 
 def _parameter(ident: int, raw: bytes) -> int | str:

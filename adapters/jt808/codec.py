@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable
-from struct import Struct
 
 from adapters.jt808 import bodies, location
 from adapters.jt808.frame import Frame
@@ -13,6 +12,7 @@ from adapters.jt808.subpackages import MAX_PIECES, Assembly, Subpackages
 from adapters.jt808.wire import (
     MARK,
     MAX_FRAME,
+    SHORT_HEADER,
     VENDOR_MARK,
     Header,
     Terminal,
@@ -24,7 +24,6 @@ from adapters.jt808.wire import (
 )
 from hub.model import Fault, FaultKind, Message, Reading, Value, Verdict
 
-_SHORT_HEADER = Struct(">HH6sH")
 _LOCK_FRAMES = (0x5501, 0x5502)
 """Frames of a vendor's electronic locks on the same port: the header has a one-byte serial, the body is his own."""
 _ANSWER, _REGISTERED, _RESEND, _MEDIA_TAKEN, _SERVER_TIME = 0x8001, 0x8100, 0x8003, 0x8800, 0x8004
@@ -103,7 +102,7 @@ class Jt808Codec:
             stop, take = self._extent(buffer, at)
             if stop < 0 and size - at <= MAX_FRAME:
                 break
-            if stop < 0 or stop - at > MAX_FRAME:
+            if stop < 0:
                 out.append(self._oversize(bytes(buffer[at : at + MAX_FRAME])))
                 at += MAX_FRAME
                 self._skipping, self._closed = True, False
@@ -123,18 +122,21 @@ class Jt808Codec:
         return [_bad(FaultKind.FRAME, f"{len(rest)} bytes that are no JT/T 808 frame", rest)]
 
     def _extent(self, buffer: bytes, at: int) -> tuple[int, _Take]:
-        """Where the thing that starts at `at` ends (index of its last mark, -1 not yet) and who takes it."""
-        first = buffer[at]
+        """Where the thing that starts at `at` ends (index of its last mark) and who takes it.
+
+        -1: not yet, or not within `MAX_FRAME` bytes.
+        """
+        first, limit = buffer[at], at + MAX_FRAME + 1
         if first == MARK:
-            return buffer.find(b"\x7e", at + 1), self._take_frame
-        stop = buffer.find(b"\x7e", at)
+            return buffer.find(b"\x7e", at + 1, limit), self._take_frame
+        stop = buffer.find(b"\x7e", at, limit)
         if first == VENDOR_MARK:
             if at + 1 == len(buffer):
                 return -1, self._take_junk
             if buffer[at + 1] <= 0x0F:  # the first byte of every message id up
-                return buffer.find(b"\xe7", at + 1), self._take_frame
+                return buffer.find(b"\xe7", at + 1, limit), self._take_frame
         if first == 0x28:
-            bracket = buffer.find(b")", at)
+            bracket = buffer.find(b")", at, limit)
             if bracket >= 0 and (stop < 0 or bracket < stop) and bytes(buffer[at:bracket]).isascii():
                 return bracket, self._take_text
         return stop, self._take_junk
@@ -207,7 +209,7 @@ class Jt808Codec:
         """The message in one frame, None where its checksum or its length is wrong."""
         if len(content) < 13 or xor(content):
             return None
-        msg_id, props, phone, serial = _SHORT_HEADER.unpack_from(content)
+        msg_id, props, phone, serial = SHORT_HEADER.unpack_from(content)
         terminal = self.terminal
         if props + 13 == len(content) and terminal is not None and phone == terminal.phone and raw[0] == terminal.mark:
             header = Header(msg_id, props, terminal, serial, 12)  # the short form of whom we know, whole, in clear

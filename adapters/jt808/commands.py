@@ -46,18 +46,19 @@ def locate() -> Command:
 
 
 def say(terminal: Terminal, message: str, *, urgent: bool = False, show: bool = True, speak: bool = True) -> Command:
-    """0x8300: a text for the driver, GBK. 2019 terminals get the type "notice" as well. Raises ValueError if too long
-    or not writable in GBK."""
-    flags = bytes([urgent * 0x01 | show * 0x04 | speak * 0x08])
-    if terminal.version is not None:
-        flags += b"\x01"
+    """0x8300: a text for the driver, GBK. Raises ValueError where it is too long or not writable in GBK.
+
+    2011/2013: flag b0 is "urgent". 2019: b0–b1 are 2 urgent, 3 notice, and a text type (1 notice) follows.
+    """
+    flags = show * 0x04 | speak * 0x08
+    head = bytes([flags | urgent]) if terminal.version is None else bytes([flags | (2 if urgent else 3), 1])
     try:
         text = message.encode("gbk")
     except UnicodeEncodeError as error:
         raise ValueError(f"{message[error.start]!r} cannot be written in GBK, the terminal's character set") from None
     if not text:
         raise ValueError("the text is empty")
-    return _fitting(0x8300, flags + text)
+    return _fitting(0x8300, head + text)
 
 
 def terminal_of(device: str) -> Terminal:

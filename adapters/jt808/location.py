@@ -1,14 +1,14 @@
 """The location body of 0x0200, 0x0201, 0x0704 and 0x0801: 28 fixed bytes, then items of id, length, value.
 
 JT/T 808-2019 clause 8.12 tables 23 to 31 (2013: clause 8.18), video alarms of JT/T 1078-2016 table 13, and the active
-safety items 0x64 to 0x67 of T/JSATL 12-2017. This module is the hot path: it turns bytes into a reading; `describe`
+safety items 0x64 to 0x67 of T/JSATL 12-2017 and 0x70 of its relatives. This module is the hot path: it turns bytes into a reading; `describe`
 gives the protocol's own view and is only called when somebody looks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
 from struct import Struct
 from typing import Any
@@ -17,13 +17,14 @@ import msgspec
 
 from adapters.gcj02 import to_wgs84
 from adapters.jt808 import safety
+from adapters.wallclock import zone_named
 from hub.model import Fault, FaultKind, Position, Reading, Value
 from hub.moment import from_datetime
 
 SIZE = 28
 """Bytes of the fixed part."""
 
-CHINA = timezone(timedelta(hours=8), "GMT+8")
+CHINA = zone_named("Asia/Shanghai")
 
 _BASIC = Struct(">IIIIHHH6s")
 _SECOND = 1_000_000_000
@@ -41,7 +42,7 @@ class Dialect(msgspec.Struct, frozen=True):
     coordinates: str = "wgs84"
     """"wgs84": as they stand; "gcj02": all are shifted; "flagged": those with status bit 5 (security plug-in) are."""
     items: Mapping[int, Item] = msgspec.field(default_factory=dict)
-    """Vendor items by id, beyond the ones known here."""
+    """Vendor items by id; they go before the ones known here."""
 
 
 # ------------------------------------------------------------------------------------------------------ alarm word
@@ -223,6 +224,7 @@ _ITEMS: dict[int, tuple[tuple[int, ...], Item]] = {
     0x65: ((47,), _safety(0x65)),
     0x66: (tuple(range(41, 256, 9)), _safety(0x66)),
     0x67: ((41,), _safety(0x67)),
+    0x70: ((47,), _safety(0x70)),
 }
 """Sizes are checked: ids from 0x40 on are used by every vendor for something else."""
 
@@ -259,11 +261,10 @@ def read(device: str, b: bytes, at: int, end: int, new: bool, dialect: Dialect, 
         at += 2
         if at + size > end:
             break
-        known = _ITEMS.get(ident)
-        if known is not None and size in known[0]:
-            known[1](values, b, at, size)
-        elif ident in dialect.items:
+        if ident in dialect.items:
             dialect.items[ident](values, b, at, size)
+        elif ident in _ITEMS and size in _ITEMS[ident][0]:
+            _ITEMS[ident][1](values, b, at, size)
         at += size
     return Reading(device, observed_at, values, _position(status, lat, lon, alt, dialect, faults), kind="vehicle")
 
@@ -427,7 +428,7 @@ def _describe_item(ident: int, value: bytes, zone: tzinfo) -> dict[str, Any]:  #
             return {"rssi": number}
         case 0x31, 1:
             return {"satellites": number}
-        case 0x64 | 0x65 | 0x66 | 0x67, _:
+        case 0x64 | 0x65 | 0x66 | 0x67 | 0x70, _:
             return safety.describe(ident, value, lambda bcd: clock(zone, bcd))
     return {}
 

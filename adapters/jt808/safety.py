@@ -1,6 +1,6 @@
 """Active-safety items of a location: 0x64 driver assistance, 0x65 driver monitoring, 0x66 tyres, 0x67 blind spot.
 
-T/JSATL 12-2017 (Jiangsu) tables 4-15 to 4-19, adopted by most provinces and terminals. An item is only taken for one
+T/JSATL 12-2017 (Jiangsu), adopted by most provinces and terminals; Guangdong adds 0x70 harsh driving. An item is only taken for one
 of these when its length is the table's, since vendors use the same ids for other things.
 """
 
@@ -30,6 +30,7 @@ DRIVER = {
     0x11: "driver change",
 }
 BLIND_SPOT = {0x01: "approach from behind", 0x02: "approach from rear left", 0x03: "approach from rear right"}
+HARSH = {0x01: "harsh acceleration", 0x02: "harsh braking", 0x03: "harsh cornering"}
 TYRES = {
     0: "periodic report",
     1: "pressure high",
@@ -41,14 +42,14 @@ TYRES = {
     7: "sensor battery low",
 }
 _FLAGS = ("event", "begins", "ends")
-_NAMES = {0x64: ("ADAS", ASSISTANCE), 0x65: ("DSM", DRIVER), 0x67: ("BSD", BLIND_SPOT)}
+_NAMES = {0x64: ("ADAS", ASSISTANCE), 0x65: ("DSM", DRIVER), 0x67: ("BSD", BLIND_SPOT), 0x70: ("driving", HARSH)}
 # Where speed, altitude, latitude, longitude, time, vehicle state and the alarm's own id begin, after the first fields.
-_TAIL = {0x64: 12, 0x65: 12, 0x66: 5, 0x67: 6}
-_LENGTH = {0x64: 47, 0x65: 47, 0x67: 41}
+_TAIL = {0x64: 12, 0x65: 12, 0x66: 5, 0x67: 6, 0x70: 12}
+_LENGTH = {0x64: 47, 0x65: 47, 0x67: 41, 0x70: 47}
 
 
 def fits(ident: int, value: bytes) -> bool:
-    """Whether this item has the length of the table: 47, 47, 41 + 9 a tyre, 41 bytes."""
+    """Whether this item has the length of the table: 47, 47, 41 + 9 a tyre, 41, 47 bytes."""
     if ident == 0x66:
         return len(value) >= 41 and len(value) == 41 + 9 * value[40]
     return len(value) == _LENGTH.get(ident)
@@ -69,7 +70,7 @@ def events(ident: int, value: bytes) -> list[str]:
         ]
     system, names = _NAMES[ident]
     name = names.get(value[5], f"type {value[5]}")
-    level = f", level {value[6]}" if ident != 0x67 and value[6] else ""
+    level = f", level {value[6]}" if ident in (0x64, 0x65) and value[6] else ""
     return [f"{system}: {name}{level}{ends}"]
 
 
@@ -84,8 +85,8 @@ def describe(ident: int, value: bytes, clock: Callable[[bytes], str | None]) -> 
         found |= {"deviation": value[9], "sign_type": value[10], "sign_data": value[11]}
     elif ident == 0x65:
         found |= {"type": value[5], "level": value[6], "fatigue_degree": value[7]}
-    elif ident == 0x67:
-        found |= {"type": value[5]}
+    else:
+        found |= {} if ident == 0x66 else {"type": value[5]}
     tail = value[_TAIL[ident] :]
     found |= {
         "speed_kmh": tail[0],
@@ -107,7 +108,7 @@ def describe(ident: int, value: bytes, clock: Callable[[bytes], str | None]) -> 
             }
             for tyre in _tyres(value)
         ]
-    key = {0x64: "adas", 0x65: "dsm", 0x66: "tpms", 0x67: "bsd"}[ident]
+    key = {0x64: "adas", 0x65: "dsm", 0x66: "tpms", 0x67: "bsd", 0x70: "harsh_driving"}[ident]
     return {key: found | {"events": events(ident, value)}}
 
 

@@ -21,7 +21,8 @@ MAX_CONTENT = 1 + 17 + 4 + MAX_BODY
 MAX_FRAME = 2 * MAX_CONTENT + 2
 """Bytes on the wire: every byte escaped, and two marks."""
 
-_SHORT_HEADER = Struct(">HH6sH")
+SHORT_HEADER = Struct(">HH6sH")
+"""The 2011/2013 header: message id, properties, terminal id, serial."""
 _SUBPACKAGE = Struct(">HH")
 
 

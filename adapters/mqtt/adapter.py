@@ -11,7 +11,7 @@ from collections.abc import Callable
 from adapters.mqtt import codec
 from adapters.mqtt.codec import VERSION_REFUSED, Connack
 from adapters.mqtt.options import VERSIONS, MqttOptions
-from adapters.mqtt.payload import reader
+from adapters.mqtt.payload import follow_up, reader
 from adapters.mqtt.session import Lost, Read, Session
 from hub.ports import Intake
 
@@ -30,6 +30,7 @@ class MqttAdapter:
         self.session: Session | None = None
         self._options = options
         self._read: Read = reader(options)
+        self._follow_up = follow_up(options, now)
         self._now = now
         self._chance = chance
         self._client_id = options.client_id or f"cityhub-{name}"
@@ -73,7 +74,13 @@ class MqttAdapter:
             async with asyncio.timeout(options.connect_timeout_s):
                 _, session = await asyncio.get_running_loop().create_connection(
                     lambda: Session(
-                        intake, self._read, self._now, version, options.receive_max, options.packet_bytes_max
+                        intake,
+                        self._read,
+                        self._now,
+                        version,
+                        options.receive_max,
+                        options.packet_bytes_max,
+                        self._follow_up,
                     ),
                     options.host,
                     options.port,

@@ -27,7 +27,7 @@ class MqttOptions(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fiel
     format: str = "json"
     """"json" (cityhub's own), "senml-json", "senml-cbor" or "sparkplug"; an MQTT 5 content type of a message wins."""
     map: str | None = None
-    """A TOML map for foreign JSON (see adapters/json); instead of `format`."""
+    """A TOML map: of foreign JSON (see adapters/json), or with format = "sparkplug" of metric names (adapters/sparkplug)."""
     client_id: str = ""
     """The broker keeps the session under this name; empty: "cityhub-" and the adapter's name. Unique per hub."""
     username: str | None = None

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from adapters.json import decode_native, read_map
+from adapters.mqtt import codec
 from adapters.mqtt.codec import Publish
 from adapters.mqtt.options import MqttOptions
+from adapters.mqtt.session import FollowUp, nothing
 from adapters.senml import decode_cbor, decode_json
+from adapters.sparkplug.host import Host, View
+from adapters.sparkplug.metrics import read_metrics
+from adapters.sparkplug.payload import rebirth_command
 from hub.model import Fault, FaultKind, Message
 
 Read = Callable[[Publish, int | None], Message]
@@ -23,6 +28,11 @@ _BY_FORMAT = {"json": decode_native, "senml-json": decode_json, "senml-cbor": de
 
 def reader(options: MqttOptions) -> Read:
     """The function that reads this adapter's messages. Raises `MapError` or OSError for a map that cannot be used."""
+    if options.format == "sparkplug":
+        host = Host(read_metrics(options.map) if options.map is not None else None)
+        return lambda message, received_at: _read(
+            message, received_at, lambda payload, at: host.read(message.topic, payload, at)
+        )
     if options.map is not None:
         maps = read_map(options.map)
         return lambda message, received_at: _read(
@@ -30,6 +40,19 @@ def reader(options: MqttOptions) -> Read:
         )
     decode = _BY_FORMAT[options.format]
     return lambda message, received_at: _read(message, received_at, decode)
+
+
+def follow_up(options: MqttOptions, now: Callable[[], int]) -> FollowUp:
+    """Sparkplug nodes whose state cannot be trusted are asked for their births (NCMD, QoS 0)."""
+    if options.format != "sparkplug":
+        return nothing
+
+    def ask(message: Message, version: int) -> bytes:
+        if isinstance(message.body, View) and message.body.rebirth:
+            return codec.publish(message.body.rebirth, rebirth_command(now() // 1_000_000), version=version)
+        return b""
+
+    return ask
 
 
 def _read(message: Publish, received_at: int | None, decode: Callable[[bytes, int | None], Message]) -> Message:

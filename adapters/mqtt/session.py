@@ -17,6 +17,12 @@ from hub.model import Message, Verdict
 from hub.ports import Intake
 
 Read = Callable[[Publish, int | None], Message]
+FollowUp = Callable[[Message, int], bytes]
+"""What is to be sent because of a message, beside its acknowledgement: (message, protocol version) → packets."""
+
+
+def nothing(message: Message, version: int) -> bytes:
+    return b""
 
 
 class Lost(Exception):
@@ -49,6 +55,7 @@ class Session(asyncio.Protocol):
         version: int,
         in_flight_max: int,
         packet_bytes_max: int,
+        follow_up: FollowUp = nothing,
     ) -> None:
         loop = asyncio.get_running_loop()
         self.connack: asyncio.Future[Connack] = loop.create_future()
@@ -59,6 +66,7 @@ class Session(asyncio.Protocol):
         self._loop = loop
         self._intake = intake
         self._read = read
+        self._follow_up = follow_up
         self._now = now
         self._in_flight_max = in_flight_max
         self._decoder = Decoder(version, packet_bytes_max)
@@ -135,7 +143,10 @@ class Session(asyncio.Protocol):
         now = self._now()
         for packet in self._decoder.feed(data):
             if type(packet) is Publish:
-                messages.append(self._read(packet, None if packet.retain else now))
+                message = self._read(packet, None if packet.retain else now)
+                messages.append(message)
+                if more := self._follow_up(message, self.version):
+                    self.send(more)
                 if packet.qos:
                     answer = codec.puback if packet.qos == 1 else codec.pubrec
                     answers.append(answer(packet.packet_id))

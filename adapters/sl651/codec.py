@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
 from typing import Any, Literal
-from zoneinfo import ZoneInfo
 
 import msgspec
 from fastcrc.crc16 import modbus as crc16
@@ -17,6 +16,7 @@ from fastcrc.crc16 import modbus as crc16
 from adapters.sl651 import observations
 from adapters.sl651.body import Body, read_ascii, read_hex
 from adapters.sl651.elements import FUNCTIONS, REPORTS
+from adapters.wallclock import zone_named
 from hub.model import Fault, FaultKind, Message, Verdict
 from hub.moment import SECOND
 
@@ -117,9 +117,12 @@ class Sl651Codec:
     """
 
     def __init__(self, options: Mapping[str, Any]) -> None:
-        self._zone: tzinfo = ZoneInfo(str(options.get("zone", "Asia/Shanghai")))
-        self._confirms = str(options.get("mode", "M2")).upper() != "M1"
-        self._ending = _ESC if options.get("stay_online", False) else _EOT
+        self._zone = zone_named(str(options.get("zone", "Asia/Shanghai")))
+        mode = str(options.get("mode", "M2")).upper()
+        if mode not in ("M1", "M2", "M3", "M4"):
+            raise ValueError(f"mode = {mode!r}: M1 (no confirmation) or M2 (also for M3 and M4) was meant")
+        self._confirms = mode != "M1"
+        self._ending = _ESC if str(options.get("stay_online", False)).lower() == "true" else _EOT
         self._bases = {str(key): float(value) for key, value in dict(options.get("level_base", {})).items()}
         self._buffer = bytearray()
         self._assemblies: dict[tuple[str, int], _Assembly] = {}
@@ -193,7 +196,11 @@ class Sl651Codec:
             said = "the CRC of an ASCII frame is no hexadecimal number"
         else:
             said = f"the frame says CRC {frame.crc_in_frame:04X}, its bytes give {frame.crc:04X}"
-        messages.append(_fault(FaultKind.CHECKSUM, said, raw[:cut]))
+        message = _fault(FaultKind.CHECKSUM, said, raw[:cut])
+        if frame is not None:  # what it would have said, for the engineer; no reading comes of it
+            frame.body = _read(frame, frame.payload)
+            message.body = frame.detail()
+        messages.append(message)
         return at + cut
 
     # ------------------------------------------------------------------------------------------------- content

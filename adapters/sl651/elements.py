@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 from typing import NamedTuple
 
 from hub.metrics import vocabulary
@@ -62,6 +62,15 @@ STATIONS: dict[int, str] = {
     0x49: "I intake",
     0x4F: "O outlet",
 }
+
+KINDS: dict[str, str] = {
+    "P rain": "rain-gauge",
+    "H river": "river-gauge",
+    "K reservoir": "river-gauge",
+    "Z gate": "river-gauge",
+    "T tide": "tide-gauge",
+}
+"""The kind of device that a station says it is, where the registry says nothing."""
 
 ALARM_BITS: dict[int, str] = {
     0: "mains-failure",
@@ -203,7 +212,7 @@ GROUP_COUNT = 12
 GROUP_STEP_S = 300
 
 
-@cache
+@lru_cache(maxsize=1024)  # bounded: ASCII names come from the wire
 def meaning(name: str) -> tuple[str, float, float, int] | None:
     """(metric, scale, shift, rank) of an element, None where the vocabulary has no word for it."""
     element = ELEMENTS.get(name)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, tzinfo
+from functools import lru_cache
 
 from adapters.sl651.body import Body, Item
-from adapters.sl651.elements import ALARM_BITS, DOOR_BIT, GROUP_STEP_S, GROUPS, meaning
+from adapters.sl651.elements import ALARM_BITS, DOOR_BIT, GROUP_STEP_S, GROUPS, KINDS, meaning
 from hub.model import Fault, FaultKind, Reading, Value
 from hub.moment import SECOND, from_datetime
 
+TEXT_MAX = 2000
+"""Characters of a manual text that become a value; the detail has all of it."""
 _BASE_STEP_M = 0.05
 """An hour's levels nearer than this to the absolute level of the same moment are absolute themselves."""
 
 
+@lru_cache(maxsize=4096)
 def bcd_moment(text: str, zone: tzinfo) -> int | None:
     """ns UTC of yyMMddHHmm[ss] in `zone`, None where that is no time."""
     if len(text) not in (10, 12) or not (text.isascii() and text.isdecimal()):
@@ -36,9 +40,9 @@ class Observations:
         if metric not in values or values[metric][0] > rank:
             values[metric] = (rank, value)
 
-    def readings(self, device: str) -> list[Reading]:
+    def readings(self, device: str, kind: str) -> list[Reading]:
         return [
-            Reading(device, at, {metric: value for metric, (_, value) in values.items()})
+            Reading(device, at, {metric: value for metric, (_, value) in values.items()}, kind=kind)
             for at, values in sorted(self.moments.items())
             if values
         ]
@@ -77,7 +81,7 @@ def read(
     base = bases.get(device.partition(":")[2])
     for start, group in levels:
         _levels(found, start, group, base)
-    return found.readings(device), faults
+    return found.readings(device, KINDS.get(body.station_type or "", "")), faults
 
 
 def _add(found: Observations, at: int, item: Item, step_s: int) -> None:
@@ -90,7 +94,7 @@ def _add(found: Observations, at: int, item: Item, step_s: int) -> None:
         found.add(at, "events", ["picture"])
     elif name == "f2":
         if item["text"]:
-            found.add(at, "text", item["text"])
+            found.add(at, "text", item["text"][:TEXT_MAX])
     else:
         _number(found, at, name, [item["value"]] if "value" in item else item.get("series", []), step_s)
 

@@ -7,7 +7,6 @@ import contextlib
 import gzip
 import ipaddress
 import random
-import resource
 import socket
 import ssl
 import struct
@@ -20,6 +19,7 @@ import msgspec
 
 from adapters.transport.connection import READ_BYTES, Connection
 from adapters.transport.datagram import DatagramHub
+from adapters.transport.files import FILES
 from adapters.transport.options import Endpoint, StreamOptions
 from adapters.transport.serial_line import open_serial
 from adapters.transport.session import Session, Sessions
@@ -27,8 +27,6 @@ from adapters.transport.tally import Tally
 from hub.model import FaultKind
 from hub.ports import Adapter, Codec, Intake
 
-FILES_KEPT_FREE = 200
-"""File descriptors left to the log, the store and the console, however many devices connect."""
 ACCEPT_PAUSE_S = 1.0
 UDP_RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
 
@@ -49,6 +47,8 @@ class StreamAdapter:
         self.name = name
         self.bound = ""
         """The address really listened on ("tcp://127.0.0.1:41234"), once it is."""
+        self.local: tuple[str, int] | None = None
+        """The address datagrams go out from, where the hub connects by UDP."""
         self.connections = 0
         self._options = options
         self._endpoint = options.endpoint()
@@ -95,23 +95,25 @@ class StreamAdapter:
 
     async def _listen(self, intake: Intake, tally: Tally) -> None:
         tls = self._options.server_tls()
-        limit = _affordable(self._options.connections_max)
+        wanted = self._options.connections_max
+        room = FILES.want(wanted)
         family = socket.AF_INET6 if ":" in self._endpoint.host else socket.AF_INET
         listener = socket.create_server((self._endpoint.host, self._endpoint.port), family=family, backlog=1024)
         tasks: set[asyncio.Task[None]] = set()
         try:
             listener.setblocking(False)
             self.bound = _bound("tls" if tls else "tcp", listener)
-            if limit < self._options.connections_max:
+            if room < wanted:
                 intake.report(
                     "degraded",
-                    f"listening on {self.bound}, but the limit of open files leaves room for {limit} connections, "
-                    f"not {self._options.connections_max}; raise it (ulimit -n, LimitNOFILE)",
+                    f"listening on {self.bound}, but the limit of open files leaves room for {room} connections, "
+                    f"not {wanted}; raise it (ulimit -n, LimitNOFILE)",
                 )
             else:
                 intake.report("up", f"listening on {self.bound}")
-            await self._accept(listener, tls, limit, tasks, intake, tally)
+            await self._accept(listener, tls, tasks, intake, tally)
         finally:
+            FILES.give_up(wanted)
             listener.close()
             self.bound = ""
             for task in tasks:
@@ -122,7 +124,6 @@ class StreamAdapter:
         self,
         listener: socket.socket,
         tls: ssl.SSLContext | None,
-        limit: int,
         tasks: set[asyncio.Task[None]],
         intake: Intake,
         tally: Tally,
@@ -137,13 +138,14 @@ class StreamAdapter:
                 await asyncio.sleep(ACCEPT_PAUSE_S)
                 continue
             host = address[0]
-            if len(tasks) >= limit:
-                tally.note(f"connection from {host} refused: {limit} connections are open")
+            if len(tasks) >= self._options.connections_max or not FILES.take():
+                tally.note(f"connection from {host} refused: {len(tasks)} connections are open")
                 accepted.close()
                 continue
             if per_host[host] >= self._options.connections_per_peer_max:
                 tally.note(f"connection from {host} refused: it has {per_host[host]} connections")
                 accepted.close()
+                FILES.give_back()
                 continue
             per_host[host] += 1
             task = asyncio.create_task(self._serve_accepted(accepted, f"{host}:{address[1]}", tls, intake, tally))
@@ -244,7 +246,8 @@ class StreamAdapter:
             intake.report("up", f"listening on {self.bound}")
         else:
             remote = (self._endpoint.host, self._endpoint.port)
-            await loop.create_datagram_endpoint(lambda: peers, remote_addr=remote)
+            transport, _ = await loop.create_datagram_endpoint(lambda: peers, remote_addr=remote)
+            self.local = transport.get_extra_info("sockname")
             intake.report("up", f"exchanging datagrams with {self._address()}")
         try:
             await peers.run()
@@ -286,22 +289,10 @@ class _FileSource:
 
 def _gone(task: asyncio.Task[None], *, tasks: set[asyncio.Task[None]], per_host: Counter[str], host: str) -> None:
     tasks.discard(task)
+    FILES.give_back()
     per_host[host] -= 1
     if not per_host[host]:
         del per_host[host]
-
-
-def _affordable(wanted: int) -> int:
-    """How many of the wanted connections the limit of open files allows; raises the soft limit where it may."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = wanted + FILES_KEPT_FREE
-    if soft == resource.RLIM_INFINITY or soft >= needed:
-        return wanted
-    soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
-    with contextlib.suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return max(1, min(wanted, soft - FILES_KEPT_FREE))
 
 
 def _datagram_socket(endpoint: Endpoint) -> socket.socket:

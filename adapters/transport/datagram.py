@@ -132,6 +132,8 @@ class DatagramHub(asyncio.DatagramProtocol):
             reply = peer.session.codec.reply(message, verdict, now)
             if reply is not None:
                 peer.session.send(reply)
+            elif verdict is Verdict.BUSY:
+                self._tally.note("datagrams dropped: the hub was busy", message.raw)
         if peer.logging_in:
             peer.logging_in = False
             while peer.held and not peer.logging_in:

@@ -52,13 +52,13 @@ class StreamOptions(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fi
     """While the hub is busy, hold the frames, stop reading, and offer them again (protocols whose devices never
     send twice); otherwise the device is told, or left without an answer, and sends again. Files always hold."""
 
-    tls_cert: str | None = None
+    tls_cert_file: str | None = None
     """PEM file of the hub's certificate chain (server; or client certificate when connecting)."""
-    tls_key: str | None = None
-    """PEM file of its private key; None when it stands in `tls_cert`."""
-    tls_ca: str | None = None
+    tls_key_file: str | None = None
+    """PEM file of its private key; None when it stands in `tls_cert_file`."""
+    tls_ca_file: str | None = None
     """Connecting: PEM file of the authorities to trust instead of the system's."""
-    tls_client_ca: str | None = None
+    tls_client_ca_file: str | None = None
     """Listening: PEM file of the authorities whose client certificates are required (mutual TLS)."""
 
     reconnect_min_s: float = 1.0
@@ -79,10 +79,10 @@ class StreamOptions(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fi
         if self.reconnect_max_s < self.reconnect_min_s:
             raise ValueError("reconnect_max_s must not be less than reconnect_min_s")
         endpoint = self.endpoint()
-        if endpoint.scheme == "tls" and self.listen is not None and self.tls_cert is None:
-            raise ValueError("listening on tls:// needs tls_cert (a PEM file with the certificate chain)")
-        if self.tls_client_ca is not None and self.tls_cert is None:
-            raise ValueError("tls_client_ca (mutual TLS) needs tls_cert as well")
+        if endpoint.scheme == "tls" and self.listen is not None and self.tls_cert_file is None:
+            raise ValueError("listening on tls:// needs tls_cert_file (a PEM file with the certificate chain)")
+        if self.tls_client_ca_file is not None and self.tls_cert_file is None:
+            raise ValueError("tls_client_ca_file (mutual TLS) needs tls_cert_file as well")
 
     def endpoint(self) -> Endpoint:
         """The parsed address. Raises ValueError with a sentence."""
@@ -94,24 +94,24 @@ class StreamOptions(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fi
 
     def server_tls(self) -> ssl.SSLContext | None:
         """The context for accepted connections, None for plain TCP. Raises OSError where a file cannot be used."""
-        if self.tls_cert is None:
+        if self.tls_cert_file is None:
             return None
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.load_cert_chain(self.tls_cert, self.tls_key)
-        if self.tls_client_ca is not None:
+        context.load_cert_chain(self.tls_cert_file, self.tls_key_file)
+        if self.tls_client_ca_file is not None:
             context.verify_mode = ssl.CERT_REQUIRED
-            context.load_verify_locations(self.tls_client_ca)
+            context.load_verify_locations(self.tls_client_ca_file)
         return context
 
     def client_tls(self) -> ssl.SSLContext | None:
         """The context for connections the hub makes, None for plain TCP."""
-        if self.endpoint().scheme != "tls" and self.tls_ca is None and self.tls_cert is None:
+        if self.endpoint().scheme != "tls" and self.tls_ca_file is None and self.tls_cert_file is None:
             return None
-        context = ssl.create_default_context(cafile=self.tls_ca)
+        context = ssl.create_default_context(cafile=self.tls_ca_file)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        if self.tls_cert is not None:
-            context.load_cert_chain(self.tls_cert, self.tls_key)
+        if self.tls_cert_file is not None:
+            context.load_cert_chain(self.tls_cert_file, self.tls_key_file)
         return context
 
 

@@ -71,7 +71,7 @@ def render(state: State) -> str:
         "1 while the adapter works.",
         [({"adapter": name}, door.status.state == "up") for name, door in sorted(state.ingest.doors.items())],
     )
-    readers = list(state.readers.values())
+    readers = list(state.readers())
     family(
         "cityhub_reader_lag_entries",
         "gauge",

@@ -49,6 +49,8 @@ def build(state: State, trusted: bool = False) -> Starlette:
         Route("/api/v1/quarantine", api.guard("view", api.quarantine)),
         Route("/api/v1/quarantine/retry", api.guard("operate", api.retry), methods=["POST"]),
         Route("/api/v1/export", api.guard("operate", api.export), methods=["POST"]),
+        Route("/api/v1/delivery", api.guard("view", api.delivery)),
+        Route("/api/v1/delivery/{action}", api.guard("operate", api.deliver), methods=["POST"]),
         Route("/api/v1/cameras", api.guard("view", api.cameras)),
         Route("/api/v1/series", api.guard("view", api.series)),
         Route("/api/v1/stream", api.guard("view", api.stream)),
@@ -236,6 +238,22 @@ class _Api:
                     verdicts += await door.submit([Message([reading], [], reading.device, raw=fault.raw)])
         stored = sum(verdict is Verdict.STORED for verdict in verdicts)
         return reply({"offered": len(verdicts), "stored": stored, "refused": len(verdicts) - stored})
+
+    async def delivery(self, _: Request) -> Response:
+        """Destinations, what they refused for good, and the newest attempts."""
+        return reply(await asyncio.to_thread(views.delivery, self.state.couriers, self.state.journal))
+
+    async def deliver(self, request: Request) -> Response:
+        """Retry or drop dead letters: those numbered, or all."""
+        given = msgspec.json.decode(await self._body(request) or b"{}", type=dict[str, list[int] | None])
+        numbers = given.get("numbers")
+        match request.path_params["action"]:
+            case "retry":
+                offered = [found for courier in self.state.couriers.values() for found in await courier.retry(numbers)]
+                return reply({"offered": len(offered), "taken": sum(delivery.taken for _, delivery in offered)})
+            case "drop":
+                return reply({"dropped": await asyncio.to_thread(self.state.journal.drop, numbers)})
+        raise HTTPException(404, f"{request.path_params['action']!r} is no action; retry or drop is")
 
     async def export(self, request: Request) -> Response:
         """Write rows into a file on this machine, for `cityhub export` while the hub owns the store."""

@@ -10,6 +10,7 @@ from typing import Any
 from hub.alerts import Alerts
 from hub.cameras import Cameras
 from hub.config import Config
+from hub.delivery import Courier, Journal
 from hub.ingest import Door, Ingest
 from hub.ledger import Ledger
 from hub.live import Live
@@ -52,7 +53,9 @@ class State:
     series: Callable[[SeriesQuery], Awaitable[Sequence[Row]]]
     export: Callable[[SeriesQuery, str, Path], Awaitable[int]]
     operate: Callable[[OperatorAction], Awaitable[None]]
-    readers: dict[str, ReaderState] = field(default_factory=dict)
+    readers: Callable[[], Sequence[ReaderState]]
+    couriers: Mapping[str, Courier]
+    journal: Journal
     tokens: Mapping[str, Any] = field(default_factory=dict)
     rules: Callable[[], Mapping[str, Any]] = dict
     protocols: dict[str, str] = field(default_factory=dict)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+import msgspec
 
 from hub.api.state import State
 from hub.cameras import footprint, sector
+from hub.delivery import Courier, Journal
 from hub.ingest import Knock
 from hub.live import DeviceState
 from hub.model import Alert, Camera, Device, Fault, Position, Zone
@@ -140,6 +143,27 @@ def knock(item: Knock) -> dict[str, Any]:
     }
 
 
+def delivery(couriers: Mapping[str, Courier], journal: Journal) -> dict[str, Any]:
+    """Destinations, their dead letters and newest attempts. Blocking: the journal is a file."""
+    return {
+        "destinations": [msgspec.to_builtins(courier.status) for courier in couriers.values()],
+        "dead_letters": [
+            {
+                "number": letter.number,
+                "destination": letter.destination,
+                "at": to_text(letter.at),
+                "reason": letter.reason,
+                "attempts": letter.attempts,
+                "change": change_to_json(letter.change),
+            }
+            for letter in journal.dead_letters()
+        ],
+        "attempts": [
+            {**msgspec.to_builtins(attempt), "at": to_text(attempt.at)} for attempt in journal.attempts(limit=100)
+        ],
+    }
+
+
 def status(state: State) -> dict[str, Any]:
     """The hub itself: adapters with their ledgers, readers with their lag, the log."""
     adapters = []
@@ -173,7 +197,7 @@ def status(state: State) -> dict[str, Any]:
             "state": reader.state,
             "detail": reader.detail,
         }
-        for reader in state.readers.values()
+        for reader in state.readers()
     ]
     return {
         "at": to_text(state.clock()),

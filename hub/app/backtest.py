@@ -64,7 +64,7 @@ class Backtest:
         self._kind = kind
         self._devices = city.registry.devices
         self._engine = Engine(city.book, city.registry.devices.values(), city.registry.zones.values())
-        self._cameras = Cameras(city.registry.cameras.values())
+        self._cameras = Cameras(city.registry.cameras.values(), city.registry.buildings, city.config.cameras.tasks)
         # A recording brings its own clock: what counts as "years off" is measured against its own time.
         self._validator = Validator(
             IngestOptions(future_max_s=city.config.ingest.future_max_s, past_max_days=city.config.ingest.past_max_days)

@@ -1,21 +1,69 @@
-"""The city's destinations: one courier each over the stream "alerts"."""
+"""The city's destinations: one courier each over the stream "alerts", one journal for all."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hub.api import ReaderState
+from hub.app.plugins import Plugins
 from hub.config import SinkConfig
+from hub.delivery import Courier, Filters, Journal
 from hub.log import Cursors, Log
+
+JOURNAL = "delivery.db"
 
 
 class Destinations:
+    """Built from `[[sinks]]`. Raises ValueError or OSError where a sink's secrets or files cannot be had."""
+
     def __init__(self, sinks: Sequence[SinkConfig], log: Log, cursors: Cursors, folder: Path) -> None:
-        self.sinks = sinks
+        self._stream = log.alerts
+        self.journal = Journal(folder / JOURNAL)
+        plugins = Plugins()
+        self.couriers: Mapping[str, Courier] = {
+            config.name: Courier(
+                config.name,
+                _sink(plugins, config),
+                log.alerts,
+                cursors,
+                self.journal,
+                Filters(config.levels, config.packs, config.areas),
+            )
+            for config in sinks
+        }
 
     def start(self, run: Callable[[Coroutine[Any, Any, None]], None]) -> None:
-        return
+        for courier in self.couriers.values():
+            run(courier.run())
+
+    def states(self) -> list[ReaderState]:
+        """Every destination as a reader of the log."""
+        return [
+            ReaderState(
+                f"delivery/{name}",
+                "alerts",
+                False,
+                courier.status.cursor,
+                _as_reader(courier.status.state),
+                courier.status.detail,
+                courier.status.skipped,
+            )
+            for name, courier in self.couriers.items()
+        ]
 
     async def close(self) -> None:
-        return
+        await asyncio.gather(*(courier.close() for courier in self.couriers.values()), return_exceptions=True)
+        self.journal.close()
+
+
+def _sink(plugins: Plugins, config: SinkConfig) -> Any:
+    make = plugins[config.protocol].sink
+    assert make is not None
+    return make(config.name, config.options)
+
+
+def _as_reader(state: str) -> str:
+    return "up" if state in ("idle", "delivering") else "down"

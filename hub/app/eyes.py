@@ -17,4 +17,10 @@ def look(change: AlertChange, cameras: Cameras, book: RuleBook) -> None:
         return
     rule = book.rule(change.rule)
     wish = rule.cameras if rule else {}
-    change.cameras = cameras.rank(change.position, int(wish.get("pick", PICKED)), float(wish.get("within_m", WITHIN_M)))
+    need = str(wish.get("need", ""))
+    change.cameras = cameras.rank(
+        change.position,
+        int(wish.get("pick", PICKED)),
+        float(wish.get("within_m", WITHIN_M)),
+        need if need in cameras.tasks else "",
+    )

@@ -26,6 +26,7 @@ from hub.app.history import open_city_store
 from hub.app.plugins import Plugins
 from hub.app.readers import Follower, StoreReader
 from hub.app.sources import decode_body, run_adapter
+from hub.app.telemetry import Reporter
 from hub.app.warning import Warner
 from hub.cameras import Cameras
 from hub.config import split_address
@@ -91,7 +92,9 @@ class Hub:
         self._open_store()
         await asyncio.gather(*(reader.open(self.cursors.get(reader.state.name)) for reader in self.store_readers))
         self.ledger.recover(self.data / "ledger.json", self.log, {"store": self.store_readers[0].state.cursor})
-        self.cameras = Cameras(self.city.registry.cameras.values())
+        self.cameras = Cameras(
+            self.city.registry.cameras.values(), self.city.registry.buildings, self.city.config.cameras.tasks
+        )
         self.warner = Warner(
             self.log,
             self.city.book,
@@ -122,6 +125,7 @@ class Hub:
         if self._live:
             self.destinations.start(self._run)
             self._run(self._ticker())
+            self._run(Reporter(self.state).run())
             await self._start_adapters()
         await self._start_api()
 
@@ -176,13 +180,7 @@ class Hub:
         self.log = Log(self.data / "log", limits)
         self.cursors = Cursors(self.data / "cursors")
         for reader, cursor in self.cursors.all().items():
-            for name, stream in self.log.streams.items():
-                if (
-                    reader.endswith(f"_{name}")
-                    or (name == "alerts" and reader.startswith("sink_"))
-                    or (name == "events" and reader == "rules")
-                ):
-                    stream.begin_at(cursor)
+            self.log.streams[_stream_of(reader)].begin_at(cursor)
 
     def _open_store(self) -> None:
         areas = {device.device: device.area for device in self.city.registry.devices.values()}
@@ -250,7 +248,9 @@ class Hub:
             series=self._series,
             export=self._export,
             operate=self._operate,
-            readers={state.name: state for state in readers},
+            readers=lambda: [*readers, *self.destinations.states()],
+            couriers=self.destinations.couriers,
+            journal=self.destinations.journal,
             tokens=self.city.tokens,
             rules=self.warner.engine.stats,
             protocols={adapter.name: adapter.protocol for adapter in config.adapters},
@@ -341,6 +341,13 @@ class Hub:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         tasks.clear()
+
+
+def _stream_of(reader: str) -> str:
+    """The stream that a reader's cursor counts: store_events, store_alerts …, rules, delivery.NAME."""
+    if reader.startswith("delivery."):
+        return "alerts"
+    return reader.removeprefix("store_") if reader.startswith("store_") else "events"
 
 
 class _ApiServer(uvicorn.Server):  # type: ignore[misc]

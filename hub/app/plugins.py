@@ -31,6 +31,7 @@ MODULES: Mapping[str, str] = MappingProxyType(
         "modbus-tcp": "adapters.modbus",
         "modbus-rtu": "adapters.modbus",
         "webhook": "adapters.webhook",
+        "cap": "adapters.cap",
     }
 )
 

@@ -8,10 +8,10 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from hub.cli import checking, decoding, judging, looking, serving
+from hub.cli import checking, decoding, judging, looking, scanning, serving
 from hub.cli.output import Problem
 
-GROUPS = (serving, checking, decoding, judging, looking)
+GROUPS = (serving, checking, decoding, judging, looking, scanning)
 
 
 def parser() -> argparse.ArgumentParser:

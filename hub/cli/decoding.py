@@ -19,6 +19,9 @@ from hub.wire import detail_to_json, reading_to_json
 
 NAMES = "ais coap-json senml-json senml-cbor modbus-tcp modbus-rtu nmea0183 jt808 gb32960 teltonika gt06 osmand hj212 sl651 gb26875 sparkplug json"
 
+JSON_LINES = {"json", "senml-json", "coap-json", "sparkplug"}
+"""Protocols whose own strings use the backslash."""
+
 
 def add(commands: Any) -> None:
     parser = commands.add_parser(
@@ -47,11 +50,12 @@ def decode(options: argparse.Namespace) -> int:
     except ValueError as error:
         raise Problem(f"--received: {error}", 2) from None
     clean = True
+    escapes = not binary and options.protocol not in JSON_LINES
     with _lines(options.file) as lines:
         for number, line in enumerate(lines, 1):
             text = line.rstrip("\r\n")
             at, frame = split_received(text, received)
-            shown = decode_line(codec, frame, binary, at)
+            shown = decode_line(codec, unescaped(frame) if escapes else frame, binary, at)
             clean = clean and not shown["faults"]
             json_line({"line": number, **shown})
     return 0 if clean else 1
@@ -82,10 +86,15 @@ def decode_line(codec: Codec, text: str, binary: bool, received: int | None) -> 
     return shown
 
 
+def unescaped(text: str) -> str:
+    """A text frame with the line breaks that it writes as \\r\\n."""
+    return text.replace("\\r", "\r").replace("\\n", "\n")
+
+
 def frame_of(text: str, binary: bool) -> bytes | Fault:
-    """The bytes of one line. Text frames write their line breaks as \\r\\n; a topic may stand before a tab in either."""
+    """The bytes of one line."""
     if not binary:
-        return text.replace("\\r", "\r").replace("\\n", "\n").encode("utf-8", "surrogateescape")
+        return text.encode("utf-8", "surrogateescape")
     try:
         return bytes.fromhex(text)
     except ValueError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,16 @@ from hub.app.observed import Observed, metrics_of, where
 from hub.app.recorded import Recording, open_recording
 from hub.app.report import Findings, report
 from hub.cli.cities import clean_city
-from hub.cli.output import Problem, command, folder, json_line, note
+from hub.cli.output import Problem, command, folder, json_line, note, table
 from hub.model import AlertChange
 from hub.moment import from_text, to_text
 from hub.recording import Recorded, RecordingError
 from hub.wire import change_to_json
+from rules.book import RuleBook, shipped_packs
+from rules.book import load as load_rules
+from rules.explain import explain
+from rules.explain import summary as summary_of
+from rules.testing import run_pack, run_path
 
 
 def add(commands: Any) -> None:
@@ -41,6 +47,27 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--report", type=Path, metavar="OUT.html", help="write a report with pictures, in one file")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser = commands.add_parser(
+        "rules", help="test, list and explain rules", description="Test, list and explain rules."
+    )
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    action = command(actions, "test", rules_test, "run the tests that stand beside rules")
+    action.add_argument(
+        "paths",
+        nargs="*",
+        type=Path,
+        metavar="PATH",
+        help="city folders, rule folders or test files; without any, every shipped pack",
+    )
+    action = command(actions, "list", rules_list, "every rule, its levels and its standard")
+    action.add_argument(
+        "--city", type=folder, metavar="DIR", help="the rules of this city (without it: every shipped pack)"
+    )
+    action = command(
+        actions, "explain", rules_explain, "what a rule watches, what raises and clears it, where its figures come from"
+    )
+    action.add_argument("rule", help="pack/rule, such as flood/river-stage")
+    action.add_argument("--city", type=folder, metavar="DIR", help="a city whose own rules are meant too")
 
 
 def add_layout(parser: argparse.ArgumentParser) -> None:
@@ -206,3 +233,71 @@ def figures(judged: Summary) -> str:
 
 def _plain(figure: float | None) -> str:
     return "–" if figure is None else f"{figure:g}"
+
+
+# ------------------------------------------------------------------------------------------------- rules
+
+
+def rules_test(options: argparse.Namespace) -> int:
+    """Exit 1 where a test fails, or rules or tests have mistakes, or there was nothing to test."""
+    reports = (
+        [run_path(_rules_in(path)) for path in options.paths]
+        if options.paths
+        else [run_pack(pack) for pack in shipped_packs()]
+    )
+    passed = failed = 0
+    for report in reports:
+        for mistake in report.mistakes:
+            json_line({"mistake": str(mistake)}) if options.json else print(mistake)
+        for result in report.results:
+            failed += bool(result.problems)
+            passed += not result.problems
+            if options.json:
+                json_line(
+                    {
+                        "test": result.name,
+                        "file": result.file,
+                        "passed": not result.problems,
+                        "problems": result.problems,
+                    }
+                )
+            elif result.problems:
+                print(f"FAIL {result.file}: {result.name}")
+                for problem in result.problems:
+                    print(f"     {problem}")
+    note(f"{passed} passed, {failed} failed")
+    return 0 if passed and not failed and not any(report.mistakes for report in reports) else 1
+
+
+def _rules_in(path: Path) -> Path:
+    """A city folder's rules stand in its folder `rules`."""
+    return path / "rules" if (path / "hub.toml").exists() else path
+
+
+def _book(city: Path | None) -> RuleBook:
+    book = clean_city(city).book if city else load_rules([], shipped_packs())
+    if not isinstance(book, RuleBook):
+        raise Problem("\n".join(map(str, book)))
+    return book
+
+
+def rules_list(options: argparse.Namespace) -> int:
+    rows = summary_of(_book(options.city))
+    if options.json:
+        for name, subjects, levels, standard in rows:
+            json_line({"rule": name, "subjects": subjects, "levels": levels, "standard": standard})
+    else:
+        table(("rule", "for", "levels", "standard"), rows, "no rules")
+    return 0
+
+
+def rules_explain(options: argparse.Namespace) -> int:
+    book = _book(options.city)
+    text = explain(book, options.rule)
+    if text is None:
+        near = get_close_matches(options.rule, book.by_name, n=1)
+        raise Problem(
+            f"no rule {options.rule!r}" + (f"; was {near[0]} meant?" if near else "; `cityhub rules list` shows all"), 2
+        )
+    json_line({"rule": options.rule, "text": text}) if options.json else print(text)
+    return 0

@@ -7,12 +7,19 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from hub.alerts import Alerts
 from hub.api import views
+from hub.app.destinations import JOURNAL
 from hub.app.history import open_city_store
-from hub.cameras import Cameras
+from hub.app.plugins import Plugins
+from hub.cameras import TASKS, Cameras, Error
+from hub.cameras.following import Watch, follow, straight
 from hub.cli.client import ask, config_of, entries, open_log
 from hub.cli.output import Problem, command, folder, json_line, note, table
+from hub.config import Config, load_config
+from hub.delivery import Journal
 from hub.live import Live
 from hub.model import Position
 from hub.moment import from_text, to_text
@@ -32,11 +39,23 @@ def add(commands: Any) -> None:
     parser.add_argument("dir", type=folder)
     parser.add_argument("--at", required=True, metavar="LON,LAT")
     parser.add_argument("--limit", type=int, default=5)
+    parser.add_argument(
+        "--need", default="", metavar="TASK", help="detect, observe, recognise, identify: how finely it must be seen"
+    )
+    parser.add_argument(
+        "--error", type=float, default=0.0, metavar="M", help="the place is only known to so many metres (one sigma)"
+    )
+    parser.add_argument("--course", type=float, metavar="DEG", help="the target moves this way: print who sees it when")
+    parser.add_argument("--speed", type=float, default=50.0, metavar="KM/H", help="and this fast")
     parser = command(commands, "quarantine", quarantine, "input that could not be used")
     parser.add_argument("dir", type=folder)
     parser.add_argument("action", choices=("list", "show", "export", "retry"))
     parser.add_argument("offset", nargs="?", type=int, help="entry to show or retry; all are retried without it")
     parser.add_argument("-o", dest="output", metavar="FILE")
+    parser = command(commands, "delivery", delivery, "what destinations have not taken")
+    parser.add_argument("dir", type=folder)
+    parser.add_argument("action", choices=("list", "retry", "drop"))
+    parser.add_argument("numbers", nargs="*", type=int, help="dead letters to retry or drop; all without any")
     parser = command(commands, "export", export, "readings out of the store")
     parser.add_argument("dir", type=folder)
     parser.add_argument("--from", dest="start", metavar="T")
@@ -196,7 +215,15 @@ def cameras(options: argparse.Namespace) -> int:
     registry, mistakes = load_registry(options.dir)
     for mistake in mistakes:
         note(str(mistake))
-    ranked = Cameras(registry.cameras.values()).rank(Position(lon, lat), options.limit)
+    config, _ = load_config(options.dir, Plugins())
+    city = Cameras(registry.cameras.values(), registry.buildings, config.cameras.tasks if config else TASKS)
+    if options.need and options.need not in city.tasks:
+        raise Problem(f"--need {options.need!r}: one of {', '.join(city.tasks)} was meant", 2)
+    if options.course is not None:
+        _follow(city, Position(lon, lat), options)
+        return 1 if mistakes else 0
+    error = Error(options.error, options.error) if options.error > 0 else None
+    ranked = city.rank(Position(lon, lat), options.limit, need=options.need, error=error)
     if options.json:
         for view in ranked:
             json_line(camera_to_json(view))
@@ -217,6 +244,26 @@ def cameras(options: argparse.Namespace) -> int:
             ("camera", "name", "sees it", "score", "distance", "bearing", "why"), rows, "no camera within 1 km of there"
         )
     return 1 if mistakes else 0
+
+
+def _follow(city: Cameras, position: Position, options: argparse.Namespace) -> None:
+    """Who sees a moving target when, from now on."""
+    watches = follow(city, straight(position, options.course, options.speed / 3.6), options.need)
+    if options.json:
+        for watch in watches:
+            json_line(msgspec.to_builtins(watch))
+        return
+    rows = [
+        (f"{watch.from_s:.0f} s", f"{watch.until_s:.0f} s", watch.camera or "nobody", watch.name, _turning(watch))
+        for watch in watches
+    ]
+    table(("from", "until", "camera", "name", "turn it"), rows, "no camera will see it")
+
+
+def _turning(watch: Watch) -> str:
+    if watch.pose is None or watch.turn_by_s is None:
+        return ""
+    return f"to {watch.pose.azimuth_deg:.0f}°, from {watch.turn_by_s:.0f} s on"
 
 
 # ------------------------------------------------------------------------------------------------- quarantine
@@ -273,6 +320,55 @@ def _retry(options: argparse.Namespace, config: Any) -> int:
             f"{answer['offered']} readings offered again: {answer['stored']} stored, {answer['refused']} still refused"
         )
     return 0
+
+
+# ------------------------------------------------------------------------------------------------- delivery
+
+
+def delivery(options: argparse.Namespace) -> int:
+    config = config_of(options.dir)
+    numbers = options.numbers or None
+    if options.action != "list":
+        answer = ask(config, f"/api/v1/delivery/{options.action}", "POST", json={"numbers": numbers})
+        if answer is None:
+            journal = _journal(config)
+            done = journal.drop(numbers) if options.action == "drop" else journal.want(numbers)
+            journal.close()
+            answer = {"dropped": done} if options.action == "drop" else {"offered at the next start": done}
+        json_line(answer) if options.json else print(", ".join(f"{count} {what}" for what, count in answer.items()))
+        return 0
+    answer = ask(config, "/api/v1/delivery")
+    if answer is None:
+        journal = _journal(config)
+        answer = views.delivery({}, journal)
+        journal.close()
+    if options.json:
+        json_line(answer)
+        return 0
+    if answer["destinations"]:
+        table(
+            ("destination", "state", "taken", "refused", "behind", ""),
+            [
+                (item["name"], item["state"], item["taken"], item["refused"], item["behind"], item["detail"])
+                for item in answer["destinations"]
+            ],
+            "",
+        )
+    table(
+        ("letter", "destination", "since", "attempts", "change", "why it was refused"),
+        [
+            (item["number"], item["destination"], item["at"], item["attempts"], item["change"]["id"], item["reason"])
+            for item in answer["dead_letters"]
+        ],
+        "no dead letters: every destination has taken what it was given",
+    )
+    return 0
+
+
+def _journal(config: Config) -> Journal:
+    if not (config.data / JOURNAL).exists():
+        raise Problem(f"{config.data} holds no record of deliveries: this hub has never run")
+    return Journal(config.data / JOURNAL)
 
 
 # ------------------------------------------------------------------------------------------------- export

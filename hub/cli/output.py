@@ -14,7 +14,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-
 WIDTH = 200
 """Columns of a table that goes into a file or a pipe."""
 

@@ -20,7 +20,7 @@ from hub.log.segment import Damage
 from hub.model import AlertChange, Event, Fault, Reading
 from hub.ports import Batch
 
-TAIL_ENTRIES = 65_536
+TAIL_ENTRIES = 25_000
 """Entries kept in memory for readers that are caught up: they get the very objects, not decoded copies."""
 RETRY_AFTER_S = 1.0
 """How long a stream refuses at once after a failed write, before it tries the disk again."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import duckdb
 import msgspec
 import numpy as np
 
-from hub.model import AlertChange, Event, Reading
+from hub.model import AlertChange, Event, Reading, Value
 from hub.ports import Bucket, Refusal, Row, SeriesQuery, StoreUnavailable
 from hub.store.rows import POSITION_METRIC, as_text, observed, point, quality, restore, sift
 
@@ -61,7 +62,6 @@ class DuckDBStore:
             "memory_limit": f"{options.memory_mb}MB",
             "threads": options.threads,
             "temp_directory": str(folder / f"{options.file}.spill"),
-            "preserve_insertion_order": False,  # needs less memory; reads order by time themselves
         }
         with self._explained("open"):
             self._writer = duckdb.connect(str(self._path), config=config)
@@ -167,8 +167,10 @@ class DuckDBStore:
         try:
             yield
         except duckdb.Error as error:
-            first_line = str(error).partition("\n")[0]
-            raise StoreUnavailable(f"DuckDB cannot {doing} {self._path}: {first_line}") from error
+            reason = str(error).partition("\n")[0]
+            if "orrupt" in reason:
+                reason += "; move the file aside, and a new one is filled with what the log still has"
+            raise StoreUnavailable(f"DuckDB cannot {doing} {self._path}: {reason}") from error
 
 
 def copy_statement(source: str, form: str, path: Path) -> str:
@@ -223,38 +225,18 @@ def _columns(readings: Sequence[Reading]) -> tuple[dict[str, Any] | None, list[R
 
 def _gather(readings: Sequence[Reading]) -> dict[str, Any]:
     """Raises ValueError and its like where a value is not finite, not text, or out of range."""
-    counts: list[int] = []
-    metrics: list[str] = []
-    values: list[Any] = []
-    lons: list[float] = []
-    lats: list[float] = []
-    alts: list[float] = []
-    marked: list[tuple[int, Reading]] = []
-    nan = float("nan")
-    for reading in readings:
-        position = reading.position
-        if position is None:
-            lons.append(nan)
-            lats.append(nan)
-            alts.append(nan)
-        else:
-            lons.append(position.lon)
-            lats.append(position.lat)
-            alts.append(nan if position.alt is None else position.alt)
-        here = reading.values
-        if not here and position is not None:
-            here = {POSITION_METRIC: point(position)}
-        if reading.marks:
-            marked.append((len(metrics), reading))
-        counts.append(len(here))
-        metrics.extend(here)
-        values.extend(here.values())
-    number, words = _split(values)
-    codes = np.zeros(len(values), dtype=np.uint8)
-    for start, reading in marked:
-        for at, metric in enumerate(reading.values, start):
-            if metric in (reading.marks or {}):
-                codes[at] = quality((reading.marks or {})[metric])
+    said = [reading.values or _place_alone(reading) for reading in readings]
+    counts = [len(values) for values in said]
+    metrics = list(chain.from_iterable(said))
+    number, words = _split(list(chain.from_iterable([values.values() for values in said])))
+    codes = np.zeros(len(metrics), dtype=np.uint8)
+    if any([reading.marks for reading in readings]):
+        codes[:] = [
+            quality((reading.marks or {}).get(metric, ""))
+            for reading, values in zip(readings, said, strict=True)
+            for metric in values
+        ]
+    positions = [reading.position for reading in readings]
     row = np.repeat(np.arange(len(readings)), counts)
     return {
         "time": moments([observed(reading) for reading in readings])[row],
@@ -264,12 +246,17 @@ def _gather(readings: Sequence[Reading]) -> dict[str, Any]:
         "value": number,
         "text": words,
         "quality": codes,
-        "lon": numbers(lons)[row],
-        "lat": numbers(lats)[row],
-        "alt": numbers(alts)[row],
+        "lon": numbers([None if place is None else place.lon for place in positions])[row],
+        "lat": numbers([None if place is None else place.lat for place in positions])[row],
+        "alt": numbers([None if place is None else place.alt for place in positions])[row],
         "received_at": moments([reading.received_at for reading in readings])[row],
         "adapter": texts([reading.adapter for reading in readings])[row],
     }
+
+
+def _place_alone(reading: Reading) -> dict[str, Value]:
+    """What a reading without values says: where its device was, if anything."""
+    return {} if reading.position is None else {POSITION_METRIC: point(reading.position)}
 
 
 def _split(values: list[Any]) -> tuple[Any, Any]:
@@ -289,7 +276,7 @@ def _split(values: list[Any]) -> tuple[Any, Any]:
 
 
 def numbers(values: list[Any]) -> Any:
-    """DuckDB reads NaN in these arrays as NULL."""
+    """None becomes NaN, and DuckDB reads NaN in these arrays as NULL."""
     return np.array(values, dtype=np.float64)
 
 

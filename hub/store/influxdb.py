@@ -12,9 +12,10 @@ import hashlib
 import re
 import ssl
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import httpx
 import msgspec
@@ -64,11 +65,8 @@ class Rejected(Exception):
         self.dropped = int(dropped[1]) if dropped else None
 
 
-class Line(NamedTuple):
-    """One line and what it was made from."""
-
-    text: str
-    source: Reading | AlertChange
+Line: TypeAlias = tuple[str, Reading | AlertChange]
+"""One line and what it was made from."""
 
 
 class Transport(Protocol):
@@ -95,6 +93,7 @@ class InfluxDBStore:
         )
         self._influxql = Influxql(self._reads, options.database)
         self._writing = threading.Lock()
+        self._sender = ThreadPoolExecutor(1, thread_name_prefix="influxdb")
 
     # ---------------------------------------------------------------------------------------------- writing
 
@@ -104,12 +103,23 @@ class InfluxDBStore:
     def write(
         self, stream: str, events: Sequence[Event] | Sequence[AlertChange], first: int, next: int
     ) -> list[Refusal]:
+        refused: list[Refusal] = []
         with self._writing:
-            lines, refused = self._encode(events)
-            for batch in self._batches(lines):
-                refused.extend(self._offer(batch))
+            on_its_way: Future[list[Refusal]] | None = None
+            for at in range(0, len(events), self._options.batch_lines):
+                # The next lines are made while the server takes these.
+                lines, unwritable = self._encode(events[at : at + self._options.batch_lines])
+                refused.extend(unwritable)
+                if on_its_way is not None:
+                    refused.extend(on_its_way.result())
+                on_its_way = self._sender.submit(self._send, lines)
+            if on_its_way is not None:
+                refused.extend(on_its_way.result())
             self._cursors.set(stream, next)
         return refused
+
+    def _send(self, lines: list[Line]) -> list[Refusal]:
+        return [refusal for part in self._parts(lines) for refusal in self._offer(part)]
 
     def _encode(self, events: Sequence[Event] | Sequence[AlertChange]) -> tuple[list[Line], list[Refusal]]:
         lines: list[Line] = []
@@ -118,13 +128,13 @@ class InfluxDBStore:
         for event in events:
             if type(event) is Reading:
                 try:
-                    lines.extend([Line(text, event) for text in encode(event)])
+                    lines.extend([(text, event) for text in encode(event)])
                 except (ValueError, OverflowError, TypeError):
                     some, why = self._encode_with_care(event)
                     lines.extend(some)
                     refused.extend(why)
             elif type(event) is AlertChange:
-                lines.append(Line(alert_line(event), event))
+                lines.append((alert_line(event), event))
         return lines, refused
 
     def _encode_with_care(self, reading: Reading) -> tuple[list[Line], list[Refusal]]:
@@ -133,7 +143,7 @@ class InfluxDBStore:
         while good:
             reading = good.pop()
             try:
-                return [Line(text, reading) for text in self._encoder.lines(reading)], refused
+                return [(text, reading) for text in self._encoder.lines(reading)], refused
             except Unwritable as error:
                 refused.append(Refusal(only(reading, error.metric), str(error)))
                 rest = {metric: value for metric, value in reading.values.items() if metric != error.metric}
@@ -143,16 +153,17 @@ class InfluxDBStore:
                 refused.append(Refusal(reading, str(error)))
         return [], refused
 
-    def _batches(self, lines: list[Line]) -> list[list[Line]]:
-        batches: list[list[Line]] = []
-        size = self._options.batch_bytes
-        for line in lines:
-            size += len(line.text)
-            if size >= self._options.batch_bytes or len(batches[-1]) >= self._options.batch_lines:
-                batches.append([])
-                size = len(line.text)
-            batches[-1].append(line)
-        return batches
+    def _parts(self, lines: list[Line]) -> Iterator[list[Line]]:
+        """Parts within both limits of a request; a single line may be larger."""
+        for at in range(0, len(lines), self._options.batch_lines):
+            waiting = [lines[at : at + self._options.batch_lines]]
+            while waiting:
+                part = waiting.pop()
+                if len(part) > 1 and sum([len(text) for text, _ in part]) > self._options.batch_bytes:
+                    middle = len(part) // 2
+                    waiting += [part[middle:], part[:middle]]
+                else:
+                    yield part
 
     def _offer(self, lines: list[Line]) -> list[Refusal]:
         """Have these lines stored. Those that the server refuses for good come back, each with its reason."""
@@ -186,7 +197,7 @@ class InfluxDBStore:
 
     def _refuse(self, line: Line, reason: str) -> list[Refusal]:
         """One bad field takes its whole line with it, so its values are offered again one by one."""
-        source = line.source
+        source = line[1]
         if isinstance(source, AlertChange):
             return [Refusal(None, reason, source)]
         if len(source.values) < 2 or "retention policy" in reason:
@@ -195,7 +206,7 @@ class InfluxDBStore:
         for metric in source.values:
             alone = only(source, metric)
             try:
-                self._post([Line(text, alone) for text in self._encoder.lines(alone)])
+                self._post([(text, alone) for text in self._encoder.lines(alone)])
             except Rejected as error:
                 refused.append(Refusal(alone, str(error)))
         return refused
@@ -207,7 +218,7 @@ class InfluxDBStore:
             raise StoreUnavailable(f"InfluxDB refuses every line with {status}: {words or error}")
 
     def _post(self, lines: Sequence[Line]) -> None:
-        status, words = self._transport.post("\n".join([line.text for line in lines]).encode())
+        status, words = self._transport.post("\n".join([text for text, _ in lines]).encode())
         if status == 204:
             return
         if status in (400, 413, 422):
@@ -241,6 +252,7 @@ class InfluxDBStore:
         return export_rows(self._influxql.series(query), form, path)
 
     def close(self) -> None:
+        self._sender.shutdown()
         self._transport.close()
         self._reads.close()
 

@@ -5,18 +5,22 @@ from __future__ import annotations
 import heapq
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 import httpx
 import msgspec
 
+from hub.metrics import vocabulary
 from hub.model import AlertChange, Position
 from hub.ports import Bucket, Row, SeriesQuery, StoreUnavailable
-from hub.store.lineprotocol import ALERTS, QUALITY_PREFIX
+from hub.store.lineprotocol import ALERTS, OTHER, QUALITY_PREFIX
 from hub.store.rows import POSITION_METRIC, point, restore
 
 CHUNK_ROWS = 10_000
 """Rows that the server sends at a time, so that a long answer is never whole in memory."""
+QUERY_CHARACTERS_MAX = 2_000
+"""Of a query in an address."""
 NOT_METRICS = {"lat", "lon", "alt", "received_at"}
 
 
@@ -115,9 +119,10 @@ class Influxql:
     # ---------------------------------------------------------------------------------------------- how
 
     def _columns(self, numeric: bool = False) -> list[Column]:
+        families = {OTHER, POSITION_METRIC, *(known.family for known in vocabulary().values())}
         columns = []
         for measurement, fields in self.fields().items():
-            if measurement == ALERTS or "received_at" not in fields:
+            if measurement not in families:
                 continue
             place = tuple(name for name in ("lat", "lon", "received_at") if name in fields)
             for metric, kind in fields.items():
@@ -149,11 +154,17 @@ class Influxql:
         for tags, rows, _ in self._series(query):
             yield tags, rows
 
+    def _ask(self, parameters: dict[str, str]) -> AbstractContextManager[httpx.Response]:
+        """GET is what all three families surely read; only a long list of devices needs a body."""
+        if len(parameters["q"]) < QUERY_CHARACTERS_MAX:
+            return self._client.stream("GET", "/query", params=parameters)
+        return self._client.stream("POST", "/query", data=parameters)
+
     def _series(self, query: str) -> Iterator[tuple[Mapping[str, str], list[list[Any]], list[str]]]:
         """(tags and `name`, rows, columns) of each series of the answer, as they come in."""
         parameters = {"db": self._database, "epoch": "ns", "q": query, "chunked": "true", "chunk_size": str(CHUNK_ROWS)}
         try:
-            with self._client.stream("POST", "/query", data=parameters) as response:
+            with self._ask(parameters) as response:
                 if response.status_code != 200:
                     response.read()
                     raise StoreUnavailable(
@@ -186,7 +197,7 @@ def _row(metric: str, cells: Mapping[str, Any], value: Any) -> Row:
         int(cells.get(QUALITY_PREFIX + metric) or 0),
         None if lon is None else float(lon),
         None if lat is None else float(lat),
-        int(cells.get("received_at") or 0),
+        int(cells.get("received_at") or cells["time"]),
     )
 
 

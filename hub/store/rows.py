@@ -25,8 +25,8 @@ TIME_MAX = 2**63 - 2
 
 
 def quality(mark: str) -> int:
-    """The code of one mark."""
-    return QUALITY.get(mark, DOUBTED)
+    """The code of one mark; 0 for none."""
+    return QUALITY.get(mark, DOUBTED) if mark else 0
 
 
 def as_text(value: Value) -> str:

@@ -37,6 +37,8 @@ class Writer:
         self.constants = constants
         self.known = known
         self.prefix = prefix
+        self.hopeful = False
+        """Whether what neighbours are asked is taken as granted: tells what they could still bring about."""
         self.lines: list[str] = []
         self.names: dict[Any, tuple[str, bool]] = {}
         self.used: set[str] = set()
@@ -156,6 +158,8 @@ class Writer:
         return self._logic(node, False)
 
     def _logic(self, node: ir.Node, wanted: bool) -> str:
+        if self.hopeful and not isinstance(node, ir.Negated | ir.AllOf | ir.AnyOf) and _is_dear(node):
+            return "True"
         match node:
             case ir.Negated(operand=operand):
                 return self._logic(operand, not wanted)
@@ -222,7 +226,7 @@ def define(name: str, parameters: str, lines: Sequence[str], constants: dict[str
 class Compiled:
     """The functions of one rule.
 
-    `judge(d, t, m)` → bits (see TRUE …); `any(d, t, m)` → whether one is true; `advance(d, t, m)` moves the memories on; `values(d, t, m)` → what the rule
+    `judge(d, t, m)` → bits (see TRUE …); `hopeful(d, t, m)` → levels that neighbours could still make true; `any(d, t, m)` → whether one is true; `advance(d, t, m)` moves the memories on; `values(d, t, m)` → what the rule
     names, for titles and evidence.
     """
 
@@ -234,6 +238,13 @@ class Compiled:
         self.judge = self._judge(constants)
         self.advance = self._advance(constants) if rule.memories else None
         self.any = self._any_level(constants) if rule.memories else None
+        self.asks = tuple(
+            dict.fromkeys(
+                (series, around) for node in rule.conditions() if (found := _asked(node)) for series, around in found
+            )
+        )
+        """(series, around) that its conditions ask of neighbours."""
+        self.hopeful = self._hopeful(constants) if self.asks else None
         self.values = self._values(constants)
 
     def _judge(self, constants: dict[str, Any]) -> Callable[..., int]:
@@ -251,8 +262,16 @@ class Compiled:
     def _any_level(self, constants: dict[str, Any]) -> Callable[..., bool]:
         """Whether any level is certainly true: asked first of rules with memories, which are looked at every time."""
         writer = Writer(self.rule.hold_ns, constants)
+        writer.hopeful = True
         code = _any(writer, [level.when.node for level in self.rule.levels])
         return function("any_level", "d, t, m", writer, [f"return {code}"], constants)
+
+    def _hopeful(self, constants: dict[str, Any]) -> Callable[..., int]:
+        """Bits of the levels that would be true, said the neighbours what the rule hopes for."""
+        writer = Writer(self.rule.hold_ns, constants)
+        writer.hopeful = True
+        body = [f"if {writer.true(level.when.node)}: bits |= {1 << level.level}" for level in self.rule.levels]
+        return function("hopeful", "d, t, m", writer, ["bits = 0", *body, "return bits"], constants)
 
     def _advance(self, constants: dict[str, Any]) -> Callable[..., None]:
         lines = list(_LOCALS.values())
@@ -285,6 +304,17 @@ class Compiled:
         return f"({code} if {' and '.join(f'{name} is not None' for name in sorted(missing))} else None)"
 
 
+def _asked(node: ir.Node) -> list[tuple[str, ir.Around]]:
+    """What a node asks of neighbours: their series. Gauges upstream wake those below in any case."""
+    if isinstance(node, ir.Agree | ir.Window) and node.around.which == "upstream":
+        return []
+    if isinstance(node, ir.Agree):
+        return [(n.series, node.around) for n in ir.walk(node.condition) if isinstance(n, ir.Series | ir.Window)]
+    if isinstance(node, ir.Window) and node.around.which:
+        return [(node.series, node.around)]
+    return []
+
+
 def _is_condition(node: ir.Node) -> bool:
     return isinstance(node, ir.Comparison | ir.Flag | ir.Has | ir.AllOf | ir.AnyOf | ir.Negated | ir.InZone | ir.Marked)
 
@@ -296,6 +326,7 @@ def fused(rules: Iterable[tuple[int, Rule]], known: frozenset[str], constants: d
     attention when one of its levels is certainly true, when it is busy already, or when it has a memory.
     """
     writer = Writer(0, constants, known)
+    writer.hopeful = True
     touched = always = 0
     body: list[str] = []
     for position, rule in rules:

@@ -12,7 +12,7 @@ import yaml
 
 from hub.metrics import nearest, vocabulary
 from hub.model import LEVELS
-from hub.moment import from_text
+from hub.moment import from_text, to_text
 from hub.units import UnitError
 from rules.language import check, ir
 from rules.language import grammar as g
@@ -132,7 +132,12 @@ class _Reader:
         rule.memories = tuple(self.memories)
         if "levels" not in self.entries and rule.silent_ns is None:
             self.document.wrong(self.node, f"{rule.name} has neither levels nor silent: it can never warn")
-        if rule.levels and not rule.own_series() and not any(_wakes(node) for node in rule.conditions()):
+        if (
+            len(self.document.mistakes) == self.seen
+            and rule.levels
+            and not rule.own_series()
+            and not any(_wakes(node) for node in rule.conditions())
+        ):
             message = "no condition reads a metric of the subject itself, so nothing would have it judged"
             self.document.wrong(self.entries["levels"].key_node, message)
         return rule if len(self.document.mistakes) == self.seen else None
@@ -331,7 +336,10 @@ class _Reader:
             else:
                 kind = this
             cases.append((until, node))
-            self.let_texts[name] = str(entry.value.value)
+            said = str(entry.value.value)
+            if until is not None:
+                said += f" until {to_text(until)}"
+            self.let_texts[name] = f"{self.let_texts[name]}, then {said}" if name in self.let_texts else said
         if cases:
             dated = tuple((until, node) for until, node in cases if until is not None)
             self.lets[name] = (ir.ByDate(dated, cases[-1][1]) if dated else cases[-1][1], kind)

@@ -323,7 +323,8 @@ def parse(text: str) -> Clause:
         raise ExpressionError(_explain(error, text), _offset(error, text)) from None
     except UnexpectedCharacters as error:
         position = _offset(error, text)
-        raise ExpressionError(f"{text[position : position + 1]!r} does not belong here", position) from None
+        hint = "; '==' was meant?" if text[position : position + 1] == "=" else ""
+        raise ExpressionError(f"{text[position : position + 1]!r} does not belong here{hint}", position) from None
     except (UnexpectedEOF, UnexpectedInput) as error:
         raise ExpressionError("the expression ends too early", _offset(error, text)) from None
     except (VisitError, RecursionError):
@@ -333,6 +334,8 @@ def parse(text: str) -> Clause:
 
 
 def _offset(error: UnexpectedInput, text: str) -> int:
+    if isinstance(error, UnexpectedToken) and error.token.type == "$END":
+        return len(text)
     position = getattr(error, "pos_in_stream", None)
     return position if isinstance(position, int) and position >= 0 else len(text)
 
@@ -343,7 +346,5 @@ def _explain(error: UnexpectedToken, text: str) -> str:
     found = str(error.token)
     if error.token.type == "NAME" and set(error.accepts or ()) >= {"COMPARE"}:
         return f"{found!r} does not belong here; a comparison, 'and', 'or' or 'for' could follow"
-    if found == "=":
-        return "'=' does not belong here; '==' was meant?"
     wanted = sorted(_SHOWN[name] for name in (error.accepts or ()) if name in _SHOWN)
     return f"{found!r} does not belong here" + (f"; expected {' or '.join(wanted)}" if wanted else "")

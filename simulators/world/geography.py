@@ -90,7 +90,7 @@ ROADS = (
     ("north-gate", "hospital", 40), ("hospital", "station", 50), ("north-gate", "north-end", 60), ("old-town", "bridge-east", 40),
     ("bridge-east", "bridge-west", 40), ("bridge-west", "mill", 50), ("mill", "west-end", 60), ("west-end", "sewage", 50),
     ("mill", "waterworks", 60), ("waterworks", "hill-road", 50), ("north-end", "ring-north-east", 80), ("hospital", "ring-north-east", 50),
-    ("ring-north-east", "ring-east", 80), ("ring-east", "chemical-works", 70), ("ring-east", "east-gate", 50),
+    ("ring-north-east", "ring-east", 80), ("ring-east", "chemical-works", 70), ("ring-east", "east-gate", 60),
 )  # fmt: skip
 """Two places and the free-flow speed between them, km/h."""
 

@@ -26,11 +26,9 @@ class Site:
 
     @property
     def protocol(self) -> str:
-        """How it reports: the part before the colon of its id; MQTT and JSON where there is none."""
+        """How it reports: the part before the colon of its id, else its column `reports_by`, else MQTT."""
         head, colon, _ = self.device.partition(":")
-        if colon:
-            return head
-        return "coap" if head.startswith("coap-") else "mqtt"
+        return head if colon else self.attributes.get("reports_by", "mqtt")
 
     @property
     def number(self) -> str:

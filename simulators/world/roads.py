@@ -111,6 +111,11 @@ class Roads:
         vehicle.path = [here, *onward]
         vehicle.leg = 0
 
+    def depart(self, name: str, start: str, goal: str) -> None:
+        """Stand at `start`, about to drive to `goal`."""
+        vehicle = self.vehicles[name]
+        vehicle.path, vehicle.leg, vehicle.along_m, vehicle.pause_s = way(start, goal), 0, 0.0, 0.0
+
     def overturn(self, name: str) -> None:
         vehicle = self.vehicles[name]
         vehicle.overturned = True

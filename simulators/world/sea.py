@@ -92,6 +92,8 @@ class Sea:
         if number % 4 == 0:
             angle, radius = random.uniform(0, 2 * pi), ANCHORAGE_RADIUS_M * random.uniform(0.1, 0.95)
             vessel.anchor = Point(ANCHORAGE[0] + radius * cos(angle), ANCHORAGE[1] + radius * sin(angle))
+            if number == 0:
+                vessel.anchor = Point(2640, -1510)  # alone and a little close to the sea bridge
             vessel.nav_status, vessel.x, vessel.y = 1, *vessel.anchor
         else:
             self._place(vessel, random.random())
@@ -135,8 +137,10 @@ class Sea:
         vessel.anchor = vessel.position
 
     def anchor(self, mmsi: int, at: Point) -> None:
-        """Put her at anchor there."""
+        """She lies at anchor there; she stays where she is if that is near enough."""
         vessel = self.vessels[mmsi]
+        if vessel.anchor is not None and not vessel.dragging and apart(vessel.anchor, at) < 400:
+            return
         vessel.anchor, vessel.nav_status = at, 1
         vessel.x, vessel.y = at
 

@@ -44,6 +44,7 @@ class Sensor:
     fault: str = ""
     """"" works; "dead", "stuck" or "raving" (wild spikes)."""
     stuck: Values | None = None
+    spiked: bool = False
 
     def read(self, world: World) -> Values | None:
         if self.fault == "dead" or self.random.random() < self.gap_share:
@@ -87,7 +88,8 @@ class Sensor:
 
     def _rave(self, values: Values) -> None:
         """A water film on the pressure cell: single impossible peaks between true values."""
-        if "water_depth" in values and self.random.random() < 0.25:
+        self.spiked = not self.spiked and self.random.random() < 0.3
+        if "water_depth" in values and self.spiked:
             values["water_depth"] = round(self.random.uniform(0.6, 1.9), 3)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import cos, pi
+from math import cos, exp, log, pi
 
 from simulators.world.geography import RIVER, UNDERPASSES, to_metres
 from simulators.world.weather import Weather
@@ -114,7 +114,8 @@ class Water:
     def level(self, gauge: int) -> float:
         """m above datum at gauge 0 (upper), 1, 2 (lower), by the gauge's rating curve h = h0 + a·Q^0.6."""
         h0, a = ((31.2, 0.21), (17.5, 0.19), (5.2, 0.17))[gauge]
-        return h0 + a * self.flows[gauge] ** 0.6 + (0.15 * max(0.0, self.tide) if gauge == 2 else 0.0)
+        flow = self.flows[gauge]
+        return h0 + a * exp(0.6 * log(flow)) + (0.15 * max(0.0, self.tide) if gauge == 2 else 0.0)
 
     @property
     def tide(self) -> float:

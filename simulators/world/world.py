@@ -110,7 +110,7 @@ class World:
                 life,
                 target=goal,
                 stay_s=stay_s * self.lapse,
-            )  # fmt: skip
+            )
         )
 
     def release(self, name: str, at: str, metric: str, grams_s: float, for_s: float, wind: tuple[float, float]) -> None:

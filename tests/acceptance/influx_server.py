@@ -54,11 +54,14 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def influx_server(folder: Path) -> Iterator[str]:
-    """Run the server with its data under `folder`; yields its address, e.g. http://127.0.0.1:40213."""
+def influx_server(folder: Path, port: int | None = None) -> Iterator[str]:
+    """Run the server with its data under `folder`; yields its address, e.g. http://127.0.0.1:40213.
+
+    A `port` given lets it come back where it was before.
+    """
     program = influxd_or_skip()
     folder.mkdir(parents=True, exist_ok=True)
-    http, rpc = free_port(), free_port()
+    http, rpc = port or free_port(), free_port()
     config = folder / "influxdb.conf"
     config.write_text(CONFIG.format(folder=folder, http=http, rpc=rpc))
     with (folder / "influxd.log").open("wb") as log:

@@ -57,6 +57,12 @@ class Handler(BaseHTTPRequestHandler):
             answer = self.upstream.post(self.path, content=body, headers=headers)
             self._send(answer.status_code, answer.content)
 
+    def do_GET(self) -> None:
+        if self.shim.token and self.headers.get("authorization") != f"Token {self.shim.token}":
+            return self._answer(401, {"code": "unauthorized", "message": "unauthorized access"})
+        answer = self.upstream.get(self.path)
+        self._send(answer.status_code, answer.content)
+
     def _write(self, asked: dict[str, str], body: bytes) -> None:
         if self.headers.get("content-encoding") == "gzip":
             body = gzip.decompress(body)

@@ -60,3 +60,19 @@ def buffer_is_bounded(make: Callable[[], Codec], chunk: bytes, limit: int) -> No
         given += sum(len(message.raw) for message in codec.feed(chunk))
         fed += len(chunk)
         assert fed - given <= limit + len(chunk)
+
+
+def flips_give_no_reading(make: Callable[[], Codec], before: bytes, frame: bytes) -> None:
+    """Whichever single bit of a checked frame is flipped, it gives a fault or nothing, never a reading."""
+    for bit in range(len(frame) * 8):
+        flipped = bytearray(frame)
+        flipped[bit >> 3] ^= 1 << (bit & 7)
+        readings = [reading for message in decoded(make(), [before, bytes(flipped)]) for reading in message.readings]
+        assert not readings, f"bit {bit} of {frame.hex()} flipped: {readings}"
+
+
+def truncation_gives_no_reading(make: Callable[[], Codec], before: bytes, frame: bytes) -> None:
+    """A frame cut short anywhere gives no reading."""
+    for size in range(1, len(frame)):
+        messages = decoded(make(), [before, frame[:size]])
+        assert not [reading for message in messages for reading in message.readings]

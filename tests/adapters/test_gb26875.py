@@ -205,7 +205,7 @@ def test_arbitrary_bytes_never_raise(data: bytes, kind: int, count: int) -> None
         for message in codec.feed(piece):
             codec.reply(message, Verdict.STORED, NOW)
             if message.body is not None:
-                json.dumps(message.body.detail())
+                json.dumps(message.body if isinstance(message.body, dict) else message.body.detail())
     codec.end()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from functools import reduce
 from operator import xor
@@ -11,12 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.gb32960 import PLUGIN
-from adapters.gb32960.codec import FRAME_BYTES_MAX, Gb32960Codec
+from adapters.gb32960 import PLUGIN, Gb32960Options
+from adapters.gb32960.codec import FRAME_BYTES_MAX, Gb32960Codec, check_code
+from adapters.gcj02 import to_wgs84
+from adapters.transport import StreamAdapter
 from hub.metrics import vocabulary
 from hub.model import FaultKind, Message, Verdict
 from hub.moment import from_text, to_text
 from tests.adapters import stream_laws as laws
+from tests.adapters.intake import FakeIntake
 from tests.shared import shared_path
 
 VIN = b"LTEST000000000001"
@@ -133,9 +137,8 @@ def test_signs_validity_and_shift_of_positions() -> None:
 
 
 def test_gcj02_is_taken_out_where_flagged_or_configured() -> None:
-    gcj02 = pytest.importorskip("adapters.gcj02")
     place = POSITION_2016[2:]
-    wanted = gcj02.to_wgs84(120.009633, 30.344348)
+    wanted = to_wgs84(120.009633, 30.344348)
     flagged = one(frame(2, STAMP + b"\x05\x00\x02" + place, start=b"$$")).readings[0].position
     plain = one(frame(2, STAMP + b"\x05\x00\x01" + place, start=b"$$"), coordinates="gcj02").readings[0].position
     configured = one(frame(2, STAMP + b"\x05\x00" + place), coordinates="gcj02").readings[0].position
@@ -196,8 +199,8 @@ def test_encrypted_units_are_faults_with_a_reason(code: int, method: str, refuse
     assert [fault.kind for fault in message.faults] == [FaultKind.ENCRYPTED]
     assert method in message.faults[0].detail
     assert message.readings == []
-    reply = Gb32960Codec({}).reply(message, Verdict.REFUSED, NOW)
-    assert reply == frame(2, b"", answer=refused, start=start)
+    for verdict in (Verdict.REFUSED, Verdict.STORED):
+        assert Gb32960Codec({}).reply(message, verdict, NOW) == frame(2, b"", answer=refused, start=start)
 
 
 def test_replies_follow_the_verdict() -> None:
@@ -269,9 +272,33 @@ def test_no_flipped_bit_gives_a_reading(bit: int) -> None:
     assert any(message.faults for message in found)
 
 
+@given(st.binary(min_size=1, max_size=700))
+def test_the_check_code_is_the_xor_of_all_bytes(data: bytes) -> None:
+    assert check_code(data) == reduce(xor, data)
+
+
 def test_the_buffer_is_bounded() -> None:
     for chunk in (b"x" * 4096, b"##" * 2048, frame(2, STAMP)[:22] + b"\xff\xff" + b"y" * 4000):
         laws.buffer_is_bounded(lambda: Gb32960Codec({}), chunk, 2 * FRAME_BYTES_MAX)
+
+
+async def test_answers_over_a_real_socket() -> None:
+    intake = FakeIntake()
+    adapter = StreamAdapter("cars", Gb32960Options(listen="tcp://127.0.0.1:0"), Gb32960Codec)
+    running = asyncio.create_task(adapter.run(intake))
+    await intake.until(lambda: bool(adapter.bound))
+    host, port = adapter.bound.removeprefix("tcp://").rsplit(":", 1)
+    reader, writer = await asyncio.open_connection(host, int(port))
+    try:
+        writer.write(frame(1, STAMP + b"\0\x01" + b"8" * 20 + b"\x01\x00") + frame(2, STAMP + VEHICLE_2016))
+        wanted = frame(1, STAMP, answer=1) + frame(2, STAMP, answer=1)
+        assert await asyncio.wait_for(reader.readexactly(len(wanted)), 10) == wanted
+    finally:
+        writer.close()
+        await writer.wait_closed()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert len(intake.readings) == 1
 
 
 def test_the_plugin_says_what_it_is() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -10,12 +11,14 @@ from fastcrc.crc16 import ibm_sdlc
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.gt06 import PLUGIN
+from adapters.gt06 import PLUGIN, Gt06Options
 from adapters.gt06.codec import FRAME_BYTES_MAX, Gt06Codec
+from adapters.transport import StreamAdapter
 from hub.metrics import vocabulary
 from hub.model import FaultKind, Message, Verdict
 from hub.moment import from_text, to_text
 from tests.adapters import stream_laws as laws
+from tests.adapters.intake import FakeIntake
 from tests.shared import shared_path
 
 NOW = from_text("2026-11-22T08:00:05Z")
@@ -252,6 +255,24 @@ def test_the_buffer_is_bounded() -> None:
         b"xx\xff\x69" + b"\xff" * 3000,
     ):
         laws.buffer_is_bounded(lambda: Gt06Codec({}), chunk, 2 * FRAME_BYTES_MAX)
+
+
+async def test_answers_over_a_real_socket() -> None:
+    intake = FakeIntake()
+    adapter = StreamAdapter("cars", Gt06Options(listen="tcp://127.0.0.1:0"), Gt06Codec)
+    running = asyncio.create_task(adapter.run(intake))
+    await intake.until(lambda: bool(adapter.bound))
+    host, port = adapter.bound.removeprefix("tcp://").rsplit(":", 1)
+    reader, writer = await asyncio.open_connection(host, int(port))
+    try:
+        writer.write(LOGIN + frame(0x13, bytes.fromhex("4406040002"), 2))
+        assert await asyncio.wait_for(reader.readexactly(20), 10) == frame(1, b"") + frame(0x13, b"", 2)
+    finally:
+        writer.close()
+        await writer.wait_closed()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert len(intake.readings) == 1
 
 
 def test_the_plugin_says_what_it_is() -> None:

@@ -13,7 +13,9 @@ from adapters.hj212 import PLUGIN
 from adapters.hj212.checksum import crc16
 from adapters.hj212.codec import MAX_FRAME, Hj212Codec
 from hub.model import FaultKind, Mark, Message, Verdict
-from hub.moment import to_text
+from hub.moment import from_text, to_text
+from simulators.devices.hj212 import real_time
+from simulators.devices.report import Report
 from tests.shared import shared_path
 
 
@@ -30,6 +32,11 @@ def decode(data: bytes, **options: Any) -> list[Message]:
 def one(segment: str, **options: Any) -> Message:
     (message,) = decode(frame(segment), **options)
     return message
+
+
+def detail_of(message: Message) -> dict[str, Any]:
+    body: Any = message.body
+    return body if isinstance(body, dict) else body.detail()
 
 
 HOUR = "QN=20240501130000123;ST=22;CN=2061;PW=123456;MN=S1;Flag=5;CP=&&DataTime=20240501120000;a34004-Avg=35.5,a34004-Flag=N&&"
@@ -57,25 +64,28 @@ def test_vectors() -> None:
         expected = vector["expected"]
         (message,) = decode(vector["raw_text"].encode())
         seen += 1
-        if not expected["crc_ok"]:
-            assert [fault.kind for fault in message.faults] == [FaultKind.CHECKSUM], vector["raw_text"]
-            assert expected["crc_computed"] in message.faults[0].detail
-            assert not message.readings
-            continue
-        assert not message.faults, (message.faults, vector["raw_text"])
-        detail = message.body.detail()
-        for key in (
+        detail = detail_of(message)
+        keys = [
             "declared_length",
             "segment_length",
             "length_ok",
             "crc_in_frame",
             "crc_computed",
+            "crc_ok",
             "header",
             "cp",
             "flag",
-        ):
+        ]
+        for key in keys:
             if key in expected:
                 assert detail[key] == expected[key], key
+        if expected["crc_ok"]:
+            assert not message.faults
+            continue
+        assert [fault.kind for fault in message.faults] == [FaultKind.CHECKSUM]
+        assert expected["crc_computed"] in message.faults[0].detail
+        assert not message.readings
+        assert Hj212Codec({}).reply(message, Verdict.STORED, 0) is None
     assert seen == 27
 
 
@@ -91,6 +101,7 @@ def test_a_real_time_frame_of_an_air_station() -> None:
     assert reading.values == {"pm25": 35.5, "co": 0.8, "air_pressure": 1010.2}
     assert reading.marks == {"co": Mark.CALIBRATION}
     assert message.credential == "123456"
+    assert reading.kind == "air-station"
 
 
 def test_the_stack_and_the_ambient_station_share_codes_but_not_metrics() -> None:
@@ -206,6 +217,17 @@ def test_equipment_states() -> None:
     assert message.readings[0].values == {"state": "SB1 running, SB2 stopped"}
 
 
+@pytest.mark.parametrize(
+    ("system", "values"),
+    [("22", {"pm25": 35.0, "co": 0.8, "wind_direction": 270.0}), ("32", {"cod": 41.5, "flow": 36.0})],
+)
+def test_what_a_simulated_station_says_is_what_is_read(system: str, values: dict[str, Any]) -> None:
+    report = Report(from_text("2024-05-01T04:00:00Z"), values)
+    _, data = real_time(report, "S1", system)
+    (message,) = decode(data)
+    assert [(reading.observed_at, reading.values) for reading in message.readings] == [(report.at, values)]
+
+
 PIECES = st.lists(
     st.one_of(
         st.just(frame(HOUR)),
@@ -241,7 +263,7 @@ def test_arbitrary_bytes_never_raise(data: bytes) -> None:
     for message in codec.feed(data) + codec.feed(frame(data.decode("latin-1"))) + codec.end():
         codec.reply(message, Verdict.STORED, 0)
         if message.body is not None:
-            message.body.detail()
+            assert detail_of(message)
 
 
 @given(st.integers(0, len(HOUR) - 1), st.integers(0, 7))

@@ -20,12 +20,11 @@ from hub.metrics import vocabulary
 from hub.model import FaultKind, Message, Position, Reading, Verdict
 from hub.moment import from_text
 from hub.ports import Codec
-from tests.adapters.tracker_laws import (
-    check_bytewise,
-    check_chunking,
-    check_flips,
-    check_truncation,
-    run,
+from tests.adapters.stream_laws import (
+    chunking_is_invisible,
+    decoded,
+    flips_give_no_reading,
+    truncation_gives_no_reading,
 )
 from tests.shared import shared_path
 
@@ -58,7 +57,7 @@ def item(ident: int, value: bytes) -> bytes:
 
 
 def one(raw: bytes, using: Codec | None = None) -> Message:
-    messages = run(using or codec({}), [raw])
+    messages = decoded(using or codec({}), [raw])
     assert len(messages) == 1, messages
     return messages[0]
 
@@ -146,7 +145,7 @@ def test_vectors_with_a_wrong_checksum_are_refused_with_both_values() -> None:
     for _, vector in vectors():
         if "negative" not in vector["expected"]:
             continue
-        messages = run(codec({}), [bytes.fromhex(vector["raw_hex"])])
+        messages = decoded(codec({}), [bytes.fromhex(vector["raw_hex"])])
         assert not [reading for message in messages for reading in message.readings]
         assert set(kinds(messages)) == {"checksum"}
         seen += 1
@@ -157,7 +156,7 @@ def test_metrics_are_in_the_vocabulary() -> None:
     names = {
         name
         for _, vector in vectors()
-        for message in run(codec({}), [bytes.fromhex(vector["raw_hex"])])
+        for message in decoded(codec({}), [bytes.fromhex(vector["raw_hex"])])
         for reading in message.readings
         for name in reading.values
     }
@@ -325,6 +324,8 @@ def safety_item(ident: int, flag: int, kind: int, level: int = 2) -> bytes:
         return item(ident, head + bytes([kind, level, 50, 8, 0, 0, 0]) + tail)
     if ident == 0x65:
         return item(ident, head + bytes([kind, level, 7, 0, 0, 0, 0]) + tail)
+    if ident == 0x70:
+        return item(ident, head + bytes([kind, 0, 1, 0, 2, 0, 3]) + tail)
     if ident == 0x67:
         return item(ident, head + bytes([kind]) + tail)
     return item(ident, head + tail + b"\x01" + b"\x02\0" + bytes([1 << kind]) + b"\0\xc8\0\x2a\0\x50")
@@ -339,12 +340,13 @@ def safety_item(ident: int, flag: int, kind: int, level: int = 2) -> bytes:
         (0x65, 0, 0x7F, "DSM: type 127, level 2"),
         (0x66, 0, 2, "TPMS: tyre 2 pressure low"),
         (0x67, 1, 0x03, "BSD: approach from rear right"),
+        (0x70, 1, 0x02, "driving: harsh braking"),
     ],
 )
 def test_active_safety_items_are_named_events(ident: int, flag: int, kind: int, name: str) -> None:
     message = one(encode(OLD, 0x0200, 1, location(items=safety_item(ident, flag, kind))))
     assert message.readings[0].values["events"] == [name]
-    key = {0x64: "adas", 0x65: "dsm", 0x66: "tpms", 0x67: "bsd"}[ident]
+    key = {0x64: "adas", 0x65: "dsm", 0x66: "tpms", 0x67: "bsd", 0x70: "harsh_driving"}[ident]
     detail = message.body.detail()["location"][key]
     assert detail["speed_kmh"] == 60
     assert detail["time"] == "2026-11-22T16:00:00+08:00"
@@ -367,6 +369,12 @@ def test_vendor_items_by_configuration() -> None:
     assert values["supply_voltage"] == pytest.approx(14.6)
     assert values["cargo_weight"] == pytest.approx(12340)
     assert values["temperature"] == pytest.approx(-20)
+    assert (
+        reading_of(location(items=item(0x31, b"\x09")), items={"0x31": {"metric": "battery", "type": "u8"}}).values[
+            "battery"
+        ]
+        == 9
+    )
     short = location(items=item(0x82, b"\x92") + item(0xE5, b"\1\xff\xff\xff\xff"))
     assert not {"supply_voltage", "cargo_weight"} & set(reading_of(short, items=items).values)
 
@@ -471,7 +479,7 @@ def test_an_electronic_lock_on_the_same_port() -> None:
     assert sentence.body == {"text": "(740190311185,1,001,ELOCK,3,529439)"}
     assert not sentence.faults
     frame = encode(OLD, 0x0002, 1, b"")
-    messages = run(codec({}), [frame + b"(740190311185,1)" + frame])
+    messages = decoded(codec({}), [frame + b"(740190311185,1)" + frame])
     assert [message.device for message in messages] == [DEVICE, "jt808:740190311185", DEVICE]
 
 
@@ -528,7 +536,7 @@ def test_subpackages_are_answered_together_when_all_are_stored() -> None:
     replies = [using.reply(message, Verdict.STORED, NOW) for message in messages]
     assert replies[:2] == [None, None]
     assert replies[2] is not None
-    answers = [message.body.detail() for message in run(codec({}), [replies[2]])]
+    answers = [message.body.detail() for message in decoded(codec({}), [replies[2]])]
     assert [answer["reply_serial"] for answer in answers] == [10, 11, 12]
     assert [answer["serial"] for answer in answers] == [0, 1, 2]
     assert {answer["result"] for answer in answers} == {0}
@@ -711,7 +719,7 @@ def test_commands_down() -> None:
     text = one(using.send(OLD, *commands.say(OLD, "请减速", urgent=True))).body.detail()
     assert (text["msg_id"], text["flags"], text["text"]) == ("0x8300", 0x0D, "请减速")
     new = one(using.send(NEW, *commands.say(NEW, "slow", speak=False))).body
-    assert new.body == b"\x04\x01slow"
+    assert new.body == b"\x07\x01slow"
     assert commands.query_parameters() == (0x8104, b"")
 
 
@@ -747,7 +755,7 @@ def test_commands_that_cannot_be_sent_say_why() -> None:
 
 def test_junk_before_a_frame_is_one_fault_and_the_frame_is_found() -> None:
     frame = encode(OLD, 0x0200, 1, location())
-    messages = run(codec({}), [b"$$hello" + frame + frame])
+    messages = decoded(codec({}), [b"$$hello" + frame + frame])
     assert kinds(messages) == ["frame"]
     assert messages[0].faults[0].raw == b"$$hello"
     assert [len(message.readings) for message in messages] == [0, 1, 1]
@@ -755,14 +763,14 @@ def test_junk_before_a_frame_is_one_fault_and_the_frame_is_found() -> None:
 
 def test_two_frames_may_share_a_mark() -> None:
     frame = encode(OLD, 0x0200, 1, location())
-    messages = run(codec({}), [frame + frame[1:] + frame[1:]])
+    messages = decoded(codec({}), [frame + frame[1:] + frame[1:]])
     assert [len(message.readings) for message in messages] == [1, 1, 1]
     assert not kinds(messages)
 
 
 def test_a_frame_that_lost_its_end_does_not_take_the_next_with_it() -> None:
     frame = encode(OLD, 0x0200, 1, location())
-    messages = run(codec({}), [frame[:30] + frame + frame])
+    messages = decoded(codec({}), [frame[:30] + frame + frame])
     assert kinds(messages) == ["checksum"]
     assert sum(len(message.readings) for message in messages) == 2
 
@@ -817,8 +825,10 @@ def make() -> Codec:
 
 
 def test_byte_by_byte_gives_the_same() -> None:
-    check_bytewise(make, b"".join(GOOD))
-    check_bytewise(make, b"".join(a + b for a, b in zip(JUNK, GOOD * 2, strict=False)))
+    whole = b"".join(GOOD)
+    chunking_is_invisible(make, whole, range(len(whole)))
+    whole = b"".join(a + b for a, b in zip(JUNK, GOOD * 2, strict=False))
+    chunking_is_invisible(make, whole, range(len(whole)))
 
 
 @given(
@@ -826,7 +836,7 @@ def test_byte_by_byte_gives_the_same() -> None:
     st.lists(st.integers(0, 20_000), max_size=12),
 )
 def test_any_chunking_gives_the_same_messages(parts: list[bytes], cuts: list[int]) -> None:
-    check_chunking(make, b"".join(parts), cuts)
+    chunking_is_invisible(make, b"".join(parts), cuts)
 
 
 @given(st.lists(st.binary(max_size=300), max_size=5))
@@ -858,13 +868,13 @@ def test_arbitrary_bodies_of_known_messages_never_raise(msg_id: int, body: bytes
 
 @pytest.mark.parametrize("frame", GOOD[1:4], ids=["short", "new", "batch"])
 def test_one_flipped_bit_never_gives_a_reading(frame: bytes) -> None:
-    check_flips(make, [], frame, range(len(frame) * 8))
-    check_flips(make, [encode(OLD, 0x0002, 1, b"")], frame, range(len(frame) * 8))
+    flips_give_no_reading(make, b"", frame)
+    flips_give_no_reading(make, encode(OLD, 0x0002, 1, b""), frame)
 
 
 @pytest.mark.parametrize("frame", GOOD[1:4], ids=["short", "new", "batch"])
 def test_a_frame_cut_short_gives_no_reading(frame: bytes) -> None:
-    check_truncation(make, [], frame)
+    truncation_gives_no_reading(make, b"", frame)
     left = codec({})
     left.feed(frame[:-1])
     assert kinds(left.end()) == ["truncated"]

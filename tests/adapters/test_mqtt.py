@@ -530,6 +530,7 @@ async def test_a_map_reads_foreign_payloads(tmp_path: Any) -> None:
     assert (intake.readings[0].device, intake.readings[0].values) == ("x:a", {"ph": 7})
 
 
-def test_the_plugin_says_what_it_takes() -> None:
+def test_the_plugin_makes_a_source_from_its_options() -> None:
     assert PLUGIN.options is MqttOptions
-    assert PLUGIN.adapter is MqttAdapter
+    assert PLUGIN.adapter is not None
+    assert isinstance(PLUGIN.adapter("t", MqttOptions(connect="mqtt://x", topics=["a"])), MqttAdapter)

@@ -7,6 +7,7 @@ import contextlib
 import gzip
 import os
 import pty
+import resource
 import socket
 import ssl
 import subprocess
@@ -19,6 +20,7 @@ from typing import Any
 import pytest
 
 from adapters.transport import StreamAdapter, StreamOptions
+from adapters.transport.files import OpenFiles
 from adapters.transport.options import parse_endpoint
 from adapters.transport.session import Allowance
 from hub.model import Fault, FaultKind, Message, Reading, Verdict
@@ -434,6 +436,54 @@ async def test_datagrams_beyond_what_may_wait_for_the_log_are_dropped_and_counte
     assert "(x3)" in hub.faults(FaultKind.RATE)[0].detail
 
 
+async def test_an_address_with_too_many_ports_forgets_its_oldest_and_silence_forgets_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("adapters.transport.datagram.EXPIRY_INTERVAL_S", 0.1)
+    hub = Hub()
+    options: dict[str, Any] = {"connections_per_peer_max": 2, "idle_timeout_s": 1.0}
+    async with running(hub, listen="udp://127.0.0.1:0", **options) as adapter:
+        loop = asyncio.get_running_loop()
+        peers = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(3)]
+        try:
+            for number, peer in enumerate(peers):
+                peer.setblocking(False)
+                await loop.sock_connect(peer, ("127.0.0.1", port_of(adapter)))
+                await loop.sock_sendall(peer, b"d%d 1\n" % number)
+                assert await soon(loop.sock_recv(peer, 100)) == b"stored d%d 1\n" % number
+            assert [adapter.send(f"d{number}", b"hello") for number in range(3)] == [False, True, True]
+            await until(lambda: not adapter.send("d2", b"hello"), 5.0)
+        finally:
+            for peer in peers:
+                peer.close()
+
+
+async def test_the_hub_may_be_the_one_that_connects_by_datagrams() -> None:
+    hub = Hub()
+    loop = asyncio.get_running_loop()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as far:
+        far.setblocking(False)
+        far.bind(("127.0.0.1", 0))
+        async with running(hub, connect=f"udp://127.0.0.1:{far.getsockname()[1]}") as adapter:
+            assert adapter.local is not None
+            await loop.sock_sendto(far, b"a 1\n", adapter.local)
+            assert (await soon(loop.sock_recvfrom(far, 100)))[0] == b"stored a 1\n"
+
+
+async def test_a_recording_that_breaks_off_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
+    recording = tmp_path / "day.txt.gz"
+    whole = gzip.compress(b"".join(b"a %d\n" % number for number in range(50_000)))
+    recording.write_bytes(whole[: len(whole) // 2])
+    hub = Hub()
+    async with running(hub, file=str(recording)):
+        await until(lambda: any(state == "degraded" for state, _ in hub.states), 20)
+    assert "in part" in hub.states[-2][1]
+    with pytest.raises(FileNotFoundError):
+        async with running(hub := Hub(), file=str(tmp_path / "missing")):
+            pass
+    assert hub.states[-1][0] == "down"
+
+
 async def test_a_file_is_read_once_to_its_end_and_held_while_the_hub_is_busy(tmp_path: Path) -> None:
     recording = tmp_path / "day.txt.gz"
     recording.write_bytes(gzip.compress(b"".join(b"a %d\n" % number for number in range(50_000)) + b"a half"))
@@ -477,7 +527,7 @@ def make_certificates(folder: Path) -> None:
 
 async def test_tls_and_mutual_tls(tmp_path: Path) -> None:
     make_certificates(tmp_path)
-    server = {"tls_cert": str(tmp_path / "server.pem"), "tls_key": str(tmp_path / "server.key")}
+    server = {"tls_cert_file": str(tmp_path / "server.pem"), "tls_key_file": str(tmp_path / "server.key")}
     client = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
     hub = Hub()
     async with running(hub, listen="tls://127.0.0.1:0", **server) as adapter:
@@ -491,7 +541,7 @@ async def test_tls_and_mutual_tls(tmp_path: Path) -> None:
 
     hub = Hub()
     async with running(
-        hub, listen="tls://127.0.0.1:0", tls_client_ca=str(tmp_path / "ca.pem"), handshake_timeout_s=1.0, **server
+        hub, listen="tls://127.0.0.1:0", tls_client_ca_file=str(tmp_path / "ca.pem"), handshake_timeout_s=1.0, **server
     ) as adapter:
         async with dialled(adapter, ssl=client) as (reader, writer):
             with contextlib.suppress(OSError):
@@ -505,9 +555,9 @@ async def test_tls_and_mutual_tls(tmp_path: Path) -> None:
         async with running(
             Hub(),
             connect=f"tls://127.0.0.1:{port_of(adapter)}",
-            tls_ca=str(tmp_path / "ca.pem"),
-            tls_cert=str(tmp_path / "client.pem"),
-            tls_key=str(tmp_path / "client.key"),
+            tls_ca_file=str(tmp_path / "ca.pem"),
+            tls_cert_file=str(tmp_path / "client.pem"),
+            tls_key_file=str(tmp_path / "client.key"),
         ) as outgoing:
             await until(lambda: outgoing.connections == 1)
             await until(lambda: adapter.connections == 1)
@@ -549,7 +599,7 @@ async def test_an_address_in_use_is_said_in_a_sentence() -> None:
         ({"listen": "http://x"}, "does not begin with one of tcp://"),
         ({"listen": "tcp://127.0.0.1"}, "needs a host and a port"),
         ({"listen": "tcp://127.0.0.1:99999"}, "needs a host and a port"),
-        ({"listen": "tls://127.0.0.1:0"}, "needs tls_cert"),
+        ({"listen": "tls://127.0.0.1:0"}, "needs tls_cert_file"),
         ({"listen": TCP, "in_flight_max": 0}, "in_flight_max must be at least 1"),
         ({"listen": TCP, "idle_timeout_s": 0}, "idle_timeout_s must be more than 0"),
         ({"connect": "serial:///dev/ttyUSB0?baud=fast"}, "are numbers"),
@@ -564,6 +614,20 @@ def test_mistakes_in_the_options_are_sentences(options: dict[str, Any], sentence
 
 def test_an_address_with_ipv6_is_read() -> None:
     assert parse_endpoint("tcp://[::1]:8808", ("tcp",))[:3] == ("tcp", "::1", 8808)
+
+
+def test_connections_leave_files_to_the_log() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+        files = OpenFiles(kept_free=200)
+        assert files.want(100) >= 100  # the soft limit was raised
+        resource.setrlimit(resource.RLIMIT_NOFILE, (203, hard))
+        assert [files.take() for _ in range(4)] == [True, True, True, False]
+        files.give_back()
+        assert files.take()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_the_allowance_refills_with_time() -> None:

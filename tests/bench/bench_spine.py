@@ -23,6 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from adapters.mqtt import codec
 from tests.acceptance.mosquitto import Mosquitto, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -169,22 +170,23 @@ def full_load(broker: Mosquitto, hub: RunningHub, seconds: float, alone: float) 
 
 def publish_to_alert(broker: Mosquitto, hub: RunningHub, rate: float, probes: int) -> None:
     """Percentiles of the time from PUBLISH of a reading that crosses a limit to its alert in the log's stream."""
-    from tests.bench.mqtt_load import connect, payloads  # noqa: F401  the same encoder
-
     loading = load(broker.port, probes * 0.25 + 5, rate)
     time.sleep(2)
     times: list[float] = []
-    link = publisher(broker.port)
-    for number in range(probes):
+    probe = Publisher(broker.port)
+    for _ in range(probes):
         for value in (200.0, 0.0):  # raised, cleared
             before = hub_alert_ordinal(hub)
             sent = time.perf_counter()
-            link(b'{"device":"probe","time":"%s","values":{"rain_intensity":%.1f}}' % (iso_now().encode(), value))
+            probe.publish(
+                b'{"device":"probe","time":"%s","values":{"rain_intensity":%.1f}}' % (iso_now().encode(), value)
+            )
             until = sent + 5
             while hub_alert_ordinal(hub) == before and time.perf_counter() < until:
                 time.sleep(0.001)
             times.append(time.perf_counter() - sent)
             time.sleep(0.1)
+    probe.close()
     loading.communicate(timeout=120)
     times.sort()
     print(
@@ -202,26 +204,25 @@ def iso_now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at)) + f".{int(at % 1 * 1e6):06d}Z"
 
 
-def publisher(port: int) -> Callable[[bytes], None]:
+class Publisher:
     """One QoS 1 publish at a time on a connection of its own."""
-    from adapters.mqtt import codec
 
-    link = socket.create_connection(("127.0.0.1", port), timeout=10)
-    link.sendall(codec.connect("probe", codec.V311, keepalive_s=0, clean_start=True))
-    link.recv(1024)
-    topic = b"city/probe/readings"
-    serial = 0
+    def __init__(self, port: int) -> None:
+        self._link = socket.create_connection(("127.0.0.1", port), timeout=30)
+        self._link.sendall(codec.connect("probe", codec.V311, keepalive_s=0, clean_start=True))
+        self._link.recv(1024)
+        self._serial = 0
 
-    def publish(payload: bytes) -> None:
-        nonlocal serial
-        serial += 1
-        body = len(topic).to_bytes(2, "big") + topic + serial.to_bytes(2, "big") + payload
-        length = len(body)
-        head = bytes([0x32]) + (bytes([length]) if length < 128 else bytes([length % 128 | 128, length // 128]))
-        link.sendall(head + body)
-        link.recv(1024)
+    def publish(self, payload: bytes, topic: bytes = b"city/probe/readings") -> None:
+        """Returns when the broker has it."""
+        self._serial += 1
+        body = len(topic).to_bytes(2, "big") + topic + self._serial.to_bytes(2, "big") + payload
+        length = bytes([len(body)]) if len(body) < 128 else bytes([len(body) % 128 | 128, len(body) // 128])
+        self._link.sendall(b"\x32" + length + body)
+        self._link.recv(1024)
 
-    return publish
+    def close(self) -> None:
+        self._link.close()
 
 
 def main() -> None:

@@ -157,7 +157,7 @@ async def test_memory_of_duplicates_is_bounded(tmp_path: Path) -> None:
     bench = Bench(tmp_path, duplicates_max=100)
     for number in range(500):
         await bench.give(message({"water_level": 1.0}, at=NOW - number))
-    assert len(bench.ingest.recent._young) + len(bench.ingest.recent._old) <= 100
+    assert len(bench.ingest.recent) <= 100
     await bench.log.close()
 
 

@@ -33,11 +33,11 @@ def test_the_schema_in_one_line_per_family() -> None:
         {"speed": 31.5, "pm25": 12, "ignition": True, "alarms": ["sos"]},
         Position(116.4, 39.9, 50.0),
         {"speed": "estimated"},
-        T + 9,
+        T + 2_000_000_000,
         "trackers",
         "bus",
     )
-    place = "lat=39.9,lon=116.4,alt=50.0,received_at=1770000000000000009i 1770000000000000000"
+    place = "lat=39.9,lon=116.4,alt=50.0,received_at=1770000002000000000i 1770000000000000000"
     assert Encoder({"bus 7,east=1": "old town"}).lines(said) == [
         f'vehicle,area=old\\ town,device=bus\\ 7\\,east\\=1,kind=bus speed=31.5,q_speed=9i,ignition=1.0,alarms="[\\"sos\\"]",{place}',
         f"air,area=old\\ town,device=bus\\ 7\\,east\\=1,kind=bus pm25=12.0,{place}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import itertools
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 import duckdb
 import httpx
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from hub.model import AlertChange, CameraView, Change, Position, Reading, Tick, Value
 from hub.ports import SeriesQuery, Store, StoreUnavailable
@@ -90,7 +93,14 @@ def test_a_fresh_store_has_no_cursor_and_no_rows(reopen: Open) -> None:
 def test_rows_come_back_with_everything_that_was_said(reopen: Open) -> None:
     store = reopen()
     said = Reading(
-        "a b,c=d", T + 123, {"pm25": 12.5, "no2": 3}, Position(116.4, 39.9, 7.0), {"no2": "fault"}, T + 9, "x", "bus"
+        "a b,c=d",
+        T + 123,
+        {"pm25": 12.5, "no2": 3},
+        Position(116.4, 39.9, 7.0),
+        {"no2": "fault"},
+        T + MINUTE,
+        "x",
+        "bus",
     )
     assert store.write("events", [Tick(T), said], 0, 2) == []
     rows = store.series(SeriesQuery())
@@ -99,7 +109,7 @@ def test_rows_come_back_with_everything_that_was_said(reopen: Open) -> None:
         ("pm25", 12.5, 0),
     ]
     assert {(row.time, row.device, row.kind, row.lon, row.lat, row.received_at) for row in rows} == {
-        (T + 123, "a b,c=d", "bus", 116.4, 39.9, T + 9)
+        (T + 123, "a b,c=d", "bus", 116.4, 39.9, T + MINUTE)
     }
 
 
@@ -237,6 +247,7 @@ def test_latest_is_the_newest_by_observed_time(reopen: Open) -> None:
         ("b", "pm25", 5.0, T),
     ]
     assert [row.device for row in store.latest(["b", "nobody's"])] == ["b"]
+    assert [row.device for row in store.latest(["b", *(f"nobody-{n}" for n in range(300))])] == ["b"]
     assert store.latest([]) == []
 
 
@@ -292,7 +303,7 @@ def test_alert_changes_come_back_whole_in_order_and_once(reopen: Open) -> None:
 def test_export_to_csv_and_parquet(reopen: Open, tmp_path: Path) -> None:
     store = reopen()
     said = Reading(
-        "a", T, {"pm25": 1.5, "name": 'x, "y"'}, Position(116.5, 39.25), {"pm25": "manual"}, T + 250_000_000, "x", "k"
+        "a", T, {"pm25": 1.5, "name": 'x, "y"'}, Position(116.5, 39.25), {"pm25": "manual"}, T + 5_250_000_000, "x", "k"
     )
     store.write("events", [said, said, reading("b", T + MINUTE, pm25=2.0)], 0, 3)
     table = tmp_path / "it's.csv"
@@ -300,7 +311,7 @@ def test_export_to_csv_and_parquet(reopen: Open, tmp_path: Path) -> None:
     with table.open(newline="") as file:
         head, *rows = csv.reader(file)
     assert head == ["time", "device", "kind", "metric", "value", "quality", "lon", "lat", "received_at"]
-    times = ["2026-02-02T02:40:00Z", "2026-02-02T02:40:00.25Z"]
+    times = ["2026-02-02T02:40:00Z", "2026-02-02T02:40:05.25Z"]
     assert sorted(rows[:2]) == [
         [times[0], "a", "k", "name", 'x, "y"', "0", "116.5", "39.25", times[1]],
         [times[0], "a", "k", "pm25", "1.5", "3", "116.5", "39.25", times[1]],
@@ -339,6 +350,44 @@ def test_a_thousand_odd_metrics_and_devices_break_nothing(reopen: Open) -> None:
     for name in odd:
         assert len(store.series(SeriesQuery(device=name))) == 1
         assert [row.device for row in store.latest([name])] == [name]
+
+
+VALUES = st.one_of(
+    st.tuples(st.sampled_from(["pm25", "speed", "water_level", "battery"]), st.floats() | st.integers(-(2**53), 2**53)),
+    st.tuples(st.sampled_from(["running", "ignition"]), st.booleans()),
+    st.tuples(st.sampled_from(["name", "destination"]), st.text(st.characters(exclude_categories=["C"]), max_size=8)),
+)
+READINGS = st.builds(
+    lambda device, at, values, lon: Reading(
+        device, T + at, dict(values), lon if lon is None else Position(lon, 1.5), None, T + at, "x", "k"
+    ),
+    st.sampled_from(["a", "b c", "河"]),
+    st.integers(0, 5),
+    st.lists(VALUES, min_size=1, max_size=4),
+    st.none() | st.floats(-180, 180),
+)
+
+
+@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@given(st.lists(READINGS, min_size=40, max_size=60))
+def test_a_store_is_a_dictionary_of_what_was_written_last(reopen: Open, batch: list[Reading]) -> None:
+    """Cut anywhere, written again anywhere: it holds the last finite value of each device, metric and time."""
+    store = reopen()
+    for cut in (0, len(batch) // 2):
+        store.write("events", batch[cut:], cut, len(batch))
+    model = {
+        (reading.device, reading.observed_at, metric): value
+        for reading in batch
+        for metric, value in reading.values.items()
+        if not isinstance(value, float) or math.isfinite(value)
+    }
+    found = {(row.device, row.time, row.metric): row.value for row in store.series(SeriesQuery())}
+    earlier = {key: value for key, value in found.items() if key not in model}  # of the examples before this one
+    assert found == model | earlier
+    newest: dict[tuple[str, str], int] = {}
+    for device, at, metric in found:
+        newest[device, metric] = max(newest.get((device, metric), 0), at)
+    assert {(row.device, row.metric): row.time for row in store.latest()} == newest
 
 
 def test_an_unknown_kind_of_store_is_said(tmp_path: Path) -> None:

@@ -1,0 +1,254 @@
+"""CAP as a destination: messages into a folder with an Atom feed, and by POST where a receiver is named."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from adapters.cap import feed, gbt35965, message
+from adapters.cap.audit import problems
+from adapters.cap.chain import ENDS, Chain, Permission, Step, add_link, advance
+from adapters.peer_http import Peer, secret
+from adapters.wallclock import zone_named
+from hub.model import AlertChange
+from hub.ports import Delivery
+
+CHAINS_MAX = 10_000
+"""Open warnings remembered; the oldest is forgotten, and a later Update of it begins a new chain."""
+DONE_MAX = 10_000
+STATE = "state.msgpack"
+
+
+class CapOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Keys of a `[[sinks]]` block with protocol = "cap"."""
+
+    sender: str
+    """Who speaks, as CAP wants it: an address such as alerts@city.example, without blanks or commas."""
+    folder: str = "cap"
+    """Where messages, feed and state are written, relative to the city folder."""
+    sender_name: str = ""
+    languages: list[str] = msgspec.field(default_factory=lambda: ["zh-CN", "en"])
+    timezone: str = "Asia/Shanghai"
+    status: str = "Exercise"
+    """Of what nobody approved: "Exercise", "Test" or "Draft". "Actual" cannot be set here: a person approves each warning."""
+    approvers: list[str] = msgspec.field(default_factory=list)
+    """Who may approve: an acknowledgement by one of them, its note beginning with `approval_word`, sends it as Actual."""
+    approval_word: str = "publish"
+    scope: str = "Public"
+    restriction: str = ""
+    valid_hours: float = 6.0
+    radius_km: float = 0.5
+    """Of the circle round a place whose area has no polygon."""
+    areas_file: str | None = None
+    """GeoJSON polygons with a property `area` (or `zone`, `name`): the shape of a warning's area."""
+    web: str = ""
+    contact: str = ""
+    url: str | None = None
+    """Each message is also sent here by POST."""
+    token_env: str | None = None
+    token_file: str | None = None
+    base_url: str = ""
+    """Where the folder is served, for the links of the feed."""
+    feed_entries_max: int = 100
+    gbt35965_code: str = ""
+    """The 14-character sender code of a release centre: writes each message in that form as well."""
+    gbt35965_event_type: str = ""
+    gbt35965_area_code: str = ""
+    timeout_s: float = 15.0
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[^\s,<&]+", self.sender):
+            raise ValueError(f"sender = {self.sender!r}: an address without blanks, commas, < or & was meant")
+        if self.status not in ("Exercise", "Test", "Draft"):
+            raise ValueError(
+                f'status = {self.status!r}: "Exercise", "Test" or "Draft" was meant; Actual takes a person\'s approval (approvers)'
+            )
+        if self.scope not in ("Public", "Restricted", "Private"):
+            raise ValueError(f'scope = {self.scope!r}: "Public", "Restricted" or "Private" was meant')
+        if not self.languages:
+            raise ValueError('languages: at least one, such as ["zh-CN", "en"]')
+        if self.valid_hours <= 0 or self.radius_km <= 0 or self.timeout_s <= 0:
+            raise ValueError("valid_hours, radius_km and timeout_s must be above 0")
+        zone_named(self.timezone)
+        if self.gbt35965_code:
+            gbt35965.Centre(self.gbt35965_code)
+
+
+class _State(msgspec.Struct):
+    """What must survive a restart."""
+
+    chains: dict[str, Chain] = msgspec.field(default_factory=dict)
+    making: dict[str, list[tuple[Step, message.Issue]]] = msgspec.field(default_factory=dict)
+    """By key: what was decided and not yet taken. A retry sends the very same messages."""
+    done: list[str] = msgspec.field(default_factory=list)
+    entries: list[feed.Entry] = msgspec.field(default_factory=list)
+    """Newest first."""
+
+
+class CapSink:
+    """A `hub.ports.Sink`. Raises ValueError or OSError when made from options that cannot be."""
+
+    def __init__(self, options: CapOptions) -> None:
+        self._options = options
+        self._folder = Path(options.folder)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._zone = zone_named(options.timezone)
+        self._issuer = message.Issuer(
+            options.sender, options.sender_name, tuple(options.languages), self._zone, options.valid_hours * 3600,
+            options.radius_km, options.scope, options.restriction, options.web, options.contact,
+        )  # fmt: skip
+        self._permission = Permission(tuple(options.approvers), options.approval_word)
+        self._centre = (
+            gbt35965.Centre(options.gbt35965_code, options.gbt35965_event_type, options.gbt35965_area_code)
+            if options.gbt35965_code
+            else None
+        )
+        self._areas = _areas(options.areas_file)
+        token = secret("token", options.token_env, options.token_file)
+        self._peer = (
+            Peer(options.timeout_s, {"authorization": f"Bearer {token}"} if token else {}) if options.url else None
+        )
+        self._state = self._load()
+
+    async def deliver(self, change: AlertChange, key: str, now: int) -> Delivery:
+        if key in self._state.done:
+            return Delivery(True, detail="was issued before")
+        try:
+            made = self._decide(change, key, now)
+            for step, issue in made:
+                delivery = await self._issue(step, issue, now)
+                if not delivery.taken:
+                    return delivery
+            await asyncio.to_thread(self._finish, change, key, made)
+        except OSError as error:
+            return Delivery(False, detail=f"{self._folder}: {error.strerror}")
+        said = ", ".join(f"{issue.kind} ({issue.status})" for _, issue in made)
+        return Delivery(True, detail=said or f"nothing to say about {change.change.value}")
+
+    async def close(self) -> None:
+        if self._peer:
+            await self._peer.close()
+
+    # ---------------------------------------------------------------------------------------------- one change
+
+    def _decide(self, change: AlertChange, key: str, now: int) -> list[tuple[Step, message.Issue]]:
+        """The messages for this change, remembered on disk before any of them goes out."""
+        made = self._state.making.get(key)
+        if made is None:
+            chain = self._state.chains.setdefault(change.alert, Chain())
+            while len(self._state.chains) > CHAINS_MAX:
+                del self._state.chains[next(iter(self._state.chains))]
+            made = []
+            for step in advance(chain, change, self._permission, self._options.status):
+                name = message.identifier(change, step.status)
+                made.append((step, message.Issue(name, now, step.status, step.kind, step.references)))
+                add_link(chain, step.status, message.reference(self._options.sender, name, now, self._zone))
+            self._state.making[key] = made
+            self._save()
+        return made
+
+    async def _issue(self, step: Step, issue: message.Issue, now: int) -> Delivery:
+        polygons = self._areas.get(step.change.area, [])
+        xml = message.build(step.change, issue, self._issuer, polygons)
+        wrong = problems(xml)
+        if wrong:
+            return Delivery(False, final=True, detail=f"{issue.identifier} is no good CAP message: {'; '.join(wrong)}")
+        await asyncio.to_thread(_write, self._folder / file_name(issue.identifier), xml)
+        if self._centre:
+            await asyncio.to_thread(self._write_chinese, step, issue)
+        if self._peer and self._options.url:
+            answer = await self._peer.ask("POST", self._options.url, xml, {"content-type": feed.CAP_TYPE})
+            return answer.delivery(now)
+        return Delivery(True)
+
+    def _write_chinese(self, step: Step, issue: message.Issue) -> None:
+        assert self._centre
+        # Messages of one second are told apart by a digit of the change's own ordinal and status.
+        number = (step.change.ordinal * 2 + (issue.status == "Actual")) % 10
+        name = gbt35965.identifier(self._centre, issue.sent, number)
+        theirs = msgspec.structs.replace(issue, identifier=name)
+        polygons = self._areas.get(step.change.area, [])
+        _write(
+            self._folder / "gbt35965" / f"{name}.xml",
+            gbt35965.build(step.change, theirs, self._issuer, self._centre, polygons),
+        )
+
+    def _finish(self, change: AlertChange, key: str, made: list[tuple[Step, message.Issue]]) -> None:
+        state = self._state
+        chinese = self._options.languages[0].lower().startswith("zh")
+        for step, issue in made:
+            title = message.headline(step.change, chinese, issue.status)
+            state.entries.insert(
+                0,
+                feed.Entry(issue.identifier, file_name(issue.identifier), title, issue.sent, issue.status, issue.kind),
+            )
+        del state.entries[self._options.feed_entries_max :]
+        if made:
+            xml = feed.build(
+                self._options.sender_name or self._options.sender, self._options.sender, self._options.base_url,
+                state.entries, made[-1][1].sent,
+            )  # fmt: skip
+            _write(self._folder / "feed.xml", xml)
+        state.making.pop(key, None)
+        state.done.append(key)
+        del state.done[:-DONE_MAX]
+        if change.change in ENDS:
+            state.chains.pop(change.alert, None)
+        self._save()
+
+    # ---------------------------------------------------------------------------------------------- the disk
+
+    def _load(self) -> _State:
+        path = self._folder / STATE
+        try:
+            return msgspec.msgpack.decode(path.read_bytes(), type=_State)
+        except FileNotFoundError:
+            return _State()
+        except msgspec.MsgspecError as error:
+            raise ValueError(
+                f"{path} cannot be read ({error}); without it Updates and Cancels would not refer to what was sent. "
+                "Move it away to begin anew"
+            ) from None
+
+    def _save(self) -> None:
+        _write(self._folder / STATE, msgspec.msgpack.encode(self._state))
+
+
+def file_name(identifier: str) -> str:
+    """The identifier as a file name that every system takes."""
+    return re.sub(r"[^\w.#+=@-]", "_", identifier)[:200] + ".xml"
+
+
+def _write(path: Path, content: bytes) -> None:
+    """All of it or nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".new")
+    with temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fdatasync(file.fileno())
+    temporary.rename(path)
+
+
+def _areas(file: str | None) -> Mapping[str, list[message.Ring]]:
+    """Area name → its outer rings. Raises ValueError where the file is no GeoJSON of polygons."""
+    if not file:
+        return {}
+    areas: dict[str, list[Any]] = {}
+    try:
+        for feature in json.loads(Path(file).read_text("utf-8-sig"))["features"]:
+            properties, geometry = feature["properties"], feature["geometry"]
+            name = str(properties.get("area") or properties.get("zone") or properties.get("name") or "")
+            polygons = [geometry["coordinates"]] if geometry["type"] == "Polygon" else geometry["coordinates"]
+            for polygon in polygons:
+                areas.setdefault(name, []).append([(float(point[0]), float(point[1])) for point in polygon[0]])
+    except (OSError, KeyError, TypeError, ValueError, IndexError) as error:
+        raise ValueError(f"{file} (areas_file) is no GeoJSON of polygons: {error!r}") from None
+    return areas

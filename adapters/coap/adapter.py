@@ -1,0 +1,66 @@
+"""The CoAP source: server, client, or both, in one aiocoap context. Not to be run under uvloop, which aiocoap breaks on."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+import aiocoap
+
+from adapters.coap.client import Watch
+from adapters.coap.options import CoapOptions
+from adapters.coap.server import interface, serve
+from hub.ports import Intake
+
+
+class CoapAdapter:
+    """See README.md. `port` is where it listens once it is up."""
+
+    def __init__(self, name: str, options: CoapOptions, now: Callable[[], int] = time.time_ns) -> None:
+        self.name = name
+        self.port: int | None = None
+        self._options = options
+        self._now = now
+        self._trouble: dict[str, str] = {}
+
+    async def run(self, intake: Intake) -> None:
+        """Until cancelled. Raises OSError where the address cannot be had."""
+        logging.getLogger("coap").setLevel(logging.CRITICAL)
+        logging.getLogger("coap-server").setLevel(logging.CRITICAL)
+        context: Any
+        if self._options.listen is not None:
+            context = await serve(intake, self._options, self._now)
+            self.port = interface(context).transport.get_extra_info("socket").getsockname()[1]
+        else:
+            context = await aiocoap.Context.create_client_context(transports=["udp6"])
+
+        def note(url: str, trouble: str) -> None:
+            if trouble:
+                self._trouble[url] = trouble
+            else:
+                self._trouble.pop(url, None)
+            self._report(intake)
+
+        try:
+            self._report(intake)
+            async with asyncio.TaskGroup() as tasks:
+                for asked in self._options.resources:
+                    tasks.create_task(Watch(context, intake, self._options, asked, self._now, note).run())
+                if not self._options.resources:
+                    await asyncio.Event().wait()
+        finally:
+            self.port = None
+            await context.shutdown()
+
+    def _report(self, intake: Intake) -> None:
+        if self._trouble:
+            shown = "; ".join(f"{url}: {trouble}" for url, trouble in list(self._trouble.items())[:3])
+            intake.report(
+                "degraded", f"{len(self._trouble)} of {len(self._options.resources)} resources in trouble: {shown}"
+            )
+        else:
+            where = f"listening on port {self.port}" if self.port else "asking"
+            intake.report("up", f"{where}, {len(self._options.resources)} resources asked")

@@ -1,0 +1,251 @@
+"""Modbus/TCP and Modbus RTU as recorded on the wire, for `cityhub decode`, replay and back-tests.
+
+The hub's own polling does not come through here (pymodbus does that); this reads what somebody else's master and
+slaves said to each other. With a register map, answers become readings.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from fastcrc.crc16 import modbus as crc16
+
+from adapters.modbus.pdu import NAMES, READS, Pdu, lengths, parse
+from adapters.modbus.planner import plan
+from adapters.modbus.registers import RegisterMap, Unit, load_map, value_of
+from adapters.modbus.values import ValueProblem
+from hub.model import Fault, FaultKind, Message, Reading, Value, Verdict
+
+MAX_ADU = 260
+"""Bytes of a Modbus/TCP frame; an RTU frame has at most 256."""
+MAX_PENDING = 256
+"""Requests remembered until their answer comes."""
+
+
+class Frame(msgspec.Struct, gc=False):
+    """One frame: the address and checks of its framing, and its data unit."""
+
+    framer: str
+    device_id: int
+    pdu: Pdu
+    transaction: int | None = None
+    crc: int | None = None
+
+    def detail(self) -> dict[str, Any]:
+        found: dict[str, Any] = {"framer": self.framer, "device_id": self.device_id, "function": self.pdu.function}
+        found["function_name"] = NAMES.get(self.pdu.function & 0x7F, "unknown function")
+        if self.framer == "tcp":
+            found |= {
+                "transaction": self.transaction,
+                "protocol_id": 0,
+                "length": len(self.pdu.raw) + 1,
+                "length_ok": True,
+            }
+        else:
+            found |= {"crc": f"{self.crc:04x}", "crc_ok": True}
+        return found | {"kind": self.pdu.kind} | self.pdu.data
+
+
+class _Reader:
+    """What both framings share: which request an answer belongs to, and what the map makes of it."""
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        given = options.get("map")
+        self._map = given if isinstance(given, RegisterMap) else load_map(str(given)) if given else None
+        self._pending: OrderedDict[tuple[int, int | None], Pdu] = OrderedDict()
+        self._buffer = bytearray()
+
+    def reply(self, message: Message, verdict: Verdict, now: int) -> bytes | None:
+        return None
+
+    def _message(
+        self, frame_of: str, unit: int, transaction: int | None, data: bytes, raw: bytes, at: int | None
+    ) -> Message:
+        key = (unit, transaction)
+        pdu = parse(data, self._pending.get(key))
+        frame = Frame(frame_of, unit, pdu, transaction, None if transaction is not None else crc16(raw[:-2]))
+        message = Message([], [], f"modbus:{unit}", frame, raw)
+        if pdu.problem:
+            message.faults.append(Fault(FaultKind.SYNTAX, pdu.problem, raw, device=message.device))
+            self._pending.pop(key, None)
+            return message
+        if pdu.kind == "request":
+            self._pending[key] = pdu
+            self._pending.move_to_end(key)
+            if len(self._pending) > MAX_PENDING:
+                self._pending.popitem(last=False)
+            return message
+        self._pending.pop(key, None)
+        if self._map is not None and pdu.kind == "response" and pdu.function in READS:
+            self._read(self._map, unit, pdu, message, at)
+        return message
+
+    def _read(self, registers: RegisterMap, unit: int, pdu: Pdu, message: Message, at: int | None) -> None:
+        for device in registers.of_unit(unit):
+            start, words = _located(device, pdu)
+            if start is None:
+                continue
+            table = READS[pdu.function]
+            held = {start + offset: word for offset, word in enumerate(words)}
+            values: dict[str, Value] = {}
+            for field in device.fields:
+                span = range(field.address, field.address + max(1, field.registers))
+                if field.table != table or any(address not in held for address in span):
+                    continue
+                exponent = None
+                if field.scale_register is not None:
+                    if field.scale_register not in held:
+                        continue
+                    exponent = scale_exponent(held[field.scale_register])
+                    if exponent is None:
+                        continue
+                try:
+                    value = value_of(field, [held[address] for address in span], exponent)
+                except ValueProblem as problem:
+                    message.faults.append(Fault(FaultKind.VALUE, str(problem), message.raw, device=device.device))
+                    continue
+                if value is not None:
+                    values[field.metric] = value
+            if values:
+                message.readings.append(Reading(device.device, at, values))
+            message.device = device.device
+
+
+def scale_exponent(word: int) -> int | None:
+    """A SunSpec scale factor: a power of ten from -10 to 10, None for "not implemented" (0x8000) and nonsense."""
+    exponent = word - 65536 if word > 32767 else word
+    return exponent if -10 <= exponent <= 10 else None
+
+
+def _located(device: Unit, pdu: Pdu) -> tuple[int | None, list[int]]:
+    """Where the answer's first value lies, and the values. Without its request: the map's one block of that size."""
+    bits = pdu.function in (1, 2)
+    words = [int(bit) for bit in pdu.data["bits"]] if bits else pdu.data["registers"]
+    if "address" in pdu.data:
+        return pdu.data["address"], words
+    sizes = [block for block in plan(device, device.fields) if block.table == READS[pdu.function]]
+    fitting = [one for one in sizes if ((one.count + 7) // 8 * 8 if bits else one.count) == len(words)]
+    return (fitting[0].address, words) if len(fitting) == 1 else (None, words)
+
+
+class ModbusTcpCodec(_Reader):
+    """Modbus/TCP (MBAP header). Options: `map`, a register map's path."""
+
+    def feed(self, data: bytes, received_at: int | None = None) -> list[Message]:
+        self._buffer += data
+        messages: list[Message] = []
+        buffer, at, junk = self._buffer, 0, 0
+        while True:
+            start = at + junk
+            fits = _is_mbap(buffer, start)
+            if fits is False and junk < MAX_ADU:
+                junk += 1
+                continue
+            if fits is None:
+                break
+            if junk:
+                messages.append(_junk(bytes(buffer[at:start])))
+                at, junk = start, 0
+                continue
+            end = at + 6 + int.from_bytes(buffer[at + 4 : at + 6], "big")
+            if end > len(buffer):
+                break
+            raw = bytes(buffer[at:end])
+            transaction = int.from_bytes(raw[:2], "big")
+            messages.append(self._message("tcp", raw[6], transaction, raw[7:], raw, received_at))
+            at = end
+        del buffer[:at]
+        return messages
+
+    def end(self, received_at: int | None = None) -> list[Message]:
+        rest = bytes(self._buffer)
+        self._buffer.clear()
+        if not rest:
+            return []
+        if _is_mbap(rest, 0) is False:
+            return [_junk(rest)]
+        said = f"the frame ends after {len(rest)} bytes, before its own length says"
+        return [Message([], [Fault(FaultKind.TRUNCATED, said, rest)], raw=rest)]
+
+
+def _is_mbap(buffer: bytes | bytearray, at: int) -> bool | None:
+    """Whether a header stands here: protocol 0, a possible length, a function; None while more bytes must come to tell."""
+    have = len(buffer) - at
+    if (have > 2 and buffer[at + 2]) or (have > 3 and buffer[at + 3]) or (have > 4 and buffer[at + 4]):
+        return False
+    if have > 5 and not 2 <= buffer[at + 5] <= 254:
+        return False
+    if have > 7:
+        return buffer[at + 7] & 0x7F != 0
+    return None
+
+
+class ModbusRtuCodec(_Reader):
+    """Modbus RTU: address, data unit, CRC. The silence between frames is not in a recording, so the CRC finds them.
+
+    Options: `map`, a register map's path.
+    """
+
+    def feed(self, data: bytes, received_at: int | None = None) -> list[Message]:
+        self._buffer += data
+        return self._scan(received_at, last=False)
+
+    def end(self, received_at: int | None = None) -> list[Message]:
+        messages = self._scan(received_at, last=True)
+        self._buffer.clear()
+        return messages
+
+    def _scan(self, received_at: int | None, *, last: bool) -> list[Message]:
+        buffer, at, junk = self._buffer, 0, 0
+        messages: list[Message] = []
+        while at + junk < len(buffer):
+            start = at + junk
+            length = _rtu_length(buffer, start, last=last)
+            if length is None:
+                break
+            if not length:
+                junk += 1
+                if junk >= MAX_ADU:
+                    messages.append(_rtu_fault(bytes(buffer[at : at + junk])))
+                    at, junk = at + junk, 0
+                continue
+            if junk:
+                messages.append(_rtu_fault(bytes(buffer[at:start])))
+            raw = bytes(buffer[start : start + length])
+            messages.append(self._message("rtu", raw[0], None, raw[1:-2], raw, received_at))
+            at, junk = start + length, 0
+        if last and junk:
+            messages.append(_rtu_fault(bytes(buffer[at:])))
+            at = len(buffer)
+        del buffer[:at]
+        return messages
+
+
+def _rtu_length(buffer: bytearray, at: int, *, last: bool) -> int | None:
+    """Length of the frame here by the first CRC that fits; 0 where none does, None while more bytes must come to tell."""
+    known, needed = lengths(buffer, at + 1)
+    open_ends = needed > 0
+    for size in sorted(known):
+        end = at + size + 3
+        if end > len(buffer):
+            open_ends = True
+            continue
+        if int.from_bytes(buffer[end - 2 : end], "little") == crc16(bytes(buffer[at : end - 2])):
+            return size + 3
+    return None if open_ends and not last else 0
+
+
+def _rtu_fault(raw: bytes) -> Message:
+    """Junk, or, where its size is that of a frame, a frame with a bad CRC."""
+    known, _ = lengths(raw, 1)
+    if len(raw) > 3 and len(raw) - 3 in known:
+        said = f"the frame says CRC {raw[-2:].hex().upper()}, its bytes give {crc16(raw[:-2]).to_bytes(2, 'little').hex().upper()}"
+        return Message([], [Fault(FaultKind.CHECKSUM, said, raw)], raw=raw)
+    return _junk(raw)
+
+
+def _junk(raw: bytes) -> Message:
+    return Message([], [Fault(FaultKind.FRAME, f"{len(raw)} bytes that belong to no Modbus frame", raw)], raw=raw)

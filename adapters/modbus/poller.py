@@ -1,0 +1,361 @@
+"""Polling one bus: one task, one client, a schedule for each device, and a breaker for each unit.
+
+A dead unit costs its bus one time-out a minute at most; a refused block costs only its own fields; a bus that is down is
+tried again with back-off. Nothing is ever written unless the map says `writable = true` for the device and the field.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from adapters.modbus import sunspec
+from adapters.modbus.bus import Bus, Down, Refused, Silent, parse_url
+from adapters.modbus.codec import scale_exponent
+from adapters.modbus.planner import Block, plan, split
+from adapters.modbus.registers import Field, RegisterMap, Unit, load_map, value_of
+from adapters.modbus.values import ValueProblem, encode
+from hub.metrics import vocabulary
+from hub.model import Fault, FaultKind, Message, Reading, Value, Verdict
+from hub.ports import Intake
+from hub.units import conversion
+
+BREAK_MAX_S = 60.0
+"""Seconds between two questions to a unit that does not answer: 1, 2, 4 … up to this."""
+OFFLINE_AFTER = 3
+"""Unanswered questions in a row after which a device is said to be offline."""
+CONFIGURATION_PAUSE_S = 600.0
+"""Seconds for which a block is left alone that the device refuses for good (exceptions 1 to 3)."""
+BUSY_PAUSE_S = 0.2
+"""Seconds before the one repeated question to a unit that says it is busy (exceptions 5 and 6)."""
+RECONNECT_S = (1.0, 60.0)
+FULL_LOG_PAUSE_S = 1.0
+"""Seconds before a reading is offered again to a hub that is busy; polling stands still meanwhile."""
+
+
+class ModbusOptions(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """Keys of a Modbus `[[adapters]]` block."""
+
+    connect: str
+    """The bus: tcp://host:502, rtu+tcp://host:4001 (RTU frames over TCP) or serial:///dev/ttyUSB0?baud=9600&parity=E."""
+    map: str
+    """The register map, a TOML file in the city folder."""
+    timeout_s: float = 1.0
+    """Seconds to wait for an answer."""
+    retries: int = 0
+    """Further tries of a request without an answer, before the unit counts as silent."""
+    pause_ms: float = 0.0
+    """Silence between two requests; some gateways need 100 ms."""
+    connect_pause_ms: float = 0.0
+    """Silence after connecting."""
+    close_after_cycle: bool = False
+    """Close the connection after each reading; for gateways that serve one master at a time."""
+
+    def __post_init__(self) -> None:
+        parse_url(self.connect)
+        load_map(self.map)
+        if not 0 < self.timeout_s <= 60 or not 0 <= self.retries <= 5:
+            raise ValueError("timeout_s is more than 0 and at most 60 seconds, retries 0 to 5")
+        if self.pause_ms < 0 or self.connect_pause_ms < 0:
+            raise ValueError("pause_ms and connect_pause_ms are not negative")
+
+
+class Health:
+    """A circuit breaker: how a unit has been answering, and when it may be asked next (monotonic seconds)."""
+
+    def __init__(self) -> None:
+        self.failures = 0
+        self.closed_until = 0.0
+        self.online: bool | None = None
+
+    def answered(self) -> bool:
+        """It answered. True if that is news."""
+        news = self.online is False
+        self.failures, self.closed_until, self.online = 0, 0.0, True
+        return news
+
+    def failed(self, now: float) -> bool:
+        """It did not. True if it is offline by that."""
+        self.failures += 1
+        self.closed_until = now + min(BREAK_MAX_S, 2.0 ** (self.failures - 1))
+        news = self.failures >= OFFLINE_AFTER and self.online is not False
+        if news:
+            self.online = False
+        return news
+
+
+class Group:
+    """The fields of one device that share a schedule, and the requests that read them."""
+
+    def __init__(self, unit: Unit, every_s: float, fields: Sequence[Field]) -> None:
+        self.unit, self.every_s, self.fields = unit, every_s, list(fields)
+        self.blocks = plan(unit, self.fields)
+        self.left_alone: dict[Block, float] = {}
+        self._beat = 0.0
+        self.due = 0.0
+
+    def start(self, now: float) -> None:
+        """Begin the schedule; jitter spreads the devices of a bus."""
+        self._beat = self.due = now + random.uniform(0, min(self.every_s, self.unit.jitter_s))
+
+    def next(self, now: float) -> None:
+        """Set the next time: on the beat, with jitter; beats that were missed are left out."""
+        self._beat = max(self._beat + self.every_s, now)
+        self.due = max(now, self._beat + random.uniform(-1.0, 1.0) * self.unit.jitter_s)
+
+
+class Cycle:
+    """What one reading of a group brought: words by table and address, faults, and whether the unit answered."""
+
+    def __init__(self) -> None:
+        self.words: dict[tuple[str, int], int] = {}
+        self.faults: list[Fault] = []
+        self.answered = False
+        self.silence = ""
+
+
+class ModbusAdapter:
+    """A bus as a source of readings."""
+
+    def __init__(self, name: str, options: ModbusOptions) -> None:
+        self.name, self.options = name, options
+        self.map: RegisterMap = load_map(options.map)
+        self.bus = Bus(
+            options.connect,
+            timeout_s=options.timeout_s,
+            retries=options.retries,
+            pause_s=options.pause_ms / 1000,
+            connect_pause_s=options.connect_pause_ms / 1000,
+        )
+        self.health: dict[int, Health] = {unit.unit: Health() for unit in self.map.devices}
+        self.groups = [group for unit in self.map.devices for group in _groups(unit, unit.fields)]
+        self._undiscovered = [unit for unit in self.map.devices if unit.sunspec]
+
+    async def run(self, intake: Intake) -> None:
+        """Poll until cancelled."""
+        began = time.monotonic()
+        for group in self.groups:
+            group.start(began)
+        failures = 0
+        try:
+            while True:
+                try:
+                    await self.bus.connect()
+                    failures = 0
+                    intake.report("up", "")
+                    await self._poll(intake)
+                except Down as error:
+                    pause = min(RECONNECT_S[1], RECONNECT_S[0] * 2.0**failures)
+                    failures += 1
+                    intake.report("down", f"{self.options.connect}: {error}; tried again in {pause:.0f} s")
+                    await asyncio.sleep(pause * random.uniform(0.5, 1.0))
+        finally:
+            self.bus.close()
+
+    async def _poll(self, intake: Intake) -> None:
+        while True:
+            await self._discover(intake)
+            if not self.groups:
+                await asyncio.sleep(BREAK_MAX_S)
+                continue
+            group = min(self.groups, key=lambda one: one.due)
+            wait = group.due - time.monotonic()
+            if wait > 0:
+                await asyncio.sleep(wait)
+            health = self.health[group.unit.unit]
+            now = time.monotonic()
+            if now >= health.closed_until:
+                message = await self._read(group, health, intake)
+                if message is not None:
+                    await self._hand_over(intake, message)
+                if self.options.close_after_cycle:
+                    self.bus.close()
+            group.next(time.monotonic())
+
+    # ------------------------------------------------------------------------------------------------- reading
+
+    async def _read(self, group: Group, health: Health, intake: Intake) -> Message | None:
+        """One reading of a group; None where it brought nothing to tell."""
+        unit = group.unit
+        cycle = await self._cycle(group)
+        at = time.time_ns()
+        values, problems = _values(group.fields, cycle.words)
+        faults = [
+            *cycle.faults,
+            *(Fault(FaultKind.VALUE, f"{unit.device}: {said}", device=unit.device) for said in problems),
+        ]
+        if cycle.answered and health.answered():
+            values["online"] = True
+            self._report(intake)
+        if cycle.silence and health.failed(time.monotonic()):
+            values["online"] = False
+            self._report(intake, cycle.silence)
+        readings = [Reading(unit.device, at, values)] if values else []
+        if not readings and not faults:
+            return None
+        body = {"unit": unit.unit, "blocks": [block.text for block in group.blocks]}
+        return Message(readings, faults, unit.device, body)
+
+    def _report(self, intake: Intake, why: str = "") -> None:
+        """Say which units do not answer."""
+        gone = [str(unit) for unit, health in self.health.items() if health.online is False]
+        if gone:
+            intake.report("degraded", f"unit {', '.join(gone)} does not answer{f' ({why})' if why else ''}")
+        else:
+            intake.report("up", "")
+
+    async def _cycle(self, group: Group) -> Cycle:
+        """Ask for every block. A refusal costs its block, a silence ends the cycle: the unit would be silent again."""
+        cycle, unit = Cycle(), group.unit
+        waiting = list(group.blocks)
+        while waiting:
+            block = waiting.pop(0)
+            if group.left_alone.get(block, 0.0) > time.monotonic():
+                continue
+            try:
+                words = await self._ask(unit, block)
+            except Refused as refusal:
+                if refusal.code in (10, 11):
+                    cycle.silence = str(refusal)
+                    break
+                cycle.answered = True
+                waiting = self._refused(group, block, refusal, cycle) + waiting
+            except Silent as silence:
+                cycle.silence = str(silence)
+                break
+            else:
+                cycle.answered = True
+                cycle.words.update({(block.table, block.address + i): word for i, word in enumerate(words)})
+        return cycle
+
+    async def _ask(self, unit: Unit, block: Block) -> list[int]:
+        try:
+            return await self.bus.read(unit.unit, block.table, block.address, block.count)
+        except Refused as refusal:
+            if refusal.code not in (5, 6):
+                raise
+        await asyncio.sleep(BUSY_PAUSE_S)
+        return await self.bus.read(unit.unit, block.table, block.address, block.count)
+
+    def _refused(self, group: Group, block: Block, refusal: Refused, cycle: Cycle) -> list[Block]:
+        """What to ask instead of a refused block, remembered for all later cycles."""
+        if refusal.code == 2:
+            parts = split(group.unit, block)
+            if parts:
+                at = group.blocks.index(block)
+                group.blocks[at : at + 1] = [part for part in parts if part not in group.blocks]
+                return parts
+        if refusal.code in (1, 2, 3):
+            group.left_alone[block] = time.monotonic() + CONFIGURATION_PAUSE_S
+        device = group.unit.device
+        metrics = ", ".join(field.metric for field in block.fields)
+        said = f"{device}: unit {group.unit.unit} refuses {block.text} ({metrics}): {refusal}"
+        cycle.faults.append(Fault(FaultKind.UNSUPPORTED, said, device=device))
+        return []
+
+    async def _hand_over(self, intake: Intake, message: Message) -> None:
+        """Give it to the hub. While the hub is busy, polling waits: nothing that was read is lost."""
+        while True:
+            (verdict,) = await intake.submit([message])
+            if verdict is not Verdict.BUSY:
+                return
+            await asyncio.sleep(FULL_LOG_PAUSE_S)
+
+    # ------------------------------------------------------------------------------------------------- sunspec
+
+    async def _discover(self, intake: Intake) -> None:
+        """Find the models of units that have not been found yet; one that is silent is tried again by its breaker."""
+        for unit in list(self._undiscovered):
+            health = self.health[unit.unit]
+            if time.monotonic() < health.closed_until:
+                continue
+
+            async def read(address: int, count: int, number: int = unit.unit) -> list[int]:
+                return await self.bus.read(number, "holding", address, count)
+
+            try:
+                models = await sunspec.discover(read, Refused)
+            except Silent:
+                health.failed(time.monotonic())
+                continue
+            self._undiscovered.remove(unit)
+            if not models:
+                intake.report("degraded", f"{unit.device}: no SunSpec models at {', '.join(map(str, sunspec.BASES))}")
+            known = {field.metric for field in unit.fields}
+            found = [field for field in sunspec.fields(models, unit.every_s) if field.metric not in known]
+            now = time.monotonic()
+            for group in _groups(unit, found):
+                group.start(now)
+                self.groups.append(group)
+
+    # ------------------------------------------------------------------------------------------------- writing
+
+    async def write(self, device: str, metric: str, value: Value) -> None:
+        """Write one field, in the metric's own unit. Raises PermissionError, `ValueProblem`, `Down`, `Silent` or `Refused`."""
+        unit = next((one for one in self.map.devices if one.device == device), None)
+        field = next((one for one in unit.fields if one.metric == metric), None) if unit else None
+        if unit is None or field is None:
+            raise PermissionError(f"the map of {self.name} has no {metric} of {device}")
+        if not (unit.writable and field.writable):
+            raise PermissionError(
+                f"{device}, {metric}: the map does not say writable = true for the device and the field"
+            )
+        await self.bus.write(unit.unit, field.table, field.address, _words(field, value))
+
+
+def _groups(unit: Unit, fields: Sequence[Field]) -> list[Group]:
+    beats = sorted({field.every_s for field in fields})
+    return [Group(unit, every_s, [field for field in fields if field.every_s == every_s]) for every_s in beats]
+
+
+def _values(fields: Sequence[Field], words: dict[tuple[str, int], int]) -> tuple[dict[str, Value], list[str]]:
+    """The fields whose registers all came, and sentences about those that hold no usable value."""
+    values: dict[str, Value] = {}
+    problems: list[str] = []
+    for field in fields:
+        span = range(field.address, field.address + max(1, field.registers))
+        if any((field.table, address) not in words for address in span):
+            continue
+        exponent = None
+        if field.scale_register is not None:
+            word = words.get((field.table, field.scale_register))
+            exponent = None if word is None else scale_exponent(word)
+            if exponent is None:
+                continue
+        try:
+            value = value_of(field, [words[field.table, address] for address in span], exponent)
+        except ValueProblem as problem:
+            problems.append(str(problem))
+            continue
+        if value is not None:
+            values[field.metric] = value
+    return values, problems
+
+
+def _words(field: Field, value: Value) -> list[int]:
+    """The registers that make the field hold `value`. Raises `ValueProblem`."""
+    if field.bit is not None or field.scale_register is not None:
+        raise ValueProblem(f"{field.metric} is a part of a register, or scaled by another one, and is not written")
+    raw: Any = value
+    if field.states:
+        raw = next(
+            (int(key) for key, text in field.states.items() if text == value and key.lstrip("-").isdecimal()), None
+        )
+        if raw is None:
+            raise ValueProblem(f"{value!r} is none of the states of {field.metric}")
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        metric = vocabulary()[field.metric]
+        if metric.type == "number":
+            scale, shift = conversion(metric.unit, field.unit or metric.unit)
+            number = value * scale + shift
+            if field.range and not field.range[0] <= number <= field.range[1]:
+                raise ValueProblem(f"{number:g} is outside the range {list(field.range)} of {field.metric}")
+            raw = (number - field.offset) / field.scale
+    if field.is_bits:
+        return [int(bool(raw))]
+    return encode(raw, field.type, field.order, field.length)

@@ -1,0 +1,201 @@
+"""GNSS receivers that speak NMEA 0183: sentences in, one message a moment out. Pure: no socket, no clock."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+import msgspec
+
+from adapters.nmea0183.epoch import FORMS, Epoch, FieldError, Form, next_day, time_of_day
+from adapters.nmea0183.line import (
+    LINE_BYTES_MAX,
+    NOWHERE,
+    Lines,
+    Origin,
+    checksum_fault,
+    oversize,
+    parse_tag_block,
+    split_tag_block,
+)
+from hub.model import Fault, FaultKind, Message, Verdict
+from hub.moment import SECOND
+
+SOURCES_MAX = 1_000
+"""Receivers (tag-block sources) on one stream whose moments are put together at one time."""
+EPOCH_AGE_MAX_S = 2
+"""Sentences of one moment come within this time; receivers report every second or oftener."""
+SENTENCES_MAX = 64
+"""Sentences of one moment; more are a receiver that never says the time."""
+
+
+class Body(msgspec.Struct, gc=False):
+    """The protocol's own view of a moment."""
+
+    sentences: list[str]
+    told: dict[str, Any]
+    station: str | None = None
+
+    def detail(self) -> dict[str, Any]:
+        return {"sentences": self.sentences, "station": self.station, **self.told}
+
+
+class Nmea0183Codec:
+    """Options: `device` (the id for all readings of the stream), `kind` ("vehicle", or "vessel" for sog and cog)."""
+
+    def __init__(self, options: Mapping[str, Any] | None = None) -> None:
+        options = options or {}
+        self.ignored = 0
+        self._device: str | None = options.get("device")
+        self._kind: str = options.get("kind") or "vehicle"
+        self._lines = Lines()
+        self._epochs: OrderedDict[str, Epoch] = OrderedDict()
+        self._last: OrderedDict[str, tuple[date, int]] = OrderedDict()
+
+    # ------------------------------------------------------------------------------------------------- the codec's law
+
+    def feed(self, data: bytes, received_at: int | None = None) -> list[Message]:
+        messages: list[Message] = []
+        if received_at is not None:
+            self._expire(received_at, messages)
+        for line in self._lines.feed(data):
+            if len(line) > LINE_BYTES_MAX:
+                fault = oversize(line)
+                messages.append(Message([], [fault], raw=fault.raw))
+            else:
+                self._line(line.strip(), received_at, messages)
+        return messages
+
+    def end(self, received_at: int | None = None) -> list[Message]:
+        """A last line without its line end is a line like any other, and the moments told so far are complete."""
+        messages: list[Message] = []
+        self._line(self._lines.end().strip(), received_at, messages)
+        for source in list(self._epochs):
+            self._close(source, messages)
+        return messages
+
+    def reply(self, message: Message, verdict: Verdict, now: int) -> bytes | None:
+        """Receivers listen to nobody."""
+        return None
+
+    # ----------------------------------------------------------------------------------------------------------- lines
+
+    def _line(self, line: bytes, received_at: int | None, messages: list[Message]) -> None:
+        if not line:
+            return
+        origin, start = NOWHERE, line.find(b"$")
+        if start < 0:
+            self._foreign(line, messages)
+            return
+        if start > 0:
+            junk, block, after = split_tag_block(line[:start])
+            faults: list[Fault] = []
+            if block:
+                origin, faults = parse_tag_block(block)
+            if junk or after:
+                faults.append(Fault(FaultKind.FRAME, "bytes in front of a sentence that belong to none", line[:start]))
+            messages += [Message([], [fault], raw=fault.raw) for fault in faults]
+        *broken, last = line[start + 1 :].split(b"$")
+        for piece in broken:
+            self._sentence(piece, NOWHERE, received_at, messages)
+        self._sentence(last, origin, received_at, messages)
+
+    def _foreign(self, line: bytes, messages: list[Message]) -> None:
+        if line.startswith(b"!") and b"," in line:
+            self._ignore(line, messages)
+        else:
+            messages.append(Message([], [Fault(FaultKind.FRAME, "no NMEA sentence in this line", line)], raw=line))
+
+    def _ignore(self, line: bytes, messages: list[Message]) -> None:
+        self.ignored += 1
+        name = line[1:].partition(b",")[0].decode("ascii", "replace")
+        messages.append(Message([], [], body={"note": f"{name} is not read; ignored"}, raw=line))
+
+    def _sentence(self, text: bytes, origin: Origin, received_at: int | None, messages: list[Message]) -> None:
+        raw = b"$" + text
+        body, star, rest = text.partition(b"*")
+        fault = checksum_fault(body, star, rest, raw, "the sentence")
+        if fault is not None:
+            messages.append(Message([], [fault], raw=raw))
+            return
+        fields = body.decode("ascii", "replace").split(",")
+        form = FORMS.get(fields[0][2:]) if len(fields[0]) == 5 else None
+        if form is None:
+            self._ignore(raw, messages)
+            return
+        if len(fields) < form.fields_min:
+            why = f"{fields[0]} has {len(fields) - 1} fields, it needs {form.fields_min - 1}"
+            messages.append(Message([], [Fault(FaultKind.SYNTAX, why, raw)], raw=raw))
+            return
+        self._tell(fields, form, raw, origin, received_at, messages)
+
+    # --------------------------------------------------------------------------------------------------------- moments
+
+    def _tell(
+        self,
+        fields: list[str],
+        form: Form,
+        raw: bytes,
+        origin: Origin,
+        received_at: int | None,
+        messages: list[Message],
+    ) -> None:
+        """Add a sentence to its source's moment; another time, or the same sentence again, begins a new one."""
+        try:
+            moment = None if form.time_field is None else time_of_day(fields[form.time_field])
+        except FieldError as error:
+            messages.append(Message([], [Fault(error.kind, f"{fields[0]}: {error}", raw)], raw=raw))
+            return
+        source, name = origin.station or "", fields[0][2:]
+        epoch = self._epochs.get(source)
+        if epoch is not None:
+            another_time = moment is not None and epoch.time_of_day is not None and moment != epoch.time_of_day
+            again = name in epoch.names and not form.repeats
+            if another_time or again or len(epoch.raw) >= SENTENCES_MAX:
+                self._close(source, messages)
+                epoch = None
+        if epoch is None:
+            epoch = self._epochs[source] = Epoch(fields[0][:2], origin, received_at)
+            if len(self._epochs) > SOURCES_MAX:
+                self._close(next(iter(self._epochs)), messages)
+        if moment is not None:
+            epoch.time_of_day = moment
+            if not epoch.names & {"RMC", "GGA", "GLL"}:
+                epoch.talker = fields[0][:2]
+        epoch.names.add(name)
+        epoch.raw.append(raw)
+        try:
+            form.read(epoch, fields)
+        except FieldError as error:
+            epoch.faults.append(Fault(error.kind, f"{fields[0]}: {error}", raw))
+
+    def _expire(self, now: int, messages: list[Message]) -> None:
+        for source, epoch in list(self._epochs.items()):
+            if epoch.heard is not None and now - epoch.heard > EPOCH_AGE_MAX_S * SECOND:
+                self._close(source, messages)
+
+    def _close(self, source: str, messages: list[Message]) -> None:
+        epoch = self._epochs.pop(source)
+        device = self._device or f"nmea0183:{source or epoch.talker}"
+        reading = epoch.reading(device, self._kind, self._date(source, epoch))
+        for fault in epoch.faults:
+            fault.device = device
+        sentences = [raw.decode("ascii", "replace") for raw in epoch.raw]
+        body = Body(sentences, epoch.told, epoch.origin.station)
+        raw = b"\r\n".join(epoch.raw)
+        messages.append(Message([] if reading is None else [reading], epoch.faults, device, body, raw))
+
+    def _date(self, source: str, epoch: Epoch) -> date | None:
+        """The source's last told date, moved on over midnight, for moments that tell only the time."""
+        last = self._last.get(source)
+        day = epoch.day
+        if day is None and last is not None:
+            day = last[0] if epoch.time_of_day is None else next_day(last[0], last[1], epoch.time_of_day)
+        if day is not None and epoch.time_of_day is not None:
+            self._last[source] = (day, epoch.time_of_day)
+            self._last.move_to_end(source)
+            if len(self._last) > SOURCES_MAX:
+                self._last.popitem(last=False)
+        return day

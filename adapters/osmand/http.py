@@ -1,0 +1,279 @@
+"""Requests of HTTP/1.1 (RFC 9112) out of a byte stream: pure, bounded, and able to go on behind junk."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+import msgspec
+
+from hub.model import FaultKind
+
+HEAD_BYTES_MAX = 16 * 1024
+BODY_BYTES_MAX = 64 * 1024
+_CHUNKED_BYTES_MAX = 4 * BODY_BYTES_MAX
+"""A chunked body with its sizes; more overhead than that is no phone's."""
+
+_START = re.compile(rb"[A-Z]{3,7} (?=[/?h])")
+_START_BYTES_MAX = 9
+_LINE = re.compile(rb"([A-Z]{3,7}) (\S.*) HTTP/1\.([01])")  # spaces in the target: some send dates that way
+_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?")
+_CHUNK_LINE_BYTES_MAX = 256
+_METHODS = ("GET", "POST", "PUT")
+
+
+class Request(msgspec.Struct):
+    """One request, or what stands where one should be; then `kind` and `trouble` say what is wrong."""
+
+    raw: bytes
+    method: str = ""
+    target: str = ""
+    content_type: str = ""
+    body: bytes = b""
+    close: bool = False
+    """The client wants, or the damage needs, the connection closed after the answer."""
+    status: int = 200
+    """400 and above: refused whatever the hub's verdict. 0: no request, so no answer."""
+    kind: FaultKind | None = None
+    trouble: str = ""
+
+
+class _Head(NamedTuple):
+    method: str
+    target: str
+    headers: dict[str, str]
+    close: bool
+
+
+class _Bad(Exception):
+    """Why a head or body is refused."""
+
+    def __init__(self, status: int, kind: FaultKind, trouble: str) -> None:
+        self.status, self.kind, self.trouble = status, kind, trouble
+
+
+class RequestReader:
+    """Feed it bytes, take requests. Never holds more than one head and one body."""
+
+    def __init__(self) -> None:
+        self._buffer = b""
+        self._searched = 0
+        """Bytes at the head of the buffer in which no request starts."""
+        self._skip = 0
+        """Bytes still to come of a body that was refused for its length."""
+        self._chunks = _Chunks()
+
+    def feed(self, data: bytes) -> list[Request]:
+        self._buffer += data
+        return self._requests(ended=False)
+
+    def end(self) -> list[Request]:
+        """The stream ended: a request line alone is a complete request, a body without a length ends here."""
+        found = self._requests(ended=True)
+        self._skip = 0
+        return found
+
+    def _requests(self, ended: bool) -> list[Request]:
+        requests: list[Request] = []
+        buffer = self._buffer
+        done = 0  # everything before is in a request
+        at = self._searched
+        while True:
+            if self._skip:
+                skipped = min(self._skip, len(buffer) - done)
+                self._skip -= skipped
+                done = at = done + skipped
+            start = _START.search(buffer, at)
+            if start is None:
+                at = len(buffer) if ended else max(at, len(buffer) - _START_BYTES_MAX)
+                break
+            at = start.start()
+            request, end = self._request(buffer, at, ended)
+            if request is None:
+                break
+            if buffer[done:at].strip():
+                requests += _junk(buffer[done:at])
+                done = at
+            request.raw = buffer[done:end]  # with the empty lines that some clients send before it
+            requests.append(request)
+            self._chunks = _Chunks()
+            done = at = end
+        sure = at if ended else at - (at - done) % HEAD_BYTES_MAX
+        if buffer[done:sure].strip():
+            requests += _junk(buffer[done:sure])
+        self._buffer = buffer[sure:]
+        self._searched = at - sure
+        return requests
+
+    def _request(self, buffer: bytes, start: int, ended: bool) -> tuple[Request | None, int]:
+        """The request that starts there and where it ends; None while it is not all here."""
+        head_end = buffer.find(b"\r\n\r\n", start, start + HEAD_BYTES_MAX)
+        body_at = head_end + 4
+        if head_end < 0:
+            if len(buffer) - start >= HEAD_BYTES_MAX:
+                end = start + HEAD_BYTES_MAX
+                return _refused(431, FaultKind.OVERSIZE, f"a request head longer than {HEAD_BYTES_MAX} bytes"), end
+            if not ended:
+                return None, start
+            head_end = body_at = len(buffer)
+        try:
+            head = _head(buffer[start:head_end], cut=body_at == head_end)
+        except _Bad as bad:
+            return _refused(bad.status, bad.kind, bad.trouble), body_at
+        request = Request(b"", head.method, head.target, head.headers.get("content-type", ""), close=head.close)
+        try:
+            end = self._body(request, head, buffer, start, body_at, ended)
+        except _Bad as bad:
+            request.status, request.kind, request.trouble = bad.status, bad.kind, bad.trouble
+            request.close = True  # where its body ends is not known
+            return request, len(buffer) if bad.kind is FaultKind.TRUNCATED else body_at
+        if end < 0:
+            return None, start
+        if head.method not in _METHODS:
+            request.status, request.kind = 405, FaultKind.UNSUPPORTED
+            request.trouble = f"{head.method} is not how positions are sent; use GET or POST"
+        return request, end
+
+    def _body(self, request: Request, head: _Head, buffer: bytes, start: int, body_at: int, ended: bool) -> int:
+        """Fills the body and returns where it ends; -1 while it is not all here."""
+        length = head.headers.get("content-length")
+        coding = head.headers.get("transfer-encoding")
+        if coding is not None:
+            if length is not None or coding.lower() != "chunked":
+                raise _Bad(400, FaultKind.SYNTAX, "transfer-encoding must be chunked alone, without a content-length")
+            return self._chunked(request, buffer, start, body_at, ended)
+        if length is None:
+            if head.method not in ("POST", "PUT") or "?" in head.target:
+                size = 0
+            elif ended:
+                size = len(buffer) - body_at
+            elif len(buffer) - body_at > BODY_BYTES_MAX:
+                raise _Bad(411, FaultKind.OVERSIZE, f"a body without a length, longer than {BODY_BYTES_MAX} bytes")
+            else:
+                return -1
+        elif len(length) > 12 or not (length.isascii() and length.isdecimal()):
+            raise _Bad(400, FaultKind.SYNTAX, f"content-length {length[:20]!r} is not a number of bytes")
+        else:
+            size = int(length)
+        if size > BODY_BYTES_MAX:
+            self._skip = size
+            raise _Bad(413, FaultKind.OVERSIZE, f"a body of {size} bytes; the limit is {BODY_BYTES_MAX}")
+        if len(buffer) - body_at < size:
+            if not ended:
+                return -1
+            have = len(buffer) - body_at
+            raise _Bad(400, FaultKind.TRUNCATED, f"the body ends after {have} of its {size} bytes")
+        request.body = buffer[body_at : body_at + size]
+        return body_at + size
+
+    def _chunked(self, request: Request, buffer: bytes, start: int, body_at: int, ended: bool) -> int:
+        chunks = self._chunks
+        chunks.read(buffer, start, body_at)
+        if not chunks.complete:
+            if ended:
+                raise _Bad(400, FaultKind.TRUNCATED, f"the chunked body ends after {len(chunks.data)} bytes")
+            return -1
+        request.body = bytes(chunks.data)
+        return start + chunks.at
+
+
+class _Chunks:
+    """A chunked body as far as it has come: no byte is looked at twice."""
+
+    def __init__(self) -> None:
+        self.at = 0
+        """Where reading goes on, counted from the request's start."""
+        self.data = bytearray()
+        self.complete = False
+
+    def read(self, buffer: bytes, start: int, body_at: int) -> None:
+        self.at = self.at or body_at - start
+        while not self.complete:
+            at = start + self.at
+            if at - body_at > _CHUNKED_BYTES_MAX or len(self.data) > BODY_BYTES_MAX:
+                raise _Bad(413, FaultKind.OVERSIZE, f"a chunked body longer than {BODY_BYTES_MAX} bytes")
+            line_end = buffer.find(b"\r\n", at, at + _CHUNK_LINE_BYTES_MAX)
+            if line_end < 0:
+                if len(buffer) - at >= _CHUNK_LINE_BYTES_MAX:
+                    raise _Bad(400, FaultKind.SYNTAX, "a chunk's size line does not end")
+                return
+            size_line = _CHUNK.fullmatch(buffer, at, line_end)
+            if size_line is None:
+                raise _Bad(400, FaultKind.SYNTAX, "a chunk without a size")
+            size = int(size_line[1], 16)
+            if size == 0:
+                end = buffer.find(b"\r\n\r\n", line_end, line_end + HEAD_BYTES_MAX)  # trailers, usually none
+                if end < 0:
+                    if len(buffer) - line_end >= HEAD_BYTES_MAX:
+                        raise _Bad(431, FaultKind.OVERSIZE, f"trailers longer than {HEAD_BYTES_MAX} bytes")
+                    return
+                self.at = end + 4 - start
+                self.complete = True
+                return
+            if size > BODY_BYTES_MAX:
+                raise _Bad(413, FaultKind.OVERSIZE, f"a chunk of {size} bytes; the limit is {BODY_BYTES_MAX}")
+            end = line_end + 2 + size
+            if len(buffer) < end + 2:
+                return
+            if buffer[end : end + 2] != b"\r\n":
+                raise _Bad(400, FaultKind.SYNTAX, "a chunk longer than its size")
+            self.data += buffer[line_end + 2 : end]
+            self.at = end + 2 - start
+
+
+def _head(raw: bytes, cut: bool) -> _Head:
+    """Request line and headers. `cut`: the stream ended inside them."""
+    first, *others = raw.rstrip(b"\r\n").split(b"\r\n")
+    line = _LINE.fullmatch(first.rstrip())
+    if line is None:
+        kind = FaultKind.TRUNCATED if cut else FaultKind.SYNTAX
+        shown = first[:80].decode("ascii", "replace")
+        raise _Bad(400, kind, f"{shown!r} is not a request line such as 'GET /?id=… HTTP/1.1'")
+    headers: dict[str, str] = {}
+    for other in others:
+        name, colon, value = other.decode("latin-1").partition(":")
+        if not colon or not name or name != name.strip():
+            raise _Bad(
+                400, FaultKind.SYNTAX, f"header line {other[:40].decode('ascii', 'replace')!r} has no name and colon"
+            )
+        key = name.lower()
+        value = value.strip()
+        if key in ("content-length", "transfer-encoding") and headers.get(key, value) != value:
+            raise _Bad(400, FaultKind.SYNTAX, f"two different {key} headers")
+        headers[key] = value
+    wish = headers.get("connection", "").lower()
+    close = "close" in wish or (line[3] == b"0" and "keep-alive" not in wish)
+    return _Head(line[1].decode("ascii"), line[2].decode("utf-8", "replace"), headers, close)
+
+
+def _refused(status: int, kind: FaultKind, trouble: str) -> Request:
+    return Request(b"", close=True, status=status, kind=kind, trouble=trouble)
+
+
+def _junk(raw: bytes) -> list[Request]:
+    """One refusal for a run of junk; a run longer than the limit is cut there."""
+    runs = [raw[at : at + HEAD_BYTES_MAX] for at in range(0, len(raw), HEAD_BYTES_MAX)]
+    return [
+        Request(run, status=0, kind=FaultKind.FRAME, trouble=f"{len(run)} bytes that are no HTTP request")
+        for run in runs
+    ]
+
+
+_REASONS = {
+    200: "OK",
+    400: "Bad Request",
+    405: "Method Not Allowed",
+    411: "Length Required",
+    413: "Content Too Large",
+    431: "Request Header Fields Too Large",
+    503: "Service Unavailable",
+}
+
+
+def response(status: int, text: str = "", close: bool = False, extra: str = "") -> bytes:
+    """An answer with a plain text or nothing in it."""
+    body = text.encode()
+    kind = "Content-Type: text/plain; charset=utf-8\r\n" if body else ""
+    last = "Connection: close\r\n" if close else ""
+    head = f"HTTP/1.1 {status} {_REASONS[status]}\r\n{kind}Content-Length: {len(body)}\r\n{extra}{last}\r\n"
+    return head.encode("ascii") + body

@@ -1,0 +1,103 @@
+"""HTTP towards a peer that takes alerts: one client, one time limit for the whole exchange, and what its answers mean."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+
+from adapters.webhook.sink import outcome
+from hub.ports import Delivery
+
+ANSWER_BYTES_MAX = 256 << 10
+"""Longer answers are cut: nobody needs more of them than their beginning."""
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What came back. `status` 0: no answer, `detail` says why."""
+
+    status: int
+    body: bytes = b""
+    retry_after: str | None = None
+    detail: str = ""
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        return 200 <= self.status <= 299
+
+    def delivery(self, now: int) -> Delivery:
+        """2xx taken, 4xx refused for good, all else worth another attempt."""
+        if not self.status:
+            return Delivery(False, detail=self.detail)
+        words = "" if self.ok else " ".join(self.body[:500].decode("utf-8", "replace").split())
+        return outcome(self.status, self.retry_after, words, now)
+
+
+class Peer:
+    """One HTTP peer. Never raises for what it does."""
+
+    def __init__(
+        self,
+        timeout_s: float,
+        headers: Mapping[str, str] | None = None,
+        ca_file: str | None = None,
+        auth: httpx.Auth | None = None,
+    ) -> None:
+        self._timeout_s = timeout_s
+        verify = ssl.create_default_context(cafile=ca_file) if ca_file else True
+        self._client = httpx.AsyncClient(
+            headers={"user-agent": "cityhub", **(headers or {})},
+            timeout=timeout_s,
+            follow_redirects=False,
+            verify=verify,
+            auth=auth,
+            trust_env=False,
+        )
+
+    async def ask(
+        self, method: str, url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        try:
+            async with (
+                asyncio.timeout(self._timeout_s),
+                self._client.stream(method, url, content=body, headers=dict(headers or {})) as answer,
+            ):
+                read = b""
+                async for chunk in answer.aiter_bytes():
+                    read += chunk
+                    if len(read) >= ANSWER_BYTES_MAX:
+                        break
+                return Answer(answer.status_code, read, answer.headers.get("retry-after"), headers=dict(answer.headers))
+        except TimeoutError:
+            return Answer(0, detail=f"no answer within {self._timeout_s:g} s")
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            return Answer(0, detail=f"{type(error).__name__}: {error}")
+
+    async def ask_json(self, method: str, url: str, body: Any, headers: Mapping[str, str] | None = None) -> Answer:
+        return await self.ask(
+            method, url, msgspec.json.encode(body), {"content-type": "application/json", **(headers or {})}
+        )
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+
+def secret(what: str, env: str | None, file: str | None) -> str:
+    """A secret from its place outside the city folder, "" where none is named. Raises ValueError where the place is empty."""
+    if env:
+        if not os.environ.get(env):
+            raise ValueError(f"the environment variable {env} ({what}_env) is not set")
+        return os.environ[env]
+    if file:
+        try:
+            return Path(file).read_text("utf-8").strip()
+        except OSError as error:
+            raise ValueError(f"{file} ({what}_file) cannot be read: {error.strerror}") from None
+    return ""

@@ -1,0 +1,14 @@
+"""Sparkplug B over MQTT, as a host application."""
+
+from __future__ import annotations
+
+from adapters.sparkplug.codec import SparkplugCodec
+from hub.ports import Plugin
+
+PLUGIN = Plugin(
+    protocol="sparkplug",
+    summary='Sparkplug B payloads; over a broker: protocol "mqtt" with format = "sparkplug"',
+    codec=SparkplugCodec,
+)
+
+__all__ = ["PLUGIN", "SparkplugCodec"]

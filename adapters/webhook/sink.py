@@ -1,0 +1,137 @@
+"""The webhook destination: one POST an alert change. What its answers mean stands in `outcome`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import ssl
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import msgspec
+
+from adapters.webhook.signing import secret_keys, signed_headers
+from hub.model import AlertChange
+from hub.moment import from_datetime
+from hub.ports import Delivery
+from hub.wire import change_to_json
+
+ANSWER_BYTES_MAX = 2_048
+"""What is read of an answer; it goes into the record of the attempt."""
+TEMPORARY = frozenset({408, 425, 429})
+"""Client errors that another attempt may cure."""
+
+
+class WebhookOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Keys of a `[[sinks]]` block with protocol = "webhook"."""
+
+    url: str
+    """http:// or https://."""
+    secret_env: str | None = None
+    """Environment variable that holds the signing secret, `whsec_` and base64; several, separated by blanks, sign side by side."""
+    secret_file: str | None = None
+    """File that holds the signing secret."""
+    token_env: str | None = None
+    """Environment variable with a token for `Authorization: Bearer`, if the receiver wants one."""
+    token_file: str | None = None
+    timeout_s: float = 15.0
+    """For the whole exchange, so that an answer that trickles in does not hold the line."""
+    ca_file: str | None = None
+    """Certificate authority (PEM) of a receiver with a private one."""
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"url: {self.url!r} is no http:// or https:// address")
+        if self.timeout_s <= 0:
+            raise ValueError("timeout_s: must be above 0")
+
+
+class WebhookSink:
+    """A `hub.ports.Sink`. Raises ValueError or OSError when made from options whose secrets cannot be had."""
+
+    def __init__(self, options: WebhookOptions) -> None:
+        self._options = options
+        self._keys = secret_keys(_kept("secret", options.secret_env, options.secret_file) or "")
+        headers = {"content-type": "application/json", "user-agent": "cityhub"}
+        if token := _kept("token", options.token_env, options.token_file):
+            headers["authorization"] = f"Bearer {token}"
+        verify = ssl.create_default_context(cafile=options.ca_file) if options.ca_file else True
+        self._client = httpx.AsyncClient(
+            headers=headers, timeout=options.timeout_s, follow_redirects=False, verify=verify
+        )
+
+    async def deliver(self, change: AlertChange, key: str, now: int) -> Delivery:
+        body = json.dumps(change_to_json(change), ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+        headers = signed_headers(self._keys, key, now, body)
+        try:
+            async with (
+                asyncio.timeout(self._options.timeout_s),
+                self._client.stream("POST", self._options.url, content=body, headers=headers) as answer,
+            ):
+                return outcome(answer.status_code, answer.headers.get("retry-after"), await _words(answer), now)
+        except TimeoutError:
+            return Delivery(False, detail=f"no answer within {self._options.timeout_s:g} s")
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            return Delivery(False, detail=f"{type(error).__name__}: {error}")
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+
+def outcome(status: int, retry_after: str | None, words: str, now: int) -> Delivery:
+    """What an answer means: 2xx taken, 410 wants no more, other 4xx refused for good, all else worth another attempt.
+
+    Redirects are not followed: the body and its signature go nowhere but where the city said.
+    """
+    detail = f"HTTP {status}: {words}" if words else f"HTTP {status}"
+    if 200 <= status <= 299:
+        return Delivery(True, detail=detail)
+    if status == 410:
+        return Delivery(False, final=True, detail=detail, gone=True)
+    if 400 <= status <= 499 and status not in TEMPORARY:
+        return Delivery(False, final=True, detail=detail)
+    return Delivery(False, detail=detail, retry_after_s=_seconds(retry_after, now))
+
+
+def _seconds(retry_after: str | None, now: int) -> float | None:
+    """Retry-After (RFC 9110 §10.2.3): seconds, or a date. Nothing that makes sense is None."""
+    if retry_after is None:
+        return None
+    if retry_after.strip().isascii() and retry_after.strip().isdigit():
+        return float(retry_after[:12])
+    try:
+        moment = parsedate_to_datetime(retry_after)
+    except (ValueError, TypeError):
+        return None
+    return max(0.0, (from_datetime(moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now) / 1e9)
+
+
+async def _words(answer: httpx.Response) -> str:
+    """The beginning of the body. After 2xx nobody reads it."""
+    if answer.is_success:
+        return ""
+    read = b""
+    async for chunk in answer.aiter_bytes():
+        read += chunk
+        if len(read) >= ANSWER_BYTES_MAX:
+            break
+    return " ".join(read[:ANSWER_BYTES_MAX].decode("utf-8", "replace").split())
+
+
+def _kept(what: str, env: str | None, file: str | None) -> str | None:
+    """A secret from its place outside the city folder. Raises ValueError where the place is empty."""
+    if env:
+        if not os.environ.get(env):
+            raise ValueError(f"the environment variable {env} ({what}_env) is not set")
+        return os.environ[env]
+    if file:
+        try:
+            return Path(file).read_text("utf-8").strip()
+        except OSError as error:
+            raise ValueError(f"{file} ({what}_file) cannot be read: {error.strerror}") from None
+    return None

@@ -1,0 +1,298 @@
+// The operator's console: keeps the present as the hub tells it, and shows it as a map, warnings, devices, the hub and its quarantine.
+
+import { CityMap } from "./map.js";
+import { deskOf } from "./panels.js";
+import { h, keep } from "./parts.js";
+import { Source } from "./source.js";
+import { FAMILIES, agoText, changeName, clockText, count, familyName, kindName, language, metricName, say, switchLanguage, telling, useZone, valueText } from "./words.js";
+
+const LEVELS = ["red", "orange", "yellow", "blue"];
+const TABS = ["warnings", "devices", "hub", "quarantine"];
+const TOAST_MS = 9000;
+const RATES_KEPT = 60;
+const byId = (id) => document.getElementById(id);
+
+const source = new Source();
+const now = { city: null, devices: new Map(), open: new Map(), closed: [], status: null, rates: new Map(), quarantine: [], unknown: [], chosen: null, device: null, metric: null, series: null, search: "", tab: "warnings", link: "lost", skew: 0 };
+
+const map = new CityMap(byId("map"), {
+  onPick(found) {
+    if (found?.alert) chooseAlert(found.alert.alert);
+    else if (found?.device) chooseDevice(found.device.device);
+    else if (found?.camera) { map.marked = { camera: found.camera.camera }; }
+    else { map.marked = null; now.device = null; chooseAlert(null); }
+  },
+  onHover: tip,
+  onView(metresPerPixel) {
+    const wide = [1, 2, 5].flatMap((n) => [1, 10, 100, 1e3, 1e4, 1e5].map((size) => n * size)).sort((a, b) => a - b).filter((size) => size / metresPerPixel < 140).at(-1) ?? 1;
+    const scale = byId("scale");
+    scale.style.width = `${Math.round(wide / metresPerPixel)}px`;
+    scale.textContent = wide >= 1000 ? `${wide / 1000} km` : `${wide} m`;
+  },
+});
+const desk = deskOf({ now, map, source, chooseAlert, chooseDevice, chooseMetric, acknowledge, showTab, draw });
+
+// ---------------------------------------------------------------------------------------------------- choosing
+
+function chooseAlert(id) {
+  now.chosen = now.chosen === id ? null : id;
+  const alert = now.open.get(now.chosen) ?? now.closed.find((item) => item.alert === now.chosen) ?? null;
+  map.chosen = alert;
+  if (alert) {
+    showTab("warnings");
+    const place = map.placeOfAlert(alert);
+    const eyes = (alert.cameras ?? []).filter((view) => view.sees).map((view) => map.cameras.get(view.camera)?.position).filter(Boolean);
+    if (place) map.flyTo([place, ...eyes]);
+  }
+  draw();
+  if (alert) document.querySelector(".card.chosen")?.scrollIntoView({ block: "nearest", behavior: "smooth" });
+}
+
+function chooseDevice(id) {
+  if (now.device === id && now.tab === "devices") return;
+  now.device = id;
+  now.series = null;
+  const device = now.devices.get(id);
+  map.marked = id ? { device: id } : null;
+  if (!device) { draw(); return; }
+  showTab("devices");
+  byId("tab-devices").scrollTop = 0;
+  if (device.position && !map.shows(device.position)) map.flyTo([device.position]);
+  chooseMetric(telling(device.values ?? {})?.[0] ?? null);
+}
+
+async function chooseMetric(metric) {
+  now.metric = metric;
+  const asked = now.device;
+  draw();
+  if (!metric || !asked) return;
+  const from = new Date(hubTime() - 30 * 60_000).toISOString();
+  try {
+    const answer = await source.get(`/api/v1/series?device=${encodeURIComponent(asked)}&metric=${encodeURIComponent(metric)}&from=${from}`);
+    const rows = Array.isArray(answer) ? answer : answer.rows ?? [];
+    const points = rows.map((row) => [typeof row.time === "number" ? row.time / 1e6 : Date.parse(row.time), Number(row.value)]).filter((point) => point.every(Number.isFinite));
+    if (now.device === asked && now.metric === metric) now.series = points.sort((a, b) => a[0] - b[0]);
+  } catch { now.series = []; }
+  draw();
+}
+
+async function acknowledge(alert, who, note) {
+  await source.post(`/api/v1/alerts/${encodeURIComponent(alert).replaceAll("%2F", "/")}/acknowledge`, { who, note });
+  try { localStorage.setItem("cityhub.who", who); } catch { /* asked again, then */ }
+  await askAlerts();
+}
+
+function showTab(tab) {
+  if (now.tab === tab) return;
+  now.tab = tab;
+  if (tab === "quarantine") askQuarantine();
+  draw();
+}
+
+// ---------------------------------------------------------------------------------------------------- hearing
+
+function hear(event, data) {
+  if (event === "devices") for (const device of data.devices ?? []) takeDevice(device);
+  else if (event === "status") takeStatus(data);
+  else if (event === "alerts") takeAlerts(data);
+  else if (event === "change") takeChange(data);
+  else if (event === "again") askAlerts().catch(() => {});
+  drawSoon();
+}
+
+function takeDevice(device) {
+  const known = now.devices.get(device.device);
+  const whole = { ...known, ...device, position: device.position ?? known?.position, values: { ...known?.values, ...device.values } };
+  now.devices.set(device.device, whole);
+  map.setDevice(whole, Date.now());
+  if (now.device === device.device && now.metric && now.series && device.values?.[now.metric]) {
+    const { value, at } = device.values[now.metric], time = Date.parse(at);
+    if (typeof value === "number" && time > (now.series.at(-1)?.[0] ?? 0)) now.series.push([time, value]);
+  }
+}
+
+function takeStatus(status) {
+  const before = now.status;
+  now.skew = Date.parse(status.at) - Date.now();
+  const seconds = before ? (Date.parse(status.at) - Date.parse(before.at)) / 1000 : 0;
+  if (seconds > 0.2) for (const adapter of status.adapters ?? []) {
+    const last = before.adapters?.find((item) => item.name === adapter.name);
+    const rate = adapter.readings_per_s ?? (last ? Math.max(0, adapter.received - last.received) / seconds : 0);
+    const rates = now.rates.get(adapter.name) ?? [];
+    rates.push(rate);
+    if (rates.length > RATES_KEPT) rates.shift();
+    now.rates.set(adapter.name, rates);
+  }
+  if (seconds > 0.2 || !before) now.status = status;
+  if (now.tab === "quarantine" && quarantinedIn(status) !== quarantinedIn(before)) askQuarantine();
+}
+
+const quarantinedIn = (status) => status?.log?.quarantine?.next ?? 0;
+
+function takeAlerts(data) {
+  const named = (alerts) => (alerts ?? []).map((alert) => ({ ...alert, title: titleOf(alert) }));
+  now.open = new Map(named(data.open).map((alert) => [alert.alert, alert]));
+  now.closed = named(data.closed);
+  map.alerts = [...now.open.values()];
+  map.chosen = now.open.get(now.chosen) ?? now.closed.find((item) => item.alert === now.chosen) ?? null;
+}
+
+function takeChange(change) {
+  const sign = { raised: "▲", escalated: "▲", lowered: "▼", cleared: "✓", acknowledged: "✓" }[change.change] ?? "•";
+  const toast = h("div", { class: `toast ${change.change === "cleared" ? "" : change.level}` },
+    h("b", {}, `${sign} ${say(change.level)} · ${changeName(change.change)}`), titleOf(change));
+  byId("toasts").append(toast);
+  while (byId("toasts").children.length > 4) byId("toasts").firstChild.remove();
+  setTimeout(() => toast.remove(), TOAST_MS);
+  askAlerts().catch(() => {});
+}
+
+/** The warning's own title, with names where it has only ids (vessels bring theirs by radio). */
+function titleOf(alert) {
+  return alert.subject.split("+").reduce((title, id) => title.replaceAll(id, now.devices.get(id)?.name || id), alert.title || alert.subject);
+}
+
+let asking = null;
+function askAlerts() {
+  asking ??= source.get("/api/v1/alerts").then(takeAlerts).finally(() => { asking = null; drawSoon(); });
+  return asking;
+}
+
+async function askQuarantine() {
+  try {
+    const [kept, unknown] = await Promise.all([source.get("/api/v1/quarantine?limit=50"), source.get("/api/v1/unknown")]);
+    now.quarantine = kept.entries ?? [];
+    now.unknown = unknown.devices ?? [];
+    drawSoon();
+  } catch { /* the link shows it */ }
+}
+
+// ---------------------------------------------------------------------------------------------------- showing
+
+const hubTime = () => Date.now() + now.skew;
+let drawing = 0;
+function drawSoon() { drawing ||= requestAnimationFrame(draw); }
+
+function draw() {
+  drawing = 0;
+  const open = [...now.open.values()];
+  byId("levels").replaceChildren(...LEVELS.map((level) => {
+    const here = open.filter((alert) => alert.level === level).length;
+    return h("span", { class: `pill ${level}${here ? " some" : ""}` }, `${say(level)} ${here}`);
+  }));
+  const rate = [...now.rates.values()].reduce((sum, rates) => sum + (rates.slice(-5).reduce((a, b) => a + b, 0) / Math.min(5, rates.length) || 0), 0);
+  byId("flow").replaceChildren(h("b", {}, rate < 10 ? rate.toFixed(1) : count(Math.round(rate))), ` ${say("rate")}${say("persecond")} · `, h("b", {}, count(now.devices.size)), ` ${say("devices")}`);
+  const link = byId("link");
+  link.className = now.link;
+  link.textContent = say(now.link);
+  document.title = `${open.length ? `(${open.length}) ` : ""}${now.city?.name ?? "cityhub"} · cityhub`;
+  drawTabs(open);
+  desk.draw();
+}
+
+function drawTabs(open) {
+  const counts = { warnings: open.length, devices: now.devices.size, quarantine: quarantinedIn(now.status) - (now.status?.log?.quarantine?.first ?? 0) };
+  keep(byId("tabs"), TABS, (tab) => tab, (tab) => [tab === now.tab, counts[tab], language(), open.some((alert) => !alert.acknowledged_by)], (tab) =>
+    h("button", { type: "button", role: "tab", id: `for-${tab}`, "aria-selected": tab === now.tab, "aria-controls": `tab-${tab}`, tabindex: tab === now.tab ? 0 : -1, "data-focus": tab, onclick: () => showTab(tab), onkeydown: (event) => turnTab(event, tab) },
+      say(tab), counts[tab] ? h("span", { class: `count${tab === "warnings" && open.some((alert) => !alert.acknowledged_by) ? " hot" : ""}` }, count(counts[tab])) : null));
+  for (const tab of TABS) { const panel = byId(`tab-${tab}`); panel.hidden = tab !== now.tab; panel.setAttribute("aria-labelledby", `for-${tab}`); }
+}
+
+function turnTab(event, tab) {
+  const way = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+  if (!way) return;
+  const next = TABS[(TABS.indexOf(tab) + way + TABS.length) % TABS.length];
+  showTab(next);
+  byId(`for-${next}`)?.focus();
+}
+
+function tip(found, at) {
+  const box = byId("tip");
+  box.hidden = !found;
+  if (!found) return;
+  const { alert, device, camera } = found;
+  if (alert) box.replaceChildren(h("b", {}, alert.title), h("span", {}, `${say(alert.level)} · ${clockText(alert.raised_at)}`));
+  else if (device) {
+    const tells = telling(device.values ?? {});
+    box.replaceChildren(h("b", {}, device.name || device.device), h("span", {}, `${kindName(device.kind)}${tells ? ` · ${metricName(tells[0])} ${valueText(...tells)}` : ""}${device.received_at ? ` · ${agoText(hubTime() - Date.parse(device.received_at))}` : ""}`));
+  } else box.replaceChildren(h("b", {}, camera.name || camera.camera), h("span", {}, `${say("camera")}${camera.ptz ? " · PTZ" : camera.azimuth_deg == null ? "" : ` · ${camera.azimuth_deg}°`} · ${Math.round(camera.range_m)} m`));
+  const stage = byId("stage");
+  box.style.left = `${Math.min(at[0] + 14, stage.clientWidth - box.offsetWidth - 8)}px`;
+  box.style.top = `${Math.min(at[1] + 14, stage.clientHeight - box.offsetHeight - 8)}px`;
+}
+
+function speak() {
+  document.documentElement.lang = language();
+  for (const part of document.querySelectorAll("[data-text]")) part.textContent = say(part.dataset.text);
+  for (const part of document.querySelectorAll("[data-title]")) { part.title = say(part.dataset.title); part.setAttribute("aria-label", say(part.dataset.title)); }
+  byId("language").textContent = say("language");
+  byId("language").title = say("languageTitle");
+  byId("legend").replaceChildren(...Object.entries(FAMILIES).filter(([name]) => name !== "other").map(([name, family]) => h("span", {}, h("i", { vars: { "--dot": family.colour } }), familyName(name))), h("span", {}, h("i", { vars: { "--dot": "#6d8aa3" } }), say("camera")));
+  draw();
+}
+
+byId("language").addEventListener("click", () => { switchLanguage(); speak(); });
+byId("tools").addEventListener("click", (event) => {
+  const button = event.target.closest("button");
+  const what = button?.dataset.do;
+  if (what === "in") map.zoom(1.6);
+  else if (what === "out") map.zoom(1 / 1.6);
+  else if (what === "fit") map.fit();
+  else if (what === "sectors" || what === "labels") {
+    const name = what === "sectors" ? "showSectors" : "showLabels";
+    map[name] = !map[name];
+    map.groundStale = true;
+    button.setAttribute("aria-pressed", String(map[name]));
+  }
+});
+setInterval(() => {
+  byId("clock").textContent = clockText(hubTime(), { timeZoneName: "short" });
+  for (const part of document.querySelectorAll("[data-since]")) part.textContent = agoText(hubTime() - Number(part.dataset.since));
+}, 1000);
+
+// ---------------------------------------------------------------------------------------------------- beginning
+
+function askToken() {
+  return new Promise((given) => {
+    const door = byId("door"), field = h("input", { type: "password", autocomplete: "off", "aria-label": say("token") });
+    const enter = () => { source.useToken(field.value.trim()); door.close(); given(); };
+    field.addEventListener("keydown", (event) => { if (event.key === "Enter") enter(); });
+    door.replaceChildren(h("p", {}, say("token")), field, h("button", { type: "button", class: "go", onclick: enter }, say("enter")));
+    door.showModal();
+  });
+}
+
+/** Links into the page: #alert=ID (as other systems may send them), #device=ID, or the name of a tab. */
+function followLink() {
+  const [what, id] = location.hash.slice(1).split(/=(.*)/s).map(decodeURIComponent);
+  if (what === "alert" && now.chosen !== id) chooseAlert(id);
+  else if (what === "device") chooseDevice(id);
+  else if (TABS.includes(what)) showTab(what);
+}
+addEventListener("hashchange", followLink);
+
+async function begin() {
+  speak();
+  for (;;) {
+    try {
+      now.city = await source.get("/api/v1/city");
+      byId("city").replaceChildren(now.city.name, " ", h("small", {}, `cityhub ${now.city.version ?? ""}`));
+      useZone(now.city.timezone);
+      map.setCity(now.city);
+      for (const device of now.city.devices ?? []) takeDevice({ ...device, values: {} });
+      const [devices, alerts, status] = await Promise.all(["devices", "alerts", "status"].map((what) => source.get(`/api/v1/${what}`)));
+      hear("devices", devices);
+      hear("alerts", alerts);
+      hear("status", status);
+      followLink();
+      await source.follow(hear, (state) => { if (now.link !== state) { now.link = state; drawSoon(); } });
+    } catch (error) {
+      now.link = "lost";
+      draw();
+      if (error.status === 401 || error.status === 403) await askToken();
+      else await new Promise((wake) => setTimeout(wake, 2500));
+    }
+  }
+}
+
+begin();

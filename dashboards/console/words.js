@@ -1,0 +1,102 @@
+// Everything the console says, in English and in Chinese; and the names and units of what devices report.
+
+const WORDS = {
+  skip: ["Skip to the warnings", "跳到预警列表"],
+  maphelp: ["Map. Arrow keys move it, plus and minus zoom, 0 shows the whole city.", "地图。方向键移动，加减键缩放，0 键显示全城。"],
+  zoomin: ["Zoom in", "放大"], zoomout: ["Zoom out", "缩小"], fit: ["Whole city", "全城"], sectors: ["What cameras see", "摄像机视野"], labels: ["Names", "名称"],
+  warnings: ["Warnings", "预警"], devices: ["Devices", "设备"], hub: ["Hub", "中枢"], quarantine: ["Quarantine", "隔离区"],
+  live: ["live", "实时"], polling: ["asking every few seconds", "轮询中"], lost: ["no connection to the hub", "与中枢失去连接"],
+  language: ["中文", "English"], languageTitle: ["改用中文", "Switch to English"],
+  allcalm: ["All calm", "一切平静"], nowarnings: ["No open warnings.", "当前没有预警。"], lately: ["Cleared lately", "最近解除"],
+  acknowledge: ["Acknowledge", "确认"], who: ["Your name", "您的姓名"], note: ["Note", "备注"], acknowledgedBy: ["acknowledged by", "已确认："], shelved: ["shelved until", "搁置至"],
+  cameras: ["Cameras that look at it", "可见摄像机"], nocamera: ["No camera is near.", "附近没有摄像机。"], history: ["History", "经过"], sees: ["sees it", "可见"], blind: ["nearby, does not see it", "附近，不可见"],
+  raised: ["raised", "发布"], escalated: ["escalated", "升级"], lowered: ["lowered", "降级"], cleared: ["cleared", "解除"], acknowledged: ["acknowledged", "确认"], unshelved: ["unshelved", "取消搁置"], expired: ["expired", "过期"],
+  shelvedChange: ["shelved", "搁置"],
+  blue: ["Blue", "蓝色"], yellow: ["Yellow", "黄色"], orange: ["Orange", "橙色"], red: ["Red", "红色"],
+  search: ["Find a device …", "查找设备……"], nodevices: ["No device has reported yet.", "尚无设备上报。"], shown: ["shown; narrow the search to see others", "条已显示；请缩小搜索范围"],
+  observed: ["observed", "观测时间"], adapter: ["adapter", "接入"], readings: ["readings", "条读数"], skew: ["clock or delay", "时钟偏差或延迟"], unregistered: ["not in the registry", "未登记"],
+  lasthalfhour: ["last 30 min", "最近30分钟"], nohistory: ["No stored history yet.", "暂无历史数据。"],
+  balances: ["The ledger balances", "账目平衡"], unbalanced: ["The ledger does not balance", "账目不平衡"], ledgerline: ["received = stored + waiting + quarantined + duplicate", "接收 = 已存 + 待存 + 隔离 + 重复"],
+  adapters: ["Adapters", "接入"], readers: ["Readers of the log", "日志读者"], log: ["Log", "日志"], persecond: ["/s", "/秒"],
+  received: ["received", "接收"], logged: ["logged", "入日志"], quarantined: ["quarantined", "隔离"], duplicate: ["duplicate", "重复"], refused: ["refused", "拒收"], inflight: ["in flight", "途中"], behind: ["behind", "落后"], caughtup: ["caught up", "无积压"], required: ["required", "必需"], entries: ["entries", "条"],
+  up: ["up", "正常"], down: ["down", "中断"], degraded: ["degraded", "降级"], starting: ["starting", "启动中"],
+  clean: ["Nothing in quarantine", "隔离区为空"], cleanline: ["Every frame could be used.", "所有报文均可使用。"], unknowns: ["Unknown devices that knocked", "未登记而上报的设备"], times: ["times", "次"], newest: ["Newest input that could not be used", "最近无法使用的输入"],
+  token: ["This hub asks for a token.", "此中枢需要令牌。"], enter: ["Enter", "进入"], failed: ["That did not work:", "操作失败："], rate: ["readings", "读数"],
+  ago_s: ["s", "秒"], ago_m: ["min", "分"], ago_h: ["h", "小时"], camera: ["camera", "摄像机"], away: ["away", ""],
+};
+
+const KINDS = {
+  "air-station": ["Air station", "空气站"], "weather-station": ["Weather station", "气象站"], "rain-gauge": ["Rain gauge", "雨量站"], "river-gauge": ["River gauge", "水文站"],
+  "underpass-gauge": ["Underpass gauge", "下穿积水点"], "tide-gauge": ["Tide gauge", "潮位站"], "dam-sensor": ["Dam", "大坝"], "bridge-sensor": ["Bridge", "桥梁"],
+  "landslide-station": ["Slope station", "滑坡监测"], seismometer: ["Seismometer", "地震台"], "water-plant": ["Waterworks", "水厂"], "water-network": ["Water mains", "供水管网"],
+  "sewage-plant": ["Sewage works", "污水厂"], outfall: ["Outfall", "排口"], substation: ["Substation", "变电站"], "gas-detector": ["Gas detector", "燃气探测"], pump: ["Pump", "水泵"],
+  machine: ["Machine", "设备"], "fire-panel": ["Fire panel", "消防主机"], vehicle: ["Vehicle", "车辆"], bus: ["Bus", "公交车"], "hazmat-truck": ["Hazmat truck", "危化品车"], phone: ["Phone", "手机"], vessel: ["Vessel", "船舶"],
+};
+
+export const FAMILIES = {
+  water: { colour: "#4aa8ff", kinds: ["rain-gauge", "river-gauge", "underpass-gauge", "tide-gauge", "dam-sensor"], words: ["Rain and rivers", "雨水情"] },
+  air: { colour: "#b892ff", kinds: ["air-station", "weather-station"], words: ["Air and weather", "空气气象"] },
+  works: { colour: "#f2c14e", kinds: ["water-plant", "water-network", "sewage-plant", "outfall", "substation", "pump", "machine"], words: ["Works", "水电设施"] },
+  danger: { colour: "#ff7a68", kinds: ["gas-detector", "fire-panel"], words: ["Gas and fire", "燃气消防"] },
+  ground: { colour: "#c59d7a", kinds: ["bridge-sensor", "landslide-station", "seismometer"], words: ["Ground, bridges", "地质桥梁"] },
+  road: { colour: "#58d68d", kinds: ["vehicle", "bus", "hazmat-truck", "phone"], words: ["Vehicles", "车辆"] },
+  sea: { colour: "#5ce1e6", kinds: ["vessel"], words: ["Vessels", "船舶"] },
+  other: { colour: "#9fb3c4", kinds: [], words: ["Other", "其他"] },
+};
+const FAMILY_OF = new Map(Object.entries(FAMILIES).flatMap(([name, family]) => family.kinds.map((kind) => [kind, name])));
+
+const METRICS = {
+  water_depth: ["water", "水深", "m"], water_level: ["level", "水位", "m"], water_flow: ["flow", "流量", "m³/s"], rain_intensity: ["rain", "雨强", "mm/h"], rainfall: ["rain", "雨量", "mm"], rainfall_total: ["rain counter", "累计雨量", "mm"],
+  pm25: ["PM2.5", "PM2.5", "µg/m³"], pm10: ["PM10", "PM10", "µg/m³"], so2: ["SO₂", "SO₂", "µg/m³"], no2: ["NO₂", "NO₂", "µg/m³"], o3: ["O₃", "O₃", "µg/m³"], co: ["CO", "CO", "mg/m³"], voc: ["organic vapours", "挥发性有机物", "µg/m³"], nh3: ["NH₃", "NH₃", "µg/m³"], aqi: ["AQI", "AQI", ""],
+  wind_speed: ["wind", "风速", "m/s"], wind_direction: ["wind from", "风向", "°"], air_temperature: ["air", "气温", "°C"], relative_humidity: ["humidity", "湿度", "%"], air_pressure: ["pressure", "气压", "hPa"], visibility: ["visibility", "能见度", "m"],
+  ph: ["pH", "pH", ""], turbidity: ["turbidity", "浊度", "NTU"], free_chlorine: ["chlorine", "余氯", "mg/L"], conductivity: ["conductivity", "电导率", "µS/cm"], water_temperature: ["water", "水温", "°C"], cod: ["COD", "COD", "mg/L"], ammonia_nitrogen: ["ammonia N", "氨氮", "mg/L"], total_phosphorus: ["total P", "总磷", "mg/L"],
+  methane_lel: ["gas", "可燃气", "%LEL"], oxygen: ["oxygen", "氧气", "%"], h2s: ["H₂S", "硫化氢", "mg/m³"], smoke: ["smoke", "烟雾", "%/m"], fire_alarm: ["fire alarm", "火警", ""],
+  voltage: ["voltage", "电压", "V"], current: ["current", "电流", "A"], active_power: ["power", "有功", "kW"], frequency: ["frequency", "频率", "Hz"], pressure: ["pressure", "压力", "kPa"], flow: ["flow", "流量", "m³/h"], temperature: ["temperature", "温度", "°C"], vibration: ["vibration", "振动", "mm/s"], running: ["running", "运行", ""],
+  tilt: ["tilt", "倾斜", "°"], displacement: ["displacement", "位移", "mm"], strain: ["strain", "应变", "µm/m"], seepage: ["seepage", "渗流", "L/s"], pore_pressure: ["pore pressure", "孔压", "kPa"], upstream_level: ["reservoir", "库水位", "m"], soil_moisture: ["soil moisture", "土壤湿度", "%"], pga: ["peak acceleration", "峰值加速度", "m/s²"], seismic_intensity: ["intensity", "烈度", ""],
+  speed: ["speed", "车速", "km/h"], course: ["course", "方向", "°"], odometer: ["odometer", "里程", "km"], fuel_volume: ["fuel", "油量", "L"], soc: ["charge", "电量", "%"], ignition: ["ignition", "点火", ""], alarms: ["alarms", "报警", ""],
+  sog: ["speed", "航速", "kn"], cog: ["course", "航向", "°"], heading: ["heading", "艏向", "°"], nav_status: ["status", "状态", ""], draught: ["draught", "吃水", "m"], destination: ["destination", "目的港", ""], name: ["name", "船名", ""], battery: ["battery", "电池", "%"], rssi: ["signal", "信号", "dBm"],
+};
+// What one number tells most about a device of this kind, in this order.
+const TELLING = ["water_depth", "methane_lel", "fire_alarm", "pm25", "water_level", "turbidity", "voltage", "cod", "seismic_intensity", "displacement", "seepage", "vibration", "rain_intensity", "wind_speed", "sog", "speed", "flow", "running"];
+
+let tongue = 0;
+try { tongue = Number(localStorage.getItem("cityhub.tongue") ?? (navigator.language.startsWith("zh") ? 1 : 0)); } catch { /* private window: the browser's language decides */ }
+
+export const language = () => (tongue ? "zh-CN" : "en");
+export function switchLanguage() {
+  tongue = 1 - tongue;
+  try { localStorage.setItem("cityhub.tongue", String(tongue)); } catch { /* not kept, then */ }
+}
+export const say = (key) => WORDS[key]?.[tongue] ?? key;
+export const kindName = (kind) => KINDS[kind]?.[tongue] ?? kind ?? "";
+export const familyOf = (kind) => FAMILY_OF.get(kind) ?? "other";
+export const familyName = (name) => FAMILIES[name].words[tongue];
+export const metricName = (metric) => METRICS[metric]?.[tongue] ?? metric.replaceAll("_", " ");
+export const unitOf = (metric) => METRICS[metric]?.[2] ?? "";
+export const changeName = (change) => (change === "shelved" ? say("shelvedChange") : say(change));
+
+export function valueText(metric, value) {
+  if (Array.isArray(value)) return value.length ? value.join(", ") : "–";
+  if (typeof value === "boolean") return value ? (tongue ? "是" : "yes") : (tongue ? "否" : "no");
+  if (typeof value !== "number") return String(value);
+  const digits = Math.abs(value) >= 1000 ? 0 : Math.abs(value) >= 100 ? 1 : Math.abs(value) >= 1 ? 2 : 3;
+  const unit = unitOf(metric);
+  return Number(value.toFixed(digits)).toLocaleString(language()) + (unit ? ` ${unit}` : "");
+}
+export function telling(values) {
+  const metric = TELLING.find((name) => name in values) ?? Object.keys(values)[0];
+  return metric ? [metric, values[metric].value] : null;
+}
+export function agoText(ms) {
+  const s = Math.max(0, Math.round(ms / 1000));
+  if (s < 90) return `${s} ${say("ago_s")}`;
+  if (s < 5400) return `${Math.round(s / 60)} ${say("ago_m")}`;
+  return `${Math.round(s / 3600)} ${say("ago_h")}`;
+}
+let timeZone;
+/** All times are the city's own from now on; a zone this browser does not know leaves its own. */
+export function useZone(name) {
+  try { new Intl.DateTimeFormat("en", { timeZone: name }); timeZone = name; } catch { timeZone = undefined; }
+}
+export const clockText = (at, more = {}) => new Date(at).toLocaleTimeString(language(), { hour12: false, timeZone, ...more });
+export const count = (n) => (n ?? 0).toLocaleString(language());

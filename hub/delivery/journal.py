@@ -1,0 +1,167 @@
+"""What the couriers must remember: every attempt (the newest of them), dead letters, and which alerts a destination follows.
+
+One SQLite file for all destinations. Calls block for as long as the disk takes; couriers make them in a thread.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from hub.model import AlertChange
+
+ATTEMPTS_MAX = 10_000
+"""Attempts kept per destination; older ones are forgotten."""
+DEAD_LETTERS_MAX = 10_000
+"""Dead letters kept per destination; the oldest make room, and that is counted."""
+TRIM_EVERY = 256
+"""Attempts between two clean-ups."""
+
+SCHEMA = """
+create table if not exists attempts (
+    number integer primary key, destination text not null, id text not null, at integer not null, took_ms real not null,
+    outcome text not null, detail text not null);
+create index if not exists attempts_of on attempts (destination, number);
+create table if not exists dead_letters (
+    number integer primary key, destination text not null, id text not null, at integer not null, reason text not null,
+    attempts integer not null, change blob not null, wanted integer not null default 0, unique (destination, id));
+create table if not exists followed (destination text not null, alert text not null, primary key (destination, alert))
+    without rowid;
+"""
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """One call of a sink. `outcome` is "taken", "refused" (for good) or "failed" (to be repeated). `at` in ns."""
+
+    destination: str
+    id: str
+    at: int
+    took_ms: float
+    outcome: str
+    detail: str
+
+
+class DeadLetter(msgspec.Struct, frozen=True):
+    """A change that a destination refused for good: kept until a person retries or drops it."""
+
+    number: int
+    destination: str
+    at: int
+    reason: str
+    attempts: int
+    change: AlertChange
+
+
+class Journal:
+    """The file. Safe to use from several threads; a second process (the command line) may open it too."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.Lock()
+        self._since_trim = 0
+        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
+        self._db.execute("pragma journal_mode = wal")
+        self._db.execute("pragma synchronous = full")
+        self._db.executescript(SCHEMA)
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()
+
+    # ---------------------------------------------------------------------------------------------- attempts
+
+    def record(self, attempt: Attempt) -> None:
+        row = (attempt.destination, attempt.id, attempt.at, attempt.took_ms, attempt.outcome, attempt.detail[:500])
+        with self._lock:
+            self._db.execute(
+                "insert into attempts (destination, id, at, took_ms, outcome, detail) values (?, ?, ?, ?, ?, ?)", row
+            )
+            self._since_trim += 1
+            if self._since_trim >= TRIM_EVERY:
+                self._since_trim = 0
+                for (destination,) in self._db.execute("select distinct destination from attempts").fetchall():
+                    self._trim("attempts", destination, ATTEMPTS_MAX)
+
+    def attempts(self, destination: str | None = None, limit: int = 100) -> list[Attempt]:
+        """The newest first."""
+        with self._lock:
+            rows = self._db.execute(
+                "select destination, id, at, took_ms, outcome, detail from attempts "
+                "where ?1 is null or destination = ?1 order by number desc limit ?2",
+                (destination, limit),
+            ).fetchall()
+        return [Attempt(*row) for row in rows]
+
+    # ---------------------------------------------------------------------------------------------- dead letters
+
+    def bury(self, destination: str, change: AlertChange, reason: str, attempts: int, at: int) -> int:
+        """Put a change among the dead letters; gives how many old ones had to make room."""
+        row = (destination, change.id, at, reason, attempts, msgspec.msgpack.encode(change))
+        with self._lock:
+            self._db.execute(
+                "insert into dead_letters (destination, id, at, reason, attempts, change) values (?, ?, ?, ?, ?, ?) "
+                "on conflict (destination, id) do update set at = excluded.at, reason = excluded.reason, "
+                "attempts = dead_letters.attempts + excluded.attempts, wanted = 0",
+                row,
+            )
+            return self._trim("dead_letters", destination, DEAD_LETTERS_MAX)
+
+    def dead_letters(self, destination: str | None = None, wanted_only: bool = False) -> list[DeadLetter]:
+        """In the order in which they were refused."""
+        with self._lock:
+            rows = self._db.execute(
+                "select number, destination, at, reason, attempts, change from dead_letters "
+                "where (?1 is null or destination = ?1) and wanted >= ?2 order by number",
+                (destination, int(wanted_only)),
+            ).fetchall()
+        return [
+            DeadLetter(number, name, at, reason, attempts, msgspec.msgpack.decode(change, type=AlertChange))
+            for number, name, at, reason, attempts, change in rows
+        ]
+
+    def want(self, numbers: Sequence[int] | None = None) -> int:
+        """Ask for these (or all) dead letters to be offered once more, by the running hub or when it next starts."""
+        return self._each("update dead_letters set wanted = 1", numbers)
+
+    def drop(self, numbers: Sequence[int] | None = None) -> int:
+        """Forget these (or all) dead letters; gives how many there were."""
+        return self._each("delete from dead_letters", numbers)
+
+    def _each(self, statement: str, numbers: Sequence[int] | None) -> int:
+        with self._lock:
+            if numbers is None:
+                return self._db.execute(statement).rowcount
+            return sum(self._db.execute(f"{statement} where number = ?", (number,)).rowcount for number in numbers)
+
+    # ---------------------------------------------------------------------------------------------- followed alerts
+
+    def followed(self, destination: str) -> set[str]:
+        """Alerts that passed the destination's filters once and have not ended: all that follows goes there too."""
+        with self._lock:
+            rows = self._db.execute("select alert from followed where destination = ?", (destination,)).fetchall()
+        return {row[0] for row in rows}
+
+    def follow(self, destination: str, alert: str) -> None:
+        with self._lock:
+            self._db.execute("insert or ignore into followed values (?, ?)", (destination, alert))
+
+    def unfollow(self, destination: str, alert: str) -> None:
+        with self._lock:
+            self._db.execute("delete from followed where destination = ? and alert = ?", (destination, alert))
+
+    def forget(self, destination: str) -> None:
+        """Drop all that belongs to a destination that is no more."""
+        with self._lock:
+            for table in ("attempts", "dead_letters", "followed"):
+                self._db.execute(f"delete from {table} where destination = ?", (destination,))
+
+    def _trim(self, table: str, destination: str, keep: int) -> int:
+        return self._db.execute(
+            f"delete from {table} where destination = ?1 and number <= (select number from {table} "
+            "where destination = ?1 order by number desc limit 1 offset ?2)",
+            (destination, keep),
+        ).rowcount

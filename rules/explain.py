@@ -1,0 +1,120 @@
+"""A rule in words, for `cityhub rules explain`."""
+
+from __future__ import annotations
+
+from rules.book import RuleBook
+from rules.language import ir
+from rules.language.rule import Rule, Select
+from rules.language.types import attribute_unit, seconds_text
+
+
+def explain(book: RuleBook, name: str) -> str | None:
+    """What a rule watches, what raises and clears each level, what it needs, and where its figures come from.
+
+    None where the book has no rule of that name.
+    """
+    rule = book.rule(name)
+    if rule is None:
+        return None
+    lines = [f"{rule.name}   ({rule.file}:{rule.line})"]
+    if rule.about:
+        lines += ["", rule.about]
+    lines += ["", f"Watches  {_select(rule.select)}"]
+    if rule.levels:
+        lines += ["", "Levels (the alert stands at the highest in effect)"]
+        for level in reversed(rule.levels):
+            clear = level.clear.text if level.clear else "the condition certainly does not hold"
+            lines += [f"  {level.name:7} {level.when.text}", f"          clears: {clear}"]
+    if rule.let_texts:
+        lines += ["", "Where"]
+        lines += [f"  {key} = {text}{_unit(rule, key)}" for key, text in rule.let_texts.items()]
+    lines += ["", "Reads", *_reads(rule), "", "Behaviour", *_behaviour(rule), "", "Source", *_source(rule)]
+    if rule.cap:
+        lines += ["", "CAP 1.2  " + ", ".join(f"{key}: {_joined(value)}" for key, value in rule.cap.items())]
+    if rule.cameras:
+        lines += ["", "Cameras  " + ", ".join(f"{key}: {_joined(value)}" for key, value in rule.cameras.items())]
+    return "\n".join(lines) + "\n"
+
+
+def summary(book: RuleBook) -> list[tuple[str, str, str, str]]:
+    """(name, subjects, levels, standard) of every rule, for `rules list`."""
+    rows = []
+    for rule in book.rules:
+        levels = " ".join(level.name for level in rule.levels) or "silence"
+        standard = rule.sources[-1].fields.get("standard", "") if rule.sources else ""
+        rows.append((rule.name, _select(rule.select), levels, standard))
+    return rows
+
+
+def _select(select: Select) -> str:
+    parts = []
+    if select.kinds:
+        parts.append("every device" if "*" in select.kinds else f"each {' or '.join(select.kinds)}")
+    for word, names in (
+        ("named", select.devices),
+        ("of area", select.areas),
+        ("in zone", select.zones),
+        ("of operator", select.operators),
+    ):
+        if names:
+            parts.append(f"{word} {' or '.join(names)}")
+    parts += [f"with {key} = {value}" for key, value in select.attributes]
+    return " ".join(parts) or "every device"
+
+
+def _unit(rule: Rule, name: str) -> str:
+    _, kind = rule.lets[name]
+    return f"   [{kind.symbol}]" if kind.symbol else ""
+
+
+def _reads(rule: Rule) -> list[str]:
+    own = sorted(series.rstrip("~") for series in rule.own_series())
+    lines = [f"  metrics of the device: {', '.join(own) or 'none'}"]
+    around = sorted(
+        {
+            f"{n.series.rstrip('~')} {_around(n.around)}"
+            for n in rule.nodes()
+            if isinstance(n, ir.Window) and n.around.which
+        }
+    )
+    around += sorted({f"agreement {_around(n.around)}" for n in rule.nodes() if isinstance(n, ir.Agree)})
+    if around:
+        lines.append(f"  of others: {', '.join(around)}")
+    for level in rule.levels:
+        for name in sorted(rule.attributes_of(level)):
+            lines.append(
+                f"  attribute {name} [{attribute_unit(name) or 'text'}]: {level.name} is silent for devices without it"
+            )
+    return lines
+
+
+def _around(around: ir.Around) -> str:
+    return f"within {around.metres / 1000:g} km" if around.which == "within" else around.which
+
+
+def _behaviour(rule: Rule) -> list[str]:
+    quality = (
+        "values of any quality"
+        if rule.any_quality
+        else "good values only; marked ones (fault, maintenance, calibration …) are left out"
+    )
+    lines = [
+        f"  uses {quality}",
+        f"  a value counts for {seconds_text(rule.hold_ns)} after it was observed; unknown values neither raise nor clear",
+        f"  raised more than {seconds_text(rule.late_ns)} after the observation it is marked late",
+        f"  without usable data for {seconds_text(rule.expire_ns)} the alert expires",
+    ]
+    if rule.silent_ns is not None:
+        lines.append(f"  no data for {seconds_text(rule.silent_ns)} is a warning of its own ({rule.silent_name})")
+    return lines
+
+
+def _source(rule: Rule) -> list[str]:
+    return [
+        f"  {'; '.join(f'{key}: {value}' for key, value in source.fields.items()) or 'none given'}"
+        for source in rule.sources
+    ]
+
+
+def _joined(value: object) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)

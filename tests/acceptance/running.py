@@ -1,0 +1,133 @@
+"""A hub in a process of its own on a city folder, for tests that need the real thing."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+
+RULES = """
+- rule: underpass-flooding
+  title: "{subject.name}: water {depth:.0f cm} deep"
+  for_each: {kind: underpass-gauge}
+  let:
+    depth: water_depth
+  levels:
+    yellow: depth >= 15 cm
+    red: depth >= 40 cm
+  clear: depth < 80 % of level
+  source: {standard: house default}
+"""
+
+DEVICES = """device,name,kind,lon,lat,elevation_m,area,operator,warning_level_m
+underpass-1,North Gate,underpass-gauge,121.491,31.241,3,north,roads,
+gauge-7,River at the mill,river-gauge,121.492,31.242,3,north,water,3.5
+"""
+
+CAMERAS = """camera,name,lon,lat,height_m,azimuth_deg,tilt_deg,hfov_deg,range_m,ptz,area,gb28181_id,stream_url
+bridge,Bridge,121.4905,31.2405,8,45,10,60,200,,north,,
+dome,Dome,121.4915,31.2412,8,,,,300,true,north,,
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def write_city(folder: Path, toml: str = "", api: int | None = None, rules: str = RULES) -> Path:
+    """A small city folder; `toml` is appended to hub.toml. Gives the folder."""
+    (folder / "rules").mkdir(parents=True, exist_ok=True)
+    listen = f'[api]\nlisten = "127.0.0.1:{api}"\n' if api else ""
+    (folder / "hub.toml").write_text(f'[hub]\nname = "test"\ntimezone = "Asia/Shanghai"\n{listen}\n{toml}')
+    (folder / "devices.csv").write_text(DEVICES)
+    (folder / "cameras.csv").write_text(CAMERAS)
+    (folder / "rules" / "own.yaml").write_text(rules)
+    return folder
+
+
+class RunningHub:
+    """`cityhub run FOLDER`, ready when constructed. `prefix` goes before the command (strace)."""
+
+    def __init__(self, folder: Path, api: int, prefix: Sequence[str] = ()) -> None:
+        self.folder = folder
+        self.api = api
+        self.said: list[str] = []
+        self.process = subprocess.Popen(
+            [*prefix, sys.executable, "-m", "hub.cli", "run", str(folder)], cwd=ROOT, stderr=subprocess.PIPE, text=True
+        )
+        self._listening = threading.Thread(target=self._listen, daemon=True)
+        self._listening.start()
+        self.wait(lambda: any("listening" in line for line in self.said), "the hub did not start")
+
+    def _listen(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.said.append(line)
+
+    def wait(self, ready: Callable[[], bool], complaint: str, seconds: float = 30) -> None:
+        until = time.monotonic() + seconds
+        while not ready():
+            if time.monotonic() > until or self.process.poll() is not None:
+                raise AssertionError(f"{complaint}; it said: {''.join(self.said)}")
+            time.sleep(0.02)
+
+    def get(self, path: str) -> Any:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.api}{path}", timeout=20) as answer:
+            text = answer.read()
+        return json.loads(text) if path.startswith("/api") else text.decode()
+
+    def post(self, path: str, body: bytes | dict[str, Any], **headers: str) -> tuple[int, Any]:
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.api}{path}", data, {"Content-Type": "application/json", **headers}
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            return error.code, json.load(error)
+
+    def reading(self, values: dict[str, Any], device: str = "gauge-7", **more: Any) -> tuple[int, Any]:
+        return self.post("/api/v1/readings", {"device": device, "values": values, **more})
+
+    def adapter(self, name: str) -> dict[str, Any]:
+        return next(item for item in self.get("/api/v1/status")["adapters"] if item["name"] == name)
+
+    def reader(self, name: str) -> dict[str, Any]:
+        return next(item for item in self.get("/api/v1/status")["readers"] if item["reader"] == name)
+
+    def stop(self) -> int:
+        """SIGTERM; gives the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.wait_end()
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.wait_end()
+
+    def wait_end(self) -> int:
+        code = self.process.wait(60)
+        self._listening.join(10)
+        assert self.process.stderr is not None
+        self.process.stderr.close()
+        return code
+
+
+def cityhub(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """One command to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "hub.cli", *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )

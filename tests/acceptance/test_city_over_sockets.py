@@ -1,0 +1,98 @@
+"""The simulated city against a whole hub over real sockets: every protocol gets through, and the ledger balances."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from hub.app.city import load_city
+from hub.app.plugins import Plugins
+from simulators import CITY, Player, changes_of, find
+from simulators.devices.faults import Faults
+
+PORTS = ("8080", "1883", "10110", "8808", "8527", "8329", "5055", "9212", "9651", "9875", "5683", "5020")
+RUN_S = 14.0
+
+
+def free_port() -> str:
+    """A port that is free for TCP and UDP."""
+    while True:
+        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
+            tcp.bind(("127.0.0.1", 0))
+            try:
+                udp.bind(tcp.getsockname())
+            except OSError:
+                continue
+            return str(tcp.getsockname()[1])
+
+
+@pytest.fixture
+def city(tmp_path: Path) -> tuple[Path, dict[str, str]]:
+    """The demo's folder on free ports, and the address of each adapter."""
+    folder = tmp_path / "city"
+    shutil.copytree(CITY, folder)
+    text = (folder / "hub.toml").read_text()
+    for port in PORTS:
+        assert f":{port}" in text
+        text = text.replace(f":{port}", f":{free_port()}")
+    (folder / "hub.toml").write_text(text)
+    loaded, mistakes = load_city(folder, Plugins())
+    assert loaded is not None, mistakes
+    endpoints = {"http": f"http://{loaded.config.api.listen}"}
+    for adapter in loaded.config.adapters:
+        endpoints[adapter.name] = getattr(adapter.options, "listen", None) or adapter.options.connect
+    return folder, endpoints
+
+
+@pytest.fixture
+def hub(city: tuple[Path, dict[str, str]]) -> Iterator[str]:
+    """`cityhub run` on that folder; the address of its API."""
+    folder, endpoints = city
+    running = subprocess.Popen([sys.executable, "-m", "hub.cli", "run", str(folder)], stderr=subprocess.PIPE)
+    try:
+        for _ in range(150):
+            try:
+                if httpx.get(f"{endpoints['http']}/api/v1/health", trust_env=False).status_code == 200:
+                    break
+            except httpx.HTTPError:
+                time.sleep(0.1)
+        yield endpoints["http"]
+    finally:
+        running.send_signal(signal.SIGINT)
+        _, said = running.communicate(timeout=30)
+    assert running.returncode == 0, said.decode()
+
+
+@pytest.mark.acceptance
+@pytest.mark.parametrize("faulty", [False, True], ids=["well", "faulty"])
+async def test_every_protocol_gets_through_and_the_ledger_balances(
+    city: tuple[Path, dict[str, str]], hub: str, faulty: bool
+) -> None:
+    folder, endpoints = city
+    faults = Faults(duplicate=0.1, corrupt=0.05, loss=0.05, reconnect_every_s=4) if faulty else Faults()
+    player = Player(folder, endpoints, lambda _: None, find(["overvoltage"]), faults=faults)
+    stop = asyncio.Event()
+    asyncio.get_running_loop().call_later(RUN_S, stop.set)
+    await player.play(stop)
+    async with httpx.AsyncClient(trust_env=False) as client:
+        status = (await client.get(f"{hub}/api/v1/status")).json()
+        alerts = (await client.get(f"{hub}/api/v1/alerts")).json()
+    by_name = {adapter["name"]: adapter for adapter in status["adapters"]}
+    assert status["balances"]
+    for name in set(endpoints) - {"http"}:
+        assert by_name[name]["logged"] > 0, by_name[name]
+        if not faulty:
+            assert not by_name[name]["faults"], by_name[name]
+    if faulty:
+        assert sum(sum(adapter["faults"].values()) for adapter in by_name.values()) > 0
+    assert any(change["subject"] == "substation-north" for change in changes_of(alerts)) or faulty

@@ -1,0 +1,192 @@
+"""Two days of a small city, for dashboards to show: every kind of device, warnings through their life, the hub's reports."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator
+
+from hub.app.telemetry import Zones, device_report, open_warnings
+from hub.live import DeviceState
+from hub.model import (
+    Alert,
+    AlertChange,
+    CameraView,
+    Change,
+    Device,
+    FaultKind,
+    Position,
+    Reading,
+    Value,
+    Zone,
+)
+from hub.moment import SECOND, from_text, to_text
+
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+END = from_text("2026-11-20T12:00:00Z")
+START = END - 48 * HOUR
+EVERY = 10 * MINUTE
+LON, LAT = 122.02, 29.25
+
+KINDS: dict[str, tuple[str, ...]] = {
+    "air-station": ("pm25", "pm10", "so2", "no2", "co", "o3", "aqi"),
+    "weather-station": ("air_temperature", "relative_humidity", "wind_speed", "wind_direction", "visibility"),
+    "rain-gauge": ("rainfall", "rain_intensity", "battery"),
+    "river-gauge": ("water_level", "water_flow", "battery"),
+    "tide-gauge": ("water_level",),
+    "underpass-gauge": ("water_depth", "battery", "rssi"),
+    "water-station": ("ph", "dissolved_oxygen", "ammonia_nitrogen", "total_phosphorus", "codmn"),
+    "water-plant": ("ph", "turbidity", "free_chlorine", "flow", "pressure"),
+    "water-network": ("turbidity", "free_chlorine", "ph", "flow", "pressure"),
+    "sewage-plant": ("cod", "ammonia_nitrogen", "total_phosphorus", "ph", "flow"),
+    "substation": ("voltage", "frequency", "current", "active_power"),
+    "gas-detector": ("methane_lel", "h2s", "oxygen", "battery", "rssi"),
+    "pump": ("running", "vibration", "temperature", "current", "pressure", "flow"),
+    "fire-panel": ("fire_alarm", "smoke"),
+    "vehicle": ("speed", "course", "ignition", "odometer"),
+    "bus": ("speed", "course", "ignition", "odometer"),
+    "vessel": ("sog", "cog", "heading", "nav_status"),
+}
+BASE: dict[str, tuple[float, float]] = {
+    "pm25": (55, 40), "pm10": (80, 40), "so2": (12, 8), "no2": (45, 20), "co": (0.8, 0.3), "o3": (150, 100), "aqi": (75, 60),
+    "air_temperature": (18, 6), "relative_humidity": (70, 15), "wind_speed": (5, 4), "wind_direction": (180, 170), "visibility": (9000, 3000),
+    "rainfall": (0.6, 0.6), "rain_intensity": (4, 4), "battery": (60, 35), "water_level": (7.6, 1.2), "water_flow": (140, 60),
+    "water_depth": (0.1, 0.1), "rssi": (-95, 15), "ph": (7.3, 0.4), "dissolved_oxygen": (6, 2), "ammonia_nitrogen": (0.9, 0.7),
+    "total_phosphorus": (0.2, 0.15), "codmn": (5, 3), "turbidity": (0.6, 0.3), "free_chlorine": (0.5, 0.3), "flow": (320, 200),
+    "pressure": (350, 60), "cod": (35, 10), "voltage": (10000, 200), "frequency": (50, 0.05), "current": (220, 60), "active_power": (4200, 900),
+    "methane_lel": (4, 4), "h2s": (2, 2), "oxygen": (20.9, 0.2), "vibration": (2.5, 1.2), "temperature": (45, 10), "smoke": (0.5, 0.4),
+    "speed": (45, 45), "course": (180, 170), "sog": (7, 7), "cog": (180, 170), "heading": (178, 170),
+}  # fmt: skip
+AREAS = ("harbour", "old town", "north")
+ZONES = (
+    Zone("harbour-basin", "water", "Harbour basin", (((LON - 0.5, LAT - 0.5), (LON + 0.5, LAT - 0.5), (LON + 0.5, LAT + 0.5), (LON - 0.5, LAT + 0.5)),)),
+)  # fmt: skip
+
+
+def registry() -> dict[str, Device]:
+    """Three devices of every kind."""
+    devices = {}
+    for kind in KINDS:
+        for n in range(3):
+            name = f"ais:41300000{n}" if kind == "vessel" else f"{kind}-{n}"
+            attributes = {"warning_level_m": 8.0} if kind == "river-gauge" else {}
+            place = Position(LON + n / 100, LAT + len(kind) / 1000)
+            devices[name] = Device(name, f"{kind} {n}", kind, place, None, AREAS[n], "city", attributes)
+    return devices
+
+
+def readings() -> Iterator[Reading]:
+    """Everything the devices said and what the hub noted of it, roughly in order of time."""
+    chance = random.Random(7)
+    devices = registry()
+    heard: dict[str, DeviceState] = {}
+    zones = Zones(ZONES)
+    for at in range(START, END, EVERY):
+        for n, device in enumerate(devices.values()):
+            if device.device == "pump-2" and at > END - 5 * HOUR:
+                continue  # fell silent
+            values = {metric: _value(metric, at, n, chance) for metric in KINDS[device.kind]}
+            if device.kind in ("vehicle", "bus") and chance.random() < 0.05:
+                values["events"] = ["harsh-braking"]
+            if device.kind == "vessel":
+                values |= {
+                    "name": f"TEST SHIP {n}",
+                    "ship_type": "cargo",
+                    "destination": "HARBOUR CITY",
+                    "draught": 6.5,
+                }
+            moving = device.kind in ("vehicle", "bus", "vessel")
+            angle = at / HOUR / 3 + n
+            place = Position(LON + 0.03 * math.cos(angle), LAT + 0.02 * math.sin(angle)) if moving else None
+            yield Reading(
+                device.device, at, values, place, received_at=at + SECOND // 2, adapter="sim", kind=device.kind
+            )
+            state = heard.setdefault(
+                device.device, DeviceState(device.device, device.kind, "sim", at, at, at, skew_s=n * 1.5)
+            )
+            state.received_at, state.observed_at, state.readings, state.position = at, at, state.readings + 1, place
+            state.values |= {metric: (value, at) for metric, value in values.items()}
+        noted = at + MINUTE
+        for n, device in enumerate(devices.values()):
+            yield device_report(device.device, heard.get(device.device), device, 1, n % 5, zones, noted)
+        yield from _hub(noted, (at - START) // EVERY)
+        yield from open_warnings([_standing(at)], devices, noted)
+
+
+def _standing(at: int) -> Alert:
+    since = at - 30 * HOUR
+    raised = AlertChange("x", 0, since, "flood/river-stage", "river-gauge-0", Change.RAISED, "orange", area="harbour")
+    return Alert("x", raised.rule, raised.subject, "orange", since, since, True, None, None, [raised])
+
+
+def _hub(at: int, step: int) -> Iterator[Reading]:
+    for n, name in enumerate(("mqtt", "jt808", "ais")):
+        total = step * 100 * (n + 1)
+        values: dict[str, Value] = {
+            "up": not (n == 1 and step % 50 == 0), "frames_received": total, "readings_received": total, "readings_logged": total - step,
+            "readings_stored": total - step - 5, "readings_waiting": 5, "readings_quarantined": step, "readings_duplicate": 0, "readings_refused": 0,
+        }  # fmt: skip
+        values |= {f"faults_{kind.replace('-', '_')}": step for kind in FaultKind}
+        yield Reading(f"hub-adapter:{name}", at, values, received_at=at, adapter="hub", kind="hub-adapter")
+    for name in ("store/events", "rules"):
+        lag: dict[str, Value] = {"reader_lag": step % 9, "reader_skipped": 0, "up": True}
+        yield Reading(f"hub-reader:{name}", at, lag, received_at=at, adapter="hub", kind="hub-reader")
+    yield Reading("hub-stream:events", at, {"log_bytes": step * 4096}, received_at=at, adapter="hub", kind="hub-stream")
+
+
+def _value(metric: str, at: int, n: int, chance: random.Random) -> Value:
+    if metric in ("running", "ignition"):
+        return (at // HOUR + n) % 3 != 0
+    if metric == "fire_alarm":
+        return False
+    if metric == "nav_status":
+        return "at anchor" if n % 3 == 0 else "under way using engine"
+    if metric == "odometer":
+        return 1000.0 * n + (at - START) / HOUR * 20
+    middle, reach = BASE[metric]
+    value = middle + reach * (0.8 * math.sin(at / HOUR / 4 + n) + 0.2 * chance.uniform(-1, 1))
+    return round(value, 3)
+
+
+def changes() -> list[AlertChange]:
+    """Warnings of all four levels: some answered and cleared, one pair of vessels, one about a vehicle, some still open."""
+    views = [CameraView("cam-bridge", 0.9, 120.0, 10.0, True, "in its sector", "Bridge")]
+    told: list[AlertChange] = []
+    subjects = (
+        ("flood/river-stage", "river-gauge-0", "harbour"), ("air-cn/pm25-hourly", "air-station-1", "old town"),
+        ("marine/encounter", "ais:413000000+ais:413000001", "harbour"), ("fleet/overspeed", "vehicle-0", "north"),
+        ("gas/tunnel", "gas-detector-2", "north"), ("air-cn/o3-hourly", "air-station-0", "harbour"),
+    )  # fmt: skip
+    levels = ("blue", "yellow", "orange", "red")
+    for n in range(96):
+        rule, subject, area = subjects[n % len(subjects)]
+        at = START + n * 30 * MINUTE
+        name = f"{rule}@{subject}@{to_text(at)}"
+
+        def change(
+            ordinal: int, after: int, what: Change, level: str, who: str = "",
+            name: str = name, at: int = at, rule: str = rule, subject: str = subject, area: str = area,
+        ) -> AlertChange:  # fmt: skip
+            return AlertChange(
+                name,
+                ordinal,
+                at + after,
+                rule,
+                subject,
+                what,
+                level,
+                f"{rule} at {subject}",
+                {},
+                Position(LON, LAT),
+                views,
+                area=area,
+                who=who,
+            )
+
+        told.append(change(0, SECOND, Change.RAISED, levels[n % 4]))
+        if n % 3 == 0:
+            told.append(change(1, 5 * MINUTE, Change.ACKNOWLEDGED, levels[n % 4], "li"))
+        if n % 5:
+            told.append(change(2, 20 * MINUTE, Change.CLEARED, levels[n % 4]))
+    return [change for change in told if change.at < END]

@@ -1,0 +1,106 @@
+"""The console in a real browser against a stub of the API; and what must hold for its files."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.dashboards.stub import CONSOLE, HOSTILE, Stub
+
+ESCAPED = HOSTILE.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+@pytest.fixture
+def render(tmp_path: Path) -> Callable[[str], str]:
+    """The page's DOM after some seconds, as Chromium has it."""
+    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if browser is None:
+        if os.environ.get("CI"):
+            pytest.fail("Chromium is missing; the console's tests need it (apt-get install chromium)")
+        pytest.skip("LOUD SKIP: Chromium is missing; the console's tests need it (apt-get install chromium)")
+
+    def dump(url: str) -> str:
+        flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run", "--lang=en-GB"]  # fmt: skip
+        done = subprocess.run(
+            [
+                browser,
+                *flags,
+                f"--user-data-dir={tmp_path / 'profile'}",
+                "--virtual-time-budget=9000",
+                "--dump-dom",
+                url,
+            ],
+            capture_output=True,
+            timeout=90,
+            check=True,
+        )
+        return done.stdout.decode()
+
+    return dump
+
+
+@pytest.mark.acceptance
+def test_a_warning_is_shown_with_the_cameras_that_look_at_it(render: Callable[[str], str]) -> None:
+    with Stub() as stub:
+        page = render(f"{stub.url}/#alert=a%2F1")
+    assert re.search(r'<span class="pill red">Red</span>', page)
+    assert "Gate camera" in page
+    assert "97 m · 90°" in page
+    assert "97 m away, looking E" in page
+    assert "Acknowledge" in page
+    assert "16:00:00" in page  # in the city's zone, wherever the browser is
+    assert any(path == "/api/v1/stream" for path in stub.asked)
+
+
+@pytest.mark.acceptance
+@pytest.mark.parametrize("tab", ["alert=a%2F1", "device=gauge-1", "hub", "quarantine"])
+def test_hostile_names_stay_text(render: Callable[[str], str], tab: str) -> None:
+    with Stub() as stub:
+        page = render(f"{stub.url}/#{tab}")
+    assert ESCAPED in page
+    assert "<title>hacked" not in page
+    assert not re.search(r"<img|<script>document", page)
+
+
+@pytest.mark.acceptance
+def test_without_the_stream_the_console_polls(render: Callable[[str], str]) -> None:
+    with Stub(streams=False) as stub:
+        page = render(stub.url)
+    assert "asking every few seconds" in page
+    assert stub.asked.count("/api/v1/status") >= 2
+
+
+def test_the_console_fetches_nothing_from_elsewhere_and_parses_no_markup() -> None:
+    for file in CONSOLE.iterdir():
+        text = file.read_text("utf-8")
+        addresses = set(re.findall(r"https?://[\w./-]+", text)) - {"http://www.w3.org/2000/svg"}
+        assert not addresses, file.name
+        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", text), (
+            file.name
+        )
+
+
+def test_every_file_the_page_names_is_there() -> None:
+    named = {"index.html"}
+    for file in CONSOLE.iterdir():
+        named |= set(re.findall(r"/static/([\w.]+)", file.read_text("utf-8")))
+        named |= set(re.findall(r'from "\./([\w.]+)"', file.read_text("utf-8")))
+    assert named == {file.name for file in CONSOLE.iterdir() if file.suffix != ".md"}
+
+
+def test_every_word_exists_in_both_languages() -> None:
+    words = (CONSOLE / "words.js").read_text("utf-8")
+    known = set(re.findall(r"(\w+): \[\"", words.split("const KINDS")[0]))
+    used = set()
+    for file in CONSOLE.glob("*.js"):
+        used |= set(re.findall(r'\bsay\("(\w+)"\)', file.read_text("utf-8")))
+    used |= set(re.findall(r'data-(?:text|title)="(\w+)"', (CONSOLE / "index.html").read_text("utf-8")))
+    assert used <= known
+    for name, pair in re.findall(r"^  (?:.*?)(\w+): (\[[^\]]*\])", words.split("const KINDS")[0], re.M):
+        assert pair.count('"') == 4, name

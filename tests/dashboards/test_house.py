@@ -1,0 +1,100 @@
+"""The house linter finds what it is for, finds nothing in what is shipped, and the files agree with the code."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from dashboards.grafana.build import FOLDERS, Page, drift, pages
+from dashboards.grafana.lint import lint, panels
+
+ALL = list(pages())
+
+
+def test_the_shipped_dashboards_are_clean() -> None:
+    assert lint(ALL) == []
+
+
+def test_the_files_are_what_the_code_makes() -> None:
+    assert drift() == []
+
+
+def test_every_audience_has_its_folder_in_both_languages() -> None:
+    assert {page.folder for page in ALL} == set(FOLDERS)
+    assert {(page.folder, page.language) for page in ALL} == {
+        (name, language) for name in FOLDERS for language in ("en", "zh")
+    }
+
+
+def panel(model: dict[str, Any], kind: str = "timeseries") -> dict[str, Any]:
+    return next(panel for panel in panels(model) if panel["type"] == kind)
+
+
+def unset(*path: str) -> Callable[[dict[str, Any]], None]:
+    def change(model: dict[str, Any]) -> None:
+        here = panel(model)
+        for key in path[:-1]:
+            here = here[key]
+        del here[path[-1]]
+
+    return change
+
+
+def replaced(old: str, new: str, kind: str = "timeseries") -> Callable[[dict[str, Any]], None]:
+    def change(model: dict[str, Any]) -> None:
+        target = panel(model, kind)["targets"][0]
+        assert old in target["query"]
+        target["query"] = target["query"].replace(old, new)
+
+    return change
+
+
+def linked(url: str) -> Callable[[dict[str, Any]], None]:
+    return lambda model: panel(model)["fieldConfig"]["defaults"].update(links=[{"title": "x", "url": url}])
+
+
+BROKEN: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
+    "no title": (unset("title"), "title is missing"),
+    "no description": (unset("description"), "description is missing"),
+    "no unit": (unset("fieldConfig", "defaults", "unit"), "unit is missing"),
+    "a unit Grafana has not": (lambda model: panel(model)["fieldConfig"]["defaults"].update(unit="furlong"), "no unit 'furlong'"),
+    "no noValue": (unset("fieldConfig", "defaults", "noValue"), "noValue is missing"),
+    "thresholds without source": (lambda model: panel(model, "stat").update(description="x") or panel(model).update(description="x"), "name no source"),
+    "library panel": (lambda model: panel(model).update(libraryPanel={"uid": "x"}), "library panels"),
+    "another data source": (lambda model: panel(model).update(datasource={"type": "influxdb", "uid": "x"}), "its data source is not"),
+    "a dangling variable": (replaced("$area", "$district"), "$district is used and not defined"),
+    "an unused variable": (lambda model: model["templating"]["list"].append({"name": "x", "label": "x", "description": "x", "type": "custom"}), "$x is defined and not used"),
+    "a link to nowhere": (linked("/d/nowhere"), "which is no dashboard"),
+    "a link that loses the time": (linked("/d/cityhub-devices-en?${datasource:queryparam}&var-device=x"), "loses the time range"),
+    "a link that loses the source": (linked("/d/cityhub-devices-en?${__url_time_range}&var-device=x"), "loses the data source"),
+    "a link with a strange variable": (linked("/d/cityhub-devices-en?${__url_time_range}&${datasource:queryparam}&var-x=x"), "sets x"),
+    "all of time": (replaced("$timeFilter", "1 = 1"), "does not keep to the chosen time"),
+    "InfluxQL of one server": (replaced("mean(", "sample("), "not understood by every InfluxDB"),
+    "overlap": (lambda model: panel(model).update(gridPos={"x": 0, "y": 0, "w": 24, "h": 40}), "lies over another"),
+    "editable": (lambda model: model.update(editable=True), "can be edited"),
+    "another schema": (lambda model: model.update(schemaVersion=36), "Classic 42"),
+    "a uid of the day": (lambda model: model.update(uid="abc"), "stable"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_the_linter_finds(fault: str) -> None:
+    change, said = BROKEN[fault]
+    broken = [Page(page.folder, page.language, page.name, copy.deepcopy(page.model)) for page in ALL]
+    change(next(page.model for page in broken if page.name == "air" and page.language == "en"))
+    assert any(said in found for found in lint(broken)), lint(broken)
+
+
+def test_the_public_page_asks_for_nothing_personal() -> None:
+    broken = [Page(page.folder, page.language, page.name, copy.deepcopy(page.model)) for page in ALL]
+    model = next(page.model for page in broken if page.name == "public")
+    panel(model)["targets"][0]["query"] = 'SELECT "speed" FROM "vehicle" WHERE $timeFilter'
+    model["templating"]["list"].append(
+        {"name": "area", "label": "x", "description": "x", "query": "x", "type": "query"}
+    )
+    found = lint(broken)
+    assert any("no place on a public page" in fault for fault in found)
+    assert any("no variables" in fault for fault in found)

@@ -1,0 +1,183 @@
+"""The API: who may do what, what a wrong request hears, and that the hub goes on."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hub.api.auth import LOCAL, Token, load_tokens, who
+from tests.acceptance.running import RunningHub, free_port, write_city
+
+TOKENS = """
+[tokens.weather-feed]
+token = "feed-me"
+roles = ["ingest"]
+[tokens.desk]
+sha256 = "{digest}"
+roles = ["view", "operate"]
+"""
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
+    folder = tmp_path_factory.mktemp("city")
+    api = free_port()
+    (folder / "secrets").mkdir()
+    (folder / "secrets" / "tokens.toml").write_text(TOKENS.format(digest=hashlib.sha256(b"look").hexdigest()))
+    write_city(folder, api=api)
+    toml = (folder / "hub.toml").read_text()
+    (folder / "hub.toml").write_text(
+        toml.replace("[api]\n", '[api]\ntokens_file = "secrets/tokens.toml"\nbody_bytes_max = 100000\n')
+    )
+    running = RunningHub(folder, api)
+    yield running
+    assert running.stop() == 0
+
+
+def call(
+    hub: RunningHub, method: str, path: str, token: str = "", body: bytes = b"", **headers: str
+) -> tuple[int, Any, dict[str, str]]:
+    link = http.client.HTTPConnection("127.0.0.1", hub.api, timeout=20)
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    link.request(method, path, body or None, headers)
+    answer = link.getresponse()
+    text = answer.read()
+    link.close()
+    shown = json.loads(text) if "json" in (answer.headers["content-type"] or "") else text.decode()
+    return answer.status, shown, dict(answer.headers)
+
+
+READING = b'{"device":"gauge-7","values":{"water_level":1.0}}'
+
+
+def test_without_a_token_nobody_gets_in(hub: RunningHub) -> None:
+    for method, path in (
+        ("GET", "/api/v1/status"),
+        ("GET", "/metrics"),
+        ("POST", "/api/v1/readings"),
+        ("GET", "/api/v1/stream"),
+    ):
+        status, answer, headers = call(hub, method, path, body=READING if method == "POST" else b"")
+        assert status == 401
+        assert "token" in answer["error"]
+        assert headers["www-authenticate"] == "Bearer"
+    assert call(hub, "GET", "/api/v1/status", "wrong")[0] == 401
+    assert call(hub, "GET", "/api/v1/health")[0] == 200
+
+
+def test_each_role_opens_its_own_doors(hub: RunningHub) -> None:
+    assert call(hub, "POST", "/api/v1/readings", "feed-me", READING)[0] == 200
+    assert call(hub, "GET", "/api/v1/status", "feed-me")[0] == 403
+    assert call(hub, "GET", "/api/v1/status", "look")[0] == 200
+    assert call(hub, "POST", "/api/v1/readings", "look", READING)[0] == 403
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        (b"{", "JSON"),
+        (b"[]", ""),
+        (b'{"device":"gauge-7"}', "values"),
+        (b'{"device":"gauge-7","values":{"water_level":NaN}}', ""),
+        (b'{"device":"gauge-7","values":{"water_level":"three"}}', "water_level"),
+        (b'{"device":"gauge-7","time":"1970-01-01T00:00:00Z","values":{"water_level":1}}', "ago"),
+        (b'{"device":"gauge-7","time":"2090-01-01T00:00:00Z","values":{"water_level":1}}', "in the future"),
+        (b'{"device":"nobody","values":{"water_level":1}}', "not in the registry"),
+        (b"\xff\xfe\x00", ""),
+    ],
+)
+def test_what_cannot_be_used_hears_why(hub: RunningHub, body: bytes, sentence: str) -> None:
+    status, answer, _ = call(hub, "POST", "/api/v1/readings", "feed-me", body)
+    assert status == (200 if body == b"[]" else 400)
+    assert sentence in json.dumps(answer)
+    assert call(hub, "POST", "/api/v1/readings", "feed-me", READING)[0] == 200
+
+
+def test_senml_is_told_by_content_type(hub: RunningHub) -> None:
+    pack = b'[{"bn":"gauge-7/","n":"water_level","u":"m","v":2.5}]'
+    status, answer, _ = call(
+        hub, "POST", "/api/v1/readings", "feed-me", pack, **{"Content-Type": "application/senml+json"}
+    )
+    assert (status, answer) == (200, {"readings": 1, "faults": []})
+
+
+def test_a_body_beyond_the_limit_is_refused(hub: RunningHub) -> None:
+    status, answer, _ = call(hub, "POST", "/api/v1/readings", "feed-me", b" " * 200_000)
+    assert status == 413
+    assert "limit of 100000 bytes" in answer["error"]
+
+
+def test_wrong_questions_get_sentences(hub: RunningHub) -> None:
+    for path, status, sentence in (
+        ("/api/v1/cameras", 400, "at=LON,LAT"),
+        ("/api/v1/series?from=yesterday", 400, "not an ISO 8601 time"),
+        ("/api/v1/quarantine?limit=many", 400, "whole number"),
+        ("/api/v1/nowhere", 404, ""),
+    ):
+        found, answer, _ = call(hub, "GET", path, "look")
+        assert found == status
+        assert sentence in json.dumps(answer)
+    assert call(hub, "POST", "/api/v1/alerts/no-such/acknowledge", "look", b"{}")[0] == 404
+
+
+def test_an_operator_acknowledges(hub: RunningHub) -> None:
+    body = b'{"device":"underpass-1","values":{"water_depth":0.5}}'
+    assert call(hub, "POST", "/api/v1/readings", "feed-me", body)[0] == 200
+    hub.wait(lambda: bool(call(hub, "GET", "/api/v1/alerts", "look")[1]["open"]), "no alert")
+    [alert] = call(hub, "GET", "/api/v1/alerts", "look")[1]["open"]
+    path = f"/api/v1/alerts/{alert['alert']}/acknowledge".replace(" ", "%20")
+    assert call(hub, "POST", path, "look", b'{"who":"Li","note":"pumps are on"}')[0] == 200
+    hub.wait(
+        lambda: call(hub, "GET", "/api/v1/alerts", "look")[1]["open"][0]["acknowledged_by"] == "Li", "not acknowledged"
+    )
+
+
+def test_the_console_and_the_stream_are_served(hub: RunningHub) -> None:
+    status, page, headers = call(hub, "GET", "/")
+    assert status == 200
+    assert "text/html" in headers["content-type"]
+    assert "<script" in page
+    link = http.client.HTTPConnection("127.0.0.1", hub.api, timeout=20)
+    link.request("GET", "/api/v1/stream", headers={"Authorization": "Bearer look"})
+    answer = link.getresponse()
+    assert answer.readline().startswith(b"event: ")
+    link.close()
+
+
+def test_metrics_speak_prometheus(hub: RunningHub) -> None:
+    text = call(hub, "GET", "/metrics", "look")[1]
+    for line in text.splitlines():
+        assert line.startswith(("# HELP cityhub_", "# TYPE cityhub_", "cityhub_")), line
+    counts = {line.split(" ")[0]: float(line.split(" ")[1]) for line in text.splitlines() if not line.startswith("#")}
+
+    def of(name: str) -> float:
+        return counts[f'cityhub_readings_{name}{{adapter="api"}}']
+
+    assert of("received_total") == of("logged_total") + of("in_flight") + of("quarantined_total") + of(
+        "duplicate_total"
+    )
+    assert of("received_total") > 0
+
+
+def test_tokens_are_compared_one_by_one() -> None:
+    tokens = {name: Token(name, hashlib.sha256(name.encode()).hexdigest(), ("view",)) for name in ("a", "b")}
+    assert who(None, {}) is LOCAL
+    assert who("Bearer b", tokens) is tokens["b"]
+    assert who("Basic b", tokens) is None
+    assert who("Bearer c", tokens) is None
+    assert who(None, tokens) is None
+
+
+def test_a_tokens_file_with_mistakes_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "tokens.toml"
+    path.write_text('[tokens.a]\nroles = ["ingest"]\n[tokens.b]\ntoken = "x"\nroles = ["everything"]\n')
+    tokens, mistakes = load_tokens(path)
+    assert tokens == {}
+    assert len(mistakes) == 2

@@ -1,0 +1,121 @@
+"""`cityhub check`: every mistake in a city folder, at once, by file and line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hub.app.city import load_city
+from hub.app.plugins import Plugins
+from hub.config import secret, split_address, toml_lines
+from tests.acceptance.running import cityhub
+
+GOOD = '[hub]\nname = "harbour"\ntimezone = "Asia/Shanghai"\n'
+
+
+def city(folder: Path, **files: str) -> Path:
+    (folder / "rules").mkdir(exist_ok=True)
+    for name, text in files.items():
+        path = folder / name.replace("__", "/").replace("_dot_", ".")
+        path.write_text(text)
+    return folder
+
+
+def mistakes(folder: Path) -> list[str]:
+    return [str(mistake).removeprefix(f"{folder}/") for mistake in load_city(folder, Plugins())[1]]
+
+
+def test_a_good_folder_has_none(tmp_path: Path) -> None:
+    loaded, found = load_city(city(tmp_path, hub_dot_toml=GOOD), Plugins())
+    assert found == []
+    assert loaded is not None
+    assert loaded.config.hub.name == "harbour"
+
+
+def test_the_starter_folder_is_clean(tmp_path: Path) -> None:
+    assert cityhub("init", tmp_path / "new").returncode == 0
+    checked = cityhub("check", tmp_path / "new")
+    assert checked.returncode == 0, checked.stdout
+    assert "is fine" in checked.stdout
+    assert cityhub("init", tmp_path / "new").returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("toml", "expected"),
+    [
+        ('[hub]\nnam = "x"\n', ["hub.toml:1: name is missing here", "hub.toml:2: unknown key 'nam'; was 'name' meant?"]),
+        ("[hub]\nname = 5\n", ["hub.toml:2: name = 5: expected `str`, got `int`"]),
+        ('[hub]\nname = "x"\ntimezone = "Shanghai"\n', ["hub.toml:3: unknown timezone 'Shanghai'; a name such as Asia/Shanghai was meant"]),
+        (GOOD + "[stroe]\n", ["hub.toml:4: unknown key 'stroe'; was 'store' meant?"]),
+        (GOOD + '[store]\nkind = "mysql"\n', ["hub.toml:5: unknown store 'mysql'; \"duckdb\" or \"influxdb\" was meant"]),
+        (GOOD + '[store]\nkind = "influxdb"\n', ['hub.toml:4: url is missing here, such as url = "http://127.0.0.1:8086"']),
+        (GOOD + '[[adapters]]\nname = "a"\n', ["hub.toml:4: this block names no protocol; one of"]),
+        (GOOD + '[[adapters]]\nname = "a"\nprotocol = "mqqt"\n', ["hub.toml:6: unknown protocol 'mqqt'; was 'mqtt' meant?"]),
+        (GOOD + '[[adapters]]\nname = "a"\nprotocol = "mqtt"\n', ["hub.toml:4: topics is missing here"]),
+        (GOOD + '[api]\nlisten = "0.0.0.0:80"\n', ["hub.toml:5: 0.0.0.0:80 is reachable from outside, so tokens are needed"]),
+        (GOOD + '[store]\nkind = "influxdb"\nurl = "http://x"\ntoken = "abc"\n', ["hub.toml:7: a secret stands in the file; name an environment variable with token_env"]),
+        (GOOD + '[[sinks]]\nprotocol = "webhook"\nurl = "https://u:p@x/y"\n', ["hub.toml:6: a secret stands in the file (a password in the address)"]),
+        (GOOD + '[[sinks]]\nprotocol = "webhook"\nurl = "https://x/y"\nsecret = "whsec_abc"\n', ["hub.toml:7: a secret stands in the file"]),
+        (GOOD + '[[sinks]]\nprotocol = "webhook"\nurl = "https://x/y"\nlevels = ["pink"]\n', ["hub.toml:7: unknown level 'pink'"]),
+        (GOOD + '[api]\nlisten = "127.0.0.1:9000"\n[[adapters]]\nname = "a"\nprotocol = "ais"\nlisten = "tcp://0.0.0.0:9000"\n', ["hub.toml:9: port 9000 is used twice: [api] listens there already"]),
+        (GOOD + '[[adapters]]\nname = "a"\nprotocol = "ais"\nlisten = "udp://0.0.0.0:9"\n[[adapters]]\nname = "a"\nprotocol = "ais"\nlisten = "udp://0.0.0.0:8"\n', ["hub.toml:8: the name 'a' is used in line 4 already"]),
+        (GOOD + '[rules]\npacks = ["floood"]\n', ["unknown pack 'floood'"]),
+        (GOOD + "[api\n", ["hub.toml:4: is not valid TOML"]),
+    ],
+)  # fmt: skip
+def test_each_mistake_in_hub_toml_is_named(tmp_path: Path, toml: str, expected: list[str]) -> None:
+    found = mistakes(city(tmp_path, hub_dot_toml=toml))
+    for sentence in expected:
+        assert any(sentence in line for line in found), found
+
+
+def test_all_mistakes_of_all_files_come_at_once(tmp_path: Path) -> None:
+    city(
+        tmp_path,
+        hub_dot_toml=GOOD + "colour = 1\n",
+        devices_dot_csv="device,name,kind,lon,lat\ngauge-7,A,river-gauge,121.5,31.2\ngauge-7,B,river-gauge,121.5,31.2\ngauge-8,C,river-gauge,31.2,121.5\n,D,x,,\n",
+        cameras_dot_csv="camera,name,lon,lat,azimuth_deg\nc1,A,,,90\nc2,B,121.5,31.2,720\n",
+        zones_dot_geojson='{"type":"FeatureCollection","features":[\n{"type":"Feature","properties":{"zone":"z","kind":"k"},"geometry":{"type":"Polygon","coordinates":[[[1,1],[2,1],[2,2],[1,2]]]}}]}',
+        rules__own_dot_yaml="- rule: a\n  for_each: {kind: river-gauge}\n  levels:\n    red: water_levle >= 3 m\n    blue: water_level > 3 mm/h\n  source: {standard: house default}\n",
+    )
+    found = mistakes(tmp_path)
+    for sentence in (
+        "hub.toml:4: unknown key 'colour'",
+        "devices.csv:3: device 'gauge-7' stands twice: first in devices.csv line 2",
+        "devices.csv:4: lon 31.2, lat 121.5 is no place on Earth; were lon and lat swapped?",
+        "devices.csv:5: this row has no device id",
+        "cameras.csv:2: camera 'c1' has no position",
+        "cameras.csv:3: azimuth_deg is 720; a number from 0 to 360 was meant",
+        "zones.geojson:2: zone 'z': the polygon is not closed",
+        "rules/own.yaml:4",
+        "rules/own.yaml:5",
+    ):
+        assert any(line.startswith(sentence) for line in found), (sentence, found)
+
+
+def test_check_prints_them_and_exits_1(tmp_path: Path) -> None:
+    checked = cityhub("check", city(tmp_path, hub_dot_toml="[hub]\n"))
+    assert checked.returncode == 1
+    assert f"{tmp_path}/hub.toml:1: name is missing here" in checked.stdout
+    assert cityhub("check", tmp_path / "nowhere").returncode == 1
+
+
+def test_lines_of_toml_keys() -> None:
+    lines = toml_lines("[a]\nx = 1\n[[b]]\ny = 2\n[[b]]\n  z.w = 3\n[b.sub]\nv = 4\n")
+    assert lines[("a", "x")] == 2
+    assert lines[("b", 0, "y")] == 4
+    assert lines[("b", 1, "z")] == 6
+    assert lines[("b", 1, "sub", "v")] == 8
+
+
+def test_secrets_come_from_their_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("A_TOKEN", "from-env")
+    (tmp_path / "token").write_text("from-file\n")
+    assert secret(None, "A_TOKEN", None, "x") == "from-env"
+    assert secret(None, None, str(tmp_path / "token"), "x") == "from-file"
+    with pytest.raises(ValueError, match="NO_SUCH is not set"):
+        secret(None, "NO_SUCH", None, "x")
+    with pytest.raises(ValueError, match="cannot be read"):
+        secret(None, None, str(tmp_path / "gone"), "x")
+    assert split_address("[::1]:80") == ("::1", 80)

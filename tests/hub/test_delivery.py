@@ -1,0 +1,410 @@
+"""Couriers against sinks that misbehave: order, retries, dead letters, filters, gaps. Time is injected."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hub.delivery import Attempt, Courier, Filters, Journal, Pace
+from hub.delivery import journal as journal_module
+from hub.log import Cursors, Log
+from hub.model import AlertChange, Change
+from hub.ports import Delivery
+
+T = 1_770_000_000_000_000_000
+TAKEN = Delivery(True)
+DOWN = Delivery(False, detail="HTTP 503")
+REFUSED = Delivery(False, final=True, detail="HTTP 422: no such camera")
+GONE = Delivery(False, final=True, detail="HTTP 410", gone=True)
+
+
+def change(alert: str = "a", ordinal: int = 0, what: Change = Change.RAISED, **more: Any) -> AlertChange:
+    return AlertChange(
+        alert, ordinal, T + ordinal, more.pop("rule", "flood/level"), "s", what, more.pop("level", "red"), **more
+    )
+
+
+class Sink:
+    """Answers from a script; takes everything once it is played."""
+
+    def __init__(self, *script: Delivery | Exception, took_s: float = 0.0) -> None:
+        self.script = list(script)
+        self.took_s = took_s
+        self.heard: list[str] = []
+        self.taken: list[str] = []
+
+    async def deliver(self, change: AlertChange, key: str, now: int) -> Delivery:
+        self.heard.append(key)
+        if self.took_s:
+            await asyncio.sleep(self.took_s)
+        answer = self.script.pop(0) if self.script else TAKEN
+        if isinstance(answer, Exception):
+            raise answer
+        if answer.taken:
+            self.taken.append(key)
+        return answer
+
+    async def close(self) -> None: ...
+
+
+class Hub:
+    """A real log, real cursors and a real journal in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.log = Log(folder / "log")
+        self.cursors = Cursors(folder / "cursors")
+        self.journal = Journal(folder / "delivery.sqlite")
+        self.slept: list[float] = []
+        self.couriers: dict[str, Courier] = {}
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        await asyncio.sleep(0)
+
+    def courier(self, name: str, sink: Sink, filters: Filters | None = None, pace: Pace | None = None) -> Courier:
+        pace = pace or Pace(per_second_max=1e6)
+        made = Courier(
+            name, sink, self.log.alerts, self.cursors, self.journal, filters, pace, now=lambda: T, sleep=self.sleep, chance=random.Random(1)
+        )  # fmt: skip
+        self.couriers[name] = made
+        return made
+
+    async def say(self, *changes: AlertChange) -> None:
+        await self.log.alerts.append(changes)
+
+    def at(self, name: str) -> int | None:
+        return self.cursors.get(f"delivery.{name}")
+
+
+@pytest.fixture
+async def hub(tmp_path: Path) -> AsyncIterator[Hub]:
+    hub = Hub(tmp_path)
+    hub.cursors.set("delivery.video", 0)
+    yield hub
+    hub.journal.close()
+    await hub.log.close()
+
+
+@asynccontextmanager
+async def running(*couriers: Courier) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(courier.run()) for courier in couriers]
+    try:
+        yield
+        for task in tasks:
+            assert not task.done() or task.exception() is None
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def until(condition: Callable[[], object], timeout_s: float = 10.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "did not come about"
+        await asyncio.sleep(0.002)
+
+
+async def test_changes_go_out_in_order_and_a_restart_repeats_none(hub: Hub) -> None:
+    said = [change("a", n) for n in range(5)]
+    await hub.say(*said[:3])
+    first = Sink()
+    async with running(hub.courier("video", first)):
+        await until(lambda: hub.at("video") == 3)
+    await hub.say(*said[3:])
+    second = Sink()
+    async with running(courier := hub.courier("video", second)):
+        await until(lambda: hub.at("video") == 5)
+        await until(lambda: courier.status.state == "idle")
+    assert first.taken + second.taken == [c.id for c in said]
+    assert (courier.status.taken, courier.status.behind, courier.status.cursor) == (2, 0, 5)
+
+
+async def test_a_new_destination_starts_at_the_end(hub: Hub) -> None:
+    await hub.say(change("old"))
+    sink = Sink()
+    async with running(hub.courier("new", sink)):
+        await until(lambda: hub.at("new") == 1)
+        await hub.say(change("fresh"))
+        await until(lambda: hub.at("new") == 2)
+    assert sink.heard == ["fresh#0"]
+
+
+async def test_a_cursor_of_a_log_that_is_no_more_waits_for_nothing(hub: Hub) -> None:
+    hub.cursors.set("delivery.video", 1_000)
+    sink = Sink()
+    async with running(hub.courier("video", sink)):
+        await until(lambda: hub.at("video") == 0)
+        await hub.say(change("fresh"))
+        await until(lambda: sink.taken == ["fresh#0"])
+
+
+async def test_a_temporary_failure_holds_so_a_clear_never_overtakes_its_raise(hub: Hub) -> None:
+    sink = Sink(DOWN, DOWN, RuntimeError("a fault in the sink"), DOWN)
+    await hub.say(change("a", 0), change("a", 1, Change.CLEARED), change("b", 0))
+    async with running(hub.courier("video", sink)):
+        await until(lambda: hub.at("video") == 3)
+    assert sink.heard == ["a#0"] * 5 + ["a#1", "b#0"]
+    assert sink.taken == ["a#0", "a#1", "b#0"]
+    newest_first = [(attempt.id, attempt.outcome) for attempt in hub.journal.attempts("video")]
+    assert newest_first[::-1] == [("a#0", "failed")] * 4 + [("a#0", "taken"), ("a#1", "taken"), ("b#0", "taken")]
+
+
+async def test_stopped_in_the_middle_it_offers_the_same_change_under_the_same_key(hub: Hub) -> None:
+    await hub.say(change("a", 0))
+    slow = Sink(took_s=60.0)
+    async with running(hub.courier("video", slow)):
+        await until(lambda: slow.heard)
+    assert hub.at("video") == 0
+    sink = Sink()
+    async with running(hub.courier("video", sink)):
+        await until(lambda: hub.at("video") == 1)
+    assert slow.heard == sink.heard == ["a#0"]
+
+
+async def test_a_final_refusal_becomes_a_dead_letter_and_the_next_change_goes_out(hub: Hub) -> None:
+    sink = Sink(DOWN, REFUSED)
+    await hub.say(change("a", 0), change("a", 1))
+    async with running(courier := hub.courier("video", sink)):
+        await until(lambda: hub.at("video") == 2)
+        (letter,) = hub.journal.dead_letters("video")
+        assert (letter.change.id, letter.reason, letter.attempts, letter.at) == ("a#0", REFUSED.detail, 2, T)
+        assert letter.change == change("a", 0)
+        sink.script = [DOWN]
+        ((_, told),) = await courier.retry([letter.number])
+        assert told == DOWN
+        assert [left.attempts for left in hub.journal.dead_letters("video")] == [3]
+        ((_, told),) = await courier.retry()
+        assert told.taken
+    assert sink.taken == ["a#1", "a#0"]
+    assert hub.journal.dead_letters() == []
+    assert courier.status.refused == 1
+
+
+async def test_dead_letters_wanted_while_the_hub_was_off_go_out_when_it_starts(hub: Hub) -> None:
+    number = change("a", 0)
+    hub.journal.bury("video", number, "HTTP 400", 1, T)
+    hub.journal.bury("video", change("b", 0), "HTTP 400", 1, T)
+    first, second = hub.journal.dead_letters("video")
+    assert hub.journal.want([first.number, 999]) == 1
+    sink = Sink()
+    async with running(hub.courier("video", sink)):
+        await until(lambda: sink.taken == ["a#0"] and len(hub.journal.dead_letters()) == 1)
+    assert hub.journal.drop([second.number]) == 1
+    assert hub.journal.dead_letters() == []
+
+
+async def test_a_destination_that_is_gone_rests_until_a_person_wakes_it(hub: Hub) -> None:
+    sink = Sink(GONE)
+    await hub.say(change("a", 0), change("a", 1))
+    async with running(courier := hub.courier("video", sink)):
+        await until(lambda: courier.status.state == "disabled")
+        await asyncio.sleep(0.05)
+        assert sink.heard == ["a#0"]
+        sink.script = [GONE]
+        await courier.retry([])
+        await until(lambda: [letter.change.id for letter in hub.journal.dead_letters()] == ["a#0", "a#1"])
+        assert courier.status.state == "disabled"
+        await courier.retry()
+        await until(lambda: sink.taken == ["a#0", "a#1"])
+        await hub.say(change("b", 0))
+        await until(lambda: sink.taken[-1] == "b#0")
+        await until(lambda: courier.status.state == "idle")
+
+
+async def test_retry_wakes_a_destination_that_waits(hub: Hub) -> None:
+    async def forever(seconds: float) -> None:
+        await asyncio.Event().wait()
+
+    sink = Sink(DOWN)
+    await hub.say(change())
+    courier = Courier("video", sink, hub.log.alerts, hub.cursors, hub.journal, sleep=forever)
+    async with running(courier):
+        await until(lambda: courier.status.state == "retrying")
+        assert courier.status.detail == DOWN.detail
+        await courier.retry()
+        await until(lambda: sink.taken == ["a#0"])
+
+
+async def test_a_slow_destination_never_delays_another(hub: Hub) -> None:
+    hub.cursors.set("delivery.duty", 0)
+    await hub.say(*[change("a", n) for n in range(50)])
+    slow, quick = Sink(took_s=60.0), Sink()
+    async with running(hub.courier("video", slow), hub.courier("duty", quick)):
+        await until(lambda: hub.at("duty") == 50)
+    assert len(slow.heard) == 1
+
+
+@pytest.mark.parametrize(
+    ("filters", "passes"),
+    [
+        (Filters(), True),
+        (Filters(levels=("red",)), True),
+        (Filters(levels=("blue", "yellow")), False),
+        (Filters(packs=("flood",)), True),
+        (Filters(packs=("air-cn",)), False),
+        (Filters(areas=("harbour",)), True),
+        (Filters(areas=("north",)), False),
+        (Filters(levels=("red",), packs=("flood",), areas=("north",)), False),
+    ],
+)
+def test_filters(filters: Filters, passes: bool) -> None:
+    assert filters.want(change(area="harbour")) is passes
+
+
+async def test_an_alert_that_passed_once_is_followed_to_its_end_even_over_a_restart(hub: Hub) -> None:
+    filters = Filters(levels=("orange", "red"))
+    await hub.say(
+        change("a", 0, level="yellow"),
+        change("a", 1, Change.ESCALATED, level="orange"),
+        change("b", 0, level="blue"),
+    )
+    first, second = Sink(), Sink()
+    async with running(hub.courier("video", first, filters)):
+        await until(lambda: hub.at("video") == 3)
+    await hub.say(
+        change("a", 2, Change.LOWERED, level="blue"),
+        change("b", 1, Change.CLEARED, level="blue"),
+        change("a", 3, Change.CLEARED, level="blue"),
+        change("a", 4, Change.ACKNOWLEDGED, level="blue"),
+    )
+    async with running(hub.courier("video", second, filters)):
+        await until(lambda: hub.at("video") == 7)
+    assert first.taken == ["a#1"]
+    assert second.taken == ["a#2", "a#3"]
+    assert hub.journal.followed("video") == set()
+
+
+async def test_waits_grow_with_full_jitter_and_the_breaker_sets_a_floor(hub: Hub) -> None:
+    pace = Pace(first_s=1.0, longest_s=30.0, breaker_after=6, breaker_s=10.0, per_second_max=1e6)
+    sink = Sink(*[DOWN] * 40)
+    await hub.say(change())
+    async with running(courier := hub.courier("video", sink, pace=pace)):
+        await until(lambda: hub.at("video") == 1)
+    waits = hub.slept
+    assert len(waits) == 40
+    assert all(0.0 <= wait <= min(30.0, 2.0**n) for n, wait in enumerate(waits[:5], 1))
+    assert all(10.0 <= wait <= 30.0 for wait in waits[5:])
+    assert len({round(wait, 6) for wait in waits[:5]}) == 5
+    assert courier.status.failed == 40
+    assert courier.status.failures_in_a_row == 0
+
+
+def test_retry_after_is_honoured_up_to_a_limit() -> None:
+    pace, chance = Pace(first_s=0.001, retry_after_max_s=600.0), random.Random(1)
+    assert pace.wait_s(1, 42.0, chance) == 42.0
+    assert pace.wait_s(1, 1e9, chance) == 600.0
+    assert pace.wait_s(10_000, None, chance) <= pace.longest_s
+    assert pace.wait_s(1, 0.0, chance) <= 0.002
+
+
+async def test_the_rate_is_limited_after_a_burst_of_one_second(hub: Hub) -> None:
+    await hub.say(*[change("a", n) for n in range(30)])
+    sink = Sink()
+    async with running(hub.courier("video", sink, pace=Pace(per_second_max=10.0))):
+        await until(lambda: len(sink.taken) == 30)
+    waited = [wait for wait in hub.slept if wait > 0.01]
+    assert len(waited) >= 15  # of 30, about ten at once; sleeping is only pretended here, so the debt adds up
+
+
+async def test_a_sink_without_an_outcome_is_given_up_on_and_asked_again(hub: Hub) -> None:
+    await hub.say(change())
+    sink = Sink(took_s=0.2)
+    async with running(courier := hub.courier("video", sink, pace=Pace(attempt_max_s=0.02, per_second_max=1e6))):
+        await until(lambda: courier.status.failed >= 2)
+        assert "no outcome within 0.02 s" in courier.status.detail
+        sink.took_s = 0.0
+        await until(lambda: sink.taken)
+
+
+async def test_a_destination_too_far_behind_is_taken_forward_and_the_gap_is_counted(hub: Hub) -> None:
+    await hub.say(*[change("a", n) for n in range(120)])
+    sink = Sink()
+    async with running(courier := hub.courier("video", sink, pace=Pace(behind_max=100, per_second_max=1e6))):
+        await until(lambda: hub.at("video") == 120)
+    assert sink.taken == [f"a#{n}" for n in range(20, 120)]
+    assert courier.status.skipped == 20
+    told = hub.journal.attempts("video", limit=1_000)[-1]
+    assert (told.outcome, told.detail) == (
+        "skipped",
+        "20 alert changes were skipped: the destination was 120 entries behind",
+    )
+
+
+async def test_what_the_log_dropped_is_a_counted_gap(hub: Hub) -> None:
+    hub.log.alerts.begin_at(40)
+    await hub.say(change("a", 0))
+    sink = Sink()
+    async with running(courier := hub.courier("video", sink)):
+        await until(lambda: hub.at("video") == 41)
+    assert courier.status.skipped == 40
+    assert sink.taken == ["a#0"]
+
+
+async def test_a_full_disk_under_the_journal_keeps_no_warning_from_people(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    for name in ("record", "follow", "unfollow"):
+        monkeypatch.setattr(hub.journal, name, full)
+    await hub.say(change("a", 0), change("a", 1, Change.CLEARED))
+    sink = Sink()
+    async with running(hub.courier("video", sink)):
+        await until(lambda: sink.taken == ["a#0", "a#1"])
+
+
+async def test_a_dead_letter_that_cannot_be_written_holds_the_cursor(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    bury, calls = hub.journal.bury, []
+
+    def full_twice(*what: Any) -> int:
+        calls.append(what)
+        if len(calls) <= 2:
+            assert hub.at("video") == 0
+            raise sqlite3.OperationalError("database or disk is full")
+        return bury(*what)
+
+    monkeypatch.setattr(hub.journal, "bury", full_twice)
+    await hub.say(change("a", 0))
+    async with running(hub.courier("video", Sink(REFUSED))):
+        await until(lambda: hub.at("video") == 1)
+    assert len(hub.journal.dead_letters()) == 1
+
+
+def test_the_journal_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal_module, "ATTEMPTS_MAX", 50)
+    monkeypatch.setattr(journal_module, "DEAD_LETTERS_MAX", 3)
+    monkeypatch.setattr(journal_module, "TRIM_EVERY", 10)
+    journal = Journal(tmp_path / "j.sqlite")
+    for n in range(200):
+        journal.record(Attempt("video", f"a#{n}", T, 1.0, "failed", "x" * 9_999))
+        journal.record(Attempt("duty", f"a#{n}", T, 1.0, "taken", ""))
+    assert 50 <= len(journal.attempts("video", 1_000)) <= 60
+    assert len(journal.attempts("video", 5)[0].detail) == 500
+    lost = [journal.bury("video", change("a", n), "no", 1, T) for n in range(5)]
+    assert lost == [0, 0, 0, 1, 1]
+    assert [letter.change.ordinal for letter in journal.dead_letters("video")] == [2, 3, 4]
+    journal.forget("video")
+    assert journal.dead_letters() == []
+    assert journal.attempts("video") == []
+    journal.close()
+
+
+def test_a_second_process_may_look_into_the_journal(tmp_path: Path) -> None:
+    running, looking = Journal(tmp_path / "j.sqlite"), Journal(tmp_path / "j.sqlite")
+    running.bury("video", change(), "no", 1, T)
+    assert len(looking.dead_letters()) == 1
+    assert looking.drop() == 1
+    assert running.dead_letters() == []
+    running.close()
+    looking.close()

@@ -1,0 +1,89 @@
+"""Windows against a plain recomputation, whatever the order in which samples come."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rules.windows import MAX_SAMPLES, Window, percentile, pooled
+
+SECOND = 1_000_000_000
+samples = st.lists(
+    st.tuples(st.integers(0, 40), st.floats(-1e6, 1e6, allow_nan=False).map(lambda x: round(x, 3))),
+    min_size=1,
+    max_size=60,
+)
+
+
+@given(samples, st.booleans())
+def test_any_order_gives_what_a_rescan_gives(given_samples: list[tuple[int, float]], closed: bool) -> None:
+    size = 10
+    window = Window(size * SECOND, closed)
+    kept: dict[int, float] = {}
+    newest = -1
+    for at, value in given_samples:
+        newest = max(newest, at)
+        window.add(at * SECOND, value)
+        edge = newest - size
+        if at > edge or (closed and at == edge):
+            kept[at] = value
+        kept = {t: v for t, v in kept.items() if t > edge or (closed and t == edge)}
+        values = [kept[t] for t in sorted(kept)]
+        assert list(window.values) == values
+        now = newest * SECOND
+        assert window.figure("count", now, 0, 1) == len(values)
+        assert window.figure("min", now, 0, 1) == min(values)
+        assert window.figure("max", now, 0, 1) == max(values)
+        assert window.figure("sum", now, 0, 1) == pytest.approx(sum(values), rel=1e-9, abs=1e-6)
+        assert window.figure("mean", now, 0, 1) == pytest.approx(sum(values) / len(values), rel=1e-9, abs=1e-6)
+        assert window.figure("percentile", now, 50, 1) == percentile(values, 50)
+        assert window.figure("rise", now, 0, 2) == (round(values[-1] - min(values), 9) if len(values) > 1 else None)
+        assert window.figure("delta", now, 0, 2) == (round(values[-1] - values[0], 9) if len(values) > 1 else None)
+
+
+def test_years_of_adding_and_dropping_leave_no_drift() -> None:
+    window = Window(10 * SECOND, False)
+    for i in range(50_000):
+        window.add(i * SECOND, 1e9 if i % 7 == 0 else 0.1)
+    for i in range(50_000, 50_010):
+        window.add(i * SECOND, 0.1)
+    assert window.mean() == 0.1
+
+
+def test_what_is_no_number_is_not_taken() -> None:
+    window = Window(10 * SECOND, False)
+    assert not window.add(0, float("nan"))
+    assert not window.add(0, float("inf"))
+    assert window.figure("mean", 0, 0, 1) is None
+    assert window.figure("count", 0, 0, 1) == 0
+
+
+def test_samples_have_a_limit() -> None:
+    window = Window(10**18, False)
+    for i in range(MAX_SAMPLES + 5):
+        window.add(2 * i, 1.0)
+    assert len(window.times) == MAX_SAMPLES
+    assert window.overflow == 5
+    assert not window.add(2 * MAX_SAMPLES - 1, 2.0), "a late one finds no room"
+
+
+def test_rate_waits_for_half_the_window() -> None:
+    window = Window(600 * SECOND, True)
+    window.add(0, 0.0)
+    window.add(60 * SECOND, 60.0)
+    assert window.rate() is None
+    window.add(300 * SECOND, 300.0)
+    assert window.rate() == 1.0
+
+
+def test_neighbours_are_pooled_by_sample() -> None:
+    a, b, empty = Window(100 * SECOND, False), Window(100 * SECOND, False), Window(100 * SECOND, False)
+    for i in range(3):
+        a.add(i * SECOND, 1.0)
+    b.add(0, 9.0)
+    assert pooled("mean", [a, b, empty], 3 * SECOND, 0, 1) == 3.0
+    assert pooled("count", [a, b, empty], 3 * SECOND, 0, 1) == 4.0
+    assert pooled("max", [a, b, empty], 3 * SECOND, 0, 1) == 9.0
+    assert pooled("mean", [a, empty], 3 * SECOND, 0, 2) is None
+    assert pooled("last", [a, b], 3 * SECOND, 0, 1) == 5.0
