@@ -32,6 +32,7 @@ MODULES: Mapping[str, str] = MappingProxyType(
         "modbus-rtu": "adapters.modbus",
         "webhook": "adapters.webhook",
         "cap": "adapters.cap",
+        "gb28181": "adapters.gb28181",
     }
 )
 
