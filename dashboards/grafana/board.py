@@ -33,6 +33,8 @@ COLUMNS = 24
 MAX_DATA_POINTS = 600
 SOURCE_UID = "cityhub"
 """The data source that provisioning and `cityhub dashboards publish` make."""
+NO_INTERVAL: Mapping[str, None] = {"auto": None, "auto_min": None, "auto_count": None}
+"""The SDK writes these keys of interval variables into all others too, where Grafana's own types have no place for them."""
 NO_VALUE: Said = ("no data", "暂无数据")
 
 LEVELS: Mapping[str, tuple[Said, str]] = {
@@ -119,7 +121,6 @@ class Board:
                 self.say(label),
                 description=self.say(about),
                 query=query,
-                definition=query,
                 datasource=self._source,
                 refresh=sdk.VariableRefresh.ON_TIME_RANGE_CHANGED,
                 sort=sdk.VariableSort.ALPHABETICAL_ASC,
@@ -127,6 +128,7 @@ class Board:
                 include_all=several,
                 all_value=".*" if several else None,
                 current=everything if several else None,
+                **NO_INTERVAL,
             )
         )
 
@@ -144,6 +146,7 @@ class Board:
                 query=", ".join(f"{self.say(said)} : {value}" for value, said in names.items()),
                 options=[sdk.VariableOption(value == start, self.say(said), value) for value, said in names.items()],
                 current=sdk.VariableOption(True, self.say(names[start]), start),
+                **NO_INTERVAL,
             )
         )
 
@@ -158,6 +161,7 @@ class Board:
                 query=value,
                 current=sdk.VariableOption(True, value, value),
                 options=[sdk.VariableOption(True, value, value)],
+                **NO_INTERVAL,
             )
         )
 
@@ -470,6 +474,7 @@ def _source_variable(say: Any) -> sdk.VariableModel:
         query="influxdb",
         current=sdk.VariableOption(True, SOURCE_UID, SOURCE_UID),
         refresh=sdk.VariableRefresh.ON_DASHBOARD_LOAD,
+        **NO_INTERVAL,
     )
 
 

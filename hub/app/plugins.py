@@ -33,6 +33,7 @@ MODULES: Mapping[str, str] = MappingProxyType(
         "webhook": "adapters.webhook",
         "cap": "adapters.cap",
         "gb28181": "adapters.gb28181",
+        "grafana": "adapters.grafana",
     }
 )
 

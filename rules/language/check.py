@@ -200,8 +200,6 @@ class Scope:
             return self.level
         if name in self.lets:
             return self.lets[name]
-        if name in t.KNOWN_ATTRIBUTES:
-            return self._attribute(name)
         if name.startswith("attr."):
             return self._attribute(name[5:])
         if name.startswith("zone."):
