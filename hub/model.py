@@ -195,6 +195,8 @@ class Pose(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """The stored preset that looks nearest there, for cameras that take no angles."""
     home: int | None = None
     """The preset to return to afterwards."""
+    zoom: float | None = None
+    """The same width as a factor of the camera's widest picture."""
 
 
 class CameraView(msgspec.Struct, gc=False):

@@ -94,6 +94,13 @@ class Sink(Protocol):
     async def close(self) -> None: ...
 
 
+@runtime_checkable
+class RunningSink(Protocol):
+    """A sink that keeps a session of its own (registration, keepalive). The hub runs `run` while it delivers, cancels it to stop."""
+
+    async def run(self) -> None: ...
+
+
 # ---------------------------------------------------------------------------------------------- the plug-in itself
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hub.metrics import vocabulary
 from hub.model import LEVELS, AlertChange, Change, Value
-from hub.moment import to_text
+from hub.moment import to_text as write_moment
 from rules.language import ir
 from rules.language.codegen import Compiled
 from rules.language.rule import Condition, Hole, Rule
@@ -22,6 +23,14 @@ MAX_EVIDENCE_READINGS = 4
 """Samples of a window, and neighbours, that evidence lists one by one."""
 
 duration = seconds_text
+
+
+@lru_cache(maxsize=4096)
+def to_text(at: int) -> str:
+    """ISO 8601 with Z; remembered, since a flood of alerts repeats the same few moments."""
+    return write_moment(at)
+
+
 moment = to_text
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Sequence
-from math import sqrt
+from math import fsum, sqrt
 from typing import Any, NamedTuple
 
 SECOND = 1_000_000_000
@@ -27,7 +27,7 @@ class WindowKey(NamedTuple):
 
 
 class Window:
-    """Samples of one series in order of observed time, with running sum (compensated), and extremes on demand."""
+    """Samples of one series in order of observed time; a running sum (compensated) and extremes from the first demand on."""
 
     __slots__ = ("_compensation", "_highs", "_lows", "_sum", "closed", "overflow", "size", "times", "values")
 
@@ -37,7 +37,7 @@ class Window:
         self.times: deque[int] = deque()
         self.values: deque[float] = deque()
         self.overflow = 0
-        self._sum = 0.0
+        self._sum: float | None = None
         self._compensation = 0.0
         self._lows: deque[tuple[int, float]] | None = None
         self._highs: deque[tuple[int, float]] | None = None
@@ -53,7 +53,8 @@ class Window:
             return self._add_late(at, value)
         times.append(at)
         self.values.append(value)
-        self._account(value)
+        if self._sum is not None:
+            self._account(value)
         if self._lows is not None:
             _push_low(self._lows, at, value)
         if self._highs is not None:
@@ -97,12 +98,13 @@ class Window:
         times, closed = self.times, self.closed
         while times and (times[0] < edge or (times[0] == edge and not closed)):
             self._drop_first()
-        if not times:
+        if not times and self._sum is not None:
             self._sum = self._compensation = 0.0
 
     def _drop_first(self) -> None:
-        at = self.times.popleft()
-        self._account(-self.values.popleft())
+        at, value = self.times.popleft(), self.values.popleft()
+        if self._sum is not None:
+            self._account(-value)
         if self._lows and self._lows[0][0] == at:
             self._lows.popleft()
         if self._highs and self._highs[0][0] == at:
@@ -110,12 +112,20 @@ class Window:
 
     def _account(self, value: float) -> None:
         """Neumaier's compensated sum: adding and taking away for years leaves no drift."""
-        total = self._sum + value
-        if abs(self._sum) >= abs(value):
-            self._compensation += (self._sum - total) + value
+        before = self._sum
+        if before is None:
+            return
+        total = before + value
+        if abs(before) >= abs(value):
+            self._compensation += (before - total) + value
         else:
-            self._compensation += (value - total) + self._sum
+            self._compensation += (value - total) + before
         self._sum = total
+
+    def _total(self) -> float:
+        if self._sum is None:
+            self._sum = fsum(self.values)
+        return self._sum + self._compensation
 
     # ------------------------------------------------------------------------------------------ figures at `now`
 
@@ -133,10 +143,10 @@ class Window:
         return float(len(self.times))
 
     def sum(self) -> float:
-        return round(self._sum + self._compensation, DIGITS)
+        return round(self._total(), DIGITS)
 
     def mean(self) -> float:
-        return round((self._sum + self._compensation) / len(self.times), DIGITS)
+        return round(self._total() / len(self.times), DIGITS)
 
     def last(self) -> float:
         return self.values[-1]
@@ -242,5 +252,8 @@ def pooled(function: str, windows: Sequence[Window], now: int, parameter: float,
         return max(window.max() for window in filled)
     if function == "last":
         return round(sum(window.values[-1] for window in filled) / len(filled), DIGITS)
-    total, number = sum(window.sum() for window in filled), sum(len(window.times) for window in filled)
-    return float({"sum": total, "count": number, "mean": round(total / number, DIGITS)}[function])
+    number = sum(len(window.times) for window in filled)
+    if function == "count":
+        return float(number)
+    total = sum(window.sum() for window in filled)
+    return round(total if function == "sum" else total / number, DIGITS)

@@ -24,6 +24,7 @@ from simulators.devices.mqtt import Gateway
 from simulators.devices.report import Report
 from simulators.devices.seaside import Station
 from simulators.devices.sl651 import Sl651
+from simulators.devices.sparkplug import EdgeNode
 from simulators.devices.teltonika import Teltonika
 from simulators.devices.terminal import Dialect, Terminal
 from simulators.devices.web import Poster, logger, phone
@@ -67,7 +68,7 @@ class Fleet:
     faults: Faults
     say: Callable[[str], None]
     gateways: list[Gateway] = field(default_factory=list)
-    terminals: dict[str, Terminal | Poster | CoapSensor] = field(default_factory=dict)
+    terminals: dict[str, Terminal | Poster | CoapSensor | EdgeNode] = field(default_factory=dict)
     modbus: dict[str, ModbusServer] = field(default_factory=dict)
     station: Station | None = None
     silent: set[str] = field(default_factory=set)
@@ -105,6 +106,8 @@ class Fleet:
             self.terminals[site.device] = phone(site.number, self.faults)
         elif protocol == "http":
             self.terminals[site.device] = logger(site.device, self.faults)
+        elif protocol == "sparkplug" and site.number.count("/") == 2:  # a node by itself speaks through its device
+            self.terminals[site.device] = EdgeNode(site.number, self.faults)
         elif protocol == "coap":
             self.terminals[site.device] = CoapSensor(site.device, self.faults)
         elif protocol == "modbus":
@@ -279,7 +282,7 @@ async def run(
     """Play the town of `city_folder` against a hub until `stop` is set; returns which scenarios ran, and when.
 
     `endpoints` maps adapter names to addresses: "mqtt" → mqtt://…, "ais" → udp:// or tcp://…, "jt808", "teltonika",
-    "gb32960", "hj212", "sl651", "gb26875" → tcp://…, "osmand" → tcp:// or http://…, "coap" → coap://…, "http" → the
+    "gb32960", "hj212", "sl651", "gb26875" → tcp://…, "osmand" → tcp:// or http://…, "coap" → coap://…, "sparkplug" → mqtt://…, "http" → the
     hub's own API; "modbus" is where the simulated unit is to listen. Devices of adapters that are not there stay
     silent, or report by MQTT where their id is not bound to a protocol. `scenarios` are shipped names or paths;
     `fleet`, `vessels`, `sensors` say how many more vehicles (JT/T 808), vessels in all, and more MQTT sensors there are.

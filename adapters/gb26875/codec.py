@@ -328,14 +328,16 @@ def _place(item: Item) -> str:
 
 
 def _find(buffer: bytes | bytearray, at: int) -> int:
-    """Where the next possible frame begins; the length of the buffer if nowhere."""
-    while True:
+    """Where the next possible frame begins; the length of the buffer if nowhere. Looks no further than one frame's limit."""
+    limit = at + MAX_FRAME
+    while at < limit:
         found = buffer.find(_START, at)
         if found < 0:
             return len(buffer) - 1 if at < len(buffer) and buffer[-1] == 0x40 else len(buffer)
         if _plausible(buffer, found) is not False:
             return found
         at = found + 1
+    return limit
 
 
 def _plausible(buffer: bytes | bytearray, at: int) -> bool | None:

@@ -6,6 +6,7 @@ length to the serial), 0D0A. The length counts number to CRC. The IMEI comes at 
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Mapping
 from datetime import UTC, timedelta, timezone
@@ -20,6 +21,8 @@ from hub.model import Fault, FaultKind, Message, Position, Reading, Verdict
 
 FRAME_BYTES_MAX = 4096
 """Longest frame taken for one; the longest seen (photos, on-board diagnostics) stay near 1100 bytes."""
+FRAME_BYTES_MIN = 10
+_MARK_OR_TAIL = re.compile(rb"xx|yy|\r\n")
 
 _LOGIN, _HEARTBEAT, _TIME = 0x01, 0x13, 0x8A
 _ANSWERED = frozenset((_LOGIN, _HEARTBEAT, 0x16, 0x23, 0x26, 0x27, _TIME))
@@ -79,6 +82,9 @@ class Gt06Codec:
                 found, end = self._damaged(buffer, start, end, ended)
                 if found is None:
                     break
+                if end - start < FRAME_BYTES_MIN:
+                    at = end  # junk that only looks like a start
+                    continue
                 messages += _junk(buffer[done:start])
                 messages.append(found)
                 done = at = end
@@ -251,10 +257,12 @@ def _size(buffer: bytes, start: int) -> int:
 
 def _cut(buffer: bytes, start: int, end: int) -> int:
     """Where a damaged frame is given up: behind its first 0D0A or before the next start mark, `end` at the latest."""
-    tail = buffer.find(b"\r\n", start + 3, end)
-    cut = tail + 2 if tail >= 0 else end
-    inner = _next_start(buffer[start + 2 : cut], 0)
-    return start + 2 + inner if inner >= 0 else cut
+    found = _MARK_OR_TAIL.search(buffer, start + 2, end)
+    if found and found.start() == start + 2 and found[0] == b"\r\n":
+        found = _MARK_OR_TAIL.search(buffer, start + 3, end)
+    if found is None:
+        return end
+    return found.end() if found[0] == b"\r\n" else found.start()
 
 
 def _clipped(size: int, have: int) -> str:

@@ -6,6 +6,7 @@ else (7E is an ordinary byte inside). A picture or a long report comes as packet
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
 from typing import Any, Literal
@@ -31,6 +32,7 @@ ASSEMBLY_AGE_S = 600
 """Seconds after which a message whose packets stopped coming is given up."""
 
 _HEX_START, _SOH = b"\x7e\x7e", 0x01
+_START = re.compile(rb"\x7e\x7e|\x01")
 _HEX_HEAD, _ASCII_HEAD = 14, 24
 _STX, _SYN = 0x02, 0x16
 _STARTS = {_STX: "STX", _SYN: "SYN"}
@@ -286,15 +288,16 @@ def _read(frame: Frame, content: bytes) -> Body:
 
 
 def _find(buffer: bytes | bytearray, at: int) -> int:
-    """Where the next possible frame begins; the length of the buffer if nowhere."""
-    while True:
-        hexed, ascii_ = buffer.find(_HEX_START, at), buffer.find(_SOH, at)
-        found = min((i for i in (hexed, ascii_) if i >= 0), default=-1)
-        if found < 0:
+    """Where the next possible frame begins; the length of the buffer if nowhere. Looks no further than one frame's limit."""
+    limit = at + MAX_FRAME
+    while at < limit:
+        found = _START.search(buffer, at)
+        if found is None:
             return len(buffer) - 1 if at < len(buffer) and buffer[-1] == 0x7E else len(buffer)
-        if _plausible(buffer, found) is not False:
-            return found
-        at = found + 1
+        if _plausible(buffer, found.start()) is not False:
+            return found.start()
+        at = found.start() + 1
+    return limit
 
 
 def _plausible(buffer: bytes | bytearray, at: int) -> bool | None:

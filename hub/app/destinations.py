@@ -12,6 +12,7 @@ from hub.app.plugins import Plugins
 from hub.config import SinkConfig
 from hub.delivery import Courier, Filters, Journal
 from hub.log import Cursors, Log
+from hub.ports import RunningSink
 
 JOURNAL = "delivery.db"
 
@@ -23,10 +24,11 @@ class Destinations:
         self._stream = log.alerts
         self.journal = Journal(folder / JOURNAL)
         plugins = Plugins()
+        self._sinks = {config.name: _sink(plugins, config) for config in sinks}
         self.couriers: Mapping[str, Courier] = {
             config.name: Courier(
                 config.name,
-                _sink(plugins, config),
+                self._sinks[config.name],
                 log.alerts,
                 cursors,
                 self.journal,
@@ -36,6 +38,9 @@ class Destinations:
         }
 
     def start(self, run: Callable[[Coroutine[Any, Any, None]], None]) -> None:
+        for sink in self._sinks.values():
+            if isinstance(sink, RunningSink):
+                run(sink.run())
         for courier in self.couriers.values():
             run(courier.run())
 

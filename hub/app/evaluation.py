@@ -17,7 +17,7 @@ import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
-from statistics import median
+from statistics import fmean, median
 from typing import NamedTuple
 
 import msgspec
@@ -143,7 +143,8 @@ def evaluate(
 ) -> Summary:
     """Judge the changes of a back-test, in their order, by what was observed. `places`: where devices stand."""
     spans = spans_of(changes)
-    outcomes = [_outcome(event, spans, observed) for event in events]
+    ended = {(span.subject, span.rule, span.until): span for span in spans if span.level >= ORANGE and span.until}
+    outcomes = [_outcome(event, spans, ended, observed) for event in events]
     covered = [outcome for outcome in outcomes if outcome.covered]
     hits = [outcome for outcome in covered if outcome.hit]
     raises = [change for change in changes if _is_raise(change)]
@@ -205,7 +206,9 @@ def spans_of(changes: Iterable[AlertChange]) -> list[Span]:
     return sorted(found, key=lambda span: span.since)
 
 
-def _outcome(event: Event, spans: Sequence[Span], observed: Observed) -> EventOutcome:
+def _outcome(
+    event: Event, spans: Sequence[Span], ended: Mapping[tuple[str, str, int], Span], observed: Observed
+) -> EventOutcome:
     kind = KINDS.get(event.kind)
     watched = [
         device for device in observed.spans
@@ -223,8 +226,8 @@ def _outcome(event: Event, spans: Sequence[Span], observed: Observed) -> EventOu
     high = [span for span in standing if span.level >= ORANGE]
     best = max(standing, key=lambda span: (span.level, -span.since))
     first = min(max(span.since, earliest) for span in standing)
-    reached = min((max(_reached(span, spans), earliest) for span in high), default=None)
-    carrier = min(high, key=lambda span: _reached(span, spans)) if high else best
+    reached = min((max(_reached(span, ended), earliest) for span in high), default=None)
+    carrier = min(high, key=lambda span: _reached(span, ended)) if high else best
     return EventOutcome(
         event.event,
         event.kind,
@@ -241,13 +244,11 @@ def _outcome(event: Event, spans: Sequence[Span], observed: Observed) -> EventOu
     )
 
 
-def _reached(span: Span, spans: Sequence[Span]) -> int:
+def _reached(span: Span, ended: Mapping[tuple[str, str, int], Span]) -> int:
     """When the warning came to stand at orange or above without a break until this span."""
-    since = span.since
-    for other in reversed(spans):
-        if (other.subject, other.rule) == (span.subject, span.rule) and other.until == since and other.level >= ORANGE:
-            since = other.since
-    return since
+    while (before := ended.get((span.subject, span.rule, span.since))) is not None and before.since < span.since:
+        span = before
+    return span.since
 
 
 # ------------------------------------------------------------------------------------------------- false raises
@@ -313,6 +314,8 @@ def _denied(series: Series, at: int, carrying: Sequence[RuleLimit], around: Sequ
     if newest >= 2 and sign * (values[newest - 1] - values[newest - 2]) > sign * (values[newest] - values[newest - 1]):
         start = newest - 1  # the leap came with the reading before, and the rule took two
     base, height = values[start - 1], sign * (values[newest] - values[start - 1])
+    if any(_without(series, start, newest, at, limit) for limit in carrying if limit.level_like):
+        return None  # it stood without the leap
     window = values[max(0, start - AROUND) : start + AROUND]
     steps = [abs(b - a) for a, b in pairwise(window)]
     if height <= 0 or height < SPIKE_STEPS * median(steps):
@@ -338,6 +341,17 @@ def _denied(series: Series, at: int, carrying: Sequence[RuleLimit], around: Sequ
     if len(heard) >= NEIGHBOURS_MIN and len(calm) == len(heard):
         return f"{told} for {back} readings while {len(heard)} neighbours stayed calm"
     return None
+
+
+def _without(series: Series, start: int, newest: int, at: int, limit: RuleLimit) -> bool:
+    """Whether the limit was met before the readings from `start` to `newest` came."""
+    if not limit.window_ns:
+        return limit.exceeded(series.values[start - 1])
+    before = series.values[series.upto(at - limit.window_ns) : start]
+    if not before:
+        return False
+    figures = {"mean": fmean(before), "max": max(before), "min": min(before)}
+    return limit.exceeded(figures.get(limit.function, median(before)))
 
 
 def _calm(

@@ -18,7 +18,13 @@ class RuleLimit(NamedTuple):
     op: str
     value: float
     window_ns: int
-    level_like: bool
+    function: str
+    """Of the window: mean, max …; "last" where there is none."""
+
+    @property
+    def level_like(self) -> bool:
+        """Whether what is compared is in the metric's own scale."""
+        return self.function in LEVEL_LIKE
 
     @property
     def upward(self) -> bool:
@@ -55,9 +61,9 @@ def _limit(left: ir.Node, op: str, value: float) -> RuleLimit | None:
         value = (value - left.shift) / left.factor
         left = left.operand
     if isinstance(left, ir.Series):
-        return RuleLimit(left.metric, op, value, 0, True)
+        return RuleLimit(left.metric, op, value, 0, "last")
     if isinstance(left, ir.Window) and not left.around.which:
-        return RuleLimit(left.series.rstrip("~"), op, value, left.size_ns, left.function in LEVEL_LIKE)
+        return RuleLimit(left.series.rstrip("~"), op, value, left.size_ns, left.function)
     return None
 
 

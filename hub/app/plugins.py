@@ -31,8 +31,9 @@ MODULES: Mapping[str, str] = MappingProxyType(
         "modbus-tcp": "adapters.modbus",
         "modbus-rtu": "adapters.modbus",
         "webhook": "adapters.webhook",
-        "grafana": "adapters.grafana",
         "cap": "adapters.cap",
+        "gb28181": "adapters.gb28181",
+        "grafana": "adapters.grafana",
     }
 )
 

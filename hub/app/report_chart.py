@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, tzinfo
 from html import escape
-from itertools import pairwise
+from itertools import groupby, pairwise
 from math import floor, log10
 from statistics import median
 from typing import NamedTuple
@@ -21,6 +21,8 @@ POINTS_MAX = PLOT_W * 2
 """More points than this are drawn as the extremes of each pixel column."""
 GAP_STEPS = 6
 """A gap of so many usual steps breaks the line."""
+TOLD_MAX = 200
+"""Up to so many warnings each piece of the strip says what it is."""
 COLOURS = {"blue": "#3b82f6", "yellow": "#eab308", "orange": "#f97316", "red": "#dc2626"}
 BANDS = {"blue": "#e8f0fe", "yellow": "#fdf6d6", "orange": "#ffecdc", "red": "#fde2e2"}
 INK = "#274060"
@@ -166,30 +168,39 @@ def _shade(picture: Picture, x: Callable[[int], float]) -> list[str]:
 
 
 def _strip(picture: Picture, x: Callable[[int], float]) -> list[str]:
-    drawn = [f'<rect x="{LEFT}" y="{STRIP_Y}" width="{PLOT_W}" height="{STRIP_H}" rx="2" fill="#eef1f5"/>']
-    until = dict.fromkeys(range(len(LEVELS)), 0.0)
-    for strip in sorted(picture.strips, key=lambda strip: (strip.level, strip.since)):
+    """The highest level at each pixel, in as few pieces as there are changes."""
+    columns = [-1] * PLOT_W
+    told: dict[int, str] = {}
+    for strip in sorted(picture.strips, key=lambda strip: strip.level):
         if strip.until < picture.since or strip.since > picture.until:
             continue
-        left = x(strip.since)
-        right = max(x(strip.until), left + 0.8)
-        if right <= until[strip.level]:
-            continue  # no wider than a pixel beside one already drawn
-        left, until[strip.level] = max(left, until[strip.level]), right
-        drawn.append(
-            f'<rect x="{left:.1f}" y="{STRIP_Y}" width="{right - left:.1f}" height="{STRIP_H}" fill="{COLOURS[LEVELS[strip.level]]}">'
-            f"<title>{escape(strip.told)}</title></rect>"
-        )
+        first = min(int(x(strip.since) - LEFT), PLOT_W - 1)
+        last = min(max(int(x(strip.until) - LEFT), first + 1), PLOT_W)
+        columns[first:last] = [strip.level] * (last - first)
+        told[first] = strip.told
+    drawn = [f'<rect x="{LEFT}" y="{STRIP_Y}" width="{PLOT_W}" height="{STRIP_H}" rx="2" fill="#eef1f5"/>']
+    start = 0
+    for level, piece in groupby(columns):
+        width = sum(1 for _ in piece)
+        if level >= 0:
+            title = f"<title>{escape(told[start])}</title>" if start in told and len(told) < TOLD_MAX else ""
+            drawn.append(
+                f'<rect x="{LEFT + start}" y="{STRIP_Y}" width="{width}" height="{STRIP_H}" fill="{COLOURS[LEVELS[level]]}">{title}</rect>'
+            )
+        start += width
     return drawn
 
 
 def _marks(picture: Picture, x: Callable[[int], float]) -> list[str]:
-    drawn, taken = [], [-9.0]
+    """Steps up as triangles, the gravest first; no two on one spot."""
+    drawn: list[str] = []
+    taken: set[int] = set()
     for mark in sorted(picture.marks, key=lambda mark: (-mark.level, mark.at)):
         at = x(mark.at)
-        if not picture.since <= mark.at <= picture.until or min(abs(at - other) for other in taken) < 6:
+        spot = int(at) // 7
+        if not picture.since <= mark.at <= picture.until or spot in taken:
             continue
-        taken.append(at)
+        taken.add(spot)
         drawn.append(
             f'<path d="M{at:.1f} {TOP + 2}l-4.5 -9h9z" fill="{COLOURS[LEVELS[mark.level]]}" stroke="#fff" stroke-width=".8"><title>{escape(mark.told)}</title></path>'
         )
@@ -233,7 +244,7 @@ def extremes(times: Sequence[int], values: Sequence[float], columns: int) -> tup
 def _ticks(low: float, high: float) -> list[float]:
     raw = (high - low) / 4
     size = 10 ** floor(log10(raw))
-    step = next(factor * size for factor in (1, 2, 5, 10) if factor * size >= raw)
+    step = next(factor * size for factor in (1, 2, 2.5, 5, 10) if factor * size >= raw)
     first = floor(low / step) + (0 if low == 0 else 1)
     return [round(n * step, 10) for n in range(int(first), int(high / step) + 1) if low <= n * step <= high]
 

@@ -33,7 +33,7 @@ def draw(
     west, east = _spread([position.lon for position in shown])
     south, north = _spread([position.lat for position in shown])
     squeeze = cos(radians((south + north) / 2))
-    shape = max(north - south, 0.004) / max((east - west) * squeeze, 0.004)
+    shape = max(north - south, 0.004) / max((east - west) * squeeze, 0.004, 0.02 - 4 * (north - south))
     height = round(min(max((WIDTH - 2 * PAD) * shape + 2 * PAD, HEIGHTS[0]), HEIGHTS[1]))
     size = min((WIDTH - 2 * PAD) / max((east - west) * squeeze, 0.004), (height - 2 * PAD) / max(north - south, 0.004))
     middle = ((west + east) / 2, (south + north) / 2)

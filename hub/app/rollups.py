@@ -110,24 +110,18 @@ class Rollups:
 
 
 def rebuild(
-    store: RollupStore,
-    start: int | None,
-    end: int | None,
-    now: int,
-    progress: Callable[[int, int], None] = lambda *_: None,
+    store: RollupStore, start: int | None, end: int | None, now: int, progress: Callable[[int], None] = lambda _: None
 ) -> int:
-    """All rollups between two times from the rows, day by day; `progress` hears (days done, days)."""
-    if start is None:
-        oldest = store.series(SeriesQuery(limit=1))
-        if not oldest:
-            return 0
-        start = oldest[0].time
+    """All rollups between two times from the rows, day by day, days without rows skipped; `progress` hears days done."""
     end = now + HOUR if end is None else end
-    first, days = start - start % DAY, max(1, -(-(end - start + start % DAY) // DAY))
-    written = 0
-    for day in range(days):
-        window = Window(max(start, first + day * DAY), min(end, first + (day + 1) * DAY))
-        if window.end > window.start:
-            written += remake(store, window)
-        progress(day + 1, days)
+    written = days = 0
+    at = start
+    while oldest := store.series(SeriesQuery(at, end, limit=1)):
+        day = oldest[0].time - oldest[0].time % DAY
+        written += remake(store, Window(max(day, start or day), min(end, day + DAY)))
+        at = day + DAY
+        days += 1
+        progress(days)
+        if at >= end:
+            break
     return written

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import atan, atan2, degrees
+from math import atan, atan2, degrees, radians, tan
 
 from hub.cameras.buildings import TARGET_M
 from hub.cameras.sector import HEIGHT_M, PTZ_HFOV_DEG
@@ -28,13 +28,15 @@ def pose_at(camera: Camera, away_m: float, towards_deg: float, view_m: float = V
     # What the azimuth may be off by must stay in the picture on both sides.
     wanted = max(wanted, 4 * (camera.azimuth_error_deg or 0.0))
     preset = nearest_preset(camera, towards_deg)
+    shown = min(wide, max(tightest_deg(camera), wanted))
     return Pose(
         azimuth_deg=round(towards_deg, 2) % 360,
         tilt_deg=round(tilt, 2),
-        hfov_deg=round(min(wide, max(tightest_deg(camera), wanted)), 2),
+        hfov_deg=round(shown, 2),
         pan_deg=round((towards_deg - camera.pan_offset_deg) % 360, 2) if camera.pan_offset_deg is not None else None,
         preset=preset.number if preset else None,
         home=camera.home,
+        zoom=round(tan(radians(min(wide, 170.0)) / 2) / tan(radians(min(shown, 170.0)) / 2), 2),
     )
 
 

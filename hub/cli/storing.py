@@ -105,7 +105,7 @@ def store(options: argparse.Namespace) -> int:
                         start,
                         end,
                         clock.now(),
-                        lambda done, days: bar.update(task, completed=done, total=days),
+                        lambda days: bar.update(task, completed=days),
                     )
             finally:
                 history.close()

@@ -15,47 +15,52 @@ from hub.store.lineprotocol import ALERTS, QUALITY_PREFIX
 from hub.store.rows import QUALITY
 
 _MARKS = {code: Mark(mark) for mark, code in QUALITY.items()}
-_SPLIT = {mark: re.compile(rf"(?:\\.|\"(?:\\.|[^\"\\])*\"|[^{mark}\\\"])+") for mark in ",= "}
-"""What stands between two of these, where it is neither escaped nor quoted."""
+_NAME = r"(?:\\[,= ]|[^,= ])+"
+"""A measurement, a tag or a field's name. A backslash before anything else is itself."""
+_HEAD = re.compile(rf"({_NAME})((?:,{_NAME}={_NAME})*) ")
+_TAG = re.compile(rf",({_NAME})=({_NAME})")
+_FIELD = re.compile(rf"({_NAME})=(\"(?:\\.|[^\"\\])*\"|[^,\" ]+)([, ])")
 _ESCAPED = re.compile(r"\\([,= ])")
 _QUOTED = re.compile(r'\\(["\\])')
 
 
 def read_line(line: str) -> Reading | None:
     """None for lines that are no reading (alerts, heartbeats, rollups). Raises ValueError with a sentence."""
-    parts = _SPLIT[" "].findall(line)
-    if len(parts) != 3:
+    head = _HEAD.match(line)
+    if head is None:
         raise ValueError("measurement and tags, fields, and a time in ns were meant, with a blank between them")
-    measurement, *tagged = _SPLIT[","].findall(parts[0])
+    measurement = head[1]
     if measurement in (ALERTS, "cityhub") or measurement.endswith(("_1m", "_1h", "_1d")):
         return None
-    tags = {name: _ESCAPED.sub(r"\1", value) for name, value in map(_pair, tagged)}
+    tags = {_plain(name): _plain(value) for name, value in _TAG.findall(head[2])}
     if "device" not in tags:
         raise ValueError("it has no tag `device`, so nobody knows what it is about")
-    if not re.fullmatch(r"-?\d{1,19}", parts[2]):
-        raise ValueError(f"{parts[2][:40]!r} is no time in ns")
     values: dict[str, Value] = {}
-    for text in _SPLIT[","].findall(parts[1]):
-        name, value = _pair(text)
-        values[name] = _typed(name, _value(value))
+    at, more = head.end(), ","
+    while more == ",":
+        field = _FIELD.match(line, at)
+        if field is None:
+            raise ValueError(f"{line[at : at + 60]!r} is not name=value, or no time stands behind it")
+        name = _plain(field[1])
+        values[name] = _typed(name, _value(field[2]))
+        at, more = field.end(), field[3]
+    if not re.fullmatch(r"-?\d{1,19}", line[at:]):
+        raise ValueError(f"{line[at : at + 40]!r} is no time in ns")
+    moment = int(line[at:])
     marks = {
         name.removeprefix(QUALITY_PREFIX): str(_MARKS.get(int(float(str(values.pop(name)))), "doubted"))
         for name in [name for name in values if name.startswith(QUALITY_PREFIX)]
     }
-    at = int(parts[2])
-    received_at = int(values.pop("received_at", at))  # type: ignore[arg-type]
+    received_at = int(values.pop("received_at", moment))  # type: ignore[arg-type]
     lon, lat, alt = (values.pop(name, None) for name in ("lon", "lat", "alt"))
     position = None
     if isinstance(lon, float | int) and isinstance(lat, float | int):
         position = Position(float(lon), float(lat), float(alt) if isinstance(alt, float | int) else None)
-    return Reading(tags["device"], at, values, position, marks or None, received_at, kind=tags.get("kind", ""))
+    return Reading(tags["device"], moment, values, position, marks or None, received_at, kind=tags.get("kind", ""))
 
 
-def _pair(text: str) -> tuple[str, str]:
-    found = _SPLIT["="].match(text)
-    if found is None or not text[found.end() :].startswith("="):
-        raise ValueError(f"{text[:60]!r} is not name=value")
-    return _ESCAPED.sub(r"\1", found[0]), text[found.end() + 1 :]
+def _plain(name: str) -> str:
+    return _ESCAPED.sub(r"\1", name)
 
 
 def _typed(name: str, value: Value) -> Value:

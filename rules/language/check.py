@@ -200,8 +200,6 @@ class Scope:
             return self.level
         if name in self.lets:
             return self.lets[name]
-        if name in t.KNOWN_ATTRIBUTES:
-            return self._attribute(name)
         if name.startswith("attr."):
             return self._attribute(name[5:])
         if name.startswith("zone."):
@@ -209,7 +207,8 @@ class Scope:
         if name in vocabulary():
             return self._metric(name)
         near = get_close_matches(name, [*vocabulary(), *self.lets], n=1, cutoff=0.8)
-        if t.attribute_unit(name) is not None and not near:
+        if t.attribute_unit(name) is not None and not (near and near[0].rpartition("_")[2] == name.rpartition("_")[2]):
+            # Only a metric with the same ending (current_a) can have been meant: warning_level is not warning_level_m.
             return self._attribute(name)
         hint = f"; was {near[0]} meant?" if near else nearest(name)
         self.wrong(

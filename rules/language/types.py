@@ -92,12 +92,6 @@ def difference(of: Type) -> Type:
     return of
 
 
-KNOWN_ATTRIBUTES = frozenset(
-    ("warning_level_m", "guaranteed_level_m", "record_level_m", "travel_min", "nominal_voltage_v", "air_draught_m")
-)
-"""Attributes whose names are agreed for all cities, so that no metric of a similar name can make them look like a slip."""
-
-
 def attribute_unit(name: str) -> str | None:
     """The unit that an attribute's name ends in, None where it names none."""
     _, underscore, suffix = name.rpartition("_")

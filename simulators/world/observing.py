@@ -58,7 +58,7 @@ def _underpass(world: World, site: Site) -> Values:
 
 
 def _pump(world: World, site: Site) -> Values:
-    pool = world.water.underpasses.get(site.device.replace("pump-", "underpass-"))
+    pool = world.water.underpasses.get(site.device.rpartition("/")[2].replace("pump-", "underpass-"))
     on = bool(pool and pool.pumping)
     flow = pool.pumps_m3_s * pool.pump_share * 3600 if pool and on else 0.0
     return {

@@ -8,10 +8,8 @@ import json
 import socket
 from collections import Counter
 from collections.abc import Iterator
-from itertools import pairwise
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -467,29 +465,6 @@ def test_a_line_without_end_is_one_fault_and_bounded() -> None:
 
 # ------------------------------------------------------------------------------------------------------------- laws
 
-STREAM = b"".join(
-    [
-        MOORED, tagged("s:a,c:1763812805", FERRY[0]), b"junk\r\n", tagged("s:a,c:1763812805", FERRY[1]), b"$GPRMC,1*00\n",
-        b"!AIVDM,1,1,,B,,0*25\r\n", b"!AIVDM,1,1,,B,15M67FC000", MOORED, tagged("g:1-2-7", DIADEM[0]), b"y" * 1500, b"\n",
-        tagged("g:2-2-7", DIADEM[1]), MOORED.strip(),
-    ]
-)  # fmt: skip
-
-
-def shown(messages: list[Message]) -> list[Any]:
-    return [
-        (message.device, msgspec.to_builtins(message.readings), message.faults, message.body and message.body.detail())
-        for message in messages
-    ]
-
-
-@given(st.lists(st.integers(0, len(STREAM)), max_size=30))
-@settings(max_examples=100, deadline=None)
-def test_any_chunking_gives_the_same_messages(cuts: list[int]) -> None:
-    edges = [0, *sorted(cuts), len(STREAM)]
-    chunks = [STREAM[start:end] for start, end in pairwise(edges)]
-    assert shown(decode(*chunks, received_at=NOON)) == shown(decode(STREAM, received_at=NOON))
-
 
 @given(st.binary(max_size=3000), st.sampled_from([b"", b"!AIVDM,", b"\\s:", b"$PGHP,1,", b"!AIVDM,2,1,4,A,"]))
 @settings(max_examples=300, deadline=None)
@@ -516,16 +491,13 @@ def test_any_payload_gives_readings_or_faults(payload: str, fill: int) -> None:
             assert set(reading.values) <= set(vocabulary())
 
 
-def test_no_single_flipped_bit_changes_a_reading() -> None:
-    line = tagged("s:a,c:1763812805", MOORED)
-    (good,) = readings(decode(line))
-    for position in range(len(line)):
-        for bit in range(8):
-            flipped = bytearray(line)
-            flipped[position] ^= 1 << bit
-            for reading in readings(decode(bytes(flipped))):
-                assert (reading.device, reading.values, reading.position) == (good.device, good.values, good.position)
-                assert reading.observed_at in (good.observed_at, None)
+STREAM = b"".join(
+    [
+        MOORED, tagged("s:a,c:1763812805", FERRY[0]), b"junk\r\n", tagged("s:a,c:1763812805", FERRY[1]), b"$GPRMC,1*00\n",
+        b"!AIVDM,1,1,,B,,0*25\r\n", b"!AIVDM,1,1,,B,15M67FC000", MOORED, tagged("g:1-2-7", DIADEM[0]), b"y" * 1500, b"\n",
+        tagged("g:2-2-7", DIADEM[1]), MOORED.strip(),
+    ]
+)  # fmt: skip
 
 
 def test_the_kinds_of_line_in_a_mixed_stream() -> None:

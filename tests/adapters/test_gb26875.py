@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.gb26875.codec import MAX_FRAME, Gb26875Codec
+from adapters.gb26875.codec import Gb26875Codec
 from hub.model import FaultKind, Message, Verdict
 from hub.moment import from_text, to_text
 from tests.shared import shared_path
@@ -166,32 +166,6 @@ def test_junk_bad_sums_and_wrong_lengths() -> None:
     assert kinds == [[FaultKind.FRAME], [], [FaultKind.CHECKSUM], [], [FaultKind.FRAME], [], [FaultKind.TRUNCATED]]
 
 
-PIECES = st.lists(
-    st.one_of(
-        st.just(FIRE),
-        st.just(frame("1501" + "01")),
-        st.just(FIRE[:30]),
-        st.just(FIRE[:-1] + b"!"),
-        st.just(b"@"),
-        st.just(b"@@"),
-        st.binary(max_size=40),
-    ),
-    max_size=6,
-)
-
-
-@settings(max_examples=200, deadline=None)
-@given(PIECES, st.lists(st.integers(1, 40), max_size=40))
-def test_any_chunking_gives_the_same_messages(pieces: list[bytes], cuts: list[int]) -> None:
-    data = b"".join(pieces)
-    codec, parts, at = Gb26875Codec({}), [], 0
-    for cut in cuts:
-        parts += codec.feed(data[at : at + cut])
-        at += cut
-    parts += codec.feed(data[at:]) + codec.end()
-    assert [(m.readings, m.faults, m.raw) for m in parts] == [(m.readings, m.faults, m.raw) for m in decode(data)]
-
-
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=200), st.integers(0, 255), st.integers(0, 255))
 def test_arbitrary_bytes_never_raise(data: bytes, kind: int, count: int) -> None:
@@ -207,17 +181,3 @@ def test_arbitrary_bytes_never_raise(data: bytes, kind: int, count: int) -> None
             if message.body is not None:
                 json.dumps(message.body if isinstance(message.body, dict) else message.body.detail())
     codec.end()
-
-
-@given(st.integers(0, len(FIRE) * 8 - 1))
-def test_single_bit_flips_give_no_reading(bit: int) -> None:
-    data = bytearray(FIRE)
-    data[bit // 8] ^= 1 << bit % 8
-    assert not [reading for message in decode(bytes(data)) for reading in message.readings]
-
-
-def test_the_buffer_is_bounded() -> None:
-    codec = Gb26875Codec({})
-    for chunk in [b"@@" + b"\x00" * 700, b"@" * 1000] + [b"y" * 1000] * 20:
-        codec.feed(chunk)
-        assert len(codec._buffer) <= MAX_FRAME + 1100

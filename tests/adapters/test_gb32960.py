@@ -13,13 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.gb32960 import PLUGIN, Gb32960Options
-from adapters.gb32960.codec import FRAME_BYTES_MAX, Gb32960Codec, check_code
+from adapters.gb32960.codec import Gb32960Codec, check_code
+from adapters.gb32960.items import walk
+from adapters.gb32960.vocabulary import quick, thorough
 from adapters.gcj02 import to_wgs84
 from adapters.transport import StreamAdapter
 from hub.metrics import vocabulary
 from hub.model import FaultKind, Message, Verdict
 from hub.moment import from_text, to_text
-from tests.adapters import stream_laws as laws
+from tests.adapters import messages as read
 from tests.adapters.intake import FakeIntake
 from tests.shared import shared_path
 
@@ -38,7 +40,7 @@ def frame(
 
 
 def decode(data: bytes, **options: Any) -> list[Message]:
-    return laws.decoded(Gb32960Codec(options), [data])
+    return read.decoded(Gb32960Codec(options), [data])
 
 
 def one(data: bytes, **options: Any) -> Message:
@@ -87,7 +89,7 @@ def test_vectors_hold_what_they_say() -> None:
                 wanted = expected[key]
                 if key == "login":
                     wanted = {name: value for name, value in wanted.items() if name != "asserted"}
-                agrees(wanted, message.body[key], key)
+                agrees(wanted, read.detail(message)[key], key)
         reply = Gb32960Codec({}).reply(message, Verdict.STORED, NOW)
         if "server_reply_hex_prefix" in expected:
             assert reply is not None
@@ -154,7 +156,7 @@ def test_abnormal_and_invalid_codes_are_no_data() -> None:
     vehicle = bytes.fromhex("01 fe ff ff fffe ffffffff fffe ffff fe ff 00 fffe ff fe")
     message = one(frame(2, STAMP + vehicle))
     assert message.readings[0].values == {"gear": "N"}
-    item = message.body["data"]["items"][0]
+    item = read.detail(message)["data"]["items"][0]
     assert (item["speed_kmh"], item["odometer_km"]) == ("abnormal", "invalid")
 
 
@@ -175,7 +177,7 @@ def test_unconfirmed_items_are_shown_and_give_no_values() -> None:
     message = one(frame(2, STAMP + stack + capacitor + extremes, start=b"$$"))
     assert message.readings == []
     assert message.faults == []
-    items = message.body["data"]["items"]
+    items = read.detail(message)["data"]["items"]
     assert [item["layout"] for item in items] == ["unconfirmed"] * 3
     assert items[0]["stacks"][0]["coolant_temps_c"] == [40, 40]
     assert items[2]["max_cell_v"] == 2.561
@@ -185,7 +187,7 @@ def test_what_has_no_layout_is_kept_and_said() -> None:
     message = one(frame(2, STAMP + VEHICLE_2016 + b"\x40\x01\x02"))
     assert [fault.kind for fault in message.faults] == [FaultKind.UNSUPPORTED]
     assert message.readings[0].values["speed"] == 12.2
-    assert message.body["data"]["unread_hex"] == "400102"
+    assert read.detail(message)["data"]["unread_hex"] == "400102"
     short = one(frame(2, STAMP + VEHICLE_2016 + b"\x09\x01\x01\x00\x09\x50"))
     assert [fault.kind for fault in short.faults] == [FaultKind.SYNTAX]
 
@@ -220,7 +222,7 @@ def test_platform_login_carries_its_credential_and_does_not_show_it() -> None:
     data = STAMP + b"\0\x01" + b"forwarder".ljust(12, b"\0") + b"open sesame".ljust(20, b"\0") + b"\x01"
     message = one(frame(5, data, vin=b"\0" * 17))
     assert (message.device, message.credential, message.login) == ("gb32960:forwarder", "open sesame", True)
-    assert "sesame" not in json.dumps(message.body)
+    assert "sesame" not in json.dumps(read.detail(message))
 
 
 def test_a_time_on_no_calendar_is_a_fault() -> None:
@@ -237,49 +239,34 @@ def test_decoding_goes_on_behind_junk_and_behind_clipped_frames() -> None:
     assert sum(len(message.readings) for message in found) == 3
 
 
-_STREAM = [
-    frame(2, STAMP + VEHICLE_2016 + POSITION_2016),
-    frame(7, b"", start=b"$$"),
-    b"noise##noise",
-    frame(8, b"")[:-1],
-]
-
-
-@given(
-    st.lists(st.sampled_from(_STREAM) | st.binary(max_size=60), max_size=6), st.lists(st.integers(0, 500), max_size=8)
-)
-def test_laws(pieces: list[bytes], places: list[int]) -> None:
-    data = b"".join(pieces)
-    laws.chunking_is_invisible(lambda: Gb32960Codec({}), data, places)
-    laws.every_byte_is_kept(lambda: Gb32960Codec({}), data)
-
-
 @given(st.binary(max_size=120), st.sampled_from([b"##", b"$$"]), st.sampled_from([1, 2, 3, 4, 5, 6, 9, 0x0B, 0x80]))
 def test_any_data_unit_is_survived(data: bytes, start: bytes, command: int) -> None:
     codec = Gb32960Codec({})
-    (message,) = laws.decoded(codec, [frame(command, data, start=start)])
-    json.dumps(message.body)
+    (message,) = read.decoded(codec, [frame(command, data, start=start)])
+    json.dumps(read.detail(message))
     for verdict in Verdict:
         codec.reply(message, verdict, NOW)
 
 
-@given(st.integers(0, 8 * 60 - 1))
-def test_no_flipped_bit_gives_a_reading(bit: int) -> None:
-    good = bytearray(frame(2, STAMP + VEHICLE_2016 + POSITION_2016))
-    good[bit // 8] ^= 1 << bit % 8
-    found = decode(bytes(good))
-    assert not any(message.readings for message in found)
-    assert any(message.faults for message in found)
+@given(
+    st.lists(st.tuples(st.sampled_from([1, 5]), st.binary(min_size=20, max_size=20)), max_size=4),
+    st.sampled_from([2016, 2025]),
+)
+def test_the_quick_way_and_the_thorough_one_agree(items: list[tuple[int, bytes]], edition: int) -> None:
+    sizes = {1: 20, 5: 9} if edition == 2016 else {1: 18, 5: 10}
+    data = STAMP + b"".join(bytes([kind]) + body[: sizes[kind]] for kind, body in items)
+    values, place = thorough(walk(data, 6, edition).items)
+    found = quick(data, 6, edition == 2025)
+    assert found is not None
+    assert found[0] == values
+    assert (found[1] and found[1].valid) == (place and place.valid)
+    if place and place.valid:
+        assert found[1] == place
 
 
 @given(st.binary(min_size=1, max_size=700))
 def test_the_check_code_is_the_xor_of_all_bytes(data: bytes) -> None:
     assert check_code(data) == reduce(xor, data)
-
-
-def test_the_buffer_is_bounded() -> None:
-    for chunk in (b"x" * 4096, b"##" * 2048, frame(2, STAMP)[:22] + b"\xff\xff" + b"y" * 4000):
-        laws.buffer_is_bounded(lambda: Gb32960Codec({}), chunk, 2 * FRAME_BYTES_MAX)
 
 
 async def test_answers_over_a_real_socket() -> None:

@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.gt06 import PLUGIN, Gt06Options
-from adapters.gt06.codec import FRAME_BYTES_MAX, Gt06Codec
+from adapters.gt06.codec import Gt06Codec
 from adapters.transport import StreamAdapter
 from hub.metrics import vocabulary
 from hub.model import FaultKind, Message, Verdict
 from hub.moment import from_text, to_text
-from tests.adapters import stream_laws as laws
+from tests.adapters import messages as read
 from tests.adapters.intake import FakeIntake
 from tests.shared import shared_path
 
@@ -35,7 +35,7 @@ def frame(number: int, content: bytes, serial: int = 1, long_frame: bool = False
 
 
 def decode(data: bytes, **options: Any) -> list[Message]:
-    return laws.decoded(Gt06Codec(options), [data])
+    return read.decoded(Gt06Codec(options), [data])
 
 
 def one(data: bytes, **options: Any) -> Message:
@@ -57,7 +57,7 @@ def test_vectors_hold_what_they_say() -> None:
         if not expected["length_ok"] and expected["protocol_number"] == "0x11":
             assert [fault.kind for fault in message.faults] == [FaultKind.FRAME]
             continue
-        found = laws.detail(message)
+        found = read.detail(message)
         for key in (*plain, *more):
             if key in expected:
                 assert found[key] == expected[key], (key, vector["raw_hex"])
@@ -100,7 +100,7 @@ def test_the_zone_is_an_option_and_may_come_from_the_login() -> None:
     told = decode(west + LOCATION, zone="login")[1].readings[0].observed_at
     assert told is not None
     assert to_text(told) == "2022-07-22T19:16:00Z"
-    assert laws.detail(decode(west)[0])["zone"] == "UTC-04:00"
+    assert read.detail(decode(west)[0])["zone"] == "UTC-04:00"
     with pytest.raises(ValueError, match="unknown time zone"):
         Gt06Codec({"zone": "Mars/Olympus"})
 
@@ -163,7 +163,7 @@ def test_long_base_stations_and_camera_alarms() -> None:
     long_lbs = bytes.fromhex("02d4020000912900000000 07186b8f")
     found = one(frame(0xA0, GPS + long_lbs + b"\x01\x03\x00"))
     assert found.readings[0].values["ignition"] is True
-    assert laws.detail(found)["lbs"] == {"mcc": 724, "mnc": 2, "lac": 37161, "cell": 119040911}
+    assert read.detail(found)["lbs"] == {"mcc": 724, "mnc": 2, "lac": 37161, "cell": 119040911}
     crash = one(frame(0x95, GPS[:6] + GPS[7:15] + GPS[16:18] + b"\x93"))
     assert crash.readings[0].values["alarms"] == ["collision"]
     assert crash.readings[0].position is not None
@@ -208,53 +208,13 @@ def test_decoding_goes_on_behind_junk_and_behind_clipped_frames() -> None:
     assert any(message.raw == wifi and not message.faults for message in found)
 
 
-_STREAM = [
-    LOGIN,
-    LOCATION,
-    LOCATION[:-7],
-    frame(0x94, b"\x00\x01\x02", long_frame=True),
-    bytes.fromhex("787800171710231108290200cc080c4e2fa5640c4e2fa5640d0a"),
-    b"\r\n",
-    b"x",
-]
-
-
-@given(
-    st.lists(st.sampled_from(_STREAM) | st.binary(max_size=40), max_size=8), st.lists(st.integers(0, 400), max_size=8)
-)
-def test_laws(pieces: list[bytes], places: list[int]) -> None:
-    data = b"".join(pieces)
-    laws.chunking_is_invisible(lambda: Gt06Codec({}), data, places)
-    laws.every_byte_is_kept(lambda: Gt06Codec({}), data)
-
-
 @given(st.binary(max_size=120), st.integers(0, 255), st.booleans())
 def test_any_content_is_survived(content: bytes, number: int, long_frame: bool) -> None:
     codec = Gt06Codec({"zone": "login"})
-    for message in laws.decoded(codec, [frame(number, content, long_frame=long_frame)]):
-        json.dumps(laws.detail(message))
+    for message in read.decoded(codec, [frame(number, content, long_frame=long_frame)]):
+        json.dumps(read.detail(message))
         for verdict in Verdict:
             codec.reply(message, verdict, NOW)
-
-
-@given(st.integers(0, 8 * len(LOCATION) - 1))
-def test_no_flipped_bit_gives_a_reading(bit: int) -> None:
-    damaged = bytearray(LOCATION)
-    damaged[bit // 8] ^= 1 << bit % 8
-    found = decode(bytes(damaged))
-    assert not any(message.readings for message in found)
-    assert any(message.faults for message in found)
-
-
-def test_the_buffer_is_bounded() -> None:
-    for chunk in (
-        b"a" * 1000,
-        b"x" * 1000,
-        b"yy\x0f\xff" * 250,
-        b"xx\x00\x17" + b"a" * 500,
-        b"xx\xff\x69" + b"\xff" * 3000,
-    ):
-        laws.buffer_is_bounded(lambda: Gt06Codec({}), chunk, 2 * FRAME_BYTES_MAX)
 
 
 async def test_answers_over_a_real_socket() -> None:

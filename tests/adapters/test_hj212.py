@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.hj212 import PLUGIN
 from adapters.hj212.checksum import crc16
-from adapters.hj212.codec import MAX_FRAME, Hj212Codec
+from adapters.hj212.codec import Hj212Codec
 from hub.model import FaultKind, Mark, Message, Verdict
 from hub.moment import from_text, to_text
 from simulators.devices.hj212 import real_time
@@ -228,34 +227,6 @@ def test_what_a_simulated_station_says_is_what_is_read(system: str, values: dict
     assert [(reading.observed_at, reading.values) for reading in message.readings] == [(report.at, values)]
 
 
-PIECES = st.lists(
-    st.one_of(
-        st.just(frame(HOUR)),
-        st.just(frame(HOUR, "")),
-        st.just(b"##0300" + frame(HOUR)[6:]),
-        st.just(b"##0010" + frame(HOUR)[6:]),
-        st.just(frame(HOUR)[:50]),
-        st.just(frame(HOUR)[:-6] + b"0000\r\n"),
-        st.binary(max_size=20),
-        st.just(b"##0101QN=CP=&&"),
-    ),
-    max_size=6,
-)
-
-
-@settings(max_examples=150, deadline=None)
-@given(PIECES, st.lists(st.integers(1, 60), max_size=40))
-def test_any_chunking_gives_the_same_messages(pieces: list[bytes], cuts: list[int]) -> None:
-    data = b"".join(pieces)
-    whole = decode(data)
-    codec, parts, at = PLUGIN.codec({}), [], 0  # type: ignore[misc]
-    for cut in cuts:
-        parts += codec.feed(data[at : at + cut])
-        at += cut
-    parts += codec.feed(data[at:]) + codec.end()
-    assert [(m.readings, m.faults, m.raw) for m in parts] == [(m.readings, m.faults, m.raw) for m in whole]
-
-
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=400))
 def test_arbitrary_bytes_never_raise(data: bytes) -> None:
@@ -264,19 +235,3 @@ def test_arbitrary_bytes_never_raise(data: bytes) -> None:
         codec.reply(message, Verdict.STORED, 0)
         if message.body is not None:
             assert detail_of(message)
-
-
-@given(st.integers(0, len(HOUR) - 1), st.integers(0, 7))
-def test_single_bit_flips_of_the_data_give_no_reading(at: int, bit: int) -> None:
-    data = bytearray(frame(HOUR))
-    data[6 + at] ^= 1 << bit
-    assert not [reading for message in decode(bytes(data)) for reading in message.readings]
-
-
-def test_the_buffer_is_bounded() -> None:
-    codec = Hj212Codec({})
-    faults = 0
-    for chunk in [b"##9999QN=1;" + b"x" * 1000] + [b"y" * 1000] * 50:
-        faults += sum(len(message.faults) for message in codec.feed(chunk))
-        assert len(codec._buffer) <= MAX_FRAME + 1100
-    assert faults >= 3

@@ -19,7 +19,7 @@ from adapters.modbus.planner import Block, plan, split
 from adapters.modbus.registers import Field, MapError, RegisterMap, Unit, read_map, value_of
 from adapters.modbus.scan import interpret
 from adapters.modbus.values import ORDERS, TYPES, ValueProblem, decode, encode
-from hub.model import FaultKind, Message
+from hub.model import FaultKind
 from tests.shared import ROOT, shared_path
 
 PUMP = """
@@ -358,49 +358,6 @@ def test_the_recorded_plant_exercise() -> None:
         assert values == [int(value) for value in row["response_values"].split(",")]
     assert [d["meaning"] for d in details if d["kind"] == "exception"] == ["illegal data address"]
     assert not [fault for message in messages for fault in message.faults if fault.kind is not FaultKind.SYNTAX]
-
-
-RTU_PIECES = st.lists(
-    st.one_of(
-        st.just(rtu("11 03 006b 0003")),
-        st.just(rtu("11 03 06 022b 0000 0064")),
-        st.just(rtu("11 10 0001 0002 04 000a 0102")),
-        st.just(rtu("05 2b 0e 01 01 00 00 02 00 04 41434d45 01 02 5031")),
-        st.just(rtu("0a 81 02")),
-        st.just(rtu("11 17 0003 0006 000e 0003 06 00ff 00ff 00ff")),
-        st.binary(max_size=12),
-    ),
-    max_size=6,
-)
-TCP_PIECES = st.lists(
-    st.one_of(
-        st.just(bytes.fromhex("000100000009010306001100110011")),
-        st.just(bytes.fromhex("000200000003018302")),
-        st.just(bytes.fromhex("00030000000611030064000a")),
-        st.binary(max_size=12),
-    ),
-    max_size=6,
-)
-
-
-def shape(messages: list[Message]) -> list[Any]:
-    return [(m.readings, m.faults, m.raw, m.body.detail() if m.body else None) for m in messages]
-
-
-@settings(max_examples=200, deadline=None)
-@given(
-    st.sampled_from([ModbusRtuCodec, ModbusTcpCodec]),
-    RTU_PIECES | TCP_PIECES,
-    st.lists(st.integers(1, 30), max_size=30),
-)
-def test_any_chunking_gives_the_same_messages(kind: Any, pieces: list[bytes], cuts: list[int]) -> None:
-    data = b"".join(pieces)
-    whole, codec, parts, at = kind({}), kind({}), [], 0
-    for cut in cuts:
-        parts += codec.feed(data[at : at + cut])
-        at += cut
-    parts += codec.feed(data[at:]) + codec.end()
-    assert shape(parts) == shape(whole.feed(data) + whole.end())
 
 
 @settings(max_examples=300, deadline=None)

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from adapters.osmand import PLUGIN, OsmandOptions
 from adapters.osmand.codec import LOCATIONS_MAX, OsmandCodec
-from adapters.osmand.http import BODY_BYTES_MAX, HEAD_BYTES_MAX
+from adapters.osmand.http import HEAD_BYTES_MAX
 from adapters.transport import StreamAdapter
 from hub.metrics import vocabulary
 from hub.model import FaultKind, Message, Verdict
 from hub.moment import from_text, to_text
-from tests.adapters import stream_laws as laws
+from tests.adapters import messages as read
 from tests.adapters.intake import FakeIntake
 from tests.shared import shared_path
 
@@ -48,7 +48,7 @@ def document(**location: Any) -> str:
 
 
 def decode(data: bytes, **options: Any) -> list[Message]:
-    return laws.decoded(OsmandCodec(options), [data])
+    return read.decoded(OsmandCodec(options), [data])
 
 
 def one(data: bytes, **options: Any) -> Message:
@@ -76,7 +76,7 @@ def test_vectors_hold_what_they_say() -> None:
         assert not message.faults
         assert answer(message).startswith("HTTP/1.1 200 OK\r\n")
         if "params" in expected:
-            assert laws.detail(message)["params"] == expected["params"]
+            assert read.detail(message)["params"] == expected["params"]
         if "lat" not in expected:
             assert not message.readings
             continue
@@ -190,7 +190,7 @@ def test_what_is_refused(data: bytes, kind: FaultKind, status: int) -> None:
     assert [fault.kind for fault in message.faults] == [kind]
     assert not message.readings
     assert answer(message).startswith(f"HTTP/1.1 {status} ")
-    json.dumps(laws.detail(message))
+    json.dumps(read.detail(message))
 
 
 def test_answers_follow_the_verdict() -> None:
@@ -218,30 +218,6 @@ def test_a_body_without_a_length_ends_with_the_stream() -> None:
     codec = OsmandCodec({})
     assert codec.feed(data) == []
     assert len(codec.end()[0].readings) == 1
-
-
-_STREAM = [
-    get(),
-    post(QUERY),
-    post(document(), "application/json"),
-    get("lat=1"),
-    b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nid=7\r\n0\r\n\r\n",
-    b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-    b"POST / HTTP/1.1\r\n\r\n",
-    b"GET / HTTP/1.1\r\nbroken\r\n\r\n",
-    b"AAAAAAAAGE",
-    b"T /",
-]
-
-
-@given(
-    st.lists(st.sampled_from(_STREAM) | st.binary(max_size=40), max_size=6), st.lists(st.integers(0, 900), max_size=8)
-)
-def test_laws(pieces: list[bytes], places: list[int]) -> None:
-    data = b"".join(pieces)
-    laws.chunking_is_invisible(lambda: OsmandCodec({}), data, places)
-    kept = b"".join(message.raw for message in decode(data))
-    assert b"".join(kept.split()) == b"".join(data.split())  # empty lines may go
 
 
 @given(
@@ -281,7 +257,7 @@ def test_any_json_is_survived(value: Any) -> None:
         {"device_id": "7", "location": {"coords": value, "timestamp": value}},
     ):
         for message in decode(post(json.dumps(body), "application/json")):
-            json.dumps(laws.detail(message))
+            json.dumps(read.detail(message))
             answer(message)
 
 
@@ -294,14 +270,8 @@ def test_any_parameters_are_survived(parameters: dict[str, str]) -> None:
     from urllib.parse import urlencode
 
     for message in decode(get(urlencode(parameters))):
-        json.dumps(laws.detail(message))
+        json.dumps(read.detail(message))
         answer(message)
-
-
-def test_the_buffer_is_bounded() -> None:
-    chunked = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 100
-    for chunk in (b"a" * 4000, b"GET /" * 500, chunked, b"POST / HTTP/1.1\r\n\r\n" + b"a" * 4000):
-        laws.buffer_is_bounded(lambda: OsmandCodec({}), chunk, HEAD_BYTES_MAX + 5 * BODY_BYTES_MAX)
 
 
 async def test_a_real_client_over_a_real_socket() -> None:

@@ -10,7 +10,7 @@ from fastcrc.crc16 import modbus as crc16
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.sl651.codec import ASSEMBLY_AGE_S, MAX_FRAME, Sl651Codec
+from adapters.sl651.codec import ASSEMBLY_AGE_S, Sl651Codec
 from hub.model import FaultKind, Message, Verdict
 from hub.moment import SECOND, from_text, to_text
 from tests.shared import shared_path
@@ -225,38 +225,6 @@ def test_junk_and_a_lone_7e() -> None:
     assert [fault.kind for fault in messages[1].faults] == [FaultKind.FRAME]
 
 
-PIECES = st.lists(
-    st.one_of(
-        st.just(TIMED),
-        st.just(text_frame(0x32, "0003240501080000 ST 0012345678 H TT 2405010800 Z 1.0")),
-        st.just(TIMED[:30]),
-        st.just(TIMED[:-1] + b"\x00"),
-        st.just(b"\x7e"),
-        st.just(b"\x01"),
-        st.just(b"\x01" + b"0" * 20),
-        st.sampled_from(PICTURE),
-        st.binary(max_size=20),
-    ),
-    max_size=6,
-)
-
-
-def shape(messages: list[Message]) -> list[Any]:
-    return [(m.readings, m.faults, m.raw) for m in messages]
-
-
-@settings(max_examples=200, deadline=None)
-@given(PIECES, st.lists(st.integers(1, 40), max_size=40))
-def test_any_chunking_gives_the_same_messages(pieces: list[bytes], cuts: list[int]) -> None:
-    data = b"".join(pieces)
-    codec, parts, at = Sl651Codec({}), [], 0
-    for cut in cuts:
-        parts += codec.feed(data[at : at + cut])
-        at += cut
-    parts += codec.feed(data[at:]) + codec.end()
-    assert shape(parts) == shape(decode(data))
-
-
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=300), st.integers(0, 255))
 def test_arbitrary_bytes_never_raise(data: bytes, function: int) -> None:
@@ -274,17 +242,3 @@ def test_arbitrary_bytes_never_raise(data: bytes, function: int) -> None:
             if message.body is not None:
                 json.dumps(message.body if isinstance(message.body, dict) else message.body.detail())
     codec.end()
-
-
-@given(st.integers(0, len(TIMED) * 8 - 1))
-def test_single_bit_flips_give_no_reading(bit: int) -> None:
-    data = bytearray(TIMED)
-    data[bit // 8] ^= 1 << bit % 8
-    assert not [reading for message in decode(bytes(data)) for reading in message.readings]
-
-
-def test_the_buffer_is_bounded() -> None:
-    codec = Sl651Codec({})
-    for chunk in [b"\x7e\x7e" + b"\x00" * 500, b"\x7e" * 1000] + [b"y" * 1000] * 20:
-        codec.feed(chunk)
-        assert len(codec._buffer) <= MAX_FRAME + 1100

@@ -12,17 +12,12 @@ from hypothesis import strategies as st
 
 from adapters.teltonika import PLUGIN, codec, commands
 from adapters.teltonika.elements import BY_WIDTH
-from adapters.teltonika.packet import MAX_DATA, WINDOW, crc
+from adapters.teltonika.packet import WINDOW, crc
 from hub.metrics import vocabulary
 from hub.model import Message, Position, Reading, Verdict
 from hub.moment import from_text
 from hub.ports import Codec
-from tests.adapters.stream_laws import (
-    chunking_is_invisible,
-    decoded,
-    flips_give_no_reading,
-    truncation_gives_no_reading,
-)
+from tests.adapters.messages import decoded
 from tests.shared import shared_path
 
 IMEI = "356307042441013"
@@ -392,47 +387,6 @@ def test_a_packet_cut_short_is_told_at_the_end() -> None:
     assert using.end() == []
 
 
-GOOD = [
-    LOGIN,
-    b"\xff",
-    tcp(data([record({239: (1, 1), 66: (2, 12000)})])),
-    tcp(data([record({16: (4, 7), 78: (8, 9)}, 0x8E, long={256: b"VIN"})] * 2, 0x8E)),
-    tcp(data([record({16: (4, 7)}, 0x10)], 0x10)),
-    udp(data([record({21: (1, 3)})])),
-    commands.command("getver"),
-]
-JUNK = [b"\0", b"\0\0\0\0", b"\0\x0f35", b"xyz", b"\x01\0\x0f", bytes(12), b"q" * 9000, GOOD[2][:-1], GOOD[5][:30]]
-
-
-def make() -> Codec:
-    return codec({})
-
-
-def test_byte_by_byte_gives_the_same() -> None:
-    whole = b"".join(GOOD)
-    chunking_is_invisible(make, whole, range(len(whole)))
-    whole = b"".join(a + b for a, b in zip(JUNK, GOOD * 2, strict=False))
-    chunking_is_invisible(make, whole, range(len(whole)))
-
-
-@given(
-    st.lists(st.one_of(st.sampled_from(GOOD), st.sampled_from(JUNK), st.binary(max_size=40)), max_size=8),
-    st.lists(st.integers(0, 20_000), max_size=12),
-)
-def test_any_chunking_gives_the_same_messages(parts: list[bytes], cuts: list[int]) -> None:
-    chunking_is_invisible(make, b"".join(parts), cuts)
-
-
-@given(st.lists(st.one_of(st.binary(max_size=300), st.sampled_from(JUNK)), max_size=5))
-def test_arbitrary_bytes_never_raise(parts: list[bytes]) -> None:
-    using = codec({})
-    for part in parts:
-        for message in using.feed(part, 1):
-            using.reply(message, Verdict.STORED, 0)
-        assert len(using._rest) <= MAX_DATA + WINDOW
-    using.end(1)
-
-
 @given(form=st.sampled_from([0x07, 0x08, 0x8E, 0x10, 0x0C, 0x0D, 0x0E, 0x0F]), body=st.binary(min_size=2, max_size=120))
 def test_arbitrary_data_under_a_good_crc_never_raises(form: int, body: bytes) -> None:
     for raw in (tcp(bytes([form]) + body), udp(bytes([form]) + body)):
@@ -440,16 +394,6 @@ def test_arbitrary_data_under_a_good_crc_never_raises(form: int, body: bytes) ->
         message = one(raw, using)
         json.dumps(message.body.detail())
         using.reply(message, Verdict.STORED, 0)
-
-
-@pytest.mark.parametrize("packet", GOOD[2:5], ids=["8", "8E", "16"])
-def test_one_flipped_bit_never_gives_a_reading(packet: bytes) -> None:
-    flips_give_no_reading(make, LOGIN, packet)
-
-
-@pytest.mark.parametrize("packet", GOOD[2:6], ids=["8", "8E", "16", "udp"])
-def test_a_packet_cut_short_gives_no_reading(packet: bytes) -> None:
-    truncation_gives_no_reading(make, LOGIN, packet)
 
 
 def test_the_plugin_names_itself() -> None:

@@ -95,6 +95,12 @@ def test_mistakes_in_the_other_keys(text: str, words: str) -> None:
     assert any(words in mistake.message for mistake in mistakes(text)), mistakes(text)
 
 
+def test_an_attribute_is_told_from_a_misspelt_metric() -> None:
+    assert mistakes(rule("water_level > water_level_m")) == []
+    assert mistakes(rule("water_level > warning_level_m")) == []
+    assert "was current_a meant?" in mistakes(rule("curent_a > 3 A"))[0].message
+
+
 def test_folded_expressions_keep_their_place() -> None:
     found = mistakes(
         "- rule: r\n  for_each: {kind: k}\n  levels:\n    yellow: pm25 > 3 ug/m3 and\n      watr_depth > 3 cm\n"

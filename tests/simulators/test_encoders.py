@@ -9,7 +9,8 @@ from random import Random
 import pytest
 from pyais import decode
 
-from simulators.devices import ais, gb26875, gb32960, hj212, jt808, modbus, sl651, teltonika
+from adapters.sparkplug.host import Host
+from simulators.devices import ais, gb26875, gb32960, hj212, jt808, modbus, sl651, sparkplug, teltonika
 from simulators.devices.checks import crc_hj212, crc_ibm, crc_modbus
 from simulators.devices.coap import pack
 from simulators.devices.faults import Faults
@@ -234,3 +235,27 @@ def test_faults_are_drawn_from_their_seed() -> None:
     assert Faults().carry(list(frames)) == frames
     with pytest.raises(ValueError, match="share from 0 to 1"):
         Faults(loss=2)
+
+
+def test_sparkplug_births_and_data_read_by_the_host() -> None:
+    host, births = Host(), sparkplug.Births()
+    births.session = 0
+    values: dict[str, float | bool | str] = {"flow": 252.5, "running": True, "state": "auto"}
+    at_ms = AT // 1_000_000
+    birth = host.read("spBv1.0/harbour/NBIRTH/mill", births.node(at_ms))
+    device = host.read("spBv1.0/harbour/DBIRTH/mill/pump", births.device(at_ms, values))
+    data = host.read("spBv1.0/harbour/DDATA/mill/pump", births.data(at_ms + 2000, values | {"flow": 13.0}))
+    assert not birth.faults + device.faults + data.faults
+    assert device.readings[-1].values.items() >= values.items()
+    (reading,) = data.readings
+    assert reading.device == "sparkplug:harbour/mill/pump"
+    assert reading.values == {"flow": 13.0, "running": True, "state": "auto"}
+    assert reading.observed_at == AT + 2_000_000_000
+    death = host.read("spBv1.0/harbour/NDEATH/mill", births.death())
+    assert any(reading.values.get("online") is False for reading in death.readings)
+
+
+def test_sparkplug_numbers_are_protobuf_varints() -> None:
+    assert sparkplug.varint(0) == b"\x00"
+    assert sparkplug.varint(300) == b"\xac\x02"
+    assert sparkplug.field(13, 1.5).hex() == "69000000000000f83f"

@@ -54,6 +54,8 @@ def test_every_fixed_device_of_the_city_can_be_observed() -> None:
     town.step(1.0)
     for site in SITES:
         if site.at is not None:
+            if site.kind == "machine":
+                continue  # a Sparkplug node, which speaks through its device
             assert site.kind in KINDS, site
             assert observe(town, site), site
 

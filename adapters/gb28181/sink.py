@@ -1,0 +1,231 @@
+"""GB/T 28181 as a destination: an alert change becomes an alarm of one of the hub's channels. Delivered is the SIP 200."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+import msgspec
+
+from adapters.gb28181 import manscdp, ptz
+from adapters.gb28181.agent import Account, Agent
+from adapters.gb28181.device import Device
+from adapters.gb28181.manscdp import Alarm, Channel, check_id
+from adapters.gb28181.profile import PROFILES
+from adapters.gb28181.sip import SipMessage
+from adapters.peer_http import secret
+from adapters.ptz import Operator
+from hub.model import AlertChange, CameraView, Change
+from hub.ports import Delivery
+
+PRIORITY = {"red": 1, "orange": 2, "yellow": 3, "blue": 4}
+TELLS = frozenset({Change.RAISED, Change.ESCALATED, Change.LOWERED})
+TEMPORARY = frozenset({408, 480, 486, 491})
+HOME_CHECK_S = 10.0
+
+
+class Gb28181Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Keys of a `[[sinks]]` block with protocol = "gb28181"."""
+
+    connect: str
+    """ "udp://10.0.0.2:5060" or "tcp://…": the platform's SIP server."""
+    server_id: str
+    """The platform's 20 digits."""
+    device_id: str
+    """The hub's own 20 digits there (type 205 alarm server, or 117 alarm controller)."""
+    channels: list[Channel]
+    """The alarm inputs it shows; the first that fits speaks for a warning."""
+    domain: str = ""
+    """SIP domain; the first ten digits of server_id unless stated."""
+    name: str = "cityhub"
+    profile: str = "2016"
+    """Which platform: one of "2016", "2022", "strict", "wvp", "livegbs", "easycvr", "monibuca"."""
+    password_env: str | None = None
+    password_file: str | None = None
+    local: str = ""
+    """Own address and port, such as "10.0.0.9:5060"; any by default."""
+    turn_cameras: bool = False
+    """Turn PTZ cameras (by their gb28181_id) to fresh warnings: PTZPreciseCtrl, else the nearest preset."""
+    cameras_max: int = 1
+    fresh_s: float = 300.0
+    """No camera turns for an older change."""
+    lease_s: float = 600.0
+    expires_s: int = 86_400
+    keepalive_s: float = 60.0
+    retry_s: float = 60.0
+    timeout_s: float = 8.0
+
+    def __post_init__(self) -> None:
+        url = urlsplit(self.connect)
+        if url.scheme not in ("udp", "tcp") or not url.hostname:
+            raise ValueError(f"connect = {self.connect!r}: udp://host:5060 or tcp://host:5060 was meant")
+        check_id(self.server_id)
+        check_id(self.device_id)
+        if not self.channels:
+            raise ValueError("channels: at least one alarm input, or the platform drops every alarm")
+        if self.profile not in PROFILES:
+            raise ValueError(f"profile = {self.profile!r}: one of {', '.join(PROFILES)} was meant")
+        if not 3600 <= self.expires_s <= 864_000:
+            raise ValueError("expires_s: 3600 to 864000 (the standard wants an hour at least)")
+        if min(self.keepalive_s, self.retry_s, self.timeout_s) <= 0:
+            raise ValueError("keepalive_s, retry_s and timeout_s must be above 0")
+        if self.local and not self.local.rpartition(":")[2].isdigit():
+            raise ValueError(f"local = {self.local!r}: an address and port such as 10.0.0.9:5060 was meant")
+
+
+class Gb28181Sink:
+    """A `hub.ports.Sink` that wants to run: it registers and stays registered. Raises ValueError where secrets are missing."""
+
+    def __init__(self, options: Gb28181Options, now: Callable[[], int] = time.time_ns) -> None:
+        url = urlsplit(options.connect)
+        host, _, port = options.local.rpartition(":")
+        account = Account(
+            scheme=url.scheme,
+            host=url.hostname or "",
+            port=url.port or 5060,
+            server=options.server_id,
+            domain=options.domain or options.server_id[:10],
+            device=options.device_id,
+            password=secret("password", options.password_env, options.password_file),
+            local=(host.strip("[]"), int(port)) if options.local else None,
+            expires_s=options.expires_s,
+            keepalive_s=options.keepalive_s,
+            retry_s=options.retry_s,
+            timeout_s=options.timeout_s,
+        )
+        self._options, self._now = options, now
+        self._profile = PROFILES[options.profile]
+        self.device = Device(options.device_id, options.name, options.channels, self._profile)
+        self.agent = Agent(account, self.device, self._profile, now)
+        self._operator = Operator(options.fresh_s, options.lease_s, options.cameras_max)
+        self._running: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """Register and stay; also send cameras home whose time is over. The hub runs this."""
+        self._running = asyncio.current_task()
+        agent = asyncio.create_task(self.agent.run())
+        try:
+            while True:
+                await asyncio.sleep(HOME_CHECK_S)
+                await self._send_home(self._operator.tidy(self._now()))
+        finally:
+            agent.cancel()
+            await asyncio.gather(agent, return_exceptions=True)
+
+    async def deliver(self, change: AlertChange, key: str, now: int) -> Delivery:
+        if change.change not in TELLS:
+            return Delivery(True, detail=await self._turn(change, now) or f"no alarm for {change.change.value}")
+        channel = self._channel(change)
+        if channel is None:
+            return Delivery(
+                False, final=True, detail=f"no channel speaks for area {change.area!r} and rule {change.rule}"
+            )
+        alarm = self._alarm(change, channel)
+        refusal = self.device.refuses(alarm, now)
+        if refusal:
+            return Delivery(False, final=self.device.disarmed(channel.id), detail=refusal, retry_after_s=5.0)
+        try:
+            async with asyncio.timeout(self._options.timeout_s):
+                await self.agent.registered.wait()
+        except TimeoutError:
+            return Delivery(False, detail=self.agent.state)
+        answer = await self._tell(alarm, now)
+        delivery = _outcome(answer)
+        if not delivery.taken:
+            return delivery
+        self.device.sent(alarm, now)
+        turned = await self._turn(change, now)
+        return Delivery(True, detail=f"{delivery.detail}; {turned}" if turned else delivery.detail)
+
+    async def close(self) -> None:
+        if self._running and not self._running.done():
+            self._running.cancel()
+            await asyncio.gather(self._running, return_exceptions=True)
+
+    # ---------------------------------------------------------------------------------------------- alarms
+
+    def _channel(self, change: AlertChange) -> Channel | None:
+        pack = change.rule.partition("/")[0]
+        for channel in self._options.channels:
+            if (not channel.areas or change.area in channel.areas) and (not channel.packs or pack in channel.packs):
+                return channel
+        return None
+
+    def _alarm(self, change: AlertChange, channel: Channel) -> Alarm:
+        said = f"{change.title or change.rule}"
+        seen = [view.name or view.camera for view in change.cameras if view.sees]
+        if seen:
+            said += f"；可视摄像机：{'、'.join(seen)}"
+        return Alarm(
+            channel.id,
+            PRIORITY.get(change.level, 4),
+            self._profile.method,
+            change.at,
+            said,
+            change.position.lon if change.position else channel.lon,
+            change.position.lat if change.position else channel.lat,
+            self._profile.type,
+            change.id if self._profile.version == "3.0" else "",
+        )
+
+    async def _tell(self, alarm: Alarm, now: int) -> SipMessage | None:
+        """To subscribers by NOTIFY where the platform likes that, else by MESSAGE."""
+        xml = manscdp.alarm(self.agent.number(), alarm)
+        told: SipMessage | None = None
+        for subscription in self.device.subscribers(alarm, now) if self._profile.notify else ():
+            answer = await self.agent.notify(subscription, xml)
+            if answer and answer.status == 481:
+                self.device.drop(subscription)
+            elif answer and answer.status == 200:
+                told = answer
+        return told or await self.agent.message(xml)
+
+    # ---------------------------------------------------------------------------------------------- cameras
+
+    async def _turn(self, change: AlertChange, now: int) -> str:
+        """Turn and send home; what was done, for the record. A camera that does not turn fails no delivery."""
+        if not self._options.turn_cameras:
+            return ""
+        plan = self._operator.plan(change, now)
+        await self._send_home(plan.home)
+        said = [plan.note] if plan.note else []
+        for view in plan.turn:
+            order = self._order(view)
+            if not view.gb28181_id or order is None:
+                said.append(f"{view.camera} has no GB/T 28181 id, no known pan scale or no fitting preset: not turned")
+                continue
+            answer = await self.agent.message(order, view.gb28181_id)
+            good = answer is not None and answer.status == 200
+            said.append(f"{view.camera} {'turned' if good else 'did not take the order to turn'}")
+        return "; ".join(said)
+
+    def _order(self, view: CameraView) -> str | None:
+        pose = view.pose
+        if pose is None:
+            return None
+        if self._profile.precise and pose.pan_deg is not None:
+            return manscdp.ptz_precise(self.agent.number(), view.gb28181_id, pose.pan_deg, pose.tilt_deg, pose.zoom)
+        if pose.preset is not None and 1 <= pose.preset <= 255:
+            return manscdp.ptz_command(self.agent.number(), view.gb28181_id, ptz.preset(pose.preset))
+        return None
+
+    async def _send_home(self, views: list[CameraView]) -> None:
+        for view in views:
+            home = view.pose.home if view.pose else None
+            if view.gb28181_id and home is not None and 1 <= home <= 255:
+                order = manscdp.ptz_command(self.agent.number(), view.gb28181_id, ptz.preset(home))
+                await self.agent.message(order, view.gb28181_id)
+
+
+def _outcome(answer: SipMessage | None) -> Delivery:
+    """200 is taken. 4xx is refused for good, but for those that pass; 401 and 403 may be a registration that was lost."""
+    if answer is None:
+        return Delivery(False, detail="no answer to the alarm")
+    said = f"SIP {answer.status} {answer.phrase}"
+    if 200 <= answer.status <= 299:
+        return Delivery(True, detail=said)
+    retry = answer.header("retry-after")
+    final = 400 <= answer.status <= 499 and answer.status not in TEMPORARY | {401, 403, 404, 407}
+    return Delivery(False, final=final, detail=said, retry_after_s=float(retry[:6]) if retry[:6].isdigit() else None)

@@ -1,0 +1,144 @@
+"""GB/T 28181 against sipp (Debian's sip-tester), a SIP implementation that is not ours: registration, alarm, goodbye."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import socket
+from pathlib import Path
+
+import pytest
+
+from adapters.gb28181.manscdp import Channel
+from adapters.gb28181.sink import Gb28181Options, Gb28181Sink
+from hub.model import AlertChange, Change
+
+pytestmark = pytest.mark.acceptance
+
+SCENARIO = """<?xml version="1.0" encoding="ISO-8859-1" ?>
+<scenario name="platform">
+  <recv request="MESSAGE" optional="true" next="message"/>
+  <recv request="REGISTER"/>
+  <send><![CDATA[
+SIP/2.0 401 Unauthorized
+[last_Via:]
+[last_From:]
+[last_To:];tag=[call_number]
+[last_Call-ID:]
+[last_CSeq:]
+WWW-Authenticate: Digest realm="3402000000",nonce="abc",qop="auth",algorithm=MD5
+Content-Length: 0
+
+]]></send>
+  <recv request="REGISTER">
+    <action>
+      <verifyauth assign_to="good" username="34020000002050000001" password="s3cret"/>
+      <ereg regexp="^X-GB-Ver: 2.0" search_in="hdr" header="X-GB-Ver:" assign_to="version"/>
+    </action>
+  </recv>
+  <nop hide="true" test="good" next="welcome"/>
+  <nop hide="true" next="refused"/>
+  <label id="welcome"/>
+  <send><![CDATA[
+SIP/2.0 200 OK
+[last_Via:]
+[last_From:]
+[last_To:];tag=[call_number]
+[last_Call-ID:]
+[last_CSeq:]
+Expires: 86400
+Date: 2026-01-01T08:00:00.000
+Content-Length: 0
+
+]]></send>
+  <recv request="REGISTER"/>
+  <send next="end"><![CDATA[
+SIP/2.0 200 OK
+[last_Via:]
+[last_From:]
+[last_To:];tag=[call_number]
+[last_Call-ID:]
+[last_CSeq:]
+Expires: 0
+Content-Length: 0
+
+]]></send>
+  <label id="refused"/>
+  <send next="end"><![CDATA[
+SIP/2.0 403 Forbidden
+[last_Via:]
+[last_From:]
+[last_To:];tag=[call_number]
+[last_Call-ID:]
+[last_CSeq:]
+Content-Length: 0
+
+]]></send>
+  <label id="message"/>
+  <send next="end"><![CDATA[
+SIP/2.0 200 OK
+[last_Via:]
+[last_From:]
+[last_To:];tag=[call_number]
+[last_Call-ID:]
+[last_CSeq:]
+Content-Length: 0
+
+]]></send>
+  <label id="end"/>
+  <Reference variables="version"/>
+</scenario>
+"""
+
+
+def free_port(kind: int) -> int:
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.mark.parametrize("scheme", ["udp", "tcp"])
+async def test_sipp_registers_us_and_takes_an_alarm(
+    scheme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sipp = shutil.which("sipp")
+    if sipp is None:
+        words = "sipp is not installed (Debian: sip-tester)"
+        assert not os.environ.get("CI"), words
+        pytest.skip(f"LOUD SKIP: {words}")
+    monkeypatch.setenv("GB_PASSWORD", "s3cret")
+    (tmp_path / "platform.xml").write_text(SCENARIO)
+    port = free_port(socket.SOCK_STREAM if scheme == "tcp" else socket.SOCK_DGRAM)
+    process = await asyncio.create_subprocess_exec(
+        sipp, "-sf", "platform.xml", "-i", "127.0.0.1", "-p", str(port), "-t", "t1" if scheme == "tcp" else "u1",
+        "-m", "2", "-nostdin", "-timeout", "30s", "-trace_msg", "-message_file", "messages.log",
+        cwd=tmp_path, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        sink = Gb28181Sink(
+            Gb28181Options(
+                connect=f"{scheme}://127.0.0.1:{port}", server_id="34020000002000000001",
+                device_id="34020000002050000001", channels=[Channel(id="34020000001340000001", name="管廊")],
+                password_env="GB_PASSWORD", retry_s=0.5,
+            )
+        )  # fmt: skip
+        task = asyncio.create_task(sink.run())
+        change = AlertChange("a", 0, 1_767_225_600_000_000_000, "city/gas", "s", Change.RAISED, "red", "管廊瓦斯超限")
+        delivery = None
+        for _ in range(10):  # sipp needs a moment to listen
+            delivery = await sink.deliver(change, "k", 0)
+            if delivery.taken:
+                break
+        assert delivery is not None
+        assert delivery.taken, delivery.detail
+        await sink.close()
+        assert task.done()
+        _, errors = await asyncio.wait_for(process.communicate(), 30)
+        assert process.returncode == 0, errors.decode(errors="replace")
+        log = (tmp_path / "messages.log").read_bytes()
+        assert "管廊瓦斯超限".encode("gb18030") in log
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()

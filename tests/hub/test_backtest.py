@@ -1,0 +1,359 @@
+"""Back-tests: every reading accounted for, warnings judged by events, data and neighbours, and the report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from html.parser import HTMLParser
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hub.app.backtest import Backtest
+from hub.app.city import City, load_city
+from hub.app.evaluation import Summary, evaluate, read_events
+from hub.app.limits import limits
+from hub.app.observed import Observed, metrics_of, where
+from hub.app.plugins import Plugins
+from hub.app.recorded import open_recording
+from hub.app.report import Findings, report
+from hub.app.report_chart import extremes
+from hub.camera_import import azimuth, import_cameras
+from hub.cli import main
+from hub.model import AlertChange
+from hub.moment import SECOND, from_text
+
+RULES = """
+- rule: smog
+  title: "{subject.name}: {pm25:.0f ug/m3}"
+  for_each: {kind: air-station}
+  levels:
+    yellow: pm25 > 100 ug/m3
+    orange: pm25 > 150 ug/m3
+    red: pm25 > 250 ug/m3
+  clear: pm25 < 90 % of level
+- rule: lasting
+  title: "{subject.name}: for hours"
+  for_each: {kind: air-station}
+  levels:
+    orange: mean(pm25, 3 h) > 150 ug/m3 and pm25 > 20 ug/m3
+"""
+HOUR = 3600 * SECOND
+START = from_text("2026-01-01T00:00:00Z")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "hub.toml").write_text('[hub]\nname = "trial"\ntimezone = "Asia/Shanghai"\n')
+    places = "".join(f"{name},{name},air-station,116.{n},39.9\n" for n, name in enumerate("abc"))
+    (tmp_path / "devices.csv").write_text("device,name,kind,lon,lat\n" + places)
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "air.yaml").write_text(RULES)
+    return tmp_path
+
+
+def the_city(folder: Path) -> City:
+    city, mistakes = load_city(folder, Plugins())
+    assert city is not None, mistakes
+    return city
+
+
+def csv_of(folder: Path, **series: Sequence[float | str]) -> Path:
+    """A wide CSV of hourly PM2.5 by device."""
+    rows = [
+        (START + n * HOUR, f"2026-01-{1 + n // 24:02}T{n % 24:02}:00:00Z,{device},{value}\n")
+        for device, values in series.items()
+        for n, value in enumerate(values)
+    ]
+    path = folder / "readings.csv"
+    path.write_text("time,device,pm25\n" + "".join(row for _, row in sorted(rows)))
+    return path
+
+
+def run(folder: Path, path: Path, events: str = "") -> tuple[Backtest, list[AlertChange], Summary, Observed]:
+    city = the_city(folder)
+    recording = open_recording([path])
+    observed = Observed(metrics_of(city.book))
+    test = Backtest(city, recording.messages, recording.kind, recording.rows, observed)
+    changes = list(test.changes())
+    listed = read_events("event,kind,device,start,peak,end\n" + events)
+    places = where(city.registry.devices.values(), observed)
+    return test, changes, evaluate(changes, listed, observed, city.book, places), observed
+
+
+CALM = [30.0, 32.0, 29.0, 31.0, 30.0, 33.0, 30.0, 29.0]
+
+
+# ------------------------------------------------------------------------------------------------- accounting
+
+
+def test_every_reading_is_used_a_duplicate_or_quarantined_with_a_reason(folder: Path) -> None:
+    path = csv_of(folder, a=[30, 30, "x", -5, 1e9, 31])
+    path.write_text(
+        path.read_text()
+        + "2026-01-01T05:00:00Z,a,31\n2099-01-01T00:00:00Z,a,31\n2026-01-01T06:00:00Z,a,32\n"
+        + "2026-01-01T07:00:00Z,a,32\n" * 5
+    )
+    tally = run(folder, path)[0].tally
+    assert tally.readings == tally.used + tally.duplicates + tally.quarantined
+    assert (tally.used, tally.duplicates, tally.quarantined) == (5, 5, 4)
+    assert tally.faults == {"value": 3, "time": 1}
+    assert "outside what is possible" in tally.examples["value"] or "a number was meant" in tally.examples["value"]
+    assert "in the future; set the device's clock" in tally.examples["time"]
+
+
+# ------------------------------------------------------------------------------------------------- limits
+
+
+def test_the_limits_that_a_rule_cites(folder: Path) -> None:
+    book = the_city(folder).book
+    smog, lasting = book.rules
+    assert [(limit.metric, limit.op, limit.value, limit.window_ns) for limit in limits(smog, "red", START)] == [
+        ("pm25", ">", 250.0, 0)
+    ]
+    assert [(limit.value, limit.window_ns, limit.function) for limit in limits(lasting, "orange", START)] == [
+        (150.0, 3 * HOUR, "mean"),
+        (20.0, 0, "last"),
+    ]
+
+
+# ------------------------------------------------------------------------------------------------- false raises
+
+
+def smog_only(judged: Summary) -> list[str]:
+    return [found.why for found in judged.false_raises if found.rule.endswith("smog")]
+
+
+def test_a_lone_spike_is_a_false_raise_by_its_own_next_reading(folder: Path) -> None:
+    judged = run(folder, csv_of(folder, a=[*CALM, 600.0, *CALM]))[2]
+    assert smog_only(judged) == ["pm25 leapt from 29 to 600 and was back at 30 1 reading later"]
+    assert judged.far == 1.0 or judged.far == judged.false / judged.raises
+
+
+def test_a_spike_of_hours_is_denied_by_calm_neighbours_only(folder: Path) -> None:
+    spell = [*CALM, 600.0, 590.0, 610.0, 600.0, *CALM]
+    calm = [*CALM, 31.0, 30.0, 30.0, 32.0, *CALM]
+    assert smog_only(run(folder, csv_of(folder, a=spell))[2]) == []
+    assert smog_only(run(folder, csv_of(folder, a=spell, b=calm, c=calm))[2]) == [
+        "pm25 leapt from 29 to 600 for 4 readings while 2 neighbours stayed calm"
+    ]
+    joined = [*CALM, 200.0, 400.0, 420.0, 300.0, *CALM]
+    assert smog_only(run(folder, csv_of(folder, a=spell, b=calm, c=joined))[2]) == []
+
+
+def test_a_real_rise_is_not_false(folder: Path) -> None:
+    rising = [*CALM, 80.0, 140.0, 210.0, 280.0, 300.0, 290.0, 260.0, 200.0, 120.0, 60.0, *CALM]
+    judged = run(folder, csv_of(folder, a=rising))[2]
+    assert judged.raises >= 2
+    assert judged.false == 0
+    assert judged.far == 0.0
+
+
+def test_a_rule_that_stands_without_the_spike_is_not_blamed_for_it(folder: Path) -> None:
+    heavy = [*CALM, 180.0, 185.0, 182.0, 190.0, 186.0, 188.0, 240.0, 40.0, *CALM]
+    assert run(folder, csv_of(folder, a=heavy))[2].false == 0
+
+
+def test_a_raise_without_data_above_its_limit_is_false(folder: Path) -> None:
+    _, changes, _, observed = run(folder, csv_of(folder, a=[*CALM, 160.0, 170.0, 165.0, 160.0]))
+    book = the_city(folder).book
+    series = observed.series[("a", "pm25")]
+    for n in range(len(series.values)):
+        series.values[n] = min(series.values[n], 140.0)
+    judged = evaluate(changes, [], observed, book, {})
+    assert smog_only(judged) == ["no good reading met its limit (pm25 > 150)"]
+
+
+# ------------------------------------------------------------------------------------------------- events
+
+
+EPISODE = [*CALM, 80.0, 140.0, 210.0, 280.0, 300.0, 290.0, 260.0, 200.0, 120.0, 60.0, *CALM]
+
+
+def test_events_are_hit_or_missed_and_the_lead_counts_to_the_peak(folder: Path) -> None:
+    events = (
+        "real,smog,a,2026-01-01T09:00:00Z,2026-01-01T12:00:00Z,2026-01-01T16:00:00Z\n"
+        "anywhere,smog,*,2026-01-01T09:00:00Z,2026-01-01T12:00:00Z,2026-01-01T16:00:00Z\n"
+        "nothing,smog,a,2026-01-01T22:00:00Z,2026-01-01T23:00:00Z,2026-01-01T23:30:00Z\n"
+        "elsewhere,smog,z,2026-01-01T09:00:00Z,2026-01-01T12:00:00Z,2026-01-01T16:00:00Z\n"
+        "other-year,smog,*,2020-01-01T09:00:00Z,2020-01-01T12:00:00Z,2020-01-01T16:00:00Z\n"
+    )
+    judged = run(folder, csv_of(folder, a=EPISODE), events)[2]
+    by_name = {outcome.event: outcome for outcome in judged.per_event}
+    assert (judged.events, judged.hits, judged.misses) == (3, 2, 1)
+    assert judged.pod == pytest.approx(2 / 3, abs=1e-4)
+    assert judged.csi == pytest.approx(2 / 3, abs=1e-4)
+    assert by_name["real"].reached == "2026-01-01T10:00:00Z"
+    assert by_name["real"].lead_min == 120.0
+    assert by_name["real"].level == "red"
+    assert not by_name["nothing"].hit
+    assert not by_name["elsewhere"].covered
+    assert not by_name["other-year"].covered
+    assert judged.median_lead_min == 120.0
+
+
+def test_alarm_load_is_per_device_week(folder: Path) -> None:
+    judged = run(folder, csv_of(folder, a=EPISODE * 6, b=CALM * 20))[2]
+    assert judged.alerts_per_device_week == pytest.approx(judged.alerts / judged.device_weeks, abs=0.01)
+
+
+def test_an_events_file_is_checked_line_by_line() -> None:
+    with pytest.raises(ValueError, match="peak is missing"):
+        read_events("event,kind,device,start,end\n")
+    with pytest.raises(ValueError, match="line 2: start, peak and end"):
+        read_events(
+            "event,kind,device,start,peak,end\ne,k,a,2026-01-02T00:00:00Z,2026-01-01T00:00:00Z,2026-01-03T00:00:00Z\n"
+        )
+    with pytest.raises(ValueError, match=r"line 2: .*no time zone"):
+        read_events(
+            "event,kind,device,start,peak,end\ne,k,a,2026-01-02T00:00:00,2026-01-02T00:00:00,2026-01-03T00:00:00\n"
+        )
+
+
+# ------------------------------------------------------------------------------------------------- report
+
+
+class Balance(HTMLParser):
+    """Checks that what is opened is closed, and that nothing is fetched from elsewhere."""
+
+    VOID = frozenset({"meta", "rect", "line", "path", "circle", "polyline", "br"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: dict[str, int] = {}
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert not any(name in ("src", "href") for name, _ in attrs)
+        self.seen[tag] = self.seen.get(tag, 0) + 1
+        if tag not in ("meta",):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen[tag] = self.seen.get(tag, 0) + 1
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_the_report_is_one_file_that_holds_together(folder: Path) -> None:
+    devices = folder / "devices.csv"
+    devices.write_text(devices.read_text().replace("a,a,", 'a,"<script>a&b",'))
+    (folder / "cameras.csv").write_text("camera,name,lon,lat\nc1,Main <St>,116.0,39.9\n")
+    event = "real,smog,a,2026-01-01T09:00:00Z,2026-01-01T12:00:00Z,2026-01-01T16:00:00Z\n"
+    test, changes, judged, observed = run(folder, csv_of(folder, a=EPISODE, b=CALM), event)
+    city = the_city(folder)
+    events = read_events("event,kind,device,start,peak,end\n" + event)
+    page = report(
+        Findings(
+            "trial", ZoneInfo("Asia/Shanghai"), city.registry, city.book, test.tally, changes, observed, judged, events
+        )
+    )
+    balance = Balance()
+    balance.feed(page)
+    assert balance.open == []
+    assert balance.seen["svg"] == 4  # the event from near, the map, two devices
+    assert "<script" not in page
+    assert "red 250" in page
+    assert "Main &lt;St&gt;" in page
+
+
+def test_a_report_of_nothing_is_a_page_too(folder: Path) -> None:
+    test, changes, judged, observed = run(folder, csv_of(folder))
+    city = the_city(folder)
+    page = report(
+        Findings("trial", ZoneInfo("UTC"), city.registry, city.book, test.tally, changes, observed, judged, [])
+    )
+    assert "No rule raised a warning" in page
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=400), st.integers(1, 50))
+def test_thinning_keeps_the_extremes(values: list[float], columns: int) -> None:
+    times = [n * HOUR for n in range(len(values))]
+    kept_times, kept = extremes(times, values, columns)
+    assert max(kept) == max(values)
+    assert min(kept) == min(values)
+    assert len(kept) <= 2 * columns + 2
+    assert kept_times == sorted(set(kept_times))
+
+
+def test_the_command_prints_changes_and_a_last_summary(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    events = folder / "events.csv"
+    events.write_text(
+        "event,kind,device,start,peak,end\nreal,smog,a,2026-01-01T09:00:00Z,2026-01-01T12:00:00Z,2026-01-01T16:00:00Z\n"
+    )
+    out = folder / "out.html"
+    path = csv_of(folder, a=EPISODE)
+    assert (
+        main(
+            [
+                "backtest",
+                str(folder),
+                "--json",
+                "--quiet",
+                "--readings",
+                str(path),
+                "--events",
+                str(events),
+                "--report",
+                str(out),
+            ]
+        )
+        == 0
+    )
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert all({"at", "rule", "subject", "change", "level", "values"} <= line.keys() for line in lines[:-1])
+    assert lines[-1]["summary"]["pod"] == 1.0
+    assert out.read_text().startswith("<!doctype html>")
+
+
+# ------------------------------------------------------------------------------------------------- cameras
+
+
+@pytest.mark.parametrize(
+    ("word", "degrees"),
+    [
+        ("N", 0.0), ("Eastbound", 90.0), ("SB", 180.0), ("north-west", 315.0), ("South East", 135.0), ("WNW", 292.5),
+        ("NS", None), ("WE", None), ("Median", None), ("Unknown", None), ("", None), ("Both Directions", None), ("Outbound", None), ("B", None),
+    ],
+)  # fmt: skip
+def test_directions_in_words(word: str, degrees: float | None) -> None:
+    assert azimuth(word) == degrees
+
+
+def test_a_camera_list_becomes_a_registry(folder: Path) -> None:
+    row = {
+        "state": "California",
+        "county": "Butte",
+        "description": "Hwy 32 at  Main",
+        "latitude": "39.7",
+        "longitude": "-121.8",
+        "direction": "W",
+    }
+    rows = [
+        row,
+        dict(row),
+        row | {"direction": "NS"},
+        row | {"direction": "sideways"},
+        row | {"latitude": "x"},
+        row | {"state": "Ohio"},
+        row | {"longitude": "-121.9"},
+    ]
+    text, told = import_cameras(rows, select={"state": "California"})
+    (folder / "cameras.csv").write_text(text)
+    cameras = the_city(folder).registry.cameras
+    assert told.rows == told.cameras + told.duplicates + told.left_out + told.unplaced
+    assert (told.cameras, told.duplicates, told.left_out, told.unplaced, told.directed) == (3, 2, 1, 1, 2)
+    assert told.odd_directions == {"sideways": 1}
+    assert [(camera.camera, camera.azimuth_deg, camera.name) for camera in cameras.values()] == [
+        ("butte-1", 270.0, "Hwy 32 at Main"), ("butte-2", None, "Hwy 32 at Main"), ("butte-3", 270.0, "Hwy 32 at Main"),
+    ]  # fmt: skip
+
+
+def test_ids_in_the_registry_stay_as_they_are_written(folder: Path) -> None:
+    (folder / "devices.csv").write_text("device,kind,upstream,gauge,travel_min\nb,river-gauge,413123456,08165500,45\n")
+    attributes = the_city(folder).registry.devices["b"].attributes
+    assert attributes == {"upstream": "413123456", "gauge": "08165500", "travel_min": 45.0}

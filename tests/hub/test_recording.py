@@ -1,0 +1,294 @@
+"""Recordings: layouts, maps, lookups, dirty rows, wrong clocks, raw frames. Every row is accounted for."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hub.model import Fault, FaultKind, Message, Reading
+from hub.moment import from_text, to_text
+from hub.recording import LINE_MAX, RecordingError, RowCount, load_map, read_files
+
+
+def written(folder: Path, name: str, text: str | bytes) -> Path:
+    path = folder / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def read(*paths: Path, mapping: Path | None = None, count: RowCount | None = None) -> tuple[list[Reading], list[Fault]]:
+    messages = [recorded.message for recorded in read_files(paths, load_map(mapping) if mapping else None, count=count)]
+    return [r for m in messages for r in m.readings], [f for m in messages for f in m.faults]
+
+
+# ------------------------------------------------------------------------------------------------- our own layouts
+
+
+def test_long_and_wide_csv_say_the_same(tmp_path: Path) -> None:
+    long = written(tmp_path, "a.csv", "time,device,metric,value,lon,lat\n2026-01-01T00:00:00Z,a,pm25,7.5,116.1,39.9\n")
+    wide = written(tmp_path, "b.csv", "time,device,lon,lat,pm25,pm10\n2026-01-01T08:00:00+08:00,a,116.1,39.9,7.5,NA\n")
+    assert read(long)[0] == read(wide)[0]
+
+
+def test_a_bad_cell_costs_its_value_and_an_unknown_metric_is_left_to_the_front_door(tmp_path: Path) -> None:
+    path = written(tmp_path, "a.csv", "time,device,pm25,pm10,nonsense\n2026-01-01T00:00:00Z,a,0.2|0.3,5,1\n")
+    readings, faults = read(path)
+    assert readings[0].values == {"pm10": 5.0, "nonsense": "1"}
+    assert [(fault.kind, fault.readings) for fault in faults] == [(FaultKind.VALUE, 0)]
+    assert faults[0].detail == "a.csv line 2: a: pm25 is '0.2|0.3'; a number was meant"
+
+
+def test_every_row_is_accounted_for(tmp_path: Path) -> None:
+    rows = [
+        "2026-01-01T00:00:00Z,a,1,2", "", "# a comment", "2026-01-01T01:00:00Z,a,NA,", "2026-01-01T02:00:00Z,a,x,NA", "yesterday,a,1,2",
+        "2026-01-01T03:00:00,a,1,2", "2026-01-01T04:00:00Z,a", '2026-01-01T05:00:00Z,"a,1,2', "2026-01-01T06:00:00Z,a,3,4",
+    ]  # fmt: skip
+    count = RowCount()
+    readings, faults = read(written(tmp_path, "a.csv", "time,device,pm25,pm10\n" + "\n".join(rows)), count=count)
+    assert (count.rows, count.empty, count.left_out) == (8, 1, 0)
+    assert len(readings) + sum(fault.readings for fault in faults) + count.empty == count.rows
+    assert [fault.kind for fault in faults] == ["value", "time", "time", "syntax", "syntax"]
+    assert "has no time zone" in faults[2].detail
+    assert [to_text(reading.observed_at or 0) for reading in readings] == [
+        "2026-01-01T00:00:00Z",
+        "2026-01-01T06:00:00Z",
+    ]
+
+
+def test_a_foreign_header_is_named_with_what_was_meant(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match=r"first line is 'No,year'.*--map"):
+        read(written(tmp_path, "a.csv", "No,year\n1,2013\n"))
+
+
+def test_an_endless_line_and_a_torn_file_cost_only_themselves(tmp_path: Path) -> None:
+    text = "time,device,pm25\n2026-01-01T00:00:00Z,a,1\n" + "9" * (3 * LINE_MAX) + "\n2026-01-01T01:00:00Z,a,2\n"
+    readings, faults = read(written(tmp_path, "a.csv", text))
+    assert [reading.values["pm25"] for reading in readings] == [1.0, 2.0]
+    assert [fault.kind for fault in faults] == ["oversize"]
+
+    whole = gzip.compress(b"time,device,pm25\n" + b"".join(b"2026-01-01T00:00:00Z,a,%d\n" % n for n in range(5000)))
+    readings, faults = read(written(tmp_path, "torn.csv.gz", whole[: len(whole) // 2]))
+    assert [fault.kind for fault in faults[-1:]] == ["truncated"]
+    assert len(readings) > 100
+
+
+# ------------------------------------------------------------------------------------------------- maps
+
+
+def test_a_map_reads_a_foreign_layout(tmp_path: Path) -> None:
+    mapping = written(
+        tmp_path,
+        "map.toml",
+        """
+        missing = ["", "NA", "cv"]
+        delimiter = ";"
+        constants = { running = true }
+        [time]
+        column = ["day", "hour"]
+        format = "%d/%m/%Y %H"
+        zone = "Asia/Shanghai"
+        [device]
+        column = "site"
+        prefix = "s-"
+        kind = "river-gauge"
+        [position]
+        lon = "x"
+        lat = "y"
+        missing = ["0.0"]
+        [values]
+        water_level = { column = "ft", unit = "ft" }
+        air_temperature = { column = "F", unit = "degF" }
+        wind_direction = { column = "wind", texts = { N = 0, NE = 45 } }
+        leak = { column = "event", true = ["True"] }
+        state = "words"
+        [[marks]]
+        column = "flag"
+        texts = { e = "estimated", Fld = "fault" }
+        metrics = ["water_level"]
+        [[where]]
+        column = "keep"
+        is_not = ["no"]
+        """,
+    )
+    header = "day;hour;site;x;y;ft;F;wind;event;words;flag;keep\n"
+    rows = "01/02/2026;08;7; -99.1;30.0;10;50;NE;True; ok ;Fld;yes\n01/02/2026;09;7;0.0;0.0;NA;NA;cv;False;;e;yes\n02/02/2026;1;7;1;1;1;1;N;x;x;x;no\n"
+    count = RowCount()
+    readings, faults = read(written(tmp_path, "a.csv", header + rows), mapping=mapping, count=count)
+    assert not faults
+    assert (count.rows, count.left_out) == (3, 1)
+    first, second = readings
+    assert (first.device, first.kind, to_text(first.observed_at or 0)) == ("s-7", "river-gauge", "2026-02-01T00:00:00Z")
+    assert first.values == {
+        "running": True, "water_level": pytest.approx(3.048), "air_temperature": pytest.approx(10.0), "wind_direction": 45.0, "leak": True, "state": "ok",
+    }  # fmt: skip
+    assert first.marks == {"water_level": "fault"}
+    assert first.position is not None
+    assert second.position is None
+    assert second.values == {"running": True, "leak": False}
+
+
+def test_ids_are_looked_up_and_what_is_not_found_is_said(tmp_path: Path) -> None:
+    written(tmp_path, "devices.csv", "device,site\nHunt,08165500\n")
+    mapping = written(
+        tmp_path,
+        "map.toml",
+        '[device]\ncolumn = "id"\nlookup = { file = "devices.csv", key = "site", value = "device" }\n[values]\npm25 = "v"\n',
+    )
+    path = written(tmp_path, "a.csv", "time,id,v\n2026-01-01T00:00:00Z,08165500,1\n2026-01-01T00:00:00Z,9,1\n")
+    readings, faults = read(path, mapping=mapping)
+    assert [reading.device for reading in readings] == ["Hunt"]
+    assert [(fault.kind, fault.readings) for fault in faults] == [("unknown-device", 1)]
+    assert "devices.csv has no row with site = '9'" in faults[0].detail
+
+
+def test_whitespace_and_the_files_name(tmp_path: Path) -> None:
+    mapping = written(
+        tmp_path,
+        "map.toml",
+        'delimiter = "whitespace"\ncolumns = ["y", "m", "rain"]\n[time]\ncolumn = ["y", "m"]\nformat = "%Y %m"\n'
+        '[device]\nfile_name = "(wa.+)_rain"\n[values]\nrainfall = { column = "rain", unit = "in" }\n',
+    )
+    readings, _ = read(written(tmp_path, "waMLP_rain.txt", "2015 \t 09 \t 2\n2015\t10\t0\n"), mapping=mapping)
+    assert [(reading.device, reading.values["rainfall"]) for reading in readings] == [
+        ("waMLP", pytest.approx(50.8)),
+        ("waMLP", 0.0),
+    ]
+    with pytest.raises(RecordingError, match="does not match the map's file_name"):
+        read(written(tmp_path, "other.txt", "2015 09 2\n"), mapping=mapping)
+
+
+def test_several_devices_stand_in_one_row(tmp_path: Path) -> None:
+    mapping = written(
+        tmp_path,
+        "map.toml",
+        '[device]\nconstant = "a"\n[values]\nph = "p1"\n[[also]]\ndevice = { constant = "b", kind = "water-plant" }\nvalues.ph = "p2"\n'
+        '[[also]]\ndevice = { constant = "c" }\nwhere = [{ column = "p2", is = ["7"] }]\nvalues.ph = "p1"\n',
+    )
+    readings, _ = read(
+        written(tmp_path, "a.csv", "time,p1,p2\n2026-01-01T00:00:00Z,6,7\n2026-01-01T00:01:00Z,NA,8\n"), mapping=mapping
+    )
+    assert [(reading.device, reading.values["ph"]) for reading in readings] == [
+        ("a", 6.0),
+        ("b", 7.0),
+        ("c", 6.0),
+        ("b", 8.0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ('[values]\npm25 = "v"\n', "exactly one of column, file_name and constant"),
+        ('[device]\nconstant = "a"\n[values]\npm2 = "v"\n', "unknown metric 'pm2'; was pm25 meant"),
+        ('[device]\nconstant = "a"\n[values]\npm25 = { column = "v", unit = "m" }\n', "no conversion between them"),
+        ('[device]\nconstant = "a"\n[time]\nzone = "Peking"\n[values]\npm25 = "v"\n', "unknown zone 'Peking'"),
+        ('[device]\nconstant = "a"\n[values]\npm25 = "v"\n[surprise]\n', "surprise"),
+        ('order = "any"\n[device]\nconstant = "a"\n[values]\npm25 = "v"\n', "order is 'any'"),
+        ('[device]\nconstant = "a"\n[values]\n', "nothing to read"),
+        ('[device]\nfile_name = "x"\n[values]\npm25 = "v"\n', "needs a group"),
+        ("[device", "map.toml"),
+    ],
+)
+def test_mistakes_in_a_map_are_named(tmp_path: Path, text: str, why: str) -> None:
+    with pytest.raises(RecordingError, match=why):
+        load_map(written(tmp_path, "map.toml", text))
+
+
+def test_a_column_that_is_not_there_is_named(tmp_path: Path) -> None:
+    mapping = written(tmp_path, "map.toml", '[device]\nconstant = "a"\n[values]\npm25 = "PM2.5"\n')
+    with pytest.raises(RecordingError, match=r"names the column 'PM2.5'; the file has time, pm25"):
+        read(written(tmp_path, "a.csv", "time,pm25\n"), mapping=mapping)
+
+
+# ------------------------------------------------------------------------------------------------- time
+
+
+def arrivals(folder: Path, times: list[str], order: str = "file") -> list[str]:
+    mapping = written(folder, "map.toml", f'order = "{order}"\n[device]\nconstant = "a"\n[values]\npm25 = "v"\n')
+    path = written(folder, "a.csv", "time,v\n" + "".join(f"{time}T00:00:00Z,1\n" for time in times))
+    return [to_text(recorded.at)[:10] for recorded in read_files([path], load_map(mapping))]
+
+
+def test_nothing_arrives_before_what_stands_in_front_of_it(tmp_path: Path) -> None:
+    assert arrivals(tmp_path, ["2020-01-02", "2020-01-01", "2020-01-03"]) == ["2020-01-02", "2020-01-02", "2020-01-03"]
+
+
+def test_one_wrong_clock_does_not_carry_the_others_with_it(tmp_path: Path) -> None:
+    days = [f"2020-01-{day:02}" for day in range(1, 12)]
+    assert arrivals(tmp_path, [*days[:5], "2090-01-01", "2091-01-01", *days[5:]]) == [
+        *days[:5],
+        days[4],
+        days[4],
+        *days[5:],
+    ]
+
+
+def test_real_gaps_are_believed(tmp_path: Path) -> None:
+    times = ["2020-01-01", "2020-06-01", "2021-06-01", "2021-06-02"]
+    assert arrivals(tmp_path, times) == times
+    assert arrivals(tmp_path, ["2020-01-01", "2020-01-20"]) == ["2020-01-01", "2020-01-20"]
+    assert arrivals(tmp_path, ["2020-01-01", "2090-01-01"]) == ["2020-01-01", "2020-01-01"]
+
+
+def test_files_that_stand_in_another_order_are_sorted(tmp_path: Path) -> None:
+    assert arrivals(tmp_path, ["2020-01-03", "2020-01-01", "2020-01-02"], "time") == [
+        "2020-01-01",
+        "2020-01-02",
+        "2020-01-03",
+    ]
+
+
+def test_files_are_merged_by_time(tmp_path: Path) -> None:
+    paths = [
+        written(tmp_path, f"{name}.csv", "time,device,pm25\n" + "".join(f"2026-01-01T0{hour}:00:00Z,{name},1\n" for hour in hours))
+        for name, hours in (("a", (0, 2, 4)), ("b", (1, 3)))
+    ]  # fmt: skip
+    assert [reading.device for reading in read(*paths)[0]] == ["a", "b", "a", "b", "a"]
+
+
+# ------------------------------------------------------------------------------------------------- raw frames
+
+
+class Timeless:
+    """A codec whose frames are numbers without a time."""
+
+    def feed(self, data: bytes, received_at: int | None = None) -> list[Message]:
+        return [Message([Reading("a", None, {"pm25": float(data)})], [], "a")]
+
+    def end(self, received_at: int | None = None) -> list[Message]:
+        return []
+
+    def reply(self, message: Message, verdict: object, now: int) -> bytes | None:
+        return None
+
+
+def test_frames_are_dated_by_what_stands_before_them(tmp_path: Path) -> None:
+    path = written(tmp_path, "a.txt", "1\n2026-01-01T00:00:00Z\t2\n3\n1767225660\t4\n")
+    recorded = list(read_files([path], codec=Timeless))
+    assert [len(message.readings) for _, message in recorded] == [0, 1, 1, 1]
+    assert recorded[0].message.faults[0].kind == "time"
+    assert "--received" in recorded[0].message.faults[0].detail
+    assert [to_text(at) for at, _ in recorded[1:]] == [
+        "2026-01-01T00:00:00Z",
+        "2026-01-01T00:00:00Z",
+        "2026-01-01T00:01:00Z",
+    ]
+    received = from_text("2025-01-01T00:00:00Z")
+    assert next(read_files([path], codec=Timeless, received=received)).at == received
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(junk=st.binary(max_size=400))
+def test_no_bytes_crash_it(tmp_path: Path, junk: bytes) -> None:
+    mapping = written(tmp_path, "map.toml", '[device]\ncolumn = "device"\n[values]\npm25 = "pm25"\nroute = "x"\n')
+    path = written(tmp_path, "a.csv", b"time,device,pm25,x\n2026-01-01T00:00:00Z,a,1,y\n" + junk)
+    count = RowCount()
+    for chosen in (None, mapping):
+        readings, faults = read(path, mapping=chosen, count=count)
+        assert readings
+        assert all(fault.detail for fault in faults)
+    assert count.rows >= 2
