@@ -16,6 +16,7 @@ from hub.config import IngestOptions
 from hub.ledger import Counts, Ledger
 from hub.log import Log, LogFull
 from hub.model import Fault, FaultKind, Message, Reading, Verdict
+from hub.moment import SECOND
 from hub.registry import Registry
 from hub.validation import Validator, no_device_id, unicode, writable
 
@@ -66,6 +67,15 @@ class Ingest:
         self.recent = Recent(self.options.duplicates_max)
         self.knocked: dict[str, Knock] = {}
         self.doors: dict[str, Door] = {}
+        self._undated = 0
+
+    def undated(self, at: int) -> int:
+        """The observed time of a reading that brings none: now, a nanosecond apart from the one before it.
+
+        Readings are keyed by device, metric and time: two that arrive in one group must not become one.
+        """
+        self._undated = self._undated + 1 if 0 <= self._undated - at < SECOND else at
+        return self._undated
 
     def door(self, adapter: str, kind: str = "", unknown_devices: str = "quarantine") -> Door:
         """The intake of one adapter. `kind` is what its feed brings by itself."""
@@ -178,6 +188,8 @@ class Door:
         """Stamp the reading and take out what cannot be used. False where nothing is left: it is quarantined."""
         reading.received_at = at
         reading.adapter = self.adapter
+        if reading.observed_at is None:
+            reading.observed_at = self._hub.undated(at)
         registered = self._hub.registry.devices.get(reading.device)
         if registered is not None:
             reading.kind = registered.kind or reading.kind or self.kind

@@ -57,12 +57,17 @@ def build(state: State, trusted: bool = False) -> Starlette:
     ]
     if state.console.is_dir():
         routes.append(Mount("/static", StaticFiles(directory=state.console)))  # type: ignore[arg-type]
-    return Starlette(routes=routes, exception_handlers={HTTPException: _problem})
+    return Starlette(routes=routes, exception_handlers={HTTPException: _problem, Exception: _defect})
 
 
 async def _problem(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     return reply({"error": error.detail}, error.status_code, dict(error.headers or {}))
+
+
+async def _defect(_: Request, error: Exception) -> Response:
+    """What no handler foresaw. The server's log has the traceback; the caller gets a sentence."""
+    return reply({"error": f"the hub failed over this request: {type(error).__name__}: {error}"}, 500)
 
 
 def reply(data: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:

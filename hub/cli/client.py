@@ -28,8 +28,15 @@ def ask(config: Config, path: str, method: str = "GET", **more: Any) -> Any | No
     except httpx.HTTPError as error:
         raise Problem(f"the running hub did not answer: {error}") from None
     if answer.status_code >= 400:
-        raise Problem(answer.json().get("error", answer.text))
+        raise Problem(_reason(answer))
     return answer.json()
+
+
+def _reason(answer: httpx.Response) -> str:
+    try:
+        return str(answer.json()["error"])
+    except (ValueError, KeyError, TypeError):
+        return f"the running hub answered {answer.status_code}: {answer.text[:200]}"
 
 
 @contextlib.contextmanager
