@@ -64,6 +64,10 @@ class StoreOptions(msgspec.Struct, frozen=True):
     token_file: str | None = None
     memory_mb: int = 64
     timeout_s: float = 10.0
+    keep_raw_days: float = 0
+    """Days that raw rows are kept; 0 for ever. The same of the rollups below; those of a day are kept for ever."""
+    keep_1m_days: float = 0
+    keep_1h_days: float = 0
 
 
 class RulesOptions(msgspec.Struct, frozen=True):

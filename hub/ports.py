@@ -214,6 +214,7 @@ class Bucket(msgspec.Struct, frozen=True, gc=False):
     mean: float
     max: float
     last: float
+    kind: str = ""
 
 
 class SeriesQuery(msgspec.Struct, frozen=True):

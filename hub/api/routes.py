@@ -21,6 +21,7 @@ from hub.api.state import State
 from hub.model import Message, OperatorAction, Position, Reading, Verdict
 from hub.moment import from_text
 from hub.ports import SeriesQuery
+from hub.recording import RecordingError
 from hub.wire import camera_to_json, change_to_json
 
 QUARANTINE_SHOWN = 200
@@ -49,6 +50,9 @@ def build(state: State, trusted: bool = False) -> Starlette:
         Route("/api/v1/quarantine", api.guard("view", api.quarantine)),
         Route("/api/v1/quarantine/retry", api.guard("operate", api.retry), methods=["POST"]),
         Route("/api/v1/export", api.guard("operate", api.export), methods=["POST"]),
+        Route("/api/v1/store/rebuild", api.guard("operate", api.rebuild), methods=["POST"]),
+        Route("/api/v1/import", api.guard("operate", api.take_in), methods=["POST"]),
+        Route("/api/v1/geojson/{what}", api.guard("view", api.geojson)),
         Route("/api/v1/delivery", api.guard("view", api.delivery)),
         Route("/api/v1/delivery/{action}", api.guard("operate", api.deliver), methods=["POST"]),
         Route("/api/v1/cameras", api.guard("view", api.cameras)),
@@ -270,6 +274,36 @@ class _Api:
         query = SeriesQuery(start, end, given.get("device"), given.get("metric"))
         rows = await self.state.export(query, given["format"], Path(given["path"]))
         return reply({"rows": rows})
+
+    async def rebuild(self, request: Request) -> Response:
+        """Make rollups anew, of a range or of all history."""
+        given = msgspec.json.decode(await self._body(request) or b"{}", type=dict[str, str | None])
+        zone = self.state.config.zone
+        start, end = (from_text(text, zone) if (text := given.get(key)) else None for key in ("from", "to"))
+        return reply({"rollups": await self.state.rebuild(start, end)})
+
+    async def take_in(self, request: Request) -> Response:
+        """History out of files on this machine, for `cityhub import` while the hub owns the store."""
+        if not self.trusted:
+            raise HTTPException(
+                403, "files are read for commands on this machine only; post readings to /api/v1/readings"
+            )
+        given = msgspec.json.decode(await self._body(request), type=dict[str, Any])
+        map_file = Path(given["map"]) if given.get("map") else None
+        try:
+            done = await self.state.take_in([Path(path) for path in given["files"]], map_file, bool(given.get("admit")))
+        except RecordingError as error:
+            raise HTTPException(400, str(error)) from None
+        return reply(done)
+
+    async def geojson(self, request: Request) -> Response:
+        """Zones, cameras or devices as GeoJSON (RFC 7946), for maps elsewhere."""
+        try:
+            found = views.geojson(self.state, request.path_params["what"])
+        except KeyError:
+            raise HTTPException(404, "zones, cameras and devices are there as GeoJSON") from None
+        # Read-only and guarded like all else: a browser on Grafana's address may read it.
+        return Response(msgspec.json.encode(found), 200, {"Access-Control-Allow-Origin": "*"}, "application/geo+json")
 
     # ---------------------------------------------------------------------------------------------- live
 

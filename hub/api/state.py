@@ -53,6 +53,10 @@ class State:
     series: Callable[[SeriesQuery], Awaitable[Sequence[Row]]]
     export: Callable[[SeriesQuery, str, Path], Awaitable[int]]
     operate: Callable[[OperatorAction], Awaitable[None]]
+    rebuild: Callable[[int | None, int | None], Awaitable[int]]
+    """Rollups between two times made anew; their number."""
+    take_in: Callable[[Sequence[Path], Path | None, bool], Awaitable[Any]]
+    """(files, map, admit unknown devices) → what became of the readings in them."""
     readers: Callable[[], Sequence[ReaderState]]
     couriers: Mapping[str, Courier]
     journal: Journal

@@ -8,10 +8,10 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from hub.cli import camera_lists, checking, dashboards, decoding, judging, looking, scanning, serving
+from hub.cli import camera_lists, checking, dashboards, decoding, judging, looking, scanning, serving, storing
 from hub.cli.output import Problem
 
-GROUPS = (serving, checking, decoding, judging, looking, camera_lists, scanning, dashboards)
+GROUPS = (serving, checking, decoding, judging, looking, camera_lists, dashboards, scanning, storing)
 
 
 def parser() -> argparse.ArgumentParser:

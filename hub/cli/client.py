@@ -15,13 +15,15 @@ from hub.config import Config
 from hub.log import Log
 
 
-def ask(config: Config, path: str, method: str = "GET", **more: Any) -> Any | None:
+def ask(config: Config, path: str, method: str = "GET", timeout: float = 30, **more: Any) -> Any | None:
     """The running hub's answer, None where no hub runs on this folder. Raises `Problem` with the hub's own words."""
     socket = config.data / SOCKET
     if not socket.exists():
         return None
     try:
-        with httpx.Client(transport=httpx.HTTPTransport(uds=str(socket)), base_url="http://hub", timeout=30) as client:
+        with httpx.Client(
+            transport=httpx.HTTPTransport(uds=str(socket)), base_url="http://hub", timeout=timeout
+        ) as client:
             answer = client.request(method, path, **more)
     except httpx.ConnectError:
         return None  # left behind by a hub that was killed

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -63,7 +64,8 @@ def test_the_tour_works_as_written(tmp_path: Path) -> None:
                 if line.startswith("curl"):
                     assert '"readings":1' in done.stdout
                     assert hub is not None
-                    hub.wait(lambda: bool(hub.get("/api/v1/alerts")["open"]), "the reading raised nothing")
+                    raised = partial(hub.get, "/api/v1/alerts")
+                    hub.wait(lambda raised=raised: bool(raised()["open"]), "the reading raised nothing")
                 if line.startswith("cityhub alerts"):
                     assert "30 cm deep" in done.stdout
             ran.append(line)
