@@ -73,11 +73,20 @@ class RulesOptions(msgspec.Struct, frozen=True):
 
 
 class IngestOptions(msgspec.Struct, frozen=True):
-    """[ingest]: what a reading's time may be, and how long duplicates are remembered."""
+    """[ingest]: what a reading's time may be, how long duplicates are remembered, what one device may send and must show."""
 
     future_max_s: float = 600.0
     past_max_days: float = 3660.0
     duplicates_max: int = 100_000
+    readings_per_device_s_max: float = 1000.0
+    """Readings a second of one device, as a mean over a minute (back-filled batches come at once); above it: fault "rate"."""
+    device_secrets_file: str | None = None
+    """TOML outside of version control, `"jt808:014450376202" = "secret"`: what a device must show when it logs in."""
+
+    def __post_init__(self) -> None:
+        for name in ("future_max_s", "past_max_days", "duplicates_max", "readings_per_device_s_max"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be more than 0")
 
 
 class LogOptions(msgspec.Struct, frozen=True):

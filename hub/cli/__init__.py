@@ -8,10 +8,10 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from hub.cli import checking, decoding, judging, looking, scanning, serving
+from hub.cli import checking, commanding, decoding, judging, looking, scanning, serving
 from hub.cli.output import Problem
 
-GROUPS = (serving, checking, decoding, judging, looking, scanning)
+GROUPS = (serving, checking, decoding, judging, looking, commanding, scanning)
 
 
 def parser() -> argparse.ArgumentParser:
