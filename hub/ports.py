@@ -152,13 +152,16 @@ class Plugin(msgspec.Struct, frozen=True):
     codec: Callable[[Mapping[str, Any]], Codec] | None = None
     """A codec from decoded options; used by `cityhub decode`, `replay`, and by `adapter` through a transport."""
     adapter: Callable[[str, Any], Adapter] | None = None
-    """(name, options) → a source. Protocols that are a codec over a stream use `adapters.transport.stream_adapter`."""
+    """(name, options) → a source. Protocols that are a codec over a stream use `adapters.transport.stream_adapter`.
+
+    Reads what the options name (maps, certificates) and raises ValueError or OSError for what cannot be used, but opens no socket
+    before `run`: `cityhub check` builds every adapter to find mistakes. An error of a file named by `map` may carry `mistakes`, one
+    sentence for each, "where: what is wrong".
+    """
     sink_options: type[msgspec.Struct] | None = None
     sink: Callable[[str, Any], Sink] | None = None
     order: Callable[[Codec, str, DeviceCommand], Order] | None = None
     """(codec of the live session, device, command) → bytes down. Raises `NotSupported`, or ValueError where it is wrong."""
-    check: Callable[[Any], list[str]] | None = None
-    """(options) → mistakes that only the protocol can see, each "file:line: …", "file: …" or a sentence. No sockets."""
     binary: bool = False
     """`cityhub decode` reads hex lines for binary protocols, text otherwise."""
     kind: str = ""

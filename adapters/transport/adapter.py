@@ -41,7 +41,8 @@ def stream_adapter(codec: Callable[[Mapping[str, Any]], Codec]) -> Callable[[str
 
 
 class StreamAdapter:
-    """Runs one `[[adapters]]` block. Raises ValueError where the options do not make a codec or an address."""
+    """Runs one `[[adapters]]` block. Raises ValueError where the options do not make a codec or an address,
+    OSError where TLS files cannot be used."""
 
     def __init__(self, name: str, options: StreamOptions, codec: Callable[[Mapping[str, Any]], Codec]) -> None:
         self.name = name
@@ -52,6 +53,7 @@ class StreamAdapter:
         self.connections = 0
         self._options = options
         self._endpoint = options.endpoint()
+        options.check_tls()
         self._make_codec: Callable[[], Codec] = partial(codec, msgspec.structs.asdict(options))
         self._make_codec()
         self._sessions = Sessions()
