@@ -21,6 +21,7 @@ from hub import clock
 from hub.alerts import Alerts
 from hub.api import ReaderState, State, build
 from hub.app.city import City
+from hub.app.commanding import Commander
 from hub.app.destinations import Destinations
 from hub.app.history import open_city_store
 from hub.app.importing import Imported, Importer, messages, rejects_file
@@ -38,7 +39,7 @@ from hub.live import Live
 from hub.log import Cursors, Limits, Log, LogFull
 from hub.model import Deaf, Edition, OperatorAction, Tick
 from hub.moment import SECOND
-from hub.ports import Adapter, Row, SeriesQuery
+from hub.ports import Adapter, Plugin, Row, SeriesQuery
 from hub.store.rollups import RollupStore
 from rules.edition import registry_text
 from rules.engine import ENGINE
@@ -75,7 +76,9 @@ class Hub:
         self._tasks: list[asyncio.Task[Any]] = []
         self._sources: list[asyncio.Task[Any]] = []
         self._servers: list[_ApiServer] = []
+        self._sockets: list[socket.socket] = []
         self._adapters: dict[str, Adapter] = {}
+        self._plugins: dict[str, Plugin] = {}
 
     # ---------------------------------------------------------------------------------------------- life
 
@@ -113,7 +116,7 @@ class Hub:
             Follower("alerts", self.log.alerts, self.alerts.feed, self.log.alerts.first),
         ]
         await self._catch_up()
-        self.ingest = Ingest(self.log, self.city.registry, self.ledger, self.now, config.ingest)
+        self.ingest = Ingest(self.log, self.city.registry, self.ledger, self.now, config.ingest, self.city.secrets)
         self.destinations = Destinations(
             self.city.config.sinks if self._live else (), self.log, self.cursors, self.data
         )
@@ -140,6 +143,8 @@ class Hub:
         await self._cancel(self._sources)
         await self.drain(DRAIN_S)
         await self._cancel(self._tasks)
+        for sock in self._sockets:
+            sock.close()
         await self.destinations.close()
         self.warner.save()
         self._write_down()
@@ -265,6 +270,7 @@ class Hub:
             operate=self._operate,
             rebuild=self.rollups.rebuild,
             take_in=self._take_in,
+            command=Commander(self._adapters, self._plugins, self._operate, self.now).command,
             readers=lambda: [*readers, *self.destinations.states()],
             couriers=self.destinations.couriers,
             journal=self.destinations.journal,
@@ -283,7 +289,7 @@ class Hub:
     async def _start_adapters(self) -> None:
         plugins = Plugins()
         for config in self.city.config.adapters:
-            plugin = plugins[config.protocol]
+            plugin = self._plugins[config.name] = plugins[config.protocol]
             door = self.ingest.door(config.name, plugin.kind, config.unknown_devices)
             self._sources.append(asyncio.create_task(run_adapter(plugin, config, door, self._adapters)))
 
@@ -299,6 +305,7 @@ class Hub:
         local = socket.socket(socket.AF_UNIX)
         local.bind(str(path))
         path.chmod(0o600)
+        self._sockets = [public, local]
         for sock, trusted in ((public, False), (local, True)):
             server = _ApiServer(
                 uvicorn.Config(
