@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from hub.app.hub import SOCKET
+from hub.app.files import SOCKET, socket_path
 from hub.cli.output import Problem
 from hub.config import Config
 from hub.log import Log
@@ -22,7 +22,7 @@ def ask(config: Config, path: str, method: str = "GET", timeout: float = 30, **m
         return None
     try:
         with httpx.Client(
-            transport=httpx.HTTPTransport(uds=str(socket)), base_url="http://hub", timeout=timeout
+            transport=httpx.HTTPTransport(uds=socket_path(config.data)), base_url="http://hub", timeout=timeout
         ) as client:
             answer = client.request(method, path, **more)
     except httpx.ConnectError:

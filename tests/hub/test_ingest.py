@@ -257,7 +257,7 @@ async def test_texts_that_are_not_unicode_and_giant_numbers_are_kept_as_far_as_t
 async def test_the_ledger_survives_a_crash(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     await bench.give(message({"water_level": 1.0}), message({"colour": 1}))
-    bench.ledger.save(tmp_path / "ledger.json", bench.log)
+    (tmp_path / "ledger.json").write_bytes(bench.ledger.encoded(bench.log))
     await bench.give(
         message({"water_level": 2.0}, at=NOW - 1), message({"nonsense": 1}), message({"water_level": 3.0}, at=NOW - 2)
     )
