@@ -171,7 +171,7 @@ def description(change: AlertChange, chinese: bool) -> str:
     standard = change.source.get("standard", "")
     if standard:
         said.append(("依据：" if chinese else "Threshold from: ") + standard)
-    return "\n".join(filter(None, said)) or headline(change, chinese, "Actual")
+    return "\n".join(filter(None, map(plain, said))) or headline(change, chinese, "Actual")
 
 
 def _texts(value: Any) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from adapters.jt808.codec import Jt808Codec, id_is_code, keyed_codes
+from adapters.jt808.commands import order
 from adapters.jt808.items import vendor_items
 from adapters.jt808.location import Dialect
 from adapters.transport import StreamOptions, stream_adapter
@@ -85,6 +86,7 @@ PLUGIN = Plugin(
     options=Jt808Options,
     codec=codec,
     adapter=stream_adapter(codec),
+    order=order,
     binary=True,
     kind="vehicle",
 )

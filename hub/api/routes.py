@@ -18,14 +18,17 @@ from starlette.staticfiles import StaticFiles
 from hub.api import prometheus, views
 from hub.api.auth import LOCAL, Token, who
 from hub.api.state import State
+from hub.log import LogFull
 from hub.model import Message, OperatorAction, Position, Reading, Verdict
 from hub.moment import from_text
-from hub.ports import SeriesQuery
-from hub.wire import camera_to_json, change_to_json
+from hub.ports import DeviceCommand, NotReached, NotSupported, SeriesQuery
+from hub.recording import RecordingError
+from hub.wire import camera_to_json, change_to_json, detail_to_json
 
 QUARANTINE_SHOWN = 200
 SERIES_ROWS_MAX = 50_000
 STREAM_EVERY_S = 1.0
+COMMAND_WAIT_MAX_S = 30.0
 STREAMS_MAX = 200
 """Server-sent event streams open at once."""
 
@@ -43,12 +46,16 @@ def build(state: State, trusted: bool = False) -> Starlette:
         Route("/api/v1/city", api.guard("view", api.city)),
         Route("/api/v1/status", api.guard("view", api.status)),
         Route("/api/v1/devices", api.guard("view", api.devices)),
+        Route("/api/v1/devices/{device:path}/command", api.guard("operate", api.command), methods=["POST"]),
         Route("/api/v1/unknown", api.guard("view", api.unknown)),
         Route("/api/v1/alerts", api.guard("view", api.alerts)),
         Route("/api/v1/alerts/{alert:path}/{action}", api.guard("operate", api.operate), methods=["POST"]),
         Route("/api/v1/quarantine", api.guard("view", api.quarantine)),
         Route("/api/v1/quarantine/retry", api.guard("operate", api.retry), methods=["POST"]),
         Route("/api/v1/export", api.guard("operate", api.export), methods=["POST"]),
+        Route("/api/v1/store/rebuild", api.guard("operate", api.rebuild), methods=["POST"]),
+        Route("/api/v1/import", api.guard("operate", api.take_in), methods=["POST"]),
+        Route("/api/v1/geojson/{what}", api.guard("view", api.geojson)),
         Route("/api/v1/delivery", api.guard("view", api.delivery)),
         Route("/api/v1/delivery/{action}", api.guard("operate", api.deliver), methods=["POST"]),
         Route("/api/v1/cameras", api.guard("view", api.cameras)),
@@ -57,12 +64,17 @@ def build(state: State, trusted: bool = False) -> Starlette:
     ]
     if state.console.is_dir():
         routes.append(Mount("/static", StaticFiles(directory=state.console)))  # type: ignore[arg-type]
-    return Starlette(routes=routes, exception_handlers={HTTPException: _problem})
+    return Starlette(routes=routes, exception_handlers={HTTPException: _problem, Exception: _defect})
 
 
 async def _problem(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     return reply({"error": error.detail}, error.status_code, dict(error.headers or {}))
+
+
+async def _defect(_: Request, error: Exception) -> Response:
+    """What no handler foresaw. The server's log has the traceback; the caller gets a sentence."""
+    return reply({"error": f"the hub failed over this request: {type(error).__name__}: {error}"}, 500)
 
 
 def reply(data: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -219,6 +231,28 @@ class _Api:
         )
         return reply({"ok": True})
 
+    async def command(self, request: Request) -> Response:
+        """A command to a device, noted in the log before it is sent. 404 not connected, 409 not supported, 400 wrong.
+
+        `wait_s` (5, at most 30): how long to wait for the answer; `answer` is null where none came.
+        """
+        device = request.path_params["device"]
+        try:
+            given = msgspec.json.decode(await self._body(request), type=dict[str, Any])
+            wait_s = min(max(float(given.pop("wait_s", 5.0)), 0.0), COMMAND_WAIT_MAX_S)
+            who = str(given.pop("who", "") or request.state.token.name)[:100]
+            wanted = msgspec.convert(given, DeviceCommand)
+            answer = await self.state.command(device, wanted, who, wait_s)
+        except NotReached as error:
+            raise HTTPException(404, str(error)) from None
+        except NotSupported as error:
+            raise HTTPException(409, str(error)) from None
+        except LogFull as error:
+            raise HTTPException(503, f"the command cannot be noted in the log, so it is not sent: {error}") from None
+        except (msgspec.MsgspecError, TypeError, ValueError) as error:
+            raise HTTPException(400, str(error)) from None
+        return reply({"device": device, "sent": True, "answer": None if answer is None else detail_to_json(answer)})
+
     async def retry(self, request: Request) -> Response:
         """Offer quarantined readings again, one entry or all: the registry may know their device by now."""
         given = msgspec.json.decode(await self._body(request) or b"{}", type=dict[str, Any])
@@ -265,6 +299,36 @@ class _Api:
         query = SeriesQuery(start, end, given.get("device"), given.get("metric"))
         rows = await self.state.export(query, given["format"], Path(given["path"]))
         return reply({"rows": rows})
+
+    async def rebuild(self, request: Request) -> Response:
+        """Make rollups anew, of a range or of all history."""
+        given = msgspec.json.decode(await self._body(request) or b"{}", type=dict[str, str | None])
+        zone = self.state.config.zone
+        start, end = (from_text(text, zone) if (text := given.get(key)) else None for key in ("from", "to"))
+        return reply({"rollups": await self.state.rebuild(start, end)})
+
+    async def take_in(self, request: Request) -> Response:
+        """History out of files on this machine, for `cityhub import` while the hub owns the store."""
+        if not self.trusted:
+            raise HTTPException(
+                403, "files are read for commands on this machine only; post readings to /api/v1/readings"
+            )
+        given = msgspec.json.decode(await self._body(request), type=dict[str, Any])
+        map_file = Path(given["map"]) if given.get("map") else None
+        try:
+            done = await self.state.take_in([Path(path) for path in given["files"]], map_file, bool(given.get("admit")))
+        except RecordingError as error:
+            raise HTTPException(400, str(error)) from None
+        return reply(done)
+
+    async def geojson(self, request: Request) -> Response:
+        """Zones, cameras or devices as GeoJSON (RFC 7946), for maps elsewhere."""
+        try:
+            found = views.geojson(self.state, request.path_params["what"])
+        except KeyError:
+            raise HTTPException(404, "zones, cameras and devices are there as GeoJSON") from None
+        # Read-only and guarded like all else: a browser on Grafana's address may read it.
+        return Response(msgspec.json.encode(found), 200, {"Access-Control-Allow-Origin": "*"}, "application/geo+json")
 
     # ---------------------------------------------------------------------------------------------- live
 

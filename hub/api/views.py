@@ -229,3 +229,28 @@ def devices(state: State, kind: str | None = None, since: int = 0) -> Iterable[d
         for item in state.live.devices.values()
         if item.received_at >= since and (kind is None or item.kind == kind)
     )
+
+
+def geojson(state: State, what: str) -> dict[str, Any]:
+    """A GeoJSON FeatureCollection (RFC 7946) of "zones", "cameras" or "devices". Raises KeyError for anything else."""
+    registry = state.registry
+    features: list[tuple[str, Any, dict[str, Any]]]
+    if what == "zones":
+        features = [("Polygon", item.rings, {"zone": item.zone, "kind": item.kind, "name": item.name, **item.limits}) for item in registry.zones.values()]  # fmt: skip
+    elif what == "cameras":
+        features = [("Point", _lon_lat(item.position), {"camera": item.camera, "name": item.name, "area": item.area}) for item in registry.cameras.values()]  # fmt: skip
+    elif what == "devices":
+        features = [("Point", _lon_lat(item.position), {"device": item.device, "name": item.name, "kind": item.kind, "area": item.area}) for item in registry.devices.values() if item.position]  # fmt: skip
+    else:
+        raise KeyError(what)
+    return {
+        "type": "FeatureCollection",
+        "features": [
+            {"type": "Feature", "geometry": {"type": kind, "coordinates": at}, "properties": properties}
+            for kind, at, properties in features
+        ],
+    }
+
+
+def _lon_lat(position: Position) -> list[float]:
+    return [position.lon, position.lat]

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from hub.config import StoreOptions, secret
-from hub.ports import Store
 from hub.store import open_store
+from hub.store.rollups import RollupStore
 
 
-def open_city_store(options: StoreOptions, folder: Path, areas: Mapping[str, str] | None = None) -> Store:
+def open_city_store(options: StoreOptions, folder: Path, areas: Mapping[str, str] | None = None) -> RollupStore:
     """Raises ValueError where a secret cannot be found, `StoreUnavailable` where the store cannot be opened."""
     given: dict[str, Any]
     if options.kind == "duckdb":

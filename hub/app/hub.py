@@ -21,10 +21,13 @@ from hub import clock
 from hub.alerts import Alerts
 from hub.api import ReaderState, State, build
 from hub.app.city import City
+from hub.app.commanding import Commander
 from hub.app.destinations import Destinations
 from hub.app.history import open_city_store
+from hub.app.importing import Imported, Importer, messages, rejects_file
 from hub.app.plugins import Plugins
 from hub.app.readers import Follower, StoreReader
+from hub.app.rollups import Rollups
 from hub.app.sources import decode_body, run_adapter
 from hub.app.telemetry import Reporter
 from hub.app.warning import Warner
@@ -36,7 +39,8 @@ from hub.live import Live
 from hub.log import Cursors, Limits, Log, LogFull
 from hub.model import Deaf, Edition, OperatorAction, Tick
 from hub.moment import SECOND
-from hub.ports import Adapter, Row, SeriesQuery, Store
+from hub.ports import Adapter, Plugin, Row, SeriesQuery
+from hub.store.rollups import RollupStore
 from rules.edition import registry_text
 from rules.engine import ENGINE
 
@@ -72,7 +76,9 @@ class Hub:
         self._tasks: list[asyncio.Task[Any]] = []
         self._sources: list[asyncio.Task[Any]] = []
         self._servers: list[_ApiServer] = []
+        self._sockets: list[socket.socket] = []
         self._adapters: dict[str, Adapter] = {}
+        self._plugins: dict[str, Plugin] = {}
 
     # ---------------------------------------------------------------------------------------------- life
 
@@ -110,7 +116,7 @@ class Hub:
             Follower("alerts", self.log.alerts, self.alerts.feed, self.log.alerts.first),
         ]
         await self._catch_up()
-        self.ingest = Ingest(self.log, self.city.registry, self.ledger, self.now, config.ingest)
+        self.ingest = Ingest(self.log, self.city.registry, self.ledger, self.now, config.ingest, self.city.secrets)
         self.destinations = Destinations(
             self.city.config.sinks if self._live else (), self.log, self.cursors, self.data
         )
@@ -122,6 +128,7 @@ class Hub:
             self._run(follower.run(), follower.state)
         self._run(self.warner.run(), self.warner.state)
         self._run(self._housekeeping())
+        self._run(self.rollups.run())
         if self._live:
             self.destinations.start(self._run)
             self._run(self._ticker())
@@ -136,6 +143,8 @@ class Hub:
         await self._cancel(self._sources)
         await self.drain(DRAIN_S)
         await self._cancel(self._tasks)
+        for sock in self._sockets:
+            sock.close()
         await self.destinations.close()
         self.warner.save()
         self._write_down()
@@ -184,11 +193,21 @@ class Hub:
 
     def _open_store(self) -> None:
         areas = {device.device: device.area for device in self.city.registry.devices.values()}
-        self.store: Store = open_city_store(self.city.config.store, self.data, areas)
+        self.store: RollupStore = open_city_store(self.city.config.store, self.data, areas)
         self.store_readers = [
             StoreReader(self.store, self.log.streams[name], self.log.quarantine, self.ledger, self.now)
             for name in ("events", "derived", "alerts")
         ]
+        stored = {reader.state.stream: (lambda state=reader.state: state.cursor) for reader in self.store_readers}
+        options = self.city.config.store
+        self.rollups = Rollups(
+            self.store,
+            {name: self.log.streams[name] for name in ("events", "derived")},
+            stored,
+            self.cursors,
+            self.now,
+            {"raw": options.keep_raw_days, "1m": options.keep_1m_days, "1h": options.keep_1h_days},
+        )
 
     async def _catch_up(self) -> None:
         """Fold the recent past into the present before anybody looks."""
@@ -229,6 +248,7 @@ class Hub:
         door.report("up", config.api.listen)
         readers: list[ReaderState] = [
             *(reader.state for reader in self.store_readers),
+            *self.rollups.states.values(),
             *(follower.state for follower in self.followers),
             self.warner.state,
         ]
@@ -248,6 +268,9 @@ class Hub:
             series=self._series,
             export=self._export,
             operate=self._operate,
+            rebuild=self.rollups.rebuild,
+            take_in=self._take_in,
+            command=Commander(self._adapters, self._plugins, self._operate, self.now).command,
             readers=lambda: [*readers, *self.destinations.states()],
             couriers=self.destinations.couriers,
             journal=self.destinations.journal,
@@ -266,7 +289,7 @@ class Hub:
     async def _start_adapters(self) -> None:
         plugins = Plugins()
         for config in self.city.config.adapters:
-            plugin = plugins[config.protocol]
+            plugin = self._plugins[config.name] = plugins[config.protocol]
             door = self.ingest.door(config.name, plugin.kind, config.unknown_devices)
             self._sources.append(asyncio.create_task(run_adapter(plugin, config, door, self._adapters)))
 
@@ -282,6 +305,7 @@ class Hub:
         local = socket.socket(socket.AF_UNIX)
         local.bind(str(path))
         path.chmod(0o600)
+        self._sockets = [public, local]
         for sock, trusted in ((public, False), (local, True)):
             server = _ApiServer(
                 uvicorn.Config(
@@ -332,6 +356,11 @@ class Hub:
 
     async def _export(self, query: SeriesQuery, form: str, path: Path) -> int:
         return await asyncio.to_thread(self.store.export, query, form, path)
+
+    async def _take_in(self, paths: Sequence[Path], map_file: Path | None, admit: bool) -> Imported:
+        rejects = rejects_file(self.data, self.now())
+        importer = Importer(self.store, self.city.registry, self.city.config.ingest, self.now(), rejects, admit)
+        return await asyncio.to_thread(lambda: importer.run(messages(paths, map_file)))
 
     async def _operate(self, action: OperatorAction) -> None:
         await self.log.events.append([action])

@@ -22,6 +22,8 @@ NEARBY_M = 1000.0
 """Cameras that do not see the place are still named up to here, last, so that somebody can turn or visit them."""
 GROUNDS_KEPT = 20_000
 """Cameras whose ground behind buildings is remembered; those asked for longest ago are computed again."""
+SPARE = 4
+"""A plane puts the nearest cameras in nearly the right order; so many more are measured exactly."""
 SAMPLES = 24
 """Points that stand for an uncertain position."""
 
@@ -72,9 +74,8 @@ class Cameras:
         self._focal_px = [_focal_px(camera, ground) for camera, ground in zip(self.cameras, self.sectors, strict=True)]
         self._known = [_known(camera, ground) for camera, ground in zip(self.cameras, self.sectors, strict=True)]
         self._rough = [_rough(camera, ground) for camera, ground in zip(self.cameras, self.sectors, strict=True)]
-        self._places = shapely.STRtree(
-            shapely.points([(camera.position.lon, camera.position.lat) for camera in self.cameras] or np.empty((0, 2)))
-        )
+        self._places = np.array([(camera.position.lon, camera.position.lat) for camera in self.cameras]).reshape(-1, 2)
+        self._tree = shapely.STRtree(shapely.points(self._places))
         self._buildings = Buildings(buildings) if buildings else None
         self._grounds: OrderedDict[int, Ground] = OrderedDict()
 
@@ -224,8 +225,10 @@ class Cameras:
         lon, lat = position.lon, position.lat
         high = min(0.5, within_m / 110_000)
         wide = high / max(0.1, cos(radians(lat)))
-        near = self._places.query(shapely.box(lon - wide, lat - high, lon + wide, lat + high)).tolist()
-        sights = [self._sight(index, lon, lat, 0.0) for index in near if self.cameras[index].camera not in seen]
+        near = self._tree.query(shapely.box(lon - wide, lat - high, lon + wide, lat + high))
+        offset = (self._places[near] - (lon, lat)) * (cos(radians(lat)), 1.0)
+        nearest = near[np.argsort((offset**2).sum(axis=1), kind="stable")[: limit + len(seen) + SPARE]].tolist()
+        sights = [self._sight(index, lon, lat, 0.0) for index in nearest if self.cameras[index].camera not in seen]
         sights = [sight for sight in sights if sight.why_not and sight.away_m <= within_m]
         sights.sort(key=lambda sight: (sight.away_m, self.cameras[sight.camera].camera))
         return [self.view(sight) for sight in sights[:limit]]

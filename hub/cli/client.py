@@ -15,21 +15,30 @@ from hub.config import Config
 from hub.log import Log
 
 
-def ask(config: Config, path: str, method: str = "GET", **more: Any) -> Any | None:
+def ask(config: Config, path: str, method: str = "GET", timeout: float = 30, **more: Any) -> Any | None:
     """The running hub's answer, None where no hub runs on this folder. Raises `Problem` with the hub's own words."""
     socket = config.data / SOCKET
     if not socket.exists():
         return None
     try:
-        with httpx.Client(transport=httpx.HTTPTransport(uds=str(socket)), base_url="http://hub", timeout=30) as client:
+        with httpx.Client(
+            transport=httpx.HTTPTransport(uds=str(socket)), base_url="http://hub", timeout=timeout
+        ) as client:
             answer = client.request(method, path, **more)
     except httpx.ConnectError:
         return None  # left behind by a hub that was killed
     except httpx.HTTPError as error:
         raise Problem(f"the running hub did not answer: {error}") from None
     if answer.status_code >= 400:
-        raise Problem(answer.json().get("error", answer.text))
+        raise Problem(_reason(answer))
     return answer.json()
+
+
+def _reason(answer: httpx.Response) -> str:
+    try:
+        return str(answer.json()["error"])
+    except (ValueError, KeyError, TypeError):
+        return f"the running hub answered {answer.status_code}: {answer.text[:200]}"
 
 
 @contextlib.contextmanager

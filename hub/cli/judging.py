@@ -241,16 +241,16 @@ def _plain(figure: float | None) -> str:
 
 def rules_test(options: argparse.Namespace) -> int:
     """Exit 1 where a test fails, or rules or tests have mistakes, or there was nothing to test."""
-    reports = (
+    tested = (
         [run_path(_rules_in(path)) for path in options.paths]
         if options.paths
         else [run_pack(pack) for pack in shipped_packs()]
     )
     passed = failed = 0
-    for report in reports:
-        for mistake in report.mistakes:
+    for found in tested:
+        for mistake in found.mistakes:
             json_line({"mistake": str(mistake)}) if options.json else print(mistake)
-        for result in report.results:
+        for result in found.results:
             failed += bool(result.problems)
             passed += not result.problems
             if options.json:
@@ -267,7 +267,7 @@ def rules_test(options: argparse.Namespace) -> int:
                 for problem in result.problems:
                     print(f"     {problem}")
     note(f"{passed} passed, {failed} failed")
-    return 0 if passed and not failed and not any(report.mistakes for report in reports) else 1
+    return 0 if passed and not failed and not any(found.mistakes for found in tested) else 1
 
 
 def _rules_in(path: Path) -> Path:

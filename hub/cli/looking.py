@@ -387,7 +387,7 @@ def export(options: argparse.Namespace) -> int:
         )
     except ValueError as error:
         raise Problem(str(error), 2) from None
-    target = Path(options.output).absolute() if options.output else config.data / "export.csv"
+    target = Path(options.output).absolute() if options.output else config.data.absolute() / "export.csv"
     params = {
         "format": options.format,
         "path": str(target),

@@ -8,12 +8,14 @@ from typing import Any
 
 import msgspec
 
-from hub.ports import Store
+from hub.store.rollups import RollupStore
 
 __all__ = ["open_store"]
 
 
-def open_store(kind: str, options: Mapping[str, Any], folder: Path, areas: Mapping[str, str] | None = None) -> Store:
+def open_store(
+    kind: str, options: Mapping[str, Any], folder: Path, areas: Mapping[str, str] | None = None
+) -> RollupStore:
     """The city's store. `options` are the keys of `[store]` beside `kind`, secrets resolved (`token`, `password`).
 
     `folder` is the hub's data folder; `areas` gives each device of the registry its area, for InfluxDB's tag. Raises

@@ -32,6 +32,9 @@ create table if not exists alert_changes (
     id varchar not null, alert varchar not null, ordinal integer not null, time timestamp_ns not null, rule varchar not null,
     subject varchar not null, change varchar not null, level varchar not null, title varchar not null, lon double,
     lat double, area varchar not null, who varchar not null, note varchar not null, late boolean not null, body json not null);
+create table if not exists rollups (
+    width varchar not null, time timestamp_ns not null, device varchar not null, kind varchar not null, metric varchar not null,
+    count bigint not null, min double, mean double, max double, last double);
 create table if not exists cursors (stream varchar not null, next bigint not null);
 """
 
@@ -126,11 +129,52 @@ class DuckDBStore:
         limit = "" if query.limit is None else f"limit {int(query.limit)}"
         sql = (
             f"select (epoch_ns(time) - (epoch_ns(time) % $every + $every) % $every) as bucket, device, metric, count(*), "
-            f"min(value), avg(value), max(value), max_by(value, time) "
-            f"from (select time, device, metric, value from readings {where} {_LAST_WRITTEN}) "
+            f"min(value), avg(value), max(value), max_by(value, time), max_by(kind, time) "
+            f"from (select time, device, kind, metric, value from readings {where} {_LAST_WRITTEN}) "
             f"where value is not null group by bucket, device, metric order by bucket, device, metric {limit}"
         ).replace("$every", str(int(every)))
         return [Bucket(*row) for row in self._fetch(sql, values)]
+
+    def write_rollups(self, width: str, buckets: list[Bucket]) -> None:
+        """As `hub.store.rollups` says. What stood there for the same device, metric and time goes in the same transaction."""
+        columns = {
+            "width": texts([width] * len(buckets)),
+            "time": moments([bucket.time for bucket in buckets]),
+            **{name: texts([getattr(bucket, name) for bucket in buckets]) for name in ("device", "kind", "metric")},
+            "count": np.array([bucket.count for bucket in buckets], dtype=np.int64),
+            **{name: numbers([getattr(bucket, name) for bucket in buckets]) for name in ("min", "mean", "max", "last")},
+        }
+        key = " and ".join(f"rollups.{name} = batch.{name}" for name in ("width", "time", "device", "metric"))
+        with self._explained("write"), self._writing:
+            self._writer.begin()
+            try:
+                self._writer.register("batch", columns)
+                self._writer.execute(f"delete from rollups using batch where {key}")
+                self._writer.execute(f"insert into rollups select {', '.join(columns)} from batch")
+                self._writer.commit()
+            except BaseException:
+                with contextlib.suppress(duckdb.Error):
+                    self._writer.rollback()
+                raise
+            finally:
+                self._writer.unregister("batch")
+
+    def rollups(self, width: str, query: SeriesQuery) -> list[Bucket]:
+        where, values = _where(query)
+        limit = "" if query.limit is None else f"limit {int(query.limit)}"
+        sql = (
+            "select epoch_ns(time), device, metric, count, min, mean, max, last, kind from rollups "
+            f"{where or 'where true'} and width = ? order by time, device, metric {limit}"
+        )
+        return [Bucket(*row) for row in self._fetch(sql, [*values, width])]
+
+    def forget(self, what: str, before: int) -> None:
+        """Raw rows or rollups older than `before`. The file does not shrink; DuckDB fills the space again."""
+        sql = "delete from readings where time < make_timestamp_ns(?)"
+        if what != "raw":
+            sql = "delete from rollups where time < make_timestamp_ns(?) and width = ?"
+        with self._explained("write"), self._writing:
+            self._writer.execute(sql, [before] if what == "raw" else [before, what])
 
     def changes(self, start: int | None = None, end: int | None = None) -> list[AlertChange]:
         """Alert changes between two times (ns, from inclusive, to exclusive), oldest first, each once."""

@@ -21,6 +21,9 @@ CHUNK_ROWS = 10_000
 """Rows that the server sends at a time, so that a long answer is never whole in memory."""
 QUERY_CHARACTERS_MAX = 2_000
 """Of a query in an address."""
+METRICS_AT_A_TIME = 12
+"""Metrics summed up in one query."""
+FIGURES = ("count", "min", "mean", "max", "last")
 NOT_METRICS = {"lat", "lon", "alt", "received_at"}
 
 
@@ -84,21 +87,67 @@ class Influxql:
 
     def buckets(self, query: SeriesQuery, every: int) -> list[Bucket]:
         """As the port says; the server does the sums."""
-        found: list[Bucket] = []
+        by_measurement: dict[str, list[str]] = {}
         for column in self._columns(numeric=True):
-            if query.metric not in (None, column.metric):
-                continue
-            name = _name(column.metric)
-            wanted = ", ".join(
-                f'{function}({name}) AS "{function}"' for function in ("count", "min", "mean", "max", "last")
-            )
-            text = f"SELECT {wanted} FROM {_name(column.measurement)} {_where(query)} GROUP BY time({every // 1000}u), device fill(none)"
-            for tags, cells in self._rows(text):
-                if cells["count"]:
-                    figures = (float(cells[function]) for function in ("min", "mean", "max", "last"))
-                    found.append(Bucket(cells["time"], tags["device"], column.metric, int(cells["count"]), *figures))
+            if query.metric in (None, column.metric):
+                by_measurement.setdefault(column.measurement, []).append(column.metric)
+        found: list[Bucket] = []
+        for measurement, metrics in by_measurement.items():
+            for at in range(0, len(metrics), METRICS_AT_A_TIME):
+                found += self._summed(query, every, measurement, metrics[at : at + METRICS_AT_A_TIME])
         found.sort(key=lambda bucket: (bucket.time, bucket.device, bucket.metric))
         return found if query.limit is None else found[: query.limit]
+
+    def _summed(self, query: SeriesQuery, every: int, measurement: str, metrics: list[str]) -> Iterator[Bucket]:
+        wanted = ", ".join(
+            f'{function}({_name(metric)}) AS "{function}{at}"'
+            for at, metric in enumerate(metrics)
+            for function in FIGURES
+        )
+        text = f"SELECT {wanted} FROM {_name(measurement)} {_where(query)} GROUP BY time({every // 1000}u), device, kind fill(none)"
+        for tags, cells in self._rows(text):
+            for at, metric in enumerate(metrics):
+                if cells[f"count{at}"]:
+                    low, mean, high, last = (float(cells[f"{function}{at}"]) for function in FIGURES[1:])
+                    count = int(cells[f"count{at}"])
+                    yield Bucket(
+                        cells["time"], tags["device"], metric, count, low, mean, high, last, tags.get("kind", "")
+                    )
+
+    def rollups(self, width: str, query: SeriesQuery) -> list[Bucket]:
+        """Rollups as `hub.store.lineprotocol.rollup_line` writes them."""
+        families = {OTHER, *(known.family for known in vocabulary().values())}
+        found: dict[tuple[int, str, str], Bucket] = {}
+        for measurement, fields in self.fields().items():
+            if not measurement.endswith(f"_{width}") or measurement.removesuffix(f"_{width}") not in families:
+                continue
+            metrics = [name.removesuffix("_count") for name in fields if name.endswith("_count") and name.removesuffix("_count") in fields]  # fmt: skip
+            for _, cells in self._rows(f"SELECT * FROM {_name(measurement)} {_where(query)}"):
+                for metric in metrics:
+                    count = cells.get(f"{metric}_count")
+                    if count and query.metric in (None, metric):
+                        low, mean, high, last = (
+                            float(cells[name]) for name in (f"{metric}_min", metric, f"{metric}_max", f"{metric}_last")
+                        )
+                        key = (cells["time"], cells.get("device") or "", metric)
+                        found[key] = Bucket(*key, int(count), low, mean, high, last, cells.get("kind") or "")
+        ordered = [found[key] for key in sorted(found)]
+        return ordered if query.limit is None else ordered[: query.limit]
+
+    def measurements(self, width: str = "") -> list[str]:
+        """Measurements of raw points, or of the rollups of one width, that there are."""
+        families = {OTHER, POSITION_METRIC, *(known.family for known in vocabulary().values())}
+        wanted = {f"{family}_{width}" if width else family for family in families}
+        return sorted(wanted & self.fields().keys())
+
+    def execute(self, statement: str) -> None:
+        """A statement that changes something, by POST, as InfluxQL wants it."""
+        try:
+            answer = self._client.post("/query", params={"db": self._database}, data={"q": statement})
+        except httpx.HTTPError as error:
+            raise StoreUnavailable(f"InfluxDB cannot be asked: {_sentence(error)}") from error
+        if answer.status_code != 200 or "error" in answer.text[:200]:
+            raise StoreUnavailable(f"InfluxDB answers {answer.status_code}: {answer.text[:200]}")
 
     def changes(self, start: int | None, end: int | None) -> list[AlertChange]:
         """Alert changes, oldest first. Their points stand up to a millisecond behind their own time."""

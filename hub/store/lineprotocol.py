@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -18,6 +18,7 @@ import msgspec
 from hub.metrics import vocabulary
 from hub.model import AlertChange, Reading, Value
 from hub.moment import from_text
+from hub.ports import Bucket
 from hub.store.rows import POSITION_METRIC, as_text, observed, quality
 
 OTHER = "other"
@@ -139,6 +140,23 @@ def alert_line(change: AlertChange) -> str:
         f"body={_quoted(_body(change))}",
     ]
     return f"{series} {','.join(fields)} {change.at + zlib.crc32(change.id.encode()) % 1_000_000}"
+
+
+def rollup_lines(width: str, buckets: Iterable[Bucket], areas: Mapping[str, str]) -> Iterator[str]:
+    """Rollups of one width: measurement `air_1h`, the tags of the raw points, fields `pm25` (the mean, so that a query
+    reads the same on raw points), `pm25_min`, `pm25_max`, `pm25_last`, `pm25_count`, all metrics of a device on one line."""
+    points: dict[tuple[str, str, str, int], list[str]] = {}
+    for bucket in buckets:
+        known = vocabulary().get(bucket.metric)
+        name = _escaped(bucket.metric)
+        points.setdefault((known.family if known else OTHER, bucket.device, bucket.kind, bucket.time), []).append(
+            f"{name}={float(bucket.mean)!r},{name}_min={float(bucket.min)!r},{name}_max={float(bucket.max)!r},"
+            f"{name}_last={float(bucket.last)!r},{name}_count={bucket.count}i"
+        )
+    for (family, device, kind, at), fields in points.items():
+        tags = {"area": areas.get(device, ""), "device": device, "kind": kind}
+        series = ",".join(f"{tag}={_escaped(value)}" for tag, value in tags.items() if value)
+        yield f"{family}_{width},{series} {','.join(fields)} {at}"
 
 
 def age_s(change: AlertChange) -> float | None:

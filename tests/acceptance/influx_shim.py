@@ -51,6 +51,8 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(401, {"code": "unauthorized", "message": "unauthorized access"})
         elif parts.path == "/api/v2/write":
             self._write({key: value[0] for key, value in parse_qs(parts.query).items()}, body)
+        elif parts.path == "/api/v2/delete":
+            self._delete({key: value[0] for key, value in parse_qs(parts.query).items()}, msgspec.json.decode(body))
         else:
             names = ("content-type", "content-encoding")
             headers = {name: self.headers[name] for name in names if name in self.headers}
@@ -80,6 +82,13 @@ class Handler(BaseHTTPRequestHandler):
             return self._answer(400, {"error": "partial write of line protocol occurred", "data": refused})
         status = 422 if self.mode == 2 and "partial write" in reason else answer.status_code
         return self._answer(status, {"code": "unprocessable entity", "message": reason})
+
+    def _delete(self, asked: dict[str, str], order: dict[str, str]) -> None:
+        measurement = order["predicate"].removeprefix("_measurement=")
+        statement = f"DELETE FROM {measurement} WHERE time >= '{order['start']}' AND time < '{order['stop']}'"
+        self._send(
+            204 if self.upstream.post("/query", params={"db": asked["bucket"], "q": statement}).is_success else 500, b""
+        )
 
     def _unparsable(self, body: bytes) -> str:
         """2.x keeps none of a request with a bad line: try it on a database that nobody reads."""

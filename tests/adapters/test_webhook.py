@@ -13,8 +13,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from standardwebhooks import Webhook
-from standardwebhooks.webhooks import WebhookVerificationError
+from standardwebhooks import Webhook, WebhookVerificationError
 
 from adapters.webhook import PLUGIN
 from adapters.webhook.signing import message_id, secret_keys
@@ -22,6 +21,7 @@ from adapters.webhook.sink import WebhookOptions, WebhookSink, outcome
 from hub.delivery import Courier, Journal, Pace
 from hub.model import AlertChange, CameraView, Change, Position
 from hub.ports import Batch
+from hub.wire import change_to_json
 
 SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 OTHER = "whsec_" + base64.b64encode(bytes(range(24))).decode()
@@ -210,39 +210,10 @@ async def test_the_body_is_the_whole_change_and_its_signature_verifies(receiver:
     headers, body = receiver.requests[0]
     for secret in (SECRET, OTHER):
         verified = Webhook(secret).verify(body, headers)
-    assert verified == {
-        "id": said.id,
-        "at": "2026-02-02T02:40:00Z",
-        "rule": "flood/level",
-        "subject": "河.0",
-        "change": "raised",
-        "level": "red",
-        "title": "水位 high",
-        "values": {"water_level": 3.5, "alarms": ["x"]},
-        "position": [116.4, 39.9],
-        "cameras": [
-            {
-                "camera": "c1",
-                "name": "",
-                "score": 0.9,
-                "distance_m": 140.0,
-                "bearing_deg": 12.0,
-                "sees": True,
-                "reason": "in its sector",
-                "stream_url": None,
-            }
-        ],
-        "alert": said.alert,
-        "ordinal": 0,
-        "area": "",
-        "reason": "",
-        "late": False,
-        "who": "",
-        "note": "",
-        "source": {},
-        "evidence": [{"at": T, "value": None}],
-        "cap": {},
-    }
+    assert verified == change_to_json(said)
+    assert (verified["id"], verified["at"], verified["level"]) == (said.id, "2026-02-02T02:40:00Z", said.level)
+    assert verified["evidence"] == [{"at": T, "value": None}]  # NaN, as JSON can say it
+    assert verified["cameras"][0]["camera"] == "c1"
     with pytest.raises(WebhookVerificationError):
         Webhook(SECRET).verify(body.replace(b"red", b"not"), headers)
 

@@ -354,3 +354,13 @@ def test_the_registry_reads_cameras_and_buildings(tmp_path: Path) -> None:
     assert [item.height_m for item in registry.buildings] == [12, 9]
     assert ["preset '1:90'" in mistakes[0].message, "no height_m" in mistakes[1].message] == [True, True]
     assert len(mistakes) == 2
+
+
+def test_the_nearest_blind_cameras_are_the_nearest() -> None:
+    chance = random.Random(3)
+    crowd = [
+        camera(f"c{n}", chance.uniform(0, 360), chance.uniform(200, 990), azimuth_deg=0, range_m=50) for n in range(200)
+    ]
+    views = Cameras(crowd).rank(Position(LON, LAT), limit=5)
+    distances = sorted(polar(one.position.lon, one.position.lat, LON, LAT)[0] for one in crowd)
+    assert [view.distance_m for view in views] == [round(away, 1) for away in distances[:5]]

@@ -70,9 +70,7 @@ def test_an_endless_line_and_a_torn_file_cost_only_themselves(tmp_path: Path) ->
     assert [reading.values["pm25"] for reading in readings] == [1.0, 2.0]
     assert [fault.kind for fault in faults] == ["oversize"]
 
-    whole = gzip.compress(
-        b"time,device,pm25\n" + b"".join(b"2026-01-01T00:00:00Z,a,%d\n" % n for n in range(5000))
-    )
+    whole = gzip.compress(b"time,device,pm25\n" + b"".join(b"2026-01-01T00:00:00Z,a,%d\n" % n for n in range(5000)))
     readings, faults = read(written(tmp_path, "torn.csv.gz", whole[: len(whole) // 2]))
     assert [fault.kind for fault in faults[-1:]] == ["truncated"]
     assert len(readings) > 100

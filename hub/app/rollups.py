@@ -1,0 +1,127 @@
+"""The reader that keeps rollups: sees in the log which minutes were touched, and has the store make those anew.
+
+It follows the store, because rollups are made from its rows. Minutes are made once a minute, hours and days every ten;
+the cursor moves with the latter, so after a crash a little is made twice. The log does not wait for it: what it missed,
+`cityhub store DIR rebuild` makes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TypeVar
+
+from hub.api import ReaderState
+from hub.log import Cursors, Stream
+from hub.model import Reading
+from hub.ports import SeriesQuery, StoreUnavailable
+from hub.store.rollups import DAY, HOUR, RollupStore, Window, apply_retention, remake, touched, windows
+
+MINUTES_EVERY_S = 60.0
+ALL_EVERY_S = 600.0
+RETENTION_EVERY_S = 3600.0
+BATCH_MAX = 5_000
+MINUTES_MAX = 50_000
+"""Minutes remembered as touched; with more, all widths are made at once and forgotten. A month is 43,200."""
+Result = TypeVar("Result")
+
+
+class Rollups:
+    """Over several streams (what devices said, what the hub derived), for one store."""
+
+    def __init__(
+        self,
+        store: RollupStore,
+        streams: Mapping[str, Stream],
+        stored: Mapping[str, Callable[[], int]],
+        cursors: Cursors,
+        now: Callable[[], int],
+        keep_days: Mapping[str, float],
+    ) -> None:
+        """`stored`: how far the store has come in each stream."""
+        self._store, self._streams, self._stored = store, streams, stored
+        self._cursors, self._now, self._keep_days = cursors, now, keep_days
+        self.states = {
+            name: ReaderState(f"rollups/{name}", name, False, cursors.get(f"rollups_{name}") or stream.first, "up")
+            for name, stream in streams.items()
+        }
+        self._minutes: set[int] = set()
+        self._new: set[int] = set()
+        self._working = asyncio.Lock()
+
+    async def run(self) -> None:
+        clock = asyncio.get_running_loop().time
+        all_due, retention_due = clock() + ALL_EVERY_S, clock()
+        while True:
+            await asyncio.sleep(MINUTES_EVERY_S)
+            try:
+                await self.step(clock() >= all_due)
+                if clock() >= all_due:
+                    all_due = clock() + ALL_EVERY_S
+                if clock() >= retention_due:
+                    await self._in_thread(lambda: apply_retention(self._store, self._keep_days, self._now()))
+                    retention_due = clock() + RETENTION_EVERY_S
+                self._say("up", "")
+            except StoreUnavailable as error:
+                self._say("down", str(error))
+
+    async def step(self, everything: bool) -> int:
+        """Look at what the store has taken since; make minutes, or with `everything` hours and days too."""
+        for name, state in self.states.items():
+            await self._look(name, state)
+        everything = everything or len(self._minutes) > MINUTES_MAX
+        written = 0
+        for window in windows(self._new):
+            written += await self._in_thread(partial(remake, self._store, window, ("1m",)))
+        self._new.clear()
+        if everything:
+            for window in windows(self._minutes):
+                written += await self._in_thread(partial(remake, self._store, window, ("1h", "1d")))
+            self._minutes.clear()
+            for name, state in self.states.items():
+                self._cursors.set(f"rollups_{name}", state.cursor)
+        return written
+
+    async def rebuild(self, start: int | None, end: int | None) -> int:
+        """Make a range anew from the rows, all of history without one; gives how many rollups were written."""
+        return await self._in_thread(lambda: rebuild(self._store, start, end, self._now()))
+
+    async def _look(self, name: str, state: ReaderState) -> None:
+        stream = self._streams[name]
+        if state.cursor < stream.first:
+            state.skipped += stream.first - state.cursor
+            state.cursor = stream.first
+        while state.cursor < min(self._stored[name](), stream.next) and len(self._minutes) <= MINUTES_MAX:
+            batch = stream.read_now(state.cursor, BATCH_MAX)
+            minutes = touched(entry for entry in batch.entries if type(entry) is Reading)
+            self._new |= minutes
+            self._minutes |= minutes
+            state.cursor = batch.next
+            await asyncio.sleep(0)
+
+    async def _in_thread(self, work: Callable[[], Result]) -> Result:
+        async with self._working:
+            return await asyncio.to_thread(work)
+
+    def _say(self, state: str, detail: str) -> None:
+        for reader in self.states.values():
+            reader.state, reader.detail = state, detail
+
+
+def rebuild(
+    store: RollupStore, start: int | None, end: int | None, now: int, progress: Callable[[int], None] = lambda _: None
+) -> int:
+    """All rollups between two times from the rows, day by day, days without rows skipped; `progress` hears days done."""
+    end = now + HOUR if end is None else end
+    written = days = 0
+    at = start
+    while oldest := store.series(SeriesQuery(at, end, limit=1)):
+        day = oldest[0].time - oldest[0].time % DAY
+        written += remake(store, Window(max(day, start or day), min(end, day + DAY)))
+        at = day + DAY
+        days += 1
+        progress(days)
+        if at >= end:
+            break
+    return written

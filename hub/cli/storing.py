@@ -1,0 +1,122 @@
+"""Commands on history: importing it, and making its rollups anew."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from rich.progress import Progress
+
+from hub import clock
+from hub.app.history import open_city_store
+from hub.app.importing import Imported, Importer, messages, rejects_file
+from hub.app.rollups import rebuild
+from hub.cli.client import ask, config_of
+from hub.cli.output import Problem, command, folder, json_line
+from hub.moment import from_text
+from hub.ports import StoreUnavailable
+from hub.recording import RecordingError
+from hub.registry import load_registry
+
+LONG_S = 24 * 3600.0
+"""How long a running hub may take over a request; years of history take a while."""
+
+
+def add(commands: Any) -> None:
+    parser = command(commands, "import", take_in, "history in: CSV or line protocol (.lp) straight into the store")
+    parser.add_argument("dir", type=folder)
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    parser.add_argument("--map", type=Path, metavar="MAP", help="how a foreign CSV layout reads")
+    parser.add_argument(
+        "--unknown", choices=("refuse", "admit"), default="refuse", help="devices that the registry does not know"
+    )
+    parser = command(commands, "store", store, "the store's rollups, made anew from its rows")
+    parser.add_argument("dir", type=folder)
+    parser.add_argument("action", choices=("rebuild",))
+    parser.add_argument("--from", dest="start", metavar="T")
+    parser.add_argument("--to", dest="end", metavar="T")
+
+
+def take_in(options: argparse.Namespace) -> int:
+    config = config_of(options.dir)
+    for path in (*options.files, *([options.map] if options.map else [])):
+        if not path.exists():
+            raise Problem(f"{path} is not there", 2)
+    admit = options.unknown == "admit"
+    body = {"files": [str(path.resolve()) for path in options.files], "map": str(options.map.resolve()) if options.map else None, "admit": admit}  # fmt: skip
+    answer = ask(config, "/api/v1/import", "POST", json=body, timeout=LONG_S)
+    if answer is not None:
+        done = msgspec.convert(answer, Imported)
+    else:
+        registry, _ = load_registry(options.dir)
+        areas = {device.device: device.area for device in registry.devices.values()}
+        config.data.mkdir(parents=True, exist_ok=True)
+        try:
+            history = open_city_store(config.store, config.data, areas)
+            try:
+                now = clock.now()
+                importer = Importer(history, registry, config.ingest, now, rejects_file(config.data, now), admit)
+                with _progress() as bar:
+                    task = bar.add_task("readings", total=None)
+                    done = importer.run(
+                        messages(options.files, options.map), lambda count: bar.update(task, completed=count)
+                    )
+            finally:
+                history.close()
+        except (RecordingError, StoreUnavailable, ValueError) as error:
+            raise Problem(str(error)) from None
+    if options.json:
+        json_line(done)
+    else:
+        print(f"{done.readings} readings: {done.stored} stored, {done.refused} refused; {done.rollups} rollups made")
+        for kind, count in sorted(done.faults.items()):
+            print(f"  {kind}: {count}")
+        if done.rejects:
+            print(f"what was refused, and why: {done.rejects}")
+    return 1 if done.faults else 0
+
+
+def store(options: argparse.Namespace) -> int:
+    config = config_of(options.dir)
+    try:
+        start, end = (from_text(text, config.zone) if text else None for text in (options.start, options.end))
+    except ValueError as error:
+        raise Problem(str(error), 2) from None
+    begun = time.monotonic()
+    answer = ask(
+        config, "/api/v1/store/rebuild", "POST", json={"from": options.start, "to": options.end}, timeout=LONG_S
+    )
+    if answer is not None:
+        written = int(answer["rollups"])
+    else:
+        registry, _ = load_registry(options.dir)
+        areas = {device.device: device.area for device in registry.devices.values()}
+        try:
+            history = open_city_store(config.store, config.data, areas)
+            try:
+                with _progress() as bar:
+                    task = bar.add_task("days", total=None)
+                    written = rebuild(
+                        history,
+                        start,
+                        end,
+                        clock.now(),
+                        lambda days: bar.update(task, completed=days),
+                    )
+            finally:
+                history.close()
+        except (StoreUnavailable, ValueError) as error:
+            raise Problem(str(error)) from None
+    if options.json:
+        json_line({"rollups": written})
+    else:
+        print(f"{written} rollups made anew in {time.monotonic() - begun:.1f} s")
+    return 0
+
+
+def _progress() -> Progress:
+    return Progress(transient=True, disable=not sys.stderr.isatty())

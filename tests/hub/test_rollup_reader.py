@@ -1,0 +1,103 @@
+"""The reader that keeps rollups: it follows the store, makes late data once more, and repeats no harm after a crash."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hub.app.rollups import Rollups
+from hub.log import Cursors, Log
+from hub.model import Reading
+from hub.ports import SeriesQuery
+from hub.store import open_store
+from hub.store.rollups import DAY, HOUR, MINUTE
+
+START = 1_770_000_000_000_000_000 // DAY * DAY
+
+
+class Bench:
+    """A log, a store and the reader, with the store's progress in the test's hand."""
+
+    def __init__(self, folder: Path) -> None:
+        self.log = Log(folder / "log")
+        self.store = open_store("duckdb", {}, folder)
+        self.cursors = Cursors(folder / "cursors")
+        self.stored = 0
+        self.open()
+
+    def open(self) -> None:
+        self.reader = Rollups(
+            self.store,
+            {"events": self.log.events},
+            {"events": lambda: self.stored},
+            self.cursors,
+            lambda: START + DAY,
+            {},
+        )
+
+    async def say(self, *readings: Reading) -> None:
+        await self.log.events.append(list(readings))
+
+    def catch_up(self) -> None:
+        batch = self.log.events.read_now(self.stored)
+        self.store.write("events", batch.entries, batch.first, batch.next)
+        self.stored = batch.next
+
+    def found(self, width: str) -> list[tuple[int, float]]:
+        return [(bucket.count, bucket.mean) for bucket in self.store.rollups(width, SeriesQuery())]
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    made = Bench(tmp_path)
+    yield made
+    await made.log.close()
+    made.store.close()
+
+
+def reading(at: int, **values: Any) -> Reading:
+    return Reading("a", at, values, received_at=at, adapter="x", kind="k")
+
+
+async def test_it_waits_for_the_store(bench: Bench) -> None:
+    await bench.say(reading(START, pm25=10.0))
+    assert await bench.reader.step(True) == 0
+    bench.catch_up()
+    assert await bench.reader.step(True) == 3
+    assert [bench.found(width) for width in ("1m", "1h", "1d")] == [[(1, 10.0)]] * 3
+    assert await bench.reader.step(True) == 0
+
+
+async def test_late_data_is_made_into_every_width(bench: Bench) -> None:
+    await bench.say(reading(START, pm25=10.0), reading(START + 3 * HOUR, pm25=20.0))
+    bench.catch_up()
+    await bench.reader.step(True)
+    await bench.say(reading(START + MINUTE, pm25=40.0))
+    bench.catch_up()
+    await bench.reader.step(False)
+    assert bench.found("1m") == [(1, 10.0), (1, 40.0), (1, 20.0)]
+    assert bench.found("1h")[0] == (1, 10.0)  # hours are made less often
+    await bench.reader.step(True)
+    assert bench.found("1h")[0] == (2, 25.0)
+    assert bench.found("1d") == [(3, pytest.approx(70 / 3))]
+
+
+async def test_after_a_crash_hours_that_were_not_made_yet_are_made(bench: Bench) -> None:
+    await bench.say(reading(START, pm25=10.0))
+    bench.catch_up()
+    await bench.reader.step(False)
+    bench.open()  # the cursor stands where all widths were last made
+    await bench.reader.step(True)
+    assert bench.found("1d") == [(1, 10.0)]
+    bench.open()
+    assert await bench.reader.step(True) == 0
+
+
+async def test_rebuild_makes_all_of_history_anew(bench: Bench) -> None:
+    bench.store.write("events", [reading(START + n * 400 * DAY, pm25=float(n)) for n in range(2)], 0, 2)
+    assert await bench.reader.rebuild(None, START + 500 * DAY) == 6
+    assert bench.found("1d") == [(1, 0.0), (1, 1.0)]
+    assert await bench.reader.rebuild(START + 600 * DAY, START + 700 * DAY) == 0

@@ -1,0 +1,134 @@
+"""Rollups, on every store alike: what minutes, hours and days say, that late data reaches them, and what retention leaves."""
+
+from __future__ import annotations
+
+import random
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hub.model import Reading
+from hub.ports import Bucket, SeriesQuery
+from hub.store.rollups import DAY, HOUR, MINUTE, WIDTHS, Window, apply_retention, fold, remake, touched, windows
+from tests.laws.test_stores import Open, influxd, reopen
+
+__all__ = ["influxd", "reopen"]
+START = 1_770_000_000_000_000_000 // DAY * DAY
+
+
+def reading(device: str, at: int, **values: Any) -> Reading:
+    return Reading(device, at, values, received_at=at, adapter="x", kind="air-station")
+
+
+def figures(store: Any, width: str, **chosen: Any) -> list[tuple[int, str, str, int, float, float, float, float]]:
+    found = store.rollups(width, SeriesQuery(**chosen))
+    return [(b.time - START, b.device, b.metric, b.count, b.min, round(b.mean, 9), b.max, b.last) for b in found]
+
+
+def test_minutes_hours_and_days_agree_with_the_rows(reopen: Open) -> None:
+    store: Any = reopen()
+    chance = random.Random(3)
+    told = [
+        reading(
+            device,
+            START + n * 7 * MINUTE + 5,
+            pm25=round(chance.uniform(0, 300), 1),
+            no2=float(n),
+            running=n % 2 == 0,
+            name="x",
+        )
+        for n in range(400)
+        for device in ("a", "b,c d")
+    ]
+    store.write("events", told, 0, len(told))
+    remake(store, Window(START, START + 2 * DAY))
+    for width, every in WIDTHS.items():
+        expected = store.buckets(SeriesQuery(), every)
+        found = store.rollups(width, SeriesQuery())
+        assert [(b.time, b.device, b.metric, b.count, b.min, b.max, b.last, b.kind) for b in found] == [
+            (b.time, b.device, b.metric, b.count, b.min, b.max, b.last, b.kind) for b in expected
+        ]
+        assert [b.mean for b in found] == pytest.approx([b.mean for b in expected])
+    assert {b.metric for b in store.rollups("1h", SeriesQuery())} == {"pm25", "no2", "running"}
+
+
+def test_late_data_reaches_every_width_and_twice_is_once(reopen: Open) -> None:
+    store: Any = reopen()
+    store.write("events", [reading("a", START + 5, pm25=10.0), reading("a", START + HOUR, pm25=20.0)], 0, 2)
+    remake(store, Window(START, START + DAY))
+    assert figures(store, "1d") == [(0, "a", "pm25", 2, 10.0, 15.0, 20.0, 20.0)]
+    late = [reading("a", START + 6, pm25=60.0)]
+    store.write("events", late, 2, 3)
+    for _ in range(2):
+        for window in windows(touched(late)):
+            remake(store, window)
+    assert figures(store, "1m") == [
+        (0, "a", "pm25", 2, 10.0, 35.0, 60.0, 60.0),
+        (HOUR, "a", "pm25", 1, 20.0, 20.0, 20.0, 20.0),
+    ]
+    assert figures(store, "1h")[0] == (0, "a", "pm25", 2, 10.0, 35.0, 60.0, 60.0)
+    assert figures(store, "1d") == [(0, "a", "pm25", 3, 10.0, 30.0, 60.0, 20.0)]
+    assert len(store.series(SeriesQuery())) == 3
+
+
+def test_rollups_can_be_chosen_and_survive_a_restart(reopen: Open) -> None:
+    store: Any = reopen()
+    told = [reading(device, START + n * HOUR, pm25=float(n), no2=1.0) for n in range(5) for device in "ab"]
+    store.write("events", told, 0, 10)
+    remake(store, Window(START, START + 5 * HOUR))
+    store = reopen()
+    assert [
+        row[0] // HOUR
+        for row in figures(store, "1h", start=START + HOUR, end=START + 3 * HOUR, device="a", metric="pm25")
+    ] == [1, 2]
+    assert len(figures(store, "1h", limit=3)) == 3
+    assert figures(store, "1h", device="nobody") == []
+
+
+def test_retention_drops_what_is_old_and_nothing_else(reopen: Open) -> None:
+    store: Any = reopen()
+    told = [reading("a", START + n * DAY, pm25=float(n)) for n in range(6)]
+    store.write("events", told, 0, 6)
+    remake(store, Window(START, START + 6 * DAY))
+    now = START + 6 * DAY
+    apply_retention(store, {"raw": 2, "1m": 4, "1h": 0}, now)
+    if getattr(getattr(store, "_options", None), "version", 0) == 3:
+        assert len(store.series(SeriesQuery())) == 6  # 3 cannot delete: said in the README
+        return
+    assert [row.value for row in store.series(SeriesQuery())] == [4.0, 5.0]
+    assert [len(figures(store, width)) for width in WIDTHS] == [4, 6, 6]
+
+
+buckets = st.lists(
+    st.builds(
+        lambda minute, values: Bucket(
+            minute * MINUTE, "a", "pm25", len(values), min(values), sum(values) / len(values), max(values), values[-1]
+        ),
+        st.integers(0, 200),
+        st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=5),
+    ),
+    unique_by=lambda bucket: bucket.time,
+    max_size=50,
+)
+
+
+@given(buckets)
+def test_folding_in_two_steps_is_folding_in_one(made: list[Bucket]) -> None:
+    at_once = fold(made, DAY)
+    in_steps = fold(fold(made, HOUR), DAY)
+    assert [(b.time, b.count, b.min, b.max, b.last) for b in at_once] == [
+        (b.time, b.count, b.min, b.max, b.last) for b in in_steps
+    ]
+    assert [b.mean for b in at_once] == pytest.approx([b.mean for b in in_steps], abs=1e-6)
+    assert all(b.min <= b.mean <= b.max for b in at_once)
+    assert sum(b.count for b in at_once) == sum(b.count for b in made)
+
+
+@given(st.sets(st.integers(0, 10_000)))
+def test_windows_cover_every_touched_minute_once(minutes: set[int]) -> None:
+    found = windows(minute * MINUTE for minute in minutes)
+    assert all(any(window.start <= minute * MINUTE < window.end for window in found) for minute in minutes)
+    assert all(before.end + HOUR <= after.start for before, after in pairwise(found))
