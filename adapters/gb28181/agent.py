@@ -115,7 +115,9 @@ class Agent:
             self.state = "no answer to REGISTER"
         elif answer.status == 200:
             granted = answer.header("expires")
-            self._granted_s = min(expires_s, int(granted)) if granted.isdigit() and int(granted[:9]) > 0 else expires_s
+            self._granted_s = (
+                min(expires_s, int(granted[:9]) or expires_s) if granted.isascii() and granted.isdigit() else expires_s
+            )
             self.registered.set()
             self.state = "registered"
             return True
