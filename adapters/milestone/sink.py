@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 import msgspec
 
 from adapters.peer_http import Answer, Peer, secret
+from adapters.xml_text import legal
 from hub.model import AlertChange, Change
 from hub.moment import SECOND, to_text
 from hub.ports import Delivery
@@ -117,7 +118,7 @@ def analytics_event(change: AlertChange, key: str, message: str, camera: str | N
     header = ET.SubElement(event, "EventHeader")
 
     def say(parent: ET.Element, name: str, text: str) -> None:
-        ET.SubElement(parent, name).text = "".join(letter for letter in text if letter >= " " or letter in "\n\t")
+        ET.SubElement(parent, name).text = legal(text)
 
     say(header, "ID", str(uuid.uuid5(uuid.NAMESPACE_URL, f"cityhub:{key}")))
     say(header, "Timestamp", to_text(change.at // SECOND * SECOND))
@@ -130,7 +131,7 @@ def analytics_event(change: AlertChange, key: str, message: str, camera: str | N
     if change.position:
         say(event, "Location", f"{change.position.lat:.6f},{change.position.lon:.6f}")
     say(ET.SubElement(event, "Vendor"), "Name", "cityhub")
-    return f'<?xml version="1.0" encoding="utf-8"?>{ET.tostring(event, "unicode")}'.encode("utf-8", "replace")
+    return f'<?xml version="1.0" encoding="utf-8"?>{ET.tostring(event, "unicode")}'.encode()
 
 
 def description(change: AlertChange) -> str:

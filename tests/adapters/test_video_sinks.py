@@ -6,22 +6,26 @@ import asyncio
 import base64
 import json
 import re
-from email import message_from_string
+from email import message_from_bytes, message_from_string
 from email.header import decode_header
 from typing import Any
 from xml.etree import ElementTree as ET
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from adapters.email.message import build as build_mail
 from adapters.email.sink import EmailOptions, EmailSink
 from adapters.frigate.sink import FrigateOptions, FrigateSink
+from adapters.gb28181 import manscdp
 from adapters.homeassistant.sink import HomeAssistantOptions, HomeAssistantSink
 from adapters.milestone.sink import MilestoneOptions, MilestoneSink, analytics_event
 from adapters.onvif import soap
 from adapters.onvif.calibration import fit
 from adapters.onvif.sink import OnvifCamera, OnvifOptions, OnvifSink
-from adapters.webhook.sink import WebhookOptions, WebhookSink
+from adapters.webhook.sink import WebhookOptions, WebhookSink, cloud_event
 from adapters.zoneminder.sink import ZoneminderOptions, ZoneminderSink, trigger
 from hub.app.plugins import MODULES, Plugins
 from hub.config import load_config
@@ -367,3 +371,21 @@ def test_samples_are_read_without_a_mistake(protocol: str, tmp_path: Any) -> Non
     assert mistakes == []
     assert config is not None
     assert config.sinks[0].protocol == protocol
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(max_size=80), st.text(max_size=30), st.text(max_size=30), st.floats(), st.sampled_from(list(Change)))
+def test_whatever_a_change_says_it_can_be_sent(title: str, subject: str, area: str, value: float, what: Change) -> None:
+    said = AlertChange(
+        f"r/x {subject} t", 1, T, "r/x", subject, what, "red", title, {"pm25": value}, area=area, note=title, who=subject,
+        cameras=[msgspec.structs.replace(dome(), name=title, stream_url=subject)],
+    )  # fmt: skip
+    mail = build_mail(said, said.id, "hub@city.example", ["a@b"])
+    assert mail["Subject"].startswith("[red]")
+    message_from_bytes(mail.as_bytes())
+    ET.fromstring(analytics_event(said, said.id, "m", GUID))
+    assert trigger(1, said, 60).count(b"|") == 5
+    json.dumps(cloud_event(said, said.id), allow_nan=False)
+    alarm = manscdp.Alarm("34020000001340000001", 1, 2, T, title, extra=subject)
+    body = manscdp.read(manscdp.encode(manscdp.alarm(1, alarm), "GB2312"))
+    assert isinstance(body, manscdp.Body)
