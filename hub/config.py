@@ -320,7 +320,7 @@ class _Reader:
 
     def _path(self, at: tuple[Any, ...], key: str, value: Any) -> Any:
         """Files are named relative to the city folder."""
-        named = key in ("map", "file", "folder") or key.endswith("_file") or key.startswith("tls_")
+        named = key in ("map", "file", "folder") or key.endswith(("_file", "_dir")) or key.startswith("tls_")
         if isinstance(value, str) and named:
             path = self.folder / value
             if key not in ("file", "folder") and not path.exists():

@@ -81,9 +81,9 @@ class Ingest:
         self._undated = self._undated + 1 if 0 <= self._undated - at < SECOND else at
         return self._undated
 
-    def door(self, adapter: str, kind: str = "", unknown_devices: str = "quarantine") -> Door:
-        """The intake of one adapter. `kind` is what its feed brings by itself."""
-        door = Door(self, adapter, kind, unknown_devices)
+    def door(self, adapter: str, kind: str = "", unknown_devices: str = "quarantine", proof: str = "") -> Door:
+        """The intake of one adapter. `kind` is what its feed brings by itself, `proof` how its devices show their secrets."""
+        door = Door(self, adapter, kind, unknown_devices, proof)
         self.doors[adapter] = door
         return door
 
@@ -91,8 +91,9 @@ class Ingest:
 class Door:
     """`hub.ports.Intake` for one adapter."""
 
-    def __init__(self, ingest: Ingest, adapter: str, kind: str, unknown_devices: str) -> None:
+    def __init__(self, ingest: Ingest, adapter: str, kind: str, unknown_devices: str, proof: str = "") -> None:
         self.adapter = adapter
+        self._each_proves = proof == "message"
         self.kind = kind
         self.admits = unknown_devices == "admit"
         self.status = Status()
@@ -146,7 +147,8 @@ class Door:
     def _admit(self, message: Message, faults: list[Fault]) -> bool:
         """Whether this device may speak at all. Asked where no reading will be: a login, a registration, a heartbeat."""
         device = message.device
-        if device is None or (message.readings and not message.login and not message.credential):
+        shows = message.login or message.credential or self._each_proves
+        if device is None or (message.readings and not shows):
             return True
         at = self._hub.clock()
         if not self.knows(device):
@@ -161,7 +163,7 @@ class Door:
             )
             self._keep_out(message, faults, FaultKind.UNKNOWN_DEVICE, f"{device} is not in the registry", at)
             return False
-        expected = self._hub.secrets.get(device) if message.login or message.credential else None
+        expected = self._hub.secrets.get(device) if shows else None
         if expected is not None and not hmac.compare_digest(expected.encode(), message.credential.encode()):
             faults.append(
                 self._stamp(

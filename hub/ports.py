@@ -173,6 +173,9 @@ class Plugin(msgspec.Struct, frozen=True):
     """`cityhub decode` reads hex lines for binary protocols, text otherwise."""
     kind: str = ""
     """Kind of devices this feed brings by itself (`vessel`, `vehicle`)."""
+    proof: str = ""
+    """How a device shows its secret of `[ingest] device_secrets_file`: "login" (when it logs in), "message" (in every
+    message), "" not at all."""
     unknown_devices: str = "quarantine"
     """The policy where the city states none: "quarantine", or "admit" for open feeds such as AIS."""
     best_effort: str = ""

@@ -84,6 +84,7 @@ PLUGIN = Plugin(
     protocol="jt808",
     summary="JT/T 808 vehicle terminals, editions 2011, 2013 and 2019",
     options=Jt808Options,
+    proof="login",
     codec=codec,
     adapter=stream_adapter(codec),
     order=order,

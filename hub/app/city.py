@@ -44,7 +44,7 @@ def load_city(folder: Path, plugins: Mapping[str, Plugin]) -> tuple[City | None,
     secrets: dict[str, str] = {}
     if config and config.ingest.device_secrets_file:
         secrets, wrong = load_secrets(Path(config.ingest.device_secrets_file))
-        mistakes += wrong or _unguarded(config, secrets)
+        mistakes += wrong or _unguarded(config, secrets, plugins)
     if mistakes or config is None or book is None:
         return None, mistakes
     return City(config, registry, book, tokens, secrets), []
@@ -67,10 +67,16 @@ def load_secrets(path: Path) -> tuple[dict[str, str], list[Mistake]]:
     )
 
 
-def _unguarded(config: Config, secrets: Mapping[str, str]) -> list[Mistake]:
-    """A secret guards nothing where readings come in without a login."""
-    guarded = {device.partition(":")[0] for device in secrets}
-    return [
+def _unguarded(config: Config, secrets: Mapping[str, str], plugins: Mapping[str, Plugin]) -> list[Mistake]:
+    """Secrets that guard nothing: of protocols that cannot show them, or whose readings also come in without a login."""
+    file = str(config.ingest.device_secrets_file)
+    guarded = {device.partition(":")[0]: device for device in secrets}
+    mistakes = [
+        Mistake(file, 1, f"{device!r}: {protocol} devices show no secret; those of jt808, gb32960, hj212 and sl651 do")
+        for protocol, device in guarded.items()
+        if protocol not in plugins or not plugins[protocol].proof
+    ]
+    return mistakes + [
         Mistake(
             str(config.folder / "hub.toml"),
             adapter.line,
@@ -78,5 +84,7 @@ def _unguarded(config: Config, secrets: Mapping[str, str]) -> list[Mistake]:
             "a login; set login_required = true",
         )
         for adapter in config.adapters
-        if adapter.protocol in guarded and getattr(adapter.options, "login_required", True) is False
+        if adapter.protocol in guarded
+        and plugins[adapter.protocol].proof == "login"
+        and getattr(adapter.options, "login_required", True) is False
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from adapters.hj212.checksum import crc16
 from adapters.jt808.wire import Terminal as Id
 from adapters.jt808.wire import encode
 from hub.app.city import load_city
@@ -19,7 +21,7 @@ from hub.model import OperatorAction
 from simulators.devices.jt808 import Jt808
 from simulators.devices.report import Report
 from simulators.devices.terminal import Terminal
-from tests.acceptance.running import write_city
+from tests.acceptance.running import cityhub, write_city
 from tests.adapters.test_jt808 import location
 from tests.adapters.test_teltonika import LOGIN as TELTONIKA_LOGIN
 from tests.adapters.test_teltonika import data, record, tcp
@@ -92,6 +94,9 @@ async def test_a_terminal_is_told_and_answers(tmp_path: Path) -> None:
         status, answer = await tell(command="raw", message="0x8104", wait_s=0.1)
         assert (status, answer["answer"]) == (200, None)  # this terminal does not know it
 
+        shown = await asyncio.to_thread(cityhub, "command", tmp_path, DEVICE, "locate", "--json")
+        assert (shown.returncode, json.loads(shown.stdout)["answer"]["msg_id"]) == (0, "0x0201")
+
         assert (await tell(command="explode"))[0] == 409
         assert (await tell(command="interval", seconds=0))[0] == 400
         assert (await tell(command="locate", colour="red"))[0] == 400
@@ -100,7 +105,7 @@ async def test_a_terminal_is_told_and_answers(tmp_path: Path) -> None:
         ).status_code == 404
 
         noted = [event for event in hub.log.events.read_now(0, 1000).entries if isinstance(event, OperatorAction)]
-        assert [(action.action, action.target) for action in noted] == [("command", DEVICE)] * 4
+        assert [(action.action, action.target) for action in noted] == [("command", DEVICE)] * 5
         assert noted[1].who == "Li Na"
         assert noted[1].note == '{"command":"interval","seconds":30}'
         running.cancel()
@@ -169,6 +174,9 @@ async def test_secrets_guard_only_where_a_login_is_required(tmp_path: Path) -> N
     (tmp_path / "secrets" / "devices.toml").write_text('"jt808:014450376202" = "right"\n')
     _, mistakes = load_city(tmp_path, Plugins())
     assert "set login_required = true" in mistakes[0].message
+    (tmp_path / "secrets" / "devices.toml").write_text('"teltonika:356307042441013" = "right"\n')
+    assert "teltonika devices show no secret" in load_city(tmp_path, Plugins())[1][0].message
+    (tmp_path / "secrets" / "devices.toml").write_text('"jt808:014450376202" = "right"\n')
     assert mistakes[0].line == next(
         number
         for number, line in enumerate((tmp_path / "hub.toml").read_text().splitlines(), 1)
@@ -188,3 +196,25 @@ async def test_one_device_cannot_flood(tmp_path: Path) -> None:
         counts = hub.ledger.of("api")
         assert (counts.logged, counts.quarantined, counts.faults) == (31, 10, {"rate": 10})
         assert counts.balances()
+
+
+HJ212 = "ST=22;CN=2011;{password}MN=S1;Flag=5;CP=&&DataTime=20261122160000;a34004-Rtd=35.5,a34004-Flag=N&&"
+
+
+async def test_a_station_shows_its_password_in_every_message(tmp_path: Path) -> None:
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "devices.toml").write_text('"hj212:S1" = "123456"\n')
+    toml = '[ingest]\ndevice_secrets_file = "secrets/devices.toml"\n' + TRACKERS.replace("jt808", "hj212").replace(
+        "login_required = true", ""
+    )
+    async with hub_on(tmp_path, toml) as (hub, _):
+        await until(lambda: bool(getattr(hub._adapters.get("trackers"), "bound", "")))
+        _, writer = await asyncio.open_connection("127.0.0.1", port(hub, "trackers"))
+        for password in ("", "PW=654321;", "PW=123456;"):
+            segment = HJ212.format(password=password).encode()
+            writer.write(b"##%04d%b%04X\r\n" % (len(segment), segment, crc16(segment)))
+            await writer.drain()
+        counts = hub.ledger.of("trackers")
+        await until(lambda: counts.logged == 1 and counts.quarantined == 2)
+        assert counts.faults["unauthorised"] >= 2
+        writer.close()
