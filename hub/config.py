@@ -77,11 +77,20 @@ class RulesOptions(msgspec.Struct, frozen=True):
 
 
 class IngestOptions(msgspec.Struct, frozen=True):
-    """[ingest]: what a reading's time may be, and how long duplicates are remembered."""
+    """[ingest]: what a reading's time may be, how long duplicates are remembered, what one device may send and must show."""
 
     future_max_s: float = 600.0
     past_max_days: float = 3660.0
     duplicates_max: int = 100_000
+    readings_per_device_s_max: float = 1000.0
+    """Readings a second of one device, as a mean over a minute (back-filled batches come at once); above it: fault "rate"."""
+    device_secrets_file: str | None = None
+    """TOML outside of version control, `"jt808:014450376202" = "secret"`: what a device must show when it logs in."""
+
+    def __post_init__(self) -> None:
+        for name in ("future_max_s", "past_max_days", "duplicates_max", "readings_per_device_s_max"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be more than 0")
 
 
 class LogOptions(msgspec.Struct, frozen=True):
@@ -224,7 +233,25 @@ class _Reader:
             self._wrong((*at, "unknown_devices"), f'unknown_devices is {policy!r}; "quarantine" or "admit" was meant')
         own = {key: value for key, value in block.items() if key not in ("name", "protocol", "unknown_devices")}
         options = self._options(at, own, plugin.options)
+        self._try(at, plugin, block.get("name", plugin.protocol), options)
         return AdapterConfig(block.get("name", plugin.protocol), plugin.protocol, policy, options, self._line(at))
+
+    def _try(self, at: tuple[Any, ...], plugin: Plugin, name: str, options: Any) -> None:
+        """Build the adapter, which opens no socket, so that mistakes in the files it reads are known before it runs."""
+        if plugin.adapter is None or (plugin.options is not None and options is None):
+            return
+        try:
+            plugin.adapter(name, options)
+        except (ValueError, OSError) as error:
+            self._refused(at, error, getattr(options, "map", None))
+
+    def _refused(self, at: tuple[Any, ...], error: Exception, map: str | None) -> None:
+        """What a plug-in said of its options; of its map by that file's own line."""
+        mistakes = getattr(error, "mistakes", None)
+        if mistakes and map is not None:
+            self.mistakes += [_in_map(Path(map), sentence) for sentence in mistakes]
+        else:
+            self._wrong(at, str(error))
 
     def _sink(self, at: tuple[Any, ...], block: dict[str, Any]) -> SinkConfig | None:
         plugin = self._plugin(at, block, "sink")
@@ -288,12 +315,12 @@ class _Reader:
         try:
             return kind(**values)
         except ValueError as error:
-            self._wrong(at, str(error))
+            self._refused(at, error, values.get("map"))
             return None
 
     def _path(self, at: tuple[Any, ...], key: str, value: Any) -> Any:
         """Files are named relative to the city folder."""
-        named = key in ("map", "file", "folder") or key.endswith("_file") or key.startswith("tls_")
+        named = key in ("map", "file", "folder") or key.endswith(("_file", "_dir")) or key.startswith("tls_")
         if isinstance(value, str) and named:
             path = self.folder / value
             if key not in ("file", "folder") and not path.exists():
@@ -440,6 +467,27 @@ def toml_lines(text: str) -> dict[tuple[Any, ...], int]:
         elif key := re.match(r"""\s*["']?([\w-]+)["']?(?:\.[\w-]+)*\s*=""", line):
             lines.setdefault((*here, key[1]), number)
     return lines
+
+
+def _in_map(path: Path, sentence: str) -> Mistake:
+    """ "pumps.toml: pump-1, flow: …" as a mistake in that file, at the line where pump-1's flow stands."""
+    sentence = sentence.removeprefix(f"{path}: ").removeprefix(f"{path.name}: ")
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        lines = []
+    line = 0
+    if told := re.search(r"\(at line (\d+)", sentence):
+        line = int(told[1]) - 1
+    elif "(at end of document)" in sentence:
+        line = len(lines) - 1
+    elif ": " in sentence:
+        for word in re.findall(r"[\w./-]+", sentence.partition(": ")[0]):
+            named = re.compile(
+                rf'["\'=]\s*{re.escape(word)}["\']|^\s*\W*{re.escape(word)}\W*\s*=|\[{re.escape(word)}\]'
+            )
+            line = next((number for number in range(line, len(lines)) if named.search(lines[number])), line)
+    return Mistake(str(path), line + 1, sentence)
 
 
 def split_address(listen: str) -> tuple[str, int]:

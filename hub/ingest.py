@@ -16,6 +16,7 @@ from hub.config import IngestOptions
 from hub.ledger import Counts, Ledger
 from hub.log import Log, LogFull
 from hub.model import Fault, FaultKind, Message, Reading, Verdict
+from hub.moment import SECOND
 from hub.registry import Registry
 from hub.validation import Validator, no_device_id, unicode, writable
 
@@ -23,6 +24,9 @@ RAW_MAX = 64 << 10
 """Bytes of a frame kept in quarantine; what is longer is cut."""
 UNKNOWN_MAX = 10_000
 """Devices remembered that knocked and were not known."""
+PACE_WINDOW_NS = 60 * SECOND
+PACE_DEVICES_MAX = 200_000
+"""Devices counted in one window; beyond it the window starts anew."""
 
 
 class Knock(msgspec.Struct):
@@ -64,12 +68,22 @@ class Ingest:
         self.secrets = secrets or {}
         self.validator = Validator(self.options)
         self.recent = Recent(self.options.duplicates_max)
+        self.pace = Pace(self.options.readings_per_device_s_max)
         self.knocked: dict[str, Knock] = {}
         self.doors: dict[str, Door] = {}
+        self._undated = 0
 
-    def door(self, adapter: str, kind: str = "", unknown_devices: str = "quarantine") -> Door:
-        """The intake of one adapter. `kind` is what its feed brings by itself."""
-        door = Door(self, adapter, kind, unknown_devices)
+    def undated(self, at: int) -> int:
+        """The observed time of a reading that brings none: now, a nanosecond apart from the one before it.
+
+        Readings are keyed by device, metric and time: two that arrive in one group must not become one.
+        """
+        self._undated = self._undated + 1 if 0 <= self._undated - at < SECOND else at
+        return self._undated
+
+    def door(self, adapter: str, kind: str = "", unknown_devices: str = "quarantine", proof: str = "") -> Door:
+        """The intake of one adapter. `kind` is what its feed brings by itself, `proof` how its devices show their secrets."""
+        door = Door(self, adapter, kind, unknown_devices, proof)
         self.doors[adapter] = door
         return door
 
@@ -77,8 +91,9 @@ class Ingest:
 class Door:
     """`hub.ports.Intake` for one adapter."""
 
-    def __init__(self, ingest: Ingest, adapter: str, kind: str, unknown_devices: str) -> None:
+    def __init__(self, ingest: Ingest, adapter: str, kind: str, unknown_devices: str, proof: str = "") -> None:
         self.adapter = adapter
+        self._each_proves = proof == "message"
         self.kind = kind
         self.admits = unknown_devices == "admit"
         self.status = Status()
@@ -132,7 +147,8 @@ class Door:
     def _admit(self, message: Message, faults: list[Fault]) -> bool:
         """Whether this device may speak at all. Asked where no reading will be: a login, a registration, a heartbeat."""
         device = message.device
-        if device is None or (message.readings and not message.login and not message.credential):
+        shows = message.login or message.credential or self._each_proves
+        if device is None or (message.readings and not shows):
             return True
         at = self._hub.clock()
         if not self.knows(device):
@@ -147,7 +163,7 @@ class Door:
             )
             self._keep_out(message, faults, FaultKind.UNKNOWN_DEVICE, f"{device} is not in the registry", at)
             return False
-        expected = self._hub.secrets.get(device)
+        expected = self._hub.secrets.get(device) if shows else None
         if expected is not None and not hmac.compare_digest(expected.encode(), message.credential.encode()):
             faults.append(
                 self._stamp(
@@ -178,6 +194,8 @@ class Door:
         """Stamp the reading and take out what cannot be used. False where nothing is left: it is quarantined."""
         reading.received_at = at
         reading.adapter = self.adapter
+        if reading.observed_at is None:
+            reading.observed_at = self._hub.undated(at)
         registered = self._hub.registry.devices.get(reading.device)
         if registered is not None:
             reading.kind = registered.kind or reading.kind or self.kind
@@ -195,6 +213,10 @@ class Door:
                     raw,
                     faults,
                 )
+        if not self._hub.pace.allows(reading.device, at):
+            limit = self._hub.options.readings_per_device_s_max
+            why = f"{reading.device} sent more than {limit:g} readings a second over the last minute ([ingest] readings_per_device_s_max)"
+            return self._refuse(reading, FaultKind.RATE, why, at, raw, faults)
         findings = self._hub.validator.check(reading, at)
         for finding in findings or ():
             if finding.whole:
@@ -296,6 +318,23 @@ class Door:
                 faults,
             )
         self._hub.log.quarantine.append(faults)
+
+
+class Pace:
+    """What each device sent in this minute: a flood from one costs its neighbours nothing."""
+
+    def __init__(self, readings_s_max: float) -> None:
+        self._most = max(1, round(readings_s_max * PACE_WINDOW_NS / SECOND))
+        self._counts: dict[str, int] = {}
+        self._until = 0
+
+    def allows(self, device: str, at: int) -> bool:
+        if at >= self._until or len(self._counts) > PACE_DEVICES_MAX:
+            self._counts.clear()
+            self._until = at + PACE_WINDOW_NS
+        count = self._counts.get(device, 0) + 1
+        self._counts[device] = count
+        return count <= self._most
 
 
 class Recent:

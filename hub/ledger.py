@@ -10,7 +10,6 @@ took after that is counted again from the log itself.
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -67,25 +66,14 @@ class Ledger:
 
     # ---------------------------------------------------------------------------------------------- restarts
 
-    def save(self, path: Path, log: Log) -> None:
-        """Write the counts down with the log positions they hold for."""
+    def encoded(self, log: Log) -> bytes:
+        """The counts with the log positions they hold for. Taken in one go, so they balance; what is in flight is not in."""
         settled = {
             name: msgspec.structs.replace(counts, received=counts.received - counts.in_flight, in_flight=0)
             for name, counts in self.adapters.items()
         }
-        saved = _Saved(
-            log.events.next,
-            log.quarantine.next,
-            settled,
-            {name: dict(counts) for name, counts in self.stored.items()},
-            self._readers,
-        )
-        temporary = path.with_suffix(".new")
-        with temporary.open("wb") as file:
-            file.write(msgspec.json.encode(saved))
-            file.flush()
-            os.fdatasync(file.fileno())
-        temporary.rename(path)
+        stored = {name: dict(counts) for name, counts in self.stored.items()}
+        return msgspec.json.encode(_Saved(log.events.next, log.quarantine.next, settled, stored, self._readers))
 
     def recover(self, path: Path, log: Log, cursors: dict[str, int]) -> None:
         """Take up the saved counts, and on top what stands in the log behind them.

@@ -70,6 +70,51 @@ class Adapter(Protocol):
     async def run(self, intake: Intake) -> None: ...
 
 
+# ---------------------------------------------------------------------------------------------- commands down
+
+
+class DeviceCommand(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a person asks of a device; each protocol says in its own tongue what it can, and names what it cannot."""
+
+    command: str
+    """ "locate" (say where you are), "interval" (report every `seconds`), "text" (show `text`), or "raw" (the protocol's own)."""
+    seconds: int | None = None
+    text: str = ""
+    urgent: bool = False
+    message: str = ""
+    """With "raw", where the protocol numbers its messages: the number, such as "0x8104"."""
+    data: str = ""
+    """With "raw": the body in hex."""
+
+
+class Order(msgspec.Struct, frozen=True):
+    """A command in the protocol's own bytes, and how to know its answer among what the device sends next."""
+
+    data: bytes
+    answers: Callable[[Message], bool]
+
+
+class NotSupported(Exception):
+    """The protocol, or this session, has no such command; the text says which it has."""
+
+
+class NotReached(Exception):
+    """The device has no live session, or takes nothing now."""
+
+
+@runtime_checkable
+class Commandable(Protocol):
+    """An adapter that can reach its devices."""
+
+    def codec_of(self, device: str) -> Codec | None:
+        """The codec of the device's live session, None where it has none."""
+        ...
+
+    async def ask(self, device: str, order: Order, wait_s: float) -> Message | None:
+        """Send, and wait for the answer; None where none came in time. Raises `NotReached`."""
+        ...
+
+
 # ---------------------------------------------------------------------------------------------- handing alerts out
 
 
@@ -114,13 +159,23 @@ class Plugin(msgspec.Struct, frozen=True):
     codec: Callable[[Mapping[str, Any]], Codec] | None = None
     """A codec from decoded options; used by `cityhub decode`, `replay`, and by `adapter` through a transport."""
     adapter: Callable[[str, Any], Adapter] | None = None
-    """(name, options) → a source. Protocols that are a codec over a stream use `adapters.transport.stream_adapter`."""
+    """(name, options) → a source. Protocols that are a codec over a stream use `adapters.transport.stream_adapter`.
+
+    Reads what the options name (maps, certificates) and raises ValueError or OSError for what cannot be used, but opens no socket
+    before `run`: `cityhub check` builds every adapter to find mistakes. An error of a file named by `map` may carry `mistakes`, one
+    sentence for each, "where: what is wrong".
+    """
     sink_options: type[msgspec.Struct] | None = None
     sink: Callable[[str, Any], Sink] | None = None
+    order: Callable[[Codec, str, DeviceCommand], Order] | None = None
+    """(codec of the live session, device, command) → bytes down. Raises `NotSupported`, or ValueError where it is wrong."""
     binary: bool = False
     """`cityhub decode` reads hex lines for binary protocols, text otherwise."""
     kind: str = ""
     """Kind of devices this feed brings by itself (`vessel`, `vehicle`)."""
+    proof: str = ""
+    """How a device shows its secret of `[ingest] device_secrets_file`: "login" (when it logs in), "message" (in every
+    message), "" not at all."""
     unknown_devices: str = "quarantine"
     """The policy where the city states none: "quarantine", or "admit" for open feeds such as AIS."""
     best_effort: str = ""

@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
+from hub.geo import distance_m
 from hub.metrics import nearest, vocabulary
 from hub.model import Fault, FaultKind, Mark, Message, Position, Reading, Value
 from hub.moment import SECOND, from_datetime, from_text
@@ -30,6 +31,8 @@ WHITESPACE = "whitespace"
 TIMES_KEPT = 4096
 """Parsed times remembered: the same moment stands in the row of many devices."""
 LOOKUP_BYTES_MAX = 64 << 20
+FIXES_APART_S = (30.0, 1800.0)
+"""A speed is worked out between fixes that are so far apart: nearer, rounding makes it up; farther, it tells nothing."""
 
 
 class RecordingError(ValueError):
@@ -76,6 +79,8 @@ class PositionMap(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     lat: str
     missing: list[str] = []
     """Texts in either column by which the source says that it has no fix, such as 0.0."""
+    speed: str | None = None
+    """For sources without a speed: the metric (`sog`, `speed`) to work out between fixes, marked as estimated."""
 
 
 class ValueMap(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -157,6 +162,13 @@ def load_map(path: Path) -> Map:
     return msgspec.structs.replace(found, folder=str(path.parent))
 
 
+def _is_speed(unit: str) -> bool:
+    try:
+        return bool(conversion("m/s", unit))
+    except UnitError:
+        return False
+
+
 def _check_part(part: Part, path: Path) -> None:
     if not part.values and part.position is None:
         raise RecordingError(f"{path}: neither [values] nor [position]: there is nothing to read")
@@ -169,6 +181,9 @@ def _check_part(part: Part, path: Path) -> None:
                 conversion(source.unit, known.unit)
             except UnitError as error:
                 raise RecordingError(f"{path}: {metric}: {error}") from None
+    speed = part.position.speed if part.position else None
+    if speed is not None and (speed not in vocabulary() or not _is_speed(vocabulary()[speed].unit)):
+        raise RecordingError(f"{path}: [position] speed is {speed!r}; the metric of a speed was meant, such as sog")
     for metric in part.constants:
         if metric not in vocabulary():
             raise RecordingError(f"{path}: [constants]: unknown metric {metric!r}{nearest(metric)}")
@@ -305,6 +320,7 @@ def _part(part: Part, at: Callable[[str], int], missing: frozenset[str], folder:
     ]
     marks = [(at(marking.column), marking) for marking in part.marks]
     constants, kind = part.constants, part.device.kind
+    estimate = _speed_estimator(part.position.speed) if part.position and part.position.speed else None
 
     def read(row: Cells, time: Callable[[Cells], int]) -> Message | None:
         message = _message(row, device_of(row), time(row), columns, missing, places, kind, nowhere)
@@ -312,6 +328,8 @@ def _part(part: Part, at: Callable[[str], int], missing: frozenset[str], folder:
             reading = message.readings[0]
             if constants:
                 reading.values = {**constants, **reading.values}
+            if estimate is not None:
+                estimate(reading)
             for column, marking in marks:
                 mark = marking.texts.get(row[column].strip())
                 if mark is not None:
@@ -320,6 +338,31 @@ def _part(part: Part, at: Callable[[str], int], missing: frozenset[str], folder:
         return message
 
     return read
+
+
+def _speed_estimator(metric: str) -> Callable[[Reading], None]:
+    """Adds to a device's fixes the speed since the one before."""
+    factor, _ = conversion("m/s", vocabulary()[metric].unit)
+    last: dict[str, tuple[int, Position, float | None]] = {}
+
+    def estimate(reading: Reading) -> None:
+        at, here = reading.observed_at, reading.position
+        if at is None or here is None:
+            return
+        before = last.get(reading.device)
+        speed = None
+        if before is not None:
+            seconds = (at - before[0]) / SECOND
+            if FIXES_APART_S[0] <= seconds <= FIXES_APART_S[1]:
+                speed = distance_m(before[1].lon, before[1].lat, here.lon, here.lat) / seconds * factor
+            elif before[:2] == (at, here):
+                speed = before[2]  # the same fix once more
+        last[reading.device] = (at, here, speed)
+        if speed is not None:
+            reading.values[metric] = speed
+            reading.marks = {**(reading.marks or {}), metric: Mark.ESTIMATED.value}
+
+    return estimate
 
 
 # ------------------------------------------------------------------------------------------------- one row

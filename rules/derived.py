@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from rules import aqi, weather
+from rules import aqi, landslide, seismic, weather
 
 
 class Derived(NamedTuple):
@@ -28,6 +28,22 @@ def _iaqi(pollutant: str, averaging: str) -> Callable[..., float | None]:
     return index
 
 
+def _us(pollutant: str, averaging: str, per_unit: float = 1.0) -> Callable[..., float | None]:
+    """The US index of a mean; `per_unit` turns the vocabulary's unit into that of the table."""
+
+    def index(at: int, concentration: float) -> float | None:
+        found = aqi.aqi_us(pollutant, averaging, max(0.0, concentration * per_unit), at)
+        return None if found is None else float(found)
+
+    return index
+
+
+_RAIN_SUMS = ("mm",) * len(landslide.DURATIONS_H)
+_RAIN_USAGE = "(" + ", ".join(f"sum(rainfall, {h:g} h)" for h in landslide.DURATIONS_H) + ")"
+_PPB_PER_UGM3 = {"o3": 24.465 / 47.998, "no2": 24.465 / 46.006, "so2": 24.465 / 64.066}
+_PPM_PER_MGM3_CO = 24.465 / 28.010
+"""Molar volume at 298.15 K and 1013.25 hPa, to which US volume shares refer, over molar mass."""
+
 FUNCTIONS: dict[str, Derived] = {
     "aqi_cn_hourly": Derived(
         aqi.aqi_cn_hourly, ("ug/m3", "ug/m3", "mg/m3", "ug/m3", "ug/m3", "ug/m3"), "index",
@@ -39,6 +55,32 @@ FUNCTIONS: dict[str, Derived] = {
     "iaqi_cn_so2": Derived(_iaqi("so2", "1h"), ("ug/m3",), "index", "iaqi_cn_so2(so2)", dated=True),
     "iaqi_cn_no2": Derived(_iaqi("no2", "1h"), ("ug/m3",), "index", "iaqi_cn_no2(no2)", dated=True),
     "iaqi_cn_co": Derived(_iaqi("co", "1h"), ("mg/m3",), "index", "iaqi_cn_co(co)", dated=True),
+    "aqi_us_pm25": Derived(_us("pm25", "24h"), ("ug/m3",), "index", "aqi_us_pm25(nowcast(pm25, 12 h))", dated=True),
+    "aqi_us_pm10": Derived(_us("pm10", "24h"), ("ug/m3",), "index", "aqi_us_pm10(nowcast(pm10, 12 h))", dated=True),
+    "aqi_us_o3_8h": Derived(
+        _us("o3", "8h", _PPB_PER_UGM3["o3"] / 1000), ("ug/m3",), "index", "aqi_us_o3_8h(mean(o3, 8 h))", dated=True
+    ),
+    "aqi_us_o3_1h": Derived(
+        _us("o3", "1h", _PPB_PER_UGM3["o3"] / 1000), ("ug/m3",), "index", "aqi_us_o3_1h(mean(o3, 1 h))", dated=True
+    ),
+    "aqi_us_no2": Derived(
+        _us("no2", "1h", _PPB_PER_UGM3["no2"]), ("ug/m3",), "index", "aqi_us_no2(mean(no2, 1 h))", dated=True
+    ),
+    "aqi_us_so2": Derived(
+        _us("so2", "1h", _PPB_PER_UGM3["so2"]), ("ug/m3",), "index", "aqi_us_so2(mean(so2, 1 h))", dated=True
+    ),
+    "aqi_us_co": Derived(_us("co", "8h", _PPM_PER_MGM3_CO), ("mg/m3",), "index", "aqi_us_co(mean(co, 8 h))", dated=True),
+    "caine_ratio": Derived(
+        landslide.exceedance(landslide.CAINE_1980), _RAIN_SUMS, "index", "caine_ratio" + _RAIN_USAGE
+    ),
+    "seattle_ratio": Derived(
+        landslide.exceedance(landslide.SEATTLE), _RAIN_SUMS, "index", "seattle_ratio" + _RAIN_USAGE
+    ),
+    "antecedent_excess": Derived(
+        landslide.antecedent_excess_mm, ("mm", "mm"), "mm",
+        "antecedent_excess(sum(rainfall, 3 d), sum(rainfall, 18 d))",
+    ),
+    "intensity_cn": Derived(seismic.intensity_cn, ("m/s2", "m/s"), "index", "intensity_cn(pga, pgv)", takes_missing=True),
     "heat_index": Derived(weather.heat_index, ("Cel", "%"), "Cel", "heat_index(air_temperature, relative_humidity)"),
     "wbgt_outdoor": Derived(
         weather.wbgt_outdoor, ("Cel", "Cel", "Cel"), "Cel",

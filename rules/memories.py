@@ -5,6 +5,8 @@ from __future__ import annotations
 from math import exp
 from typing import Any, Protocol
 
+from rules.landslide import Tanks, soil_water_step
+
 SECOND = 1_000_000_000
 
 
@@ -130,4 +132,35 @@ class Cusum:
         self.at, self.value = frozen
 
 
-KINDS: dict[str, type] = {"k-of-n": KofN, "then": Then, "since": Since, "ewma": Ewma, "cusum": Cusum}
+class SoilWater:
+    """The soil-water index of the rain that each reading reports, mm; each moment's rain counts once."""
+
+    def __init__(self) -> None:
+        self.at: int | None = None
+        self.tanks = Tanks()
+        self.value: float | None = None
+
+    def push(self, at: int, rain_mm: float | None) -> None:
+        if rain_mm is None or (self.at is not None and at <= self.at):
+            return
+        hours = 0.0 if self.at is None else (at - self.at) / (3600 * SECOND)
+        self.tanks = soil_water_step(self.tanks, max(0.0, float(rain_mm)), hours)
+        self.value = self.tanks.index_mm
+        self.at = at
+
+    def freeze(self) -> Any:
+        return [self.at, list(self.tanks), self.value]
+
+    def thaw(self, frozen: Any) -> None:
+        self.at, tanks, self.value = frozen
+        self.tanks = Tanks(*tanks)
+
+
+KINDS: dict[str, type] = {
+    "k-of-n": KofN,
+    "then": Then,
+    "since": Since,
+    "ewma": Ewma,
+    "cusum": Cusum,
+    "soil-water": SoilWater,
+}

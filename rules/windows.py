@@ -13,7 +13,10 @@ from collections.abc import Sequence
 from math import fsum, sqrt
 from typing import Any, NamedTuple
 
+from rules.aqi import nowcast
+
 SECOND = 1_000_000_000
+HOUR = 3600 * SECOND
 MAX_SAMPLES = 20_000
 """Samples that one window keeps; the oldest give way, and `overflow` counts them."""
 DIGITS = 9
@@ -134,6 +137,8 @@ class Window:
         self.trim(now)
         if len(self.times) < at_least:
             return 0.0 if function == "count" and at_least <= 1 else None
+        if function == "nowcast":
+            return self.nowcast(now)
         result: float | None = (
             getattr(self, function)(parameter) if function == "percentile" else getattr(self, function)()
         )
@@ -156,6 +161,15 @@ class Window:
 
     def percentile(self, share: float) -> float:
         return percentile(self.values, share)
+
+    def nowcast(self, now: int) -> float | None:
+        """The PM NowCast of the hourly means before `now`: the hour that ends now is the newest."""
+        hours: list[list[float]] = [[] for _ in range(12)]
+        for at, value in zip(self.times, self.values, strict=True):
+            age = (now - at) // HOUR
+            if age < 12:
+                hours[age].append(value)
+        return nowcast([fsum(hour) / len(hour) if hour else None for hour in hours])
 
     def min(self) -> float:
         if self._lows is None:

@@ -14,6 +14,7 @@ from xml.etree import ElementTree as ET
 import msgspec
 
 from adapters.cap.words import COLOURS, EVENTS, HEADLINE_MAX, RESPONSES, SEVERITY, is_chinese
+from adapters.xml_text import legal
 from hub.model import AlertChange, Change
 from hub.moment import SECOND
 
@@ -171,7 +172,7 @@ def description(change: AlertChange, chinese: bool) -> str:
     standard = change.source.get("standard", "")
     if standard:
         said.append(("依据：" if chinese else "Threshold from: ") + standard)
-    return "\n".join(filter(None, said)) or headline(change, chinese, "Actual")
+    return "\n".join(filter(None, map(plain, said))) or headline(change, chinese, "Actual")
 
 
 def _texts(value: Any) -> list[str]:
@@ -180,5 +181,4 @@ def _texts(value: Any) -> list[str]:
 
 def plain(text: str) -> str:
     """Without what XML 1.0 cannot hold, and without markup: receivers show it or drop the message."""
-    text = re.sub("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", text)
-    return re.sub(r"&(?=\w+;)", "＆", text.replace("<", "‹").replace(">", "›")).strip()
+    return re.sub(r"&(?=\w+;)", "＆", legal(text).replace("<", "‹").replace(">", "›")).strip()

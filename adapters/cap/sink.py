@@ -22,7 +22,9 @@ from hub.ports import Delivery
 
 CHAINS_MAX = 10_000
 """Open warnings remembered; the oldest is forgotten, and a later Update of it begins a new chain."""
-DONE_MAX = 10_000
+DONE_MAX = 2_000
+"""Keys of changes that were issued: a courier repeats at most its last."""
+MAKING_MAX = 1_000
 STATE = "state.msgpack"
 
 
@@ -121,9 +123,11 @@ class CapSink:
         if key in self._state.done:
             return Delivery(True, detail="was issued before")
         try:
-            made = self._decide(change, key, now)
+            made = await self._decide(change, key, now)
             for step, issue in made:
                 delivery = await self._issue(step, issue, now)
+                if delivery.final:
+                    await asyncio.to_thread(self._take_back, change, key, made)
                 if not delivery.taken:
                     return delivery
             await asyncio.to_thread(self._finish, change, key, made)
@@ -138,7 +142,7 @@ class CapSink:
 
     # ---------------------------------------------------------------------------------------------- one change
 
-    def _decide(self, change: AlertChange, key: str, now: int) -> list[tuple[Step, message.Issue]]:
+    async def _decide(self, change: AlertChange, key: str, now: int) -> list[tuple[Step, message.Issue]]:
         """The messages for this change, remembered on disk before any of them goes out."""
         made = self._state.making.get(key)
         if made is None:
@@ -151,8 +155,20 @@ class CapSink:
                 made.append((step, message.Issue(name, now, step.status, step.kind, step.references)))
                 add_link(chain, step.status, message.reference(self._options.sender, name, now, self._zone))
             self._state.making[key] = made
-            self._save()
+            while len(self._state.making) > MAKING_MAX:
+                del self._state.making[next(iter(self._state.making))]
+            await asyncio.to_thread(self._save)
         return made
+
+    def _take_back(self, change: AlertChange, key: str, made: list[tuple[Step, message.Issue]]) -> None:
+        """What was refused for good was never said: later messages must not refer to it."""
+        chain = self._state.chains.get(change.alert)
+        for _, issue in made:
+            said = message.reference(self._options.sender, issue.identifier, issue.sent, self._zone)
+            if chain and said in chain.links.get(issue.status, ()):
+                chain.links[issue.status].remove(said)
+        self._state.making.pop(key, None)
+        self._save()
 
     async def _issue(self, step: Step, issue: message.Issue, now: int) -> Delivery:
         polygons = self._areas.get(step.change.area, [])

@@ -12,6 +12,7 @@ import aiocoap
 
 from adapters.coap.client import Watch
 from adapters.coap.options import CoapOptions
+from adapters.coap.protection import Contexts, contexts_of
 from adapters.coap.server import interface, serve
 from hub.ports import Intake
 
@@ -23,16 +24,27 @@ class CoapAdapter:
         self.name = name
         self.port: int | None = None
         self._options = options
+        if options.oscore_dir is not None:
+            contexts_of(options.oscore_dir)
         self._now = now
         self._trouble: dict[str, str] = {}
 
     async def run(self, intake: Intake) -> None:
-        """Until cancelled. Raises OSError where the address cannot be had."""
+        """Until cancelled. Raises OSError where the address cannot be had, ValueError where an OSCORE context is unusable."""
         logging.getLogger("coap").setLevel(logging.CRITICAL)
         logging.getLogger("coap-server").setLevel(logging.CRITICAL)
+        oscore = self._options.oscore_dir
+        contexts = None if oscore is None else Contexts(contexts_of(oscore))
+        try:
+            await self._run(intake, contexts)
+        finally:
+            if contexts is not None:
+                contexts.close()
+
+    async def _run(self, intake: Intake, contexts: Contexts | None) -> None:
         context: Any
         if self._options.listen is not None:
-            context = await serve(intake, self._options, self._now)
+            context = await serve(intake, self._options, self._now, contexts)
             self.port = interface(context).transport.get_extra_info("socket").getsockname()[1]
         else:
             context = await aiocoap.Context.create_client_context(transports=["udp6"])

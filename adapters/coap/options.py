@@ -32,6 +32,10 @@ class CoapOptions(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fiel
 
     listen: str | None = None
     """ "coap://0.0.0.0:5683": where devices POST or PUT to /readings. Port 0 takes any free port."""
+    oscore_dir: str | None = None
+    """Folder of OSCORE contexts (RFC 8613), one folder for each device, of the device's name; needs `pip install cityhub[oscore]`."""
+    oscore_required: bool = False
+    """With `oscore_dir`: what comes unprotected is answered 4.01."""
     resources: list[CoapResource] = []
     """What the hub asks itself."""
     payload_bytes_max: int = 262_144
@@ -55,6 +59,10 @@ class CoapOptions(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fiel
     def __post_init__(self) -> None:
         if self.listen is None and not self.resources:
             raise ValueError("state listen (devices come to the hub) or resources (the hub asks devices)")
+        if self.oscore_dir is not None and self.listen is None:
+            raise ValueError("oscore_dir is for devices that come to the hub: state listen")
+        if self.oscore_required and self.oscore_dir is None:
+            raise ValueError("oscore_required needs oscore_dir, the folder of the devices' contexts")
         if self.listen is not None:
             check_url(self.listen, "listen")
         if not 1_024 <= self.payload_bytes_max <= 1_048_576:

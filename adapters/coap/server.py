@@ -11,6 +11,7 @@ from aiocoap import Code, resource
 
 from adapters.coap.exchange import FORMATS_IN_WORDS, Incomplete, Rates, TooLarge, TooMany, Uploads, decoder
 from adapters.coap.options import CoapOptions
+from adapters.coap.protection import Contexts, endpoint, only_its_own, speaker
 from hub.model import Verdict
 from hub.ports import Intake
 
@@ -47,13 +48,16 @@ class Readings(resource.Resource):  # type: ignore[misc]
 
     async def _take(self, request: Any) -> Any:
         now = asyncio.get_running_loop().time()
+        peer, device = endpoint(request.remote), speaker(request.remote)
+        if device is None and self._options.oscore_required:
+            return _answer(Code.UNAUTHORIZED, "OSCORE is required here")
         first = request.opt.block1 is None or request.opt.block1.start == 0  # further blocks belong to the same request
-        if first and not self._rates.allows(request.remote.sockaddr[:2], now):
+        if first and not self._rates.allows(peer, now):
             limit = f"more than {self._options.requests_per_s_max:g} requests a second; wait"
             return self._later(Code.TOO_MANY_REQUESTS, limit)
         payload, block = request.payload, request.opt.block1
         if block is not None:
-            key = (request.remote.sockaddr[:2], request.code, request.opt.uri_path, request.opt.content_format)
+            key = (peer, device, request.code, request.opt.uri_path, request.opt.content_format)
             try:
                 payload = self._uploads.add(key, block.start, payload, block.more, now)
             except TooLarge:
@@ -66,12 +70,12 @@ class Readings(resource.Resource):  # type: ignore[misc]
                 return aiocoap.Message(code=Code.CONTINUE, block1=block)
         elif len(payload) > self._options.payload_bytes_max:
             return self._too_large()
-        answer = await self._submit(payload, request.opt.content_format)
+        answer = await self._submit(payload, request.opt.content_format, device)
         if block is not None:
             answer.opt.block1 = block
         return answer
 
-    async def _submit(self, payload: bytes, content_format: int | None) -> Any:
+    async def _submit(self, payload: bytes, content_format: int | None, device: str | None) -> Any:
         decode = decoder(content_format, payload)
         if decode is None:
             given = "no Content-Format" if content_format is None else f"Content-Format {int(content_format)}"
@@ -81,6 +85,8 @@ class Readings(resource.Resource):  # type: ignore[misc]
         if self._in_flight >= self._options.in_flight_max:
             return self._later(Code.SERVICE_UNAVAILABLE, "the hub is busy")
         message = decode(payload, self._now())
+        if device is not None:
+            message = only_its_own(message, device)
         self._in_flight += 1
         try:
             (verdict,) = await self._intake.submit([message])
@@ -112,12 +118,13 @@ def _answer(code: Any, why: str) -> Any:
     return aiocoap.Message(code=code, payload=why.encode()[:480].decode("utf-8", "ignore").encode())
 
 
-async def serve(intake: Intake, options: CoapOptions, now: Callable[[], int]) -> Any:
-    """A context that listens. Raises OSError where the address cannot be had."""
+async def serve(intake: Intake, options: CoapOptions, now: Callable[[], int], contexts: Contexts | None = None) -> Any:
+    """A context that listens. `contexts`: of devices that protect what they say by OSCORE. Raises OSError where the address cannot be had."""
     site = resource.Site()
     site.add_resource([".well-known", "core"], resource.WKCResource(site.get_resources_as_linkheader, impl_info=None))
     site.add_resource(["readings"], Readings(intake, options, now))
-    context = await aiocoap.Context.create_server_context(site, bind=options.bind, transports=["udp6"])
+    served = site if contexts is None else contexts.guard(site)
+    context = await aiocoap.Context.create_server_context(served, bind=options.bind, transports=["udp6"])
     _shed_floods(interface(context), Rates(DATAGRAMS_PER_S_MAX, options.endpoints_max))
     return context
 

@@ -65,6 +65,8 @@ class Agent:
         self._number = 0
         self._challenge: digest.Challenge | None = None
         self._nonce_count = 0
+        self._granted_s = account.expires_s
+        """What the server granted; it may be less than was asked for."""
         self._register_call = f"{secrets.token_hex(8)}@cityhub"
         self.registered = asyncio.Event()
         self.state = "not yet registered"
@@ -112,6 +114,10 @@ class Agent:
         if answer is None:
             self.state = "no answer to REGISTER"
         elif answer.status == 200:
+            granted = answer.header("expires")
+            self._granted_s = (
+                min(expires_s, int(granted[:9]) or expires_s) if granted.isascii() and granted.isdigit() else expires_s
+            )
             self.registered.set()
             self.state = "registered"
             return True
@@ -123,7 +129,7 @@ class Agent:
     async def _keep_alive(self) -> None:
         """Until the server is silent, throws us out or the line is lost."""
         account, loop = self._account, asyncio.get_running_loop()
-        renew_at = loop.time() + account.expires_s * 0.8
+        renew_at = loop.time() + self._granted_s * 0.8
         missed = 0
         while self._link and not self._link.lost.is_set():
             try:
@@ -136,7 +142,7 @@ class Agent:
             if loop.time() >= renew_at:
                 if not await self._register(account.expires_s):
                     return
-                renew_at = loop.time() + account.expires_s * 0.8
+                renew_at = loop.time() + self._granted_s * 0.8
             answer = await self.message(manscdp.keepalive(self.number(), account.device))
             missed = 0 if answer and answer.status == 200 else missed + 1
             if missed >= KEEPALIVES_MISSED_MAX or (answer and answer.status in (401, 403, 404)):

@@ -39,7 +39,7 @@ class Subscription(msgspec.Struct):
 
         def number(name: str, otherwise: int) -> int:
             text = self.query.text(name)
-            return int(text) if text.isdigit() and int(text) else otherwise
+            return int(text[:9]) or otherwise if text.isascii() and text.isdigit() else otherwise
 
         methods = self.query.text("AlarmMethod")
         by_method = methods in ("", "0") or str(alarm.method) in re.split(r"[/,]", methods)

@@ -11,6 +11,7 @@ from xml.sax.saxutils import escape
 import msgspec
 
 from adapters.wallclock import zone_named
+from adapters.xml_text import legal
 from hub.moment import SECOND
 
 TYPE = "Application/MANSCDP+xml"
@@ -96,7 +97,7 @@ def read(body: bytes) -> Body | str:
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
         return "a body with a document type is not read"
     try:
-        root = ET.fromstring(re.sub("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]", "", text))
+        root = ET.fromstring(legal(text))
     except (ET.ParseError, ValueError, RecursionError) as error:
         return f"the body is not XML: {error}"
     command = (root.findtext("CmdType") or "").strip()
@@ -116,12 +117,7 @@ def element(name: str, *inside: str) -> str:
 
 
 def leaf(name: str, value: object) -> str:
-    return f"<{name}>{escape(plain(str(value)))}</{name}>\r\n"
-
-
-def plain(text: str) -> str:
-    """Without what XML 1.0 cannot hold."""
-    return re.sub("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "?", text)
+    return f"<{name}>{escape(legal(str(value)))}</{name}>\r\n"
 
 
 def local_time(at: int) -> str:

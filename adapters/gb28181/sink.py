@@ -228,4 +228,9 @@ def _outcome(answer: SipMessage | None) -> Delivery:
         return Delivery(True, detail=said)
     retry = answer.header("retry-after")
     final = 400 <= answer.status <= 499 and answer.status not in TEMPORARY | {401, 403, 404, 407}
-    return Delivery(False, final=final, detail=said, retry_after_s=float(retry[:6]) if retry[:6].isdigit() else None)
+    return Delivery(
+        False,
+        final=final,
+        detail=said,
+        retry_after_s=float(retry[:6]) if retry.isascii() and retry[:6].isdigit() else None,
+    )

@@ -20,6 +20,7 @@ PLUGIN = Plugin(
     protocol="gb32960",
     summary="GB/T 32960.3-2016 and -2025: electric vehicles' terminals and forwarding platforms over TCP",
     options=Gb32960Options,
+    proof="login",
     codec=Gb32960Codec,
     adapter=stream_adapter(Gb32960Codec),
     binary=True,

@@ -1,6 +1,7 @@
 """GT06 and its relatives: vehicle trackers of Concox, Jimi and many others."""
 
 from adapters.gt06.codec import Gt06Codec
+from adapters.gt06.commands import order
 from adapters.transport import StreamOptions, stream_adapter
 from hub.ports import Plugin
 
@@ -20,6 +21,7 @@ PLUGIN = Plugin(
     options=Gt06Options,
     codec=Gt06Codec,
     adapter=stream_adapter(Gt06Codec),
+    order=order,
     binary=True,
     kind="vehicle",
 )

@@ -38,6 +38,8 @@ class Gt06Codec:
         self._clock = WallClock(UTC if self._zone_from_login else zone_named(zone))
         self._utc = WallClock(UTC)
         self._device: str | None = None
+        self.commands = 0
+        """Commands sent to this device; their numbers come back with its answers."""
         self._buffer = b""
         self._searched = 0
         """Bytes at the head of the buffer that are known to start no frame."""

@@ -30,6 +30,7 @@ PLUGIN = Plugin(
     protocol="hj212",
     summary="HJ 212 (2005, 2017, the known part of 2025): pollution sources, air, water, dust and noise stations",
     options=Hj212Options,
+    proof="message",
     codec=Hj212Codec,
     adapter=stream_adapter(Hj212Codec),
 )

@@ -37,6 +37,10 @@ _UNIX = {"unix": 1, "unix_ms": 1_000, "unix_us": 1_000_000, "unix_ns": 1_000_000
 class MapError(ValueError):
     """A map that cannot be used; each line of the text is one mistake, with the key it stands at."""
 
+    @property
+    def mistakes(self) -> list[str]:
+        return str(self).splitlines()
+
 
 # ------------------------------------------------------------------------------------------- what stands in the file
 

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from adapters.jt808.codec import Jt808Codec, id_is_code, keyed_codes
+from adapters.jt808.commands import order
 from adapters.jt808.items import vendor_items
 from adapters.jt808.location import Dialect
 from adapters.transport import StreamOptions, stream_adapter
@@ -83,8 +84,10 @@ PLUGIN = Plugin(
     protocol="jt808",
     summary="JT/T 808 vehicle terminals, editions 2011, 2013 and 2019",
     options=Jt808Options,
+    proof="login",
     codec=codec,
     adapter=stream_adapter(codec),
+    order=order,
     binary=True,
     kind="vehicle",
 )

@@ -419,6 +419,16 @@ class Jt808Codec:
         body = serial.to_bytes(2, "big") + header.msg_id.to_bytes(2, "big") + bytes([result])
         return self.send(header.terminal, _ANSWER, body)
 
+    @property
+    def speaker(self) -> str:
+        """The device that `terminal` is."""
+        return self._device
+
+    @property
+    def serial(self) -> int:
+        """The serial that the next frame down will have."""
+        return self._serial
+
     def send(self, terminal: Terminal, msg_id: int, body: bytes) -> bytes:
         """A frame to the terminal under the platform's next serial, which starts at 0."""
         serial = self._serial

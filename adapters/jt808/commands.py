@@ -1,14 +1,19 @@
 """Commands down to a terminal: pure encoders of 0x8103, 0x8104, 0x8201 and 0x8300.
 
-Each gives a message id and a body; `Jt808Codec.send(terminal, *command)` frames it under the platform's next serial.
-Who may send one, and the answer (0x0001, 0x0104, 0x0201) that comes up, are the caller's matter.
+Each gives a message id and a body; `Jt808Codec.send(terminal, *command)` frames it under the platform's next serial, which the
+terminal's answer (0x0001, 0x0104, 0x0201 …) repeats. Who may send one is the caller's matter.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from adapters.jt808.bodies import ANSWERS
+from adapters.jt808.codec import Jt808Codec
+from adapters.jt808.frame import Frame
 from adapters.jt808.wire import MAX_BODY, Terminal
+from hub.model import Message
+from hub.ports import Codec, DeviceCommand, NotSupported, Order
 
 REPORT_INTERVAL = 0x0029
 """Parameter: seconds between locations (default reporting interval, DWORD)."""
@@ -59,6 +64,43 @@ def say(terminal: Terminal, message: str, *, urgent: bool = False, show: bool = 
     if not text:
         raise ValueError("the text is empty")
     return _fitting(0x8300, head + text)
+
+
+def raw(message: str, data: str) -> Command:
+    """Any platform message by its number, such as "0x8104", and its body in hex. Raises ValueError."""
+    try:
+        msg_id, body = int(message, 16), bytes.fromhex(data)
+    except ValueError:
+        raise ValueError(f'raw needs message = "0x8104" and data in hex, not {message!r} and {data[:40]!r}') from None
+    if not 0x8000 <= msg_id <= 0xFFFF:
+        raise ValueError(f"0x{msg_id:04x} is no message of the platform; those are 0x8000 to 0xffff")
+    return _fitting(msg_id, body)
+
+
+def order(codec: Codec, device: str, wanted: DeviceCommand) -> Order:
+    """`Plugin.order`."""
+    assert isinstance(codec, Jt808Codec)
+    terminal = codec.terminal if codec.terminal and codec.speaker == device else terminal_of(device)
+    match wanted.command:
+        case "locate":
+            command = locate()
+        case "interval":
+            if wanted.seconds is None:
+                raise ValueError("interval needs seconds")
+            command = set_interval(wanted.seconds)
+        case "text":
+            command = say(terminal, wanted.text, urgent=wanted.urgent)
+        case "raw":
+            command = raw(wanted.message, wanted.data)
+        case _:
+            raise NotSupported(f"JT/T 808 has no command {wanted.command!r}; locate, interval, text and raw it has")
+    serial = codec.serial.to_bytes(2, "big")
+
+    def answers(message: Message) -> bool:
+        frame = message.body
+        return isinstance(frame, Frame) and frame.header.msg_id in ANSWERS and frame.body[:2] == serial
+
+    return Order(codec.send(terminal, *command), answers)
 
 
 def terminal_of(device: str) -> Terminal:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import cached_property
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
@@ -81,28 +82,36 @@ class Bus:
     def __init__(
         self, url: str, *, timeout_s: float = 1.0, retries: int = 0, pause_s: float = 0.0, connect_pause_s: float = 0.0
     ) -> None:
-        line = parse_url(url)
+        self._line = parse_url(url)
+        self._timeout_s, self._retries = timeout_s, retries
         self._pause_s, self._connect_pause_s = pause_s, connect_pause_s
         self._lock = asyncio.Lock()
-        self._client: Any
-        # The poller decides when to connect again, so pymodbus's own reconnecting stays off.
+
+    @cached_property
+    def _client(self) -> Any:
+        """Made at first use: pymodbus wants the running loop. The poller decides when to connect again, so pymodbus's own
+        reconnecting stays off."""
+        line = self._line
         if line.scheme == "serial":
-            self._client = AsyncModbusSerialClient(
+            return AsyncModbusSerialClient(
                 line.host,
                 framer=FramerType.RTU,
                 baudrate=line.baud,
                 parity=line.parity,
                 stopbits=line.stopbits,
                 bytesize=line.bytesize,
-                timeout=timeout_s,
-                retries=retries,
+                timeout=self._timeout_s,
+                retries=self._retries,
                 reconnect_delay=0,
             )
-        else:
-            framer = FramerType.SOCKET if line.scheme == "tcp" else FramerType.RTU
-            self._client = AsyncModbusTcpClient(
-                line.host, port=line.port, framer=framer, timeout=timeout_s, retries=retries, reconnect_delay=0
-            )
+        return AsyncModbusTcpClient(
+            line.host,
+            port=line.port,
+            framer=FramerType.SOCKET if line.scheme == "tcp" else FramerType.RTU,
+            timeout=self._timeout_s,
+            retries=self._retries,
+            reconnect_delay=0,
+        )
 
     async def connect(self) -> None:
         """Be connected. Raises `Down`."""

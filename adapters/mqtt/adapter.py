@@ -29,6 +29,7 @@ class MqttAdapter:
         self.name = name
         self.session: Session | None = None
         self._options = options
+        options.tls()
         self._read: Read = reader(options)
         self._follow_up = follow_up(options, now)
         self._now = now

@@ -7,6 +7,7 @@ import msgspec
 from adapters.mqtt import broker
 from adapters.mqtt.adapter import MqttAdapter
 from adapters.mqtt.options import MqttOptions
+from adapters.mqtt.payload import reader
 from hub.ports import Adapter, Intake
 
 
@@ -16,10 +17,10 @@ class EmbeddedMqtt:
     def __init__(self, name: str, options: MqttOptions) -> None:
         self._name = name
         self._options = options
+        reader(options)
 
     async def run(self, intake: Intake) -> None:
-        host, _, port = self._options.listen.removeprefix("tcp://").rpartition(":")
-        running = await broker.start(host, int(port))
+        running = await broker.start(*self._options.bind())
         try:
             options = msgspec.structs.replace(self._options, connect=running.url, version="3.1.1")
             await MqttAdapter(self._name, options).run(intake)

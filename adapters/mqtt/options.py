@@ -71,6 +71,10 @@ class MqttOptions(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fiel
             check_filter(topic)
         if self.format not in FORMATS:
             raise ValueError(f"format = {self.format!r}: it should be one of {', '.join(FORMATS)}")
+        if self.map is not None and self.format.startswith("senml"):
+            raise ValueError(f"map and format = {self.format!r} exclude each other: a map reads foreign JSON")
+        if self.connect is None:
+            self.bind()
         if self.version not in VERSIONS:
             raise ValueError(f"version = {self.version!r}: it should be 5 or 3.1.1")
         if not 1 <= self.receive_max <= 65_535:
@@ -93,6 +97,13 @@ class MqttOptions(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fiel
     def port(self) -> int:
         url = self._url()
         return url.port or (8883 if url.scheme == "mqtts" else 1883)
+
+    def bind(self) -> tuple[str, int]:
+        """Where the hub's own broker listens. Raises ValueError with a sentence."""
+        url = urlsplit(self.listen)
+        if url.scheme != "tcp" or not url.hostname or url.port is None:
+            raise ValueError(f"listen = {self.listen!r}: it should look like tcp://127.0.0.1:1883")
+        return url.hostname, url.port
 
     def password(self) -> str | None:
         """The password. Raises ValueError with a sentence where its place is empty."""
@@ -120,10 +131,16 @@ def password(env: str | None, file: str | None) -> str | None:
 def client_tls(url: str, ca_file: str | None, cert_file: str | None, key_file: str | None) -> ssl.SSLContext | None:
     if urlsplit(url).scheme != "mqtts":
         return None
-    context = ssl.create_default_context(cafile=ca_file)
+    try:
+        context = ssl.create_default_context(cafile=ca_file)
+    except OSError as error:
+        raise OSError(f"tls_ca_file = {ca_file!r}: no PEM certificates of authorities ({error})") from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if cert_file is not None:
-        context.load_cert_chain(cert_file, key_file)
+        try:
+            context.load_cert_chain(cert_file, key_file)
+        except OSError as error:
+            raise OSError(f"tls_cert_file = {cert_file!r}: no PEM certificate chain with its key ({error})") from None
     return context
 
 

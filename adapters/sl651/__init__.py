@@ -32,6 +32,7 @@ PLUGIN = Plugin(
     protocol="sl651",
     summary="SL 651-2014: rain, river, reservoir, tide, soil and groundwater stations (HEX/BCD and ASCII)",
     options=Sl651Options,
+    proof="message",
     codec=Sl651Codec,
     adapter=stream_adapter(Sl651Codec),
     binary=True,

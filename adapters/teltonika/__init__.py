@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from adapters.teltonika.codec import TeltonikaCodec
+from adapters.teltonika.commands import order
 from adapters.transport import StreamOptions, stream_adapter
 from hub.ports import Plugin
 
@@ -25,6 +26,7 @@ PLUGIN = Plugin(
     options=TeltonikaOptions,
     codec=codec,
     adapter=stream_adapter(codec),
+    order=order,
     binary=True,
     kind="vehicle",
 )

@@ -24,8 +24,8 @@ from adapters.transport.options import Endpoint, StreamOptions
 from adapters.transport.serial_line import open_serial
 from adapters.transport.session import Session, Sessions
 from adapters.transport.tally import Tally
-from hub.model import FaultKind
-from hub.ports import Adapter, Codec, Intake
+from hub.model import FaultKind, Message
+from hub.ports import Adapter, Codec, Intake, NotReached, Order
 
 ACCEPT_PAUSE_S = 1.0
 UDP_RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
@@ -41,7 +41,8 @@ def stream_adapter(codec: Callable[[Mapping[str, Any]], Codec]) -> Callable[[str
 
 
 class StreamAdapter:
-    """Runs one `[[adapters]]` block. Raises ValueError where the options do not make a codec or an address."""
+    """Runs one `[[adapters]]` block. Raises ValueError where the options do not make a codec or an address,
+    OSError where TLS files cannot be used."""
 
     def __init__(self, name: str, options: StreamOptions, codec: Callable[[Mapping[str, Any]], Codec]) -> None:
         self.name = name
@@ -52,6 +53,7 @@ class StreamAdapter:
         self.connections = 0
         self._options = options
         self._endpoint = options.endpoint()
+        options.check_tls()
         self._make_codec: Callable[[], Codec] = partial(codec, msgspec.structs.asdict(options))
         self._make_codec()
         self._sessions = Sessions()
@@ -65,6 +67,22 @@ class StreamAdapter:
         """The codec of the device's live session, which knows its edition and serial numbers; for encoding commands."""
         session = self._sessions.find(device)
         return None if session is None else session.codec
+
+    async def ask(self, device: str, order: Order, wait_s: float) -> Message | None:
+        """See `hub.ports.Commandable`."""
+        session = self._sessions.find(device)
+        if session is None:
+            raise NotReached(f"{device} is not connected")
+        answer = session.expect(order)
+        try:
+            if not session.send(order.data):
+                raise NotReached(f"{device} takes nothing now: its connection is closing or its buffer is full")
+            async with asyncio.timeout(wait_s):
+                return await answer
+        except TimeoutError:
+            return None
+        finally:
+            answer.cancel()
 
     async def run(self, intake: Intake) -> None:
         tally = Tally(intake)

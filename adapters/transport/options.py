@@ -81,8 +81,13 @@ class StreamOptions(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fi
         endpoint = self.endpoint()
         if endpoint.scheme == "tls" and self.listen is not None and self.tls_cert_file is None:
             raise ValueError("listening on tls:// needs tls_cert_file (a PEM file with the certificate chain)")
-        if self.tls_client_ca_file is not None and self.tls_cert_file is None:
-            raise ValueError("tls_client_ca_file (mutual TLS) needs tls_cert_file as well")
+        if self.tls_client_ca_file is not None and (self.tls_cert_file is None or self.listen is None):
+            raise ValueError("tls_client_ca_file (mutual TLS) is for listening, and needs tls_cert_file as well")
+        if self.tls_key_file is not None and self.tls_cert_file is None:
+            raise ValueError("tls_key_file needs the certificate that it belongs to: tls_cert_file")
+        given = [name for name in _TLS_FILES if getattr(self, name) is not None]
+        if given and endpoint.scheme in ("udp", "serial", "file"):
+            raise ValueError(f"{given[0]}: there is no TLS over {endpoint.scheme}")
 
     def endpoint(self) -> Endpoint:
         """The parsed address. Raises ValueError with a sentence."""
@@ -98,23 +103,53 @@ class StreamOptions(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fi
             return None
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.load_cert_chain(self.tls_cert_file, self.tls_key_file)
+        load_chain(context, self.tls_cert_file, self.tls_key_file)
         if self.tls_client_ca_file is not None:
             context.verify_mode = ssl.CERT_REQUIRED
-            context.load_verify_locations(self.tls_client_ca_file)
+            load_authorities(context, self.tls_client_ca_file, "tls_client_ca_file")
         return context
 
     def client_tls(self) -> ssl.SSLContext | None:
         """The context for connections the hub makes, None for plain TCP."""
         if self.endpoint().scheme != "tls" and self.tls_ca_file is None and self.tls_cert_file is None:
             return None
-        context = ssl.create_default_context(cafile=self.tls_ca_file)
+        context = ssl.create_default_context()
+        if self.tls_ca_file is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            load_authorities(context, self.tls_ca_file, "tls_ca_file")
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if self.tls_cert_file is not None:
-            context.load_cert_chain(self.tls_cert_file, self.tls_key_file)
+            load_chain(context, self.tls_cert_file, self.tls_key_file)
         return context
 
+    def check_tls(self) -> None:
+        """Read what TLS will need. Raises OSError with a sentence where a file cannot be used."""
+        if self.listen is not None:
+            self.server_tls()
+        elif self.connect is not None and self.endpoint().scheme != "serial":
+            self.client_tls()
 
+
+def load_chain(context: ssl.SSLContext, cert: str, key: str | None) -> None:
+    """A certificate chain and its key. Raises OSError that names the files."""
+    try:
+        context.load_cert_chain(cert, key)
+    except (OSError, ValueError) as error:
+        named = f"tls_cert_file = {cert!r}" + (
+            f" with tls_key_file = {key!r}" if key else " (which must hold the key too)"
+        )
+        raise OSError(f"{named}: no PEM certificate chain with its private key ({error})") from None
+
+
+def load_authorities(context: ssl.SSLContext, file: str, option: str) -> None:
+    """Authorities to trust. Raises OSError that names the file."""
+    try:
+        context.load_verify_locations(file)
+    except (OSError, ValueError) as error:
+        raise OSError(f"{option} = {file!r}: no PEM certificates of authorities ({error})") from None
+
+
+_TLS_FILES = ("tls_cert_file", "tls_key_file", "tls_ca_file", "tls_client_ca_file")
 _LIMITS_AT_LEAST_ONE = ("connections_max", "connections_per_peer_max", "in_flight_max", "reply_buffer_bytes_max")
 _POSITIVE = (
     "idle_timeout_s",

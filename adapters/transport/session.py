@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 
 from adapters.transport.options import StreamOptions
 from hub.model import Fault, FaultKind, Message, Verdict
-from hub.ports import Codec
+from hub.ports import Codec, NotReached, Order
 
+ASKED_MAX = 16
+"""Commands of one connection that wait for their answers."""
 DEVICES_PER_CONNECTION_MAX = 1_000
 """Devices of one connection that commands can reach; a gateway with more is still heard."""
 
@@ -31,6 +34,7 @@ class Session:
         self.logged_in: set[str] = set()
         self.allowance = Allowance(options)
         self.bad_in_a_row = 0
+        self._asked: list[tuple[Order, asyncio.Future[Message]]] = []
         self._options = options
 
     def admit(self, message: Message) -> Message:
@@ -45,6 +49,22 @@ class Session:
             why = f"{self.peer} logged in as {', '.join(sorted(self.logged_in))} and may not speak for {message.device}"
         fault = Fault(FaultKind.UNAUTHORISED, why, message.raw, message.device, readings=len(message.readings))
         return Message([], [*message.faults, fault], message.device, message.body, message.raw)
+
+    def expect(self, order: Order) -> asyncio.Future[Message]:
+        """A future of the order's answer. Raises `NotReached` where too many are waited for already."""
+        self._asked = [(asked, answer) for asked, answer in self._asked if not answer.done()]
+        if len(self._asked) >= ASKED_MAX:
+            raise NotReached(f"{ASKED_MAX} commands wait for the device's answers already")
+        answer: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        self._asked.append((order, answer))
+        return answer
+
+    def hear(self, message: Message) -> None:
+        """Give the message to the first command that it answers."""
+        for order, answer in self._asked:
+            if not answer.done() and order.answers(message):
+                answer.set_result(message)
+                return
 
     def count(self, messages: Sequence[Message]) -> bool:
         """Follow the bad frames in a row; True once there are too many."""
@@ -67,6 +87,7 @@ class Sessions:
 
     def settle(self, session: Session, message: Message, verdict: Verdict) -> None:
         """Learn from a verdict who is at the other end. A device that logs in anew ends its older connection."""
+        session.hear(message)
         device = message.device
         if device is None or verdict is not Verdict.STORED:
             return

@@ -9,14 +9,15 @@ import ssl
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Any
+from urllib.parse import quote, urlsplit
 
 import httpx
 import msgspec
 
 from adapters.webhook.signing import secret_keys, signed_headers
 from hub.model import AlertChange
-from hub.moment import from_datetime
+from hub.moment import from_datetime, to_text
 from hub.ports import Delivery
 from hub.wire import change_to_json
 
@@ -38,6 +39,8 @@ class WebhookOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     token_env: str | None = None
     """Environment variable with a token for `Authorization: Bearer`, if the receiver wants one."""
     token_file: str | None = None
+    envelope: str = ""
+    """ "cloudevents": the body as the `data` of a CloudEvents 1.0 event (structured JSON)."""
     timeout_s: float = 15.0
     """For the whole exchange, so that an answer that trickles in does not hold the line."""
     ca_file: str | None = None
@@ -47,6 +50,8 @@ class WebhookOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         parts = urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"url: {self.url!r} is no http:// or https:// address")
+        if self.envelope not in ("", "cloudevents"):
+            raise ValueError(f'envelope = {self.envelope!r}: "cloudevents" was meant, or nothing')
         if self.timeout_s <= 0:
             raise ValueError("timeout_s: must be above 0")
 
@@ -57,7 +62,8 @@ class WebhookSink:
     def __init__(self, options: WebhookOptions) -> None:
         self._options = options
         self._keys = secret_keys(_kept("secret", options.secret_env, options.secret_file) or "")
-        headers = {"content-type": "application/json", "user-agent": "cityhub"}
+        kind = "application/cloudevents+json" if options.envelope else "application/json"
+        headers = {"content-type": kind, "user-agent": "cityhub"}
         if token := _kept("token", options.token_env, options.token_file):
             headers["authorization"] = f"Bearer {token}"
         verify = ssl.create_default_context(cafile=options.ca_file) if options.ca_file else True
@@ -66,7 +72,8 @@ class WebhookSink:
         )
 
     async def deliver(self, change: AlertChange, key: str, now: int) -> Delivery:
-        body = json.dumps(change_to_json(change), ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+        said = cloud_event(change, key) if self._options.envelope else change_to_json(change)
+        body = json.dumps(said, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
         headers = signed_headers(self._keys, key, now, body)
         try:
             async with (
@@ -81,6 +88,20 @@ class WebhookSink:
 
     async def close(self) -> None:
         await self._client.aclose()
+
+
+def cloud_event(change: AlertChange, key: str) -> dict[str, Any]:
+    """The change as a CloudEvents 1.0.2 event in structured mode: `id` and `source` together name it once."""
+    return {
+        "specversion": "1.0",
+        "id": key,
+        "source": f"/cityhub/rules/{quote(change.rule)}",
+        "type": f"io.cityhub.alert.{change.change.value}",
+        "subject": change.subject or "-",
+        "time": to_text(change.at),
+        "datacontenttype": "application/json",
+        "data": change_to_json(change),
+    }
 
 
 def outcome(status: int, retry_after: str | None, words: str, now: int) -> Delivery:

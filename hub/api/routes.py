@@ -18,15 +18,17 @@ from starlette.staticfiles import StaticFiles
 from hub.api import prometheus, views
 from hub.api.auth import LOCAL, Token, who
 from hub.api.state import State
+from hub.log import LogFull
 from hub.model import Message, OperatorAction, Position, Reading, Verdict
 from hub.moment import from_text
-from hub.ports import SeriesQuery
+from hub.ports import DeviceCommand, NotReached, NotSupported, SeriesQuery
 from hub.recording import RecordingError
-from hub.wire import camera_to_json, change_to_json
+from hub.wire import camera_to_json, change_to_json, detail_to_json
 
 QUARANTINE_SHOWN = 200
 SERIES_ROWS_MAX = 50_000
 STREAM_EVERY_S = 1.0
+COMMAND_WAIT_MAX_S = 30.0
 STREAMS_MAX = 200
 """Server-sent event streams open at once."""
 
@@ -44,6 +46,7 @@ def build(state: State, trusted: bool = False) -> Starlette:
         Route("/api/v1/city", api.guard("view", api.city)),
         Route("/api/v1/status", api.guard("view", api.status)),
         Route("/api/v1/devices", api.guard("view", api.devices)),
+        Route("/api/v1/devices/{device:path}/command", api.guard("operate", api.command), methods=["POST"]),
         Route("/api/v1/unknown", api.guard("view", api.unknown)),
         Route("/api/v1/alerts", api.guard("view", api.alerts)),
         Route("/api/v1/alerts/{alert:path}/{action}", api.guard("operate", api.operate), methods=["POST"]),
@@ -65,12 +68,17 @@ def build(state: State, trusted: bool = False) -> Starlette:
         routes.append(Mount("/tiles", StaticFiles(directory=tiles)))
     if state.console.is_dir():
         routes.append(Mount("/static", StaticFiles(directory=state.console)))  # type: ignore[arg-type]
-    return Starlette(routes=routes, exception_handlers={HTTPException: _problem})
+    return Starlette(routes=routes, exception_handlers={HTTPException: _problem, Exception: _defect})
 
 
 async def _problem(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     return reply({"error": error.detail}, error.status_code, dict(error.headers or {}))
+
+
+async def _defect(_: Request, error: Exception) -> Response:
+    """What no handler foresaw. The server's log has the traceback; the caller gets a sentence."""
+    return reply({"error": f"the hub failed over this request: {type(error).__name__}: {error}"}, 500)
 
 
 def reply(data: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -226,6 +234,28 @@ class _Api:
             OperatorAction(self.state.clock(), name, action, alert, str(given.get("note", ""))[:1000], until)
         )
         return reply({"ok": True})
+
+    async def command(self, request: Request) -> Response:
+        """A command to a device, noted in the log before it is sent. 404 not connected, 409 not supported, 400 wrong.
+
+        `wait_s` (5, at most 30): how long to wait for the answer; `answer` is null where none came.
+        """
+        device = request.path_params["device"]
+        try:
+            given = msgspec.json.decode(await self._body(request), type=dict[str, Any])
+            wait_s = min(max(float(given.pop("wait_s", 5.0)), 0.0), COMMAND_WAIT_MAX_S)
+            who = str(given.pop("who", "") or request.state.token.name)[:100]
+            wanted = msgspec.convert(given, DeviceCommand)
+            answer = await self.state.command(device, wanted, who, wait_s)
+        except NotReached as error:
+            raise HTTPException(404, str(error)) from None
+        except NotSupported as error:
+            raise HTTPException(409, str(error)) from None
+        except LogFull as error:
+            raise HTTPException(503, f"the command cannot be noted in the log, so it is not sent: {error}") from None
+        except (msgspec.MsgspecError, TypeError, ValueError) as error:
+            raise HTTPException(400, str(error)) from None
+        return reply({"device": device, "sent": True, "answer": None if answer is None else detail_to_json(answer)})
 
     async def retry(self, request: Request) -> Response:
         """Offer quarantined readings again, one entry or all: the registry may know their device by now."""

@@ -16,7 +16,7 @@ from hub.ledger import Ledger
 from hub.live import Live
 from hub.log import Log
 from hub.model import Message, OperatorAction
-from hub.ports import Row, SeriesQuery
+from hub.ports import DeviceCommand, Row, SeriesQuery
 from hub.registry import Registry
 
 
@@ -57,6 +57,8 @@ class State:
     """Rollups between two times made anew; their number."""
     take_in: Callable[[Sequence[Path], Path | None, bool], Awaitable[Any]]
     """(files, map, admit unknown devices) → what became of the readings in them."""
+    command: Callable[[str, DeviceCommand, str, float], Awaitable[Message | None]]
+    """(device, command, who, seconds to wait) → the device's answer; see `hub.app.commanding`."""
     readers: Callable[[], Sequence[ReaderState]]
     couriers: Mapping[str, Courier]
     journal: Journal

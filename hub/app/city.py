@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -22,6 +23,8 @@ class City(msgspec.Struct, frozen=True):
     registry: Registry
     book: RuleBook
     tokens: Mapping[str, Token]
+    secrets: Mapping[str, str] = msgspec.field(default_factory=dict)
+    """Device → what it must show when it logs in."""
 
 
 def load_city(folder: Path, plugins: Mapping[str, Plugin]) -> tuple[City | None, list[Mistake]]:
@@ -38,6 +41,50 @@ def load_city(folder: Path, plugins: Mapping[str, Plugin]) -> tuple[City | None,
     if config and config.api.tokens_file:
         tokens, wrong = load_tokens(Path(config.api.tokens_file))
         mistakes += wrong
+    secrets: dict[str, str] = {}
+    if config and config.ingest.device_secrets_file:
+        secrets, wrong = load_secrets(Path(config.ingest.device_secrets_file))
+        mistakes += wrong or _unguarded(config, secrets, plugins)
     if mistakes or config is None or book is None:
         return None, mistakes
-    return City(config, registry, book, tokens), []
+    return City(config, registry, book, tokens, secrets), []
+
+
+def load_secrets(path: Path) -> tuple[dict[str, str], list[Mistake]]:
+    """Device → secret of a TOML file. A mistake names the device, never what stands beside it."""
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        return {}, [Mistake(str(path), 1, f"cannot be read ({error.strerror})")]
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+        return {}, [
+            Mistake(str(path), 1, 'is not valid TOML; lines such as "jt808:014450376202" = "secret" were meant')
+        ]
+    wrong = [device for device, secret in table.items() if not isinstance(secret, str) or not secret]
+    return (
+        {device: secret for device, secret in table.items() if device not in wrong},
+        [Mistake(str(path), 1, f'{device!r}: a secret is a text, such as "{device}" = "…"') for device in wrong],
+    )
+
+
+def _unguarded(config: Config, secrets: Mapping[str, str], plugins: Mapping[str, Plugin]) -> list[Mistake]:
+    """Secrets that guard nothing: of protocols that cannot show them, or whose readings also come in without a login."""
+    file = str(config.ingest.device_secrets_file)
+    guarded = {device.partition(":")[0]: device for device in secrets}
+    mistakes = [
+        Mistake(file, 1, f"{device!r}: {protocol} devices show no secret; those of jt808, gb32960, hj212 and sl651 do")
+        for protocol, device in guarded.items()
+        if protocol not in plugins or not plugins[protocol].proof
+    ]
+    return mistakes + [
+        Mistake(
+            str(config.folder / "hub.toml"),
+            adapter.line,
+            f"device_secrets_file has secrets of {adapter.protocol} devices, but adapter {adapter.name!r} takes readings without "
+            "a login; set login_required = true",
+        )
+        for adapter in config.adapters
+        if adapter.protocol in guarded
+        and plugins[adapter.protocol].proof == "login"
+        and getattr(adapter.options, "login_required", True) is False
+    ]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import hashlib
+import logging
 import os
 import socket
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,9 @@ from hub import clock
 from hub.alerts import Alerts
 from hub.api import ReaderState, State, build
 from hub.app.city import City
+from hub.app.commanding import Commander
 from hub.app.destinations import Destinations
+from hub.app.files import SOCKET, replace, socket_path
 from hub.app.history import open_city_store
 from hub.app.importing import Imported, Importer, messages, rejects_file
 from hub.app.plugins import Plugins
@@ -38,12 +41,13 @@ from hub.live import Live
 from hub.log import Cursors, Limits, Log, LogFull
 from hub.model import Deaf, Edition, OperatorAction, Tick
 from hub.moment import SECOND
-from hub.ports import Adapter, Row, SeriesQuery
+from hub.ports import Adapter, Plugin, Row, SeriesQuery
 from hub.store.rollups import RollupStore
 from rules.edition import registry_text
 from rules.engine import ENGINE
 
-SOCKET = "hub.sock"
+logger = logging.getLogger(__name__)
+
 TICK_S = 1.0
 HOUSEKEEPING_S = 1.0
 DEAF_AFTER_S = 5.0
@@ -75,7 +79,9 @@ class Hub:
         self._tasks: list[asyncio.Task[Any]] = []
         self._sources: list[asyncio.Task[Any]] = []
         self._servers: list[_ApiServer] = []
+        self._sockets: list[socket.socket] = []
         self._adapters: dict[str, Adapter] = {}
+        self._plugins: dict[str, Plugin] = {}
 
     # ---------------------------------------------------------------------------------------------- life
 
@@ -113,7 +119,7 @@ class Hub:
             Follower("alerts", self.log.alerts, self.alerts.feed, self.log.alerts.first),
         ]
         await self._catch_up()
-        self.ingest = Ingest(self.log, self.city.registry, self.ledger, self.now, config.ingest)
+        self.ingest = Ingest(self.log, self.city.registry, self.ledger, self.now, config.ingest, self.city.secrets)
         self.destinations = Destinations(
             self.city.config.sinks if self._live else (), self.log, self.cursors, self.data
         )
@@ -140,9 +146,11 @@ class Hub:
         await self._cancel(self._sources)
         await self.drain(DRAIN_S)
         await self._cancel(self._tasks)
+        for sock in self._sockets:
+            sock.close()
         await self.destinations.close()
         self.warner.save()
-        self._write_down()
+        await self._write_down()
         await self.log.close()
         await asyncio.to_thread(self.store.close)
         (self.data / SOCKET).unlink(missing_ok=True)
@@ -234,8 +242,9 @@ class Hub:
             Edition(at, what, EDITION, text) for what, text in texts.items() if noted.get(what) != digests[what]
         ]
         if entries:
-            await self.log.events.append(entries)
-            path.write_bytes(msgspec.json.encode(digests))
+            with suppress(LogFull, OSError):  # a full disk: noted at the next start
+                await self.log.events.append(entries)
+                replace(path, msgspec.json.encode(digests))
 
     def _state(self) -> State:
         config = self.city.config
@@ -265,6 +274,7 @@ class Hub:
             operate=self._operate,
             rebuild=self.rollups.rebuild,
             take_in=self._take_in,
+            command=Commander(self._adapters, self._plugins, self._operate, self.now).command,
             readers=lambda: [*readers, *self.destinations.states()],
             couriers=self.destinations.couriers,
             journal=self.destinations.journal,
@@ -283,8 +293,8 @@ class Hub:
     async def _start_adapters(self) -> None:
         plugins = Plugins()
         for config in self.city.config.adapters:
-            plugin = plugins[config.protocol]
-            door = self.ingest.door(config.name, plugin.kind, config.unknown_devices)
+            plugin = self._plugins[config.name] = plugins[config.protocol]
+            door = self.ingest.door(config.name, plugin.kind, config.unknown_devices, plugin.proof)
             self._sources.append(asyncio.create_task(run_adapter(plugin, config, door, self._adapters)))
 
     async def _start_api(self) -> None:
@@ -297,8 +307,9 @@ class Hub:
         path = self.data / SOCKET
         path.unlink(missing_ok=True)
         local = socket.socket(socket.AF_UNIX)
-        local.bind(str(path))
+        local.bind(socket_path(self.data))
         path.chmod(0o600)
+        self._sockets = [public, local]
         for sock, trusted in ((public, False), (local, True)):
             server = _ApiServer(
                 uvicorn.Config(
@@ -326,21 +337,25 @@ class Hub:
     async def _housekeeping(self) -> None:
         while True:
             await asyncio.sleep(HOUSEKEEPING_S)
-            await asyncio.to_thread(self._write_down)
+            await self._write_down()
             self.log.events.trim(self.log.events.next)
             self.log.alerts.trim(self.log.alerts.next)
             self.log.quarantine.trim(self.log.quarantine.next)
             self.log.derived.trim(self.log.derived.next)
 
-    def _write_down(self) -> None:
+    async def _write_down(self) -> None:
         """Ledger and cursors. On a full disk the old ones stay, which costs a recount, not a reading."""
-        try:
-            for reader in self.store_readers:
-                self.cursors.set(reader.state.name, reader.state.cursor)
-            self.cursors.set("rules", self.warner.state.cursor)
-            self.ledger.save(self.data / "ledger.json", self.log)
-        except OSError:
-            return
+        ledger = self.ledger.encoded(self.log)
+        cursors = {reader.state.name: reader.state.cursor for reader in self.store_readers}
+        cursors["rules"] = self.warner.state.cursor
+
+        def write() -> None:
+            for reader, cursor in cursors.items():
+                self.cursors.set(reader, cursor)
+            replace(self.data / "ledger.json", ledger)
+
+        with suppress(OSError):
+            await asyncio.to_thread(write)
 
     # ---------------------------------------------------------------------------------------------- for the API
 
@@ -366,10 +381,10 @@ class Hub:
 
 
 def _stream_of(reader: str) -> str:
-    """The stream that a reader's cursor counts: store_events, store_alerts …, rules, delivery.NAME."""
+    """The stream that a reader's cursor counts: store_events, rollups_derived …, rules, delivery.NAME."""
     if reader.startswith("delivery."):
         return "alerts"
-    return reader.removeprefix("store_") if reader.startswith("store_") else "events"
+    return reader.partition("_")[2] or "events"
 
 
 class _ApiServer(uvicorn.Server):  # type: ignore[misc]
@@ -381,13 +396,14 @@ class _ApiServer(uvicorn.Server):  # type: ignore[misc]
 
 
 async def _watched(work: Coroutine[Any, Any, None], state: ReaderState | None) -> None:
-    """A part that fails is a defect; say so where people look instead of dying in silence."""
+    """A part that fails is a defect: say so where people look, with the traceback in the log of the process."""
     try:
         await work
     except asyncio.CancelledError:
         raise
     except Exception as error:
-        if state is None:
-            raise
-        state.state, state.detail = "failed", f"{type(error).__name__}: {error}"
-        raise
+        if state is not None:
+            state.state, state.detail = "failed", f"{type(error).__name__}: {error}"
+        logger.exception(
+            "%s has failed; restart the hub, and report this", state.name if state else "a part of the hub"
+        )

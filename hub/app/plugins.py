@@ -34,6 +34,12 @@ MODULES: Mapping[str, str] = MappingProxyType(
         "cap": "adapters.cap",
         "gb28181": "adapters.gb28181",
         "grafana": "adapters.grafana",
+        "onvif": "adapters.onvif",
+        "milestone": "adapters.milestone",
+        "frigate": "adapters.frigate",
+        "zoneminder": "adapters.zoneminder",
+        "homeassistant": "adapters.homeassistant",
+        "email": "adapters.email",
     }
 )
 

@@ -8,7 +8,6 @@ dropped and everything else is new.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import msgspec
 
 from hub.api import ReaderState
 from hub.app.eyes import look
+from hub.app.files import replace
 from hub.cameras import Cameras
 from hub.log import Log, LogFull
 from hub.model import AlertChange, Edition, Event
@@ -124,13 +124,8 @@ class Warner:
             self._log.alerts.next,
             self._engine.snapshot(),
         )
-        temporary = self._path.with_suffix(".new")
         try:
-            with temporary.open("wb") as file:
-                file.write(msgspec.msgpack.encode(snapshot))
-                file.flush()
-                os.fdatasync(file.fileno())
-            temporary.rename(self._path)
+            replace(self._path, msgspec.msgpack.encode(snapshot))
         except OSError as error:
             self.state.detail = f"its snapshot could not be written: {error.strerror}"
             return

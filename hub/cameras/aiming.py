@@ -47,6 +47,8 @@ def tightest_deg(camera: Camera) -> float:
 
 def nearest_preset(camera: Camera, towards_deg: float) -> Preset | None:
     """The preset in whose picture, at its widest, the direction lies nearest to the middle; None where none shows it."""
+    if not camera.presets:
+        return None
     half = (camera.hfov_deg or PTZ_HFOV_DEG) / 2
     shown = [preset for preset in camera.presets if angle_between(preset.azimuth_deg, towards_deg) <= half]
     return min(shown, key=lambda preset: angle_between(preset.azimuth_deg, towards_deg), default=None)

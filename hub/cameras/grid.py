@@ -46,9 +46,7 @@ class Grid:
         """Indices of the cameras whose box lies in the point's cells."""
         found: list[int] = []
         for per_degree, columns, cells in self._levels:
-            hits = cells.get(floor(lat * per_degree) * columns + floor(lon * per_degree) % columns)
-            if hits:
-                found += hits
+            found += cells.get(floor(lat * per_degree) * columns + floor(lon * per_degree) % columns, ())
         return found
 
 

@@ -8,10 +8,21 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from hub.cli import checking, dashboards, decoding, judging, looking, scanning, serving, storing
+from hub.cli import (
+    camera_lists,
+    checking,
+    commanding,
+    dashboards,
+    decoding,
+    judging,
+    looking,
+    scanning,
+    serving,
+    storing,
+)
 from hub.cli.output import Problem
 
-GROUPS = (serving, checking, decoding, judging, looking, storing, scanning, dashboards)
+GROUPS = (serving, checking, decoding, judging, looking, commanding, storing, camera_lists, scanning, dashboards)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from hub.app.hub import SOCKET
+from hub.app.files import SOCKET, socket_path
 from hub.cli.output import Problem
 from hub.config import Config
 from hub.log import Log
@@ -22,7 +22,7 @@ def ask(config: Config, path: str, method: str = "GET", timeout: float = 30, **m
         return None
     try:
         with httpx.Client(
-            transport=httpx.HTTPTransport(uds=str(socket)), base_url="http://hub", timeout=timeout
+            transport=httpx.HTTPTransport(uds=socket_path(config.data)), base_url="http://hub", timeout=timeout
         ) as client:
             answer = client.request(method, path, **more)
     except httpx.ConnectError:
@@ -30,8 +30,15 @@ def ask(config: Config, path: str, method: str = "GET", timeout: float = 30, **m
     except httpx.HTTPError as error:
         raise Problem(f"the running hub did not answer: {error}") from None
     if answer.status_code >= 400:
-        raise Problem(answer.json().get("error", answer.text))
+        raise Problem(_reason(answer))
     return answer.json()
+
+
+def _reason(answer: httpx.Response) -> str:
+    try:
+        return str(answer.json()["error"])
+    except (ValueError, KeyError, TypeError):
+        return f"the running hub answered {answer.status_code}: {answer.text[:200]}"
 
 
 @contextlib.contextmanager

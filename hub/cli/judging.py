@@ -16,7 +16,8 @@ from hub.app.city import City
 from hub.app.evaluation import Event, Summary, evaluate, read_events
 from hub.app.observed import Observed, metrics_of, where
 from hub.app.recorded import Recording, open_recording
-from hub.app.report import Findings, report
+from hub.app.report import Findings
+from hub.app.report import report as write_report
 from hub.cli.cities import clean_city
 from hub.cli.output import Problem, command, folder, json_line, note, table
 from hub.model import AlertChange
@@ -146,7 +147,7 @@ def _write(
     judged: Summary,
     events: list[Event],
 ) -> None:
-    page = report(
+    page = write_report(
         Findings(
             city.config.hub.name, city.config.zone, city.registry, city.book, tally, changes, observed, judged, events
         )

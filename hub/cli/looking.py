@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import shapely
 
 from hub.alerts import Alerts
 from hub.api import views
@@ -15,13 +16,14 @@ from hub.app.destinations import JOURNAL
 from hub.app.history import open_city_store
 from hub.app.plugins import Plugins
 from hub.cameras import TASKS, Cameras, Error
+from hub.cameras.covering import cover
 from hub.cameras.following import Watch, follow, straight
 from hub.cli.client import ask, config_of, entries, open_log
 from hub.cli.output import Problem, command, folder, json_line, note, table
 from hub.config import Config, load_config
 from hub.delivery import Journal
 from hub.live import Live
-from hub.model import Position
+from hub.model import Position, Zone
 from hub.moment import from_text, to_text
 from hub.ports import SeriesQuery, StoreUnavailable
 from hub.registry import load_registry
@@ -37,7 +39,9 @@ def add(commands: Any) -> None:
     parser.add_argument("--all", action="store_true", help="closed ones too")
     parser = command(commands, "cameras", cameras, "ranked cameras that can see a point, with reasons")
     parser.add_argument("dir", type=folder)
-    parser.add_argument("--at", required=True, metavar="LON,LAT")
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--at", metavar="LON,LAT")
+    where.add_argument("--zone", metavar="ZONE", help="the few cameras that together see most of this zone")
     parser.add_argument("--limit", type=int, default=5)
     parser.add_argument(
         "--need", default="", metavar="TASK", help="detect, observe, recognise, identify: how finely it must be seen"
@@ -202,16 +206,7 @@ def alerts(options: argparse.Namespace) -> int:
 
 
 def cameras(options: argparse.Namespace) -> int:
-    try:
-        lon, lat = (float(part) for part in options.at.split(","))
-    except ValueError:
-        raise Problem(f"--at {options.at!r}: LON,LAT was meant, such as 121.49,31.24", 2) from None
-    if not (-180 <= lon <= 180 and -90 <= lat <= 90):
-        raise Problem(
-            f"--at {options.at!r} is no place on Earth"
-            + ("; were lon and lat swapped?" if -90 <= lon <= 90 and -180 <= lat <= 180 else ""),
-            2,
-        )
+    position = _position(options.at) if options.at else None
     registry, mistakes = load_registry(options.dir)
     for mistake in mistakes:
         note(str(mistake))
@@ -219,11 +214,34 @@ def cameras(options: argparse.Namespace) -> int:
     city = Cameras(registry.cameras.values(), registry.buildings, config.cameras.tasks if config else TASKS)
     if options.need and options.need not in city.tasks:
         raise Problem(f"--need {options.need!r}: one of {', '.join(city.tasks)} was meant", 2)
-    if options.course is not None:
-        _follow(city, Position(lon, lat), options)
-        return 1 if mistakes else 0
+    if position is None:
+        if options.zone not in registry.zones:
+            raise Problem(f"no zone {options.zone!r} in zones.geojson", 2)
+        _cover(city, registry.zones[options.zone], options)
+    elif options.course is not None:
+        _follow(city, position, options)
+    else:
+        _rank(city, position, options)
+    return 1 if mistakes else 0
+
+
+def _position(text: str) -> Position:
+    try:
+        lon, lat = (float(part) for part in text.split(","))
+    except ValueError:
+        raise Problem(f"--at {text!r}: LON,LAT was meant, such as 121.49,31.24", 2) from None
+    if not (-180 <= lon <= 180 and -90 <= lat <= 90):
+        raise Problem(
+            f"--at {text!r} is no place on Earth"
+            + ("; were lon and lat swapped?" if -90 <= lon <= 90 and -180 <= lat <= 180 else ""),
+            2,
+        )
+    return Position(lon, lat)
+
+
+def _rank(city: Cameras, position: Position, options: argparse.Namespace) -> None:
     error = Error(options.error, options.error) if options.error > 0 else None
-    ranked = city.rank(Position(lon, lat), options.limit, need=options.need, error=error)
+    ranked = city.rank(position, options.limit, need=options.need, error=error)
     if options.json:
         for view in ranked:
             json_line(camera_to_json(view))
@@ -243,7 +261,17 @@ def cameras(options: argparse.Namespace) -> int:
         table(
             ("camera", "name", "sees it", "score", "distance", "bearing", "why"), rows, "no camera within 1 km of there"
         )
-    return 1 if mistakes else 0
+
+
+def _cover(city: Cameras, zone: Zone, options: argparse.Namespace) -> None:
+    """The few cameras that together see most of a zone."""
+    parts = cover(city, shapely.Polygon(zone.rings[0], zone.rings[1:]), options.limit, options.need)
+    if options.json:
+        for part in parts:
+            json_line(msgspec.to_builtins(part))
+        return
+    rows = [(part.camera, part.name, f"{part.together:.0%}", part.reason) for part in parts]
+    table(("camera", "name", "together", "why"), rows, "no camera sees any of it")
 
 
 def _follow(city: Cameras, position: Position, options: argparse.Namespace) -> None:
@@ -387,7 +415,7 @@ def export(options: argparse.Namespace) -> int:
         )
     except ValueError as error:
         raise Problem(str(error), 2) from None
-    target = Path(options.output).absolute() if options.output else config.data / "export.csv"
+    target = Path(options.output).absolute() if options.output else config.data.absolute() / "export.csv"
     params = {
         "format": options.format,
         "path": str(target),

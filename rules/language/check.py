@@ -23,11 +23,22 @@ MAX_OF_N = 100
 WINDOW_FUNCTIONS = {
     "last": "value", "min": "value", "max": "value", "mean": "value", "sum": "value", "percentile": "value",
     "count": "count", "std": "difference", "rate": "rate", "delta": "difference", "rise": "difference",
-    "fall": "difference",
+    "fall": "difference", "nowcast": "value",
 }  # fmt: skip
 """What each window function's result is, in terms of the metric's type."""
 CLOSED = {"rate", "delta", "rise", "fall"}
-OTHER_FUNCTIONS = ("ewma", "cusum", "time_since", "agree", "in_zone", "marked", "greatest", "least", "abs")
+OTHER_FUNCTIONS = (
+    "ewma",
+    "cusum",
+    "soil_water",
+    "time_since",
+    "agree",
+    "in_zone",
+    "marked",
+    "greatest",
+    "least",
+    "abs",
+)
 
 
 class Scope:
@@ -247,6 +258,8 @@ class Scope:
         if "?" in (left_type.kind, right_type.kind):
             return ir.Const(0.0), t.UNKNOWN
         if tree.op in "+-":
+            if left_type.dimension == "temperature" and left_type.unit.offset and isinstance(tree.right, g.Quantity):
+                right_type = t.difference(right_type) if right_type.symbol == "K" else right_type
             result = right_type if isinstance(left, ir.Const) and not isinstance(right, ir.Const) else left_type
             a, b = self._same_unit(tree, left, left_type, right, right_type)
             if tree.op == "-" and left_type.dimension == right_type.dimension == "temperature":
@@ -390,6 +403,13 @@ class Scope:
                 constant.value if isinstance(constant, ir.Const) and isinstance(constant.value, float) else 0.0
             )
         return self._memory("cusum", (series[0],), tuple(numbers), tree.at), t.difference(series[1])
+
+    def _call_soil_water(self, tree: g.Call) -> tuple[ir.Node, Type]:
+        series = self._series(tree.arguments[0] if tree.arguments else None, "soil_water", tree.at)
+        if series is None or len(tree.arguments) != 1 or series[1].dimension != "length":
+            self.wrong("soil_water is written soil_water(rainfall): the water that the soil still holds", tree.at)
+            return ir.Const(0.0), t.UNKNOWN
+        return self._memory("soil-water", (series[0],), (), tree.at), series[1]
 
     def _call_time_since(self, tree: g.Call) -> tuple[ir.Node, Type]:
         if len(tree.arguments) != 1 or isinstance(tree.arguments[0], g.Scope | g.AtLeast):

@@ -116,7 +116,7 @@ class Memory:
     """The outcome of a stateful operator, kept per rule and subject; `index` is its place among the rule's."""
 
     index: int
-    kind: str  # k-of-n, then (conditions); since, ewma, cusum (numbers)
+    kind: str  # k-of-n, then (conditions); since, ewma, cusum, soil-water (numbers)
     operands: tuple[Node, ...]
     numbers: tuple[float, ...]
 

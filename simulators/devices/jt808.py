@@ -10,6 +10,7 @@ from simulators.devices.terminal import Heard
 
 REGISTER, AUTHENTICATE, LOCATION, HEARTBEAT = 0x0100, 0x0102, 0x0200, 0x0002
 PLATFORM_ACK, REGISTERED = 0x8001, 0x8100
+ACK, LOCATED, SET, LOCATE, TEXT = 0x0001, 0x0201, 0x8103, 0x8201, 0x8300
 ALARM_BITS = {"emergency": 0, "overspeed": 1, "fatigue": 2, "collision": 29, "rollover": 30}
 
 
@@ -71,6 +72,9 @@ class Jt808:
         self.phone = phone
         self.plate = plate
         self.code: bytes | None = None
+        self.texts: list[str] = []
+        """What the platform had shown to the driver."""
+        self._place = b""
         self._serial = -1
         self._buffer = bytearray()
 
@@ -78,7 +82,8 @@ class Jt808:
         return self._frame(REGISTER, self._registration()) if self.code is None else self._authentication()
 
     def frame(self, report: Report) -> tuple[object, bytes]:
-        return (self._serial + 1) & 0xFFFF, self._frame(LOCATION, location(report))
+        self._place = location(report)
+        return (self._serial + 1) & 0xFFFF, self._frame(LOCATION, self._place)
 
     def hear(self, data: bytes) -> Heard:
         heard = Heard()
@@ -92,18 +97,27 @@ class Jt808:
 
     def _understand(self, content: bytes, heard: Heard) -> None:
         message = int.from_bytes(content[:2])
-        body = content[17:] if content[2] & 0x40 else content[12:]
+        new = bool(content[2] & 0x40)
+        body = content[17:] if new else content[12:]
+        serial = content[15:17] if new else content[10:12]
         if message == REGISTERED and len(body) >= 3 and body[2] == 0:
             self.code = body[3:]
-            heard.send = self._authentication()
+            heard.send += self._authentication()
+        elif message == LOCATE and self._place:
+            heard.send += self._frame(LOCATED, serial + self._place)
+        elif message in (SET, LOCATE, TEXT):
+            if message == TEXT:
+                self.texts.append(body[2 if new else 1 :].decode("gbk", "replace"))
+            result = 1 if message == LOCATE else 0  # nowhere yet
+            heard.send += self._frame(ACK, serial + pack(">HB", message, result))
         elif message == PLATFORM_ACK and len(body) >= 5:
-            serial, of, result = int.from_bytes(body[:2]), int.from_bytes(body[2:4]), body[4]
+            of_serial, of, result = int.from_bytes(body[:2]), int.from_bytes(body[2:4]), body[4]
             if of == AUTHENTICATE:
                 heard.ready = result == 0
                 if result != 0:
                     self.code = None  # the platform has forgotten it: register again on the next connection
             elif result == 0:
-                heard.acknowledged.append(serial)
+                heard.acknowledged.append(of_serial)
 
     def _frame(self, message: int, body: bytes) -> bytes:
         self._serial = (self._serial + 1) & 0xFFFF

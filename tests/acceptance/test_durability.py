@@ -159,6 +159,16 @@ def test_an_alert_survives_a_restart_and_is_cleared_afterwards(tmp_path: Path) -
     assert len({change["id"] for change in told}) == 2
 
 
+def test_commands_reach_a_hub_whose_folder_lies_deep(tmp_path: Path) -> None:
+    api = free_port()
+    folder = write_city(tmp_path / ("deep-" * 12) / ("down-" * 12), "", api)
+    hub = RunningHub(folder, api)
+    assert hub.reading({"water_level": 1.0})[0] == 200
+    shown = cityhub("devices", folder, "--json")
+    assert '"gauge-7"' in shown.stdout
+    assert hub.stop() == 0
+
+
 def test_a_second_hub_on_the_same_folder_is_refused(tmp_path: Path) -> None:
     api = free_port()
     hub = RunningHub(write_city(tmp_path / "city", "", api), api)

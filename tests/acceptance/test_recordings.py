@@ -116,5 +116,5 @@ def test_cameras_near_the_fire_are_named() -> None:
 
 def test_no_recording_lies_in_the_repository() -> None:
     files = [path for path in CITIES.rglob("*") if path.is_file()]
-    assert {path.suffix for path in files} <= {".toml", ".csv", ".md", ".yaml"}
+    assert {path.suffix for path in files} <= {".toml", ".csv", ".md", ".yaml", ".geojson"}
     assert all(path.stat().st_size < 50_000 for path in files)

@@ -180,6 +180,9 @@ async def test_a_retry_posts_the_same_message(tmp_path: Path) -> None:
         assert heard[0] == heard[1]
         refused = await target.deliver(change(1, Change.ESCALATED, "red"), "k", T + 10**12)
         assert refused.final
+        answers.append(b"200 OK")
+        assert (await target.deliver(change(2, Change.CLEARED, "red"), "k2", T + 2 * 10**12)).taken
+        assert heard[-1].count(b"hub@city.example,") == 1  # the refused Update is not referred to
         await target.close()
 
 

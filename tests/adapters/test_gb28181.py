@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.gb28181 import PLUGIN, manscdp, ptz
+from adapters.gb28181.device import Device
 from adapters.gb28181.digest import Challenge, answer, read
 from adapters.gb28181.manscdp import Channel
 from adapters.gb28181.profile import PROFILES
@@ -145,6 +146,37 @@ def test_no_bytes_raise(data: bytes) -> None:
     Framer().feed(data + b"\r\n\r\n")
     manscdp.read(data)
     manscdp.read(b"<Query><CmdType>Catalog</CmdType>" + data + b"</Query>")
+
+
+WORDS = st.sampled_from(
+    ["Alarm", "Catalog", "DeviceInfo", "DeviceStatus", "DeviceControl", "SetGuard", "ResetGuard", "ResetAlarm", "", "²", "0", "9" * 40, INPUT, DEVICE]
+)  # fmt: skip
+
+
+@given(
+    st.sampled_from(["MESSAGE", "SUBSCRIBE", "INVITE", "BYE", "OPTIONS"]), st.sampled_from(["Query", "Control", "Response", "Notify"]),
+    st.lists(st.tuples(st.sampled_from(["CmdType", "SN", "DeviceID", "GuardCmd", "AlarmCmd", "PTZCmd", "StartAlarmPriority", "AlarmMethod"]), WORDS), max_size=6),
+    WORDS | st.text(max_size=10), st.text(max_size=20),
+)  # fmt: skip
+def test_no_request_upsets_the_device(
+    method: str, kind: str, fields: list[tuple[str, str]], expires: str, event: str
+) -> None:
+    device = Device(DEVICE, "hub", [Channel(id=INPUT, name="x")], PROFILES["strict"])
+    inside = "".join(f"<{name}>{text}</{name}>" for name, text in fields)
+    headers = (
+        ("Via", "v"),
+        ("From", "f"),
+        ("To", "t"),
+        ("Call-ID", "c"),
+        ("CSeq", "1 X"),
+        ("Expires", expires),
+        ("Event", event),
+    )
+    heard = device.hear(SipMessage(headers, f"<{kind}>{inside}</{kind}>".encode(), method, "sip:x"), "tag", T)
+    assert 200 <= heard.status <= 599
+    alarm = manscdp.Alarm(INPUT, 1, 2, T, "x")
+    device.subscribers(alarm, T)
+    device.refuses(alarm, T)
 
 
 def test_a_stream_without_boundaries_is_given_up() -> None:

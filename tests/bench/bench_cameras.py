@@ -11,6 +11,7 @@ import argparse
 import gc
 import random
 import time
+from collections.abc import Callable, Sequence
 
 from hub.cameras import Cameras
 from hub.model import Camera, Position
@@ -48,15 +49,21 @@ def main() -> None:
     print(f"{len(cameras):,} cameras indexed in {time.perf_counter() - begun:.2f} s")
     gc.freeze()
     places = [(chance.uniform(WEST, EAST), chance.uniform(SOUTH, NORTH)) for _ in range(options.questions)]
+    measure("who sees this point, ranked", cameras.sights, places)
+    measure("the same with reasons and poses", cameras.seeing, places)
+    measure("three best, else nearest (rank)", lambda lon, lat: cameras.rank(Position(lon, lat)), places)
+
+
+def measure(what: str, ask: Callable[[float, float], Sequence[object]], places: list[tuple[float, float]]) -> None:
     took, seen = [], 0
     for lon, lat in places:
         at = time.perf_counter_ns()
-        found = cameras.seeing(lon, lat)
+        found = ask(lon, lat)
         took.append(time.perf_counter_ns() - at)
         seen += len(found)
     took.sort()
     p50, p99 = (took[int(len(took) * share)] / 1000 for share in (0.5, 0.99))
-    print(f"who sees this point: p50 {p50:.1f} µs, p99 {p99:.1f} µs; {seen / len(took):.1f} cameras a point")
+    print(f"{what}: p50 {p50:.1f} µs, p99 {p99:.1f} µs; {seen / len(took):.1f} cameras a point")
 
 
 if __name__ == "__main__":

@@ -119,3 +119,64 @@ def test_secrets_come_from_their_places(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(ValueError, match="cannot be read"):
         secret(None, None, str(tmp_path / "gone"), "x")
     assert split_address("[::1]:80") == ("::1", 80)
+
+
+PUMPS = """[[devices]]
+device = "pump-1"
+unit = 17
+
+  [[devices.fields]]
+  metric = "flow"
+  address = 100
+  type = "float32"
+
+  [[devices.fields]]
+  metric = "pressur"
+  address = 102
+  type = "int16"
+"""
+MODBUS = (
+    GOOD + '[[adapters]]\nname = "pumps"\nprotocol = "modbus"\nconnect = "tcp://10.0.0.5:502"\nmap = "pumps.toml"\n'
+)
+MAPPED = (
+    GOOD
+    + '[[adapters]]\nname = "m"\nprotocol = "mqtt"\nconnect = "mqtt://127.0.0.1"\ntopics = ["a"]\nmap = "map.toml"\n'
+)
+STREAM = GOOD + '[[adapters]]\nname = "t"\nprotocol = "jt808"\n'
+
+
+def test_mistakes_in_a_register_map_have_its_own_lines(tmp_path: Path) -> None:
+    (found,) = mistakes(city(tmp_path, hub_dot_toml=MODBUS, pumps_dot_toml=PUMPS))
+    assert found == "pumps.toml:11: pump-1, pressur: the vocabulary has no metric 'pressur'; was pressure meant?"
+    (found,) = mistakes(city(tmp_path, pumps_dot_toml="[[devices]]\nunit = \n"))
+    assert found.startswith("pumps.toml:2: ")
+
+
+def test_mistakes_in_a_payload_map_have_its_own_lines(tmp_path: Path) -> None:
+    text = '[values]\nph = {path = "a"}\n\n[values.flo]\npath = "b"\n'
+    found = mistakes(city(tmp_path, hub_dot_toml=MAPPED, map_dot_toml=text))
+    assert found
+    assert all(said.startswith("map.toml:") for said in found), found
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ('listen = "tls://127.0.0.1:9"\ntls_cert_file = "bad.pem"', "hub.toml:4: tls_cert_file = '{folder}/bad.pem' (which must hold the key too): no PEM"),
+        ('connect = "tls://127.0.0.1:9"\ntls_ca_file = "bad.pem"', "hub.toml:4: tls_ca_file = '{folder}/bad.pem': no PEM certificates of authorities"),
+        ('listen = "udp://127.0.0.1:9"\ntls_cert_file = "bad.pem"', "hub.toml:4: tls_cert_file: there is no TLS over udp"),
+        ('listen = "tcp://127.0.0.1:9"\ntls_key_file = "bad.pem"', "hub.toml:4: tls_key_file needs the certificate"),
+        ('listen = "tcp://127.0.0.1:9"\nconnect = "tcp://127.0.0.1:9"', "hub.toml:4: state exactly one of listen, connect, file"),
+        ('listen = "tcp://127.0.0.1:9"\nzone = "Mars/Base"', "hub.toml:4: unknown time zone 'Mars/Base'"),
+        ('listen = "tcp://127.0.0.1:9"\n[adapters.items]\n0x82 = {metric = "speeed", type = "u16"}', "hub.toml:4: "),
+    ],
+)  # fmt: skip
+def test_what_only_the_adapter_can_see_is_found(tmp_path: Path, lines: str, expected: str) -> None:
+    city(tmp_path, bad_dot_pem="no certificate", hub_dot_toml=STREAM + lines + "\n")
+    (found,) = load_city(tmp_path, Plugins())[1]
+    assert str(found).removeprefix(f"{tmp_path}/").startswith(expected.format(folder=tmp_path)), found
+
+
+def test_options_that_exclude_each_other(tmp_path: Path) -> None:
+    (found,) = mistakes(city(tmp_path, hub_dot_toml=MAPPED + 'format = "senml-json"\n', map_dot_toml="[values]\n"))
+    assert "exclude each other" in found

@@ -72,6 +72,14 @@ async def test_no_time_on_the_wire_means_now(bench: Bench) -> None:
     assert bench.logged()[0].observed_at == NOW
 
 
+async def test_undated_readings_of_one_group_keep_a_time_each(bench: Bench) -> None:
+    """They are keyed by it: with one time for both, the later would overwrite the earlier in every store."""
+    await bench.give(message({"water_level": 1.0}, at=None), message({"water_level": 2.0}, at=None))
+    await bench.give(message({"water_level": 3.0}, at=None))
+    times = [reading.observed_at for reading in bench.logged()]
+    assert times == [NOW, NOW + 1, NOW + 2]
+
+
 @pytest.mark.parametrize(
     ("values", "kind", "sentence"),
     [
@@ -249,7 +257,7 @@ async def test_texts_that_are_not_unicode_and_giant_numbers_are_kept_as_far_as_t
 async def test_the_ledger_survives_a_crash(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     await bench.give(message({"water_level": 1.0}), message({"colour": 1}))
-    bench.ledger.save(tmp_path / "ledger.json", bench.log)
+    (tmp_path / "ledger.json").write_bytes(bench.ledger.encoded(bench.log))
     await bench.give(
         message({"water_level": 2.0}, at=NOW - 1), message({"nonsense": 1}), message({"water_level": 3.0}, at=NOW - 2)
     )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+import yaml
 
 from rules.book import RuleBook, load, pack_file, shipped_packs
 from rules.explain import explain, summary
@@ -29,6 +32,35 @@ def test_every_rule_says_where_its_figures_come_from() -> None:
         assert rule.sources, rule.name
         for source in rule.sources:
             assert source.fields.get("standard"), rule.name
+
+
+def cases(rule: str) -> set[str]:
+    """Which of the required cases the pack's tests hold for a rule, as far as a test's text shows them."""
+    pack, _, name = rule.partition("/")
+    text = pack_file(pack, "tests.yaml")
+    assert text is not None
+    found: set[str] = set()
+    for test in yaml.safe_load(text)["tests"]:
+        rules = [test["rules"]] if isinstance(test["rules"], str) else test["rules"]
+        if name not in rules:
+            continue
+        series = [str(values).split() for values in test.get("series", {}).values()]
+        first = next((change for change in test["expect"] if change["change"] == "raised"), None)
+        found |= {change["change"] for change in test["expect"]}
+        if any(re.match(r"_(x|$)", value) for values in series for value in values):
+            found.add("gap")
+        if test.get("marks"):
+            found.add("marked")
+        if first is None or first["at"] not in (0, "0 s"):
+            found.add("below")
+    return found
+
+
+@pytest.mark.parametrize("rule", [rule.name for rule in book(*shipped_packs()).rules if rule.levels])
+def test_every_rule_has_its_five_cases(rule: str) -> None:
+    """Raises, not just below, clears, survives a gap, ignores bad data; those that ask for marks are about bad data."""
+    wanted = {"raised", "below", "cleared", "gap", "marked"}
+    assert wanted - cases(rule) == set()
 
 
 def test_every_rule_can_be_explained() -> None:

@@ -1,0 +1,89 @@
+"""The README's tour, as written, in an empty folder: every `cityhub` and `curl` line of it must work."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from functools import partial
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.acceptance.running import ROOT, RunningHub, free_port
+
+pytestmark = pytest.mark.acceptance
+
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def commands() -> list[str]:
+    """The tour's lines, continued ones joined, comments taken off."""
+    text = "\n".join(blocks("sh")).replace("\\\n", " ")
+    lines = [re.sub(r"\s+#.*$", "", line).strip() for line in text.splitlines()]
+    return [line for line in lines if line.startswith(("cityhub ", "curl "))]
+
+
+def test_the_tour_works_as_written(tmp_path: Path) -> None:
+    api = free_port()
+    ran: list[str] = []
+    hub: RunningHub | None = None
+    try:
+        for line in commands():
+            if line.startswith("cityhub run "):
+                toml = tmp_path / "city" / "hub.toml"
+                broker = free_port()
+                text = toml.read_text().replace("127.0.0.1:8080", f"127.0.0.1:{api}")
+                toml.write_text(
+                    text.replace(
+                        'topics = ["city/+/readings"]',
+                        f'topics = ["city/+/readings"]\nlisten = "tcp://127.0.0.1:{broker}"',
+                    )
+                )
+                hub = RunningHub(tmp_path / "city", api)
+            else:
+                shell = line.replace("127.0.0.1:8080", f"127.0.0.1:{api}").replace(
+                    "cityhub ", f"{sys.executable} -m hub.cli "
+                )
+                done = subprocess.run(
+                    ["bash", "-c", shell],
+                    cwd=tmp_path,
+                    env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)},
+                    capture_output=True,
+                    text=True,
+                    timeout=60,
+                )
+                assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+                if line.startswith("curl"):
+                    assert '"readings":1' in done.stdout
+                    assert hub is not None
+                    raised = partial(hub.get, "/api/v1/alerts")
+                    hub.wait(lambda raised=raised: bool(raised()["open"]), "the reading raised nothing")
+                if line.startswith("cityhub alerts"):
+                    assert "30 cm deep" in done.stdout
+            ran.append(line)
+    finally:
+        if hub:
+            assert hub.stop() == 0
+    assert len(ran) >= 7
+    assert shutil.which("bash")
+
+
+def test_its_configuration_is_valid(tmp_path: Path) -> None:
+    for block in blocks("toml"):
+        tomllib.loads(block)
+    [rule] = blocks("yaml")
+    assert yaml.safe_load(rule)[0]["rule"] == "underpass-water"
+
+
+def test_every_path_it_names_exists() -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        if "://" not in target:
+            assert (ROOT / target).exists(), target

@@ -1,0 +1,391 @@
+"""ONVIF, Milestone, Frigate, ZoneMinder, Home Assistant, e-mail: each against a simulated peer over a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import re
+from email import message_from_bytes, message_from_string
+from email.header import decode_header
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from adapters.email.message import build as build_mail
+from adapters.email.sink import EmailOptions, EmailSink
+from adapters.frigate.sink import FrigateOptions, FrigateSink
+from adapters.gb28181 import manscdp
+from adapters.homeassistant.sink import HomeAssistantOptions, HomeAssistantSink
+from adapters.milestone.sink import MilestoneOptions, MilestoneSink, analytics_event
+from adapters.onvif import soap
+from adapters.onvif.calibration import fit
+from adapters.onvif.sink import OnvifCamera, OnvifOptions, OnvifSink
+from adapters.webhook.sink import WebhookOptions, WebhookSink, cloud_event
+from adapters.zoneminder.sink import ZoneminderOptions, ZoneminderSink, trigger
+from hub.app.plugins import MODULES, Plugins
+from hub.config import load_config
+from hub.model import AlertChange, CameraView, Change, Pose, Position
+from tests.adapters.http_peer import Heard, http_peer
+from tests.shared import ROOT
+
+T = 1_767_225_600_000_000_000
+S = 1_000_000_000
+GUID = "9f3b6c0e-1f5d-4b6e-8a57-0d9a3c3f6b11"
+
+
+def dome(pose: Pose | None = None) -> CameraView:
+    return CameraView(
+        "dome", 0.9, 100, 90, True, "r", "东门", None, "", 99.0, pose or Pose(90.0, 5.0, 12.0, 60.0, 3, 1)
+    )
+
+
+def change(ordinal: int = 0, what: Change = Change.RAISED, **more: Any) -> AlertChange:
+    given: dict[str, Any] = {"cameras": [dome()], "title": "管廊瓦斯超限 <5 %>", **more}
+    return AlertChange(
+        "city/gas tunnel-7 t",
+        ordinal,
+        T,
+        "city/gas",
+        "tunnel-7",
+        what,
+        "red",
+        position=Position(116.397, 39.908),
+        **given,
+    )
+
+
+# ---------------------------------------------------------------------------------------------- ONVIF
+
+
+def test_calibration_by_landmarks() -> None:
+    assert fit([(10, 0), (100, 90)]).raw(145) == pytest.approx(135)  # degrees, the same way round
+    turned = fit([(10, 0.5), (100, 0.0)])  # -1 to 1 over a full turn, the other way round
+    assert turned.raw(55) == pytest.approx(0.25)
+    assert turned.raw(145) == pytest.approx(-0.25)
+    assert fit([(350, 10), (20, 40.5)]).zero_deg == pytest.approx(339.75)
+    with pytest.raises(ValueError, match="contradict"):
+        fit([(0, 0), (90, 10)])
+    with pytest.raises(ValueError, match="two landmarks"):
+        fit([(0, 0)])
+
+
+def onvif(url: str, **more: Any) -> OnvifSink:
+    camera = OnvifCamera(url=f"{url}/ptz", **more)
+    return OnvifSink(OnvifOptions(cameras={"dome": camera}, username="hub", password_env="ONVIF"), now=lambda: T)
+
+
+@pytest.fixture(autouse=True)
+def _secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ONVIF", "TOKEN", "PASSWORD"):
+        monkeypatch.setenv(name, "s3cret")
+
+
+def body_of(heard: Heard) -> ET.Element:
+    return ET.fromstring(heard.body).find(f"{{{soap.ENVELOPE}}}Body")[0]  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("camera", "expected"),
+    [
+        ({"geo_move": True}, r'GeoMove.*Target lon="116.3970000" lat="39.9080000"'),
+        ({"spherical": True}, r'AbsoluteMove.*PanTilt x="60.0000" y="-5.0000" space=".*Spherical'),
+        ({"spherical": True, "landmarks": [(80, 0), (170, 90)]}, r'PanTilt x="10.0000"'),
+        ({"landmarks": [(90, 0.5), (0, 0)], "tilt_units": 90.0}, r'PanTilt x="0.5000" y="-0.0556" space=".*Generic'),
+        ({}, r"GotoPreset.*PresetToken>3<"),
+        ({"preset_prefix": "Preset"}, r"PresetToken>Preset3<"),
+    ],
+)
+async def test_onvif_aims_by_what_the_camera_has(camera: dict[str, Any], expected: str) -> None:
+    async with http_peer() as peer:
+        sink = onvif(peer.url, **camera)
+        delivery = await sink.deliver(change(), "k", T)
+        assert delivery.detail == "dome turned"
+        request = peer.heard[0].body.decode()
+        assert re.search(expected, request, re.DOTALL), request
+        nonce = base64.b64decode(re.search("Nonce>(.*?)<", request)[1])  # type: ignore[index]
+        created = re.search("Created[^>]*>(.*?)<", request)[1]  # type: ignore[index]
+        assert created == "2026-01-01T00:00:00Z"
+        assert len(nonce) == 16
+        await sink.close()
+
+
+async def test_onvif_goes_home_refuses_stale_and_reports_faults() -> None:
+    fault = f'<s:Envelope xmlns:s="{soap.ENVELOPE}"><s:Body><s:Fault><s:Reason><s:Text>No such preset</s:Text></s:Reason></s:Fault></s:Body></s:Envelope>'
+    status = {"now": (200, b"<ok/>")}
+    async with http_peer(lambda heard: status["now"]) as peer:
+        sink = onvif(peer.url)
+        assert (await sink.deliver(change(), "k", T + 301 * S)).detail.startswith("no camera turned")
+        assert peer.heard == []
+        await sink.deliver(change(), "k", T)
+        await sink.deliver(change(1, Change.CLEARED, cameras=[]), "k1", T)
+        assert "PresetToken>1<" in peer.heard[-1].body.decode()
+        status["now"] = (500, fault.encode())
+        refused = await sink.deliver(change(), "k", T)
+        assert (refused.taken, refused.final) == (False, True)
+        assert "No such preset" in refused.detail
+        status["now"] = (503, b"busy")
+        assert not (await sink.deliver(change(), "k", T)).final
+        other = change(cameras=[msgspec.structs.replace(dome(), camera="elsewhere")])
+        assert (await sink.deliver(other, "k", T)).taken
+        await sink.close()
+    assert not (await onvif("http://127.0.0.1:1").deliver(change(), "k", T)).taken
+    assert soap.fault(b'<!DOCTYPE a [<!ENTITY b "c">]><a/>') == ""
+    assert soap.fault(b"\xff") == ""
+
+
+# ---------------------------------------------------------------------------------------------- VMS
+
+
+async def test_milestone_analytics_events() -> None:
+    async with http_peer() as peer:
+        sink = MilestoneSink(MilestoneOptions(url=peer.url, cameras={"dome": GUID}))
+        assert (await sink.deliver(change(), "k", T)).taken
+        assert (await sink.deliver(change(), "k", T)).taken
+        assert peer.heard[0].body == peer.heard[1].body  # the same event, by its ID
+        root = ET.fromstring(peer.heard[0].body)
+        space = {"m": "urn:milestone-systems"}
+        assert root.findtext("m:EventHeader/m:Source/m:FQID/m:ObjectId", "", space) == GUID
+        assert root.findtext("m:EventHeader/m:Message", "", space) == "CityhubAlarm"
+        assert "<5 %>" in root.findtext("m:Description", "", space)
+        assert [child.tag.rpartition("}")[2] for child in root[0]] == [
+            "ID",
+            "Timestamp",
+            "Type",
+            "Message",
+            "CustomTag",
+            "Source",
+        ]
+        assert (await sink.deliver(change(1, Change.CLEARED), "k", T)).taken
+        assert len(peer.heard) == 2
+        await sink.close()
+    ET.fromstring(analytics_event(change(title="\x00\ud800x"), "k", "m", None))
+    with pytest.raises(ValueError, match="GUID"):
+        MilestoneOptions(url="http://x", cameras={"a": "b"})
+
+
+async def test_milestone_rest_logs_in_again_when_its_token_ends() -> None:
+    answers = [
+        (200, b'{"access_token":"t1","expires_in":3600}'),
+        (202, b""),
+        (401, b""),
+        (200, b'{"access_token":"t2"}'),
+        (202, b""),
+    ]
+    async with http_peer(lambda heard: answers.pop(0)) as peer:
+        sink = MilestoneSink(
+            MilestoneOptions(url=peer.url, mode="rest", cameras={"dome": GUID}, username="hub", password_env="PASSWORD")
+        )
+        assert (await sink.deliver(change(), "k", T)).taken
+        assert not (await sink.deliver(change(), "k", T)).taken
+        assert (await sink.deliver(change(), "k", T)).taken
+        assert [heard.headers.get("authorization") for heard in peer.heard] == [
+            None,
+            "Bearer t1",
+            "Bearer t1",
+            None,
+            "Bearer t2",
+        ]
+        assert json.loads(peer.heard[1].body)["source"] == GUID
+        await sink.close()
+    async with http_peer(lambda heard: (200, b"[]")) as peer:
+        sink = MilestoneSink(MilestoneOptions(url=peer.url, mode="rest"))
+        failed = await sink.deliver(change(), "k", T)
+        assert (failed.taken, failed.final) == (False, False)
+        await sink.close()
+
+
+async def test_frigate_events_begin_and_end() -> None:
+    async with http_peer(lambda heard: (200, b'{"success":true,"event_id":"17.5-a"}')) as peer:
+        sink = FrigateSink(FrigateOptions(url=peer.url, cameras={"dome": "east gate"}, duration_s=0))
+        assert (await sink.deliver(change(), "k", T)).taken
+        assert (await sink.deliver(change(1, Change.ESCALATED), "k", T)).detail == "its event is still running"
+        assert (await sink.deliver(change(2, Change.CLEARED), "k", T)).taken
+        assert [(heard.method, heard.path) for heard in peer.heard] == [
+            ("POST", "/api/events/east%20gate/cityhub/create"),
+            ("PUT", "/api/events/17.5-a/end"),
+        ]
+        assert json.loads(peer.heard[0].body)["duration"] is None
+        assert "old" in (await sink.deliver(change(), "k", T + 7200 * S)).detail
+        await sink.close()
+    async with http_peer(lambda heard: (404, b"no such camera")) as peer:
+        sink = FrigateSink(FrigateOptions(url=peer.url, cameras={"dome": "x"}))
+        assert (await sink.deliver(change(), "k", T)).final
+        await sink.close()
+
+
+async def test_zoneminder_triggers() -> None:
+    got: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        got.append(await reader.read())
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server:
+        sink = ZoneminderSink(ZoneminderOptions(host="127.0.0.1", port=port, monitors={"dome": 3}))
+        assert (await sink.deliver(change(title="a|b\nc"), "k", T)).taken
+        assert (await sink.deliver(change(), "k", T + 400 * S)).detail.startswith("no trigger")
+        await asyncio.sleep(0.05)
+    assert got == [b"3|on+60|240|cityhub red|a/b c|a/b c\n"]
+    assert not (await sink.deliver(change(), "k", T)).taken
+    line = trigger(1, change(title="x" * 500), 5).decode()
+    assert [len(part) for part in line.strip().split("|")][4:] == [256, 32]
+
+
+async def test_home_assistant_events_and_presets() -> None:
+    async with http_peer() as peer:
+        options = HomeAssistantOptions(url=peer.url, token_env="TOKEN", cameras={"dome": "camera.east"})
+        sink = HomeAssistantSink(options)
+        assert (await sink.deliver(change(), "k", T)).detail == "dome turned"
+        event, move = peer.heard
+        assert event.path == "/api/events/cityhub_alert"
+        assert event.headers["authorization"] == "Bearer s3cret"
+        assert json.loads(event.body)["id"] == change().id
+        assert json.loads(move.body) == {"entity_id": "camera.east", "move_mode": "GotoPreset", "preset": "3"}
+        await sink.deliver(change(1, Change.CLEARED), "k", T)
+        assert json.loads(peer.heard[-1].body)["preset"] == "1"
+        heard = len(peer.heard)
+        await sink.deliver(change(2), "k", T + 3600 * S)
+        assert len(peer.heard) == heard + 1  # the event, and no camera turned
+        await sink.close()
+    async with http_peer(lambda heard: (401, b"")) as peer:
+        sink = HomeAssistantSink(HomeAssistantOptions(url=peer.url))
+        assert (await sink.deliver(change(), "k", T)).final
+        await sink.close()
+
+
+# ---------------------------------------------------------------------------------------------- e-mail
+
+
+class MailServer:
+    """SMTP by hand. `said` answers a command's first word."""
+
+    def __init__(self, **said: str) -> None:
+        self.said = said
+        self.mails: list[str] = []
+        self.recipients: list[str] = []
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 mail\r\n")
+        while line := (await reader.readline()).decode():
+            word = line.split()[0].upper() if line.strip() else ""
+            answer = self.said.get(word, "250 ok")
+            if word == "RCPT" and answer.startswith("250"):
+                self.recipients.append(line.split(":")[1].strip())
+            if word == "DATA" and "DATA" not in self.said:
+                writer.write(b"354 go\r\n")
+                text = (await reader.readuntil(b"\r\n.\r\n")).decode()
+                self.mails.append(text[:-5])
+                answer = self.said.get("END", "250 taken")
+            if word == "QUIT":
+                answer = "221 bye"
+            writer.write(f"{answer}\r\n".encode())
+            await writer.drain()
+            if word == "QUIT":
+                break
+        writer.close()
+
+
+async def mailed(server: MailServer, *changes: AlertChange) -> list[Any]:
+    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
+    async with listening:
+        sink = EmailSink(
+            EmailOptions(
+                host="127.0.0.1", port=listening.sockets[0].getsockname()[1], security="none", sender="Hub <hub@city.example>",
+                recipients=["duty@city.example", "二 <two@city.example>"], timeout_s=5.0,
+            )
+        )  # fmt: skip
+        return [await sink.deliver(one, one.id, T) for one in changes]
+
+
+async def test_mails_form_a_thread_and_repeat_their_id() -> None:
+    server = MailServer()
+    outcomes = await mailed(server, change(), change(1, Change.CLEARED), change(), change(2, Change.ACKNOWLEDGED))
+    assert [outcome.taken for outcome in outcomes] == [True] * 4
+    assert len(server.mails) == 3  # an acknowledgement is worth none
+    first, second, again = (message_from_string(mail) for mail in server.mails)
+    subject = "".join(
+        part.decode(code or "ascii") if isinstance(part, bytes) else part
+        for part, code in decode_header(first["Subject"])
+    )
+    assert subject == "[red] 管廊瓦斯超限 <5 %>"
+    assert first["Message-ID"] == again["Message-ID"] == second["In-Reply-To"]
+    text = first.get_payload(decode=True).decode()  # type: ignore[union-attr]
+    assert "39.908000, 116.397000" in text
+    assert "东门" in text
+    assert server.recipients[:2] == ["<duty@city.example>", "<two@city.example>"]
+
+
+@pytest.mark.parametrize(
+    ("said", "final"),
+    [({"END": "451 later"}, False), ({"END": "554 no"}, True), ({"RCPT": "550 who"}, True), ({"RCPT": "450 grey"}, False), ({"MAIL": "421 busy"}, False)],
+)  # fmt: skip
+async def test_what_mail_servers_answer(said: dict[str, str], final: bool) -> None:
+    (outcome,) = await mailed(MailServer(**said), change())
+    assert (outcome.taken, outcome.final) == (False, final)
+
+
+async def test_a_dead_mail_server_and_bad_options() -> None:
+    sink = EmailSink(EmailOptions(host="127.0.0.1", port=1, security="none", sender="a@b", recipients=["c@d"]))
+    assert not (await sink.deliver(change(title="x\r\nBcc: all@city"), "k", T)).taken
+    for wrong, words in (
+        ({"recipients": []}, "at least one"),
+        ({"sender": "hub"}, "no e-mail address"),
+        ({"recipients": ["a@b\r\nBcc: c@d"]}, "no e-mail address"),
+        ({"security": "none", "username": "u"}, "in the clear"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            EmailOptions(**{"host": "h", "sender": "a@b", "recipients": ["c@d"], **wrong})
+
+
+# ---------------------------------------------------------------------------------------------- all of them
+
+
+async def test_webhooks_in_a_cloud_events_envelope() -> None:
+    async with http_peer() as peer:
+        sink = WebhookSink(WebhookOptions(url=peer.url, envelope="cloudevents"))
+        assert (await sink.deliver(change(), change().id, T)).taken
+        event = json.loads(peer.heard[0].body)
+        assert peer.heard[0].headers["content-type"] == "application/cloudevents+json"
+        assert (event["specversion"], event["type"], event["id"]) == ("1.0", "io.cityhub.alert.raised", change().id)
+        assert event["data"]["clip"] == {"from": "2025-12-31T23:59:00Z", "to": "2026-01-01T00:02:00Z"}
+        assert event["data"]["cameras"][0]["pose"]["azimuth_deg"] == 90.0
+        await sink.close()
+    with pytest.raises(ValueError, match="cloudevents"):
+        WebhookOptions(url="http://x", envelope="soap")
+
+
+@pytest.mark.parametrize(
+    "protocol", ["cap", "gb28181", "onvif", "milestone", "frigate", "zoneminder", "homeassistant", "email", "webhook"]
+)
+def test_samples_are_read_without_a_mistake(protocol: str, tmp_path: Any) -> None:
+    sample = (ROOT / MODULES[protocol].replace(".", "/") / "sample.toml").read_text("utf-8")
+    (tmp_path / "hub.toml").write_text(f'[hub]\nname = "x"\n{sample}', "utf-8")
+    config, mistakes = load_config(tmp_path, Plugins())
+    assert mistakes == []
+    assert config is not None
+    assert config.sinks[0].protocol == protocol
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(max_size=80), st.text(max_size=30), st.text(max_size=30), st.floats(), st.sampled_from(list(Change)))
+def test_whatever_a_change_says_it_can_be_sent(title: str, subject: str, area: str, value: float, what: Change) -> None:
+    said = AlertChange(
+        f"r/x {subject} t", 1, T, "r/x", subject, what, "red", title, {"pm25": value}, area=area, note=title, who=subject,
+        cameras=[msgspec.structs.replace(dome(), name=title, stream_url=subject)],
+    )  # fmt: skip
+    mail = build_mail(said, said.id, "hub@city.example", ["a@b"])
+    assert mail["Subject"].startswith("[red]")
+    message_from_bytes(mail.as_bytes())
+    ET.fromstring(analytics_event(said, said.id, "m", GUID))
+    assert trigger(1, said, 60).count(b"|") == 5
+    json.dumps(cloud_event(said, said.id), allow_nan=False)
+    alarm = manscdp.Alarm("34020000001340000001", 1, 2, T, title, extra=subject)
+    body = manscdp.read(manscdp.encode(manscdp.alarm(1, alarm), "GB2312"))
+    assert isinstance(body, manscdp.Body)

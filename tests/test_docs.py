@@ -1,0 +1,79 @@
+"""What the adapters' folders say of themselves: complete, and their sample blocks pass `cityhub check`."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from hub.app.city import load_city
+from hub.app.plugins import MODULES, Plugins
+from hub.config import load_config
+from tests.acceptance.running import write_city
+from tests.shared import ROOT
+
+FOLDERS = sorted({module.removeprefix("adapters.") for module in MODULES.values()})
+SAMPLES = sorted(path.parent.name for path in (ROOT / "adapters").glob("*/sample.toml"))
+
+FILES = {
+    "pumps.toml": '[[devices]]\ndevice = "pump-1"\nunit = 1\n[[devices.fields]]\nmetric = "flow"\naddress = 1\n',
+    "tasmota.toml": 'topic = "tele/{device}/SENSOR"\ndevice = "{device}"\n[values]\nair_temperature = "t"\n',
+    "plant.toml": '[metrics]\n"Tank 1/Level" = "level"\n',
+}
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_every_plugin_has_a_readme_and_a_sample(folder: str) -> None:
+    readme = (ROOT / "adapters" / folder / "README.md").read_text("utf-8")
+    assert readme.startswith("# ")
+    assert len(readme.splitlines()) > 15
+    assert re.search(r"not covered|not read|not known|does not|no readings", readme, re.IGNORECASE), (
+        "what is not covered?"
+    )
+    assert folder in SAMPLES
+
+
+def test_the_index_names_every_folder() -> None:
+    index = (ROOT / "adapters" / "README.md").read_text("utf-8")
+    for folder in FOLDERS:
+        assert f"]({folder}/README.md)" in index, folder
+
+
+def test_links_of_the_index_lead_somewhere() -> None:
+    index = ROOT / "adapters" / "README.md"
+    for link in re.findall(r"\]\(([^)#]+)\)", index.read_text("utf-8")):
+        assert "://" in link or (index.parent / link).exists(), link
+
+
+@pytest.mark.parametrize("folder", SAMPLES)
+def test_a_sample_passes_the_check(folder: str, tmp_path: Path) -> None:
+    sample = (ROOT / "adapters" / folder / "sample.toml").read_text("utf-8")
+    (tmp_path / "secrets").mkdir()
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text)
+    if "tls_cert_file" in sample:
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+             "-subj", "/CN=hub", "-keyout", "hub.key", "-out", "hub.pem"], cwd=tmp_path / "secrets", check=True, capture_output=True,
+        )  # fmt: skip
+    city, mistakes = load_city(write_city(tmp_path, sample), Plugins())
+    assert city is not None, mistakes
+    assert city.config.adapters or city.config.sinks
+
+
+@pytest.mark.parametrize("folder", SAMPLES)
+def test_the_keys_that_a_sample_offers_exist(folder: str, tmp_path: Path) -> None:
+    """Commented keys with a value are keys: uncommented one by one, none is unknown."""
+    sample = (ROOT / "adapters" / folder / "sample.toml").read_text("utf-8")
+    lines = sample.splitlines()
+    for number, line in enumerate(lines):
+        if not re.match(r"# [a-z_]+ = [^\[{]", line):
+            continue
+        key = line[2:].split(" = ")[0]
+        rest = [other for other in lines if not other.startswith(f"{key} = ")]
+        rest.insert(rest.index(line), line[2:])
+        (tmp_path / "hub.toml").write_text('[hub]\nname = "x"\n' + "\n".join(rest))
+        _, mistakes = load_config(tmp_path, Plugins())
+        assert not [said for said in mistakes if "unknown key" in said.message], (number, line, mistakes)
