@@ -185,16 +185,16 @@ class Board:
     def stat(
         self, title: Said, about: Said, *queries: Query, unit: str, w: int = 4, h: int = 4, field: str = "",
         limits: Limits | None = None, link: Link | None = None, decimals: int | None = None, calc: str = "lastNotNull",
-        mapping: Mapping[str, tuple[Said, str]] | None = None,
+        mapping: Mapping[str, tuple[Said, str]] | None = None, recent: str = "",
     ) -> None:  # fmt: skip
-        """One large number. `field`: the one column shown, where the query has more."""
+        """One large number. `field`: the one column shown, where the query has more; `recent`: see `_add`."""
         options = stat.Options(
             graph_mode=common.BigValueGraphMode.NONE if not any(query.alias for query in queries) else common.BigValueGraphMode.AREA,
             color_mode=common.BigValueColorMode.VALUE,
             reduce_options=common.ReduceDataOptions(False, calcs=[calc], fields=f"/^{field}$/" if field else ""),
         )  # fmt: skip
         config = self._config(unit, limits, link, decimals, mapping=mapping)
-        self._add("stat", title, about, queries, options, config, w, h, limits)
+        self._add("stat", title, about, queries, options, config, w, h, limits, recent=recent)
 
     def data_age(self, measurement: str, metric: str, where: str = "") -> None:
         """How old the newest point is: on every page, because a calm picture may be a dead one."""
@@ -204,7 +204,7 @@ class Board:
             ("When the newest value of this page was observed. Data that stands still looks calm and is not.",
              "本页最新数据的观测时间。数据停更时画面看似平静。"),
             Query(f'SELECT last("{metric}") AS "newest" FROM "{measurement}" WHERE {condition}'),
-            unit="dateTimeFromNow", field="Time", w=4,
+            unit="dateTimeFromNow", field="Time", w=4, recent="1d",
         )  # fmt: skip
 
     def series(
@@ -249,6 +249,7 @@ class Board:
     def table(
         self, title: Said, about: Said, *queries: Query, columns: Sequence[Column], unit: str = "none", w: int = 12, h: int = 8,
         limits: Limits | None = None, transform: Sequence[sdk.DataTransformerConfig] = (), sort: str = "", decimals: int | None = None,
+        recent: str = "",
     ) -> None:  # fmt: skip
         """Rows. `columns` names them in the board's language; `sort`: the title of the column sorted by, descending."""
         wanted = next((self.say(column.title) for column in columns if column.name == sort), sort)
@@ -258,7 +259,7 @@ class Board:
         )
         config = self._config(unit, limits, None, decimals)
         config.overrides = [self._override(column) for column in columns]
-        self._add("table", title, about, queries, options, config, w, h, limits, transform=transform)
+        self._add("table", title, about, queries, options, config, w, h, limits, transform=transform, recent=recent)
 
     def states(
         self, title: Said, about: Said, *queries: Query, w: int = 12, h: int = 8, unit: str = "none",
@@ -273,6 +274,7 @@ class Board:
     def map(
         self, title: Said, about: Said, *queries: Query, colour_by: str, unit: str, w: int = 12, h: int = 14,
         limits: Limits | None = None, route: bool = False, rotate_by: str = "", columns: Sequence[Column] = (),
+        recent: str = "",
     ) -> None:  # fmt: skip
         """Markers at `lat`, `lon`, coloured by a column. The basemap is the server's own, which works offline (README)."""
         style: dict[str, object] = {
@@ -298,7 +300,7 @@ class Board:
         )
         config = self._config(unit, limits, None)
         config.overrides = [self._override(column) for column in columns]
-        self._add("geomap", title, about, queries, options, config, w, h, limits)
+        self._add("geomap", title, about, queries, options, config, w, h, limits, recent=recent)
 
     def text(self, title: Said, about: Said, content: Said, w: int = 24, h: int = 3) -> None:
         """Words on the page: what the figures are, and what they are not."""
@@ -310,7 +312,10 @@ class Board:
     def _add(
         self, kind: str, title: Said, about: Said, queries: Sequence[Query], options: object, config: sdk.FieldConfigSource,
         w: int, h: int, limits: Limits | None, interval: str | None = None, transform: Sequence[sdk.DataTransformerConfig] = (),
+        recent: str = "",
     ) -> None:  # fmt: skip
+        """`recent`: a panel about now looks back only so far, whatever range is chosen (Grafana leaves absolute ranges alone),
+        because `last()` reads all points of the range: 30 days of 1,000 devices would take seconds."""
         if self._x + w > COLUMNS:
             self._break()
         where = sdk.GridPos(h, w, self._x, self._y)
@@ -333,6 +338,7 @@ class Board:
                 grid_pos=where,
                 max_data_points=MAX_DATA_POINTS if targets else None,
                 interval=interval,
+                time_from=recent or None,
                 transformations=list(transform),
                 options=options,
                 field_config=config,

@@ -35,14 +35,14 @@ def city(language: Language) -> Board:
     board.data_age("device", "heard", AREA)
     level_stats(board)
     board.stat(
-        ("Devices reporting", "在线设备"), ("Devices that have reported within the chosen time.", "所选时段内上报过的设备数。"),
+        ("Devices reporting", "在线设备"), ("Devices that the hub has told of within the last hour.", "近 1 小时内有记录的设备数。"),
         Query(f'SELECT count("n") AS "devices" FROM (SELECT last("heard") AS "n" FROM "device" WHERE {WHEN} AND {AREA} GROUP BY "device")'),
-        unit="none", field="devices",
+        unit="none", field="devices", recent="1h",
     )  # fmt: skip
     board.map(
         ("Devices by state", "设备状态图"),
         ("Every device at its place; the colour is the highest level of the warnings open on it.", "设备位置；颜色为其未解除预警的最高等级。"),
-        rows(LATEST_OF_DEVICES), colour_by="warning_level", unit="none", w=14, h=16, limits=WARNING_STEPS,
+        rows(LATEST_OF_DEVICES), colour_by="warning_level", unit="none", w=14, h=16, limits=WARNING_STEPS, recent="1h",
         columns=[
             Column("device", ("Device", "设备"), link=DEVICE),
             Column("silence", ("Silent for", "静默时长"), "s"),
@@ -74,11 +74,10 @@ def city(language: Language) -> Board:
         unit="short", bars=True, stacked=True, w=12, interval="10m",
     )  # fmt: skip
     board.series(
-        ("Readings taken", "读数接收量"), ("Readings a minute, by area.", "每分钟读数，按区域。"),
+        ("Readings taken", "读数接收量"), ("Readings a minute, by adapter.", "每分钟读数，按接入。"),
         lines(
-            f'SELECT sum("v") FROM (SELECT mean("heard") AS "v" FROM "device{ROLLUP}" WHERE {WHEN} AND {AREA} '
-            f'GROUP BY time($__interval), "device", "area") WHERE {WHEN} GROUP BY time($__interval), "area" fill(null)',
-            "$tag_area",
+            f'SELECT non_negative_derivative(last("readings_received"), 1m) FROM "hub{ROLLUP}" WHERE {WHEN} '
+            'AND "kind" = \'hub-adapter\' GROUP BY time($__interval), "device" fill(none)'
         ),
         unit="short", stacked=True, w=12,
     )  # fmt: skip
@@ -88,13 +87,13 @@ def city(language: Language) -> Board:
             'SELECT last("open_red") AS "red", last("open_orange") AS "orange", last("open_yellow") AS "yellow", last("open_blue") AS "blue" '
             f'FROM "hub" WHERE {WHEN} AND "kind" = \'hub-warnings\' AND "device" =~ /^hub-warnings:$area$/ GROUP BY "device"'
         ),
-        w=12, h=8, sort="red", transform=[transformation("organize", excludeByName={"Time": True}, indexByName={}, renameByName={})],
+        w=12, h=8, sort="red", recent="1h", transform=[transformation("organize", excludeByName={"Time": True}, indexByName={}, renameByName={})],
         columns=[Column("device", ("Area", "区域")), *(Column(level, said) for level, (said, _) in LEVELS.items())],
     )  # fmt: skip
     board.table(
         ("Silent longest", "静默最久的设备"), ("Devices by how long nothing was heard of them.", "按静默时长排列的设备。"),
         rows(f'SELECT last("silence") AS "silence", "label" FROM "device" WHERE {WHEN} AND {AREA} GROUP BY "device", "kind", "area"'),
-        w=12, h=8, sort="silence", unit="s",
+        w=12, h=8, sort="silence", unit="s", recent="1h",
         limits=Limits(((3600, "#f2c94c"), (86400, "#eb5757")), ("house default: an hour, a day", "本系统默认：1 小时、1 天")),
         columns=[
             Column("Time", ("Checked", "检查时间"), "dateTimeFromNow", hidden=True),

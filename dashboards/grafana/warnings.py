@@ -60,7 +60,7 @@ def level_stats(board: Board) -> None:
         board.stat(
             (f"Open: {english}", f"未解除：{chinese}"),
             (f"Warnings of level {english} that are open now.", f"当前未解除的{chinese}预警数。"),
-            open_now(level), unit="none", field="open",
+            open_now(level), unit="none", field="open", recent="1h",
             limits=Limits(((1, colour),), ("any open warning counts", "有未解除预警即着色")),
         )  # fmt: skip
 

@@ -92,6 +92,9 @@ def _history() -> Iterator[str]:
     for at in range(START, END, REPORT_EVERY):
         for n, head in enumerate(heads):
             yield f"{head} heard=1.0,warning_level={n % 5}.0,silence=3.5,clock_skew=0.2,lat=29.0,lon=122.{n} {at}"
+        for n in range(5):
+            values = {"readings_received": (at - START) // SECOND * (n + 1)}
+            yield from encoder.lines(Reading(f"hub-adapter:{n}", at, {**values}, received_at=at, kind="hub-adapter"))
         for area in AREAS:
             values = {f"open_{level}": 1 for level in ("blue", "yellow", "orange", "red")}
             yield from encoder.lines(
@@ -99,6 +102,8 @@ def _history() -> Iterator[str]:
             )
     for at in range(START, END, HOUR):
         tail = f"heard=1.0,heard_min=1.0,heard_max=1.0,heard_last=1.0,heard_count=60i {at}"
+        for n in range(5):
+            yield f"hub_1h,device=hub-adapter:{n},kind=hub-adapter readings_received={(at - START) // SECOND}.0 {at}"
         yield from [f"{head.replace('device,', 'device_1h,', 1)} {tail}" for head in heads]
     for n in range(3_000):
         at = START + n * (END - START) // 3_000
@@ -109,7 +114,6 @@ def _history() -> Iterator[str]:
 def asking(url: str) -> None:
     board = next(page for page in pages() if (page.name, page.language) == ("city", "en"))
     values = {
-        "timeFilter": f"time >= {START} and time <= {END}",
         "__interval": "12h",
         "resolution": "_1h",
         "area": ".*",
@@ -118,6 +122,8 @@ def asking(url: str) -> None:
     with httpx.Client(base_url=url, timeout=120) as client:
         for panel in panels(board.model):
             for target in panel.get("targets", []):
+                since = {"1h": END - HOUR, "1d": END - 24 * HOUR}.get(panel.get("timeFrom", ""), START)
+                values["timeFilter"] = f"time >= {since} and time <= {END}"
                 query = re.sub(r"\$\{?(\w+)\}?", lambda found: values.get(found[1], found[0]), target["query"])
                 took = []
                 for _ in range(3):

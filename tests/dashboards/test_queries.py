@@ -40,9 +40,13 @@ def asking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
         yield client
 
 
-def expand(query: str, page: Page, **chosen: str) -> str:
-    """The query as Grafana sends it: time filter, interval and variables in place."""
-    values = {"timeFilter": f"time >= {history.START} and time <= {history.END}", "__interval": "30m", "resolution": ""}
+RECENT = {"1h": history.HOUR, "1d": 24 * history.HOUR}
+
+
+def expand(query: str, page: Page, recent: str | None = None, **chosen: str) -> str:
+    """The query as Grafana sends it: time filter, interval and variables in place; `recent` is the panel's own range."""
+    start = history.END - RECENT[recent] if recent else history.START
+    values = {"timeFilter": f"time >= {start} and time <= {history.END}", "__interval": "30m", "resolution": ""}
     for variable in page.model["templating"]["list"]:
         name = variable["name"]
         if name == "device" and not variable.get("multi"):
@@ -90,7 +94,7 @@ def test_every_panel_has_data(asking: httpx.Client, page: Page) -> None:
     empty = []
     for panel in panels(page.model):
         for target in panel.get("targets", []):
-            query = expand(target["query"], page)
+            query = expand(target["query"], page, panel.get("timeFrom"))
             wanted = () if target["resultFormat"] == "time_series" else Query(target["query"]).columns
             try:
                 check(ask(asking, query), query, wanted)
