@@ -53,6 +53,31 @@ FOLDERS: Mapping[str, Folder] = {
 }
 
 
+PROVIDERS = Path(__file__).parent / "provisioning" / "dashboards" / "cityhub.yaml"
+
+
+def providers() -> str:
+    """Grafana's file provisioning: a provider for each folder and language."""
+    head = (
+        "# Made by `cityhub dashboards build`. $CITYHUB_DASHBOARDS is where dashboards/grafana/generated is mounted.\n"
+        "apiVersion: 1\nproviders:\n"
+    )
+    return head + "".join(
+        f"""  - name: cityhub-{folder.name}-{language}
+    folder: {folder.title[at]}
+    folderUid: cityhub-{folder.name}-{language}
+    type: file
+    disableDeletion: true
+    allowUiUpdates: false
+    updateIntervalSeconds: 60
+    options:
+      path: $CITYHUB_DASHBOARDS/{folder.name}/{language}
+"""
+        for folder in FOLDERS.values()
+        for at, language in enumerate(LANGUAGES)
+    )
+
+
 class Page(NamedTuple):
     """One generated dashboard: where its file stands, and what it holds."""
 
@@ -89,6 +114,8 @@ def drift() -> list[str]:
             found.append(f"{_short(path)}: is not there yet")
         elif path.read_text("utf-8") != text:
             found.append(f"{_short(path)}: differs from what the code makes")
+    if not PROVIDERS.exists() or PROVIDERS.read_text("utf-8") != providers():
+        found.append(f"{_short(PROVIDERS)}: differs from what the code makes")
     return found
 
 
@@ -101,6 +128,7 @@ def write() -> list[str]:
     for path, text in wanted.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, "utf-8")
+    PROVIDERS.write_text(providers(), "utf-8")
     return changed
 
 

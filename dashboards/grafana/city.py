@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboards.grafana.board import LEVELS, ROW_LINK, Board, Column, Language, Limits, Link, transformation
-from dashboards.grafana.influxql import AREA, WHEN, Query, lines, rows
+from dashboards.grafana.influxql import AREA, ROLLUP, WHEN, Query, lines, rows
 from dashboards.grafana.warnings import OPEN_CHANGES, level_stats, state_of_each_alert
 
 DEVICE = Link(("Device health", "设备健康"), "devices", of=ROW_LINK)
@@ -27,6 +27,7 @@ def city(language: Language) -> Board:
         "city", language, refresh="30s",
     )  # fmt: skip
     board.area()
+    board.resolution("")
     board.setting(
         "hub", ("Hub address", "中枢地址"),
         ("Where the hub's console is reached from this browser", "浏览器可访问的中枢控制台地址"), "http://127.0.0.1:8080",
@@ -74,7 +75,11 @@ def city(language: Language) -> Board:
     )  # fmt: skip
     board.series(
         ("Readings taken", "读数接收量"), ("Readings a minute, by area.", "每分钟读数，按区域。"),
-        lines(f'SELECT sum("heard") FROM "device" WHERE {WHEN} AND {AREA} GROUP BY time($__interval), "area" fill(null)', "$tag_area"),
+        lines(
+            f'SELECT sum("v") FROM (SELECT mean("heard") AS "v" FROM "device{ROLLUP}" WHERE {WHEN} AND {AREA} '
+            f'GROUP BY time($__interval), "device", "area") WHERE {WHEN} GROUP BY time($__interval), "area" fill(null)',
+            "$tag_area",
+        ),
         unit="short", stacked=True, w=12,
     )  # fmt: skip
     board.table(

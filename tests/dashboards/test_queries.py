@@ -13,6 +13,7 @@ from dashboards.grafana.build import Page, pages
 from dashboards.grafana.influxql import Query
 from dashboards.grafana.lint import panels
 from hub.store import open_store
+from hub.store.rollups import Window, remake
 from tests.acceptance.influx_server import influx_server
 from tests.dashboards import history
 
@@ -34,6 +35,7 @@ def asking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
         for at in range(0, len(told), BATCH):
             assert store.write("events", told[at : at + BATCH], at, at + BATCH) == []
         assert store.write("alerts", history.changes(), 0, 1) == []
+        remake(store, Window(history.START, history.END))
         store.close()
         yield client
 
@@ -109,6 +111,19 @@ def test_every_variable_offers_something_and_filters(asking: httpx.Client, page:
         for panel in panels(page.model):
             for target in panel.get("targets", []):
                 ask(asking, expand(target["query"], page, **{variable["name"]: as_grafana(variable, one)}))
+
+
+@pytest.mark.parametrize("resolution", ["_1m", "_1h", "_1d"])
+def test_long_ranges_are_drawn_from_rollups(asking: httpx.Client, resolution: str) -> None:
+    drawn = 0
+    for page in ENGLISH:
+        for panel in panels(page.model):
+            for target in panel.get("targets", []):
+                if "${resolution}" in target["query"]:
+                    query = expand(target["query"], page, resolution=resolution, __interval="1d")
+                    check(ask(asking, query), query, ())
+                    drawn += 1
+    assert drawn > 10
 
 
 def test_warnings_are_marked_on_the_charts(asking: httpx.Client) -> None:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import os
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -15,41 +12,19 @@ import pytest
 
 from dashboards.grafana import build
 from dashboards.grafana.build import GENERATED, Page
+from tests.npm import FOLDER, GROUP, INSTALL_S, MAKE_S, installed, run_npm
 
-FOLDER = Path(build.__file__).parent / "schema"
-INSTALL_S, MAKE_S = 90, 60
-pytestmark = [
-    pytest.mark.acceptance,
-    pytest.mark.xdist_group("grafana-schema"),
-    pytest.mark.timeout(INSTALL_S + MAKE_S + 30),
-]
+pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group(GROUP), pytest.mark.timeout(INSTALL_S + MAKE_S + 30)]
 
 
 @pytest.fixture(scope="module")
 def schema() -> jsonschema.Draft7Validator:
-    """Made once and kept beside its lock file; made anew where the lock or the type is newer.
-
-    Without npm there is nothing to make it with: a loud skip, in CI too, because npm is no part of `make servers`. Where npm
-    is there but the registry is not, the same on a laptop; in CI that is a failure.
-    """
+    """Made once and kept beside its lock file; made anew where the lock or the type is newer."""
+    installed()
     made = FOLDER / "dashboard.schema.json"
     sources = [FOLDER / name for name in ("package-lock.json", "package.json", "dashboard.ts")]
     if not made.exists() or made.stat().st_mtime < max(path.stat().st_mtime for path in sources):
-        npm = shutil.which("npm")
-        if npm is None:
-            pytest.skip("LOUD SKIP: no npm here, so the dashboards were not held against Grafana's own types")
-        for command, seconds in (
-            ([npm, "ci", "--no-audit", "--no-fund"], INSTALL_S),
-            ([npm, "run", "-s", "schema"], MAKE_S),
-        ):
-            try:
-                done = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, timeout=seconds)
-                said = done.stderr[-2000:] if done.returncode else ""
-            except subprocess.TimeoutExpired:
-                said = f"no end within {seconds} s"
-            if said:
-                message = f"{' '.join(command[1:])} did not work: {said}"
-                pytest.fail(message) if os.environ.get("CI") == "true" else pytest.skip(f"LOUD SKIP: {message}")
+        run_npm(["run", "-s", "schema"], MAKE_S)
     return jsonschema.Draft7Validator(json.loads(made.read_text("utf-8")))
 
 
