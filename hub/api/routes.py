@@ -38,7 +38,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 def build(state: State, trusted: bool = False) -> Starlette:
     """The application. `trusted`: for the socket inside the data folder, whose file permissions are the authorisation."""
     api = _Api(state, trusted)
-    routes = [
+    routes: list[Route | Mount] = [
         Route("/", api.console),
         Route("/metrics", api.guard("view", api.metrics)),
         Route("/api/v1/health", api.health),
@@ -67,7 +67,7 @@ def build(state: State, trusted: bool = False) -> Starlette:
         # A basemap of the city's own, z/x/y.png: for maps without internet, Grafana's too. No secret, so no token.
         routes.append(Mount("/tiles", StaticFiles(directory=tiles)))
     if state.console.is_dir():
-        routes.append(Mount("/static", StaticFiles(directory=state.console)))  # type: ignore[arg-type]
+        routes.append(Mount("/static", StaticFiles(directory=state.console)))
     return Starlette(routes=routes, exception_handlers={HTTPException: _problem, Exception: _defect})
 
 
