@@ -419,7 +419,7 @@ class _Reader:
         )
         for number, adapter in enumerate(adapters):
             listen = getattr(adapter.options, "listen", None)
-            if listen:
+            if listen and not getattr(adapter.options, "connect", None):
                 listens.append((("adapters", number, "listen"), f"adapter {adapter.name!r}", listen))
         for at, who, listen in listens:
             url = urlsplit(listen if "://" in listen else f"tcp://{listen}")

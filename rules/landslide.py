@@ -17,7 +17,7 @@ class IntensityDuration(NamedTuple):
 
     def intensity_mmh(self, hours: float) -> float:
         """The mean intensity above which slopes have failed."""
-        return self.a * hours**-self.b
+        return float(self.a * hours**-self.b)
 
     def rain_mm(self, hours: float) -> float:
         """The same as a sum of rain over the duration."""

@@ -15,6 +15,9 @@ from tests.acceptance.running import write_city
 from tests.shared import ROOT
 
 FOLDERS = sorted({module.removeprefix("adapters.") for module in MODULES.values()})
+TAKING_IN = sorted(
+    {MODULES[name].removeprefix("adapters.") for name, plugin in Plugins().items() if plugin.codec or plugin.adapter}
+)
 SAMPLES = sorted(path.parent.name for path in (ROOT / "adapters").glob("*/sample.toml"))
 
 FILES = {
@@ -26,13 +29,14 @@ FILES = {
 
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_every_plugin_has_a_readme_and_a_sample(folder: str) -> None:
-    readme = (ROOT / "adapters" / folder / "README.md").read_text("utf-8")
-    assert readme.startswith("# ")
-    assert len(readme.splitlines()) > 15
-    assert re.search(r"not covered|not read|not known|does not|no readings", readme, re.IGNORECASE), (
-        "what is not covered?"
-    )
+    assert (ROOT / "adapters" / folder / "README.md").read_text("utf-8").startswith("# ")
     assert folder in SAMPLES
+
+
+@pytest.mark.parametrize("folder", TAKING_IN)
+def test_a_protocols_readme_says_what_is_not_covered(folder: str) -> None:
+    readme = (ROOT / "adapters" / folder / "README.md").read_text("utf-8")
+    assert re.search(r"not covered|not read|not known|does not|no readings", readme, re.IGNORECASE)
 
 
 def test_the_index_names_every_folder() -> None:

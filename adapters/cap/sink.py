@@ -33,7 +33,7 @@ class CapOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     sender: str
     """Who speaks, as CAP wants it: an address such as alerts@city.example, without blanks or commas."""
-    folder: str = "cap"
+    folder: str
     """Where messages, feed and state are written, relative to the city folder."""
     sender_name: str = ""
     languages: list[str] = msgspec.field(default_factory=lambda: ["zh-CN", "en"])

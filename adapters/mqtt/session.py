@@ -75,6 +75,7 @@ class Session(asyncio.Protocol):
         self._why: Lost | None = None
         self._paused = False
         self._writable = True
+        self._next_at = 0
         self._heard_at = loop.time()
         self._pinged = False
         self._pinger: asyncio.TimerHandle | None = None
@@ -140,10 +141,12 @@ class Session(asyncio.Protocol):
         self._pinged = False
         messages: list[Message] = []
         answers: list[bytes] = []
-        now = self._now()
+        # Undated readings get the receive time as theirs, and a store keys them by it: no two messages may share one.
+        now = max(self._now(), self._next_at)
         for packet in self._decoder.feed(data):
             if type(packet) is Publish:
                 message = self._read(packet, None if packet.retain else now)
+                now += 1
                 messages.append(message)
                 if more := self._follow_up(message, self.version):
                     self.send(more)
@@ -154,6 +157,7 @@ class Session(asyncio.Protocol):
                     answers.append(b"")
             else:
                 self._control(packet)
+        self._next_at = now
         if messages:
             self._submit(messages, answers)
         if self._decoder.error is not None:

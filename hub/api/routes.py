@@ -38,7 +38,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 def build(state: State, trusted: bool = False) -> Starlette:
     """The application. `trusted`: for the socket inside the data folder, whose file permissions are the authorisation."""
     api = _Api(state, trusted)
-    routes = [
+    routes: list[Route | Mount] = [
         Route("/", api.console),
         Route("/metrics", api.guard("view", api.metrics)),
         Route("/api/v1/health", api.health),
@@ -67,7 +67,7 @@ def build(state: State, trusted: bool = False) -> Starlette:
         # A basemap of the city's own, z/x/y.png: for maps without internet, Grafana's too. No secret, so no token.
         routes.append(Mount("/tiles", StaticFiles(directory=tiles)))  # type: ignore[arg-type]
     if state.console.is_dir():
-        routes.append(Mount("/static", StaticFiles(directory=state.console)))  # type: ignore[arg-type]
+        routes.append(Mount("/static", StaticFiles(directory=state.console)))
     return Starlette(routes=routes, exception_handlers={HTTPException: _problem, Exception: _defect})
 
 
@@ -200,7 +200,12 @@ class _Api:
             lon, lat = (float(part) for part in request.query_params["at"].split(","))
         except (KeyError, ValueError):
             raise HTTPException(400, "at=LON,LAT is needed, such as ?at=121.49,31.24") from None
-        views_of = self.state.cameras.rank(Position(lon, lat), _integer(request, "limit", 5))
+        try:
+            views_of = self.state.cameras.rank(
+                Position(lon, lat), _integer(request, "limit", 5), need=request.query_params.get("need", "")
+            )
+        except ValueError as error:
+            raise HTTPException(400, str(error)) from None
         return reply({"cameras": [camera_to_json(view) for view in views_of]})
 
     async def series(self, request: Request) -> Response:
@@ -230,6 +235,9 @@ class _Api:
             raise HTTPException(400, str(error)) from None
         token: Token = request.state.token
         name = str(given.get("who") or token.name)[:100]
+        if name != token.name and token is not LOCAL and name in self.state.tokens:
+            # Approvals of public warnings go by this name.
+            raise HTTPException(403, f"{name!r} is the name of another token; only its holder acts under it")
         await self.state.operate(
             OperatorAction(self.state.clock(), name, action, alert, str(given.get("note", ""))[:1000], until)
         )

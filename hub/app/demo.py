@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
@@ -15,12 +15,15 @@ from hub.config import AdapterConfig, SinkConfig
 
 
 def endpoints(city: City, api: str) -> dict[str, str]:
-    """Where simulated devices reach each adapter of this city: protocol → address."""
+    """Where simulated devices reach each adapter of this city: by its name, and by its protocol where no name says it."""
     found = {"http": api}
     for adapter in city.config.adapters:
         address = getattr(adapter.options, "connect", None) or getattr(adapter.options, "listen", None)
         if address:
-            found[adapter.protocol] = reachable(adapter.protocol, address)
+            found[adapter.name] = reachable(adapter.protocol, address)
+    for adapter in city.config.adapters:
+        if adapter.name in found:
+            found.setdefault(adapter.protocol, found[adapter.name])
     return found
 
 
@@ -33,13 +36,15 @@ def reachable(protocol: str, address: str) -> str:
 
 
 def with_free_ports(city: City) -> City:
-    """The same city with another port for every one that is taken on this machine."""
-    adapters = tuple(_moved(adapter) for adapter in city.config.adapters)
+    """The same city with another port for every one that is taken on this machine, and for whoever connects to it."""
+    moved: dict[int, int] = {}
+    adapters = [_listening(adapter, moved) for adapter in city.config.adapters]
+    adapters = [_connecting(adapter, moved) for adapter in adapters]
     api = city.config.api
     host, _, port = api.listen.rpartition(":")
     if not _is_free("tcp", host, int(port)):
         api = msgspec.structs.replace(api, listen=f"{host}:{_free('tcp', host)}")
-    return msgspec.structs.replace(city, config=msgspec.structs.replace(city.config, adapters=adapters, api=api))
+    return msgspec.structs.replace(city, config=msgspec.structs.replace(city.config, adapters=tuple(adapters), api=api))
 
 
 def with_sink(city: City, url: str) -> City:
@@ -50,16 +55,35 @@ def with_sink(city: City, url: str) -> City:
     return msgspec.structs.replace(city, config=msgspec.structs.replace(city.config, sinks=(*city.config.sinks, sink)))
 
 
-def _moved(adapter: AdapterConfig) -> AdapterConfig:
+def _listening(adapter: AdapterConfig, moved: dict[int, int]) -> AdapterConfig:
     listen = getattr(adapter.options, "listen", None)
     if not listen or getattr(adapter.options, "connect", None):
         return adapter
-    url = urlsplit(listen)
+    return _elsewhere(adapter, "listen", urlsplit(listen), moved)
+
+
+def _connecting(adapter: AdapterConfig, moved: dict[int, int]) -> AdapterConfig:
+    """Follow what has moved; a Modbus unit is played by the simulators, so its port must be free too."""
+    connect = getattr(adapter.options, "connect", None)
+    if not connect:
+        return adapter
+    url = urlsplit(connect)
+    if url.port in moved:
+        options: Any = msgspec.structs.replace(
+            adapter.options, connect=f"{url.scheme}://{url.hostname}:{moved[url.port]}"
+        )
+        return msgspec.structs.replace(adapter, options=options)
+    return _elsewhere(adapter, "connect", url, moved) if adapter.protocol == "modbus" else adapter
+
+
+def _elsewhere(adapter: AdapterConfig, key: str, url: SplitResult, moved: dict[int, int]) -> AdapterConfig:
+    """The adapter with a free port in this option, if the one it has is taken."""
     kind = "udp" if url.scheme in ("udp", "coap") else "tcp"
     host, port = url.hostname or "127.0.0.1", url.port or 0
     if _is_free(kind, host, port):
         return adapter
-    options: Any = msgspec.structs.replace(adapter.options, listen=f"{url.scheme}://{host}:{_free(kind, host)}")
+    moved[port] = _free(kind, host)
+    options: Any = msgspec.structs.replace(adapter.options, **{key: f"{url.scheme}://{host}:{moved[port]}"})
     return msgspec.structs.replace(adapter, options=options)
 
 

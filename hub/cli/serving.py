@@ -24,6 +24,7 @@ from hub.cli.cities import clean_city
 from hub.cli.judging import add_layout, recordings
 from hub.cli.output import Problem, command, folder, json_line, note
 from hub.config import ApiOptions, StoreOptions
+from hub.log import LogFull
 from hub.ports import StoreUnavailable
 
 
@@ -152,6 +153,8 @@ async def _replay(
     try:
         await asyncio.wait({playing, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if playing.done():
+            if isinstance(playing.exception(), LogFull):
+                raise Problem(f"the replay stopped: {playing.exception()}")
             playing.result()
             await hub.drain(60)
             if options.keep:

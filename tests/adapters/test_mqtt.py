@@ -301,6 +301,24 @@ async def test_no_acknowledgement_before_the_verdict() -> None:
     assert intake.readings[0].device == "gauge-7"
 
 
+async def test_undated_messages_of_one_chunk_keep_a_time_each() -> None:
+    """Stores key values by device, metric and time: two messages with one time would become one row."""
+    intake, done = FakeIntake(), asyncio.Event()
+
+    async def play(broker: Broker) -> None:
+        await broker.greet()
+        broker.publish(20, payload=b'{"device":"gauge-7","values":{"water_level":1.0}}')
+        await broker.acknowledged(20)
+        done.set()
+        await broker.reader.read()
+
+    async with playing(play, intake):
+        await asyncio.wait_for(done.wait(), 5)
+    times = [reading.observed_at for reading in intake.readings]
+    assert None not in times
+    assert len(set(times)) == 20
+
+
 async def test_refused_messages_are_acknowledged_because_they_lie_in_quarantine() -> None:
     intake, done = FakeIntake(verdict=Verdict.REFUSED), asyncio.Event()
 
@@ -505,9 +523,9 @@ async def test_payload_formats_content_types_and_retained_messages() -> None:
     async with playing(play, intake, packet_bytes_max=4_000):
         await asyncio.wait_for(done.wait(), 5)
     senml, cbor, fresh, old, dated, oversize = intake.messages
-    assert senml.readings == cbor.readings
+    assert senml.readings[0].values == cbor.readings[0].values
     assert (senml.readings[0].device, senml.readings[0].values) == ("s", {"ph": 7})
-    assert fresh.readings[0].observed_at == NOW
+    assert fresh.readings[0].observed_at == NOW + 2  # the third message of its chunk, each with a time of its own
     assert (old.readings, old.faults[0].kind, old.body) == ([], FaultKind.TIME, {"topic": "city/a", "retained": True})
     assert "nobody knows how old" in old.faults[0].detail
     assert dated.readings[0].observed_at == from_text("2026-11-22T08:00:00Z")

@@ -117,6 +117,7 @@ def test_a_body_beyond_the_limit_is_refused(hub: RunningHub) -> None:
 def test_wrong_questions_get_sentences(hub: RunningHub) -> None:
     for path, status, sentence in (
         ("/api/v1/cameras", 400, "at=LON,LAT"),
+        ("/api/v1/cameras?at=121.49,31.24&need=stare", 400, "no task"),
         ("/api/v1/series?from=yesterday", 400, "not an ISO 8601 time"),
         ("/api/v1/quarantine?limit=many", 400, "whole number"),
         ("/api/v1/nowhere", 404, ""),
