@@ -65,7 +65,7 @@ def build(state: State, trusted: bool = False) -> Starlette:
     tiles = state.config.folder / "tiles"
     if tiles.is_dir():
         # A basemap of the city's own, z/x/y.png: for maps without internet, Grafana's too. No secret, so no token.
-        routes.append(Mount("/tiles", StaticFiles(directory=tiles)))  # type: ignore[arg-type]
+        routes.append(Mount("/tiles", StaticFiles(directory=tiles)))
     if state.console.is_dir():
         routes.append(Mount("/static", StaticFiles(directory=state.console)))
     return Starlette(routes=routes, exception_handlers={HTTPException: _problem, Exception: _defect})
