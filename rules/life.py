@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hub.model import Change, OperatorAction
-from rules import telling
+from hub.model import LEVELS, Change, OperatorAction
+from rules import quality, telling
 from rules.language.codegen import CLEAR, FALSE, NOT_CLEAR, TRUE, Compiled
 from rules.language.rule import Rule
 from rules.memories import KINDS
@@ -18,6 +18,11 @@ from rules.subject import OpenAlert, Standing, Subject
 
 if TYPE_CHECKING:
     from rules.engine import Engine, Outcome
+
+
+DISASTER = LEVELS.index("orange")
+"""The lowest level that is a disaster warning, which a lone jump may not raise."""
+_DISASTERS = 0b1100
 
 
 def applicable(rule: Rule, subject: Subject) -> bool:
@@ -53,6 +58,8 @@ def judge(
             engine.watch(subject, rule.name, False)
         return
     bits = compiled.judge(subject, at, standing.memories)
+    if subject.jumps:
+        bits = _withhold(engine, subject, rule, standing, bits, at)
     listening = engine.clock - engine.deaf
     standing.judged = at
     standing.heard = listening
@@ -68,8 +75,9 @@ def judge(
     if waiting is not None and (standing.timer is None or waiting < standing.timer):
         standing.timer = waiting
         engine.schedule(waiting, subject, rule.name)
-    if compiled.hopeful is not None:
-        engine.watch(subject, rule.name, compiled.hopeful(subject, at, standing.memories) & ~bits & 15 != 0)
+    if compiled.hopeful is not None or standing.withheld or subject.watching:
+        hoping = compiled.hopeful is not None and compiled.hopeful(subject, at, standing.memories) & ~bits & 15 != 0
+        engine.watch(subject, rule.name, hoping or standing.withheld != "")
     late = late or engine.clock - at > rule.late_ns
     settle(engine, subject, compiled, standing, max(at, news), late, outcome)
     if standing.idle():
@@ -77,6 +85,15 @@ def judge(
         subject.busy &= ~bit
     else:
         subject.busy |= bit
+
+
+def _withhold(engine: Engine, subject: Subject, rule: Rule, standing: Standing, bits: int, at: int) -> int:
+    """The bits without those levels of disaster that a lone jump would raise."""
+    new = (bits >> TRUE) & _DISASTERS & ~standing.latched
+    standing.withheld = (
+        quality.withheld(engine.hood, subject, rule.own_series(), at, rule.hold_ns) if new and rule.levels else ""
+    )
+    return bits & ~(new << TRUE) if standing.withheld else bits
 
 
 def _raise_or_wait(standing: Standing, k: int, for_ns: int, bits: int, at: int, listening: int) -> int | None:

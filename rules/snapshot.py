@@ -8,13 +8,14 @@ import msgspec
 
 from hub.model import Device, Position
 from rules import edition, life
+from rules.quality import Jump
 from rules.subject import NEVER, OpenAlert, Standing, Subject
 from rules.windows import Window, WindowKey
 
 if TYPE_CHECKING:
     from rules.engine import Engine
 
-VERSION = 1
+VERSION = 2
 _encoder = msgspec.msgpack.Encoder(order="deterministic")
 
 
@@ -50,6 +51,8 @@ def _freeze_subject(s: Subject) -> dict[str, Any]:
         "silent": {name: alert.freeze() for name, alert in s.silent.items()},
         "heard": s.heard,
         "past": s.past,
+        "jumps": s.jumps,
+        "flat": s.flat,
         "watching": sorted(s.watching),
         "marks": sorted(s.marks) if s.marks else None,
         "maintenance": s.maintenance,
@@ -119,6 +122,8 @@ def _thaw_subject(engine: Engine, frozen: dict[str, Any], kept: set[str]) -> Non
     subject.past = {name: (alert, ordinal) for name, (alert, ordinal) in frozen["past"].items()}
     subject.marks = frozenset(frozen["marks"]) if frozen["marks"] else None
     subject.maintenance = frozen["maintenance"]
+    subject.jumps = {metric: Jump(*jump) for metric, jump in frozen["jumps"].items()}
+    subject.flat = {metric: tuple(known) for metric, known in frozen["flat"].items()}
     subject.watching = set(frozen["watching"])
 
 
