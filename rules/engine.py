@@ -27,6 +27,7 @@ from hub.model import (
 from rules import book as books
 from rules import edition, life, pairs, quality, snapshot
 from rules.book import RuleBook
+from rules.grouping import Groups
 from rules.language import codegen
 from rules.language.codegen import Compiled
 from rules.language.ir import Agree, Node, Series, Window, walk
@@ -66,6 +67,7 @@ class Engine:
         self.registry: dict[str, Device] = {}
         self.zones: tuple[Zone, ...] = ()
         self.alerts: dict[str, tuple[OpenAlert, Subject]] = {}
+        self.groups: Groups = {}
         self.timers: list[tuple[int, str, str]] = []
         self.orphans: list[tuple[OpenAlert, Subject, str]] = []
         self.refused = 0

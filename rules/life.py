@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hub.model import LEVELS, Change, OperatorAction
-from rules import quality, telling
+from rules import grouping, quality, telling
 from rules.language.codegen import CLEAR, FALSE, NOT_CLEAR, TRUE, Compiled
 from rules.language.rule import Rule
 from rules.memories import KINDS
@@ -182,6 +182,7 @@ def begin(engine: Engine, subject: Subject, rule: str, level: int, observed: int
     name = telling.alert_id(rule, subject.id, observed)
     last, ordinal = subject.past.get(rule, ("", 0))
     alert = OpenAlert(name, rule, subject.id, level, at, ordinal if last == name else 0)
+    alert.group = grouping.join(engine.groups, rule, subject, name, at)
     engine.alerts[name] = (alert, subject)
     return alert
 
@@ -328,6 +329,8 @@ def _silence(engine: Engine, subject: Subject, rule: Rule, outcome: Outcome) -> 
             later = max(later, subject.maintenance - engine.deaf)
         engine.schedule(later, subject, rule.name)
         return
+    if any(alert.level >= rule.silent_level for alert in subject.silent.values()):
+        return  # One dead device, one alert: this one is looked at again when that one ends.
     alert = begin(engine, subject, rule.silent_name, rule.silent_level, max(subject.newest, 0), engine.clock)
     subject.silent[rule.name] = alert
     reason = f"no data for {telling.duration(silent_ns)}" + ("" if subject.newest > 0 else "; it never reported")
@@ -340,6 +343,9 @@ def end_silence(engine: Engine, subject: Subject, rule: str, outcome: Outcome) -
     close(engine, subject, alert, Change.CLEARED, engine.clock, "it reports again", outcome)
     silent_ns = engine.compiled[rule].rule.silent_ns or 0
     engine.schedule(engine.clock - engine.deaf + silent_ns, subject, rule)
+    for other in subject.plan.silent if subject.plan else ():
+        if other != rule and other not in subject.silent:
+            engine.schedule(subject.heard.get(other, 0) + (engine.compiled[other].rule.silent_ns or 0), subject, other)
 
 
 # ---------------------------------------------------------------------------------------------- people

@@ -30,6 +30,7 @@ def freeze(engine: Engine) -> bytes:
             "deaf_until": engine.deaf_until,
             "started": engine.started,
             "refused": engine.refused,
+            "groups": engine.groups,
             "orphans": [[alert.freeze(), subject.id, reason] for alert, subject, reason in engine.orphans],
             "subjects": [_freeze_subject(engine.subjects[name]) for name in sorted(engine.subjects)],
         }
@@ -71,6 +72,7 @@ def thaw(engine: Engine, data: bytes) -> None:
         raise ValueError(f"the snapshot is of version {version}, this engine reads version {VERSION}")
     engine.clock, engine.deaf, engine.deaf_until = state["clock"], state["deaf"], state["deaf_until"]
     engine.started, engine.refused = state["started"], state["refused"]
+    engine.groups = {place: (group, at) for place, (group, at) in state["groups"].items()}
     digests = {rule.name: rule.digest for rule in engine.book.rules}
     kept = {name for name, digest in state["rules"].items() if digests.get(name) == digest}
     for frozen in state["subjects"]:

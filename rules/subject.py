@@ -25,6 +25,7 @@ class OpenAlert:
         "acknowledged_by",
         "alert",
         "changed_at",
+        "group",
         "level",
         "ordinal",
         "raised_at",
@@ -41,6 +42,8 @@ class OpenAlert:
         self.raised_at = raised_at
         self.changed_at = raised_at
         self.ordinal = ordinal
+        self.group = ""
+        """The first of the alerts that belong together."""
         self.acknowledged_by: str | None = None
         self.shelved_until: int | None = None
 

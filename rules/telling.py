@@ -65,6 +65,7 @@ def change(
         reason=reason,
         late=late,
         area=subject.area,
+        group=alert.group,
         who=who,
         note=note,
     )
