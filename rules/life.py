@@ -152,29 +152,59 @@ def settle(
         change = Change.RAISED
         engine.schedule(standing.heard + compiled.rule.expire_ns, subject, compiled.rule.name)
     elif level == alert.level:
+        standing.calm = None
         return
     elif level < 0:
-        close(
-            engine,
-            subject,
-            alert,
-            Change.CLEARED,
-            at,
-            telling.cleared(compiled, subject, standing, alert.level),
-            outcome,
-            late,
-        )
-        standing.alert = None
+        if _held_for_flapping(engine, subject, compiled.rule, standing):
+            return
+        reason = telling.cleared(compiled, subject, standing, alert.level) + _flapping(subject, alert)
+        close(engine, subject, alert, Change.CLEARED, at, reason, outcome, late)
+        standing.alert = standing.calm = None
         return
     elif level < alert.level:
         reason = telling.cleared(compiled, subject, standing, alert.level)
         alert.level = level
+        standing.calm = None
         tell(engine, subject, alert, Change.LOWERED, at, reason, outcome, late)
         return
     else:
         change = Change.ESCALATED
         alert.level = level
-    tell(engine, subject, alert, change, at, telling.reason(compiled, subject, standing, level), outcome, late)
+    standing.calm = None
+    reason = telling.reason(compiled, subject, standing, level)
+    if change is Change.RAISED:
+        subject.raises[alert.rule] = [*subject.raises.get(alert.rule, ()), at][-FLAPS:]
+        reason += _flapping(subject, alert)
+    tell(engine, subject, alert, change, at, reason, outcome, late)
+
+
+FLAPS, FLAP_WITHIN_NS, FLAP_HOLD_NS = 4, 3_600_000_000_000, 1_800_000_000_000
+"""An alert raised four times within an hour flaps; from then on it clears only after half an hour of calm."""
+
+
+def _flaps(subject: Subject, rule: str) -> bool:
+    times = subject.raises.get(rule, ())
+    return len(times) == FLAPS and times[-1] - times[0] <= FLAP_WITHIN_NS
+
+
+def _flapping(subject: Subject, alert: OpenAlert) -> str:
+    held = telling.duration(FLAP_HOLD_NS)
+    return (
+        f"; it flaps, {FLAPS} times within an hour, and clears only after {held} of calm"
+        if _flaps(subject, alert.rule)
+        else ""
+    )
+
+
+def _held_for_flapping(engine: Engine, subject: Subject, rule: Rule, standing: Standing) -> bool:
+    """Whether a flapping alert that would clear now has yet to stay calm."""
+    if not _flaps(subject, rule.name):
+        return False
+    listening = engine.clock - engine.deaf
+    if standing.calm is None:
+        standing.calm = listening
+        engine.schedule(listening + FLAP_HOLD_NS, subject, rule.name)
+    return listening - standing.calm < FLAP_HOLD_NS
 
 
 def begin(engine: Engine, subject: Subject, rule: str, level: int, observed: int, at: int) -> OpenAlert:
@@ -284,7 +314,7 @@ def _shelf_and_expiry(
         return
     reason = f"no usable data for {telling.duration(rule.expire_ns)}: nobody can say whether it still holds"
     close(engine, subject, alert, Change.EXPIRED, engine.clock, reason, outcome)
-    standing.alert = None
+    standing.alert = standing.calm = None
     standing.latched = 0
     standing.since = [None, None, None, None]
     standing.quiet = [None, None, None, None]

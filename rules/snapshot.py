@@ -52,6 +52,7 @@ def _freeze_subject(s: Subject) -> dict[str, Any]:
         "silent": {name: alert.freeze() for name, alert in s.silent.items()},
         "heard": s.heard,
         "past": s.past,
+        "raises": s.raises,
         "jumps": s.jumps,
         "flat": s.flat,
         "watching": sorted(s.watching),
@@ -124,6 +125,7 @@ def _thaw_subject(engine: Engine, frozen: dict[str, Any], kept: set[str]) -> Non
     subject.past = {name: (alert, ordinal) for name, (alert, ordinal) in frozen["past"].items()}
     subject.marks = frozenset(frozen["marks"]) if frozen["marks"] else None
     subject.maintenance = frozen["maintenance"]
+    subject.raises = {name: list(times) for name, times in frozen["raises"].items()}
     subject.jumps = {metric: Jump(*jump) for metric, jump in frozen["jumps"].items()}
     subject.flat = {metric: tuple(known) for metric, known in frozen["flat"].items()}
     subject.watching = set(frozen["watching"])
@@ -146,6 +148,8 @@ def _arm(engine: Engine, subject: Subject) -> None:
         standing.timer = min(waiting) if waiting else None
         if standing.timer is not None:
             engine.schedule(standing.timer, subject, name)
+        if standing.calm is not None:
+            engine.schedule(standing.calm + life.FLAP_HOLD_NS, subject, name)
         if standing.alert is not None:
             engine.schedule(standing.heard + rule.expire_ns, subject, name)
             if standing.alert.shelved_until is not None:

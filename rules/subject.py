@@ -65,7 +65,7 @@ class Standing:
     (observed time, listening time); None while it is not. `latched` has bit k while level k is in effect.
     """
 
-    __slots__ = ("alert", "heard", "judged", "latched", "memories", "quiet", "since", "timer", "withheld")
+    __slots__ = ("alert", "calm", "heard", "judged", "latched", "memories", "quiet", "since", "timer", "withheld")
 
     def __init__(self, memories: list[Memory]) -> None:
         self.latched = 0
@@ -76,6 +76,8 @@ class Standing:
         self.judged = NEVER
         self.heard = 0
         self.timer: int | None = None
+        self.calm: int | None = None
+        """Listening time since which a flapping alert would be clear; it stays open until that has lasted."""
         self.withheld = ""
         """Why orange and red are held back although their condition holds; empty where they are not."""
 
@@ -98,10 +100,11 @@ class Standing:
             self.judged,
             self.heard,
             self.withheld,
+            self.calm,
         ]
 
     def thaw(self, frozen: list[Any], keep_memories: bool = True) -> None:
-        self.latched, since, quiet, memories, alert, self.judged, self.heard, self.withheld = frozen
+        self.latched, since, quiet, memories, alert, self.judged, self.heard, self.withheld, self.calm = frozen
         self.since = [tuple(pair) if pair else None for pair in since]
         self.quiet = [tuple(pair) if pair else None for pair in quiet]
         if keep_memories:
@@ -115,7 +118,7 @@ class Subject:
 
     __slots__ = (
         "attributes", "busy", "device", "feeds", "flat", "heard", "hood", "id", "jumps", "kind", "last", "last_t", "maintenance",
-        "marks", "newest", "past", "plan", "position", "position_t", "silent", "standing", "upstream", "watching", "windows", "zones",
+        "marks", "newest", "past", "plan", "position", "position_t", "raises", "silent", "standing", "upstream", "watching", "windows", "zones",
     )  # fmt: skip
 
     def __init__(self, device: Device, hood: Neighbourhood) -> None:
@@ -134,6 +137,8 @@ class Subject:
         """Per metric, the newest value that left the one before it; a reading after it has settled the matter."""
         self.flat: dict[str, tuple[float, int, int, int]] = {}
         """Per metric that stands still: the value, since when, in how many readings, the newest of them."""
+        self.raises: dict[str, list[int]] = {}
+        """Per rule, when its last alerts were raised: as many as tell that it flaps."""
         self.watching: set[str] = set()
         """Rules that would raise a level if the neighbours agreed: their readings have them judged again."""
         self.marks: frozenset[str] | None = None

@@ -91,3 +91,34 @@ def test_a_muted_silence_is_the_same_after_a_restart() -> None:
         got = first.feed(stream[:cut]).changes
         second = Engine.restore(first.snapshot(), first.book, first.registry.values())
         assert got + second.feed(stream[cut:]).changes == expected
+
+
+def flapping() -> list[Reading | Tick]:
+    """Every five minutes up and down again, six times, then calm."""
+    made: list[Reading | Tick] = []
+    for minute in range(120):
+        made.append(depth("near0", minute, 0.2 if minute < 30 and minute % 5 < 2 else 0.0))
+        made.append(Tick(START + minute * MINUTE + MINUTE // 2))
+    return made
+
+
+def test_a_flapping_alert_is_damped_and_says_so() -> None:
+    changes = [c for c in engine().feed(flapping()).changes if c.rule == "t/deep"]
+    told = [(c.change.value, (c.at - START) // MINUTE) for c in changes]
+    assert told == [
+        ("raised", 0), ("cleared", 2), ("raised", 5), ("cleared", 7), ("raised", 10), ("cleared", 12),
+        ("raised", 15), ("cleared", 57),
+    ]  # fmt: skip
+    assert "it flaps, 4 times within an hour" in changes[6].reason
+    assert "it flaps" not in changes[4].reason
+
+
+def test_damping_is_the_same_after_a_restart() -> None:
+    stream = flapping()
+    expected = engine().feed(stream).changes
+    for cut in (3, 31, 36, 50, 60, 100, 115, 130):
+        first = engine()
+        got = first.feed(stream[:cut]).changes
+        second = Engine.restore(first.snapshot(), first.book, first.registry.values())
+        assert second.snapshot() == first.snapshot()
+        assert got + second.feed(stream[cut:]).changes == expected
