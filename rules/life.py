@@ -183,7 +183,7 @@ FLAPS, FLAP_WITHIN_NS, FLAP_HOLD_NS = 4, 3_600_000_000_000, 1_800_000_000_000
 
 
 def _flaps(subject: Subject, rule: str) -> bool:
-    times = subject.raises.get(rule, ())
+    times = subject.raises.get(rule, [])
     return len(times) == FLAPS and times[-1] - times[0] <= FLAP_WITHIN_NS
 
 
