@@ -1,4 +1,7 @@
-"""How much the alarms ask of the people who watch them, by ANSI/ISA-18.2 and EEMUA 191: a pure function over the stream "alerts"."""
+"""How much the alarms ask of the people who watch them, by ANSI/ISA-18.2 and EEMUA 191: a pure function over the stream "alerts".
+
+The targets named below are those commonly quoted of the two; the texts themselves are to be confirmed.
+"""
 
 from __future__ import annotations
 

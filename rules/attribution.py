@@ -76,7 +76,7 @@ def _arcsin(x: float) -> float:
 def attribute(sensor: Position, winds: Sequence[Wind], sources: Iterable[Source], limit: int = 5) -> Attribution:
     """The sources that the wind of the last while may have carried here, best first.
 
-    The score is the ground-level plume of a neutral urban atmosphere at the sensor (Briggs, class D, read in a secondary copy)
+    The score is the ground-level plume of a neutral urban atmosphere at the sensor (Briggs, class D; read in a secondary copy, to be confirmed)
     times the source's strength, halved for every half hour of travel.
     """
     mean = mean_wind(winds)

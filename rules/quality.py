@@ -136,7 +136,7 @@ SETTINGS: Mapping[str, Settings] = {
 }
 """House defaults throughout, QARTOD leaves the figures to the operator. Gas, smoke, fire, vibration and earthquakes are not
 tested here: their detectors must be heard at once. Rain and rivers have no neighbour test: they are local. 305 mm is the most
-rain ever measured in an hour (Holt, 1947), so a failure for any reading of an hour or less."""
+rain known to have fallen in an hour (Holt, 1947; to be confirmed), so a failure for any reading of an hour or less."""
 
 NEIGHBOURLY = frozenset(metric for metric, settings in SETTINGS.items() if settings.neighbours_m)
 
