@@ -6,6 +6,8 @@ reading of the pair, which rules for `kind: vessel-pair` see like any other.
 
 from __future__ import annotations
 
+from heapq import nsmallest
+from math import cos, radians
 from typing import TYPE_CHECKING
 
 from hub.model import Position, Reading
@@ -24,10 +26,10 @@ SERIES = "sog"
 REACH = Around("within", 6 * 1852.0)
 """How far off a partner may be: at 30 kn against each other, six nautical miles are twelve minutes."""
 MAX_PARTNERS = 50
-"""Partners of one fix, the nearest names first: a limit for crowded roads."""
+"""Partners of one fix, the nearest first: a limit for crowded roads."""
 MAX_AGE_NS = 180_000_000_000
 """A fix older than three minutes (a vessel at anchor reports so often) says nothing of now."""
-CPA_M, TCPA_MIN = 1852.0, 30.0
+CPA_M, TCPA_MIN = 926.0, 15.0
 """Beyond these a pair is none: no rule would warn."""
 UNDER_WAY_KN = 1.0
 METRES_PER_NM = 1852.0
@@ -43,7 +45,7 @@ def meet(engine: Engine, subject: Subject, at: int, received: int, outcome: Outc
     own = _fix(subject, at)
     if own is None:
         return
-    for other in engine.hood.others(subject, SERIES, REACH)[:MAX_PARTNERS]:
+    for other in _nearest(own, engine.hood.others(subject, SERIES, REACH)):
         fix = _fix(other, at) if other.kind == MEMBERS else None
         if fix is None or (own.sog_kn < UNDER_WAY_KN and fix.sog_kn < UNDER_WAY_KN):
             continue
@@ -68,6 +70,20 @@ def meet(engine: Engine, subject: Subject, at: int, received: int, outcome: Outc
         made = engine.subjects.get(pair)
         if not near and made is not None and not any(s.busy() for s in made.standing.values()) and not made.silent:
             del engine.subjects[pair]
+
+
+def _nearest(own: Fix, others: tuple[Subject, ...]) -> tuple[Subject, ...] | list[Subject]:
+    """The partners to look at, by name; in a crowd the nearest."""
+    if len(others) <= MAX_PARTNERS:
+        return others
+    narrow = cos(radians(own.position.lat))
+
+    def distance(other: Subject) -> tuple[float, str]:
+        there = other.position or own.position
+        across = ((there.lon - own.position.lon + 180) % 360 - 180) * narrow
+        return across**2 + (there.lat - own.position.lat) ** 2, other.id
+
+    return sorted(nsmallest(MAX_PARTNERS, others, key=distance), key=lambda other: other.id)
 
 
 def _fix(subject: Subject, at: int) -> Fix | None:
