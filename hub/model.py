@@ -243,6 +243,8 @@ class AlertChange(msgspec.Struct, tag="change", gc=False, omit_defaults=True):
     area: str = ""
     who: str = ""
     note: str = ""
+    group: str = ""
+    """The alert that began the group this one belongs to (twenty sensors, one flood); its own id where it stands alone."""
 
     @property
     def id(self) -> str:

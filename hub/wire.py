@@ -39,6 +39,7 @@ def change_to_json(change: AlertChange) -> dict[str, Any]:
         "source": change.source,
         "cap": change.cap,
         "area": change.area,
+        "group": change.group,
         "late": change.late,
         "who": change.who,
         "note": change.note,

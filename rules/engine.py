@@ -25,18 +25,20 @@ from hub.model import (
     Zone,
 )
 from rules import book as books
-from rules import edition, life, snapshot
+from rules import edition, life, pairs, quality, snapshot
 from rules.book import RuleBook
+from rules.grouping import Groups
 from rules.language import codegen
 from rules.language.codegen import Compiled
 from rules.language.ir import Agree, Node, Series, Window, walk
 from rules.neighbourhood import Neighbourhood
 from rules.plan import Plan, Shape
+from rules.quality import Finding, Flag
 from rules.subject import NEVER, OpenAlert, Subject
 from rules.windows import Window as Samples
 from rules.windows import WindowKey
 
-ENGINE = "1"
+ENGINE = "2"
 """Version of the engine, for `Edition.engine`: raised when the same log could give other alerts."""
 
 MAX_SUBJECTS = 200_000
@@ -65,6 +67,7 @@ class Engine:
         self.registry: dict[str, Device] = {}
         self.zones: tuple[Zone, ...] = ()
         self.alerts: dict[str, tuple[OpenAlert, Subject]] = {}
+        self.groups: Groups = {}
         self.timers: list[tuple[int, str, str]] = []
         self.orphans: list[tuple[OpenAlert, Subject, str]] = []
         self.refused = 0
@@ -80,7 +83,7 @@ class Engine:
         for event in events:
             kind = type(event)
             if kind is Reading:
-                self._reading(event, outcome)  # type: ignore[arg-type]
+                self.take(event, outcome)  # type: ignore[arg-type]
             elif kind is Tick:
                 self._pass_time(event.at, outcome)  # type: ignore[union-attr]
             else:
@@ -122,7 +125,8 @@ class Engine:
 
     # ------------------------------------------------------------------------------------------ one reading
 
-    def _reading(self, reading: Reading, outcome: Outcome) -> None:
+    def take(self, reading: Reading, outcome: Outcome) -> None:
+        """Take one reading."""
         received = reading.received_at or reading.observed_at or self.clock
         if received > self.clock or self.started == NEVER or self.orphans:
             self._start(received, outcome)
@@ -149,6 +153,10 @@ class Engine:
         if reading.marks or subject.marks or subject.maintenance is not None or plan.any_quality:
             values = self._good(subject, reading, plan, at)
         shape = plan.shape(values)
+        if shape.tested and not shape.calm(subject.last, values):
+            doubted = quality.examine(subject, shape.tested, values, at)
+            if doubted is not None:
+                values, shape = self._doubt(plan, shape, values, doubted, reading, outcome)
         if shape.silent:
             self._speaks(subject, shape, outcome)
         if at > subject.newest:
@@ -174,15 +182,17 @@ class Engine:
             value = values[name]
             for window in subject.feeds.get(name) or self._feeds(subject, plan, name):
                 window.add(at, value)  # type: ignore[arg-type]
-        for name in shape.joins:
-            self.hood.join(subject, name)
+        if shape.joins:
+            self.hood.join_all(subject, shape.joins)
         subject.newest = at
         if shape.derivations:
             values, shape = self._derive(subject, plan, shape, values, at, reading, outcome)
         hit = shape.judge(subject, values, at)
         if hit:
             self._attend(subject, plan, hit, at, False, True, outcome)
-        if shape.joins:
+        if self.pairing and subject.kind == pairs.MEMBERS:
+            pairs.meet(self, subject, at, reading.received_at or at, outcome)
+        if shape.joins and (self.awaited or subject.id in self.downstream):
             self._wake_others(subject, shape.joins, at, outcome)
 
     def _out_of_order(
@@ -227,6 +237,38 @@ class Engine:
             if name[:-1] in reading.values:
                 good[name] = reading.values[name[:-1]]
         return good
+
+    def _doubt(
+        self,
+        plan: Plan,
+        shape: Shape,
+        values: Mapping[str, Value],
+        doubted: Sequence[Finding],
+        reading: Reading,
+        outcome: Outcome,
+    ) -> tuple[Mapping[str, Value], Shape]:
+        """Hand out the values that failed a test or are suspect, marked so; take the failed ones away from rules."""
+        for at in sorted({finding.at for finding in doubted}):
+            found = [finding for finding in doubted if finding.at == at]
+            marks = {f.metric: quality.worst(g.flag for g in found if g.metric == f.metric).name.lower() for f in found}
+            told: dict[str, Value] = {finding.metric: finding.value for finding in found}
+            outcome.derived.append(
+                Reading(
+                    reading.device,
+                    at,
+                    told,
+                    reading.position,
+                    marks,
+                    reading.received_at,
+                    reading.adapter,
+                    reading.kind,
+                )
+            )
+        failed = {finding.metric for finding in doubted if finding.flag is Flag.FAIL}
+        if not failed:
+            return values, shape
+        values = {name: value for name, value in values.items() if name not in failed}
+        return values, plan.shape(values)
 
     def _derive(
         self,
@@ -291,7 +333,7 @@ class Engine:
                 if any(
                     asked == name and subject in self.hood.others(other, name, around)
                     for asked, around in compiled.asks
-                ):
+                ) or (name in other.jumps and subject in self.hood.others(other, name, quality.around(name))):
                     bit = 1 << other.plan.positions[rule]
                     life.judge(self, other, compiled, bit, other.newest, False, False, outcome, news=at)
 
@@ -300,9 +342,11 @@ class Engine:
         if wanted == (rule in subject.watching):
             return
         (subject.watching.add if wanted else subject.watching.discard)(rule)
-        for series, _ in self.compiled[rule].asks:
+        asks = self.compiled[rule]
+        for series in sorted({asked for asked, _ in asks.asks} | quality.NEIGHBOURLY & asks.rule.own_series()):
             members = self.watchers.setdefault(series, set())
             (members.add if wanted else members.discard)((subject.id, rule))
+            (self.awaited.add if members else self.awaited.discard)(series)
 
     def _wake_downstream(self, subject: Subject, series: tuple[str, ...], at: int, outcome: Outcome) -> None:
         """Judge the rules of gauges further down that ask about what just changed up here."""
@@ -363,6 +407,14 @@ class Engine:
                     elif isinstance(inner, Window):
                         key = WindowKey(inner.series, inner.size_ns, inner.closed)
                         self.asked[inner.series] = tuple(dict.fromkeys((*self.asked.get(inner.series, ()), key)))
+        self.pairing = pairs.wanted(book)
+        if self.pairing:
+            self.asked.setdefault(pairs.SERIES, ())
+            self.asked.setdefault("cog", ())
+        for rule in book.rules:
+            if any(level.level >= life.DISASTER for level in rule.levels):
+                for series in sorted(quality.NEIGHBOURLY & rule.own_series()):
+                    self.asked.setdefault(series, ())
         self.asks_upstream = {rule.name: asked for rule in book.rules if (asked := _upstream_series(rule.nodes()))}
         self.plans: dict[Any, Plan | None] = {}
 
@@ -393,6 +445,8 @@ class Engine:
         """Build the neighbourhood anew from what the subjects have reported."""
         self.hood = Neighbourhood(self.subjects, self.zones, self.asked)
         self.watchers: dict[str, set[tuple[str, str]]] = {}
+        self.awaited: set[str] = set()
+        """Series with watchers."""
         for subject in self.subjects.values():
             subject.hood = self.hood
             subject.zones = None

@@ -25,9 +25,9 @@ class IntensityDuration(NamedTuple):
 
 
 CAINE_1980 = IntensityDuration(14.82, 0.39)
-"""Caine (1980), shallow slides and debris flows, world-wide, 10 min to 10 d."""
+"""Caine (1980), shallow slides and debris flows, world-wide, 10 min to 10 d; read in secondary copies."""
 GUZZETTI_2008 = IntensityDuration(2.20, 0.44)
-"""Guzzetti et al. (2008), world-wide lower envelope: 13 mm in a day, so a gate and never an alarm."""
+"""Guzzetti et al. (2008), world-wide lower envelope: 13 mm in a day, so a gate and never an alarm. To be confirmed."""
 SEATTLE = IntensityDuration(82.73, 1.13)
 """USGS, Seattle area, operational (3.257 in/h at one hour; repository landslides-thresholds)."""
 
@@ -71,7 +71,7 @@ def soil_water_step(tanks: Tanks, rain_mm: float, hours: float) -> Tanks:
     """The tanks `hours` later, with `rain_mm` fallen in the last hour of them (or in all, where they are fewer).
 
     Three tanks in series after Ishihara & Kobatake (1979), with the parameters that the Japan Meteorological Agency uses
-    nation-wide (Okada et al. 2001), in steps of at most ten minutes.
+    nation-wide (Okada et al. 2001; read in secondary copies, to be confirmed), in steps of at most ten minutes.
     """
     if hours > FORGOTTEN_H:
         tanks, hours = Tanks(), RAIN_SPREAD_H

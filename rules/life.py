@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hub.model import Change, OperatorAction
-from rules import telling
+from hub.model import LEVELS, Change, OperatorAction
+from rules import grouping, quality, telling
 from rules.language.codegen import CLEAR, FALSE, NOT_CLEAR, TRUE, Compiled
 from rules.language.rule import Rule
 from rules.memories import KINDS
@@ -18,6 +18,11 @@ from rules.subject import OpenAlert, Standing, Subject
 
 if TYPE_CHECKING:
     from rules.engine import Engine, Outcome
+
+
+DISASTER = LEVELS.index("orange")
+"""The lowest level that is a disaster warning, which a lone jump may not raise."""
+_DISASTERS = 0b1100
 
 
 def applicable(rule: Rule, subject: Subject) -> bool:
@@ -53,6 +58,8 @@ def judge(
             engine.watch(subject, rule.name, False)
         return
     bits = compiled.judge(subject, at, standing.memories)
+    if subject.jumps:
+        bits = _withhold(engine, subject, rule, standing, bits, at)
     listening = engine.clock - engine.deaf
     standing.judged = at
     standing.heard = listening
@@ -68,8 +75,9 @@ def judge(
     if waiting is not None and (standing.timer is None or waiting < standing.timer):
         standing.timer = waiting
         engine.schedule(waiting, subject, rule.name)
-    if compiled.hopeful is not None:
-        engine.watch(subject, rule.name, compiled.hopeful(subject, at, standing.memories) & ~bits & 15 != 0)
+    if compiled.hopeful is not None or standing.withheld or subject.watching:
+        hoping = compiled.hopeful is not None and compiled.hopeful(subject, at, standing.memories) & ~bits & 15 != 0
+        engine.watch(subject, rule.name, hoping or standing.withheld != "")
     late = late or engine.clock - at > rule.late_ns
     settle(engine, subject, compiled, standing, max(at, news), late, outcome)
     if standing.idle():
@@ -77,6 +85,15 @@ def judge(
         subject.busy &= ~bit
     else:
         subject.busy |= bit
+
+
+def _withhold(engine: Engine, subject: Subject, rule: Rule, standing: Standing, bits: int, at: int) -> int:
+    """The bits without those levels of disaster that a lone jump would raise."""
+    new = (bits >> TRUE) & _DISASTERS & ~standing.latched
+    standing.withheld = (
+        quality.withheld(engine.hood, subject, rule.own_series(), at, rule.hold_ns) if new and rule.levels else ""
+    )
+    return bits & ~(new << TRUE) if standing.withheld else bits
 
 
 def _raise_or_wait(standing: Standing, k: int, for_ns: int, bits: int, at: int, listening: int) -> int | None:
@@ -135,29 +152,59 @@ def settle(
         change = Change.RAISED
         engine.schedule(standing.heard + compiled.rule.expire_ns, subject, compiled.rule.name)
     elif level == alert.level:
+        standing.calm = None
         return
     elif level < 0:
-        close(
-            engine,
-            subject,
-            alert,
-            Change.CLEARED,
-            at,
-            telling.cleared(compiled, subject, standing, alert.level),
-            outcome,
-            late,
-        )
-        standing.alert = None
+        if _held_for_flapping(engine, subject, compiled.rule, standing):
+            return
+        reason = telling.cleared(compiled, subject, standing, alert.level) + _flapping(subject, alert)
+        close(engine, subject, alert, Change.CLEARED, at, reason, outcome, late)
+        standing.alert = standing.calm = None
         return
     elif level < alert.level:
         reason = telling.cleared(compiled, subject, standing, alert.level)
         alert.level = level
+        standing.calm = None
         tell(engine, subject, alert, Change.LOWERED, at, reason, outcome, late)
         return
     else:
         change = Change.ESCALATED
         alert.level = level
-    tell(engine, subject, alert, change, at, telling.reason(compiled, subject, standing, level), outcome, late)
+    standing.calm = None
+    reason = telling.reason(compiled, subject, standing, level)
+    if change is Change.RAISED:
+        subject.raises[alert.rule] = [*subject.raises.get(alert.rule, ()), at][-FLAPS:]
+        reason += _flapping(subject, alert)
+    tell(engine, subject, alert, change, at, reason, outcome, late)
+
+
+FLAPS, FLAP_WITHIN_NS, FLAP_HOLD_NS = 4, 3_600_000_000_000, 1_800_000_000_000
+"""An alert raised four times within an hour flaps; from then on it clears only after half an hour of calm."""
+
+
+def _flaps(subject: Subject, rule: str) -> bool:
+    times = subject.raises.get(rule, [])
+    return len(times) == FLAPS and times[-1] - times[0] <= FLAP_WITHIN_NS
+
+
+def _flapping(subject: Subject, alert: OpenAlert) -> str:
+    held = telling.duration(FLAP_HOLD_NS)
+    return (
+        f"; it flaps, {FLAPS} times within an hour, and clears only after {held} of calm"
+        if _flaps(subject, alert.rule)
+        else ""
+    )
+
+
+def _held_for_flapping(engine: Engine, subject: Subject, rule: Rule, standing: Standing) -> bool:
+    """Whether a flapping alert that would clear now has yet to stay calm."""
+    if not _flaps(subject, rule.name):
+        return False
+    listening = engine.clock - engine.deaf
+    if standing.calm is None:
+        standing.calm = listening
+        engine.schedule(listening + FLAP_HOLD_NS, subject, rule.name)
+    return listening - standing.calm < FLAP_HOLD_NS
 
 
 def begin(engine: Engine, subject: Subject, rule: str, level: int, observed: int, at: int) -> OpenAlert:
@@ -165,6 +212,7 @@ def begin(engine: Engine, subject: Subject, rule: str, level: int, observed: int
     name = telling.alert_id(rule, subject.id, observed)
     last, ordinal = subject.past.get(rule, ("", 0))
     alert = OpenAlert(name, rule, subject.id, level, at, ordinal if last == name else 0)
+    alert.group = grouping.join(engine.groups, rule, subject, name, at)
     engine.alerts[name] = (alert, subject)
     return alert
 
@@ -266,7 +314,7 @@ def _shelf_and_expiry(
         return
     reason = f"no usable data for {telling.duration(rule.expire_ns)}: nobody can say whether it still holds"
     close(engine, subject, alert, Change.EXPIRED, engine.clock, reason, outcome)
-    standing.alert = None
+    standing.alert = standing.calm = None
     standing.latched = 0
     standing.since = [None, None, None, None]
     standing.quiet = [None, None, None, None]
@@ -311,6 +359,8 @@ def _silence(engine: Engine, subject: Subject, rule: Rule, outcome: Outcome) -> 
             later = max(later, subject.maintenance - engine.deaf)
         engine.schedule(later, subject, rule.name)
         return
+    if any(alert.level >= rule.silent_level for alert in subject.silent.values()):
+        return  # One dead device, one alert: this one is looked at again when that one ends.
     alert = begin(engine, subject, rule.silent_name, rule.silent_level, max(subject.newest, 0), engine.clock)
     subject.silent[rule.name] = alert
     reason = f"no data for {telling.duration(silent_ns)}" + ("" if subject.newest > 0 else "; it never reported")
@@ -323,6 +373,9 @@ def end_silence(engine: Engine, subject: Subject, rule: str, outcome: Outcome) -
     close(engine, subject, alert, Change.CLEARED, engine.clock, "it reports again", outcome)
     silent_ns = engine.compiled[rule].rule.silent_ns or 0
     engine.schedule(engine.clock - engine.deaf + silent_ns, subject, rule)
+    for other in subject.plan.silent if subject.plan else ():
+        if other != rule and other not in subject.silent:
+            engine.schedule(subject.heard.get(other, 0) + (engine.compiled[other].rule.silent_ns or 0), subject, other)
 
 
 # ---------------------------------------------------------------------------------------------- people

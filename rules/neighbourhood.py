@@ -64,6 +64,13 @@ class Neighbourhood:
             self.areas[series].setdefault(subject.area, set()).add(subject.id)
         self.found.clear()
 
+    def join_all(self, subject: Subject, series: tuple[str, ...]) -> None:
+        """The subject reports these series; nearly always they are known."""
+        known = self.joined.get(subject.id, ())
+        for name in series:
+            if name not in known:
+                self.join(subject, name)
+
     def moved(self, subject: Subject) -> None:
         """The subject has a new position."""
         series = self.joined.get(subject.id)

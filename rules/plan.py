@@ -7,12 +7,15 @@ own fused function, made once.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from typing import Any, NamedTuple
 
 from hub.metrics import vocabulary
+from rules import quality
 from rules.language import codegen
 from rules.language.codegen import Compiled
 from rules.language.rule import Derivation, Rule, own_series
+from rules.quality import Settings
 from rules.windows import WindowKey
 
 MAX_SHAPES = 512
@@ -33,6 +36,8 @@ class Shape(NamedTuple):
     windowed: tuple[str, ...]
     joins: tuple[str, ...]
     silent: tuple[str, ...]
+    tested: tuple[tuple[str, Settings], ...]
+    calm: Callable[[Mapping[str, Any], Mapping[str, Any]], bool]
     derivations: tuple[tuple[str, Callable[..., float | None]], ...]
     judge: Callable[..., int]
 
@@ -77,6 +82,7 @@ class Plan:
             judge = self._general
         else:
             judge = codegen.fused([(i, c.rule) for i, c in enumerate(self.rules)], frozenset(used), self.constants)
+        tested = tuple((name, quality.SETTINGS[name]) for name in used if name in quality.SETTINGS)
         present = {name.rstrip("~") for name in used}
         return Shape(
             used=used,
@@ -87,6 +93,8 @@ class Plan:
                 for c in self.rules
                 if c.rule.silent_ns is not None and _speaks(c.rule, present, bool(names))
             ),
+            tested=tested,
+            calm=_calm(tested),
             derivations=tuple(
                 (metric, function)
                 for metric, function, own in self.derivations
@@ -104,6 +112,18 @@ class Plan:
             ):
                 hit |= 1 << position
         return hit
+
+
+def _calm(tested: Sequence[tuple[str, Settings]]) -> Callable[[Mapping[str, Any], Mapping[str, Any]], bool]:
+    """(newest values, values of a reading) → whether no test of quality could have anything against them: in range, no
+    jump, no standing still. One expression, because nearly every value is asked and nearly every one is calm."""
+    terms = []
+    for name, s in tested:
+        value, before = f"v[{name!r}]", f"L.get({name!r}, inf)"
+        terms.append(f"{s.suspect_low} <= {value} <= {s.suspect_high} and -{s.jump} < {value} - {before} < {s.jump}")
+        if s.flat_suspect_s:
+            terms.append(f"{value} != {before}")
+    return codegen.define("calm", "L, v", [f"return {' and '.join(terms) or True}"], {"inf": inf})
 
 
 def _speaks(rule: Rule, present: set[str], anything: bool) -> bool:

@@ -8,13 +8,14 @@ import msgspec
 
 from hub.model import Device, Position
 from rules import edition, life
+from rules.quality import Jump
 from rules.subject import NEVER, OpenAlert, Standing, Subject
 from rules.windows import Window, WindowKey
 
 if TYPE_CHECKING:
     from rules.engine import Engine
 
-VERSION = 1
+VERSION = 2
 _encoder = msgspec.msgpack.Encoder(order="deterministic")
 
 
@@ -29,6 +30,7 @@ def freeze(engine: Engine) -> bytes:
             "deaf_until": engine.deaf_until,
             "started": engine.started,
             "refused": engine.refused,
+            "groups": engine.groups,
             "orphans": [[alert.freeze(), subject.id, reason] for alert, subject, reason in engine.orphans],
             "subjects": [_freeze_subject(engine.subjects[name]) for name in sorted(engine.subjects)],
         }
@@ -50,6 +52,9 @@ def _freeze_subject(s: Subject) -> dict[str, Any]:
         "silent": {name: alert.freeze() for name, alert in s.silent.items()},
         "heard": s.heard,
         "past": s.past,
+        "raises": s.raises,
+        "jumps": s.jumps,
+        "flat": s.flat,
         "watching": sorted(s.watching),
         "marks": sorted(s.marks) if s.marks else None,
         "maintenance": s.maintenance,
@@ -68,6 +73,7 @@ def thaw(engine: Engine, data: bytes) -> None:
         raise ValueError(f"the snapshot is of version {version}, this engine reads version {VERSION}")
     engine.clock, engine.deaf, engine.deaf_until = state["clock"], state["deaf"], state["deaf_until"]
     engine.started, engine.refused = state["started"], state["refused"]
+    engine.groups = {place: (group, at) for place, (group, at) in state["groups"].items()}
     digests = {rule.name: rule.digest for rule in engine.book.rules}
     kept = {name for name, digest in state["rules"].items() if digests.get(name) == digest}
     for frozen in state["subjects"]:
@@ -119,6 +125,9 @@ def _thaw_subject(engine: Engine, frozen: dict[str, Any], kept: set[str]) -> Non
     subject.past = {name: (alert, ordinal) for name, (alert, ordinal) in frozen["past"].items()}
     subject.marks = frozenset(frozen["marks"]) if frozen["marks"] else None
     subject.maintenance = frozen["maintenance"]
+    subject.raises = {name: list(times) for name, times in frozen["raises"].items()}
+    subject.jumps = {metric: Jump(*jump) for metric, jump in frozen["jumps"].items()}
+    subject.flat = {metric: tuple(known) for metric, known in frozen["flat"].items()}
     subject.watching = set(frozen["watching"])
 
 
@@ -139,6 +148,8 @@ def _arm(engine: Engine, subject: Subject) -> None:
         standing.timer = min(waiting) if waiting else None
         if standing.timer is not None:
             engine.schedule(standing.timer, subject, name)
+        if standing.calm is not None:
+            engine.schedule(standing.calm + life.FLAP_HOLD_NS, subject, name)
         if standing.alert is not None:
             engine.schedule(standing.heard + rule.expire_ns, subject, name)
             if standing.alert.shelved_until is not None:

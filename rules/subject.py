@@ -13,6 +13,7 @@ from rules.windows import Window, WindowKey
 if TYPE_CHECKING:
     from rules.neighbourhood import Neighbourhood
     from rules.plan import Plan
+    from rules.quality import Jump
 
 NEVER = -(1 << 62)
 
@@ -24,6 +25,7 @@ class OpenAlert:
         "acknowledged_by",
         "alert",
         "changed_at",
+        "group",
         "level",
         "ordinal",
         "raised_at",
@@ -40,6 +42,8 @@ class OpenAlert:
         self.raised_at = raised_at
         self.changed_at = raised_at
         self.ordinal = ordinal
+        self.group = ""
+        """The first of the alerts that belong together."""
         self.acknowledged_by: str | None = None
         self.shelved_until: int | None = None
 
@@ -61,7 +65,7 @@ class Standing:
     (observed time, listening time); None while it is not. `latched` has bit k while level k is in effect.
     """
 
-    __slots__ = ("alert", "heard", "judged", "latched", "memories", "quiet", "since", "timer")
+    __slots__ = ("alert", "calm", "heard", "judged", "latched", "memories", "quiet", "since", "timer", "withheld")
 
     def __init__(self, memories: list[Memory]) -> None:
         self.latched = 0
@@ -72,6 +76,10 @@ class Standing:
         self.judged = NEVER
         self.heard = 0
         self.timer: int | None = None
+        self.calm: int | None = None
+        """Listening time since which a flapping alert would be clear; it stays open until that has lasted."""
+        self.withheld = ""
+        """Why orange and red are held back although their condition holds; empty where they are not."""
 
     def busy(self) -> bool:
         """Whether a level is pending or in effect, or an alert open."""
@@ -91,10 +99,12 @@ class Standing:
             alert,
             self.judged,
             self.heard,
+            self.withheld,
+            self.calm,
         ]
 
     def thaw(self, frozen: list[Any], keep_memories: bool = True) -> None:
-        self.latched, since, quiet, memories, alert, self.judged, self.heard = frozen
+        self.latched, since, quiet, memories, alert, self.judged, self.heard, self.withheld, self.calm = frozen
         self.since = [tuple(pair) if pair else None for pair in since]
         self.quiet = [tuple(pair) if pair else None for pair in quiet]
         if keep_memories:
@@ -107,8 +117,8 @@ class Subject:
     """One device as the rules know it."""
 
     __slots__ = (
-        "attributes", "busy", "device", "feeds", "heard", "hood", "id", "kind", "last", "last_t", "maintenance",
-        "marks", "newest", "past", "plan", "position", "position_t", "silent", "standing", "upstream", "watching", "windows", "zones",
+        "attributes", "busy", "device", "feeds", "flat", "heard", "hood", "id", "jumps", "kind", "last", "last_t", "maintenance",
+        "marks", "newest", "past", "plan", "position", "position_t", "raises", "silent", "standing", "upstream", "watching", "windows", "zones",
     )  # fmt: skip
 
     def __init__(self, device: Device, hood: Neighbourhood) -> None:
@@ -123,6 +133,12 @@ class Subject:
         self.heard: dict[str, int] = {}
         self.past: dict[str, tuple[str, int]] = {}
         """Per rule, the last alert's id and ordinal, so that no id is ever used for two changes."""
+        self.jumps: dict[str, Jump] = {}
+        """Per metric, the newest value that left the one before it; a reading after it has settled the matter."""
+        self.flat: dict[str, tuple[float, int, int, int]] = {}
+        """Per metric that stands still: the value, since when, in how many readings, the newest of them."""
+        self.raises: dict[str, list[int]] = {}
+        """Per rule, when its last alerts were raised: as many as tell that it flaps."""
         self.watching: set[str] = set()
         """Rules that would raise a level if the neighbours agreed: their readings have them judged again."""
         self.marks: frozenset[str] | None = None

@@ -65,6 +65,7 @@ def change(
         reason=reason,
         late=late,
         area=subject.area,
+        group=alert.group,
         who=who,
         note=note,
     )
@@ -130,7 +131,8 @@ def _fill(hole: Hole, rule: Rule, subject: Subject, level: int, values: dict[str
 def reason(compiled: Compiled, subject: Subject, standing: Standing, level: int) -> str:
     """Why the alert stands at this level, in a sentence."""
     said = parts(compiled, level).when
-    return f"{LEVELS[level]}: {said.text}{_with_values(said, observe(compiled, subject, standing))}"
+    held = f"; more is withheld: {standing.withheld}" if standing.withheld else ""
+    return f"{LEVELS[level]}: {said.text}{_with_values(said, observe(compiled, subject, standing))}{held}"
 
 
 def cleared(compiled: Compiled, subject: Subject, standing: Standing, level: int) -> str:
@@ -209,6 +211,8 @@ def evidence(compiled: Compiled, subject: Subject, standing: Standing | None, le
     item: dict[str, Any] = {"level": LEVELS[level], "condition": said.text}
     if standing is not None and (since := standing.since[level]) is not None:
         item["since"] = to_text(since[0])
+    if standing is not None and standing.withheld:
+        item["withheld"] = standing.withheld
     if readings := [r for series in said.series if (r := _reading(subject, series))]:
         item["readings"] = readings
     if said.windows:

@@ -23,11 +23,12 @@ from hub.cli.output import Problem, command, folder, json_line, note, table
 from hub.config import Config, load_config
 from hub.delivery import Journal
 from hub.live import Live
-from hub.model import Position, Zone
+from hub.model import AlertChange, Change, Position, Zone
 from hub.moment import from_text, to_text
 from hub.ports import SeriesQuery, StoreUnavailable
 from hub.registry import load_registry
 from hub.wire import camera_to_json
+from rules.alarm_load import alarm_load
 
 
 def add(commands: Any) -> None:
@@ -37,6 +38,9 @@ def add(commands: Any) -> None:
     parser = command(commands, "alerts", alerts, "warnings and their history")
     parser.add_argument("dir", type=folder)
     parser.add_argument("--all", action="store_true", help="closed ones too")
+    parser.add_argument(
+        "--load", action="store_true", help="what the warnings ask of their watchers (ISA-18.2, EEMUA 191)"
+    )
     parser = command(commands, "cameras", cameras, "ranked cameras that can see a point, with reasons")
     parser.add_argument("dir", type=folder)
     where = parser.add_mutually_exclusive_group(required=True)
@@ -175,6 +179,10 @@ def alerts(options: argparse.Namespace) -> int:
             "open": [views.alert(item) for item in folded.newest_first()],
             "closed": [views.alert(item) for item in folded.closed.values()],
         }
+    if options.load:
+        return _load(
+            [change for item in (*answer["open"], *answer["closed"]) for change in item["changes"]], options.json
+        )
     chosen = [*answer["open"], *(answer["closed"] if options.all else ())]
     if options.json:
         changes = [change for item in chosen for change in item["changes"]]
@@ -199,6 +207,34 @@ def alerts(options: argparse.Namespace) -> int:
         rows,
         "no warning is open" if not options.all else "no warning was ever raised",
     )
+    return 0
+
+
+def _load(changes: list[dict[str, Any]], as_json: bool) -> int:
+    """Show the alarm load of the warnings that the hub still knows."""
+    load = alarm_load(
+        AlertChange(
+            c["alert"], c["ordinal"], from_text(c["at"]), c["rule"], c["subject"], Change(c["change"]), c["level"]
+        )
+        for c in changes
+    )
+    if as_json:
+        json_line(load._asdict() | {"floods": [flood._asdict() for flood in load.floods]})
+        return 0
+    if not load.alarms:
+        print("no warning was ever raised")
+        return 0
+    rows = [
+        ("warnings raised", f"{load.alarms}", f"{to_text(load.since)} to {to_text(load.until)}"),
+        ("per 10 min, mean", f"{load.per_10_min:.2f}", "one can be watched, two managed"),
+        ("per 10 min, most", f"{load.peak_10_min}", "ten at most"),
+        ("time in floods", f"{load.flood_share:.1%}", f"{len(load.floods)} floods; below 1 %"),
+        ("the ten most frequent", f"{load.top_share:.1%}", "of all; below 5 %"),
+        ("chattering", f"{len(load.chattering)}", "three times in a minute; none"),
+        ("open for more than 24 h", f"{len(load.stale)}", "below five"),
+    ]
+    table(("figure", "", "should be"), rows, "")
+    table(("rule", "subject", "raised"), [(rule, subject, f"{n}") for rule, subject, n in load.top], "")
     return 0
 
 

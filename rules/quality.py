@@ -1,0 +1,252 @@
+"""Data quality before thresholds, after QARTOD: each value gets a flag, and says why.
+
+Pure tests on numbers come first; `examine` applies them to one reading of one subject, with the settings of each
+metric; `withheld` asks the neighbours about a jump before it may raise a disaster warning.
+
+- A value that fails (outside what the sensor can measure; stuck for very long) is not used by rules, unless `quality: any`.
+- A suspect value is used: a flood also begins with a jump. But a jump of one reading, while neighbours that measure the same
+  stay calm, raises no orange or red until the sensor's own next reading confirms it or a neighbour follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from enum import IntEnum
+from math import inf
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rules.language.ir import Around
+
+if TYPE_CHECKING:
+    from rules.neighbourhood import Neighbourhood
+    from rules.subject import Subject
+
+SECOND = 1_000_000_000
+HOUR = 3600 * SECOND
+
+
+class Flag(IntEnum):
+    """The flags of QARTOD (U.S. IOOS, Manual for Real-Time Oceanographic Data Quality Control Flags)."""
+
+    GOOD = 1
+    NOT_EVALUATED = 2
+    SUSPECT = 3
+    FAIL = 4
+    MISSING = 9
+
+
+# ------------------------------------------------------------------------------------------------ tests on numbers
+
+
+def gross_range(value: float, fail: tuple[float, float], suspect: tuple[float, float] | None = None) -> Flag:
+    """FAIL outside what the sensor can measure, SUSPECT outside what the site has seen."""
+    if not fail[0] <= value <= fail[1]:
+        return Flag.FAIL
+    return Flag.GOOD if suspect is None or suspect[0] <= value <= suspect[1] else Flag.SUSPECT
+
+
+def spike(before: float | None, value: float, after: float | None, suspect: float, fail: float = inf) -> Flag:
+    """How far a value stands off the mean of the values beside it."""
+    if before is None or after is None:
+        return Flag.NOT_EVALUATED
+    off = abs(value - (before + after) / 2)
+    return Flag.FAIL if off > fail else Flag.SUSPECT if off > suspect else Flag.GOOD
+
+
+def rate_of_change(before: float | None, value: float, seconds: float, suspect_per_s: float) -> Flag:
+    """SUSPECT where the value changed faster than `suspect_per_s` since the one before it."""
+    if before is None or seconds <= 0:
+        return Flag.NOT_EVALUATED
+    return Flag.SUSPECT if abs(value - before) / seconds > suspect_per_s else Flag.GOOD
+
+
+def flat_line(seconds: float, readings: int, suspect_s: float, fail_s: float, at_least: int = 6) -> Flag:
+    """How long a value has not moved at all; below `at_least` equal readings nothing is said."""
+    if readings < at_least:
+        return Flag.GOOD
+    return Flag.FAIL if seconds >= fail_s else Flag.SUSPECT if seconds >= suspect_s else Flag.GOOD
+
+
+def gap(seconds: float | None, expected_s: float) -> Flag:
+    """MISSING where more than three reporting intervals have passed."""
+    return Flag.MISSING if seconds is None or seconds > 3 * expected_s else Flag.GOOD
+
+
+def neighbours(before: float, value: float, others: Iterable[float], share: float = 0.25) -> Flag:
+    """SUSPECT where a value left the one before it and no neighbour stands at least a `share` of the way with it."""
+    heard = list(others)
+    if not heard:
+        return Flag.NOT_EVALUATED
+    limit = before + share * (value - before)
+    agrees = any(other >= limit for other in heard) if value >= before else any(other <= limit for other in heard)
+    return Flag.GOOD if agrees else Flag.SUSPECT
+
+
+def worst(flags: Iterable[Flag]) -> Flag:
+    """One flag for a value: FAIL before SUSPECT before GOOD; MISSING and NOT_EVALUATED only where nothing else is known."""
+    order = (Flag.FAIL, Flag.SUSPECT, Flag.GOOD, Flag.MISSING, Flag.NOT_EVALUATED)
+    given = set(flags)
+    return next((flag for flag in order if flag in given), Flag.NOT_EVALUATED)
+
+
+# ------------------------------------------------------------------------------------------------ settings
+
+
+class Settings(NamedTuple):
+    """What is normal for a metric, in its unit of the vocabulary. Infinite or 0: that test is left out."""
+
+    low: float = -inf
+    high: float = inf
+    suspect_low: float = -inf
+    suspect_high: float = inf
+    jump: float = inf
+    """Change between two readings running, from which on the newer one is a jump; as a spike it is measured by half of it."""
+    jump_within_s: float = 7200.0
+    """Readings further apart are no neighbours in time."""
+    flat_suspect_s: float = 0.0
+    flat_fail_s: float = inf
+    neighbours_m: float = 0.0
+    """How far the same weather and air reach: within that, a true jump is seen by others too."""
+
+
+H = 3600.0
+SETTINGS: Mapping[str, Settings] = {
+    "pm25": Settings(-15, 5000, -5, 1000, 100, 2 * H, 12 * H, 24 * H, 30_000),
+    "pm10": Settings(-15, 20_000, -5, 3000, 200, 2 * H, 12 * H, 24 * H, 30_000),
+    "o3": Settings(-15, 1500, -10, 600, 120, 2 * H, 24 * H, 72 * H, 30_000),
+    "no2": Settings(-15, 4000, -10, 1000, 150, 2 * H, 24 * H, 72 * H),
+    "so2": Settings(-15, 10_000, -10, 2000, 300, 2 * H, 24 * H, 96 * H),
+    "co": Settings(-1, 200, -0.5, 50, 8, 2 * H, 24 * H, 96 * H),
+    "air_temperature": Settings(-70, 60, -50, 50, 8, 1 * H, 12 * H, 24 * H, 30_000),
+    "relative_humidity": Settings(0, 105, 2, 102, 40, 1 * H),
+    "air_pressure": Settings(400, 1100, 500, 1085, 5, 1 * H, 12 * H, 24 * H, 100_000),
+    "wind_speed": Settings(0, 115, 0, 60),
+    "wind_gust": Settings(0, 115, 0, 80),
+    "rainfall": Settings(0, 305, 0, 120),
+    "rain_intensity": Settings(0, 2000, 0, 400),
+    "water_depth": Settings(-0.5, 20, -0.05, 6, 0.3, 0.5 * H),
+    "water_level": Settings(jump=2.0, jump_within_s=1 * H),
+    "water_temperature": Settings(-3, 80, -1, 40, 4, 1 * H, 24 * H, 96 * H),
+    "ph": Settings(0, 14, 3, 11, 1.5, 1 * H),
+    "dissolved_oxygen": Settings(0, 40, 0, 25, 4, 1 * H),
+    "turbidity": Settings(low=0),
+    "free_chlorine": Settings(0, 30, 0, 6),
+    "sog": Settings(0, 102.2, 0, 60),
+    "frequency": Settings(low=0, high=500),
+}
+"""House defaults throughout, QARTOD leaves the figures to the operator. Gas, smoke, fire, vibration and earthquakes are not
+tested here: their detectors must be heard at once. Rain and rivers have no neighbour test: they are local. 305 mm is the most
+rain known to have fallen in an hour (Holt, 1947; to be confirmed), so a failure for any reading of an hour or less."""
+
+NEIGHBOURLY = frozenset(metric for metric, settings in SETTINGS.items() if settings.neighbours_m)
+
+
+def around(metric: str) -> Around:
+    """Who measures the same air or weather."""
+    return Around("within", SETTINGS[metric].neighbours_m)
+
+
+# ------------------------------------------------------------------------------------------------ one reading
+
+
+class Jump(NamedTuple):
+    """A value that left the one before it."""
+
+    at: int
+    before: float
+    value: float
+
+
+class Finding(NamedTuple):
+    """What is held against a value."""
+
+    metric: str
+    at: int
+    value: float
+    flag: Flag
+    why: str
+
+
+def examine(
+    subject: Subject, tested: Iterable[tuple[str, Settings]], values: Mapping[str, Any], at: int
+) -> list[Finding] | None:
+    """Test a reading's values against their settings and the newest values before it; None where all is well.
+
+    A late reading (`at` not newer than the metric's newest) is only tested for its range.
+    """
+    found: list[Finding] | None = None
+    last = subject.last
+    for metric, s in tested:
+        value = values[metric]
+        before = last.get(metric)
+        if before is not None and s.suspect_low <= value <= s.suspect_high:
+            step = value - float(before)  # type: ignore[arg-type]
+            if -s.jump < step < s.jump and (step != 0 or not s.flat_suspect_s):
+                continue
+        finding = _look(subject, metric, s, float(value), before, at)
+        if finding:
+            found = finding if found is None else found + finding
+    return found
+
+
+def _look(subject: Subject, metric: str, s: Settings, value: float, before: Any, at: int) -> list[Finding]:
+    """The tests in full, for a value that is not plainly well."""
+    found: list[Finding] = []
+    flag = gross_range(value, (s.low, s.high), (s.suspect_low, s.suspect_high))
+    if flag is not Flag.GOOD:
+        what = "can measure" if flag is Flag.FAIL else "usually sees"
+        found.append(Finding(metric, at, value, flag, f"{value:g} is outside what such a sensor {what}"))
+    before_at = subject.last_t.get(metric, at)
+    if before is None or before_at >= at or flag is Flag.FAIL:
+        return found
+    if value == before and value != 0 and s.flat_suspect_s:
+        found += _flat(subject, metric, s, value, before_at, at)
+    elif abs(value - before) >= s.jump and at - before_at <= s.jump_within_s * SECOND:
+        jump = subject.jumps.get(metric)
+        if jump is None or jump.at != before_at:
+            subject.jumps[metric] = Jump(at, float(before), value)
+        elif spike(jump.before, jump.value, value, s.jump / 2) is Flag.SUSPECT:
+            why = f"{jump.value:g} stood alone between {jump.before:g} and {value:g}"
+            found.append(Finding(metric, jump.at, jump.value, Flag.SUSPECT, why))
+        else:
+            subject.jumps[metric] = Jump(at, float(before), value)
+    return found
+
+
+def _flat(subject: Subject, metric: str, s: Settings, value: float, before_at: int, at: int) -> list[Finding]:
+    known = subject.flat.get(metric)
+    if known is None or known[0] != value or before_at > known[3]:
+        known = (value, before_at, 1, before_at)
+    _, since, readings, newest = known
+    if at <= newest:
+        return []
+    subject.flat[metric] = (value, since, readings + 1, at)
+    seconds = (at - since) / SECOND
+    flag = flat_line(seconds, readings + 1, s.flat_suspect_s, s.flat_fail_s)
+    if flag is Flag.GOOD:
+        return []
+    return [Finding(metric, at, value, flag, f"{value:g} for {seconds / H:.0f} h without moving at all")]
+
+
+# ------------------------------------------------------------------------------------------------ lone jumps
+
+
+def withheld(hood: Neighbourhood, subject: Subject, series: Iterable[str], at: int, hold_ns: int) -> str:
+    """Why a rule over these series may not raise a disaster warning now; empty where nothing speaks against it."""
+    for metric in sorted(NEIGHBOURLY.intersection(series, subject.jumps)):
+        jump = subject.jumps[metric]
+        if jump.at != subject.last_t.get(metric):
+            continue
+        heard = [
+            float(other.last[metric])  # type: ignore[arg-type]
+            for other in hood.others(subject, metric, around(metric))
+            if abs(at - other.last_t[metric]) <= hold_ns
+        ]
+        if neighbours(jump.before, jump.value, heard) is Flag.SUSPECT:
+            reach = f"{SETTINGS[metric].neighbours_m / 1000:g} km"
+            span = f"{min(heard):g}" if min(heard) == max(heard) else f"{min(heard):g} to {max(heard):g}"
+            return (
+                f"{metric} jumped from {jump.before:g} to {jump.value:g} in one reading while {len(heard)} within {reach} "
+                f"stay at {span}; it waits for the next reading or a neighbour"
+            )
+    return ""

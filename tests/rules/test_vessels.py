@@ -1,0 +1,96 @@
+"""CPA and TCPA against worked figures."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hub.model import Event, Position, Reading, Tick
+from rules.book import RuleBook, read_book
+from rules.engine import Engine
+from rules.vessels import Fix, approach, closest_approach, risky_pairs
+
+
+def test_worked_figures() -> None:
+    assert closest_approach(0.5, 2, 0, -20) == pytest.approx((0.5, 6))
+    assert closest_approach(3, 3, -12, -12) == pytest.approx((0, 15))
+    assert closest_approach(1, 0, 0, 0) == (1, 0)
+    assert closest_approach(0, 1, 0, 10) == pytest.approx((0, -6)), "it has passed"
+
+
+speeds = st.floats(0, 30)
+courses = st.floats(0, 360)
+
+
+@given(speeds, courses, speeds, courses, st.floats(-0.1, 0.1), st.floats(-0.1, 0.1))
+def test_both_vessels_see_the_same(s1: float, c1: float, s2: float, c2: float, dx: float, dy: float) -> None:
+    a, b = (
+        Fix("a", Position(180 - 0.05, 31), s1, c1),
+        Fix("b", Position((180 - 0.05 + dx + 180) % 360 - 180, 31 + dy), s2, c2),
+    )
+    assert approach(a, b) == pytest.approx(approach(b, a), abs=1e-6)
+
+
+def test_pairs_on_a_collision_course() -> None:
+    fixes = [
+        Fix("z", Position(121.0, 31.00), 10, 0),
+        Fix("a", Position(121.0, 31.05), 10, 180),
+        Fix("m", Position(121.5, 31.0), 10, 0),
+    ]
+    pairs = risky_pairs(fixes, cpa_nm=0.5, tcpa_min=12)
+    assert [pair for pair, _ in pairs] == ["a+z"]
+    assert pairs[0][1] == pytest.approx((0, 9), abs=1e-6)
+    assert risky_pairs(fixes, cpa_nm=0.5, tcpa_min=8) == []
+
+
+COLLISION = """
+- rule: collision
+  for_each: {kind: vessel-pair}
+  hold: 1 min
+  levels: {yellow: 2 of 3 (cpa < 0.2 nmi and tcpa >= 0 min and tcpa < 6 min) for 20 s}
+  clear: (tcpa < 0 min or cpa > 0.3 nmi) for 30 s
+"""
+START = 1_780_000_000_000_000_000
+SECOND = 1_000_000_000
+
+
+def crossing() -> list[Event]:
+    """Two vessels meet, a third stays far off; each reports every ten seconds at its own moment."""
+    made: list[Event] = []
+    for i in range(70):
+        for offset, (name, lon, lat, cog) in enumerate(
+            [("z", 121.0, 31.0 + i * 0.000463, 0.0), ("a", 121.0, 31.04 - i * 0.000463, 180.0), ("m", 121.5, 31.0, 0.0)]
+        ):
+            at = START + (i * 10 + offset * 3) * SECOND
+            made.append(Reading(name, at, {"sog": 10.0, "cog": cog}, Position(lon, lat), received_at=at, kind="vessel"))
+        made.append(Tick(START + (i * 10 + 9) * SECOND))
+    return made
+
+
+def engine() -> Engine:
+    book = read_book([("t", "t.yaml", COLLISION)])
+    assert isinstance(book, RuleBook), book
+    return Engine(book)
+
+
+def test_a_pair_is_a_subject_while_it_may_collide() -> None:
+    one = engine()
+    outcome = one.feed(crossing())
+    assert [(c.subject, c.change.value) for c in outcome.changes] == [("a+z", "raised"), ("a+z", "cleared")]
+    assert sorted(one.subjects) == ["a", "m", "z"], "the pair is forgotten once it has passed"
+    assert {reading.device for reading in outcome.derived} == {"a+z"}
+
+
+@pytest.mark.parametrize("cut", [1, 30, 60, 100, 150, 200, 250])
+def test_pairs_resumed_anywhere(cut: int) -> None:
+    stream = crossing()
+    whole, first = engine(), engine()
+    expected = whole.feed(stream)
+    got = first.feed(stream[:cut])
+    second = Engine.restore(first.snapshot(), first.book)
+    assert second.snapshot() == first.snapshot()
+    more = second.feed(stream[cut:])
+    assert got.changes + more.changes == expected.changes
+    assert got.derived + more.derived == expected.derived
+    assert second.snapshot() == whole.snapshot()
