@@ -7,6 +7,11 @@ import shutil
 from collections.abc import Callable
 
 import pytest
+from hypothesis import settings
+
+# Machines are noisy: how long an example took says nothing about whether it is right.
+settings.register_profile("cityhub", deadline=None)
+settings.load_profile("cityhub")
 
 
 @pytest.fixture
