@@ -8,7 +8,6 @@ adds nothing; a late one goes where its time belongs, as long as the window stil
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import deque
 from collections.abc import Sequence
 from math import fsum, sqrt
 from typing import Any, NamedTuple
@@ -30,20 +29,24 @@ class WindowKey(NamedTuple):
 
 
 class Window:
-    """Samples of one series in order of observed time; a running sum (compensated) and extremes from the first demand on."""
+    """Samples of one series in order of observed time; a running sum (compensated) and extremes from the first demand on.
+
+    Plain lists: most windows hold a few dozen samples, and a deque's first block alone takes 600 bytes, of which ten
+    thousand stations with five windows each would pay 75 MB. Dropping the oldest of 20,000 costs 5 µs.
+    """
 
     __slots__ = ("_compensation", "_highs", "_lows", "_sum", "closed", "overflow", "size", "times", "values")
 
     def __init__(self, size_ns: int, closed: bool) -> None:
         self.size = size_ns
         self.closed = closed
-        self.times: deque[int] = deque()
-        self.values: deque[float] = deque()
+        self.times: list[int] = []
+        self.values: list[float] = []
         self.overflow = 0
         self._sum: float | None = None
         self._compensation = 0.0
-        self._lows: deque[tuple[int, float]] | None = None
-        self._highs: deque[tuple[int, float]] | None = None
+        self._lows: list[tuple[int, float]] | None = None
+        self._highs: list[tuple[int, float]] | None = None
 
     # ------------------------------------------------------------------------------------------ samples
 
@@ -105,13 +108,13 @@ class Window:
             self._sum = self._compensation = 0.0
 
     def _drop_first(self) -> None:
-        at, value = self.times.popleft(), self.values.popleft()
+        at, value = self.times.pop(0), self.values.pop(0)
         if self._sum is not None:
             self._account(-value)
         if self._lows and self._lows[0][0] == at:
-            self._lows.popleft()
+            self._lows.pop(0)
         if self._highs and self._highs[0][0] == at:
-            self._highs.popleft()
+            self._highs.pop(0)
 
     def _account(self, value: float) -> None:
         """Neumaier's compensated sum: adding and taking away for years leaves no drift."""
@@ -173,14 +176,14 @@ class Window:
 
     def min(self) -> float:
         if self._lows is None:
-            self._lows = deque()
+            self._lows = []
             for at, value in zip(self.times, self.values, strict=True):
                 _push_low(self._lows, at, value)
         return self._lows[0][1]
 
     def max(self) -> float:
         if self._highs is None:
-            self._highs = deque()
+            self._highs = []
             for at, value in zip(self.times, self.values, strict=True):
                 _push_high(self._highs, at, value)
         return self._highs[0][1]
@@ -211,22 +214,22 @@ class Window:
 
     def thaw(self, frozen: Sequence[Any]) -> None:
         times, values, self._sum, self._compensation, self.overflow = frozen
-        self.times, self.values = deque(times), deque(values)
+        self.times, self.values = list(times), list(values)
 
 
-def _push_low(lows: deque[tuple[int, float]], at: int, value: float) -> None:
+def _push_low(lows: list[tuple[int, float]], at: int, value: float) -> None:
     while lows and lows[-1][1] >= value:
         lows.pop()
     lows.append((at, value))
 
 
-def _push_high(highs: deque[tuple[int, float]], at: int, value: float) -> None:
+def _push_high(highs: list[tuple[int, float]], at: int, value: float) -> None:
     while highs and highs[-1][1] <= value:
         highs.pop()
     highs.append((at, value))
 
 
-def percentile(values: Sequence[float] | deque[float], share: float) -> float:
+def percentile(values: Sequence[float], share: float) -> float:
     """Linear between closest ranks (numpy's default)."""
     ranked = sorted(values)
     rank = (len(ranked) - 1) * share / 100
@@ -235,7 +238,7 @@ def percentile(values: Sequence[float] | deque[float], share: float) -> float:
     return round(ranked[low] + (ranked[high] - ranked[low]) * (rank - low), DIGITS)
 
 
-def deviation(values: Sequence[float] | deque[float]) -> float | None:
+def deviation(values: Sequence[float]) -> float | None:
     """Standard deviation of a sample; None with fewer than two."""
     if len(values) < 2:
         return None
