@@ -20,7 +20,16 @@ def change_to_json(change: AlertChange) -> dict[str, Any]:
 
     Numbers that JSON lacks (NaN, infinities) become null, wherever they stand.
     """
-    shown: dict[str, Any] = {
+    return {key: _jsonable(value) for key, value in _shown(change).items()}
+
+
+def change_line(change: AlertChange) -> bytes:
+    """The same object as one line of JSON; msgspec writes what JSON lacks as null by itself."""
+    return msgspec.json.encode(_shown(change))
+
+
+def _shown(change: AlertChange) -> dict[str, Any]:
+    return {
         "at": to_text(change.at),
         "rule": change.rule,
         "subject": change.subject,
@@ -44,7 +53,6 @@ def change_to_json(change: AlertChange) -> dict[str, Any]:
         "who": change.who,
         "note": change.note,
     }
-    return {key: _jsonable(value) for key, value in shown.items()}
 
 
 def clip(change: AlertChange) -> dict[str, str]:

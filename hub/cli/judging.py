@@ -23,7 +23,7 @@ from hub.cli.output import Problem, command, folder, json_line, note, table
 from hub.model import AlertChange
 from hub.moment import from_text, to_text
 from hub.recording import Recorded, RecordingError
-from hub.wire import change_to_json
+from hub.wire import change_line
 from rules.book import RuleBook, shipped_packs
 from rules.book import load as load_rules
 from rules.explain import explain
@@ -113,7 +113,7 @@ def backtest(options: argparse.Namespace) -> int:
         if observed is not None:
             changes.append(change)
         if options.json:
-            json_line(change_to_json(change))
+            sys.stdout.write(change_line(change).decode() + "\n")
         else:
             print(_line(change))
     judged: Summary | None = None

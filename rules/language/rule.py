@@ -109,6 +109,7 @@ class Rule:
     sources: tuple[Source, ...] = ()
     cap: dict[str, Any] = field(default_factory=dict)
     cameras: dict[str, Any] = field(default_factory=dict)
+    _own: frozenset[str] | None = None
 
     @property
     def silent_name(self) -> str:
@@ -129,10 +130,12 @@ class Rule:
 
     def own_series(self) -> frozenset[str]:
         """Series of the subject itself that its conditions read; a reading with one of them has the rule judged."""
-        own = set()
-        for root in [c.node for level in self.levels for c in (level.when, level.clear) if c]:
-            own |= own_series(root)
-        return frozenset(own)
+        if self._own is None:
+            own = set()
+            for root in [c.node for level in self.levels for c in (level.when, level.clear) if c]:
+                own |= own_series(root)
+            self._own = frozenset(own)
+        return self._own
 
     def asks_marks(self) -> bool:
         """Whether a condition asks for the marks of the newest reading: it is judged on every reading then."""

@@ -40,7 +40,7 @@ def city(folder: Path, broker: int, api: int) -> Path:
         f'[[adapters]]\nname = "broker"\nprotocol = "mqtt"\nconnect = "mqtt://127.0.0.1:{broker}"\ntopics = ["city/+/readings"]\n'
     )
     rows = [f"gauge-{number},river-gauge,{121 + number / 10000:.4f},31.2" for number in range(DEVICES)]
-    rows += ["probe,rain-gauge,121.5,31.2"]
+    rows += ["probe,fire-panel,121.5,31.2"]
     (folder / "devices.csv").write_text("device,kind,lon,lat\n" + "\n".join(rows) + "\n")
     (folder / "cameras.csv").write_text("camera,lon,lat,ptz\nc1,121.5,31.2005,true\n")
     kinds = ["river-gauge"] * APPLYING + [f"other-{number}" for number in range(RULES - APPLYING)]
@@ -50,7 +50,7 @@ def city(folder: Path, broker: int, api: int) -> Path:
         for number, kind in enumerate(kinds)
     ]
     rules.append(
-        "- rule: probe\n  for_each: {kind: rain-gauge}\n  levels:\n    red: rain_intensity >= 100 mm/h\n  source: {standard: bench}\n"
+        "- rule: probe\n  for_each: {kind: fire-panel}\n  levels:\n    red: fire_alarm\n  source: {standard: bench}\n"
     )
     (folder / "rules" / "bench.yaml").write_text("".join(rules))
     return folder
@@ -175,12 +175,10 @@ def publish_to_alert(broker: Mosquitto, hub: RunningHub, rate: float, probes: in
     times: list[float] = []
     probe = Publisher(broker.port)
     for _ in range(probes):
-        for value in (200.0, 0.0):  # raised, cleared
+        for value in (b"true", b"false"):  # raised, cleared
             before = hub_alert_ordinal(hub)
             sent = time.perf_counter()
-            probe.publish(
-                b'{"device":"probe","time":"%s","values":{"rain_intensity":%.1f}}' % (iso_now().encode(), value)
-            )
+            probe.publish(b'{"device":"probe","time":"%s","values":{"fire_alarm":%s}}' % (iso_now().encode(), value))
             until = sent + 5
             while hub_alert_ordinal(hub) == before and time.perf_counter() < until:
                 time.sleep(0.001)
