@@ -98,6 +98,9 @@ class Engine:
                 self.clock = max(self.clock, event.until)
                 self.deaf += event.until - since
                 self.deaf_until = event.until
+                for alert, subject in self.alerts.values():  # shelving ends by the clock, which deafness does not stop
+                    if alert.shelved_until is not None:
+                        self.schedule(alert.shelved_until - self.deaf, subject, alert.rule.removesuffix(":silent"))
         elif isinstance(event, Edition):
             self._start(event.at, outcome)
             self._edition(event, outcome)

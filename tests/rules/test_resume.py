@@ -122,6 +122,26 @@ def run(engine: Engine, stream: list[Event]) -> tuple[list[Any], list[Event]]:
     return changes, seen
 
 
+def test_shelving_ends_by_the_clock_whatever_the_hub_did_not_hear() -> None:
+    """Found by the property below: a deaf span moved the end of a shelving in one run, and not in a resumed one."""
+    at = START + 10 * MINUTE
+    stream: list[Event] = [
+        Reading("x", at, {"water_depth": 0.3}, Position(120.0, 30.0), None, at, "t", "gauge"),
+        OperatorAction(at, "op", "shelve", "@open", until=at + 7 * MINUTE),
+        Deaf(at + MINUTE, at + 11 * MINUTE),
+        Tick(at + 12 * MINUTE),
+    ]
+    whole = Engine(BOOK, DEVICES, ZONES)
+    expected, seen = run(whole, stream)
+    assert [change.change for change in expected].count("unshelved") == 1
+    for cut in range(len(seen) + 1):
+        first = Engine(BOOK, DEVICES, ZONES)
+        got = list(first.feed(seen[:cut]).changes)
+        second = Engine.restore(first.snapshot(), first.book, DEVICES, ZONES)
+        got += second.feed(seen[cut:]).changes
+        assert msgspec.json.encode(got) == msgspec.json.encode(expected), cut
+
+
 @given(events(), st.data())
 @settings(max_examples=150, deadline=None)
 def test_resumed_anywhere_gives_the_same_bytes(stream: list[Event], data: st.DataObject) -> None:
