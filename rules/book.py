@@ -14,7 +14,7 @@ from hub.model import Device
 from rules.language import ir
 from rules.language.document import read_rules
 from rules.language.places import Document, Mistake
-from rules.language.rule import Derivation, Rule
+from rules.language.rule import Derivation, QualityEntry, Rule
 from rules.language.types import attribute_unit
 
 CITY = "city"
@@ -28,6 +28,7 @@ class RuleBook:
     rules: tuple[Rule, ...]
     derivations: tuple[Derivation, ...]
     files: tuple[tuple[str, str, str], ...]  # pack, file name, text
+    qualities: tuple[QualityEntry, ...] = ()
     by_name: dict[str, Rule] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -96,9 +97,10 @@ def read_book(files: Sequence[tuple[str, str, str]]) -> RuleBook | list[Mistake]
     mistakes: list[Mistake] = []
     rules: list[Rule] = []
     derivations: list[Derivation] = []
+    qualities: list[QualityEntry] = []
     for pack, name, text in files:
         document = Document(name, text)
-        found, derived = read_rules(document, pack)
+        found, derived, tested = read_rules(document, pack)
         for rule in found:
             known = next((r for r in rules if r.name == rule.name), None)
             if known:
@@ -112,8 +114,14 @@ def read_book(files: Sequence[tuple[str, str, str]]) -> RuleBook | list[Mistake]
                 )
             rules.append(rule)
         derivations += derived
+        for entry in tested:
+            twin = next((q for q in qualities if (q.name, q.select) == (entry.name, entry.select)), None)
+            if twin:
+                message = f"{entry.metric} is set twice for the same devices; first in {twin.file}:{twin.line}"
+                document.mistakes.append(Mistake(name, entry.line, entry.column, message))
+            qualities.append(entry)
         mistakes += sorted(document.mistakes)
-    return mistakes or RuleBook(tuple(rules), tuple(derivations), tuple(files))
+    return mistakes or RuleBook(tuple(rules), tuple(derivations), tuple(files), tuple(qualities))
 
 
 def from_text(text: str) -> RuleBook | None:

@@ -117,7 +117,7 @@ class Subject:
     """One device as the rules know it."""
 
     __slots__ = (
-        "attributes", "busy", "device", "feeds", "flat", "heard", "hood", "id", "jumps", "kind", "last", "last_t", "maintenance",
+        "attributes", "busy", "device", "feeds", "flat", "gaps", "heard", "hood", "id", "jumps", "kind", "last", "last_t", "maintenance",
         "marks", "newest", "past", "plan", "position", "position_t", "raises", "silent", "standing", "upstream", "watching", "windows", "zones",
     )  # fmt: skip
 
@@ -137,6 +137,8 @@ class Subject:
         """Per metric, the newest value that left the one before it; a reading after it has settled the matter."""
         self.flat: dict[str, tuple[float, int, int, int]] = {}
         """Per metric that stands still: the value, since when, in how many readings, the newest of them."""
+        self.gaps: dict[str, tuple[int, bool]] = {}
+        """Per metric that may go missing: when its last value came, in listening time, and whether it is missing."""
         self.raises: dict[str, list[int]] = {}
         """Per rule, when its last alerts were raised: as many as tell that it flaps."""
         self.watching: set[str] = set()

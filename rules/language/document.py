@@ -24,10 +24,12 @@ from rules.language.rule import (
     Derivation,
     Hole,
     LevelRule,
+    QualityEntry,
     Rule,
     Select,
     Source,
 )
+from rules.language.settings import SettingsReader
 from rules.language.types import Type
 
 RULE_KEYS = ("rule", "title", "about", "for_each", "let", "editions", "levels", "clear", "silent", "hold", "late", "expire", "quality", "source", "cap", "cameras")  # fmt: skip
@@ -62,28 +64,33 @@ _HOLE = re.compile(r"\{([^{}]*)\}")
 _FORMAT = re.compile(r"([0-9.]*[fgde]?)\s*(.*)\Z")
 
 
-def read_rules(document: Document, pack: str) -> tuple[list[Rule], list[Derivation]]:
+def read_rules(document: Document, pack: str) -> tuple[list[Rule], list[Derivation], list[QualityEntry]]:
     """The rules of one file, named `pack/rule`. Mistakes are kept in the document."""
     rules: list[Rule] = []
     derivations: list[Derivation] = []
+    qualities: list[QualityEntry] = []
     if document.root is None:
-        return rules, derivations
+        return rules, derivations, qualities
     for node in document.items(document.root, "a rule file"):
         entries = {entry.key: entry for entry in document.entries(node, "a rule")}
         if "derive" in entries:
-            derivation = _Reader(document, pack, node, entries).derivation()
+            derivation = Reader(document, pack, node, entries).derivation()
             if derivation:
                 derivations.append(derivation)
+        elif "quality" in entries and "rule" not in entries:
+            quality = SettingsReader(Reader(document, pack, node, entries)).read()
+            if quality:
+                qualities.append(quality)
         elif "rule" in entries:
-            rule = _Reader(document, pack, node, entries).rule()
+            rule = Reader(document, pack, node, entries).rule()
             if rule:
                 rules.append(rule)
         elif isinstance(node, yaml.MappingNode):
-            document.wrong(node, "an entry starts with 'rule: name' or 'derive: metric'")
-    return rules, derivations
+            document.wrong(node, "an entry starts with 'rule: name', 'derive: metric' or 'quality: metric'")
+    return rules, derivations, qualities
 
 
-class _Reader:
+class Reader:
     """Reads one rule. A rule with any mistake is not built; the others of the file still are."""
 
     def __init__(self, document: Document, pack: str, node: yaml.Node, entries: dict[str, Entry]) -> None:

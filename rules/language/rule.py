@@ -39,6 +39,14 @@ class Select:
             return False
         return all(_as_text(device.attributes.get(name)) == wanted for name, wanted in self.attributes)
 
+    def precision(self) -> tuple[bool | int, ...]:
+        """How closely it names its devices, for comparison: one device before a pattern, that before attributes, zones,
+        areas, operators and kinds."""
+        named = bool(self.devices)
+        exact = named and not any(set("*?[") & set(name) for name in self.devices)
+        parts = (self.zones, self.areas, self.operators, self.kinds)
+        return (exact, named, len(self.attributes), *(bool(part) and "*" not in part for part in parts))
+
 
 def _as_text(value: float | str | None) -> str | None:
     return f"{value:g}" if isinstance(value, int | float) else value
@@ -184,3 +192,18 @@ class Derivation:
 
     def own_series(self) -> frozenset[str]:
         return frozenset(own_series(self.node))
+
+
+@dataclass(frozen=True, slots=True)
+class QualityEntry:
+    """`quality:`: tests of a metric set for some devices. `settings` are fields of `rules.quality.Settings`."""
+
+    name: str
+    file: str
+    line: int
+    column: int
+    metric: str
+    select: Select
+    settings: tuple[tuple[str, Any], ...]
+    texts: tuple[tuple[str, str], ...]
+    """Each key as it was written."""
