@@ -428,6 +428,7 @@ class Engine:
             if any(level.level >= life.DISASTER for level in rule.levels):
                 for series in sorted(self.neighbourly & rule.own_series()):
                     self.asked.setdefault(series, ())
+        self.calls = {rule.name: book.calls_of(rule) for rule in book.rules}
         self.asks_upstream = {rule.name: asked for rule in book.rules if (asked := _upstream_series(rule.nodes()))}
         self.plans: dict[Any, Plan | None] = {}
 

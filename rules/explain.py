@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hub.metrics import vocabulary
+from hub.model import LEVELS
 from rules import quality
 from rules.book import RuleBook
 from rules.language import ir
@@ -40,7 +41,7 @@ def explain(book: RuleBook, name: str) -> str | None:
         *_tests(book, rule),
         "",
         "Behaviour",
-        *_behaviour(rule),
+        *_behaviour(book, rule),
         "",
         "Source",
         *_source(rule),
@@ -138,7 +139,7 @@ def _around(around: ir.Around) -> str:
     return f"within {around.metres / 1000:g} km" if around.which == "within" else around.which
 
 
-def _behaviour(rule: Rule) -> list[str]:
+def _behaviour(book: RuleBook, rule: Rule) -> list[str]:
     quality = (
         "values of any quality"
         if rule.any_quality
@@ -152,6 +153,10 @@ def _behaviour(rule: Rule) -> list[str]:
     ]
     if rule.silent_ns is not None:
         lines.append(f"  no data for {seconds_text(rule.silent_ns)} is a warning of its own ({rule.silent_name})")
+    for level, waits in zip(LEVELS, book.calls_of(rule), strict=True):
+        told = [f"contact {contact} after {seconds_text(ns)}" for contact, ns in enumerate(waits, 2)]
+        if told:
+            lines.append(f"  {level} that nobody acknowledges or shelves goes to {', then '.join(told)}")
     return lines
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from hub.model import Device, Position
-from rules import edition, life
+from rules import calling, edition, life
 from rules.quality import Jump
 from rules.subject import NEVER, OpenAlert, Standing, Subject
 from rules.windows import Window, WindowKey
@@ -156,9 +156,12 @@ def _arm(engine: Engine, subject: Subject) -> None:
             engine.schedule(standing.heard + rule.expire_ns, subject, name)
             if standing.alert.shelved_until is not None:
                 engine.schedule(standing.alert.shelved_until - engine.deaf, subject, name)
+            calling.arm(engine, subject, standing.alert)
     for name in plan.silent:
         alert = subject.silent.get(name)
         if alert is None and name in subject.heard:
             engine.schedule(subject.heard[name] + (engine.compiled[name].rule.silent_ns or 0), subject, name)
         elif alert is not None and alert.shelved_until is not None:
             engine.schedule(alert.shelved_until - engine.deaf, subject, name)
+        if alert is not None:
+            calling.arm(engine, subject, alert)

@@ -24,7 +24,9 @@ class OpenAlert:
     __slots__ = (
         "acknowledged_by",
         "alert",
+        "answered",
         "changed_at",
+        "contact",
         "group",
         "level",
         "ordinal",
@@ -32,6 +34,7 @@ class OpenAlert:
         "rule",
         "shelved_until",
         "subject",
+        "waiting",
     )
 
     def __init__(self, alert: str, rule: str, subject: str, level: int, raised_at: int, ordinal: int = 0) -> None:
@@ -46,6 +49,12 @@ class OpenAlert:
         """The first of the alerts that belong together."""
         self.acknowledged_by: str | None = None
         self.shelved_until: int | None = None
+        self.contact = 1
+        """Who has been told of it; higher ones are called when nobody answers."""
+        self.answered = -1
+        """The level at which somebody acknowledged it."""
+        self.waiting: int | None = None
+        """Listening time since which an answer is waited for."""
 
     def freeze(self) -> list[Any]:
         return [getattr(self, name) for name in self.__slots__]

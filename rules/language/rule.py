@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, TypeAlias
 
 from hub.model import LEVELS, Device
 from rules.language import ir
@@ -14,6 +14,11 @@ HOUR = 3_600_000_000_000
 DEFAULT_HOLD_NS = 2 * HOUR
 DEFAULT_LATE_NS = 2 * HOUR
 DEFAULT_EXPIRE_NS = 24 * HOUR
+
+
+Calls: TypeAlias = tuple[tuple[int, ...], ...]
+"""By level: the waits (ns) before contact 2, 3 …; see `rules.language.calls`."""
+NO_CALLS: Calls = ((),) * len(LEVELS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +122,8 @@ class Rule:
     sources: tuple[Source, ...] = ()
     cap: dict[str, Any] = field(default_factory=dict)
     cameras: dict[str, Any] = field(default_factory=dict)
+    calls: Calls | None = None
+    """None: what a `call` entry of the book says of it."""
     _own: frozenset[str] | None = None
 
     @property
@@ -207,3 +214,14 @@ class QualityEntry:
     settings: tuple[tuple[str, Any], ...]
     texts: tuple[tuple[str, str], ...]
     """Each key as it was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallEntry:
+    """`call:` as an entry of its own, for rules whose names fit one of the patterns and that say nothing themselves."""
+
+    rules: tuple[str, ...]
+    calls: Calls
+
+    def fits(self, rule: str) -> bool:
+        return any(fnmatchcase(rule, pattern) for pattern in self.rules)
