@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from hub.model import Device, Position, Value, Zone
+from hub.model import Device, Maintenance, Position, Value, Zone
 from rules.language.types import attribute_unit
 from rules.memories import Memory
 from rules.windows import Window, WindowKey
@@ -127,7 +127,7 @@ class Subject:
 
     __slots__ = (
         "attributes", "busy", "device", "feeds", "flat", "gaps", "heard", "hood", "id", "jumps", "kind", "last", "last_t", "maintenance",
-        "marks", "newest", "past", "plan", "position", "position_t", "raises", "silent", "standing", "upstream", "watching", "windows", "zones",
+        "marks", "newest", "past", "plan", "position", "position_t", "raises", "resting", "silent", "standing", "upstream", "watching", "windows", "zones",
     )  # fmt: skip
 
     def __init__(self, device: Device, hood: Neighbourhood) -> None:
@@ -153,7 +153,10 @@ class Subject:
         self.watching: set[str] = set()
         """Rules that would raise a level if the neighbours agreed: their readings have them judged again."""
         self.marks: frozenset[str] | None = None
-        self.maintenance: int | None = None
+        self.maintenance: tuple[Maintenance, ...] | None = None
+        """Windows that may concern it."""
+        self.resting = False
+        """Whether it was in maintenance when a window last began or ended."""
         self.newest = NEVER
         self.position_t = NEVER
         self.position: Position | None = None

@@ -12,10 +12,13 @@ from hub.cameras import footprint, sector
 from hub.delivery import Courier, Journal
 from hub.ingest import Knock
 from hub.live import DeviceState
-from hub.model import Alert, Camera, Device, Fault, Position, Zone
-from hub.moment import to_text
+from hub.model import Alert, Camera, Device, Fault, Maintenance, Position, Zone
+from hub.moment import SECOND, to_text
 from hub.registry import Registry
 from hub.wire import camera_to_json, change_to_json
+
+MAINTENANCE_SHOWN = 100
+"""Windows in the status, which goes out every second; the route of their own shows all."""
 
 
 def city(state: State) -> dict[str, Any]:
@@ -116,6 +119,23 @@ def alert(item: Alert) -> dict[str, Any]:
     }
 
 
+def maintenance(item: Maintenance, at: int) -> dict[str, Any]:
+    """One window of planned work; `state` is planned, active or over, `next` when that changes."""
+    active = item.covers(at)
+    turn = item.next_turn(at)
+    return {
+        "id": item.id,
+        "target": item.target,
+        "from": to_text(item.since),
+        "until": to_text(item.until),
+        "every_s": item.every // SECOND or None,
+        "state": "active" if active else "over" if turn is None else "planned",
+        "next": to_text(turn) if turn is not None else None,
+        "who": item.who,
+        "note": item.note,
+    }
+
+
 def quarantined(offset: int, fault: Fault) -> dict[str, Any]:
     try:
         text: str | None = fault.raw.decode("utf-8")
@@ -200,8 +220,9 @@ def status(state: State) -> dict[str, Any]:
         }
         for reader in state.readers()
     ]
+    at = state.clock()
     return {
-        "at": to_text(state.clock()),
+        "at": to_text(at),
         "started_at": to_text(state.started_at),
         "version": state.version,
         "adapters": adapters,
@@ -215,6 +236,11 @@ def status(state: State) -> dict[str, Any]:
         "open_alerts": len(state.alerts.open),
         "balances": all(counts.balances() for counts in state.ledger.adapters.values()),
         "rules": dict(state.rules()),
+        "maintenance": [
+            maintenance(item, at)
+            for item in sorted(state.maintenance(), key=lambda item: item.since)
+            if item.covers(at) or item.next_turn(at) is not None
+        ][:MAINTENANCE_SHOWN],
     }
 
 

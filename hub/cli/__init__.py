@@ -16,13 +16,26 @@ from hub.cli import (
     decoding,
     judging,
     looking,
+    planning,
     scanning,
     serving,
     storing,
 )
 from hub.cli.output import Problem
 
-GROUPS = (serving, checking, decoding, judging, looking, commanding, storing, camera_lists, scanning, dashboards)
+GROUPS = (
+    serving,
+    checking,
+    decoding,
+    judging,
+    looking,
+    commanding,
+    planning,
+    storing,
+    camera_lists,
+    scanning,
+    dashboards,
+)
 
 
 def parser() -> argparse.ArgumentParser:
