@@ -114,15 +114,17 @@ class Standing:
 
 
 class Subject:
-    """One device as the rules know it."""
+    """One device as the rules know it, or one place (`rules.places`)."""
 
     __slots__ = (
-        "attributes", "busy", "device", "feeds", "flat", "heard", "hood", "id", "jumps", "kind", "last", "last_t", "maintenance",
+        "attributes", "busy", "device", "every", "feeds", "flat", "heard", "hood", "id", "jumps", "kind", "last", "last_t", "maintenance",
         "marks", "newest", "past", "plan", "position", "position_t", "raises", "silent", "standing", "upstream", "watching", "windows", "zones",
     )  # fmt: skip
 
     def __init__(self, device: Device, hood: Neighbourhood) -> None:
         self.id = device.device
+        self.every = ""
+        """"zone" or "area" where the subject is a place, not a device."""
         self.hood = hood
         self.last: dict[str, Value] = {}
         self.last_t: dict[str, int] = {}

@@ -220,7 +220,8 @@ def evidence(compiled: Compiled, subject: Subject, standing: Standing | None, le
     if attributes := {name: subject.attributes[name] for name in said.attributes if name in subject.attributes}:
         item["attributes"] = attributes
     if said.agreed:
-        item["neighbours"] = [_neighbours(subject, node) for node in said.agreed]
+        at = standing.judged if standing is not None and standing.judged > 0 else subject.newest
+        item["neighbours"] = [_neighbours(compiled, subject, node, at) for node in said.agreed]
     return [item]
 
 
@@ -256,7 +257,14 @@ def _window(subject: Subject, node: ir.Window) -> dict[str, Any]:
     return made
 
 
-def _neighbours(subject: Subject, node: ir.Agree) -> dict[str, Any]:
+def _neighbours(compiled: Compiled, subject: Subject, node: ir.Agree, at: int) -> dict[str, Any]:
+    """How many of the devices asked meet the condition, and the readings of some: those that meet it first."""
     series = sorted({n.series for n in ir.walk(node.condition) if isinstance(n, ir.Series | ir.Window)})
-    others = subject.hood.others(subject, series[0], node.around)[:MAX_EVIDENCE_READINGS]
-    return {"readings": [r for other in others for name in series if (r := _reading(other, name))]}
+    others, meets = subject.hood.others(subject, series[0], node.around), compiled.meets(node)
+    met = [other for other in others if meets(other, at)]
+    shown = [*met, *(other for other in others if other not in met)][:MAX_EVIDENCE_READINGS]
+    return {
+        "asked": len(others),
+        "met": len(met),
+        "readings": [r for other in shown for name in series if (r := _reading(other, name))],
+    }
