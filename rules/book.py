@@ -51,6 +51,14 @@ class RuleBook:
         listed = list(devices)
         grounds = list(zones)
         found: list[str] = []
+        if any(isinstance(n, ir.Window | ir.Agree) and n.around.which == "upstream" for n in nodes_of(self)):
+            known = {device.device for device in listed}
+            found += [
+                f"{device.device}: upstream names {name}, which the registry does not have"
+                for device in listed
+                for name in device.upstream
+                if name not in known
+            ]
         for rule in self.rules:
             if rule.select.every:
                 found += _placeless(rule, listed, grounds)

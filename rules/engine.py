@@ -30,7 +30,7 @@ from rules.book import RuleBook
 from rules.grouping import Groups
 from rules.language import codegen
 from rules.language.codegen import Compiled
-from rules.language.ir import Agree, Node, Series, Window, walk
+from rules.language.ir import Agree, Around, Node, Series, Window, walk
 from rules.neighbourhood import Neighbourhood
 from rules.plan import Plan, Shape
 from rules.quality import Finding, Flag
@@ -363,14 +363,13 @@ class Engine:
 
     def _wake_downstream(self, subject: Subject, series: tuple[str, ...], at: int, outcome: Outcome) -> None:
         """Judge the rules of gauges further down that ask about what just changed up here."""
-        for name in self.downstream[subject.id]:
-            below = self.subjects[name]
+        for lower in self.downstream[subject.id]:
+            below = self.subjects[lower]
             if below.plan is None:
                 continue
             for position, compiled in enumerate(below.plan.rules):
-                if compiled.rule.name in self.asks_upstream and not self.asks_upstream[compiled.rule.name].isdisjoint(
-                    series
-                ):
+                asked = self.asks_upstream.get(compiled.rule.name, ())
+                if any(name in series and subject in self.hood.others(below, name, around) for name, around in asked):
                     now = max(at, below.newest)
                     life.judge(self, below, compiled, 1 << position, now, False, False, outcome)
 
@@ -431,7 +430,7 @@ class Engine:
             if any(level.level >= life.DISASTER for level in rule.levels):
                 for series in sorted(quality.NEIGHBOURLY & (rule.own_series() | self.over.get(rule.name, frozenset()))):
                     self.asked.setdefault(series, ())
-        self.asks_upstream = {rule.name: asked for rule in book.rules if (asked := _upstream_series(rule.nodes()))}
+        self.asks_upstream = {rule.name: above for rule in book.rules if (above := _asks_upstream(rule.nodes()))}
         self.plans: dict[Any, Plan | None] = {}
 
     def _use_registry(self, devices: Iterable[Device], zones: Iterable[Zone]) -> None:
@@ -451,7 +450,7 @@ class Engine:
         self._renew_hood()
         self.downstream: dict[str, list[str]] = {}
         for name in sorted(self.subjects):
-            for above in self.subjects[name].upstream:
+            for above in self.hood.above(self.subjects[name]):
                 self.downstream.setdefault(above, []).append(name)
         for subject in self.subjects.values():
             self._plan(subject)
@@ -564,11 +563,12 @@ class Engine:
         }
 
 
-def _upstream_series(nodes: Iterable[Node]) -> frozenset[str]:
-    found: set[str] = set()
+def _asks_upstream(nodes: Iterable[Node]) -> tuple[tuple[str, Around], ...]:
+    """(series, around) that these nodes ask of gauges upstream."""
+    found: list[tuple[str, Around]] = []
     for node in nodes:
         if isinstance(node, Window) and node.around.which == "upstream":
-            found.add(node.series)
+            found.append((node.series, node.around))
         elif isinstance(node, Agree) and node.around.which == "upstream":
-            found |= {n.series for n in walk(node.condition) if isinstance(n, Series | Window)}
-    return frozenset(found)
+            found += [(n.series, node.around) for n in walk(node.condition) if isinstance(n, Series | Window)]
+    return tuple(dict.fromkeys(found))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from rules.book import RuleBook
 from rules.language import ir
 from rules.language.rule import Rule, Select
@@ -112,6 +114,8 @@ def _series_of(node: ir.Agree) -> list[str]:
 def _around(around: ir.Around) -> str:
     if around.which == "within":
         return f"within {around.metres / 1000:g} km"
+    if around.which == "upstream" and around.travel_min < inf:
+        return f"upstream, from where water takes up to {seconds_text(round(around.travel_min * 60e9))}"
     words = f" ({' or '.join(around.words)})" if around.words else ""
     return around.which + words
 

@@ -13,6 +13,8 @@ from rules.windows import WindowKey, pooled
 
 EARTH_RADIUS_M = 6_371_008.8
 """Mean radius (IUGG)."""
+MAX_ABOVE = 500
+"""Gauges of one river system that count as upstream of one gauge: the nearest by the number of steps."""
 METRES_PER_DEG = radians(1) * EARTH_RADIUS_M
 CELL_DEG = 0.05
 _CELLS_AROUND = round(360 / CELL_DEG)
@@ -69,6 +71,7 @@ class Neighbourhood:
         self.cells: dict[str, tuple[int, int]] = {}
         self.joined: dict[str, set[str]] = {}
         self.found: dict[tuple[str, str, ir.Around], tuple[Subject, ...]] = {}
+        self.rivers: dict[str, dict[str, float]] = {}
         self.places = places
         self.stands: dict[str, tuple[str, ...]] = {}
         """The places that each subject is in: its zones and its area."""
@@ -169,7 +172,10 @@ class Neighbourhood:
 
     def _names(self, subject: Subject, series: str, around: ir.Around) -> set[str]:
         if around.which == "upstream":
-            return {name for name in subject.upstream if series in self.joined.get(name, ())}
+            return {
+                name for name, travel in self.above(subject).items()
+                if (travel <= around.travel_min or name in subject.device.upstream) and series in self.joined.get(name, ())
+            }  # fmt: skip
         if around.which == "same area":
             return set(self.areas[series].get(subject.area, ()))
         if around.which == "same zone":
@@ -197,6 +203,24 @@ class Neighbourhood:
             name for name in names
             if (there := self.subjects[name].position) is not None and distance_m(here, there) <= around.metres
         }  # fmt: skip
+
+    def above(self, subject: Subject) -> dict[str, float]:
+        """The gauges upstream, all the way up, the nearest first, each with the minutes that water takes from there: the
+        sum of `travel_min` on the way, infinite where a gauge on it does not state its own. Rings do no harm."""
+        found = self.rivers.get(subject.id)
+        if found is None:
+            found = self.rivers[subject.id] = {}
+            travel = {subject.id: 0.0}
+            waiting = [subject]
+            for below in waiting:
+                stated = below.device.attributes.get("travel_min")
+                minutes = travel[below.id] + (stated if isinstance(stated, int | float) else inf)
+                for name in below.device.upstream:
+                    if name not in travel and len(found) < MAX_ABOVE:
+                        travel[name] = found[name] = minutes
+                        if name in self.subjects:
+                            waiting.append(self.subjects[name])
+        return found
 
     # ------------------------------------------------------------------------------------------ what rules ask
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from hub.model import Device, Position, Value, Zone
@@ -118,7 +117,7 @@ class Subject:
 
     __slots__ = (
         "attributes", "busy", "device", "every", "feeds", "flat", "heard", "hood", "id", "jumps", "kind", "last", "last_t", "maintenance",
-        "marks", "newest", "past", "plan", "position", "position_t", "raises", "silent", "standing", "upstream", "watching", "windows", "zones",
+        "marks", "newest", "past", "plan", "position", "position_t", "raises", "silent", "standing", "watching", "windows", "zones",
     )  # fmt: skip
 
     def __init__(self, device: Device, hood: Neighbourhood) -> None:
@@ -164,9 +163,6 @@ class Subject:
         self.attributes = {
             name: _as_needed(name, value) for name, value in device.attributes.items() if _fits(name, value)
         }  # fmt: skip
-        upstream = device.attributes.get("upstream")
-        text = f"{upstream:g}" if isinstance(upstream, int | float) else str(upstream or "")
-        self.upstream = tuple(dict.fromkeys(name for name in re.split(r"[,;\s]+", text) if name and name != self.id))
 
     @property
     def area(self) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import islice
+from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hub.metrics import vocabulary
@@ -246,8 +248,10 @@ def _window(subject: Subject, node: ir.Window) -> dict[str, Any]:
     }
     key = WindowKey(node.series, node.size_ns, node.closed)
     if node.around.which:
-        others = subject.hood.others(subject, node.series, node.around)[:MAX_EVIDENCE_READINGS]
-        made["neighbours"] = [r for other in others if (r := _reading(other, node.series))]
+        others = subject.hood.others(subject, node.series, node.around)
+        if node.around.which == "upstream":
+            return made | {"neighbours": _upstream(subject, node, key, others)}
+        made["neighbours"] = [r for other in others[:MAX_EVIDENCE_READINGS] if (r := _reading(other, node.series))]
         return made
     window = subject.windows.get(key)
     if window is not None and window.times:
@@ -255,6 +259,26 @@ def _window(subject: Subject, node: ir.Window) -> dict[str, Any]:
         newest = list(islice(zip(reversed(window.times), reversed(window.values), strict=True), MAX_EVIDENCE_READINGS))
         made["newest"] = [[to_text(at), value] for at, value in reversed(newest)]
     return made
+
+
+def _upstream(subject: Subject, node: ir.Window, key: WindowKey, others: Sequence[Subject]) -> list[dict[str, Any]]:
+    """Newest readings of the gauges upstream, those first whose own figure is the largest, with the time that water takes
+    from there."""
+    found: list[tuple[float, str, dict[str, Any]]] = []
+    for other in others:
+        window, reading = other.windows.get(key), _reading(other, node.series)
+        if window is None or not window.times or reading is None:
+            continue
+        figure = window.figure(node.function, max(subject.newest, window.times[-1]), node.parameter, 1)
+        if figure is not None:
+            reading["figure"] = figure
+        found.append((inf if figure is None else -figure, other.id, reading | _travel(subject, other)))
+    return [reading for _, _, reading in sorted(found, key=lambda item: item[:2])[:MAX_EVIDENCE_READINGS]]
+
+
+def _travel(subject: Subject, above: Subject) -> dict[str, Any]:
+    minutes = subject.hood.above(subject).get(above.id, inf)
+    return {"travel_min": minutes} if minutes < inf else {}
 
 
 def _neighbours(compiled: Compiled, subject: Subject, node: ir.Agree, at: int) -> dict[str, Any]:
@@ -266,5 +290,5 @@ def _neighbours(compiled: Compiled, subject: Subject, node: ir.Agree, at: int) -
     return {
         "asked": len(others),
         "met": len(met),
-        "readings": [r for other in shown for name in series if (r := _reading(other, name))],
+        "readings": [r | _travel(subject, other) for other in shown for name in series if (r := _reading(other, name))],
     }

@@ -391,6 +391,8 @@ class Scope:
             self.wrong(hint, scope.at)
         if scope.which == "inside":
             return ir.Around("inside", words=self.select.of)
+        if scope.which == "upstream" and scope.distance is not None:
+            return ir.Around("upstream", travel_min=self.duration(scope.distance) / 60e9)
         if scope.which != "within" or scope.distance is None:
             return ir.Around(scope.which, words=(scope.name,) if scope.name else ())
         metres = self._distance(scope.distance, "'within' needs a distance such as 3 km")

@@ -44,7 +44,7 @@ clause: expr ("for" quantity)?
      | "(" expr ")"
 ?argument: expr
          | "within" quantity -> within
-         | UPSTREAM -> upstream
+         | UPSTREAM ("within" quantity)? -> upstream
          | SAME "area" -> same_area
          | SAME "zone" STRING? -> same_zone
          | INSIDE -> inside
@@ -167,7 +167,7 @@ class Then:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Which other devices: "within" a distance, "upstream", "same area", "same zone" (of that name or kind), or all "inside"
+    """Which other devices: "within" a distance, "upstream" (`distance` is then a time of travel), "same area", "same zone" (of that name or kind), or all "inside"
     the place that is the subject."""
 
     which: str
@@ -314,8 +314,8 @@ class _Build(Transformer[Token, Any]):
     def within(self, distance: Quantity) -> Scope:
         return Scope("within", distance, distance.at)
 
-    def upstream(self, token: Token) -> Scope:
-        return Scope("upstream", None, _at(token))
+    def upstream(self, token: Token, travel: Quantity | None = None) -> Scope:
+        return Scope("upstream", travel, _at(token))
 
     def same_area(self, token: Token) -> Scope:
         return Scope("same area", None, _at(token))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from math import inf
 from typing import TypeAlias
 
 
@@ -43,12 +44,13 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """Other devices: within `metres`, "upstream", in the "same area", in the "same zone" (`words`: of those names or kinds),
+    """Other devices: within `metres`, "upstream" (from which water takes `travel_min` at most), in the "same area", in the "same zone" (`words`: of those names or kinds),
     or all "inside" the place that is the subject (`words`: of those kinds). Empty `which` means the subject alone."""
 
     which: str = ""
     metres: float = 0.0
     words: tuple[str, ...] = ()
+    travel_min: float = inf
 
 
 @dataclass(frozen=True, slots=True)
