@@ -133,6 +133,7 @@ class SinkConfig(msgspec.Struct, frozen=True):
     packs: tuple[str, ...]
     areas: tuple[str, ...]
     line: int
+    contact: int = 1
 
 
 class Config(msgspec.Struct, frozen=True):
@@ -261,9 +262,19 @@ class _Reader:
         for level in filters["levels"]:
             if level not in ("blue", "yellow", "orange", "red"):
                 self._wrong((*at, "levels"), f"unknown level {level!r}; blue, yellow, orange or red was meant")
-        own = {key: value for key, value in block.items() if key not in ("name", "protocol", *filters)}
+        contact = block.get("contact", 1)
+        if type(contact) is not int or not 1 <= contact <= 9:
+            self._wrong((*at, "contact"), f"contact = {contact!r}: a number from 1 to 9 was meant")
+        own = {key: value for key, value in block.items() if key not in ("name", "protocol", "contact", *filters)}
         options = self._options(at, own, plugin.sink_options)
-        return SinkConfig(block.get("name", plugin.protocol), plugin.protocol, options, line=self._line(at), **filters)
+        return SinkConfig(
+            block.get("name", plugin.protocol),
+            plugin.protocol,
+            options,
+            line=self._line(at),
+            contact=contact,
+            **filters,
+        )
 
     def _plugin(self, at: tuple[Any, ...], block: dict[str, Any], use: str) -> Plugin | None:
         protocol = block.get("protocol")

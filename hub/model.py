@@ -181,6 +181,8 @@ class Change(StrEnum):
     SHELVED = "shelved"
     UNSHELVED = "unshelved"
     EXPIRED = "expired"
+    CALLED = "called"
+    """Nobody answered in time: the next contact is told."""
 
 
 class Pose(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -246,6 +248,10 @@ class AlertChange(msgspec.Struct, tag="change", gc=False, omit_defaults=True):
     note: str = ""
     group: str = ""
     """The alert that began the group this one belongs to (twenty sensors, one flood); its own id where it stands alone."""
+    contact: int = 1
+    """Who has been told of the alert so far: contact 2 and higher are called when nobody answers."""
+    until: int | None = None
+    """When its shelving ends."""
 
     @property
     def id(self) -> str:
@@ -265,6 +271,7 @@ class Alert(msgspec.Struct, gc=False):
     acknowledged_by: str | None
     shelved_until: int | None
     changes: list[AlertChange]
+    contact: int = 1
 
 
 class Device(msgspec.Struct, frozen=True):

@@ -107,6 +107,7 @@ def alert(item: Alert) -> dict[str, Any]:
         "open": item.open,
         "acknowledged_by": item.acknowledged_by,
         "shelved_until": to_text(item.shelved_until) if item.shelved_until else None,
+        "contact": item.contact,
         "position": place(placed.position),
         "cameras": [camera_to_json(view) for view in seen.cameras],
         "evidence": newest.evidence,

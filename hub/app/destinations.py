@@ -32,7 +32,7 @@ class Destinations:
                 log.alerts,
                 cursors,
                 self.journal,
-                Filters(config.levels, config.packs, config.areas),
+                Filters(config.levels, config.packs, config.areas, config.contact),
             )
             for config in sinks
         }

@@ -31,6 +31,7 @@ RULES = """
   clear: depth < 80 % of level for 10 min
   silent: 15 min
   expire: 1 h
+  call: {blue: 6 min, yellow: [4 min, 3 min], orange: 5 min, red: 2 min}
 - rule: votes
   for_each: {kind: gauge}
   quality: any
@@ -41,6 +42,11 @@ RULES = """
   for_each: {kind: gauge}
   levels:
     blue: ewma(water_depth, 10 min) > 20 cm or cusum(water_depth, 10 cm, 5 cm) > 60 cm or time_since(water_depth > 30 cm) < 3 min
+- quality: water_depth
+  for_each: {device: "[ab]"}
+  gap: 8 min
+  rate: 15 cm/min
+  neighbours: 5 km
 - rule: downhill
   for_each: {kind: gauge}
   levels:
@@ -63,8 +69,11 @@ RULES = """
     blue: in_zone("dry", margin 400 m) and max(water_depth, 30 min, same zone) > 20 cm for 2 min
 """
 
-EDITED = RULES.replace("depth >= 5 cm for 2 min", "depth >= 8 cm for 3 min").replace(
-    "- rule: downhill", "- rule: downstream"
+EDITED = (
+    RULES.replace("depth >= 5 cm for 2 min", "depth >= 8 cm for 3 min")
+    .replace("- rule: downhill", "- rule: downstream")
+    .replace("orange: 5 min", "orange: 1 min")
+    .replace("gap: 8 min", "gap: 3 min")
 )
 
 
