@@ -128,8 +128,10 @@ def change_problem(change: AlertChange) -> str | None:
         return f"who is {change.who[:80]!r}: people at {origin.path[0]} have names that begin with {origin.path[0]}/"
     if change.level not in LEVELS:
         return f"level {change.level[:40]!r} is none of {', '.join(LEVELS)}"
-    if origin.ordinal < 1:
+    if not 1 <= origin.ordinal < 1 << 62:
         return "changes are numbered from 1"
+    if not 0 <= change.at < 1 << 63:
+        return f"at = {change.at}: ns since 1970 UTC were meant"
     for name in ("alert", "subject", "group"):
         if len(getattr(change, name)) > ALERT_NAME_MAX or not getattr(change, name).isprintable():
             return f"{name} has at most {ALERT_NAME_MAX} characters, all of them printable"

@@ -164,7 +164,8 @@ def test_every_change_goes_up_once_in_order_through_outages_and_a_circle(levels:
 
     # The circle: what the province sends the district comes to nothing there, is counted, and the district stays as it was.
     district.hub.wait(
-        lambda: district.hub is not None and district.hub.adapter("below")["faults"].get("loop", 0) > 0, "no circle was noticed"
+        lambda: district.hub is not None and district.hub.adapter("below")["faults"].get("loop", 0) > 0,
+        "no circle was noticed",
     )
     letters = json.loads(cityhub("delivery", province.folder, "list", "--json").stdout)["dead_letters"]
     assert any("has been at district-a before" in letter["reason"] for letter in letters)
@@ -184,7 +185,9 @@ def test_every_change_goes_up_once_in_order_through_outages_and_a_circle(levels:
     assert len(want) == 36 - 1
     for level in (city, province):
         assert level.hub is not None
-        level.hub.wait(lambda level=level: stored(level, "district-a/") == want, f"{level.name} has not all readings", 60)  # type: ignore[misc]
+        level.hub.wait(
+            lambda level=level: stored(level, "district-a/") == want, f"{level.name} has not all readings", 60
+        )  # type: ignore[misc]
     for level in levels:
         status = level.get("/api/v1/status")
         assert status["balances"]
