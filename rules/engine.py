@@ -17,6 +17,7 @@ from hub.model import (
     Device,
     Edition,
     Event,
+    Forwarded,
     Mark,
     OperatorAction,
     Reading,
@@ -27,6 +28,7 @@ from hub.model import (
 from rules import book as books
 from rules import edition, life, pairs, places, quality, snapshot
 from rules.book import RuleBook
+from rules.forwarding import Forwarding
 from rules.grouping import Groups
 from rules.language import codegen
 from rules.language.codegen import Compiled
@@ -71,6 +73,7 @@ class Engine:
         self.hood = Neighbourhood(self.subjects, (), ())
         self.timers: list[tuple[int, str, str]] = []
         self.orphans: list[tuple[OpenAlert, Subject, str]] = []
+        self.forwarding = Forwarding()
         self.refused = 0
         self.fed = 0
         self._use_book(book)
@@ -108,6 +111,9 @@ class Engine:
         elif isinstance(event, OperatorAction):
             self._start(event.at, outcome)
             life.operator(self, event, outcome)
+        elif isinstance(event, Forwarded):
+            self._start(event.at, outcome)
+            self.forwarding.take(event, outcome)
 
     @property
     def listening(self) -> int:
@@ -393,6 +399,8 @@ class Engine:
         """A tick: complete what has held long enough, notice silence, end shelving, let forgotten alerts expire."""
         if at > self.clock or self.started == NEVER or self.orphans:
             self._start(at, outcome)
+        if self.forwarding.shelved:
+            self.forwarding.pass_time(self.clock, outcome)
         timers, listening = self.timers, self.clock - self.deaf
         if not timers or timers[0][0] > listening:
             return
@@ -579,6 +587,8 @@ class Engine:
             "standings": sum(len(s.standing) for s in self.subjects.values()),
             "open_alerts": len(self.alerts),
             "metrics_missing": sum(missing for s in self.subjects.values() for _, missing in s.gaps.values()),
+            "forwarded_alerts": len(self.forwarding.open),
+            "forwarded_repeated": self.forwarding.repeated,
             "windows": len(windows),
             "samples": sum(len(w.times) for w in windows),
             "samples_overflowed": sum(w.overflow for w in windows),

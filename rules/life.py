@@ -421,6 +421,7 @@ def operator(engine: Engine, action: OperatorAction, outcome: Outcome) -> None:
         return
     found = engine.alerts.get(action.target)
     if found is None:
+        engine.forwarding.operate(action, engine.clock, outcome)
         return
     alert, subject = found
     words = {"acknowledge": Change.ACKNOWLEDGED, "shelve": Change.SHELVED, "unshelve": Change.UNSHELVED}

@@ -8,6 +8,7 @@ import msgspec
 
 from hub.model import Device, Position
 from rules import calling, edition, life, places
+from rules.forwarding import Forwarding
 from rules.quality import Jump
 from rules.subject import NEVER, OpenAlert, Standing, Subject
 from rules.windows import Window, WindowKey
@@ -31,6 +32,7 @@ def freeze(engine: Engine) -> bytes:
             "started": engine.started,
             "refused": engine.refused,
             "groups": engine.groups,
+            "forwarded": engine.forwarding.freeze(),
             "orphans": [[alert.freeze(), subject.id, reason] for alert, subject, reason in engine.orphans],
             "subjects": [_freeze_subject(engine.subjects[name]) for name in sorted(engine.subjects)],
         }
@@ -76,6 +78,7 @@ def thaw(engine: Engine, data: bytes) -> None:
     engine.clock, engine.deaf, engine.deaf_until = state["clock"], state["deaf"], state["deaf_until"]
     engine.started, engine.refused = state["started"], state["refused"]
     engine.groups = {place: (group, at) for place, (group, at) in state["groups"].items()}
+    engine.forwarding = Forwarding.thaw(state.get("forwarded"))
     digests = {rule.name: rule.digest for rule in engine.book.rules}
     kept = {name for name, digest in state["rules"].items() if digests.get(name) == digest}
     for frozen in state["subjects"]:

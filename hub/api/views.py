@@ -9,7 +9,7 @@ import msgspec
 
 from hub.api.state import State
 from hub.cameras import footprint, sector
-from hub.delivery import Courier, Journal
+from hub.delivery import Courier, Journal, ReadingCourier
 from hub.ingest import Knock
 from hub.live import DeviceState
 from hub.model import Alert, Camera, Device, Fault, Position, Zone
@@ -112,6 +112,7 @@ def alert(item: Alert) -> dict[str, Any]:
         "cameras": [camera_to_json(view) for view in seen.cameras],
         "evidence": newest.evidence,
         "reason": newest.reason,
+        "origin": item.changes[0].origin.hub if item.changes[0].origin else None,
         "changes": [change_to_json(change) for change in item.changes],
     }
 
@@ -144,7 +145,7 @@ def knock(item: Knock) -> dict[str, Any]:
     }
 
 
-def delivery(couriers: Mapping[str, Courier], journal: Journal) -> dict[str, Any]:
+def delivery(couriers: Mapping[str, Courier | ReadingCourier], journal: Journal) -> dict[str, Any]:
     """Destinations, their dead letters and newest attempts. Blocking: the journal is a file."""
     return {
         "destinations": [msgspec.to_builtins(courier.status) for courier in couriers.values()],

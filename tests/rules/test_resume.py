@@ -8,7 +8,21 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.model import Deaf, Device, Edition, Event, OperatorAction, Position, Reading, Tick, Zone
+from hub.model import (
+    AlertChange,
+    Change,
+    Deaf,
+    Device,
+    Edition,
+    Event,
+    Forwarded,
+    OperatorAction,
+    Origin,
+    Position,
+    Reading,
+    Tick,
+    Zone,
+)
 from rules.book import RuleBook, read_book
 from rules.engine import Engine
 
@@ -128,7 +142,14 @@ def events(draw: st.DrawFn) -> list[Event]:
         if draw(st.integers(0, 9)) == 0:
             until = now + 7 * MINUTE if draw(st.booleans()) else None
             action = draw(st.sampled_from(["acknowledge", "shelve", "unshelve", "maintenance"]))
-            made.append(OperatorAction(now, "op", action, "a" if action == "maintenance" else "@open", until=until))
+            target = "a" if action == "maintenance" else draw(st.sampled_from(["@open", "below/x"]))
+            made.append(OperatorAction(now, "op", action, target, until=until))
+        if draw(st.integers(0, 9)) == 0:
+            origin = Origin("below", draw(st.integers(1, 5)), ("below",))
+            change = draw(st.sampled_from([Change.RAISED, Change.ESCALATED, Change.CLEARED]))
+            made.append(
+                Forwarded(now, "b", AlertChange("below/x", 0, now, "r", "below/g", change, "red", origin=origin))
+            )
     return made
 
 
