@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import time
 from collections.abc import Callable
@@ -17,7 +16,6 @@ from adapters.ptz import Operator
 from hub.model import AlertChange, CameraView
 from hub.ports import Delivery
 
-HOME_CHECK_S = 10.0
 VIEW_M = 20.0
 
 
@@ -73,22 +71,18 @@ class OnvifSink:
         self._password = secret("password", options.password_env, options.password_file)
         auth = httpx.DigestAuth(options.username, self._password) if options.username else None
         self._peer = Peer(options.timeout_s, ca_file=options.ca_file, auth=auth)
-        self._operator = Operator(options.fresh_s, options.lease_s, options.cameras_max)
+        self.operator = Operator(options.fresh_s, options.lease_s, options.cameras_max)
         self._scales = {name: fit(camera.landmarks) for name, camera in options.cameras.items() if camera.landmarks}
 
     async def run(self) -> None:
-        while True:
-            await asyncio.sleep(HOME_CHECK_S)
-            for view in self._operator.tidy(self._now()):
-                await self._send_home(view, self._now())
+        await self.operator.run(self._send_home, self._now)
 
     async def deliver(self, change: AlertChange, key: str, now: int) -> Delivery:
         ours = msgspec.structs.replace(
             change, cameras=[view for view in change.cameras if view.camera in self._options.cameras]
         )
-        plan = self._operator.plan(ours, now)
-        for view in plan.home:
-            await self._send_home(view, now)
+        plan = self.operator.plan(ours, now)
+        await self.operator.keep()
         said = [plan.note] if plan.note else []
         for view in plan.turn:
             camera = self._options.cameras[view.camera]
@@ -100,18 +94,21 @@ class OnvifSink:
             if not delivery.taken:
                 return msgspec.structs.replace(delivery, detail=f"{view.camera}: {delivery.detail}")
             said.append(f"{view.camera} turned")
+        await self.operator.go_home(self._send_home, now)
         return Delivery(True, detail="; ".join(said) or "no camera of ours to turn")
 
     async def close(self) -> None:
         await self._peer.close()
 
-    async def _send_home(self, view: CameraView, now: int) -> None:
-        camera = self._options.cameras[view.camera]
+    async def _send_home(self, view: CameraView) -> bool:
+        camera = self._options.cameras.get(view.camera)
+        if camera is None:  # it was taken out of the configuration since
+            return True
         home = view.pose.home if view.pose else None
         order = soap.goto_home(camera.profile)
         if home is not None:
             order = soap.goto_preset(camera.profile, f"{camera.preset_prefix}{home}")
-        await self._ask(camera, order, now)
+        return (await self._ask(camera, order, self._now())).taken
 
     async def _ask(self, camera: OnvifCamera, order: str, now: int) -> Delivery:
         request = soap.envelope(order, self._options.username, self._password, now, secrets.token_bytes(16))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from adapters.ptz import Leases, TurnsCameras
 from hub.api import ReaderState
 from hub.app.plugins import Plugins
 from hub.config import SinkConfig
@@ -15,6 +16,8 @@ from hub.log import Cursors, Log
 from hub.ports import RunningSink
 
 JOURNAL = "delivery.db"
+LEASES = "ptz.json"
+"""Which PTZ cameras are turned for what, so that they go home also after a restart."""
 
 
 class Destinations:
@@ -25,6 +28,10 @@ class Destinations:
         self.journal = Journal(folder / JOURNAL)
         plugins = Plugins()
         self._sinks = {config.name: _sink(plugins, config) for config in sinks}
+        leases = Leases(folder / LEASES)
+        for name, sink in self._sinks.items():
+            if isinstance(sink, TurnsCameras):
+                sink.operator.share(leases, name)
         self.couriers: Mapping[str, Courier] = {
             config.name: Courier(
                 config.name,
