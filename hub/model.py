@@ -10,6 +10,7 @@ the end, with a default**: old logs must stay readable.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, TypeAlias
@@ -277,6 +278,13 @@ class Device(msgspec.Struct, frozen=True):
     area: str = ""
     operator: str = ""
     attributes: Mapping[str, float | str] = msgspec.field(default_factory=dict)
+
+    @property
+    def upstream(self) -> tuple[str, ...]:
+        """The gauges next above this one: the ids under `upstream`, parted by blanks, commas or semicolons."""
+        above = self.attributes.get("upstream", "")
+        text = f"{above:g}" if isinstance(above, int | float) else above
+        return tuple(dict.fromkeys(name for name in re.split(r"[,;\s]+", text) if name and name != self.device))
 
 
 class Preset(msgspec.Struct, frozen=True):

@@ -25,12 +25,12 @@ from hub.model import (
     Zone,
 )
 from rules import book as books
-from rules import edition, life, pairs, quality, snapshot
+from rules import edition, life, pairs, places, quality, snapshot
 from rules.book import RuleBook
 from rules.grouping import Groups
 from rules.language import codegen
 from rules.language.codegen import Compiled
-from rules.language.ir import Agree, Node, Series, Window, walk
+from rules.language.ir import Agree, Around, Node, Series, Window, walk
 from rules.neighbourhood import Neighbourhood
 from rules.plan import Plan, Shape
 from rules.quality import Finding, Flag
@@ -38,7 +38,7 @@ from rules.subject import NEVER, OpenAlert, Subject
 from rules.windows import Window as Samples
 from rules.windows import WindowKey
 
-ENGINE = "2"
+ENGINE = "3"
 """Version of the engine, for `Edition.engine`: raised when the same log could give other alerts."""
 
 MAX_SUBJECTS = 200_000
@@ -68,6 +68,7 @@ class Engine:
         self.zones: tuple[Zone, ...] = ()
         self.alerts: dict[str, tuple[OpenAlert, Subject]] = {}
         self.groups: Groups = {}
+        self.hood = Neighbourhood(self.subjects, (), ())
         self.timers: list[tuple[int, str, str]] = []
         self.orphans: list[tuple[OpenAlert, Subject, str]] = []
         self.refused = 0
@@ -136,18 +137,22 @@ class Engine:
         subject = self.subjects.get(reading.device) or self._admit(reading)
         if subject is None:
             return
+        if subject.every:  # A device may call itself "zone:x", but it does not speak for the place.
+            self.refused += 1
+            return
         if reading.kind and not subject.kind:
             subject.kind = reading.kind
             self._plan(subject)
             life.listen(self, subject)
         at = reading.observed_at if reading.observed_at is not None else received
         position = reading.position
+        crossed: tuple[str, ...] = ()
         if position is not None and at >= subject.position_t:
             subject.position_t = at
             if position != subject.position:
                 subject.position = position
                 subject.zones = None
-                self.hood.moved(subject)
+                crossed = self.hood.moved(subject)
         plan = subject.plan
         if plan is None:
             subject.newest = max(at, subject.newest)
@@ -166,6 +171,8 @@ class Engine:
             self._in_order(subject, plan, shape, values, at, reading, outcome)
         else:
             self._out_of_order(subject, plan, shape, values, at, outcome)
+        if crossed:
+            places.wake(self, subject, subject.last, max(at, subject.newest), outcome, crossed)
 
     def _in_order(
         self,
@@ -195,7 +202,7 @@ class Engine:
             self._attend(subject, plan, hit, at, False, True, outcome)
         if self.pairing and subject.kind == pairs.MEMBERS:
             pairs.meet(self, subject, at, reading.received_at or at, outcome)
-        if shape.joins and (self.awaited or subject.id in self.downstream):
+        if shape.joins and (self.awaited or self.over or subject.id in self.downstream):
             self._wake_others(subject, shape.joins, at, outcome)
 
     def _out_of_order(
@@ -322,7 +329,10 @@ class Engine:
                 life.end_silence(self, subject, name, outcome)
 
     def _wake_others(self, subject: Subject, series: tuple[str, ...], at: int, outcome: Outcome) -> None:
-        """This subject's news may decide rules of others: those downstream, and those that wait for neighbours."""
+        """This subject's news may decide rules of others: of the places it is in, of those downstream, and of those that
+        wait for neighbours."""
+        if self.over:
+            places.wake(self, subject, series, at, outcome)
         if subject.id in self.downstream:
             self._wake_downstream(subject, series, at, outcome)
         for name in series:
@@ -353,14 +363,13 @@ class Engine:
 
     def _wake_downstream(self, subject: Subject, series: tuple[str, ...], at: int, outcome: Outcome) -> None:
         """Judge the rules of gauges further down that ask about what just changed up here."""
-        for name in self.downstream[subject.id]:
-            below = self.subjects[name]
+        for lower in self.downstream[subject.id]:
+            below = self.subjects[lower]
             if below.plan is None:
                 continue
             for position, compiled in enumerate(below.plan.rules):
-                if compiled.rule.name in self.asks_upstream and not self.asks_upstream[compiled.rule.name].isdisjoint(
-                    series
-                ):
+                asked = self.asks_upstream.get(compiled.rule.name, ())
+                if any(name in series and subject in self.hood.others(below, name, around) for name, around in asked):
                     now = max(at, below.newest)
                     life.judge(self, below, compiled, 1 << position, now, False, False, outcome)
 
@@ -410,21 +419,23 @@ class Engine:
                     elif isinstance(inner, Window):
                         key = WindowKey(inner.series, inner.size_ns, inner.closed)
                         self.asked[inner.series] = tuple(dict.fromkeys((*self.asked.get(inner.series, ()), key)))
+        self.over = {rule.name: asked for rule in book.rules if (asked := places.asked_series(rule))}
+        """Per rule about places, what it asks of the devices inside."""
+        self.asks_inside = places.asks_who_is_inside(nodes)
         self.pairing = pairs.wanted(book)
         if self.pairing:
             self.asked.setdefault(pairs.SERIES, ())
             self.asked.setdefault("cog", ())
         for rule in book.rules:
             if any(level.level >= life.DISASTER for level in rule.levels):
-                for series in sorted(quality.NEIGHBOURLY & rule.own_series()):
+                for series in sorted(quality.NEIGHBOURLY & (rule.own_series() | self.over.get(rule.name, frozenset()))):
                     self.asked.setdefault(series, ())
-        self.asks_upstream = {rule.name: asked for rule in book.rules if (asked := _upstream_series(rule.nodes()))}
+        self.asks_upstream = {rule.name: above for rule in book.rules if (above := _asks_upstream(rule.nodes()))}
         self.plans: dict[Any, Plan | None] = {}
 
     def _use_registry(self, devices: Iterable[Device], zones: Iterable[Zone]) -> None:
         self.registry = {device.device: device for device in devices}
         self.zones = tuple(zones)
-        self._renew_hood()
         for name, device in self.registry.items():
             subject = self.subjects.get(name)
             if subject is None:
@@ -432,12 +443,14 @@ class Engine:
             else:
                 subject.adopt(device)
         for name, subject in self.subjects.items():
-            if name not in self.registry and subject.device.kind:
+            if name not in self.registry and subject.device.kind and not subject.every:
                 subject.kind = ""
                 subject.adopt(Device(name))
+        places.renew(self)
+        self._renew_hood()
         self.downstream: dict[str, list[str]] = {}
         for name in sorted(self.subjects):
-            for above in self.subjects[name].upstream:
+            for above in self.hood.above(self.subjects[name]):
                 self.downstream.setdefault(above, []).append(name)
         for subject in self.subjects.values():
             self._plan(subject)
@@ -446,7 +459,7 @@ class Engine:
 
     def _renew_hood(self) -> None:
         """Build the neighbourhood anew from what the subjects have reported."""
-        self.hood = Neighbourhood(self.subjects, self.zones, self.asked)
+        self.hood = Neighbourhood(self.subjects, self.zones, self.asked, self.asks_inside)
         self.watchers: dict[str, set[tuple[str, str]]] = {}
         self.awaited: set[str] = set()
         """Series with watchers."""
@@ -475,15 +488,16 @@ class Engine:
 
     def _plan(self, subject: Subject) -> None:
         """Find the subject's rules: selected by its kind, area, zones and attributes, and usable with its attributes."""
-        zones = frozenset(
-            word for zone in self.hood.zones_of(subject.device.position) for word in (zone.zone, zone.kind)
-        )
+        stands_in = self.hood.standing_in(subject) if subject.every else self.hood.zones_of(subject.device.position)
+        zones = frozenset(word for zone in stands_in for word in (zone.zone, zone.kind))
         chosen = tuple(
             rule.name for rule in self.book.rules
-            if rule.select.takes(subject.device, subject.kind, zones) and life.applicable(rule, subject)
+            if rule.select.takes(subject.device, subject.kind, zones, subject.every) and life.applicable(rule, subject)
         )  # fmt: skip
         derivations = tuple(
-            i for i, spec in enumerate(self.book.derivations) if spec.select.takes(subject.device, subject.kind, zones)
+            i
+            for i, spec in enumerate(self.book.derivations)
+            if spec.select.takes(subject.device, subject.kind, zones, subject.every)
         )
         key = (chosen, derivations)
         if key not in self.plans:
@@ -532,9 +546,11 @@ class Engine:
     def stats(self) -> dict[str, int]:
         """How big the state is."""
         windows = [w for s in self.subjects.values() for w in s.windows.values()]
+        found = sum(1 for s in self.subjects.values() if s.every)
         return {
             "rules": len(self.book.rules),
-            "subjects": len(self.subjects),
+            "subjects": len(self.subjects) - found,
+            "places": found,
             "subjects_refused": self.refused,
             "standings": sum(len(s.standing) for s in self.subjects.values()),
             "open_alerts": len(self.alerts),
@@ -547,11 +563,12 @@ class Engine:
         }
 
 
-def _upstream_series(nodes: Iterable[Node]) -> frozenset[str]:
-    found: set[str] = set()
+def _asks_upstream(nodes: Iterable[Node]) -> tuple[tuple[str, Around], ...]:
+    """(series, around) that these nodes ask of gauges upstream."""
+    found: list[tuple[str, Around]] = []
     for node in nodes:
         if isinstance(node, Window) and node.around.which == "upstream":
-            found.add(node.series)
+            found.append((node.series, node.around))
         elif isinstance(node, Agree) and node.around.which == "upstream":
-            found |= {n.series for n in walk(node.condition) if isinstance(n, Series | Window)}
-    return frozenset(found)
+            found += [(n.series, node.around) for n in walk(node.condition) if isinstance(n, Series | Window)]
+    return tuple(dict.fromkeys(found))

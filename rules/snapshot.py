@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from hub.model import Device, Position
-from rules import edition, life
+from rules import edition, life, places
 from rules.quality import Jump
 from rules.subject import NEVER, OpenAlert, Standing, Subject
 from rules.windows import Window, WindowKey
@@ -15,7 +15,7 @@ from rules.windows import Window, WindowKey
 if TYPE_CHECKING:
     from rules.engine import Engine
 
-VERSION = 2
+VERSION = 3
 _encoder = msgspec.msgpack.Encoder(order="deterministic")
 
 
@@ -42,6 +42,7 @@ def _freeze_subject(s: Subject) -> dict[str, Any]:
     return {
         "id": s.id,
         "kind": s.kind,
+        "place": bool(s.every),
         "position": position,
         "position_t": s.position_t,
         "newest": s.newest,
@@ -99,6 +100,7 @@ def _thaw_subject(engine: Engine, frozen: dict[str, Any], kept: set[str]) -> Non
     subject = engine.subjects.get(frozen["id"])
     if subject is None:
         subject = engine.subjects[frozen["id"]] = Subject(Device(frozen["id"]), engine.hood)
+        subject.every = places.GONE if frozen["place"] else ""
     subject.kind = subject.device.kind or frozen["kind"]
     subject.position_t = frozen["position_t"]
     if frozen["position"] and subject.position_t != NEVER:
