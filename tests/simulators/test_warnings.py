@@ -56,15 +56,13 @@ def play(name: str) -> list[Any]:
     assert isinstance(book, RuleBook)
     engine = Engine(book, registry.devices.values(), registry.zones.values())
     cameras, validator = Cameras(registry.cameras.values()), Validator(IngestOptions())
-    player = Player(Path(CITY), {}, lambda _: None, find([name]), repeat=False, start=START)
+    player = Player(Path(CITY), {}, lambda _: None, find([name]), repeat=False, clock=lambda: START)
     air = Air()
     player.fleet = air  # type: ignore[assignment]
     changes: list[dict[str, Any]] = []
     for step in range(2000):
-        player.world.step(0.5)
-        player.director.step()
+        player.tick()
         air.now = player.world.now
-        player.report()
         for reading in air.readings:
             reading.received_at = air.now
             reading.kind = reading.kind or "vessel"
