@@ -57,7 +57,7 @@ SECONDS_OF_PROTOCOL = {"sl651": 60.0}
 VEHICLE_S, VESSEL_S, STATIC_S = 2.0, 3.0, 60.0
 DEMO = (
     "cloudburst", "anchor-drag", "gas-leak", "hazmat-off-route", "chemical-plume", "market-fire", "sensor-fault", "overvoltage",
-    "contamination", "forest-smoke", "earthquake", "outage",
+    "collision", "contamination", "vandalism", "forest-smoke", "lying-sensor", "earthquake", "outage",
 )  # fmt: skip
 """What the demo plays, in this order, again and again."""
 
@@ -155,7 +155,7 @@ class Player:
         *,
         speed: float = 1.0,
         fleet: int = 0,
-        vessels: int = 18,
+        vessels: int = 14,
         sensors: int = 0,
         seed: int = 7,
         lapse: float = LAPSE,
@@ -280,7 +280,7 @@ async def run(
     scenarios: Sequence[str] = DEMO,
     speed: float = 1.0,
     fleet: int = 0,
-    vessels: int = 18,
+    vessels: int = 14,
     sensors: int = 0,
     *,
     stop: asyncio.Event,

@@ -64,7 +64,7 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--speed", type=float, default=1.0)
     parser.add_argument("--fleet", type=int, default=0, metavar="N", help="so many more vehicles (JT/T 808)")
-    parser.add_argument("--vessels", type=int, default=18, metavar="N", help="vessels in all (AIS)")
+    parser.add_argument("--vessels", type=int, default=14, metavar="N", help="vessels in all (AIS)")
     parser.add_argument("--sensors", type=int, default=0, metavar="N", help="so many more sensors (MQTT)")
     parser.add_argument("--seconds", type=float, help="end by itself after so long")
 
