@@ -17,6 +17,7 @@ from simulators.devices.coap import CoapSensor
 from simulators.devices.faults import Faults
 from simulators.devices.gb26875 import Gb26875
 from simulators.devices.gb32960 import Gb32960
+from simulators.devices.gt06 import Gt06
 from simulators.devices.hj212 import Hj212
 from simulators.devices.jt808 import Jt808
 from simulators.devices.modbus import ModbusServer, substation_registers
@@ -89,19 +90,7 @@ class Fleet:
             if ":" in site.device:
                 self.silent.add(protocol)
             return
-        dialect: Dialect | None = None
-        if protocol == "jt808":
-            dialect = Jt808(site.number, site.attributes.get("plate", ""))
-        elif protocol == "teltonika":
-            dialect = Teltonika(site.number)
-        elif protocol == "gb32960":
-            dialect = Gb32960(site.number, now)
-        elif protocol == "hj212":
-            dialect = Hj212(site.number, "32" if site.kind == "sewage-plant" else "22")
-        elif protocol == "sl651":
-            dialect = Sl651(site.number, 0x50 if site.kind == "rain-gauge" else 0x48)
-        elif protocol == "gb26875":
-            dialect = Gb26875(int(site.number))
+        dialect = dialect_of(site, now)
         if dialect is not None:
             self.terminals[site.device] = Terminal(site.device, dialect, self.faults)
         elif protocol == "osmand":
@@ -141,6 +130,27 @@ class Fleet:
     def unacknowledged(self) -> int:
         """Reports that devices still keep."""
         return sum(len(thing.outbox) for thing in (*self.gateways, *self.terminals.values()))
+
+
+def dialect_of(site: Site, now: datetime) -> Dialect | None:
+    """How a device on a stream speaks; None for those that speak otherwise."""
+    match site.protocol:
+        case "jt808":
+            return Jt808(site.number, site.attributes.get("plate", ""))
+        case "teltonika":
+            return Teltonika(site.number)
+        case "gt06":
+            return Gt06(site.number)
+        case "gb32960":
+            return Gb32960(site.number, now)
+        case "hj212":
+            return Hj212(site.number, "32" if site.kind == "sewage-plant" else "22")
+        case "sl651":
+            kind = 0x50 if site.kind == "rain-gauge" else 0x48
+            return Sl651(site.number, kind, site.attributes.get("coding") == "ascii")
+        case "gb26875":
+            return Gb26875(int(site.number))
+    return None
 
 
 class Player:
@@ -293,7 +303,7 @@ async def run(
     """Play the town of `city_folder` against a hub until `stop` is set; returns which scenarios ran, and when.
 
     `endpoints` maps adapter names to addresses: "mqtt" → mqtt://…, "ais" → udp:// or tcp://…, "jt808", "teltonika",
-    "gb32960", "hj212", "sl651", "gb26875" → tcp://…, "osmand" → tcp:// or http://…, "coap" → coap://…, "sparkplug" → mqtt://…, "http" → the
+    "gt06", "gb32960", "hj212", "sl651", "gb26875" → tcp://…, "osmand" → tcp:// or http://…, "coap" → coap://…, "sparkplug" → mqtt://…, "http" → the
     hub's own API; "modbus" is where the simulated unit is to listen. Devices of adapters that are not there stay
     silent, or report by MQTT where their id is not bound to a protocol. `scenarios` are shipped names or paths;
     `fleet`, `vessels`, `sensors` say how many more vehicles (JT/T 808), vessels in all, and more MQTT sensors there are.
