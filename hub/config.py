@@ -340,8 +340,10 @@ class _Reader:
         return value
 
     def _options(self, at: tuple[Any, ...], own: dict[str, Any], kind: type[msgspec.Struct] | None) -> Any:
-        """The plug-in's own keys; a plug-in without options allows none."""
+        """The plug-in's own keys; a plug-in without options allows none. `hub` is by default how this hub is called."""
         if kind:
+            if "hub" in kind.__struct_fields__ and "hub" not in own and isinstance(self.table.get("hub"), dict):
+                own = {**own, "hub": self.table["hub"].get("name", "")}
             return self._struct(at, own, kind)
         self._unknown(at, own, [])
         return None

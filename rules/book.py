@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
 
-from hub.model import Device
+from hub.model import Device, Zone
 from rules.language import ir
 from rules.language.document import read_rules
 from rules.language.places import Document, Mistake
@@ -53,11 +53,24 @@ class RuleBook:
             return rule.calls
         return next((entry.calls for entry in reversed(self.calls) if entry.fits(rule.name)), NO_CALLS)
 
-    def notes(self, devices: Iterable[Device]) -> list[str]:
-        """What a city should know of its devices: levels that stay silent for want of an attribute."""
+    def notes(self, devices: Iterable[Device], zones: Iterable[Zone] = ()) -> list[str]:
+        """What a city should know of its devices and places: levels that stay silent for want of an attribute, rules
+        without a place to watch."""
         listed = list(devices)
+        grounds = list(zones)
         found: list[str] = []
+        if any(isinstance(n, ir.Window | ir.Agree) and n.around.which == "upstream" for n in nodes_of(self)):
+            known = {device.device for device in listed}
+            found += [
+                f"{device.device}: upstream names {name}, which the registry does not have"
+                for device in listed
+                for name in device.upstream
+                if name not in known
+            ]
         for rule in self.rules:
+            if rule.select.every:
+                found += _placeless(rule, listed, grounds)
+                continue
             subjects = [d for d in listed if rule.select.takes(d, d.kind, frozenset(rule.select.zones))]
             for level in rule.levels:
                 for name in sorted(rule.attributes_of(level)):
@@ -68,6 +81,26 @@ class RuleBook:
                             f"{rule.name}: {level.name} needs the attribute {name}; silent for {len(lacking)} of {len(subjects)} devices without it ({shown})"
                         )
         return found
+
+
+def _placeless(rule: Rule, devices: list[Device], zones: list[Zone]) -> list[str]:
+    select = rule.select
+    if select.every == "area":
+        areas = {device.area for device in devices if device.area}
+        missing = sorted(set(select.areas) - areas) if select.areas else []
+        if not areas:
+            return [f"{rule.name}: watches areas, and no device of the registry has one"]
+        return [f"{rule.name}: no device of the registry is in the area {', '.join(missing)}"] if missing else []
+    taken = [
+        zone
+        for zone in zones
+        if (not select.kinds or zone.kind in select.kinds or "*" in select.kinds)
+        and (not select.zones or not {zone.zone, zone.kind}.isdisjoint(select.zones))
+    ]
+    if taken:
+        return []
+    wanted = " or ".join((*select.kinds, *select.zones))
+    return [f"{rule.name}: the registry has no zone{f' of kind or name {wanted}' if wanted else ''} for it to watch"]
 
 
 def usable(name: str, value: object) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from hub.model import Change, Device, Zone
-from rules import calling, life
+from rules import calling, life, places
 from rules.book import RuleBook
 from rules.language import codegen
 from rules.subject import Subject
@@ -125,3 +125,5 @@ def drop_strays(engine: Engine, outcome: Outcome) -> None:
                 "the registry no longer has this rule watch the device",
                 outcome,
             )
+        if subject.every == places.GONE:
+            del engine.subjects[name]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from hub.metrics import vocabulary
 from hub.model import LEVELS
 from rules import quality
@@ -24,6 +26,9 @@ def explain(book: RuleBook, name: str) -> str | None:
     if rule.about:
         lines += ["", rule.about]
     lines += ["", f"Watches  {_select(rule.select)}"]
+    if rule.select.every:
+        who = f"each {' or '.join(rule.select.of)}" if rule.select.of else "every device"
+        lines.append(f"         judged over {who} inside, when one of them reports, enters or leaves")
     if rule.levels:
         lines += ["", "Levels (the alert stands at the highest in effect)"]
         for level in reversed(rule.levels):
@@ -69,7 +74,11 @@ def summary(book: RuleBook) -> list[tuple[str, str, str, str]]:
 
 def _select(select: Select) -> str:
     parts = []
-    if select.kinds:
+    if select.every:
+        parts.append(f"every {select.every}")
+    if select.every and select.kinds:
+        parts.append(f"of kind {' or '.join(select.kinds)}")
+    elif select.kinds:
         parts.append("every device" if "*" in select.kinds else f"each {' or '.join(select.kinds)}")
     for word, names in (
         ("named", select.devices),
@@ -90,7 +99,7 @@ def _unit(rule: Rule, name: str) -> str:
 
 def _reads(rule: Rule) -> list[str]:
     own = sorted(series.rstrip("~") for series in rule.own_series())
-    lines = [f"  metrics of the device: {', '.join(own) or 'none'}"]
+    lines = [] if rule.select.every else [f"  metrics of the device: {', '.join(own) or 'none'}"]
     around = sorted(
         {
             f"{n.series.rstrip('~')} {_around(n.around)}"
@@ -98,15 +107,29 @@ def _reads(rule: Rule) -> list[str]:
             if isinstance(n, ir.Window) and n.around.which
         }
     )
-    around += sorted({f"agreement {_around(n.around)}" for n in rule.nodes() if isinstance(n, ir.Agree)})
+    around += sorted(
+        {
+            f"{'share' if n.share else 'agreement'} in {', '.join(_series_of(n))} {_around(n.around)}"
+            for n in rule.nodes()
+            if isinstance(n, ir.Agree)
+        }
+    )
     if around:
-        lines.append(f"  of others: {', '.join(around)}")
+        lines.append(f"  of {'the devices' if rule.select.every else 'others'}: {', '.join(around)}")
+    fences = sorted({(n.name, n.margin_m) for n in rule.nodes() if isinstance(n, ir.InZone)})
+    for name, margin in fences:
+        tolerance = f", known to be out of it from {margin:g} m beyond its edge" if margin else ""
+        lines.append(f"  zone {name} (name or kind){tolerance}")
     for level in rule.levels:
         for name in sorted(rule.attributes_of(level)):
             lines.append(
-                f"  attribute {name} [{attribute_unit(name) or 'text'}]: {level.name} is silent for devices without it"
+                f"  attribute {name} [{attribute_unit(name) or 'text'}]: {level.name} is silent for {rule.select.every or 'device'}s without it"
             )
     return lines
+
+
+def _series_of(node: ir.Agree) -> list[str]:
+    return sorted({n.series.rstrip("~") for n in ir.walk(node.condition) if isinstance(n, ir.Series | ir.Window)})
 
 
 def _tests(book: RuleBook, rule: Rule) -> list[str]:
@@ -136,7 +159,12 @@ def _settings(entry: QualityEntry) -> str:
 
 
 def _around(around: ir.Around) -> str:
-    return f"within {around.metres / 1000:g} km" if around.which == "within" else around.which
+    if around.which == "within":
+        return f"within {around.metres / 1000:g} km"
+    if around.which == "upstream" and around.travel_min < inf:
+        return f"upstream, from where water takes up to {seconds_text(round(around.travel_min * 60e9))}"
+    words = f" ({' or '.join(around.words)})" if around.words else ""
+    return around.which + words
 
 
 def _behaviour(book: RuleBook, rule: Rule) -> list[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hub.model import LEVELS, Change, OperatorAction
-from rules import calling, grouping, maintenance, quality, telling
+from rules import calling, grouping, maintenance, places, quality, telling
 from rules.language.codegen import CLEAR, FALSE, NOT_CLEAR, TRUE, Compiled
 from rules.language.rule import Rule
 from rules.maintenance import at_work
@@ -59,8 +59,8 @@ def judge(
             engine.watch(subject, rule.name, False)
         return
     bits = compiled.judge(subject, at, standing.memories)
-    if subject.jumps:
-        bits = _withhold(engine, subject, rule, standing, bits, at)
+    if subject.jumps or subject.every:
+        bits = _withhold(engine, subject, compiled, standing, bits, at)
     listening = engine.clock - engine.deaf
     standing.judged = at
     standing.heard = listening
@@ -88,13 +88,31 @@ def judge(
         subject.busy |= bit
 
 
-def _withhold(engine: Engine, subject: Subject, rule: Rule, standing: Standing, bits: int, at: int) -> int:
+def _withhold(engine: Engine, subject: Subject, compiled: Compiled, standing: Standing, bits: int, at: int) -> int:
     """The bits without those levels of disaster that a lone jump would raise."""
+    rule = compiled.rule
     new = (bits >> TRUE) & _DISASTERS & ~standing.latched
+    if subject.every:
+        return _without_doubted(engine, subject, compiled, standing, bits, new, at)
     standing.withheld = (
         quality.withheld(engine.hood, subject, rule.own_series(), at, rule.hold_ns) if new and rule.levels else ""
     )
     return bits & ~(new << TRUE) if standing.withheld else bits
+
+
+def _without_doubted(
+    engine: Engine, place: Subject, compiled: Compiled, standing: Standing, bits: int, new: int, at: int
+) -> int:
+    """The bits of a place without those levels of disaster that hold no longer once lone jumps inside it are left out."""
+    standing.withheld = ""
+    doubts = places.doubted(engine, place, compiled.rule, at) if new else {}
+    if not doubts:
+        return bits
+    engine.hood.doubted = frozenset(doubts)
+    lost = new & ~(compiled.judge(place, at, standing.memories) >> TRUE)
+    engine.hood.doubted = frozenset()
+    standing.withheld = "; ".join(doubts.values()) if lost else ""
+    return bits & ~(lost << TRUE)
 
 
 def _raise_or_wait(standing: Standing, k: int, for_ns: int, bits: int, at: int, listening: int) -> int | None:
@@ -344,8 +362,8 @@ def _call_when_due(engine: Engine, subject: Subject, alert: OpenAlert, outcome: 
 
 
 def listen(engine: Engine, subject: Subject) -> None:
-    """Start to count silence for the subject's rules that want to know of it."""
-    if subject.plan is None or engine.started < 0:
+    """Start to count silence for the subject's rules that want to know of it (a place's: `rules.places`)."""
+    if subject.plan is None or engine.started < 0 or subject.every:
         return
     listening = engine.clock - engine.deaf
     for name in subject.plan.silent:
@@ -373,7 +391,8 @@ def _silence(engine: Engine, subject: Subject, rule: Rule, outcome: Outcome) -> 
         return  # One dead device, one alert: this one is looked at again when that one ends.
     alert = begin(engine, subject, rule.silent_name, rule.silent_level, max(subject.newest, 0), engine.clock)
     subject.silent[rule.name] = alert
-    reason = f"no data for {telling.duration(silent_ns)}" + ("" if subject.newest > 0 else "; it never reported")
+    who = " from anybody inside" if subject.every else ""
+    reason = f"no data{who} for {telling.duration(silent_ns)}" + ("" if subject.newest > 0 else "; it never reported")
     tell(engine, subject, alert, Change.RAISED, engine.clock, reason, outcome)
     calling.wait(engine, subject, alert)
 
@@ -411,6 +430,7 @@ def operator(engine: Engine, action: OperatorAction, outcome: Outcome) -> None:
         return
     found = engine.alerts.get(action.target)
     if found is None:
+        engine.forwarding.operate(action, engine.clock, outcome)
         return
     alert, subject = found
     words = {"acknowledge": Change.ACKNOWLEDGED, "shelve": Change.SHELVED, "unshelve": Change.UNSHELVED}

@@ -118,7 +118,7 @@ class Plan:
         hit = 0
         for position, compiled in enumerate(self.rules):
             if compiled.rule.levels and (
-                compiled.rule.asks_marks() or not compiled.rule.own_series().isdisjoint(values)
+                compiled.rule.on_any_reading() or not compiled.rule.own_series().isdisjoint(values)
             ):
                 hit |= 1 << position
         return hit

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from hub.model import Device, Maintenance, Position
-from rules import calling, edition, life
+from rules import calling, edition, life, places
+from rules.forwarding import Forwarding
 from rules.quality import Jump
 from rules.subject import NEVER, OpenAlert, Standing, Subject
 from rules.windows import Window, WindowKey
@@ -33,6 +34,7 @@ def freeze(engine: Engine) -> bytes:
             "groups": engine.groups,
             "windows": list(engine.windows.values()),
             "turns_at": engine.turns_at,
+            "forwarded": engine.forwarding.freeze(),
             "orphans": [[alert.freeze(), subject.id, reason] for alert, subject, reason in engine.orphans],
             "subjects": [_freeze_subject(engine.subjects[name]) for name in sorted(engine.subjects)],
         }
@@ -44,6 +46,7 @@ def _freeze_subject(s: Subject) -> dict[str, Any]:
     return {
         "id": s.id,
         "kind": s.kind,
+        "place": bool(s.every),
         "position": position,
         "position_t": s.position_t,
         "newest": s.newest,
@@ -79,6 +82,7 @@ def thaw(engine: Engine, data: bytes) -> None:
     engine.groups = {place: (group, at) for place, (group, at) in state["groups"].items()}
     engine.windows = {window.id: window for window in msgspec.convert(state["windows"], list[Maintenance])}
     engine.turns_at = state["turns_at"]
+    engine.forwarding = Forwarding.thaw(state.get("forwarded"))
     digests = {rule.name: rule.digest for rule in engine.book.rules}
     kept = {name for name, digest in state["rules"].items() if digests.get(name) == digest}
     for frozen in state["subjects"]:
@@ -104,6 +108,7 @@ def _thaw_subject(engine: Engine, frozen: dict[str, Any], kept: set[str]) -> Non
     subject = engine.subjects.get(frozen["id"])
     if subject is None:
         subject = engine.subjects[frozen["id"]] = Subject(Device(frozen["id"]), engine.hood)
+        subject.every = places.GONE if frozen["place"] else ""
     subject.kind = subject.device.kind or frozen["kind"]
     subject.position_t = frozen["position_t"]
     if frozen["position"] and subject.position_t != NEVER:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from hub.model import Device, Maintenance, Position, Value, Zone
@@ -123,15 +122,18 @@ class Standing:
 
 
 class Subject:
-    """One device as the rules know it."""
+    """One device as the rules know it, or one place (`rules.places`)."""
 
     __slots__ = (
-        "attributes", "busy", "device", "feeds", "flat", "gaps", "heard", "hood", "id", "jumps", "kind", "last", "last_t", "maintenance",
-        "marks", "newest", "past", "plan", "position", "position_t", "raises", "resting", "silent", "standing", "upstream", "watching", "windows", "zones",
+        "attributes", "busy", "device", "every", "feeds", "flat", "gaps", "heard", "hood", "id", "jumps", "kind", "last", "last_t",
+        "maintenance", "marks", "newest", "past", "plan", "position", "position_t", "raises", "resting", "silent", "standing", "watching", "windows",
+        "zones",
     )  # fmt: skip
 
     def __init__(self, device: Device, hood: Neighbourhood) -> None:
         self.id = device.device
+        self.every = ""
+        """"zone" or "area" where the subject is a place, not a device."""
         self.hood = hood
         self.last: dict[str, Value] = {}
         self.last_t: dict[str, int] = {}
@@ -176,9 +178,6 @@ class Subject:
         self.attributes = {
             name: _as_needed(name, value) for name, value in device.attributes.items() if _fits(name, value)
         }  # fmt: skip
-        upstream = device.attributes.get("upstream")
-        text = f"{upstream:g}" if isinstance(upstream, int | float) else str(upstream or "")
-        self.upstream = tuple(dict.fromkeys(name for name in re.split(r"[,;\s]+", text) if name and name != self.id))
 
     @property
     def area(self) -> str:

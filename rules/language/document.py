@@ -37,7 +37,9 @@ from rules.language.types import Type
 
 RULE_KEYS = ("rule", "title", "about", "for_each", "let", "editions", "levels", "clear", "silent", "hold", "late", "expire", "quality", "source", "cap", "cameras", "call")  # fmt: skip
 DERIVE_KEYS = ("derive", "about", "for_each", "value", "hold", "source")
-SELECT_KEYS = ("kind", "device", "area", "zone", "operator", "attribute")
+SELECT_KEYS = ("kind", "device", "area", "zone", "operator", "attribute", "every")
+PLACE_KEYS = {"zone": ("every", "kind", "zone", "attribute", "of"), "area": ("every", "area", "of")}
+"""What may restrict `every: zone` and `every: area`; `of` are the kinds of the devices inside that count."""
 CAMERA_KEYS = ("within", "pick", "need")
 CAMERA_NEEDS = ("observe", "recognise", "identify", "detect", "monitor")
 CAP_WORDS = {
@@ -121,6 +123,7 @@ class Reader:
         self.seen = len(document.mistakes)
         self.any_quality = False
         self.hold_ns = DEFAULT_HOLD_NS
+        self.select = Select()
 
     def rule(self) -> Rule | None:
         self._known_keys(RULE_KEYS)
@@ -128,6 +131,7 @@ class Reader:
         short = self._name(entry)
         text = self.document.text[self.node.start_mark.index : self.node.end_mark.index].rstrip()
         line, column = self.document.locate(entry.key_node)
+        self.select = self._select()
         self.any_quality = self._word("quality", ("good", "any"), "good") == "any"
         self.hold_ns = self._duration("hold", DEFAULT_HOLD_NS)
         sources = self._editions_and_lets()
@@ -138,7 +142,7 @@ class Reader:
             column=column,
             text=text,
             digest=_digest(text),
-            select=self._select(),
+            select=self.select,
             about=self._plain_text("about"),
             levels=self._levels(),
             lets=self.lets,
@@ -159,12 +163,14 @@ class Reader:
             self.document.wrong(self.node, f"{rule.name} has neither levels nor silent: it can never warn")
         if (
             len(self.document.mistakes) == self.seen
-            and rule.levels
+            and (rule.levels or rule.select.every)
             and not rule.own_series()
             and not any(_wakes(node) for node in rule.conditions())
         ):
             message = "no condition reads a metric of the subject itself, so nothing would have it judged"
-            self.document.wrong(self.entries["levels"].key_node, message)
+            if rule.select.every:
+                message = "no level asks the devices inside anything, so nothing would have it judged"
+            self.document.wrong(self.entries["levels"].key_node if rule.levels else self.node, message)
         return rule if len(self.document.mistakes) == self.seen else None
 
     def derivation(self) -> Derivation | None:
@@ -174,6 +180,10 @@ class Reader:
         found = vocabulary().get(metric)
         if found is None or found.type != "number":
             self.document.wrong(entry.value, f"{metric!r} is not a metric with a number{nearest(metric)}")
+        self.select = self._select()
+        if self.select.every:
+            self.document.wrong(self.entries["for_each"].value, "a metric is derived of devices, not of places")
+            self.select = Select()
         self.hold_ns = self._duration("hold", DEFAULT_HOLD_NS)
         node: ir.Node = ir.Const(0.0)
         if "value" not in self.entries:
@@ -197,7 +207,7 @@ class Reader:
             text,
             _digest(text),
             metric,
-            self._select(),
+            self.select,
             node,
             self.hold_ns,
         )
@@ -245,9 +255,15 @@ class Reader:
             return Select()
         parts: dict[str, tuple[str, ...]] = {}
         attributes: list[tuple[str, str]] = []
-        for entry in self.document.entries(self.entries["for_each"].value, "for_each"):
-            if entry.key not in SELECT_KEYS:
-                self.document.wrong(entry.key_node, _unknown("key of for_each", entry.key, SELECT_KEYS))
+        entries = list(self.document.entries(self.entries["for_each"].value, "for_each"))
+        every = next((str(entry.value.value) for entry in entries if entry.key == "every"), "")
+        known = PLACE_KEYS.get(every, SELECT_KEYS)
+        for entry in entries:
+            if entry.key == "every" and every not in PLACE_KEYS:
+                self.document.wrong(entry.value, _unknown("place", every, tuple(PLACE_KEYS)))
+            elif entry.key not in known:
+                what = f"key of for_each: {{every: {every}}}" if every else "key of for_each"
+                self.document.wrong(entry.key_node, _unknown(what, entry.key, known))
             elif entry.key == "attribute":
                 attributes = [
                     (e.key, self.document.text_of(e.value, e.key) or "")
@@ -257,7 +273,7 @@ class Reader:
                 parts[entry.key] = self._texts(entry.value, entry.key)
         return Select(
             parts.get("kind", ()), parts.get("device", ()), parts.get("area", ()), parts.get("zone", ()),
-            parts.get("operator", ()), tuple(attributes),
+            parts.get("operator", ()), tuple(attributes), every if every in PLACE_KEYS else "", parts.get("of", ()),
         )  # fmt: skip
 
     def _texts(self, node: yaml.Node, what: str) -> tuple[str, ...]:
@@ -274,7 +290,7 @@ class Reader:
                 reported.add((message, offset))
                 self.document.wrong(node, message, offset)
 
-        return check.Scope(wrong, self.lets, self.any_quality, self.hold_ns, self.memories)
+        return check.Scope(wrong, self.lets, self.any_quality, self.hold_ns, self.memories, self.select)
 
     def _parse(self, node: yaml.Node) -> g.Clause | None:
         text = self.document.text_of(node, "an expression")
@@ -567,8 +583,8 @@ class Reader:
 def _wakes(node: ir.Node) -> bool:
     """Whether something other than the subject's own metrics has a rule with this node judged."""
     if isinstance(node, ir.Window | ir.Agree):
-        return node.around.which == "upstream"
-    return isinstance(node, ir.Marked)
+        return node.around.which in ("upstream", "inside")
+    return isinstance(node, ir.Marked | ir.InZone)
 
 
 def _unknown(what: str, word: str, known: tuple[str, ...]) -> str:

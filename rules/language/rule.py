@@ -23,7 +23,7 @@ NO_CALLS: Calls = ((),) * len(LEVELS)
 
 @dataclass(frozen=True, slots=True)
 class Select:
-    """Which devices are a rule's subjects. Empty parts do not restrict."""
+    """Which devices are a rule's subjects, or with `every` which zones or areas. Empty parts do not restrict."""
 
     kinds: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
@@ -31,9 +31,16 @@ class Select:
     zones: tuple[str, ...] = ()
     operators: tuple[str, ...] = ()
     attributes: tuple[tuple[str, str], ...] = ()
+    every: str = ""
+    """"zone" or "area": the places of that sort are the subjects, judged over the devices inside."""
+    of: tuple[str, ...] = ()
+    """Kinds of the devices inside that count."""
 
-    def takes(self, device: Device, kind: str, zones: frozenset[str]) -> bool:
-        """Whether the device is a subject; `zones` are names and kinds of the zones it stands in."""
+    def takes(self, device: Device, kind: str, zones: frozenset[str], every: str = "") -> bool:
+        """Whether the device is a subject; `zones` are names and kinds of the zones it stands in. `every` says that it is
+        a zone or an area itself."""
+        if self.every != every:
+            return False
         if self.kinds and kind not in self.kinds and "*" not in self.kinds:
             return False
         if self.devices and not any(fnmatchcase(device.device, pattern) for pattern in self.devices):
@@ -152,14 +159,17 @@ class Rule:
             self._own = frozenset(own)
         return self._own
 
-    def asks_marks(self) -> bool:
-        """Whether a condition asks for the marks of the newest reading: it is judged on every reading then."""
-        return any(isinstance(node, ir.Marked) for node in self.conditions())
+    def on_any_reading(self) -> bool:
+        """Whether every reading of the subject has it judged: it asks for marks, or for nothing but where the subject is."""
+        nodes = self.conditions()
+        return any(isinstance(node, ir.Marked) for node in nodes) or (
+            not self.own_series() and any(isinstance(node, ir.InZone) for node in nodes)
+        )
 
     def attributes_of(self, level: LevelRule) -> frozenset[str]:
-        """Attributes of the device that this level compares with."""
+        """Attributes of the subject that this level compares with (not those of the devices it asks)."""
         roots = [level.when.node] + ([level.clear.node] if level.clear else [])
-        return frozenset(node.name for root in roots for node in ir.walk(root) if isinstance(node, ir.Attribute))
+        return frozenset(name for root in roots for name in _own_attributes(root))
 
     def source_at(self, at: int) -> dict[str, str]:
         """The source of the edition in force when something was observed."""
@@ -181,6 +191,14 @@ def own_series(node: ir.Node) -> set[str]:
     for child in ir.children(node):
         found |= own_series(child)
     return found
+
+
+def _own_attributes(node: ir.Node) -> set[str]:
+    if isinstance(node, ir.Agree):
+        return set()
+    if isinstance(node, ir.Attribute):
+        return {node.name}
+    return {name for child in ir.children(node) for name in _own_attributes(child)}
 
 
 @dataclass(slots=True)
