@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
