@@ -133,6 +133,8 @@ class SinkConfig(msgspec.Struct, frozen=True):
     packs: tuple[str, ...]
     areas: tuple[str, ...]
     line: int
+    per_second_max: float = 20.0
+    """Attempts a second; a burst of one second's worth goes at once."""
 
 
 class Config(msgspec.Struct, frozen=True):
@@ -261,9 +263,22 @@ class _Reader:
         for level in filters["levels"]:
             if level not in ("blue", "yellow", "orange", "red"):
                 self._wrong((*at, "levels"), f"unknown level {level!r}; blue, yellow, orange or red was meant")
-        own = {key: value for key, value in block.items() if key not in ("name", "protocol", *filters)}
-        options = self._options(at, own, plugin.sink_options)
-        return SinkConfig(block.get("name", plugin.protocol), plugin.protocol, options, line=self._line(at), **filters)
+        rate = block.get("per_second_max", 20.0)
+        if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate <= 10_000:
+            self._wrong((*at, "per_second_max"), f"per_second_max = {rate!r}: attempts a second were meant, such as 20")
+            rate = 20.0
+        common = ("name", "protocol", "per_second_max", *filters)
+        options = self._options(
+            at, {key: value for key, value in block.items() if key not in common}, plugin.sink_options
+        )
+        return SinkConfig(
+            block.get("name", plugin.protocol),
+            plugin.protocol,
+            options,
+            line=self._line(at),
+            per_second_max=float(rate),
+            **filters,
+        )
 
     def _plugin(self, at: tuple[Any, ...], block: dict[str, Any], use: str) -> Plugin | None:
         protocol = block.get("protocol")
