@@ -13,14 +13,16 @@ ASKS_FOR_CAMERAS = frozenset({Change.RAISED, Change.ESCALATED})
 
 def look(change: AlertChange, cameras: Cameras, book: RuleBook) -> None:
     """Add the cameras that see the place to a change that wants eyes on it."""
-    if change.position is None or change.change not in ASKS_FOR_CAMERAS or not len(cameras) or change.cameras:
-        return  # a change that another hub forwarded names the cameras there
+    if change.position is None or change.change not in ASKS_FOR_CAMERAS or not len(cameras):
+        return
     rule = book.rule(change.rule)
     wish = rule.cameras if rule else {}
     need = str(wish.get("need", ""))
-    change.cameras = cameras.rank(
+    ranked = cameras.rank(
         change.position,
         int(wish.get("pick", PICKED)),
         float(wish.get("within_m", WITHIN_M)),
         need if need in cameras.tasks else "",
     )
+    # A change that another hub forwarded names the cameras there: those of both, the best first.
+    change.cameras = sorted([*ranked, *change.cameras], key=lambda view: -view.score) if change.cameras else ranked
