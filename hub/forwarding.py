@@ -69,6 +69,7 @@ def change_outward(change: AlertChange, here: str) -> AlertChange:
             who=f"{here}/{change.who}" if change.who else "",
             cameras=[_camera_of(here, view) for view in change.cameras],
             values=values,
+            contact=1,  # who is told first, and who after them, is each hub's own affair
             origin=Origin(here, change.ordinal, (here,)),
         )
     if origin.path:
@@ -126,6 +127,8 @@ def change_problem(change: AlertChange) -> str | None:
         return f"group {change.group[:80]!r} does not begin with {mine}"
     if change.who and not change.who.startswith(f"{origin.path[0]}/"):
         return f"who is {change.who[:80]!r}: people at {origin.path[0]} have names that begin with {origin.path[0]}/"
+    if change.contact != 1:
+        return "contacts are each hub's own; a forwarded change is told to the first"
     if change.level not in LEVELS:
         return f"level {change.level[:40]!r} is none of {', '.join(LEVELS)}"
     if not 1 <= origin.ordinal < 1 << 62:

@@ -139,6 +139,9 @@ class Door:
         if (state, detail) != (self.status.state, self.status.detail):
             self.status = Status(state, detail, self._hub.clock())
 
+    def now(self) -> int:
+        return self._hub.clock()
+
     def knows(self, device: str) -> bool:
         return self.admits or device in self._hub.registry.devices
 

@@ -10,6 +10,7 @@ the end, with a default**: old logs must stay readable.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, TypeAlias
@@ -181,6 +182,8 @@ class Change(StrEnum):
     SHELVED = "shelved"
     UNSHELVED = "unshelved"
     EXPIRED = "expired"
+    CALLED = "called"
+    """Nobody answered in time: the next contact is told."""
 
 
 class Pose(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -257,6 +260,10 @@ class AlertChange(msgspec.Struct, tag="change", gc=False, omit_defaults=True):
     note: str = ""
     group: str = ""
     """The alert that began the group this one belongs to (twenty sensors, one flood); its own id where it stands alone."""
+    contact: int = 1
+    """Who has been told of the alert so far: contact 2 and higher are called when nobody answers."""
+    until: int | None = None
+    """When its shelving ends."""
     origin: Origin | None = None
     """Of another hub's warning; None for this hub's own."""
 
@@ -291,6 +298,7 @@ class Alert(msgspec.Struct, gc=False):
     acknowledged_by: str | None
     shelved_until: int | None
     changes: list[AlertChange]
+    contact: int = 1
 
 
 class Device(msgspec.Struct, frozen=True):
@@ -304,6 +312,13 @@ class Device(msgspec.Struct, frozen=True):
     area: str = ""
     operator: str = ""
     attributes: Mapping[str, float | str] = msgspec.field(default_factory=dict)
+
+    @property
+    def upstream(self) -> tuple[str, ...]:
+        """The gauges next above this one: the ids under `upstream`, parted by blanks, commas or semicolons."""
+        above = self.attributes.get("upstream", "")
+        text = f"{above:g}" if isinstance(above, int | float) else above
+        return tuple(dict.fromkeys(name for name in re.split(r"[,;\s]+", text) if name and name != self.device))
 
 
 class Preset(msgspec.Struct, frozen=True):

@@ -59,6 +59,10 @@ class Intake(Protocol):
         """Whether the registry lists this device, or the adapter's policy admits unknown ones."""
         ...
 
+    def now(self) -> int:
+        """The hub's time, ns since 1970 UTC: when what is handed in now was received."""
+        ...
+
     def attribute(self, device: str, name: str) -> float | str | None:
         """An attribute of a registered device (`auth_code`, `clock_zone` …), None where there is none."""
         ...

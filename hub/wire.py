@@ -52,6 +52,8 @@ def _shown(change: AlertChange) -> dict[str, Any]:
         "late": change.late,
         "who": change.who,
         "note": change.note,
+        "contact": change.contact,
+        "until": to_text(change.until) if change.until is not None else None,
         "origin": origin_to_json(change.origin) if change.origin else None,
     }
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from hub.model import Device, Position
-from rules import edition, life
+from rules import calling, edition, life, places
 from rules.forwarding import Forwarding
 from rules.quality import Jump
 from rules.subject import NEVER, OpenAlert, Standing, Subject
@@ -16,7 +16,7 @@ from rules.windows import Window, WindowKey
 if TYPE_CHECKING:
     from rules.engine import Engine
 
-VERSION = 2
+VERSION = 3
 _encoder = msgspec.msgpack.Encoder(order="deterministic")
 
 
@@ -44,6 +44,7 @@ def _freeze_subject(s: Subject) -> dict[str, Any]:
     return {
         "id": s.id,
         "kind": s.kind,
+        "place": bool(s.every),
         "position": position,
         "position_t": s.position_t,
         "newest": s.newest,
@@ -57,6 +58,7 @@ def _freeze_subject(s: Subject) -> dict[str, Any]:
         "raises": s.raises,
         "jumps": s.jumps,
         "flat": s.flat,
+        "gaps": s.gaps,
         "watching": sorted(s.watching),
         "marks": sorted(s.marks) if s.marks else None,
         "maintenance": s.maintenance,
@@ -102,6 +104,7 @@ def _thaw_subject(engine: Engine, frozen: dict[str, Any], kept: set[str]) -> Non
     subject = engine.subjects.get(frozen["id"])
     if subject is None:
         subject = engine.subjects[frozen["id"]] = Subject(Device(frozen["id"]), engine.hood)
+        subject.every = places.GONE if frozen["place"] else ""
     subject.kind = subject.device.kind or frozen["kind"]
     subject.position_t = frozen["position_t"]
     if frozen["position"] and subject.position_t != NEVER:
@@ -131,6 +134,7 @@ def _thaw_subject(engine: Engine, frozen: dict[str, Any], kept: set[str]) -> Non
     subject.raises = {name: list(times) for name, times in frozen["raises"].items()}
     subject.jumps = {metric: Jump(*jump) for metric, jump in frozen["jumps"].items()}
     subject.flat = {metric: tuple(known) for metric, known in frozen["flat"].items()}
+    subject.gaps = {metric: (heard, missing) for metric, (heard, missing) in frozen["gaps"].items()}
     subject.watching = set(frozen["watching"])
 
 
@@ -157,9 +161,12 @@ def _arm(engine: Engine, subject: Subject) -> None:
             engine.schedule(standing.heard + rule.expire_ns, subject, name)
             if standing.alert.shelved_until is not None:
                 engine.schedule(standing.alert.shelved_until - engine.deaf, subject, name)
+            calling.arm(engine, subject, standing.alert)
     for name in plan.silent:
         alert = subject.silent.get(name)
         if alert is None and name in subject.heard:
             engine.schedule(subject.heard[name] + (engine.compiled[name].rule.silent_ns or 0), subject, name)
         elif alert is not None and alert.shelved_until is not None:
             engine.schedule(alert.shelved_until - engine.deaf, subject, name)
+        if alert is not None:
+            calling.arm(engine, subject, alert)

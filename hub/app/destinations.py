@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from adapters.ptz import Leases, TurnsCameras
 from hub.api import ReaderState
 from hub.app.plugins import Plugins
 from hub.config import SinkConfig
@@ -17,6 +18,8 @@ from hub.log import Cursors, Log
 from hub.ports import ReadingSink, RunningSink
 
 JOURNAL = "delivery.db"
+LEASES = "ptz.json"
+"""Which PTZ cameras are turned for what, so that they go home also after a restart."""
 
 
 class Destinations:
@@ -34,6 +37,10 @@ class Destinations:
         self.journal = Journal(folder / JOURNAL)
         plugins = Plugins()
         self._sinks = {config.name: _sink(plugins, config) for config in sinks}
+        leases = Leases(folder / LEASES)
+        for name, sink in self._sinks.items():
+            if isinstance(sink, TurnsCameras):
+                sink.operator.share(leases, name)
         self.couriers: dict[str, Courier | ReadingCourier] = {
             config.name: Courier(
                 config.name,
@@ -41,7 +48,7 @@ class Destinations:
                 log.alerts,
                 cursors,
                 self.journal,
-                Filters(config.levels, config.packs, config.areas),
+                Filters(config.levels, config.packs, config.areas, config.contact),
                 Pace(per_second_max=config.per_second_max),
             )
             for config in sinks

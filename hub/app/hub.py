@@ -67,14 +67,21 @@ class Hub:
     """Owns everything that runs for one city folder. `start`, then `stop`; or `serve` until an event."""
 
     def __init__(
-        self, city: City, data: Path | None = None, now: Callable[[], int] = clock.now, live: bool = True
+        self,
+        city: City,
+        data: Path | None = None,
+        now: Callable[[], int] = clock.now,
+        live: bool = True,
+        tick_s: float = TICK_S,
     ) -> None:
         """`data`: another place than the city's for log and state. `live=False`: no adapters, no destinations and no
-        ticks of its own; whoever plays a recording through the hub brings the time."""
+        ticks of its own; whoever plays a recording through the hub brings the time. `tick_s`: the machine's seconds
+        from tick to tick, shorter where `now` hurries."""
         self.city = city
         self.data = data or city.config.data
         self.now = now
         self._live = live
+        self._tick_s = tick_s
         self.ledger = Ledger()
         self._tasks: list[asyncio.Task[Any]] = []
         self._sources: list[asyncio.Task[Any]] = []
@@ -330,7 +337,7 @@ class Hub:
     async def _ticker(self) -> None:
         """Time passing, into the log. A full log misses ticks; silence rules then simply learn later."""
         while True:
-            await asyncio.sleep(TICK_S)
+            await asyncio.sleep(self._tick_s)
             try:
                 await self.log.events.append([Tick(self.now())])
             except LogFull:

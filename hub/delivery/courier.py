@@ -55,10 +55,13 @@ class Filters(msgspec.Struct, frozen=True):
     packs: tuple[str, ...] = ()
     """The part of a rule's name before its `/`."""
     areas: tuple[str, ...] = ()
+    contact: int = 1
+    """Only what rose to this contact because nobody answered."""
 
     def want(self, change: AlertChange) -> bool:
         return (
-            (not self.levels or change.level in self.levels)
+            change.contact >= self.contact
+            and (not self.levels or change.level in self.levels)
             and (not self.packs or change.rule.partition("/")[0] in self.packs)
             and (not self.areas or change.area in self.areas)
         )

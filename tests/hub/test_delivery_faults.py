@@ -345,7 +345,9 @@ async def test_each_destination_has_a_rate_of_its_own(tmp_path: Path) -> None:
     await quick.up()
     log, cursors = Log(tmp_path / "log"), Cursors(tmp_path / "cursors")
     configs = [
-        SinkConfig(name, "webhook", WebhookOptions(url=f"http://127.0.0.1:{to.port}/"), (), (), (), 1, rate)
+        SinkConfig(
+            name, "webhook", WebhookOptions(url=f"http://127.0.0.1:{to.port}/"), (), (), (), 1, per_second_max=rate
+        )
         for name, to, rate in (("slow", slow, 5.0), ("quick", quick, 1000.0))
     ]
     for name in ("slow", "quick"):

@@ -62,6 +62,10 @@ def test_what_people_do_above_is_the_uppers_change_of_the_districts_warning() ->
     assert change_problem(out) is None
 
 
+def test_who_is_called_next_is_each_hubs_own_affair() -> None:
+    assert change_outward(change(change=Change.CALLED, contact=3), "district-a").contact == 1
+
+
 @pytest.mark.parametrize(
     ("subject", "said"),
     [("g", "a/g"), ("g+h", "a/g+a/h"), ("zone:quay", "zone:a/quay"), ("area:north", "area:a/north")],
@@ -113,6 +117,7 @@ def test_names_that_a_hub_cannot_have(name: str) -> None:
         ({"group": "b/x"}, "group"),
         ({"who": "wang"}, "who"),
         ({"level": "purple"}, "level"),
+        ({"contact": 2}, "contacts"),
         ({"at": -1}, "ns since 1970"),
         ({"alert": "a/\n"}, "printable"),
         ({"evidence": [{"x": 1 << 70}]}, "written down"),
