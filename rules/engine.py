@@ -25,7 +25,7 @@ from hub.model import (
     Zone,
 )
 from rules import book as books
-from rules import edition, life, pairs, places, quality, snapshot
+from rules import edition, life, moving, pairs, places, quality, snapshot
 from rules.book import RuleBook
 from rules.grouping import Groups
 from rules.language import codegen
@@ -149,6 +149,7 @@ class Engine:
         crossed: tuple[str, ...] = ()
         if position is not None and at >= subject.position_t:
             subject.position_t = at
+            subject.motion = moving.motion(reading.values)
             if position != subject.position:
                 subject.position = position
                 subject.zones = None

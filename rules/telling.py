@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from hub.metrics import vocabulary
 from hub.model import LEVELS, AlertChange, Change, Value
 from hub.moment import to_text as write_moment
+from rules import moving
 from rules.language import ir
 from rules.language.codegen import Compiled
 from rules.language.rule import Condition, Hole, Rule
@@ -70,6 +71,7 @@ def change(
         group=alert.group,
         who=who,
         note=note,
+        motion=moving.now(engine, subject, at),
     )
     if alert.rule != base:
         made.title = f"{subject.name}: {'no data' if what is not Change.CLEARED else 'reports again'}"
