@@ -17,6 +17,7 @@ from hub.model import (
     Device,
     Edition,
     Event,
+    Forwarded,
     Mark,
     OperatorAction,
     Reading,
@@ -27,6 +28,7 @@ from hub.model import (
 from rules import book as books
 from rules import edition, life, moving, pairs, places, quality, snapshot
 from rules.book import RuleBook
+from rules.forwarding import Forwarding
 from rules.grouping import Groups
 from rules.language import codegen
 from rules.language.codegen import Compiled
@@ -71,6 +73,7 @@ class Engine:
         self.hood = Neighbourhood(self.subjects, (), ())
         self.timers: list[tuple[int, str, str]] = []
         self.orphans: list[tuple[OpenAlert, Subject, str]] = []
+        self.forwarding = Forwarding()
         self.refused = 0
         self.fed = 0
         self._use_book(book)
@@ -108,6 +111,9 @@ class Engine:
         elif isinstance(event, OperatorAction):
             self._start(event.at, outcome)
             life.operator(self, event, outcome)
+        elif isinstance(event, Forwarded):
+            self._start(event.at, outcome)
+            self.forwarding.take(event, outcome)
 
     @property
     def listening(self) -> int:
@@ -162,12 +168,14 @@ class Engine:
         if reading.marks or subject.marks or subject.maintenance is not None or plan.any_quality:
             values = self._good(subject, reading, plan, at)
         shape = plan.shape(values)
-        if shape.tested and not shape.calm(subject.last, values):
+        if shape.tested and not shape.calm(subject.last, values, subject.last_t, at):
             doubted = quality.examine(subject, shape.tested, values, at)
             if doubted is not None:
-                values, shape = self._doubt(plan, shape, values, doubted, reading, outcome)
+                values, shape = self._doubt(plan, shape, values, doubted, reading, at, outcome)
         if shape.silent:
             self._speaks(subject, shape, outcome)
+        if shape.gaps:
+            quality.heard(self, subject, shape.gaps)
         if at > subject.newest:
             self._in_order(subject, plan, shape, values, at, reading, outcome)
         else:
@@ -256,6 +264,7 @@ class Engine:
         values: Mapping[str, Value],
         doubted: Sequence[Finding],
         reading: Reading,
+        now: int,
         outcome: Outcome,
     ) -> tuple[Mapping[str, Value], Shape]:
         """Hand out the values that failed a test or are suspect, marked so; take the failed ones away from rules."""
@@ -275,7 +284,7 @@ class Engine:
                     reading.kind,
                 )
             )
-        failed = {finding.metric for finding in doubted if finding.flag is Flag.FAIL}
+        failed = {finding.metric for finding in doubted if finding.flag is Flag.FAIL and finding.at == now}
         if not failed:
             return values, shape
         values = {name: value for name, value in values.items() if name not in failed}
@@ -347,7 +356,9 @@ class Engine:
                 if any(
                     asked == name and subject in self.hood.others(other, name, around)
                     for asked, around in compiled.asks
-                ) or (name in other.jumps and subject in self.hood.others(other, name, quality.around(name))):
+                ) or (
+                    name in other.jumps and subject in self.hood.others(other, name, other.plan.settings[name].around())
+                ):
                     bit = 1 << other.plan.positions[rule]
                     life.judge(self, other, compiled, bit, other.newest, False, False, outcome, news=at)
 
@@ -357,7 +368,7 @@ class Engine:
             return
         (subject.watching.add if wanted else subject.watching.discard)(rule)
         asks = self.compiled[rule]
-        for series in sorted({asked for asked, _ in asks.asks} | quality.NEIGHBOURLY & asks.rule.own_series()):
+        for series in sorted({asked for asked, _ in asks.asks} | self.neighbourly & asks.rule.own_series()):
             members = self.watchers.setdefault(series, set())
             (members.add if wanted else members.discard)((subject.id, rule))
             (self.awaited.add if members else self.awaited.discard)(series)
@@ -389,6 +400,8 @@ class Engine:
         """A tick: complete what has held long enough, notice silence, end shelving, let forgotten alerts expire."""
         if at > self.clock or self.started == NEVER or self.orphans:
             self._start(at, outcome)
+        if self.forwarding.shelved:
+            self.forwarding.pass_time(self.clock, outcome)
         timers, listening = self.timers, self.clock - self.deaf
         if not timers or timers[0][0] > listening:
             return
@@ -398,7 +411,11 @@ class Engine:
             due.add((name, rule))
         for name, rule in sorted(due):
             subject = self.subjects.get(name)
-            if subject is not None and subject.plan is not None:
+            if subject is None or subject.plan is None:
+                continue
+            if rule in subject.gaps:
+                quality.miss(self, subject, rule, outcome)
+            else:
                 life.on_time(self, subject, rule, outcome)
 
     def schedule(self, due: int, subject: Subject, rule: str) -> None:
@@ -427,10 +444,12 @@ class Engine:
         if self.pairing:
             self.asked.setdefault(pairs.SERIES, ())
             self.asked.setdefault("cog", ())
+        self.neighbourly = quality.neighbourly(book.qualities)
         for rule in book.rules:
             if any(level.level >= life.DISASTER for level in rule.levels):
-                for series in sorted(quality.NEIGHBOURLY & (rule.own_series() | self.over.get(rule.name, frozenset()))):
+                for series in sorted(self.neighbourly & (rule.own_series() | self.over.get(rule.name, frozenset()))):
                     self.asked.setdefault(series, ())
+        self.calls = {rule.name: book.calls_of(rule) for rule in book.rules}
         self.asks_upstream = {rule.name: above for rule in book.rules if (above := _asks_upstream(rule.nodes()))}
         self.plans: dict[Any, Plan | None] = {}
 
@@ -500,15 +519,28 @@ class Engine:
             for i, spec in enumerate(self.book.derivations)
             if spec.select.takes(subject.device, subject.kind, zones, subject.every)
         )
-        key = (chosen, derivations)
+        qualities = tuple(
+            i
+            for i, entry in enumerate(self.book.qualities)
+            if entry.select.takes(subject.device, subject.kind, zones, subject.every)
+        )
+        key = (chosen, derivations, qualities)
         if key not in self.plans:
-            useful = chosen or derivations or self.asked
-            rules = [self.compiled[name] for name in chosen]
+            useful = chosen or derivations or qualities or self.asked
             self.plans[key] = (
-                Plan(rules, [self.book.derivations[i] for i in derivations], self.asked) if useful else None
+                Plan(
+                    [self.compiled[name] for name in chosen],
+                    [self.book.derivations[i] for i in derivations],
+                    self.asked,
+                    [self.book.qualities[i] for i in qualities],
+                )
+                if useful
+                else None
             )
         plan = subject.plan = self.plans[key]
         subject.feeds = {}
+        if subject.gaps:
+            quality.arm(self, subject)
         subject.busy = 0
         if plan is not None:
             for name, standing in subject.standing.items():
@@ -555,6 +587,9 @@ class Engine:
             "subjects_refused": self.refused,
             "standings": sum(len(s.standing) for s in self.subjects.values()),
             "open_alerts": len(self.alerts),
+            "metrics_missing": sum(missing for s in self.subjects.values() for _, missing in s.gaps.values()),
+            "forwarded_alerts": len(self.forwarding.open),
+            "forwarded_repeated": self.forwarding.repeated,
             "windows": len(windows),
             "samples": sum(len(w.times) for w in windows),
             "samples_overflowed": sum(w.overflow for w in windows),

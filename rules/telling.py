@@ -71,6 +71,8 @@ def change(
         group=alert.group,
         who=who,
         note=note,
+        contact=alert.contact,
+        until=alert.shelved_until,
         motion=moving.now(engine, subject, at),
     )
     if alert.rule != base:

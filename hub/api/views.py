@@ -12,7 +12,7 @@ from hub.api.state import State
 from hub.cameras import Cameras, question
 from hub.cameras.covering import cover
 from hub.cameras.following import ahead, follow
-from hub.delivery import Courier, Journal
+from hub.delivery import Courier, Journal, ReadingCourier
 from hub.ingest import Knock
 from hub.live import DeviceState
 from hub.model import Alert, Device, Fault, Motion, Position, Zone
@@ -114,11 +114,13 @@ def alert(item: Alert) -> dict[str, Any]:
         "open": item.open,
         "acknowledged_by": item.acknowledged_by,
         "shelved_until": to_text(item.shelved_until) if item.shelved_until else None,
+        "contact": item.contact,
         "position": place(placed.position),
         "cameras": [camera_to_json(view) for view in seen.cameras],
         "handover": [watch_to_json(watch, seen.at) for watch in seen.handover],
         "evidence": newest.evidence,
         "reason": newest.reason,
+        "origin": item.changes[0].origin.hub if item.changes[0].origin else None,
         "changes": [change_to_json(change) for change in item.changes],
     }
 
@@ -186,7 +188,7 @@ def knock(item: Knock) -> dict[str, Any]:
     }
 
 
-def delivery(couriers: Mapping[str, Courier], journal: Journal) -> dict[str, Any]:
+def delivery(couriers: Mapping[str, Courier | ReadingCourier], journal: Journal) -> dict[str, Any]:
     """Destinations, their dead letters and newest attempts. Blocking: the journal is a file."""
     return {
         "destinations": [msgspec.to_builtins(courier.status) for courier in couriers.values()],

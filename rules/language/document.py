@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from itertools import pairwise
 
@@ -17,20 +18,24 @@ from hub.units import UnitError
 from rules.language import check, ir
 from rules.language import grammar as g
 from rules.language import types as t
+from rules.language.calls import read_call_entry, read_calls
 from rules.language.places import Document, Entry
 from rules.language.rule import (
     DEFAULT_HOLD_NS,
+    CallEntry,
     Condition,
     Derivation,
     Hole,
     LevelRule,
+    QualityEntry,
     Rule,
     Select,
     Source,
 )
+from rules.language.settings import SettingsReader
 from rules.language.types import Type
 
-RULE_KEYS = ("rule", "title", "about", "for_each", "let", "editions", "levels", "clear", "silent", "hold", "late", "expire", "quality", "source", "cap", "cameras")  # fmt: skip
+RULE_KEYS = ("rule", "title", "about", "for_each", "let", "editions", "levels", "clear", "silent", "hold", "late", "expire", "quality", "source", "cap", "cameras", "call")  # fmt: skip
 DERIVE_KEYS = ("derive", "about", "for_each", "value", "hold", "source")
 SELECT_KEYS = ("kind", "device", "area", "zone", "operator", "attribute", "every")
 PLACE_KEYS = {"zone": ("every", "kind", "zone", "attribute", "of"), "area": ("every", "area", "of")}
@@ -64,28 +69,47 @@ _HOLE = re.compile(r"\{([^{}]*)\}")
 _FORMAT = re.compile(r"([0-9.]*[fgde]?)\s*(.*)\Z")
 
 
-def read_rules(document: Document, pack: str) -> tuple[list[Rule], list[Derivation]]:
-    """The rules of one file, named `pack/rule`. Mistakes are kept in the document."""
-    rules: list[Rule] = []
-    derivations: list[Derivation] = []
+@dataclass
+class Entries:
+    """What one rule file holds."""
+
+    rules: list[Rule] = field(default_factory=list)
+    derivations: list[Derivation] = field(default_factory=list)
+    qualities: list[QualityEntry] = field(default_factory=list)
+    calls: list[CallEntry] = field(default_factory=list)
+
+
+def read_rules(document: Document, pack: str) -> Entries:
+    """The entries of one file, rules named `pack/rule`. Mistakes are kept in the document."""
+    found = Entries()
     if document.root is None:
-        return rules, derivations
+        return found
     for node in document.items(document.root, "a rule file"):
         entries = {entry.key: entry for entry in document.entries(node, "a rule")}
         if "derive" in entries:
-            derivation = _Reader(document, pack, node, entries).derivation()
+            derivation = Reader(document, pack, node, entries).derivation()
             if derivation:
-                derivations.append(derivation)
+                found.derivations.append(derivation)
+        elif "quality" in entries and "rule" not in entries:
+            quality = SettingsReader(Reader(document, pack, node, entries)).read()
+            if quality:
+                found.qualities.append(quality)
+        elif "call" in entries and "rule" not in entries:
+            call = read_call_entry(Reader(document, pack, node, entries))
+            if call:
+                found.calls.append(call)
         elif "rule" in entries:
-            rule = _Reader(document, pack, node, entries).rule()
+            rule = Reader(document, pack, node, entries).rule()
             if rule:
-                rules.append(rule)
+                found.rules.append(rule)
         elif isinstance(node, yaml.MappingNode):
-            document.wrong(node, "an entry starts with 'rule: name' or 'derive: metric'")
-    return rules, derivations
+            document.wrong(
+                node, "an entry starts with 'rule: name', 'derive: metric', 'quality: metric' or 'call: 10 min'"
+            )
+    return found
 
 
-class _Reader:
+class Reader:
     """Reads one rule. A rule with any mistake is not built; the others of the file still are."""
 
     def __init__(self, document: Document, pack: str, node: yaml.Node, entries: dict[str, Entry]) -> None:
@@ -130,6 +154,7 @@ class _Reader:
             sources=sources,
             cap=self._cap(),
             cameras=self._cameras(),
+            calls=read_calls(self, self.entries["call"].value) if "call" in self.entries else None,
         )
         rule.silent_ns, rule.silent_level = self._silent()
         rule.title = self._title(short)
