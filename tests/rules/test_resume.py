@@ -126,8 +126,11 @@ def events(draw: st.DrawFn) -> list[Event]:
             marks = {metric: draw(st.sampled_from(["fault", "manual"]))} if kind == 12 else None
             value = draw(depths) * (100 if device == "rain" else 1)
             position = Position(120.0 + draw(st.integers(0, 2)) * 0.01, 30.0) if device == "x" else None
+            moving = {"speed": draw(st.sampled_from([0.0, 40.0])), "course": 90.0} if position else {}
             made.append(
-                Reading(device, at, {metric: value}, position, marks, now, "t", "gauge" if device == "x" else "")
+                Reading(
+                    device, at, {metric: value, **moving}, position, marks, now, "t", "gauge" if device == "x" else ""
+                )
             )
         elif kind < 16:
             made.append(Tick(now))
