@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 from contextlib import suppress
 from urllib.parse import urlsplit
 
@@ -32,6 +33,7 @@ class Gateway:
     def __init__(self, name: str, faults: Faults | None = None) -> None:
         self.name = name
         self.faults = faults or Faults()
+        self._line = self.faults.line()
         self.outbox = Outbox(50_000)
         self.connections = 0
         self._topics: dict[int, tuple[str, str]] = {}
@@ -54,7 +56,7 @@ class Gateway:
                 async with aiomqtt.Client(
                     parts.hostname or "127.0.0.1",
                     parts.port or 1883,
-                    identifier=f"simulator-{self.name}",
+                    identifier=f"simulator-{self.name}-{os.getpid()}-{id(self):x}",
                     protocol=aiomqtt.ProtocolVersion.V311,
                     clean_session=True,
                     logger=quiet,
@@ -88,7 +90,7 @@ class Gateway:
         device, topic = known
         if wait := self.faults.wait_s():
             await asyncio.sleep(wait)
-        for sent in self.faults.carry([payload(device, report)]):
+        for sent in self._line.carry([payload(device, report)]):
             await client.publish(topic, sent, qos=1)
         self.outbox.take_back(report)
         self._topics.pop(id(report), None)

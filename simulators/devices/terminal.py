@@ -57,6 +57,7 @@ class Terminal:
         self.device = device
         self.dialect = dialect
         self.faults = faults or Faults()
+        self._line = self.faults.line()
         self.outbox = Outbox()
         self.connections = 0
         self._news = asyncio.Event()
@@ -146,7 +147,7 @@ class Terminal:
             else:
                 for report in reports:
                     self.outbox.take_back(report)
-            for sent in self.faults.carry([frame]):
+            for sent in self._line.carry([frame]):
                 await self._write(writer, sent)
 
     async def _write(self, writer: asyncio.StreamWriter, data: bytes) -> None:
