@@ -30,7 +30,7 @@ class Figures(NamedTuple):
     logged_per_s: float
     waiting: int
     balances: bool
-    behind: int
+    behind: dict[str, int]
     hub_mb: float
     hub_cpu: float
     simulators_cpu: float
@@ -93,7 +93,7 @@ def measure(fleet: int, vessels: int, sensors: int, seconds: float, warm_s: floa
             memory = Path(f"/proc/{hub.process.pid}/status").read_text().split("VmRSS:")[1].split()[0]
             _, said = playing.communicate(timeout=60)
             status = hub.get("/api/v1/status")
-            behind = max(item["behind"] for item in status["readers"])
+            behind = {item["reader"]: item["behind"] for item in status["readers"] if item["behind"]}
             waiting = int(re.findall(r"([\d,]+) wait", said)[-1].replace(",", ""))
             return Figures(
                 rate,
@@ -130,7 +130,7 @@ def main() -> int:
     found = measure(options.fleet, options.vessels, options.sensors, options.seconds, 15, options.broker == "mosquitto")
     print(f"{options.fleet} vehicles, {options.vessels} vessels, {options.sensors} sensors through {options.broker}:")
     print(
-        f"  {found.logged_per_s:,.0f} readings/s logged, {found.waiting:,} waiting at devices, {found.behind:,} behind"
+        f"  {found.logged_per_s:,.0f} readings/s logged, {found.waiting:,} waiting at devices; readers behind: {found.behind}"
     )
     print(f"  ledger {'balances' if found.balances else 'DOES NOT BALANCE'}, hub {found.hub_mb:.0f} MB")
     print(f"  cores: hub {found.hub_cpu:.2f}, simulators {found.simulators_cpu:.2f}, broker {found.broker_cpu:.2f}")
