@@ -8,7 +8,7 @@ from typing import Protocol
 
 EVERY_S = 10.0
 LATE_S = 1.0
-"""The town is behind the clock by more than this: the simulators themselves are what limits the run."""
+"""The town is behind the clock by more than this: the simulators themselves are too slow."""
 WAITING_PER_DEVICE = 1.0
 """Reports that wait, a device: beyond, whoever answers its protocol is too slow. One is under way at any time."""
 
@@ -55,15 +55,17 @@ class Meter:
 
     def limit(self, waiting: Mapping[str, int], late_s: float) -> str:
         """What holds the run back."""
-        if late_s > LATE_S:
-            return f"the simulators limit it: they are {late_s:.1f} s late (start several, with fewer devices each)"
+        late = late_s > LATE_S
         slow = {
             protocol: count
             for protocol, count in waiting.items()
             if count > self.boxes[protocol][1] * WAITING_PER_DEVICE
         }
         if not slow:
+            if late:
+                return f"the simulators limit it: they are {late_s:.1f} s late (start several, with fewer devices each)"
             return "nothing limits it"
         worst = max(slow, key=lambda protocol: slow[protocol])
         whose = "the broker, or the hub behind it," if worst == "mqtt" else "the hub"
-        return f"{whose} limits it: {slow[worst]:,} wait for the answers of {worst}"
+        also = f"; the simulators are {late_s:.1f} s late too, so the machine may be too small for both" if late else ""
+        return f"{whose} limits it: {slow[worst]:,} wait for the answers of {worst}{also}"
