@@ -143,6 +143,28 @@ class Sink(Protocol):
     async def close(self) -> None: ...
 
 
+class Chosen(msgspec.Struct, frozen=True):
+    """Which readings a destination wants; an empty list wants all."""
+
+    kinds: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+    areas: tuple[str, ...] = ()
+    """Of the registry."""
+    every_ns: int = 0
+    """Thinned to the newest value of each device and metric in so much observed time; 0 for all of them."""
+
+
+@runtime_checkable
+class ReadingSink(Protocol):
+    """A sink that takes readings too, where `chosen` says which."""
+
+    chosen: Chosen | None
+
+    async def deliver_readings(self, readings: Sequence[Reading], key: str, now: int) -> Delivery:
+        """As `Sink.deliver`, for a batch: taken where any of it was, with what was refused in `detail`."""
+        ...
+
+
 @runtime_checkable
 class RunningSink(Protocol):
     """A sink that keeps a session of its own (registration, keepalive). The hub runs `run` while it delivers, cancels it to stop."""

@@ -128,7 +128,7 @@ class Hub:
         await self._catch_up()
         self.ingest = Ingest(self.log, self.city.registry, self.ledger, self.now, config.ingest, self.city.secrets)
         self.destinations = Destinations(
-            self.city.config.sinks if self._live else (), self.log, self.cursors, self.data
+            self.city.config.sinks if self._live else (), self.log, self.cursors, self.data, self._areas()
         )
         self.state = self._state()
         await self._note_start()
@@ -202,8 +202,7 @@ class Hub:
             self.log.streams[_stream_of(reader)].begin_at(cursor)
 
     def _open_store(self) -> None:
-        areas = {device.device: device.area for device in self.city.registry.devices.values()}
-        self.store: RollupStore = open_city_store(self.city.config.store, self.data, areas)
+        self.store: RollupStore = open_city_store(self.city.config.store, self.data, self._areas())
         self.store_readers = [
             StoreReader(self.store, self.log.streams[name], self.log.quarantine, self.ledger, self.now)
             for name in ("events", "derived", "alerts")
@@ -218,6 +217,9 @@ class Hub:
             self.now,
             {"raw": options.keep_raw_days, "1m": options.keep_1m_days, "1h": options.keep_1h_days},
         )
+
+    def _areas(self) -> dict[str, str]:
+        return {device.device: device.area for device in self.city.registry.devices.values()}
 
     async def _catch_up(self) -> None:
         """Fold the recent past into the present before anybody looks."""
@@ -388,9 +390,11 @@ class Hub:
 
 
 def _stream_of(reader: str) -> str:
-    """The stream that a reader's cursor counts: store_events, rollups_derived …, rules, delivery.NAME."""
+    """The stream that a reader's cursor counts: store_events, rollups_derived …, rules, delivery.NAME, forward.NAME."""
     if reader.startswith("delivery."):
         return "alerts"
+    if reader.startswith("forward."):
+        return "events"
     return reader.partition("_")[2] or "events"
 
 
