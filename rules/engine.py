@@ -25,7 +25,7 @@ from hub.model import (
     Zone,
 )
 from rules import book as books
-from rules import edition, life, pairs, places, quality, snapshot
+from rules import edition, life, origins, pairs, places, quality, snapshot
 from rules.book import RuleBook
 from rules.grouping import Groups
 from rules.language import codegen
@@ -422,6 +422,12 @@ class Engine:
         self.over = {rule.name: asked for rule in book.rules if (asked := places.asked_series(rule))}
         """Per rule about places, what it asks of the devices inside."""
         self.asks_inside = places.asks_who_is_inside(nodes)
+        self.tracing = [rule for rule in book.rules if rule.origin is not None]
+        self.suspects: dict[str, set[str]] = {rule.name: set() for rule in self.tracing}
+        """Per rule that traces origins, who may be one."""
+        for rule in self.tracing:
+            for series, key in origins.asked_windows(rule).items():
+                self.asked[series] = tuple(dict.fromkeys((*self.asked.get(series, ()), key)))
         self.pairing = pairs.wanted(book)
         if self.pairing:
             self.asked.setdefault(pairs.SERIES, ())
@@ -506,6 +512,13 @@ class Engine:
             self.plans[key] = (
                 Plan(rules, [self.book.derivations[i] for i in derivations], self.asked) if useful else None
             )
+        for rule in self.tracing:
+            taken = (
+                rule.origin is not None
+                and subject.every in ("", places.ZONE)
+                and rule.origin.candidates.takes(subject.device, subject.kind, zones)
+            )
+            (self.suspects[rule.name].add if taken else self.suspects[rule.name].discard)(subject.id)
         plan = subject.plan = self.plans[key]
         subject.feeds = {}
         subject.busy = 0

@@ -6,7 +6,7 @@ from math import inf
 
 from rules.book import RuleBook
 from rules.language import ir
-from rules.language.rule import Rule, Select
+from rules.language.rule import Origin, Rule, Select
 from rules.language.types import attribute_unit, seconds_text
 
 
@@ -34,6 +34,8 @@ def explain(book: RuleBook, name: str) -> str | None:
         lines += ["", "Where"]
         lines += [f"  {key} = {text}{_unit(rule, key)}" for key, text in rule.let_texts.items()]
     lines += ["", "Reads", *_reads(rule), "", "Behaviour", *_behaviour(rule), "", "Source", *_source(rule)]
+    if rule.origin:
+        lines += ["", "Origin", *_origin(rule.origin)]
     if rule.cap:
         lines += ["", "CAP 1.2  " + ", ".join(f"{key}: {_joined(value)}" for key, value in rule.cap.items())]
     if rule.cameras:
@@ -118,6 +120,15 @@ def _around(around: ir.Around) -> str:
         return f"upstream, from where water takes up to {seconds_text(round(around.travel_min * 60e9))}"
     words = f" ({' or '.join(around.words)})" if around.words else ""
     return around.which + words
+
+
+def _origin(origin: Origin) -> list[str]:
+    return [
+        f"  when raised or escalated, up to {origin.pick} candidates upwind of the sensors where {origin.metric} rises are named:",
+        f"  {_select(origin.candidates)} within {origin.within_m / 1000:g} km",
+        f"  by the wind of the last {seconds_text(origin.wind_over_ns)} at the nearest {' or '.join(origin.wind_kinds)}"
+        f" within {origin.wind_within_m / 1000:g} km; nobody is named in calm or shifting wind",
+    ]
 
 
 def _behaviour(rule: Rule) -> list[str]:

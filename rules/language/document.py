@@ -24,18 +24,21 @@ from rules.language.rule import (
     Derivation,
     Hole,
     LevelRule,
+    Origin,
     Rule,
     Select,
     Source,
 )
+from rules.language.tracing import Readers, read_origin
 from rules.language.types import Type
 
-RULE_KEYS = ("rule", "title", "about", "for_each", "let", "editions", "levels", "clear", "silent", "hold", "late", "expire", "quality", "source", "cap", "cameras")  # fmt: skip
+RULE_KEYS = ("rule", "title", "about", "for_each", "let", "editions", "levels", "clear", "silent", "hold", "late", "expire", "quality", "source", "cap", "cameras", "attribute")  # fmt: skip
 DERIVE_KEYS = ("derive", "about", "for_each", "value", "hold", "source")
 SELECT_KEYS = ("kind", "device", "area", "zone", "operator", "attribute", "every")
 PLACE_KEYS = {"zone": ("every", "kind", "zone", "attribute", "of"), "area": ("every", "area", "of")}
 """What may restrict `every: zone` and `every: area`; `of` are the kinds of the devices inside that count."""
 CAMERA_KEYS = ("within", "pick", "need")
+MAX_CAMERA_M = 100_000.0
 CAMERA_NEEDS = ("observe", "recognise", "identify", "detect", "monitor")
 CAP_WORDS = {
     "category": (
@@ -130,6 +133,7 @@ class _Reader:
             sources=sources,
             cap=self._cap(),
             cameras=self._cameras(),
+            origin=self._origin(),
         )
         rule.silent_ns, rule.silent_level = self._silent()
         rule.title = self._title(short)
@@ -228,17 +232,20 @@ class _Reader:
         if "for_each" not in self.entries:
             self.document.wrong(self.node, "for_each is missing: which devices, such as {kind: river-gauge}?")
             return Select()
+        return self._selection(self.entries["for_each"].value, "for_each")
+
+    def _selection(self, node: yaml.Node, what: str) -> Select:
         parts: dict[str, tuple[str, ...]] = {}
         attributes: list[tuple[str, str]] = []
-        entries = list(self.document.entries(self.entries["for_each"].value, "for_each"))
+        entries = list(self.document.entries(node, what))
         every = next((str(entry.value.value) for entry in entries if entry.key == "every"), "")
         known = PLACE_KEYS.get(every, SELECT_KEYS)
         for entry in entries:
             if entry.key == "every" and every not in PLACE_KEYS:
                 self.document.wrong(entry.value, _unknown("place", every, tuple(PLACE_KEYS)))
             elif entry.key not in known:
-                what = f"key of for_each: {{every: {every}}}" if every else "key of for_each"
-                self.document.wrong(entry.key_node, _unknown(what, entry.key, known))
+                where = f"key of {what}: {{every: {every}}}" if every else f"key of {what}"
+                self.document.wrong(entry.key_node, _unknown(where, entry.key, known))
             elif entry.key == "attribute":
                 attributes = [
                     (e.key, self.document.text_of(e.value, e.key) or "")
@@ -476,6 +483,27 @@ class _Reader:
             cap[entry.key] = list(words) if many else (words[0] if words else "")
         return cap
 
+    def _origin(self) -> Origin | None:
+        if "attribute" not in self.entries:
+            return None
+        readers = Readers(_unknown, self._distance, self._duration_of, self._texts, self._selection)
+        return read_origin(self.document, self.entries["attribute"].value, readers)
+
+    def _distance(self, node: yaml.Node, key: str, limit_m: float) -> float:
+        """Metres of a distance; 1 m (and a mistake) where it is none."""
+        clause = self._parse(node)
+        given = clause.condition if clause else None
+        try:
+            if not isinstance(given, g.Quantity) or t.quantity(given.unit or "").dimension != "length":
+                raise UnitError(f"{key} is a distance such as 800 m")
+            metres = t.tidy(given.value * t.quantity(given.unit or "").unit.factor)
+            if not 0 < metres <= limit_m:
+                raise UnitError(f"{key} may be up to {limit_m / 1000:g} km")
+        except UnitError as error:
+            self.document.wrong(node, str(error))
+            return 1.0
+        return metres
+
     def _cameras(self) -> dict[str, object]:
         if "cameras" not in self.entries:
             return {}
@@ -483,18 +511,7 @@ class _Reader:
         for entry in self.document.entries(self.entries["cameras"].value, "cameras"):
             text = self.document.text_of(entry.value, entry.key) or ""
             if entry.key == "within":
-                clause = self._parse(entry.value)
-                around = clause.condition if clause else None
-                try:
-                    if (
-                        not isinstance(around, g.Quantity)
-                        or around.unit is None
-                        or t.quantity(around.unit).dimension != "length"
-                    ):
-                        raise UnitError("within is a distance such as 800 m")
-                    wanted["within_m"] = t.tidy(around.value * t.quantity(around.unit).unit.factor)
-                except UnitError as error:
-                    self.document.wrong(entry.value, str(error))
+                wanted["within_m"] = self._distance(entry.value, "within", MAX_CAMERA_M)
             elif entry.key == "pick":
                 if not text.isdigit() or not 0 < int(text) <= 50:
                     self.document.wrong(entry.value, "pick is how many cameras, 1 to 50")

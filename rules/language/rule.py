@@ -91,6 +91,19 @@ class Source:
 
 
 @dataclass(slots=True)
+class Origin:
+    """`attribute:`: who may have emitted the metric that rises, and which wind says so. The figures are house defaults."""
+
+    metric: str
+    candidates: Select
+    within_m: float = 5_000.0
+    wind_kinds: tuple[str, ...] = ("weather-station", "air-station")
+    wind_within_m: float = 20_000.0
+    wind_over_ns: int = HOUR
+    pick: int = 3
+
+
+@dataclass(slots=True)
 class Rule:
     """One rule. `name` is `pack/rule`; a silence alert of the rule is named `pack/rule:silent`."""
 
@@ -116,6 +129,7 @@ class Rule:
     sources: tuple[Source, ...] = ()
     cap: dict[str, Any] = field(default_factory=dict)
     cameras: dict[str, Any] = field(default_factory=dict)
+    origin: Origin | None = None
     _own: frozenset[str] | None = None
 
     @property
