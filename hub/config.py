@@ -133,6 +133,7 @@ class SinkConfig(msgspec.Struct, frozen=True):
     packs: tuple[str, ...]
     areas: tuple[str, ...]
     line: int
+    contact: int = 1
 
 
 class Config(msgspec.Struct, frozen=True):
@@ -261,9 +262,19 @@ class _Reader:
         for level in filters["levels"]:
             if level not in ("blue", "yellow", "orange", "red"):
                 self._wrong((*at, "levels"), f"unknown level {level!r}; blue, yellow, orange or red was meant")
-        own = {key: value for key, value in block.items() if key not in ("name", "protocol", *filters)}
+        contact = block.get("contact", 1)
+        if type(contact) is not int or not 1 <= contact <= 9:
+            self._wrong((*at, "contact"), f"contact = {contact!r}: a number from 1 to 9 was meant")
+        own = {key: value for key, value in block.items() if key not in ("name", "protocol", "contact", *filters)}
         options = self._options(at, own, plugin.sink_options)
-        return SinkConfig(block.get("name", plugin.protocol), plugin.protocol, options, line=self._line(at), **filters)
+        return SinkConfig(
+            block.get("name", plugin.protocol),
+            plugin.protocol,
+            options,
+            line=self._line(at),
+            contact=contact,
+            **filters,
+        )
 
     def _plugin(self, at: tuple[Any, ...], block: dict[str, Any], use: str) -> Plugin | None:
         protocol = block.get("protocol")
@@ -329,8 +340,10 @@ class _Reader:
         return value
 
     def _options(self, at: tuple[Any, ...], own: dict[str, Any], kind: type[msgspec.Struct] | None) -> Any:
-        """The plug-in's own keys; a plug-in without options allows none."""
+        """The plug-in's own keys; a plug-in without options allows none. `hub` is by default how this hub is called."""
         if kind:
+            if "hub" in kind.__struct_fields__ and "hub" not in own and isinstance(self.table.get("hub"), dict):
+                own = {**own, "hub": self.table["hub"].get("name", "")}
             return self._struct(at, own, kind)
         self._unknown(at, own, [])
         return None

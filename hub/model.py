@@ -48,6 +48,8 @@ class Reading(msgspec.Struct, array_like=True, tag="reading", gc=False):
     adapter: str = ""
     kind: str = ""
     """The kind the adapter states for what a moving feed brings by itself (`vessel`, `vehicle`); the registry's wins."""
+    path: list[str] | None = None
+    """The hubs it came through, the one that took it from its device first; None for what this hub's own devices said."""
 
 
 class Mark(StrEnum):
@@ -82,6 +84,7 @@ class FaultKind(StrEnum):
     TIME = "time"  # missing, unreadable, or a clock that is years off
     POSITION = "position"
     RATE = "rate"  # over this device's or connection's limit
+    LOOP = "loop"  # forwarded by another hub, and was here before or has passed too many hubs
 
 
 class Fault(msgspec.Struct, array_like=True, tag="fault", gc=False):
@@ -111,6 +114,8 @@ class Message(msgspec.Struct, gc=False):
     """This frame opens a session: the connection may speak for `device` once its verdict is STORED."""
     credential: str = ""
     """What the device offered to prove itself; ingest compares it with the city's secret in constant time."""
+    changes: list[AlertChange] = msgspec.field(default_factory=list)
+    """Changes of warnings that another hub forwarded, checked by the codec; see `hub.forwarding`."""
 
 
 class Verdict(StrEnum):
@@ -154,10 +159,6 @@ class OperatorAction(msgspec.Struct, array_like=True, tag="operator", frozen=Tru
     until: int | None = None
 
 
-Event: TypeAlias = Reading | Tick | Deaf | Edition | OperatorAction
-"""Everything that rules may know, in the one order of the stream "events"."""
-
-
 class Level(StrEnum):
     """The four Chinese warning levels, lowest first."""
 
@@ -181,6 +182,8 @@ class Change(StrEnum):
     SHELVED = "shelved"
     UNSHELVED = "unshelved"
     EXPIRED = "expired"
+    CALLED = "called"
+    """Nobody answered in time: the next contact is told."""
 
 
 class Pose(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -218,6 +221,17 @@ class CameraView(msgspec.Struct, gc=False):
     """How to turn it, for PTZ cameras that can see the place."""
 
 
+class Origin(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """Where a change of another hub's warning comes from. Names of the warning, its subject, area and cameras begin with `hub`."""
+
+    hub: str
+    """Whose warning it is."""
+    ordinal: int
+    """Of the change at the hub that made it. Here it is numbered anew, so that what people do here has its own numbers."""
+    path: tuple[str, ...] = ()
+    """The hubs it passed, the one that made the change first; empty where it was made here (an acknowledgement, say)."""
+
+
 class AlertChange(msgspec.Struct, tag="change", gc=False, omit_defaults=True):
     """One step in the life of one warning: the object on the stream "alerts" and in every webhook body.
 
@@ -246,10 +260,29 @@ class AlertChange(msgspec.Struct, tag="change", gc=False, omit_defaults=True):
     note: str = ""
     group: str = ""
     """The alert that began the group this one belongs to (twenty sensors, one flood); its own id where it stands alone."""
+    contact: int = 1
+    """Who has been told of the alert so far: contact 2 and higher are called when nobody answers."""
+    until: int | None = None
+    """When its shelving ends."""
+    origin: Origin | None = None
+    """Of another hub's warning; None for this hub's own."""
 
     @property
     def id(self) -> str:
         return f"{self.alert}#{self.ordinal}"
+
+
+class Forwarded(msgspec.Struct, array_like=True, tag="forwarded", frozen=True, gc=False):
+    """A change of another hub's warning, as it came in. The rules reader passes it on in its place; nobody judges it again."""
+
+    at: int
+    """When it was received."""
+    adapter: str
+    change: AlertChange
+
+
+Event: TypeAlias = Reading | Tick | Deaf | Edition | OperatorAction | Forwarded
+"""Everything that rules may know, in the one order of the stream "events"."""
 
 
 class Alert(msgspec.Struct, gc=False):
@@ -265,6 +298,7 @@ class Alert(msgspec.Struct, gc=False):
     acknowledged_by: str | None
     shelved_until: int | None
     changes: list[AlertChange]
+    contact: int = 1
 
 
 class Device(msgspec.Struct, frozen=True):

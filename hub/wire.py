@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from hub.model import AlertChange, CameraView, Message, Reading
+from hub.model import AlertChange, CameraView, Message, Origin, Reading
 from hub.moment import SECOND, to_text
 
 CLIP_BEFORE_NS = 60 * SECOND
@@ -52,7 +52,15 @@ def _shown(change: AlertChange) -> dict[str, Any]:
         "late": change.late,
         "who": change.who,
         "note": change.note,
+        "contact": change.contact,
+        "until": to_text(change.until) if change.until is not None else None,
+        "origin": origin_to_json(change.origin) if change.origin else None,
     }
+
+
+def origin_to_json(origin: Origin) -> dict[str, Any]:
+    """Whose warning it is, and the hubs this change of it has passed."""
+    return {"hub": origin.hub, "ordinal": origin.ordinal, "path": list(origin.path)}
 
 
 def clip(change: AlertChange) -> dict[str, str]:
@@ -92,6 +100,8 @@ def reading_to_json(reading: Reading) -> dict[str, Any]:
         shown["marks"] = reading.marks
     if reading.kind:
         shown["kind"] = reading.kind
+    if reading.path:
+        shown["path"] = reading.path
     return shown
 
 

@@ -14,7 +14,7 @@ from hub.model import Device, Zone
 from rules.language import ir
 from rules.language.document import read_rules
 from rules.language.places import Document, Mistake
-from rules.language.rule import Derivation, Rule
+from rules.language.rule import NO_CALLS, CallEntry, Calls, Derivation, QualityEntry, Rule
 from rules.language.types import attribute_unit
 
 CITY = "city"
@@ -28,6 +28,8 @@ class RuleBook:
     rules: tuple[Rule, ...]
     derivations: tuple[Derivation, ...]
     files: tuple[tuple[str, str, str], ...]  # pack, file name, text
+    qualities: tuple[QualityEntry, ...] = ()
+    calls: tuple[CallEntry, ...] = ()
     by_name: dict[str, Rule] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -44,6 +46,12 @@ class RuleBook:
     def rule(self, name: str) -> Rule | None:
         """The rule of that name; of a silence alert's name (`pack/rule:silent`) the rule it belongs to."""
         return self.by_name.get(name.removesuffix(":silent"))
+
+    def calls_of(self, rule: Rule) -> Calls:
+        """Whom a warning of the rule goes to when nobody answers: by its own key, else by the last entry that fits."""
+        if rule.calls is not None:
+            return rule.calls
+        return next((entry.calls for entry in reversed(self.calls) if entry.fits(rule.name)), NO_CALLS)
 
     def notes(self, devices: Iterable[Device], zones: Iterable[Zone] = ()) -> list[str]:
         """What a city should know of its devices and places: levels that stay silent for want of an attribute, rules
@@ -129,10 +137,12 @@ def read_book(files: Sequence[tuple[str, str, str]]) -> RuleBook | list[Mistake]
     mistakes: list[Mistake] = []
     rules: list[Rule] = []
     derivations: list[Derivation] = []
+    qualities: list[QualityEntry] = []
+    calls: list[CallEntry] = []
     for pack, name, text in files:
         document = Document(name, text)
-        found, derived = read_rules(document, pack)
-        for rule in found:
+        found = read_rules(document, pack)
+        for rule in found.rules:
             known = next((r for r in rules if r.name == rule.name), None)
             if known:
                 document.mistakes.append(
@@ -144,9 +154,16 @@ def read_book(files: Sequence[tuple[str, str, str]]) -> RuleBook | list[Mistake]
                     )
                 )
             rules.append(rule)
-        derivations += derived
+        derivations += found.derivations
+        calls += found.calls
+        for entry in found.qualities:
+            twin = next((q for q in qualities if (q.name, q.select) == (entry.name, entry.select)), None)
+            if twin:
+                message = f"{entry.metric} is set twice for the same devices; first in {twin.file}:{twin.line}"
+                document.mistakes.append(Mistake(name, entry.line, entry.column, message))
+            qualities.append(entry)
         mistakes += sorted(document.mistakes)
-    return mistakes or RuleBook(tuple(rules), tuple(derivations), tuple(files))
+    return mistakes or RuleBook(tuple(rules), tuple(derivations), tuple(files), tuple(qualities), tuple(calls))
 
 
 def from_text(text: str) -> RuleBook | None:

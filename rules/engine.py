@@ -17,6 +17,7 @@ from hub.model import (
     Device,
     Edition,
     Event,
+    Forwarded,
     Mark,
     OperatorAction,
     Reading,
@@ -25,8 +26,9 @@ from hub.model import (
     Zone,
 )
 from rules import book as books
-from rules import edition, life, origins, pairs, places, quality, snapshot
+from rules import edition, life, pairs, places, quality, snapshot, tracing
 from rules.book import RuleBook
+from rules.forwarding import Forwarding
 from rules.grouping import Groups
 from rules.language import codegen
 from rules.language.codegen import Compiled
@@ -38,7 +40,7 @@ from rules.subject import NEVER, OpenAlert, Subject
 from rules.windows import Window as Samples
 from rules.windows import WindowKey
 
-ENGINE = "3"
+ENGINE = "4"
 """Version of the engine, for `Edition.engine`: raised when the same log could give other alerts."""
 
 MAX_SUBJECTS = 200_000
@@ -71,6 +73,7 @@ class Engine:
         self.hood = Neighbourhood(self.subjects, (), ())
         self.timers: list[tuple[int, str, str]] = []
         self.orphans: list[tuple[OpenAlert, Subject, str]] = []
+        self.forwarding = Forwarding()
         self.refused = 0
         self.fed = 0
         self._use_book(book)
@@ -108,6 +111,9 @@ class Engine:
         elif isinstance(event, OperatorAction):
             self._start(event.at, outcome)
             life.operator(self, event, outcome)
+        elif isinstance(event, Forwarded):
+            self._start(event.at, outcome)
+            self.forwarding.take(event, outcome)
 
     @property
     def listening(self) -> int:
@@ -161,12 +167,14 @@ class Engine:
         if reading.marks or subject.marks or subject.maintenance is not None or plan.any_quality:
             values = self._good(subject, reading, plan, at)
         shape = plan.shape(values)
-        if shape.tested and not shape.calm(subject.last, values):
+        if shape.tested and not shape.calm(subject.last, values, subject.last_t, at):
             doubted = quality.examine(subject, shape.tested, values, at)
             if doubted is not None:
-                values, shape = self._doubt(plan, shape, values, doubted, reading, outcome)
+                values, shape = self._doubt(plan, shape, values, doubted, reading, at, outcome)
         if shape.silent:
             self._speaks(subject, shape, outcome)
+        if shape.gaps:
+            quality.heard(self, subject, shape.gaps)
         if at > subject.newest:
             self._in_order(subject, plan, shape, values, at, reading, outcome)
         else:
@@ -255,6 +263,7 @@ class Engine:
         values: Mapping[str, Value],
         doubted: Sequence[Finding],
         reading: Reading,
+        now: int,
         outcome: Outcome,
     ) -> tuple[Mapping[str, Value], Shape]:
         """Hand out the values that failed a test or are suspect, marked so; take the failed ones away from rules."""
@@ -274,7 +283,7 @@ class Engine:
                     reading.kind,
                 )
             )
-        failed = {finding.metric for finding in doubted if finding.flag is Flag.FAIL}
+        failed = {finding.metric for finding in doubted if finding.flag is Flag.FAIL and finding.at == now}
         if not failed:
             return values, shape
         values = {name: value for name, value in values.items() if name not in failed}
@@ -346,7 +355,9 @@ class Engine:
                 if any(
                     asked == name and subject in self.hood.others(other, name, around)
                     for asked, around in compiled.asks
-                ) or (name in other.jumps and subject in self.hood.others(other, name, quality.around(name))):
+                ) or (
+                    name in other.jumps and subject in self.hood.others(other, name, other.plan.settings[name].around())
+                ):
                     bit = 1 << other.plan.positions[rule]
                     life.judge(self, other, compiled, bit, other.newest, False, False, outcome, news=at)
 
@@ -356,7 +367,7 @@ class Engine:
             return
         (subject.watching.add if wanted else subject.watching.discard)(rule)
         asks = self.compiled[rule]
-        for series in sorted({asked for asked, _ in asks.asks} | quality.NEIGHBOURLY & asks.rule.own_series()):
+        for series in sorted({asked for asked, _ in asks.asks} | self.neighbourly & asks.rule.own_series()):
             members = self.watchers.setdefault(series, set())
             (members.add if wanted else members.discard)((subject.id, rule))
             (self.awaited.add if members else self.awaited.discard)(series)
@@ -388,6 +399,8 @@ class Engine:
         """A tick: complete what has held long enough, notice silence, end shelving, let forgotten alerts expire."""
         if at > self.clock or self.started == NEVER or self.orphans:
             self._start(at, outcome)
+        if self.forwarding.shelved:
+            self.forwarding.pass_time(self.clock, outcome)
         timers, listening = self.timers, self.clock - self.deaf
         if not timers or timers[0][0] > listening:
             return
@@ -397,7 +410,11 @@ class Engine:
             due.add((name, rule))
         for name, rule in sorted(due):
             subject = self.subjects.get(name)
-            if subject is not None and subject.plan is not None:
+            if subject is None or subject.plan is None:
+                continue
+            if rule in subject.gaps:
+                quality.miss(self, subject, rule, outcome)
+            else:
                 life.on_time(self, subject, rule, outcome)
 
     def schedule(self, due: int, subject: Subject, rule: str) -> None:
@@ -422,20 +439,22 @@ class Engine:
         self.over = {rule.name: asked for rule in book.rules if (asked := places.asked_series(rule))}
         """Per rule about places, what it asks of the devices inside."""
         self.asks_inside = places.asks_who_is_inside(nodes)
-        self.tracing = [rule for rule in book.rules if rule.origin is not None]
+        self.tracing = [rule for rule in book.rules if rule.tracing is not None]
         self.suspects: dict[str, set[str]] = {rule.name: set() for rule in self.tracing}
-        """Per rule that traces origins, who may be one."""
+        """Per rule that traces what it warns of, who may have emitted it."""
         for rule in self.tracing:
-            for series, key in origins.asked_windows(rule).items():
+            for series, key in tracing.asked_windows(rule).items():
                 self.asked[series] = tuple(dict.fromkeys((*self.asked.get(series, ()), key)))
         self.pairing = pairs.wanted(book)
         if self.pairing:
             self.asked.setdefault(pairs.SERIES, ())
             self.asked.setdefault("cog", ())
+        self.neighbourly = quality.neighbourly(book.qualities)
         for rule in book.rules:
             if any(level.level >= life.DISASTER for level in rule.levels):
-                for series in sorted(quality.NEIGHBOURLY & (rule.own_series() | self.over.get(rule.name, frozenset()))):
+                for series in sorted(self.neighbourly & (rule.own_series() | self.over.get(rule.name, frozenset()))):
                     self.asked.setdefault(series, ())
+        self.calls = {rule.name: book.calls_of(rule) for rule in book.rules}
         self.asks_upstream = {rule.name: above for rule in book.rules if (above := _asks_upstream(rule.nodes()))}
         self.plans: dict[Any, Plan | None] = {}
 
@@ -505,22 +524,35 @@ class Engine:
             for i, spec in enumerate(self.book.derivations)
             if spec.select.takes(subject.device, subject.kind, zones, subject.every)
         )
-        key = (chosen, derivations)
+        qualities = tuple(
+            i
+            for i, entry in enumerate(self.book.qualities)
+            if entry.select.takes(subject.device, subject.kind, zones, subject.every)
+        )
+        key = (chosen, derivations, qualities)
         if key not in self.plans:
-            useful = chosen or derivations or self.asked
-            rules = [self.compiled[name] for name in chosen]
+            useful = chosen or derivations or qualities or self.asked
             self.plans[key] = (
-                Plan(rules, [self.book.derivations[i] for i in derivations], self.asked) if useful else None
+                Plan(
+                    [self.compiled[name] for name in chosen],
+                    [self.book.derivations[i] for i in derivations],
+                    self.asked,
+                    [self.book.qualities[i] for i in qualities],
+                )
+                if useful
+                else None
             )
         for rule in self.tracing:
             taken = (
-                rule.origin is not None
+                rule.tracing is not None
                 and subject.every in ("", places.ZONE)
-                and rule.origin.candidates.takes(subject.device, subject.kind, zones)
+                and rule.tracing.candidates.takes(subject.device, subject.kind, zones)
             )
             (self.suspects[rule.name].add if taken else self.suspects[rule.name].discard)(subject.id)
         plan = subject.plan = self.plans[key]
         subject.feeds = {}
+        if subject.gaps:
+            quality.arm(self, subject)
         subject.busy = 0
         if plan is not None:
             for name, standing in subject.standing.items():
@@ -567,6 +599,9 @@ class Engine:
             "subjects_refused": self.refused,
             "standings": sum(len(s.standing) for s in self.subjects.values()),
             "open_alerts": len(self.alerts),
+            "metrics_missing": sum(missing for s in self.subjects.values() for _, missing in s.gaps.values()),
+            "forwarded_alerts": len(self.forwarding.open),
+            "forwarded_repeated": self.forwarding.repeated,
             "windows": len(windows),
             "samples": sum(len(w.times) for w in windows),
             "samples_overflowed": sum(w.overflow for w in windows),

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from math import inf
 
+from hub.metrics import vocabulary
+from hub.model import LEVELS
+from rules import quality
 from rules.book import RuleBook
 from rules.language import ir
-from rules.language.rule import Origin, Rule, Select
+from rules.language.rule import QualityEntry, Rule, Select, Tracing
 from rules.language.types import attribute_unit, seconds_text
 
 
 def explain(book: RuleBook, name: str) -> str | None:
     """What a rule watches, what raises and clears each level, what it needs, and where its figures come from.
 
-    None where the book has no rule of that name.
+    Of `pack/quality:metric` what is set there. None where the book has neither a rule nor such an entry of that name.
     """
     rule = book.rule(name)
     if rule is None:
-        return None
+        entries = [entry for entry in book.qualities if entry.name == name]
+        return "\n".join(_entry(entry) for entry in entries) or None
     lines = [f"{rule.name}   ({rule.file}:{rule.line})"]
     if rule.about:
         lines += ["", rule.about]
@@ -33,9 +37,22 @@ def explain(book: RuleBook, name: str) -> str | None:
     if rule.let_texts:
         lines += ["", "Where"]
         lines += [f"  {key} = {text}{_unit(rule, key)}" for key, text in rule.let_texts.items()]
-    lines += ["", "Reads", *_reads(rule), "", "Behaviour", *_behaviour(rule), "", "Source", *_source(rule)]
-    if rule.origin:
-        lines += ["", "Origin", *_origin(rule.origin)]
+    lines += [
+        "",
+        "Reads",
+        *_reads(rule),
+        "",
+        "Quality tests",
+        *_tests(book, rule),
+        "",
+        "Behaviour",
+        *_behaviour(book, rule),
+        "",
+        "Source",
+        *_source(rule),
+    ]
+    if rule.tracing:
+        lines += ["", "Attribution", *_tracing(rule.tracing)]
     if rule.cap:
         lines += ["", "CAP 1.2  " + ", ".join(f"{key}: {_joined(value)}" for key, value in rule.cap.items())]
     if rule.cameras:
@@ -44,12 +61,16 @@ def explain(book: RuleBook, name: str) -> str | None:
 
 
 def summary(book: RuleBook) -> list[tuple[str, str, str, str]]:
-    """(name, subjects, levels, standard) of every rule, for `rules list`."""
+    """(name, subjects, levels, standard) of every rule, and of every entry that sets tests of quality, for `rules list`."""
     rows = []
     for rule in book.rules:
         levels = " ".join(level.name for level in rule.levels) or "silence"
         standard = rule.sources[-1].fields.get("standard", "") if rule.sources else ""
         rows.append((rule.name, _select(rule.select), levels, standard))
+    rows += [
+        (entry.name, _select(entry.select), " ".join(key for key, _ in entry.texts), "quality tests")
+        for entry in book.qualities
+    ]
     return rows
 
 
@@ -113,6 +134,32 @@ def _series_of(node: ir.Agree) -> list[str]:
     return sorted({n.series.rstrip("~") for n in ir.walk(node.condition) if isinstance(n, ir.Series | ir.Window)})
 
 
+def _tests(book: RuleBook, rule: Rule) -> list[str]:
+    """What is held against the metrics that the rule reads: the defaults, and entries that may apply to its devices."""
+    lines: list[str] = []
+    for metric in sorted({series.rstrip("~") for series in rule.own_series()}):
+        words = quality.words(quality.SETTINGS[metric], vocabulary()[metric].unit) if metric in quality.SETTINGS else ""
+        lines.append(f"  {metric}: {words or 'none'} (house default)")
+        lines += [
+            f"    {_select(entry.select)}: {_settings(entry)} ({entry.file}:{entry.line})"
+            for entry in sorted(book.qualities, key=lambda entry: entry.select.precision())
+            if entry.metric == metric
+        ]
+    return lines or ["  none: it reads no metric of its own"]
+
+
+def _entry(entry: QualityEntry) -> str:
+    lines = [f"{entry.name}   ({entry.file}:{entry.line})", "", f"Tests    {entry.metric} of {_select(entry.select)}"]
+    default = quality.SETTINGS.get(entry.metric)
+    words = quality.words(default, vocabulary()[entry.metric].unit) if default else ""
+    lines += [f"  {key}: {text}" for key, text in entry.texts]
+    return "\n".join([*lines, "", f"Default  {words or 'none'}", ""])
+
+
+def _settings(entry: QualityEntry) -> str:
+    return ", ".join(f"{key} {text}" for key, text in entry.texts)
+
+
 def _around(around: ir.Around) -> str:
     if around.which == "within":
         return f"within {around.metres / 1000:g} km"
@@ -122,16 +169,16 @@ def _around(around: ir.Around) -> str:
     return around.which + words
 
 
-def _origin(origin: Origin) -> list[str]:
+def _tracing(spec: Tracing) -> list[str]:
     return [
-        f"  when raised or escalated, up to {origin.pick} candidates upwind of the sensors where {origin.metric} rises are named:",
-        f"  {_select(origin.candidates)} within {origin.within_m / 1000:g} km",
-        f"  by the wind of the last {seconds_text(origin.wind_over_ns)} at the nearest {' or '.join(origin.wind_kinds)}"
-        f" within {origin.wind_within_m / 1000:g} km; nobody is named in calm or shifting wind",
+        f"  when raised or escalated, up to {spec.pick} candidates upwind of the sensors where {spec.metric} rises are named:",
+        f"  {_select(spec.candidates)} within {spec.within_m / 1000:g} km",
+        f"  by the wind of the last {seconds_text(spec.wind_over_ns)} at the nearest {' or '.join(spec.wind_kinds)}"
+        f" within {spec.wind_within_m / 1000:g} km; nobody is named in calm or shifting wind",
     ]
 
 
-def _behaviour(rule: Rule) -> list[str]:
+def _behaviour(book: RuleBook, rule: Rule) -> list[str]:
     quality = (
         "values of any quality"
         if rule.any_quality
@@ -145,6 +192,10 @@ def _behaviour(rule: Rule) -> list[str]:
     ]
     if rule.silent_ns is not None:
         lines.append(f"  no data for {seconds_text(rule.silent_ns)} is a warning of its own ({rule.silent_name})")
+    for level, waits in zip(LEVELS, book.calls_of(rule), strict=True):
+        told = [f"contact {contact} after {seconds_text(ns)}" for contact, ns in enumerate(waits, 2)]
+        if told:
+            lines.append(f"  {level} that nobody acknowledges or shelves goes to {', then '.join(told)}")
     return lines
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hub.model import LEVELS, Change, OperatorAction
-from rules import grouping, origins, places, quality, telling
+from rules import calling, grouping, places, quality, telling, tracing
 from rules.language.codegen import CLEAR, FALSE, NOT_CLEAR, TRUE, Compiled
 from rules.language.rule import Rule
 from rules.memories import KINDS
@@ -184,6 +184,7 @@ def settle(
         alert.level = level
         standing.calm = None
         tell(engine, subject, alert, Change.LOWERED, at, reason, outcome, late)
+        calling.arm(engine, subject, alert)
         return
     else:
         change = Change.ESCALATED
@@ -193,10 +194,11 @@ def settle(
     if change is Change.RAISED:
         subject.raises[alert.rule] = [*subject.raises.get(alert.rule, ()), at][-FLAPS:]
         reason += _flapping(subject, alert)
-    traced = origins.trace(engine, subject, compiled.rule, standing.judged)
+    traced = tracing.trace(engine, subject, compiled.rule, standing.judged)
     tell(engine, subject, alert, change, at, reason + (traced.said if traced else ""), outcome, late)
     if traced:
         outcome.changes[-1].evidence.append(traced.evidence)
+    calling.wait(engine, subject, alert)
 
 
 FLAPS, FLAP_WITHIN_NS, FLAP_HOLD_NS = 4, 3_600_000_000_000, 1_800_000_000_000
@@ -328,6 +330,7 @@ def _shelf_and_expiry(
     alert = standing.alert
     assert alert is not None
     _unshelve_when_due(engine, subject, alert, outcome)
+    _call_when_due(engine, subject, alert, outcome)
     rule = compiled.rule
     due = standing.heard + rule.expire_ns
     if engine.clock - engine.deaf < due:
@@ -346,8 +349,15 @@ def _unshelve_when_due(engine: Engine, subject: Subject, alert: OpenAlert, outco
         if alert.shelved_until <= engine.clock:
             alert.shelved_until = None
             tell(engine, subject, alert, Change.UNSHELVED, engine.clock, "the time it was shelved for is over", outcome)
+            calling.wait(engine, subject, alert)
         else:
             engine.schedule(alert.shelved_until - engine.deaf, subject, alert.rule.removesuffix(":silent"))
+
+
+def _call_when_due(engine: Engine, subject: Subject, alert: OpenAlert, outcome: Outcome) -> None:
+    reason = calling.call_when_due(engine, subject, alert)
+    if reason:
+        tell(engine, subject, alert, Change.CALLED, engine.clock, reason, outcome)
 
 
 # ---------------------------------------------------------------------------------------------- silence
@@ -372,6 +382,7 @@ def _silence(engine: Engine, subject: Subject, rule: Rule, outcome: Outcome) -> 
     standing_alert = subject.silent.get(rule.name)
     if standing_alert is not None:
         _unshelve_when_due(engine, subject, standing_alert, outcome)
+        _call_when_due(engine, subject, standing_alert, outcome)
         return
     in_maintenance = subject.maintenance is not None and subject.maintenance > engine.clock
     if listening - heard < silent_ns or in_maintenance:
@@ -387,6 +398,7 @@ def _silence(engine: Engine, subject: Subject, rule: Rule, outcome: Outcome) -> 
     who = " from anybody inside" if subject.every else ""
     reason = f"no data{who} for {telling.duration(silent_ns)}" + ("" if subject.newest > 0 else "; it never reported")
     tell(engine, subject, alert, Change.RAISED, engine.clock, reason, outcome)
+    calling.wait(engine, subject, alert)
 
 
 def end_silence(engine: Engine, subject: Subject, rule: str, outcome: Outcome) -> None:
@@ -412,6 +424,7 @@ def operator(engine: Engine, action: OperatorAction, outcome: Outcome) -> None:
         return
     found = engine.alerts.get(action.target)
     if found is None:
+        engine.forwarding.operate(action, engine.clock, outcome)
         return
     alert, subject = found
     words = {"acknowledge": Change.ACKNOWLEDGED, "shelve": Change.SHELVED, "unshelve": Change.UNSHELVED}
@@ -421,12 +434,15 @@ def operator(engine: Engine, action: OperatorAction, outcome: Outcome) -> None:
     reason = f"{change.value} by {action.who}"
     if change is Change.ACKNOWLEDGED:
         alert.acknowledged_by = action.who
+        calling.answer(alert)
     elif change is Change.UNSHELVED:
         alert.shelved_until = None
+        calling.wait(engine, subject, alert)
     elif action.until is None or action.until <= engine.clock:
         return
     else:
         alert.shelved_until = action.until
+        alert.waiting = None
         reason += f" until {telling.moment(action.until)}"
         engine.schedule(action.until - engine.deaf, subject, alert.rule.removesuffix(":silent"))
     tell(engine, subject, alert, change, action.at, reason, outcome, who=action.who, note=action.note)

@@ -151,7 +151,7 @@ def doubted(engine: Engine, place: Subject, rule: Rule, at: int) -> dict[str, st
     for series in sorted(engine.over[rule.name]):
         for device in engine.hood.others(place, series, around):
             if series in device.jumps and device.id not in found:
-                why = quality.withheld(engine.hood, device, (series,), at, rule.hold_ns)
+                why = quality.withheld(engine.hood, device, frozenset((series,)), at, rule.hold_ns)
                 if why:
                     found[device.id] = f"{device.name}: {why}"
     return found

@@ -23,7 +23,9 @@ class OpenAlert:
     __slots__ = (
         "acknowledged_by",
         "alert",
+        "answered",
         "changed_at",
+        "contact",
         "group",
         "level",
         "ordinal",
@@ -31,6 +33,7 @@ class OpenAlert:
         "rule",
         "shelved_until",
         "subject",
+        "waiting",
     )
 
     def __init__(self, alert: str, rule: str, subject: str, level: int, raised_at: int, ordinal: int = 0) -> None:
@@ -45,6 +48,12 @@ class OpenAlert:
         """The first of the alerts that belong together."""
         self.acknowledged_by: str | None = None
         self.shelved_until: int | None = None
+        self.contact = 1
+        """Who has been told of it; higher ones are called when nobody answers."""
+        self.answered = -1
+        """The level at which somebody acknowledged it."""
+        self.waiting: int | None = None
+        """Listening time since which an answer is waited for."""
 
     def freeze(self) -> list[Any]:
         return [getattr(self, name) for name in self.__slots__]
@@ -116,8 +125,9 @@ class Subject:
     """One device as the rules know it, or one place (`rules.places`)."""
 
     __slots__ = (
-        "attributes", "busy", "device", "every", "feeds", "flat", "heard", "hood", "id", "jumps", "kind", "last", "last_t", "maintenance",
-        "marks", "newest", "past", "plan", "position", "position_t", "raises", "silent", "standing", "watching", "windows", "zones",
+        "attributes", "busy", "device", "every", "feeds", "flat", "gaps", "heard", "hood", "id", "jumps", "kind", "last", "last_t",
+        "maintenance", "marks", "newest", "past", "plan", "position", "position_t", "raises", "silent", "standing", "watching", "windows",
+        "zones",
     )  # fmt: skip
 
     def __init__(self, device: Device, hood: Neighbourhood) -> None:
@@ -138,6 +148,8 @@ class Subject:
         """Per metric, the newest value that left the one before it; a reading after it has settled the matter."""
         self.flat: dict[str, tuple[float, int, int, int]] = {}
         """Per metric that stands still: the value, since when, in how many readings, the newest of them."""
+        self.gaps: dict[str, tuple[int, bool]] = {}
+        """Per metric that may go missing: when its last value came, in listening time, and whether it is missing."""
         self.raises: dict[str, list[int]] = {}
         """Per rule, when its last alerts were raised: as many as tell that it flaps."""
         self.watching: set[str] = set()

@@ -70,6 +70,8 @@ def change(
         group=alert.group,
         who=who,
         note=note,
+        contact=alert.contact,
+        until=alert.shelved_until,
     )
     if alert.rule != base:
         made.title = f"{subject.name}: {'no data' if what is not Change.CLEARED else 'reports again'}"

@@ -17,6 +17,7 @@ from simulators.devices.coap import CoapSensor
 from simulators.devices.faults import Faults
 from simulators.devices.gb26875 import Gb26875
 from simulators.devices.gb32960 import Gb32960
+from simulators.devices.gt06 import Gt06
 from simulators.devices.hj212 import Hj212
 from simulators.devices.jt808 import Jt808
 from simulators.devices.modbus import ModbusServer, substation_registers
@@ -37,7 +38,9 @@ from simulators.world.sensors import sensors_for
 from simulators.world.world import LAPSE, World
 
 TICK_S = 0.5
-"""Real seconds between two steps."""
+"""The town's seconds from step to step."""
+LAG_MAX_S = 5.0
+"""Real seconds that the town makes up for when the machine was busy or asleep; the rest it skips."""
 SECONDS_OF_KIND = {
     "underpass-gauge": 2.0,
     "gas-detector": 2.0,
@@ -55,7 +58,7 @@ SECONDS_OF_PROTOCOL = {"sl651": 60.0}
 VEHICLE_S, VESSEL_S, STATIC_S = 2.0, 3.0, 60.0
 DEMO = (
     "cloudburst", "anchor-drag", "gas-leak", "hazmat-off-route", "chemical-plume", "market-fire", "sensor-fault", "overvoltage",
-    "contamination", "forest-smoke", "earthquake", "outage",
+    "collision", "contamination", "vandalism", "forest-smoke", "lying-sensor", "earthquake", "outage",
 )  # fmt: skip
 """What the demo plays, in this order, again and again."""
 
@@ -87,19 +90,7 @@ class Fleet:
             if ":" in site.device:
                 self.silent.add(protocol)
             return
-        dialect: Dialect | None = None
-        if protocol == "jt808":
-            dialect = Jt808(site.number, site.attributes.get("plate", ""))
-        elif protocol == "teltonika":
-            dialect = Teltonika(site.number)
-        elif protocol == "gb32960":
-            dialect = Gb32960(site.number, now)
-        elif protocol == "hj212":
-            dialect = Hj212(site.number, "32" if site.kind == "sewage-plant" else "22")
-        elif protocol == "sl651":
-            dialect = Sl651(site.number, 0x50 if site.kind == "rain-gauge" else 0x48)
-        elif protocol == "gb26875":
-            dialect = Gb26875(int(site.number))
+        dialect = dialect_of(site, now)
         if dialect is not None:
             self.terminals[site.device] = Terminal(site.device, dialect, self.faults)
         elif protocol == "osmand":
@@ -141,6 +132,27 @@ class Fleet:
         return sum(len(thing.outbox) for thing in (*self.gateways, *self.terminals.values()))
 
 
+def dialect_of(site: Site, now: datetime) -> Dialect | None:
+    """How a device on a stream speaks; None for those that speak otherwise."""
+    match site.protocol:
+        case "jt808":
+            return Jt808(site.number, site.attributes.get("plate", ""))
+        case "teltonika":
+            return Teltonika(site.number)
+        case "gt06":
+            return Gt06(site.number)
+        case "gb32960":
+            return Gb32960(site.number, now)
+        case "hj212":
+            return Hj212(site.number, "32" if site.kind == "sewage-plant" else "22")
+        case "sl651":
+            kind = 0x50 if site.kind == "rain-gauge" else 0x48
+            return Sl651(site.number, kind, site.attributes.get("coding") == "ascii")
+        case "gb26875":
+            return Gb26875(int(site.number))
+    return None
+
+
 class Player:
     """Steps the world by the wall clock and lets every device report when it is due."""
 
@@ -153,19 +165,20 @@ class Player:
         *,
         speed: float = 1.0,
         fleet: int = 0,
-        vessels: int = 18,
+        vessels: int = 14,
         sensors: int = 0,
         seed: int = 7,
         lapse: float = LAPSE,
         faults: Faults | None = None,
         repeat: bool = True,
-        start: int | None = None,
+        clock: Callable[[], int] | None = None,
     ) -> None:
         self.speed = speed
+        self._clock = clock
         self.faults = faults or Faults(random=Random(seed))
         sites = read_sites(folder)
         sites += more_vehicles(fleet) + more_sensors(sensors, Random(seed))
-        self.world = World(seed, time.time_ns() if start is None else start, sites, vessels, lapse)
+        self.world = World(seed, clock() if clock else time.time_ns(), sites, vessels, lapse)
         self.sensors = sensors_for(sites, seed)
         self.town = Town(self.world, self.sensors)
         self.say = say
@@ -185,27 +198,34 @@ class Player:
         tasks = self.fleet.tasks(self.world.sites)
         loop = asyncio.get_running_loop()
         last = loop.time()
+        owed_s = 0.0
         try:
             while not stop.is_set() and not self.director.done:
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(TICK_S):
+                    async with asyncio.timeout(TICK_S / self.speed):
                         await stop.wait()
                         break
                 now = loop.time()
-                dt, last = min(5.0, now - last) * self.speed, now
-                self.world.step(dt)
-                self.director.step()
-                self.narrator.step()
-                self.report()
+                owed_s, last = owed_s + min(LAG_MAX_S, now - last) * self.speed, now
+                while owed_s >= TICK_S and not self.director.done:
+                    owed_s -= TICK_S
+                    self.tick()
                 self._complain(tasks)
         finally:
             await _end(tasks)
         return self.director.played
 
+    def tick(self) -> None:
+        """One step of the town: always the same length, so that a seed gives the same town on a busy machine."""
+        self.world.step(TICK_S)
+        self.director.step()
+        self.narrator.step()
+        self.report()
+
     def report(self) -> None:
         """Everything that is due reports."""
         clock = self.world.elapsed_s
-        skew = time.time_ns() - self.world.now if self.speed != 1.0 else 0
+        skew = time.time_ns() - self.world.now if self.speed != 1.0 and self._clock is None else 0
         for device, sensor in self.sensors.items():
             site = sensor.site
             every = SECONDS_OF_PROTOCOL.get(site.protocol) or SECONDS_OF_KIND.get(site.kind, SENSOR_S)
@@ -270,7 +290,7 @@ async def run(
     scenarios: Sequence[str] = DEMO,
     speed: float = 1.0,
     fleet: int = 0,
-    vessels: int = 18,
+    vessels: int = 14,
     sensors: int = 0,
     *,
     stop: asyncio.Event,
@@ -278,19 +298,21 @@ async def run(
     seed: int = 7,
     faults: Faults | None = None,
     repeat: bool = True,
+    clock: Callable[[], int] | None = None,
 ) -> list[Played]:
     """Play the town of `city_folder` against a hub until `stop` is set; returns which scenarios ran, and when.
 
     `endpoints` maps adapter names to addresses: "mqtt" → mqtt://…, "ais" → udp:// or tcp://…, "jt808", "teltonika",
-    "gb32960", "hj212", "sl651", "gb26875" → tcp://…, "osmand" → tcp:// or http://…, "coap" → coap://…, "sparkplug" → mqtt://…, "http" → the
+    "gt06", "gb32960", "hj212", "sl651", "gb26875" → tcp://…, "osmand" → tcp:// or http://…, "coap" → coap://…, "sparkplug" → mqtt://…, "http" → the
     hub's own API; "modbus" is where the simulated unit is to listen. Devices of adapters that are not there stay
     silent, or report by MQTT where their id is not bound to a protocol. `scenarios` are shipped names or paths;
     `fleet`, `vessels`, `sensors` say how many more vehicles (JT/T 808), vessels in all, and more MQTT sensors there are.
-    `speed` other than 1 hurries the whole world while reports keep the wall clock's time.
+    `speed` other than 1 hurries the whole world while reports keep the wall clock's time; with `clock`, which must run
+    as fast, they keep the world's: a hub on the same clock then sees everything as it is at speed 1.
     """
     player = Player(
         city_folder, endpoints, say, find(tuple(scenarios)),
-        speed=speed, fleet=fleet, vessels=vessels, sensors=sensors, seed=seed, faults=faults, repeat=repeat,
+        speed=speed, fleet=fleet, vessels=vessels, sensors=sensors, seed=seed, faults=faults, repeat=repeat, clock=clock,
     )  # fmt: skip
     return await player.play(stop)
 

@@ -168,7 +168,7 @@ class _Api:
     # ---------------------------------------------------------------------------------------------- looking
 
     async def city(self, _: Request) -> Response:
-        return reply(views.city(self.state))
+        return reply(await asyncio.to_thread(views.city, self.state))  # footprints take milliseconds each
 
     async def status(self, _: Request) -> Response:
         return reply(views.status(self.state))
@@ -334,11 +334,11 @@ class _Api:
         return reply(done)
 
     async def geojson(self, request: Request) -> Response:
-        """Zones, cameras or devices as GeoJSON (RFC 7946), for maps elsewhere."""
+        """Zones, cameras, their footprints or devices as GeoJSON (RFC 7946), for maps elsewhere."""
         try:
-            found = views.geojson(self.state, request.path_params["what"])
+            found = await asyncio.to_thread(views.geojson, self.state, request.path_params["what"])
         except KeyError:
-            raise HTTPException(404, "zones, cameras and devices are there as GeoJSON") from None
+            raise HTTPException(404, "zones, cameras, footprints and devices are there as GeoJSON") from None
         # Read-only and guarded like all else: a browser on Grafana's address may read it.
         return Response(msgspec.json.encode(found), 200, {"Access-Control-Allow-Origin": "*"}, "application/geo+json")
 

@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 
 from hub.api.state import State
-from hub.cameras import footprint, sector
-from hub.delivery import Courier, Journal
+from hub.cameras import Cameras
+from hub.delivery import Courier, Journal, ReadingCourier
 from hub.ingest import Knock
 from hub.live import DeviceState
-from hub.model import Alert, Camera, Device, Fault, Position, Zone
+from hub.model import Alert, Device, Fault, Position, Zone
 from hub.moment import to_text
 from hub.registry import Registry
 from hub.wire import camera_to_json, change_to_json
@@ -26,7 +26,7 @@ def city(state: State) -> dict[str, Any]:
         "timezone": state.config.hub.timezone,
         "version": state.version,
         "bounds": bounds(registry),
-        "cameras": [camera(item) for item in registry.cameras.values()],
+        "cameras": [camera(state.cameras, number) for number in range(len(state.cameras))],
         "zones": [zone(item) for item in registry.zones.values()],
         "devices": [
             {
@@ -52,8 +52,8 @@ def bounds(registry: Registry) -> list[float] | None:
     return [min(lons), min(lats), max(lons), max(lats)]
 
 
-def camera(item: Camera) -> dict[str, Any]:
-    ground = sector(item)
+def camera(cameras: Cameras, number: int) -> dict[str, Any]:
+    item, ground = cameras.cameras[number], cameras.sectors[number]
     return {
         "camera": item.camera,
         "name": item.name,
@@ -63,7 +63,7 @@ def camera(item: Camera) -> dict[str, Any]:
         "hfov_deg": ground.width_deg,
         "range_m": ground.far_m,
         "stream_url": item.stream_url or None,
-        "footprint": [[round(lon, 6), round(lat, 6)] for lon, lat in footprint(item, ground).exterior.coords],
+        "footprint": cameras.geometry(number),
     }
 
 
@@ -107,10 +107,12 @@ def alert(item: Alert) -> dict[str, Any]:
         "open": item.open,
         "acknowledged_by": item.acknowledged_by,
         "shelved_until": to_text(item.shelved_until) if item.shelved_until else None,
+        "contact": item.contact,
         "position": place(placed.position),
         "cameras": [camera_to_json(view) for view in seen.cameras],
         "evidence": newest.evidence,
         "reason": newest.reason,
+        "origin": item.changes[0].origin.hub if item.changes[0].origin else None,
         "changes": [change_to_json(change) for change in item.changes],
     }
 
@@ -143,7 +145,7 @@ def knock(item: Knock) -> dict[str, Any]:
     }
 
 
-def delivery(couriers: Mapping[str, Courier], journal: Journal) -> dict[str, Any]:
+def delivery(couriers: Mapping[str, Courier | ReadingCourier], journal: Journal) -> dict[str, Any]:
     """Destinations, their dead letters and newest attempts. Blocking: the journal is a file."""
     return {
         "destinations": [msgspec.to_builtins(courier.status) for courier in couriers.values()],
@@ -232,13 +234,15 @@ def devices(state: State, kind: str | None = None, since: int = 0) -> Iterable[d
 
 
 def geojson(state: State, what: str) -> dict[str, Any]:
-    """A GeoJSON FeatureCollection (RFC 7946) of "zones", "cameras" or "devices". Raises KeyError for anything else."""
+    """A GeoJSON FeatureCollection (RFC 7946) of "zones", "cameras", "footprints" or "devices". Raises KeyError for anything else."""
     registry = state.registry
     features: list[tuple[str, Any, dict[str, Any]]]
     if what == "zones":
         features = [("Polygon", item.rings, {"zone": item.zone, "kind": item.kind, "name": item.name, **item.limits}) for item in registry.zones.values()]  # fmt: skip
     elif what == "cameras":
         features = [("Point", _lon_lat(item.position), {"camera": item.camera, "name": item.name, "area": item.area}) for item in registry.cameras.values()]  # fmt: skip
+    elif what == "footprints":
+        return {"type": "FeatureCollection", "features": [state.cameras.feature(n) for n in range(len(state.cameras))]}
     elif what == "devices":
         features = [("Point", _lon_lat(item.position), {"device": item.device, "name": item.name, "kind": item.kind, "area": item.area}) for item in registry.devices.values() if item.position]  # fmt: skip
     else:

@@ -13,8 +13,8 @@ ASKS_FOR_CAMERAS = frozenset({Change.RAISED, Change.ESCALATED})
 
 def look(change: AlertChange, cameras: Cameras, book: RuleBook) -> None:
     """Add the cameras that see the place to a change that wants eyes on it."""
-    if change.position is None or change.change not in ASKS_FOR_CAMERAS or not len(cameras):
-        return
+    if change.position is None or change.change not in ASKS_FOR_CAMERAS or not len(cameras) or change.cameras:
+        return  # a change that another hub forwarded names the cameras there
     rule = book.rule(change.rule)
     wish = rule.cameras if rule else {}
     need = str(wish.get("need", ""))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
-from difflib import get_close_matches
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import yaml
@@ -17,22 +17,25 @@ from hub.units import UnitError
 from rules.language import check, ir
 from rules.language import grammar as g
 from rules.language import types as t
-from rules.language.places import Document, Entry
+from rules.language.calls import read_call_entry, read_calls
+from rules.language.places import Document, Entry, unknown
 from rules.language.rule import (
     DEFAULT_HOLD_NS,
+    CallEntry,
     Condition,
     Derivation,
     Hole,
     LevelRule,
-    Origin,
+    QualityEntry,
     Rule,
     Select,
     Source,
 )
-from rules.language.tracing import Readers, read_origin
+from rules.language.settings import SettingsReader
+from rules.language.tracing import read_tracing
 from rules.language.types import Type
 
-RULE_KEYS = ("rule", "title", "about", "for_each", "let", "editions", "levels", "clear", "silent", "hold", "late", "expire", "quality", "source", "cap", "cameras", "attribute")  # fmt: skip
+RULE_KEYS = ("rule", "title", "about", "for_each", "let", "editions", "levels", "clear", "silent", "hold", "late", "expire", "quality", "source", "cap", "cameras", "call", "attribute")  # fmt: skip
 DERIVE_KEYS = ("derive", "about", "for_each", "value", "hold", "source")
 SELECT_KEYS = ("kind", "device", "area", "zone", "operator", "attribute", "every")
 PLACE_KEYS = {"zone": ("every", "kind", "zone", "attribute", "of"), "area": ("every", "area", "of")}
@@ -67,28 +70,47 @@ _HOLE = re.compile(r"\{([^{}]*)\}")
 _FORMAT = re.compile(r"([0-9.]*[fgde]?)\s*(.*)\Z")
 
 
-def read_rules(document: Document, pack: str) -> tuple[list[Rule], list[Derivation]]:
-    """The rules of one file, named `pack/rule`. Mistakes are kept in the document."""
-    rules: list[Rule] = []
-    derivations: list[Derivation] = []
+@dataclass
+class Entries:
+    """What one rule file holds."""
+
+    rules: list[Rule] = field(default_factory=list)
+    derivations: list[Derivation] = field(default_factory=list)
+    qualities: list[QualityEntry] = field(default_factory=list)
+    calls: list[CallEntry] = field(default_factory=list)
+
+
+def read_rules(document: Document, pack: str) -> Entries:
+    """The entries of one file, rules named `pack/rule`. Mistakes are kept in the document."""
+    found = Entries()
     if document.root is None:
-        return rules, derivations
+        return found
     for node in document.items(document.root, "a rule file"):
         entries = {entry.key: entry for entry in document.entries(node, "a rule")}
         if "derive" in entries:
-            derivation = _Reader(document, pack, node, entries).derivation()
+            derivation = Reader(document, pack, node, entries).derivation()
             if derivation:
-                derivations.append(derivation)
+                found.derivations.append(derivation)
+        elif "quality" in entries and "rule" not in entries:
+            quality = SettingsReader(Reader(document, pack, node, entries)).read()
+            if quality:
+                found.qualities.append(quality)
+        elif "call" in entries and "rule" not in entries:
+            call = read_call_entry(Reader(document, pack, node, entries))
+            if call:
+                found.calls.append(call)
         elif "rule" in entries:
-            rule = _Reader(document, pack, node, entries).rule()
+            rule = Reader(document, pack, node, entries).rule()
             if rule:
-                rules.append(rule)
+                found.rules.append(rule)
         elif isinstance(node, yaml.MappingNode):
-            document.wrong(node, "an entry starts with 'rule: name' or 'derive: metric'")
-    return rules, derivations
+            document.wrong(
+                node, "an entry starts with 'rule: name', 'derive: metric', 'quality: metric' or 'call: 10 min'"
+            )
+    return found
 
 
-class _Reader:
+class Reader:
     """Reads one rule. A rule with any mistake is not built; the others of the file still are."""
 
     def __init__(self, document: Document, pack: str, node: yaml.Node, entries: dict[str, Entry]) -> None:
@@ -110,7 +132,7 @@ class _Reader:
         short = self._name(entry)
         text = self.document.text[self.node.start_mark.index : self.node.end_mark.index].rstrip()
         line, column = self.document.locate(entry.key_node)
-        self.select = self._select()
+        self.select = self._select(places=True)
         self.any_quality = self._word("quality", ("good", "any"), "good") == "any"
         self.hold_ns = self._duration("hold", DEFAULT_HOLD_NS)
         sources = self._editions_and_lets()
@@ -133,7 +155,8 @@ class _Reader:
             sources=sources,
             cap=self._cap(),
             cameras=self._cameras(),
-            origin=self._origin(),
+            tracing=read_tracing(self, self.entries["attribute"].value) if "attribute" in self.entries else None,
+            calls=read_calls(self, self.entries["call"].value) if "call" in self.entries else None,
         )
         rule.silent_ns, rule.silent_level = self._silent()
         rule.title = self._title(short)
@@ -160,9 +183,6 @@ class _Reader:
         if found is None or found.type != "number":
             self.document.wrong(entry.value, f"{metric!r} is not a metric with a number{nearest(metric)}")
         self.select = self._select()
-        if self.select.every:
-            self.document.wrong(self.entries["for_each"].value, "a metric is derived of devices, not of places")
-            self.select = Select()
         self.hold_ns = self._duration("hold", DEFAULT_HOLD_NS)
         node: ir.Node = ir.Const(0.0)
         if "value" not in self.entries:
@@ -197,7 +217,7 @@ class _Reader:
     def _known_keys(self, known: tuple[str, ...]) -> None:
         for entry in self.entries.values():
             if entry.key not in known:
-                self.document.wrong(entry.key_node, _unknown("key", entry.key, known))
+                self.document.wrong(entry.key_node, unknown("key", entry.key, known))
 
     def _name(self, entry: Entry) -> str:
         name = self.document.text_of(entry.value, "rule") or "unnamed"
@@ -213,7 +233,7 @@ class _Reader:
             return default
         word = self.document.text_of(self.entries[key].value, key) or default
         if word not in known:
-            self.document.wrong(self.entries[key].value, _unknown(key, word, known))
+            self.document.wrong(self.entries[key].value, unknown(key, word, known))
         return word
 
     def _duration(self, key: str, default: int) -> int:
@@ -228,24 +248,27 @@ class _Reader:
             return 1
         return self._scope(node).duration(clause.condition)
 
-    def _select(self) -> Select:
+    def _select(self, places: bool = False) -> Select:
         if "for_each" not in self.entries:
             self.document.wrong(self.node, "for_each is missing: which devices, such as {kind: river-gauge}?")
             return Select()
-        return self._selection(self.entries["for_each"].value, "for_each")
+        return self.selection(self.entries["for_each"].value, "for_each", places)
 
-    def _selection(self, node: yaml.Node, what: str) -> Select:
+    def selection(self, node: yaml.Node, what: str, places: bool = False) -> Select:
+        """What a mapping such as for_each selects; zones and areas themselves only where `places` may be subjects."""
         parts: dict[str, tuple[str, ...]] = {}
         attributes: list[tuple[str, str]] = []
         entries = list(self.document.entries(node, what))
         every = next((str(entry.value.value) for entry in entries if entry.key == "every"), "")
-        known = PLACE_KEYS.get(every, SELECT_KEYS)
+        known = PLACE_KEYS.get(every, SELECT_KEYS) if places else SELECT_KEYS
         for entry in entries:
-            if entry.key == "every" and every not in PLACE_KEYS:
-                self.document.wrong(entry.value, _unknown("place", every, tuple(PLACE_KEYS)))
+            if entry.key == "every" and not places:
+                self.document.wrong(entry.key_node, f"{what} selects devices here; only rules are about places")
+            elif entry.key == "every" and every not in PLACE_KEYS:
+                self.document.wrong(entry.value, unknown("place", every, tuple(PLACE_KEYS)))
             elif entry.key not in known:
                 where = f"key of {what}: {{every: {every}}}" if every else f"key of {what}"
-                self.document.wrong(entry.key_node, _unknown(where, entry.key, known))
+                self.document.wrong(entry.key_node, unknown(where, entry.key, known))
             elif entry.key == "attribute":
                 attributes = [
                     (e.key, self.document.text_of(e.value, e.key) or "")
@@ -255,7 +278,7 @@ class _Reader:
                 parts[entry.key] = self._texts(entry.value, entry.key)
         return Select(
             parts.get("kind", ()), parts.get("device", ()), parts.get("area", ()), parts.get("zone", ()),
-            parts.get("operator", ()), tuple(attributes), every if every in PLACE_KEYS else "", parts.get("of", ()),
+            parts.get("operator", ()), tuple(attributes), every if places and every in PLACE_KEYS else "", parts.get("of", ()),
         )  # fmt: skip
 
     def _texts(self, node: yaml.Node, what: str) -> tuple[str, ...]:
@@ -324,9 +347,7 @@ class _Reader:
             elif entry.key == "source":
                 source = self._source(entry.value)
             else:
-                self.document.wrong(
-                    entry.key_node, _unknown("key of an edition", entry.key, ("until", "let", "source"))
-                )
+                self.document.wrong(entry.key_node, unknown("key of an edition", entry.key, ("until", "let", "source")))
         return until, lets, source
 
     def _ordered(self, editions: list[tuple[int | None, dict[str, Entry], dict[str, str] | None]]) -> None:
@@ -376,7 +397,7 @@ class _Reader:
         nodes: dict[int, yaml.Node] = {}
         for entry in self.document.entries(self.entries["levels"].value, "levels"):
             if entry.key not in LEVELS:
-                self.document.wrong(entry.key_node, _unknown("level", entry.key, LEVELS))
+                self.document.wrong(entry.key_node, unknown("level", entry.key, LEVELS))
                 continue
             condition = self._condition(entry.value)
             if condition:
@@ -407,7 +428,7 @@ class _Reader:
             entries = {entry.key: entry for entry in self.document.entries(node, "clear")}
             for entry in entries.values():
                 if entry.key not in LEVELS:
-                    self.document.wrong(entry.key_node, _unknown("level", entry.key, LEVELS))
+                    self.document.wrong(entry.key_node, unknown("level", entry.key, LEVELS))
             if LEVELS[index] not in entries:
                 self._once(before)
                 return None
@@ -471,25 +492,19 @@ class _Reader:
         cap: dict[str, object] = {}
         for entry in self.document.entries(self.entries["cap"].value, "cap"):
             if entry.key not in CAP_WORDS:
-                self.document.wrong(entry.key_node, _unknown("key of cap", entry.key, tuple(CAP_WORDS)))
+                self.document.wrong(entry.key_node, unknown("key of cap", entry.key, tuple(CAP_WORDS)))
                 continue
             words, known = self._texts(entry.value, entry.key), CAP_WORDS[entry.key]
             for word in words:
                 if known and word not in known:
                     self.document.wrong(
-                        entry.value, f"{_unknown(entry.key, word, known)}; CAP 1.2 knows {', '.join(known)}"
+                        entry.value, f"{unknown(entry.key, word, known)}; CAP 1.2 knows {', '.join(known)}"
                     )
             many = entry.key in ("category", "response")
             cap[entry.key] = list(words) if many else (words[0] if words else "")
         return cap
 
-    def _origin(self) -> Origin | None:
-        if "attribute" not in self.entries:
-            return None
-        readers = Readers(_unknown, self._distance, self._duration_of, self._texts, self._selection)
-        return read_origin(self.document, self.entries["attribute"].value, readers)
-
-    def _distance(self, node: yaml.Node, key: str, limit_m: float) -> float:
+    def distance(self, node: yaml.Node, key: str, limit_m: float) -> float:
         """Metres of a distance; 1 m (and a mistake) where it is none."""
         clause = self._parse(node)
         given = clause.condition if clause else None
@@ -511,7 +526,7 @@ class _Reader:
         for entry in self.document.entries(self.entries["cameras"].value, "cameras"):
             text = self.document.text_of(entry.value, entry.key) or ""
             if entry.key == "within":
-                wanted["within_m"] = self._distance(entry.value, "within", MAX_CAMERA_M)
+                wanted["within_m"] = self.distance(entry.value, "within", MAX_CAMERA_M)
             elif entry.key == "pick":
                 if not text.isdigit() or not 0 < int(text) <= 50:
                     self.document.wrong(entry.value, "pick is how many cameras, 1 to 50")
@@ -519,10 +534,10 @@ class _Reader:
                     wanted["pick"] = int(text)
             elif entry.key == "need":
                 if text not in CAMERA_NEEDS:
-                    self.document.wrong(entry.value, _unknown("need", text, CAMERA_NEEDS))
+                    self.document.wrong(entry.value, unknown("need", text, CAMERA_NEEDS))
                 wanted["need"] = text
             else:
-                self.document.wrong(entry.key_node, _unknown("key of cameras", entry.key, CAMERA_KEYS))
+                self.document.wrong(entry.key_node, unknown("key of cameras", entry.key, CAMERA_KEYS))
         return wanted
 
     def _title(self, short: str) -> tuple[str | Hole, ...]:
@@ -577,11 +592,6 @@ def _wakes(node: ir.Node) -> bool:
     if isinstance(node, ir.Window | ir.Agree):
         return node.around.which in ("upstream", "inside")
     return isinstance(node, ir.Marked | ir.InZone)
-
-
-def _unknown(what: str, word: str, known: tuple[str, ...]) -> str:
-    near = get_close_matches(word, known, n=1)
-    return f"unknown {what} {word!r}" + (f"; was {near[0]} meant?" if near else f"; known are {', '.join(known)}")
 
 
 def _digest(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, TypeAlias
 
 from hub.model import LEVELS, Device
 from rules.language import ir
@@ -14,6 +14,11 @@ HOUR = 3_600_000_000_000
 DEFAULT_HOLD_NS = 2 * HOUR
 DEFAULT_LATE_NS = 2 * HOUR
 DEFAULT_EXPIRE_NS = 24 * HOUR
+
+
+Calls: TypeAlias = tuple[tuple[int, ...], ...]
+"""By level: the waits (ns) before contact 2, 3 …; see `rules.language.calls`."""
+NO_CALLS: Calls = ((),) * len(LEVELS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,14 @@ class Select:
         if self.zones and not zones.intersection(self.zones):
             return False
         return all(_as_text(device.attributes.get(name)) == wanted for name, wanted in self.attributes)
+
+    def precision(self) -> tuple[bool | int, ...]:
+        """How closely it names its devices, for comparison: one device before a pattern, that before attributes, zones,
+        areas, operators and kinds."""
+        named = bool(self.devices)
+        exact = named and not any(set("*?[") & set(name) for name in self.devices)
+        parts = (self.zones, self.areas, self.operators, self.kinds)
+        return (exact, named, len(self.attributes), *(bool(part) and "*" not in part for part in parts))
 
 
 def _as_text(value: float | str | None) -> str | None:
@@ -91,7 +104,7 @@ class Source:
 
 
 @dataclass(slots=True)
-class Origin:
+class Tracing:
     """`attribute:`: who may have emitted the metric that rises, and which wind says so. The figures are house defaults."""
 
     metric: str
@@ -129,7 +142,9 @@ class Rule:
     sources: tuple[Source, ...] = ()
     cap: dict[str, Any] = field(default_factory=dict)
     cameras: dict[str, Any] = field(default_factory=dict)
-    origin: Origin | None = None
+    tracing: Tracing | None = None
+    calls: Calls | None = None
+    """None: what a `call` entry of the book says of it."""
     _own: frozenset[str] | None = None
 
     @property
@@ -216,3 +231,29 @@ class Derivation:
 
     def own_series(self) -> frozenset[str]:
         return frozenset(own_series(self.node))
+
+
+@dataclass(frozen=True, slots=True)
+class QualityEntry:
+    """`quality:`: tests of a metric set for some devices. `settings` are fields of `rules.quality.Settings`."""
+
+    name: str
+    file: str
+    line: int
+    column: int
+    metric: str
+    select: Select
+    settings: tuple[tuple[str, Any], ...]
+    texts: tuple[tuple[str, str], ...]
+    """Each key as it was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallEntry:
+    """`call:` as an entry of its own, for rules whose names fit one of the patterns and that say nothing themselves."""
+
+    rules: tuple[str, ...]
+    calls: Calls
+
+    def fits(self, rule: str) -> bool:
+        return any(fnmatchcase(rule, pattern) for pattern in self.rules)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
 import yaml
 
 from hub.metrics import nearest, vocabulary
-from rules.language.places import Document, Entry
-from rules.language.rule import HOUR, Origin, Select
+from rules.language.places import Entry, unknown
+from rules.language.rule import HOUR, Select, Tracing
+
+if TYPE_CHECKING:
+    from rules.language.document import Reader
 
 KEYS = ("of", "candidates", "within", "wind", "pick")
 WIND_KEYS = ("kind", "within", "over")
@@ -19,54 +21,44 @@ MAX_OVER_NS = 6 * HOUR
 MAX_PICK = 10
 
 
-class Readers(NamedTuple):
-    """How a rule's reader reads parts of it."""
-
-    unknown: Callable[[str, str, tuple[str, ...]], str]
-    distance: Callable[[yaml.Node, str, float], float]
-    """Metres of a distance, up to a limit."""
-    duration: Callable[[yaml.Node, str], int]
-    texts: Callable[[yaml.Node, str], tuple[str, ...]]
-    select: Callable[[yaml.Node, str], Select]
-
-
-def read_origin(document: Document, node: yaml.Node, read: Readers) -> Origin | None:
-    """The origin that `attribute:` describes; None where it names no metric or no candidates."""
+def read_tracing(reader: Reader, node: yaml.Node) -> Tracing | None:
+    """What `attribute:` describes; None where it names no metric or no candidates."""
+    document = reader.document
     given: dict[str, Entry] = {}
     for entry in document.entries(node, "attribute"):
         if entry.key not in KEYS:
-            document.wrong(entry.key_node, read.unknown("key of attribute", entry.key, KEYS))
+            document.wrong(entry.key_node, unknown("key of attribute", entry.key, KEYS))
         given[entry.key] = entry
     if "of" not in given or "candidates" not in given:
         document.wrong(node, "attribute needs 'of', the metric that rises, and 'candidates', such as {kind: [plant]}")
         return None
-    origin = Origin(metric=document.text_of(given["of"].value, "of") or "", candidates=Select())
-    metric = vocabulary().get(origin.metric)
+    spec = Tracing(metric=document.text_of(given["of"].value, "of") or "", candidates=Select())
+    metric = vocabulary().get(spec.metric)
     if metric is None or metric.type != "number":
-        hint = nearest(origin.metric) if metric is None else ""
-        document.wrong(given["of"].value, f"{origin.metric!r} is not a metric with a number{hint}")
-    origin.candidates = read.select(given["candidates"].value, "candidates")
-    if origin.candidates == Select() or origin.candidates.every:
+        hint = nearest(spec.metric) if metric is None else ""
+        document.wrong(given["of"].value, f"{spec.metric!r} is not a metric with a number{hint}")
+    spec.candidates = reader.selection(given["candidates"].value, "candidates")
+    if spec.candidates == Select():
         document.wrong(
             given["candidates"].value, "candidates are chosen as in for_each, such as {kind: [plant, vessel]}"
         )
     if "within" in given:
-        origin.within_m = read.distance(given["within"].value, "within", MAX_WITHIN_M)
+        spec.within_m = reader.distance(given["within"].value, "within", MAX_WITHIN_M)
     if "pick" in given:
         text = document.text_of(given["pick"].value, "pick") or ""
         if text.isdigit() and 0 < int(text) <= MAX_PICK:
-            origin.pick = int(text)
+            spec.pick = int(text)
         else:
             document.wrong(given["pick"].value, f"pick is how many candidates evidence names, 1 to {MAX_PICK}")
     for entry in document.entries(given["wind"].value, "wind") if "wind" in given else ():
         if entry.key == "kind":
-            origin.wind_kinds = read.texts(entry.value, "kind")
+            spec.wind_kinds = reader._texts(entry.value, "kind")
         elif entry.key == "within":
-            origin.wind_within_m = read.distance(entry.value, "within", MAX_WIND_WITHIN_M)
+            spec.wind_within_m = reader.distance(entry.value, "within", MAX_WIND_WITHIN_M)
         elif entry.key == "over":
-            origin.wind_over_ns = read.duration(entry.value, "over")
-            if origin.wind_over_ns > MAX_OVER_NS:
+            spec.wind_over_ns = reader._duration_of(entry.value, "over")
+            if spec.wind_over_ns > MAX_OVER_NS:
                 document.wrong(entry.value, "the wind of at most 6 h can be asked for")
         else:
-            document.wrong(entry.key_node, read.unknown("key of wind", entry.key, WIND_KEYS))
-    return origin
+            document.wrong(entry.key_node, unknown("key of wind", entry.key, WIND_KEYS))
+    return spec

@@ -21,15 +21,17 @@ class Faults:
     """Device clocks are up to this far off, either way."""
     reconnect_every_s: float = 0.0
     """All connections break about this often and come back at once: the storm after a mobile mast has rebooted."""
+    away_s: float = 0.0
+    """A broken connection stays away so long, as in a tunnel; devices gather, and send all when they are back. 0: under a second."""
     slow_bytes_s: float = 0.0
-    """Peers send no faster than this: frames come in drips."""
+    """Terminals on streams send no faster than this: frames come in drips."""
     random: Random = field(default_factory=lambda: Random(1))
 
     def __post_init__(self) -> None:
         for name in ("loss", "duplicate", "reorder", "corrupt"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is a share from 0 to 1, not {getattr(self, name)}")
-        for name in ("delay_s", "skew_s", "reconnect_every_s", "slow_bytes_s"):
+        for name in ("delay_s", "skew_s", "reconnect_every_s", "away_s", "slow_bytes_s"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is not negative")
 

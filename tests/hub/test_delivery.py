@@ -254,6 +254,7 @@ async def test_a_slow_destination_never_delays_another(hub: Hub) -> None:
         (Filters(packs=("air-cn",)), False),
         (Filters(areas=("harbour",)), True),
         (Filters(areas=("north",)), False),
+        (Filters(contact=2), False),
         (Filters(levels=("red",), packs=("flood",), areas=("north",)), False),
     ],
 )

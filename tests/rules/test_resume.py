@@ -8,7 +8,22 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.model import Deaf, Device, Edition, Event, OperatorAction, Position, Reading, Tick, Value, Zone
+from hub.model import (
+    AlertChange,
+    Change,
+    Deaf,
+    Device,
+    Edition,
+    Event,
+    Forwarded,
+    OperatorAction,
+    Origin,
+    Position,
+    Reading,
+    Tick,
+    Value,
+    Zone,
+)
 from rules.book import RuleBook, read_book
 from rules.engine import Engine
 
@@ -36,6 +51,7 @@ RULES = """
     candidates: {kind: [flood-district, gauge]}
     within: 4 km
     wind: {kind: rain-gauge, over: 30 min}
+  call: {blue: 6 min, yellow: [4 min, 3 min], orange: 5 min, red: 2 min}
 - rule: votes
   for_each: {kind: gauge}
   quality: any
@@ -46,6 +62,11 @@ RULES = """
   for_each: {kind: gauge}
   levels:
     blue: ewma(water_depth, 10 min) > 20 cm or cusum(water_depth, 10 cm, 5 cm) > 60 cm or time_since(water_depth > 30 cm) < 3 min
+- quality: water_depth
+  for_each: {device: "[ab]"}
+  gap: 8 min
+  rate: 15 cm/min
+  neighbours: 5 km
 - rule: downhill
   for_each: {kind: gauge}
   levels:
@@ -68,8 +89,11 @@ RULES = """
     blue: in_zone("dry", margin 400 m) and max(water_depth, 30 min, same zone) > 20 cm for 2 min
 """
 
-EDITED = RULES.replace("depth >= 5 cm for 2 min", "depth >= 8 cm for 3 min").replace(
-    "- rule: downhill", "- rule: downstream"
+EDITED = (
+    RULES.replace("depth >= 5 cm for 2 min", "depth >= 8 cm for 3 min")
+    .replace("- rule: downhill", "- rule: downstream")
+    .replace("orange: 5 min", "orange: 1 min")
+    .replace("gap: 8 min", "gap: 3 min")
 )
 
 
@@ -125,7 +149,14 @@ def events(draw: st.DrawFn) -> list[Event]:
         if draw(st.integers(0, 9)) == 0:
             until = now + 7 * MINUTE if draw(st.booleans()) else None
             action = draw(st.sampled_from(["acknowledge", "shelve", "unshelve", "maintenance"]))
-            made.append(OperatorAction(now, "op", action, "a" if action == "maintenance" else "@open", until=until))
+            target = "a" if action == "maintenance" else draw(st.sampled_from(["@open", "below/x"]))
+            made.append(OperatorAction(now, "op", action, target, until=until))
+        if draw(st.integers(0, 9)) == 0:
+            origin = Origin("below", draw(st.integers(1, 5)), ("below",))
+            change = draw(st.sampled_from([Change.RAISED, Change.ESCALATED, Change.CLEARED]))
+            made.append(
+                Forwarded(now, "b", AlertChange("below/x", 0, now, "r", "below/g", change, "red", origin=origin))
+            )
     return made
 
 

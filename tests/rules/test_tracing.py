@@ -1,4 +1,4 @@
-"""Origins inside alerts: who is named when one is raised, by which wind, and when nobody is."""
+"""Attribution inside alerts: who is named when one is raised, by which wind, and when nobody is."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def run(
 
 
 def origin(change: AlertChange) -> dict[str, Any]:
-    (found,) = [item["origin"] for item in change.evidence if "origin" in item]
+    (found,) = [item["attribution"] for item in change.evidence if "attribution" in item]
     return found
 
 
@@ -91,7 +91,7 @@ def test_the_plant_upwind_is_named_with_score_and_reason() -> None:
 
 def test_it_is_looked_at_again_when_the_alert_escalates_and_not_when_it_clears() -> None:
     found = run([*EAST_WIND, *PLUME, tell("air", 20, so2=600.0), tell("air", 25, so2=20.0)])
-    assert [(c.change.value, any("origin" in item for item in c.evidence)) for c in found] == [
+    assert [(c.change.value, any("attribution" in item for item in c.evidence)) for c in found] == [
         ("raised", True),
         ("escalated", True),
         ("cleared", False),

@@ -13,7 +13,7 @@ from hub.moment import to_text
 from rules import attribution
 from rules.attribution import Attribution, Candidate, Source, Wind
 from rules.language.ir import Around
-from rules.language.rule import Origin, Rule
+from rules.language.rule import Rule, Tracing
 from rules.language.types import seconds_text
 from rules.neighbourhood import distance_m
 from rules.subject import NEVER, Subject
@@ -50,28 +50,28 @@ class Air(NamedTuple):
 
 def asked_windows(rule: Rule) -> dict[str, WindowKey]:
     """The windows of other devices that tracing this rule's origins needs, by series."""
-    origin = rule.origin
-    if origin is None:
+    spec = rule.tracing
+    if spec is None:
         return {}
     return {
-        origin.metric: WindowKey(origin.metric, RISE_NS, True),
-        SPEED: WindowKey(SPEED, origin.wind_over_ns, False),
-        DIRECTION: WindowKey(DIRECTION, origin.wind_over_ns, False),
+        spec.metric: WindowKey(spec.metric, RISE_NS, True),
+        SPEED: WindowKey(SPEED, spec.wind_over_ns, False),
+        DIRECTION: WindowKey(DIRECTION, spec.wind_over_ns, False),
     }
 
 
 def trace(engine: Engine, subject: Subject, rule: Rule, at: int) -> Traced | None:
     """Who may have emitted what the rule warns of at `at`; None where the rule does not ask."""
-    origin = rule.origin
-    if origin is None:
+    spec = rule.tracing
+    if spec is None:
         return None
-    item: dict[str, Any] = {"metric": origin.metric}
-    sensors = _rising(engine, subject, rule, origin, at)
-    air = _wind(engine, subject, origin, at)
+    item: dict[str, Any] = {"metric": spec.metric}
+    sensors = _rising(engine, subject, rule, spec, at)
+    air = _wind(engine, subject, spec, at)
     if not sensors or subject.position is None:
         found = Attribution((), "nobody knows where the sensor is")
     elif air is None:
-        reach, since = f"{origin.wind_within_m / 1000:g} km", seconds_text(origin.wind_over_ns)
+        reach, since = f"{spec.wind_within_m / 1000:g} km", seconds_text(spec.wind_over_ns)
         found = Attribution((), f"no station within {reach} has told the wind of the last {since}")
     else:
         sources = _suspects(engine, rule, sensors, at)
@@ -81,25 +81,25 @@ def trace(engine: Engine, subject: Subject, rule: Rule, at: int) -> Traced | Non
                 for sensor in sensors
                 if sensor.position is not None
             ],
-            origin.pick,
+            spec.pick,
         )
         item["wind"] = _air(air)
         item["sensors"] = [sensor.id for sensor in sensors]
     if found.withheld:
-        return Traced(f"; no source is named: {found.withheld}", {"origin": item | {"withheld": found.withheld}})
+        return Traced(f"; no source is named: {found.withheld}", {"attribution": item | {"withheld": found.withheld}})
     item["candidates"] = [_candidate(engine, candidate) for candidate in found.candidates]
     named = [f"{c['name']} (score {c['score']:.2f}, {_far(c['distance_m'])})" for c in item["candidates"][:SAID]]
-    return Traced(f"; upwind: {', '.join(named)}", {"origin": item})
+    return Traced(f"; upwind: {', '.join(named)}", {"attribution": item})
 
 
-def _rising(engine: Engine, subject: Subject, rule: Rule, origin: Origin, at: int) -> list[Subject]:
+def _rising(engine: Engine, subject: Subject, rule: Rule, spec: Tracing, at: int) -> list[Subject]:
     """The subject and those around (of a place: those inside) that rise with it, strongest first after the subject."""
-    key = WindowKey(origin.metric, RISE_NS, True)
+    key = WindowKey(spec.metric, RISE_NS, True)
     inside = Around("inside", words=rule.select.of)
-    around = inside if subject.every else Around("within", origin.within_m)
+    around = inside if subject.every else Around("within", spec.within_m)
     rises = [
         (figure, other)
-        for other in engine.hood.others(subject, origin.metric, around)
+        for other in engine.hood.others(subject, spec.metric, around)
         if (window := other.windows.get(key)) and window.times and abs(at - window.times[-1]) <= RISE_NS
         if (figure := window.figure("rise", max(at, window.times[-1]), 0.0, 1)) is not None and figure > 0
     ]
@@ -111,19 +111,19 @@ def _rising(engine: Engine, subject: Subject, rule: Rule, origin: Origin, at: in
     return [*([] if subject.every else [subject]), *others][:MAX_SENSORS]
 
 
-def _wind(engine: Engine, subject: Subject, origin: Origin, at: int) -> Air | None:
+def _wind(engine: Engine, subject: Subject, spec: Tracing, at: int) -> Air | None:
     """The nearest station that has told speed and direction together within the time asked for."""
     here = subject.position
     if here is None:
         return None
-    stations = [subject, *engine.hood.others(subject, SPEED, Around("within", origin.wind_within_m))]
+    stations = [subject, *engine.hood.others(subject, SPEED, Around("within", spec.wind_within_m))]
     near = sorted(
         (distance_m(here, other.position), other.id, other)
         for other in stations
-        if other.position is not None and other.kind in origin.wind_kinds
+        if other.position is not None and other.kind in spec.wind_kinds
     )
     for away, _, station in near:
-        winds = _told(station, origin.wind_over_ns, at)
+        winds = _told(station, spec.wind_over_ns, at)
         if winds:
             return Air(station, winds, away)
     return None
@@ -144,7 +144,7 @@ def _told(station: Subject, over_ns: int, at: int) -> list[Wind]:
 
 def _suspects(engine: Engine, rule: Rule, sensors: list[Subject], at: int) -> list[Source]:
     """Candidates near enough to any of the sensors, whose place is known now."""
-    assert rule.origin is not None
+    assert rule.tracing is not None
     taken = {sensor.id for sensor in sensors}
     found: list[Source] = []
     for name in sorted(engine.suspects.get(rule.name, ())):
@@ -154,7 +154,7 @@ def _suspects(engine: Engine, rule: Rule, sensors: list[Subject], at: int) -> li
         if suspect.position_t != NEVER and abs(at - suspect.position_t) > MAX_FIX_AGE_NS:
             continue
         there = suspect.position
-        if any(s.position is not None and distance_m(s.position, there) <= rule.origin.within_m for s in sensors):
+        if any(s.position is not None and distance_m(s.position, there) <= rule.tracing.within_m for s in sensors):
             found.append(Source(name, there))
     return found
 
