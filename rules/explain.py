@@ -118,6 +118,7 @@ def _reads(rule: Rule) -> list[str]:
     )
     if around:
         lines.append(f"  of {'the devices' if rule.select.every else 'others'}: {', '.join(around)}")
+    lines += [f"  calendar {calendar.name}: {calendar.words}" for calendar in rule.calendars()]
     fences = sorted({(n.name, n.margin_m) for n in rule.nodes() if isinstance(n, ir.InZone)})
     for name, margin in fences:
         tolerance = f", known to be out of it from {margin:g} m beyond its edge" if margin else ""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
+from types import MappingProxyType
 
 import yaml
 
@@ -14,9 +15,11 @@ from hub.metrics import nearest, vocabulary
 from hub.model import LEVELS
 from hub.moment import from_text, to_text
 from hub.units import UnitError
+from rules.calendars import Calendar
 from rules.language import check, ir
 from rules.language import grammar as g
 from rules.language import types as t
+from rules.language.calendars import is_calendar
 from rules.language.calls import read_call_entry, read_calls
 from rules.language.places import Document, Entry, unknown
 from rules.language.rule import (
@@ -80,41 +83,51 @@ class Entries:
     calls: list[CallEntry] = field(default_factory=list)
 
 
-def read_rules(document: Document, pack: str) -> Entries:
-    """The entries of one file, rules named `pack/rule`. Mistakes are kept in the document."""
+def read_rules(document: Document, pack: str, calendars: Mapping[str, Calendar] = MappingProxyType({})) -> Entries:
+    """The entries of one file, rules named `pack/rule`. Mistakes are kept in the document. `calendars` are those of the
+    whole book, which were read before (`read_calendars`)."""
     found = Entries()
     if document.root is None:
         return found
     for node in document.items(document.root, "a rule file"):
+        if is_calendar(node):
+            continue
         entries = {entry.key: entry for entry in document.entries(node, "a rule")}
         if "derive" in entries:
-            derivation = Reader(document, pack, node, entries).derivation()
+            derivation = Reader(document, pack, node, entries, calendars).derivation()
             if derivation:
                 found.derivations.append(derivation)
         elif "quality" in entries and "rule" not in entries:
-            quality = SettingsReader(Reader(document, pack, node, entries)).read()
+            quality = SettingsReader(Reader(document, pack, node, entries, calendars)).read()
             if quality:
                 found.qualities.append(quality)
         elif "call" in entries and "rule" not in entries:
-            call = read_call_entry(Reader(document, pack, node, entries))
+            call = read_call_entry(Reader(document, pack, node, entries, calendars))
             if call:
                 found.calls.append(call)
         elif "rule" in entries:
-            rule = Reader(document, pack, node, entries).rule()
+            rule = Reader(document, pack, node, entries, calendars).rule()
             if rule:
                 found.rules.append(rule)
         elif isinstance(node, yaml.MappingNode):
-            document.wrong(
-                node, "an entry starts with 'rule: name', 'derive: metric', 'quality: metric' or 'call: 10 min'"
-            )
+            known = "'rule: name', 'derive: metric', 'quality: metric', 'calendar: name' or 'call: 10 min'"
+            document.wrong(node, f"an entry starts with {known}")
     return found
 
 
 class Reader:
     """Reads one rule. A rule with any mistake is not built; the others of the file still are."""
 
-    def __init__(self, document: Document, pack: str, node: yaml.Node, entries: dict[str, Entry]) -> None:
+    def __init__(
+        self,
+        document: Document,
+        pack: str,
+        node: yaml.Node,
+        entries: dict[str, Entry],
+        calendars: Mapping[str, Calendar],
+    ) -> None:
         self.document = document
+        self.calendars = calendars
         self.pack = pack
         self.node = node
         self.entries = entries
@@ -161,6 +174,7 @@ class Reader:
         rule.silent_ns, rule.silent_level = self._silent()
         rule.title = self._title(short)
         rule.memories = tuple(self.memories)
+        rule.digest = _digest(text + _calendars_of(rule.nodes()))
         if "levels" not in self.entries and rule.silent_ns is None:
             self.document.wrong(self.node, f"{rule.name} has neither levels nor silent: it can never warn")
         if (
@@ -204,7 +218,7 @@ class Reader:
             self.document.file,
             line,
             text,
-            _digest(text),
+            _digest(text + _calendars_of(ir.walk(node))),
             metric,
             self.select,
             node,
@@ -295,7 +309,7 @@ class Reader:
                 reported.add((message, offset))
                 self.document.wrong(node, message, offset)
 
-        return check.Scope(wrong, self.lets, self.any_quality, self.hold_ns, self.memories, self.select)
+        return check.Scope(wrong, self.lets, self.any_quality, self.hold_ns, self.memories, self.select, self.calendars)
 
     def _parse(self, node: yaml.Node) -> g.Clause | None:
         text = self.document.text_of(node, "an expression")
@@ -592,6 +606,12 @@ def _wakes(node: ir.Node) -> bool:
     if isinstance(node, ir.Window | ir.Agree):
         return node.around.which in ("upstream", "inside")
     return isinstance(node, ir.Marked | ir.InZone)
+
+
+def _calendars_of(nodes: Iterable[ir.Node]) -> str:
+    """The texts of the calendars that these nodes ask for: another calendar makes another rule."""
+    texts = {node.calendar.name: node.calendar.text for node in nodes if isinstance(node, ir.During)}
+    return "".join(f"\n{texts[name]}" for name in sorted(texts))
 
 
 def _digest(text: str) -> str:

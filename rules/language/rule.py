@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from typing import Any, TypeAlias
 
 from hub.model import LEVELS, Device
+from rules.calendars import Calendar
 from rules.language import ir
 from rules.language.types import Type
 
@@ -179,6 +180,11 @@ class Rule:
         return any(isinstance(node, ir.Marked) for node in nodes) or (
             not self.own_series() and any(isinstance(node, ir.InZone) for node in nodes)
         )
+
+    def calendars(self) -> list[Calendar]:
+        """The calendars that it asks for, by name."""
+        found = {node.calendar.name: node.calendar for node in self.nodes() if isinstance(node, ir.During)}
+        return [found[name] for name in sorted(found)]
 
     def attributes_of(self, level: LevelRule) -> frozenset[str]:
         """Attributes of the subject that this level compares with (not those of the devices it asks)."""
