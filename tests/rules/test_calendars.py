@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import hub
 from hub.model import Device, Edition, Reading
 from hub.moment import from_text
 from rules.book import RuleBook, from_text as book_from_text, read_book
 from rules.calendars import DAY_MINUTES, REMEMBERED, Calendar, Days, Hours
 from rules.engine import Engine
 from rules.explain import explain
+from rules.testing import run_path
 
 MINUTE = 60_000_000_000
 SCHOOL = """
@@ -216,3 +219,10 @@ def test_words() -> None:
     assert text is not None
     assert "calendar school-hours: mon tue wed thu fri, 07:30-08:30 16:00-17:30, from 2026-09-01 to 2027-01-20" in text
     assert "not 2026-10-01 to 2026-10-07, also 2026-10-10 (Asia/Shanghai)" in text
+
+
+def test_the_starters_own_rules_keep_their_tests() -> None:
+    report = run_path(Path(hub.__file__).parent / "starter" / "rules")
+    assert (report.mistakes, report.untested) == ([], ["city/underpass-water"])
+    assert [(result.name, result.problems) for result in report.results if result.problems] == []
+    assert report.results
