@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 import hub
 from hub.model import Device, Edition, Reading
 from hub.moment import from_text
-from rules.book import RuleBook, from_text as book_from_text, read_book
+from rules.book import RuleBook, read_book
+from rules.book import from_text as book_from_text
 from rules.calendars import DAY_MINUTES, REMEMBERED, Calendar, Days, Hours
 from rules.engine import Engine
 from rules.explain import explain
