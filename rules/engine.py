@@ -26,7 +26,7 @@ from hub.model import (
     Zone,
 )
 from rules import book as books
-from rules import edition, life, moving, pairs, places, quality, snapshot
+from rules import edition, life, moving, pairs, places, quality, snapshot, tracing
 from rules.book import RuleBook
 from rules.forwarding import Forwarding
 from rules.grouping import Groups
@@ -40,7 +40,7 @@ from rules.subject import NEVER, OpenAlert, Subject
 from rules.windows import Window as Samples
 from rules.windows import WindowKey
 
-ENGINE = "3"
+ENGINE = "4"
 """Version of the engine, for `Edition.engine`: raised when the same log could give other alerts."""
 
 MAX_SUBJECTS = 200_000
@@ -440,6 +440,12 @@ class Engine:
         self.over = {rule.name: asked for rule in book.rules if (asked := places.asked_series(rule))}
         """Per rule about places, what it asks of the devices inside."""
         self.asks_inside = places.asks_who_is_inside(nodes)
+        self.tracing = [rule for rule in book.rules if rule.tracing is not None]
+        self.suspects: dict[str, set[str]] = {rule.name: set() for rule in self.tracing}
+        """Per rule that traces what it warns of, who may have emitted it."""
+        for rule in self.tracing:
+            for series, key in tracing.asked_windows(rule).items():
+                self.asked[series] = tuple(dict.fromkeys((*self.asked.get(series, ()), key)))
         self.pairing = pairs.wanted(book)
         if self.pairing:
             self.asked.setdefault(pairs.SERIES, ())
@@ -537,6 +543,13 @@ class Engine:
                 if useful
                 else None
             )
+        for rule in self.tracing:
+            taken = (
+                rule.tracing is not None
+                and subject.every in ("", places.ZONE)
+                and rule.tracing.candidates.takes(subject.device, subject.kind, zones)
+            )
+            (self.suspects[rule.name].add if taken else self.suspects[rule.name].discard)(subject.id)
         plan = subject.plan = self.plans[key]
         subject.feeds = {}
         if subject.gaps:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hub.model import LEVELS, Change, OperatorAction
-from rules import calling, grouping, places, quality, telling
+from rules import calling, grouping, places, quality, telling, tracing
 from rules.language.codegen import CLEAR, FALSE, NOT_CLEAR, TRUE, Compiled
 from rules.language.rule import Rule
 from rules.memories import KINDS
@@ -194,7 +194,10 @@ def settle(
     if change is Change.RAISED:
         subject.raises[alert.rule] = [*subject.raises.get(alert.rule, ()), at][-FLAPS:]
         reason += _flapping(subject, alert)
-    tell(engine, subject, alert, change, at, reason, outcome, late)
+    traced = tracing.trace(engine, subject, compiled.rule, standing.judged)
+    tell(engine, subject, alert, change, at, reason + (traced.said if traced else ""), outcome, late)
+    if traced:
+        outcome.changes[-1].evidence.append(traced.evidence)
     calling.wait(engine, subject, alert)
 
 

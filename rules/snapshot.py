@@ -16,7 +16,7 @@ from rules.windows import Window, WindowKey
 if TYPE_CHECKING:
     from rules.engine import Engine
 
-VERSION = 3
+VERSION = 4
 _encoder = msgspec.msgpack.Encoder(order="deterministic")
 
 
