@@ -26,7 +26,7 @@ from hub.model import (
     Zone,
 )
 from rules import book as books
-from rules import edition, life, moving, pairs, places, quality, snapshot, tracing
+from rules import edition, life, maintenance, moving, pairs, places, quality, snapshot, tracing
 from rules.book import RuleBook
 from rules.forwarding import Forwarding
 from rules.grouping import Groups
@@ -70,6 +70,9 @@ class Engine:
         self.zones: tuple[Zone, ...] = ()
         self.alerts: dict[str, tuple[OpenAlert, Subject]] = {}
         self.groups: Groups = {}
+        self.windows: maintenance.Windows = {}
+        self.turns_at: int | None = None
+        """By the clock, when maintenance next begins or ends somewhere."""
         self.hood = Neighbourhood(self.subjects, (), ())
         self.timers: list[tuple[int, str, str]] = []
         self.orphans: list[tuple[OpenAlert, Subject, str]] = []
@@ -166,7 +169,7 @@ class Engine:
             return
         values: Mapping[str, Value] = reading.values
         if reading.marks or subject.marks or subject.maintenance is not None or plan.any_quality:
-            values = self._good(subject, reading, plan, at)
+            values = self._good(subject, reading, plan, at, outcome)
         shape = plan.shape(values)
         if shape.tested and not shape.calm(subject.last, values, subject.last_t, at):
             doubted = quality.examine(subject, shape.tested, values, at)
@@ -242,13 +245,14 @@ class Engine:
             if shape.joins:
                 self._wake_others(subject, shape.joins, now, outcome)
 
-    def _good(self, subject: Subject, reading: Reading, plan: Plan, at: int) -> Mapping[str, Value]:
+    def _good(self, subject: Subject, reading: Reading, plan: Plan, at: int, outcome: Outcome) -> Mapping[str, Value]:
         """The values that thresholds may use; with `quality: any` rules also all of them under their `~` names."""
         if at >= subject.newest:
             subject.marks = frozenset(reading.marks.values()) if reading.marks else None
         bad = {metric for metric, mark in reading.marks.items() if mark not in USABLE_MARKS} if reading.marks else ()
-        if subject.maintenance is not None and subject.maintenance > self.clock:
+        if subject.maintenance is not None and maintenance.at_work(subject, at):
             bad = set(reading.values)
+            outcome.derived.append(maintenance.marked(reading, at))
         good = (
             {name: value for name, value in reading.values.items() if name not in bad} if bad else dict(reading.values)
         )
@@ -400,6 +404,8 @@ class Engine:
         """A tick: complete what has held long enough, notice silence, end shelving, let forgotten alerts expire."""
         if at > self.clock or self.started == NEVER or self.orphans:
             self._start(at, outcome)
+        if self.turns_at is not None and self.turns_at <= self.clock:
+            maintenance.turn(self, outcome)
         if self.forwarding.shelved:
             self.forwarding.pass_time(self.clock, outcome)
         timers, listening = self.timers, self.clock - self.deaf
@@ -552,6 +558,8 @@ class Engine:
             (self.suspects[rule.name].add if taken else self.suspects[rule.name].discard)(subject.id)
         plan = subject.plan = self.plans[key]
         subject.feeds = {}
+        if self.windows:
+            subject.maintenance = maintenance.windows_of(self.windows.values(), subject)
         if subject.gaps:
             quality.arm(self, subject)
         subject.busy = 0
@@ -607,6 +615,7 @@ class Engine:
             "samples": sum(len(w.times) for w in windows),
             "samples_overflowed": sum(w.overflow for w in windows),
             "timers": len(self.timers),
+            "maintenance_windows": len(self.windows),
             "plans": len(self.plans),
             "shapes": sum(len(p.shapes) for p in self.plans.values() if p),
         }

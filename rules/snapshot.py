@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from hub.model import Device, Motion, Position
+from hub.model import Device, Maintenance, Motion, Position
 from rules import calling, edition, life, places
 from rules.forwarding import Forwarding
 from rules.quality import Jump
@@ -32,6 +32,8 @@ def freeze(engine: Engine) -> bytes:
             "started": engine.started,
             "refused": engine.refused,
             "groups": engine.groups,
+            "windows": list(engine.windows.values()),
+            "turns_at": engine.turns_at,
             "forwarded": engine.forwarding.freeze(),
             "orphans": [[alert.freeze(), subject.id, reason] for alert, subject, reason in engine.orphans],
             "subjects": [_freeze_subject(engine.subjects[name]) for name in sorted(engine.subjects)],
@@ -62,7 +64,7 @@ def _freeze_subject(s: Subject) -> dict[str, Any]:
         "gaps": s.gaps,
         "watching": sorted(s.watching),
         "marks": sorted(s.marks) if s.marks else None,
-        "maintenance": s.maintenance,
+        "resting": s.resting,
         "joined": sorted(s.hood.joined.get(s.id, ())),
     }
 
@@ -79,6 +81,8 @@ def thaw(engine: Engine, data: bytes) -> None:
     engine.clock, engine.deaf, engine.deaf_until = state["clock"], state["deaf"], state["deaf_until"]
     engine.started, engine.refused = state["started"], state["refused"]
     engine.groups = {place: (group, at) for place, (group, at) in state["groups"].items()}
+    engine.windows = {window.id: window for window in msgspec.convert(state["windows"], list[Maintenance])}
+    engine.turns_at = state["turns_at"]
     engine.forwarding = Forwarding.thaw(state.get("forwarded"))
     digests = {rule.name: rule.digest for rule in engine.book.rules}
     kept = {name for name, digest in state["rules"].items() if digests.get(name) == digest}
@@ -132,7 +136,7 @@ def _thaw_subject(engine: Engine, frozen: dict[str, Any], kept: set[str]) -> Non
     subject.heard = frozen["heard"]
     subject.past = {name: (alert, ordinal) for name, (alert, ordinal) in frozen["past"].items()}
     subject.marks = frozenset(frozen["marks"]) if frozen["marks"] else None
-    subject.maintenance = frozen["maintenance"]
+    subject.resting = frozen["resting"]
     subject.raises = {name: list(times) for name, times in frozen["raises"].items()}
     subject.jumps = {metric: Jump(*jump) for metric, jump in frozen["jumps"].items()}
     subject.flat = {metric: tuple(known) for metric, known in frozen["flat"].items()}

@@ -7,6 +7,7 @@ const LEVELS = ["blue", "yellow", "orange", "red"];
 const DEVICES_SHOWN = 300;
 const CLOSED_SHOWN = 12;
 const STALE_MS = 300_000;
+const DAY = { month: "short", day: "numeric", second: undefined, hour: "2-digit", minute: "2-digit" };
 const byId = (id) => document.getElementById(id);
 
 export function deskOf({ now, map, chooseAlert, chooseDevice, chooseMetric, acknowledge, draw }) {
@@ -146,6 +147,10 @@ export function deskOf({ now, map, chooseAlert, chooseDevice, chooseMetric, ackn
           faults ? h("div", { class: "detail" }, faults) : null,
           adapter.detail ? h("div", { class: "detail" }, adapter.detail) : null);
       }),
+      ...(status.maintenance?.length ? [h("h2", {}, say("maintenance"))] : []),
+      ...(status.maintenance ?? []).map((work) => h("div", { class: "box maintenance" },
+        h("div", { class: "top" }, h("b", {}, work.target), h("span", { class: "state" }, say(work.state)), h("span", { class: "rate nums" }, `${clockText(work.from, DAY)} – ${clockText(work.until, DAY)}${work.every_s ? ` · ${say("again")}` : ""}`)),
+        h("div", { class: "detail" }, [work.who, work.note].filter(Boolean).join(": ")))),
       h("h2", {}, say("readers")),
       h("table", {}, h("tbody", {}, (status.readers ?? []).map((reader) => h("tr", {}, h("td", {}, reader.reader, reader.required ? h("span", { class: "nums" }, ` ${say("required")}`) : null), h("td", {}, h("span", { class: `state ${reader.state}` }, say(reader.state))), h("td", { class: "n" }, reader.behind ? `${count(reader.behind)} ${say("behind")}` : say("caughtup")))))),
       h("h2", {}, say("log")),

@@ -17,6 +17,7 @@ const WORDS = {
   observed: ["observed", "观测时间"], adapter: ["adapter", "接入"], readings: ["readings", "条读数"], skew: ["clock or delay", "时钟偏差或延迟"], unregistered: ["not in the registry", "未登记"],
   lasthalfhour: ["last 30 min", "最近30分钟"], nohistory: ["No stored history yet.", "暂无历史数据。"],
   balances: ["The ledger balances", "账目平衡"], unbalanced: ["The ledger does not balance", "账目不平衡"], ledgerline: ["received = stored + waiting + quarantined + duplicate", "接收 = 已存 + 待存 + 隔离 + 重复"],
+  maintenance: ["Maintenance: no warnings from", "维护中，不发预警"], active: ["now", "进行中"], planned: ["planned", "计划"], again: ["again and again", "周期重复"],
   adapters: ["Adapters", "接入"], readers: ["Readers of the log", "日志读者"], log: ["Log", "日志"], persecond: ["/s", "/秒"],
   received: ["received", "接收"], logged: ["logged", "入日志"], quarantined: ["quarantined", "隔离"], duplicate: ["duplicate", "重复"], refused: ["refused", "拒收"], inflight: ["in flight", "途中"], behind: ["behind", "落后"], caughtup: ["caught up", "无积压"], required: ["required", "必需"], entries: ["entries", "条"],
   up: ["up", "正常"], down: ["down", "中断"], degraded: ["degraded", "降级"], starting: ["starting", "启动中"],

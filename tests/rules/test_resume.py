@@ -151,8 +151,12 @@ def events(draw: st.DrawFn) -> list[Event]:
         if draw(st.integers(0, 9)) == 0:
             until = now + 7 * MINUTE if draw(st.booleans()) else None
             action = draw(st.sampled_from(["acknowledge", "shelve", "unshelve", "maintenance"]))
-            target = "a" if action == "maintenance" else draw(st.sampled_from(["@open", "below/x"]))
-            made.append(OperatorAction(now, "op", action, target, until=until))
+            target, since, every = draw(st.sampled_from(["@open", "below/x"])), None, 0
+            if action == "maintenance":
+                target = draw(st.sampled_from(["a", "b", "zone:dry"]))
+                since = now + draw(st.integers(-2, 3)) * MINUTE
+                every = draw(st.sampled_from([0, 20 * MINUTE]))
+            made.append(OperatorAction(now, "op", action, target, "", until, since, every))
         if draw(st.integers(0, 9)) == 0:
             origin = Origin("below", draw(st.integers(1, 5)), ("below",))
             change = draw(st.sampled_from([Change.RAISED, Change.ESCALATED, Change.CLEARED]))
