@@ -10,9 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hub.model import LEVELS, Change, OperatorAction
-from rules import calling, grouping, places, quality, telling
+from rules import calling, grouping, maintenance, places, quality, telling, tracing
 from rules.language.codegen import CLEAR, FALSE, NOT_CLEAR, TRUE, Compiled
 from rules.language.rule import Rule
+from rules.maintenance import at_work
 from rules.memories import KINDS
 from rules.subject import OpenAlert, Standing, Subject
 
@@ -194,7 +195,10 @@ def settle(
     if change is Change.RAISED:
         subject.raises[alert.rule] = [*subject.raises.get(alert.rule, ()), at][-FLAPS:]
         reason += _flapping(subject, alert)
-    tell(engine, subject, alert, change, at, reason, outcome, late)
+    traced = tracing.trace(engine, subject, compiled.rule, standing.judged)
+    tell(engine, subject, alert, change, at, reason + (traced.said if traced else ""), outcome, late)
+    if traced:
+        outcome.changes[-1].evidence.append(traced.evidence)
     calling.wait(engine, subject, alert)
 
 
@@ -381,12 +385,10 @@ def _silence(engine: Engine, subject: Subject, rule: Rule, outcome: Outcome) -> 
         _unshelve_when_due(engine, subject, standing_alert, outcome)
         _call_when_due(engine, subject, standing_alert, outcome)
         return
-    in_maintenance = subject.maintenance is not None and subject.maintenance > engine.clock
-    if listening - heard < silent_ns or in_maintenance:
-        later = heard + silent_ns
-        if in_maintenance and subject.maintenance is not None:
-            later = max(later, subject.maintenance - engine.deaf)
-        engine.schedule(later, subject, rule.name)
+    if listening - heard >= silent_ns and at_work(subject, engine.clock):
+        heard = subject.heard[rule.name] = listening
+    if listening - heard < silent_ns:
+        engine.schedule(heard + silent_ns, subject, rule.name)
         return
     if any(alert.level >= rule.silent_level for alert in subject.silent.values()):
         return  # One dead device, one alert: this one is looked at again when that one ends.
@@ -396,6 +398,18 @@ def _silence(engine: Engine, subject: Subject, rule: Rule, outcome: Outcome) -> 
     reason = f"no data{who} for {telling.duration(silent_ns)}" + ("" if subject.newest > 0 else "; it never reported")
     tell(engine, subject, alert, Change.RAISED, engine.clock, reason, outcome)
     calling.wait(engine, subject, alert)
+
+
+def resume(engine: Engine, subject: Subject) -> None:
+    """Maintenance has begun or is over: silence, and waiting for an answer to what is open, count from now on."""
+    listening = engine.clock - engine.deaf
+    for name in subject.plan.silent if subject.plan else ():
+        if name not in subject.silent:
+            subject.heard[name] = listening
+            engine.schedule(listening + (engine.compiled[name].rule.silent_ns or 0), subject, name)
+    for standing in subject.standing.values():
+        if standing.alert is not None and standing.alert.waiting is not None:
+            calling.wait(engine, subject, standing.alert)
 
 
 def end_silence(engine: Engine, subject: Subject, rule: str, outcome: Outcome) -> None:
@@ -413,11 +427,9 @@ def end_silence(engine: Engine, subject: Subject, rule: str, outcome: Outcome) -
 
 
 def operator(engine: Engine, action: OperatorAction, outcome: Outcome) -> None:
-    """Acknowledge, shelve, unshelve an alert; put a device into maintenance. What does not apply changes nothing."""
-    if action.action == "maintenance":
-        subject = engine.subjects.get(action.target)
-        if subject is not None:
-            subject.maintenance = action.until
+    """Acknowledge, shelve, unshelve an alert; plan or end work on devices. What does not apply changes nothing."""
+    if action.action in ("maintenance", "cancel-maintenance"):
+        maintenance.operator(engine, action, outcome)
         return
     found = engine.alerts.get(action.target)
     if found is None:

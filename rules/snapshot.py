@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from hub.model import Device, Position
+from hub.model import Device, Maintenance, Motion, Position
 from rules import calling, edition, life, places
 from rules.forwarding import Forwarding
 from rules.quality import Jump
@@ -16,7 +16,7 @@ from rules.windows import Window, WindowKey
 if TYPE_CHECKING:
     from rules.engine import Engine
 
-VERSION = 3
+VERSION = 4
 _encoder = msgspec.msgpack.Encoder(order="deterministic")
 
 
@@ -32,6 +32,8 @@ def freeze(engine: Engine) -> bytes:
             "started": engine.started,
             "refused": engine.refused,
             "groups": engine.groups,
+            "windows": list(engine.windows.values()),
+            "turns_at": engine.turns_at,
             "forwarded": engine.forwarding.freeze(),
             "orphans": [[alert.freeze(), subject.id, reason] for alert, subject, reason in engine.orphans],
             "subjects": [_freeze_subject(engine.subjects[name]) for name in sorted(engine.subjects)],
@@ -47,6 +49,7 @@ def _freeze_subject(s: Subject) -> dict[str, Any]:
         "place": bool(s.every),
         "position": position,
         "position_t": s.position_t,
+        "motion": [s.motion.course_deg, s.motion.speed_ms] if s.motion else None,
         "newest": s.newest,
         "last": s.last,
         "last_t": s.last_t,
@@ -61,7 +64,7 @@ def _freeze_subject(s: Subject) -> dict[str, Any]:
         "gaps": s.gaps,
         "watching": sorted(s.watching),
         "marks": sorted(s.marks) if s.marks else None,
-        "maintenance": s.maintenance,
+        "resting": s.resting,
         "joined": sorted(s.hood.joined.get(s.id, ())),
     }
 
@@ -78,6 +81,8 @@ def thaw(engine: Engine, data: bytes) -> None:
     engine.clock, engine.deaf, engine.deaf_until = state["clock"], state["deaf"], state["deaf_until"]
     engine.started, engine.refused = state["started"], state["refused"]
     engine.groups = {place: (group, at) for place, (group, at) in state["groups"].items()}
+    engine.windows = {window.id: window for window in msgspec.convert(state["windows"], list[Maintenance])}
+    engine.turns_at = state["turns_at"]
     engine.forwarding = Forwarding.thaw(state.get("forwarded"))
     digests = {rule.name: rule.digest for rule in engine.book.rules}
     kept = {name for name, digest in state["rules"].items() if digests.get(name) == digest}
@@ -107,6 +112,7 @@ def _thaw_subject(engine: Engine, frozen: dict[str, Any], kept: set[str]) -> Non
         subject.every = places.GONE if frozen["place"] else ""
     subject.kind = subject.device.kind or frozen["kind"]
     subject.position_t = frozen["position_t"]
+    subject.motion = Motion(*frozen["motion"]) if frozen["motion"] else None
     if frozen["position"] and subject.position_t != NEVER:
         subject.position = Position(*frozen["position"])
     subject.newest = frozen["newest"]
@@ -130,7 +136,7 @@ def _thaw_subject(engine: Engine, frozen: dict[str, Any], kept: set[str]) -> Non
     subject.heard = frozen["heard"]
     subject.past = {name: (alert, ordinal) for name, (alert, ordinal) in frozen["past"].items()}
     subject.marks = frozenset(frozen["marks"]) if frozen["marks"] else None
-    subject.maintenance = frozen["maintenance"]
+    subject.resting = frozen["resting"]
     subject.raises = {name: list(times) for name, times in frozen["raises"].items()}
     subject.jumps = {metric: Jump(*jump) for metric, jump in frozen["jumps"].items()}
     subject.flat = {metric: tuple(known) for metric, known in frozen["flat"].items()}
