@@ -133,8 +133,10 @@ def test_marked_values_raise_nothing(scene: Scene, mark: str) -> None:
 
 @pytest.mark.parametrize("scene", [scene for scene in SCENES if scene.spike is not None], ids=named)
 @pytest.mark.parametrize("slowly", [False, True], ids=["often", "seldom"])
-def test_one_absurd_reading_raises_no_disaster(scene: Scene, slowly: bool) -> None:
-    absurd = scene.spike if isinstance(scene.spike, Mapping) else {**scene.calm, scene.metric: scene.spike}
+@pytest.mark.parametrize("dropped", [False, True], ids=["far off", "zero"])
+def test_one_absurd_reading_raises_no_disaster(scene: Scene, slowly: bool, dropped: bool) -> None:
+    spike = 0.0 if dropped and not isinstance(scene.spike, Mapping) else scene.spike
+    absurd = spike if isinstance(spike, Mapping) else {**scene.calm, scene.metric: spike}
     calm: list[Row | None] = [scene.calm] * 30
     changes = run(scene, {"a": [*calm, absurd, *calm]}, max(scene.every, 1200) if slowly else None)
     assert [change for change in changes if LEVELS.index(change.level) >= DISASTER] == []
