@@ -323,7 +323,10 @@ class Engine:
                     for window in subject.feeds.get(name) or self._feeds(subject, plan, name):
                         window.add(at, figure)  # type: ignore[arg-type]
         merged = {**values, **made}
-        return merged, plan.shape(merged)
+        shape = plan.shape(merged)
+        if shape.joins:
+            self.hood.join_all(subject, shape.joins)
+        return merged, shape
 
     def _attend(
         self, subject: Subject, plan: Plan, hit: int, at: int, late: bool, fresh: bool, outcome: Outcome
