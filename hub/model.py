@@ -252,6 +252,34 @@ class CameraView(msgspec.Struct, gc=False):
     """How to turn it, for PTZ cameras that can see the place."""
 
 
+class Motion(msgspec.Struct, frozen=True, gc=False):
+    """How the subject of a warning moves: its course from true north and its speed."""
+
+    course_deg: float
+    speed_ms: float
+
+
+class Watch(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """One stretch of a moving target's way and the camera that has it; `camera` is "" where nobody sees the target."""
+
+    camera: str
+    from_s: float
+    until_s: float
+    name: str = ""
+    score: float = 0.0
+    """The best of this stretch."""
+    pose: Pose | None = None
+    """Where a PTZ must look when the target comes into its sight."""
+    turn_by_s: float | None = None
+    """When it must begin to turn for that; never before 0."""
+    reason: str = ""
+    """How it sees the target then."""
+    position: Position | None = None
+    """Where the target will be then."""
+    stream_url: str = ""
+    gb28181_id: str = ""
+
+
 class Origin(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """Where a change of another hub's warning comes from. Names of the warning, its subject, area and cameras begin with `hub`."""
 
@@ -297,6 +325,10 @@ class AlertChange(msgspec.Struct, tag="change", gc=False, omit_defaults=True):
     """When its shelving ends."""
     origin: Origin | None = None
     """Of another hub's warning; None for this hub's own."""
+    motion: Motion | None = None
+    """How the subject moves; None for what stands still or does not say."""
+    handover: list[Watch] = msgspec.field(default_factory=list)
+    """Who will see a moving subject when, in seconds from `at`."""
 
     @property
     def id(self) -> str:

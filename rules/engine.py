@@ -26,7 +26,19 @@ from hub.model import (
     Zone,
 )
 from rules import book as books
-from rules import deriving, edition, lateness, life, maintenance, pairs, places, quality, snapshot
+from rules import (
+    deriving,
+    edition,
+    lateness,
+    life,
+    maintenance,
+    moving,
+    pairs,
+    places,
+    quality,
+    snapshot,
+    tracing,
+)
 from rules.book import RuleBook
 from rules.forwarding import Forwarding
 from rules.grouping import Groups
@@ -40,7 +52,7 @@ from rules.subject import NEVER, OpenAlert, Subject
 from rules.windows import Window as Samples
 from rules.windows import WindowKey
 
-ENGINE = "3"
+ENGINE = "4"
 """Version of the engine, for `Edition.engine`: raised when the same log could give other alerts."""
 
 MAX_SUBJECTS = 200_000
@@ -63,6 +75,8 @@ class Engine:
     ) -> None:
         self.lag = lag
         """How far its clock is behind the hub's: only in a lane (`rules.lateness`)."""
+        self.outer: Engine | None = None
+        """Of a lane: the hub's own engine."""
         self.lanes: dict[int, lateness.Lane] = {}
         """By length of wait, what judges in the order of observation."""
         self.clock = NEVER
@@ -170,6 +184,7 @@ class Engine:
         crossed: tuple[str, ...] = ()
         if position is not None and at >= subject.position_t:
             subject.position_t = at
+            subject.motion = moving.motion(reading.values)
             if position != subject.position:
                 subject.position = position
                 subject.zones = None
@@ -454,6 +469,12 @@ class Engine:
         self.over = {rule.name: asked for rule in book.rules if (asked := places.asked_series(rule))}
         """Per rule about places, what it asks of the devices inside."""
         self.asks_inside = places.asks_who_is_inside(nodes)
+        self.tracing = [rule for rule in book.rules if rule.tracing is not None]
+        self.suspects: dict[str, set[str]] = {rule.name: set() for rule in self.tracing}
+        """Per rule that traces what it warns of, who may have emitted it."""
+        for rule in self.tracing:
+            for series, key in tracing.asked_windows(rule).items():
+                self.asked[series] = tuple(dict.fromkeys((*self.asked.get(series, ()), key)))
         self.pairing = pairs.wanted(book)
         if self.pairing:
             self.asked.setdefault(pairs.SERIES, ())
@@ -551,6 +572,13 @@ class Engine:
                 if useful
                 else None
             )
+        for rule in self.tracing:
+            taken = (
+                rule.tracing is not None
+                and subject.every in ("", places.ZONE)
+                and rule.tracing.candidates.takes(subject.device, subject.kind, zones)
+            )
+            (self.suspects[rule.name].add if taken else self.suspects[rule.name].discard)(subject.id)
         plan = subject.plan = self.plans[key]
         subject.feeds = {}
         if self.windows:

@@ -9,7 +9,7 @@ from hub.model import LEVELS
 from rules import quality
 from rules.book import RuleBook
 from rules.language import ir
-from rules.language.rule import QualityEntry, Rule, Select
+from rules.language.rule import QualityEntry, Rule, Select, Tracing
 from rules.language.types import attribute_unit, seconds_text
 
 
@@ -51,6 +51,8 @@ def explain(book: RuleBook, name: str) -> str | None:
         "Source",
         *_source(rule),
     ]
+    if rule.tracing:
+        lines += ["", "Attribution", *_tracing(rule.tracing)]
     if rule.cap:
         lines += ["", "CAP 1.2  " + ", ".join(f"{key}: {_joined(value)}" for key, value in rule.cap.items())]
     if rule.cameras:
@@ -116,6 +118,7 @@ def _reads(rule: Rule) -> list[str]:
     )
     if around:
         lines.append(f"  of {'the devices' if rule.select.every else 'others'}: {', '.join(around)}")
+    lines += [f"  calendar {calendar.name}: {calendar.words}" for calendar in rule.calendars()]
     fences = sorted({(n.name, n.margin_m) for n in rule.nodes() if isinstance(n, ir.InZone)})
     for name, margin in fences:
         tolerance = f", known to be out of it from {margin:g} m beyond its edge" if margin else ""
@@ -165,6 +168,15 @@ def _around(around: ir.Around) -> str:
         return f"upstream, from where water takes up to {seconds_text(round(around.travel_min * 60e9))}"
     words = f" ({' or '.join(around.words)})" if around.words else ""
     return around.which + words
+
+
+def _tracing(spec: Tracing) -> list[str]:
+    return [
+        f"  when raised or escalated, up to {spec.pick} candidates upwind of the sensors where {spec.metric} rises are named:",
+        f"  {_select(spec.candidates)} within {spec.within_m / 1000:g} km",
+        f"  by the wind of the last {seconds_text(spec.wind_over_ns)} at the nearest {' or '.join(spec.wind_kinds)}"
+        f" within {spec.wind_within_m / 1000:g} km; nobody is named in calm or shifting wind",
+    ]
 
 
 def _behaviour(book: RuleBook, rule: Rule) -> list[str]:

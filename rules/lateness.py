@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from hub.model import Deaf, Reading, Tick
-from rules import maintenance, pairs
+from rules import maintenance, pairs, tracing
 from rules.book import RuleBook, nodes_of
 from rules.language.ir import Series, Window
 from rules.language.rule import Rule
@@ -55,7 +55,7 @@ def split(book: RuleBook) -> tuple[RuleBook, dict[int, RuleBook]]:
 def _only_silence(rule: Rule) -> Rule | None:
     if rule.silent_ns is None:
         return None
-    return replace(rule, levels=(), lets={}, let_texts={}, memories=(), wait_ns=0, _own=rule.own_series())
+    return replace(rule, levels=(), lets={}, let_texts={}, memories=(), wait_ns=0, tracing=None, _own=rule.own_series())
 
 
 def _book(whole: RuleBook, rules: list[Rule]) -> RuleBook:
@@ -70,19 +70,25 @@ def _book(whole: RuleBook, rules: list[Rule]) -> RuleBook:
 
 
 def _series(book: RuleBook) -> set[str]:
-    return {node.series.rstrip("~") for node in nodes_of(book) if isinstance(node, Series | Window)}
+    asked = {series for rule in book.rules for series in tracing.asked_windows(rule)}
+    return asked | {node.series.rstrip("~") for node in nodes_of(book) if isinstance(node, Series | Window)}
 
 
 def _kinds(rules: Iterable[Rule]) -> set[str]:
-    """Kinds of device that these rules are about; `*`: any."""
-    return {kind for rule in rules for kind in rule.select.kinds or ("*",)}
+    """Kinds of device whose whereabouts these rules are about; `*`: any."""
+    found: set[str] = set()
+    for rule in rules:
+        found.update((rule.select.of if rule.select.every else rule.select.kinds) or ("*",))
+        found.update((rule.tracing.candidates.kinds or ("*",)) if rule.tracing is not None else ())
+    return found
 
 
 class Lane:
     """One engine that is behind by `wait_ns`, and the readings that it has yet to judge."""
 
-    def __init__(self, engine: Engine, wait_ns: int) -> None:
+    def __init__(self, outer: Engine, engine: Engine, wait_ns: int) -> None:
         self.engine = engine
+        engine.outer = outer
         self.wait_ns = wait_ns
         self.held: list[tuple[int, str, bytes]] = []
         """Heap of (observed, device, reading); what is equal in all three is the same reading."""
@@ -155,7 +161,7 @@ def _lane(engine: Engine, wait_ns: int, book: RuleBook) -> Lane:
     made = type(engine)(book, engine.registry.values(), engine.zones, lag=wait_ns)
     made.windows = dict(engine.windows)
     maintenance.spread(made)
-    return Lane(made, wait_ns)
+    return Lane(engine, made, wait_ns)
 
 
 def thaw(engine: Engine, frozen: Iterable[list[Any]]) -> None:
@@ -163,7 +169,8 @@ def thaw(engine: Engine, frozen: Iterable[list[Any]]) -> None:
     books = split(engine.book)[1]
     for wait_ns, data, held, overflowed in frozen:
         book = books.get(wait_ns) or replace(engine.book, rules=(), derivations=())
-        lane = Lane(type(engine).restore(data, book, engine.registry.values(), engine.zones, lag=wait_ns), wait_ns)
+        made = type(engine).restore(data, book, engine.registry.values(), engine.zones, lag=wait_ns)
+        lane = Lane(engine, made, wait_ns)
         lane.held = [(at, device, reading) for at, device, reading in held]
         heapify(lane.held)
         lane.overflowed = overflowed

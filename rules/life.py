@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hub.model import LEVELS, Change, OperatorAction
-from rules import calling, grouping, maintenance, places, quality, telling
+from rules import calling, grouping, maintenance, places, quality, telling, tracing
 from rules.language.codegen import CLEAR, FALSE, NOT_CLEAR, TRUE, Compiled
 from rules.language.rule import Rule
 from rules.maintenance import at_work
@@ -195,7 +195,10 @@ def settle(
     if change is Change.RAISED:
         subject.raises[alert.rule] = [*subject.raises.get(alert.rule, ()), at][-FLAPS:]
         reason += _flapping(subject, alert)
-    tell(engine, subject, alert, change, at, reason, outcome, late)
+    traced = tracing.trace(engine, subject, compiled.rule, standing.judged)
+    tell(engine, subject, alert, change, at, reason + (traced.said if traced else ""), outcome, late)
+    if traced:
+        outcome.changes[-1].evidence.append(traced.evidence)
     calling.wait(engine, subject, alert)
 
 
@@ -231,7 +234,7 @@ def _held_for_flapping(engine: Engine, subject: Subject, rule: Rule, standing: S
 def begin(engine: Engine, subject: Subject, rule: str, level: int, observed: int, at: int) -> OpenAlert:
     """Open an alert: its id is rule, subject and the observed time of what raised it."""
     name = telling.alert_id(rule, subject.id, observed)
-    last, ordinal = subject.past.get(rule, ("", 0))
+    last, ordinal = _past(engine, subject).get(rule, ("", 0))
     alert = OpenAlert(name, rule, subject.id, level, at, ordinal if last == name else 0)
     alert.group = grouping.join(engine.groups, rule, subject, name, at)
     engine.alerts[name] = (alert, subject)
@@ -268,8 +271,14 @@ def close(
 ) -> None:
     """The alert's last change."""
     tell(engine, subject, alert, change, at, reason, outcome, late)
-    subject.past[alert.rule] = (alert.alert, alert.ordinal)
+    _past(engine, subject)[alert.rule] = (alert.alert, alert.ordinal)
     engine.alerts.pop(alert.alert, None)
+
+
+def _past(engine: Engine, subject: Subject) -> dict[str, tuple[str, int]]:
+    """Where the last alerts of a subject are remembered: with the hub's own engine, since an edited rule may change lanes."""
+    known = engine.outer.subjects.get(subject.id) if engine.outer is not None else None
+    return (known or subject).past
 
 
 def new_standing(rule: Rule) -> Standing:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from hub.model import Device, Maintenance, Position
+from hub.model import Device, Maintenance, Motion, Position
 from rules import calling, edition, lateness, life, places
 from rules.forwarding import Forwarding
 from rules.quality import Jump
@@ -16,7 +16,7 @@ from rules.windows import Window, WindowKey
 if TYPE_CHECKING:
     from rules.engine import Engine
 
-VERSION = 3
+VERSION = 4
 _encoder = msgspec.msgpack.Encoder(order="deterministic")
 
 
@@ -50,6 +50,7 @@ def _freeze_subject(s: Subject) -> dict[str, Any]:
         "place": bool(s.every),
         "position": position,
         "position_t": s.position_t,
+        "motion": [s.motion.course_deg, s.motion.speed_ms] if s.motion else None,
         "newest": s.newest,
         "last": s.last,
         "last_t": s.last_t,
@@ -114,6 +115,7 @@ def _thaw_subject(engine: Engine, frozen: dict[str, Any], kept: set[str]) -> Non
         subject.every = places.GONE if frozen["place"] else ""
     subject.kind = subject.device.kind or frozen["kind"]
     subject.position_t = frozen["position_t"]
+    subject.motion = Motion(*frozen["motion"]) if frozen["motion"] else None
     if frozen["position"] and subject.position_t != NEVER:
         subject.position = Position(*frozen["position"])
     subject.newest = frozen["newest"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hub.model import Device, Maintenance, Position, Value, Zone
+from hub.model import Device, Maintenance, Motion, Position, Value, Zone
 from rules.language.types import attribute_unit
 from rules.memories import Memory
 from rules.windows import Window, WindowKey
@@ -127,7 +127,8 @@ class Subject:
 
     __slots__ = (
         "attributes", "busy", "device", "every", "feeds", "flat", "gaps", "heard", "hood", "id", "jumps", "kind", "last", "last_t",
-        "maintenance", "marks", "newest", "past", "plan", "position", "position_t", "raises", "recent", "resting", "silent", "standing", "watching", "windows",
+        "maintenance", "marks", "motion", "newest", "past", "plan", "position", "position_t", "raises", "recent", "resting", "silent", "standing",
+        "watching", "windows",
         "zones",
     )  # fmt: skip
 
@@ -164,6 +165,8 @@ class Subject:
         """Whether it was in maintenance when a window last began or ended."""
         self.newest = NEVER
         self.position_t = NEVER
+        self.motion: Motion | None = None
+        """As its newest fix states it."""
         self.position: Position | None = None
         self.zones: tuple[Zone, ...] | None = None
         self.busy = 0

@@ -20,11 +20,11 @@ from hub.api import prometheus, views
 from hub.api.auth import LOCAL, Token, who
 from hub.api.state import State
 from hub.log import LogFull
-from hub.model import Message, OperatorAction, Position, Reading, Verdict
+from hub.model import Message, OperatorAction, Reading, Verdict
 from hub.moment import SECOND, from_text, to_text
 from hub.ports import DeviceCommand, NotReached, NotSupported, SeriesQuery
 from hub.recording import RecordingError
-from hub.wire import camera_to_json, change_to_json, detail_to_json
+from hub.wire import change_to_json, detail_to_json
 
 CLOSED_SHOWN = 100
 QUARANTINE_SHOWN = 200
@@ -205,16 +205,10 @@ class _Api:
 
     async def cameras(self, request: Request) -> Response:
         try:
-            lon, lat = (float(part) for part in request.query_params["at"].split(","))
-        except (KeyError, ValueError):
-            raise HTTPException(400, "at=LON,LAT is needed, such as ?at=121.49,31.24") from None
-        try:
-            views_of = self.state.cameras.rank(
-                Position(lon, lat), _integer(request, "limit", 5), need=request.query_params.get("need", "")
-            )
+            answer = views.who_sees(self.state, request.query_params, _integer(request, "limit", 5))
         except ValueError as error:
             raise HTTPException(400, str(error)) from None
-        return reply({"cameras": [camera_to_json(view) for view in views_of]})
+        return reply(answer)
 
     async def series(self, request: Request) -> Response:
         query = SeriesQuery(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
+from types import MappingProxyType
 
 from hub.metrics import nearest, vocabulary
 from hub.model import Mark
 from hub.units import UnitError
 from rules import derived
+from rules.calendars import Calendar
 from rules.language import grammar as g
 from rules.language import ir
 from rules.language import types as t
@@ -37,6 +39,7 @@ OTHER_FUNCTIONS = (
     "agree",
     "share",
     "in_zone",
+    "during",
     "marked",
     "greatest",
     "least",
@@ -55,6 +58,7 @@ class Scope:
         hold_ns: int,
         memories: list[ir.Memory],
         select: Select | None = None,
+        calendars: Mapping[str, Calendar] = MappingProxyType({}),
     ) -> None:
         self.wrong = wrong
         self.lets = lets
@@ -62,6 +66,7 @@ class Scope:
         self.hold_ns = hold_ns
         self.memories = memories
         self.select = select or Select()
+        self.calendars = calendars
         self.find_level: Callable[[ir.Node], ir.Node | None] | None = None
         self.level: tuple[ir.Node, Type] | None = None
         self.level_name = ""
@@ -501,6 +506,21 @@ class Scope:
             self.wrong(f"a margin may be up to {MAX_MARGIN_M / 1000:g} km", margins[0].at)
         return ir.InZone(plain[0].value, margin), t.FLAG
 
+    def _call_during(self, tree: g.Call) -> tuple[ir.Node, Type]:
+        if len(tree.arguments) != 1 or not isinstance(tree.arguments[0], g.Text):
+            self.wrong('during is written during("school-hours"): the name of a calendar', tree.at)
+            return ir.Const(False), t.FLAG
+        name = tree.arguments[0].value
+        if name not in self.calendars:
+            near = get_close_matches(name, self.calendars, n=1)
+            known = f"known are {', '.join(sorted(self.calendars))}" if self.calendars else "no rule file has any"
+            self.wrong(
+                f"unknown calendar {name!r}" + (f"; was {near[0]} meant?" if near else f"; {known}"),
+                tree.arguments[0].at,
+            )
+            return ir.Const(False), t.FLAG
+        return ir.During(self.calendars[name]), t.FLAG
+
     def _call_marked(self, tree: g.Call) -> tuple[ir.Node, Type]:
         if self.select.every and not self.of_others:
             self.wrong(f"{self._subject()} carries no marks; they are asked of devices", tree.at)
@@ -568,7 +588,18 @@ def _mentions_level(tree: g.Tree) -> bool:
     return False
 
 
-_CONDITIONS = (ir.Comparison, ir.Flag, ir.Has, ir.AllOf, ir.AnyOf, ir.Negated, ir.InZone, ir.Marked, ir.Memory)
+_CONDITIONS = (
+    ir.Comparison,
+    ir.Flag,
+    ir.Has,
+    ir.AllOf,
+    ir.AnyOf,
+    ir.Negated,
+    ir.InZone,
+    ir.During,
+    ir.Marked,
+    ir.Memory,
+)
 _MIRROR = {">": "<", ">=": "<=", "<": ">", "<=": ">=", "==": "==", "!=": "!="}
 _READERS: dict[type, Callable[..., tuple[ir.Node, Type]]] = {
     g.Quantity: Scope.literal, g.Text: Scope.text, g.Truth: Scope.truth, g.Name: Scope.name, g.Negative: Scope.negative,

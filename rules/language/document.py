@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from itertools import pairwise
+from types import MappingProxyType
 
 import yaml
 
@@ -15,11 +15,13 @@ from hub.metrics import nearest, vocabulary
 from hub.model import LEVELS
 from hub.moment import from_text, to_text
 from hub.units import UnitError
+from rules.calendars import Calendar
 from rules.language import check, ir
 from rules.language import grammar as g
 from rules.language import types as t
+from rules.language.calendars import is_calendar
 from rules.language.calls import read_call_entry, read_calls
-from rules.language.places import Document, Entry
+from rules.language.places import Document, Entry, unknown
 from rules.language.rule import (
     DEFAULT_HOLD_NS,
     CallEntry,
@@ -33,15 +35,17 @@ from rules.language.rule import (
     Source,
 )
 from rules.language.settings import SettingsReader
+from rules.language.tracing import read_tracing
 from rules.language.types import Type
 
-RULE_KEYS = ("rule", "title", "about", "for_each", "let", "editions", "levels", "clear", "silent", "hold", "late", "wait", "expire", "quality", "source", "cap", "cameras", "call")  # fmt: skip
+RULE_KEYS = ("rule", "title", "about", "for_each", "let", "editions", "levels", "clear", "silent", "hold", "late", "wait", "expire", "quality", "source", "cap", "cameras", "call", "attribute")  # fmt: skip
 DERIVE_KEYS = ("derive", "about", "for_each", "value", "hold", "source")
 MAX_WAIT_NS = 24 * check.HOUR
 SELECT_KEYS = ("kind", "device", "area", "zone", "operator", "attribute", "every")
 PLACE_KEYS = {"zone": ("every", "kind", "zone", "attribute", "of"), "area": ("every", "area", "of")}
 """What may restrict `every: zone` and `every: area`; `of` are the kinds of the devices inside that count."""
 CAMERA_KEYS = ("within", "pick", "need")
+MAX_CAMERA_M = 100_000.0
 CAMERA_NEEDS = ("observe", "recognise", "identify", "detect", "monitor")
 CAP_WORDS = {
     "category": (
@@ -80,41 +84,51 @@ class Entries:
     calls: list[CallEntry] = field(default_factory=list)
 
 
-def read_rules(document: Document, pack: str) -> Entries:
-    """The entries of one file, rules named `pack/rule`. Mistakes are kept in the document."""
+def read_rules(document: Document, pack: str, calendars: Mapping[str, Calendar] = MappingProxyType({})) -> Entries:
+    """The entries of one file, rules named `pack/rule`. Mistakes are kept in the document. `calendars` are those of the
+    whole book, which were read before (`read_calendars`)."""
     found = Entries()
     if document.root is None:
         return found
     for node in document.items(document.root, "a rule file"):
+        if is_calendar(node):
+            continue
         entries = {entry.key: entry for entry in document.entries(node, "a rule")}
         if "derive" in entries:
-            derivation = Reader(document, pack, node, entries).derivation()
+            derivation = Reader(document, pack, node, entries, calendars).derivation()
             if derivation:
                 found.derivations.append(derivation)
         elif "quality" in entries and "rule" not in entries:
-            quality = SettingsReader(Reader(document, pack, node, entries)).read()
+            quality = SettingsReader(Reader(document, pack, node, entries, calendars)).read()
             if quality:
                 found.qualities.append(quality)
         elif "call" in entries and "rule" not in entries:
-            call = read_call_entry(Reader(document, pack, node, entries))
+            call = read_call_entry(Reader(document, pack, node, entries, calendars))
             if call:
                 found.calls.append(call)
         elif "rule" in entries:
-            rule = Reader(document, pack, node, entries).rule()
+            rule = Reader(document, pack, node, entries, calendars).rule()
             if rule:
                 found.rules.append(rule)
         elif isinstance(node, yaml.MappingNode):
-            document.wrong(
-                node, "an entry starts with 'rule: name', 'derive: metric', 'quality: metric' or 'call: 10 min'"
-            )
+            known = "'rule: name', 'derive: metric', 'quality: metric', 'calendar: name' or 'call: 10 min'"
+            document.wrong(node, f"an entry starts with {known}")
     return found
 
 
 class Reader:
     """Reads one rule. A rule with any mistake is not built; the others of the file still are."""
 
-    def __init__(self, document: Document, pack: str, node: yaml.Node, entries: dict[str, Entry]) -> None:
+    def __init__(
+        self,
+        document: Document,
+        pack: str,
+        node: yaml.Node,
+        entries: dict[str, Entry],
+        calendars: Mapping[str, Calendar],
+    ) -> None:
         self.document = document
+        self.calendars = calendars
         self.pack = pack
         self.node = node
         self.entries = entries
@@ -132,7 +146,7 @@ class Reader:
         short = self._name(entry)
         text = self.document.text[self.node.start_mark.index : self.node.end_mark.index].rstrip()
         line, column = self.document.locate(entry.key_node)
-        self.select = self._select()
+        self.select = self._select(places=True)
         self.any_quality = self._word("quality", ("good", "any"), "good") == "any"
         self.hold_ns = self._duration("hold", DEFAULT_HOLD_NS)
         sources = self._editions_and_lets()
@@ -156,11 +170,13 @@ class Reader:
             sources=sources,
             cap=self._cap(),
             cameras=self._cameras(),
+            tracing=read_tracing(self, self.entries["attribute"].value) if "attribute" in self.entries else None,
             calls=read_calls(self, self.entries["call"].value) if "call" in self.entries else None,
         )
         rule.silent_ns, rule.silent_level = self._silent()
         rule.title = self._title(short)
         rule.memories = tuple(self.memories)
+        rule.digest = _digest(text + _calendars_of(rule.nodes()))
         if "levels" not in self.entries and rule.silent_ns is None:
             self.document.wrong(self.node, f"{rule.name} has neither levels nor silent: it can never warn")
         if (
@@ -183,9 +199,6 @@ class Reader:
         if found is None or found.type != "number":
             self.document.wrong(entry.value, f"{metric!r} is not a metric with a number{nearest(metric)}")
         self.select = self._select()
-        if self.select.every:
-            self.document.wrong(self.entries["for_each"].value, "a metric is derived of devices, not of places")
-            self.select = Select()
         self.hold_ns = self._duration("hold", DEFAULT_HOLD_NS)
         node: ir.Node = ir.Const(0.0)
         if "value" not in self.entries:
@@ -207,7 +220,7 @@ class Reader:
             self.document.file,
             line,
             text,
-            _digest(text),
+            _digest(text + _calendars_of(ir.walk(node))),
             metric,
             self.select,
             node,
@@ -220,7 +233,7 @@ class Reader:
     def _known_keys(self, known: tuple[str, ...]) -> None:
         for entry in self.entries.values():
             if entry.key not in known:
-                self.document.wrong(entry.key_node, _unknown("key", entry.key, known))
+                self.document.wrong(entry.key_node, unknown("key", entry.key, known))
 
     def _name(self, entry: Entry) -> str:
         name = self.document.text_of(entry.value, "rule") or "unnamed"
@@ -236,7 +249,7 @@ class Reader:
             return default
         word = self.document.text_of(self.entries[key].value, key) or default
         if word not in known:
-            self.document.wrong(self.entries[key].value, _unknown(key, word, known))
+            self.document.wrong(self.entries[key].value, unknown(key, word, known))
         return word
 
     def _duration(self, key: str, default: int) -> int:
@@ -261,21 +274,27 @@ class Reader:
             return 1
         return self._scope(node).duration(clause.condition)
 
-    def _select(self) -> Select:
+    def _select(self, places: bool = False) -> Select:
         if "for_each" not in self.entries:
             self.document.wrong(self.node, "for_each is missing: which devices, such as {kind: river-gauge}?")
             return Select()
+        return self.selection(self.entries["for_each"].value, "for_each", places)
+
+    def selection(self, node: yaml.Node, what: str, places: bool = False) -> Select:
+        """What a mapping such as for_each selects; zones and areas themselves only where `places` may be subjects."""
         parts: dict[str, tuple[str, ...]] = {}
         attributes: list[tuple[str, str]] = []
-        entries = list(self.document.entries(self.entries["for_each"].value, "for_each"))
+        entries = list(self.document.entries(node, what))
         every = next((str(entry.value.value) for entry in entries if entry.key == "every"), "")
-        known = PLACE_KEYS.get(every, SELECT_KEYS)
+        known = PLACE_KEYS.get(every, SELECT_KEYS) if places else SELECT_KEYS
         for entry in entries:
-            if entry.key == "every" and every not in PLACE_KEYS:
-                self.document.wrong(entry.value, _unknown("place", every, tuple(PLACE_KEYS)))
+            if entry.key == "every" and not places:
+                self.document.wrong(entry.key_node, f"{what} selects devices here; only rules are about places")
+            elif entry.key == "every" and every not in PLACE_KEYS:
+                self.document.wrong(entry.value, unknown("place", every, tuple(PLACE_KEYS)))
             elif entry.key not in known:
-                what = f"key of for_each: {{every: {every}}}" if every else "key of for_each"
-                self.document.wrong(entry.key_node, _unknown(what, entry.key, known))
+                where = f"key of {what}: {{every: {every}}}" if every else f"key of {what}"
+                self.document.wrong(entry.key_node, unknown(where, entry.key, known))
             elif entry.key == "attribute":
                 attributes = [
                     (e.key, self.document.text_of(e.value, e.key) or "")
@@ -285,7 +304,7 @@ class Reader:
                 parts[entry.key] = self._texts(entry.value, entry.key)
         return Select(
             parts.get("kind", ()), parts.get("device", ()), parts.get("area", ()), parts.get("zone", ()),
-            parts.get("operator", ()), tuple(attributes), every if every in PLACE_KEYS else "", parts.get("of", ()),
+            parts.get("operator", ()), tuple(attributes), every if places and every in PLACE_KEYS else "", parts.get("of", ()),
         )  # fmt: skip
 
     def _texts(self, node: yaml.Node, what: str) -> tuple[str, ...]:
@@ -302,7 +321,7 @@ class Reader:
                 reported.add((message, offset))
                 self.document.wrong(node, message, offset)
 
-        return check.Scope(wrong, self.lets, self.any_quality, self.hold_ns, self.memories, self.select)
+        return check.Scope(wrong, self.lets, self.any_quality, self.hold_ns, self.memories, self.select, self.calendars)
 
     def _parse(self, node: yaml.Node) -> g.Clause | None:
         text = self.document.text_of(node, "an expression")
@@ -354,9 +373,7 @@ class Reader:
             elif entry.key == "source":
                 source = self._source(entry.value)
             else:
-                self.document.wrong(
-                    entry.key_node, _unknown("key of an edition", entry.key, ("until", "let", "source"))
-                )
+                self.document.wrong(entry.key_node, unknown("key of an edition", entry.key, ("until", "let", "source")))
         return until, lets, source
 
     def _ordered(self, editions: list[tuple[int | None, dict[str, Entry], dict[str, str] | None]]) -> None:
@@ -406,7 +423,7 @@ class Reader:
         nodes: dict[int, yaml.Node] = {}
         for entry in self.document.entries(self.entries["levels"].value, "levels"):
             if entry.key not in LEVELS:
-                self.document.wrong(entry.key_node, _unknown("level", entry.key, LEVELS))
+                self.document.wrong(entry.key_node, unknown("level", entry.key, LEVELS))
                 continue
             condition = self._condition(entry.value)
             if condition:
@@ -437,7 +454,7 @@ class Reader:
             entries = {entry.key: entry for entry in self.document.entries(node, "clear")}
             for entry in entries.values():
                 if entry.key not in LEVELS:
-                    self.document.wrong(entry.key_node, _unknown("level", entry.key, LEVELS))
+                    self.document.wrong(entry.key_node, unknown("level", entry.key, LEVELS))
             if LEVELS[index] not in entries:
                 self._once(before)
                 return None
@@ -501,17 +518,32 @@ class Reader:
         cap: dict[str, object] = {}
         for entry in self.document.entries(self.entries["cap"].value, "cap"):
             if entry.key not in CAP_WORDS:
-                self.document.wrong(entry.key_node, _unknown("key of cap", entry.key, tuple(CAP_WORDS)))
+                self.document.wrong(entry.key_node, unknown("key of cap", entry.key, tuple(CAP_WORDS)))
                 continue
             words, known = self._texts(entry.value, entry.key), CAP_WORDS[entry.key]
             for word in words:
                 if known and word not in known:
                     self.document.wrong(
-                        entry.value, f"{_unknown(entry.key, word, known)}; CAP 1.2 knows {', '.join(known)}"
+                        entry.value, f"{unknown(entry.key, word, known)}; CAP 1.2 knows {', '.join(known)}"
                     )
             many = entry.key in ("category", "response")
             cap[entry.key] = list(words) if many else (words[0] if words else "")
         return cap
+
+    def distance(self, node: yaml.Node, key: str, limit_m: float) -> float:
+        """Metres of a distance; 1 m (and a mistake) where it is none."""
+        clause = self._parse(node)
+        given = clause.condition if clause else None
+        try:
+            if not isinstance(given, g.Quantity) or t.quantity(given.unit or "").dimension != "length":
+                raise UnitError(f"{key} is a distance such as 800 m")
+            metres = t.tidy(given.value * t.quantity(given.unit or "").unit.factor)
+            if not 0 < metres <= limit_m:
+                raise UnitError(f"{key} may be up to {limit_m / 1000:g} km")
+        except UnitError as error:
+            self.document.wrong(node, str(error))
+            return 1.0
+        return metres
 
     def _cameras(self) -> dict[str, object]:
         if "cameras" not in self.entries:
@@ -520,18 +552,7 @@ class Reader:
         for entry in self.document.entries(self.entries["cameras"].value, "cameras"):
             text = self.document.text_of(entry.value, entry.key) or ""
             if entry.key == "within":
-                clause = self._parse(entry.value)
-                around = clause.condition if clause else None
-                try:
-                    if (
-                        not isinstance(around, g.Quantity)
-                        or around.unit is None
-                        or t.quantity(around.unit).dimension != "length"
-                    ):
-                        raise UnitError("within is a distance such as 800 m")
-                    wanted["within_m"] = t.tidy(around.value * t.quantity(around.unit).unit.factor)
-                except UnitError as error:
-                    self.document.wrong(entry.value, str(error))
+                wanted["within_m"] = self.distance(entry.value, "within", MAX_CAMERA_M)
             elif entry.key == "pick":
                 if not text.isdigit() or not 0 < int(text) <= 50:
                     self.document.wrong(entry.value, "pick is how many cameras, 1 to 50")
@@ -539,10 +560,10 @@ class Reader:
                     wanted["pick"] = int(text)
             elif entry.key == "need":
                 if text not in CAMERA_NEEDS:
-                    self.document.wrong(entry.value, _unknown("need", text, CAMERA_NEEDS))
+                    self.document.wrong(entry.value, unknown("need", text, CAMERA_NEEDS))
                 wanted["need"] = text
             else:
-                self.document.wrong(entry.key_node, _unknown("key of cameras", entry.key, CAMERA_KEYS))
+                self.document.wrong(entry.key_node, unknown("key of cameras", entry.key, CAMERA_KEYS))
         return wanted
 
     def _title(self, short: str) -> tuple[str | Hole, ...]:
@@ -599,9 +620,10 @@ def _wakes(node: ir.Node) -> bool:
     return isinstance(node, ir.Marked | ir.InZone)
 
 
-def _unknown(what: str, word: str, known: tuple[str, ...]) -> str:
-    near = get_close_matches(word, known, n=1)
-    return f"unknown {what} {word!r}" + (f"; was {near[0]} meant?" if near else f"; known are {', '.join(known)}")
+def _calendars_of(nodes: Iterable[ir.Node]) -> str:
+    """The texts of the calendars that these nodes ask for: another calendar makes another rule."""
+    texts = {node.calendar.name: node.calendar.text for node in nodes if isinstance(node, ir.During)}
+    return "".join(f"\n{texts[name]}" for name in sorted(texts))
 
 
 def _digest(text: str) -> str:

@@ -21,6 +21,7 @@ from hub.model import (
     Position,
     Reading,
     Tick,
+    Value,
     Zone,
 )
 from rules.book import RuleBook, read_book
@@ -45,6 +46,11 @@ RULES = """
   clear: depth < 80 % of level for 10 min
   silent: 15 min
   expire: 1 h
+  attribute:
+    of: water_depth
+    candidates: {kind: [flood-district, gauge]}
+    within: 4 km
+    wind: {kind: rain-gauge, over: 30 min}
   call: {blue: 6 min, yellow: [4 min, 3 min], orange: 5 min, red: 2 min}
 - rule: votes
   for_each: {kind: gauge}
@@ -129,9 +135,12 @@ def events(draw: st.DrawFn) -> list[Event]:
             marks = {metric: draw(st.sampled_from(["fault", "manual"]))} if kind == 12 else None
             value = draw(depths) * (100 if device == "rain" else 1)
             position = Position(120.0 + draw(st.integers(0, 2)) * 0.01, 30.0) if device == "x" else None
-            made.append(
-                Reading(device, at, {metric: value}, position, marks, now, "t", "gauge" if device == "x" else "")
-            )
+            values: dict[str, Value] = {metric: value}
+            if device == "rain":
+                values |= {"wind_speed": value / 10, "wind_direction": 60.0 + value}
+            if position:
+                values |= {"speed": draw(st.sampled_from([0.0, 40.0])), "course": 90.0}
+            made.append(Reading(device, at, values, position, marks, now, "t", "gauge" if device == "x" else ""))
         elif kind < 16:
             made.append(Tick(now))
         elif kind == 16:
