@@ -47,7 +47,6 @@ from rules.language.codegen import Compiled
 from rules.language.ir import Agree, Around, Node, Series, Window, walk
 from rules.neighbourhood import Neighbourhood
 from rules.plan import Plan, Shape
-from rules.quality import Finding, Flag
 from rules.subject import NEVER, OpenAlert, Subject
 from rules.windows import Window as Samples
 from rules.windows import WindowKey
@@ -200,7 +199,7 @@ class Engine:
         if shape.tested and not shape.calm(subject.last, values, subject.last_t, at):
             doubted = quality.examine(subject, shape.tested, values, at)
             if doubted is not None:
-                values, shape = self._doubt(plan, shape, values, doubted, reading, at, outcome)
+                values, shape = quality.doubt(plan, shape, values, doubted, reading, at, outcome)
         if shape.silent:
             self._speaks(subject, shape, outcome)
         if shape.gaps:
@@ -313,39 +312,6 @@ class Engine:
             if name[:-1] in reading.values:
                 good[name] = reading.values[name[:-1]]
         return good
-
-    def _doubt(
-        self,
-        plan: Plan,
-        shape: Shape,
-        values: Mapping[str, Value],
-        doubted: Sequence[Finding],
-        reading: Reading,
-        now: int,
-        outcome: Outcome,
-    ) -> tuple[Mapping[str, Value], Shape]:
-        """Hand out the values that failed a test or are suspect, marked so; take the failed ones away from rules."""
-        for at in sorted({finding.at for finding in doubted}):
-            found = [finding for finding in doubted if finding.at == at]
-            marks = {f.metric: quality.worst(g.flag for g in found if g.metric == f.metric).name.lower() for f in found}
-            told: dict[str, Value] = {finding.metric: finding.value for finding in found}
-            outcome.derived.append(
-                Reading(
-                    reading.device,
-                    at,
-                    told,
-                    reading.position,
-                    marks,
-                    reading.received_at,
-                    reading.adapter,
-                    reading.kind,
-                )
-            )
-        failed = {finding.metric for finding in doubted if finding.flag is Flag.FAIL and finding.at == now}
-        if not failed:
-            return values, shape
-        values = {name: value for name, value in values.items() if name not in failed}
-        return values, plan.shape(values)
 
     def _attend(
         self, subject: Subject, plan: Plan, hit: int, at: int, late: bool, fresh: bool, outcome: Outcome
