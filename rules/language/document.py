@@ -16,14 +16,16 @@ from hub.model import LEVELS
 from hub.moment import from_text, to_text
 from hub.units import UnitError
 from rules.calendars import Calendar
-from rules.language import check, ir
 from rules.language import grammar as g
+from rules.language import ir
 from rules.language import types as t
 from rules.language.calendars import is_calendar
 from rules.language.calls import read_call_entry, read_calls
+from rules.language.functions import Scope
 from rules.language.places import Document, Entry, unknown
 from rules.language.rule import (
     DEFAULT_HOLD_NS,
+    HOUR,
     CallEntry,
     Condition,
     Derivation,
@@ -162,8 +164,8 @@ class Reader:
             lets=self.lets,
             let_texts=self.let_texts,
             hold_ns=self.hold_ns,
-            late_ns=self._duration("late", 2 * check.HOUR),
-            expire_ns=self._duration("expire", 24 * check.HOUR),
+            late_ns=self._duration("late", 2 * HOUR),
+            expire_ns=self._duration("expire", 24 * HOUR),
             any_quality=self.any_quality,
             sources=sources,
             cap=self._cap(),
@@ -301,7 +303,7 @@ class Reader:
 
     # ------------------------------------------------------------------------------------------ expressions
 
-    def _scope(self, node: yaml.Node) -> check.Scope:
+    def _scope(self, node: yaml.Node) -> Scope:
         reported: set[tuple[str, int]] = set()
 
         def wrong(message: str, offset: int) -> None:
@@ -309,7 +311,7 @@ class Reader:
                 reported.add((message, offset))
                 self.document.wrong(node, message, offset)
 
-        return check.Scope(wrong, self.lets, self.any_quality, self.hold_ns, self.memories, self.select, self.calendars)
+        return Scope(wrong, self.lets, self.any_quality, self.hold_ns, self.memories, self.select, self.calendars)
 
     def _parse(self, node: yaml.Node) -> g.Clause | None:
         text = self.document.text_of(node, "an expression")
