@@ -175,7 +175,7 @@ class Subject:
         """Take over the registry's row."""
         self.device = device
         self.kind = device.kind or self.kind
-        if device.position is not None and self.position_t == NEVER:
+        if self.position_t == NEVER:
             self.position = device.position
             self.zones = None
         self.attributes = {
