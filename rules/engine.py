@@ -26,7 +26,7 @@ from hub.model import (
     Zone,
 )
 from rules import book as books
-from rules import edition, lateness, life, maintenance, moving, pairs, places, quality, snapshot, tracing
+from rules import deriving, edition, lateness, life, maintenance, moving, pairs, places, quality, snapshot, tracing
 from rules.book import RuleBook
 from rules.forwarding import Forwarding
 from rules.grouping import Groups
@@ -194,7 +194,7 @@ class Engine:
         if at > subject.newest:
             self._in_order(subject, plan, shape, values, at, reading, outcome)
         else:
-            self._out_of_order(subject, plan, shape, values, at, outcome)
+            self._out_of_order(subject, plan, shape, values, at, reading, outcome)
         if crossed:
             places.wake(self, subject, subject.last, max(at, subject.newest), outcome, crossed)
 
@@ -220,7 +220,7 @@ class Engine:
             self.hood.join_all(subject, shape.joins)
         subject.newest = at
         if shape.derivations:
-            values, shape = self._derive(subject, plan, shape, values, at, reading, outcome)
+            values, shape = deriving.derive(self, subject, plan, shape, values, at, reading, outcome)
         hit = shape.judge(subject, values, at)
         if hit:
             self._attend(subject, plan, hit, at, False, True, outcome)
@@ -230,24 +230,28 @@ class Engine:
             self._wake_others(subject, shape.joins, at, outcome)
 
     def _out_of_order(
-        self, subject: Subject, plan: Plan, shape: Shape, values: Mapping[str, Value], at: int, outcome: Outcome
+        self,
+        subject: Subject,
+        plan: Plan,
+        shape: Shape,
+        values: Mapping[str, Value],
+        at: int,
+        reading: Reading,
+        outcome: Outcome,
     ) -> None:
         """A reading not newer than the newest: new metrics of the same moment, a revision, a late one, or a duplicate."""
         fresh: dict[str, Value] = {}
         changed: dict[str, Value] = {}
-        for name in shape.used:
-            before = subject.last_t.get(name, NEVER)
-            value = values[name]
-            if at > before or (at == before and subject.last[name] != value):
-                subject.last[name] = value
-                subject.last_t[name] = at
-                fresh[name] = value
-        for name in shape.windowed:
-            feeds = subject.feeds.get(name) or self._feeds(subject, plan, name)
-            if any([window.add(at, values[name]) for window in feeds]):  # type: ignore[arg-type]
-                changed[name] = subject.last[name]
+        self._keep_late(subject, plan, {name: values[name] for name in shape.used}, at, fresh, changed)
         for name in shape.joins:
             self.hood.join(subject, name)
+        if shape.derivations:
+            if at < subject.newest:
+                made = deriving.derive_late(subject, plan, shape, values, at, reading, outcome)
+                self._keep_late(subject, plan, made, at, fresh, changed)
+            elif fresh:
+                merged, _ = deriving.derive(self, subject, plan, shape, values, at, reading, outcome)
+                fresh |= {name: figure for name, figure in merged.items() if name in plan.series and name not in values}
         changed |= fresh
         if changed:
             now = subject.newest
@@ -256,6 +260,29 @@ class Engine:
                 self._attend(subject, plan, hit, now, at < now, bool(fresh), outcome)
             if shape.joins:
                 self._wake_others(subject, shape.joins, now, outcome)
+
+    def _keep_late(
+        self,
+        subject: Subject,
+        plan: Plan,
+        values: Mapping[str, Value],
+        at: int,
+        fresh: dict[str, Value],
+        changed: dict[str, Value],
+    ) -> None:
+        """Take values that are not newer than the newest: they may still be their metric's newest, or lie in its windows."""
+        for name, value in values.items():
+            if name not in plan.series:
+                continue
+            before = subject.last_t.get(name, NEVER)
+            if at > before or (at == before and subject.last[name] != value):
+                subject.last[name] = value
+                subject.last_t[name] = at
+                fresh[name] = value
+        for name in [name for name in values if name in plan.windows]:
+            feeds = subject.feeds.get(name) or self._feeds(subject, plan, name)
+            if any([window.add(at, values[name]) for window in feeds]):  # type: ignore[arg-type]
+                changed[name] = subject.last[name]
 
     def _good(self, subject: Subject, reading: Reading, plan: Plan, at: int, outcome: Outcome) -> Mapping[str, Value]:
         """The values that thresholds may use; with `quality: any` rules also all of them under their `~` names."""
@@ -305,40 +332,6 @@ class Engine:
             return values, shape
         values = {name: value for name, value in values.items() if name not in failed}
         return values, plan.shape(values)
-
-    def _derive(
-        self,
-        subject: Subject,
-        plan: Plan,
-        shape: Shape,
-        values: Mapping[str, Value],
-        at: int,
-        reading: Reading,
-        outcome: Outcome,
-    ) -> tuple[Mapping[str, Value], Shape]:
-        """Compute derived metrics, hand them out as a reading, and let rules see them like reported ones."""
-        made: dict[str, Value] = {}
-        for metric, function in shape.derivations:
-            value = function(subject, at)
-            if value is not None:
-                made[metric] = value
-        if not made:
-            return values, shape
-        outcome.derived.append(
-            Reading(subject.id, at, made, received_at=reading.received_at, adapter="rules", kind=subject.kind)
-        )
-        for name, figure in made.items():
-            if name in plan.series:
-                subject.last[name] = figure
-                subject.last_t[name] = at
-                if name in plan.windows:
-                    for window in subject.feeds.get(name) or self._feeds(subject, plan, name):
-                        window.add(at, figure)  # type: ignore[arg-type]
-        merged = {**values, **made}
-        shape = plan.shape(merged)
-        if shape.joins:
-            self.hood.join_all(subject, shape.joins)
-        return merged, shape
 
     def _attend(
         self, subject: Subject, plan: Plan, hit: int, at: int, late: bool, fresh: bool, outcome: Outcome

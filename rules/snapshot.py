@@ -63,6 +63,7 @@ def _freeze_subject(s: Subject) -> dict[str, Any]:
         "jumps": s.jumps,
         "flat": s.flat,
         "gaps": s.gaps,
+        "recent": s.recent,
         "watching": sorted(s.watching),
         "marks": sorted(s.marks) if s.marks else None,
         "resting": s.resting,
@@ -143,6 +144,7 @@ def _thaw_subject(engine: Engine, frozen: dict[str, Any], kept: set[str]) -> Non
     subject.jumps = {metric: Jump(*jump) for metric, jump in frozen["jumps"].items()}
     subject.flat = {metric: tuple(known) for metric, known in frozen["flat"].items()}
     subject.gaps = {metric: (heard, missing) for metric, (heard, missing) in frozen["gaps"].items()}
+    subject.recent = {name: (list(times), list(values)) for name, (times, values) in frozen["recent"].items()}
     subject.watching = set(frozen["watching"])
 
 
