@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from math import radians
 from statistics import harmonic_mean
 from typing import NamedTuple
@@ -59,7 +60,7 @@ def driven_s(fixes: Sequence[Fix], window_s: float = DAY_S) -> float:
         return 0.0
     since = fixes[-1].at - window_s
     moved = 0.0
-    for before, after in zip(fixes, fixes[1:], strict=False):
+    for before, after in pairwise(fixes):
         if before.speed_kmh >= STANDS_KMH or after.speed_kmh >= STANDS_KMH:
             moved += max(0.0, after.at - max(before.at, since))
     return moved

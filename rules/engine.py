@@ -17,6 +17,7 @@ from hub.model import (
     Device,
     Edition,
     Event,
+    Forwarded,
     Mark,
     OperatorAction,
     Reading,
@@ -25,12 +26,13 @@ from hub.model import (
     Zone,
 )
 from rules import book as books
-from rules import edition, life, pairs, quality, snapshot
+from rules import edition, lateness, life, maintenance, moving, pairs, places, quality, snapshot, tracing
 from rules.book import RuleBook
+from rules.forwarding import Forwarding
 from rules.grouping import Groups
 from rules.language import codegen
 from rules.language.codegen import Compiled
-from rules.language.ir import Agree, Node, Series, Window, walk
+from rules.language.ir import Agree, Around, Node, Series, Window, walk
 from rules.neighbourhood import Neighbourhood
 from rules.plan import Plan, Shape
 from rules.quality import Finding, Flag
@@ -38,7 +40,7 @@ from rules.subject import NEVER, OpenAlert, Subject
 from rules.windows import Window as Samples
 from rules.windows import WindowKey
 
-ENGINE = "2"
+ENGINE = "4"
 """Version of the engine, for `Edition.engine`: raised when the same log could give other alerts."""
 
 MAX_SUBJECTS = 200_000
@@ -56,7 +58,13 @@ class Outcome(msgspec.Struct):
 class Engine:
     """All rules over all subjects. One per partition of the stream; not thread-safe, and it asks nobody for the time."""
 
-    def __init__(self, book: RuleBook, devices: Iterable[Device] = (), zones: Iterable[Zone] = ()) -> None:
+    def __init__(
+        self, book: RuleBook, devices: Iterable[Device] = (), zones: Iterable[Zone] = (), lag: int = 0
+    ) -> None:
+        self.lag = lag
+        """How far its clock is behind the hub's: only in a lane (`rules.lateness`)."""
+        self.lanes: dict[int, lateness.Lane] = {}
+        """By length of wait, what judges in the order of observation."""
         self.clock = NEVER
         """Newest receive time or tick seen."""
         self.deaf = 0
@@ -68,12 +76,18 @@ class Engine:
         self.zones: tuple[Zone, ...] = ()
         self.alerts: dict[str, tuple[OpenAlert, Subject]] = {}
         self.groups: Groups = {}
+        self.windows: maintenance.Windows = {}
+        self.turns_at: int | None = None
+        """By the clock, when maintenance next begins or ends somewhere."""
+        self.hood = Neighbourhood(self.subjects, (), ())
         self.timers: list[tuple[int, str, str]] = []
         self.orphans: list[tuple[OpenAlert, Subject, str]] = []
+        self.forwarding = Forwarding()
         self.refused = 0
         self.fed = 0
         self._use_book(book)
         self._use_registry(devices, zones)
+        lateness.renew(self)
 
     # ------------------------------------------------------------------------------------------ feeding
 
@@ -84,8 +98,12 @@ class Engine:
             kind = type(event)
             if kind is Reading:
                 self.take(event, outcome)  # type: ignore[arg-type]
+                if self.lanes:
+                    lateness.hold(self, event, outcome)
             elif kind is Tick:
                 self._pass_time(event.at, outcome)  # type: ignore[union-attr]
+                if self.lanes:
+                    lateness.advance(self, event.at, outcome)  # type: ignore[union-attr]
             else:
                 self._rare(event, outcome)
         return outcome
@@ -100,13 +118,17 @@ class Engine:
                 self.deaf_until = event.until
                 for alert, subject in self.alerts.values():  # shelving ends by the clock, which deafness does not stop
                     if alert.shelved_until is not None:
-                        self.schedule(alert.shelved_until - self.deaf, subject, alert.rule.removesuffix(":silent"))
+                        life.end_shelf(self, subject, alert)
+                lateness.hold(self, event, outcome)
         elif isinstance(event, Edition):
             self._start(event.at, outcome)
             self._edition(event, outcome)
         elif isinstance(event, OperatorAction):
             self._start(event.at, outcome)
             life.operator(self, event, outcome)
+        elif isinstance(event, Forwarded):
+            self._start(event.at, outcome)
+            self.forwarding.take(event, outcome)
 
     @property
     def listening(self) -> int:
@@ -136,36 +158,45 @@ class Engine:
         subject = self.subjects.get(reading.device) or self._admit(reading)
         if subject is None:
             return
+        if subject.every:  # A device may call itself "zone:x", but it does not speak for the place.
+            self.refused += 1
+            return
         if reading.kind and not subject.kind:
             subject.kind = reading.kind
             self._plan(subject)
             life.listen(self, subject)
         at = reading.observed_at if reading.observed_at is not None else received
         position = reading.position
+        crossed: tuple[str, ...] = ()
         if position is not None and at >= subject.position_t:
             subject.position_t = at
+            subject.motion = moving.motion(reading.values)
             if position != subject.position:
                 subject.position = position
                 subject.zones = None
-                self.hood.moved(subject)
+                crossed = self.hood.moved(subject)
         plan = subject.plan
         if plan is None:
             subject.newest = max(at, subject.newest)
             return
         values: Mapping[str, Value] = reading.values
         if reading.marks or subject.marks or subject.maintenance is not None or plan.any_quality:
-            values = self._good(subject, reading, plan, at)
+            values = self._good(subject, reading, plan, at, outcome)
         shape = plan.shape(values)
-        if shape.tested and not shape.calm(subject.last, values):
+        if shape.tested and not shape.calm(subject.last, values, subject.last_t, at):
             doubted = quality.examine(subject, shape.tested, values, at)
             if doubted is not None:
-                values, shape = self._doubt(plan, shape, values, doubted, reading, outcome)
+                values, shape = self._doubt(plan, shape, values, doubted, reading, at, outcome)
         if shape.silent:
             self._speaks(subject, shape, outcome)
+        if shape.gaps:
+            quality.heard(self, subject, shape.gaps)
         if at > subject.newest:
             self._in_order(subject, plan, shape, values, at, reading, outcome)
         else:
             self._out_of_order(subject, plan, shape, values, at, outcome)
+        if crossed:
+            places.wake(self, subject, subject.last, max(at, subject.newest), outcome, crossed)
 
     def _in_order(
         self,
@@ -195,7 +226,7 @@ class Engine:
             self._attend(subject, plan, hit, at, False, True, outcome)
         if self.pairing and subject.kind == pairs.MEMBERS:
             pairs.meet(self, subject, at, reading.received_at or at, outcome)
-        if shape.joins and (self.awaited or subject.id in self.downstream):
+        if shape.joins and (self.awaited or self.over or subject.id in self.downstream):
             self._wake_others(subject, shape.joins, at, outcome)
 
     def _out_of_order(
@@ -226,13 +257,14 @@ class Engine:
             if shape.joins:
                 self._wake_others(subject, shape.joins, now, outcome)
 
-    def _good(self, subject: Subject, reading: Reading, plan: Plan, at: int) -> Mapping[str, Value]:
+    def _good(self, subject: Subject, reading: Reading, plan: Plan, at: int, outcome: Outcome) -> Mapping[str, Value]:
         """The values that thresholds may use; with `quality: any` rules also all of them under their `~` names."""
         if at >= subject.newest:
             subject.marks = frozenset(reading.marks.values()) if reading.marks else None
         bad = {metric for metric, mark in reading.marks.items() if mark not in USABLE_MARKS} if reading.marks else ()
-        if subject.maintenance is not None and subject.maintenance > self.clock:
+        if subject.maintenance is not None and maintenance.at_work(subject, at):
             bad = set(reading.values)
+            outcome.derived.append(maintenance.marked(reading, at))
         good = (
             {name: value for name, value in reading.values.items() if name not in bad} if bad else dict(reading.values)
         )
@@ -248,6 +280,7 @@ class Engine:
         values: Mapping[str, Value],
         doubted: Sequence[Finding],
         reading: Reading,
+        now: int,
         outcome: Outcome,
     ) -> tuple[Mapping[str, Value], Shape]:
         """Hand out the values that failed a test or are suspect, marked so; take the failed ones away from rules."""
@@ -267,7 +300,7 @@ class Engine:
                     reading.kind,
                 )
             )
-        failed = {finding.metric for finding in doubted if finding.flag is Flag.FAIL}
+        failed = {finding.metric for finding in doubted if finding.flag is Flag.FAIL and finding.at == now}
         if not failed:
             return values, shape
         values = {name: value for name, value in values.items() if name not in failed}
@@ -302,7 +335,10 @@ class Engine:
                     for window in subject.feeds.get(name) or self._feeds(subject, plan, name):
                         window.add(at, figure)  # type: ignore[arg-type]
         merged = {**values, **made}
-        return merged, plan.shape(merged)
+        shape = plan.shape(merged)
+        if shape.joins:
+            self.hood.join_all(subject, shape.joins)
+        return merged, shape
 
     def _attend(
         self, subject: Subject, plan: Plan, hit: int, at: int, late: bool, fresh: bool, outcome: Outcome
@@ -322,7 +358,10 @@ class Engine:
                 life.end_silence(self, subject, name, outcome)
 
     def _wake_others(self, subject: Subject, series: tuple[str, ...], at: int, outcome: Outcome) -> None:
-        """This subject's news may decide rules of others: those downstream, and those that wait for neighbours."""
+        """This subject's news may decide rules of others: of the places it is in, of those downstream, and of those that
+        wait for neighbours."""
+        if self.over:
+            places.wake(self, subject, series, at, outcome)
         if subject.id in self.downstream:
             self._wake_downstream(subject, series, at, outcome)
         for name in series:
@@ -336,7 +375,9 @@ class Engine:
                 if any(
                     asked == name and subject in self.hood.others(other, name, around)
                     for asked, around in compiled.asks
-                ) or (name in other.jumps and subject in self.hood.others(other, name, quality.around(name))):
+                ) or (
+                    name in other.jumps and subject in self.hood.others(other, name, other.plan.settings[name].around())
+                ):
                     bit = 1 << other.plan.positions[rule]
                     life.judge(self, other, compiled, bit, other.newest, False, False, outcome, news=at)
 
@@ -346,21 +387,20 @@ class Engine:
             return
         (subject.watching.add if wanted else subject.watching.discard)(rule)
         asks = self.compiled[rule]
-        for series in sorted({asked for asked, _ in asks.asks} | quality.NEIGHBOURLY & asks.rule.own_series()):
+        for series in sorted({asked for asked, _ in asks.asks} | self.neighbourly & asks.rule.own_series()):
             members = self.watchers.setdefault(series, set())
             (members.add if wanted else members.discard)((subject.id, rule))
             (self.awaited.add if members else self.awaited.discard)(series)
 
     def _wake_downstream(self, subject: Subject, series: tuple[str, ...], at: int, outcome: Outcome) -> None:
         """Judge the rules of gauges further down that ask about what just changed up here."""
-        for name in self.downstream[subject.id]:
-            below = self.subjects[name]
+        for lower in self.downstream[subject.id]:
+            below = self.subjects[lower]
             if below.plan is None:
                 continue
             for position, compiled in enumerate(below.plan.rules):
-                if compiled.rule.name in self.asks_upstream and not self.asks_upstream[compiled.rule.name].isdisjoint(
-                    series
-                ):
+                asked = self.asks_upstream.get(compiled.rule.name, ())
+                if any(name in series and subject in self.hood.others(below, name, around) for name, around in asked):
                     now = max(at, below.newest)
                     life.judge(self, below, compiled, 1 << position, now, False, False, outcome)
 
@@ -379,6 +419,10 @@ class Engine:
         """A tick: complete what has held long enough, notice silence, end shelving, let forgotten alerts expire."""
         if at > self.clock or self.started == NEVER or self.orphans:
             self._start(at, outcome)
+        if self.turns_at is not None and self.turns_at <= self.clock:
+            maintenance.turn(self, outcome)
+        if self.forwarding.shelved:
+            self.forwarding.pass_time(self.clock, outcome)
         timers, listening = self.timers, self.clock - self.deaf
         if not timers or timers[0][0] > listening:
             return
@@ -388,7 +432,11 @@ class Engine:
             due.add((name, rule))
         for name, rule in sorted(due):
             subject = self.subjects.get(name)
-            if subject is not None and subject.plan is not None:
+            if subject is None or subject.plan is None:
+                continue
+            if rule in subject.gaps:
+                quality.miss(self, subject, rule, outcome)
+            else:
                 life.on_time(self, subject, rule, outcome)
 
     def schedule(self, due: int, subject: Subject, rule: str) -> None:
@@ -399,6 +447,7 @@ class Engine:
 
     def _use_book(self, book: RuleBook) -> None:
         self.book = book
+        book = self.at_once = lateness.split(book)[0]
         self.compiled = {rule.name: Compiled(rule) for rule in book.rules}
         nodes = books.nodes_of(book)
         self.asked: dict[str, tuple[WindowKey, ...]] = dict(codegen.window_keys(nodes, own=False))
@@ -410,21 +459,31 @@ class Engine:
                     elif isinstance(inner, Window):
                         key = WindowKey(inner.series, inner.size_ns, inner.closed)
                         self.asked[inner.series] = tuple(dict.fromkeys((*self.asked.get(inner.series, ()), key)))
+        self.over = {rule.name: asked for rule in book.rules if (asked := places.asked_series(rule))}
+        """Per rule about places, what it asks of the devices inside."""
+        self.asks_inside = places.asks_who_is_inside(nodes)
+        self.tracing = [rule for rule in book.rules if rule.tracing is not None]
+        self.suspects: dict[str, set[str]] = {rule.name: set() for rule in self.tracing}
+        """Per rule that traces what it warns of, who may have emitted it."""
+        for rule in self.tracing:
+            for series, key in tracing.asked_windows(rule).items():
+                self.asked[series] = tuple(dict.fromkeys((*self.asked.get(series, ()), key)))
         self.pairing = pairs.wanted(book)
         if self.pairing:
             self.asked.setdefault(pairs.SERIES, ())
             self.asked.setdefault("cog", ())
+        self.neighbourly = quality.neighbourly(book.qualities)
         for rule in book.rules:
             if any(level.level >= life.DISASTER for level in rule.levels):
-                for series in sorted(quality.NEIGHBOURLY & rule.own_series()):
+                for series in sorted(self.neighbourly & (rule.own_series() | self.over.get(rule.name, frozenset()))):
                     self.asked.setdefault(series, ())
-        self.asks_upstream = {rule.name: asked for rule in book.rules if (asked := _upstream_series(rule.nodes()))}
+        self.calls = {rule.name: book.calls_of(rule) for rule in book.rules}
+        self.asks_upstream = {rule.name: above for rule in book.rules if (above := _asks_upstream(rule.nodes()))}
         self.plans: dict[Any, Plan | None] = {}
 
     def _use_registry(self, devices: Iterable[Device], zones: Iterable[Zone]) -> None:
         self.registry = {device.device: device for device in devices}
         self.zones = tuple(zones)
-        self._renew_hood()
         for name, device in self.registry.items():
             subject = self.subjects.get(name)
             if subject is None:
@@ -432,12 +491,14 @@ class Engine:
             else:
                 subject.adopt(device)
         for name, subject in self.subjects.items():
-            if name not in self.registry and subject.device.kind:
+            if name not in self.registry and subject.device.kind and not subject.every:
                 subject.kind = ""
                 subject.adopt(Device(name))
+        places.renew(self)
+        self._renew_hood()
         self.downstream: dict[str, list[str]] = {}
         for name in sorted(self.subjects):
-            for above in self.subjects[name].upstream:
+            for above in self.hood.above(self.subjects[name]):
                 self.downstream.setdefault(above, []).append(name)
         for subject in self.subjects.values():
             self._plan(subject)
@@ -446,7 +507,7 @@ class Engine:
 
     def _renew_hood(self) -> None:
         """Build the neighbourhood anew from what the subjects have reported."""
-        self.hood = Neighbourhood(self.subjects, self.zones, self.asked)
+        self.hood = Neighbourhood(self.subjects, self.zones, self.asked, self.asks_inside)
         self.watchers: dict[str, set[tuple[str, str]]] = {}
         self.awaited: set[str] = set()
         """Series with watchers."""
@@ -475,25 +536,48 @@ class Engine:
 
     def _plan(self, subject: Subject) -> None:
         """Find the subject's rules: selected by its kind, area, zones and attributes, and usable with its attributes."""
-        zones = frozenset(
-            word for zone in self.hood.zones_of(subject.device.position) for word in (zone.zone, zone.kind)
-        )
+        stands_in = self.hood.standing_in(subject) if subject.every else self.hood.zones_of(subject.device.position)
+        zones = frozenset(word for zone in stands_in for word in (zone.zone, zone.kind))
         chosen = tuple(
-            rule.name for rule in self.book.rules
-            if rule.select.takes(subject.device, subject.kind, zones) and life.applicable(rule, subject)
+            rule.name for rule in self.at_once.rules
+            if rule.select.takes(subject.device, subject.kind, zones, subject.every) and life.applicable(rule, subject)
         )  # fmt: skip
         derivations = tuple(
-            i for i, spec in enumerate(self.book.derivations) if spec.select.takes(subject.device, subject.kind, zones)
+            i
+            for i, spec in enumerate(self.book.derivations)
+            if spec.select.takes(subject.device, subject.kind, zones, subject.every)
         )
-        key = (chosen, derivations)
+        qualities = tuple(
+            i
+            for i, entry in enumerate(self.book.qualities)
+            if entry.select.takes(subject.device, subject.kind, zones, subject.every)
+        )
+        key = (chosen, derivations, qualities)
         if key not in self.plans:
-            useful = chosen or derivations or self.asked
-            rules = [self.compiled[name] for name in chosen]
+            useful = chosen or derivations or qualities or self.asked
             self.plans[key] = (
-                Plan(rules, [self.book.derivations[i] for i in derivations], self.asked) if useful else None
+                Plan(
+                    [self.compiled[name] for name in chosen],
+                    [self.book.derivations[i] for i in derivations],
+                    self.asked,
+                    [self.book.qualities[i] for i in qualities],
+                )
+                if useful
+                else None
             )
+        for rule in self.tracing:
+            taken = (
+                rule.tracing is not None
+                and subject.every in ("", places.ZONE)
+                and rule.tracing.candidates.takes(subject.device, subject.kind, zones)
+            )
+            (self.suspects[rule.name].add if taken else self.suspects[rule.name].discard)(subject.id)
         plan = subject.plan = self.plans[key]
         subject.feeds = {}
+        if self.windows:
+            subject.maintenance = maintenance.windows_of(self.windows.values(), subject)
+        if subject.gaps:
+            quality.arm(self, subject)
         subject.busy = 0
         if plan is not None:
             for name, standing in subject.standing.items():
@@ -508,50 +592,69 @@ class Engine:
         elif event.what == "registry":
             registry = edition.registry_from_text(event.text)
             if registry is not None:
-                self._use_registry(*registry)
-                edition.drop_strays(self, outcome)
+                for engine in (self, *(lane.engine for lane in self.lanes.values())):
+                    engine._use_registry(*registry)
+                    edition.drop_strays(engine, outcome)
 
     # ------------------------------------------------------------------------------------------ looking in
 
     def open_alerts(self) -> list[OpenAlert]:
         """Alerts not cleared yet, by their id."""
-        return [self.alerts[name][0] for name in sorted(self.alerts)]
+        alerts = dict(self.alerts)
+        for lane in self.lanes.values():
+            alerts |= lane.engine.alerts
+        return [alerts[name][0] for name in sorted(alerts)]
 
     def snapshot(self) -> bytes:
         """The whole state. `Engine.restore` of it goes on as if nothing had happened."""
         return snapshot.freeze(self)
 
     @classmethod
-    def restore(cls, data: bytes, book: RuleBook, devices: Iterable[Device] = (), zones: Iterable[Zone] = ()) -> Engine:
+    def restore(
+        cls, data: bytes, book: RuleBook, devices: Iterable[Device] = (), zones: Iterable[Zone] = (), lag: int = 0
+    ) -> Engine:
         """An engine from a snapshot. With another book, rules that changed start anew and alerts of rules that are
         gone clear at the next event. Raises ValueError where the bytes are no snapshot of this engine."""
-        engine = cls(book, devices, zones)
+        engine = cls(book, devices, zones, lag)
         snapshot.thaw(engine, data)
         return engine
 
     def stats(self) -> dict[str, int]:
-        """How big the state is."""
+        """How big the state is; lanes are counted in."""
         windows = [w for s in self.subjects.values() for w in s.windows.values()]
-        return {
+        found = sum(1 for s in self.subjects.values() if s.every)
+        counts = {
             "rules": len(self.book.rules),
-            "subjects": len(self.subjects),
+            "subjects": len(self.subjects) - found,
+            "places": found,
             "subjects_refused": self.refused,
             "standings": sum(len(s.standing) for s in self.subjects.values()),
             "open_alerts": len(self.alerts),
+            "metrics_missing": sum(missing for s in self.subjects.values() for _, missing in s.gaps.values()),
+            "forwarded_alerts": len(self.forwarding.open),
+            "forwarded_repeated": self.forwarding.repeated,
             "windows": len(windows),
             "samples": sum(len(w.times) for w in windows),
             "samples_overflowed": sum(w.overflow for w in windows),
             "timers": len(self.timers),
+            "maintenance_windows": len(self.windows),
             "plans": len(self.plans),
             "shapes": sum(len(p.shapes) for p in self.plans.values() if p),
+            "readings_waiting": sum(len(lane.held) for lane in self.lanes.values()),
+            "readings_waiting_overflowed": sum(lane.overflowed for lane in self.lanes.values()),
         }
+        for lane in self.lanes.values():
+            for name, count in lane.engine.stats().items():
+                counts[name] += count if name in lateness.COUNTED else 0
+        return counts
 
 
-def _upstream_series(nodes: Iterable[Node]) -> frozenset[str]:
-    found: set[str] = set()
+def _asks_upstream(nodes: Iterable[Node]) -> tuple[tuple[str, Around], ...]:
+    """(series, around) that these nodes ask of gauges upstream."""
+    found: list[tuple[str, Around]] = []
     for node in nodes:
         if isinstance(node, Window) and node.around.which == "upstream":
-            found.add(node.series)
+            found.append((node.series, node.around))
         elif isinstance(node, Agree) and node.around.which == "upstream":
-            found |= {n.series for n in walk(node.condition) if isinstance(n, Series | Window)}
-    return frozenset(found)
+            found += [(n.series, node.around) for n in walk(node.condition) if isinstance(n, Series | Window)]
+    return tuple(dict.fromkeys(found))

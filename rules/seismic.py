@@ -71,7 +71,7 @@ def intensity_jma(components_gal: Sequence[Sequence[float]], samples_per_s: floa
     if not components_gal or held < 1 or min(map(len, components_gal)) < held:
         return None
     count = len(components_gal[0])
-    gain = jma_filter(np.fft.rfftfreq(count, 1 / samples_per_s))
+    gain = jma_filter(np.fft.rfftfreq(count, 1 / samples_per_s).astype(np.float64))
     filtered = [np.fft.irfft(np.fft.rfft(np.asarray(values, float)) * gain, count) for values in components_gal]
     total = np.sqrt(sum(values**2 for values in filtered))
     a = float(np.sort(total)[-held])

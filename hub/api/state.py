@@ -10,12 +10,12 @@ from typing import Any
 from hub.alerts import Alerts
 from hub.cameras import Cameras
 from hub.config import Config
-from hub.delivery import Courier, Journal
+from hub.delivery import Courier, Journal, ReadingCourier
 from hub.ingest import Door, Ingest
 from hub.ledger import Ledger
 from hub.live import Live
 from hub.log import Log
-from hub.model import Message, OperatorAction
+from hub.model import Maintenance, Message, OperatorAction
 from hub.ports import DeviceCommand, Row, SeriesQuery
 from hub.registry import Registry
 
@@ -60,10 +60,12 @@ class State:
     command: Callable[[str, DeviceCommand, str, float], Awaitable[Message | None]]
     """(device, command, who, seconds to wait) → the device's answer; see `hub.app.commanding`."""
     readers: Callable[[], Sequence[ReaderState]]
-    couriers: Mapping[str, Courier]
+    couriers: Mapping[str, Courier | ReadingCourier]
     journal: Journal
     tokens: Mapping[str, Any] = field(default_factory=dict)
     rules: Callable[[], Mapping[str, Any]] = dict
+    maintenance: Callable[[], Sequence[Maintenance]] = tuple
+    """Windows planned and, for a day, those over."""
     protocols: dict[str, str] = field(default_factory=dict)
     started_at: int = 0
     version: str = ""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
-from difflib import get_close_matches
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from itertools import pairwise
+from types import MappingProxyType
 
 import yaml
 
@@ -14,26 +15,37 @@ from hub.metrics import nearest, vocabulary
 from hub.model import LEVELS
 from hub.moment import from_text, to_text
 from hub.units import UnitError
+from rules.calendars import Calendar
 from rules.language import check, ir
 from rules.language import grammar as g
 from rules.language import types as t
-from rules.language.places import Document, Entry
+from rules.language.calendars import is_calendar
+from rules.language.calls import read_call_entry, read_calls
+from rules.language.places import Document, Entry, unknown
 from rules.language.rule import (
     DEFAULT_HOLD_NS,
+    CallEntry,
     Condition,
     Derivation,
     Hole,
     LevelRule,
+    QualityEntry,
     Rule,
     Select,
     Source,
 )
+from rules.language.settings import SettingsReader
+from rules.language.tracing import read_tracing
 from rules.language.types import Type
 
-RULE_KEYS = ("rule", "title", "about", "for_each", "let", "editions", "levels", "clear", "silent", "hold", "late", "expire", "quality", "source", "cap", "cameras")  # fmt: skip
+RULE_KEYS = ("rule", "title", "about", "for_each", "let", "editions", "levels", "clear", "silent", "hold", "late", "wait", "expire", "quality", "source", "cap", "cameras", "call", "attribute")  # fmt: skip
 DERIVE_KEYS = ("derive", "about", "for_each", "value", "hold", "source")
-SELECT_KEYS = ("kind", "device", "area", "zone", "operator", "attribute")
+MAX_WAIT_NS = 24 * check.HOUR
+SELECT_KEYS = ("kind", "device", "area", "zone", "operator", "attribute", "every")
+PLACE_KEYS = {"zone": ("every", "kind", "zone", "attribute", "of"), "area": ("every", "area", "of")}
+"""What may restrict `every: zone` and `every: area`; `of` are the kinds of the devices inside that count."""
 CAMERA_KEYS = ("within", "pick", "need")
+MAX_CAMERA_M = 100_000.0
 CAMERA_NEEDS = ("observe", "recognise", "identify", "detect", "monitor")
 CAP_WORDS = {
     "category": (
@@ -62,32 +74,61 @@ _HOLE = re.compile(r"\{([^{}]*)\}")
 _FORMAT = re.compile(r"([0-9.]*[fgde]?)\s*(.*)\Z")
 
 
-def read_rules(document: Document, pack: str) -> tuple[list[Rule], list[Derivation]]:
-    """The rules of one file, named `pack/rule`. Mistakes are kept in the document."""
-    rules: list[Rule] = []
-    derivations: list[Derivation] = []
+@dataclass
+class Entries:
+    """What one rule file holds."""
+
+    rules: list[Rule] = field(default_factory=list)
+    derivations: list[Derivation] = field(default_factory=list)
+    qualities: list[QualityEntry] = field(default_factory=list)
+    calls: list[CallEntry] = field(default_factory=list)
+
+
+def read_rules(document: Document, pack: str, calendars: Mapping[str, Calendar] = MappingProxyType({})) -> Entries:
+    """The entries of one file, rules named `pack/rule`. Mistakes are kept in the document. `calendars` are those of the
+    whole book, which were read before (`read_calendars`)."""
+    found = Entries()
     if document.root is None:
-        return rules, derivations
+        return found
     for node in document.items(document.root, "a rule file"):
+        if is_calendar(node):
+            continue
         entries = {entry.key: entry for entry in document.entries(node, "a rule")}
         if "derive" in entries:
-            derivation = _Reader(document, pack, node, entries).derivation()
+            derivation = Reader(document, pack, node, entries, calendars).derivation()
             if derivation:
-                derivations.append(derivation)
+                found.derivations.append(derivation)
+        elif "quality" in entries and "rule" not in entries:
+            quality = SettingsReader(Reader(document, pack, node, entries, calendars)).read()
+            if quality:
+                found.qualities.append(quality)
+        elif "call" in entries and "rule" not in entries:
+            call = read_call_entry(Reader(document, pack, node, entries, calendars))
+            if call:
+                found.calls.append(call)
         elif "rule" in entries:
-            rule = _Reader(document, pack, node, entries).rule()
+            rule = Reader(document, pack, node, entries, calendars).rule()
             if rule:
-                rules.append(rule)
+                found.rules.append(rule)
         elif isinstance(node, yaml.MappingNode):
-            document.wrong(node, "an entry starts with 'rule: name' or 'derive: metric'")
-    return rules, derivations
+            known = "'rule: name', 'derive: metric', 'quality: metric', 'calendar: name' or 'call: 10 min'"
+            document.wrong(node, f"an entry starts with {known}")
+    return found
 
 
-class _Reader:
+class Reader:
     """Reads one rule. A rule with any mistake is not built; the others of the file still are."""
 
-    def __init__(self, document: Document, pack: str, node: yaml.Node, entries: dict[str, Entry]) -> None:
+    def __init__(
+        self,
+        document: Document,
+        pack: str,
+        node: yaml.Node,
+        entries: dict[str, Entry],
+        calendars: Mapping[str, Calendar],
+    ) -> None:
         self.document = document
+        self.calendars = calendars
         self.pack = pack
         self.node = node
         self.entries = entries
@@ -97,6 +138,7 @@ class _Reader:
         self.seen = len(document.mistakes)
         self.any_quality = False
         self.hold_ns = DEFAULT_HOLD_NS
+        self.select = Select()
 
     def rule(self) -> Rule | None:
         self._known_keys(RULE_KEYS)
@@ -104,6 +146,7 @@ class _Reader:
         short = self._name(entry)
         text = self.document.text[self.node.start_mark.index : self.node.end_mark.index].rstrip()
         line, column = self.document.locate(entry.key_node)
+        self.select = self._select(places=True)
         self.any_quality = self._word("quality", ("good", "any"), "good") == "any"
         self.hold_ns = self._duration("hold", DEFAULT_HOLD_NS)
         sources = self._editions_and_lets()
@@ -114,7 +157,7 @@ class _Reader:
             column=column,
             text=text,
             digest=_digest(text),
-            select=self._select(),
+            select=self.select,
             about=self._plain_text("about"),
             levels=self._levels(),
             lets=self.lets,
@@ -122,24 +165,30 @@ class _Reader:
             hold_ns=self.hold_ns,
             late_ns=self._duration("late", 2 * check.HOUR),
             expire_ns=self._duration("expire", 24 * check.HOUR),
+            wait_ns=self._wait(),
             any_quality=self.any_quality,
             sources=sources,
             cap=self._cap(),
             cameras=self._cameras(),
+            tracing=read_tracing(self, self.entries["attribute"].value) if "attribute" in self.entries else None,
+            calls=read_calls(self, self.entries["call"].value) if "call" in self.entries else None,
         )
         rule.silent_ns, rule.silent_level = self._silent()
         rule.title = self._title(short)
         rule.memories = tuple(self.memories)
+        rule.digest = _digest(text + _calendars_of(rule.nodes()))
         if "levels" not in self.entries and rule.silent_ns is None:
             self.document.wrong(self.node, f"{rule.name} has neither levels nor silent: it can never warn")
         if (
             len(self.document.mistakes) == self.seen
-            and rule.levels
+            and (rule.levels or rule.select.every)
             and not rule.own_series()
             and not any(_wakes(node) for node in rule.conditions())
         ):
             message = "no condition reads a metric of the subject itself, so nothing would have it judged"
-            self.document.wrong(self.entries["levels"].key_node, message)
+            if rule.select.every:
+                message = "no level asks the devices inside anything, so nothing would have it judged"
+            self.document.wrong(self.entries["levels"].key_node if rule.levels else self.node, message)
         return rule if len(self.document.mistakes) == self.seen else None
 
     def derivation(self) -> Derivation | None:
@@ -149,6 +198,7 @@ class _Reader:
         found = vocabulary().get(metric)
         if found is None or found.type != "number":
             self.document.wrong(entry.value, f"{metric!r} is not a metric with a number{nearest(metric)}")
+        self.select = self._select()
         self.hold_ns = self._duration("hold", DEFAULT_HOLD_NS)
         node: ir.Node = ir.Const(0.0)
         if "value" not in self.entries:
@@ -170,9 +220,9 @@ class _Reader:
             self.document.file,
             line,
             text,
-            _digest(text),
+            _digest(text + _calendars_of(ir.walk(node))),
             metric,
-            self._select(),
+            self.select,
             node,
             self.hold_ns,
         )
@@ -183,7 +233,7 @@ class _Reader:
     def _known_keys(self, known: tuple[str, ...]) -> None:
         for entry in self.entries.values():
             if entry.key not in known:
-                self.document.wrong(entry.key_node, _unknown("key", entry.key, known))
+                self.document.wrong(entry.key_node, unknown("key", entry.key, known))
 
     def _name(self, entry: Entry) -> str:
         name = self.document.text_of(entry.value, "rule") or "unnamed"
@@ -199,11 +249,21 @@ class _Reader:
             return default
         word = self.document.text_of(self.entries[key].value, key) or default
         if word not in known:
-            self.document.wrong(self.entries[key].value, _unknown(key, word, known))
+            self.document.wrong(self.entries[key].value, unknown(key, word, known))
         return word
 
     def _duration(self, key: str, default: int) -> int:
         return self._duration_of(self.entries[key].value, key) if key in self.entries else default
+
+    def _wait(self) -> int:
+        if "wait" not in self.entries:
+            return 0
+        wait_ns, entry = self._duration("wait", 0), self.entries["wait"]
+        if wait_ns > MAX_WAIT_NS:
+            self.document.wrong(entry.value, f"a rule may wait for {t.seconds_text(MAX_WAIT_NS)} at most")
+        if "levels" not in self.entries:
+            self.document.wrong(entry.key_node, "only levels wait; silence is measured on arrival")
+        return wait_ns
 
     def _duration_of(self, node: yaml.Node, key: str) -> int:
         clause = self._parse(node)
@@ -214,15 +274,27 @@ class _Reader:
             return 1
         return self._scope(node).duration(clause.condition)
 
-    def _select(self) -> Select:
+    def _select(self, places: bool = False) -> Select:
         if "for_each" not in self.entries:
             self.document.wrong(self.node, "for_each is missing: which devices, such as {kind: river-gauge}?")
             return Select()
+        return self.selection(self.entries["for_each"].value, "for_each", places)
+
+    def selection(self, node: yaml.Node, what: str, places: bool = False) -> Select:
+        """What a mapping such as for_each selects; zones and areas themselves only where `places` may be subjects."""
         parts: dict[str, tuple[str, ...]] = {}
         attributes: list[tuple[str, str]] = []
-        for entry in self.document.entries(self.entries["for_each"].value, "for_each"):
-            if entry.key not in SELECT_KEYS:
-                self.document.wrong(entry.key_node, _unknown("key of for_each", entry.key, SELECT_KEYS))
+        entries = list(self.document.entries(node, what))
+        every = next((str(entry.value.value) for entry in entries if entry.key == "every"), "")
+        known = PLACE_KEYS.get(every, SELECT_KEYS) if places else SELECT_KEYS
+        for entry in entries:
+            if entry.key == "every" and not places:
+                self.document.wrong(entry.key_node, f"{what} selects devices here; only rules are about places")
+            elif entry.key == "every" and every not in PLACE_KEYS:
+                self.document.wrong(entry.value, unknown("place", every, tuple(PLACE_KEYS)))
+            elif entry.key not in known:
+                where = f"key of {what}: {{every: {every}}}" if every else f"key of {what}"
+                self.document.wrong(entry.key_node, unknown(where, entry.key, known))
             elif entry.key == "attribute":
                 attributes = [
                     (e.key, self.document.text_of(e.value, e.key) or "")
@@ -232,7 +304,7 @@ class _Reader:
                 parts[entry.key] = self._texts(entry.value, entry.key)
         return Select(
             parts.get("kind", ()), parts.get("device", ()), parts.get("area", ()), parts.get("zone", ()),
-            parts.get("operator", ()), tuple(attributes),
+            parts.get("operator", ()), tuple(attributes), every if places and every in PLACE_KEYS else "", parts.get("of", ()),
         )  # fmt: skip
 
     def _texts(self, node: yaml.Node, what: str) -> tuple[str, ...]:
@@ -249,7 +321,7 @@ class _Reader:
                 reported.add((message, offset))
                 self.document.wrong(node, message, offset)
 
-        return check.Scope(wrong, self.lets, self.any_quality, self.hold_ns, self.memories)
+        return check.Scope(wrong, self.lets, self.any_quality, self.hold_ns, self.memories, self.select, self.calendars)
 
     def _parse(self, node: yaml.Node) -> g.Clause | None:
         text = self.document.text_of(node, "an expression")
@@ -301,9 +373,7 @@ class _Reader:
             elif entry.key == "source":
                 source = self._source(entry.value)
             else:
-                self.document.wrong(
-                    entry.key_node, _unknown("key of an edition", entry.key, ("until", "let", "source"))
-                )
+                self.document.wrong(entry.key_node, unknown("key of an edition", entry.key, ("until", "let", "source")))
         return until, lets, source
 
     def _ordered(self, editions: list[tuple[int | None, dict[str, Entry], dict[str, str] | None]]) -> None:
@@ -353,7 +423,7 @@ class _Reader:
         nodes: dict[int, yaml.Node] = {}
         for entry in self.document.entries(self.entries["levels"].value, "levels"):
             if entry.key not in LEVELS:
-                self.document.wrong(entry.key_node, _unknown("level", entry.key, LEVELS))
+                self.document.wrong(entry.key_node, unknown("level", entry.key, LEVELS))
                 continue
             condition = self._condition(entry.value)
             if condition:
@@ -384,7 +454,7 @@ class _Reader:
             entries = {entry.key: entry for entry in self.document.entries(node, "clear")}
             for entry in entries.values():
                 if entry.key not in LEVELS:
-                    self.document.wrong(entry.key_node, _unknown("level", entry.key, LEVELS))
+                    self.document.wrong(entry.key_node, unknown("level", entry.key, LEVELS))
             if LEVELS[index] not in entries:
                 self._once(before)
                 return None
@@ -448,17 +518,32 @@ class _Reader:
         cap: dict[str, object] = {}
         for entry in self.document.entries(self.entries["cap"].value, "cap"):
             if entry.key not in CAP_WORDS:
-                self.document.wrong(entry.key_node, _unknown("key of cap", entry.key, tuple(CAP_WORDS)))
+                self.document.wrong(entry.key_node, unknown("key of cap", entry.key, tuple(CAP_WORDS)))
                 continue
             words, known = self._texts(entry.value, entry.key), CAP_WORDS[entry.key]
             for word in words:
                 if known and word not in known:
                     self.document.wrong(
-                        entry.value, f"{_unknown(entry.key, word, known)}; CAP 1.2 knows {', '.join(known)}"
+                        entry.value, f"{unknown(entry.key, word, known)}; CAP 1.2 knows {', '.join(known)}"
                     )
             many = entry.key in ("category", "response")
             cap[entry.key] = list(words) if many else (words[0] if words else "")
         return cap
+
+    def distance(self, node: yaml.Node, key: str, limit_m: float) -> float:
+        """Metres of a distance; 1 m (and a mistake) where it is none."""
+        clause = self._parse(node)
+        given = clause.condition if clause else None
+        try:
+            if not isinstance(given, g.Quantity) or t.quantity(given.unit or "").dimension != "length":
+                raise UnitError(f"{key} is a distance such as 800 m")
+            metres = t.tidy(given.value * t.quantity(given.unit or "").unit.factor)
+            if not 0 < metres <= limit_m:
+                raise UnitError(f"{key} may be up to {limit_m / 1000:g} km")
+        except UnitError as error:
+            self.document.wrong(node, str(error))
+            return 1.0
+        return metres
 
     def _cameras(self) -> dict[str, object]:
         if "cameras" not in self.entries:
@@ -467,18 +552,7 @@ class _Reader:
         for entry in self.document.entries(self.entries["cameras"].value, "cameras"):
             text = self.document.text_of(entry.value, entry.key) or ""
             if entry.key == "within":
-                clause = self._parse(entry.value)
-                around = clause.condition if clause else None
-                try:
-                    if (
-                        not isinstance(around, g.Quantity)
-                        or around.unit is None
-                        or t.quantity(around.unit).dimension != "length"
-                    ):
-                        raise UnitError("within is a distance such as 800 m")
-                    wanted["within_m"] = t.tidy(around.value * t.quantity(around.unit).unit.factor)
-                except UnitError as error:
-                    self.document.wrong(entry.value, str(error))
+                wanted["within_m"] = self.distance(entry.value, "within", MAX_CAMERA_M)
             elif entry.key == "pick":
                 if not text.isdigit() or not 0 < int(text) <= 50:
                     self.document.wrong(entry.value, "pick is how many cameras, 1 to 50")
@@ -486,10 +560,10 @@ class _Reader:
                     wanted["pick"] = int(text)
             elif entry.key == "need":
                 if text not in CAMERA_NEEDS:
-                    self.document.wrong(entry.value, _unknown("need", text, CAMERA_NEEDS))
+                    self.document.wrong(entry.value, unknown("need", text, CAMERA_NEEDS))
                 wanted["need"] = text
             else:
-                self.document.wrong(entry.key_node, _unknown("key of cameras", entry.key, CAMERA_KEYS))
+                self.document.wrong(entry.key_node, unknown("key of cameras", entry.key, CAMERA_KEYS))
         return wanted
 
     def _title(self, short: str) -> tuple[str | Hole, ...]:
@@ -542,13 +616,14 @@ class _Reader:
 def _wakes(node: ir.Node) -> bool:
     """Whether something other than the subject's own metrics has a rule with this node judged."""
     if isinstance(node, ir.Window | ir.Agree):
-        return node.around.which == "upstream"
-    return isinstance(node, ir.Marked)
+        return node.around.which in ("upstream", "inside")
+    return isinstance(node, ir.Marked | ir.InZone)
 
 
-def _unknown(what: str, word: str, known: tuple[str, ...]) -> str:
-    near = get_close_matches(word, known, n=1)
-    return f"unknown {what} {word!r}" + (f"; was {near[0]} meant?" if near else f"; known are {', '.join(known)}")
+def _calendars_of(nodes: Iterable[ir.Node]) -> str:
+    """The texts of the calendars that these nodes ask for: another calendar makes another rule."""
+    texts = {node.calendar.name: node.calendar.text for node in nodes if isinstance(node, ir.During)}
+    return "".join(f"\n{texts[name]}" for name in sorted(texts))
 
 
 def _digest(text: str) -> str:

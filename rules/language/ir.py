@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from math import inf
 from typing import TypeAlias
+
+from rules.calendars import Calendar
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +46,13 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """Other devices: within `metres`, "upstream", or in the "same area". Empty `which` means the subject alone."""
+    """Other devices: within `metres`, "upstream" (from which water takes `travel_min` at most), in the "same area", in the "same zone" (`words`: of those names or kinds),
+    or all "inside" the place that is the subject (`words`: of those kinds). Empty `which` means the subject alone."""
 
     which: str = ""
     metres: float = 0.0
+    words: tuple[str, ...] = ()
+    travel_min: float = inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +129,14 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Agree:
-    """How many other devices meet a condition now, none of their values older than `age_ns`."""
+    """How many other devices meet a condition now, none of their values older than `age_ns`; as a `share`, how many in a
+    hundred of those that can say (unknown while fewer than `at_least` can)."""
 
     condition: Node
     around: Around
     age_ns: int
+    share: bool = False
+    at_least: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +157,17 @@ class Function:
 
 @dataclass(frozen=True, slots=True)
 class InZone:
-    """Whether the subject's newest position lies in a zone of that name or kind."""
+    """Whether the subject's newest position lies in a zone of that name or kind; unknown up to `margin_m` outside it."""
 
     name: str
+    margin_m: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class During:
+    """Whether the moment judged lies in a calendar."""
+
+    calendar: Calendar
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +179,7 @@ class Marked:
 
 Node: TypeAlias = (
     Const | Series | Attribute | Limit | Window | Operation | Scaled | Comparison | Flag | Has | AllOf | AnyOf | Negated
-    | Memory | Agree | ByDate | Function | InZone | Marked
+    | Memory | Agree | ByDate | Function | InZone | During | Marked
 )  # fmt: skip
 
 
@@ -188,7 +205,7 @@ def _nodes_in(value: object) -> Iterator[Node]:
 
 
 _NODES = {Const, Series, Attribute, Limit, Window, Operation, Scaled, Comparison, Flag, Has, AllOf, AnyOf, Negated,
-          Memory, Agree, ByDate, Function, InZone, Marked}  # fmt: skip
+          Memory, Agree, ByDate, Function, InZone, During, Marked}  # fmt: skip
 
 
 def implies(lower: Node, higher: Node) -> bool:

@@ -26,7 +26,7 @@ LOCAL_HOUR_AT_START = 9.0
 class World:
     """Everything physical. `start` is ns since 1970; `now` goes on from it by the steps taken."""
 
-    def __init__(self, seed: int, start: int, sites: list[Site], vessels: int = 18, lapse: float = LAPSE) -> None:
+    def __init__(self, seed: int, start: int, sites: list[Site], vessels: int = 14, lapse: float = LAPSE) -> None:
         self.random = Random(seed)
         self.start = start
         self.elapsed_s = 0.0
@@ -48,6 +48,7 @@ class World:
             self.roads.add(site.device, site.kind, number)
         for number in range(vessels):
             self.sea.add(number)
+        self.sea.settle(self.weather.wind_from)
 
     @property
     def now(self) -> int:
@@ -113,9 +114,8 @@ class World:
             )
         )
 
-    def release(self, name: str, at: str, metric: str, grams_s: float, for_s: float, wind: tuple[float, float]) -> None:
-        """A works gives off a substance; the wind is m/s and the degrees it blows from. `for_s` in real seconds."""
-        self.weather.set_wind(*wind)
+    def release(self, name: str, at: str, metric: str, grams_s: float, for_s: float) -> None:
+        """A works gives off a substance. `for_s` in real seconds."""
         self.air.sources.append(Source(name, self.at(at), metric, grams_s, 3.0, for_s * self.lapse))
 
     def quake(self, magnitude: float, x: float, y: float) -> None:
