@@ -67,14 +67,17 @@ def change_outward(change: AlertChange, here: str) -> AlertChange:
             area=f"{here}/{change.area}" if change.area else here,
             group=f"{here}/{change.group}" if change.group else "",
             who=f"{here}/{change.who}" if change.who else "",
-            cameras=[_camera_of(here, view) for view in change.cameras],
+            cameras=_cameras(change, (), here),
             values=values,
             contact=1,  # who is told first, and who after them, is each hub's own affair
             origin=Origin(here, change.ordinal, (here,)),
         )
     if origin.path:
         return msgspec.structs.replace(
-            change, values=values, origin=msgspec.structs.replace(origin, path=(*origin.path, here))
+            change,
+            cameras=_cameras(change, (origin.hub, *origin.path), here),
+            values=values,
+            origin=msgspec.structs.replace(origin, path=(*origin.path, here)),
         )
     return msgspec.structs.replace(
         change,
@@ -84,9 +87,16 @@ def change_outward(change: AlertChange, here: str) -> AlertChange:
     )
 
 
-def _camera_of(hub: str, view: CameraView) -> CameraView:
-    """Under its hub's name: a platform above may have another camera of that id."""
-    return msgspec.structs.replace(view, camera=f"{hub}/{view.camera}")
+def _cameras(change: AlertChange, hubs: Sequence[str], here: str) -> list[CameraView]:
+    """Those that no hub on the way has named are this one's, and get its name: a platform above may have another of that id."""
+    return [
+        view if _begins(view.camera, hubs) else msgspec.structs.replace(view, camera=f"{here}/{view.camera}")
+        for view in change.cameras
+    ]
+
+
+def _begins(name: str, hubs: Sequence[str]) -> bool:
+    return any(name.startswith(f"{hub}/") for hub in hubs)
 
 
 def circle(path: Sequence[str], here: str, owner: str = "") -> str | None:
@@ -118,9 +128,10 @@ def change_problem(change: AlertChange) -> str | None:
         return problem
     mine = f"{origin.hub}/"
     named = [part.removeprefix("zone:").removeprefix("area:") for part in change.subject.split("+")]
-    cameras = [view.camera for view in change.cameras]
-    if not all(name.startswith(mine) for name in (change.alert, *named, *cameras)):
-        return f"a warning of {origin.hub} has an id, a subject and cameras whose names begin with {mine}"
+    if not all(name.startswith(mine) for name in (change.alert, *named)):
+        return f"a warning of {origin.hub} has an id and a subject that begin with {mine}"
+    if not all(_begins(view.camera, (origin.hub, *origin.path)) for view in change.cameras):
+        return "the names of its cameras do not begin with those of the hubs that it passed"
     if change.area != origin.hub and not change.area.startswith(mine):
         return f"area {change.area[:80]!r} does not begin with {origin.hub}"
     if change.group and not change.group.startswith(mine):
