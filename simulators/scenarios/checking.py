@@ -69,8 +69,8 @@ def _expected(play: Played, expect: Expect, changes: Sequence[Mapping[str, Any]]
                 False,
                 f"{what}: names {', '.join(dict.fromkeys(named)) or 'no camera'}, not one of {', '.join(expect.cameras)}",
             )
-    if expect.source and (named := _likeliest(about)) != expect.source:
-        return Finding(name, False, f"{what}: names {named or 'no source'}, not {expect.source}")
+    if expect.source and (likeliest := _likeliest(about)) != expect.source:
+        return Finding(name, False, f"{what}: names {likeliest or 'no source'}, not {expect.source}")
     if strangers := _strangers(expect, reached[0], changes):
         return Finding(name, False, f"{what}: not in one group with {', '.join(strangers)}")
     if expect.clear_by_s is not None:
