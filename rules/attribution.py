@@ -19,6 +19,8 @@ MAX_TRAVEL_S = 2 * 3600.0
 """Withheld below this wind, or where its direction scatters more; candidates lie within this sector upwind and this far in
 time. House defaults after common practice in source apportionment by wind."""
 NEAREST_M = 50.0
+WORTH_NAMING = 0.01
+"""Below this share of all scores a candidate is not named."""
 MANY = 50
 """Candidates of one sensor that are worth weighing against those of others."""
 
@@ -110,7 +112,9 @@ def combine(seen: Sequence[Attribution], limit: int = 5) -> Attribution:
             scores[candidate.source] = scores.get(candidate.source, 0.0) + candidate.score
     if not named:
         return Attribution((), next((attribution.withheld for attribution in seen), "no sensor has a position"))
-    best = sorted(named, key=lambda source: (-scores[source], source))[:limit]
+    whole = sum(scores.values())
+    worth = [source for source in named if scores[source] >= WORTH_NAMING * whole]
+    best = sorted(worth, key=lambda source: (-scores[source], source))[:limit]
     total = sum(scores[source] for source in best)
     return Attribution(tuple(named[source]._replace(score=round(scores[source] / total, 6)) for source in best), "")
 

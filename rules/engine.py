@@ -26,7 +26,7 @@ from hub.model import (
     Zone,
 )
 from rules import book as books
-from rules import edition, life, maintenance, moving, pairs, places, quality, snapshot, tracing
+from rules import edition, lateness, life, maintenance, moving, pairs, places, quality, snapshot, tracing
 from rules.book import RuleBook
 from rules.forwarding import Forwarding
 from rules.grouping import Groups
@@ -58,7 +58,13 @@ class Outcome(msgspec.Struct):
 class Engine:
     """All rules over all subjects. One per partition of the stream; not thread-safe, and it asks nobody for the time."""
 
-    def __init__(self, book: RuleBook, devices: Iterable[Device] = (), zones: Iterable[Zone] = ()) -> None:
+    def __init__(
+        self, book: RuleBook, devices: Iterable[Device] = (), zones: Iterable[Zone] = (), lag: int = 0
+    ) -> None:
+        self.lag = lag
+        """How far its clock is behind the hub's: only in a lane (`rules.lateness`)."""
+        self.lanes: dict[int, lateness.Lane] = {}
+        """By length of wait, what judges in the order of observation."""
         self.clock = NEVER
         """Newest receive time or tick seen."""
         self.deaf = 0
@@ -81,6 +87,7 @@ class Engine:
         self.fed = 0
         self._use_book(book)
         self._use_registry(devices, zones)
+        lateness.renew(self)
 
     # ------------------------------------------------------------------------------------------ feeding
 
@@ -91,8 +98,12 @@ class Engine:
             kind = type(event)
             if kind is Reading:
                 self.take(event, outcome)  # type: ignore[arg-type]
+                if self.lanes:
+                    lateness.hold(self, event, outcome)
             elif kind is Tick:
                 self._pass_time(event.at, outcome)  # type: ignore[union-attr]
+                if self.lanes:
+                    lateness.advance(self, event.at, outcome)  # type: ignore[union-attr]
             else:
                 self._rare(event, outcome)
         return outcome
@@ -107,7 +118,8 @@ class Engine:
                 self.deaf_until = event.until
                 for alert, subject in self.alerts.values():  # shelving ends by the clock, which deafness does not stop
                     if alert.shelved_until is not None:
-                        self.schedule(alert.shelved_until - self.deaf, subject, alert.rule.removesuffix(":silent"))
+                        life.end_shelf(self, subject, alert)
+                lateness.hold(self, event, outcome)
         elif isinstance(event, Edition):
             self._start(event.at, outcome)
             self._edition(event, outcome)
@@ -323,7 +335,10 @@ class Engine:
                     for window in subject.feeds.get(name) or self._feeds(subject, plan, name):
                         window.add(at, figure)  # type: ignore[arg-type]
         merged = {**values, **made}
-        return merged, plan.shape(merged)
+        shape = plan.shape(merged)
+        if shape.joins:
+            self.hood.join_all(subject, shape.joins)
+        return merged, shape
 
     def _attend(
         self, subject: Subject, plan: Plan, hit: int, at: int, late: bool, fresh: bool, outcome: Outcome
@@ -432,6 +447,7 @@ class Engine:
 
     def _use_book(self, book: RuleBook) -> None:
         self.book = book
+        book = self.at_once = lateness.split(book)[0]
         self.compiled = {rule.name: Compiled(rule) for rule in book.rules}
         nodes = books.nodes_of(book)
         self.asked: dict[str, tuple[WindowKey, ...]] = dict(codegen.window_keys(nodes, own=False))
@@ -523,7 +539,7 @@ class Engine:
         stands_in = self.hood.standing_in(subject) if subject.every else self.hood.zones_of(subject.device.position)
         zones = frozenset(word for zone in stands_in for word in (zone.zone, zone.kind))
         chosen = tuple(
-            rule.name for rule in self.book.rules
+            rule.name for rule in self.at_once.rules
             if rule.select.takes(subject.device, subject.kind, zones, subject.every) and life.applicable(rule, subject)
         )  # fmt: skip
         derivations = tuple(
@@ -576,32 +592,38 @@ class Engine:
         elif event.what == "registry":
             registry = edition.registry_from_text(event.text)
             if registry is not None:
-                self._use_registry(*registry)
-                edition.drop_strays(self, outcome)
+                for engine in (self, *(lane.engine for lane in self.lanes.values())):
+                    engine._use_registry(*registry)
+                    edition.drop_strays(engine, outcome)
 
     # ------------------------------------------------------------------------------------------ looking in
 
     def open_alerts(self) -> list[OpenAlert]:
         """Alerts not cleared yet, by their id."""
-        return [self.alerts[name][0] for name in sorted(self.alerts)]
+        alerts = dict(self.alerts)
+        for lane in self.lanes.values():
+            alerts |= lane.engine.alerts
+        return [alerts[name][0] for name in sorted(alerts)]
 
     def snapshot(self) -> bytes:
         """The whole state. `Engine.restore` of it goes on as if nothing had happened."""
         return snapshot.freeze(self)
 
     @classmethod
-    def restore(cls, data: bytes, book: RuleBook, devices: Iterable[Device] = (), zones: Iterable[Zone] = ()) -> Engine:
+    def restore(
+        cls, data: bytes, book: RuleBook, devices: Iterable[Device] = (), zones: Iterable[Zone] = (), lag: int = 0
+    ) -> Engine:
         """An engine from a snapshot. With another book, rules that changed start anew and alerts of rules that are
         gone clear at the next event. Raises ValueError where the bytes are no snapshot of this engine."""
-        engine = cls(book, devices, zones)
+        engine = cls(book, devices, zones, lag)
         snapshot.thaw(engine, data)
         return engine
 
     def stats(self) -> dict[str, int]:
-        """How big the state is."""
+        """How big the state is; lanes are counted in."""
         windows = [w for s in self.subjects.values() for w in s.windows.values()]
         found = sum(1 for s in self.subjects.values() if s.every)
-        return {
+        counts = {
             "rules": len(self.book.rules),
             "subjects": len(self.subjects) - found,
             "places": found,
@@ -618,7 +640,13 @@ class Engine:
             "maintenance_windows": len(self.windows),
             "plans": len(self.plans),
             "shapes": sum(len(p.shapes) for p in self.plans.values() if p),
+            "readings_waiting": sum(len(lane.held) for lane in self.lanes.values()),
+            "readings_waiting_overflowed": sum(lane.overflowed for lane in self.lanes.values()),
         }
+        for lane in self.lanes.values():
+            for name, count in lane.engine.stats().items():
+                counts[name] += count if name in lateness.COUNTED else 0
+        return counts
 
 
 def _asks_upstream(nodes: Iterable[Node]) -> tuple[tuple[str, Around], ...]:

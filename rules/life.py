@@ -345,20 +345,28 @@ def _shelf_and_expiry(
     standing.quiet = [None, None, None, None]
 
 
+def end_shelf(engine: Engine, subject: Subject, alert: OpenAlert) -> None:
+    """Have time look at a shelved alert when the hub's clock, which deafness and waiting do not stop, comes to its end."""
+    assert alert.shelved_until is not None
+    engine.schedule(alert.shelved_until - engine.lag - engine.deaf, subject, alert.rule.removesuffix(":silent"))
+
+
 def _unshelve_when_due(engine: Engine, subject: Subject, alert: OpenAlert, outcome: Outcome) -> None:
-    if alert.shelved_until is not None:
-        if alert.shelved_until <= engine.clock:
-            alert.shelved_until = None
-            tell(engine, subject, alert, Change.UNSHELVED, engine.clock, "the time it was shelved for is over", outcome)
-            calling.wait(engine, subject, alert)
-        else:
-            engine.schedule(alert.shelved_until - engine.deaf, subject, alert.rule.removesuffix(":silent"))
+    if alert.shelved_until is None:
+        return
+    now = engine.clock + engine.lag
+    if alert.shelved_until > now:
+        end_shelf(engine, subject, alert)
+        return
+    alert.shelved_until = None
+    tell(engine, subject, alert, Change.UNSHELVED, now, "the time it was shelved for is over", outcome)
+    calling.wait(engine, subject, alert)
 
 
 def _call_when_due(engine: Engine, subject: Subject, alert: OpenAlert, outcome: Outcome) -> None:
     reason = calling.call_when_due(engine, subject, alert)
     if reason:
-        tell(engine, subject, alert, Change.CALLED, engine.clock, reason, outcome)
+        tell(engine, subject, alert, Change.CALLED, engine.clock + engine.lag, reason, outcome)
 
 
 # ---------------------------------------------------------------------------------------------- silence
@@ -430,7 +438,9 @@ def operator(engine: Engine, action: OperatorAction, outcome: Outcome) -> None:
     """Acknowledge, shelve, unshelve an alert; plan or end work on devices. What does not apply changes nothing."""
     if action.action in ("maintenance", "cancel-maintenance"):
         maintenance.operator(engine, action, outcome)
-        return
+    if engine.lanes:
+        for lane in engine.lanes.values():
+            operator(lane.engine, action, outcome)
     found = engine.alerts.get(action.target)
     if found is None:
         engine.forwarding.operate(action, engine.clock, outcome)
@@ -447,11 +457,11 @@ def operator(engine: Engine, action: OperatorAction, outcome: Outcome) -> None:
     elif change is Change.UNSHELVED:
         alert.shelved_until = None
         calling.wait(engine, subject, alert)
-    elif action.until is None or action.until <= engine.clock:
+    elif action.until is None or action.until <= engine.clock + engine.lag:
         return
     else:
         alert.shelved_until = action.until
         alert.waiting = None
         reason += f" until {telling.moment(action.until)}"
-        engine.schedule(action.until - engine.deaf, subject, alert.rule.removesuffix(":silent"))
+        end_shelf(engine, subject, alert)
     tell(engine, subject, alert, change, action.at, reason, outcome, who=action.who, note=action.note)

@@ -91,9 +91,15 @@ def marked(reading: Reading, at: int) -> Reading:
 def operator(engine: Engine, action: OperatorAction, outcome: Outcome) -> None:
     """Take an action about maintenance, and what it begins or ends at once."""
     apply(engine.windows, action)
+    spread(engine)
+    turn(engine, outcome)
+
+
+def spread(engine: Engine) -> None:
+    """Tell every subject which windows may concern it, and when to look at them next."""
+    engine.turns_at = next_turn(engine)
     for subject in engine.subjects.values():
         subject.maintenance = windows_of(engine.windows.values(), subject)
-    turn(engine, outcome)
 
 
 def turn(engine: Engine, outcome: Outcome) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from hub.model import Device, Maintenance, Motion, Position
-from rules import calling, edition, life, places
+from rules import calling, edition, lateness, life, places
 from rules.forwarding import Forwarding
 from rules.quality import Jump
 from rules.subject import NEVER, OpenAlert, Standing, Subject
@@ -25,7 +25,7 @@ def freeze(engine: Engine) -> bytes:
     return _encoder.encode(
         {
             "version": VERSION,
-            "rules": {rule.name: rule.digest for rule in engine.book.rules},
+            "rules": {rule.name: rule.digest for rule in engine.at_once.rules},
             "clock": engine.clock,
             "deaf": engine.deaf,
             "deaf_until": engine.deaf_until,
@@ -34,6 +34,7 @@ def freeze(engine: Engine) -> bytes:
             "groups": engine.groups,
             "windows": list(engine.windows.values()),
             "turns_at": engine.turns_at,
+            "lanes": [lane.freeze() for lane in engine.lanes.values()],
             "forwarded": engine.forwarding.freeze(),
             "orphans": [[alert.freeze(), subject.id, reason] for alert, subject, reason in engine.orphans],
             "subjects": [_freeze_subject(engine.subjects[name]) for name in sorted(engine.subjects)],
@@ -84,7 +85,7 @@ def thaw(engine: Engine, data: bytes) -> None:
     engine.windows = {window.id: window for window in msgspec.convert(state["windows"], list[Maintenance])}
     engine.turns_at = state["turns_at"]
     engine.forwarding = Forwarding.thaw(state.get("forwarded"))
-    digests = {rule.name: rule.digest for rule in engine.book.rules}
+    digests = {rule.name: rule.digest for rule in engine.at_once.rules}
     kept = {name for name, digest in state["rules"].items() if digests.get(name) == digest}
     for frozen in state["subjects"]:
         _thaw_subject(engine, frozen, kept)
@@ -103,6 +104,7 @@ def thaw(engine: Engine, data: bytes) -> None:
     if engine.started != NEVER:
         for name in sorted(engine.registry):
             life.listen(engine, engine.subjects[name])
+    lateness.thaw(engine, state["lanes"])
 
 
 def _thaw_subject(engine: Engine, frozen: dict[str, Any], kept: set[str]) -> None:
@@ -166,13 +168,13 @@ def _arm(engine: Engine, subject: Subject) -> None:
         if standing.alert is not None:
             engine.schedule(standing.heard + rule.expire_ns, subject, name)
             if standing.alert.shelved_until is not None:
-                engine.schedule(standing.alert.shelved_until - engine.deaf, subject, name)
+                life.end_shelf(engine, subject, standing.alert)
             calling.arm(engine, subject, standing.alert)
     for name in plan.silent:
         alert = subject.silent.get(name)
         if alert is None and name in subject.heard:
             engine.schedule(subject.heard[name] + (engine.compiled[name].rule.silent_ns or 0), subject, name)
         elif alert is not None and alert.shelved_until is not None:
-            engine.schedule(alert.shelved_until - engine.deaf, subject, name)
+            life.end_shelf(engine, subject, alert)
         if alert is not None:
             calling.arm(engine, subject, alert)

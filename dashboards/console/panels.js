@@ -45,6 +45,8 @@ export function deskOf({ now, map, chooseAlert, chooseDevice, chooseMetric, ackn
   function more(alert) {
     const parts = [];
     if (alert.reason) parts.push(h("p", {}, alert.reason));
+    const traced = (alert.changes ?? []).flatMap((change) => change.evidence ?? []).filter((item) => item.attribution).at(-1)?.attribution;
+    if (traced) parts.push(h("h3", {}, say("upwind")), traced.withheld ? h("p", {}, traced.withheld) : h("ol", { class: "history" }, traced.candidates.map((found) => h("li", {}, h("time", {}, found.score.toFixed(2)), `${found.name} · ${found.why}`))));
     parts.push(h("h3", {}, say("cameras")));
     if (!alert.cameras?.length) parts.push(h("p", {}, say("nocamera")));
     for (const view of alert.cameras ?? []) {

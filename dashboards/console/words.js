@@ -9,7 +9,7 @@ const WORDS = {
   language: ["中文", "English"], languageTitle: ["改用中文", "Switch to English"],
   allcalm: ["All calm", "一切平静"], nowarnings: ["No open warnings.", "当前没有预警。"], lately: ["Cleared lately", "最近解除"],
   acknowledge: ["Acknowledge", "确认"], who: ["Your name", "您的姓名"], note: ["Note", "备注"], acknowledgedBy: ["acknowledged by", "已确认："], shelved: ["shelved until", "搁置至"],
-  cameras: ["Cameras that look at it", "可见摄像机"], nocamera: ["No camera is near.", "附近没有摄像机。"], handover: ["Who will see it next", "接续摄像机"], nobody: ["nobody sees it", "无可见摄像机"], history: ["History", "经过"], sees: ["sees it", "可见"], blind: ["nearby, does not see it", "附近，不可见"],
+  cameras: ["Cameras that look at it", "可见摄像机"], nocamera: ["No camera is near.", "附近没有摄像机。"], handover: ["Who will see it next", "接续摄像机"], nobody: ["nobody sees it", "无可见摄像机"], history: ["History", "经过"], upwind: ["Who lies upwind", "上风向可能来源"], sees: ["sees it", "可见"], blind: ["nearby, does not see it", "附近，不可见"],
   raised: ["raised", "发布"], escalated: ["escalated", "升级"], lowered: ["lowered", "降级"], cleared: ["cleared", "解除"], acknowledged: ["acknowledged", "确认"], unshelved: ["unshelved", "取消搁置"], expired: ["expired", "过期"], called: ["next contact called", "呼叫下一联系人"],
   shelvedChange: ["shelved", "搁置"],
   blue: ["Blue", "蓝色"], yellow: ["Yellow", "黄色"], orange: ["Orange", "橙色"], red: ["Red", "红色"],

@@ -26,6 +26,7 @@ from hub.ports import DeviceCommand, NotReached, NotSupported, SeriesQuery
 from hub.recording import RecordingError
 from hub.wire import change_to_json, detail_to_json
 
+CLOSED_SHOWN = 100
 QUARANTINE_SHOWN = 200
 SERIES_ROWS_MAX = 50_000
 STREAM_EVERY_S = 1.0
@@ -186,9 +187,10 @@ class _Api:
     async def unknown(self, _: Request) -> Response:
         return reply({"devices": [views.knock(item) for item in self.state.ingest.knocked.values()]})
 
-    async def alerts(self, _: Request) -> Response:
+    async def alerts(self, request: Request) -> Response:
         open_now = self.state.alerts.newest_first()
-        closed = sorted(self.state.alerts.closed.values(), key=lambda item: item.changed_at, reverse=True)[:100]
+        closed = sorted(self.state.alerts.closed.values(), key=lambda item: item.changed_at, reverse=True)
+        closed = closed[: _integer(request, "closed", CLOSED_SHOWN)]
         return reply(
             {"open": [views.alert(item) for item in open_now], "closed": [views.alert(item) for item in closed]}
         )

@@ -193,6 +193,20 @@ def test_charsets_that_lie() -> None:
         body = manscdp.read(f'<?xml version="1.0" encoding="{declared}"?>{text}'.encode(codec))
         assert isinstance(body, manscdp.Body)
         assert body.text("D") == "管廊瓦斯超限"
+    for word in ("东", "门", "东门", "管廊", "甲烷", "Ω", "é"):  # little to go by; what is declared may be false
+        for codec in ("gb18030", "utf-8"):
+            honest = "UTF-8" if codec == "utf-8" else "GB2312"
+            body = manscdp.read(
+                f'<?xml version="1.0" encoding="{honest}"?>{text.replace("管廊瓦斯超限", word)}'.encode(codec)
+            )
+            assert isinstance(body, manscdp.Body)
+            assert body.text("D") == word
+        lied = manscdp.read(f'<?xml version="1.0" encoding="GB2312"?>{text.replace("管廊瓦斯超限", word)}'.encode())
+        if len(word.encode()) >= 6 or word == "东":  # "东<" in UTF-8 is no GB 18030
+            assert isinstance(lied, manscdp.Body)
+            assert lied.text("D") == word
+    broken = manscdp.read(b"<Notify><CmdType>Alarm</CmdType><D>\xff\xff\x81</D></Notify>")
+    assert isinstance(broken, manscdp.Body)  # neither: replaced, and the rest is read
     assert "document type" in str(manscdp.read(b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>'))
 
 

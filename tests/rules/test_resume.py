@@ -60,6 +60,8 @@ RULES = """
     red: water_depth > 5 cm then water_depth > 30 cm within 8 min
 - rule: drift
   for_each: {kind: gauge}
+  wait: 4 min
+  silent: 12 min
   levels:
     blue: ewma(water_depth, 10 min) > 20 cm or cusum(water_depth, 10 cm, 5 cm) > 60 cm or time_since(water_depth > 30 cm) < 3 min
 - quality: water_depth
@@ -94,6 +96,7 @@ EDITED = (
     .replace("- rule: downhill", "- rule: downstream")
     .replace("orange: 5 min", "orange: 1 min")
     .replace("gap: 8 min", "gap: 3 min")
+    .replace("wait: 4 min", "wait: 2 min")
 )
 
 
