@@ -4,7 +4,7 @@ byte, in one run or resumed from a snapshot at any point. See `rules/README.md` 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from heapq import heappop, heappush
 from typing import Any
 
@@ -35,6 +35,7 @@ from rules.neighbourhood import Neighbourhood
 from rules.plan import Plan, Shape
 from rules.quality import Finding, Flag
 from rules.subject import NEVER, OpenAlert, Subject
+from rules.watchers import Watchers, asks
 from rules.windows import Window as Samples
 from rules.windows import WindowKey
 
@@ -145,9 +146,11 @@ class Engine:
         if position is not None and at >= subject.position_t:
             subject.position_t = at
             if position != subject.position:
+                self._watch(subject, self.watchers.discard)
                 subject.position = position
                 subject.zones = None
                 self.hood.moved(subject)
+                self._watch(subject, self.watchers.add)
         plan = subject.plan
         if plan is None:
             subject.newest = max(at, subject.newest)
@@ -195,7 +198,7 @@ class Engine:
             self._attend(subject, plan, hit, at, False, True, outcome)
         if self.pairing and subject.kind == pairs.MEMBERS:
             pairs.meet(self, subject, at, reading.received_at or at, outcome)
-        if shape.joins and (self.awaited or subject.id in self.downstream):
+        if shape.joins and (self.watchers.waiting or subject.id in self.downstream):
             self._wake_others(subject, shape.joins, at, outcome)
 
     def _out_of_order(
@@ -326,30 +329,38 @@ class Engine:
         if subject.id in self.downstream:
             self._wake_downstream(subject, series, at, outcome)
         for name in series:
-            if not self.watchers.get(name):
+            if name not in self.watchers.waiting:
                 continue
-            for watcher, rule in sorted(self.watchers[name]):
-                other = self.subjects[watcher]
-                compiled = self.compiled[rule]
-                if other is subject or other.plan is None or abs(at - other.newest) > compiled.rule.hold_ns:
-                    continue
-                if any(
-                    asked == name and subject in self.hood.others(other, name, around)
-                    for asked, around in compiled.asks
-                ) or (name in other.jumps and subject in self.hood.others(other, name, quality.around(name))):
+            for watcher, rule in self.watchers.woken_by(subject, name):
+                other, compiled = self.subjects[watcher], self.compiled[rule]
+                if (
+                    other is not subject
+                    and other.plan is not None
+                    and rule in other.plan.positions
+                    and abs(at - other.newest) <= compiled.rule.hold_ns
+                    and any(
+                        asked == name and subject in self.hood.others(other, name, around)
+                        for asked, around in asks(compiled, other.watching.get(rule, 0))
+                    )
+                ):
                     bit = 1 << other.plan.positions[rule]
                     life.judge(self, other, compiled, bit, other.newest, False, False, outcome, news=at)
 
-    def watch(self, subject: Subject, rule: str, wanted: bool) -> None:
-        """Whether neighbours' readings are to have this rule judged again for the subject."""
-        if wanted == (rule in subject.watching):
+    def watch(self, subject: Subject, rule: str, why: int) -> None:
+        """Whether and why neighbours' readings are to have this rule judged again for the subject (see `Watchers`)."""
+        before = subject.watching.get(rule, 0)
+        if why == before:
             return
-        (subject.watching.add if wanted else subject.watching.discard)(rule)
-        asks = self.compiled[rule]
-        for series in sorted({asked for asked, _ in asks.asks} | quality.NEIGHBOURLY & asks.rule.own_series()):
-            members = self.watchers.setdefault(series, set())
-            (members.add if wanted else members.discard)((subject.id, rule))
-            (self.awaited.add if members else self.awaited.discard)(series)
+        self.watchers.discard(subject, self.compiled[rule], before)
+        self.watchers.add(subject, self.compiled[rule], why)
+        if why:
+            subject.watching[rule] = why
+        else:
+            del subject.watching[rule]
+
+    def _watch(self, subject: Subject, act: Callable[[Subject, Compiled, int], None]) -> None:
+        for rule, why in subject.watching.items():
+            act(subject, self.compiled[rule], why)
 
     def _wake_downstream(self, subject: Subject, series: tuple[str, ...], at: int, outcome: Outcome) -> None:
         """Judge the rules of gauges further down that ask about what just changed up here."""
@@ -424,17 +435,16 @@ class Engine:
     def _use_registry(self, devices: Iterable[Device], zones: Iterable[Zone]) -> None:
         self.registry = {device.device: device for device in devices}
         self.zones = tuple(zones)
-        self._renew_hood()
-        for name, device in self.registry.items():
-            subject = self.subjects.get(name)
-            if subject is None:
-                self.subjects[name] = Subject(device, self.hood)
-            else:
-                subject.adopt(device)
         for name, subject in self.subjects.items():
-            if name not in self.registry and subject.device.kind:
+            if name in self.registry:
+                subject.adopt(self.registry[name])
+            elif subject.device.kind:
                 subject.kind = ""
                 subject.adopt(Device(name))
+        self._renew_hood()
+        for name, device in self.registry.items():
+            if name not in self.subjects:
+                self.subjects[name] = Subject(device, self.hood)
         self.downstream: dict[str, list[str]] = {}
         for name in sorted(self.subjects):
             for above in self.subjects[name].upstream:
@@ -447,16 +457,12 @@ class Engine:
     def _renew_hood(self) -> None:
         """Build the neighbourhood anew from what the subjects have reported."""
         self.hood = Neighbourhood(self.subjects, self.zones, self.asked)
-        self.watchers: dict[str, set[tuple[str, str]]] = {}
-        self.awaited: set[str] = set()
-        """Series with watchers."""
+        self.watchers = Watchers()
         for subject in self.subjects.values():
             subject.hood = self.hood
             subject.zones = None
-            watching = [rule for rule in subject.watching if rule in self.compiled]
-            subject.watching = set()
-            for rule in watching:
-                self.watch(subject, rule, True)
+            subject.watching = {rule: why for rule, why in subject.watching.items() if rule in self.compiled}
+            self._watch(subject, self.watchers.add)
             for series in self.asked:
                 if series in subject.last:
                     self.hood.join(subject, series)

@@ -15,6 +15,7 @@ from rules.language.codegen import CLEAR, FALSE, NOT_CLEAR, TRUE, Compiled
 from rules.language.rule import Rule
 from rules.memories import KINDS
 from rules.subject import OpenAlert, Standing, Subject
+from rules.watchers import HOPING, WITHHELD
 
 if TYPE_CHECKING:
     from rules.engine import Engine, Outcome
@@ -55,7 +56,7 @@ def judge(
     if compiled.any is not None and not standing.busy() and not compiled.any(subject, at, standing.memories):
         subject.busy |= bit
         if subject.watching:
-            engine.watch(subject, rule.name, False)
+            engine.watch(subject, rule.name, 0)
         return
     bits = compiled.judge(subject, at, standing.memories)
     if subject.jumps:
@@ -77,7 +78,7 @@ def judge(
         engine.schedule(waiting, subject, rule.name)
     if compiled.hopeful is not None or standing.withheld or subject.watching:
         hoping = compiled.hopeful is not None and compiled.hopeful(subject, at, standing.memories) & ~bits & 15 != 0
-        engine.watch(subject, rule.name, hoping or standing.withheld != "")
+        engine.watch(subject, rule.name, HOPING * hoping | WITHHELD * bool(standing.withheld))
     late = late or engine.clock - at > rule.late_ns
     settle(engine, subject, compiled, standing, max(at, news), late, outcome)
     if standing.idle():

@@ -15,7 +15,7 @@ from rules.windows import Window, WindowKey
 if TYPE_CHECKING:
     from rules.engine import Engine
 
-VERSION = 2
+VERSION = 3
 _encoder = msgspec.msgpack.Encoder(order="deterministic")
 
 
@@ -55,7 +55,7 @@ def _freeze_subject(s: Subject) -> dict[str, Any]:
         "raises": s.raises,
         "jumps": s.jumps,
         "flat": s.flat,
-        "watching": sorted(s.watching),
+        "watching": s.watching,
         "marks": sorted(s.marks) if s.marks else None,
         "maintenance": s.maintenance,
         "joined": sorted(s.hood.joined.get(s.id, ())),
@@ -128,7 +128,7 @@ def _thaw_subject(engine: Engine, frozen: dict[str, Any], kept: set[str]) -> Non
     subject.raises = {name: list(times) for name, times in frozen["raises"].items()}
     subject.jumps = {metric: Jump(*jump) for metric, jump in frozen["jumps"].items()}
     subject.flat = {metric: tuple(known) for metric, known in frozen["flat"].items()}
-    subject.watching = set(frozen["watching"])
+    subject.watching = frozen["watching"]
 
 
 def _arm(engine: Engine, subject: Subject) -> None:

@@ -139,8 +139,8 @@ class Subject:
         """Per metric that stands still: the value, since when, in how many readings, the newest of them."""
         self.raises: dict[str, list[int]] = {}
         """Per rule, when its last alerts were raised: as many as tell that it flaps."""
-        self.watching: set[str] = set()
-        """Rules that would raise a level if the neighbours agreed: their readings have them judged again."""
+        self.watching: dict[str, int] = {}
+        """Rules that neighbours' readings are to have judged again, and why (see `rules.watchers`)."""
         self.marks: frozenset[str] | None = None
         self.maintenance: int | None = None
         self.newest = NEVER
