@@ -20,6 +20,7 @@ MAX_SAMPLES = 20_000
 """Samples that one window keeps; the oldest give way, and `overflow` counts them."""
 DIGITS = 9
 """Results are rounded to this many decimals, so that 0.9 m - 0.6 m is 0.3 m and not a bit less."""
+NEAR = 1e-9
 
 
 class WindowKey(NamedTuple):
@@ -54,20 +55,21 @@ class Window:
         """Take a sample; False where it changes nothing (seen already, too old, or no finite number)."""
         if value - value != 0:
             return False
-        times = self.times
+        times, values = self.times, self.values
         if times and at <= times[-1]:
             return self._add_late(at, value)
         times.append(at)
-        self.values.append(value)
-        if self._sum is not None:
-            self._account(value)
+        values.append(value)
+        if (before := self._sum) is not None:  # as `_account`, without the call
+            total = self._sum = before + value
+            part = total - before
+            self._compensation += (before - (total - part)) + (value - part)
         if self._lows is not None:
             _push_low(self._lows, at, value)
         if self._highs is not None:
             _push_high(self._highs, at, value)
-        edge = at - self.size
-        if times[0] <= edge:
-            self._drop(edge)
+        if times[0] <= at - self.size:
+            self._drop(at - self.size)
         elif len(times) > MAX_SAMPLES:
             self._drop_first()
             self.overflow += 1
@@ -101,32 +103,35 @@ class Window:
             self._drop(edge)
 
     def _drop(self, edge: int) -> None:
-        times, closed = self.times, self.closed
-        while times and (times[0] < edge or (times[0] == edge and not closed)):
+        """Forget samples at `edge` and before; a closed window keeps one exactly at it."""
+        if self.closed:
+            edge -= 1
+        times = self.times
+        while times and times[0] <= edge:
             self._drop_first()
         if not times and self._sum is not None:
             self._sum = self._compensation = 0.0
 
     def _drop_first(self) -> None:
         at, value = self.times.pop(0), self.values.pop(0)
-        if self._sum is not None:
-            self._account(-value)
+        if (before := self._sum) is not None:  # as `_account`, without the call
+            total = self._sum = before - value
+            part = total - before
+            self._compensation += (before - (total - part)) - (value + part)
         if self._lows and self._lows[0][0] == at:
             self._lows.pop(0)
         if self._highs and self._highs[0][0] == at:
             self._highs.pop(0)
 
     def _account(self, value: float) -> None:
-        """Neumaier's compensated sum: adding and taking away for years leaves no drift."""
+        """Add exactly (Knuth's two-sum; what the sum loses goes to the compensation): adding and taking away for years
+        leaves no drift."""
         before = self._sum
         if before is None:
             return
-        total = before + value
-        if abs(before) >= abs(value):
-            self._compensation += (before - total) + value
-        else:
-            self._compensation += (value - total) + before
-        self._sum = total
+        total = self._sum = before + value
+        part = total - before
+        self._compensation += (before - (total - part)) + (value - part)
 
     def _total(self) -> float:
         if self._sum is None:
@@ -146,6 +151,16 @@ class Window:
             getattr(self, function)(parameter) if function == "percentile" else getattr(self, function)()
         )
         return result
+
+    def near_mean(self, now: int, at_least: int) -> float | None:
+        """The mean before it is rounded, which costs more than all the rest: within `NEAR` of what `figure` gives."""
+        times, edge = self.times, now - self.size
+        if times and times[0] <= edge:
+            self._drop(edge)
+        if self._sum is None:
+            self._sum = fsum(self.values)
+        count = len(times)
+        return (self._sum + self._compensation) / count if count >= at_least else None
 
     def count(self) -> float:
         return float(len(self.times))
