@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Iterable
 from math import asin, cos, floor, radians, sin, sqrt
-from typing import TypeVar
 
 from hub.model import Position, Zone
 from rules.language import ir
@@ -15,7 +14,6 @@ EARTH_RADIUS_M = 6_371_008.8
 """Mean radius (IUGG)."""
 CELL_DEG = 0.05
 _CELLS_AROUND = round(360 / CELL_DEG)
-T = TypeVar("T")
 
 
 def distance_m(a: Position, b: Position) -> float:
@@ -60,7 +58,7 @@ class Neighbourhood:
             return
         self.joined.setdefault(subject.id, set()).add(series)
         if subject.position is not None:
-            cell = self.cells[subject.id] = cell_of(subject.position)
+            cell = self.cells[subject.id] = _cell(subject.position)
             self.members[series].setdefault(cell, set()).add(subject.id)
         if subject.area:
             self.areas[series].setdefault(subject.area, set()).add(subject.id)
@@ -80,7 +78,7 @@ class Neighbourhood:
             if self.found:
                 self._forget(subject.id)
             return
-        cell, before = cell_of(subject.position), self.cells.get(subject.id)
+        cell, before = _cell(subject.position), self.cells.get(subject.id)
         if cell != before:
             for name in series:
                 cells = self.members[name]
@@ -111,8 +109,20 @@ class Neighbourhood:
         here = subject.position
         if here is None:
             return set()
+        cells = self.members[series]
+        reach_lat = around.metres / 111_000
+        reach_lon = reach_lat / max(0.01, cos(radians(min(90.0, abs(here.lat) + reach_lat))))
+        x, y = _cell(here)
+        across, up = floor(reach_lon / CELL_DEG) + 1, floor(reach_lat / CELL_DEG) + 1
+        names: set[str] = set()
+        if (2 * across + 1) * (2 * up + 1) > len(cells):
+            names.update(*cells.values())
+        else:
+            for i in range(x - across, x + across + 1):
+                for j in range(y - up, y + up + 1):
+                    names.update(cells.get((i % _CELLS_AROUND, j), ()))
         return {
-            name for name in near(self.members[series], here, around.metres)
+            name for name in names
             if (there := self.subjects[name].position) is not None and distance_m(here, there) <= around.metres
         }  # fmt: skip
 
@@ -158,24 +168,8 @@ class Neighbourhood:
         return subject.zones
 
 
-def cell_of(position: Position) -> tuple[int, int]:
-    """The cell of `CELL_DEG` that a position lies in."""
+def _cell(position: Position) -> tuple[int, int]:
     return floor(position.lon / CELL_DEG) % _CELLS_AROUND, floor(position.lat / CELL_DEG)
-
-
-def near(cells: Mapping[tuple[int, int], Set[T]], here: Position, metres: float) -> set[T]:
-    """What stands in the cells that a circle reaches into, and so all that is inside it."""
-    reach_lat = metres / 111_000
-    reach_lon = reach_lat / max(0.01, cos(radians(min(90.0, abs(here.lat) + reach_lat))))
-    x, y = cell_of(here)
-    across, up = floor(reach_lon / CELL_DEG) + 1, floor(reach_lat / CELL_DEG) + 1
-    found: set[T] = set()
-    if (2 * across + 1) * (2 * up + 1) > len(cells):
-        return found.union(*cells.values())
-    for i in range(x - across, x + across + 1):
-        for j in range(y - up, y + up + 1):
-            found.update(cells.get((i % _CELLS_AROUND, j), ()))
-    return found
 
 
 def _box(zone: Zone) -> tuple[float, float, float, float]:

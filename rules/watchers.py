@@ -1,28 +1,30 @@
 """Who waits for whose news: subjects with a rule that neighbours could still decide, found by place.
 
 A rule watches while the neighbours could still bring about a level (HOPING), or while orange or red are held back until
-one of them follows (WITHHELD). Without the places, each reading would ask every watcher of a city whether it means them.
+one of them follows (WITHHELD). A watcher stands in every cell that it asks into, so that a reading, of which there are
+many more, looks into one. Without the places, each reading would ask every watcher of a city whether it means them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import cos, floor, radians
 
+from hub.model import Position
 from rules import quality
 from rules.language import ir
 from rules.language.codegen import Compiled
-from rules.neighbourhood import cell_of, near
 from rules.subject import Subject
 
 HOPING, WITHHELD = 1, 2
 
-Place = tuple[int, int] | str | None
+Place = tuple[int, int] | str
 Watcher = tuple[str, str]
 """Subject and rule."""
 
 
 class Watchers:
-    """Watchers by the series that they ask neighbours for, how far they ask, and where they stand."""
+    """Watchers by the series that they ask neighbours for, how far they ask, and the places they ask into."""
 
     def __init__(self) -> None:
         self.waiting: dict[str, dict[ir.Around, dict[Place, set[Watcher]]]] = {}
@@ -31,16 +33,18 @@ class Watchers:
         """Have the rule woken by those around the subject, where it stands now."""
         for series, around in asks(compiled, why):
             places = self.waiting.setdefault(series, {}).setdefault(around, {})
-            places.setdefault(_place(subject, around), set()).add((subject.id, compiled.rule.name))
+            for place in _reach(subject, around):
+                places.setdefault(place, set()).add((subject.id, compiled.rule.name))
 
     def discard(self, subject: Subject, compiled: Compiled, why: int) -> None:
         """Undo `add`. The subject must stand where it stood then."""
         for series, around in asks(compiled, why):
             arounds = self.waiting[series]
-            places, place = arounds[around], _place(subject, around)
-            places[place].discard((subject.id, compiled.rule.name))
-            if not places[place]:
-                del places[place]
+            places = arounds[around]
+            for place in _reach(subject, around):
+                places[place].discard((subject.id, compiled.rule.name))
+                if not places[place]:
+                    del places[place]
             if not places:
                 del arounds[around]
             if not arounds:
@@ -49,12 +53,12 @@ class Watchers:
     def woken_by(self, subject: Subject, series: str) -> list[Watcher]:
         """Those that may have the subject around them, in order of their names; who has is for `others` to say."""
         found: set[Watcher] = set()
-        for around, places in self.waiting.get(series, {}).items():
+        for around, places in self.waiting[series].items():
             if around.which == "same area":
                 found |= places.get(subject.area, set())
             elif subject.position is not None:
-                found |= near(places, subject.position, around.metres)  # type: ignore[arg-type]
-        return sorted(found)
+                found |= places.get(_cell(subject.position, _cells_around(around.metres)), set())
+        return sorted(found) if found else []
 
 
 def asks(compiled: Compiled, why: int) -> Iterable[tuple[str, ir.Around]]:
@@ -65,7 +69,24 @@ def asks(compiled: Compiled, why: int) -> Iterable[tuple[str, ir.Around]]:
     return dict.fromkeys((*compiled.asks, *jumps) if why & HOPING else jumps)
 
 
-def _place(subject: Subject, around: ir.Around) -> Place:
+def _reach(subject: Subject, around: ir.Around) -> Iterable[Place]:
+    """The places that the subject asks into."""
     if around.which == "same area":
-        return subject.area
-    return None if subject.position is None else cell_of(subject.position)
+        return (subject.area,)
+    here = subject.position
+    if here is None:
+        return ()
+    count = _cells_around(around.metres)
+    reach = 360 / count
+    x, y = _cell(here, count)
+    across = floor(1 / max(0.01, cos(radians(min(90.0, abs(here.lat) + reach))))) + 1
+    return {((x + i) % count, y + j) for i in range(-across, across + 1) for j in (-1, 0, 1)}
+
+
+def _cells_around(metres: float) -> int:
+    """How many cells go round the globe: each at least as high as the reach."""
+    return max(1, int(360 / (metres / 111_000 + 1e-6)))
+
+
+def _cell(position: Position, count: int) -> tuple[int, int]:
+    return floor(position.lon * count / 360) % count, floor(position.lat * count / 360)

@@ -7,6 +7,7 @@ adds nothing; a late one goes where its time belongs, as long as the window stil
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left
 from collections.abc import Sequence
 from math import fsum, sqrt
@@ -32,8 +33,8 @@ class WindowKey(NamedTuple):
 class Window:
     """Samples of one series in order of observed time; a running sum (compensated) and extremes from the first demand on.
 
-    Plain lists: most windows hold a few dozen samples, and a deque's first block alone takes 600 bytes, of which ten
-    thousand stations with five windows each would pay 75 MB. Dropping the oldest of 20,000 costs 5 µs.
+    Arrays: 16 bytes a sample, where lists take 40 and as much time; most windows hold a few dozen samples, for which a
+    deque's first block of 600 bytes would be too much. Dropping the oldest of 20,000 costs 5 µs.
     """
 
     __slots__ = ("_compensation", "_highs", "_lows", "_sum", "closed", "overflow", "size", "times", "values")
@@ -41,8 +42,8 @@ class Window:
     def __init__(self, size_ns: int, closed: bool) -> None:
         self.size = size_ns
         self.closed = closed
-        self.times: list[int] = []
-        self.values: list[float] = []
+        self.times = array("q")
+        self.values = array("d")
         self.overflow = 0
         self._sum: float | None = None
         self._compensation = 0.0
@@ -96,11 +97,12 @@ class Window:
         self._lows = self._highs = None
         return True
 
-    def trim(self, now: int) -> None:
-        """Forget what the window no longer covers at `now`."""
-        edge = now - self.size
-        if self.times and self.times[0] <= edge:
+    def trim(self, now: int) -> int:
+        """Forget what the window no longer covers at `now`; how many samples it holds then."""
+        times, edge = self.times, now - self.size
+        if times and times[0] <= edge:
             self._drop(edge)
+        return len(times)
 
     def _drop(self, edge: int) -> None:
         """Forget samples at `edge` and before; a closed window keeps one exactly at it."""
@@ -133,7 +135,8 @@ class Window:
         part = total - before
         self._compensation += (before - (total - part)) + (value - part)
 
-    def _total(self) -> float:
+    def total(self) -> float:
+        """The sum, not rounded."""
         if self._sum is None:
             self._sum = fsum(self.values)
         return self._sum + self._compensation
@@ -142,8 +145,7 @@ class Window:
 
     def figure(self, function: str, now: int, parameter: float, at_least: int) -> float | None:
         """The figure called `function`; None with fewer samples than `at_least` (or than it needs)."""
-        self.trim(now)
-        if len(self.times) < at_least:
+        if self.trim(now) < at_least:
             return 0.0 if function == "count" and at_least <= 1 else None
         if function == "nowcast":
             return self.nowcast(now)
@@ -154,22 +156,17 @@ class Window:
 
     def near_mean(self, now: int, at_least: int) -> float | None:
         """The mean before it is rounded, which costs more than all the rest: within `NEAR` of what `figure` gives."""
-        times, edge = self.times, now - self.size
-        if times and times[0] <= edge:
-            self._drop(edge)
-        if self._sum is None:
-            self._sum = fsum(self.values)
-        count = len(times)
-        return (self._sum + self._compensation) / count if count >= at_least else None
+        count = self.trim(now)
+        return self.total() / count if count >= at_least else None
 
     def count(self) -> float:
         return float(len(self.times))
 
     def sum(self) -> float:
-        return round(self._total(), DIGITS)
+        return round(self.total(), DIGITS)
 
     def mean(self) -> float:
-        return round(self._total() / len(self.times), DIGITS)
+        return round(self.total() / len(self.times), DIGITS)
 
     def last(self) -> float:
         return self.values[-1]
@@ -229,7 +226,7 @@ class Window:
 
     def thaw(self, frozen: Sequence[Any]) -> None:
         times, values, self._sum, self._compensation, self.overflow = frozen
-        self.times, self.values = list(times), list(values)
+        self.times, self.values = array("q", times), array("d", values)
 
 
 def _push_low(lows: list[tuple[int, float]], at: int, value: float) -> None:
@@ -267,9 +264,7 @@ def pooled(function: str, windows: Sequence[Window], now: int, parameter: float,
     Samples are pooled for count, sum, mean, min, max, std and percentile; `last` is the mean of the newest values;
     rate, delta, rise and fall are the largest of any device.
     """
-    for window in windows:
-        window.trim(now)
-    filled = [window for window in windows if window.times]
+    filled = [window for window in windows if window.trim(now)]
     if len(filled) < at_least:
         return 0.0 if function == "count" and at_least <= 1 else None
     if function in ("rate", "delta", "rise", "fall"):
@@ -284,8 +279,8 @@ def pooled(function: str, windows: Sequence[Window], now: int, parameter: float,
         return max(window.max() for window in filled)
     if function == "last":
         return round(sum(window.values[-1] for window in filled) / len(filled), DIGITS)
-    number = sum(len(window.times) for window in filled)
+    number = sum([len(window.times) for window in filled])
     if function == "count":
         return float(number)
-    total = sum(window.sum() for window in filled)
+    total = sum([window.total() for window in filled])
     return round(total if function == "sum" else total / number, DIGITS)

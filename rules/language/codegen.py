@@ -43,6 +43,7 @@ class Writer:
         """Whether a condition may also be said to hold that only nearly does: saves the rounding of means."""
         self.lines: list[str] = []
         self.names: dict[Any, tuple[str, bool]] = {}
+        self.dear: dict[ir.Node, tuple[str, str]] = {}
         self.used: set[str] = set()
 
     # ------------------------------------------------------------------------------------------ numbers and texts
@@ -122,6 +123,14 @@ class Writer:
                 return self._call(name, arguments), True
         raise TypeError(f"{node!r} is a condition, not a value")
 
+    def _dear(self, node: ir.Agree | ir.Window) -> tuple[str, str]:
+        """The variable for what neighbours are asked, and the code that asks them: once, and only when it matters."""
+        if node not in self.dear:
+            name = f"{self.prefix}n{len(self.dear)}"
+            self.lines.append(f"{name} = None")
+            self.dear[node] = (name, self._lookup(node)[0])
+        return self.dear[node]
+
     def _near_mean(self, node: ir.Window) -> str:
         """The variable that holds a window's mean, not rounded."""
         key = (node, "near")
@@ -186,8 +195,8 @@ class Writer:
             case ir.Comparison(op=op, left=left, right=ir.Const(value=limit)) if _is_dear(left) and isinstance(
                 left, ir.Agree | ir.Window
             ):
-                name = f"{self.prefix}n{len(self.constants)}"
-                return f"(({name} := {self._lookup(left)[0]}) is not None and {name} {op if wanted else INVERSE[op]} {limit!r})"
+                name, code = self._dear(left)
+                return f"(({name} := {code} if {name} is None else {name}) is not None and {name} {op if wanted else INVERSE[op]} {limit!r})"
             case ir.Comparison(
                 op=">" | ">=" | "<" | "<=" as op,
                 left=ir.Window(function="mean", around=ir.Around(which="")) as left,

@@ -23,6 +23,7 @@ EVERY_S = 120
 WARM_ROUNDS, ROUNDS = 31, 6
 """Rounds until windows of an hour are full and give up a sample for each they take, and rounds that are measured."""
 METRICS = ("pm25", "pm10", "so2", "no2", "o3")
+HOT = 75.0
 LEVELS = ("blue", "yellow", "orange", "red")
 START = 1_780_000_000_000_000_000
 SECOND = 1_000_000_000
@@ -60,7 +61,7 @@ def window(number: int, k: int) -> str:
 
 def neighbours(number: int, k: int) -> str:
     """A threshold that the sensors around bear out."""
-    metric, limit = METRICS[number % len(METRICS)], 45 + 100 * k
+    metric, limit = METRICS[number % len(METRICS)], HOT + 100 * k
     return f"{metric} >= {limit} ug/m3 and mean({metric}, 1 h, within 3 km) >= {limit} ug/m3"
 
 
@@ -75,15 +76,14 @@ def place(number: int) -> Position:
 
 
 def round_of(turn: int, above: Callable[[int], bool]) -> list[Event]:
-    """One reading of each device; those `above` stand above the first threshold of every rule. Calm values are between 40
-    and 46, so that two in seven ask their neighbours."""
+    """One reading of each device; those `above` stand above the first threshold of every rule, and one in a hundred so high
+    that it asks its neighbours."""
     at = START + turn * EVERY_S * SECOND
-    return [
-        Reading(
-            f"d{n}", at, dict.fromkeys(METRICS, 650.0 if above(n) else 40.0 + (n + turn) % 7), received_at=at
-        )
-        for n in range(DEVICES)
-    ]  # fmt: skip
+    made: list[Event] = []
+    for n in range(DEVICES):
+        level = 650.0 if above(n) else HOT if (n + turn) % 100 == 0 else 40.0 + (n + turn) % 7
+        made.append(Reading(f"d{n}", at, dict.fromkeys(METRICS, level), received_at=at))
+    return made
 
 
 def run(title: str, level: Level, warm: int = 1, above: Callable[[int, int], bool] = lambda n, turn: False) -> None:
