@@ -8,6 +8,7 @@ many more, looks into one. Without the places, each reading would ask every watc
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from math import cos, floor, radians
 
 from hub.model import Position
@@ -21,6 +22,8 @@ HOPING, WITHHELD = 1, 2
 Place = tuple[int, int] | str
 Watcher = tuple[str, str]
 """Subject and rule."""
+
+_NOBODY: frozenset[Watcher] = frozenset()
 
 
 class Watchers:
@@ -55,9 +58,9 @@ class Watchers:
         found: set[Watcher] = set()
         for around, places in self.waiting[series].items():
             if around.which == "same area":
-                found |= places.get(subject.area, set())
+                found |= places.get(subject.area, _NOBODY)
             elif subject.position is not None:
-                found |= places.get(_cell(subject.position, _cells_around(around.metres)), set())
+                found |= places.get(_cell(subject.position, _cells_around(around.metres)), _NOBODY)
         return sorted(found) if found else []
 
 
@@ -83,6 +86,7 @@ def _reach(subject: Subject, around: ir.Around) -> Iterable[Place]:
     return {((x + i) % count, y + j) for i in range(-across, across + 1) for j in (-1, 0, 1)}
 
 
+@cache
 def _cells_around(metres: float) -> int:
     """How many cells go round the globe: each at least as high as the reach."""
     return max(1, int(360 / (metres / 111_000 + 1e-6)))

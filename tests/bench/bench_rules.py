@@ -77,11 +77,11 @@ def place(number: int) -> Position:
 
 def round_of(turn: int, above: Callable[[int], bool]) -> list[Event]:
     """One reading of each device; those `above` stand above the first threshold of every rule, and one in a hundred so high
-    that it asks its neighbours."""
+    that it asks its neighbours: one of four hot spots in turn."""
     at = START + turn * EVERY_S * SECOND
     made: list[Event] = []
     for n in range(DEVICES):
-        level = 650.0 if above(n) else HOT if (n + turn) % 100 == 0 else 40.0 + (n + turn) % 7
+        level = 650.0 if above(n) else HOT if (n + turn % 4) % 100 == 0 else 40.0 + (n + turn) % 7
         made.append(Reading(f"d{n}", at, dict.fromkeys(METRICS, level), received_at=at))
     return made
 
