@@ -39,7 +39,7 @@ from rules.watchers import Watchers, asks
 from rules.windows import Window as Samples
 from rules.windows import WindowKey
 
-ENGINE = "2"
+ENGINE = "3"
 """Version of the engine, for `Edition.engine`: raised when the same log could give other alerts."""
 
 MAX_SUBJECTS = 200_000
@@ -401,6 +401,10 @@ class Engine:
             subject = self.subjects.get(name)
             if subject is not None and subject.plan is not None:
                 life.on_time(self, subject, rule, outcome)
+
+    def due(self) -> int | None:
+        """The moment before which ticks change nothing; None where only an event can bring one about."""
+        return self.timers[0][0] + self.deaf if self.timers else None
 
     def schedule(self, due: int, subject: Subject, rule: str) -> None:
         """Have `life.on_time` look at this subject and rule once listening time reaches `due`."""
