@@ -49,9 +49,15 @@ class Peer:
         headers: Mapping[str, str] | None = None,
         ca_file: str | None = None,
         auth: httpx.Auth | None = None,
+        cert: tuple[str, str | None] | None = None,
     ) -> None:
+        """`cert`: files of the certificate, and of its key, that this side shows. Raises OSError where they cannot be read."""
         self._timeout_s = timeout_s
-        verify = ssl.create_default_context(cafile=ca_file) if ca_file else True
+        verify: ssl.SSLContext | bool = True
+        if ca_file or cert:
+            verify = ssl.create_default_context(cafile=ca_file)
+            if cert:
+                verify.load_cert_chain(*cert)
         self._client = httpx.AsyncClient(
             headers={"user-agent": "cityhub", **(headers or {})},
             timeout=timeout_s,

@@ -21,6 +21,16 @@ TEXT_LIMIT = 1024  # characters
 TEXTS_LIMIT = 128  # texts in one list
 DEVICE_LIMIT = 200  # characters
 MOMENT_LIMIT = 2**63  # ns: what 64 bits hold, the years 1677 to 2262
+PLACES = {
+    "lat": "lat",
+    "latitude": "lat",
+    "lon": "lon",
+    "lng": "lon",
+    "longitude": "lon",
+    "alt": "alt",
+    "altitude": "alt",
+}
+"""What senders call the coordinates, and what they are called here."""
 MILLISECONDS_FROM = 1e11
 """A bare number of a time at or beyond this counts milliseconds: as seconds it would be the year 5138."""
 

@@ -43,13 +43,14 @@ class Alerts:
 def _apply(alert: Alert, change: AlertChange) -> None:
     alert.changes.append(change)
     alert.changed_at = change.at
+    alert.contact = change.contact
     match change.change:
         case Change.RAISED | Change.ESCALATED | Change.LOWERED:
             alert.level = change.level
         case Change.ACKNOWLEDGED:
             alert.acknowledged_by = change.who
         case Change.SHELVED:
-            alert.shelved_until = change.at
+            alert.shelved_until = change.until or change.at
         case Change.UNSHELVED:
             alert.shelved_until = None
     if change.change in ENDING:

@@ -133,6 +133,9 @@ class SinkConfig(msgspec.Struct, frozen=True):
     packs: tuple[str, ...]
     areas: tuple[str, ...]
     line: int
+    contact: int = 1
+    per_second_max: float = 20.0
+    """Attempts a second; a burst of one second's worth goes at once."""
 
 
 class Config(msgspec.Struct, frozen=True):
@@ -261,9 +264,25 @@ class _Reader:
         for level in filters["levels"]:
             if level not in ("blue", "yellow", "orange", "red"):
                 self._wrong((*at, "levels"), f"unknown level {level!r}; blue, yellow, orange or red was meant")
-        own = {key: value for key, value in block.items() if key not in ("name", "protocol", *filters)}
+        contact = block.get("contact", 1)
+        if type(contact) is not int or not 1 <= contact <= 9:
+            self._wrong((*at, "contact"), f"contact = {contact!r}: a number from 1 to 9 was meant")
+        rate = block.get("per_second_max", 20.0)
+        if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate <= 10_000:
+            self._wrong((*at, "per_second_max"), f"per_second_max = {rate!r}: attempts a second were meant, such as 20")
+            rate = 20.0
+        common = ("name", "protocol", "contact", "per_second_max", *filters)
+        own = {key: value for key, value in block.items() if key not in common}
         options = self._options(at, own, plugin.sink_options)
-        return SinkConfig(block.get("name", plugin.protocol), plugin.protocol, options, line=self._line(at), **filters)
+        return SinkConfig(
+            block.get("name", plugin.protocol),
+            plugin.protocol,
+            options,
+            line=self._line(at),
+            contact=contact,
+            per_second_max=float(rate),
+            **filters,
+        )
 
     def _plugin(self, at: tuple[Any, ...], block: dict[str, Any], use: str) -> Plugin | None:
         protocol = block.get("protocol")
@@ -329,8 +348,10 @@ class _Reader:
         return value
 
     def _options(self, at: tuple[Any, ...], own: dict[str, Any], kind: type[msgspec.Struct] | None) -> Any:
-        """The plug-in's own keys; a plug-in without options allows none."""
+        """The plug-in's own keys; a plug-in without options allows none. `hub` is by default how this hub is called."""
         if kind:
+            if "hub" in kind.__struct_fields__ and "hub" not in own and isinstance(self.table.get("hub"), dict):
+                own = {**own, "hub": self.table["hub"].get("name", "")}
             return self._struct(at, own, kind)
         self._unknown(at, own, [])
         return None

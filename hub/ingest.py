@@ -15,7 +15,7 @@ import msgspec
 from hub.config import IngestOptions
 from hub.ledger import Counts, Ledger
 from hub.log import Log, LogFull
-from hub.model import Fault, FaultKind, Message, Reading, Verdict
+from hub.model import Fault, FaultKind, Forwarded, Message, Reading, Verdict
 from hub.moment import SECOND
 from hub.registry import Registry
 from hub.validation import Validator, no_device_id, unicode, writable
@@ -107,7 +107,7 @@ class Door:
         """See `hub.ports.Intake`. One group for the log, however many messages."""
         at = self._hub.clock()
         counts = self._counts
-        accepted: list[Reading] = []
+        accepted: list[Reading | Forwarded] = []
         faults: list[Fault] = []
         verdicts: list[Verdict] = []
         known = 0  # duplicates: their originals may still be on their way to the disk
@@ -125,6 +125,10 @@ class Door:
                     known += 1
                 else:
                     accepted.append(reading)
+            if message.changes and kept:  # the rules reader knows which of them it passed on before
+                counts.received += len(message.changes)
+                usable += len(message.changes)
+                accepted += [Forwarded(at, self.adapter, change) for change in message.changes]
             for fault in message.faults:
                 faults.append(self._stamp(fault, at, message.device, message.raw))
             nothing_used = not usable and (message.readings or message.faults)
@@ -134,6 +138,9 @@ class Door:
     def report(self, state: str, detail: str = "") -> None:
         if (state, detail) != (self.status.state, self.status.detail):
             self.status = Status(state, detail, self._hub.clock())
+
+    def now(self) -> int:
+        return self._hub.clock()
 
     def knows(self, device: str) -> bool:
         return self.admits or device in self._hub.registry.devices
@@ -255,7 +262,7 @@ class Door:
     # ---------------------------------------------------------------------------------------------- to the log
 
     def _log(
-        self, accepted: list[Reading], faults: list[Fault], verdicts: list[Verdict], known: int
+        self, accepted: list[Reading | Forwarded], faults: list[Fault], verdicts: list[Verdict], known: int
     ) -> asyncio.Future[list[Verdict]]:
         """The verdicts, as soon as the disk has everything they speak of."""
         done: asyncio.Future[list[Verdict]] = asyncio.get_running_loop().create_future()
@@ -288,7 +295,7 @@ class Door:
             part.add_done_callback(part_done)
         return done
 
-    def _logged(self, accepted: list[Reading], appended: asyncio.Future[int]) -> None:
+    def _logged(self, accepted: list[Reading | Forwarded], appended: asyncio.Future[int]) -> None:
         counts = self._counts
         counts.in_flight -= len(accepted)
         if not appended.cancelled() and appended.exception() is None:
@@ -297,7 +304,8 @@ class Door:
                 self._log_trouble = False
                 self.report("up", "the log takes input again")
             return
-        for reading in accepted:
+        readings = [entry for entry in accepted if isinstance(entry, Reading)]
+        for reading in readings:
             self._hub.recent.forget(reading)
         error = LogFull("the hub is stopping") if appended.cancelled() else appended.exception()
         if isinstance(error, LogFull):
@@ -308,7 +316,13 @@ class Door:
             return
         at = self._hub.clock()
         faults: list[Fault] = []
-        for reading in accepted:  # a value that passed the checks and cannot be written: never for the device to repeat
+        for entry in accepted:
+            if isinstance(entry, Forwarded):
+                self._counts.quarantined += 1
+                self._count_fault(FaultKind.SYNTAX)
+                why = f"{entry.change.alert[:200]}: the change cannot be written down ({error})"
+                faults.append(Fault(FaultKind.SYNTAX, unicode(why), b"", None, at, self.adapter, 1))
+        for reading in readings:  # a value that passed the checks and cannot be written: never for the device to repeat
             self._refuse(
                 reading,
                 FaultKind.SYNTAX,

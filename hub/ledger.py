@@ -1,6 +1,6 @@
 """The ledger: per adapter, at every moment,
 
-    received = logged + in flight + quarantined + duplicate        (readings)
+    received = logged + in flight + quarantined + duplicate        (readings; changes of warnings from other hubs count too)
     logged   = stored + waiting                                    (per required reader)
 
 `refused` stands beside it: the hub was full, the device was told so and keeps its reading. Frames are counted apart
@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from hub.log import Log
-from hub.model import Event, Fault, Reading
+from hub.model import Event, Fault, Forwarded, Reading
 
 
 class Counts(msgspec.Struct):
@@ -58,7 +58,7 @@ class Ledger:
     def took(self, reader: str, entries: Iterable[Event | Fault], next_offset: int) -> None:
         """A required reader has stored these entries and stands at `next_offset` of "events"."""
         counts = self.stored.setdefault(reader, Counter())
-        counts.update(entry.adapter for entry in entries if type(entry) is Reading)
+        counts.update(entry.adapter for entry in entries if type(entry) is Reading or type(entry) is Forwarded)
         self._readers[reader] = next_offset
 
     def waiting(self, reader: str, adapter: str) -> int:
@@ -86,7 +86,7 @@ class Ledger:
             saved = _Saved(log.events.first, log.quarantine.first, {}, {}, {})
         self.adapters = saved.adapters
         for entry in _entries(log, "events", saved.events_next):
-            if type(entry) is Reading:
+            if type(entry) is Reading or type(entry) is Forwarded:
                 counts = self.of(entry.adapter)
                 counts.received += 1
                 counts.logged += 1

@@ -10,6 +10,7 @@ the end, with a default**: old logs must stay readable.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, TypeAlias
@@ -47,6 +48,8 @@ class Reading(msgspec.Struct, array_like=True, tag="reading", gc=False):
     adapter: str = ""
     kind: str = ""
     """The kind the adapter states for what a moving feed brings by itself (`vessel`, `vehicle`); the registry's wins."""
+    path: list[str] | None = None
+    """The hubs it came through, the one that took it from its device first; None for what this hub's own devices said."""
 
 
 class Mark(StrEnum):
@@ -81,6 +84,7 @@ class FaultKind(StrEnum):
     TIME = "time"  # missing, unreadable, or a clock that is years off
     POSITION = "position"
     RATE = "rate"  # over this device's or connection's limit
+    LOOP = "loop"  # forwarded by another hub, and was here before or has passed too many hubs
 
 
 class Fault(msgspec.Struct, array_like=True, tag="fault", gc=False):
@@ -110,6 +114,8 @@ class Message(msgspec.Struct, gc=False):
     """This frame opens a session: the connection may speak for `device` once its verdict is STORED."""
     credential: str = ""
     """What the device offered to prove itself; ingest compares it with the city's secret in constant time."""
+    changes: list[AlertChange] = msgspec.field(default_factory=list)
+    """Changes of warnings that another hub forwarded, checked by the codec; see `hub.forwarding`."""
 
 
 class Verdict(StrEnum):
@@ -153,10 +159,6 @@ class OperatorAction(msgspec.Struct, array_like=True, tag="operator", frozen=Tru
     until: int | None = None
 
 
-Event: TypeAlias = Reading | Tick | Deaf | Edition | OperatorAction
-"""Everything that rules may know, in the one order of the stream "events"."""
-
-
 class Level(StrEnum):
     """The four Chinese warning levels, lowest first."""
 
@@ -180,6 +182,8 @@ class Change(StrEnum):
     SHELVED = "shelved"
     UNSHELVED = "unshelved"
     EXPIRED = "expired"
+    CALLED = "called"
+    """Nobody answered in time: the next contact is told."""
 
 
 class Pose(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -217,6 +221,45 @@ class CameraView(msgspec.Struct, gc=False):
     """How to turn it, for PTZ cameras that can see the place."""
 
 
+class Motion(msgspec.Struct, frozen=True, gc=False):
+    """How the subject of a warning moves: its course from true north and its speed."""
+
+    course_deg: float
+    speed_ms: float
+
+
+class Watch(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """One stretch of a moving target's way and the camera that has it; `camera` is "" where nobody sees the target."""
+
+    camera: str
+    from_s: float
+    until_s: float
+    name: str = ""
+    score: float = 0.0
+    """The best of this stretch."""
+    pose: Pose | None = None
+    """Where a PTZ must look when the target comes into its sight."""
+    turn_by_s: float | None = None
+    """When it must begin to turn for that; never before 0."""
+    reason: str = ""
+    """How it sees the target then."""
+    position: Position | None = None
+    """Where the target will be then."""
+    stream_url: str = ""
+    gb28181_id: str = ""
+
+
+class Origin(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """Where a change of another hub's warning comes from. Names of the warning, its subject, area and cameras begin with `hub`."""
+
+    hub: str
+    """Whose warning it is."""
+    ordinal: int
+    """Of the change at the hub that made it. Here it is numbered anew, so that what people do here has its own numbers."""
+    path: tuple[str, ...] = ()
+    """The hubs it passed, the one that made the change first; empty where it was made here (an acknowledgement, say)."""
+
+
 class AlertChange(msgspec.Struct, tag="change", gc=False, omit_defaults=True):
     """One step in the life of one warning: the object on the stream "alerts" and in every webhook body.
 
@@ -245,10 +288,33 @@ class AlertChange(msgspec.Struct, tag="change", gc=False, omit_defaults=True):
     note: str = ""
     group: str = ""
     """The alert that began the group this one belongs to (twenty sensors, one flood); its own id where it stands alone."""
+    contact: int = 1
+    """Who has been told of the alert so far: contact 2 and higher are called when nobody answers."""
+    until: int | None = None
+    """When its shelving ends."""
+    origin: Origin | None = None
+    """Of another hub's warning; None for this hub's own."""
+    motion: Motion | None = None
+    """How the subject moves; None for what stands still or does not say."""
+    handover: list[Watch] = msgspec.field(default_factory=list)
+    """Who will see a moving subject when, in seconds from `at`."""
 
     @property
     def id(self) -> str:
         return f"{self.alert}#{self.ordinal}"
+
+
+class Forwarded(msgspec.Struct, array_like=True, tag="forwarded", frozen=True, gc=False):
+    """A change of another hub's warning, as it came in. The rules reader passes it on in its place; nobody judges it again."""
+
+    at: int
+    """When it was received."""
+    adapter: str
+    change: AlertChange
+
+
+Event: TypeAlias = Reading | Tick | Deaf | Edition | OperatorAction | Forwarded
+"""Everything that rules may know, in the one order of the stream "events"."""
 
 
 class Alert(msgspec.Struct, gc=False):
@@ -264,6 +330,7 @@ class Alert(msgspec.Struct, gc=False):
     acknowledged_by: str | None
     shelved_until: int | None
     changes: list[AlertChange]
+    contact: int = 1
 
 
 class Device(msgspec.Struct, frozen=True):
@@ -277,6 +344,13 @@ class Device(msgspec.Struct, frozen=True):
     area: str = ""
     operator: str = ""
     attributes: Mapping[str, float | str] = msgspec.field(default_factory=dict)
+
+    @property
+    def upstream(self) -> tuple[str, ...]:
+        """The gauges next above this one: the ids under `upstream`, parted by blanks, commas or semicolons."""
+        above = self.attributes.get("upstream", "")
+        text = f"{above:g}" if isinstance(above, int | float) else above
+        return tuple(dict.fromkeys(name for name in re.split(r"[,;\s]+", text) if name and name != self.device))
 
 
 class Preset(msgspec.Struct, frozen=True):

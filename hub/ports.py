@@ -59,6 +59,10 @@ class Intake(Protocol):
         """Whether the registry lists this device, or the adapter's policy admits unknown ones."""
         ...
 
+    def now(self) -> int:
+        """The hub's time, ns since 1970 UTC: when what is handed in now was received."""
+        ...
+
     def attribute(self, device: str, name: str) -> float | str | None:
         """An attribute of a registered device (`auth_code`, `clock_zone` …), None where there is none."""
         ...
@@ -137,6 +141,48 @@ class Sink(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+class Chosen(msgspec.Struct, frozen=True):
+    """Which readings a destination wants; an empty list wants all."""
+
+    kinds: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+    areas: tuple[str, ...] = ()
+    """Of the registry."""
+    every_ns: int = 0
+    """Thinned to the newest value of each device and metric in so much observed time; 0 for all of them."""
+
+
+@runtime_checkable
+class ReadingSink(Protocol):
+    """A sink that takes readings too, where `chosen` says which."""
+
+    chosen: Chosen | None
+
+    async def deliver_readings(self, readings: Sequence[Reading], key: str, now: int) -> Delivery:
+        """As `Sink.deliver`, for a batch: taken where any of it was, with what was refused in `detail`."""
+        ...
+
+
+@runtime_checkable
+class RenewingSink(Protocol):
+    """A sink whose messages run out (CAP's `expires`): it says what has to be said again of warnings that still stand."""
+
+    def due(self, now: int) -> Sequence[str]:
+        """Keys of what has to be said again now (ns)."""
+        ...
+
+    async def renew(self, key: str, now: int) -> Delivery:
+        """As `Sink.deliver`. What is no longer due is taken, with the reason in `detail`."""
+        ...
+
+
+@runtime_checkable
+class HistorySink(Protocol):
+    """A sink for which the past counts: when new it begins so far back, not at the end, as far as the log reaches."""
+
+    catch_up_s: float
 
 
 @runtime_checkable

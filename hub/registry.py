@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,9 @@ class Registry(msgspec.Struct, frozen=True):
 def load_registry(folder: Path) -> tuple[Registry, list[Mistake]]:
     """devices.csv, cameras.csv or cameras.geojson, zones.geojson, buildings.geojson of a city folder. A file that is not there is empty."""
     mistakes: list[Mistake] = []
-    devices = _unique(_devices(folder / "devices.csv", mistakes), "device", mistakes)
+    listed = list(_devices(folder / "devices.csv", mistakes))
+    devices = _unique(iter(listed), "device", mistakes)
+    _rivers(listed, devices, mistakes)
     cameras = _unique(_cameras(folder, mistakes), "camera", mistakes)
     zones = _unique(_zones(folder / "zones.geojson", mistakes), "zone", mistakes)
     buildings = tuple(_buildings(folder / "buildings.geojson", mistakes))
@@ -107,6 +109,36 @@ def _devices(path: Path, mistakes: list[Mistake]) -> Iterator[tuple[str, int, De
                 attributes=attributes,
             ),
         )
+
+
+def _rivers(listed: Iterable[tuple[str, int, Device]], devices: Mapping[str, Device], mistakes: list[Mistake]) -> None:
+    """No gauge may lie above itself: `upstream` followed from gauge to gauge must come to an end."""
+    told: set[str] = set()
+    for file, line, device in listed:
+        reached = [] if device.device in told or not device.upstream else _loop(device, devices)
+        if reached:
+            told.update(reached)
+            path = " → ".join((*reached, reached[0]))
+            mistakes.append(
+                Mistake(file, line, f"upstream leads round in a ring: {path}; which of them is the topmost?")
+            )
+
+
+def _loop(start: Device, devices: Mapping[str, Device]) -> list[str]:
+    """The way up from a gauge back to itself; empty where there is none."""
+    below: dict[str, str] = {}
+    waiting = [start.device]
+    for name in waiting:
+        for above in devices[name].upstream:
+            if above == start.device:
+                ring = [name]
+                while ring[-1] != start.device:
+                    ring.append(below[ring[-1]])
+                return ring[::-1]
+            if above in devices and above not in below:
+                below[above] = name
+                waiting.append(above)
+    return []
 
 
 def _value(column: str, text: str) -> float | str:

@@ -10,11 +10,11 @@ from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
 
-from hub.model import Device
+from hub.model import Device, Zone
 from rules.language import ir
 from rules.language.document import read_rules
 from rules.language.places import Document, Mistake
-from rules.language.rule import Derivation, Rule
+from rules.language.rule import NO_CALLS, CallEntry, Calls, Derivation, QualityEntry, Rule
 from rules.language.types import attribute_unit
 
 CITY = "city"
@@ -28,6 +28,8 @@ class RuleBook:
     rules: tuple[Rule, ...]
     derivations: tuple[Derivation, ...]
     files: tuple[tuple[str, str, str], ...]  # pack, file name, text
+    qualities: tuple[QualityEntry, ...] = ()
+    calls: tuple[CallEntry, ...] = ()
     by_name: dict[str, Rule] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -45,11 +47,30 @@ class RuleBook:
         """The rule of that name; of a silence alert's name (`pack/rule:silent`) the rule it belongs to."""
         return self.by_name.get(name.removesuffix(":silent"))
 
-    def notes(self, devices: Iterable[Device]) -> list[str]:
-        """What a city should know of its devices: levels that stay silent for want of an attribute."""
+    def calls_of(self, rule: Rule) -> Calls:
+        """Whom a warning of the rule goes to when nobody answers: by its own key, else by the last entry that fits."""
+        if rule.calls is not None:
+            return rule.calls
+        return next((entry.calls for entry in reversed(self.calls) if entry.fits(rule.name)), NO_CALLS)
+
+    def notes(self, devices: Iterable[Device], zones: Iterable[Zone] = ()) -> list[str]:
+        """What a city should know of its devices and places: levels that stay silent for want of an attribute, rules
+        without a place to watch."""
         listed = list(devices)
+        grounds = list(zones)
         found: list[str] = []
+        if any(isinstance(n, ir.Window | ir.Agree) and n.around.which == "upstream" for n in nodes_of(self)):
+            known = {device.device for device in listed}
+            found += [
+                f"{device.device}: upstream names {name}, which the registry does not have"
+                for device in listed
+                for name in device.upstream
+                if name not in known
+            ]
         for rule in self.rules:
+            if rule.select.every:
+                found += _placeless(rule, listed, grounds)
+                continue
             subjects = [d for d in listed if rule.select.takes(d, d.kind, frozenset(rule.select.zones))]
             for level in rule.levels:
                 for name in sorted(rule.attributes_of(level)):
@@ -60,6 +81,26 @@ class RuleBook:
                             f"{rule.name}: {level.name} needs the attribute {name}; silent for {len(lacking)} of {len(subjects)} devices without it ({shown})"
                         )
         return found
+
+
+def _placeless(rule: Rule, devices: list[Device], zones: list[Zone]) -> list[str]:
+    select = rule.select
+    if select.every == "area":
+        areas = {device.area for device in devices if device.area}
+        missing = sorted(set(select.areas) - areas) if select.areas else []
+        if not areas:
+            return [f"{rule.name}: watches areas, and no device of the registry has one"]
+        return [f"{rule.name}: no device of the registry is in the area {', '.join(missing)}"] if missing else []
+    taken = [
+        zone
+        for zone in zones
+        if (not select.kinds or zone.kind in select.kinds or "*" in select.kinds)
+        and (not select.zones or not {zone.zone, zone.kind}.isdisjoint(select.zones))
+    ]
+    if taken:
+        return []
+    wanted = " or ".join((*select.kinds, *select.zones))
+    return [f"{rule.name}: the registry has no zone{f' of kind or name {wanted}' if wanted else ''} for it to watch"]
 
 
 def usable(name: str, value: object) -> bool:
@@ -96,10 +137,12 @@ def read_book(files: Sequence[tuple[str, str, str]]) -> RuleBook | list[Mistake]
     mistakes: list[Mistake] = []
     rules: list[Rule] = []
     derivations: list[Derivation] = []
+    qualities: list[QualityEntry] = []
+    calls: list[CallEntry] = []
     for pack, name, text in files:
         document = Document(name, text)
-        found, derived = read_rules(document, pack)
-        for rule in found:
+        found = read_rules(document, pack)
+        for rule in found.rules:
             known = next((r for r in rules if r.name == rule.name), None)
             if known:
                 document.mistakes.append(
@@ -111,9 +154,16 @@ def read_book(files: Sequence[tuple[str, str, str]]) -> RuleBook | list[Mistake]
                     )
                 )
             rules.append(rule)
-        derivations += derived
+        derivations += found.derivations
+        calls += found.calls
+        for entry in found.qualities:
+            twin = next((q for q in qualities if (q.name, q.select) == (entry.name, entry.select)), None)
+            if twin:
+                message = f"{entry.metric} is set twice for the same devices; first in {twin.file}:{twin.line}"
+                document.mistakes.append(Mistake(name, entry.line, entry.column, message))
+            qualities.append(entry)
         mistakes += sorted(document.mistakes)
-    return mistakes or RuleBook(tuple(rules), tuple(derivations), tuple(files))
+    return mistakes or RuleBook(tuple(rules), tuple(derivations), tuple(files), tuple(qualities), tuple(calls))
 
 
 def from_text(text: str) -> RuleBook | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from hub.model import Change, Device, Zone
-from rules import life
+from rules import calling, life, places
 from rules.book import RuleBook
 from rules.language import codegen
 from rules.subject import Subject
@@ -47,6 +47,8 @@ def change_book(engine: Engine, book: RuleBook, outcome: Outcome) -> None:
     engine._start(engine.clock, outcome)
     for subject in engine.subjects.values():
         life.listen(engine, subject)
+    for alert, subject in engine.alerts.values():
+        calling.arm(engine, subject, alert)
 
 
 def keep_only(engine: Engine, kept: set[str]) -> None:
@@ -123,3 +125,5 @@ def drop_strays(engine: Engine, outcome: Outcome) -> None:
                 "the registry no longer has this rule watch the device",
                 outcome,
             )
+        if subject.every == places.GONE:
+            del engine.subjects[name]

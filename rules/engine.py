@@ -4,7 +4,7 @@ byte, in one run or resumed from a snapshot at any point. See `rules/README.md` 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from heapq import heappop, heappush
 from typing import Any
 
@@ -17,6 +17,7 @@ from hub.model import (
     Device,
     Edition,
     Event,
+    Forwarded,
     Mark,
     OperatorAction,
     Reading,
@@ -25,12 +26,13 @@ from hub.model import (
     Zone,
 )
 from rules import book as books
-from rules import edition, life, pairs, quality, snapshot
+from rules import edition, life, moving, pairs, places, quality, snapshot
 from rules.book import RuleBook
+from rules.forwarding import Forwarding
 from rules.grouping import Groups
 from rules.language import codegen
 from rules.language.codegen import Compiled
-from rules.language.ir import Agree, Node, Series, Window, walk
+from rules.language.ir import Agree, Around, Node, Series, Window, walk
 from rules.neighbourhood import Neighbourhood
 from rules.plan import Plan, Shape
 from rules.quality import Finding, Flag
@@ -39,7 +41,7 @@ from rules.watchers import Watchers, asks
 from rules.windows import Window as Samples
 from rules.windows import WindowKey
 
-ENGINE = "3"
+ENGINE = "4"
 """Version of the engine, for `Edition.engine`: raised when the same log could give other alerts."""
 
 MAX_SUBJECTS = 200_000
@@ -69,8 +71,10 @@ class Engine:
         self.zones: tuple[Zone, ...] = ()
         self.alerts: dict[str, tuple[OpenAlert, Subject]] = {}
         self.groups: Groups = {}
+        self.hood = Neighbourhood(self.subjects, (), ())
         self.timers: list[tuple[int, str, str]] = []
         self.orphans: list[tuple[OpenAlert, Subject, str]] = []
+        self.forwarding = Forwarding()
         self.refused = 0
         self.fed = 0
         self._use_book(book)
@@ -108,6 +112,9 @@ class Engine:
         elif isinstance(event, OperatorAction):
             self._start(event.at, outcome)
             life.operator(self, event, outcome)
+        elif isinstance(event, Forwarded):
+            self._start(event.at, outcome)
+            self.forwarding.take(event, outcome)
 
     @property
     def listening(self) -> int:
@@ -137,20 +144,24 @@ class Engine:
         subject = self.subjects.get(reading.device) or self._admit(reading)
         if subject is None:
             return
+        if subject.every:  # A device may call itself "zone:x", but it does not speak for the place.
+            self.refused += 1
+            return
         if reading.kind and not subject.kind:
             subject.kind = reading.kind
             self._plan(subject)
             life.listen(self, subject)
         at = reading.observed_at if reading.observed_at is not None else received
         position = reading.position
+        crossed: tuple[str, ...] = ()
         if position is not None and at >= subject.position_t:
             subject.position_t = at
+            subject.motion = moving.motion(reading.values)
             if position != subject.position:
-                self._watch(subject, self.watchers.discard)
                 subject.position = position
                 subject.zones = None
-                self.hood.moved(subject)
-                self._watch(subject, self.watchers.add)
+                crossed = self.hood.moved(subject)
+                self._watch(subject)
         plan = subject.plan
         if plan is None:
             subject.newest = max(at, subject.newest)
@@ -159,16 +170,20 @@ class Engine:
         if reading.marks or subject.marks or subject.maintenance is not None or plan.any_quality:
             values = self._good(subject, reading, plan, at)
         shape = plan.shape(values)
-        if shape.tested and not shape.calm(subject.last, values):
+        if shape.tested and not shape.calm(subject.last, values, subject.last_t, at):
             doubted = quality.examine(subject, shape.tested, values, at)
             if doubted is not None:
-                values, shape = self._doubt(plan, shape, values, doubted, reading, outcome)
+                values, shape = self._doubt(plan, shape, values, doubted, reading, at, outcome)
         if shape.silent:
             self._speaks(subject, shape, outcome)
+        if shape.gaps:
+            quality.heard(self, subject, shape.gaps)
         if at > subject.newest:
             self._in_order(subject, plan, shape, values, at, reading, outcome)
         else:
             self._out_of_order(subject, plan, shape, values, at, outcome)
+        if crossed:
+            places.wake(self, subject, subject.last, max(at, subject.newest), outcome, crossed)
 
     def _in_order(
         self,
@@ -198,7 +213,7 @@ class Engine:
             self._attend(subject, plan, hit, at, False, True, outcome)
         if self.pairing and subject.kind == pairs.MEMBERS:
             pairs.meet(self, subject, at, reading.received_at or at, outcome)
-        if shape.joins and (self.watchers.waiting or subject.id in self.downstream):
+        if shape.joins and (self.watchers.waiting or self.over or subject.id in self.downstream):
             self._wake_others(subject, shape.joins, at, outcome)
 
     def _out_of_order(
@@ -251,6 +266,7 @@ class Engine:
         values: Mapping[str, Value],
         doubted: Sequence[Finding],
         reading: Reading,
+        now: int,
         outcome: Outcome,
     ) -> tuple[Mapping[str, Value], Shape]:
         """Hand out the values that failed a test or are suspect, marked so; take the failed ones away from rules."""
@@ -270,7 +286,7 @@ class Engine:
                     reading.kind,
                 )
             )
-        failed = {finding.metric for finding in doubted if finding.flag is Flag.FAIL}
+        failed = {finding.metric for finding in doubted if finding.flag is Flag.FAIL and finding.at == now}
         if not failed:
             return values, shape
         values = {name: value for name, value in values.items() if name not in failed}
@@ -325,7 +341,10 @@ class Engine:
                 life.end_silence(self, subject, name, outcome)
 
     def _wake_others(self, subject: Subject, series: tuple[str, ...], at: int, outcome: Outcome) -> None:
-        """This subject's news may decide rules of others: those downstream, and those that wait for neighbours."""
+        """This subject's news may decide rules of others: of the places it is in, of those downstream, and of those that
+        wait for neighbours."""
+        if self.over:
+            places.wake(self, subject, series, at, outcome)
         if subject.id in self.downstream:
             self._wake_downstream(subject, series, at, outcome)
         for name in series:
@@ -336,11 +355,10 @@ class Engine:
                 if (
                     other is not subject
                     and other.plan is not None
-                    and rule in other.plan.positions
                     and abs(at - other.newest) <= compiled.rule.hold_ns
                     and any(
                         asked == name and subject in self.hood.others(other, name, around)
-                        for asked, around in asks(compiled, other.watching.get(rule, 0))
+                        for asked, around in asks(other, compiled, other.watching.get(rule, 0))
                     )
                 ):
                     bit = 1 << other.plan.positions[rule]
@@ -348,30 +366,32 @@ class Engine:
 
     def watch(self, subject: Subject, rule: str, why: int) -> None:
         """Whether and why neighbours' readings are to have this rule judged again for the subject (see `Watchers`)."""
-        before = subject.watching.get(rule, 0)
-        if why == before:
+        if why == subject.watching.get(rule, 0):
             return
-        self.watchers.discard(subject, self.compiled[rule], before)
-        self.watchers.add(subject, self.compiled[rule], why)
         if why:
             subject.watching[rule] = why
+            self.watchers.add(subject, self.compiled[rule], why)
         else:
             del subject.watching[rule]
+            self.watchers.discard(subject.id, rule)
 
-    def _watch(self, subject: Subject, act: Callable[[Subject, Compiled, int], None]) -> None:
-        for rule, why in subject.watching.items():
-            act(subject, self.compiled[rule], why)
+    def _watch(self, subject: Subject) -> None:
+        """Have the subject's rules watch from where it stands now; those that it no longer has watch no more."""
+        for rule, why in list(subject.watching.items()):
+            if subject.plan is None or rule not in subject.plan.positions:
+                self.watch(subject, rule, 0)
+            else:
+                self.watchers.add(subject, self.compiled[rule], why)
 
     def _wake_downstream(self, subject: Subject, series: tuple[str, ...], at: int, outcome: Outcome) -> None:
         """Judge the rules of gauges further down that ask about what just changed up here."""
-        for name in self.downstream[subject.id]:
-            below = self.subjects[name]
+        for lower in self.downstream[subject.id]:
+            below = self.subjects[lower]
             if below.plan is None:
                 continue
             for position, compiled in enumerate(below.plan.rules):
-                if compiled.rule.name in self.asks_upstream and not self.asks_upstream[compiled.rule.name].isdisjoint(
-                    series
-                ):
+                asked = self.asks_upstream.get(compiled.rule.name, ())
+                if any(name in series and subject in self.hood.others(below, name, around) for name, around in asked):
                     now = max(at, below.newest)
                     life.judge(self, below, compiled, 1 << position, now, False, False, outcome)
 
@@ -390,6 +410,8 @@ class Engine:
         """A tick: complete what has held long enough, notice silence, end shelving, let forgotten alerts expire."""
         if at > self.clock or self.started == NEVER or self.orphans:
             self._start(at, outcome)
+        if self.forwarding.shelved:
+            self.forwarding.pass_time(self.clock, outcome)
         timers, listening = self.timers, self.clock - self.deaf
         if not timers or timers[0][0] > listening:
             return
@@ -399,7 +421,11 @@ class Engine:
             due.add((name, rule))
         for name, rule in sorted(due):
             subject = self.subjects.get(name)
-            if subject is not None and subject.plan is not None:
+            if subject is None or subject.plan is None:
+                continue
+            if rule in subject.gaps:
+                quality.miss(self, subject, rule, outcome)
+            else:
                 life.on_time(self, subject, rule, outcome)
 
     def due(self) -> int | None:
@@ -425,15 +451,20 @@ class Engine:
                     elif isinstance(inner, Window):
                         key = WindowKey(inner.series, inner.size_ns, inner.closed)
                         self.asked[inner.series] = tuple(dict.fromkeys((*self.asked.get(inner.series, ()), key)))
+        self.over = {rule.name: asked for rule in book.rules if (asked := places.asked_series(rule))}
+        """Per rule about places, what it asks of the devices inside."""
+        self.asks_inside = places.asks_who_is_inside(nodes)
         self.pairing = pairs.wanted(book)
         if self.pairing:
             self.asked.setdefault(pairs.SERIES, ())
             self.asked.setdefault("cog", ())
+        self.neighbourly = quality.neighbourly(book.qualities)
         for rule in book.rules:
             if any(level.level >= life.DISASTER for level in rule.levels):
-                for series in sorted(quality.NEIGHBOURLY & rule.own_series()):
+                for series in sorted(self.neighbourly & (rule.own_series() | self.over.get(rule.name, frozenset()))):
                     self.asked.setdefault(series, ())
-        self.asks_upstream = {rule.name: asked for rule in book.rules if (asked := _upstream_series(rule.nodes()))}
+        self.calls = {rule.name: book.calls_of(rule) for rule in book.rules}
+        self.asks_upstream = {rule.name: above for rule in book.rules if (above := _asks_upstream(rule.nodes()))}
         self.plans: dict[Any, Plan | None] = {}
 
     def _use_registry(self, devices: Iterable[Device], zones: Iterable[Zone]) -> None:
@@ -442,16 +473,17 @@ class Engine:
         for name, subject in self.subjects.items():
             if name in self.registry:
                 subject.adopt(self.registry[name])
-            elif subject.device.kind:
+            elif subject.device.kind and not subject.every:
                 subject.kind = ""
                 subject.adopt(Device(name))
-        self._renew_hood()
         for name, device in self.registry.items():
             if name not in self.subjects:
                 self.subjects[name] = Subject(device, self.hood)
+        places.renew(self)
+        self._renew_hood()
         self.downstream: dict[str, list[str]] = {}
         for name in sorted(self.subjects):
-            for above in self.subjects[name].upstream:
+            for above in self.hood.above(self.subjects[name]):
                 self.downstream.setdefault(above, []).append(name)
         for subject in self.subjects.values():
             self._plan(subject)
@@ -460,13 +492,11 @@ class Engine:
 
     def _renew_hood(self) -> None:
         """Build the neighbourhood anew from what the subjects have reported."""
-        self.hood = Neighbourhood(self.subjects, self.zones, self.asked)
+        self.hood = Neighbourhood(self.subjects, self.zones, self.asked, self.asks_inside)
         self.watchers = Watchers()
         for subject in self.subjects.values():
             subject.hood = self.hood
             subject.zones = None
-            subject.watching = {rule: why for rule, why in subject.watching.items() if rule in self.compiled}
-            self._watch(subject, self.watchers.add)
             for series in self.asked:
                 if series in subject.last:
                     self.hood.join(subject, series)
@@ -485,25 +515,40 @@ class Engine:
 
     def _plan(self, subject: Subject) -> None:
         """Find the subject's rules: selected by its kind, area, zones and attributes, and usable with its attributes."""
-        zones = frozenset(
-            word for zone in self.hood.zones_of(subject.device.position) for word in (zone.zone, zone.kind)
-        )
+        stands_in = self.hood.standing_in(subject) if subject.every else self.hood.zones_of(subject.device.position)
+        zones = frozenset(word for zone in stands_in for word in (zone.zone, zone.kind))
         chosen = tuple(
             rule.name for rule in self.book.rules
-            if rule.select.takes(subject.device, subject.kind, zones) and life.applicable(rule, subject)
+            if rule.select.takes(subject.device, subject.kind, zones, subject.every) and life.applicable(rule, subject)
         )  # fmt: skip
         derivations = tuple(
-            i for i, spec in enumerate(self.book.derivations) if spec.select.takes(subject.device, subject.kind, zones)
+            i
+            for i, spec in enumerate(self.book.derivations)
+            if spec.select.takes(subject.device, subject.kind, zones, subject.every)
         )
-        key = (chosen, derivations)
+        qualities = tuple(
+            i
+            for i, entry in enumerate(self.book.qualities)
+            if entry.select.takes(subject.device, subject.kind, zones, subject.every)
+        )
+        key = (chosen, derivations, qualities)
         if key not in self.plans:
-            useful = chosen or derivations or self.asked
-            rules = [self.compiled[name] for name in chosen]
+            useful = chosen or derivations or qualities or self.asked
             self.plans[key] = (
-                Plan(rules, [self.book.derivations[i] for i in derivations], self.asked) if useful else None
+                Plan(
+                    [self.compiled[name] for name in chosen],
+                    [self.book.derivations[i] for i in derivations],
+                    self.asked,
+                    [self.book.qualities[i] for i in qualities],
+                )
+                if useful
+                else None
             )
         plan = subject.plan = self.plans[key]
         subject.feeds = {}
+        self._watch(subject)
+        if subject.gaps:
+            quality.arm(self, subject)
         subject.busy = 0
         if plan is not None:
             for name, standing in subject.standing.items():
@@ -542,12 +587,17 @@ class Engine:
     def stats(self) -> dict[str, int]:
         """How big the state is."""
         windows = [w for s in self.subjects.values() for w in s.windows.values()]
+        found = sum(1 for s in self.subjects.values() if s.every)
         return {
             "rules": len(self.book.rules),
-            "subjects": len(self.subjects),
+            "subjects": len(self.subjects) - found,
+            "places": found,
             "subjects_refused": self.refused,
             "standings": sum(len(s.standing) for s in self.subjects.values()),
             "open_alerts": len(self.alerts),
+            "metrics_missing": sum(missing for s in self.subjects.values() for _, missing in s.gaps.values()),
+            "forwarded_alerts": len(self.forwarding.open),
+            "forwarded_repeated": self.forwarding.repeated,
             "windows": len(windows),
             "samples": sum(len(w.times) for w in windows),
             "samples_overflowed": sum(w.overflow for w in windows),
@@ -557,11 +607,12 @@ class Engine:
         }
 
 
-def _upstream_series(nodes: Iterable[Node]) -> frozenset[str]:
-    found: set[str] = set()
+def _asks_upstream(nodes: Iterable[Node]) -> tuple[tuple[str, Around], ...]:
+    """(series, around) that these nodes ask of gauges upstream."""
+    found: list[tuple[str, Around]] = []
     for node in nodes:
         if isinstance(node, Window) and node.around.which == "upstream":
-            found.add(node.series)
+            found.append((node.series, node.around))
         elif isinstance(node, Agree) and node.around.which == "upstream":
-            found |= {n.series for n in walk(node.condition) if isinstance(n, Series | Window)}
-    return frozenset(found)
+            found += [(n.series, node.around) for n in walk(node.condition) if isinstance(n, Series | Window)]
+    return tuple(dict.fromkeys(found))

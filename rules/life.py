@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from hub.model import LEVELS, Change, OperatorAction
-from rules import grouping, quality, telling
+from rules import calling, grouping, places, quality, telling
 from rules.language.codegen import CLEAR, FALSE, NOT_CLEAR, TRUE, Compiled
 from rules.language.rule import Rule
 from rules.memories import KINDS, Memory
@@ -64,8 +64,8 @@ def judge(
             engine.watch(subject, rule.name, 0)
         return
     bits = compiled.judge(subject, at, standing.memories)
-    if subject.jumps:
-        bits = _withhold(engine, subject, rule, standing, bits, at)
+    if subject.jumps or subject.every:
+        bits = _withhold(engine, subject, compiled, standing, bits, at)
     listening = engine.clock - engine.deaf
     standing.judged = at
     standing.heard = listening
@@ -98,13 +98,31 @@ def _hopes(compiled: Compiled, subject: Subject, at: int, memories: Sequence[Mem
     return compiled.hopeful is not None and compiled.hopeful(subject, at, memories) & ~bits & _LEVELS != 0
 
 
-def _withhold(engine: Engine, subject: Subject, rule: Rule, standing: Standing, bits: int, at: int) -> int:
+def _withhold(engine: Engine, subject: Subject, compiled: Compiled, standing: Standing, bits: int, at: int) -> int:
     """The bits without those levels of disaster that a lone jump would raise."""
+    rule = compiled.rule
     new = (bits >> TRUE) & _DISASTERS & ~standing.latched
+    if subject.every:
+        return _without_doubted(engine, subject, compiled, standing, bits, new, at)
     standing.withheld = (
         quality.withheld(engine.hood, subject, rule.own_series(), at, rule.hold_ns) if new and rule.levels else ""
     )
     return bits & ~(new << TRUE) if standing.withheld else bits
+
+
+def _without_doubted(
+    engine: Engine, place: Subject, compiled: Compiled, standing: Standing, bits: int, new: int, at: int
+) -> int:
+    """The bits of a place without those levels of disaster that hold no longer once lone jumps inside it are left out."""
+    standing.withheld = ""
+    doubts = places.doubted(engine, place, compiled.rule, at) if new else {}
+    if not doubts:
+        return bits
+    engine.hood.doubted = frozenset(doubts)
+    lost = new & ~(compiled.judge(place, at, standing.memories) >> TRUE)
+    engine.hood.doubted = frozenset()
+    standing.withheld = "; ".join(doubts.values()) if lost else ""
+    return bits & ~(lost << TRUE)
 
 
 def _raise_or_wait(standing: Standing, k: int, for_ns: int, bits: int, at: int, listening: int) -> int | None:
@@ -177,6 +195,7 @@ def settle(
         alert.level = level
         standing.calm = None
         tell(engine, subject, alert, Change.LOWERED, at, reason, outcome, late)
+        calling.arm(engine, subject, alert)
         return
     else:
         change = Change.ESCALATED
@@ -187,6 +206,7 @@ def settle(
         subject.raises[alert.rule] = [*subject.raises.get(alert.rule, ()), at][-FLAPS:]
         reason += _flapping(subject, alert)
     tell(engine, subject, alert, change, at, reason, outcome, late)
+    calling.wait(engine, subject, alert)
 
 
 FLAPS, FLAP_WITHIN_NS, FLAP_HOLD_NS = 4, 3_600_000_000_000, 1_800_000_000_000
@@ -318,6 +338,7 @@ def _shelf_and_expiry(
     alert = standing.alert
     assert alert is not None
     _unshelve_when_due(engine, subject, alert, outcome)
+    _call_when_due(engine, subject, alert, outcome)
     rule = compiled.rule
     due = standing.heard + rule.expire_ns
     if engine.clock - engine.deaf < due:
@@ -336,16 +357,23 @@ def _unshelve_when_due(engine: Engine, subject: Subject, alert: OpenAlert, outco
         if alert.shelved_until <= engine.clock:
             alert.shelved_until = None
             tell(engine, subject, alert, Change.UNSHELVED, engine.clock, "the time it was shelved for is over", outcome)
+            calling.wait(engine, subject, alert)
         else:
             engine.schedule(alert.shelved_until - engine.deaf, subject, alert.rule.removesuffix(":silent"))
+
+
+def _call_when_due(engine: Engine, subject: Subject, alert: OpenAlert, outcome: Outcome) -> None:
+    reason = calling.call_when_due(engine, subject, alert)
+    if reason:
+        tell(engine, subject, alert, Change.CALLED, engine.clock, reason, outcome)
 
 
 # ---------------------------------------------------------------------------------------------- silence
 
 
 def listen(engine: Engine, subject: Subject) -> None:
-    """Start to count silence for the subject's rules that want to know of it."""
-    if subject.plan is None or engine.started < 0:
+    """Start to count silence for the subject's rules that want to know of it (a place's: `rules.places`)."""
+    if subject.plan is None or engine.started < 0 or subject.every:
         return
     listening = engine.clock - engine.deaf
     for name in subject.plan.silent:
@@ -362,6 +390,7 @@ def _silence(engine: Engine, subject: Subject, rule: Rule, outcome: Outcome) -> 
     standing_alert = subject.silent.get(rule.name)
     if standing_alert is not None:
         _unshelve_when_due(engine, subject, standing_alert, outcome)
+        _call_when_due(engine, subject, standing_alert, outcome)
         return
     in_maintenance = subject.maintenance is not None and subject.maintenance > engine.clock
     if listening - heard < silent_ns or in_maintenance:
@@ -374,8 +403,10 @@ def _silence(engine: Engine, subject: Subject, rule: Rule, outcome: Outcome) -> 
         return  # One dead device, one alert: this one is looked at again when that one ends.
     alert = begin(engine, subject, rule.silent_name, rule.silent_level, max(subject.newest, 0), engine.clock)
     subject.silent[rule.name] = alert
-    reason = f"no data for {telling.duration(silent_ns)}" + ("" if subject.newest > 0 else "; it never reported")
+    who = " from anybody inside" if subject.every else ""
+    reason = f"no data{who} for {telling.duration(silent_ns)}" + ("" if subject.newest > 0 else "; it never reported")
     tell(engine, subject, alert, Change.RAISED, engine.clock, reason, outcome)
+    calling.wait(engine, subject, alert)
 
 
 def end_silence(engine: Engine, subject: Subject, rule: str, outcome: Outcome) -> None:
@@ -401,6 +432,7 @@ def operator(engine: Engine, action: OperatorAction, outcome: Outcome) -> None:
         return
     found = engine.alerts.get(action.target)
     if found is None:
+        engine.forwarding.operate(action, engine.clock, outcome)
         return
     alert, subject = found
     words = {"acknowledge": Change.ACKNOWLEDGED, "shelve": Change.SHELVED, "unshelve": Change.UNSHELVED}
@@ -410,12 +442,15 @@ def operator(engine: Engine, action: OperatorAction, outcome: Outcome) -> None:
     reason = f"{change.value} by {action.who}"
     if change is Change.ACKNOWLEDGED:
         alert.acknowledged_by = action.who
+        calling.answer(alert)
     elif change is Change.UNSHELVED:
         alert.shelved_until = None
+        calling.wait(engine, subject, alert)
     elif action.until is None or action.until <= engine.clock:
         return
     else:
         alert.shelved_until = action.until
+        alert.waiting = None
         reason += f" until {telling.moment(action.until)}"
         engine.schedule(action.until - engine.deaf, subject, alert.rule.removesuffix(":silent"))
     tell(engine, subject, alert, change, action.at, reason, outcome, who=action.who, note=action.note)

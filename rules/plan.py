@@ -14,7 +14,7 @@ from hub.metrics import vocabulary
 from rules import quality
 from rules.language import codegen
 from rules.language.codegen import Compiled
-from rules.language.rule import Derivation, Rule, own_series
+from rules.language.rule import Derivation, QualityEntry, Rule, own_series
 from rules.quality import Settings
 from rules.windows import WindowKey
 
@@ -36,8 +36,10 @@ class Shape(NamedTuple):
     windowed: tuple[str, ...]
     joins: tuple[str, ...]
     silent: tuple[str, ...]
+    gaps: tuple[tuple[str, int], ...]
+    """Metrics that are missing so many ns after their last value."""
     tested: tuple[tuple[str, Settings], ...]
-    calm: Callable[[Mapping[str, Any], Mapping[str, Any]], bool]
+    calm: Callable[[Mapping[str, Any], Mapping[str, Any], Mapping[str, int], int], bool]
     derivations: tuple[tuple[str, Callable[..., float | None]], ...]
     judge: Callable[..., int]
 
@@ -46,7 +48,11 @@ class Plan:
     """The rules of one kind of subject, compiled."""
 
     def __init__(
-        self, rules: Sequence[Compiled], derivations: Sequence[Derivation], asked: Mapping[str, tuple[WindowKey, ...]]
+        self,
+        rules: Sequence[Compiled],
+        derivations: Sequence[Derivation],
+        asked: Mapping[str, tuple[WindowKey, ...]],
+        qualities: Sequence[QualityEntry] = (),
     ) -> None:
         self.rules = tuple(rules)
         self.positions = {compiled.rule.name: position for position, compiled in enumerate(self.rules)}
@@ -58,8 +64,11 @@ class Plan:
         for series, keys in asked.items():
             self.windows[series] = tuple(dict.fromkeys((*self.windows.get(series, ()), *keys)))
         self.series = frozenset(asked).union(
-            *(_series(c.rule) for c in self.rules), *(own for _, _, own in self.derivations)
+            *(_series(c.rule) for c in self.rules),
+            *(own for _, _, own in self.derivations),
+            (entry.metric for entry in qualities),
         )
+        self.settings = quality.settled(qualities)
         self.any_quality = frozenset(name for name in self.series if name.endswith("~"))
         self.shapes: dict[Any, Shape] = {}
         self.constants: dict[str, Any] = {}
@@ -82,7 +91,7 @@ class Plan:
             judge = self._general
         else:
             judge = codegen.fused([(i, c.rule) for i, c in enumerate(self.rules)], frozenset(used), self.constants)
-        tested = tuple((name, quality.SETTINGS[name]) for name in used if name in quality.SETTINGS)
+        tested = tuple((name, self.settings[name]) for name in used if name in self.settings)
         present = {name.rstrip("~") for name in used}
         return Shape(
             used=used,
@@ -93,6 +102,7 @@ class Plan:
                 for c in self.rules
                 if c.rule.silent_ns is not None and _speaks(c.rule, present, bool(names))
             ),
+            gaps=tuple((name, round(s.gap_s * quality.SECOND)) for name, s in tested if s.gap_s < inf),
             tested=tested,
             calm=_calm(tested),
             derivations=tuple(
@@ -108,22 +118,27 @@ class Plan:
         hit = 0
         for position, compiled in enumerate(self.rules):
             if compiled.rule.levels and (
-                compiled.rule.asks_marks() or not compiled.rule.own_series().isdisjoint(values)
+                compiled.rule.on_any_reading() or not compiled.rule.own_series().isdisjoint(values)
             ):
                 hit |= 1 << position
         return hit
 
 
-def _calm(tested: Sequence[tuple[str, Settings]]) -> Callable[[Mapping[str, Any], Mapping[str, Any]], bool]:
-    """(newest values, values of a reading) → whether no test of quality could have anything against them: in range, no
-    jump, no standing still. One expression, because nearly every value is asked and nearly every one is calm."""
+def _calm(tested: Sequence[tuple[str, Settings]]) -> Callable[..., bool]:
+    """(newest values, values of a reading, times of the newest, its own) → whether no test of quality could have anything
+    against them: in range whatever the month, no jump, not too fast, no standing still. One expression, because nearly
+    every value is asked and nearly every one is calm."""
     terms = []
     for name, s in tested:
         value, before = f"v[{name!r}]", f"L.get({name!r}, inf)"
-        terms.append(f"{s.suspect_low} <= {value} <= {s.suspect_high} and -{s.jump} < {value} - {before} < {s.jump}")
+        usual = [(s.suspect_low, s.suspect_high), *(bounds for bounds in s.climatology if bounds)]
+        low, high = max(low for low, _ in usual), min(high for _, high in usual)
+        terms.append(f"{low} <= {value} <= {high} and -{s.jump} < {value} - {before} < {s.jump}")
         if s.flat_suspect_s:
             terms.append(f"{value} != {before}")
-    return codegen.define("calm", "L, v", [f"return {' and '.join(terms) or True}"], {"inf": inf})
+        if s.rate < inf:
+            terms.append(f"abs({value} - {before}) <= {s.rate / quality.SECOND!r} * (t - LT.get({name!r}, t))")
+    return codegen.define("calm", "L, v, LT, t", [f"return {' and '.join(terms) or True}"], {"inf": inf})
 
 
 def _speaks(rule: Rule, present: set[str], anything: bool) -> bool:

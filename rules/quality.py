@@ -10,14 +10,17 @@ metric; `withheld` asks the neighbours about a jump before it may raise a disast
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence, Set
 from enum import IntEnum
 from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from hub.model import Reading
 from rules.language.ir import Around
+from rules.language.rule import QualityEntry
 
 if TYPE_CHECKING:
+    from rules.engine import Engine, Outcome
     from rules.neighbourhood import Neighbourhood
     from rules.subject import Subject
 
@@ -67,9 +70,26 @@ def flat_line(seconds: float, readings: int, suspect_s: float, fail_s: float, at
     return Flag.FAIL if seconds >= fail_s else Flag.SUSPECT if seconds >= suspect_s else Flag.GOOD
 
 
-def gap(seconds: float | None, expected_s: float) -> Flag:
-    """MISSING where more than three reporting intervals have passed."""
-    return Flag.MISSING if seconds is None or seconds > 3 * expected_s else Flag.GOOD
+def gap(seconds: float | None, longest_s: float) -> Flag:
+    """MISSING where a value should have come by now."""
+    return Flag.MISSING if seconds is None or seconds >= longest_s else Flag.GOOD
+
+
+def climatology(value: float, at: int, months: Sequence[tuple[float, float] | None]) -> Flag:
+    """SUSPECT outside what the month (UTC, of `at` in ns) usually sees; months without bounds say nothing."""
+    bounds = months[_month(at)] if months else None
+    if bounds is None:
+        return Flag.NOT_EVALUATED
+    return Flag.GOOD if bounds[0] <= value <= bounds[1] else Flag.SUSPECT
+
+
+def _month(at: int) -> int:
+    """January is 0. Civil month of a day count (Howard Hinnant, days_from_civil, reversed)."""
+    day = at // (86_400 * SECOND) + 719_468
+    day_of_era = day % 146_097
+    year = (day_of_era - day_of_era // 1460 + day_of_era // 36_524 - day_of_era // 146_096) // 365
+    day_of_year = day_of_era - (365 * year + year // 4 - year // 100)
+    return ((5 * day_of_year + 2) // 153 + 2) % 12
 
 
 def neighbours(before: float, value: float, others: Iterable[float], share: float = 0.25) -> Flag:
@@ -107,6 +127,18 @@ class Settings(NamedTuple):
     flat_fail_s: float = inf
     neighbours_m: float = 0.0
     """How far the same weather and air reach: within that, a true jump is seen by others too."""
+    spike_fail: float = inf
+    """A spike that stands off by more than this fails instead of being suspect."""
+    rate: float = inf
+    """Change per second, beyond which a value is suspect."""
+    gap_s: float = inf
+    """So long after a value the next one is missing; what comes then is not compared with what was before."""
+    climatology: tuple[tuple[float, float] | None, ...] = ()
+    """What each month, from January on, usually sees; None where nothing is known of it, empty without the test."""
+
+    def around(self) -> Around:
+        """Who measures the same air or weather."""
+        return Around("within", self.neighbours_m)
 
 
 H = 3600.0
@@ -138,12 +170,36 @@ SETTINGS: Mapping[str, Settings] = {
 tested here: their detectors must be heard at once. Rain and rivers have no neighbour test: they are local. 305 mm is the most
 rain known to have fallen in an hour (Holt, 1947; to be confirmed), so a failure for any reading of an hour or less."""
 
-NEIGHBOURLY = frozenset(metric for metric, settings in SETTINGS.items() if settings.neighbours_m)
+
+def settled(entries: Iterable[QualityEntry]) -> Mapping[str, Settings]:
+    """The settings of devices that these entries of the book apply to, by metric: the table, then each entry over what
+    is set so far, the most precise selection last (of equals, the later one)."""
+    found = dict(SETTINGS)
+    for entry in sorted(entries, key=lambda entry: entry.select.precision()):
+        found[entry.metric] = found.get(entry.metric, Settings())._replace(**dict(entry.settings))
+    return found
 
 
-def around(metric: str) -> Around:
-    """Who measures the same air or weather."""
-    return Around("within", SETTINGS[metric].neighbours_m)
+def words(s: Settings, unit: str) -> str:
+    """The settings in a line, for people; `unit` is the metric's."""
+    parts = []
+    if (s.low, s.high) != (-inf, inf):
+        parts.append(f"fails outside {s.low:g} to {s.high:g} {unit}")
+    if (s.suspect_low, s.suspect_high) != (-inf, inf):
+        parts.append(f"suspect outside {s.suspect_low:g} to {s.suspect_high:g} {unit}")
+    if s.jump < inf:
+        parts.append(f"spike or jump {s.jump:g} {unit} within {s.jump_within_s / H:g} h")
+    if s.flat_suspect_s:
+        parts.append(f"flat suspect {s.flat_suspect_s / H:g} h, fails {s.flat_fail_s / H:g} h")
+    if s.neighbours_m:
+        parts.append(f"neighbours within {s.neighbours_m / 1000:g} km")
+    return "; ".join(parts)
+
+
+def neighbourly(entries: Iterable[QualityEntry]) -> frozenset[str]:
+    """Metrics of which neighbours may be asked."""
+    asked = {entry.metric for entry in entries if dict(entry.settings).get("neighbours_m")}
+    return frozenset(metric for metric, settings in SETTINGS.items() if settings.neighbours_m) | asked
 
 
 # ------------------------------------------------------------------------------------------------ one reading
@@ -179,7 +235,7 @@ def examine(
     for metric, s in tested:
         value = values[metric]
         before = last.get(metric)
-        if before is not None and s.suspect_low <= value <= s.suspect_high:
+        if before is not None and s.rate == inf and not s.climatology and s.suspect_low <= value <= s.suspect_high:
             step = value - float(before)  # type: ignore[arg-type]
             if -s.jump < step < s.jump and (step != 0 or not s.flat_suspect_s):
                 continue
@@ -196,21 +252,36 @@ def _look(subject: Subject, metric: str, s: Settings, value: float, before: Any,
     if flag is not Flag.GOOD:
         what = "can measure" if flag is Flag.FAIL else "usually sees"
         found.append(Finding(metric, at, value, flag, f"{value:g} is outside what such a sensor {what}"))
+    elif climatology(value, at, s.climatology) is Flag.SUSPECT:
+        found.append(Finding(metric, at, value, Flag.SUSPECT, f"{value:g} is outside what this month usually sees"))
     before_at = subject.last_t.get(metric, at)
     if before is None or before_at >= at or flag is Flag.FAIL:
         return found
+    seconds = (at - before_at) / SECOND
+    if gap(seconds, s.gap_s) is Flag.MISSING:
+        return found
     if value == before and value != 0 and s.flat_suspect_s:
-        found += _flat(subject, metric, s, value, before_at, at)
-    elif abs(value - before) >= s.jump and at - before_at <= s.jump_within_s * SECOND:
-        jump = subject.jumps.get(metric)
-        if jump is None or jump.at != before_at:
-            subject.jumps[metric] = Jump(at, float(before), value)
-        elif spike(jump.before, jump.value, value, s.jump / 2) is Flag.SUSPECT:
-            why = f"{jump.value:g} stood alone between {jump.before:g} and {value:g}"
-            found.append(Finding(metric, jump.at, jump.value, Flag.SUSPECT, why))
-        else:
-            subject.jumps[metric] = Jump(at, float(before), value)
+        return found + _flat(subject, metric, s, value, before_at, at)
+    if rate_of_change(before, value, seconds, s.rate) is Flag.SUSPECT:
+        why = f"from {before:g} to {value:g} in {seconds:g} s is faster than it changes"
+        found.append(Finding(metric, at, value, Flag.SUSPECT, why))
+    if abs(value - before) >= s.jump and seconds <= s.jump_within_s:
+        found += _jump(subject, metric, s, float(before), value, before_at, at)
     return found
+
+
+def _jump(
+    subject: Subject, metric: str, s: Settings, before: float, value: float, before_at: int, at: int
+) -> list[Finding]:
+    """Remember a value that left the one before it; where that one had just left its own, it was a spike."""
+    jump = subject.jumps.get(metric)
+    if jump is not None and jump.at == before_at:
+        flag = spike(jump.before, jump.value, value, s.jump / 2, s.spike_fail)
+        if flag is not Flag.GOOD:
+            why = f"{jump.value:g} stood alone between {jump.before:g} and {value:g}"
+            return [Finding(metric, jump.at, jump.value, flag, why)]
+    subject.jumps[metric] = Jump(at, before, value)
+    return []
 
 
 def _flat(subject: Subject, metric: str, s: Settings, value: float, before_at: int, at: int) -> list[Finding]:
@@ -231,22 +302,62 @@ def _flat(subject: Subject, metric: str, s: Settings, value: float, before_at: i
 # ------------------------------------------------------------------------------------------------ lone jumps
 
 
-def withheld(hood: Neighbourhood, subject: Subject, series: Iterable[str], at: int, hold_ns: int) -> str:
+def withheld(hood: Neighbourhood, subject: Subject, series: Set[str], at: int, hold_ns: int) -> str:
     """Why a rule over these series may not raise a disaster warning now; empty where nothing speaks against it."""
-    for metric in sorted(NEIGHBOURLY.intersection(series, subject.jumps)):
-        jump = subject.jumps[metric]
-        if jump.at != subject.last_t.get(metric):
+    settings = subject.plan.settings if subject.plan else SETTINGS
+    for metric in sorted(subject.jumps.keys() & series):
+        jump, around = subject.jumps[metric], settings[metric].around()
+        if not around.metres or jump.at != subject.last_t.get(metric):
             continue
         heard = [
             float(other.last[metric])  # type: ignore[arg-type]
-            for other in hood.others(subject, metric, around(metric))
+            for other in hood.others(subject, metric, around)
             if abs(at - other.last_t[metric]) <= hold_ns
         ]
         if neighbours(jump.before, jump.value, heard) is Flag.SUSPECT:
-            reach = f"{SETTINGS[metric].neighbours_m / 1000:g} km"
+            reach = f"{around.metres / 1000:g} km"
             span = f"{min(heard):g}" if min(heard) == max(heard) else f"{min(heard):g} to {max(heard):g}"
             return (
                 f"{metric} jumped from {jump.before:g} to {jump.value:g} in one reading while {len(heard)} within {reach} "
                 f"stay at {span}; it waits for the next reading or a neighbour"
             )
     return ""
+
+
+# ------------------------------------------------------------------------------------------------ gaps
+
+
+def heard(engine: Engine, subject: Subject, gaps: Iterable[tuple[str, int]]) -> None:
+    """Values of these metrics have come. A timer is set with the first, and set anew only when it goes off."""
+    listening = engine.listening
+    for metric, longest_ns in gaps:
+        known = subject.gaps.get(metric)
+        subject.gaps[metric] = (listening, False)
+        if known is None or known[1]:
+            engine.schedule(listening + longest_ns, subject, metric)
+
+
+def miss(engine: Engine, subject: Subject, metric: str, outcome: Outcome) -> None:
+    """The timer of a metric went off: flag it where no value has come for too long."""
+    since, missing = subject.gaps[metric]
+    if missing or subject.plan is None:
+        return
+    longest_s = subject.plan.settings[metric].gap_s
+    if gap((engine.listening - since) / SECOND, longest_s) is not Flag.MISSING:
+        engine.schedule(since + round(longest_s * SECOND), subject, metric)
+        return
+    subject.gaps[metric] = (since, True)
+    mark = {metric: Flag.MISSING.name.lower()}
+    outcome.derived.append(
+        Reading(subject.id, engine.clock, {}, None, mark, engine.clock, adapter="rules", kind=subject.kind)
+    )
+
+
+def arm(engine: Engine, subject: Subject) -> None:
+    """Under a new plan: forget metrics that cannot go missing any more, and set the timers of the others."""
+    settings = subject.plan.settings if subject.plan else {}
+    kept = {metric: known for metric, known in subject.gaps.items() if settings.get(metric, Settings()).gap_s < inf}
+    subject.gaps = kept
+    for metric, (since, missing) in sorted(kept.items()):
+        if not missing:
+            engine.schedule(since + round(settings[metric].gap_s * SECOND), subject, metric)

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from hub.model import Device, Position
-from rules import edition, life
+from hub.model import Device, Motion, Position
+from rules import calling, edition, life, places
+from rules.forwarding import Forwarding
 from rules.quality import Jump
 from rules.subject import NEVER, OpenAlert, Standing, Subject
 from rules.windows import Window, WindowKey
@@ -15,7 +16,7 @@ from rules.windows import Window, WindowKey
 if TYPE_CHECKING:
     from rules.engine import Engine
 
-VERSION = 3
+VERSION = 4
 _encoder = msgspec.msgpack.Encoder(order="deterministic")
 
 
@@ -31,6 +32,7 @@ def freeze(engine: Engine) -> bytes:
             "started": engine.started,
             "refused": engine.refused,
             "groups": engine.groups,
+            "forwarded": engine.forwarding.freeze(),
             "orphans": [[alert.freeze(), subject.id, reason] for alert, subject, reason in engine.orphans],
             "subjects": [_freeze_subject(engine.subjects[name]) for name in sorted(engine.subjects)],
         }
@@ -42,8 +44,10 @@ def _freeze_subject(s: Subject) -> dict[str, Any]:
     return {
         "id": s.id,
         "kind": s.kind,
+        "place": bool(s.every),
         "position": position,
         "position_t": s.position_t,
+        "motion": [s.motion.course_deg, s.motion.speed_ms] if s.motion else None,
         "newest": s.newest,
         "last": s.last,
         "last_t": s.last_t,
@@ -55,6 +59,7 @@ def _freeze_subject(s: Subject) -> dict[str, Any]:
         "raises": s.raises,
         "jumps": s.jumps,
         "flat": s.flat,
+        "gaps": s.gaps,
         "watching": s.watching,
         "marks": sorted(s.marks) if s.marks else None,
         "maintenance": s.maintenance,
@@ -74,6 +79,7 @@ def thaw(engine: Engine, data: bytes) -> None:
     engine.clock, engine.deaf, engine.deaf_until = state["clock"], state["deaf"], state["deaf_until"]
     engine.started, engine.refused = state["started"], state["refused"]
     engine.groups = {place: (group, at) for place, (group, at) in state["groups"].items()}
+    engine.forwarding = Forwarding.thaw(state.get("forwarded"))
     digests = {rule.name: rule.digest for rule in engine.book.rules}
     kept = {name for name, digest in state["rules"].items() if digests.get(name) == digest}
     for frozen in state["subjects"]:
@@ -99,8 +105,10 @@ def _thaw_subject(engine: Engine, frozen: dict[str, Any], kept: set[str]) -> Non
     subject = engine.subjects.get(frozen["id"])
     if subject is None:
         subject = engine.subjects[frozen["id"]] = Subject(Device(frozen["id"]), engine.hood)
+        subject.every = places.GONE if frozen["place"] else ""
     subject.kind = subject.device.kind or frozen["kind"]
     subject.position_t = frozen["position_t"]
+    subject.motion = Motion(*frozen["motion"]) if frozen["motion"] else None
     if frozen["position"] and subject.position_t != NEVER:
         subject.position = Position(*frozen["position"])
     subject.newest = frozen["newest"]
@@ -128,6 +136,7 @@ def _thaw_subject(engine: Engine, frozen: dict[str, Any], kept: set[str]) -> Non
     subject.raises = {name: list(times) for name, times in frozen["raises"].items()}
     subject.jumps = {metric: Jump(*jump) for metric, jump in frozen["jumps"].items()}
     subject.flat = {metric: tuple(known) for metric, known in frozen["flat"].items()}
+    subject.gaps = {metric: (heard, missing) for metric, (heard, missing) in frozen["gaps"].items()}
     subject.watching = frozen["watching"]
 
 
@@ -154,9 +163,12 @@ def _arm(engine: Engine, subject: Subject) -> None:
             engine.schedule(standing.heard + rule.expire_ns, subject, name)
             if standing.alert.shelved_until is not None:
                 engine.schedule(standing.alert.shelved_until - engine.deaf, subject, name)
+            calling.arm(engine, subject, standing.alert)
     for name in plan.silent:
         alert = subject.silent.get(name)
         if alert is None and name in subject.heard:
             engine.schedule(subject.heard[name] + (engine.compiled[name].rule.silent_ns or 0), subject, name)
         elif alert is not None and alert.shelved_until is not None:
             engine.schedule(alert.shelved_until - engine.deaf, subject, name)
+        if alert is not None:
+            calling.arm(engine, subject, alert)

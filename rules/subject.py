@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
-from hub.model import Device, Position, Value, Zone
+from hub.model import Device, Motion, Position, Value, Zone
 from rules.language.types import attribute_unit
 from rules.memories import Memory
 from rules.windows import Window, WindowKey
@@ -24,7 +23,9 @@ class OpenAlert:
     __slots__ = (
         "acknowledged_by",
         "alert",
+        "answered",
         "changed_at",
+        "contact",
         "group",
         "level",
         "ordinal",
@@ -32,6 +33,7 @@ class OpenAlert:
         "rule",
         "shelved_until",
         "subject",
+        "waiting",
     )
 
     def __init__(self, alert: str, rule: str, subject: str, level: int, raised_at: int, ordinal: int = 0) -> None:
@@ -46,6 +48,12 @@ class OpenAlert:
         """The first of the alerts that belong together."""
         self.acknowledged_by: str | None = None
         self.shelved_until: int | None = None
+        self.contact = 1
+        """Who has been told of it; higher ones are called when nobody answers."""
+        self.answered = -1
+        """The level at which somebody acknowledged it."""
+        self.waiting: int | None = None
+        """Listening time since which an answer is waited for."""
 
     def freeze(self) -> list[Any]:
         return [getattr(self, name) for name in self.__slots__]
@@ -114,15 +122,18 @@ class Standing:
 
 
 class Subject:
-    """One device as the rules know it."""
+    """One device as the rules know it, or one place (`rules.places`)."""
 
     __slots__ = (
-        "attributes", "busy", "device", "feeds", "flat", "heard", "hood", "id", "jumps", "kind", "last", "last_t", "maintenance",
-        "marks", "newest", "past", "plan", "position", "position_t", "raises", "silent", "standing", "upstream", "watching", "windows", "zones",
+        "attributes", "busy", "device", "every", "feeds", "flat", "gaps", "heard", "hood", "id", "jumps", "kind", "last", "last_t",
+        "maintenance", "marks", "motion", "newest", "past", "plan", "position", "position_t", "raises", "silent", "standing", "watching", "windows",
+        "zones",
     )  # fmt: skip
 
     def __init__(self, device: Device, hood: Neighbourhood) -> None:
         self.id = device.device
+        self.every = ""
+        """"zone" or "area" where the subject is a place, not a device."""
         self.hood = hood
         self.last: dict[str, Value] = {}
         self.last_t: dict[str, int] = {}
@@ -137,6 +148,8 @@ class Subject:
         """Per metric, the newest value that left the one before it; a reading after it has settled the matter."""
         self.flat: dict[str, tuple[float, int, int, int]] = {}
         """Per metric that stands still: the value, since when, in how many readings, the newest of them."""
+        self.gaps: dict[str, tuple[int, bool]] = {}
+        """Per metric that may go missing: when its last value came, in listening time, and whether it is missing."""
         self.raises: dict[str, list[int]] = {}
         """Per rule, when its last alerts were raised: as many as tell that it flaps."""
         self.watching: dict[str, int] = {}
@@ -145,6 +158,8 @@ class Subject:
         self.maintenance: int | None = None
         self.newest = NEVER
         self.position_t = NEVER
+        self.motion: Motion | None = None
+        """As its newest fix states it."""
         self.position: Position | None = None
         self.zones: tuple[Zone, ...] | None = None
         self.busy = 0
@@ -162,9 +177,6 @@ class Subject:
         self.attributes = {
             name: _as_needed(name, value) for name, value in device.attributes.items() if _fits(name, value)
         }  # fmt: skip
-        upstream = device.attributes.get("upstream")
-        text = f"{upstream:g}" if isinstance(upstream, int | float) else str(upstream or "")
-        self.upstream = tuple(dict.fromkeys(name for name in re.split(r"[,;\s]+", text) if name and name != self.id))
 
     @property
     def area(self) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import islice
+from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hub.metrics import vocabulary
 from hub.model import LEVELS, AlertChange, Change, Value
 from hub.moment import to_text as write_moment
+from rules import moving
 from rules.language import ir
 from rules.language.codegen import Compiled
 from rules.language.rule import Condition, Hole, Rule
@@ -68,6 +71,9 @@ def change(
         group=alert.group,
         who=who,
         note=note,
+        contact=alert.contact,
+        until=alert.shelved_until,
+        motion=moving.now(engine, subject, at),
     )
     if alert.rule != base:
         made.title = f"{subject.name}: {'no data' if what is not Change.CLEARED else 'reports again'}"
@@ -220,7 +226,8 @@ def evidence(compiled: Compiled, subject: Subject, standing: Standing | None, le
     if attributes := {name: subject.attributes[name] for name in said.attributes if name in subject.attributes}:
         item["attributes"] = attributes
     if said.agreed:
-        item["neighbours"] = [_neighbours(subject, node) for node in said.agreed]
+        at = standing.judged if standing is not None and standing.judged > 0 else subject.newest
+        item["neighbours"] = [_neighbours(compiled, subject, node, at) for node in said.agreed]
     return [item]
 
 
@@ -245,8 +252,10 @@ def _window(subject: Subject, node: ir.Window) -> dict[str, Any]:
     }
     key = WindowKey(node.series, node.size_ns, node.closed)
     if node.around.which:
-        others = subject.hood.others(subject, node.series, node.around)[:MAX_EVIDENCE_READINGS]
-        made["neighbours"] = [r for other in others if (r := _reading(other, node.series))]
+        others = subject.hood.others(subject, node.series, node.around)
+        if node.around.which == "upstream":
+            return made | {"neighbours": _upstream(subject, node, key, others)}
+        made["neighbours"] = [r for other in others[:MAX_EVIDENCE_READINGS] if (r := _reading(other, node.series))]
         return made
     window = subject.windows.get(key)
     if window is not None and window.times:
@@ -256,7 +265,34 @@ def _window(subject: Subject, node: ir.Window) -> dict[str, Any]:
     return made
 
 
-def _neighbours(subject: Subject, node: ir.Agree) -> dict[str, Any]:
+def _upstream(subject: Subject, node: ir.Window, key: WindowKey, others: Sequence[Subject]) -> list[dict[str, Any]]:
+    """Newest readings of the gauges upstream, those first whose own figure is the largest, with the time that water takes
+    from there."""
+    found: list[tuple[float, str, dict[str, Any]]] = []
+    for other in others:
+        window, reading = other.windows.get(key), _reading(other, node.series)
+        if window is None or not window.times or reading is None:
+            continue
+        figure = window.figure(node.function, max(subject.newest, window.times[-1]), node.parameter, 1)
+        if figure is not None:
+            reading["figure"] = figure
+        found.append((inf if figure is None else -figure, other.id, reading | _travel(subject, other)))
+    return [reading for _, _, reading in sorted(found, key=lambda item: item[:2])[:MAX_EVIDENCE_READINGS]]
+
+
+def _travel(subject: Subject, above: Subject) -> dict[str, Any]:
+    minutes = subject.hood.above(subject).get(above.id, inf)
+    return {"travel_min": minutes} if minutes < inf else {}
+
+
+def _neighbours(compiled: Compiled, subject: Subject, node: ir.Agree, at: int) -> dict[str, Any]:
+    """How many of the devices asked meet the condition, and the readings of some: those that meet it first."""
     series = sorted({n.series for n in ir.walk(node.condition) if isinstance(n, ir.Series | ir.Window)})
-    others = subject.hood.others(subject, series[0], node.around)[:MAX_EVIDENCE_READINGS]
-    return {"readings": [r for other in others for name in series if (r := _reading(other, name))]}
+    others, meets = subject.hood.others(subject, series[0], node.around), compiled.meets(node)
+    met = [other for other in others if meets(other, at)]
+    shown = [*met, *(other for other in others if other not in met)][:MAX_EVIDENCE_READINGS]
+    return {
+        "asked": len(others),
+        "met": len(met),
+        "readings": [r | _travel(subject, other) for other in shown for name in series if (r := _reading(other, name))],
+    }

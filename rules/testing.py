@@ -16,7 +16,8 @@ A series has one value a step, in promtool's shorthand: `5`, a gap `_`, `_x3` (t
 `10+5x2` (10 15 20), `10-5x2`; flags are
 `true` and `false`, texts with blanks stand in quotes, a list of texts is `a|b`, an empty one `-`. `D.lon` and `D.lat` move a device. Values are in the units of
 the vocabulary. `marks` has series of validity marks. `expect: []` expects silence. Everything that the named rules do must
-be expected, in this order; what an expectation leaves out is not compared.
+be expected, in this order; what an expectation leaves out is not compared. `withheld: text` asks for a disaster warning held
+back. With `flags`, every flag of the tests of quality must be expected: `{at: 1 h, device: a, metric: pm25, flag: suspect}`.
 """
 
 from __future__ import annotations
@@ -71,8 +72,11 @@ TEST_KEYS = (
     "marks",
     "actions",
     "expect",
+    "flags",
 )
-EXPECT_KEYS = ("at", "device", "rule", "change", "level", "values", "title", "late", "reason")
+EXPECT_KEYS = ("at", "device", "rule", "change", "level", "values", "title", "late", "reason", "withheld")
+FLAG_KEYS = ("at", "device", "metric", "flag")
+FLAGS = ("suspect", "fail", "missing")
 _TOKEN = re.compile(
     r"(?P<first>_|true|false|[+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?)(?P<step>[+-]\d+(?:\.\d+)?)?(?:x(?P<times>\d+))?\Z"
 )
@@ -95,6 +99,19 @@ class Expectation(msgspec.Struct, frozen=True):
         return when + " ".join(part for part in parts if part)
 
 
+class ExpectedFlag(msgspec.Struct, frozen=True):
+    """A flag that the tests of quality are to put on a value; `at` is when it was observed, ns after the start."""
+
+    at: int | None
+    device: str | None
+    metric: str | None
+    flag: str | None
+
+    def shown(self) -> str:
+        when = f"at {self.at / 1e9:g} s: " if self.at is not None else ""
+        return when + " ".join(part for part in (self.device, self.metric, self.flag) if part)
+
+
 class RuleTest(msgspec.Struct):
     """One test, read."""
 
@@ -108,6 +125,7 @@ class RuleTest(msgspec.Struct):
     zones: list[Zone]
     events: list[Event]
     expected: list[Expectation]
+    flags: list[ExpectedFlag] | None = None
 
 
 class RuleTestResult(msgspec.Struct):
@@ -174,9 +192,8 @@ def _report(book: RuleBook, files: Sequence[tuple[str, str]], pack: str) -> Repo
 def run_test(book: RuleBook, test: RuleTest, file: str = "") -> RuleTestResult:
     """Feed a test's events and compare what its rules did with what was expected."""
     engine = Engine(book, test.devices, test.zones)
-    changes = [
-        c for c in engine.feed(test.events).changes if not test.rules or c.rule.removesuffix(":silent") in test.rules
-    ]
+    outcome = engine.feed(test.events)
+    changes = [c for c in outcome.changes if not test.rules or c.rule.removesuffix(":silent") in test.rules]
     problems: list[str] = []
     for index in range(max(len(changes), len(test.expected))):
         if index >= len(changes):
@@ -185,6 +202,7 @@ def run_test(book: RuleBook, test: RuleTest, file: str = "") -> RuleTestResult:
             problems.append(f"not expected: {_shown(changes[index], test.start)}")
         else:
             problems += _compare(test.expected[index], changes[index], test.start)
+    problems += _compare_flags(test.flags, outcome.derived, test.start)
     return RuleTestResult(test.name, file, test.line, problems, changes)
 
 
@@ -200,13 +218,39 @@ def _compare(wanted: Expectation, got: AlertChange, start: int) -> list[str]:
         return [f"expected {wanted.shown()}, but {_shown(got, start)}"]
     problems = []
     for name, value in wanted.fields.items():
-        found: object = getattr(got, name)
+        found: object = _withheld(got) if name == "withheld" else getattr(got, name)
         if name == "values" and isinstance(value, dict):
             found = {key: got.values.get(key) for key in value}
-        if name == "reason" and str(value) in str(found):
+        if name in ("reason", "withheld") and str(value) in str(found):
             continue
         if found != value and not _close(found, value):
             problems.append(f"{wanted.shown()}: expected {name} {value!r}, got {found!r}")
+    return problems
+
+
+def _withheld(change: AlertChange) -> str:
+    return "; ".join(str(item["withheld"]) for item in change.evidence if "withheld" in item)
+
+
+def _compare_flags(wanted: list[ExpectedFlag] | None, derived: Sequence[Reading], start: int) -> list[str]:
+    if wanted is None:
+        return []
+    found = [
+        ExpectedFlag((reading.observed_at or start) - start, reading.device, metric, flag)
+        for reading in derived
+        for metric, flag in (reading.marks or {}).items()
+    ]
+    problems: list[str] = []
+    for index in range(max(len(wanted), len(found))):
+        if index >= len(found):
+            problems.append(f"expected the flag {wanted[index].shown()}, there was none")
+        elif index >= len(wanted):
+            problems.append(f"flag not expected: {found[index].shown()}")
+        elif any(
+            a is not None and a != b
+            for a, b in zip(msgspec.structs.astuple(wanted[index]), msgspec.structs.astuple(found[index]), strict=True)
+        ):
+            problems.append(f"expected the flag {wanted[index].shown()}, but {found[index].shown()}")
     return problems
 
 
@@ -307,6 +351,7 @@ class _Test:
             zones=self._zones(),
             events=[event for _, _, event in events],
             expected=self._expected(),
+            flags=self._flags() if "flags" in self.entries else None,
         )
 
     def _text(self, key: str, default: str) -> str:
@@ -455,12 +500,27 @@ class _Test:
             at = self._duration_of(entries["at"].value, "at") if "at" in entries else None
             fields: dict[str, Any] = {
                 key: self.document.plain(entries[key].value)
-                for key in ("values", "title", "late", "reason")
+                for key in ("values", "title", "late", "reason", "withheld")
                 if key in entries
             }
             made.append(
                 Expectation(at, words.get("device"), words.get("rule"), words.get("change"), words.get("level"), fields)
             )
+        return made
+
+    def _flags(self) -> list[ExpectedFlag]:
+        made: list[ExpectedFlag] = []
+        for node in self.document.items(self.entries["flags"].value, "flags"):
+            entries = {entry.key: entry for entry in self.document.entries(node, "a flag")}
+            for entry in entries.values():
+                if entry.key not in FLAG_KEYS:
+                    known = ", ".join(FLAG_KEYS)
+                    self.document.wrong(entry.key_node, f"unknown key {entry.key!r}; known are {known}")
+            plain = {key: str(entry.value.value) for key, entry in entries.items()}
+            if "flag" in plain and plain["flag"] not in FLAGS:
+                self.document.wrong(entries["flag"].value, f"{plain['flag']!r} is none of {', '.join(FLAGS)}")
+            at = self._duration_of(entries["at"].value, "at") if "at" in entries else None
+            made.append(ExpectedFlag(at, plain.get("device"), plain.get("metric"), plain.get("flag")))
         return made
 
 

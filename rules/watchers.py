@@ -12,7 +12,6 @@ from functools import cache
 from math import cos, floor, radians
 
 from hub.model import Position
-from rules import quality
 from rules.language import ir
 from rules.language.codegen import Compiled
 from rules.subject import Subject
@@ -31,21 +30,28 @@ class Watchers:
 
     def __init__(self) -> None:
         self.waiting: dict[str, dict[ir.Around, dict[Place, set[Watcher]]]] = {}
+        self._where: dict[Watcher, list[tuple[str, ir.Around, tuple[Place, ...]]]] = {}
 
     def add(self, subject: Subject, compiled: Compiled, why: int) -> None:
         """Have the rule woken by those around the subject, where it stands now."""
-        for series, around in asks(compiled, why):
+        watcher = subject.id, compiled.rule.name
+        self.discard(*watcher)
+        where = self._where[watcher] = [
+            (series, around, _reach(subject, around)) for series, around in asks(subject, compiled, why)
+        ]
+        for series, around, reached in where:
             places = self.waiting.setdefault(series, {}).setdefault(around, {})
-            for place in _reach(subject, around):
-                places.setdefault(place, set()).add((subject.id, compiled.rule.name))
+            for place in reached:
+                places.setdefault(place, set()).add(watcher)
 
-    def discard(self, subject: Subject, compiled: Compiled, why: int) -> None:
-        """Undo `add`. The subject must stand where it stood then."""
-        for series, around in asks(compiled, why):
+    def discard(self, subject: str, rule: str) -> None:
+        """Nobody wakes this rule of the subject any more."""
+        watcher = subject, rule
+        for series, around, reached in self._where.pop(watcher, ()):
             arounds = self.waiting[series]
             places = arounds[around]
-            for place in _reach(subject, around):
-                places[place].discard((subject.id, compiled.rule.name))
+            for place in reached:
+                places[place].discard(watcher)
                 if not places[place]:
                     del places[place]
             if not places:
@@ -57,33 +63,40 @@ class Watchers:
         """Those that may have the subject around them, in order of their names; who has is for `others` to say."""
         found: set[Watcher] = set()
         for around, places in self.waiting[series].items():
-            if around.which == "same area":
-                found |= places.get(subject.area, _NOBODY)
+            if around.which != "within":
+                for place in _reach(subject, around):
+                    found |= places.get(place, _NOBODY)
             elif subject.position is not None:
                 found |= places.get(_cell(subject.position, _cells_around(around.metres)), _NOBODY)
         return sorted(found) if found else []
 
 
-def asks(compiled: Compiled, why: int) -> Iterable[tuple[str, ir.Around]]:
+def asks(subject: Subject, compiled: Compiled, why: int) -> Iterable[tuple[str, ir.Around]]:
     """What a rule that watches for these reasons asks of whom."""
     if not why & WITHHELD:
         return compiled.asks if why else ()
-    jumps = [(metric, quality.around(metric)) for metric in sorted(quality.NEIGHBOURLY & compiled.rule.own_series())]
+    settings = subject.plan.settings if subject.plan else {}
+    jumps = [
+        (metric, settings[metric].around())
+        for metric in sorted(compiled.rule.own_series())
+        if metric in settings and settings[metric].neighbours_m
+    ]
     return dict.fromkeys((*compiled.asks, *jumps) if why & HOPING else jumps)
 
 
-def _reach(subject: Subject, around: ir.Around) -> Iterable[Place]:
+def _reach(subject: Subject, around: ir.Around) -> tuple[Place, ...]:
     """The places that the subject asks into."""
     if around.which == "same area":
         return (subject.area,)
+    if around.which == "same zone":
+        return tuple(zone.zone for zone in subject.hood.standing_in(subject))
     here = subject.position
     if here is None:
         return ()
     count = _cells_around(around.metres)
-    reach = 360 / count
     x, y = _cell(here, count)
-    across = floor(1 / max(0.01, cos(radians(min(90.0, abs(here.lat) + reach))))) + 1
-    return {((x + i) % count, y + j) for i in range(-across, across + 1) for j in (-1, 0, 1)}
+    across = floor(1 / max(0.01, cos(radians(min(90.0, abs(here.lat) + 360 / count))))) + 1
+    return tuple({((x + i) % count, y + j) for i in range(-across, across + 1) for j in (-1, 0, 1)})
 
 
 @cache

@@ -13,7 +13,7 @@ from hub.moment import SECOND
 
 WORDS = {
     "raised": "", "escalated": "↑ ", "lowered": "↓ ", "cleared": "✓ ", "expired": "✓ ", "acknowledged": "… ",
-    "shelved": "… ", "unshelved": "… ",
+    "shelved": "… ", "unshelved": "… ", "called": "☎ ",
 }  # fmt: skip
 
 

@@ -33,7 +33,7 @@ class EmailOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     username: str = ""
     password_env: str | None = None
     password_file: str | None = None
-    changes: list[str] = msgspec.field(default_factory=lambda: ["raised", "escalated", "cleared"])
+    changes: list[str] = msgspec.field(default_factory=lambda: ["raised", "escalated", "called", "cleared"])
     """Which changes are worth a mail."""
     timezone: str = "Asia/Shanghai"
     timeout_s: float = 20.0

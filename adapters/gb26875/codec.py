@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
+from adapters.framing import DeclaredFrames
 from adapters.gb26875 import objects
 from adapters.gb26875.objects import Item, local_time
 from adapters.gb26875.tables import (
@@ -37,7 +39,8 @@ MAX_FRAME = 30 + MAX_APP
 MAX_STANDING = 10_000
 """Parts whose alarm or fault is remembered on one connection."""
 
-_START, _TAIL = b"@@", b"##"
+_MARK, _TAIL = b"@@", b"##"
+_START = re.compile(_MARK)
 _HEAD = 27
 _SEND, _CONFIRM, _RESPONSE, _DENY = 2, 3, 5, 6
 
@@ -96,28 +99,25 @@ class Gb26875Codec:
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._zone = zone_named(str(options.get("zone", "Asia/Shanghai")))
-        self._buffer = bytearray()
+        self._stream = DeclaredFrames(_START, _plausible, _size, MAX_FRAME)
         self._fires: set[_Who] = set()
         self._faults: set[_Who] = set()
 
     # ------------------------------------------------------------------------------------------------- framing
 
     def feed(self, data: bytes, received_at: int | None = None) -> list[Message]:
-        self._buffer += data
+        self._stream.add(data)
         messages: list[Message] = []
-        at = 0
-        while True:
-            step = self._next(at, messages)
-            if step == at:
-                break
-            at = step
-        if at:
-            del self._buffer[:at]
+        while (taken := self._stream.take()) is not None:
+            whole, raw = taken
+            if whole:
+                messages.append(self._judge(raw))
+            elif raw.strip(b"\r\n\x00"):
+                messages.append(_junk(raw))
         return messages
 
     def end(self, received_at: int | None = None) -> list[Message]:
-        rest = bytes(self._buffer)
-        self._buffer.clear()
+        rest = self._stream.end()
         if not rest.strip(b"\r\n\x00"):
             return []
         if _plausible(rest, 0) is False:
@@ -126,46 +126,18 @@ class Gb26875Codec:
             _fault(FaultKind.TRUNCATED, f"the frame ends after {len(rest)} bytes, before its own length says", rest)
         ]
 
-    def _next(self, at: int, messages: list[Message]) -> int:
-        """Take one frame, or what is none, from the buffer at `at`; the same `at` when more bytes are needed."""
-        buffer = self._buffer
-        if at >= len(buffer):
-            return at
-        start = _find(buffer, at)
-        if start > at:
-            end = min(start, at + MAX_FRAME)
-            if end - at < MAX_FRAME and (start == len(buffer) or not _plausible(buffer, start)):
-                return at  # junk so far: wait until it surely ends
-            junk = bytes(buffer[at:end])
-            if junk.strip(b"\r\n\x00"):
-                messages.append(_junk(junk))
-            return end
-        if not _plausible(buffer, at):
-            return at
-        end = at + 30 + int.from_bytes(buffer[at + 24 : at + 26], "little")
-        if end > len(buffer):
-            return at
-        raw = bytes(buffer[at:end])
+    def _judge(self, raw: bytes) -> Message:
+        """A frame whose sum and end fit, or the fault it makes."""
         total = sum(raw[2:-3]) & 0xFF
-        if raw[-2:] == _TAIL and total == raw[-3]:
-            messages.append(self._message(raw))
-            return end
-        cut = len(raw)
-        for inside in range(1, len(raw)):
-            if raw[inside] == 0x40 and _plausible(raw, inside) is not False:
-                cut = inside
-                break
-        if raw[-2:] == _TAIL:
-            said = f"the frame says sum {raw[-3]:02X}, its bytes give {total:02X}"
-            message = _fault(FaultKind.CHECKSUM, said, raw[:cut])
-            message.body = _frame_of(raw)[0].detail() | {
-                "checksum_ok": False
-            }  # for the engineer; no reading comes of it
-            messages.append(message)
-        else:
+        if raw[-2:] != _TAIL:
             said = f"no ## after the {len(raw) - 30} bytes of data that the frame declares"
-            messages.append(_fault(FaultKind.FRAME, said, raw[:cut]))
-        return at + cut
+            return _fault(FaultKind.FRAME, said, self._stream.give_back(raw))
+        if total == raw[-3]:
+            return self._message(raw)
+        said = f"the frame says sum {raw[-3]:02X}, its bytes give {total:02X}"
+        message = _fault(FaultKind.CHECKSUM, said, self._stream.give_back(raw))
+        message.body = _frame_of(raw)[0].detail() | {"checksum_ok": False}  # for the engineer; no reading comes of it
+        return message
 
     # ------------------------------------------------------------------------------------------------- content
 
@@ -290,7 +262,7 @@ class Gb26875Codec:
             + b"\x00\x00"
             + bytes([_CONFIRM if verdict is Verdict.STORED else _DENY])
         )
-        return _START + inner + bytes([sum(inner) & 0xFF]) + _TAIL
+        return _MARK + inner + bytes([sum(inner) & 0xFF]) + _TAIL
 
 
 def _frame_of(raw: bytes) -> tuple[Frame, str]:
@@ -327,19 +299,6 @@ def _place(item: Item) -> str:
     return f"{words}: {item['description']}" if item.get("description") else words
 
 
-def _find(buffer: bytes | bytearray, at: int) -> int:
-    """Where the next possible frame begins; the length of the buffer if nowhere. Looks no further than one frame's limit."""
-    limit = at + MAX_FRAME
-    while at < limit:
-        found = buffer.find(_START, at)
-        if found < 0:
-            return len(buffer) - 1 if at < len(buffer) and buffer[-1] == 0x40 else len(buffer)
-        if _plausible(buffer, found) is not False:
-            return found
-        at = found + 1
-    return limit
-
-
 def _plausible(buffer: bytes | bytearray, at: int) -> bool | None:
     """Whether a frame's header stands here; None while more bytes must come to tell."""
     have = len(buffer) - at
@@ -348,6 +307,11 @@ def _plausible(buffer: bytes | bytearray, at: int) -> bool | None:
     if have < _HEAD:
         return None
     return int.from_bytes(buffer[at + 24 : at + 26], "little") <= MAX_APP
+
+
+def _size(buffer: bytearray, at: int) -> int:
+    """The length of the frame that begins here."""
+    return 30 + int.from_bytes(buffer[at + 24 : at + 26], "little")
 
 
 def _junk(raw: bytes) -> Message:

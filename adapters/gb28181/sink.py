@@ -16,14 +16,13 @@ from adapters.gb28181.manscdp import Alarm, Channel, check_id
 from adapters.gb28181.profile import PROFILES
 from adapters.gb28181.sip import SipMessage
 from adapters.peer_http import secret
-from adapters.ptz import Operator
+from adapters.ptz import Operator, waiting
 from hub.model import AlertChange, CameraView, Change
 from hub.ports import Delivery
 
 PRIORITY = {"red": 1, "orange": 2, "yellow": 3, "blue": 4}
 TELLS = frozenset({Change.RAISED, Change.ESCALATED, Change.LOWERED})
 TEMPORARY = frozenset({408, 480, 486, 491})
-HOME_CHECK_S = 10.0
 
 
 class Gb28181Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -99,7 +98,7 @@ class Gb28181Sink:
         self._profile = PROFILES[options.profile]
         self.device = Device(options.device_id, options.name, options.channels, self._profile)
         self.agent = Agent(account, self.device, self._profile, now)
-        self._operator = Operator(options.fresh_s, options.lease_s, options.cameras_max)
+        self.operator = Operator(options.fresh_s, options.lease_s, options.cameras_max)
         self._running: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
@@ -107,9 +106,7 @@ class Gb28181Sink:
         self._running = asyncio.current_task()
         agent = asyncio.create_task(self.agent.run())
         try:
-            while True:
-                await asyncio.sleep(HOME_CHECK_S)
-                await self._send_home(self._operator.tidy(self._now()))
+            await self.operator.run(self._send_home, self._now)
         finally:
             agent.cancel()
             await asyncio.gather(agent, return_exceptions=True)
@@ -188,17 +185,21 @@ class Gb28181Sink:
         """Turn and send home; what was done, for the record. A camera that does not turn fails no delivery."""
         if not self._options.turn_cameras:
             return ""
-        plan = self._operator.plan(change, now)
-        await self._send_home(plan.home)
+        plan = self.operator.plan(change, now)
+        await self.operator.keep()
         said = [plan.note] if plan.note else []
-        for view in plan.turn:
+        for view in [*plan.turn, *([waiting(plan.ahead)] if plan.ahead else [])]:
             order = self._order(view)
             if not view.gb28181_id or order is None:
                 said.append(f"{view.camera} has no GB/T 28181 id, no known pan scale or no fitting preset: not turned")
                 continue
             answer = await self.agent.message(order, view.gb28181_id)
             good = answer is not None and answer.status == 200
-            said.append(f"{view.camera} {'turned' if good else 'did not take the order to turn'}")
+            ahead = "" if view in plan.turn or not plan.ahead else f" to wait from {plan.ahead.from_s:.0f} s on"
+            said.append(f"{view.camera} {f'turned{ahead}' if good else 'did not take the order to turn'}")
+            if good and view.pose and view.pose.home is None:
+                said.append(f"{view.camera} has no home preset in the registry and will stay turned")
+        await self.operator.go_home(self._send_home, now)
         return "; ".join(said)
 
     def _order(self, view: CameraView) -> str | None:
@@ -211,12 +212,13 @@ class Gb28181Sink:
             return manscdp.ptz_command(self.agent.number(), view.gb28181_id, ptz.preset(pose.preset))
         return None
 
-    async def _send_home(self, views: list[CameraView]) -> None:
-        for view in views:
-            home = view.pose.home if view.pose else None
-            if view.gb28181_id and home is not None and 1 <= home <= 255:
-                order = manscdp.ptz_command(self.agent.number(), view.gb28181_id, ptz.preset(home))
-                await self.agent.message(order, view.gb28181_id)
+    async def _send_home(self, view: CameraView) -> bool:
+        home = view.pose.home if view.pose else None
+        if not view.gb28181_id or home is None or not 1 <= home <= 255:
+            return True  # it has no home to go to, which was said when it turned
+        order = manscdp.ptz_command(self.agent.number(), view.gb28181_id, ptz.preset(home))
+        answer = await self.agent.message(order, view.gb28181_id)
+        return answer is not None and answer.status == 200
 
 
 def _outcome(answer: SipMessage | None) -> Delivery:

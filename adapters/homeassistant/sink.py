@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import time
+from collections.abc import Callable
 
 import msgspec
 
 from adapters.peer_http import Peer, secret
-from adapters.ptz import Operator
+from adapters.ptz import Operator, waiting
 from hub.model import AlertChange, CameraView
 from hub.ports import Delivery
 from hub.wire import change_to_json
@@ -41,14 +43,17 @@ class HomeAssistantOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
 
 
 class HomeAssistantSink:
-    """A `hub.ports.Sink`."""
+    """A `hub.ports.Sink` that also runs, to send cameras home in time."""
 
-    def __init__(self, options: HomeAssistantOptions) -> None:
-        self._options = options
+    def __init__(self, options: HomeAssistantOptions, now: Callable[[], int] = time.time_ns) -> None:
+        self._options, self._now = options, now
         token = secret("token", options.token_env, options.token_file)
         self._peer = Peer(options.timeout_s, {"authorization": f"Bearer {token}"} if token else {}, options.ca_file)
         self._url = options.url.rstrip("/")
-        self._operator = Operator(options.fresh_s, options.lease_s)
+        self.operator = Operator(options.fresh_s, options.lease_s)
+
+    async def run(self) -> None:
+        await self.operator.run(self._send_home, self._now)
 
     async def deliver(self, change: AlertChange, key: str, now: int) -> Delivery:
         answer = await self._peer.ask_json(
@@ -58,17 +63,22 @@ class HomeAssistantSink:
         if not delivery.taken or not self._options.cameras:
             return delivery
         ours = [view for view in change.cameras if view.camera in self._options.cameras]
-        plan = self._operator.plan(msgspec.structs.replace(change, cameras=ours), now)
+        later = [watch for watch in change.handover if watch.camera in self._options.cameras]
+        plan = self.operator.plan(msgspec.structs.replace(change, cameras=ours, handover=later), now)
+        await self.operator.keep()
         said = [plan.note] if plan.note else []
-        for view in plan.home:
-            await self._preset(view, view.pose.home if view.pose else None)
-        for view in plan.turn:
+        for view in [*plan.turn, *([waiting(plan.ahead)] if plan.ahead else [])]:
             good = await self._preset(view, view.pose.preset if view.pose else None)
             said.append(f"{view.camera} {'turned' if good else 'not turned'}")
+        await self.operator.go_home(self._send_home, now)
         return Delivery(True, detail="; ".join(said))
 
     async def close(self) -> None:
         await self._peer.close()
+
+    async def _send_home(self, view: CameraView) -> bool:
+        home = view.pose.home if view.pose else None
+        return home is None or view.camera not in self._options.cameras or await self._preset(view, home)
 
     async def _preset(self, view: CameraView, number: int | None) -> bool:
         """`onvif.ptz` takes directions and presets there, no angles."""

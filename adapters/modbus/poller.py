@@ -183,7 +183,7 @@ class ModbusAdapter:
         """One reading of a group; None where it brought nothing to tell."""
         unit = group.unit
         cycle = await self._cycle(group)
-        at = time.time_ns()
+        at = intake.now()
         values, problems = _values(group.fields, cycle.words)
         faults = [
             *cycle.faults,

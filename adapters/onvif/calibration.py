@@ -1,4 +1,4 @@
-"""From true azimuths to a camera's own pan scale, by landmarks: the sign and the width of the scale vary by vendor. Pure."""
+"""From true azimuths and magnifications to a camera's own scales. The sign and the width of pan scales vary by vendor. Pure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from math import atan2, cos, degrees, radians, sin
 
 import msgspec
+import numpy as np
 
 RESIDUAL_MAX_DEG = 3.0
 """A fit that misses a landmark by more is no calibration."""
@@ -40,3 +41,19 @@ def fit(landmarks: Sequence[tuple[float, float]], candidates: Sequence[float] = 
     if best[0] > RESIDUAL_MAX_DEG:
         raise ValueError(f"the landmarks contradict each other by {best[0]:.1f}°; measure them again")
     return best[1]
+
+
+def check_zoom(points: Sequence[tuple[float, float]]) -> None:
+    """Raises ValueError for points (magnification, the camera's own zoom) that are no scale."""
+    factors = [factor for factor, _ in points]
+    if len(points) < 2 or factors != sorted(set(factors)) or factors[0] < 1:
+        raise ValueError(
+            "zoom: two points at least, such as [[1, 0.0], [30, 1.0]], magnifications from 1 on and rising"
+        )
+    if not all(0 <= raw <= 1 for _, raw in points):
+        raise ValueError("zoom: the camera's own zoom is from 0 to 1 in the generic space")
+
+
+def zoom_at(points: Sequence[tuple[float, float]], factor: float) -> float:
+    """The camera's own zoom for a magnification: between its points on straight lines, at their ends beyond."""
+    return float(np.interp(factor, [point[0] for point in points], [point[1] for point in points]))

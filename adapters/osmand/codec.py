@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from adapters.osmand.http import Request, RequestReader, response
+from adapters.http_requests import Request, RequestReader, response
 from adapters.wallclock import zone_named
 from hub.model import Fault, FaultKind, Message, Position, Reading, Value, Verdict
 from hub.moment import SECOND, from_text

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from adapters.senml.units import to_ucum
-from adapters.values import MOMENT_LIMIT, Unusable, accept, device_name, place, seconds, shown
+from adapters.values import MOMENT_LIMIT, PLACES, Unusable, accept, device_name, place, seconds, shown
 from hub.model import Fault, FaultKind, Reading, Value
 from hub.moment import SECOND
 
@@ -28,15 +28,6 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9\-:./_]*")
 _VALUES = ("v", "vs", "vb", "vd")
 _BASES = frozenset(("bn", "bt", "bu", "bv", "bs", "bver"))
 _LABELS = _BASES | {"n", "u", "s", "t", "ut", *_VALUES}
-_PLACES = {
-    "lat": "lat",
-    "latitude": "lat",
-    "lon": "lon",
-    "lng": "lon",
-    "longitude": "lon",
-    "alt": "alt",
-    "altitude": "alt",
-}
 _SUMS = {"active_power": "energy", "flow": "flow_total", "water_flow": "water_volume"}
 """A sum is the value integrated over seconds (RFC 8428 §4.3): power gives energy, flow gives volume."""
 _PER_SECOND = {"W": "J", "kW": "kJ", "m3/s": "m3", "L/s": "L"}
@@ -294,7 +285,7 @@ def to_readings(pack: Pack) -> tuple[list[Reading], list[Fault]]:
 
 def _enter(draft: _Draft, metric: str, record: Record) -> None:
     unit = to_ucum(record.unit)
-    where = record.unit if record.unit in ("lat", "lon") else _PLACES.get(metric)
+    where = record.unit if record.unit in ("lat", "lon") else PLACES.get(metric)
     if where is not None and record.field == "v":
         draft.places[where] = record.value
         return

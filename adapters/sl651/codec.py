@@ -14,6 +14,7 @@ from typing import Any, Literal
 import msgspec
 from fastcrc.crc16 import modbus as crc16
 
+from adapters.framing import DeclaredFrames
 from adapters.sl651 import observations
 from adapters.sl651.body import Body, read_ascii, read_hex
 from adapters.sl651.elements import FUNCTIONS, REPORTS
@@ -126,27 +127,24 @@ class Sl651Codec:
         self._confirms = mode != "M1"
         self._ending = _ESC if str(options.get("stay_online", False)).lower() == "true" else _EOT
         self._bases = {str(key): float(value) for key, value in dict(options.get("level_base", {})).items()}
-        self._buffer = bytearray()
+        self._stream = DeclaredFrames(_START, _plausible, _size, MAX_FRAME)
         self._assemblies: dict[tuple[str, int], _Assembly] = {}
 
     # ------------------------------------------------------------------------------------------------- framing
 
     def feed(self, data: bytes, received_at: int | None = None) -> list[Message]:
-        self._buffer += data
+        self._stream.add(data)
         messages = self._expired(received_at)
-        at = 0
-        while True:
-            step = self._next(at, messages, received_at)
-            if step == at:
-                break
-            at = step
-        if at:
-            del self._buffer[:at]
+        while (taken := self._stream.take()) is not None:
+            whole, raw = taken
+            if whole:
+                messages.append(self._judge(raw, received_at))
+            elif raw.strip(b"\x7e"):
+                messages.append(_fault(FaultKind.FRAME, f"{len(raw)} bytes that belong to no SL 651 frame", raw))
         return messages
 
     def end(self, received_at: int | None = None) -> list[Message]:
-        rest = bytes(self._buffer)
-        self._buffer.clear()
+        rest = self._stream.end()
         messages = self._expired(received_at)
         if rest.strip(b"\x7e"):  # a lone 7E is the start of a frame that never came
             head = _plausible(rest, 0)
@@ -155,55 +153,20 @@ class Sl651Codec:
             messages.append(_fault(kind, said, rest))
         return messages
 
-    def _next(self, at: int, messages: list[Message], received_at: int | None) -> int:
-        """Take one frame, or what is none, from the buffer at `at`; the same `at` when more bytes are needed."""
-        buffer = self._buffer
-        if at >= len(buffer):
-            return at
-        start = _find(buffer, at)
-        if start > at:
-            end = min(start, at + MAX_FRAME)
-            if end - at < MAX_FRAME and (start == len(buffer) or not _plausible(buffer, start)):
-                return at  # junk so far: wait until it surely ends
-            junk = bytes(buffer[at:end])
-            if junk.strip(b"\x7e"):
-                messages.append(_fault(FaultKind.FRAME, f"{len(junk)} bytes that belong to no SL 651 frame", junk))
-            return end
-        if not _plausible(buffer, at):
-            return at
-        ascii_form = buffer[at] == _SOH
-        if ascii_form:
-            length = int(buffer[at + 20 : at + 23], 16)
-            end = at + _ASCII_HEAD + length + 5
-        else:
-            length = int.from_bytes(buffer[at + 11 : at + 13], "big") & 0xFFF
-            end = at + _HEX_HEAD + length + 3
-        if end > len(buffer):
-            return at
-        raw = bytes(buffer[at:end])
-        frame = _ascii_frame(raw, length) if ascii_form else _hex_frame(raw, length)
-        if frame is None or frame.crc != frame.crc_in_frame:
-            return self._reject(at, raw, frame, messages)
-        messages.append(self._message(frame, raw, received_at))
-        return end
-
-    def _reject(self, at: int, raw: bytes, frame: Frame | None, messages: list[Message]) -> int:
-        """A frame whose CRC does not fit: its length may be wrong too, so look for the next start inside it."""
-        cut = len(raw)
-        for inside in range(1, len(raw)):
-            if raw[inside] in (0x7E, _SOH) and _plausible(raw, inside) is not False:
-                cut = inside
-                break
+    def _judge(self, raw: bytes, received_at: int | None) -> Message:
+        """A frame whose CRC fits, or the fault it makes."""
+        length = _length(raw, 0)
+        frame = _ascii_frame(raw, length) if raw[0] == _SOH else _hex_frame(raw, length)
+        if frame is not None and frame.crc == frame.crc_in_frame:
+            return self._message(frame, raw, received_at)
+        lost = self._stream.give_back(raw)
         if frame is None:
-            said = "the CRC of an ASCII frame is no hexadecimal number"
-        else:
-            said = f"the frame says CRC {frame.crc_in_frame:04X}, its bytes give {frame.crc:04X}"
-        message = _fault(FaultKind.CHECKSUM, said, raw[:cut])
-        if frame is not None:  # what it would have said, for the engineer; no reading comes of it
-            frame.body = _read(frame, frame.payload)
-            message.body = frame.detail()
-        messages.append(message)
-        return at + cut
+            return _fault(FaultKind.CHECKSUM, "the CRC of an ASCII frame is no hexadecimal number", lost)
+        said = f"the frame says CRC {frame.crc_in_frame:04X}, its bytes give {frame.crc:04X}"
+        message = _fault(FaultKind.CHECKSUM, said, lost)
+        frame.body = _read(frame, frame.payload)  # what it would have said, for the engineer; no reading comes of it
+        message.body = frame.detail()
+        return message
 
     # ------------------------------------------------------------------------------------------------- content
 
@@ -287,19 +250,6 @@ def _read(frame: Frame, content: bytes) -> Body:
     return reader(content, frame.function, frame.up)
 
 
-def _find(buffer: bytes | bytearray, at: int) -> int:
-    """Where the next possible frame begins; the length of the buffer if nowhere. Looks no further than one frame's limit."""
-    limit = at + MAX_FRAME
-    while at < limit:
-        found = _START.search(buffer, at)
-        if found is None:
-            return len(buffer) - 1 if at < len(buffer) and buffer[-1] == 0x7E else len(buffer)
-        if _plausible(buffer, found.start()) is not False:
-            return found.start()
-        at = found.start() + 1
-    return limit
-
-
 def _plausible(buffer: bytes | bytearray, at: int) -> bool | None:
     """Whether a frame's header stands here; None while more bytes must come to tell."""
     have = len(buffer) - at
@@ -317,6 +267,18 @@ def _plausible(buffer: bytes | bytearray, at: int) -> bool | None:
     if have < _HEX_HEAD:
         return None
     return buffer[at + 13] in _STARTS
+
+
+def _size(buffer: bytes | bytearray, at: int) -> int:
+    """The length of the frame that begins here."""
+    return (_ASCII_HEAD + 5 if buffer[at] == _SOH else _HEX_HEAD + 3) + _length(buffer, at)
+
+
+def _length(buffer: bytes | bytearray, at: int) -> int:
+    """The length of the body that the header declares."""
+    if buffer[at] == _SOH:
+        return int(buffer[at + 20 : at + 23], 16)
+    return int.from_bytes(buffer[at + 11 : at + 13], "big") & 0xFFF
 
 
 def _hex_frame(raw: bytes, length: int) -> Frame:

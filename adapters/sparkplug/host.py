@@ -13,7 +13,7 @@ import msgspec
 
 from adapters.sparkplug.metrics import MetricMap, Target
 from adapters.sparkplug.payload import DATE_TIME, TYPES, Malformed, Metric, Payload, decode
-from adapters.values import Unusable, accept, device_name, place, shown
+from adapters.values import PLACES, Unusable, accept, device_name, place, shown
 from hub.model import Fault, FaultKind, Mark, Message, Reading, Value
 from hub.moment import SECOND
 
@@ -29,15 +29,6 @@ REBIRTH_PAUSE_NS = 30 * SECOND
 _KINDS = ("NBIRTH", "NDEATH", "NDATA", "DBIRTH", "DDEATH", "DDATA")
 _COMMANDS = ("NCMD", "DCMD", "STATE")
 _QUALITY = {0: Mark.INVALID, 500: Mark.COMMS}  # Sparkplug 3.0.0 §6.4.6: 0 bad, 192 good, 500 stale
-_PLACES = {
-    "lat": "lat",
-    "latitude": "lat",
-    "lon": "lon",
-    "lng": "lon",
-    "longitude": "lon",
-    "alt": "alt",
-    "altitude": "alt",
-}
 _OWN = ("bdSeq", "Node Control/", "Device Control/", "Node Info/", "Properties/")
 """Names by which nodes speak of themselves, not of what they measure."""
 
@@ -319,4 +310,4 @@ def _accepted(known: _Known, metric: Metric, value: Any) -> Value:
 
 
 def _place_of(name: str) -> str | None:
-    return _PLACES.get(name.rpartition("/")[2].lower())
+    return PLACES.get(name.rpartition("/")[2].lower())

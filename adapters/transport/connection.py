@@ -7,7 +7,6 @@ TCP slows the sender down instead of the hub growing.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -84,7 +83,7 @@ class Connection:
                 break
             if not data:
                 break
-            messages = self._session.codec.feed(data, time.time_ns())
+            messages = self._session.codec.feed(data, self._intake.now())
             if messages:
                 await self._deliver(messages)
                 last_frame_s = clock()
@@ -142,7 +141,7 @@ class Connection:
 
     async def _finish(self) -> None:
         """The peer is gone: what its codec still holds goes in, and every verdict is awaited."""
-        now = time.time_ns()
+        now = self._intake.now()
         codec = self._session.codec
         await self._deliver([*codec.end(now), *codec.feed(b"", now + ASSEMBLY_AGE_MAX_NS)])
         await self._wait_until_in_flight(0)
@@ -153,7 +152,7 @@ class Connection:
             verdicts = await pending
             if self._retry_busy:
                 verdicts = await self._until_taken(batch, verdicts)
-            now = time.time_ns()
+            now = self._intake.now()
             for message, verdict in zip(batch, verdicts, strict=True):
                 self._sessions.settle(self._session, message, verdict)
                 reply = self._session.codec.reply(message, verdict, now)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import TypeAlias, cast
@@ -95,7 +94,7 @@ class DatagramHub(asyncio.DatagramProtocol):
         if self._in_flight >= self._options.in_flight_max:
             self._tally.note("datagrams dropped: too many frames wait for the log", data)
             return
-        now = time.time_ns()
+        now = self._intake.now()
         messages = [*session.codec.feed(data, now), *session.codec.end(now)]
         session.allowance.spend(max(1, len(messages)), len(data), now_s)
         peer.heard_s = now_s
@@ -126,7 +125,7 @@ class DatagramHub(asyncio.DatagramProtocol):
             verdicts = await pending
         finally:
             self._in_flight -= len(messages)
-        now = time.time_ns()
+        now = self._intake.now()
         for message, verdict in zip(messages, verdicts, strict=True):
             self._sessions.settle(peer.session, message, verdict)
             reply = peer.session.codec.reply(message, verdict, now)
@@ -191,7 +190,7 @@ class DatagramHub(asyncio.DatagramProtocol):
             del self._by_host[host]
         self._peers -= 1
         self._sessions.leave(peer.session)
-        left = peer.session.codec.feed(b"", time.time_ns() + ASSEMBLY_AGE_MAX_NS)
+        left = peer.session.codec.feed(b"", self._intake.now() + ASSEMBLY_AGE_MAX_NS)
         if left:
             self._submit(peer, left)
 

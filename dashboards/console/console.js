@@ -138,7 +138,7 @@ function takeAlerts(data) {
 }
 
 function takeChange(change) {
-  const sign = { raised: "▲", escalated: "▲", lowered: "▼", cleared: "✓", acknowledged: "✓" }[change.change] ?? "•";
+  const sign = { raised: "▲", escalated: "▲", lowered: "▼", cleared: "✓", acknowledged: "✓", called: "☎" }[change.change] ?? "•";
   const toast = h("div", { class: `toast ${change.change === "cleared" ? "" : change.level}` },
     h("b", {}, `${sign} ${say(change.level)} · ${changeName(change.change)}`), titleOf(change));
   byId("toasts").append(toast);

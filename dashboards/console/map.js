@@ -198,9 +198,9 @@ export class CityMap {
     }
     for (const zone of this.zones) if (!zone.water && zone.kind !== "road") this.#drawZone(pen, zone);
     if (this.showSectors) for (const camera of this.cameras.values()) {
-      if (!camera.footprint?.length) continue;
-      this.#trace(pen, [camera.footprint]);
-      pen.fillStyle = camera.ptz ? "#7fd3ff06" : "#7fd3ff12"; pen.fill();
+      if (!camera.footprint) continue;
+      this.#trace(pen, ringsOf(camera.footprint));
+      pen.fillStyle = camera.ptz ? "#7fd3ff06" : "#7fd3ff12"; pen.fill("evenodd");
       pen.strokeStyle = camera.ptz ? "#7fd3ff12" : "#7fd3ff2c"; pen.lineWidth = 0.8; pen.stroke();
     }
   }
@@ -286,9 +286,9 @@ export class CityMap {
     for (const view of alert.cameras ?? []) {
       const camera = this.cameras.get(view.camera);
       if (!camera) continue;
-      if (view.sees && camera.footprint?.length) {
-        this.#trace(pen, [camera.footprint]);
-        pen.fillStyle = camera.range_m > 800 ? "#5cc8ff06" : camera.ptz ? "#5cc8ff12" : "#5cc8ff2a"; pen.fill();
+      if (view.sees && camera.footprint) {
+        this.#trace(pen, ringsOf(camera.footprint));
+        pen.fillStyle = camera.range_m > 800 ? "#5cc8ff06" : camera.ptz ? "#5cc8ff12" : "#5cc8ff2a"; pen.fill("evenodd");
         pen.strokeStyle = camera.range_m > 800 ? "#5cc8ff22" : "#5cc8ff66"; pen.lineWidth = 1; pen.stroke();
       }
       const from = this.project(...camera.position);
@@ -468,6 +468,9 @@ export class CityMap {
 }
 
 const clampScale = (scale) => Math.max(256, Math.min(4e9, scale));
+
+/** All rings of a GeoJSON Polygon or MultiPolygon; its parts do not overlap, so even-odd filling shows it. */
+const ringsOf = (geometry) => (geometry.type === "Polygon" ? geometry.coordinates : geometry.coordinates.flat());
 
 /** The middle of a ring and how wide it is, for its name. */
 function spanOf(ring) {

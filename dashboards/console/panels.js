@@ -51,6 +51,10 @@ export function deskOf({ now, map, chooseAlert, chooseDevice, chooseMetric, ackn
         needle(view.bearing_deg, view.sees), h("span", {}, view.name || view.camera), h("span", { class: "far" }, `${Math.round(view.distance_m)} m · ${Math.round(view.bearing_deg)}°`),
         h("span", { class: "why" }, view.reason || say(view.sees ? "sees" : "blind"))));
     }
+    if (alert.handover?.length) {
+      // It moves: who will have it when. Times are the hub's own.
+      parts.push(h("h3", {}, say("handover")), h("ol", { class: "history" }, alert.handover.map((watch) => h("li", {}, h("time", {}, clockText(watch.from)), watch.camera ? watch.name || watch.camera : say("nobody")))));
+    }
     const history = (alert.changes ?? []).map((change) => h("li", { class: change.change === "cleared" ? "" : change.level }, h("time", {}, clockText(change.at)), `${say(change.level)} ${changeName(change.change)}${change.who ? ` · ${change.who}` : ""}${change.note ? `: ${change.note}` : ""}`));
     if (history.length) parts.push(h("h3", {}, say("history")), h("ol", { class: "history" }, history));
     if (alert.open && !alert.acknowledged_by) parts.push(acknowledging(alert));

@@ -20,7 +20,7 @@ LEDGER = {
     "received": ("Received", "接收"), "logged": ("Logged", "入日志"), "stored": ("Stored", "入库"), "waiting": ("Waiting", "待入库"),
     "quarantined": ("Quarantined", "隔离"), "duplicate": ("Duplicate", "重复"), "refused": ("Refused", "拒收"),
 }  # fmt: skip
-FAULTS = ("frame", "oversize", "truncated", "checksum", "syntax", "unsupported", "encrypted", "incomplete", "unknown_device", "unauthorised", "unknown_metric", "value", "time", "position", "rate")  # fmt: skip
+FAULTS = ("frame", "oversize", "truncated", "checksum", "syntax", "unsupported", "encrypted", "incomplete", "unknown_device", "unauthorised", "unknown_metric", "value", "time", "position", "rate", "loop")  # fmt: skip
 
 
 def hub(language: Language) -> Board:

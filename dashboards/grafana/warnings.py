@@ -16,6 +16,7 @@ STATES = {
     "lowered": (("lowered", "降级"), "#f2c94c"), "acknowledged": (("acknowledged", "已确认"), "#2f80ed"),
     "shelved": (("shelved", "搁置"), "#9b51e0"), "unshelved": (("unshelved", "恢复"), "#f2994a"),
     "cleared": (("cleared", "解除"), "#27ae60"), "expired": (("expired", "过期"), "#828282"),
+    "called": (("next contact called", "呼叫下一联系人"), "#eb5757"),
 }  # fmt: skip
 LATEST_OF_EACH = transformation(
     "groupBy",

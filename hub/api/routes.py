@@ -19,11 +19,11 @@ from hub.api import prometheus, views
 from hub.api.auth import LOCAL, Token, who
 from hub.api.state import State
 from hub.log import LogFull
-from hub.model import Message, OperatorAction, Position, Reading, Verdict
+from hub.model import Message, OperatorAction, Reading, Verdict
 from hub.moment import from_text
 from hub.ports import DeviceCommand, NotReached, NotSupported, SeriesQuery
 from hub.recording import RecordingError
-from hub.wire import camera_to_json, change_to_json, detail_to_json
+from hub.wire import change_to_json, detail_to_json
 
 QUARANTINE_SHOWN = 200
 SERIES_ROWS_MAX = 50_000
@@ -168,7 +168,7 @@ class _Api:
     # ---------------------------------------------------------------------------------------------- looking
 
     async def city(self, _: Request) -> Response:
-        return reply(views.city(self.state))
+        return reply(await asyncio.to_thread(views.city, self.state))  # footprints take milliseconds each
 
     async def status(self, _: Request) -> Response:
         return reply(views.status(self.state))
@@ -197,16 +197,10 @@ class _Api:
 
     async def cameras(self, request: Request) -> Response:
         try:
-            lon, lat = (float(part) for part in request.query_params["at"].split(","))
-        except (KeyError, ValueError):
-            raise HTTPException(400, "at=LON,LAT is needed, such as ?at=121.49,31.24") from None
-        try:
-            views_of = self.state.cameras.rank(
-                Position(lon, lat), _integer(request, "limit", 5), need=request.query_params.get("need", "")
-            )
+            answer = views.who_sees(self.state, request.query_params, _integer(request, "limit", 5))
         except ValueError as error:
             raise HTTPException(400, str(error)) from None
-        return reply({"cameras": [camera_to_json(view) for view in views_of]})
+        return reply(answer)
 
     async def series(self, request: Request) -> Response:
         query = SeriesQuery(
@@ -334,11 +328,11 @@ class _Api:
         return reply(done)
 
     async def geojson(self, request: Request) -> Response:
-        """Zones, cameras or devices as GeoJSON (RFC 7946), for maps elsewhere."""
+        """Zones, cameras, their footprints or devices as GeoJSON (RFC 7946), for maps elsewhere."""
         try:
-            found = views.geojson(self.state, request.path_params["what"])
+            found = await asyncio.to_thread(views.geojson, self.state, request.path_params["what"])
         except KeyError:
-            raise HTTPException(404, "zones, cameras and devices are there as GeoJSON") from None
+            raise HTTPException(404, "zones, cameras, footprints and devices are there as GeoJSON") from None
         # Read-only and guarded like all else: a browser on Grafana's address may read it.
         return Response(msgspec.json.encode(found), 200, {"Access-Control-Allow-Origin": "*"}, "application/geo+json")
 

@@ -10,7 +10,7 @@ from typing import Any
 from hub.alerts import Alerts
 from hub.cameras import Cameras
 from hub.config import Config
-from hub.delivery import Courier, Journal
+from hub.delivery import Courier, Journal, ReadingCourier
 from hub.ingest import Door, Ingest
 from hub.ledger import Ledger
 from hub.live import Live
@@ -60,7 +60,7 @@ class State:
     command: Callable[[str, DeviceCommand, str, float], Awaitable[Message | None]]
     """(device, command, who, seconds to wait) → the device's answer; see `hub.app.commanding`."""
     readers: Callable[[], Sequence[ReaderState]]
-    couriers: Mapping[str, Courier]
+    couriers: Mapping[str, Courier | ReadingCourier]
     journal: Journal
     tokens: Mapping[str, Any] = field(default_factory=dict)
     rules: Callable[[], Mapping[str, Any]] = dict

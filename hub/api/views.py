@@ -6,16 +6,23 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
+import shapely
 
 from hub.api.state import State
-from hub.cameras import footprint, sector
-from hub.delivery import Courier, Journal
+from hub.cameras import Cameras, question
+from hub.cameras.covering import cover
+from hub.cameras.following import ahead, follow
+from hub.delivery import Courier, Journal, ReadingCourier
 from hub.ingest import Knock
 from hub.live import DeviceState
-from hub.model import Alert, Camera, Device, Fault, Position, Zone
+from hub.model import Alert, Device, Fault, Motion, Position, Zone
 from hub.moment import to_text
 from hub.registry import Registry
-from hub.wire import camera_to_json, change_to_json
+from hub.wire import camera_to_json, change_to_json, watch_to_json
+
+CAMERAS_SHOWN = 1_000
+DRIVING_KMH = 50.0
+"""Of what moves without a speed."""
 
 
 def city(state: State) -> dict[str, Any]:
@@ -26,7 +33,7 @@ def city(state: State) -> dict[str, Any]:
         "timezone": state.config.hub.timezone,
         "version": state.version,
         "bounds": bounds(registry),
-        "cameras": [camera(item) for item in registry.cameras.values()],
+        "cameras": [camera(state.cameras, number) for number in range(len(state.cameras))],
         "zones": [zone(item) for item in registry.zones.values()],
         "devices": [
             {
@@ -52,8 +59,8 @@ def bounds(registry: Registry) -> list[float] | None:
     return [min(lons), min(lats), max(lons), max(lats)]
 
 
-def camera(item: Camera) -> dict[str, Any]:
-    ground = sector(item)
+def camera(cameras: Cameras, number: int) -> dict[str, Any]:
+    item, ground = cameras.cameras[number], cameras.sectors[number]
     return {
         "camera": item.camera,
         "name": item.name,
@@ -63,7 +70,7 @@ def camera(item: Camera) -> dict[str, Any]:
         "hfov_deg": ground.width_deg,
         "range_m": ground.far_m,
         "stream_url": item.stream_url or None,
-        "footprint": [[round(lon, 6), round(lat, 6)] for lon, lat in footprint(item, ground).exterior.coords],
+        "footprint": cameras.geometry(number),
     }
 
 
@@ -107,12 +114,50 @@ def alert(item: Alert) -> dict[str, Any]:
         "open": item.open,
         "acknowledged_by": item.acknowledged_by,
         "shelved_until": to_text(item.shelved_until) if item.shelved_until else None,
+        "contact": item.contact,
         "position": place(placed.position),
         "cameras": [camera_to_json(view) for view in seen.cameras],
+        "handover": [watch_to_json(watch, seen.at) for watch in seen.handover],
         "evidence": newest.evidence,
         "reason": newest.reason,
+        "origin": item.changes[0].origin.hub if item.changes[0].origin else None,
         "changes": [change_to_json(change) for change in item.changes],
     }
+
+
+def who_sees(state: State, asked: Mapping[str, str], limit: int) -> dict[str, Any]:
+    """Cameras for a point (`at`, uncertain with `error`), for a `zone`, or for what moves from `at` on (`course`, `speed`).
+
+    Raises ValueError for what is no question.
+    """
+    cameras, need = state.cameras, asked.get("need", "")
+    if not 1 <= limit <= CAMERAS_SHOWN:
+        raise ValueError(f"limit={limit}: 1 to {CAMERAS_SHOWN} was meant")
+    if need and need not in cameras.tasks:
+        raise ValueError(f"{need!r} is no task for a camera; known are {', '.join(cameras.tasks)}")
+    if name := asked.get("zone"):
+        if name not in state.registry.zones:
+            raise ValueError(f"there is no zone {name!r}")
+        rings = state.registry.zones[name].rings
+        parts = cover(cameras, shapely.Polygon(rings[0], rings[1:]), limit, need)
+        return {"cameras": [msgspec.to_builtins(part) for part in parts]}
+    if "at" not in asked:
+        raise ValueError("at=LON,LAT is needed, such as ?at=121.49,31.24, or zone=NAME")
+    position = question.place(asked["at"])
+    if "course" in asked:
+        motion = Motion(
+            question.course(_number(asked, "course")), question.speed_ms(_number(asked, "speed", DRIVING_KMH))
+        )
+        return {"handover": [watch_to_json(watch) for watch in follow(cameras, ahead(position, motion), need)]}
+    error = question.error(asked["error"]) if "error" in asked else None
+    return {"cameras": [camera_to_json(view) for view in cameras.rank(position, limit, need=need, error=error)]}
+
+
+def _number(asked: Mapping[str, str], name: str, otherwise: float = 0.0) -> float:
+    try:
+        return float(asked.get(name, otherwise))
+    except ValueError:
+        raise ValueError(f"{name}={asked[name]!r}: a number was meant") from None
 
 
 def quarantined(offset: int, fault: Fault) -> dict[str, Any]:
@@ -143,7 +188,7 @@ def knock(item: Knock) -> dict[str, Any]:
     }
 
 
-def delivery(couriers: Mapping[str, Courier], journal: Journal) -> dict[str, Any]:
+def delivery(couriers: Mapping[str, Courier | ReadingCourier], journal: Journal) -> dict[str, Any]:
     """Destinations, their dead letters and newest attempts. Blocking: the journal is a file."""
     return {
         "destinations": [msgspec.to_builtins(courier.status) for courier in couriers.values()],
@@ -232,13 +277,15 @@ def devices(state: State, kind: str | None = None, since: int = 0) -> Iterable[d
 
 
 def geojson(state: State, what: str) -> dict[str, Any]:
-    """A GeoJSON FeatureCollection (RFC 7946) of "zones", "cameras" or "devices". Raises KeyError for anything else."""
+    """A GeoJSON FeatureCollection (RFC 7946) of "zones", "cameras", "footprints" or "devices". Raises KeyError for anything else."""
     registry = state.registry
     features: list[tuple[str, Any, dict[str, Any]]]
     if what == "zones":
         features = [("Polygon", item.rings, {"zone": item.zone, "kind": item.kind, "name": item.name, **item.limits}) for item in registry.zones.values()]  # fmt: skip
     elif what == "cameras":
         features = [("Point", _lon_lat(item.position), {"camera": item.camera, "name": item.name, "area": item.area}) for item in registry.cameras.values()]  # fmt: skip
+    elif what == "footprints":
+        return {"type": "FeatureCollection", "features": [state.cameras.feature(n) for n in range(len(state.cameras))]}
     elif what == "devices":
         features = [("Point", _lon_lat(item.position), {"device": item.device, "name": item.name, "kind": item.kind, "area": item.area}) for item in registry.devices.values() if item.position]  # fmt: skip
     else:

@@ -1,41 +1,63 @@
-"""The city's destinations: one courier each over the stream "alerts", one journal for all."""
+"""The city's destinations: one courier each over the stream "alerts", a second over "events" for those that take readings, one
+journal for all."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+from adapters.ptz import Leases, TurnsCameras
 from hub.api import ReaderState
 from hub.app.plugins import Plugins
 from hub.config import SinkConfig
-from hub.delivery import Courier, Filters, Journal
+from hub.delivery import Courier, Filters, Journal, Pace, ReadingCourier
 from hub.log import Cursors, Log
-from hub.ports import RunningSink
+from hub.ports import ReadingSink, RunningSink
 
 JOURNAL = "delivery.db"
+LEASES = "ptz.json"
+"""Which PTZ cameras are turned for what, so that they go home also after a restart."""
 
 
 class Destinations:
     """Built from `[[sinks]]`. Raises ValueError or OSError where a sink's secrets or files cannot be had."""
 
-    def __init__(self, sinks: Sequence[SinkConfig], log: Log, cursors: Cursors, folder: Path) -> None:
-        self._stream = log.alerts
+    def __init__(
+        self,
+        sinks: Sequence[SinkConfig],
+        log: Log,
+        cursors: Cursors,
+        folder: Path,
+        areas: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """`areas`: of the devices that the registry knows."""
         self.journal = Journal(folder / JOURNAL)
         plugins = Plugins()
         self._sinks = {config.name: _sink(plugins, config) for config in sinks}
-        self.couriers: Mapping[str, Courier] = {
+        leases = Leases(folder / LEASES)
+        for name, sink in self._sinks.items():
+            if isinstance(sink, TurnsCameras):
+                sink.operator.share(leases, name)
+        self.couriers: dict[str, Courier | ReadingCourier] = {
             config.name: Courier(
                 config.name,
                 self._sinks[config.name],
                 log.alerts,
                 cursors,
                 self.journal,
-                Filters(config.levels, config.packs, config.areas),
+                Filters(config.levels, config.packs, config.areas, config.contact),
+                Pace(per_second_max=config.per_second_max),
             )
             for config in sinks
         }
+        for config in sinks:
+            sink, pace = self._sinks[config.name], Pace(per_second_max=config.per_second_max)
+            if isinstance(sink, ReadingSink) and sink.chosen is not None:
+                courier = ReadingCourier(config.name, sink, log.events, cursors, self.journal, areas, pace)
+                self.couriers[courier.name] = courier
 
     def start(self, run: Callable[[Coroutine[Any, Any, None]], None]) -> None:
         for sink in self._sinks.values():
@@ -49,7 +71,7 @@ class Destinations:
         return [
             ReaderState(
                 f"delivery/{name}",
-                "alerts",
+                "events" if isinstance(courier, ReadingCourier) else "alerts",
                 False,
                 courier.status.cursor,
                 _as_reader(courier.status.state),

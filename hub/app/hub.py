@@ -67,14 +67,21 @@ class Hub:
     """Owns everything that runs for one city folder. `start`, then `stop`; or `serve` until an event."""
 
     def __init__(
-        self, city: City, data: Path | None = None, now: Callable[[], int] = clock.now, live: bool = True
+        self,
+        city: City,
+        data: Path | None = None,
+        now: Callable[[], int] = clock.now,
+        live: bool = True,
+        tick_s: float = TICK_S,
     ) -> None:
         """`data`: another place than the city's for log and state. `live=False`: no adapters, no destinations and no
-        ticks of its own; whoever plays a recording through the hub brings the time."""
+        ticks of its own; whoever plays a recording through the hub brings the time. `tick_s`: the machine's seconds
+        from tick to tick, shorter where `now` hurries."""
         self.city = city
         self.data = data or city.config.data
         self.now = now
         self._live = live
+        self._tick_s = tick_s
         self.ledger = Ledger()
         self._tasks: list[asyncio.Task[Any]] = []
         self._sources: list[asyncio.Task[Any]] = []
@@ -121,7 +128,7 @@ class Hub:
         await self._catch_up()
         self.ingest = Ingest(self.log, self.city.registry, self.ledger, self.now, config.ingest, self.city.secrets)
         self.destinations = Destinations(
-            self.city.config.sinks if self._live else (), self.log, self.cursors, self.data
+            self.city.config.sinks if self._live else (), self.log, self.cursors, self.data, self._areas()
         )
         self.state = self._state()
         await self._note_start()
@@ -195,8 +202,7 @@ class Hub:
             self.log.streams[_stream_of(reader)].begin_at(cursor)
 
     def _open_store(self) -> None:
-        areas = {device.device: device.area for device in self.city.registry.devices.values()}
-        self.store: RollupStore = open_city_store(self.city.config.store, self.data, areas)
+        self.store: RollupStore = open_city_store(self.city.config.store, self.data, self._areas())
         self.store_readers = [
             StoreReader(self.store, self.log.streams[name], self.log.quarantine, self.ledger, self.now)
             for name in ("events", "derived", "alerts")
@@ -211,6 +217,9 @@ class Hub:
             self.now,
             {"raw": options.keep_raw_days, "1m": options.keep_1m_days, "1h": options.keep_1h_days},
         )
+
+    def _areas(self) -> dict[str, str]:
+        return {device.device: device.area for device in self.city.registry.devices.values()}
 
     async def _catch_up(self) -> None:
         """Fold the recent past into the present before anybody looks."""
@@ -328,7 +337,7 @@ class Hub:
     async def _ticker(self) -> None:
         """Time passing, into the log. A full log misses ticks; silence rules then simply learn later."""
         while True:
-            await asyncio.sleep(TICK_S)
+            await asyncio.sleep(self._tick_s)
             try:
                 await self.log.events.append([Tick(self.now())])
             except LogFull:
@@ -381,9 +390,11 @@ class Hub:
 
 
 def _stream_of(reader: str) -> str:
-    """The stream that a reader's cursor counts: store_events, rollups_derived …, rules, delivery.NAME."""
+    """The stream that a reader's cursor counts: store_events, rollups_derived …, rules, delivery.NAME, forward.NAME."""
     if reader.startswith("delivery."):
         return "alerts"
+    if reader.startswith("forward."):
+        return "events"
     return reader.partition("_")[2] or "events"
 
 

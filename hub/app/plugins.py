@@ -30,6 +30,7 @@ MODULES: Mapping[str, str] = MappingProxyType(
         "modbus": "adapters.modbus",
         "modbus-tcp": "adapters.modbus",
         "modbus-rtu": "adapters.modbus",
+        "hub": "adapters.hub",
         "webhook": "adapters.webhook",
         "cap": "adapters.cap",
         "gb28181": "adapters.gb28181",

@@ -63,10 +63,12 @@ class Warner:
             if book is None or registry is None:
                 raise ValueError("its rules are of a version that this one does not read")
             engine = Engine.restore(saved.engine, book, *registry)
-        except FileNotFoundError:
+        except FileNotFoundError:  # the first start, or one that ended before the first snapshot
+            self._told = {change.id for change in _tail(self._log, self._log.alerts.first)}
             return None
         except (OSError, msgspec.MsgspecError, ValueError) as error:
             self.state.detail = f"its snapshot could not be read ({error}); windows start afresh"
+            self._told = {change.id for change in _tail(self._log, self._log.alerts.first)}
             return None
         self._registry_text = saved.registry
         self.state.cursor = self._safe_cursor = saved.cursor

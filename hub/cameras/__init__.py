@@ -4,7 +4,7 @@ sector    the ground a camera covers            buildings  what stands in the wa
 grid      the index                             density    pixels on the target, and tasks
 ranking   `Cameras`: who sees a point, and why  aiming     the pose of a PTZ camera
 covering  a set of cameras for an area          following  who sees a moving target when: the hand-over list
-osm       cameras from OpenStreetMap tags
+osm       cameras from OpenStreetMap tags   question   what people ask, read
 """
 
 from hub.cameras.density import TASKS

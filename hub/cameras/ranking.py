@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from math import copysign, cos, hypot, log, pi, radians, sin, sqrt
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import shapely
 
 from hub.cameras.aiming import pose_at, tightest_deg
-from hub.cameras.buildings import Buildings
+from hub.cameras.buildings import Buildings, simplified
 from hub.cameras.density import TASKS, WIDTH_PX, pixels_per_m
 from hub.cameras.grid import Grid
-from hub.cameras.sector import HEIGHT_M, HFOV_DEG, Sector, sector
+from hub.cameras.sector import HEIGHT_M, HFOV_DEG, Sector, footprint, sector
 from hub.geo import angle_between, compass, destination, polar
 from hub.model import Building, Camera, CameraView, Position
 
@@ -21,6 +21,7 @@ NEARBY_M = 1000.0
 """Cameras that do not see the place are still named up to here, last, so that somebody can turn or visit them."""
 SPARE = 4
 """A plane puts the nearest cameras in nearly the right order; so many more are measured exactly."""
+FOOTPRINTS_KEPT = 20_000
 SAMPLES = 24
 """Points that stand for an uncertain position."""
 
@@ -74,9 +75,43 @@ class Cameras:
         self._places = np.array([(camera.position.lon, camera.position.lat) for camera in self.cameras]).reshape(-1, 2)
         self._tree = shapely.STRtree(shapely.points(self._places))
         self._buildings = Buildings(buildings) if buildings else None
+        self.numbers = {camera.camera: number for number, camera in enumerate(self.cameras)}
+        self._footprints: dict[int, shapely.Geometry] = {}
 
     def __len__(self) -> int:
         return len(self.cameras)
+
+    def footprint(self, index: int) -> shapely.Geometry:
+        """The ground that a camera (by its number) covers, in lon/lat, cut by what stands in the way: a Polygon or MultiPolygon, empty
+        where it shows no ground. At most `buildings.VERTICES_MAX` corners; made when first asked for."""
+        if index in self._footprints:
+            return self._footprints[index]
+        area = footprint(self.cameras[index], self.sectors[index])
+        if self._buildings is None:
+            return area  # made anew as fast as it is found again
+        area = simplified(self._buildings.cut(self.cameras[index], area))
+        if len(self._footprints) < FOOTPRINTS_KEPT:
+            self._footprints[index] = area
+        return area
+
+    def geometry(self, index: int) -> dict[str, Any] | None:
+        """The footprint as a GeoJSON geometry to six decimals (0.1 m), None where there is none."""
+        area = self.footprint(index)
+        if area.is_empty:
+            return None
+        polygons = [
+            [[[round(lon, 6), round(lat, 6)] for lon, lat in ring.coords] for ring in (part.exterior, *part.interiors)]
+            for part in shapely.get_parts(area)
+        ]
+        if len(polygons) == 1:
+            return {"type": "Polygon", "coordinates": polygons[0]}
+        return {"type": "MultiPolygon", "coordinates": polygons}
+
+    def feature(self, index: int) -> dict[str, Any]:
+        """The footprint as a GeoJSON Feature; its geometry is null where the camera shows no ground."""
+        camera = self.cameras[index]
+        properties = {"camera": camera.camera, "name": camera.name, "area": camera.area, "ptz": camera.ptz}
+        return {"type": "Feature", "geometry": self.geometry(index), "properties": properties}
 
     def seeing(self, lon: float, lat: float, need: str = "") -> list[CameraView]:
         """The cameras whose ground covers the place, best first. `need` is a task such as "observe"."""

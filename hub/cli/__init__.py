@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -17,12 +18,25 @@ from hub.cli import (
     judging,
     looking,
     scanning,
+    seeing,
     serving,
     storing,
 )
 from hub.cli.output import Problem
 
-GROUPS = (serving, checking, decoding, judging, looking, commanding, storing, camera_lists, scanning, dashboards)
+GROUPS = (
+    serving,
+    checking,
+    decoding,
+    judging,
+    looking,
+    seeing,
+    commanding,
+    storing,
+    camera_lists,
+    scanning,
+    dashboards,
+)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -39,7 +53,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; gives the exit code."""
-    options = parser().parse_args(arguments)
+    options = parser().parse_args(_with_numbers(sys.argv[1:] if arguments is None else arguments))
     try:
         code = options.run(options)
         sys.stdout.flush()
@@ -52,6 +66,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Problem as problem:
         print(f"cityhub: {problem}", file=sys.stderr)
         return problem.code
+
+
+def _with_numbers(arguments: Sequence[str]) -> list[str]:
+    """`--at -121.8,39.7` as `--at=-121.8,39.7`: argparse takes what begins with a minus for an option."""
+    glued: list[str] = []
+    for argument in arguments:
+        if re.match(r"-\d[\d.]*,", argument) and glued and re.fullmatch(r"--[a-z-]+", glued[-1]):
+            glued[-1] += f"={argument}"
+        else:
+            glued.append(argument)
+    return glued
 
 
 if __name__ == "__main__":

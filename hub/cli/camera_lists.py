@@ -6,7 +6,9 @@ import argparse
 import asyncio
 import csv
 import json
+import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +18,19 @@ from adapters.gb28181.catalog import cameras as cameras_of
 from adapters.gb28181.manscdp import Item
 from adapters.gb28181.sink import Gb28181Sink
 from adapters.gcj02 import to_wgs84
+from adapters.onvif import discovery, inventory
+from adapters.onvif.client import Client
+from adapters.peer_http import Peer
 from hub.camera_import import import_cameras
 from hub.cameras import osm
 from hub.cameras.listing import to_csv
 from hub.cli.client import ask, config_of
-from hub.cli.output import Problem, command, note
+from hub.cli.output import Problem, command, json_line, note
 from hub.model import Camera, Position
 
 REMARKS_SHOWN = 20
+SURVEYS_AT_ONCE = 16
+ASK_S = 5.0
 
 
 def add(commands: Any) -> None:
@@ -31,20 +38,41 @@ def add(commands: Any) -> None:
         commands,
         "camera-list",
         camera_list,
-        "cameras from OpenStreetMap, a CSV list or a GB/T 28181 platform as cameras.csv",
+        "cameras from OpenStreetMap, a CSV list, a GB/T 28181 platform or this network (ONVIF) as cameras.csv",
     )
-    parser.add_argument("source", type=Path, help="Overpass JSON, GeoJSON or CSV; with --platform the city folder")
+    parser.add_argument(
+        "source", type=Path, nargs="?", help="Overpass JSON, GeoJSON or CSV; with --platform the city folder"
+    )
     parser.add_argument(
         "--platform", metavar="SINK", help="ask the platform of this gb28181 destination for its catalog"
     )
     parser.add_argument("--gcj02", action="store_true", help="its positions are GCJ-02 (shifted); make them WGS-84")
     parser.add_argument("-o", dest="output", metavar="FILE", help="standard output without it")
+    onvif = parser.add_argument_group("ONVIF cameras of this network")
+    onvif.add_argument("--onvif", action="store_true", help="find them by WS-Discovery and ask each what it is and can")
+    onvif.add_argument(
+        "--probe", action="append", default=[], metavar="ADDRESS[:PORT]",
+        help="ask here instead of everybody (multicast 239.255.255.250:3702); may be repeated",
+    )  # fmt: skip
+    onvif.add_argument("--interface", default="", metavar="ADDRESS", help="own IPv4 address to ask from")
+    onvif.add_argument("--wait", type=float, default=discovery.WAIT_S, metavar="S", help="for answers; default 3 s")
+    onvif.add_argument("--username", default="", help="of an account on the cameras that may read")
+    onvif.add_argument("--password-env", default="", metavar="NAME", help="environment variable with its password")
+    onvif.add_argument("--sink", metavar="FILE", help="also write the [[sinks]] block that turns those that turn")
 
 
 def camera_list(options: argparse.Namespace) -> int:
-    text, count, remarks = _from_platform(options) if options.platform else _from_file(options)
+    if options.onvif:
+        text, count, remarks = _from_network(options)
+    elif options.source is None:
+        raise Problem("a file, a city folder with --platform, or --onvif was meant", 2)
+    else:
+        text, count, remarks = _from_platform(options) if options.platform else _from_file(options)
     if options.output:
         Path(options.output).write_text(text, "utf-8")
+    elif options.json:
+        for row in csv.DictReader(text.splitlines()):
+            json_line({name: cell for name, cell in row.items() if cell})
     else:
         sys.stdout.write(text)
     for remark in remarks[:REMARKS_SHOWN]:
@@ -113,3 +141,48 @@ async def _catalog(sink: Gb28181Sink, timeout_s: float) -> tuple[list[Item] | No
     finally:
         await sink.close()
         await asyncio.gather(running, return_exceptions=True)
+
+
+# ------------------------------------------------------------------------------------------------- ONVIF
+
+
+def _from_network(options: argparse.Namespace) -> tuple[str, int, list[str]]:
+    password = os.environ.get(options.password_env, "")
+    if options.password_env and not password:
+        raise Problem(f"the environment variable {options.password_env} (--password-env) is not set", 2)
+    if not 0 < options.wait <= 60:
+        raise Problem("--wait: more than 0 and at most 60 seconds were meant", 2)
+    targets = [_target(text) for text in options.probe] or [(discovery.GROUP, discovery.PORT)]
+    try:
+        found, remarks = asyncio.run(discovery.discover(targets, options.interface, options.wait))
+    except OSError as error:
+        raise Problem(f"no probe could be sent: {error.strerror or error}; --interface names another way out") from None
+    strangers = [match.sender for match in found if not match.url]
+    remarks += [f"{sender}: names no address of its own, so it is not asked" for sender in strangers]
+    devices = asyncio.run(_survey([match for match in found if match.url], options.username, password))
+    placed, nowhere, more = inventory.cameras(devices)
+    if options.sink:
+        Path(options.sink).write_text(inventory.sink_block(devices, options.username, options.password_env), "utf-8")
+    note(f"{len(found)} devices answered, {len(placed)} cameras know their place, {len(nowhere)} do not")
+    return to_csv(placed, nowhere), len(placed) + len(nowhere), remarks + more
+
+
+def _target(text: str) -> tuple[str, int]:
+    host, _, port = text.partition(":")
+    if not host or (port and not (port.isdigit() and 0 < int(port) < 65_536)):
+        raise Problem(f"--probe {text!r}: an IPv4 address such as 10.0.0.7 or 10.0.0.7:3702 was meant", 2)
+    return host, int(port or discovery.PORT)
+
+
+async def _survey(found: list[discovery.Match], username: str, password: str) -> list[inventory.Device]:
+    peer = Peer(ASK_S)
+    client, turn = Client(peer, username, password, time.time_ns), asyncio.Semaphore(SURVEYS_AT_ONCE)
+
+    async def one(match: discovery.Match) -> inventory.Device:
+        async with turn:
+            return await inventory.survey(client, match.url, match.endpoint, match.scopes)
+
+    try:
+        return await asyncio.gather(*(one(match) for match in found))
+    finally:
+        await peer.close()

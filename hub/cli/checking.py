@@ -48,7 +48,7 @@ def check(options: argparse.Namespace) -> int:
             print(mistake)
     if city is None:
         return 1
-    notes = city.book.notes(city.registry.devices.values())
+    notes = city.book.notes(city.registry.devices.values(), city.registry.zones.values())
     if options.json:
         for text in notes:
             json_line({"note": text})

@@ -1,4 +1,4 @@
-"""Commands that look at a city: devices, alerts, cameras, quarantine, export."""
+"""Commands that look at a city: devices, alerts, quarantine, export."""
 
 from __future__ import annotations
 
@@ -7,27 +7,19 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import msgspec
-import shapely
-
 from hub.alerts import Alerts
 from hub.api import views
 from hub.app.destinations import JOURNAL
 from hub.app.history import open_city_store
-from hub.app.plugins import Plugins
-from hub.cameras import TASKS, Cameras, Error
-from hub.cameras.covering import cover
-from hub.cameras.following import Watch, follow, straight
 from hub.cli.client import ask, config_of, entries, open_log
 from hub.cli.output import Problem, command, folder, json_line, note, table
-from hub.config import Config, load_config
+from hub.config import Config
 from hub.delivery import Journal
 from hub.live import Live
-from hub.model import AlertChange, Change, Position, Zone
+from hub.model import AlertChange, Change
 from hub.moment import from_text, to_text
 from hub.ports import SeriesQuery, StoreUnavailable
 from hub.registry import load_registry
-from hub.wire import camera_to_json
 from rules.alarm_load import alarm_load
 
 
@@ -41,20 +33,6 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--load", action="store_true", help="what the warnings ask of their watchers (ISA-18.2, EEMUA 191)"
     )
-    parser = command(commands, "cameras", cameras, "ranked cameras that can see a point, with reasons")
-    parser.add_argument("dir", type=folder)
-    where = parser.add_mutually_exclusive_group(required=True)
-    where.add_argument("--at", metavar="LON,LAT")
-    where.add_argument("--zone", metavar="ZONE", help="the few cameras that together see most of this zone")
-    parser.add_argument("--limit", type=int, default=5)
-    parser.add_argument(
-        "--need", default="", metavar="TASK", help="detect, observe, recognise, identify: how finely it must be seen"
-    )
-    parser.add_argument(
-        "--error", type=float, default=0.0, metavar="M", help="the place is only known to so many metres (one sigma)"
-    )
-    parser.add_argument("--course", type=float, metavar="DEG", help="the target moves this way: print who sees it when")
-    parser.add_argument("--speed", type=float, default=50.0, metavar="KM/H", help="and this fast")
     parser = command(commands, "quarantine", quarantine, "input that could not be used")
     parser.add_argument("dir", type=folder)
     parser.add_argument("action", choices=("list", "show", "export", "retry"))
@@ -236,98 +214,6 @@ def _load(changes: list[dict[str, Any]], as_json: bool) -> int:
     table(("figure", "", "should be"), rows, "")
     table(("rule", "subject", "raised"), [(rule, subject, f"{n}") for rule, subject, n in load.top], "")
     return 0
-
-
-# ------------------------------------------------------------------------------------------------- cameras
-
-
-def cameras(options: argparse.Namespace) -> int:
-    position = _position(options.at) if options.at else None
-    registry, mistakes = load_registry(options.dir)
-    for mistake in mistakes:
-        note(str(mistake))
-    config, _ = load_config(options.dir, Plugins())
-    city = Cameras(registry.cameras.values(), registry.buildings, config.cameras.tasks if config else TASKS)
-    if options.need and options.need not in city.tasks:
-        raise Problem(f"--need {options.need!r}: one of {', '.join(city.tasks)} was meant", 2)
-    if position is None:
-        if options.zone not in registry.zones:
-            raise Problem(f"no zone {options.zone!r} in zones.geojson", 2)
-        _cover(city, registry.zones[options.zone], options)
-    elif options.course is not None:
-        _follow(city, position, options)
-    else:
-        _rank(city, position, options)
-    return 1 if mistakes else 0
-
-
-def _position(text: str) -> Position:
-    try:
-        lon, lat = (float(part) for part in text.split(","))
-    except ValueError:
-        raise Problem(f"--at {text!r}: LON,LAT was meant, such as 121.49,31.24", 2) from None
-    if not (-180 <= lon <= 180 and -90 <= lat <= 90):
-        raise Problem(
-            f"--at {text!r} is no place on Earth"
-            + ("; were lon and lat swapped?" if -90 <= lon <= 90 and -180 <= lat <= 180 else ""),
-            2,
-        )
-    return Position(lon, lat)
-
-
-def _rank(city: Cameras, position: Position, options: argparse.Namespace) -> None:
-    error = Error(options.error, options.error) if options.error > 0 else None
-    ranked = city.rank(position, options.limit, need=options.need, error=error)
-    if options.json:
-        for view in ranked:
-            json_line(camera_to_json(view))
-    else:
-        rows = [
-            (
-                view.camera,
-                view.name,
-                "yes" if view.sees else "no",
-                f"{view.score:.2f}",
-                f"{view.distance_m:.0f} m",
-                f"{view.bearing_deg:.0f}°",
-                view.reason,
-            )
-            for view in ranked
-        ]
-        table(
-            ("camera", "name", "sees it", "score", "distance", "bearing", "why"), rows, "no camera within 1 km of there"
-        )
-
-
-def _cover(city: Cameras, zone: Zone, options: argparse.Namespace) -> None:
-    """The few cameras that together see most of a zone."""
-    parts = cover(city, shapely.Polygon(zone.rings[0], zone.rings[1:]), options.limit, options.need)
-    if options.json:
-        for part in parts:
-            json_line(msgspec.to_builtins(part))
-        return
-    rows = [(part.camera, part.name, f"{part.together:.0%}", part.reason) for part in parts]
-    table(("camera", "name", "together", "why"), rows, "no camera sees any of it")
-
-
-def _follow(city: Cameras, position: Position, options: argparse.Namespace) -> None:
-    """Who sees a moving target when, from now on."""
-    watches = follow(city, straight(position, options.course, options.speed / 3.6), options.need)
-    if options.json:
-        for watch in watches:
-            json_line(msgspec.to_builtins(watch))
-        return
-    rows = [
-        (f"{watch.from_s:.0f} s", f"{watch.until_s:.0f} s", watch.camera or "nobody", watch.name, _turning(watch))
-        for watch in watches
-    ]
-    table(("from", "until", "camera", "name", "turn it"), rows, "no camera will see it")
-
-
-def _turning(watch: Watch) -> str:
-    if watch.pose is None or watch.turn_by_s is None:
-        return ""
-    return f"to {watch.pose.azimuth_deg:.0f}°, from {watch.turn_by_s:.0f} s on"
 
 
 # ------------------------------------------------------------------------------------------------- quarantine

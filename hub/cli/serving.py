@@ -17,12 +17,13 @@ import msgspec
 import simulators
 from hub.app.city import City
 from hub.app.demo import adapters_up, endpoints, with_free_ports, with_sink
-from hub.app.hub import AlreadyRunning, Hub
+from hub.app.hub import TICK_S, AlreadyRunning, Hub
 from hub.app.replay import RecordingClock, replay
 from hub.app.terminal import Terminal
 from hub.cli.cities import clean_city
 from hub.cli.judging import add_layout, recordings
 from hub.cli.output import Problem, command, folder, json_line, note
+from hub.clock import hurried
 from hub.config import ApiOptions, StoreOptions
 from hub.log import LogFull
 from hub.ports import StoreUnavailable
@@ -63,7 +64,7 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--speed", type=float, default=1.0)
     parser.add_argument("--fleet", type=int, default=0, metavar="N", help="so many more vehicles (JT/T 808)")
-    parser.add_argument("--vessels", type=int, default=18, metavar="N", help="vessels in all (AIS)")
+    parser.add_argument("--vessels", type=int, default=14, metavar="N", help="vessels in all (AIS)")
     parser.add_argument("--sensors", type=int, default=0, metavar="N", help="so many more sensors (MQTT)")
     parser.add_argument("--seconds", type=float, help="end by itself after so long")
 
@@ -272,9 +273,11 @@ async def _check(
     receiver = simulators.Receiver()
     city = with_sink(city, await receiver.start())
     with tempfile.TemporaryDirectory(prefix="cityhub-check-") as data:
-        hub = await started(Hub(city, Path(data)))
+        clock = hurried(options.speed)
+        hub = await started(Hub(city, Path(data), clock, tick_s=TICK_S / options.speed))
         await adapters_up(hub)
-        playing = asyncio.create_task(_play(options, folder, endpoints(city, hub.address), stop, repeat=False))
+        where = endpoints(city, hub.address)
+        playing = asyncio.create_task(_play(options, folder, where, stop, repeat=False, clock=clock))
         try:
             await _until(stop, playing, options.seconds)
             stop.set()
@@ -288,7 +291,12 @@ async def _check(
 
 
 async def _play(
-    options: argparse.Namespace, folder: Path, where: dict[str, str], stop: asyncio.Event, repeat: bool
+    options: argparse.Namespace,
+    folder: Path,
+    where: dict[str, str],
+    stop: asyncio.Event,
+    repeat: bool,
+    clock: Callable[[], int] | None = None,
 ) -> list[Any]:
     return await simulators.run(
         folder,
@@ -301,4 +309,5 @@ async def _play(
         stop=stop,
         say=note,
         repeat=repeat,
+        clock=clock,
     )

@@ -3,9 +3,13 @@
 stream "alerts" ── Courier "video"  ── sink     one task each: a slow destination delays no other
                 ├─ Courier "duty"   ── sink
                 └─ …                             Journal: attempts, dead letters, which alerts are followed
+
+A destination that takes readings too (a hub above) has a second reader, of "events": `ReadingCourier`.
 """
 
-from hub.delivery.courier import Courier, Filters, Pace, Status
+from hub.delivery.courier import Courier, Filters
 from hub.delivery.journal import Attempt, DeadLetter, Journal
+from hub.delivery.line import Pace, Status
+from hub.delivery.readings import ReadingCourier
 
-__all__ = ["Attempt", "Courier", "DeadLetter", "Filters", "Journal", "Pace", "Status"]
+__all__ = ["Attempt", "Courier", "DeadLetter", "Filters", "Journal", "Pace", "ReadingCourier", "Status"]

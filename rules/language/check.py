@@ -12,12 +12,14 @@ from rules import derived
 from rules.language import grammar as g
 from rules.language import ir
 from rules.language import types as t
+from rules.language.rule import Select
 from rules.language.types import Type
 
 HOUR = 3_600_000_000_000
 MAX_WINDOW_NS = 31 * 24 * HOUR
 """The longest window whose samples the engine keeps."""
 MAX_NEIGHBOURS_M = 200_000.0
+MAX_MARGIN_M = 5_000.0
 MAX_OF_N = 100
 
 WINDOW_FUNCTIONS = {
@@ -33,6 +35,7 @@ OTHER_FUNCTIONS = (
     "soil_water",
     "time_since",
     "agree",
+    "share",
     "in_zone",
     "marked",
     "greatest",
@@ -51,16 +54,20 @@ class Scope:
         any_quality: bool,
         hold_ns: int,
         memories: list[ir.Memory],
+        select: Select | None = None,
     ) -> None:
         self.wrong = wrong
         self.lets = lets
         self.any_quality = any_quality
         self.hold_ns = hold_ns
         self.memories = memories
+        self.select = select or Select()
         self.find_level: Callable[[ir.Node], ir.Node | None] | None = None
         self.level: tuple[ir.Node, Type] | None = None
         self.level_name = ""
         self.inside_neighbour = False
+        self.of_others = False
+        """Whether the metric being read is that of other devices."""
 
     # ------------------------------------------------------------------------------------------ conditions
 
@@ -212,15 +219,17 @@ class Scope:
         if name in self.lets:
             return self.lets[name]
         if name.startswith("attr."):
-            return self._attribute(name[5:])
+            return self._attribute(name[5:], tree.at)
         if name.startswith("zone."):
+            if self.select.every == "area" and not self.of_others:
+                self.wrong("an area has no limits of a zone; rules with for_each: {every: zone} do", tree.at)
             return ir.Limit(name[5:]), self._suffix_type(name[5:])
         if name in vocabulary():
-            return self._metric(name)
+            return self._metric(name, tree.at)
         near = get_close_matches(name, [*vocabulary(), *self.lets], n=1, cutoff=0.8)
         if t.attribute_unit(name) is not None and not (near and near[0].rpartition("_")[2] == name.rpartition("_")[2]):
             # Only a metric with the same ending (current_a) can have been meant: warning_level is not warning_level_m.
-            return self._attribute(name)
+            return self._attribute(name, tree.at)
         hint = f"; was {near[0]} meant?" if near else nearest(name)
         self.wrong(
             f"{name!r} is neither a metric, nor defined under let, nor an attribute with a unit (such as limit_m){hint}",
@@ -228,14 +237,24 @@ class Scope:
         )
         return ir.Const(0.0), t.UNKNOWN
 
-    def _metric(self, name: str) -> tuple[ir.Node, Type]:
+    def _subject(self) -> str:
+        return "an area" if self.select.every == "area" else "a zone"
+
+    def _metric(self, name: str, at: int) -> tuple[ir.Node, Type]:
         metric = vocabulary()[name]
+        if self.select.every and not self.of_others:
+            self.wrong(
+                f"{self._subject()} has no {name} of its own; ask the devices in it, such as mean({name}, 1 h, inside) or agree({name} > …, inside) >= 3",
+                at,
+            )
         node = ir.Series(name + "~" if self.any_quality else name)
         if metric.type == "number":
             return node, t.quantity(metric.unit)
         return node, Type(metric.type)
 
-    def _attribute(self, name: str) -> tuple[ir.Node, Type]:
+    def _attribute(self, name: str, at: int) -> tuple[ir.Node, Type]:
+        if self.select.every == "area" and not self.of_others:
+            self.wrong(f"an area has no attribute {name}; zones and devices have", at)
         return ir.Attribute(name), self._suffix_type(name)
 
     def _suffix_type(self, name: str) -> Type:
@@ -283,6 +302,9 @@ class Scope:
     # ------------------------------------------------------------------------------------------ functions
 
     def call(self, tree: g.Call) -> tuple[ir.Node, Type]:
+        for argument in tree.arguments:
+            if isinstance(argument, g.Margin) and tree.name != "in_zone":
+                self.wrong("'margin' belongs to in_zone, such as in_zone(\"restricted\", margin 50 m)", argument.at)
         if tree.name in WINDOW_FUNCTIONS:
             return self._window(tree)
         if tree.name in OTHER_FUNCTIONS:
@@ -312,10 +334,12 @@ class Scope:
 
     def _window(self, tree: g.Call) -> tuple[ir.Node, Type]:
         name = tree.name
-        plain = [a for a in tree.arguments if not isinstance(a, g.Scope | g.AtLeast)]
+        plain = [a for a in tree.arguments if not isinstance(a, g.Aside)]
         around = self._around(tree)
         at_least = next((a.count for a in tree.arguments if isinstance(a, g.AtLeast)), 1)
+        before, self.of_others = self.of_others, self.of_others or around.which != ""
         series = self._series(plain[0] if plain else None, name, tree.at)
+        self.of_others = before
         parameter = 0.0
         if name == "percentile":
             if (
@@ -352,26 +376,41 @@ class Scope:
         if not scopes:
             return ir.Around()
         if len(scopes) > 1:
-            self.wrong("only one of 'within', 'upstream' and 'same area' can stand here", tree.at)
+            self.wrong(
+                "only one of 'within', 'upstream', 'same area', 'same zone' and 'inside' can stand here", tree.at
+            )
         if self.inside_neighbour:
             self.wrong("neighbours of neighbours cannot be asked", tree.at)
         scope = scopes[0]
-        if scope.which != "within" or scope.distance is None:
-            return ir.Around(scope.which)
-        try:
-            kind = t.quantity(scope.distance.unit or "")
-        except UnitError as error:
-            self.wrong(str(error), scope.at)
-            return ir.Around("within", 1.0)
-        if kind.dimension != "length":
-            self.wrong(
-                f"'within' needs a distance such as 3 km; {scope.distance.unit or 'a bare number'} is {kind.shown()}",
-                scope.at,
+        if (scope.which == "inside") != (self.select.every != ""):
+            hint = (
+                f"{self._subject()} asks the devices 'inside' it, not '{scope.which}'"
+                if self.select.every
+                else "'inside' belongs to rules with for_each: {every: zone} or {every: area}; was 'same zone' or 'same area' meant?"
             )
-        metres = t.tidy(scope.distance.value * kind.unit.factor)
+            self.wrong(hint, scope.at)
+        if scope.which == "inside":
+            return ir.Around("inside", words=self.select.of)
+        if scope.which == "upstream" and scope.distance is not None:
+            return ir.Around("upstream", travel_min=self.duration(scope.distance) / 60e9)
+        if scope.which != "within" or scope.distance is None:
+            return ir.Around(scope.which, words=(scope.name,) if scope.name else ())
+        metres = self._distance(scope.distance, "'within' needs a distance such as 3 km")
         if not 0 < metres <= MAX_NEIGHBOURS_M:
             self.wrong(f"neighbours may be up to {MAX_NEIGHBOURS_M / 1000:g} km away", scope.at)
         return ir.Around("within", metres)
+
+    def _distance(self, distance: g.Quantity, needed: str) -> float:
+        """Metres of a distance; 1 m (and a mistake) where it is none."""
+        try:
+            kind = t.quantity(distance.unit or "")
+        except UnitError as error:
+            self.wrong(str(error), distance.at)
+            return 1.0
+        if kind.dimension != "length":
+            self.wrong(f"{needed}; {distance.unit or 'a bare number'} is {kind.shown()}", distance.at)
+            return 1.0
+        return t.tidy(distance.value * kind.unit.factor)
 
     def duration(self, quantity: g.Quantity) -> int:
         """Nanoseconds of a duration; 1 s (and a mistake) where it is none."""
@@ -412,13 +451,20 @@ class Scope:
         return self._memory("soil-water", (series[0],), (), tree.at), series[1]
 
     def _call_time_since(self, tree: g.Call) -> tuple[ir.Node, Type]:
-        if len(tree.arguments) != 1 or isinstance(tree.arguments[0], g.Scope | g.AtLeast):
+        if len(tree.arguments) != 1 or isinstance(tree.arguments[0], g.Aside):
             self.wrong("time_since is written time_since(rainfall > 0 mm)", tree.at)
             return ir.Const(0.0), t.UNKNOWN
         return self._memory("since", (self.condition(tree.arguments[0]),), (), tree.at), t.SECONDS
 
     def _call_agree(self, tree: g.Call) -> tuple[ir.Node, Type]:
-        plain = [a for a in tree.arguments if not isinstance(a, g.Scope | g.AtLeast)]
+        return self._agreement(tree, "agree"), t.COUNT
+
+    def _call_share(self, tree: g.Call) -> tuple[ir.Node, Type]:
+        return self._agreement(tree, "share"), t.quantity("%")
+
+    def _agreement(self, tree: g.Call, name: str) -> ir.Node:
+        plain = [a for a in tree.arguments if not isinstance(a, g.Aside)]
+        at_least = next((a.count for a in tree.arguments if isinstance(a, g.AtLeast)), 1)
         around = self._around(tree)
         if (
             not plain
@@ -427,25 +473,37 @@ class Scope:
             or (len(plain) == 2 and not isinstance(plain[1], g.Quantity))
         ):
             self.wrong(
-                "agree is written agree(pm25 > 150 ug/m3, within 3 km) or with an age, agree(…, 1 h, within 3 km)",
+                f"{name} is written {name}(pm25 > 150 ug/m3, within 3 km) or with an age, {name}(…, 1 h, within 3 km)",
                 tree.at,
             )
-            return ir.Const(0.0), t.UNKNOWN
+            return ir.Const(0.0)
         age = self.duration(plain[1]) if len(plain) == 2 and isinstance(plain[1], g.Quantity) else self.hold_ns
-        self.inside_neighbour = True
+        self.inside_neighbour = self.of_others = True
         condition = self.condition(plain[0])
-        self.inside_neighbour = False
-        if not any(isinstance(node, ir.Series) for node in ir.walk(condition)):
-            self.wrong("agree needs a condition on a metric", tree.at)
-        return ir.Agree(condition, around, age), t.COUNT
+        self.inside_neighbour = self.of_others = False
+        if not any(isinstance(node, ir.Series | ir.Window) for node in ir.walk(condition)):
+            self.wrong(f"{name} needs a condition on a metric", tree.at)
+        return ir.Agree(condition, around, age, name == "share", max(at_least, 1) if name == "share" else 1)
 
     def _call_in_zone(self, tree: g.Call) -> tuple[ir.Node, Type]:
-        if len(tree.arguments) != 1 or not isinstance(tree.arguments[0], g.Text):
-            self.wrong('in_zone is written in_zone("restricted"): the name or kind of a zone', tree.at)
+        plain = [a for a in tree.arguments if not isinstance(a, g.Margin)]
+        margins = [a.distance for a in tree.arguments if isinstance(a, g.Margin)]
+        if len(plain) != 1 or not isinstance(plain[0], g.Text) or len(margins) > 1:
+            self.wrong(
+                'in_zone is written in_zone("restricted") or in_zone("restricted", margin 50 m): the name or kind of a zone',
+                tree.at,
+            )
             return ir.Const(False), t.FLAG
-        return ir.InZone(tree.arguments[0].value), t.FLAG
+        if self.select.every and not self.of_others:
+            self.wrong(f"{self._subject()} does not move; in_zone is asked of devices", tree.at)
+        margin = self._distance(margins[0], "'margin' needs a distance such as 50 m") if margins else 0.0
+        if not 0 <= margin <= MAX_MARGIN_M:
+            self.wrong(f"a margin may be up to {MAX_MARGIN_M / 1000:g} km", margins[0].at)
+        return ir.InZone(plain[0].value, margin), t.FLAG
 
     def _call_marked(self, tree: g.Call) -> tuple[ir.Node, Type]:
+        if self.select.every and not self.of_others:
+            self.wrong(f"{self._subject()} carries no marks; they are asked of devices", tree.at)
         marks = [a.value for a in tree.arguments if isinstance(a, g.Text)]
         known = [mark.value for mark in Mark]
         for mark in marks:
@@ -462,7 +520,7 @@ class Scope:
         return self._several(tree, "least")
 
     def _several(self, tree: g.Call, name: str) -> tuple[ir.Node, Type]:
-        arguments = [a for a in tree.arguments if not isinstance(a, g.Scope | g.AtLeast)]
+        arguments = [a for a in tree.arguments if not isinstance(a, g.Aside)]
         if len(arguments) < 2 or len(arguments) != len(tree.arguments):
             self.wrong(f"{name} is written {name}(a, b)", tree.at)
             return ir.Const(0.0), t.UNKNOWN
@@ -474,7 +532,7 @@ class Scope:
         return ir.Function(name, nodes), target
 
     def _call_abs(self, tree: g.Call) -> tuple[ir.Node, Type]:
-        if len(tree.arguments) != 1 or isinstance(tree.arguments[0], g.Scope | g.AtLeast):
+        if len(tree.arguments) != 1 or isinstance(tree.arguments[0], g.Aside):
             self.wrong("abs is written abs(x)", tree.at)
             return ir.Const(0.0), t.UNKNOWN
         node, kind = self.number(tree.arguments[0])
@@ -482,7 +540,7 @@ class Scope:
 
     def _derived(self, tree: g.Call) -> tuple[ir.Node, Type]:
         spec = derived.FUNCTIONS[tree.name]
-        arguments = [a for a in tree.arguments if not isinstance(a, g.Scope | g.AtLeast)]
+        arguments = [a for a in tree.arguments if not isinstance(a, g.Aside)]
         if len(arguments) != len(spec.units) or len(arguments) != len(tree.arguments):
             self.wrong(f"{tree.name} is written {spec.usage}", tree.at)
             return ir.Const(0.0), t.UNKNOWN

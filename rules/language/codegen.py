@@ -113,10 +113,14 @@ class Writer:
                 return f"H.figure(d, t, {self._constant(node)})", True
             case ir.Agree():
                 self.used.add("H")
-                inner = Writer(node.age_ns, self.constants)
-                code = function("neighbour", "d, t", inner, [f"return {inner.true(node.condition)}"], self.constants)
                 series = sorted({n.series for n in ir.walk(node.condition) if isinstance(n, ir.Series | ir.Window)})[0]
-                return f"H.agree(d, t, {self._constant(node.around)}, {series!r}, {self._constant(code)})", True
+                asked = (
+                    f"d, t, {self._constant(node.around)}, {series!r}, {self._constant(meets(node, self.constants))}"
+                )
+                if not node.share:
+                    return f"H.agree({asked})", True
+                denies = self._constant(meets(node, self.constants, wanted=False))
+                return f"H.share({asked}, {denies}, {node.at_least})", True
             case ir.Memory(index=index):
                 return f"m[{index}].value", True
             case ir.Function(name=name, arguments=arguments):
@@ -218,9 +222,9 @@ class Writer:
                 return repr(bool(value) == wanted)
             case ir.Const(value=value):
                 return repr(bool(value) == wanted)
-            case ir.InZone(name=name):
+            case ir.InZone(name=name, margin_m=margin):
                 self.used.add("H")
-                return f"(H.in_zone(d, {name!r}) is {wanted})"
+                return f"(H.in_zone(d, {name!r}, {margin!r}) is {wanted})"
             case ir.Marked(marks=marks):
                 return f"({'' if wanted else 'not '}(d.marks and not d.marks.isdisjoint({self._constant(frozenset(marks))})))"
             case _:
@@ -248,6 +252,13 @@ def function(
     return define(name, parameters, [*lines, *writer.lines, *body], constants)
 
 
+def meets(node: ir.Agree, constants: dict[str, Any], wanted: bool = True) -> Callable[..., bool]:
+    """(d, t) → whether that device certainly meets what is asked of it (`wanted` False: certainly does not)."""
+    inner = Writer(node.age_ns, constants)
+    code = inner.true(node.condition) if wanted else inner.false(node.condition)
+    return function("neighbour", "d, t", inner, [f"return {code}"], constants)
+
+
 def define(name: str, parameters: str, lines: Sequence[str], constants: dict[str, Any]) -> Callable[..., Any]:
     """Compile `def name(parameters)` with these lines. `constants` is its global namespace, shared on purpose."""
     source = f"def {name}({parameters}):\n" + "\n".join("    " + line for line in lines)
@@ -266,8 +277,8 @@ class Compiled:
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
-        self.said: dict[int, Any] = {}
-        """What `rules.telling` has worked out about each level."""
+        self.said: dict[Any, Any] = {}
+        """What `rules.telling` has worked out about each level, and what it asks of devices to name them."""
         constants: dict[str, Any] = {}
         self.judge = self._judge(constants)
         self.advance = self._advance(constants) if rule.memories else None
@@ -279,6 +290,8 @@ class Compiled:
         )
         """(series, around) that its conditions ask of neighbours."""
         self.hopeful = self._hopeful(constants) if self.asks else None
+        self.decides = self._decides(constants) if rule.select.every else None
+        """(d, t) → whether this device inside could make a level true that is not; None where any of them could."""
         self.values = self._values(constants)
 
     def _judge(self, constants: dict[str, Any]) -> Callable[..., int]:
@@ -306,6 +319,20 @@ class Compiled:
         writer.hopeful = True
         body = [f"if {writer.true(level.when.node)}: bits |= {1 << level.level}" for level in self.rule.levels]
         return function("hopeful", "d, t, m", writer, ["bits = 0", *body, "return bits"], constants)
+
+    def _decides(self, constants: dict[str, Any]) -> Callable[..., bool] | None:
+        asked = [_needs([level.when.node]) for level in self.rule.levels]
+        if self.rule.memories or not all(asked):
+            return None
+        checks = [meets(node, constants) for nodes in asked for node in nodes or ()]
+        return lambda d, t: any(check(d, t) for check in checks)
+
+    def meets(self, node: ir.Agree) -> Callable[..., bool]:
+        """(d, t) → whether that device meets what the rule asks of it; for evidence."""
+        if node not in self.said:
+            self.said[node] = meets(node, {})
+        found: Callable[..., bool] = self.said[node]
+        return found
 
     def _advance(self, constants: dict[str, Any]) -> Callable[..., None]:
         lines = list(_LOCALS.values())
@@ -339,14 +366,34 @@ class Compiled:
 
 
 def _asked(node: ir.Node) -> list[tuple[str, ir.Around]]:
-    """What a node asks of neighbours: their series. Gauges upstream wake those below in any case."""
-    if isinstance(node, ir.Agree | ir.Window) and node.around.which == "upstream":
+    """What a node asks of neighbours: their series. Gauges upstream wake those below in any case, devices their place."""
+    if isinstance(node, ir.Agree | ir.Window) and node.around.which in ("upstream", "inside"):
         return []
     if isinstance(node, ir.Agree):
         return [(n.series, node.around) for n in ir.walk(node.condition) if isinstance(n, ir.Series | ir.Window)]
     if isinstance(node, ir.Window) and node.around.which:
         return [(node.series, node.around)]
     return []
+
+
+def _needs(nodes: list[ir.Node]) -> list[ir.Agree] | None:
+    """What has to be met by one more device before any of these conditions can become true; None where that is not all."""
+    found: list[ir.Agree] = []
+    for node in nodes:
+        match node:
+            case ir.AllOf(parts=parts) | ir.AnyOf(parts=parts):
+                below = _needs(list(parts))
+                if below is None:
+                    return None
+                found += below
+            case ir.Comparison(op=">=" | ">", left=ir.Agree(share=False) as agreed, right=ir.Const(value=float(limit))):
+                moves_by_itself = any(isinstance(inner, ir.Window) for inner in ir.walk(agreed.condition))
+                if moves_by_itself or limit < 0 or (limit == 0 and node.op == ">="):
+                    return None
+                found.append(agreed)
+            case _:
+                return None
+    return found
 
 
 def _is_condition(node: ir.Node) -> bool:
@@ -364,7 +411,7 @@ def fused(rules: Iterable[tuple[int, Rule]], known: frozenset[str], constants: d
     touched = always = 0
     body: list[str] = []
     for position, rule in rules:
-        if not rule.levels or (known.isdisjoint(rule.own_series()) and not rule.asks_marks()):
+        if not rule.levels or (known.isdisjoint(rule.own_series()) and not rule.on_any_reading()):
             continue
         touched |= 1 << position
         if rule.memories:

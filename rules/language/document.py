@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from itertools import pairwise
 
@@ -17,22 +18,28 @@ from hub.units import UnitError
 from rules.language import check, ir
 from rules.language import grammar as g
 from rules.language import types as t
+from rules.language.calls import read_call_entry, read_calls
 from rules.language.places import Document, Entry
 from rules.language.rule import (
     DEFAULT_HOLD_NS,
+    CallEntry,
     Condition,
     Derivation,
     Hole,
     LevelRule,
+    QualityEntry,
     Rule,
     Select,
     Source,
 )
+from rules.language.settings import SettingsReader
 from rules.language.types import Type
 
-RULE_KEYS = ("rule", "title", "about", "for_each", "let", "editions", "levels", "clear", "silent", "hold", "late", "expire", "quality", "source", "cap", "cameras")  # fmt: skip
+RULE_KEYS = ("rule", "title", "about", "for_each", "let", "editions", "levels", "clear", "silent", "hold", "late", "expire", "quality", "source", "cap", "cameras", "call")  # fmt: skip
 DERIVE_KEYS = ("derive", "about", "for_each", "value", "hold", "source")
-SELECT_KEYS = ("kind", "device", "area", "zone", "operator", "attribute")
+SELECT_KEYS = ("kind", "device", "area", "zone", "operator", "attribute", "every")
+PLACE_KEYS = {"zone": ("every", "kind", "zone", "attribute", "of"), "area": ("every", "area", "of")}
+"""What may restrict `every: zone` and `every: area`; `of` are the kinds of the devices inside that count."""
 CAMERA_KEYS = ("within", "pick", "need")
 CAMERA_NEEDS = ("observe", "recognise", "identify", "detect", "monitor")
 CAP_WORDS = {
@@ -62,28 +69,47 @@ _HOLE = re.compile(r"\{([^{}]*)\}")
 _FORMAT = re.compile(r"([0-9.]*[fgde]?)\s*(.*)\Z")
 
 
-def read_rules(document: Document, pack: str) -> tuple[list[Rule], list[Derivation]]:
-    """The rules of one file, named `pack/rule`. Mistakes are kept in the document."""
-    rules: list[Rule] = []
-    derivations: list[Derivation] = []
+@dataclass
+class Entries:
+    """What one rule file holds."""
+
+    rules: list[Rule] = field(default_factory=list)
+    derivations: list[Derivation] = field(default_factory=list)
+    qualities: list[QualityEntry] = field(default_factory=list)
+    calls: list[CallEntry] = field(default_factory=list)
+
+
+def read_rules(document: Document, pack: str) -> Entries:
+    """The entries of one file, rules named `pack/rule`. Mistakes are kept in the document."""
+    found = Entries()
     if document.root is None:
-        return rules, derivations
+        return found
     for node in document.items(document.root, "a rule file"):
         entries = {entry.key: entry for entry in document.entries(node, "a rule")}
         if "derive" in entries:
-            derivation = _Reader(document, pack, node, entries).derivation()
+            derivation = Reader(document, pack, node, entries).derivation()
             if derivation:
-                derivations.append(derivation)
+                found.derivations.append(derivation)
+        elif "quality" in entries and "rule" not in entries:
+            quality = SettingsReader(Reader(document, pack, node, entries)).read()
+            if quality:
+                found.qualities.append(quality)
+        elif "call" in entries and "rule" not in entries:
+            call = read_call_entry(Reader(document, pack, node, entries))
+            if call:
+                found.calls.append(call)
         elif "rule" in entries:
-            rule = _Reader(document, pack, node, entries).rule()
+            rule = Reader(document, pack, node, entries).rule()
             if rule:
-                rules.append(rule)
+                found.rules.append(rule)
         elif isinstance(node, yaml.MappingNode):
-            document.wrong(node, "an entry starts with 'rule: name' or 'derive: metric'")
-    return rules, derivations
+            document.wrong(
+                node, "an entry starts with 'rule: name', 'derive: metric', 'quality: metric' or 'call: 10 min'"
+            )
+    return found
 
 
-class _Reader:
+class Reader:
     """Reads one rule. A rule with any mistake is not built; the others of the file still are."""
 
     def __init__(self, document: Document, pack: str, node: yaml.Node, entries: dict[str, Entry]) -> None:
@@ -97,6 +123,7 @@ class _Reader:
         self.seen = len(document.mistakes)
         self.any_quality = False
         self.hold_ns = DEFAULT_HOLD_NS
+        self.select = Select()
 
     def rule(self) -> Rule | None:
         self._known_keys(RULE_KEYS)
@@ -104,6 +131,7 @@ class _Reader:
         short = self._name(entry)
         text = self.document.text[self.node.start_mark.index : self.node.end_mark.index].rstrip()
         line, column = self.document.locate(entry.key_node)
+        self.select = self._select()
         self.any_quality = self._word("quality", ("good", "any"), "good") == "any"
         self.hold_ns = self._duration("hold", DEFAULT_HOLD_NS)
         sources = self._editions_and_lets()
@@ -114,7 +142,7 @@ class _Reader:
             column=column,
             text=text,
             digest=_digest(text),
-            select=self._select(),
+            select=self.select,
             about=self._plain_text("about"),
             levels=self._levels(),
             lets=self.lets,
@@ -126,6 +154,7 @@ class _Reader:
             sources=sources,
             cap=self._cap(),
             cameras=self._cameras(),
+            calls=read_calls(self, self.entries["call"].value) if "call" in self.entries else None,
         )
         rule.silent_ns, rule.silent_level = self._silent()
         rule.title = self._title(short)
@@ -134,12 +163,14 @@ class _Reader:
             self.document.wrong(self.node, f"{rule.name} has neither levels nor silent: it can never warn")
         if (
             len(self.document.mistakes) == self.seen
-            and rule.levels
+            and (rule.levels or rule.select.every)
             and not rule.own_series()
             and not any(_wakes(node) for node in rule.conditions())
         ):
             message = "no condition reads a metric of the subject itself, so nothing would have it judged"
-            self.document.wrong(self.entries["levels"].key_node, message)
+            if rule.select.every:
+                message = "no level asks the devices inside anything, so nothing would have it judged"
+            self.document.wrong(self.entries["levels"].key_node if rule.levels else self.node, message)
         return rule if len(self.document.mistakes) == self.seen else None
 
     def derivation(self) -> Derivation | None:
@@ -149,6 +180,10 @@ class _Reader:
         found = vocabulary().get(metric)
         if found is None or found.type != "number":
             self.document.wrong(entry.value, f"{metric!r} is not a metric with a number{nearest(metric)}")
+        self.select = self._select()
+        if self.select.every:
+            self.document.wrong(self.entries["for_each"].value, "a metric is derived of devices, not of places")
+            self.select = Select()
         self.hold_ns = self._duration("hold", DEFAULT_HOLD_NS)
         node: ir.Node = ir.Const(0.0)
         if "value" not in self.entries:
@@ -172,7 +207,7 @@ class _Reader:
             text,
             _digest(text),
             metric,
-            self._select(),
+            self.select,
             node,
             self.hold_ns,
         )
@@ -220,9 +255,15 @@ class _Reader:
             return Select()
         parts: dict[str, tuple[str, ...]] = {}
         attributes: list[tuple[str, str]] = []
-        for entry in self.document.entries(self.entries["for_each"].value, "for_each"):
-            if entry.key not in SELECT_KEYS:
-                self.document.wrong(entry.key_node, _unknown("key of for_each", entry.key, SELECT_KEYS))
+        entries = list(self.document.entries(self.entries["for_each"].value, "for_each"))
+        every = next((str(entry.value.value) for entry in entries if entry.key == "every"), "")
+        known = PLACE_KEYS.get(every, SELECT_KEYS)
+        for entry in entries:
+            if entry.key == "every" and every not in PLACE_KEYS:
+                self.document.wrong(entry.value, _unknown("place", every, tuple(PLACE_KEYS)))
+            elif entry.key not in known:
+                what = f"key of for_each: {{every: {every}}}" if every else "key of for_each"
+                self.document.wrong(entry.key_node, _unknown(what, entry.key, known))
             elif entry.key == "attribute":
                 attributes = [
                     (e.key, self.document.text_of(e.value, e.key) or "")
@@ -232,7 +273,7 @@ class _Reader:
                 parts[entry.key] = self._texts(entry.value, entry.key)
         return Select(
             parts.get("kind", ()), parts.get("device", ()), parts.get("area", ()), parts.get("zone", ()),
-            parts.get("operator", ()), tuple(attributes),
+            parts.get("operator", ()), tuple(attributes), every if every in PLACE_KEYS else "", parts.get("of", ()),
         )  # fmt: skip
 
     def _texts(self, node: yaml.Node, what: str) -> tuple[str, ...]:
@@ -249,7 +290,7 @@ class _Reader:
                 reported.add((message, offset))
                 self.document.wrong(node, message, offset)
 
-        return check.Scope(wrong, self.lets, self.any_quality, self.hold_ns, self.memories)
+        return check.Scope(wrong, self.lets, self.any_quality, self.hold_ns, self.memories, self.select)
 
     def _parse(self, node: yaml.Node) -> g.Clause | None:
         text = self.document.text_of(node, "an expression")
@@ -542,8 +583,8 @@ class _Reader:
 def _wakes(node: ir.Node) -> bool:
     """Whether something other than the subject's own metrics has a rule with this node judged."""
     if isinstance(node, ir.Window | ir.Agree):
-        return node.around.which == "upstream"
-    return isinstance(node, ir.Marked)
+        return node.around.which in ("upstream", "inside")
+    return isinstance(node, ir.Marked | ir.InZone)
 
 
 def _unknown(what: str, word: str, known: tuple[str, ...]) -> str:

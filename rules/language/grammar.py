@@ -44,11 +44,17 @@ clause: expr ("for" quantity)?
      | "(" expr ")"
 ?argument: expr
          | "within" quantity -> within
-         | "upstream" -> upstream
-         | "same" "area" -> same_area
+         | UPSTREAM ("within" quantity)? -> upstream
+         | SAME "area" -> same_area
+         | SAME "zone" STRING? -> same_zone
+         | INSIDE -> inside
+         | "margin" quantity -> margin
          | "at" "least" NUMBER -> at_least
 quantity: QUANTITY
 
+UPSTREAM: "upstream"
+SAME: "same"
+INSIDE: "inside"
 COMPARE: ">=" | "<=" | "==" | "!=" | ">" | "<"
 PLUS: "+"
 MINUS: "-"
@@ -161,11 +167,13 @@ class Then:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Which other devices: "within" a distance, "upstream" or "same area"."""
+    """Which other devices: "within" a distance, "upstream" (`distance` is then a time of travel), "same area", "same zone" (of that name or kind), or all "inside"
+    the place that is the subject."""
 
     which: str
     distance: Quantity | None
     at: int
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,9 +183,17 @@ class AtLeast:
 
 
 @dataclass(frozen=True, slots=True)
+class Margin:
+    """How far beyond the edge of a zone one has to be to be out of it."""
+
+    distance: Quantity
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     name: str
-    arguments: tuple[Tree | Scope | AtLeast, ...]
+    arguments: tuple[Tree | Aside, ...]
     at: int
 
 
@@ -205,6 +221,10 @@ Tree: TypeAlias = (
     | Then
     | Call
 )
+
+
+Aside: TypeAlias = Scope | AtLeast | Margin
+"""What stands among the arguments of a function without being a value."""
 
 
 class ExpressionError(ValueError):
@@ -294,11 +314,20 @@ class _Build(Transformer[Token, Any]):
     def within(self, distance: Quantity) -> Scope:
         return Scope("within", distance, distance.at)
 
-    def upstream(self) -> Scope:
-        return Scope("upstream", None, 0)
+    def upstream(self, token: Token, travel: Quantity | None = None) -> Scope:
+        return Scope("upstream", travel, _at(token))
 
-    def same_area(self) -> Scope:
-        return Scope("same area", None, 0)
+    def same_area(self, token: Token) -> Scope:
+        return Scope("same area", None, _at(token))
+
+    def same_zone(self, token: Token, name: Token | None = None) -> Scope:
+        return Scope("same zone", None, _at(token), name[1:-1] if name else "")
+
+    def inside(self, token: Token) -> Scope:
+        return Scope("inside", None, _at(token))
+
+    def margin(self, distance: Quantity) -> Margin:
+        return Margin(distance, distance.at)
 
     def at_least(self, token: Token) -> AtLeast:
         return AtLeast(int(float(token)), _at(token))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from math import inf
 from typing import TypeAlias
 
 
@@ -43,10 +44,13 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """Other devices: within `metres`, "upstream", or in the "same area". Empty `which` means the subject alone."""
+    """Other devices: within `metres`, "upstream" (from which water takes `travel_min` at most), in the "same area", in the "same zone" (`words`: of those names or kinds),
+    or all "inside" the place that is the subject (`words`: of those kinds). Empty `which` means the subject alone."""
 
     which: str = ""
     metres: float = 0.0
+    words: tuple[str, ...] = ()
+    travel_min: float = inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +127,14 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Agree:
-    """How many other devices meet a condition now, none of their values older than `age_ns`."""
+    """How many other devices meet a condition now, none of their values older than `age_ns`; as a `share`, how many in a
+    hundred of those that can say (unknown while fewer than `at_least` can)."""
 
     condition: Node
     around: Around
     age_ns: int
+    share: bool = False
+    at_least: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +155,10 @@ class Function:
 
 @dataclass(frozen=True, slots=True)
 class InZone:
-    """Whether the subject's newest position lies in a zone of that name or kind."""
+    """Whether the subject's newest position lies in a zone of that name or kind; unknown up to `margin_m` outside it."""
 
     name: str
+    margin_m: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

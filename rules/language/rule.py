@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, TypeAlias
 
 from hub.model import LEVELS, Device
 from rules.language import ir
@@ -16,9 +16,14 @@ DEFAULT_LATE_NS = 2 * HOUR
 DEFAULT_EXPIRE_NS = 24 * HOUR
 
 
+Calls: TypeAlias = tuple[tuple[int, ...], ...]
+"""By level: the waits (ns) before contact 2, 3 …; see `rules.language.calls`."""
+NO_CALLS: Calls = ((),) * len(LEVELS)
+
+
 @dataclass(frozen=True, slots=True)
 class Select:
-    """Which devices are a rule's subjects. Empty parts do not restrict."""
+    """Which devices are a rule's subjects, or with `every` which zones or areas. Empty parts do not restrict."""
 
     kinds: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
@@ -26,9 +31,16 @@ class Select:
     zones: tuple[str, ...] = ()
     operators: tuple[str, ...] = ()
     attributes: tuple[tuple[str, str], ...] = ()
+    every: str = ""
+    """"zone" or "area": the places of that sort are the subjects, judged over the devices inside."""
+    of: tuple[str, ...] = ()
+    """Kinds of the devices inside that count."""
 
-    def takes(self, device: Device, kind: str, zones: frozenset[str]) -> bool:
-        """Whether the device is a subject; `zones` are names and kinds of the zones it stands in."""
+    def takes(self, device: Device, kind: str, zones: frozenset[str], every: str = "") -> bool:
+        """Whether the device is a subject; `zones` are names and kinds of the zones it stands in. `every` says that it is
+        a zone or an area itself."""
+        if self.every != every:
+            return False
         if self.kinds and kind not in self.kinds and "*" not in self.kinds:
             return False
         if self.devices and not any(fnmatchcase(device.device, pattern) for pattern in self.devices):
@@ -38,6 +50,14 @@ class Select:
         if self.zones and not zones.intersection(self.zones):
             return False
         return all(_as_text(device.attributes.get(name)) == wanted for name, wanted in self.attributes)
+
+    def precision(self) -> tuple[bool | int, ...]:
+        """How closely it names its devices, for comparison: one device before a pattern, that before attributes, zones,
+        areas, operators and kinds."""
+        named = bool(self.devices)
+        exact = named and not any(set("*?[") & set(name) for name in self.devices)
+        parts = (self.zones, self.areas, self.operators, self.kinds)
+        return (exact, named, len(self.attributes), *(bool(part) and "*" not in part for part in parts))
 
 
 def _as_text(value: float | str | None) -> str | None:
@@ -109,6 +129,8 @@ class Rule:
     sources: tuple[Source, ...] = ()
     cap: dict[str, Any] = field(default_factory=dict)
     cameras: dict[str, Any] = field(default_factory=dict)
+    calls: Calls | None = None
+    """None: what a `call` entry of the book says of it."""
     _own: frozenset[str] | None = None
 
     @property
@@ -137,14 +159,17 @@ class Rule:
             self._own = frozenset(own)
         return self._own
 
-    def asks_marks(self) -> bool:
-        """Whether a condition asks for the marks of the newest reading: it is judged on every reading then."""
-        return any(isinstance(node, ir.Marked) for node in self.conditions())
+    def on_any_reading(self) -> bool:
+        """Whether every reading of the subject has it judged: it asks for marks, or for nothing but where the subject is."""
+        nodes = self.conditions()
+        return any(isinstance(node, ir.Marked) for node in nodes) or (
+            not self.own_series() and any(isinstance(node, ir.InZone) for node in nodes)
+        )
 
     def attributes_of(self, level: LevelRule) -> frozenset[str]:
-        """Attributes of the device that this level compares with."""
+        """Attributes of the subject that this level compares with (not those of the devices it asks)."""
         roots = [level.when.node] + ([level.clear.node] if level.clear else [])
-        return frozenset(node.name for root in roots for node in ir.walk(root) if isinstance(node, ir.Attribute))
+        return frozenset(name for root in roots for name in _own_attributes(root))
 
     def source_at(self, at: int) -> dict[str, str]:
         """The source of the edition in force when something was observed."""
@@ -168,6 +193,14 @@ def own_series(node: ir.Node) -> set[str]:
     return found
 
 
+def _own_attributes(node: ir.Node) -> set[str]:
+    if isinstance(node, ir.Agree):
+        return set()
+    if isinstance(node, ir.Attribute):
+        return {node.name}
+    return {name for child in ir.children(node) for name in _own_attributes(child)}
+
+
 @dataclass(slots=True)
 class Derivation:
     """`derive:`: a metric that the engine computes of each reading of its subjects."""
@@ -184,3 +217,29 @@ class Derivation:
 
     def own_series(self) -> frozenset[str]:
         return frozenset(own_series(self.node))
+
+
+@dataclass(frozen=True, slots=True)
+class QualityEntry:
+    """`quality:`: tests of a metric set for some devices. `settings` are fields of `rules.quality.Settings`."""
+
+    name: str
+    file: str
+    line: int
+    column: int
+    metric: str
+    select: Select
+    settings: tuple[tuple[str, Any], ...]
+    texts: tuple[tuple[str, str], ...]
+    """Each key as it was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallEntry:
+    """`call:` as an entry of its own, for rules whose names fit one of the patterns and that say nothing themselves."""
+
+    rules: tuple[str, ...]
+    calls: Calls
+
+    def fits(self, rule: str) -> bool:
+        return any(fnmatchcase(rule, pattern) for pattern in self.rules)

@@ -26,6 +26,16 @@ def crc_ibm(data: bytes) -> int:
     return _crc_a001(data, 0)
 
 
+def crc_x25(data: bytes) -> int:
+    """CRC-16/X.25 (CRC-ITU of GT06's manual): polynomial 8408 reflected, start and final exclusive or FFFF."""
+    register = 0xFFFF
+    for byte in data:
+        register ^= byte
+        for _ in range(8):
+            register = (register >> 1) ^ 0x8408 if register & 1 else register >> 1
+    return register ^ 0xFFFF
+
+
 def crc_hj212(data: bytes) -> int:
     """HJ 212-2017 annex A: the high byte is shifted down and the low one dropped before each byte joins in."""
     register = 0xFFFF

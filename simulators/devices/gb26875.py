@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from struct import pack
 
@@ -42,6 +43,7 @@ class Gb26875:
     """See `Dialect`."""
 
     window = 1
+    batch_max = 1
     answers = True
 
     def __init__(self, source: int, centre: int = 1) -> None:
@@ -53,7 +55,8 @@ class Gb26875:
     def greet(self) -> bytes:
         return b""
 
-    def frame(self, report: Report) -> tuple[object, bytes]:
+    def frame(self, reports: Sequence[Report]) -> tuple[object, bytes]:
+        (report,) = reports
         self._serial = (self._serial + 1) & 0xFFFF
         at = report.beijing
         state = FIRE if report.values.get("fire_alarm") else NORMAL

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from struct import pack
 
@@ -55,6 +56,7 @@ class Gb32960:
     """See `Dialect`."""
 
     window = 1
+    batch_max = 1
     answers = True
 
     def __init__(self, vin: str, clock: datetime) -> None:
@@ -68,7 +70,8 @@ class Gb32960:
         self._buffer.clear()
         return login(self._born, self.vin, self._logins, "89860449101900012345")
 
-    def frame(self, report: Report) -> tuple[object, bytes]:
+    def frame(self, reports: Sequence[Report]) -> tuple[object, bytes]:
+        (report,) = reports
         return "data", frame(REAL_TIME, self.vin, real_time(report))
 
     def hear(self, data: bytes) -> Heard:

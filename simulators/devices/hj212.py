@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from simulators.devices.checks import crc_hj212
 from simulators.devices.report import Report
@@ -49,6 +50,7 @@ class Hj212:
     """See `Dialect`."""
 
     window = 4
+    batch_max = 1
     answers = True
 
     def __init__(self, station: str, system: str) -> None:
@@ -59,7 +61,8 @@ class Hj212:
     def greet(self) -> bytes:
         return b""
 
-    def frame(self, report: Report) -> tuple[object, bytes]:
+    def frame(self, reports: Sequence[Report]) -> tuple[object, bytes]:
+        (report,) = reports
         return real_time(report, self.station, self.system)
 
     def hear(self, data: bytes) -> Heard:

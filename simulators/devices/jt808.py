@@ -1,14 +1,17 @@
-"""A JT/T 808 terminal (2013 or 2019 header): registers once, authenticates on every connection, reports 0x0200."""
+"""A JT/T 808 terminal (2013 or 2019 header): registers once, authenticates on every connection, reports 0x0200;
+what it gathered in a blind zone it sends afterwards as one 0x0704."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from struct import pack
 
 from simulators.devices.checks import xor8
 from simulators.devices.report import Report
 from simulators.devices.terminal import Heard
 
-REGISTER, AUTHENTICATE, LOCATION, HEARTBEAT = 0x0100, 0x0102, 0x0200, 0x0002
+REGISTER, AUTHENTICATE, LOCATION, LOCATIONS, HEARTBEAT = 0x0100, 0x0102, 0x0200, 0x0704, 0x0002
+BLIND_ZONE = 1
 PLATFORM_ACK, REGISTERED = 0x8001, 0x8100
 ACK, LOCATED, SET, LOCATE, TEXT = 0x0001, 0x0201, 0x8103, 0x8201, 0x8300
 ALARM_BITS = {"emergency": 0, "overspeed": 1, "fatigue": 2, "collision": 29, "rollover": 30}
@@ -62,10 +65,18 @@ def location(report: Report) -> bytes:
     )
 
 
+def locations(reports: Sequence[Report]) -> bytes:
+    """The body of 0x0704: number of items, kind (1: back-fill of a blind zone), each with its length. JT/T 808-2019, table 76."""
+    bodies = [location(report) for report in reports]
+    return pack(">HB", len(bodies), BLIND_ZONE) + b"".join(pack(">H", len(body)) + body for body in bodies)
+
+
 class Jt808:
     """See `Dialect`. `phone` has 12 digits (2013) or 20 (2019)."""
 
     window = 8
+    batch_max = 15
+    """A body has at most 1,023 bytes; a location takes 42 and two for its length."""
     answers = True
 
     def __init__(self, phone: str, plate: str = "") -> None:
@@ -81,9 +92,12 @@ class Jt808:
     def greet(self) -> bytes:
         return self._frame(REGISTER, self._registration()) if self.code is None else self._authentication()
 
-    def frame(self, report: Report) -> tuple[object, bytes]:
-        self._place = location(report)
-        return (self._serial + 1) & 0xFFFF, self._frame(LOCATION, self._place)
+    def frame(self, reports: Sequence[Report]) -> tuple[object, bytes]:
+        self._place = location(reports[-1])
+        key = (self._serial + 1) & 0xFFFF
+        if len(reports) == 1:
+            return key, self._frame(LOCATION, self._place)
+        return key, self._frame(LOCATIONS, locations(reports))
 
     def hear(self, data: bytes) -> Heard:
         heard = Heard()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from struct import pack
 
 from simulators.devices.checks import crc_ibm
@@ -44,20 +45,23 @@ class Teltonika:
     """See `Dialect`."""
 
     window = 1
+    batch_max = 20
     answers = True
 
     def __init__(self, imei: str) -> None:
         self.imei = imei
         self._buffer = bytearray()
         self._logged_in = False
+        self._records = 0
 
     def greet(self) -> bytes:
         self._logged_in = False
         self._buffer.clear()
         return pack(">H", len(self.imei)) + self.imei.encode()
 
-    def frame(self, report: Report) -> tuple[object, bytes]:
-        return "packet", packet([record(report)])
+    def frame(self, reports: Sequence[Report]) -> tuple[object, bytes]:
+        self._records = len(reports)
+        return "packet", packet([record(report) for report in reports])
 
     def hear(self, data: bytes) -> Heard:
         heard = Heard()
@@ -66,7 +70,7 @@ class Teltonika:
             self._logged_in = heard.ready = self._buffer[0] == 1
             del self._buffer[0]
         while len(self._buffer) >= 4:
-            if int.from_bytes(self._buffer[:4]) == 1:
+            if int.from_bytes(self._buffer[:4]) == self._records:
                 heard.acknowledged.append("packet")
             del self._buffer[:4]
         return heard

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -33,6 +34,8 @@ class Dialect(Protocol):
 
     window: int
     """Reports that may be under way at one time."""
+    batch_max: int
+    """Reports that one frame may carry."""
     answers: bool
     """Whether the hub answers reports; where it does not, sending is all a device can do."""
 
@@ -40,8 +43,8 @@ class Dialect(Protocol):
         """The first bytes of a connection; empty where the protocol has no login."""
         ...
 
-    def frame(self, report: Report) -> tuple[object, bytes]:
-        """The report on the wire, and the key by which the answer will name it."""
+    def frame(self, reports: Sequence[Report]) -> tuple[object, bytes]:
+        """One report, or several up to `batch_max`, on the wire, and the key by which the answer will name them."""
         ...
 
     def hear(self, data: bytes) -> Heard: ...
@@ -50,14 +53,19 @@ class Dialect(Protocol):
 class Terminal:
     """One device and its connection."""
 
-    def __init__(self, device: str, dialect: Dialect, faults: Faults | None = None) -> None:
+    def __init__(
+        self, device: str, dialect: Dialect, faults: Faults | None = None, dials_from: str | None = None
+    ) -> None:
+        """`dials_from`: the local address of its connections, where it is not to be the machine's choice."""
         self.device = device
+        self._local = (dials_from, 0) if dials_from else None
         self.dialect = dialect
         self.faults = faults or Faults()
+        self._line = self.faults.line()
         self.outbox = Outbox()
         self.connections = 0
         self._news = asyncio.Event()
-        self._under_way: dict[object, tuple[Report, float]] = {}
+        self._under_way: dict[object, tuple[list[Report], float]] = {}
         self._ready = False
 
     def send(self, report: Report) -> None:
@@ -70,7 +78,7 @@ class Terminal:
         pause = 0.5
         while True:
             try:
-                reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+                reader, writer = await asyncio.open_connection(parts.hostname, parts.port, local_addr=self._local)
             except OSError:
                 await asyncio.sleep(pause)
                 pause = min(RECONNECT_MAX_S, pause * 2)
@@ -85,7 +93,7 @@ class Terminal:
                 writer.close()
                 self._under_way.clear()
                 self._ready = False
-            await asyncio.sleep(0.2 + self.faults.random.random() * 0.6)
+            await asyncio.sleep(self.faults.away_s or 0.2 + self.faults.random.random() * 0.6)
 
     async def _session(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         greeting = self.dialect.greet()
@@ -121,8 +129,8 @@ class Terminal:
             self._ready = self._ready or heard.ready
             for key in heard.acknowledged:
                 found = self._under_way.pop(key, None)
-                if found:
-                    self.outbox.take_back(found[0])
+                for report in found[0] if found else ():
+                    self.outbox.take_back(report)
             self._news.set()
         self._news.set()
 
@@ -130,18 +138,20 @@ class Terminal:
         for key, (_, since) in list(self._under_way.items()):
             if now - since > ANSWER_S:
                 del self._under_way[key]
-        out = {id(report) for report, _ in self._under_way.values()}
-        for report in list(self.outbox):
+        out = {id(report) for reports, _ in self._under_way.values() for report in reports}
+        waiting = [report for report in self.outbox if id(report) not in out]
+        size = self.dialect.batch_max
+        for at in range(0, len(waiting), size):
             if len(self._under_way) >= self.dialect.window:
                 return
-            if id(report) in out:
-                continue
-            key, frame = self.dialect.frame(report)
+            reports = waiting[at : at + size]
+            key, frame = self.dialect.frame(reports)
             if self.dialect.answers:
-                self._under_way[key] = (report, now)
+                self._under_way[key] = (reports, now)
             else:
-                self.outbox.take_back(report)
-            for sent in self.faults.carry([frame]):
+                for report in reports:
+                    self.outbox.take_back(report)
+            for sent in self._line.carry([frame]):
                 await self._write(writer, sent)
 
     async def _write(self, writer: asyncio.StreamWriter, data: bytes) -> None:

@@ -69,6 +69,8 @@ def _expected(play: Played, expect: Expect, changes: Sequence[Mapping[str, Any]]
                 False,
                 f"{what}: names {', '.join(dict.fromkeys(named)) or 'no camera'}, not one of {', '.join(expect.cameras)}",
             )
+    if strangers := _strangers(expect, reached[0], changes):
+        return Finding(name, False, f"{what}: not in one group with {', '.join(strangers)}")
     if expect.clear_by_s is not None:
         cleared = [change for change in about if change["change"] == "cleared" and _at(change) >= _at(reached[0])]
         if not cleared:
@@ -77,6 +79,16 @@ def _expected(play: Played, expect: Expect, changes: Sequence[Mapping[str, Any]]
         if gone > expect.clear_by_s:
             return Finding(name, False, f"{what}: cleared after {gone:.0f} s, later than {expect.clear_by_s:.0f} s")
     return Finding(name, True, f"{what}: {reached[0]['level']} after {after:.0f} s")
+
+
+def _strangers(expect: Expect, change: Mapping[str, Any], changes: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Who should belong to the change's group and does not."""
+    together = {
+        other["subject"]
+        for other in changes
+        if other["rule"] == change["rule"] and other.get("group") == change.get("group")
+    }
+    return [subject for subject in expect.together_with if subject not in together]
 
 
 def _silent(play: Played, silence: Silence, changes: Sequence[Mapping[str, Any]]) -> Finding:

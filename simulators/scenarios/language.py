@@ -90,17 +90,13 @@ class Release(Action, tag="release", frozen=True, kw_only=True):
 
 
 class Divert(Action, tag="divert", frozen=True, kw_only=True):
-    """A vehicle leaves its way for another place, from where it is now or from a crossing."""
+    """A vehicle leaves its way for another place: a crossing of `geography.ROAD_NODES`."""
 
     vehicle: str
     to: str
-    start: str = ""
 
     def apply(self, town: Town) -> None:
-        if self.start:
-            town.world.roads.depart(self.vehicle, self.start, self.to)
-        else:
-            town.world.roads.send(self.vehicle, self.to)
+        town.world.roads.send(self.vehicle, self.to)
 
     def needs(self) -> tuple[str | int, ...]:
         return (self.vehicle,)
@@ -117,7 +113,7 @@ class Overturn(Action, tag="overturn", frozen=True, kw_only=True):
 
 
 class Right(Action, tag="right", frozen=True, kw_only=True):
-    """The vehicle stands on its wheels again, back on its route."""
+    """The vehicle stands on its wheels again and drives back to its depot."""
 
     vehicle: str
 
@@ -167,18 +163,41 @@ class Hold(Action, tag="hold", frozen=True, kw_only=True):
 
 
 class Meet(Action, tag="meet", frozen=True, kw_only=True):
-    """Two vessels on courses that reach one place at one time."""
+    """Two vessels steer for one place, metres east and north of the market, and neither gives way."""
 
     vessels: tuple[int, int]
     x: float
     y: float
-    in_s: float
 
     def apply(self, town: Town) -> None:
-        town.world.sea.meet(*self.vessels, Point(self.x, self.y), self.in_s)
+        town.world.sea.meet(*self.vessels, Point(self.x, self.y))
 
     def needs(self) -> tuple[str | int, ...]:
         return self.vessels
+
+
+class Collide(Action, tag="collide", frozen=True, kw_only=True):
+    """Two vessels have run into each other and lie still, not under command."""
+
+    vessels: tuple[int, int]
+
+    def apply(self, town: Town) -> None:
+        town.world.sea.collide(*self.vessels)
+
+    def needs(self) -> tuple[str | int, ...]:
+        return self.vessels
+
+
+class Resume(Action, tag="resume", frozen=True, kw_only=True):
+    """A vessel goes her way again."""
+
+    vessel: int
+
+    def apply(self, town: Town) -> None:
+        town.world.sea.resume(self.vessel)
+
+    def needs(self) -> tuple[str | int, ...]:
+        return (self.vessel,)
 
 
 class Contaminate(Action, tag="contaminate", frozen=True, kw_only=True):
@@ -237,7 +256,7 @@ class Earthquake(Action, tag="quake", frozen=True, kw_only=True):
 
 
 class SensorFault(Action, tag="sensor-fault", frozen=True, kw_only=True):
-    """An instrument fails: dead, stuck or raving; "" mends it."""
+    """An instrument fails: dead, stuck, raving or lying; "" mends it."""
 
     sensor: str
     fault: str
@@ -273,6 +292,8 @@ AnyAction: TypeAlias = (
     | Drag
     | Hold
     | Meet
+    | Collide
+    | Resume
     | Contaminate
     | Overvolt
     | Fire
@@ -303,6 +324,8 @@ class Expect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cameras: tuple[str, ...] = ()
     """At least one of these must be among the cameras it names."""
     clear_by_s: float | None = None
+    together_with: tuple[str, ...] = ()
+    """Subjects whose warnings of the same rule belong to the same group."""
 
 
 class Silence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

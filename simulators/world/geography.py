@@ -70,11 +70,16 @@ SEA_BRIDGE = ((2700, -640), (3560, -1930))
 """From the cape to the island."""
 FAIRWAY = ((-5400, -3050), (-2600, -2450), (-300, -1750), (560, -1050), (820, -350), (880, 330))
 """The dredged channel from the open sea into the harbour."""
-COASTAL_LANE = ((5400, -620), (4300, -780), (3080, -1220), (1900, -1720), (400, -2500), (-2200, -3300), (-5400, -3700))
+COASTAL_LANE = ((5400, -620), (4300, -780), (3080, -1220), (1700, -1400), (400, -2300), (-2200, -3300), (-5400, -3700))
 """The lane of coasters: under the middle span of the sea bridge, across the fairway's mouth."""
-FERRY_LANE = ((1060, 420), (980, -250), (1500, -1150), (2550, -2150), (3360, -2420))
+FERRY_LANE = ((1060, 420), (980, -250), (1500, -1150), (2500, -1700), (3150, -2050), (3360, -2420))
 ANCHORAGE = (2080, -2380)
 ANCHORAGE_RADIUS_M = 620
+LEE_OF_THE_CAPE = (2250, -760)
+"""Where one freighter anchors alone, up-wind of the sea bridge."""
+WAITING = {1: (742, -3369), 6: (1390, -3225)}
+"""Vessels that wait for orders off the harbour mouth, by their number; equally far from `CROSSING`."""
+CROSSING = (1000, -3000)
 
 ROAD_NODES = {
     "market": (0, 620), "old-town": (-420, 820), "quay": (420, 760), "terminal": (1240, 740), "east-gate": (1780, 880),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
-from math import cos, radians, sin
+from math import cos, inf, radians, sin
 from random import Random
 
 from simulators.world.geography import BUS_LINES, HAZMAT_ROUTE, ROAD_NODES, ROADS, Point, apart, heading
@@ -53,6 +53,8 @@ class Vehicle:
     line: str = ""
     offset_m: float = 5.0
     """Drives this far right of the road's middle."""
+    depot: str = ""
+    """Where its ways end: it stands there until it is sent."""
 
     @property
     def ends(self) -> tuple[Point, Point]:
@@ -96,6 +98,9 @@ class Roads:
         vehicle.along_m = self._random.random() * apart(*vehicle.ends) * 0.9
         vehicle.odometer_km = self._random.uniform(2_000, 90_000)
         vehicle.fuel = self._random.uniform(35, 95)
+        if kind == "hazmat-truck" and not any(other.depot for other in self.vehicles.values()):
+            vehicle.depot = HAZMAT_ROUTE[0]  # the first of them stands loaded at the works
+            vehicle.leg, vehicle.along_m, vehicle.pause_s = 0, 0.0, inf
         self.vehicles[name] = vehicle
         return vehicle
 
@@ -104,17 +109,14 @@ class Roads:
             self._drive(vehicle, dt)
 
     def send(self, name: str, goal: str) -> None:
-        """Leave the present way and take the quickest to `goal`."""
+        """Leave the present way and take the quickest to `goal`; from a depot at once, from the road at the next crossing."""
         vehicle = self.vehicles[name]
         here, there = vehicle.path[vehicle.leg], vehicle.path[vehicle.leg + 1]
-        onward = way(there, goal)
-        vehicle.path = [here, *onward]
-        vehicle.leg = 0
-
-    def depart(self, name: str, start: str, goal: str) -> None:
-        """Stand at `start`, about to drive to `goal`."""
-        vehicle = self.vehicles[name]
-        vehicle.path, vehicle.leg, vehicle.along_m, vehicle.pause_s = way(start, goal), 0, 0.0, 0.0
+        if vehicle.depot and vehicle.pause_s > 0:
+            vehicle.path = way(vehicle.depot, goal)
+        else:
+            vehicle.path = [here, *way(there, goal)]
+        vehicle.leg, vehicle.pause_s = 0, 0.0
 
     def overturn(self, name: str) -> None:
         vehicle = self.vehicles[name]
@@ -123,11 +125,13 @@ class Roads:
         vehicle.alarms = ["collision", "rollover"]
 
     def right(self, name: str) -> None:
-        """Set it on its wheels again, back on its route."""
+        """Set it on its wheels again; it turns round and drives back to its depot."""
         vehicle = self.vehicles[name]
         vehicle.overturned = False
         vehicle.alarms = []
-        vehicle.path, vehicle.leg, vehicle.along_m = list(HAZMAT_ROUTE), 0, 0.0
+        here, there = vehicle.path[vehicle.leg], vehicle.path[vehicle.leg + 1]
+        vehicle.along_m = apart(*vehicle.ends) - vehicle.along_m
+        vehicle.path, vehicle.leg = [there, *way(here, vehicle.depot or HAZMAT_ROUTE[0])], 0
 
     def _drive(self, vehicle: Vehicle, dt: float) -> None:
         if vehicle.overturned:
@@ -152,10 +156,11 @@ class Roads:
                 self._turn(vehicle)
 
     def _turn(self, vehicle: Vehicle) -> None:
-        """At the end of its way: back, or somewhere else."""
-        if vehicle.kind in ("bus", "hazmat-truck"):
-            ends = vehicle.path[::-1]
-            vehicle.path = ends
+        """At the end of its way: wait, back, or somewhere else."""
+        if vehicle.depot:
+            vehicle.path, vehicle.pause_s = list(HAZMAT_ROUTE), inf
+        elif vehicle.kind in ("bus", "hazmat-truck"):
+            vehicle.path = vehicle.path[::-1]
         else:
             vehicle.path = self._errand(vehicle.path[-1])
         vehicle.leg, vehicle.along_m = 0, 0.0

@@ -25,6 +25,10 @@ NOISE: dict[str, tuple[float, float, int]] = {
     "strain": (0.002, 0.5, 1), "displacement": (0.0, 0.02, 2), "seepage": (0.01, 0.01, 2), "pore_pressure": (0.005, 0.05, 2),
     "upstream_level": (0.0, 0.004, 3), "soil_moisture": (0.0, 0.15, 1), "pga": (0.0, 0.0, 5), "seismic_intensity": (0.0, 0.0, 1),
 }  # fmt: skip
+LIE = 9.0
+"""A lying instrument says so many times the truth of dust …"""
+LIES = ("pm25", "pm10")
+"""… and nothing else about it looks wrong."""
 MAY_BE_NEGATIVE = {"water_level", "air_temperature", "water_temperature", "temperature", "tilt", "displacement"}
 """Metrics that may be below zero; noise never drives the others there."""
 
@@ -42,7 +46,7 @@ class Sensor:
     battery: float = 100.0
     rssi: float = -75.0
     fault: str = ""
-    """"" works; "dead", "stuck" or "raving" (wild spikes)."""
+    """"" works; "dead", "stuck", "raving" (wild spikes) or "lying" (steady, plausible and wrong)."""
     stuck: Values | None = None
     spiked: bool = False
 
@@ -52,6 +56,8 @@ class Sensor:
         truth = observe(world, self.site)
         if not truth:
             return None
+        if self.fault == "lying":
+            truth = {name: LIE * value if name in LIES else value for name, value in truth.items()}  # type: ignore[operator]
         values: Values = {name: self._measure(name, value, world.elapsed_s) for name, value in truth.items()}
         if self.fault == "stuck":
             self.stuck = self.stuck or values

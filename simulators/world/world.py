@@ -26,7 +26,7 @@ LOCAL_HOUR_AT_START = 9.0
 class World:
     """Everything physical. `start` is ns since 1970; `now` goes on from it by the steps taken."""
 
-    def __init__(self, seed: int, start: int, sites: list[Site], vessels: int = 18, lapse: float = LAPSE) -> None:
+    def __init__(self, seed: int, start: int, sites: list[Site], vessels: int = 14, lapse: float = LAPSE) -> None:
         self.random = Random(seed)
         self.start = start
         self.elapsed_s = 0.0
@@ -48,6 +48,7 @@ class World:
             self.roads.add(site.device, site.kind, number)
         for number in range(vessels):
             self.sea.add(number)
+        self.sea.settle(self.weather.wind_from)
 
     @property
     def now(self) -> int:

@@ -21,7 +21,7 @@ from hub.app.plugins import Plugins
 from simulators import CITY, Player, changes_of, find
 from simulators.devices.faults import Faults
 
-PORTS = ("8080", "1883", "10110", "8808", "8527", "8329", "5055", "9212", "9651", "9875", "5683", "5020")
+PORTS = ("8080", "1883", "10110", "8808", "8527", "5023", "8329", "5055", "9212", "9651", "9875", "5683", "5020")
 RUN_S = 14.0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 
 from hub.model import Fault, Message, Reading, Verdict
@@ -48,6 +49,9 @@ class FakeIntake:
     def report(self, state: str, detail: str = "") -> None:
         self.states.append((state, detail))
         self._changed.set()
+
+    def now(self) -> int:
+        return time.time_ns()
 
     def knows(self, device: str) -> bool:
         return True

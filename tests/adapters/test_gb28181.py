@@ -20,7 +20,7 @@ from adapters.gb28181.profile import PROFILES
 from adapters.gb28181.sink import Gb28181Options, Gb28181Sink
 from adapters.gb28181.sip import Framer, Malformed, SipMessage, parse
 from hub.app.plugins import Plugins
-from hub.model import AlertChange, CameraView, Change, Pose, Position
+from hub.model import AlertChange, CameraView, Change, Pose, Position, Watch
 from hub.ports import RunningSink
 from tests.adapters.gb28181_platform import PASSWORD, Platform, header, tag
 
@@ -386,6 +386,14 @@ async def test_a_ptz_camera_turns_once_while_it_is_fresh_and_goes_home() -> None
         stale = await sink.deliver(change(2, cameras=[dome()]), "k3", T + 3600 * 10**9)
         assert "3600 s old" in stale.detail
         assert len(platform.heard) == heard + 1  # the alarm, and no order
+    platform = Platform()
+    async with session(platform, turn_cameras=True, profile="wvp") as sink:
+        ahead = Watch("next", 40.0, 60.0, pose=Pose(270.0, 3.0, preset=7, home=2), gb28181_id="34020000001320000008")
+        taken = await sink.deliver(change(cameras=[dome()], handover=[ahead]), "k", T)
+        assert "dome turned; next turned to wait from 40 s on" in taken.detail
+        assert [tag(body, "PTZCmd") for body in platform.bodies("DeviceControl")] == [ptz.preset(3), ptz.preset(7)]
+        await sink.deliver(change(1, Change.CLEARED), "k2", T)
+        assert {tag(body, "PTZCmd") for body in platform.bodies("DeviceControl")[2:]} == {ptz.preset(1), ptz.preset(2)}
     async with session(Platform(), turn_cameras=True, profile="wvp") as sink:
         sink_platform_answer = await sink.deliver(change(cameras=[dome(Pose(90.0, 5.0))]), "k", T)
         assert "not turned" in sink_platform_answer.detail

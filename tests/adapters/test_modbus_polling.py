@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -43,6 +44,9 @@ class Hub:
     def report(self, state: str, detail: str = "") -> None:
         self.states.append((state, detail))
         self._news.set()
+
+    def now(self) -> int:
+        return time.time_ns()
 
     def knows(self, device: str) -> bool:
         return True

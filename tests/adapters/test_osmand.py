@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters.http_requests import HEAD_BYTES_MAX
 from adapters.osmand import PLUGIN, OsmandOptions
 from adapters.osmand.codec import LOCATIONS_MAX, OsmandCodec
-from adapters.osmand.http import HEAD_BYTES_MAX
 from adapters.transport import StreamAdapter
 from hub.metrics import vocabulary
 from hub.model import FaultKind, Message, Verdict

@@ -19,7 +19,7 @@ from adapters.transport import StreamAdapter
 from hub.model import FaultKind, Verdict
 from hub.ports import Plugin
 from tests.adapters.intake import FakeIntake
-from tests.adapters.test_jt808 import DEVICE, OLD, location
+from tests.adapters.jt808.frames import DEVICE, OLD, location
 from tests.adapters.test_teltonika import DEVICE as TRACKER
 from tests.adapters.test_teltonika import LOGIN, data, record, tcp, udp
 

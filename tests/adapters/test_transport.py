@@ -97,6 +97,9 @@ class Hub:
     def report(self, state: str, detail: str = "") -> None:
         self.states.append((state, detail))
 
+    def now(self) -> int:
+        return time.time_ns()
+
     def knows(self, device: str) -> bool:
         return True
 

@@ -1,11 +1,9 @@
-"""ONVIF, Milestone, Frigate, ZoneMinder, Home Assistant, e-mail: each against a simulated peer over a real socket."""
+"""Milestone, Frigate, ZoneMinder, Home Assistant, e-mail: each against a simulated peer over a real socket."""
 
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
-import re
 from email import message_from_bytes, message_from_string
 from email.header import decode_header
 from typing import Any
@@ -22,15 +20,12 @@ from adapters.frigate.sink import FrigateOptions, FrigateSink
 from adapters.gb28181 import manscdp
 from adapters.homeassistant.sink import HomeAssistantOptions, HomeAssistantSink
 from adapters.milestone.sink import MilestoneOptions, MilestoneSink, analytics_event
-from adapters.onvif import soap
-from adapters.onvif.calibration import fit
-from adapters.onvif.sink import OnvifCamera, OnvifOptions, OnvifSink
 from adapters.webhook.sink import WebhookOptions, WebhookSink, cloud_event
 from adapters.zoneminder.sink import ZoneminderOptions, ZoneminderSink, trigger
 from hub.app.plugins import MODULES, Plugins
 from hub.config import load_config
 from hub.model import AlertChange, CameraView, Change, Pose, Position
-from tests.adapters.http_peer import Heard, http_peer
+from tests.adapters.http_peer import http_peer
 from tests.shared import ROOT
 
 T = 1_767_225_600_000_000_000
@@ -59,83 +54,10 @@ def change(ordinal: int = 0, what: Change = Change.RAISED, **more: Any) -> Alert
     )
 
 
-# ---------------------------------------------------------------------------------------------- ONVIF
-
-
-def test_calibration_by_landmarks() -> None:
-    assert fit([(10, 0), (100, 90)]).raw(145) == pytest.approx(135)  # degrees, the same way round
-    turned = fit([(10, 0.5), (100, 0.0)])  # -1 to 1 over a full turn, the other way round
-    assert turned.raw(55) == pytest.approx(0.25)
-    assert turned.raw(145) == pytest.approx(-0.25)
-    assert fit([(350, 10), (20, 40.5)]).zero_deg == pytest.approx(339.75)
-    with pytest.raises(ValueError, match="contradict"):
-        fit([(0, 0), (90, 10)])
-    with pytest.raises(ValueError, match="two landmarks"):
-        fit([(0, 0)])
-
-
-def onvif(url: str, **more: Any) -> OnvifSink:
-    camera = OnvifCamera(url=f"{url}/ptz", **more)
-    return OnvifSink(OnvifOptions(cameras={"dome": camera}, username="hub", password_env="ONVIF"), now=lambda: T)
-
-
 @pytest.fixture(autouse=True)
 def _secrets(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("ONVIF", "TOKEN", "PASSWORD"):
+    for name in ("TOKEN", "PASSWORD"):
         monkeypatch.setenv(name, "s3cret")
-
-
-def body_of(heard: Heard) -> ET.Element:
-    return ET.fromstring(heard.body).find(f"{{{soap.ENVELOPE}}}Body")[0]  # type: ignore[index]
-
-
-@pytest.mark.parametrize(
-    ("camera", "expected"),
-    [
-        ({"geo_move": True}, r'GeoMove.*Target lon="116.3970000" lat="39.9080000"'),
-        ({"spherical": True}, r'AbsoluteMove.*PanTilt x="60.0000" y="-5.0000" space=".*Spherical'),
-        ({"spherical": True, "landmarks": [(80, 0), (170, 90)]}, r'PanTilt x="10.0000"'),
-        ({"landmarks": [(90, 0.5), (0, 0)], "tilt_units": 90.0}, r'PanTilt x="0.5000" y="-0.0556" space=".*Generic'),
-        ({}, r"GotoPreset.*PresetToken>3<"),
-        ({"preset_prefix": "Preset"}, r"PresetToken>Preset3<"),
-    ],
-)
-async def test_onvif_aims_by_what_the_camera_has(camera: dict[str, Any], expected: str) -> None:
-    async with http_peer() as peer:
-        sink = onvif(peer.url, **camera)
-        delivery = await sink.deliver(change(), "k", T)
-        assert delivery.detail == "dome turned"
-        request = peer.heard[0].body.decode()
-        assert re.search(expected, request, re.DOTALL), request
-        nonce = base64.b64decode(re.search("Nonce>(.*?)<", request)[1])  # type: ignore[index]
-        created = re.search("Created[^>]*>(.*?)<", request)[1]  # type: ignore[index]
-        assert created == "2026-01-01T00:00:00Z"
-        assert len(nonce) == 16
-        await sink.close()
-
-
-async def test_onvif_goes_home_refuses_stale_and_reports_faults() -> None:
-    fault = f'<s:Envelope xmlns:s="{soap.ENVELOPE}"><s:Body><s:Fault><s:Reason><s:Text>No such preset</s:Text></s:Reason></s:Fault></s:Body></s:Envelope>'
-    status = {"now": (200, b"<ok/>")}
-    async with http_peer(lambda heard: status["now"]) as peer:
-        sink = onvif(peer.url)
-        assert (await sink.deliver(change(), "k", T + 301 * S)).detail.startswith("no camera turned")
-        assert peer.heard == []
-        await sink.deliver(change(), "k", T)
-        await sink.deliver(change(1, Change.CLEARED, cameras=[]), "k1", T)
-        assert "PresetToken>1<" in peer.heard[-1].body.decode()
-        status["now"] = (500, fault.encode())
-        refused = await sink.deliver(change(), "k", T)
-        assert (refused.taken, refused.final) == (False, True)
-        assert "No such preset" in refused.detail
-        status["now"] = (503, b"busy")
-        assert not (await sink.deliver(change(), "k", T)).final
-        other = change(cameras=[msgspec.structs.replace(dome(), camera="elsewhere")])
-        assert (await sink.deliver(other, "k", T)).taken
-        await sink.close()
-    assert not (await onvif("http://127.0.0.1:1").deliver(change(), "k", T)).taken
-    assert soap.fault(b'<!DOCTYPE a [<!ENTITY b "c">]><a/>') == ""
-    assert soap.fault(b"\xff") == ""
 
 
 # ---------------------------------------------------------------------------------------------- VMS

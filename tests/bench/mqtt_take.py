@@ -70,6 +70,9 @@ class GroupCommit:
     def report(self, state: str, detail: str = "") -> None:
         sys.stderr.write(f"{state}: {detail}\n")
 
+    def now(self) -> int:
+        return time.time_ns()
+
     def knows(self, device: str) -> bool:
         return True
 

@@ -23,7 +23,7 @@ CITY = {
     "cameras": [
         {
             "camera": "c1", "name": "Gate camera", "position": [122.04, 29.25], "ptz": False, "azimuth_deg": 90, "hfov_deg": 60,
-            "range_m": 200, "stream_url": None, "footprint": [[122.04, 29.25], [122.042, 29.251], [122.042, 29.249], [122.04, 29.25]],
+            "range_m": 200, "stream_url": None, "footprint": {"type": "Polygon", "coordinates": [[[122.04, 29.25], [122.042, 29.251], [122.042, 29.249], [122.04, 29.25]]]},
         }
     ],
     "zones": [{"zone": "sea", "kind": "water", "name": HOSTILE, "rings": [[[122.0, 29.2], [122.1, 29.2], [122.1, 29.22], [122.0, 29.2]]]}],

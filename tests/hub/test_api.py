@@ -114,10 +114,26 @@ def test_a_body_beyond_the_limit_is_refused(hub: RunningHub) -> None:
     assert "limit of 100000 bytes" in answer["error"]
 
 
+def test_who_sees_a_place_an_area_and_what_moves(hub: RunningHub) -> None:
+    found = call(hub, "GET", "/api/v1/cameras?at=121.4912,31.2408&error=20,5,45", "look")
+    assert (found[0], "cameras" in found[1]) == (200, True)
+    status, moving, _ = call(hub, "GET", "/api/v1/cameras?at=121.4912,31.2408&course=90&speed=30", "look")
+    assert (status, isinstance(moving["handover"], list)) == (200, True)
+    status, ground, _ = call(hub, "GET", "/api/v1/geojson/footprints", "look")
+    assert (status, ground["type"]) == (200, "FeatureCollection")
+
+
 def test_wrong_questions_get_sentences(hub: RunningHub) -> None:
     for path, status, sentence in (
         ("/api/v1/cameras", 400, "at=LON,LAT"),
         ("/api/v1/cameras?at=121.49,31.24&need=stare", 400, "no task"),
+        ("/api/v1/cameras?at=31.24,121.49", 400, "were lon and lat swapped?"),
+        ("/api/v1/cameras?at=121.49,31.24&error=far", 400, "half axis"),
+        ("/api/v1/cameras?at=121.49,31.24&course=east", 400, "a number was meant"),
+        ("/api/v1/cameras?at=121.49,31.24&course=90&speed=-1", 400, "more than 0"),
+        ("/api/v1/cameras?at=121.49,31.24&limit=0", 400, "1 to 1000"),
+        ("/api/v1/cameras?zone=nowhere", 400, "no zone"),
+        ("/api/v1/geojson/clouds", 404, "footprints"),
         ("/api/v1/series?from=yesterday", 400, "not an ISO 8601 time"),
         ("/api/v1/quarantine?limit=many", 400, "whole number"),
         ("/api/v1/nowhere", 404, ""),

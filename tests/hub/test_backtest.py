@@ -26,6 +26,7 @@ from hub.camera_import import azimuth, import_cameras
 from hub.cli import main
 from hub.model import AlertChange
 from hub.moment import SECOND, from_text
+from hub.registry import load_registry
 from rules.engine import Engine
 
 RULES = """
@@ -377,3 +378,11 @@ def test_ids_in_the_registry_stay_as_they_are_written(folder: Path) -> None:
     (folder / "devices.csv").write_text("device,kind,upstream,gauge,travel_min\nb,river-gauge,413123456,08165500,45\n")
     attributes = the_city(folder).registry.devices["b"].attributes
     assert attributes == {"upstream": "413123456", "gauge": "08165500", "travel_min": 45.0}
+
+
+def test_a_river_that_leads_round_in_a_ring_is_a_mistake(folder: Path) -> None:
+    rows = ["a,river-gauge,x c", "b,river-gauge,a", "c,river-gauge,b", "d,river-gauge,a"]
+    (folder / "devices.csv").write_text("\n".join(["device,kind,upstream", *rows]) + "\n")
+    (mistake,) = load_registry(folder)[1]
+    assert (Path(mistake.file).name, mistake.line) == ("devices.csv", 2)
+    assert "in a ring: a → c → b → a" in mistake.message

@@ -12,11 +12,14 @@ import pytest
 from adapters.gb28181.catalog import cameras as cameras_of
 from adapters.gb28181.manscdp import Item
 from adapters.gcj02 import from_wgs84
+from hub.app.plugins import Plugins
 from hub.cameras.listing import to_csv
 from hub.cli import main
+from hub.config import load_config
 from hub.model import Camera, Position, Preset
 from hub.registry import load_registry
 from tests.adapters.gb28181_platform import PASSWORD, Platform, tag
+from tests.adapters.onvif_camera import Responder, onvif_camera
 from tests.shared import shared_path
 
 
@@ -119,3 +122,78 @@ def test_a_platform_is_asked_for_its_catalog(
     finally:
         stop.set()
         thread.join()
+
+
+def test_cameras_of_the_network_become_rows_and_a_sink(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two cameras, one of which knows its place, run in a thread of their own: the command has its own event loop."""
+    monkeypatch.setenv("ONVIF_PASSWORD", "s3cret")
+    started, stop, ports = threading.Event(), threading.Event(), list[int]()
+
+    async def serve() -> None:
+        async with (
+            onvif_camera(place=(121.49, 31.24, 0.0)) as one,
+            onvif_camera(serial="0BAD", elsewhere="http://10.9.9.9") as two,
+        ):
+            responders = [Responder(one), Responder(two, "tds:Device"), Responder(one, urls="http://192.0.2.1/x")]
+            responders[2].camera = one
+            for responder in responders:
+                await responder.start()
+                ports.append(responder.port)
+            started.set()
+            while not stop.is_set():
+                await asyncio.sleep(0.02)
+            for responder in responders:
+                responder.stop()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    try:
+        assert started.wait(5)
+        ask = ["camera-list", "--onvif", "--wait", "0.4", "--username", "hub", "--password-env", "ONVIF_PASSWORD"]
+        for port in ports[:2]:
+            ask += ["--probe", f"127.0.0.1:{port}"]
+        assert main([*ask, "-o", str(tmp_path / "cameras.csv"), "--sink", str(tmp_path / "sink.toml")]) == 1
+        said = capsys.readouterr().err
+        assert "2 devices answered, 1 cameras know their place, 1 do not" in said
+        assert "onvif:0BAD" in said
+        assert "fill in lon and lat" in said
+        registry, mistakes = load_registry(tmp_path)
+        assert mistakes == []
+        assert list(registry.cameras) == ["onvif:C0FFEE42"]
+        text = (tmp_path / "cameras.csv").read_text()
+        assert "\n#onvif:0BAD,North Gate,,," in text
+        block = (tmp_path / "sink.toml").read_text()
+        (tmp_path / "hub.toml").write_text(f'[hub]\nname = "x"\n{block}')
+        config, mistakes = load_config(tmp_path, Plugins())
+        assert mistakes == []
+        assert config is not None
+        assert set(config.sinks[0].options.cameras) == {"onvif:C0FFEE42", "onvif:0BAD"}
+        assert main([*ask, "--json"]) == 1
+        assert {json.loads(line)["camera"] for line in capsys.readouterr().out.splitlines()} == {
+            "onvif:C0FFEE42",
+            "#onvif:0BAD",
+        }
+        # Who names only other hosts is not asked: no login goes to strangers.
+        assert main(["camera-list", "--onvif", "--wait", "0.4", "--probe", f"127.0.0.1:{ports[2]}"]) == 1
+        assert "names no address of its own" in capsys.readouterr().err
+    finally:
+        stop.set()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (["--onvif", "--probe", "10.0.0.7:x"], "IPv4 address"),
+        (["--onvif", "--password-env", "NOT_SET_ANYWHERE"], "is not set"),
+        (["--onvif", "--wait", "0"], "at most 60"),
+        ([], "--onvif was meant"),
+    ],
+)
+def test_camera_list_is_told_what_it_does_not_understand(
+    wrong: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["camera-list", *wrong]) == 2
+    assert words in capsys.readouterr().err

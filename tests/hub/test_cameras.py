@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from hub.cameras import Cameras, Error, footprint, sector
 from hub.cameras.aiming import pose_at, turn_s
-from hub.cameras.buildings import TARGET_M, Buildings
+from hub.cameras.buildings import TARGET_M, VERTICES_MAX, Buildings, simplified
 from hub.cameras.covering import cover
 from hub.cameras.density import pixels_per_m, task
 from hub.cameras.following import along, follow, straight
@@ -191,6 +191,59 @@ def test_the_line_of_sight_agrees_with_a_walk_along_it(seed: int) -> None:
     if abs(lowest) < 0.3 or grazing < 5e-6:
         return  # within the step's own error
     assert (Buildings(blocks).between(eye, *target) is None) == (lowest > 0)
+
+
+def bend(name: str, bearing: float, away: float, height: float, half: float) -> Building:
+    """An L-shaped building round a corner of a yard."""
+    lon, lat = spot(bearing, away)
+    across = half / 95_000
+    corners = [(0, 0), (2, 0), (2, 1), (1, 1), (1, 2), (0, 2), (0, 0)]
+    return Building(name, (tuple((lon + x * across, lat + y * across) for x, y in corners),), height)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10_000))
+def test_the_footprint_holds_what_the_line_of_sight_says(seed: int) -> None:
+    """Points all over the ground: inside the cut footprint exactly where no building is between."""
+    chance = random.Random(seed)
+    eye = camera("eye", height_m=chance.uniform(0.2, 25), ptz=True, range_m=150, tilt_max_deg=60)
+    shape = chance.choice([block, bend])
+    blocks = [
+        shape(str(n), chance.uniform(0, 360), chance.uniform(8, 120), chance.uniform(0.5, 30), chance.uniform(2, 8))
+        for n in range(12)
+    ]
+    ground = footprint(eye, sector(eye))
+    buildings = Buildings(blocks)
+    seen = buildings.cut(eye, ground)
+    for _ in range(60):
+        place = spot(chance.uniform(0, 360), chance.uniform(1, 149))
+        point = shapely.Point(place)
+        if not ground.contains(point) or seen.boundary.distance(point) < 2e-6:  # 0.2 m: on the edge of a shadow
+            continue
+        assert seen.contains(point) == (buildings.between(eye, *place) is None)
+
+
+def test_a_footprint_is_cut_kept_and_bounded() -> None:
+    eye = camera("eye", azimuth_deg=0, hfov_deg=60, range_m=200, height_m=6)
+    free, behind = Cameras([eye]), Cameras([eye], [block("tower", 0, 60, 30)])
+    assert behind.footprint(0).area < 0.95 * free.footprint(0).area
+    assert behind.footprint(0) is behind.footprint(0)
+    geometry = behind.geometry(0)
+    assert geometry is not None
+    assert geometry["type"] == "Polygon"
+    assert len(geometry["coordinates"][0]) > len(free.geometry(0)["coordinates"][0])  # type: ignore[index]
+    wall = [block(str(n), n * 3 - 30, 50, 30, 4) for n in range(21)]
+    parts = Cameras([eye], [*wall, block("low", 0, 120, 3, 2)]).geometry(0)
+    assert parts is not None
+    assert parts["coordinates"]
+    sky = camera("sky", azimuth_deg=0, hfov_deg=60, range_m=200, height_m=6, tilt_deg=-45)
+    assert Cameras([sky], wall).geometry(0) is None
+    dense = [block(str(n), n * 7.3, 20 + n % 130, 3 + n % 20, 3) for n in range(600)]
+    crowd = Cameras([camera("dome", ptz=True, range_m=200, height_m=8)], dense).footprint(0)
+    assert shapely.get_num_coordinates(crowd) <= VERTICES_MAX
+    assert crowd.is_valid
+    comb = shapely.union_all([shapely.box(n, 0, n + 0.5, 1) for n in range(400)])
+    assert 0 < shapely.get_num_coordinates(simplified(comb)) <= VERTICES_MAX
 
 
 # ---------------------------------------------------------------------------------------------- uncertain, wide, moving

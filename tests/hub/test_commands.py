@@ -22,7 +22,7 @@ from simulators.devices.jt808 import Jt808
 from simulators.devices.report import Report
 from simulators.devices.terminal import Terminal
 from tests.acceptance.running import cityhub, write_city
-from tests.adapters.test_jt808 import location
+from tests.adapters.jt808.frames import location
 from tests.adapters.test_teltonika import LOGIN as TELTONIKA_LOGIN
 from tests.adapters.test_teltonika import data, record, tcp
 

@@ -58,6 +58,7 @@ def test_the_starter_folder_is_clean(tmp_path: Path) -> None:
         (GOOD + '[[sinks]]\nprotocol = "webhook"\nurl = "https://u:p@x/y"\n', ["hub.toml:6: a secret stands in the file (a password in the address)"]),
         (GOOD + '[[sinks]]\nprotocol = "webhook"\nurl = "https://x/y"\nsecret = "whsec_abc"\n', ["hub.toml:7: a secret stands in the file"]),
         (GOOD + '[[sinks]]\nprotocol = "webhook"\nurl = "https://x/y"\nlevels = ["pink"]\n', ["hub.toml:7: unknown level 'pink'"]),
+        (GOOD + '[[sinks]]\nprotocol = "webhook"\nurl = "https://x/y"\ncontact = 0\n', ["hub.toml:7: contact = 0: a number from 1 to 9 was meant"]),
         (GOOD + '[api]\nlisten = "127.0.0.1:9000"\n[[adapters]]\nname = "a"\nprotocol = "ais"\nlisten = "tcp://0.0.0.0:9000"\n', ["hub.toml:9: port 9000 is used twice: [api] listens there already"]),
         (GOOD + '[[adapters]]\nname = "a"\nprotocol = "ais"\nlisten = "udp://0.0.0.0:9"\n[[adapters]]\nname = "a"\nprotocol = "ais"\nlisten = "udp://0.0.0.0:8"\n', ["hub.toml:8: the name 'a' is used in line 4 already"]),
         (GOOD + '[rules]\npacks = ["floood"]\n', ["unknown pack 'floood'"]),

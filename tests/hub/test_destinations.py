@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from adapters.gb28181 import ptz
 from adapters.gb28181.manscdp import Channel
 from adapters.gb28181.sink import Gb28181Options
+from adapters.onvif.sink import OnvifCamera, OnvifOptions
 from hub.app.destinations import Destinations
 from hub.config import SinkConfig
 from hub.log import Cursors, Log
-from hub.model import AlertChange, Change
+from hub.model import AlertChange, CameraView, Change, Pose
 from tests.adapters.gb28181_platform import PASSWORD, Platform, tag
+from tests.adapters.http_peer import http_peer
 
 
 async def test_a_sink_with_a_session_is_run_and_delivers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,4 +51,87 @@ async def test_a_sink_with_a_session_is_run_and_delivers(tmp_path: Path, monkeyp
     await destinations.close()
     assert not platform.registered  # it took its leave
     await log.close()
+    await platform.stop()
+
+
+async def _run_for(
+    config: SinkConfig, folder: Path, changes: list[AlertChange], until: Callable[[], object], while_down: int = 0
+) -> None:
+    """A hub's destinations from start to stop. The last `while_down` changes come when they have stopped again."""
+    log, tasks, cursors = Log(folder / "log"), list[asyncio.Task[Any]](), Cursors(folder / "cursors")
+    destinations = Destinations([config], log, cursors, folder)
+    destinations.start(lambda work: tasks.append(asyncio.create_task(work)))
+    async with asyncio.timeout(10):
+        while cursors.get("delivery.vms") is None:  # a new destination begins at the end of the stream
+            await asyncio.sleep(0.01)
+        if live := changes[: len(changes) - while_down]:
+            await log.alerts.append(live)
+        while not until() or cursors.get("delivery.vms") < log.alerts.next:  # type: ignore[operator]
+            await asyncio.sleep(0.01)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await destinations.close()
+    if while_down:
+        await log.alerts.append(changes[-while_down:])
+    await log.close()
+
+
+def _turning(alert: str, at: int) -> AlertChange:
+    view = CameraView(
+        "dome", 0.9, 100, 90, True, "r", gb28181_id="34020000001320000007", pose=Pose(90.0, 5.0, preset=3, home=1)
+    )
+    return AlertChange(alert, 0, at, "city/gas", "s", Change.RAISED, "red", alert, cameras=[view])
+
+
+async def _over_a_restart(config: SinkConfig, folder: Path, orders: Callable[[], list[int]]) -> None:
+    """A camera is turned, the hub stops, an hour-old warning waits when it is back: the camera goes home, and only that."""
+    now = time.time_ns()
+    old = _turning("old", now - 3600 * 10**9)
+    await _run_for(config, folder, [_turning("fresh", now), old], lambda: orders() == [3], while_down=1)
+    assert (folder / "ptz.json").exists()
+    await asyncio.sleep(0.3)  # the lease ends while nobody is there
+    await _run_for(config, folder, [], lambda: orders() == [3, 1])
+    log = Log(folder / "log")
+    assert Cursors(folder / "cursors").get("delivery.vms") == log.alerts.next == 2
+    await log.close()
+    assert orders() == [3, 1]
+
+
+async def test_an_onvif_camera_goes_home_after_a_restart(tmp_path: Path) -> None:
+    async with http_peer() as peer:
+        camera = OnvifCamera(url=f"{peer.url}/ptz")
+        config = SinkConfig("vms", "onvif", OnvifOptions(cameras={"dome": camera}, lease_s=0.2), (), (), (), 1)
+
+        def orders() -> list[int]:
+            bodies = [heard.body.decode() for heard in peer.heard]
+            return [int(body.partition("PresetToken>")[2][0]) for body in bodies if "GotoPreset" in body]
+
+        await _over_a_restart(config, tmp_path, orders)
+
+
+async def test_a_platforms_camera_goes_home_after_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GB_PASSWORD", PASSWORD)
+    platform = Platform()
+    await platform.start_udp()
+    monkeypatch.setattr("adapters.ptz.HOME_CHECK_S", 0.05)  # the first try comes before the registration
+    options = Gb28181Options(
+        connect=f"udp://127.0.0.1:{platform.port}",
+        server_id="34020000002000000001",
+        device_id="34020000002050000001",
+        channels=[Channel(id="34020000001340000001", name="x")],
+        password_env="GB_PASSWORD",
+        turn_cameras=True,
+        lease_s=0.2,
+    )
+    presets = {ptz.preset(number): number for number in (1, 3)}
+
+    def orders() -> list[int]:
+        return [presets[tag(body, "PTZCmd")] for body in platform.bodies("DeviceControl")]
+
+    await _over_a_restart(SinkConfig("vms", "gb28181", options, (), (), (), 1), tmp_path, orders)
+    assert [tag(body, "AlarmDescription")[:5] for body in platform.bodies("Alarm")] == [
+        "fresh",
+        "old；可",
+    ]  # told all the same
     await platform.stop()

@@ -42,6 +42,11 @@ class Seed(NamedTuple):
     """How much of plain junk it is fed; less for the codecs of recordings, where every byte may begin a frame."""
 
 
+def _forwarded(items: bytes) -> bytes:
+    body = b'{"version":1,"hub":"district-a",' + items + b"}"
+    return b"POST / HTTP/1.1\r\nAuthorization: Bearer x\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+
+
 def _http(body: bytes) -> bytes:
     head = b"POST / HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n"
     return head % len(body) + body
@@ -113,6 +118,23 @@ SEEDS: Mapping[str, Seed] = {
         ),
         endless=(b"GET /?", b"POST / HTTP/1.1\r\nContent-Length: 60000\r\n\r\n", b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"),
         holds_bytes=600_000,
+    ),
+    "hub": Seed(
+        (
+            _forwarded(b'"readings":[{"device":"district-a/gauge-1","at":1795334400000000000,"values":{"water_level":3.41},"path":["district-a"],"lon":121.4,"lat":31.2}]'),
+            _forwarded(b'"readings":[{"device":"village/gauge-1","at":1795334400000000001,"values":{"water_level":3.4},"path":["village","district-a"]}]'),
+        ),
+        checked=False,
+        junk=b"\x16\x03\x01 no request\r\n\r\n",
+        pieces=(
+            _forwarded(b'"changes":[{"alert":"district-a/flood@g@t","ordinal":1,"at":1795334400000000000,"rule":"flood","subject":"district-a/g","change":"raised","level":"red","area":"district-a","origin":{"hub":"district-a","ordinal":1,"path":["district-a"]}}]'),
+            _forwarded(b'"changes":[1,{}],"readings":[{},[],{"device":"a","at":99999999999999999999999,"values":{},"path":[]}]'),
+            _forwarded(b'"changes":[{"alert":"a","ordinal":1,"at":1,"rule":"r","subject":"s","change":"raised","level":"red","evidence":[{"x":1e999,"y":99999999999999999999999}]}]'),
+            b"POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\n[1]", b"GET / HTTP/1.1\r\n\r\n", b"POST / HTTP/1.1\r\n\r\n", b"AAAAAAAAGE", b"T /",
+        ),
+        endless=(b"POST / HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n", b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"),
+        options={"hub": "city"},
+        holds_bytes=5_000_000,
     ),
     "hj212": Seed(
         (

@@ -300,6 +300,53 @@ def test_neighbours_and_upstream() -> None:
     ]
 
 
+def river(*gauges: tuple[str, str, float | None]) -> list[Device]:
+    """Gauges as (name, upstream, minutes that water takes from there)."""
+    return [
+        Device(name, kind="k", attributes={"upstream": above} | ({} if minutes is None else {"travel_min": minutes}))
+        for name, above, minutes in gauges
+    ]
+
+
+UPSTREAM = "- rule: u\n  for_each: {kind: k}\n  levels: {orange: 'max(water_level, 1 h, upstream%s) > 5 m'}\n"
+CHAIN = river(("mouth", "low", None), ("low", "mid", 60.0), ("mid", "top side", 90.0), ("top", "", None))
+
+
+def warned(words: str, who: str, devices: Sequence[Device] = CHAIN) -> set[str]:
+    found = changes(book(UPSTREAM % words), [reading(0, 9.0, who, "water_level")], devices)
+    return {change.subject for change in found}
+
+
+def test_upstream_is_the_whole_river_above() -> None:
+    assert warned("", "top") == {"mid", "low", "mouth"}
+    assert warned("", "side") == {"mid", "low", "mouth"}
+    assert warned("", "low") == {"mouth"}
+    assert warned("", "mouth") == set()
+
+
+def test_upstream_ends_where_water_takes_too_long_or_nobody_knows_how_long() -> None:
+    assert warned(" within 150 min", "top") == {"mid", "low"}, "60 and 90 min; from low to the mouth nobody knows"
+    assert warned(" within 149 min", "top") == {"mid"}
+    assert warned(" within 1 min", "top") == {"mid"}, "a gauge named by the registry itself counts at any distance"
+    assert warned(" within 1 h", "low") == {"mouth"}
+
+
+def test_evidence_says_how_long_the_water_takes() -> None:
+    found = changes(book(UPSTREAM % ""), [reading(0, 9.0, "top", "water_level")], CHAIN)
+    times = {c.subject: c.evidence[0]["windows"][0]["neighbours"][0].get("travel_min") for c in found}
+    assert times == {"mid": 90, "low": 150, "mouth": None}
+
+
+def test_a_river_in_a_ring_does_no_harm() -> None:
+    ring = river(("a", "c", 1.0), ("b", "a", 1.0), ("c", "b", 1.0))
+    assert warned("", "a", ring) == {"b", "c"}
+
+
+def test_a_gauge_upstream_that_the_registry_does_not_have_is_noted() -> None:
+    assert book(UPSTREAM % "").notes(CHAIN) == ["mid: upstream names side, which the registry does not have"]
+    assert rule("").notes(CHAIN) == []
+
+
 def test_derived_metrics_come_out_and_are_seen_by_rules() -> None:
     rules = book(
         "- derive: aqi\n  for_each: {kind: k}\n  value: iaqi_cn_pm25(pm25)\n- rule: r\n  for_each: {kind: k}\n  levels: {yellow: aqi > 100}\n"

@@ -8,7 +8,21 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.model import Deaf, Device, Edition, Event, OperatorAction, Position, Reading, Tick, Zone
+from hub.model import (
+    AlertChange,
+    Change,
+    Deaf,
+    Device,
+    Edition,
+    Event,
+    Forwarded,
+    OperatorAction,
+    Origin,
+    Position,
+    Reading,
+    Tick,
+    Zone,
+)
 from rules.book import RuleBook, read_book
 from rules.engine import Engine
 
@@ -31,6 +45,7 @@ RULES = """
   clear: depth < 80 % of level for 10 min
   silent: 15 min
   expire: 1 h
+  call: {blue: 6 min, yellow: [4 min, 3 min], orange: 5 min, red: 2 min}
 - rule: votes
   for_each: {kind: gauge}
   quality: any
@@ -41,14 +56,38 @@ RULES = """
   for_each: {kind: gauge}
   levels:
     blue: ewma(water_depth, 10 min) > 20 cm or cusum(water_depth, 10 cm, 5 cm) > 60 cm or time_since(water_depth > 30 cm) < 3 min
+- quality: water_depth
+  for_each: {device: "[ab]"}
+  gap: 8 min
+  rate: 15 cm/min
+  neighbours: 5 km
 - rule: downhill
   for_each: {kind: gauge}
   levels:
     orange: rise(water_depth, 15 min, upstream) > 20 cm and not in_zone("dry") for 3 min
+- rule: district
+  for_each: {every: zone}
+  levels:
+    blue: agree(water_depth > 5 cm, 10 min, inside) >= 1 for 2 min
+    yellow: 2 of 3 (mean(water_depth, 15 min, inside) > 15 cm)
+    orange: agree(water_depth > 25 cm, 10 min, inside) >= 2
+  clear: max(water_depth, 5 min, inside) < 10 cm for 3 min
+  silent: 15 min
+- rule: quarter
+  for_each: {every: area, of: gauge}
+  levels:
+    yellow: share(water_depth > 10 cm, 20 min, inside, at least 2) >= 50 %
+- rule: fence
+  for_each: {kind: gauge}
+  levels:
+    blue: in_zone("dry", margin 400 m) and max(water_depth, 30 min, same zone) > 20 cm for 2 min
 """
 
-EDITED = RULES.replace("depth >= 5 cm for 2 min", "depth >= 8 cm for 3 min").replace(
-    "- rule: downhill", "- rule: downstream"
+EDITED = (
+    RULES.replace("depth >= 5 cm for 2 min", "depth >= 8 cm for 3 min")
+    .replace("- rule: downhill", "- rule: downstream")
+    .replace("orange: 5 min", "orange: 1 min")
+    .replace("gap: 8 min", "gap: 3 min")
 )
 
 
@@ -60,11 +99,14 @@ def book(text: str) -> RuleBook:
 
 BOOK, BOOK_EDITED = book(RULES), book(EDITED)
 DEVICES = [
-    Device("a", "A", "gauge", Position(120.0, 30.0), attributes={"upstream": "b"}),
-    Device("b", "B", "gauge", Position(120.01, 30.0)),
+    Device("a", "A", "gauge", Position(120.0, 30.0), area="east", attributes={"upstream": "b"}),
+    Device("b", "B", "gauge", Position(120.01, 30.0), area="east"),
     Device("rain", "R", "rain-gauge", Position(120.0, 30.01)),
 ]
-ZONES = [Zone("z", "dry", "Z", (((120.015, 29.99), (120.03, 29.99), (120.03, 30.02), (120.015, 30.02)),))]
+ZONES = [
+    Zone("wet", "flood-district", "W", (((119.99, 29.99), (120.018, 29.99), (120.018, 30.02), (119.99, 30.02)),)),
+    Zone("z", "dry", "Z", (((120.015, 29.99), (120.03, 29.99), (120.03, 30.02), (120.015, 30.02)),)),
+]
 
 depths = st.sampled_from([0.0, 0.04, 0.06, 0.12, 0.2, 0.3, 0.45])
 
@@ -84,8 +126,11 @@ def events(draw: st.DrawFn) -> list[Event]:
             marks = {metric: draw(st.sampled_from(["fault", "manual"]))} if kind == 12 else None
             value = draw(depths) * (100 if device == "rain" else 1)
             position = Position(120.0 + draw(st.integers(0, 2)) * 0.01, 30.0) if device == "x" else None
+            moving = {"speed": draw(st.sampled_from([0.0, 40.0])), "course": 90.0} if position else {}
             made.append(
-                Reading(device, at, {metric: value}, position, marks, now, "t", "gauge" if device == "x" else "")
+                Reading(
+                    device, at, {metric: value, **moving}, position, marks, now, "t", "gauge" if device == "x" else ""
+                )
             )
         elif kind < 16:
             made.append(Tick(now))
@@ -100,7 +145,14 @@ def events(draw: st.DrawFn) -> list[Event]:
         if draw(st.integers(0, 9)) == 0:
             until = now + 7 * MINUTE if draw(st.booleans()) else None
             action = draw(st.sampled_from(["acknowledge", "shelve", "unshelve", "maintenance"]))
-            made.append(OperatorAction(now, "op", action, "a" if action == "maintenance" else "@open", until=until))
+            target = "a" if action == "maintenance" else draw(st.sampled_from(["@open", "below/x"]))
+            made.append(OperatorAction(now, "op", action, target, until=until))
+        if draw(st.integers(0, 9)) == 0:
+            origin = Origin("below", draw(st.integers(1, 5)), ("below",))
+            change = draw(st.sampled_from([Change.RAISED, Change.ESCALATED, Change.CLEARED]))
+            made.append(
+                Forwarded(now, "b", AlertChange("below/x", 0, now, "r", "below/g", change, "red", origin=origin))
+            )
     return made
 
 

@@ -57,7 +57,7 @@ def test_whoever_has_the_subject_within_reach_is_found(
         if distance_m(here, place) <= metres:
             other = Subject(Device("o", position=place), hood)
             assert watchers.woken_by(other, "water_depth") == [("w", "r")]
-    watchers.discard(watcher, asking, HOPING)  # type: ignore[arg-type]
+    watchers.discard("w", "r")
     assert watchers.waiting == {}
 
 

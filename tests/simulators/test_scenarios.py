@@ -53,6 +53,7 @@ def test_a_scenario_names_only_what_there_is(name: str) -> None:
         assert expect.by_s <= scenario.lasts_s
         if not expect.subject.startswith("ais:"):
             assert expect.subject in registry.devices
+        assert set(expect.together_with) <= set(registry.devices)
     for silence in scenario.silence:
         assert silence.subject in registry.devices
 
@@ -153,6 +154,18 @@ def test_the_checker_tells_right_from_wrong(changes: list[dict[str, Any]], met: 
             [change(20, "raised", "red", camera="cam-market"), change(100, "cleared", "red", camera="cam-market")],
         )
     assert [finding.met for finding in findings] == met, findings
+
+
+def test_the_checker_asks_for_one_group() -> None:
+    played = [Played(find(["outage"])[0], 0.0, START, START + 70 * 10**9)]
+
+    def silence(tunnel: int, group: str) -> list[dict[str, Any]]:
+        about = {"rule": "city/gas-in-tunnel:silent", "subject": f"gas-tunnel-{tunnel}", "group": group}
+        return [change(20, "raised", "yellow", **about), change(50, "cleared", "yellow", **about)]
+
+    assert all(f.met for f in check(played, [c for tunnel in (2, 1, 3, 4) for c in silence(tunnel, "a")]))
+    first = check(played, [c for tunnel in (2, 1, 3, 4) for c in silence(tunnel, "a" if tunnel < 4 else "b")])[0]
+    assert first.sentence.endswith("not in one group with gas-tunnel-4")
 
 
 async def test_the_receiver_keeps_what_is_posted_to_it() -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from simulators.devices import hj212, terminal
+from simulators.devices.faults import Faults
 from simulators.devices.report import Report
 from simulators.devices.seaside import Station
 from simulators.devices.teltonika import Teltonika
@@ -82,6 +84,52 @@ async def test_an_answer_that_never_comes_has_the_report_sent_again() -> None:
     finally:
         terminal.ANSWER_S = before
     assert lines[0] == lines[1]
+
+
+async def test_what_was_gathered_while_away_goes_out_in_one_frame() -> None:
+    counts: list[int] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(17)
+        writer.write(b"\x01")
+        head = await reader.readexactly(8)
+        packet = await reader.readexactly(int.from_bytes(head[4:]) + 4)
+        counts.append(packet[1])
+        writer.write(packet[1].to_bytes(4))
+        await reader.read()
+        writer.close()
+
+    device = Terminal("teltonika:1", Teltonika("356307042441013"))
+    for number in range(12):  # the tunnel has no network
+        device.send(Report(AT + number * 10**9, {"speed": 30.0}, 122.0, 29.2))
+    async with listening(serve) as address:
+        running = asyncio.create_task(device.run(address))
+        await until(lambda: len(device.outbox) == 0)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert counts == [12]
+    assert device.outbox.acknowledged == 12
+
+
+async def test_a_slow_peer_sends_its_frames_in_drips() -> None:
+    drips: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(4096):
+            drips.append(data)
+        writer.close()
+
+    device = Terminal("hj212:1", hj212.Hj212("1", "22"), Faults(slow_bytes_s=500))
+    began = time.monotonic()
+    async with listening(serve) as address:
+        running = asyncio.create_task(device.run(address))
+        device.send(Report(AT, {"pm25": 30.0}))
+        await until(lambda: b"".join(drips).endswith(b"\r\n"))
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    frame = b"".join(drips)
+    assert len(drips) > len(frame) / 4
+    assert time.monotonic() - began > len(frame) / 500
 
 
 async def test_a_coast_station_sends_datagrams() -> None:

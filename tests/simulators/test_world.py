@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from itertools import combinations, pairwise
+from math import inf
 from random import Random
 from typing import Any
 
@@ -11,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulators.world.air import Source, plume
-from simulators.world.geography import Point, apart, heading, to_degrees, to_metres
+from simulators.world.geography import CROSSING, FAIRWAY, Point, apart, heading, to_degrees, to_metres
 from simulators.world.ground import Quake, intensity
 from simulators.world.observing import KINDS, observe
 from simulators.world.places import CITY, read_sites
 from simulators.world.roads import way
-from simulators.world.sea import Sea, closest_approach
+from simulators.world.sea import Sea, Vessel, gives_way
 from simulators.world.sensors import sensors_for
 from simulators.world.water import BASE_FLOW, Reach
 from simulators.world.world import World
@@ -118,13 +120,69 @@ def test_the_quickest_way_is_a_way() -> None:
     assert "bridge-west" in path
 
 
-def test_vessels_that_shall_meet_come_close() -> None:
+def test_two_vessels_that_give_way_to_nobody_are_in_one_place_at_one_time_and_part_again() -> None:
     sea = Sea(Random(1))
     one, other = sea.add(1), sea.add(6)
-    sea.meet(one.mmsi, other.mmsi, Point(400, -2000), 100)
-    distance, seconds = closest_approach(one, other)
-    assert distance < 200
-    assert 80 < seconds < 120
+    sea.meet(one.mmsi, other.mmsi, Point(*CROSSING))
+    apart_m = []
+    for _ in range(360):
+        sea.step(0.5, 225.0)
+        apart_m.append(apart(one.position, other.position))
+    assert min(apart_m) < 30
+    assert 120 < apart_m.index(min(apart_m)) / 2 < 160
+    for vessel in (one, other):
+        sea.resume(vessel.mmsi)
+    for _ in range(1200):
+        sea.step(0.5, 225.0)
+    assert [one.position, other.position] == [one.waits_at, other.waits_at]
+
+
+def test_vessels_keep_clear_of_each_other() -> None:
+    """Nobody steers them into each other for twenty minutes: those under way pass at a ship's length or more."""
+    sea = Sea(Random(7))
+    for number in range(14):
+        sea.add(number)
+    sea.settle(225.0)
+    nearest = inf
+    for _ in range(600):
+        sea.step(2.0, 225.0)
+        moving = [vessel for vessel in sea.vessels.values() if vessel.sog > 2 and vessel.wait_s <= 0]
+        nearest = min([nearest, *(apart(a.position, b.position) for a, b in combinations(moving, 2))])
+    assert nearest > 60
+
+
+def test_who_gives_way() -> None:
+    def vessel(x: float, y: float, cog: float, sog: float = 9.0) -> Vessel:
+        return Vessel(1, "", 70, 100, 16, 4.0, FAIRWAY, x, y, cog=cog, sog=sog)
+
+    north, from_east, from_west = vessel(0, 0, 0), vessel(1000, 1000, 270), vessel(-1000, 1000, 90)
+    assert gives_way(north, from_east)  # rule 15: the other is to starboard
+    assert not gives_way(from_east, north)
+    assert not gives_way(north, from_west)
+    assert gives_way(from_west, north)
+    slow = vessel(0, 800, 10, 4.0)
+    assert gives_way(north, slow)  # rule 13: she overtakes
+    assert not gives_way(slow, north)
+    assert not gives_way(north, vessel(0, 2000, 180))  # rule 14: each passes on the other's port side by her lane
+
+
+def test_a_truck_drives_off_its_route_and_back_without_a_leap() -> None:
+    town = world()
+    truck = town.vehicle("jt808:00000000013800000001")
+    home, places = truck.position, [truck.position]
+    assert truck.pause_s > 0
+    town.roads.send(truck.name, "school")
+    for step in range(400):
+        town.step(0.5)
+        if step == 84:
+            town.roads.overturn(truck.name)
+        if step == 150:
+            town.roads.right(truck.name)
+        places.append(truck.position)
+    assert max(apart(a, b) for a, b in pairwise(places)) < 20  # a U-turn changes the side of the road, nothing leaps
+    assert max(apart(home, place) for place in places) > 250
+    assert apart(home, truck.position) < 20
+    assert truck.speed_kmh == 0
 
 
 def test_a_dragging_vessel_drifts_where_she_is_driven() -> None:

@@ -11,8 +11,9 @@ from hub.model import FaultKind
 
 HEAD_BYTES_MAX = 16 * 1024
 BODY_BYTES_MAX = 64 * 1024
-_CHUNKED_BYTES_MAX = 4 * BODY_BYTES_MAX
-"""A chunked body with its sizes; more overhead than that is no phone's."""
+"""Of one body, where the protocol states no other limit."""
+_CHUNKING_FACTOR_MAX = 4
+"""A chunked body with its sizes, over the body alone; more overhead than that is nobody's."""
 
 _START = re.compile(rb"[A-Z]{3,7} (?=[/?h])")
 _START_BYTES_MAX = 9
@@ -29,6 +30,7 @@ class Request(msgspec.Struct):
     method: str = ""
     target: str = ""
     content_type: str = ""
+    authorization: str = ""
     body: bytes = b""
     close: bool = False
     """The client wants, or the damage needs, the connection closed after the answer."""
@@ -53,15 +55,16 @@ class _Bad(Exception):
 
 
 class RequestReader:
-    """Feed it bytes, take requests. Never holds more than one head and one body."""
+    """Feed it bytes, take requests. Never holds more than one head and one body of at most `body_bytes_max`."""
 
-    def __init__(self) -> None:
+    def __init__(self, body_bytes_max: int = BODY_BYTES_MAX) -> None:
+        self._body_bytes_max = body_bytes_max
         self._buffer = b""
         self._searched = 0
         """Bytes at the head of the buffer in which no request starts."""
         self._skip = 0
         """Bytes still to come of a body that was refused for its length."""
-        self._chunks = _Chunks()
+        self._chunks = _Chunks(body_bytes_max)
 
     def feed(self, data: bytes) -> list[Request]:
         self._buffer += data
@@ -96,7 +99,7 @@ class RequestReader:
                 done = at
             request.raw = buffer[done:end]  # with the empty lines that some clients send before it
             requests.append(request)
-            self._chunks = _Chunks()
+            self._chunks = _Chunks(self._body_bytes_max)
             done = at = end
         sure = at if ended else at - (at - done) % HEAD_BYTES_MAX
         if buffer[done:sure].strip():
@@ -120,7 +123,14 @@ class RequestReader:
             head = _head(buffer[start:head_end], cut=body_at == head_end)
         except _Bad as bad:
             return _refused(bad.status, bad.kind, bad.trouble), body_at
-        request = Request(b"", head.method, head.target, head.headers.get("content-type", ""), close=head.close)
+        request = Request(
+            b"",
+            head.method,
+            head.target,
+            head.headers.get("content-type", ""),
+            head.headers.get("authorization", ""),
+            close=head.close,
+        )
         try:
             end = self._body(request, head, buffer, start, body_at, ended)
         except _Bad as bad:
@@ -131,7 +141,7 @@ class RequestReader:
             return None, start
         if head.method not in _METHODS:
             request.status, request.kind = 405, FaultKind.UNSUPPORTED
-            request.trouble = f"{head.method} is not how positions are sent; use GET or POST"
+            request.trouble = f"{head.method} is not taken here; use GET or POST"
         return request, end
 
     def _body(self, request: Request, head: _Head, buffer: bytes, start: int, body_at: int, ended: bool) -> int:
@@ -147,17 +157,19 @@ class RequestReader:
                 size = 0
             elif ended:
                 size = len(buffer) - body_at
-            elif len(buffer) - body_at > BODY_BYTES_MAX:
-                raise _Bad(411, FaultKind.OVERSIZE, f"a body without a length, longer than {BODY_BYTES_MAX} bytes")
+            elif len(buffer) - body_at > self._body_bytes_max:
+                raise _Bad(
+                    411, FaultKind.OVERSIZE, f"a body without a length, longer than {self._body_bytes_max} bytes"
+                )
             else:
                 return -1
         elif len(length) > 12 or not (length.isascii() and length.isdecimal()):
             raise _Bad(400, FaultKind.SYNTAX, f"content-length {length[:20]!r} is not a number of bytes")
         else:
             size = int(length)
-        if size > BODY_BYTES_MAX:
+        if size > self._body_bytes_max:
             self._skip = size
-            raise _Bad(413, FaultKind.OVERSIZE, f"a body of {size} bytes; the limit is {BODY_BYTES_MAX}")
+            raise _Bad(413, FaultKind.OVERSIZE, f"a body of {size} bytes; the limit is {self._body_bytes_max}")
         if len(buffer) - body_at < size:
             if not ended:
                 return -1
@@ -180,7 +192,8 @@ class RequestReader:
 class _Chunks:
     """A chunked body as far as it has come: no byte is looked at twice."""
 
-    def __init__(self) -> None:
+    def __init__(self, body_bytes_max: int) -> None:
+        self._max = body_bytes_max
         self.at = 0
         """Where reading goes on, counted from the request's start."""
         self.data = bytearray()
@@ -190,8 +203,8 @@ class _Chunks:
         self.at = self.at or body_at - start
         while not self.complete:
             at = start + self.at
-            if at - body_at > _CHUNKED_BYTES_MAX or len(self.data) > BODY_BYTES_MAX:
-                raise _Bad(413, FaultKind.OVERSIZE, f"a chunked body longer than {BODY_BYTES_MAX} bytes")
+            if at - body_at > _CHUNKING_FACTOR_MAX * self._max or len(self.data) > self._max:
+                raise _Bad(413, FaultKind.OVERSIZE, f"a chunked body longer than {self._max} bytes")
             line_end = buffer.find(b"\r\n", at, at + _CHUNK_LINE_BYTES_MAX)
             if line_end < 0:
                 if len(buffer) - at >= _CHUNK_LINE_BYTES_MAX:
@@ -210,8 +223,8 @@ class _Chunks:
                 self.at = end + 4 - start
                 self.complete = True
                 return
-            if size > BODY_BYTES_MAX:
-                raise _Bad(413, FaultKind.OVERSIZE, f"a chunk of {size} bytes; the limit is {BODY_BYTES_MAX}")
+            if size > self._max:
+                raise _Bad(413, FaultKind.OVERSIZE, f"a chunk of {size} bytes; the limit is {self._max}")
             end = line_end + 2 + size
             if len(buffer) < end + 2:
                 return
@@ -262,18 +275,25 @@ def _junk(raw: bytes) -> list[Request]:
 _REASONS = {
     200: "OK",
     400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
     405: "Method Not Allowed",
+    409: "Conflict",
     411: "Length Required",
     413: "Content Too Large",
+    429: "Too Many Requests",
     431: "Request Header Fields Too Large",
     503: "Service Unavailable",
 }
 
 
-def response(status: int, text: str = "", close: bool = False, extra: str = "") -> bytes:
-    """An answer with a plain text or nothing in it."""
-    body = text.encode()
-    kind = "Content-Type: text/plain; charset=utf-8\r\n" if body else ""
+def response(
+    status: int, text: str = "", close: bool = False, extra: str = "", content_type: str = "text/plain; charset=utf-8"
+) -> bytes:
+    """An answer with a text or nothing in it."""
+    body = text.encode("utf-8", "replace")
+    kind = f"Content-Type: {content_type}\r\n" if body else ""
     last = "Connection: close\r\n" if close else ""
     head = f"HTTP/1.1 {status} {_REASONS[status]}\r\n{kind}Content-Length: {len(body)}\r\n{extra}{last}\r\n"
     return head.encode("ascii") + body

@@ -1,0 +1,184 @@
+"""One destination's line: attempts one after another, at its rate, on record, with back-off and a breaker between them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import sqlite3
+import time
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from hub import clock
+from hub.delivery.journal import Attempt, Journal
+from hub.ports import Delivery
+
+logger = logging.getLogger(__name__)
+
+Offer = Callable[[int], Awaitable[Delivery]]
+"""One call of the sink at a time (ns)."""
+
+
+class Pace(msgspec.Struct, frozen=True):
+    """How hard a courier tries. Seconds, because these are warnings; a webhook's usual hours suit invoices."""
+
+    first_s: float = 0.5
+    """The wait after failure n is drawn from 0 to `first_s` * 2^n ("full jitter", so that couriers do not march in step)."""
+    longest_s: float = 30.0
+    breaker_after: int = 5
+    """So many failures in a row open the breaker: then no attempt sooner than `breaker_s` after the last."""
+    breaker_s: float = 10.0
+    retry_after_max_s: float = 600.0
+    """A destination may ask for more patience (Retry-After), but not for more than this."""
+    attempt_max_s: float = 60.0
+    """An attempt that takes longer has failed, whatever the sink's own limits are."""
+    per_second_max: float = 20.0
+    behind_max: int = 100_000
+    """Entries; a destination further behind than this is taken forward, and what it misses is counted."""
+
+    def wait_s(self, failures: int, asked_s: float | None, chance: random.Random) -> float:
+        """Seconds until the next attempt after `failures` failures in a row."""
+        wait = chance.uniform(0.0, min(self.longest_s, self.first_s * 2.0 ** min(failures, 30)))
+        if failures >= self.breaker_after:
+            wait = max(wait, self.breaker_s)
+        return wait if asked_s is None else max(wait, min(asked_s, self.retry_after_max_s))
+
+
+class Status(msgspec.Struct):
+    """How a destination is, for console, metrics and `cityhub delivery list`. Counts are since the hub started."""
+
+    name: str
+    state: str = "idle"
+    """"idle" (all taken), "delivering", "retrying", "open" (the breaker), or "disabled" (the destination said it is gone)."""
+    cursor: int = 0
+    behind: int = 0
+    taken: int = 0
+    refused: int = 0
+    failed: int = 0
+    skipped: int = 0
+    """Entries that the log no longer had, or that were too far behind."""
+    dead_letters_lost: int = 0
+    failures_in_a_row: int = 0
+    detail: str = ""
+
+
+class Line:
+    """What every courier shares, whatever it carries. `sleep` and `chance` are given, so that tests need no hours."""
+
+    def __init__(
+        self,
+        name: str,
+        journal: Journal,
+        pace: Pace | None = None,
+        *,
+        now: Callable[[], int] = clock.now,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        chance: random.Random | None = None,
+    ) -> None:
+        self.name = name
+        self.status = Status(name)
+        self.journal = journal
+        self.pace = pace or Pace()
+        self.now, self.sleep, self._chance = now, sleep, chance or random.Random()
+        self._turn = asyncio.Lock()
+        self._enabled = asyncio.Event()
+        self._enabled.set()
+        self._hurry = asyncio.Event()
+        self._free_at = 0.0
+
+    async def hand_over(self, key: str, offer: Offer) -> tuple[Delivery, int]:
+        """Until it is taken or refused for good: the outcome, and how many attempts it took."""
+        failures = 0
+        while True:
+            await self._enabled.wait()
+            delivery = await self.attempt(key, offer)
+            if delivery.taken:
+                self.succeeded()
+                return delivery, failures + 1
+            if delivery.final:
+                self.status.refused += 1
+                self.status.failures_in_a_row = 0
+                self.status.detail = delivery.detail
+                return delivery, failures + 1
+            failures += 1
+            await self._wait_after_failure(delivery)
+
+    async def attempt(self, key: str, offer: Offer) -> Delivery:
+        """One call of the sink, on record. One at a time, so that the destination hears one thing after another."""
+        async with self._turn:
+            await self._keep_rate()
+            at, begun = self.now(), time.monotonic()
+            try:
+                async with asyncio.timeout(self.pace.attempt_max_s):
+                    delivery = await offer(at)
+            except TimeoutError:
+                delivery = Delivery(False, detail=f"no outcome within {self.pace.attempt_max_s:g} s")
+            except Exception as error:  # a fault of the sink's code must not end the courier
+                logger.exception("sink of destination %s failed", self.name)
+                delivery = Delivery(False, detail=f"the sink failed: {error!r}")
+        outcome = "taken" if delivery.taken else "refused" if delivery.final else "failed"
+        took_ms = round((time.monotonic() - begun) * 1000, 1)
+        await self.note(self.journal.record, Attempt(self.name, key, at, took_ms, outcome, delivery.detail))
+        if delivery.gone:
+            self._enabled.clear()
+            self.status.state = "disabled"
+        return delivery
+
+    def wake(self) -> None:
+        """End the wait between two attempts, and the rest of a destination that said it was gone."""
+        self._enabled.set()
+        self._hurry.set()
+        if self.status.state == "disabled":
+            self.status.state = "delivering"
+
+    async def gap(self, entries: int, what: str, why: str) -> None:
+        """Entries that this destination will never get."""
+        self.status.skipped += entries
+        detail = f"{entries} {what} were skipped: {why}"
+        logger.warning("destination %s: %s", self.name, detail)
+        await self.note(self.journal.record, Attempt(self.name, "", self.now(), 0.0, "skipped", detail))
+
+    def tell(self, offset: int, end: int) -> None:
+        """Where the courier is in its stream."""
+        self.status.cursor = offset
+        self.status.behind = max(0, end - offset)
+        if not self.status.behind and self.status.state != "disabled":
+            self.status.state = "idle"
+
+    def succeeded(self) -> None:
+        self.status.taken += 1
+        self.status.failures_in_a_row = 0
+        self.status.state, self.status.detail = "delivering", ""
+
+    async def note(self, remember: Callable[..., object], *what: object) -> bool:
+        """Write to the journal. A full disk is no reason to keep warnings from people: it is logged, and that is all."""
+        try:
+            await asyncio.to_thread(remember, *what)
+        except sqlite3.Error as error:
+            logger.error("destination %s: its journal cannot be written: %s", self.name, error)
+            return False
+        return True
+
+    async def _keep_rate(self) -> None:
+        """At most `per_second_max` attempts in any second, at once if need be."""
+        now = time.monotonic()
+        if self._free_at > now:
+            await self.sleep(self._free_at - now)
+        self._free_at = max(self._free_at, now - 1.0) + 1.0 / self.pace.per_second_max
+
+    async def _wait_after_failure(self, delivery: Delivery) -> None:
+        self.status.failed += 1
+        self.status.failures_in_a_row += 1
+        self.status.detail = delivery.detail
+        failures = self.status.failures_in_a_row
+        self.status.state = "open" if failures >= self.pace.breaker_after else "retrying"
+        self._hurry.clear()
+        wait = asyncio.ensure_future(self.sleep(self.pace.wait_s(failures, delivery.retry_after_s, self._chance)))
+        hurry = asyncio.ensure_future(self._hurry.wait())
+        try:
+            await asyncio.wait((wait, hurry), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            wait.cancel()
+            hurry.cancel()

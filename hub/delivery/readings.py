@@ -1,0 +1,110 @@
+"""The second reader of a destination that takes readings: chosen ones out of the stream "events", in batches.
+
+At least once: the cursor moves only behind what was taken, refused for good (on record; whoever refused them has the reasons)
+or is not wanted. While they are thinned it stays where the last hand-out ended, so a restart gathers the same again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from hub import clock
+from hub.delivery.courier import Cursors, Stream
+from hub.delivery.journal import DeadLetter, Journal
+from hub.delivery.line import Line, Pace, Status
+from hub.delivery.thinning import Chooser, Thinner
+from hub.model import Reading, Tick
+from hub.ports import Delivery, ReadingSink
+
+BATCH_ENTRIES = 2_000
+LINGER_S = 0.5
+"""Few large requests: how long a batch may gather entries."""
+PER_REQUEST_MAX = 500
+ENTRIES = "entries of readings"
+
+
+class ReadingCourier:
+    """Hands chosen readings to one destination. The hub runs `run` as a task and cancels it to stop."""
+
+    def __init__(
+        self,
+        name: str,
+        sink: ReadingSink,
+        stream: Stream,
+        cursors: Cursors,
+        journal: Journal,
+        areas: Mapping[str, str],
+        pace: Pace | None = None,
+        *,
+        now: Callable[[], int] = clock.now,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        chance: random.Random | None = None,
+    ) -> None:
+        """`areas`: of the devices that the registry knows."""
+        assert sink.chosen is not None
+        self.name = f"{name}/readings"
+        self._line = Line(self.name, journal, pace, now=now, sleep=sleep, chance=chance)
+        self._sink, self._stream, self._cursors = sink, stream, cursors
+        self._choose = Chooser(sink.chosen, areas).part
+        self._thinner = Thinner(sink.chosen.every_ns) if sink.chosen.every_ns else None
+        self._reader = f"forward.{name}"
+
+    @property
+    def status(self) -> Status:
+        return self._line.status
+
+    async def retry(self, numbers: list[int] | None = None) -> list[tuple[DeadLetter, Delivery]]:
+        """Wake a destination that waits or was disabled. Readings have no dead letters."""
+        self._line.wake()
+        return []
+
+    async def close(self) -> None:
+        """The sink is the other courier's to close."""
+
+    async def run(self) -> None:
+        """Deliver until cancelled. A destination never seen before starts at the end of the stream."""
+        offset = self._cursors.get(self._reader)
+        if offset is None or offset > self._stream.next:  # never seen before, or the log has begun anew
+            offset = self._stream.next
+            await self._settle(offset)
+        while True:
+            self._line.tell(offset, self._stream.next)
+            batch = await self._stream.read(offset, BATCH_ENTRIES)
+            if len(batch.entries) < BATCH_ENTRIES:
+                await asyncio.sleep(LINGER_S)
+                batch = await self._stream.read(offset, BATCH_ENTRIES)
+            if batch.first > offset:
+                await self._line.gap(batch.first - offset, ENTRIES, "the log no longer holds them")
+                offset = batch.first
+            if self._thinner is None:
+                wanted = [part for entry in batch.entries if type(entry) is Reading and (part := self._choose(entry))]
+                await self._hand_over(wanted, offset)
+                offset = batch.next
+                await self._settle(offset)
+            else:
+                offset = await self._gather(self._thinner, batch.entries, offset)
+
+    async def _gather(self, thinner: Thinner, entries: Sequence[Any], offset: int) -> int:
+        """Through these entries; whenever a hand-out is due it goes out, and the cursor moves to where it ended."""
+        for entry in entries:
+            at = entry.received_at if type(entry) is Reading else entry.at if type(entry) is Tick else None
+            if at is not None and thinner.due(at):
+                await self._hand_over(thinner.hand_out(), offset)
+                await self._settle(offset)
+            if type(entry) is Reading and (part := self._choose(entry)):
+                thinner.take(part)
+            offset += 1
+        return offset
+
+    async def _hand_over(self, readings: list[Reading], offset: int) -> None:
+        for at in range(0, len(readings), PER_REQUEST_MAX):
+            some = readings[at : at + PER_REQUEST_MAX]
+            key = f"{self.name} {offset}+{at}: {len(some)}"
+            await self._line.hand_over(key, partial(self._sink.deliver_readings, some, key))
+
+    async def _settle(self, offset: int) -> None:
+        await asyncio.to_thread(self._cursors.set, self._reader, offset)
