@@ -16,7 +16,7 @@ from typing import Any
 from rules import derived
 from rules.language import ir
 from rules.language.rule import Derivation, Rule
-from rules.windows import WindowKey
+from rules.windows import NEAR, WindowKey
 
 INVERSE = {">": "<=", ">=": "<", "<": ">=", "<=": ">", "==": "!=", "!=": "=="}
 NEVER = -(1 << 62)
@@ -39,8 +39,11 @@ class Writer:
         self.prefix = prefix
         self.hopeful = False
         """Whether what neighbours are asked is taken as granted: tells what they could still bring about."""
+        self.roughly = False
+        """Whether a condition may also be said to hold that only nearly does: saves the rounding of means."""
         self.lines: list[str] = []
         self.names: dict[Any, tuple[str, bool]] = {}
+        self.dear: dict[ir.Node, tuple[str, str]] = {}
         self.used: set[str] = set()
 
     # ------------------------------------------------------------------------------------------ numbers and texts
@@ -99,10 +102,7 @@ class Writer:
                 self.used.add("H")
                 return f"H.limit(d, {name!r})", True
             case ir.Window(around=ir.Around(which="")):
-                self.used.add("W")
-                key = self._constant(WindowKey(node.series, node.size_ns, node.closed))
-                slot = f"w{len(self.names)}_{len(self.lines)}"
-                self.lines.append(f"{slot} = W.get({key})")
+                slot = self._window(node)
                 absent = "0.0" if node.function == "count" and node.at_least <= 1 else "None"
                 return (
                     f"{slot}.figure({node.function!r}, t, {node.parameter!r}, {node.at_least}) if {slot} is not None else {absent}",
@@ -126,6 +126,32 @@ class Writer:
             case ir.Function(name=name, arguments=arguments):
                 return self._call(name, arguments), True
         raise TypeError(f"{node!r} is a condition, not a value")
+
+    def _dear(self, node: ir.Agree | ir.Window) -> tuple[str, str]:
+        """The variable for what neighbours are asked, and the code that asks them: once, and only when it matters."""
+        if node not in self.dear:
+            name = f"{self.prefix}n{len(self.dear)}"
+            self.lines.append(f"{name} = None")
+            self.dear[node] = (name, self._lookup(node)[0])
+        return self.dear[node]
+
+    def _near_mean(self, node: ir.Window) -> str:
+        """The variable that holds a window's mean, not rounded."""
+        key = (node, "near")
+        if key not in self.names:
+            window = self._window(node)
+            name = f"{self.prefix}{len(self.names)}"
+            self.names[key] = (name, True)
+            self.lines.append(f"{name} = {window}.near_mean(t, {node.at_least}) if {window} is not None else None")
+        return self.names[key][0]
+
+    def _window(self, node: ir.Window) -> str:
+        """The variable that holds a window of the subject itself, or None."""
+        self.used.add("W")
+        key = self._constant(WindowKey(node.series, node.size_ns, node.closed))
+        slot = f"w{len(self.names)}_{len(self.lines)}"
+        self.lines.append(f"{slot} = W.get({key})")
+        return slot
 
     def _call(self, name: str, arguments: tuple[ir.Node, ...]) -> str:
         spec = derived.FUNCTIONS.get(name)
@@ -173,8 +199,16 @@ class Writer:
             case ir.Comparison(op=op, left=left, right=ir.Const(value=limit)) if _is_dear(left) and isinstance(
                 left, ir.Agree | ir.Window
             ):
-                name = f"{self.prefix}n{len(self.constants)}"
-                return f"(({name} := {self._lookup(left)[0]}) is not None and {name} {op if wanted else INVERSE[op]} {limit!r})"
+                name, code = self._dear(left)
+                return f"(({name} := {code} if {name} is None else {name}) is not None and {name} {op if wanted else INVERSE[op]} {limit!r})"
+            case ir.Comparison(
+                op=">" | ">=" | "<" | "<=" as op,
+                left=ir.Window(function="mean", around=ir.Around(which="")) as left,
+                right=ir.Const(value=float() | int() as limit),
+            ) if self.roughly and wanted:
+                name = self._near_mean(left)
+                edge = limit - NEAR if op[0] == ">" else limit + NEAR
+                return f"({name} is not None and {name} {op} {edge!r})"
             case ir.Comparison(op=op, left=left, right=right):
                 a, missing_a = self.value(left)
                 b, missing_b = self.value(right)
@@ -377,7 +411,7 @@ def fused(rules: Iterable[tuple[int, Rule]], known: frozenset[str], constants: d
     attention when one of its levels is certainly true, when it is busy already, or when it has a memory.
     """
     writer = Writer(0, constants, known)
-    writer.hopeful = True
+    writer.hopeful = writer.roughly = True
     touched = always = 0
     body: list[str] = []
     for position, rule in rules:
