@@ -149,14 +149,45 @@ class Edition(msgspec.Struct, array_like=True, tag="edition", frozen=True, gc=Fa
 
 
 class OperatorAction(msgspec.Struct, array_like=True, tag="operator", frozen=True, gc=False):
-    """What a person did to an alert or a device: acknowledge, shelve, unshelve, maintenance."""
+    """What a person did: acknowledge, shelve or unshelve an alert; plan (`maintenance`) or end (`cancel-maintenance`)
+    work on devices; `command` a device."""
 
     at: int
     who: str
     action: str
-    target: str  # an alert id, or a device for maintenance
+    target: str  # an alert id; for maintenance a device, `area:NAME` or `zone:NAME`, to cancel it the window's id
     note: str = ""
     until: int | None = None
+    since: int | None = None
+    """When maintenance begins; `at` where it is left out."""
+    every: int = 0
+    """Maintenance comes again after so many ns; 0: only once."""
+
+
+class Maintenance(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """Planned work on a device, `area:NAME` or `zone:NAME`, from `since` to before `until`, and again every so many ns."""
+
+    id: str
+    target: str
+    since: int
+    until: int
+    every: int = 0
+    who: str = ""
+    note: str = ""
+
+    def covers(self, at: int) -> bool:
+        """Whether that moment lies in it."""
+        if at < self.since or not self.every:
+            return self.since <= at < self.until
+        return (at - self.since) % self.every < self.until - self.since
+
+    def next_turn(self, at: int) -> int | None:
+        """When it next begins or ends after that moment; None where it never does."""
+        begin = self.since
+        if self.every and at >= self.since:
+            begin += (at - self.since) // self.every * self.every
+        turns = (begin, begin + self.until - self.since, begin + self.every)
+        return next((turn for turn in turns if turn > at), None)
 
 
 class Level(StrEnum):

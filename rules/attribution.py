@@ -19,6 +19,10 @@ MAX_TRAVEL_S = 2 * 3600.0
 """Withheld below this wind, or where its direction scatters more; candidates lie within this sector upwind and this far in
 time. House defaults after common practice in source apportionment by wind."""
 NEAREST_M = 50.0
+WORTH_NAMING = 0.01
+"""Below this share of all scores a candidate is not named."""
+MANY = 50
+"""Candidates of one sensor that are worth weighing against those of others."""
 
 
 class Wind(NamedTuple):
@@ -95,6 +99,24 @@ def attribute(sensor: Position, winds: Sequence[Wind], sources: Iterable[Source]
     if total <= 0:
         return Attribution((), f"no known source lies upwind ({wind.from_deg:.0f} degrees)")
     return Attribution(tuple(c._replace(score=round(c.score / total, 6)) for c in found), "")
+
+
+def combine(seen: Sequence[Attribution], limit: int = 5) -> Attribution:
+    """What several sensors that rise together say: the mean of their scores, so that who lies upwind of all comes before
+    who lies upwind of one. How far and how long is from the first sensor that names a candidate."""
+    named: dict[str, Candidate] = {}
+    scores: dict[str, float] = {}
+    for attribution in seen:
+        for candidate in attribution.candidates:
+            named.setdefault(candidate.source, candidate)
+            scores[candidate.source] = scores.get(candidate.source, 0.0) + candidate.score
+    if not named:
+        return Attribution((), next((attribution.withheld for attribution in seen), "no sensor has a position"))
+    whole = sum(scores.values())
+    worth = [source for source in named if scores[source] >= WORTH_NAMING * whole]
+    best = sorted(worth, key=lambda source: (-scores[source], source))[:limit]
+    total = sum(scores[source] for source in best)
+    return Attribution(tuple(named[source]._replace(score=round(scores[source] / total, 6)) for source in best), "")
 
 
 def _candidate(sensor: Position, wind: Wind, source: Source) -> Candidate | None:

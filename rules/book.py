@@ -11,12 +11,15 @@ from importlib import resources
 from pathlib import Path
 
 from hub.model import Device, Zone
+from rules.calendars import Calendar
 from rules.language import ir
+from rules.language.calendars import read_calendars
 from rules.language.document import read_rules
 from rules.language.places import Document, Mistake
 from rules.language.rule import NO_CALLS, CallEntry, Calls, Derivation, QualityEntry, Rule
 from rules.language.types import attribute_unit
 
+MAX_CALENDARS = 200
 CITY = "city"
 """The pack name of a city's own rules."""
 
@@ -139,9 +142,11 @@ def read_book(files: Sequence[tuple[str, str, str]]) -> RuleBook | list[Mistake]
     derivations: list[Derivation] = []
     qualities: list[QualityEntry] = []
     calls: list[CallEntry] = []
-    for pack, name, text in files:
-        document = Document(name, text)
-        found = read_rules(document, pack)
+    documents = [(pack, Document(name, text)) for pack, name, text in files]
+    calendars = _calendars(documents)
+    for pack, document in documents:
+        name = document.file
+        found = read_rules(document, pack, calendars)
         for rule in found.rules:
             known = next((r for r in rules if r.name == rule.name), None)
             if known:
@@ -164,6 +169,21 @@ def read_book(files: Sequence[tuple[str, str, str]]) -> RuleBook | list[Mistake]
             qualities.append(entry)
         mistakes += sorted(document.mistakes)
     return mistakes or RuleBook(tuple(rules), tuple(derivations), tuple(files), tuple(qualities), tuple(calls))
+
+
+def _calendars(documents: Sequence[tuple[str, Document]]) -> dict[str, Calendar]:
+    """The calendars of the book by name; the city's take the place of a pack's."""
+    found: dict[str, Calendar] = {}
+    owners: dict[str, str] = {}
+    for pack, document in sorted(documents, key=lambda pair: pair[0] == CITY):
+        for entry, calendar in read_calendars(document):
+            if owners.get(calendar.name) == pack or (calendar.name in owners and pack != CITY):
+                document.wrong(entry.value, f"the calendar {calendar.name} is defined twice")
+            owners[calendar.name] = pack
+            found[calendar.name] = calendar
+        if len(found) > MAX_CALENDARS:
+            document.mistakes.append(Mistake(document.file, 1, 1, f"a book has at most {MAX_CALENDARS} calendars"))
+    return found
 
 
 def from_text(text: str) -> RuleBook | None:

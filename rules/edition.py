@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from hub.model import Change, Device, Zone
-from rules import calling, life, places
+from rules import calling, lateness, life, places
 from rules.book import RuleBook
 from rules.language import codegen
+from rules.language.ir import walk
 from rules.subject import Subject
 
 if TYPE_CHECKING:
@@ -38,17 +39,18 @@ def registry_from_text(text: str) -> tuple[list[Device], list[Zone]] | None:
 
 def change_book(engine: Engine, book: RuleBook, outcome: Outcome) -> None:
     """Go on with another book: unchanged rules keep all they know, edited ones start anew, alerts of gone ones clear."""
-    old = {rule.name: rule.digest for rule in engine.book.rules}
+    old = {rule.name: rule.digest for rule in engine.at_once.rules}
     engine._use_book(book)
     engine._renew_hood()
     for subject in engine.subjects.values():
         engine._plan(subject)
-    keep_only(engine, {rule.name for rule in book.rules if old.get(rule.name) == rule.digest})
+    keep_only(engine, {rule.name for rule in engine.at_once.rules if old.get(rule.name) == rule.digest})
     engine._start(engine.clock, outcome)
     for subject in engine.subjects.values():
         life.listen(engine, subject)
     for alert, subject in engine.alerts.values():
         calling.arm(engine, subject, alert)
+    lateness.renew(engine, outcome)
 
 
 def keep_only(engine: Engine, kept: set[str]) -> None:
@@ -60,6 +62,8 @@ def keep_only(engine: Engine, kept: set[str]) -> None:
         for keys in codegen.window_keys(engine.compiled[name].rule.nodes(), own=True).values()
         for key in keys
     }
+    derived = [node for spec in engine.at_once.derivations for node in walk(spec.node)]
+    needed |= {key for keys in codegen.window_keys(derived, own=True).values() for key in keys}
     needed |= {key for keys in engine.asked.values() for key in keys}
     for name in sorted(engine.subjects):
         subject = engine.subjects[name]

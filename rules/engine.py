@@ -26,7 +26,7 @@ from hub.model import (
     Zone,
 )
 from rules import book as books
-from rules import edition, life, moving, pairs, places, quality, snapshot
+from rules import deriving, edition, lateness, life, maintenance, moving, pairs, places, quality, snapshot, tracing
 from rules.book import RuleBook
 from rules.forwarding import Forwarding
 from rules.grouping import Groups
@@ -40,7 +40,7 @@ from rules.subject import NEVER, OpenAlert, Subject
 from rules.windows import Window as Samples
 from rules.windows import WindowKey
 
-ENGINE = "3"
+ENGINE = "4"
 """Version of the engine, for `Edition.engine`: raised when the same log could give other alerts."""
 
 MAX_SUBJECTS = 200_000
@@ -58,7 +58,13 @@ class Outcome(msgspec.Struct):
 class Engine:
     """All rules over all subjects. One per partition of the stream; not thread-safe, and it asks nobody for the time."""
 
-    def __init__(self, book: RuleBook, devices: Iterable[Device] = (), zones: Iterable[Zone] = ()) -> None:
+    def __init__(
+        self, book: RuleBook, devices: Iterable[Device] = (), zones: Iterable[Zone] = (), lag: int = 0
+    ) -> None:
+        self.lag = lag
+        """How far its clock is behind the hub's: only in a lane (`rules.lateness`)."""
+        self.lanes: dict[int, lateness.Lane] = {}
+        """By length of wait, what judges in the order of observation."""
         self.clock = NEVER
         """Newest receive time or tick seen."""
         self.deaf = 0
@@ -70,6 +76,9 @@ class Engine:
         self.zones: tuple[Zone, ...] = ()
         self.alerts: dict[str, tuple[OpenAlert, Subject]] = {}
         self.groups: Groups = {}
+        self.windows: maintenance.Windows = {}
+        self.turns_at: int | None = None
+        """By the clock, when maintenance next begins or ends somewhere."""
         self.hood = Neighbourhood(self.subjects, (), ())
         self.timers: list[tuple[int, str, str]] = []
         self.orphans: list[tuple[OpenAlert, Subject, str]] = []
@@ -78,6 +87,7 @@ class Engine:
         self.fed = 0
         self._use_book(book)
         self._use_registry(devices, zones)
+        lateness.renew(self)
 
     # ------------------------------------------------------------------------------------------ feeding
 
@@ -88,8 +98,12 @@ class Engine:
             kind = type(event)
             if kind is Reading:
                 self.take(event, outcome)  # type: ignore[arg-type]
+                if self.lanes:
+                    lateness.hold(self, event, outcome)
             elif kind is Tick:
                 self._pass_time(event.at, outcome)  # type: ignore[union-attr]
+                if self.lanes:
+                    lateness.advance(self, event.at, outcome)  # type: ignore[union-attr]
             else:
                 self._rare(event, outcome)
         return outcome
@@ -104,7 +118,8 @@ class Engine:
                 self.deaf_until = event.until
                 for alert, subject in self.alerts.values():  # shelving ends by the clock, which deafness does not stop
                     if alert.shelved_until is not None:
-                        self.schedule(alert.shelved_until - self.deaf, subject, alert.rule.removesuffix(":silent"))
+                        life.end_shelf(self, subject, alert)
+                lateness.hold(self, event, outcome)
         elif isinstance(event, Edition):
             self._start(event.at, outcome)
             self._edition(event, outcome)
@@ -166,7 +181,7 @@ class Engine:
             return
         values: Mapping[str, Value] = reading.values
         if reading.marks or subject.marks or subject.maintenance is not None or plan.any_quality:
-            values = self._good(subject, reading, plan, at)
+            values = self._good(subject, reading, plan, at, outcome)
         shape = plan.shape(values)
         if shape.tested and not shape.calm(subject.last, values, subject.last_t, at):
             doubted = quality.examine(subject, shape.tested, values, at)
@@ -179,7 +194,7 @@ class Engine:
         if at > subject.newest:
             self._in_order(subject, plan, shape, values, at, reading, outcome)
         else:
-            self._out_of_order(subject, plan, shape, values, at, outcome)
+            self._out_of_order(subject, plan, shape, values, at, reading, outcome)
         if crossed:
             places.wake(self, subject, subject.last, max(at, subject.newest), outcome, crossed)
 
@@ -205,7 +220,7 @@ class Engine:
             self.hood.join_all(subject, shape.joins)
         subject.newest = at
         if shape.derivations:
-            values, shape = self._derive(subject, plan, shape, values, at, reading, outcome)
+            values, shape = deriving.derive(self, subject, plan, shape, values, at, reading, outcome)
         hit = shape.judge(subject, values, at)
         if hit:
             self._attend(subject, plan, hit, at, False, True, outcome)
@@ -215,24 +230,28 @@ class Engine:
             self._wake_others(subject, shape.joins, at, outcome)
 
     def _out_of_order(
-        self, subject: Subject, plan: Plan, shape: Shape, values: Mapping[str, Value], at: int, outcome: Outcome
+        self,
+        subject: Subject,
+        plan: Plan,
+        shape: Shape,
+        values: Mapping[str, Value],
+        at: int,
+        reading: Reading,
+        outcome: Outcome,
     ) -> None:
         """A reading not newer than the newest: new metrics of the same moment, a revision, a late one, or a duplicate."""
         fresh: dict[str, Value] = {}
         changed: dict[str, Value] = {}
-        for name in shape.used:
-            before = subject.last_t.get(name, NEVER)
-            value = values[name]
-            if at > before or (at == before and subject.last[name] != value):
-                subject.last[name] = value
-                subject.last_t[name] = at
-                fresh[name] = value
-        for name in shape.windowed:
-            feeds = subject.feeds.get(name) or self._feeds(subject, plan, name)
-            if any([window.add(at, values[name]) for window in feeds]):  # type: ignore[arg-type]
-                changed[name] = subject.last[name]
+        self._keep_late(subject, plan, {name: values[name] for name in shape.used}, at, fresh, changed)
         for name in shape.joins:
             self.hood.join(subject, name)
+        if shape.derivations:
+            if at < subject.newest:
+                made = deriving.derive_late(subject, plan, shape, values, at, reading, outcome)
+                self._keep_late(subject, plan, made, at, fresh, changed)
+            elif fresh:
+                merged, _ = deriving.derive(self, subject, plan, shape, values, at, reading, outcome)
+                fresh |= {name: figure for name, figure in merged.items() if name in plan.series and name not in values}
         changed |= fresh
         if changed:
             now = subject.newest
@@ -242,13 +261,37 @@ class Engine:
             if shape.joins:
                 self._wake_others(subject, shape.joins, now, outcome)
 
-    def _good(self, subject: Subject, reading: Reading, plan: Plan, at: int) -> Mapping[str, Value]:
+    def _keep_late(
+        self,
+        subject: Subject,
+        plan: Plan,
+        values: Mapping[str, Value],
+        at: int,
+        fresh: dict[str, Value],
+        changed: dict[str, Value],
+    ) -> None:
+        """Take values that are not newer than the newest: they may still be their metric's newest, or lie in its windows."""
+        for name, value in values.items():
+            if name not in plan.series:
+                continue
+            before = subject.last_t.get(name, NEVER)
+            if at > before or (at == before and subject.last[name] != value):
+                subject.last[name] = value
+                subject.last_t[name] = at
+                fresh[name] = value
+        for name in [name for name in values if name in plan.windows]:
+            feeds = subject.feeds.get(name) or self._feeds(subject, plan, name)
+            if any([window.add(at, values[name]) for window in feeds]):  # type: ignore[arg-type]
+                changed[name] = subject.last[name]
+
+    def _good(self, subject: Subject, reading: Reading, plan: Plan, at: int, outcome: Outcome) -> Mapping[str, Value]:
         """The values that thresholds may use; with `quality: any` rules also all of them under their `~` names."""
         if at >= subject.newest:
             subject.marks = frozenset(reading.marks.values()) if reading.marks else None
         bad = {metric for metric, mark in reading.marks.items() if mark not in USABLE_MARKS} if reading.marks else ()
-        if subject.maintenance is not None and subject.maintenance > self.clock:
+        if subject.maintenance is not None and maintenance.at_work(subject, at):
             bad = set(reading.values)
+            outcome.derived.append(maintenance.marked(reading, at))
         good = (
             {name: value for name, value in reading.values.items() if name not in bad} if bad else dict(reading.values)
         )
@@ -289,37 +332,6 @@ class Engine:
             return values, shape
         values = {name: value for name, value in values.items() if name not in failed}
         return values, plan.shape(values)
-
-    def _derive(
-        self,
-        subject: Subject,
-        plan: Plan,
-        shape: Shape,
-        values: Mapping[str, Value],
-        at: int,
-        reading: Reading,
-        outcome: Outcome,
-    ) -> tuple[Mapping[str, Value], Shape]:
-        """Compute derived metrics, hand them out as a reading, and let rules see them like reported ones."""
-        made: dict[str, Value] = {}
-        for metric, function in shape.derivations:
-            value = function(subject, at)
-            if value is not None:
-                made[metric] = value
-        if not made:
-            return values, shape
-        outcome.derived.append(
-            Reading(subject.id, at, made, received_at=reading.received_at, adapter="rules", kind=subject.kind)
-        )
-        for name, figure in made.items():
-            if name in plan.series:
-                subject.last[name] = figure
-                subject.last_t[name] = at
-                if name in plan.windows:
-                    for window in subject.feeds.get(name) or self._feeds(subject, plan, name):
-                        window.add(at, figure)  # type: ignore[arg-type]
-        merged = {**values, **made}
-        return merged, plan.shape(merged)
 
     def _attend(
         self, subject: Subject, plan: Plan, hit: int, at: int, late: bool, fresh: bool, outcome: Outcome
@@ -400,6 +412,8 @@ class Engine:
         """A tick: complete what has held long enough, notice silence, end shelving, let forgotten alerts expire."""
         if at > self.clock or self.started == NEVER or self.orphans:
             self._start(at, outcome)
+        if self.turns_at is not None and self.turns_at <= self.clock:
+            maintenance.turn(self, outcome)
         if self.forwarding.shelved:
             self.forwarding.pass_time(self.clock, outcome)
         timers, listening = self.timers, self.clock - self.deaf
@@ -426,6 +440,7 @@ class Engine:
 
     def _use_book(self, book: RuleBook) -> None:
         self.book = book
+        book = self.at_once = lateness.split(book)[0]
         self.compiled = {rule.name: Compiled(rule) for rule in book.rules}
         nodes = books.nodes_of(book)
         self.asked: dict[str, tuple[WindowKey, ...]] = dict(codegen.window_keys(nodes, own=False))
@@ -440,6 +455,12 @@ class Engine:
         self.over = {rule.name: asked for rule in book.rules if (asked := places.asked_series(rule))}
         """Per rule about places, what it asks of the devices inside."""
         self.asks_inside = places.asks_who_is_inside(nodes)
+        self.tracing = [rule for rule in book.rules if rule.tracing is not None]
+        self.suspects: dict[str, set[str]] = {rule.name: set() for rule in self.tracing}
+        """Per rule that traces what it warns of, who may have emitted it."""
+        for rule in self.tracing:
+            for series, key in tracing.asked_windows(rule).items():
+                self.asked[series] = tuple(dict.fromkeys((*self.asked.get(series, ()), key)))
         self.pairing = pairs.wanted(book)
         if self.pairing:
             self.asked.setdefault(pairs.SERIES, ())
@@ -511,7 +532,7 @@ class Engine:
         stands_in = self.hood.standing_in(subject) if subject.every else self.hood.zones_of(subject.device.position)
         zones = frozenset(word for zone in stands_in for word in (zone.zone, zone.kind))
         chosen = tuple(
-            rule.name for rule in self.book.rules
+            rule.name for rule in self.at_once.rules
             if rule.select.takes(subject.device, subject.kind, zones, subject.every) and life.applicable(rule, subject)
         )  # fmt: skip
         derivations = tuple(
@@ -537,8 +558,17 @@ class Engine:
                 if useful
                 else None
             )
+        for rule in self.tracing:
+            taken = (
+                rule.tracing is not None
+                and subject.every in ("", places.ZONE)
+                and rule.tracing.candidates.takes(subject.device, subject.kind, zones)
+            )
+            (self.suspects[rule.name].add if taken else self.suspects[rule.name].discard)(subject.id)
         plan = subject.plan = self.plans[key]
         subject.feeds = {}
+        if self.windows:
+            subject.maintenance = maintenance.windows_of(self.windows.values(), subject)
         if subject.gaps:
             quality.arm(self, subject)
         subject.busy = 0
@@ -555,32 +585,38 @@ class Engine:
         elif event.what == "registry":
             registry = edition.registry_from_text(event.text)
             if registry is not None:
-                self._use_registry(*registry)
-                edition.drop_strays(self, outcome)
+                for engine in (self, *(lane.engine for lane in self.lanes.values())):
+                    engine._use_registry(*registry)
+                    edition.drop_strays(engine, outcome)
 
     # ------------------------------------------------------------------------------------------ looking in
 
     def open_alerts(self) -> list[OpenAlert]:
         """Alerts not cleared yet, by their id."""
-        return [self.alerts[name][0] for name in sorted(self.alerts)]
+        alerts = dict(self.alerts)
+        for lane in self.lanes.values():
+            alerts |= lane.engine.alerts
+        return [alerts[name][0] for name in sorted(alerts)]
 
     def snapshot(self) -> bytes:
         """The whole state. `Engine.restore` of it goes on as if nothing had happened."""
         return snapshot.freeze(self)
 
     @classmethod
-    def restore(cls, data: bytes, book: RuleBook, devices: Iterable[Device] = (), zones: Iterable[Zone] = ()) -> Engine:
+    def restore(
+        cls, data: bytes, book: RuleBook, devices: Iterable[Device] = (), zones: Iterable[Zone] = (), lag: int = 0
+    ) -> Engine:
         """An engine from a snapshot. With another book, rules that changed start anew and alerts of rules that are
         gone clear at the next event. Raises ValueError where the bytes are no snapshot of this engine."""
-        engine = cls(book, devices, zones)
+        engine = cls(book, devices, zones, lag)
         snapshot.thaw(engine, data)
         return engine
 
     def stats(self) -> dict[str, int]:
-        """How big the state is."""
+        """How big the state is; lanes are counted in."""
         windows = [w for s in self.subjects.values() for w in s.windows.values()]
         found = sum(1 for s in self.subjects.values() if s.every)
-        return {
+        counts = {
             "rules": len(self.book.rules),
             "subjects": len(self.subjects) - found,
             "places": found,
@@ -594,9 +630,16 @@ class Engine:
             "samples": sum(len(w.times) for w in windows),
             "samples_overflowed": sum(w.overflow for w in windows),
             "timers": len(self.timers),
+            "maintenance_windows": len(self.windows),
             "plans": len(self.plans),
             "shapes": sum(len(p.shapes) for p in self.plans.values() if p),
+            "readings_waiting": sum(len(lane.held) for lane in self.lanes.values()),
+            "readings_waiting_overflowed": sum(lane.overflowed for lane in self.lanes.values()),
         }
+        for lane in self.lanes.values():
+            for name, count in lane.engine.stats().items():
+                counts[name] += count if name in lateness.COUNTED else 0
+        return counts
 
 
 def _asks_upstream(nodes: Iterable[Node]) -> tuple[tuple[str, Around], ...]:

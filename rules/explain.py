@@ -9,7 +9,7 @@ from hub.model import LEVELS
 from rules import quality
 from rules.book import RuleBook
 from rules.language import ir
-from rules.language.rule import QualityEntry, Rule, Select
+from rules.language.rule import QualityEntry, Rule, Select, Tracing
 from rules.language.types import attribute_unit, seconds_text
 
 
@@ -51,6 +51,8 @@ def explain(book: RuleBook, name: str) -> str | None:
         "Source",
         *_source(rule),
     ]
+    if rule.tracing:
+        lines += ["", "Attribution", *_tracing(rule.tracing)]
     if rule.cap:
         lines += ["", "CAP 1.2  " + ", ".join(f"{key}: {_joined(value)}" for key, value in rule.cap.items())]
     if rule.cameras:
@@ -116,6 +118,7 @@ def _reads(rule: Rule) -> list[str]:
     )
     if around:
         lines.append(f"  of {'the devices' if rule.select.every else 'others'}: {', '.join(around)}")
+    lines += [f"  calendar {calendar.name}: {calendar.words}" for calendar in rule.calendars()]
     fences = sorted({(n.name, n.margin_m) for n in rule.nodes() if isinstance(n, ir.InZone)})
     for name, margin in fences:
         tolerance = f", known to be out of it from {margin:g} m beyond its edge" if margin else ""
@@ -167,6 +170,15 @@ def _around(around: ir.Around) -> str:
     return around.which + words
 
 
+def _tracing(spec: Tracing) -> list[str]:
+    return [
+        f"  when raised or escalated, up to {spec.pick} candidates upwind of the sensors where {spec.metric} rises are named:",
+        f"  {_select(spec.candidates)} within {spec.within_m / 1000:g} km",
+        f"  by the wind of the last {seconds_text(spec.wind_over_ns)} at the nearest {' or '.join(spec.wind_kinds)}"
+        f" within {spec.wind_within_m / 1000:g} km; nobody is named in calm or shifting wind",
+    ]
+
+
 def _behaviour(book: RuleBook, rule: Rule) -> list[str]:
     quality = (
         "values of any quality"
@@ -179,6 +191,9 @@ def _behaviour(book: RuleBook, rule: Rule) -> list[str]:
         f"  raised more than {seconds_text(rule.late_ns)} after the observation it is marked late",
         f"  without usable data for {seconds_text(rule.expire_ns)} the alert expires",
     ]
+    if rule.wait_ns:
+        span = seconds_text(rule.wait_ns)
+        lines.append(f"  waits {span} for late readings and judges in the order of observation; silence does not wait")
     if rule.silent_ns is not None:
         lines.append(f"  no data for {seconds_text(rule.silent_ns)} is a warning of its own ({rule.silent_name})")
     for level, waits in zip(LEVELS, book.calls_of(rule), strict=True):

@@ -17,6 +17,9 @@ MAX_ABOVE = 500
 """Gauges of one river system that count as upstream of one gauge: the nearest by the number of steps."""
 METRES_PER_DEG = radians(1) * EARTH_RADIUS_M
 CELL_DEG = 0.05
+PLOT_DEG = 0.005
+MAX_PLOTS = 2_000
+"""Zones are listed by plots of about half a kilometre; those that reach over more than so many are looked at everywhere."""
 _CELLS_AROUND = round(360 / CELL_DEG)
 
 
@@ -66,6 +69,13 @@ class Neighbourhood:
         self.subjects = subjects
         self.zones = tuple(sorted(zones, key=lambda zone: zone.zone))
         self.boxes = [_box(zone) for zone in self.zones]
+        self.plots = _plots(self.boxes)
+        """The zones that may reach into each plot, by their index; under None those too wide to list so."""
+        self.called: dict[str, list[int]] = {}
+        """The zones of each name and kind, by their index."""
+        for index, zone in enumerate(self.zones):
+            for word in {zone.zone, zone.kind}:
+                self.called.setdefault(word, []).append(index)
         self.members: dict[str, dict[tuple[int, int], set[str]]] = {series: {} for series in asked}
         self.areas: dict[str, dict[str, set[str]]] = {series: {} for series in asked}
         self.cells: dict[str, tuple[int, int]] = {}
@@ -260,10 +270,12 @@ class Neighbourhood:
         if position is None:
             return ()
         lon, lat = position.lon, position.lat
-        return tuple(
-            zone for zone, (west, south, east, north) in zip(self.zones, self.boxes, strict=True)
-            if west <= lon <= east and south <= lat <= north and inside(zone, position)
-        )  # fmt: skip
+        found: list[Zone] = []
+        for index in sorted((*self.plots.get(_plot(lon, lat), ()), *self.plots.get(None, ()))):
+            west, south, east, north = self.boxes[index]
+            if west <= lon <= east and south <= lat <= north and inside(self.zones[index], position):
+                found.append(self.zones[index])
+        return tuple(found)
 
     def in_zone(self, subject: Subject, name: str, margin_m: float = 0.0) -> bool | None:
         """Whether the subject is in a zone of that name or kind; None while its position is not known, and while it is
@@ -280,11 +292,11 @@ class Neighbourhood:
     def _at_the_edge(self, position: Position, name: str, margin_m: float) -> bool:
         up = margin_m / METRES_PER_DEG
         across = up / max(0.01, cos(radians(position.lat)))
+        near = ((self.zones[index], self.boxes[index]) for index in self.called.get(name, ()))
         return any(
-            name in (zone.zone, zone.kind)
-            and west - across <= position.lon <= east + across and south - up <= position.lat <= north + up
+            west - across <= position.lon <= east + across and south - up <= position.lat <= north + up
             and edge_m(zone, position) <= margin_m
-            for zone, (west, south, east, north) in zip(self.zones, self.boxes, strict=True)
+            for zone, (west, south, east, north) in near
         )  # fmt: skip
 
     def limit(self, subject: Subject, name: str) -> float | None:
@@ -305,6 +317,23 @@ class Neighbourhood:
 
 def _cell(position: Position) -> tuple[int, int]:
     return floor(position.lon / CELL_DEG) % _CELLS_AROUND, floor(position.lat / CELL_DEG)
+
+
+def _plot(lon: float, lat: float) -> tuple[int, int]:
+    return floor(lon / PLOT_DEG), floor(lat / PLOT_DEG)
+
+
+def _plots(boxes: list[tuple[float, float, float, float]]) -> dict[tuple[int, int] | None, list[int]]:
+    found: dict[tuple[int, int] | None, list[int]] = {}
+    for index, (west, south, east, north) in enumerate(boxes):
+        (x0, y0), (x1, y1) = _plot(west, south), _plot(east, north)
+        if (x1 - x0 + 1) * (y1 - y0 + 1) > MAX_PLOTS:
+            found.setdefault(None, []).append(index)
+            continue
+        for x in range(x0, x1 + 1):
+            for y in range(y0, y1 + 1):
+                found.setdefault((x, y), []).append(index)
+    return found
 
 
 def _box(zone: Zone) -> tuple[float, float, float, float]:

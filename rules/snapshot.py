@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from hub.model import Device, Motion, Position
-from rules import calling, edition, life, places
+from hub.model import Device, Maintenance, Motion, Position
+from rules import calling, edition, lateness, life, places
 from rules.forwarding import Forwarding
 from rules.quality import Jump
 from rules.subject import NEVER, OpenAlert, Standing, Subject
@@ -16,7 +16,7 @@ from rules.windows import Window, WindowKey
 if TYPE_CHECKING:
     from rules.engine import Engine
 
-VERSION = 3
+VERSION = 4
 _encoder = msgspec.msgpack.Encoder(order="deterministic")
 
 
@@ -25,13 +25,16 @@ def freeze(engine: Engine) -> bytes:
     return _encoder.encode(
         {
             "version": VERSION,
-            "rules": {rule.name: rule.digest for rule in engine.book.rules},
+            "rules": {rule.name: rule.digest for rule in engine.at_once.rules},
             "clock": engine.clock,
             "deaf": engine.deaf,
             "deaf_until": engine.deaf_until,
             "started": engine.started,
             "refused": engine.refused,
             "groups": engine.groups,
+            "windows": list(engine.windows.values()),
+            "turns_at": engine.turns_at,
+            "lanes": [lane.freeze() for lane in engine.lanes.values()],
             "forwarded": engine.forwarding.freeze(),
             "orphans": [[alert.freeze(), subject.id, reason] for alert, subject, reason in engine.orphans],
             "subjects": [_freeze_subject(engine.subjects[name]) for name in sorted(engine.subjects)],
@@ -60,9 +63,10 @@ def _freeze_subject(s: Subject) -> dict[str, Any]:
         "jumps": s.jumps,
         "flat": s.flat,
         "gaps": s.gaps,
+        "recent": s.recent,
         "watching": sorted(s.watching),
         "marks": sorted(s.marks) if s.marks else None,
-        "maintenance": s.maintenance,
+        "resting": s.resting,
         "joined": sorted(s.hood.joined.get(s.id, ())),
     }
 
@@ -79,8 +83,10 @@ def thaw(engine: Engine, data: bytes) -> None:
     engine.clock, engine.deaf, engine.deaf_until = state["clock"], state["deaf"], state["deaf_until"]
     engine.started, engine.refused = state["started"], state["refused"]
     engine.groups = {place: (group, at) for place, (group, at) in state["groups"].items()}
+    engine.windows = {window.id: window for window in msgspec.convert(state["windows"], list[Maintenance])}
+    engine.turns_at = state["turns_at"]
     engine.forwarding = Forwarding.thaw(state.get("forwarded"))
-    digests = {rule.name: rule.digest for rule in engine.book.rules}
+    digests = {rule.name: rule.digest for rule in engine.at_once.rules}
     kept = {name for name, digest in state["rules"].items() if digests.get(name) == digest}
     for frozen in state["subjects"]:
         _thaw_subject(engine, frozen, kept)
@@ -99,6 +105,7 @@ def thaw(engine: Engine, data: bytes) -> None:
     if engine.started != NEVER:
         for name in sorted(engine.registry):
             life.listen(engine, engine.subjects[name])
+    lateness.thaw(engine, state["lanes"])
 
 
 def _thaw_subject(engine: Engine, frozen: dict[str, Any], kept: set[str]) -> None:
@@ -132,11 +139,12 @@ def _thaw_subject(engine: Engine, frozen: dict[str, Any], kept: set[str]) -> Non
     subject.heard = frozen["heard"]
     subject.past = {name: (alert, ordinal) for name, (alert, ordinal) in frozen["past"].items()}
     subject.marks = frozenset(frozen["marks"]) if frozen["marks"] else None
-    subject.maintenance = frozen["maintenance"]
+    subject.resting = frozen["resting"]
     subject.raises = {name: list(times) for name, times in frozen["raises"].items()}
     subject.jumps = {metric: Jump(*jump) for metric, jump in frozen["jumps"].items()}
     subject.flat = {metric: tuple(known) for metric, known in frozen["flat"].items()}
     subject.gaps = {metric: (heard, missing) for metric, (heard, missing) in frozen["gaps"].items()}
+    subject.recent = {name: (list(times), list(values)) for name, (times, values) in frozen["recent"].items()}
     subject.watching = set(frozen["watching"])
 
 
@@ -162,13 +170,13 @@ def _arm(engine: Engine, subject: Subject) -> None:
         if standing.alert is not None:
             engine.schedule(standing.heard + rule.expire_ns, subject, name)
             if standing.alert.shelved_until is not None:
-                engine.schedule(standing.alert.shelved_until - engine.deaf, subject, name)
+                life.end_shelf(engine, subject, standing.alert)
             calling.arm(engine, subject, standing.alert)
     for name in plan.silent:
         alert = subject.silent.get(name)
         if alert is None and name in subject.heard:
             engine.schedule(subject.heard[name] + (engine.compiled[name].rule.silent_ns or 0), subject, name)
         elif alert is not None and alert.shelved_until is not None:
-            engine.schedule(alert.shelved_until - engine.deaf, subject, name)
+            life.end_shelf(engine, subject, alert)
         if alert is not None:
             calling.arm(engine, subject, alert)

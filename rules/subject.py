@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hub.model import Device, Motion, Position, Value, Zone
+from hub.model import Device, Maintenance, Motion, Position, Value, Zone
 from rules.language.types import attribute_unit
 from rules.memories import Memory
 from rules.windows import Window, WindowKey
 
 if TYPE_CHECKING:
+    from rules.deriving import Recent
     from rules.neighbourhood import Neighbourhood
     from rules.plan import Plan
     from rules.quality import Jump
@@ -126,7 +127,8 @@ class Subject:
 
     __slots__ = (
         "attributes", "busy", "device", "every", "feeds", "flat", "gaps", "heard", "hood", "id", "jumps", "kind", "last", "last_t",
-        "maintenance", "marks", "motion", "newest", "past", "plan", "position", "position_t", "raises", "silent", "standing", "watching", "windows",
+        "maintenance", "marks", "motion", "newest", "past", "plan", "position", "position_t", "raises", "recent", "resting", "silent", "standing",
+        "watching", "windows",
         "zones",
     )  # fmt: skip
 
@@ -150,12 +152,17 @@ class Subject:
         """Per metric that stands still: the value, since when, in how many readings, the newest of them."""
         self.gaps: dict[str, tuple[int, bool]] = {}
         """Per metric that may go missing: when its last value came, in listening time, and whether it is missing."""
+        self.recent: Recent = {}
+        """The latest values of what something is derived of."""
         self.raises: dict[str, list[int]] = {}
         """Per rule, when its last alerts were raised: as many as tell that it flaps."""
         self.watching: set[str] = set()
         """Rules that would raise a level if the neighbours agreed: their readings have them judged again."""
         self.marks: frozenset[str] | None = None
-        self.maintenance: int | None = None
+        self.maintenance: tuple[Maintenance, ...] | None = None
+        """Windows that may concern it."""
+        self.resting = False
+        """Whether it was in maintenance when a window last began or ended."""
         self.newest = NEVER
         self.position_t = NEVER
         self.motion: Motion | None = None
@@ -171,7 +178,7 @@ class Subject:
         """Take over the registry's row."""
         self.device = device
         self.kind = device.kind or self.kind
-        if device.position is not None and self.position_t == NEVER:
+        if self.position_t == NEVER:
             self.position = device.position
             self.zones = None
         self.attributes = {

@@ -7,6 +7,7 @@ const LEVELS = ["blue", "yellow", "orange", "red"];
 const DEVICES_SHOWN = 300;
 const CLOSED_SHOWN = 12;
 const STALE_MS = 300_000;
+const DAY = { month: "short", day: "numeric", second: undefined, hour: "2-digit", minute: "2-digit" };
 const byId = (id) => document.getElementById(id);
 
 export function deskOf({ now, map, chooseAlert, chooseDevice, chooseMetric, acknowledge, draw }) {
@@ -37,13 +38,15 @@ export function deskOf({ now, map, chooseAlert, chooseDevice, chooseMetric, ackn
           alert.acknowledged_by ? h("span", {}, `✓ ${alert.acknowledged_by}`) : null,
           h("span", { class: "since", "data-since": since }, agoText(Date.now() + now.skew - since))),
         h("span", { class: "title" }, alert.title || alert.subject),
-        h("span", { class: "sub" }, `${nameOf(alert.subject)} · ${alert.rule}${seeing ? ` · ◉ ${seeing}` : ""}`)),
+        h("span", { class: "sub" }, `${alert.origin ? `${alert.origin} › ` : ""}${nameOf(alert.subject)} · ${alert.rule}${seeing ? ` · ◉ ${seeing}` : ""}`)),
       chosen ? more(alert) : null);
   }
 
   function more(alert) {
     const parts = [];
     if (alert.reason) parts.push(h("p", {}, alert.reason));
+    const traced = (alert.changes ?? []).flatMap((change) => change.evidence ?? []).filter((item) => item.attribution).at(-1)?.attribution;
+    if (traced) parts.push(h("h3", {}, say("upwind")), traced.withheld ? h("p", {}, traced.withheld) : h("ol", { class: "history" }, traced.candidates.map((found) => h("li", {}, h("time", {}, found.score.toFixed(2)), `${found.name} · ${found.why}`))));
     parts.push(h("h3", {}, say("cameras")));
     if (!alert.cameras?.length) parts.push(h("p", {}, say("nocamera")));
     for (const view of alert.cameras ?? []) {
@@ -146,6 +149,10 @@ export function deskOf({ now, map, chooseAlert, chooseDevice, chooseMetric, ackn
           faults ? h("div", { class: "detail" }, faults) : null,
           adapter.detail ? h("div", { class: "detail" }, adapter.detail) : null);
       }),
+      ...(status.maintenance?.length ? [h("h2", {}, say("maintenance"))] : []),
+      ...(status.maintenance ?? []).map((work) => h("div", { class: "box maintenance" },
+        h("div", { class: "top" }, h("b", {}, work.target), h("span", { class: "state" }, say(work.state)), h("span", { class: "rate nums" }, `${clockText(work.from, DAY)} – ${clockText(work.until, DAY)}${work.every_s ? ` · ${say("again")}` : ""}`)),
+        h("div", { class: "detail" }, [work.who, work.note].filter(Boolean).join(": ")))),
       h("h2", {}, say("readers")),
       h("table", {}, h("tbody", {}, (status.readers ?? []).map((reader) => h("tr", {}, h("td", {}, reader.reader, reader.required ? h("span", { class: "nums" }, ` ${say("required")}`) : null), h("td", {}, h("span", { class: `state ${reader.state}` }, say(reader.state))), h("td", { class: "n" }, reader.behind ? `${count(reader.behind)} ${say("behind")}` : say("caughtup")))))),
       h("h2", {}, say("log")),

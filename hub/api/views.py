@@ -15,14 +15,17 @@ from hub.cameras.following import ahead, follow
 from hub.delivery import Courier, Journal, ReadingCourier
 from hub.ingest import Knock
 from hub.live import DeviceState
-from hub.model import Alert, Device, Fault, Motion, Position, Zone
-from hub.moment import to_text
+from hub.model import Alert, Device, Fault, Maintenance, Motion, Position, Zone
+from hub.moment import SECOND, to_text
 from hub.registry import Registry
 from hub.wire import camera_to_json, change_to_json, watch_to_json
 
 CAMERAS_SHOWN = 1_000
 DRIVING_KMH = 50.0
 """Of what moves without a speed."""
+
+MAINTENANCE_SHOWN = 100
+"""Windows in the status, which goes out every second; the route of their own shows all."""
 
 
 def city(state: State) -> dict[str, Any]:
@@ -160,6 +163,23 @@ def _number(asked: Mapping[str, str], name: str, otherwise: float = 0.0) -> floa
         raise ValueError(f"{name}={asked[name]!r}: a number was meant") from None
 
 
+def maintenance(item: Maintenance, at: int) -> dict[str, Any]:
+    """One window of planned work; `state` is planned, active or over, `next` when that changes."""
+    active = item.covers(at)
+    turn = item.next_turn(at)
+    return {
+        "id": item.id,
+        "target": item.target,
+        "from": to_text(item.since),
+        "until": to_text(item.until),
+        "every_s": item.every // SECOND or None,
+        "state": "active" if active else "over" if turn is None else "planned",
+        "next": to_text(turn) if turn is not None else None,
+        "who": item.who,
+        "note": item.note,
+    }
+
+
 def quarantined(offset: int, fault: Fault) -> dict[str, Any]:
     try:
         text: str | None = fault.raw.decode("utf-8")
@@ -244,8 +264,9 @@ def status(state: State) -> dict[str, Any]:
         }
         for reader in state.readers()
     ]
+    at = state.clock()
     return {
-        "at": to_text(state.clock()),
+        "at": to_text(at),
         "started_at": to_text(state.started_at),
         "version": state.version,
         "adapters": adapters,
@@ -259,6 +280,11 @@ def status(state: State) -> dict[str, Any]:
         "open_alerts": len(state.alerts.open),
         "balances": all(counts.balances() for counts in state.ledger.adapters.values()),
         "rules": dict(state.rules()),
+        "maintenance": [
+            maintenance(item, at)
+            for item in sorted(state.maintenance(), key=lambda item: item.since)
+            if item.covers(at) or item.next_turn(at) is not None
+        ][:MAINTENANCE_SHOWN],
     }
 
 

@@ -15,13 +15,15 @@ ASKS_FOR_CAMERAS = frozenset({Change.RAISED, Change.ESCALATED})
 
 def look(change: AlertChange, cameras: Cameras, book: RuleBook) -> None:
     """Add the cameras that see the place to a change that wants eyes on it; where its subject moves, also the hand-over list."""
-    if change.position is None or change.change not in ASKS_FOR_CAMERAS or not len(cameras) or change.cameras:
-        return  # a change that another hub forwarded names the cameras there
+    if change.position is None or change.change not in ASKS_FOR_CAMERAS or not len(cameras):
+        return
     rule = book.rule(change.rule)
     wish = rule.cameras if rule else {}
     need = str(wish.get("need", ""))
     need = need if need in cameras.tasks else ""
     picked, within = int(wish.get("pick", PICKED)), float(wish.get("within_m", WITHIN_M))
-    change.cameras = cameras.rank(change.position, picked, within, need)
-    if change.motion is not None and not change.late:
+    ranked = cameras.rank(change.position, picked, within, need)
+    # A change that another hub forwarded names the cameras there: those of both, the best first.
+    change.cameras = sorted([*ranked, *change.cameras], key=lambda view: -view.score) if change.cameras else ranked
+    if change.motion is not None and not change.late and change.origin is None:
         change.handover = follow(cameras, ahead(change.position, change.motion), need)[:WATCHES_MAX]

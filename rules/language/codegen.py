@@ -191,6 +191,8 @@ class Writer:
             case ir.InZone(name=name, margin_m=margin):
                 self.used.add("H")
                 return f"(H.in_zone(d, {name!r}, {margin!r}) is {wanted})"
+            case ir.During(calendar=calendar):
+                return f"({'' if wanted else 'not '}{self._constant(calendar)}.during(t))"
             case ir.Marked(marks=marks):
                 return f"({'' if wanted else 'not '}(d.marks and not d.marks.isdisjoint({self._constant(frozenset(marks))})))"
             case _:
@@ -363,7 +365,9 @@ def _needs(nodes: list[ir.Node]) -> list[ir.Agree] | None:
 
 
 def _is_condition(node: ir.Node) -> bool:
-    return isinstance(node, ir.Comparison | ir.Flag | ir.Has | ir.AllOf | ir.AnyOf | ir.Negated | ir.InZone | ir.Marked)
+    return isinstance(
+        node, ir.Comparison | ir.Flag | ir.Has | ir.AllOf | ir.AnyOf | ir.Negated | ir.InZone | ir.During | ir.Marked
+    )
 
 
 def fused(rules: Iterable[tuple[int, Rule]], known: frozenset[str], constants: dict[str, Any]) -> Callable[..., int]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from itertools import pairwise
+from types import MappingProxyType
 
 import yaml
 
@@ -15,13 +15,18 @@ from hub.metrics import nearest, vocabulary
 from hub.model import LEVELS
 from hub.moment import from_text, to_text
 from hub.units import UnitError
-from rules.language import check, ir
+from rules.calendars import Calendar
 from rules.language import grammar as g
+from rules.language import ir
 from rules.language import types as t
+from rules.language.calendars import is_calendar
 from rules.language.calls import read_call_entry, read_calls
-from rules.language.places import Document, Entry
+from rules.language.functions import Scope
+from rules.language.places import Document, Entry, unknown
+from rules.language.response import read_cameras, read_cap
 from rules.language.rule import (
     DEFAULT_HOLD_NS,
+    HOUR,
     CallEntry,
     Condition,
     Derivation,
@@ -33,37 +38,15 @@ from rules.language.rule import (
     Source,
 )
 from rules.language.settings import SettingsReader
+from rules.language.tracing import read_tracing
 from rules.language.types import Type
 
-RULE_KEYS = ("rule", "title", "about", "for_each", "let", "editions", "levels", "clear", "silent", "hold", "late", "expire", "quality", "source", "cap", "cameras", "call")  # fmt: skip
+RULE_KEYS = ("rule", "title", "about", "for_each", "let", "editions", "levels", "clear", "silent", "hold", "late", "wait", "expire", "quality", "source", "cap", "cameras", "call", "attribute")  # fmt: skip
 DERIVE_KEYS = ("derive", "about", "for_each", "value", "hold", "source")
+MAX_WAIT_NS = 24 * HOUR
 SELECT_KEYS = ("kind", "device", "area", "zone", "operator", "attribute", "every")
 PLACE_KEYS = {"zone": ("every", "kind", "zone", "attribute", "of"), "area": ("every", "area", "of")}
 """What may restrict `every: zone` and `every: area`; `of` are the kinds of the devices inside that count."""
-CAMERA_KEYS = ("within", "pick", "need")
-CAMERA_NEEDS = ("observe", "recognise", "identify", "detect", "monitor")
-CAP_WORDS = {
-    "category": (
-        "Geo",
-        "Met",
-        "Safety",
-        "Security",
-        "Rescue",
-        "Fire",
-        "Health",
-        "Env",
-        "Transport",
-        "Infra",
-        "CBRNE",
-        "Other",
-    ),
-    "urgency": ("Immediate", "Expected", "Future", "Past", "Unknown"),
-    "certainty": ("Observed", "Likely", "Possible", "Unlikely", "Unknown"),
-    "severity": ("Extreme", "Severe", "Moderate", "Minor", "Unknown"),
-    "response": ("Shelter", "Evacuate", "Prepare", "Execute", "Avoid", "Monitor", "Assess", "AllClear", "None"),
-    "event": (),
-    "instruction": (),
-}
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*\Z")
 _HOLE = re.compile(r"\{([^{}]*)\}")
 _FORMAT = re.compile(r"([0-9.]*[fgde]?)\s*(.*)\Z")
@@ -79,41 +62,51 @@ class Entries:
     calls: list[CallEntry] = field(default_factory=list)
 
 
-def read_rules(document: Document, pack: str) -> Entries:
-    """The entries of one file, rules named `pack/rule`. Mistakes are kept in the document."""
+def read_rules(document: Document, pack: str, calendars: Mapping[str, Calendar] = MappingProxyType({})) -> Entries:
+    """The entries of one file, rules named `pack/rule`. Mistakes are kept in the document. `calendars` are those of the
+    whole book, which were read before (`read_calendars`)."""
     found = Entries()
     if document.root is None:
         return found
     for node in document.items(document.root, "a rule file"):
+        if is_calendar(node):
+            continue
         entries = {entry.key: entry for entry in document.entries(node, "a rule")}
         if "derive" in entries:
-            derivation = Reader(document, pack, node, entries).derivation()
+            derivation = Reader(document, pack, node, entries, calendars).derivation()
             if derivation:
                 found.derivations.append(derivation)
         elif "quality" in entries and "rule" not in entries:
-            quality = SettingsReader(Reader(document, pack, node, entries)).read()
+            quality = SettingsReader(Reader(document, pack, node, entries, calendars)).read()
             if quality:
                 found.qualities.append(quality)
         elif "call" in entries and "rule" not in entries:
-            call = read_call_entry(Reader(document, pack, node, entries))
+            call = read_call_entry(Reader(document, pack, node, entries, calendars))
             if call:
                 found.calls.append(call)
         elif "rule" in entries:
-            rule = Reader(document, pack, node, entries).rule()
+            rule = Reader(document, pack, node, entries, calendars).rule()
             if rule:
                 found.rules.append(rule)
         elif isinstance(node, yaml.MappingNode):
-            document.wrong(
-                node, "an entry starts with 'rule: name', 'derive: metric', 'quality: metric' or 'call: 10 min'"
-            )
+            known = "'rule: name', 'derive: metric', 'quality: metric', 'calendar: name' or 'call: 10 min'"
+            document.wrong(node, f"an entry starts with {known}")
     return found
 
 
 class Reader:
     """Reads one rule. A rule with any mistake is not built; the others of the file still are."""
 
-    def __init__(self, document: Document, pack: str, node: yaml.Node, entries: dict[str, Entry]) -> None:
+    def __init__(
+        self,
+        document: Document,
+        pack: str,
+        node: yaml.Node,
+        entries: dict[str, Entry],
+        calendars: Mapping[str, Calendar],
+    ) -> None:
         self.document = document
+        self.calendars = calendars
         self.pack = pack
         self.node = node
         self.entries = entries
@@ -131,7 +124,7 @@ class Reader:
         short = self._name(entry)
         text = self.document.text[self.node.start_mark.index : self.node.end_mark.index].rstrip()
         line, column = self.document.locate(entry.key_node)
-        self.select = self._select()
+        self.select = self._select(places=True)
         self.any_quality = self._word("quality", ("good", "any"), "good") == "any"
         self.hold_ns = self._duration("hold", DEFAULT_HOLD_NS)
         sources = self._editions_and_lets()
@@ -148,17 +141,20 @@ class Reader:
             lets=self.lets,
             let_texts=self.let_texts,
             hold_ns=self.hold_ns,
-            late_ns=self._duration("late", 2 * check.HOUR),
-            expire_ns=self._duration("expire", 24 * check.HOUR),
+            late_ns=self._duration("late", 2 * HOUR),
+            expire_ns=self._duration("expire", 24 * HOUR),
+            wait_ns=self._wait(),
             any_quality=self.any_quality,
             sources=sources,
-            cap=self._cap(),
-            cameras=self._cameras(),
+            cap=read_cap(self, self.entries["cap"].value) if "cap" in self.entries else {},
+            cameras=read_cameras(self, self.entries["cameras"].value) if "cameras" in self.entries else {},
+            tracing=read_tracing(self, self.entries["attribute"].value) if "attribute" in self.entries else None,
             calls=read_calls(self, self.entries["call"].value) if "call" in self.entries else None,
         )
         rule.silent_ns, rule.silent_level = self._silent()
         rule.title = self._title(short)
         rule.memories = tuple(self.memories)
+        rule.digest = _digest(text + _calendars_of(rule.nodes()))
         if "levels" not in self.entries and rule.silent_ns is None:
             self.document.wrong(self.node, f"{rule.name} has neither levels nor silent: it can never warn")
         if (
@@ -181,9 +177,6 @@ class Reader:
         if found is None or found.type != "number":
             self.document.wrong(entry.value, f"{metric!r} is not a metric with a number{nearest(metric)}")
         self.select = self._select()
-        if self.select.every:
-            self.document.wrong(self.entries["for_each"].value, "a metric is derived of devices, not of places")
-            self.select = Select()
         self.hold_ns = self._duration("hold", DEFAULT_HOLD_NS)
         node: ir.Node = ir.Const(0.0)
         if "value" not in self.entries:
@@ -205,7 +198,7 @@ class Reader:
             self.document.file,
             line,
             text,
-            _digest(text),
+            _digest(text + _calendars_of(ir.walk(node))),
             metric,
             self.select,
             node,
@@ -218,7 +211,7 @@ class Reader:
     def _known_keys(self, known: tuple[str, ...]) -> None:
         for entry in self.entries.values():
             if entry.key not in known:
-                self.document.wrong(entry.key_node, _unknown("key", entry.key, known))
+                self.document.wrong(entry.key_node, unknown("key", entry.key, known))
 
     def _name(self, entry: Entry) -> str:
         name = self.document.text_of(entry.value, "rule") or "unnamed"
@@ -234,11 +227,21 @@ class Reader:
             return default
         word = self.document.text_of(self.entries[key].value, key) or default
         if word not in known:
-            self.document.wrong(self.entries[key].value, _unknown(key, word, known))
+            self.document.wrong(self.entries[key].value, unknown(key, word, known))
         return word
 
     def _duration(self, key: str, default: int) -> int:
         return self._duration_of(self.entries[key].value, key) if key in self.entries else default
+
+    def _wait(self) -> int:
+        if "wait" not in self.entries:
+            return 0
+        wait_ns, entry = self._duration("wait", 0), self.entries["wait"]
+        if wait_ns > MAX_WAIT_NS:
+            self.document.wrong(entry.value, f"a rule may wait for {t.seconds_text(MAX_WAIT_NS)} at most")
+        if "levels" not in self.entries:
+            self.document.wrong(entry.key_node, "only levels wait; silence is measured on arrival")
+        return wait_ns
 
     def _duration_of(self, node: yaml.Node, key: str) -> int:
         clause = self._parse(node)
@@ -249,21 +252,27 @@ class Reader:
             return 1
         return self._scope(node).duration(clause.condition)
 
-    def _select(self) -> Select:
+    def _select(self, places: bool = False) -> Select:
         if "for_each" not in self.entries:
             self.document.wrong(self.node, "for_each is missing: which devices, such as {kind: river-gauge}?")
             return Select()
+        return self.selection(self.entries["for_each"].value, "for_each", places)
+
+    def selection(self, node: yaml.Node, what: str, places: bool = False) -> Select:
+        """What a mapping such as for_each selects; zones and areas themselves only where `places` may be subjects."""
         parts: dict[str, tuple[str, ...]] = {}
         attributes: list[tuple[str, str]] = []
-        entries = list(self.document.entries(self.entries["for_each"].value, "for_each"))
+        entries = list(self.document.entries(node, what))
         every = next((str(entry.value.value) for entry in entries if entry.key == "every"), "")
-        known = PLACE_KEYS.get(every, SELECT_KEYS)
+        known = PLACE_KEYS.get(every, SELECT_KEYS) if places else SELECT_KEYS
         for entry in entries:
-            if entry.key == "every" and every not in PLACE_KEYS:
-                self.document.wrong(entry.value, _unknown("place", every, tuple(PLACE_KEYS)))
+            if entry.key == "every" and not places:
+                self.document.wrong(entry.key_node, f"{what} selects devices here; only rules are about places")
+            elif entry.key == "every" and every not in PLACE_KEYS:
+                self.document.wrong(entry.value, unknown("place", every, tuple(PLACE_KEYS)))
             elif entry.key not in known:
-                what = f"key of for_each: {{every: {every}}}" if every else "key of for_each"
-                self.document.wrong(entry.key_node, _unknown(what, entry.key, known))
+                where = f"key of {what}: {{every: {every}}}" if every else f"key of {what}"
+                self.document.wrong(entry.key_node, unknown(where, entry.key, known))
             elif entry.key == "attribute":
                 attributes = [
                     (e.key, self.document.text_of(e.value, e.key) or "")
@@ -273,7 +282,7 @@ class Reader:
                 parts[entry.key] = self._texts(entry.value, entry.key)
         return Select(
             parts.get("kind", ()), parts.get("device", ()), parts.get("area", ()), parts.get("zone", ()),
-            parts.get("operator", ()), tuple(attributes), every if every in PLACE_KEYS else "", parts.get("of", ()),
+            parts.get("operator", ()), tuple(attributes), every if places and every in PLACE_KEYS else "", parts.get("of", ()),
         )  # fmt: skip
 
     def _texts(self, node: yaml.Node, what: str) -> tuple[str, ...]:
@@ -282,7 +291,7 @@ class Reader:
 
     # ------------------------------------------------------------------------------------------ expressions
 
-    def _scope(self, node: yaml.Node) -> check.Scope:
+    def _scope(self, node: yaml.Node) -> Scope:
         reported: set[tuple[str, int]] = set()
 
         def wrong(message: str, offset: int) -> None:
@@ -290,7 +299,7 @@ class Reader:
                 reported.add((message, offset))
                 self.document.wrong(node, message, offset)
 
-        return check.Scope(wrong, self.lets, self.any_quality, self.hold_ns, self.memories, self.select)
+        return Scope(wrong, self.lets, self.any_quality, self.hold_ns, self.memories, self.select, self.calendars)
 
     def _parse(self, node: yaml.Node) -> g.Clause | None:
         text = self.document.text_of(node, "an expression")
@@ -342,9 +351,7 @@ class Reader:
             elif entry.key == "source":
                 source = self._source(entry.value)
             else:
-                self.document.wrong(
-                    entry.key_node, _unknown("key of an edition", entry.key, ("until", "let", "source"))
-                )
+                self.document.wrong(entry.key_node, unknown("key of an edition", entry.key, ("until", "let", "source")))
         return until, lets, source
 
     def _ordered(self, editions: list[tuple[int | None, dict[str, Entry], dict[str, str] | None]]) -> None:
@@ -394,7 +401,7 @@ class Reader:
         nodes: dict[int, yaml.Node] = {}
         for entry in self.document.entries(self.entries["levels"].value, "levels"):
             if entry.key not in LEVELS:
-                self.document.wrong(entry.key_node, _unknown("level", entry.key, LEVELS))
+                self.document.wrong(entry.key_node, unknown("level", entry.key, LEVELS))
                 continue
             condition = self._condition(entry.value)
             if condition:
@@ -425,7 +432,7 @@ class Reader:
             entries = {entry.key: entry for entry in self.document.entries(node, "clear")}
             for entry in entries.values():
                 if entry.key not in LEVELS:
-                    self.document.wrong(entry.key_node, _unknown("level", entry.key, LEVELS))
+                    self.document.wrong(entry.key_node, unknown("level", entry.key, LEVELS))
             if LEVELS[index] not in entries:
                 self._once(before)
                 return None
@@ -483,55 +490,20 @@ class Reader:
                 fields[entry.key] = text
         return fields
 
-    def _cap(self) -> dict[str, object]:
-        if "cap" not in self.entries:
-            return {}
-        cap: dict[str, object] = {}
-        for entry in self.document.entries(self.entries["cap"].value, "cap"):
-            if entry.key not in CAP_WORDS:
-                self.document.wrong(entry.key_node, _unknown("key of cap", entry.key, tuple(CAP_WORDS)))
-                continue
-            words, known = self._texts(entry.value, entry.key), CAP_WORDS[entry.key]
-            for word in words:
-                if known and word not in known:
-                    self.document.wrong(
-                        entry.value, f"{_unknown(entry.key, word, known)}; CAP 1.2 knows {', '.join(known)}"
-                    )
-            many = entry.key in ("category", "response")
-            cap[entry.key] = list(words) if many else (words[0] if words else "")
-        return cap
-
-    def _cameras(self) -> dict[str, object]:
-        if "cameras" not in self.entries:
-            return {}
-        wanted: dict[str, object] = {}
-        for entry in self.document.entries(self.entries["cameras"].value, "cameras"):
-            text = self.document.text_of(entry.value, entry.key) or ""
-            if entry.key == "within":
-                clause = self._parse(entry.value)
-                around = clause.condition if clause else None
-                try:
-                    if (
-                        not isinstance(around, g.Quantity)
-                        or around.unit is None
-                        or t.quantity(around.unit).dimension != "length"
-                    ):
-                        raise UnitError("within is a distance such as 800 m")
-                    wanted["within_m"] = t.tidy(around.value * t.quantity(around.unit).unit.factor)
-                except UnitError as error:
-                    self.document.wrong(entry.value, str(error))
-            elif entry.key == "pick":
-                if not text.isdigit() or not 0 < int(text) <= 50:
-                    self.document.wrong(entry.value, "pick is how many cameras, 1 to 50")
-                else:
-                    wanted["pick"] = int(text)
-            elif entry.key == "need":
-                if text not in CAMERA_NEEDS:
-                    self.document.wrong(entry.value, _unknown("need", text, CAMERA_NEEDS))
-                wanted["need"] = text
-            else:
-                self.document.wrong(entry.key_node, _unknown("key of cameras", entry.key, CAMERA_KEYS))
-        return wanted
+    def distance(self, node: yaml.Node, key: str, limit_m: float) -> float:
+        """Metres of a distance; 1 m (and a mistake) where it is none."""
+        clause = self._parse(node)
+        given = clause.condition if clause else None
+        try:
+            if not isinstance(given, g.Quantity) or t.quantity(given.unit or "").dimension != "length":
+                raise UnitError(f"{key} is a distance such as 800 m")
+            metres = t.tidy(given.value * t.quantity(given.unit or "").unit.factor)
+            if not 0 < metres <= limit_m:
+                raise UnitError(f"{key} may be up to {limit_m / 1000:g} km")
+        except UnitError as error:
+            self.document.wrong(node, str(error))
+            return 1.0
+        return metres
 
     def _title(self, short: str) -> tuple[str | Hole, ...]:
         if "title" not in self.entries:
@@ -587,9 +559,10 @@ def _wakes(node: ir.Node) -> bool:
     return isinstance(node, ir.Marked | ir.InZone)
 
 
-def _unknown(what: str, word: str, known: tuple[str, ...]) -> str:
-    near = get_close_matches(word, known, n=1)
-    return f"unknown {what} {word!r}" + (f"; was {near[0]} meant?" if near else f"; known are {', '.join(known)}")
+def _calendars_of(nodes: Iterable[ir.Node]) -> str:
+    """The texts of the calendars that these nodes ask for: another calendar makes another rule."""
+    texts = {node.calendar.name: node.calendar.text for node in nodes if isinstance(node, ir.During)}
+    return "".join(f"\n{texts[name]}" for name in sorted(texts))
 
 
 def _digest(text: str) -> str:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, fields
 from math import inf
 from typing import TypeAlias
 
+from rules.calendars import Calendar
+
 
 @dataclass(frozen=True, slots=True)
 class Const:
@@ -162,6 +164,13 @@ class InZone:
 
 
 @dataclass(frozen=True, slots=True)
+class During:
+    """Whether the moment judged lies in a calendar."""
+
+    calendar: Calendar
+
+
+@dataclass(frozen=True, slots=True)
 class Marked:
     """Whether the newest reading carried one of these marks on any value."""
 
@@ -170,7 +179,7 @@ class Marked:
 
 Node: TypeAlias = (
     Const | Series | Attribute | Limit | Window | Operation | Scaled | Comparison | Flag | Has | AllOf | AnyOf | Negated
-    | Memory | Agree | ByDate | Function | InZone | Marked
+    | Memory | Agree | ByDate | Function | InZone | During | Marked
 )  # fmt: skip
 
 
@@ -196,7 +205,7 @@ def _nodes_in(value: object) -> Iterator[Node]:
 
 
 _NODES = {Const, Series, Attribute, Limit, Window, Operation, Scaled, Comparison, Flag, Has, AllOf, AnyOf, Negated,
-          Memory, Agree, ByDate, Function, InZone, Marked}  # fmt: skip
+          Memory, Agree, ByDate, Function, InZone, During, Marked}  # fmt: skip
 
 
 def implies(lower: Node, higher: Node) -> bool:

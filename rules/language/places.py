@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from difflib import get_close_matches
 from typing import NamedTuple
 
 import yaml
@@ -134,3 +135,9 @@ class Document:
         if tag == "null":
             return None
         return value
+
+
+def unknown(what: str, word: str, known: tuple[str, ...]) -> str:
+    """The sentence for a word that is none of those known; with the nearest of them where one is near."""
+    near = get_close_matches(word, known, n=1)
+    return f"unknown {what} {word!r}" + (f"; was {near[0]} meant?" if near else f"; known are {', '.join(known)}")

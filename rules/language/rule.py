@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from typing import Any, TypeAlias
 
 from hub.model import LEVELS, Device
+from rules.calendars import Calendar
 from rules.language import ir
 from rules.language.types import Type
 
@@ -104,6 +105,19 @@ class Source:
 
 
 @dataclass(slots=True)
+class Tracing:
+    """`attribute:`: who may have emitted the metric that rises, and which wind says so. The figures are house defaults."""
+
+    metric: str
+    candidates: Select
+    within_m: float = 5_000.0
+    wind_kinds: tuple[str, ...] = ("weather-station", "air-station")
+    wind_within_m: float = 20_000.0
+    wind_over_ns: int = HOUR
+    pick: int = 3
+
+
+@dataclass(slots=True)
 class Rule:
     """One rule. `name` is `pack/rule`; a silence alert of the rule is named `pack/rule:silent`."""
 
@@ -125,10 +139,13 @@ class Rule:
     hold_ns: int = DEFAULT_HOLD_NS
     late_ns: int = DEFAULT_LATE_NS
     expire_ns: int = DEFAULT_EXPIRE_NS
+    wait_ns: int = 0
+    """How late readings may come and still be judged in the order in which they were observed; 0: judged on arrival."""
     any_quality: bool = False
     sources: tuple[Source, ...] = ()
     cap: dict[str, Any] = field(default_factory=dict)
     cameras: dict[str, Any] = field(default_factory=dict)
+    tracing: Tracing | None = None
     calls: Calls | None = None
     """None: what a `call` entry of the book says of it."""
     _own: frozenset[str] | None = None
@@ -165,6 +182,11 @@ class Rule:
         return any(isinstance(node, ir.Marked) for node in nodes) or (
             not self.own_series() and any(isinstance(node, ir.InZone) for node in nodes)
         )
+
+    def calendars(self) -> list[Calendar]:
+        """The calendars that it asks for, by name."""
+        found = {node.calendar.name: node.calendar for node in self.nodes() if isinstance(node, ir.During)}
+        return [found[name] for name in sorted(found)]
 
     def attributes_of(self, level: LevelRule) -> frozenset[str]:
         """Attributes of the subject that this level compares with (not those of the devices it asks)."""

@@ -198,3 +198,38 @@ def test_a_tokens_file_with_mistakes_is_told(tmp_path: Path) -> None:
     tokens, mistakes = load_tokens(path)
     assert tokens == {}
     assert len(mistakes) == 2
+
+
+def test_maintenance_is_planned_listed_and_cancelled(hub: RunningHub) -> None:
+    def post(path: str, **given: Any) -> tuple[int, Any]:
+        status, answer, _ = call(hub, "POST", path, "look", json.dumps(given).encode())
+        return status, answer
+
+    def windows() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = call(hub, "GET", "/api/v1/maintenance", "look")[1]["windows"]
+        return found
+
+    assert call(hub, "POST", "/api/v1/maintenance", "feed-me", b"{}")[0] == 403
+    for given, status, sentence in (
+        ({"target": "gauge-8", "until": "2100-01-01T00:00:00Z"}, 404, "was 'gauge-7' meant?"),
+        ({"target": "area:nowhere", "until": "2100-01-01T00:00:00Z"}, 404, "was 'area:north' meant?"),
+        ({"target": "gauge-7"}, 400, "until is missing"),
+        ({"target": "gauge-7", "until": "2020-01-01T00:00:00Z", "from": "2019-01-01T00:00:00Z"}, 400, "over already"),
+        ({"target": "gauge-7", "until": "soon"}, 400, "until: 'soon' is not an ISO 8601 time"),
+        ({"target": "gauge-7", "until": "2100-01-01T00:00:00Z", "every_s": 60}, 400, "not shorter than the window"),
+    ):
+        found, answer = post("/api/v1/maintenance", **given)
+        assert (found, sentence in answer["error"]) == (status, True), answer
+    given = {"target": "area:north", "from": "2100-01-01T00:00", "until": "2100-01-01T02:00", "note": "new probes"}
+    status, answer = post("/api/v1/maintenance", **given, every_s=86_400, who="li")
+    assert (status, answer) == (200, {"id": "area:north@2099-12-31T16:00:00Z"}), "times without a zone are the city's"
+    hub.wait(lambda: windows() != [], "the plan did not reach the rules")
+    shown = windows()[0]
+    assert {key: shown[key] for key in ("target", "from", "until", "every_s", "state", "who", "note")} == {
+        "target": "area:north", "from": "2099-12-31T16:00:00Z", "until": "2099-12-31T18:00:00Z", "every_s": 86_400,
+        "state": "planned", "who": "li", "note": "new probes",
+    }  # fmt: skip
+    assert call(hub, "GET", "/api/v1/status", "look")[1]["maintenance"] == windows()
+    assert post("/api/v1/maintenance/area:south@x/cancel")[0] == 404
+    assert post(f"/api/v1/maintenance/{answer['id']}/cancel") == (200, {"ok": True})
+    hub.wait(lambda: windows() == [], "the plan was not cancelled")

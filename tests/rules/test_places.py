@@ -285,3 +285,11 @@ def test_the_middle_of_a_polygon() -> None:
 def test_the_distance_to_an_edge() -> None:
     assert edge_m(PARK, Position(120.05, 30.0 - 100 * GRAD)) == pytest.approx(100, rel=1e-3)
     assert edge_m(PARK, Position(120.05, 30.0 + 100 * GRAD)) == pytest.approx(100, rel=1e-3)
+
+
+def test_derived_metrics_count_in_places_too() -> None:
+    text = "- derive: aqi\n  for_each: {kind: air-station}\n  value: aqi_cn_hourly(so2, no2, co, o3, pm10, pm25)\n"
+    text += "- rule: r\n  for_each: {every: area}\n  levels: {yellow: 'agree(aqi > 100, 1 h, inside) >= 2'}\n"
+    devices = [Device(name, kind="air-station", area="east") for name in ("a", "b")]
+    events = [Reading(name, START, {"pm25": 90.0}, received_at=START) for name in ("a", "b")]
+    assert told(run(book(text), events, devices, [])) == [(0, "area:east", "raised", "yellow")]

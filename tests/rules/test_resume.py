@@ -21,9 +21,11 @@ from hub.model import (
     Position,
     Reading,
     Tick,
+    Value,
     Zone,
 )
 from rules.book import RuleBook, read_book
+from rules.edition import registry_text
 from rules.engine import Engine
 
 MINUTE = 60_000_000_000
@@ -45,6 +47,11 @@ RULES = """
   clear: depth < 80 % of level for 10 min
   silent: 15 min
   expire: 1 h
+  attribute:
+    of: water_depth
+    candidates: {kind: [flood-district, gauge]}
+    within: 4 km
+    wind: {kind: rain-gauge, over: 30 min}
   call: {blue: 6 min, yellow: [4 min, 3 min], orange: 5 min, red: 2 min}
 - rule: votes
   for_each: {kind: gauge}
@@ -54,6 +61,8 @@ RULES = """
     red: water_depth > 5 cm then water_depth > 30 cm within 8 min
 - rule: drift
   for_each: {kind: gauge}
+  wait: 4 min
+  silent: 12 min
   levels:
     blue: ewma(water_depth, 10 min) > 20 cm or cusum(water_depth, 10 cm, 5 cm) > 60 cm or time_since(water_depth > 30 cm) < 3 min
 - quality: water_depth
@@ -88,6 +97,7 @@ EDITED = (
     .replace("- rule: downhill", "- rule: downstream")
     .replace("orange: 5 min", "orange: 1 min")
     .replace("gap: 8 min", "gap: 3 min")
+    .replace("wait: 4 min", "wait: 2 min")
 )
 
 
@@ -108,6 +118,12 @@ ZONES = [
     Zone("z", "dry", "Z", (((120.015, 29.99), (120.03, 29.99), (120.03, 30.02), (120.015, 30.02)),)),
 ]
 
+REGISTRIES = [
+    registry_text(DEVICES, ZONES),
+    registry_text([msgspec.structs.replace(DEVICES[0], area="west"), *DEVICES[1:]], ZONES[1:]),
+    registry_text([DEVICES[0], DEVICES[2]], ZONES),
+]
+
 depths = st.sampled_from([0.0, 0.04, 0.06, 0.12, 0.2, 0.3, 0.45])
 
 
@@ -126,12 +142,12 @@ def events(draw: st.DrawFn) -> list[Event]:
             marks = {metric: draw(st.sampled_from(["fault", "manual"]))} if kind == 12 else None
             value = draw(depths) * (100 if device == "rain" else 1)
             position = Position(120.0 + draw(st.integers(0, 2)) * 0.01, 30.0) if device == "x" else None
-            moving = {"speed": draw(st.sampled_from([0.0, 40.0])), "course": 90.0} if position else {}
-            made.append(
-                Reading(
-                    device, at, {metric: value, **moving}, position, marks, now, "t", "gauge" if device == "x" else ""
-                )
-            )
+            values: dict[str, Value] = {metric: value}
+            if device == "rain":
+                values |= {"wind_speed": value / 10, "wind_direction": 60.0 + value}
+            if position:
+                values |= {"speed": draw(st.sampled_from([0.0, 40.0])), "course": 90.0}
+            made.append(Reading(device, at, values, position, marks, now, "t", "gauge" if device == "x" else ""))
         elif kind < 16:
             made.append(Tick(now))
         elif kind == 16:
@@ -140,13 +156,19 @@ def events(draw: st.DrawFn) -> list[Event]:
         elif kind == 17:
             text = draw(st.sampled_from([BOOK.text, BOOK_EDITED.text]))
             made.append(Edition(now, "rules", "1", text))
+        elif kind == 18:
+            made.append(Edition(now, "registry", "1", draw(st.sampled_from(REGISTRIES))))
         elif made:
             made.append(made[draw(st.integers(0, len(made) - 1))])
         if draw(st.integers(0, 9)) == 0:
             until = now + 7 * MINUTE if draw(st.booleans()) else None
             action = draw(st.sampled_from(["acknowledge", "shelve", "unshelve", "maintenance"]))
-            target = "a" if action == "maintenance" else draw(st.sampled_from(["@open", "below/x"]))
-            made.append(OperatorAction(now, "op", action, target, until=until))
+            target, since, every = draw(st.sampled_from(["@open", "below/x"])), None, 0
+            if action == "maintenance":
+                target = draw(st.sampled_from(["a", "b", "zone:dry"]))
+                since = now + draw(st.integers(-2, 3)) * MINUTE
+                every = draw(st.sampled_from([0, 20 * MINUTE]))
+            made.append(OperatorAction(now, "op", action, target, "", until, since, every))
         if draw(st.integers(0, 9)) == 0:
             origin = Origin("below", draw(st.integers(1, 5)), ("below",))
             change = draw(st.sampled_from([Change.RAISED, Change.ESCALATED, Change.CLEARED]))
@@ -189,7 +211,7 @@ def test_shelving_ends_by_the_clock_whatever_the_hub_did_not_hear() -> None:
     for cut in range(len(seen) + 1):
         first = Engine(BOOK, DEVICES, ZONES)
         got = list(first.feed(seen[:cut]).changes)
-        second = Engine.restore(first.snapshot(), first.book, DEVICES, ZONES)
+        second = Engine.restore(first.snapshot(), first.book, first.registry.values(), first.zones)
         got += second.feed(seen[cut:]).changes
         assert msgspec.json.encode(got) == msgspec.json.encode(expected), cut
 
@@ -202,7 +224,7 @@ def test_resumed_anywhere_gives_the_same_bytes(stream: list[Event], data: st.Dat
     cut = data.draw(st.integers(0, len(seen)))
     first = Engine(BOOK, DEVICES, ZONES)
     got = list(first.feed(seen[:cut]).changes)
-    second = Engine.restore(first.snapshot(), first.book, DEVICES, ZONES)
+    second = Engine.restore(first.snapshot(), first.book, first.registry.values(), first.zones)
     assert second.snapshot() == first.snapshot()
     got += second.feed(seen[cut:]).changes
     assert msgspec.json.encode(got) == msgspec.json.encode(expected)

@@ -75,6 +75,14 @@ def play(name: str) -> list[Any]:
     raise AssertionError("the scenario does not end")
 
 
+def test_the_plumes_warning_names_the_works_upwind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(globals(), "check", lambda played, changes: changes)
+    raised = next(c for c in play("chemical-plume") if c["rule"] == "city/chemical-plume" and c["change"] == "raised")
+    (found,) = [item["attribution"] for item in raised["evidence"] if "attribution" in item]
+    assert "zone:works" in [candidate["source"] for candidate in found["candidates"]]
+    assert "Haiyu Chemical works" in raised["reason"]
+
+
 @pytest.mark.parametrize("name", sorted(shipped()))
 def test_the_citys_rules_warn_as_the_scenario_says(name: str) -> None:
     findings = play(name)
