@@ -17,7 +17,7 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
-from hub.model import LEVELS, AlertChange, CameraView, Change
+from hub.model import LEVELS, AlertChange, CameraView, Change, Watch
 from hub.moment import SECOND
 
 logger = logging.getLogger(__name__)
@@ -140,6 +140,8 @@ class Plan(msgspec.Struct):
     """Which cameras to turn because of a change, best first, and why not more."""
 
     turn: list[CameraView] = msgspec.field(default_factory=list)
+    ahead: Watch | None = None
+    """The next PTZ of a moving subject's hand-over list, aimed before it comes."""
     note: str = ""
 
 
@@ -166,24 +168,34 @@ class Operator:
             self._leases.end(change.alert, self._sink, now)
             return Plan()
         turnable = [view for view in change.cameras if view.sees and view.pose]
-        if change.change not in ASKS or not turnable:
+        if change.change not in ASKS or not (turnable or any(watch.pose for watch in change.handover)):
             return Plan()
         age = now - change.at
         if change.late or age > self._fresh:
             return Plan(note=f"no camera turned: the change is {age / SECOND:.0f} s old")
-        turn = self._lease_of(turnable, change, now)
-        if not turn:
+        plan = Plan(self._lease_of(turnable, change, now))
+        plan.ahead = self._ahead(plan.turn, change, now)
+        if turnable and not plan.turn:
             held = turnable[0].camera
-            return Plan(note=f"no camera turned: {held} is held by {self._leases.holder(held, now)}")
-        return Plan(turn)
+            plan.note = f"no camera turned: {held} is held by {self._leases.holder(held, now)}"
+        return plan
+
+    def _ahead(self, turn: list[CameraView], change: AlertChange, now: int) -> Watch | None:
+        """The first camera of the hand-over list that must turn for it and is free."""
+        turning = {view.camera for view in turn}
+        for watch in change.handover:
+            if watch.pose and watch.from_s > 0 and watch.camera not in turning:
+                until = now + max(self._lease, int(watch.until_s * SECOND))
+                if self._leases.ask(waiting(watch), change.alert, _priority(change), now, until, self._sink):
+                    return watch
+        return None
 
     def _lease_of(self, views: Iterable[CameraView], change: AlertChange, now: int) -> list[CameraView]:
-        priority = LEVELS.index(change.level) if change.level in LEVELS else 0
         turn: list[CameraView] = []
         for view in views:
             if len(turn) >= self._cameras_max:
                 break
-            if self._leases.ask(view, change.alert, priority, now, now + self._lease, self._sink):
+            if self._leases.ask(view, change.alert, _priority(change), now, now + self._lease, self._sink):
                 turn.append(view)
         return turn
 
@@ -203,6 +215,26 @@ class Operator:
         while True:
             await self.go_home(send_home, now())
             await asyncio.sleep(HOME_CHECK_S)
+
+
+def waiting(watch: Watch) -> CameraView:
+    """A watch as the view of the camera that waits for the target."""
+    return CameraView(
+        watch.camera,
+        watch.score,
+        0.0,
+        watch.pose.azimuth_deg if watch.pose else 0.0,
+        True,
+        watch.reason,
+        watch.name,
+        watch.stream_url or None,
+        watch.gb28181_id,
+        pose=watch.pose,
+    )
+
+
+def _priority(change: AlertChange) -> int:
+    return LEVELS.index(change.level) if change.level in LEVELS else 0
 
 
 @runtime_checkable

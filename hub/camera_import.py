@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
+from hub.cameras.osm import WIND_ERROR_DEG
 from hub.registry import CAMERA_COLUMNS
 
 _DIRECTIONS = {
@@ -38,6 +39,8 @@ _UNKNOWN = (
     "outbound",
 )
 """Words that name no single direction, and are not mistakes."""
+ROAD_ERROR_DEG = 45.0
+"""One sigma of "Eastbound": that is the carriageway's way, and its camera looks along it more or less, sometimes against it."""
 
 
 class Columns(msgspec.Struct, frozen=True):
@@ -61,6 +64,8 @@ class Imported(msgspec.Struct):
     """Not in the selection."""
     unplaced: int = 0
     """Without a position on Earth."""
+    swapped: int = 0
+    """Of those, the ones that would have one with longitude and latitude changed over."""
     directed: int = 0
     """Cameras whose direction is known."""
     odd_directions: dict[str, int] = {}
@@ -74,6 +79,16 @@ def azimuth(word: str) -> float | None:
         text = text.replace(name, letter)
     text = re.sub(r"(bound|b)$", "", text)
     return _DIRECTIONS.get(text)
+
+
+def error_deg(word: str) -> float:
+    """One sigma of a direction in words: half the step to the next word as exact as this, or the width of a road's way."""
+    text = re.sub(r"[\s._/-]+", "", word.strip().lower())
+    if text.endswith(("bound", "b")):
+        return ROAD_ERROR_DEG
+    for name, letter in _LETTERS.items():
+        text = text.replace(name, letter)
+    return WIND_ERROR_DEG[len(text)]
 
 
 def import_cameras(
@@ -103,9 +118,11 @@ def _cameras(
         if any((row.get(name) or "").strip() != wanted for name, wanted in select.items()):
             told.left_out += 1
             continue
-        place = _place(row.get(columns.lon) or "", row.get(columns.lat) or "")
+        lon, lat = row.get(columns.lon) or "", row.get(columns.lat) or ""
+        place = _place(lon, lat)
         if place is None:
             told.unplaced += 1
+            told.swapped += _place(lat, lon) is not None
             continue
         name = " ".join(" ".join((row.get(part) or "").split()) for part in columns.name).strip()
         word = (row.get(columns.direction) or "").strip()
@@ -127,7 +144,11 @@ def _cameras(
             "lon": f"{place[0]}",
             "lat": f"{place[1]}",
             "azimuth_deg": "" if towards is None else f"{towards:g}",
+            "azimuth_error_deg": "" if towards is None else f"{error_deg(word):g}",
             "area": area,
+            "origin": "position=list"
+            if towards is None
+            else f"position=list;azimuth_deg=list {word.replace(';', ',')[:40]}",
         }
 
 

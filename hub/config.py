@@ -134,6 +134,8 @@ class SinkConfig(msgspec.Struct, frozen=True):
     areas: tuple[str, ...]
     line: int
     contact: int = 1
+    per_second_max: float = 20.0
+    """Attempts a second; a burst of one second's worth goes at once."""
 
 
 class Config(msgspec.Struct, frozen=True):
@@ -265,7 +267,12 @@ class _Reader:
         contact = block.get("contact", 1)
         if type(contact) is not int or not 1 <= contact <= 9:
             self._wrong((*at, "contact"), f"contact = {contact!r}: a number from 1 to 9 was meant")
-        own = {key: value for key, value in block.items() if key not in ("name", "protocol", "contact", *filters)}
+        rate = block.get("per_second_max", 20.0)
+        if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate <= 10_000:
+            self._wrong((*at, "per_second_max"), f"per_second_max = {rate!r}: attempts a second were meant, such as 20")
+            rate = 20.0
+        common = ("name", "protocol", "contact", "per_second_max", *filters)
+        own = {key: value for key, value in block.items() if key not in common}
         options = self._options(at, own, plugin.sink_options)
         return SinkConfig(
             block.get("name", plugin.protocol),
@@ -273,6 +280,7 @@ class _Reader:
             options,
             line=self._line(at),
             contact=contact,
+            per_second_max=float(rate),
             **filters,
         )
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from math import isfinite
+from typing import TypeVar
 
 import msgspec
 
-from hub.model import LEVELS, AlertChange, CameraView, Origin, Reading
+from hub.model import LEVELS, AlertChange, CameraView, Origin, Reading, Watch
 from hub.validation import DEVICE_MAX
 
 HOPS_MAX = 8
@@ -68,7 +69,9 @@ def change_outward(change: AlertChange, here: str) -> AlertChange:
             group=f"{here}/{change.group}" if change.group else "",
             who=f"{here}/{change.who}" if change.who else "",
             cameras=[_camera_of(here, view) for view in change.cameras],
+            handover=[_camera_of(here, watch) if watch.camera else watch for watch in change.handover],
             values=values,
+            contact=1,  # who is told first, and who after them, is each hub's own affair
             origin=Origin(here, change.ordinal, (here,)),
         )
     if origin.path:
@@ -83,7 +86,10 @@ def change_outward(change: AlertChange, here: str) -> AlertChange:
     )
 
 
-def _camera_of(hub: str, view: CameraView) -> CameraView:
+Seen = TypeVar("Seen", CameraView, Watch)
+
+
+def _camera_of(hub: str, view: Seen) -> Seen:
     """Under its hub's name: a platform above may have another camera of that id."""
     return msgspec.structs.replace(view, camera=f"{hub}/{view.camera}")
 
@@ -117,7 +123,7 @@ def change_problem(change: AlertChange) -> str | None:
         return problem
     mine = f"{origin.hub}/"
     named = [part.removeprefix("zone:").removeprefix("area:") for part in change.subject.split("+")]
-    cameras = [view.camera for view in change.cameras]
+    cameras = [view.camera for view in change.cameras] + [one.camera for one in change.handover if one.camera]
     if not all(name.startswith(mine) for name in (change.alert, *named, *cameras)):
         return f"a warning of {origin.hub} has an id, a subject and cameras whose names begin with {mine}"
     if change.area != origin.hub and not change.area.startswith(mine):
@@ -126,6 +132,8 @@ def change_problem(change: AlertChange) -> str | None:
         return f"group {change.group[:80]!r} does not begin with {mine}"
     if change.who and not change.who.startswith(f"{origin.path[0]}/"):
         return f"who is {change.who[:80]!r}: people at {origin.path[0]} have names that begin with {origin.path[0]}/"
+    if change.contact != 1:
+        return "contacts are each hub's own; a forwarded change is told to the first"
     if change.level not in LEVELS:
         return f"level {change.level[:40]!r} is none of {', '.join(LEVELS)}"
     if not 1 <= origin.ordinal < 1 << 62:

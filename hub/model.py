@@ -149,14 +149,45 @@ class Edition(msgspec.Struct, array_like=True, tag="edition", frozen=True, gc=Fa
 
 
 class OperatorAction(msgspec.Struct, array_like=True, tag="operator", frozen=True, gc=False):
-    """What a person did to an alert or a device: acknowledge, shelve, unshelve, maintenance."""
+    """What a person did: acknowledge, shelve or unshelve an alert; plan (`maintenance`) or end (`cancel-maintenance`)
+    work on devices; `command` a device."""
 
     at: int
     who: str
     action: str
-    target: str  # an alert id, or a device for maintenance
+    target: str  # an alert id; for maintenance a device, `area:NAME` or `zone:NAME`, to cancel it the window's id
     note: str = ""
     until: int | None = None
+    since: int | None = None
+    """When maintenance begins; `at` where it is left out."""
+    every: int = 0
+    """Maintenance comes again after so many ns; 0: only once."""
+
+
+class Maintenance(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """Planned work on a device, `area:NAME` or `zone:NAME`, from `since` to before `until`, and again every so many ns."""
+
+    id: str
+    target: str
+    since: int
+    until: int
+    every: int = 0
+    who: str = ""
+    note: str = ""
+
+    def covers(self, at: int) -> bool:
+        """Whether that moment lies in it."""
+        if at < self.since or not self.every:
+            return self.since <= at < self.until
+        return (at - self.since) % self.every < self.until - self.since
+
+    def next_turn(self, at: int) -> int | None:
+        """When it next begins or ends after that moment; None where it never does."""
+        begin = self.since
+        if self.every and at >= self.since:
+            begin += (at - self.since) // self.every * self.every
+        turns = (begin, begin + self.until - self.since, begin + self.every)
+        return next((turn for turn in turns if turn > at), None)
 
 
 class Level(StrEnum):
@@ -221,6 +252,34 @@ class CameraView(msgspec.Struct, gc=False):
     """How to turn it, for PTZ cameras that can see the place."""
 
 
+class Motion(msgspec.Struct, frozen=True, gc=False):
+    """How the subject of a warning moves: its course from true north and its speed."""
+
+    course_deg: float
+    speed_ms: float
+
+
+class Watch(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """One stretch of a moving target's way and the camera that has it; `camera` is "" where nobody sees the target."""
+
+    camera: str
+    from_s: float
+    until_s: float
+    name: str = ""
+    score: float = 0.0
+    """The best of this stretch."""
+    pose: Pose | None = None
+    """Where a PTZ must look when the target comes into its sight."""
+    turn_by_s: float | None = None
+    """When it must begin to turn for that; never before 0."""
+    reason: str = ""
+    """How it sees the target then."""
+    position: Position | None = None
+    """Where the target will be then."""
+    stream_url: str = ""
+    gb28181_id: str = ""
+
+
 class Origin(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """Where a change of another hub's warning comes from. Names of the warning, its subject, area and cameras begin with `hub`."""
 
@@ -266,6 +325,10 @@ class AlertChange(msgspec.Struct, tag="change", gc=False, omit_defaults=True):
     """When its shelving ends."""
     origin: Origin | None = None
     """Of another hub's warning; None for this hub's own."""
+    motion: Motion | None = None
+    """How the subject moves; None for what stands still or does not say."""
+    handover: list[Watch] = msgspec.field(default_factory=list)
+    """Who will see a moving subject when, in seconds from `at`."""
 
     @property
     def id(self) -> str:

@@ -166,6 +166,26 @@ class ReadingSink(Protocol):
 
 
 @runtime_checkable
+class RenewingSink(Protocol):
+    """A sink whose messages run out (CAP's `expires`): it says what has to be said again of warnings that still stand."""
+
+    def due(self, now: int) -> Sequence[str]:
+        """Keys of what has to be said again now (ns)."""
+        ...
+
+    async def renew(self, key: str, now: int) -> Delivery:
+        """As `Sink.deliver`. What is no longer due is taken, with the reason in `detail`."""
+        ...
+
+
+@runtime_checkable
+class HistorySink(Protocol):
+    """A sink for which the past counts: when new it begins so far back, not at the end, as far as the log reaches."""
+
+    catch_up_s: float
+
+
+@runtime_checkable
 class RunningSink(Protocol):
     """A sink that keeps a session of its own (registration, keepalive). The hub runs `run` while it delivers, cancels it to stop."""
 

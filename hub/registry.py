@@ -6,13 +6,15 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import msgspec
 
 from hub.config import Mistake
+from hub.geo import distance_m
 from hub.model import Building, Camera, Device, Position, Preset, Zone
 
 DEVICE_COLUMNS = ("device", "name", "kind", "lon", "lat", "elevation_m", "area", "operator")
@@ -41,6 +43,8 @@ CAMERA_RANGES: Mapping[str, tuple[float, float]] = {
     "home": (0, 65_535),
 }
 BUILDING_M = (0.1, 1000.0)
+FAR_M, NEAR_M = 500_000.0, 100_000.0
+"""A place so far from the middle of the city is doubted where the swapped one would be so near."""
 LEVEL_M = 3.0
 """Height of a storey where a building states only its levels (OpenStreetMap's own rule of thumb)."""
 
@@ -58,15 +62,33 @@ def load_registry(folder: Path) -> tuple[Registry, list[Mistake]]:
     """devices.csv, cameras.csv or cameras.geojson, zones.geojson, buildings.geojson of a city folder. A file that is not there is empty."""
     mistakes: list[Mistake] = []
     listed = list(_devices(folder / "devices.csv", mistakes))
-    devices = _unique(iter(listed), "device", mistakes)
+    devices = _unique(listed, "device", mistakes)
     _rivers(listed, devices, mistakes)
-    cameras = _unique(_cameras(folder, mistakes), "camera", mistakes)
+    placed = list(_cameras(folder, mistakes))
+    cameras = _unique(placed, "camera", mistakes)
+    mistakes += _far_off([*listed, *placed])
     zones = _unique(_zones(folder / "zones.geojson", mistakes), "zone", mistakes)
     buildings = tuple(_buildings(folder / "buildings.geojson", mistakes))
     return Registry(devices, cameras, zones, buildings), mistakes
 
 
-def _unique(found: Iterator[tuple[str, int, Any]], what: str, mistakes: list[Mistake]) -> dict[str, Any]:
+def _far_off(found: Sequence[tuple[str, int, Device | Camera]]) -> list[Mistake]:
+    """What stands far from everything else, and would stand among it with longitude and latitude changed over. What is no place
+    on Earth was found before."""
+    places = [(file, line, thing.position) for file, line, thing in found if thing.position]
+    if len(places) < 3:
+        return []
+    lon, lat = (median(getattr(at, axis) for _, _, at in places) for axis in ("lon", "lat"))
+    return [
+        Mistake(file, line, f"lon {at.lon}, lat {at.lat} is far from everything else; were lon and lat swapped?")
+        for file, line, at in places
+        if distance_m(at.lon, at.lat, lon, lat) > FAR_M
+        and abs(at.lon) <= 90
+        and distance_m(at.lat, at.lon, lon, lat) < NEAR_M
+    ]
+
+
+def _unique(found: Iterable[tuple[str, int, Any]], what: str, mistakes: list[Mistake]) -> dict[str, Any]:
     by_id: dict[str, Any] = {}
     lines: dict[str, tuple[str, int]] = {}
     for file, line, thing in found:

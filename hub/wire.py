@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from hub.model import AlertChange, CameraView, Message, Origin, Reading
+from hub.model import AlertChange, CameraView, Message, Motion, Origin, Reading, Watch
 from hub.moment import SECOND, to_text
 
 CLIP_BEFORE_NS = 60 * SECOND
@@ -39,6 +39,8 @@ def _shown(change: AlertChange) -> dict[str, Any]:
         "position": [change.position.lon, change.position.lat] if change.position else None,
         "cameras": [camera_to_json(view) for view in change.cameras],
         "clip": clip(change) if change.cameras else None,
+        "motion": _motion(change.motion),
+        "handover": [watch_to_json(watch, change.at) for watch in change.handover],
         "alert": change.alert,
         "id": change.id,
         "ordinal": change.ordinal,
@@ -82,6 +84,36 @@ def camera_to_json(view: CameraView) -> dict[str, Any]:
         "pixels_per_m": view.pixels_per_m,
         "pose": msgspec.to_builtins(view.pose) if view.pose else None,
     }
+
+
+def _motion(motion: Motion | None) -> dict[str, float] | None:
+    if motion is None:
+        return None
+    return {"course_deg": motion.course_deg, "speed_kmh": round(motion.speed_ms * 3.6, 1)}
+
+
+def watch_to_json(watch: Watch, at: int | None = None) -> dict[str, Any]:
+    """A stretch of a moving target's way. `at`: what its seconds count from, for times by the clock beside them."""
+    shown: dict[str, Any] = {
+        "camera": watch.camera or None,
+        "from_s": watch.from_s,
+        "until_s": watch.until_s,
+        "turn_by_s": watch.turn_by_s,
+        "score": watch.score,
+        "reason": watch.reason if watch.camera else "nobody sees it",
+        "name": watch.name,
+        "position": [watch.position.lon, watch.position.lat] if watch.position else None,
+        "stream_url": watch.stream_url or None,
+        "gb28181_id": watch.gb28181_id or None,
+        "pose": msgspec.to_builtins(watch.pose) if watch.pose else None,
+    }
+    if at is not None:
+        shown |= {"from": _later(at, watch.from_s), "until": _later(at, watch.until_s)}
+    return shown
+
+
+def _later(at: int, seconds: float) -> str:
+    return to_text(at + int(seconds * SECOND))
 
 
 def reading_to_json(reading: Reading) -> dict[str, Any]:

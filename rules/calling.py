@@ -1,7 +1,7 @@
 """Warnings that nobody answers go to the next contact.
 
 A warning waits from when it was raised, or rose to a higher level, in listening time. Acknowledging answers for the level at
-which it was done; shelving stops the waiting until the warning comes back. After each wait that its rule names the next
+which it was done; shelving stops the waiting until the warning comes back, and maintenance of its device until that is over. After each wait that its rule names the next
 contact is called, and from then on every change of the warning carries that contact's number.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rules import telling
+from rules import maintenance, telling
 from rules.language.rule import NO_CALLS
 
 if TYPE_CHECKING:
@@ -41,6 +41,9 @@ def call_when_due(engine: Engine, subject: Subject, alert: OpenAlert) -> str:
     """Why the next contact is to be called now, in a sentence; empty where it is not. Moves the alert on to that contact."""
     due = _due(engine, alert)
     if due is None or engine.listening < due:
+        return ""
+    if maintenance.at_work(subject, engine.clock):
+        wait(engine, subject, alert)
         return ""
     waited = telling.duration(_waits(engine, alert)[alert.contact - 1])
     alert.contact += 1

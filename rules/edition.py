@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from hub.model import Change, Device, Zone
-from rules import calling, life, places
+from rules import calling, lateness, life, places
 from rules.book import RuleBook
 from rules.language import codegen
 from rules.subject import Subject
@@ -38,17 +38,18 @@ def registry_from_text(text: str) -> tuple[list[Device], list[Zone]] | None:
 
 def change_book(engine: Engine, book: RuleBook, outcome: Outcome) -> None:
     """Go on with another book: unchanged rules keep all they know, edited ones start anew, alerts of gone ones clear."""
-    old = {rule.name: rule.digest for rule in engine.book.rules}
+    old = {rule.name: rule.digest for rule in engine.at_once.rules}
     engine._use_book(book)
     engine._renew_hood()
     for subject in engine.subjects.values():
         engine._plan(subject)
-    keep_only(engine, {rule.name for rule in book.rules if old.get(rule.name) == rule.digest})
+    keep_only(engine, {rule.name for rule in engine.at_once.rules if old.get(rule.name) == rule.digest})
     engine._start(engine.clock, outcome)
     for subject in engine.subjects.values():
         life.listen(engine, subject)
     for alert, subject in engine.alerts.values():
         calling.arm(engine, subject, alert)
+    lateness.renew(engine, outcome)
 
 
 def keep_only(engine: Engine, kept: set[str]) -> None:

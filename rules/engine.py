@@ -26,7 +26,7 @@ from hub.model import (
     Zone,
 )
 from rules import book as books
-from rules import edition, life, pairs, places, quality, snapshot, tracing
+from rules import edition, lateness, life, maintenance, moving, pairs, places, quality, snapshot, tracing
 from rules.book import RuleBook
 from rules.forwarding import Forwarding
 from rules.grouping import Groups
@@ -58,7 +58,13 @@ class Outcome(msgspec.Struct):
 class Engine:
     """All rules over all subjects. One per partition of the stream; not thread-safe, and it asks nobody for the time."""
 
-    def __init__(self, book: RuleBook, devices: Iterable[Device] = (), zones: Iterable[Zone] = ()) -> None:
+    def __init__(
+        self, book: RuleBook, devices: Iterable[Device] = (), zones: Iterable[Zone] = (), lag: int = 0
+    ) -> None:
+        self.lag = lag
+        """How far its clock is behind the hub's: only in a lane (`rules.lateness`)."""
+        self.lanes: dict[int, lateness.Lane] = {}
+        """By length of wait, what judges in the order of observation."""
         self.clock = NEVER
         """Newest receive time or tick seen."""
         self.deaf = 0
@@ -70,6 +76,9 @@ class Engine:
         self.zones: tuple[Zone, ...] = ()
         self.alerts: dict[str, tuple[OpenAlert, Subject]] = {}
         self.groups: Groups = {}
+        self.windows: maintenance.Windows = {}
+        self.turns_at: int | None = None
+        """By the clock, when maintenance next begins or ends somewhere."""
         self.hood = Neighbourhood(self.subjects, (), ())
         self.timers: list[tuple[int, str, str]] = []
         self.orphans: list[tuple[OpenAlert, Subject, str]] = []
@@ -78,6 +87,7 @@ class Engine:
         self.fed = 0
         self._use_book(book)
         self._use_registry(devices, zones)
+        lateness.renew(self)
 
     # ------------------------------------------------------------------------------------------ feeding
 
@@ -88,8 +98,12 @@ class Engine:
             kind = type(event)
             if kind is Reading:
                 self.take(event, outcome)  # type: ignore[arg-type]
+                if self.lanes:
+                    lateness.hold(self, event, outcome)
             elif kind is Tick:
                 self._pass_time(event.at, outcome)  # type: ignore[union-attr]
+                if self.lanes:
+                    lateness.advance(self, event.at, outcome)  # type: ignore[union-attr]
             else:
                 self._rare(event, outcome)
         return outcome
@@ -104,7 +118,8 @@ class Engine:
                 self.deaf_until = event.until
                 for alert, subject in self.alerts.values():  # shelving ends by the clock, which deafness does not stop
                     if alert.shelved_until is not None:
-                        self.schedule(alert.shelved_until - self.deaf, subject, alert.rule.removesuffix(":silent"))
+                        life.end_shelf(self, subject, alert)
+                lateness.hold(self, event, outcome)
         elif isinstance(event, Edition):
             self._start(event.at, outcome)
             self._edition(event, outcome)
@@ -155,6 +170,7 @@ class Engine:
         crossed: tuple[str, ...] = ()
         if position is not None and at >= subject.position_t:
             subject.position_t = at
+            subject.motion = moving.motion(reading.values)
             if position != subject.position:
                 subject.position = position
                 subject.zones = None
@@ -165,7 +181,7 @@ class Engine:
             return
         values: Mapping[str, Value] = reading.values
         if reading.marks or subject.marks or subject.maintenance is not None or plan.any_quality:
-            values = self._good(subject, reading, plan, at)
+            values = self._good(subject, reading, plan, at, outcome)
         shape = plan.shape(values)
         if shape.tested and not shape.calm(subject.last, values, subject.last_t, at):
             doubted = quality.examine(subject, shape.tested, values, at)
@@ -241,13 +257,14 @@ class Engine:
             if shape.joins:
                 self._wake_others(subject, shape.joins, now, outcome)
 
-    def _good(self, subject: Subject, reading: Reading, plan: Plan, at: int) -> Mapping[str, Value]:
+    def _good(self, subject: Subject, reading: Reading, plan: Plan, at: int, outcome: Outcome) -> Mapping[str, Value]:
         """The values that thresholds may use; with `quality: any` rules also all of them under their `~` names."""
         if at >= subject.newest:
             subject.marks = frozenset(reading.marks.values()) if reading.marks else None
         bad = {metric for metric, mark in reading.marks.items() if mark not in USABLE_MARKS} if reading.marks else ()
-        if subject.maintenance is not None and subject.maintenance > self.clock:
+        if subject.maintenance is not None and maintenance.at_work(subject, at):
             bad = set(reading.values)
+            outcome.derived.append(maintenance.marked(reading, at))
         good = (
             {name: value for name, value in reading.values.items() if name not in bad} if bad else dict(reading.values)
         )
@@ -402,6 +419,8 @@ class Engine:
         """A tick: complete what has held long enough, notice silence, end shelving, let forgotten alerts expire."""
         if at > self.clock or self.started == NEVER or self.orphans:
             self._start(at, outcome)
+        if self.turns_at is not None and self.turns_at <= self.clock:
+            maintenance.turn(self, outcome)
         if self.forwarding.shelved:
             self.forwarding.pass_time(self.clock, outcome)
         timers, listening = self.timers, self.clock - self.deaf
@@ -428,6 +447,7 @@ class Engine:
 
     def _use_book(self, book: RuleBook) -> None:
         self.book = book
+        book = self.at_once = lateness.split(book)[0]
         self.compiled = {rule.name: Compiled(rule) for rule in book.rules}
         nodes = books.nodes_of(book)
         self.asked: dict[str, tuple[WindowKey, ...]] = dict(codegen.window_keys(nodes, own=False))
@@ -519,7 +539,7 @@ class Engine:
         stands_in = self.hood.standing_in(subject) if subject.every else self.hood.zones_of(subject.device.position)
         zones = frozenset(word for zone in stands_in for word in (zone.zone, zone.kind))
         chosen = tuple(
-            rule.name for rule in self.book.rules
+            rule.name for rule in self.at_once.rules
             if rule.select.takes(subject.device, subject.kind, zones, subject.every) and life.applicable(rule, subject)
         )  # fmt: skip
         derivations = tuple(
@@ -554,6 +574,8 @@ class Engine:
             (self.suspects[rule.name].add if taken else self.suspects[rule.name].discard)(subject.id)
         plan = subject.plan = self.plans[key]
         subject.feeds = {}
+        if self.windows:
+            subject.maintenance = maintenance.windows_of(self.windows.values(), subject)
         if subject.gaps:
             quality.arm(self, subject)
         subject.busy = 0
@@ -570,32 +592,38 @@ class Engine:
         elif event.what == "registry":
             registry = edition.registry_from_text(event.text)
             if registry is not None:
-                self._use_registry(*registry)
-                edition.drop_strays(self, outcome)
+                for engine in (self, *(lane.engine for lane in self.lanes.values())):
+                    engine._use_registry(*registry)
+                    edition.drop_strays(engine, outcome)
 
     # ------------------------------------------------------------------------------------------ looking in
 
     def open_alerts(self) -> list[OpenAlert]:
         """Alerts not cleared yet, by their id."""
-        return [self.alerts[name][0] for name in sorted(self.alerts)]
+        alerts = dict(self.alerts)
+        for lane in self.lanes.values():
+            alerts |= lane.engine.alerts
+        return [alerts[name][0] for name in sorted(alerts)]
 
     def snapshot(self) -> bytes:
         """The whole state. `Engine.restore` of it goes on as if nothing had happened."""
         return snapshot.freeze(self)
 
     @classmethod
-    def restore(cls, data: bytes, book: RuleBook, devices: Iterable[Device] = (), zones: Iterable[Zone] = ()) -> Engine:
+    def restore(
+        cls, data: bytes, book: RuleBook, devices: Iterable[Device] = (), zones: Iterable[Zone] = (), lag: int = 0
+    ) -> Engine:
         """An engine from a snapshot. With another book, rules that changed start anew and alerts of rules that are
         gone clear at the next event. Raises ValueError where the bytes are no snapshot of this engine."""
-        engine = cls(book, devices, zones)
+        engine = cls(book, devices, zones, lag)
         snapshot.thaw(engine, data)
         return engine
 
     def stats(self) -> dict[str, int]:
-        """How big the state is."""
+        """How big the state is; lanes are counted in."""
         windows = [w for s in self.subjects.values() for w in s.windows.values()]
         found = sum(1 for s in self.subjects.values() if s.every)
-        return {
+        counts = {
             "rules": len(self.book.rules),
             "subjects": len(self.subjects) - found,
             "places": found,
@@ -609,9 +637,16 @@ class Engine:
             "samples": sum(len(w.times) for w in windows),
             "samples_overflowed": sum(w.overflow for w in windows),
             "timers": len(self.timers),
+            "maintenance_windows": len(self.windows),
             "plans": len(self.plans),
             "shapes": sum(len(p.shapes) for p in self.plans.values() if p),
+            "readings_waiting": sum(len(lane.held) for lane in self.lanes.values()),
+            "readings_waiting_overflowed": sum(lane.overflowed for lane in self.lanes.values()),
         }
+        for lane in self.lanes.values():
+            for name, count in lane.engine.stats().items():
+                counts[name] += count if name in lateness.COUNTED else 0
+        return counts
 
 
 def _asks_upstream(nodes: Iterable[Node]) -> tuple[tuple[str, Around], ...]:

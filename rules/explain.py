@@ -191,6 +191,9 @@ def _behaviour(book: RuleBook, rule: Rule) -> list[str]:
         f"  raised more than {seconds_text(rule.late_ns)} after the observation it is marked late",
         f"  without usable data for {seconds_text(rule.expire_ns)} the alert expires",
     ]
+    if rule.wait_ns:
+        span = seconds_text(rule.wait_ns)
+        lines.append(f"  waits {span} for late readings and judges in the order of observation; silence does not wait")
     if rule.silent_ns is not None:
         lines.append(f"  no data for {seconds_text(rule.silent_ns)} is a warning of its own ({rule.silent_name})")
     for level, waits in zip(LEVELS, book.calls_of(rule), strict=True):

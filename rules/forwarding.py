@@ -99,7 +99,7 @@ class Forwarding:
             known.shelved_until = action.until
             self.shelved.add(name)
             reason += f" until {telling.moment(action.until)}"
-        self._tell(name, known, change, action.at, reason, outcome, action.who, action.note)
+        self._tell(name, known, change, action.at, reason, outcome, action.who, action.note, known.shelved_until)
 
     def pass_time(self, clock: int, outcome: Outcome) -> None:
         """End the shelving that is over."""
@@ -120,13 +120,15 @@ class Forwarding:
         outcome: Outcome,
         who: str = "",
         note: str = "",
+        until: int | None = None,
     ) -> None:
         """A change that is made here."""
         known.ordinal += 1
         outcome.changes.append(
             AlertChange(
                 name, known.ordinal, at, known.rule, known.subject, change, known.level, known.title, reason=reason,
-                area=known.area, who=who, note=note, group=known.group, origin=Origin(known.hub, known.ordinal),
+                area=known.area, who=who, note=note, group=known.group, until=until if change is Change.SHELVED else None,
+                origin=Origin(known.hub, known.ordinal),
             )
         )  # fmt: skip
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hub.model import LEVELS, Change, OperatorAction
-from rules import calling, grouping, places, quality, telling, tracing
+from rules import calling, grouping, maintenance, places, quality, telling, tracing
 from rules.language.codegen import CLEAR, FALSE, NOT_CLEAR, TRUE, Compiled
 from rules.language.rule import Rule
+from rules.maintenance import at_work
 from rules.memories import KINDS
 from rules.subject import OpenAlert, Standing, Subject
 
@@ -344,20 +345,28 @@ def _shelf_and_expiry(
     standing.quiet = [None, None, None, None]
 
 
+def end_shelf(engine: Engine, subject: Subject, alert: OpenAlert) -> None:
+    """Have time look at a shelved alert when the hub's clock, which deafness and waiting do not stop, comes to its end."""
+    assert alert.shelved_until is not None
+    engine.schedule(alert.shelved_until - engine.lag - engine.deaf, subject, alert.rule.removesuffix(":silent"))
+
+
 def _unshelve_when_due(engine: Engine, subject: Subject, alert: OpenAlert, outcome: Outcome) -> None:
-    if alert.shelved_until is not None:
-        if alert.shelved_until <= engine.clock:
-            alert.shelved_until = None
-            tell(engine, subject, alert, Change.UNSHELVED, engine.clock, "the time it was shelved for is over", outcome)
-            calling.wait(engine, subject, alert)
-        else:
-            engine.schedule(alert.shelved_until - engine.deaf, subject, alert.rule.removesuffix(":silent"))
+    if alert.shelved_until is None:
+        return
+    now = engine.clock + engine.lag
+    if alert.shelved_until > now:
+        end_shelf(engine, subject, alert)
+        return
+    alert.shelved_until = None
+    tell(engine, subject, alert, Change.UNSHELVED, now, "the time it was shelved for is over", outcome)
+    calling.wait(engine, subject, alert)
 
 
 def _call_when_due(engine: Engine, subject: Subject, alert: OpenAlert, outcome: Outcome) -> None:
     reason = calling.call_when_due(engine, subject, alert)
     if reason:
-        tell(engine, subject, alert, Change.CALLED, engine.clock, reason, outcome)
+        tell(engine, subject, alert, Change.CALLED, engine.clock + engine.lag, reason, outcome)
 
 
 # ---------------------------------------------------------------------------------------------- silence
@@ -384,12 +393,10 @@ def _silence(engine: Engine, subject: Subject, rule: Rule, outcome: Outcome) -> 
         _unshelve_when_due(engine, subject, standing_alert, outcome)
         _call_when_due(engine, subject, standing_alert, outcome)
         return
-    in_maintenance = subject.maintenance is not None and subject.maintenance > engine.clock
-    if listening - heard < silent_ns or in_maintenance:
-        later = heard + silent_ns
-        if in_maintenance and subject.maintenance is not None:
-            later = max(later, subject.maintenance - engine.deaf)
-        engine.schedule(later, subject, rule.name)
+    if listening - heard >= silent_ns and at_work(subject, engine.clock):
+        heard = subject.heard[rule.name] = listening
+    if listening - heard < silent_ns:
+        engine.schedule(heard + silent_ns, subject, rule.name)
         return
     if any(alert.level >= rule.silent_level for alert in subject.silent.values()):
         return  # One dead device, one alert: this one is looked at again when that one ends.
@@ -399,6 +406,18 @@ def _silence(engine: Engine, subject: Subject, rule: Rule, outcome: Outcome) -> 
     reason = f"no data{who} for {telling.duration(silent_ns)}" + ("" if subject.newest > 0 else "; it never reported")
     tell(engine, subject, alert, Change.RAISED, engine.clock, reason, outcome)
     calling.wait(engine, subject, alert)
+
+
+def resume(engine: Engine, subject: Subject) -> None:
+    """Maintenance has begun or is over: silence, and waiting for an answer to what is open, count from now on."""
+    listening = engine.clock - engine.deaf
+    for name in subject.plan.silent if subject.plan else ():
+        if name not in subject.silent:
+            subject.heard[name] = listening
+            engine.schedule(listening + (engine.compiled[name].rule.silent_ns or 0), subject, name)
+    for standing in subject.standing.values():
+        if standing.alert is not None and standing.alert.waiting is not None:
+            calling.wait(engine, subject, standing.alert)
 
 
 def end_silence(engine: Engine, subject: Subject, rule: str, outcome: Outcome) -> None:
@@ -416,12 +435,12 @@ def end_silence(engine: Engine, subject: Subject, rule: str, outcome: Outcome) -
 
 
 def operator(engine: Engine, action: OperatorAction, outcome: Outcome) -> None:
-    """Acknowledge, shelve, unshelve an alert; put a device into maintenance. What does not apply changes nothing."""
-    if action.action == "maintenance":
-        subject = engine.subjects.get(action.target)
-        if subject is not None:
-            subject.maintenance = action.until
-        return
+    """Acknowledge, shelve, unshelve an alert; plan or end work on devices. What does not apply changes nothing."""
+    if action.action in ("maintenance", "cancel-maintenance"):
+        maintenance.operator(engine, action, outcome)
+    if engine.lanes:
+        for lane in engine.lanes.values():
+            operator(lane.engine, action, outcome)
     found = engine.alerts.get(action.target)
     if found is None:
         engine.forwarding.operate(action, engine.clock, outcome)
@@ -438,11 +457,11 @@ def operator(engine: Engine, action: OperatorAction, outcome: Outcome) -> None:
     elif change is Change.UNSHELVED:
         alert.shelved_until = None
         calling.wait(engine, subject, alert)
-    elif action.until is None or action.until <= engine.clock:
+    elif action.until is None or action.until <= engine.clock + engine.lag:
         return
     else:
         alert.shelved_until = action.until
         alert.waiting = None
         reason += f" until {telling.moment(action.until)}"
-        engine.schedule(action.until - engine.deaf, subject, alert.rule.removesuffix(":silent"))
+        end_shelf(engine, subject, alert)
     tell(engine, subject, alert, change, action.at, reason, outcome, who=action.who, note=action.note)

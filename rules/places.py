@@ -14,6 +14,7 @@ from hub.model import Device, Position, Zone
 from rules import life, quality
 from rules.language import ir
 from rules.language.rule import Rule
+from rules.maintenance import at_work
 from rules.subject import Subject
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def wake(
         plan = place.plan if place is not None else None
         if place is None or plan is None or not plan.rules:
             continue
-        if place.maintenance is not None and place.maintenance > engine.clock:
+        if place.maintenance is not None and at_work(place, at):
             continue
         fresh = at >= place.newest
         now = place.newest = max(at, place.newest)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from hub.model import Device, Position
-from rules import calling, edition, life, places
+from hub.model import Device, Maintenance, Motion, Position
+from rules import calling, edition, lateness, life, places
 from rules.forwarding import Forwarding
 from rules.quality import Jump
 from rules.subject import NEVER, OpenAlert, Standing, Subject
@@ -25,13 +25,16 @@ def freeze(engine: Engine) -> bytes:
     return _encoder.encode(
         {
             "version": VERSION,
-            "rules": {rule.name: rule.digest for rule in engine.book.rules},
+            "rules": {rule.name: rule.digest for rule in engine.at_once.rules},
             "clock": engine.clock,
             "deaf": engine.deaf,
             "deaf_until": engine.deaf_until,
             "started": engine.started,
             "refused": engine.refused,
             "groups": engine.groups,
+            "windows": list(engine.windows.values()),
+            "turns_at": engine.turns_at,
+            "lanes": [lane.freeze() for lane in engine.lanes.values()],
             "forwarded": engine.forwarding.freeze(),
             "orphans": [[alert.freeze(), subject.id, reason] for alert, subject, reason in engine.orphans],
             "subjects": [_freeze_subject(engine.subjects[name]) for name in sorted(engine.subjects)],
@@ -47,6 +50,7 @@ def _freeze_subject(s: Subject) -> dict[str, Any]:
         "place": bool(s.every),
         "position": position,
         "position_t": s.position_t,
+        "motion": [s.motion.course_deg, s.motion.speed_ms] if s.motion else None,
         "newest": s.newest,
         "last": s.last,
         "last_t": s.last_t,
@@ -61,7 +65,7 @@ def _freeze_subject(s: Subject) -> dict[str, Any]:
         "gaps": s.gaps,
         "watching": sorted(s.watching),
         "marks": sorted(s.marks) if s.marks else None,
-        "maintenance": s.maintenance,
+        "resting": s.resting,
         "joined": sorted(s.hood.joined.get(s.id, ())),
     }
 
@@ -78,8 +82,10 @@ def thaw(engine: Engine, data: bytes) -> None:
     engine.clock, engine.deaf, engine.deaf_until = state["clock"], state["deaf"], state["deaf_until"]
     engine.started, engine.refused = state["started"], state["refused"]
     engine.groups = {place: (group, at) for place, (group, at) in state["groups"].items()}
+    engine.windows = {window.id: window for window in msgspec.convert(state["windows"], list[Maintenance])}
+    engine.turns_at = state["turns_at"]
     engine.forwarding = Forwarding.thaw(state.get("forwarded"))
-    digests = {rule.name: rule.digest for rule in engine.book.rules}
+    digests = {rule.name: rule.digest for rule in engine.at_once.rules}
     kept = {name for name, digest in state["rules"].items() if digests.get(name) == digest}
     for frozen in state["subjects"]:
         _thaw_subject(engine, frozen, kept)
@@ -98,6 +104,7 @@ def thaw(engine: Engine, data: bytes) -> None:
     if engine.started != NEVER:
         for name in sorted(engine.registry):
             life.listen(engine, engine.subjects[name])
+    lateness.thaw(engine, state["lanes"])
 
 
 def _thaw_subject(engine: Engine, frozen: dict[str, Any], kept: set[str]) -> None:
@@ -107,6 +114,7 @@ def _thaw_subject(engine: Engine, frozen: dict[str, Any], kept: set[str]) -> Non
         subject.every = places.GONE if frozen["place"] else ""
     subject.kind = subject.device.kind or frozen["kind"]
     subject.position_t = frozen["position_t"]
+    subject.motion = Motion(*frozen["motion"]) if frozen["motion"] else None
     if frozen["position"] and subject.position_t != NEVER:
         subject.position = Position(*frozen["position"])
     subject.newest = frozen["newest"]
@@ -130,7 +138,7 @@ def _thaw_subject(engine: Engine, frozen: dict[str, Any], kept: set[str]) -> Non
     subject.heard = frozen["heard"]
     subject.past = {name: (alert, ordinal) for name, (alert, ordinal) in frozen["past"].items()}
     subject.marks = frozenset(frozen["marks"]) if frozen["marks"] else None
-    subject.maintenance = frozen["maintenance"]
+    subject.resting = frozen["resting"]
     subject.raises = {name: list(times) for name, times in frozen["raises"].items()}
     subject.jumps = {metric: Jump(*jump) for metric, jump in frozen["jumps"].items()}
     subject.flat = {metric: tuple(known) for metric, known in frozen["flat"].items()}
@@ -160,13 +168,13 @@ def _arm(engine: Engine, subject: Subject) -> None:
         if standing.alert is not None:
             engine.schedule(standing.heard + rule.expire_ns, subject, name)
             if standing.alert.shelved_until is not None:
-                engine.schedule(standing.alert.shelved_until - engine.deaf, subject, name)
+                life.end_shelf(engine, subject, standing.alert)
             calling.arm(engine, subject, standing.alert)
     for name in plan.silent:
         alert = subject.silent.get(name)
         if alert is None and name in subject.heard:
             engine.schedule(subject.heard[name] + (engine.compiled[name].rule.silent_ns or 0), subject, name)
         elif alert is not None and alert.shelved_until is not None:
-            engine.schedule(alert.shelved_until - engine.deaf, subject, name)
+            life.end_shelf(engine, subject, alert)
         if alert is not None:
             calling.arm(engine, subject, alert)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hub.model import Device, Position, Value, Zone
+from hub.model import Device, Maintenance, Motion, Position, Value, Zone
 from rules.language.types import attribute_unit
 from rules.memories import Memory
 from rules.windows import Window, WindowKey
@@ -126,7 +126,8 @@ class Subject:
 
     __slots__ = (
         "attributes", "busy", "device", "every", "feeds", "flat", "gaps", "heard", "hood", "id", "jumps", "kind", "last", "last_t",
-        "maintenance", "marks", "newest", "past", "plan", "position", "position_t", "raises", "silent", "standing", "watching", "windows",
+        "maintenance", "marks", "motion", "newest", "past", "plan", "position", "position_t", "raises", "resting", "silent", "standing",
+        "watching", "windows",
         "zones",
     )  # fmt: skip
 
@@ -155,9 +156,14 @@ class Subject:
         self.watching: set[str] = set()
         """Rules that would raise a level if the neighbours agreed: their readings have them judged again."""
         self.marks: frozenset[str] | None = None
-        self.maintenance: int | None = None
+        self.maintenance: tuple[Maintenance, ...] | None = None
+        """Windows that may concern it."""
+        self.resting = False
+        """Whether it was in maintenance when a window last began or ended."""
         self.newest = NEVER
         self.position_t = NEVER
+        self.motion: Motion | None = None
+        """As its newest fix states it."""
         self.position: Position | None = None
         self.zones: tuple[Zone, ...] | None = None
         self.busy = 0

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from hub.metrics import vocabulary
 from hub.model import LEVELS, AlertChange, Change, Value
 from hub.moment import to_text as write_moment
+from rules import moving
 from rules.language import ir
 from rules.language.codegen import Compiled
 from rules.language.rule import Condition, Hole, Rule
@@ -72,6 +73,7 @@ def change(
         note=note,
         contact=alert.contact,
         until=alert.shelved_until,
+        motion=moving.now(engine, subject, at),
     )
     if alert.rule != base:
         made.title = f"{subject.name}: {'no data' if what is not Change.CLEARED else 'reports again'}"

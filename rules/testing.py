@@ -239,6 +239,7 @@ def _compare_flags(wanted: list[ExpectedFlag] | None, derived: Sequence[Reading]
         ExpectedFlag((reading.observed_at or start) - start, reading.device, metric, flag)
         for reading in derived
         for metric, flag in (reading.marks or {}).items()
+        if flag in FLAGS
     ]
     problems: list[str] = []
     for index in range(max(len(wanted), len(found))):
@@ -449,6 +450,7 @@ class _Test:
             entries = {entry.key: entry for entry in self.document.entries(node, "an action")}
             plain = {key: str(entry.value.value) for key, entry in entries.items()}
             at = start + (self._duration_of(entries["at"].value, "at") if "at" in entries else 0)
+            since = start + self._duration_of(entries["since"].value, "since") if "since" in entries else None
             until = start + self._duration_of(entries["until"].value, "until") if "until" in entries else None
             made.append(
                 OperatorAction(
@@ -458,6 +460,8 @@ class _Test:
                     plain.get("target", ""),
                     plain.get("note", ""),
                     until,
+                    since,
+                    self._duration_of(entries["every"].value, "every") if "every" in entries else 0,
                 )
             )
         return made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -29,6 +30,7 @@ from simulators.devices.sparkplug import EdgeNode
 from simulators.devices.teltonika import Teltonika
 from simulators.devices.terminal import Dialect, Terminal
 from simulators.devices.web import Poster, logger, phone
+from simulators.load import Box, Meter
 from simulators.scenarios.director import Director, Narrator, Played
 from simulators.scenarios.language import Scenario, Town, find
 from simulators.world.geography import Point, to_degrees
@@ -55,6 +57,8 @@ FIRST_S = 5.0
 """Everybody has reported by then, however long its interval."""
 SECONDS_OF_PROTOCOL = {"sl651": 60.0}
 """SL 651 dates its observations to the minute."""
+PER_ADDRESS = 1_000
+"""Load vehicles that dial from one loopback address."""
 VEHICLE_S, VESSEL_S, STATIC_S = 2.0, 3.0, 60.0
 DEMO = (
     "cloudburst", "anchor-drag", "gas-leak", "hazmat-off-route", "chemical-plume", "market-fire", "sensor-fault", "overvoltage",
@@ -92,7 +96,8 @@ class Fleet:
             return
         dialect = dialect_of(site, now)
         if dialect is not None:
-            self.terminals[site.device] = Terminal(site.device, dialect, self.faults)
+            local = site.attributes.get("dials_from") if "//127.0.0.1:" in self.endpoints[protocol] else None
+            self.terminals[site.device] = Terminal(site.device, dialect, self.faults, local)
         elif protocol == "osmand":
             self.terminals[site.device] = phone(site.number, self.faults)
         elif protocol == "http":
@@ -130,6 +135,17 @@ class Fleet:
     def unacknowledged(self) -> int:
         """Reports that devices still keep."""
         return sum(len(thing.outbox) for thing in (*self.gateways, *self.terminals.values()))
+
+    def meter(self, sites: Mapping[str, Site]) -> Meter:
+        """Over all devices that keep what is not acknowledged."""
+        by_protocol: dict[str, tuple[list[Box], int]] = {}
+        if self.gateways:
+            behind = sum(1 for device in sites if ":" not in device and device not in self.terminals)
+            by_protocol["mqtt"] = ([gateway.outbox for gateway in self.gateways], behind)
+        for device, terminal in self.terminals.items():
+            boxes, count = by_protocol.get(sites[device].protocol, ([], 0))
+            by_protocol[sites[device].protocol] = ([*boxes, terminal.outbox], count + 1)
+        return Meter(by_protocol)
 
 
 def dialect_of(site: Site, now: datetime) -> Dialect | None:
@@ -186,6 +202,7 @@ class Player:
         self.narrator = Narrator(self.world, say)
         self.fleet = Fleet(endpoints, self.faults, say)
         self.fleet.build(sites, datetime.fromtimestamp(self.world.start / 1e9, UTC), max(1, min(16, len(sites) // 250)))
+        self.meter = self.fleet.meter(self.world.sites) if fleet or sensors else None
         self._crowd = max(1.0, (fleet / 400) ** 0.5)  # large fleets report less often, as they do
         self._due: dict[str | int, float] = {}
         self._reported = 0
@@ -197,7 +214,7 @@ class Player:
             self.say(f"No adapter for {', '.join(sorted(self.fleet.silent))}: those devices stay silent")
         tasks = self.fleet.tasks(self.world.sites)
         loop = asyncio.get_running_loop()
-        last = loop.time()
+        began = last = loop.time()
         owed_s = 0.0
         try:
             while not stop.is_set() and not self.director.done:
@@ -207,11 +224,18 @@ class Player:
                         break
                 now = loop.time()
                 owed_s, last = owed_s + min(LAG_MAX_S, now - last) * self.speed, now
+                late_s = owed_s / self.speed
                 while owed_s >= TICK_S and not self.director.done:
                     owed_s -= TICK_S
                     self.tick()
                 self._complain(tasks)
+                if self.meter and (said := self.meter.tell(now - began, late_s)):
+                    self.say(said)
         finally:
+            if self.meter:
+                self.say(
+                    f"{self.meter.made:,} reports made, {self.meter.taken():,} taken, {self.fleet.unacknowledged():,} wait"
+                )
             await _end(tasks)
         return self.director.played
 
@@ -259,6 +283,8 @@ class Player:
                 self.fleet.station.say(list(ais.of_vessel(vessel, second, static, self._reported)))
 
     def _send(self, site: Site, report: Report) -> None:
+        if self.meter:
+            self.meter.made += 1
         report.at += self.faults.skew_ns(site.device)
         self.fleet.send(site, report)
 
@@ -328,9 +354,17 @@ async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
 
 
 def more_vehicles(count: int) -> list[Site]:
-    """Vehicles for load: terminals `jt808:0141…`, which an adapter must admit."""
+    """Vehicles for load: terminals `jt808:0141…`, which an adapter must admit. On one machine a thousand each dial from a loopback
+    address of their own, since a hub takes `connections_per_peer_max` (2,000) of one address."""
     return [
-        Site(f"jt808:{14_100_000_000 + number:012d}", f"Load vehicle {number}", "vehicle", None, 0.0, {})
+        Site(
+            f"jt808:{14_100_000_000 + number:012d}",
+            f"Load vehicle {number}",
+            "vehicle",
+            None,
+            0.0,
+            {"dials_from": f"127.0.0.{2 + number // PER_ADDRESS}"} if sys.platform == "linux" else {},
+        )
         for number in range(count)
     ]
 

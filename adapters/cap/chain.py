@@ -34,6 +34,14 @@ class Permission(msgspec.Struct, frozen=True):
         )
 
 
+class Said(msgspec.Struct):
+    """The newest message of one status: what it told of, when it was sent (ns), and how often that was said again."""
+
+    change: AlertChange
+    sent: int
+    renewals: int = 0
+
+
 class Chain(msgspec.Struct):
     """What has been said about one warning so far."""
 
@@ -44,6 +52,12 @@ class Chain(msgspec.Struct):
     approved_by: str = ""
     links: dict[str, list[str]] = msgspec.field(default_factory=dict)
     """References to the messages sent, by status."""
+    said: dict[str, Said] = msgspec.field(default_factory=dict)
+    """By status, what stands until it is updated, cancelled or runs out."""
+
+    def stands(self, status: str) -> bool:
+        """Whether the newest message of this status is to be kept in force: an Actual one always, a proposal until it is approved."""
+        return status == "Actual" or (self.told is not None and _rank(self.told.level) > _rank(self.approved))
 
 
 class Step(msgspec.Struct, frozen=True):

@@ -14,10 +14,11 @@ import msgspec
 
 from adapters.cap import feed, gbt35965, message
 from adapters.cap.audit import problems
-from adapters.cap.chain import ENDS, Chain, Permission, Step, add_link, advance
+from adapters.cap.chain import ENDS, Chain, Permission, Said, Step, add_link, advance
 from adapters.peer_http import Peer, secret
 from adapters.wallclock import zone_named
 from hub.model import AlertChange
+from hub.moment import SECOND
 from hub.ports import Delivery
 
 CHAINS_MAX = 10_000
@@ -25,6 +26,8 @@ CHAINS_MAX = 10_000
 DONE_MAX = 2_000
 """Keys of changes that were issued: a courier repeats at most its last."""
 MAKING_MAX = 1_000
+RENEWED_AT = 5 / 6
+"""Of its validity: then a message of a warning that still stands is said again (house default: an hour before, of six)."""
 STATE = "state.msgpack"
 
 
@@ -95,10 +98,12 @@ class _State(msgspec.Struct):
 
 
 class CapSink:
-    """A `hub.ports.Sink`. Raises ValueError or OSError when made from options that cannot be."""
+    """A `hub.ports.Sink` and `RenewingSink`. Raises ValueError or OSError when made from options that cannot be."""
 
     def __init__(self, options: CapOptions) -> None:
         self._options = options
+        self._turn = asyncio.Lock()
+        self._renew_after = int(options.valid_hours * 3600 * RENEWED_AT) * SECOND
         self._folder = Path(options.folder)
         self._folder.mkdir(parents=True, exist_ok=True)
         self._zone = zone_named(options.timezone)
@@ -120,6 +125,35 @@ class CapSink:
         self._state = self._load()
 
     async def deliver(self, change: AlertChange, key: str, now: int) -> Delivery:
+        async with self._turn:
+            return await self._deliver(change, key, now)
+
+    def due(self, now: int) -> list[str]:
+        """Messages that run out soon, of warnings that still stand: `alert#status#number`. What is on its way goes first."""
+        under_way = {
+            step.change.alert for key, made in self._state.making.items() for step, _ in made if step.change.id == key
+        }
+        return [
+            _renewal_key(alert, status, said)
+            for alert, chain in self._state.chains.items()
+            for status, said in chain.said.items()
+            if chain.stands(status) and now - said.sent >= self._renew_after and alert not in under_way
+        ]
+
+    async def renew(self, key: str, now: int) -> Delivery:
+        """An Update with a later `expires`, referring to all that was said before."""
+        alert, status, _ = key.rsplit("#", 2)
+        async with self._turn:
+            chain = self._state.chains.get(alert)
+            said = chain.said.get(status) if chain else None
+            if chain is None or said is None or not chain.stands(status) or _renewal_key(alert, status, said) != key:
+                return Delivery(True, detail="it no longer stands, or was updated meanwhile")
+            try:
+                return await self._renew(chain, said, key, status, now)
+            except OSError as error:
+                return Delivery(False, detail=f"{self._folder}: {error.strerror}")
+
+    async def _deliver(self, change: AlertChange, key: str, now: int) -> Delivery:
         if key in self._state.done:
             return Delivery(True, detail="was issued before")
         try:
@@ -154,11 +188,35 @@ class CapSink:
                 name = message.identifier(change, step.status)
                 made.append((step, message.Issue(name, now, step.status, step.kind, step.references)))
                 add_link(chain, step.status, message.reference(self._options.sender, name, now, self._zone))
+                chain.said[step.status] = Said(step.change, now)
             self._state.making[key] = made
             while len(self._state.making) > MAKING_MAX:
                 del self._state.making[next(iter(self._state.making))]
             await asyncio.to_thread(self._save)
         return made
+
+    async def _renew(self, chain: Chain, said: Said, key: str, status: str, now: int) -> Delivery:
+        made = self._state.making.get(key)
+        if made is None:
+            name = f"{message.identifier(said.change, status)}.{said.renewals + 1}"
+            step = Step(said.change, status, "Update", tuple(chain.links.get(status, ())))
+            made = self._state.making[key] = [(step, message.Issue(name, now, status, step.kind, step.references))]
+            add_link(chain, status, message.reference(self._options.sender, name, now, self._zone))
+            await asyncio.to_thread(self._save)
+        ((step, issue),) = made
+        if now - issue.sent >= self._renew_after:
+            said.renewals += 1
+            self._state.making.pop(key)
+            return Delivery(False, final=True, detail=f"{issue.identifier} itself ran out unheard; a new one follows")
+        delivery = await self._issue(step, issue, now)
+        if delivery.taken or delivery.final:
+            said.sent, said.renewals = issue.sent, said.renewals + 1
+        if delivery.final:
+            await asyncio.to_thread(self._take_back, said.change, key, made)
+        if not delivery.taken:
+            return delivery
+        await asyncio.to_thread(self._finish, said.change, key, made)
+        return Delivery(True, detail=f"Update ({status}): it still stands")
 
     def _take_back(self, change: AlertChange, key: str, made: list[tuple[Step, message.Issue]]) -> None:
         """What was refused for good was never said: later messages must not refer to it."""
@@ -167,6 +225,8 @@ class CapSink:
             said = message.reference(self._options.sender, issue.identifier, issue.sent, self._zone)
             if chain and said in chain.links.get(issue.status, ()):
                 chain.links[issue.status].remove(said)
+                if not chain.links[issue.status]:
+                    chain.said.pop(issue.status, None)
         self._state.making.pop(key, None)
         self._save()
 
@@ -235,6 +295,10 @@ class CapSink:
 
     def _save(self) -> None:
         _write(self._folder / STATE, msgspec.msgpack.encode(self._state))
+
+
+def _renewal_key(alert: str, status: str, said: Said) -> str:
+    return f"{alert}#{status}#{said.change.ordinal}.{said.renewals + 1}"
 
 
 def file_name(identifier: str) -> str:

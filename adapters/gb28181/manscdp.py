@@ -79,16 +79,23 @@ def encode(xml: str, charset: str) -> bytes:
 
 
 def decode(body: bytes) -> str:
-    """The text whatever the declaration says: platforms lie about it. What is UTF-8 with some length to prove it, is."""
-    declared = b"utf-8" in body[:100].lower()
-    foreign = sum(byte >= 0x80 for byte in body)
+    """The text whatever the declaration says: platforms lie about it.
+
+    What is only one of the two, is that one. Two or three characters may be both; then the declaration decides, unless there are so
+    many that chance does not make UTF-8 of them.
+    """
+    found = {codec: text for codec in ("utf-8", "gb18030") if (text := _strictly(body, codec)) is not None}
+    if len(found) == 2:
+        declared = b"utf-8" in body[:100].lower()
+        return found["utf-8" if declared or sum(byte >= 0x80 for byte in body) >= 6 else "gb18030"]
+    return found.get("utf-8") or found.get("gb18030") or body.decode("gb18030", "replace")
+
+
+def _strictly(body: bytes, codec: str) -> str | None:
     try:
-        text = body.decode("utf-8")
-        if declared or not foreign or foreign >= 6:
-            return text
+        return body.decode(codec)
     except UnicodeDecodeError:
-        pass
-    return body.decode("gb18030", "replace")
+        return None
 
 
 def read(body: bytes) -> Body | str:

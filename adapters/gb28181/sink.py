@@ -16,7 +16,7 @@ from adapters.gb28181.manscdp import Alarm, Channel, check_id
 from adapters.gb28181.profile import PROFILES
 from adapters.gb28181.sip import SipMessage
 from adapters.peer_http import secret
-from adapters.ptz import Operator
+from adapters.ptz import Operator, waiting
 from hub.model import AlertChange, CameraView, Change
 from hub.ports import Delivery
 
@@ -188,14 +188,15 @@ class Gb28181Sink:
         plan = self.operator.plan(change, now)
         await self.operator.keep()
         said = [plan.note] if plan.note else []
-        for view in plan.turn:
+        for view in [*plan.turn, *([waiting(plan.ahead)] if plan.ahead else [])]:
             order = self._order(view)
             if not view.gb28181_id or order is None:
                 said.append(f"{view.camera} has no GB/T 28181 id, no known pan scale or no fitting preset: not turned")
                 continue
             answer = await self.agent.message(order, view.gb28181_id)
             good = answer is not None and answer.status == 200
-            said.append(f"{view.camera} {'turned' if good else 'did not take the order to turn'}")
+            ahead = "" if view in plan.turn or not plan.ahead else f" to wait from {plan.ahead.from_s:.0f} s on"
+            said.append(f"{view.camera} {f'turned{ahead}' if good else 'did not take the order to turn'}")
             if good and view.pose and view.pose.home is None:
                 said.append(f"{view.camera} has no home preset in the registry and will stay turned")
         await self.operator.go_home(self._send_home, now)

@@ -39,6 +39,8 @@ class GrafanaOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Uid of one dashboard to write on; empty: on all that show annotations with the tag `cityhub`."""
     timeout_s: float = 10.0
     """Of one request."""
+    catch_up_days: float = 7.0
+    """How far back a new destination begins, as far as the log of alerts reaches; 0: with the next change."""
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.url)
@@ -48,13 +50,16 @@ class GrafanaOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             raise ValueError("url: a password has no place in the address; set token_env or token_file")
         if self.timeout_s <= 0:
             raise ValueError("timeout_s: must be above 0")
+        if not 0 <= self.catch_up_days <= 3660:
+            raise ValueError("catch_up_days: 0 to 3660")
 
 
 class GrafanaSink:
-    """A `hub.ports.Sink`. Raises ValueError when made without a token that can be had."""
+    """A `hub.ports.Sink` and `HistorySink`. Raises ValueError when made without a token that can be had."""
 
     def __init__(self, options: GrafanaOptions) -> None:
         self._options = options
+        self.catch_up_s = options.catch_up_days * 86_400
         self._api = AsyncGrafanaApi.from_url(options.url, credential=_token(options), timeout=options.timeout_s)
 
     async def deliver(self, change: AlertChange, key: str, now: int) -> Delivery:

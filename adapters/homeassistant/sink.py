@@ -9,7 +9,7 @@ from collections.abc import Callable
 import msgspec
 
 from adapters.peer_http import Peer, secret
-from adapters.ptz import Operator
+from adapters.ptz import Operator, waiting
 from hub.model import AlertChange, CameraView
 from hub.ports import Delivery
 from hub.wire import change_to_json
@@ -63,10 +63,11 @@ class HomeAssistantSink:
         if not delivery.taken or not self._options.cameras:
             return delivery
         ours = [view for view in change.cameras if view.camera in self._options.cameras]
-        plan = self.operator.plan(msgspec.structs.replace(change, cameras=ours), now)
+        later = [watch for watch in change.handover if watch.camera in self._options.cameras]
+        plan = self.operator.plan(msgspec.structs.replace(change, cameras=ours, handover=later), now)
         await self.operator.keep()
         said = [plan.note] if plan.note else []
-        for view in plan.turn:
+        for view in [*plan.turn, *([waiting(plan.ahead)] if plan.ahead else [])]:
             good = await self._preset(view, view.pose.preset if view.pose else None)
             said.append(f"{view.camera} {'turned' if good else 'not turned'}")
         await self.operator.go_home(self._send_home, now)

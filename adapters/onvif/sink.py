@@ -13,8 +13,8 @@ from adapters.onvif import soap
 from adapters.onvif.calibration import Scale, check_zoom, fit, zoom_at
 from adapters.onvif.client import Client, Reply
 from adapters.peer_http import Peer, secret
-from adapters.ptz import Operator
-from hub.model import AlertChange, CameraView
+from adapters.ptz import Operator, waiting
+from hub.model import AlertChange, CameraView, Position
 from hub.ports import Delivery
 
 VIEW_M = 20.0
@@ -103,26 +103,31 @@ class OnvifSink:
 
     async def deliver(self, change: AlertChange, key: str, now: int) -> Delivery:
         ours = msgspec.structs.replace(
-            change, cameras=[view for view in change.cameras if view.camera in self._options.cameras]
+            change,
+            cameras=[view for view in change.cameras if view.camera in self._options.cameras],
+            handover=[watch for watch in change.handover if watch.camera in self._options.cameras],
         )
         plan = self.operator.plan(ours, now)
         await self.operator.keep()
         said = [plan.note] if plan.note else []
         for view in plan.turn:
-            delivery = await self._turn(view, change, now)
+            delivery = await self._turn(view, change.position, now)
             if not delivery.taken:
                 return msgspec.structs.replace(delivery, detail=f"{view.camera}: {delivery.detail}")
             said.append(f"{view.camera} {delivery.detail}")
+        if plan.ahead:  # that it fails holds up nothing: the subject is not there yet
+            turned = await self._turn(waiting(plan.ahead), plan.ahead.position, now)
+            said.append(f"{plan.ahead.camera} waits from {plan.ahead.from_s:.0f} s on: {turned.detail}")
         await self.operator.go_home(self._send_home, now)
         return Delivery(True, detail="; ".join(said) or "no camera of ours to turn")
 
     async def close(self) -> None:
         await self._peer.close()
 
-    async def _turn(self, view: CameraView, change: AlertChange, now: int) -> Delivery:
+    async def _turn(self, view: CameraView, place: Position | None, now: int) -> Delivery:
         """By the first way that the camera takes. A fault leads to the next way; the last one's is final."""
         camera = self._options.cameras[view.camera]
-        orders = aim(camera, self._scales.get(view.camera), view, change)
+        orders = aim(camera, self._scales.get(view.camera), view, place)
         if not orders:
             return Delivery(True, detail="has neither GeoMove, a calibrated pan nor a preset that shows the place")
         refused: list[str] = []
@@ -167,14 +172,13 @@ class OnvifSink:
         return reply.ok
 
 
-def aim(camera: OnvifCamera, scale: Scale | None, view: CameraView, change: AlertChange) -> list[Order]:
+def aim(camera: OnvifCamera, scale: Scale | None, view: CameraView, place: Position | None) -> list[Order]:
     """The ways to turn the camera there, best first: GeoMove, angles, the preset that shows the place. Pure."""
     pose, orders = view.pose, list[Order]()
     if pose is None:
         return orders
-    if camera.geo_move and change.position:
-        at = change.position
-        orders.append(Order("GeoMove", soap.geo_move(camera.profile, at.lon, at.lat, at.alt or 0.0, VIEW_M)))
+    if camera.geo_move and place:
+        orders.append(Order("GeoMove", soap.geo_move(camera.profile, place.lon, place.lat, place.alt or 0.0, VIEW_M)))
     zoom = zoom_at(camera.zoom, pose.zoom) if camera.zoom and pose.zoom is not None else None
     if camera.spherical:
         pan = scale.raw(pose.azimuth_deg) if scale else pose.pan_deg

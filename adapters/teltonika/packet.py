@@ -31,8 +31,9 @@ CODECS = AVL_CODECS | TEXT_CODECS | {0x07}
 
 _TCP_HEAD = Struct(">IIB")
 _CRC = Struct(">I")
-_YEAR_9999_MS = 253_402_300_800_000
 _MS = 1_000_000
+_TIME_MS_MAX = 2**63 // _MS
+"""What 64 bits of nanoseconds hold: the year 2262."""
 
 
 class Start(Enum):
@@ -162,7 +163,7 @@ class Record(msgspec.Struct, gc=False):
     def reading(self, device: str, faults: list[Fault]) -> Reading | None:
         """The record in the vocabulary; what cannot be used is appended to `faults`."""
         ms, priority, lon, lat, altitude, angle, satellites, speed = self.head[:8]
-        if ms >= _YEAR_9999_MS:
+        if ms >= _TIME_MS_MAX:
             faults.append(Fault(FaultKind.TIME, f"{ms} ms since 1970 is no time", readings=1))
             return None
         values: dict[str, Value] = {
@@ -209,7 +210,7 @@ class Record(msgspec.Struct, gc=False):
 
 
 def _iso(ms: int) -> str | None:
-    if ms >= _YEAR_9999_MS:
+    if ms >= _TIME_MS_MAX:
         return None
     moment = datetime.fromtimestamp(ms // 1000, UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{ms % 1000:03d}Z"

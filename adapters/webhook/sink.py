@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import ssl
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -15,6 +16,7 @@ from urllib.parse import quote, urlsplit
 import httpx
 import msgspec
 
+from adapters.webhook import consent
 from adapters.webhook.signing import secret_keys, signed_headers
 from hub.model import AlertChange
 from hub.moment import from_datetime, to_text
@@ -45,6 +47,11 @@ class WebhookOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """For the whole exchange, so that an answer that trickles in does not hold the line."""
     ca_file: str | None = None
     """Certificate authority (PEM) of a receiver with a private one."""
+    request_origin: str = ""
+    """A DNS name for this hub, such as hub.city.example: the receiver is first asked by OPTIONS whether it agrees (CloudEvents
+    webhooks, "abuse protection"); without its consent nothing is sent."""
+    request_rate_per_min: int = 0
+    """With `request_origin`: how many requests a minute to ask for; 0 names none. What the receiver allows is kept to."""
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.url)
@@ -54,6 +61,10 @@ class WebhookOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             raise ValueError(f'envelope = {self.envelope!r}: "cloudevents" was meant, or nothing')
         if self.timeout_s <= 0:
             raise ValueError("timeout_s: must be above 0")
+        if self.request_origin and not re.fullmatch(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*", self.request_origin):
+            raise ValueError(f"request_origin = {self.request_origin!r}: a DNS name such as hub.city.example was meant")
+        if self.request_rate_per_min < 0 or (self.request_rate_per_min and not self.request_origin):
+            raise ValueError("request_rate_per_min: requests a minute to ask for, together with request_origin")
 
 
 class WebhookSink:
@@ -70,11 +81,17 @@ class WebhookSink:
         self._client = httpx.AsyncClient(
             headers=headers, timeout=options.timeout_s, follow_redirects=False, verify=verify
         )
+        self._consent: consent.Consent | None = None
+        self._minute = consent.Minute()
 
     async def deliver(self, change: AlertChange, key: str, now: int) -> Delivery:
+        if self._options.request_origin and (refusal := await self._ask_consent(now)):
+            return refusal
         said = cloud_event(change, key) if self._options.envelope else change_to_json(change)
         body = json.dumps(said, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
         headers = signed_headers(self._keys, key, now, body)
+        if self._options.request_origin:
+            headers["WebHook-Request-Origin"] = self._options.request_origin
         try:
             async with (
                 asyncio.timeout(self._options.timeout_s),
@@ -85,6 +102,30 @@ class WebhookSink:
             return Delivery(False, detail=f"no answer within {self._options.timeout_s:g} s")
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             return Delivery(False, detail=f"{type(error).__name__}: {error}")
+
+    async def _ask_consent(self, now: int) -> Delivery | None:
+        """None where a request may go now; else why not, and for how long."""
+        if self._consent is None or not 0 <= now - self._consent.at < consent.HOLDS_NS:
+            asking = consent.asking(self._options.request_origin, self._options.request_rate_per_min)
+            try:
+                async with (
+                    asyncio.timeout(self._options.timeout_s),
+                    self._client.stream("OPTIONS", self._options.url, headers=asking) as answer,
+                ):
+                    found = consent.read(answer.headers, self._options.request_origin, now)
+            except TimeoutError:
+                return Delivery(False, detail=f"no answer to OPTIONS within {self._options.timeout_s:g} s")
+            except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+                return Delivery(False, detail=f"OPTIONS: {type(error).__name__}: {error}")
+            if isinstance(found, str):
+                if answer.status_code >= 500 or answer.status_code in TEMPORARY:
+                    return outcome(answer.status_code, answer.headers.get("retry-after"), "to OPTIONS", now)
+                return Delivery(False, detail=found, retry_after_s=consent.ASK_AGAIN_S)
+            self._consent = found
+        if wait_s := self._minute.wait_s(self._consent.per_minute, now):
+            detail = f"held: the receiver allows {self._consent.per_minute} requests a minute"
+            return Delivery(False, detail=detail, retry_after_s=wait_s)
+        return None
 
     async def close(self) -> None:
         await self._client.aclose()

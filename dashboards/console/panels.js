@@ -7,6 +7,7 @@ const LEVELS = ["blue", "yellow", "orange", "red"];
 const DEVICES_SHOWN = 300;
 const CLOSED_SHOWN = 12;
 const STALE_MS = 300_000;
+const DAY = { month: "short", day: "numeric", second: undefined, hour: "2-digit", minute: "2-digit" };
 const byId = (id) => document.getElementById(id);
 
 export function deskOf({ now, map, chooseAlert, chooseDevice, chooseMetric, acknowledge, draw }) {
@@ -52,6 +53,10 @@ export function deskOf({ now, map, chooseAlert, chooseDevice, chooseMetric, ackn
       parts.push(h("button", { type: "button", class: `camera${view.sees ? "" : " blind"}`, "data-focus": `camera ${view.camera}`, onclick: () => look(alert, view) },
         needle(view.bearing_deg, view.sees), h("span", {}, view.name || view.camera), h("span", { class: "far" }, `${Math.round(view.distance_m)} m · ${Math.round(view.bearing_deg)}°`),
         h("span", { class: "why" }, view.reason || say(view.sees ? "sees" : "blind"))));
+    }
+    if (alert.handover?.length) {
+      // It moves: who will have it when. Times are the hub's own.
+      parts.push(h("h3", {}, say("handover")), h("ol", { class: "history" }, alert.handover.map((watch) => h("li", {}, h("time", {}, clockText(watch.from)), watch.camera ? watch.name || watch.camera : say("nobody")))));
     }
     const history = (alert.changes ?? []).map((change) => h("li", { class: change.change === "cleared" ? "" : change.level }, h("time", {}, clockText(change.at)), `${say(change.level)} ${changeName(change.change)}${change.who ? ` · ${change.who}` : ""}${change.note ? `: ${change.note}` : ""}`));
     if (history.length) parts.push(h("h3", {}, say("history")), h("ol", { class: "history" }, history));
@@ -144,6 +149,10 @@ export function deskOf({ now, map, chooseAlert, chooseDevice, chooseMetric, ackn
           faults ? h("div", { class: "detail" }, faults) : null,
           adapter.detail ? h("div", { class: "detail" }, adapter.detail) : null);
       }),
+      ...(status.maintenance?.length ? [h("h2", {}, say("maintenance"))] : []),
+      ...(status.maintenance ?? []).map((work) => h("div", { class: "box maintenance" },
+        h("div", { class: "top" }, h("b", {}, work.target), h("span", { class: "state" }, say(work.state)), h("span", { class: "rate nums" }, `${clockText(work.from, DAY)} – ${clockText(work.until, DAY)}${work.every_s ? ` · ${say("again")}` : ""}`)),
+        h("div", { class: "detail" }, [work.who, work.note].filter(Boolean).join(": ")))),
       h("h2", {}, say("readers")),
       h("table", {}, h("tbody", {}, (status.readers ?? []).map((reader) => h("tr", {}, h("td", {}, reader.reader, reader.required ? h("span", { class: "nums" }, ` ${say("required")}`) : null), h("td", {}, h("span", { class: `state ${reader.state}` }, say(reader.state))), h("td", { class: "n" }, reader.behind ? `${count(reader.behind)} ${say("behind")}` : say("caughtup")))))),
       h("h2", {}, say("log")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +20,19 @@ from hub.api import prometheus, views
 from hub.api.auth import LOCAL, Token, who
 from hub.api.state import State
 from hub.log import LogFull
-from hub.model import Message, OperatorAction, Position, Reading, Verdict
-from hub.moment import from_text
+from hub.model import Message, OperatorAction, Reading, Verdict
+from hub.moment import SECOND, from_text, to_text
 from hub.ports import DeviceCommand, NotReached, NotSupported, SeriesQuery
 from hub.recording import RecordingError
-from hub.wire import camera_to_json, change_to_json, detail_to_json
+from hub.wire import change_to_json, detail_to_json
 
+CLOSED_SHOWN = 100
 QUARANTINE_SHOWN = 200
 SERIES_ROWS_MAX = 50_000
 STREAM_EVERY_S = 1.0
 COMMAND_WAIT_MAX_S = 30.0
+MAINTENANCE_MAX = 900
+"""Windows planned at once; the rules keep a few more (`rules.maintenance.MAX_WINDOWS`)."""
 STREAMS_MAX = 200
 """Server-sent event streams open at once."""
 
@@ -50,6 +54,9 @@ def build(state: State, trusted: bool = False) -> Starlette:
         Route("/api/v1/unknown", api.guard("view", api.unknown)),
         Route("/api/v1/alerts", api.guard("view", api.alerts)),
         Route("/api/v1/alerts/{alert:path}/{action}", api.guard("operate", api.operate), methods=["POST"]),
+        Route("/api/v1/maintenance", api.guard("view", api.maintenance)),
+        Route("/api/v1/maintenance", api.guard("operate", api.plan), methods=["POST"]),
+        Route("/api/v1/maintenance/{id:path}/cancel", api.guard("operate", api.cancel), methods=["POST"]),
         Route("/api/v1/quarantine", api.guard("view", api.quarantine)),
         Route("/api/v1/quarantine/retry", api.guard("operate", api.retry), methods=["POST"]),
         Route("/api/v1/export", api.guard("operate", api.export), methods=["POST"]),
@@ -180,9 +187,10 @@ class _Api:
     async def unknown(self, _: Request) -> Response:
         return reply({"devices": [views.knock(item) for item in self.state.ingest.knocked.values()]})
 
-    async def alerts(self, _: Request) -> Response:
+    async def alerts(self, request: Request) -> Response:
         open_now = self.state.alerts.newest_first()
-        closed = sorted(self.state.alerts.closed.values(), key=lambda item: item.changed_at, reverse=True)[:100]
+        closed = sorted(self.state.alerts.closed.values(), key=lambda item: item.changed_at, reverse=True)
+        closed = closed[: _integer(request, "closed", CLOSED_SHOWN)]
         return reply(
             {"open": [views.alert(item) for item in open_now], "closed": [views.alert(item) for item in closed]}
         )
@@ -197,16 +205,10 @@ class _Api:
 
     async def cameras(self, request: Request) -> Response:
         try:
-            lon, lat = (float(part) for part in request.query_params["at"].split(","))
-        except (KeyError, ValueError):
-            raise HTTPException(400, "at=LON,LAT is needed, such as ?at=121.49,31.24") from None
-        try:
-            views_of = self.state.cameras.rank(
-                Position(lon, lat), _integer(request, "limit", 5), need=request.query_params.get("need", "")
-            )
+            answer = views.who_sees(self.state, request.query_params, _integer(request, "limit", 5))
         except ValueError as error:
             raise HTTPException(400, str(error)) from None
-        return reply({"cameras": [camera_to_json(view) for view in views_of]})
+        return reply(answer)
 
     async def series(self, request: Request) -> Response:
         query = SeriesQuery(
@@ -228,20 +230,88 @@ class _Api:
         alert = request.path_params["alert"]
         if alert not in self.state.alerts.open:
             raise HTTPException(404, f"no open warning has the id {alert!r}")
+        given = await self._given(request)
+        until = self._time(given, "until")
+        name, note = self._actor(request, given), str(given.get("note", ""))[:1000]
+        await self._note(OperatorAction(self.state.clock(), name, action, alert, note, until))
+        return reply({"ok": True})
+
+    async def maintenance(self, _: Request) -> Response:
+        """Planned work, and for a day what is over."""
+        at = self.state.clock()
+        windows = sorted(self.state.maintenance(), key=lambda item: item.since)
+        return reply({"windows": [views.maintenance(item, at) for item in windows]})
+
+    async def plan(self, request: Request) -> Response:
+        """Plan work: `{"target", "from", "until", "every_s", "who", "note"}`. 404 where the city knows no such target."""
+        given = await self._given(request)
+        at = self.state.clock()
+        target = self._target(str(given.get("target", "")))
+        since, until = self._time(given, "from") or at, self._time(given, "until")
+        every_s = given.get("every_s") or 0
+        if until is None or until <= since or (until <= at and not every_s):
+            raise HTTPException(400, "until is missing, over already, or not after from")
+        if not isinstance(every_s, int) or (every_s and every_s * SECOND < until - since):
+            raise HTTPException(400, "every_s is in whole seconds, and not shorter than the window itself")
+        if sum(item.every > 0 or item.until > at for item in self.state.maintenance()) >= MAINTENANCE_MAX:
+            raise HTTPException(409, f"{MAINTENANCE_MAX} windows are planned already; cancel some")
+        name, note = self._actor(request, given), str(given.get("note", ""))[:1000]
+        action = OperatorAction(at, name, "maintenance", target, note, until, since, every_s * SECOND)
+        await self._note(action)
+        return reply({"id": f"{target}@{to_text(since)}"})
+
+    async def cancel(self, request: Request) -> Response:
+        """End planned work, now or before it begins."""
+        window = request.path_params["id"]
+        if window not in {item.id for item in self.state.maintenance()}:
+            raise HTTPException(404, f"no maintenance has the id {window!r}")
+        given = await self._given(request)
+        name, note = self._actor(request, given), str(given.get("note", ""))[:1000]
+        await self._note(OperatorAction(self.state.clock(), name, "cancel-maintenance", window, note))
+        return reply({"ok": True})
+
+    def _target(self, target: str) -> str:
+        """What work can be planned on: a device, area:NAME or zone:NAME that the city knows."""
+        registry = self.state.registry
+        what, _, name = target.partition(":")
+        known = {
+            "area": {device.area for device in registry.devices.values()} - {""},
+            "zone": {word for zone in registry.zones.values() for word in (zone.zone, zone.kind)} - {""},
+        }.get(what)
+        if known is not None and name in known:
+            return target
+        if target in registry.devices or target in self.state.live.devices:
+            return target
+        names = [*registry.devices, *(f"{what}:{name}" for name in known or ())]
+        near = get_close_matches(target, names, n=1)
+        hint = f"; was {near[0]!r} meant?" if near else "; a device, area:NAME or zone:NAME was meant"
+        raise HTTPException(404, f"the city knows no {target!r}{hint}")
+
+    async def _given(self, request: Request) -> dict[str, Any]:
         try:
-            given = msgspec.json.decode(await self._body(request) or b"{}", type=dict[str, Any])
-            until = from_text(given["until"]) if given.get("until") else None
-        except (msgspec.MsgspecError, ValueError) as error:
+            return msgspec.json.decode(await self._body(request) or b"{}", type=dict[str, Any])
+        except msgspec.MsgspecError as error:
             raise HTTPException(400, str(error)) from None
+
+    def _time(self, given: dict[str, Any], key: str) -> int | None:
+        try:
+            return from_text(str(given[key]), self.state.config.zone) if given.get(key) else None
+        except ValueError as error:
+            raise HTTPException(400, f"{key}: {error}") from None
+
+    def _actor(self, request: Request, given: dict[str, Any]) -> str:
+        """Under whose name this is done. Approvals of public warnings go by it."""
         token: Token = request.state.token
         name = str(given.get("who") or token.name)[:100]
         if name != token.name and token is not LOCAL and name in self.state.tokens:
-            # Approvals of public warnings go by this name.
             raise HTTPException(403, f"{name!r} is the name of another token; only its holder acts under it")
-        await self.state.operate(
-            OperatorAction(self.state.clock(), name, action, alert, str(given.get("note", ""))[:1000], until)
-        )
-        return reply({"ok": True})
+        return name
+
+    async def _note(self, action: OperatorAction) -> None:
+        try:
+            await self.state.operate(action)
+        except LogFull as error:
+            raise HTTPException(503, f"it cannot be noted in the log, so it is not done: {error}") from None
 
     async def command(self, request: Request) -> Response:
         """A command to a device, noted in the log before it is sent. 404 not connected, 409 not supported, 400 wrong.

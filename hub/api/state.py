@@ -15,7 +15,7 @@ from hub.ingest import Door, Ingest
 from hub.ledger import Ledger
 from hub.live import Live
 from hub.log import Log
-from hub.model import Message, OperatorAction
+from hub.model import Maintenance, Message, OperatorAction
 from hub.ports import DeviceCommand, Row, SeriesQuery
 from hub.registry import Registry
 
@@ -64,6 +64,8 @@ class State:
     journal: Journal
     tokens: Mapping[str, Any] = field(default_factory=dict)
     rules: Callable[[], Mapping[str, Any]] = dict
+    maintenance: Callable[[], Sequence[Maintenance]] = tuple
+    """Windows planned and, for a day, those over."""
     protocols: dict[str, str] = field(default_factory=dict)
     started_at: int = 0
     version: str = ""

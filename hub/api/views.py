@@ -6,16 +6,26 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
+import shapely
 
 from hub.api.state import State
-from hub.cameras import Cameras
+from hub.cameras import Cameras, question
+from hub.cameras.covering import cover
+from hub.cameras.following import ahead, follow
 from hub.delivery import Courier, Journal, ReadingCourier
 from hub.ingest import Knock
 from hub.live import DeviceState
-from hub.model import Alert, Device, Fault, Position, Zone
-from hub.moment import to_text
+from hub.model import Alert, Device, Fault, Maintenance, Motion, Position, Zone
+from hub.moment import SECOND, to_text
 from hub.registry import Registry
-from hub.wire import camera_to_json, change_to_json
+from hub.wire import camera_to_json, change_to_json, watch_to_json
+
+CAMERAS_SHOWN = 1_000
+DRIVING_KMH = 50.0
+"""Of what moves without a speed."""
+
+MAINTENANCE_SHOWN = 100
+"""Windows in the status, which goes out every second; the route of their own shows all."""
 
 
 def city(state: State) -> dict[str, Any]:
@@ -110,10 +120,63 @@ def alert(item: Alert) -> dict[str, Any]:
         "contact": item.contact,
         "position": place(placed.position),
         "cameras": [camera_to_json(view) for view in seen.cameras],
+        "handover": [watch_to_json(watch, seen.at) for watch in seen.handover],
         "evidence": newest.evidence,
         "reason": newest.reason,
         "origin": item.changes[0].origin.hub if item.changes[0].origin else None,
         "changes": [change_to_json(change) for change in item.changes],
+    }
+
+
+def who_sees(state: State, asked: Mapping[str, str], limit: int) -> dict[str, Any]:
+    """Cameras for a point (`at`, uncertain with `error`), for a `zone`, or for what moves from `at` on (`course`, `speed`).
+
+    Raises ValueError for what is no question.
+    """
+    cameras, need = state.cameras, asked.get("need", "")
+    if not 1 <= limit <= CAMERAS_SHOWN:
+        raise ValueError(f"limit={limit}: 1 to {CAMERAS_SHOWN} was meant")
+    if need and need not in cameras.tasks:
+        raise ValueError(f"{need!r} is no task for a camera; known are {', '.join(cameras.tasks)}")
+    if name := asked.get("zone"):
+        if name not in state.registry.zones:
+            raise ValueError(f"there is no zone {name!r}")
+        rings = state.registry.zones[name].rings
+        parts = cover(cameras, shapely.Polygon(rings[0], rings[1:]), limit, need)
+        return {"cameras": [msgspec.to_builtins(part) for part in parts]}
+    if "at" not in asked:
+        raise ValueError("at=LON,LAT is needed, such as ?at=121.49,31.24, or zone=NAME")
+    position = question.place(asked["at"])
+    if "course" in asked:
+        motion = Motion(
+            question.course(_number(asked, "course")), question.speed_ms(_number(asked, "speed", DRIVING_KMH))
+        )
+        return {"handover": [watch_to_json(watch) for watch in follow(cameras, ahead(position, motion), need)]}
+    error = question.error(asked["error"]) if "error" in asked else None
+    return {"cameras": [camera_to_json(view) for view in cameras.rank(position, limit, need=need, error=error)]}
+
+
+def _number(asked: Mapping[str, str], name: str, otherwise: float = 0.0) -> float:
+    try:
+        return float(asked.get(name, otherwise))
+    except ValueError:
+        raise ValueError(f"{name}={asked[name]!r}: a number was meant") from None
+
+
+def maintenance(item: Maintenance, at: int) -> dict[str, Any]:
+    """One window of planned work; `state` is planned, active or over, `next` when that changes."""
+    active = item.covers(at)
+    turn = item.next_turn(at)
+    return {
+        "id": item.id,
+        "target": item.target,
+        "from": to_text(item.since),
+        "until": to_text(item.until),
+        "every_s": item.every // SECOND or None,
+        "state": "active" if active else "over" if turn is None else "planned",
+        "next": to_text(turn) if turn is not None else None,
+        "who": item.who,
+        "note": item.note,
     }
 
 
@@ -201,8 +264,9 @@ def status(state: State) -> dict[str, Any]:
         }
         for reader in state.readers()
     ]
+    at = state.clock()
     return {
-        "at": to_text(state.clock()),
+        "at": to_text(at),
         "started_at": to_text(state.started_at),
         "version": state.version,
         "adapters": adapters,
@@ -216,6 +280,11 @@ def status(state: State) -> dict[str, Any]:
         "open_alerts": len(state.alerts.open),
         "balances": all(counts.balances() for counts in state.ledger.adapters.values()),
         "rules": dict(state.rules()),
+        "maintenance": [
+            maintenance(item, at)
+            for item in sorted(state.maintenance(), key=lambda item: item.since)
+            if item.covers(at) or item.next_turn(at) is not None
+        ][:MAINTENANCE_SHOWN],
     }
 
 

@@ -112,6 +112,8 @@ class Backtest:
                     if self._observed is not None:
                         self._observed.add(reading)
                     yield reading
+        if clock is not None and self._engine.lanes:  # rules that wait have yet to judge the last of it
+            yield from _ticks(clock, clock + max(self._engine.lanes) + 2 * TICK_S * SECOND)
         tally.devices = len(heard)
         tally.last_at = clock
 

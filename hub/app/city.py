@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 
 import msgspec
@@ -32,6 +33,8 @@ def load_city(folder: Path, plugins: Mapping[str, Plugin]) -> tuple[City | None,
     config, mistakes = load_config(folder, plugins)
     registry, wrong = load_registry(folder)
     mistakes += wrong
+    if config:
+        mistakes += _strange_cameras(config, registry)
     packs = config.rules.packs if config else []
     rules = load_rules([folder / "rules"] if (folder / "rules").is_dir() else [], packs)
     book = rules if isinstance(rules, RuleBook) else None
@@ -48,6 +51,23 @@ def load_city(folder: Path, plugins: Mapping[str, Plugin]) -> tuple[City | None,
     if mistakes or config is None or book is None:
         return None, mistakes
     return City(config, registry, book, tokens, secrets), []
+
+
+def _strange_cameras(config: Config, registry: Registry) -> list[Mistake]:
+    """Cameras that destinations name and the registry does not have. Those of other hubs (`hub/camera`) it need not have."""
+    known = registry.cameras
+    return [
+        Mistake(
+            str(config.folder / "hub.toml"),
+            sink.line,
+            f"destination {sink.name!r} names camera {camera!r}, which the registry does not have"
+            + (f"; was {near[0]!r} meant?" if (near := get_close_matches(camera, known, n=1)) else ""),
+        )
+        for sink in config.sinks
+        if isinstance(named := getattr(sink.options, "cameras", None), Mapping)
+        for camera in named
+        if camera not in known and "/" not in camera
+    ]
 
 
 def load_secrets(path: Path) -> tuple[dict[str, str], list[Mistake]]:

@@ -13,7 +13,7 @@ from adapters.ptz import Leases, TurnsCameras
 from hub.api import ReaderState
 from hub.app.plugins import Plugins
 from hub.config import SinkConfig
-from hub.delivery import Courier, Filters, Journal, ReadingCourier
+from hub.delivery import Courier, Filters, Journal, Pace, ReadingCourier
 from hub.log import Cursors, Log
 from hub.ports import ReadingSink, RunningSink
 
@@ -49,12 +49,14 @@ class Destinations:
                 cursors,
                 self.journal,
                 Filters(config.levels, config.packs, config.areas, config.contact),
+                Pace(per_second_max=config.per_second_max),
             )
             for config in sinks
         }
-        for name, sink in self._sinks.items():
+        for config in sinks:
+            sink, pace = self._sinks[config.name], Pace(per_second_max=config.per_second_max)
             if isinstance(sink, ReadingSink) and sink.chosen is not None:
-                courier = ReadingCourier(name, sink, log.events, cursors, self.journal, areas)
+                courier = ReadingCourier(config.name, sink, log.events, cursors, self.journal, areas, pace)
                 self.couriers[courier.name] = courier
 
     def start(self, run: Callable[[Coroutine[Any, Any, None]], None]) -> None:

@@ -6,7 +6,8 @@ Definitions (a *raise* is any step up to orange or red; warnings of silence are 
   and its end. Its *lead* is from when it came to stand there to the event's peak; what stood longer than `EARLY` before
   the start counts from there.
 - A raise is *false* when good data did not exceed the limit that its rule cites, or when only one device's spike
-  carried it and its neighbours or its own next readings deny it.
+  carried it and its neighbours or its own next readings deny it. What half of the neighbours show is not one device's
+  spike; what has lasted an hour above the limit is denied by neighbours only.
 - POD = hits / events, FAR = false raises / raises, CSI = hits / (events + false raises); only events that the
   recording covers count. None where nothing is there to divide by.
 """
@@ -46,6 +47,9 @@ AROUND = 12
 """Readings on each side that tell the median step."""
 OWN_NEXT = 2
 """The device itself denies it when it is back, by more than half, within so many readings."""
+LASTED = HOUR
+"""What two readings so far apart both show above the limit has lasted: hour by hour that is no spike, and only its
+neighbours can deny it."""
 LONE = 6
 """… and its neighbours deny it when it is back within so many, and none of them moved with it."""
 NEIGHBOURS_MIN = 2
@@ -314,30 +318,36 @@ def _denied(series: Series, at: int, carrying: Sequence[RuleLimit], around: Sequ
     if newest >= 2 and sign * (values[newest - 1] - values[newest - 2]) > sign * (values[newest] - values[newest - 1]):
         start = newest - 1  # the leap came with the reading before, and the rule took two
     base, height = values[start - 1], sign * (values[newest] - values[start - 1])
-    if any(_without(series, start, newest, at, limit) for limit in carrying if limit.level_like):
+    newest_only = [limit for limit in carrying if limit.level_like and not limit.window_ns]
+    plain = newest_only or [limit for limit in carrying if limit.level_like]
+    if any(_without(series, start, newest, at, limit) for limit in plain):
         return None  # it stood without the leap
     window = values[max(0, start - AROUND) : start + AROUND]
     steps = [abs(b - a) for a, b in pairwise(window)]
     if height <= 0 or height < SPIKE_STEPS * median(steps):
         return None
-    plain = [limit for limit in carrying if limit.level_like and not limit.window_ns]
     back = next(
         (
             n
             for n, value in enumerate(values[newest + 1 : newest + 1 + LONE], 1)
-            if sign * (value - base) <= height / 2 and not any(limit.exceeded(value) for limit in plain)
+            if sign * (value - base) <= height / 2 and not any(limit.exceeded(value) for limit in newest_only)
         ),
         None,
     )
     if back is None:
         return None
     told = f"leapt from {base:g} to {values[newest]:g}"
-    if back + newest - start <= OWN_NEXT:
-        return f"{told} and was back at {values[newest + back]:g} {back} reading{'s' if back > 1 else ''} later"
     times = series.times
     since, until = times[start - 1], times[newest + back]
-    calm = [other for other in around if _calm(other, since, until, base, sign, height, carrying)]
     heard = [other for other in around if len(other.between(since, until))]
+    calm = [other for other in heard if _calm(other, since, until, sign, height, plain)]
+    if heard and 2 * len(calm) <= len(heard):
+        return None  # half of those around went with it: not one device's alone
+    lasted = times[newest] - times[start] >= LASTED and all(
+        limit.exceeded(value) for limit in newest_only for value in values[start : newest + 1]
+    )
+    if back + newest - start <= OWN_NEXT and not lasted:
+        return f"{told} and was back at {values[newest + back]:g} {back} reading{'s' if back > 1 else ''} later"
     if len(heard) >= NEIGHBOURS_MIN and len(calm) == len(heard):
         return f"{told} for {back} readings while {len(heard)} neighbours stayed calm"
     return None
@@ -354,13 +364,8 @@ def _without(series: Series, start: int, newest: int, at: int, limit: RuleLimit)
     return limit.exceeded(figures.get(limit.function, median(before)))
 
 
-def _calm(
-    other: Series, since: int, until: int, base: float, sign: float, height: float, carrying: Sequence[RuleLimit]
-) -> bool:
+def _calm(other: Series, since: int, until: int, sign: float, height: float, plain: Sequence[RuleLimit]) -> bool:
     """A neighbour that neither moved by half as much nor met the limit meanwhile."""
     values = other.between(since, until)
-    if not len(values):
-        return False
     moved = max(sign * (value - values[0]) for value in values)
-    met = any(limit.exceeded(value) for limit in carrying if limit.level_like for value in values)
-    return moved < height / 2 and not met
+    return moved < height / 2 and not any(limit.exceeded(value) for limit in plain for value in values)

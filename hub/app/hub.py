@@ -289,6 +289,7 @@ class Hub:
             journal=self.destinations.journal,
             tokens=self.city.tokens,
             rules=self.warner.engine.stats,
+            maintenance=lambda: tuple(self.warner.engine.windows.values()),
             protocols={adapter.name: adapter.protocol for adapter in config.adapters},
             started_at=self.now(),
             version=VERSION,

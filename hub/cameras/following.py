@@ -6,12 +6,10 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-import msgspec
-
 from hub.cameras.aiming import pose_at, turn_s
 from hub.cameras.ranking import Cameras, Sight
 from hub.geo import destination, distance_m
-from hub.model import Pose, Position
+from hub.model import Motion, Position, Watch
 
 HORIZON_S = 300.0
 """Beyond five minutes a straight line predicts nothing in a city."""
@@ -19,6 +17,10 @@ STEP_S = 2.0
 STAY = 1.3
 """A watching camera keeps its target until another scores so many times better: pictures that jump help nobody."""
 STEPS_MAX = 3_000
+SPACING_M = 25.0
+"""`ahead` looks so often along the way: no camera's picture of use is narrower."""
+POINTS_MAX = 60
+"""So many looks at most: each costs the hub a question, and with buildings a line of sight for every camera there."""
 
 
 class Moment(NamedTuple):
@@ -27,21 +29,6 @@ class Moment(NamedTuple):
     after_s: float
     lon: float
     lat: float
-
-
-class Watch(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One stretch of the way and the camera that has it; `camera` is "" where nobody sees the target."""
-
-    camera: str
-    from_s: float
-    until_s: float
-    name: str = ""
-    score: float = 0.0
-    """The best of this stretch."""
-    pose: Pose | None = None
-    """Where a PTZ must look when the target comes into its sight."""
-    turn_by_s: float | None = None
-    """When it must begin to turn for that; never before 0."""
 
 
 def straight(
@@ -53,6 +40,12 @@ def straight(
         Moment(step * step_s, *destination(position.lon, position.lat, course_deg, speed_ms * step * step_s))
         for step in range(steps + 1)
     ]
+
+
+def ahead(position: Position, motion: Motion) -> list[Moment]:
+    """The way of what moves now, as far as it is worth predicting."""
+    step = max(STEP_S, SPACING_M / max(motion.speed_ms, 0.1))
+    return straight(position, motion.course_deg, motion.speed_ms, min(HORIZON_S, POINTS_MAX * step), step)
 
 
 def along(
@@ -114,4 +107,16 @@ def _watch(cameras: Cameras, stretch: list[tuple[Moment, Sight]], until_s: float
         pose = pose_at(camera, first.away_m, first.towards_deg)
         turn_by = max(0.0, round(begins.after_s - turn_s(camera, None, first.towards_deg), 1))
     best = max(sight.score for _, sight in stretch)
-    return Watch(camera.camera, begins.after_s, until_s, camera.name, round(best, 3), pose, turn_by)
+    return Watch(
+        camera.camera,
+        begins.after_s,
+        until_s,
+        camera.name,
+        round(best, 3),
+        pose,
+        turn_by,
+        cameras.view(first).reason,
+        Position(round(begins.lon, 7), round(begins.lat, 7)),
+        camera.stream_url,
+        camera.gb28181_id,
+    )

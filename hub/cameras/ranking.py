@@ -21,6 +21,8 @@ NEARBY_M = 1000.0
 """Cameras that do not see the place are still named up to here, last, so that somebody can turn or visit them."""
 SPARE = 4
 """A plane puts the nearest cameras in nearly the right order; so many more are measured exactly."""
+ERROR_SAID_DEG = 10.0
+"""A direction that is less sure than this is said to be."""
 FOOTPRINTS_KEPT = 20_000
 SAMPLES = 24
 """Points that stand for an uncertain position."""
@@ -190,6 +192,8 @@ class Cameras:
                 reason += ", PTZ: turn it to the bearing"
             elif ground.width_deg < 360:
                 reason += f", {sight.off_axis_deg:.0f}° off the middle of its picture"
+                if camera.azimuth_error_deg and camera.azimuth_error_deg >= ERROR_SAID_DEG:
+                    reason += f" if its direction is right (± {camera.azimuth_error_deg:.0f}°)"
             if need and sight.pixels_per_m < self.tasks[need]:
                 reason += f", only {sight.pixels_per_m:.0f} px/m where {need} needs {self.tasks[need]:g}"
             elif need:

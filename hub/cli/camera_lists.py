@@ -88,7 +88,9 @@ def _from_file(options: argparse.Namespace) -> tuple[str, int, list[str]]:
     try:
         text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise Problem(f"{path} cannot be read as UTF-8 text: {error}") from None
+        raise Problem(
+            f"{path} cannot be read as UTF-8 text: {error}; a list from a Chinese spreadsheet is often GB 18030: iconv -f GB18030 -t UTF-8"
+        ) from None
     if text.lstrip()[:1] != "{":
         if options.gcj02:
             raise Problem("--gcj02 is for OpenStreetMap-like files and platforms; convert a CSV list before", 2)
@@ -96,7 +98,14 @@ def _from_file(options: argparse.Namespace) -> tuple[str, int, list[str]]:
         remarks = [
             f"direction {word!r} ({count} times) names no direction" for word, count in told.odd_directions.items()
         ]
-        return listed, told.cameras, remarks + ([f"{told.unplaced} rows have no position"] if told.unplaced else [])
+        if told.unplaced:
+            swapped = f"; in {told.swapped} of them longitude and latitude seem to be swapped" if told.swapped else ""
+            remarks.append(f"{told.unplaced} rows have no position on Earth{swapped}")
+        note(
+            f"{told.rows} rows: {told.duplicates} said twice, {told.unplaced} without a position, "
+            f"{told.cameras - told.directed} cameras without a direction"
+        )
+        return listed, told.cameras, remarks
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -7,12 +7,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from hub.alerts import Alerts
+from hub.alerts import CLOSED_MAX, Alerts
 from hub.api import views
 from hub.app.destinations import JOURNAL
 from hub.app.history import open_city_store
 from hub.cli.client import ask, config_of, entries, open_log
 from hub.cli.output import Problem, command, folder, json_line, note, table
+from hub.clock import now
 from hub.config import Config
 from hub.delivery import Journal
 from hub.live import Live
@@ -20,7 +21,7 @@ from hub.model import AlertChange, Change
 from hub.moment import from_text, to_text
 from hub.ports import SeriesQuery, StoreUnavailable
 from hub.registry import load_registry
-from rules.alarm_load import alarm_load
+from rules.alarm_load import Load, alarm_load
 
 
 def add(commands: Any) -> None:
@@ -147,7 +148,8 @@ def _unknown(options: argparse.Namespace, config: Any) -> int:
 
 def alerts(options: argparse.Namespace) -> int:
     config = config_of(options.dir)
-    answer = ask(config, "/api/v1/alerts")
+    answer = ask(config, "/api/v1/alerts", params={"closed": CLOSED_MAX if options.load or options.all else 0})
+    until = now() if answer is not None else None
     if answer is None:
         folded = Alerts()
         with open_log(config) as log:
@@ -159,7 +161,7 @@ def alerts(options: argparse.Namespace) -> int:
         }
     if options.load:
         return _load(
-            [change for item in (*answer["open"], *answer["closed"]) for change in item["changes"]], options.json
+            [change for item in (*answer["open"], *answer["closed"]) for change in item["changes"]], until, options.json
         )
     chosen = [*answer["open"], *(answer["closed"] if options.all else ())]
     if options.json:
@@ -188,16 +190,19 @@ def alerts(options: argparse.Namespace) -> int:
     return 0
 
 
-def _load(changes: list[dict[str, Any]], as_json: bool) -> int:
-    """Show the alarm load of the warnings that the hub still knows."""
+def _load(changes: list[dict[str, Any]], until: int | None, as_json: bool) -> int:
+    """Show the alarm load of the warnings that the hub still knows, up to `until` (without it, to the last of them)."""
     load = alarm_load(
-        AlertChange(
-            c["alert"], c["ordinal"], from_text(c["at"]), c["rule"], c["subject"], Change(c["change"]), c["level"]
-        )
-        for c in changes
+        (
+            AlertChange(
+                c["alert"], c["ordinal"], from_text(c["at"]), c["rule"], c["subject"], Change(c["change"]), c["level"]
+            )
+            for c in changes
+        ),
+        until=until,
     )
     if as_json:
-        json_line(load._asdict() | {"floods": [flood._asdict() for flood in load.floods]})
+        json_line(_load_json(load))
         return 0
     if not load.alarms:
         print("no warning was ever raised")
@@ -214,6 +219,24 @@ def _load(changes: list[dict[str, Any]], as_json: bool) -> int:
     table(("figure", "", "should be"), rows, "")
     table(("rule", "subject", "raised"), [(rule, subject, f"{n}") for rule, subject, n in load.top], "")
     return 0
+
+
+def _load_json(load: Load) -> dict[str, Any]:
+    """The figures by their names in `rules.alarm_load`, times as text."""
+
+    def often(found: tuple[tuple[str, str, int], ...]) -> list[dict[str, Any]]:
+        return [{"rule": rule, "subject": subject, "raised": raised} for rule, subject, raised in found]
+
+    return load._asdict() | {
+        "since": to_text(load.since),
+        "until": to_text(load.until),
+        "floods": [
+            {"since": to_text(flood.since), "until": to_text(flood.until), "alarms": flood.alarms}
+            for flood in load.floods
+        ],
+        "top": often(load.top),
+        "chattering": often(load.chattering),
+    }
 
 
 # ------------------------------------------------------------------------------------------------- quarantine

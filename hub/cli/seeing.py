@@ -13,12 +13,12 @@ import shapely
 from hub.app.plugins import Plugins
 from hub.cameras import TASKS, Cameras, question
 from hub.cameras.covering import Part, cover
-from hub.cameras.following import Watch, along, follow, straight
+from hub.cameras.following import along, follow, straight
 from hub.cli.output import Problem, command, folder, json_line, note, table
 from hub.config import load_config
-from hub.model import CameraView
+from hub.model import CameraView, Watch
 from hub.registry import Registry, load_registry
-from hub.wire import camera_to_json
+from hub.wire import camera_to_json, watch_to_json
 
 
 def add(commands: Any) -> None:
@@ -68,7 +68,7 @@ def cameras(options: argparse.Namespace) -> int:
         raise Problem("--at, --zone, --road or --geojson was meant", 2)
     elif options.json:
         for one in found:
-            shown = camera_to_json(one) if isinstance(one, CameraView) else msgspec.to_builtins(one)
+            shown = _as_json(one)
             json_line({**shown, "footprint": city.geometry(city.numbers[one.camera]) if one.camera else None})
     else:
         show(found)
@@ -102,6 +102,12 @@ def _answer(
     return city.rank(position, options.limit, need=options.need, error=error), _show_ranked
 
 
+def _as_json(one: CameraView | Part | Watch) -> dict[str, Any]:
+    if isinstance(one, Watch):
+        return watch_to_json(one)
+    return camera_to_json(one) if isinstance(one, CameraView) else dict(msgspec.to_builtins(one))
+
+
 def _text(path: Path) -> str:
     try:
         return path.read_text("utf-8-sig")
@@ -132,10 +138,17 @@ def _show_cover(parts: Sequence[Part]) -> None:
 
 def _show_way(watches: Sequence[Watch]) -> None:
     rows = [
-        (f"{watch.from_s:.0f} s", f"{watch.until_s:.0f} s", watch.camera or "nobody", watch.name, _turning(watch))
+        (
+            f"{watch.from_s:.0f} s",
+            f"{watch.until_s:.0f} s",
+            watch.camera or "nobody",
+            watch.name,
+            _turning(watch),
+            watch.reason,
+        )
         for watch in watches
     ]
-    table(("from", "until", "camera", "name", "turn it"), rows, "no camera will see it")
+    table(("from", "until", "camera", "name", "turn it", "why"), rows, "no camera will see it")
 
 
 def _turning(watch: Watch) -> str:

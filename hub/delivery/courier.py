@@ -19,10 +19,13 @@ from hub import clock
 from hub.delivery.journal import DeadLetter, Journal
 from hub.delivery.line import Line, Pace, Status
 from hub.model import AlertChange, Change
-from hub.ports import Batch, Delivery, Sink
+from hub.moment import SECOND
+from hub.ports import Batch, Delivery, HistorySink, RenewingSink, Sink
 
 BATCH_ENTRIES = 256
 ENTRIES = "alert changes"
+RENEWALS_EVERY_S = 30.0
+CATCH_UP_ENTRIES = 10_000
 ENDING = frozenset({Change.CLEARED, Change.EXPIRED})
 
 
@@ -93,13 +96,33 @@ class Courier:
         return self._line.status
 
     async def run(self) -> None:
-        """Deliver until cancelled. A destination never seen before starts at the end of the stream."""
+        """Deliver until cancelled. A destination never seen before starts at the end, or as far back as it wants to know."""
         self._followed = await asyncio.to_thread(self._journal.followed, self.name)
         offset = self._cursors.get(self._reader)
         if offset is None or offset > self._stream.next:  # never seen before, or the log has begun anew
-            offset = self._stream.next
+            offset = await self._beginning()
             await asyncio.to_thread(self._cursors.set, self._reader, offset)
         await self._offer_again(await asyncio.to_thread(self._journal.dead_letters, self.name, True))
+        renewing = asyncio.create_task(self._keep_renewed())
+        try:
+            await self._deliver_from(offset)
+        finally:
+            renewing.cancel()
+            await asyncio.gather(renewing, return_exceptions=True)
+
+    async def _beginning(self) -> int:
+        """Where a new destination starts: for a `HistorySink` at the first change of the time it wants to know of."""
+        back_s = self._sink.catch_up_s if isinstance(self._sink, HistorySink) else 0.0
+        since, offset, end = self._line.now() - round(back_s * SECOND), self._stream.first, self._stream.next
+        while back_s and offset < end:
+            batch = await self._stream.read(offset, CATCH_UP_ENTRIES)
+            for at, change in enumerate(batch.entries, batch.first):
+                if change.at >= since:
+                    return at
+            offset = batch.next
+        return end
+
+    async def _deliver_from(self, offset: int) -> None:
         while True:
             offset = await self._skip_if_far_behind(offset)
             self._line.tell(offset, self._stream.next)
@@ -116,6 +139,13 @@ class Courier:
                 offset += 1
                 if wanted or offset == batch.next:
                     await asyncio.to_thread(self._cursors.set, self._reader, offset)
+
+    async def _keep_renewed(self) -> None:
+        """Say again what runs out, where the sink's messages do."""
+        while isinstance(self._sink, RenewingSink):
+            for key in self._sink.due(self._line.now()):
+                await self._line.hand_over(key, partial(self._sink.renew, key))
+            await asyncio.sleep(RENEWALS_EVERY_S)
 
     async def retry(self, numbers: list[int] | None = None) -> list[tuple[DeadLetter, Delivery]]:
         """Offer dead letters once more, each once and at once, and wake a destination that waits or was disabled."""

@@ -83,18 +83,26 @@ class Journal:
             self._since_trim += 1
             if self._since_trim >= TRIM_EVERY:
                 self._since_trim = 0
-                for (destination,) in self._db.execute("select distinct destination from attempts").fetchall():
+                for destination in self._destinations():
                     self._trim("attempts", destination, ATTEMPTS_MAX)
 
     def attempts(self, destination: str | None = None, limit: int = 100) -> list[Attempt]:
-        """The newest first."""
+        """The newest `limit` of this destination, or of each, so that a busy one hides no other; the newest first."""
         with self._lock:
-            rows = self._db.execute(
-                "select destination, id, at, took_ms, outcome, detail from attempts "
-                "where ?1 is null or destination = ?1 order by number desc limit ?2",
-                (destination, limit),
-            ).fetchall()
-        return [Attempt(*row) for row in rows]
+            names = [destination] if destination else self._destinations()
+            rows = [
+                row
+                for name in names
+                for row in self._db.execute(
+                    "select number, destination, id, at, took_ms, outcome, detail from attempts "
+                    "where destination = ? order by number desc limit ?",
+                    (name, limit),
+                )
+            ]
+        return [Attempt(*row[1:]) for row in sorted(rows, reverse=True)]
+
+    def _destinations(self) -> list[str]:
+        return [name for (name,) in self._db.execute("select distinct destination from attempts")]
 
     # ---------------------------------------------------------------------------------------------- dead letters
 

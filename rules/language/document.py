@@ -41,8 +41,9 @@ from rules.language.settings import SettingsReader
 from rules.language.tracing import read_tracing
 from rules.language.types import Type
 
-RULE_KEYS = ("rule", "title", "about", "for_each", "let", "editions", "levels", "clear", "silent", "hold", "late", "expire", "quality", "source", "cap", "cameras", "call", "attribute")  # fmt: skip
+RULE_KEYS = ("rule", "title", "about", "for_each", "let", "editions", "levels", "clear", "silent", "hold", "late", "wait", "expire", "quality", "source", "cap", "cameras", "call", "attribute")  # fmt: skip
 DERIVE_KEYS = ("derive", "about", "for_each", "value", "hold", "source")
+MAX_WAIT_NS = 24 * HOUR
 SELECT_KEYS = ("kind", "device", "area", "zone", "operator", "attribute", "every")
 PLACE_KEYS = {"zone": ("every", "kind", "zone", "attribute", "of"), "area": ("every", "area", "of")}
 """What may restrict `every: zone` and `every: area`; `of` are the kinds of the devices inside that count."""
@@ -142,6 +143,7 @@ class Reader:
             hold_ns=self.hold_ns,
             late_ns=self._duration("late", 2 * HOUR),
             expire_ns=self._duration("expire", 24 * HOUR),
+            wait_ns=self._wait(),
             any_quality=self.any_quality,
             sources=sources,
             cap=read_cap(self, self.entries["cap"].value) if "cap" in self.entries else {},
@@ -230,6 +232,16 @@ class Reader:
 
     def _duration(self, key: str, default: int) -> int:
         return self._duration_of(self.entries[key].value, key) if key in self.entries else default
+
+    def _wait(self) -> int:
+        if "wait" not in self.entries:
+            return 0
+        wait_ns, entry = self._duration("wait", 0), self.entries["wait"]
+        if wait_ns > MAX_WAIT_NS:
+            self.document.wrong(entry.value, f"a rule may wait for {t.seconds_text(MAX_WAIT_NS)} at most")
+        if "levels" not in self.entries:
+            self.document.wrong(entry.key_node, "only levels wait; silence is measured on arrival")
+        return wait_ns
 
     def _duration_of(self, node: yaml.Node, key: str) -> int:
         clause = self._parse(node)

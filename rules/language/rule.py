@@ -139,6 +139,8 @@ class Rule:
     hold_ns: int = DEFAULT_HOLD_NS
     late_ns: int = DEFAULT_LATE_NS
     expire_ns: int = DEFAULT_EXPIRE_NS
+    wait_ns: int = 0
+    """How late readings may come and still be judged in the order in which they were observed; 0: judged on arrival."""
     any_quality: bool = False
     sources: tuple[Source, ...] = ()
     cap: dict[str, Any] = field(default_factory=dict)

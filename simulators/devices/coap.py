@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import aiocoap
@@ -46,6 +47,7 @@ class CoapSensor:
     def __init__(self, device: str, faults: Faults | None = None) -> None:
         self.device = device
         self.faults = faults or Faults()
+        self._line = self.faults.line()
         self.outbox = Outbox()
         self._news = asyncio.Event()
 
@@ -65,13 +67,14 @@ class CoapSensor:
                     self._news.clear()
                     await self._news.wait()
                     continue
-                request = aiocoap.Message(code=aiocoap.POST, uri=uri, payload=pack(self.device, report))
-                request.opt.content_format = SENML_JSON
-                try:
-                    answer = await asyncio.wait_for(context.request(request).response, 20)
-                    done = answer.code.is_successful() or 128 <= int(answer.code) < 160
-                except (aiocoap.error.Error, OSError, TimeoutError):
-                    done = False
+                await asyncio.sleep(self.faults.wait_s())
+                done = False
+                for sent in self._line.carry([pack(self.device, report)]):
+                    request = aiocoap.Message(code=aiocoap.POST, uri=uri, payload=sent)
+                    request.opt.content_format = SENML_JSON
+                    with suppress(aiocoap.error.Error, OSError, TimeoutError):
+                        answer = await asyncio.wait_for(context.request(request).response, 20)
+                        done = done or answer.code.is_successful() or 128 <= int(answer.code) < 160
                 if done:
                     self.outbox.take_back(report)
                 else:

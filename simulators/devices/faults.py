@@ -13,6 +13,7 @@ class Faults:
     loss: float = 0.0
     duplicate: float = 0.0
     reorder: float = 0.0
+    """Share of frames that the next one overtakes."""
     corrupt: float = 0.0
     """Share of frames in which one bit is flipped."""
     delay_s: float = 0.0
@@ -35,20 +36,9 @@ class Faults:
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is not negative")
 
-    def carry(self, frames: list[bytes]) -> list[bytes]:
-        """What arrives of these frames, in which order."""
-        arrived: list[bytes] = []
-        for frame in frames:
-            if self._strikes(self.loss):
-                continue
-            sent = self._flip(frame) if self._strikes(self.corrupt) else frame
-            arrived.append(sent)
-            if self._strikes(self.duplicate):
-                arrived.append(sent)
-        for index in range(len(arrived) - 1):
-            if self._strikes(self.reorder):
-                arrived[index], arrived[index + 1] = arrived[index + 1], arrived[index]
-        return arrived
+    def line(self) -> Line:
+        """The way of one device to the hub."""
+        return Line(self)
 
     def wait_s(self) -> float:
         return self.random.uniform(0, self.delay_s) if self.delay_s else 0.0
@@ -57,11 +47,37 @@ class Faults:
         """The same for a device for as long as it lives."""
         return round(Random(device).uniform(-self.skew_s, self.skew_s) * 1e9) if self.skew_s else 0
 
-    def _strikes(self, share: float) -> bool:
+    def strikes(self, share: float) -> bool:
         return share > 0 and self.random.random() < share
 
-    def _flip(self, frame: bytes) -> bytes:
+    def flip(self, frame: bytes) -> bytes:
         if not frame:
             return frame
         at = self.random.randrange(len(frame))
         return frame[:at] + bytes((frame[at] ^ (1 << self.random.randrange(8)),)) + frame[at + 1 :]
+
+
+class Line:
+    """What arrives of one device's frames, and in which order."""
+
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
+        self._held: list[bytes] = []
+        """A frame that the next one overtakes."""
+
+    def carry(self, frames: list[bytes]) -> list[bytes]:
+        """What arrives now."""
+        faults = self._faults
+        arrived: list[bytes] = []
+        for frame in frames:
+            if faults.strikes(faults.loss):
+                continue
+            sent = faults.flip(frame) if faults.strikes(faults.corrupt) else frame
+            if not self._held and faults.strikes(faults.reorder):
+                self._held.append(sent)
+                continue
+            arrived += [sent, *self._held]
+            self._held.clear()
+            if faults.strikes(faults.duplicate):
+                arrived.append(sent)
+        return arrived

@@ -19,12 +19,13 @@ class Station:
 
     def __init__(self, faults: Faults | None = None) -> None:
         self.faults = faults or Faults()
+        self._line = self.faults.line()
         self.sent = 0
         self._lines: deque[bytes] = deque(maxlen=LINES_MAX)
         self._news = asyncio.Event()
 
     def say(self, lines: list[str]) -> None:
-        self._lines.extend(self.faults.carry([line.encode() + b"\r\n" for line in lines]))
+        self._lines.extend(self._line.carry([line.encode() + b"\r\n" for line in lines]))
         self._news.set()
 
     async def run(self, address: str) -> None:

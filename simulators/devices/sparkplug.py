@@ -102,6 +102,7 @@ class EdgeNode:
     def __init__(self, path: str, faults: Faults | None = None) -> None:
         self.group, self.node, self.device = path.split("/")
         self.faults = faults or Faults()
+        self._line = self.faults.line()
         self.outbox = Outbox(100)
         self.births = Births()
         self._news = asyncio.Event()
@@ -161,7 +162,7 @@ class EdgeNode:
                 ]
                 self._born = True
             for topic, frame in frames:
-                for sent in self.faults.carry([frame]):
+                for sent in self._line.carry([frame]):
                     await client.publish(topic, sent, qos=0)
 
 

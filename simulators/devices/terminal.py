@@ -53,10 +53,15 @@ class Dialect(Protocol):
 class Terminal:
     """One device and its connection."""
 
-    def __init__(self, device: str, dialect: Dialect, faults: Faults | None = None) -> None:
+    def __init__(
+        self, device: str, dialect: Dialect, faults: Faults | None = None, dials_from: str | None = None
+    ) -> None:
+        """`dials_from`: the local address of its connections, where it is not to be the machine's choice."""
         self.device = device
+        self._local = (dials_from, 0) if dials_from else None
         self.dialect = dialect
         self.faults = faults or Faults()
+        self._line = self.faults.line()
         self.outbox = Outbox()
         self.connections = 0
         self._news = asyncio.Event()
@@ -73,7 +78,7 @@ class Terminal:
         pause = 0.5
         while True:
             try:
-                reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+                reader, writer = await asyncio.open_connection(parts.hostname, parts.port, local_addr=self._local)
             except OSError:
                 await asyncio.sleep(pause)
                 pause = min(RECONNECT_MAX_S, pause * 2)
@@ -146,7 +151,7 @@ class Terminal:
             else:
                 for report in reports:
                     self.outbox.take_back(report)
-            for sent in self.faults.carry([frame]):
+            for sent in self._line.carry([frame]):
                 await self._write(writer, sent)
 
     async def _write(self, writer: asyncio.StreamWriter, data: bytes) -> None:

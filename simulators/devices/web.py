@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from urllib.parse import urlencode
 
 import httpx
@@ -38,6 +39,7 @@ class Poster:
     def __init__(self, request: Callable[[str, Report], httpx.Request], faults: Faults | None = None) -> None:
         self.request = request
         self.faults = faults or Faults()
+        self._line = self.faults.line()
         self.outbox = Outbox()
         self._news = asyncio.Event()
 
@@ -55,11 +57,12 @@ class Poster:
                     self._news.clear()
                     await self._news.wait()
                     continue
-                try:
-                    answer = await client.send(self.request(base.rstrip("/"), report))
-                    done = answer.status_code < 300 or 400 <= answer.status_code < 500
-                except httpx.HTTPError:
-                    done = False
+                await asyncio.sleep(self.faults.wait_s())
+                done = False
+                for _ in self._line.carry([b""]):
+                    with suppress(httpx.HTTPError):
+                        answer = await client.send(self.request(base.rstrip("/"), report))
+                        done = done or answer.status_code < 300 or 400 <= answer.status_code < 500
                 if done:
                     self.outbox.take_back(report)
                 else:

@@ -69,6 +69,8 @@ def _expected(play: Played, expect: Expect, changes: Sequence[Mapping[str, Any]]
                 False,
                 f"{what}: names {', '.join(dict.fromkeys(named)) or 'no camera'}, not one of {', '.join(expect.cameras)}",
             )
+    if expect.source and (likeliest := _likeliest(about)) != expect.source:
+        return Finding(name, False, f"{what}: names {likeliest or 'no source'}, not {expect.source}")
     if strangers := _strangers(expect, reached[0], changes):
         return Finding(name, False, f"{what}: not in one group with {', '.join(strangers)}")
     if expect.clear_by_s is not None:
@@ -79,6 +81,17 @@ def _expected(play: Played, expect: Expect, changes: Sequence[Mapping[str, Any]]
         if gone > expect.clear_by_s:
             return Finding(name, False, f"{what}: cleared after {gone:.0f} s, later than {expect.clear_by_s:.0f} s")
     return Finding(name, True, f"{what}: {reached[0]['level']} after {after:.0f} s")
+
+
+def _likeliest(changes: Sequence[Mapping[str, Any]]) -> str:
+    """The source that the newest change with an attribution puts first; empty where none names any."""
+    named = [
+        item["attribution"]["candidates"][0]["source"]
+        for change in changes
+        for item in change.get("evidence") or ()
+        if item.get("attribution", {}).get("candidates")
+    ]
+    return named[-1] if named else ""
 
 
 def _strangers(expect: Expect, change: Mapping[str, Any], changes: Sequence[Mapping[str, Any]]) -> list[str]:

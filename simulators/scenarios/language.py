@@ -69,6 +69,16 @@ class GasLeak(Action, tag="gas-leak", frozen=True, kw_only=True):
         tunnel.leak_at, tunnel.leak_per_min = self.segment - 1, self.lel_per_min
 
 
+class Wind(Action, tag="wind", frozen=True, kw_only=True):
+    """The wind turns: m/s, and the degrees it blows from."""
+
+    speed: float
+    from_deg: float
+
+    def apply(self, town: Town) -> None:
+        town.world.weather.set_wind(self.speed, self.from_deg)
+
+
 class Release(Action, tag="release", frozen=True, kw_only=True):
     """A works gives off a substance, and the wind carries it."""
 
@@ -77,13 +87,9 @@ class Release(Action, tag="release", frozen=True, kw_only=True):
     metric: str
     grams_s: float
     for_s: float
-    wind_speed: float
-    wind_from: float
 
     def apply(self, town: Town) -> None:
-        town.world.release(
-            self.source, self.at, self.metric, self.grams_s, self.for_s, (self.wind_speed, self.wind_from)
-        )
+        town.world.release(self.source, self.at, self.metric, self.grams_s, self.for_s)
 
     def needs(self) -> tuple[str | int, ...]:
         return (self.at,)
@@ -284,6 +290,7 @@ AnyAction: TypeAlias = (
     Rain
     | FloodWave
     | GasLeak
+    | Wind
     | Release
     | Divert
     | Overturn
@@ -324,6 +331,8 @@ class Expect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cameras: tuple[str, ...] = ()
     """At least one of these must be among the cameras it names."""
     clear_by_s: float | None = None
+    source: str = ""
+    """The likeliest source that its evidence must name: a device, or a zone as `zone:NAME`."""
     together_with: tuple[str, ...] = ()
     """Subjects whose warnings of the same rule belong to the same group."""
 

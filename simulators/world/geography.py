@@ -107,6 +107,8 @@ BUS_LINES = {
 }
 HAZMAT_ROUTE = ("chemical-works", "ring-east", "ring-north-east", "north-end")
 """The only way allowed for dangerous goods: the ring road, round the town."""
+HAZMAT_DEPOT = "ring-east"
+"""Where a loaded truck stands until it is called."""
 
 UNDERPASSES = {
     # device id of the gauge: catchment m2, floor m2 (the pool's area per metre of depth begins with it), pumps m3/s

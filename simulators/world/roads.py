@@ -8,7 +8,7 @@ from heapq import heappop, heappush
 from math import cos, inf, radians, sin
 from random import Random
 
-from simulators.world.geography import BUS_LINES, HAZMAT_ROUTE, ROAD_NODES, ROADS, Point, apart, heading
+from simulators.world.geography import BUS_LINES, HAZMAT_DEPOT, HAZMAT_ROUTE, ROAD_NODES, ROADS, Point, apart, heading
 
 NEIGHBOURS: dict[str, dict[str, tuple[float, float]]] = {name: {} for name in ROAD_NODES}
 """Place → neighbouring place → (metres, free-flow km/h)."""
@@ -99,8 +99,8 @@ class Roads:
         vehicle.odometer_km = self._random.uniform(2_000, 90_000)
         vehicle.fuel = self._random.uniform(35, 95)
         if kind == "hazmat-truck" and not any(other.depot for other in self.vehicles.values()):
-            vehicle.depot = HAZMAT_ROUTE[0]  # the first of them stands loaded at the works
-            vehicle.leg, vehicle.along_m, vehicle.pause_s = 0, 0.0, inf
+            vehicle.depot = HAZMAT_DEPOT  # the first of them stands loaded, ready to go
+            self._park(vehicle)
         self.vehicles[name] = vehicle
         return vehicle
 
@@ -131,7 +131,7 @@ class Roads:
         vehicle.alarms = []
         here, there = vehicle.path[vehicle.leg], vehicle.path[vehicle.leg + 1]
         vehicle.along_m = apart(*vehicle.ends) - vehicle.along_m
-        vehicle.path, vehicle.leg = [there, *way(here, vehicle.depot or HAZMAT_ROUTE[0])], 0
+        vehicle.path, vehicle.leg = [there, *way(here, vehicle.depot or HAZMAT_DEPOT)], 0
 
     def _drive(self, vehicle: Vehicle, dt: float) -> None:
         if vehicle.overturned:
@@ -158,12 +158,18 @@ class Roads:
     def _turn(self, vehicle: Vehicle) -> None:
         """At the end of its way: wait, back, or somewhere else."""
         if vehicle.depot:
-            vehicle.path, vehicle.pause_s = list(HAZMAT_ROUTE), inf
-        elif vehicle.kind in ("bus", "hazmat-truck"):
+            self._park(vehicle)
+            return
+        if vehicle.kind in ("bus", "hazmat-truck"):
             vehicle.path = vehicle.path[::-1]
         else:
             vehicle.path = self._errand(vehicle.path[-1])
         vehicle.leg, vehicle.along_m = 0, 0.0
+
+    @staticmethod
+    def _park(vehicle: Vehicle) -> None:
+        vehicle.path, vehicle.leg = list(HAZMAT_ROUTE), HAZMAT_ROUTE.index(vehicle.depot)
+        vehicle.along_m, vehicle.speed_kmh, vehicle.pause_s = 0.0, 0.0, inf
 
     def _errand(self, start: str) -> list[str]:
         goal = start

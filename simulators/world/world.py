@@ -114,9 +114,8 @@ class World:
             )
         )
 
-    def release(self, name: str, at: str, metric: str, grams_s: float, for_s: float, wind: tuple[float, float]) -> None:
-        """A works gives off a substance; the wind is m/s and the degrees it blows from. `for_s` in real seconds."""
-        self.weather.set_wind(*wind)
+    def release(self, name: str, at: str, metric: str, grams_s: float, for_s: float) -> None:
+        """A works gives off a substance. `for_s` in real seconds."""
         self.air.sources.append(Source(name, self.at(at), metric, grams_s, 3.0, for_s * self.lapse))
 
     def quake(self, magnitude: float, x: float, y: float) -> None:

@@ -48,6 +48,11 @@ class Mosquitto:
             f"max_queued_messages 0\n{lines}\n"
         )
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> Mosquitto:
         self._process = subprocess.Popen(
             [self.binary, "-c", str(self._config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

@@ -126,8 +126,12 @@ class RunningHub:
         return code
 
 
-def cityhub(*arguments: object) -> subprocess.CompletedProcess[str]:
+def cityhub(*arguments: object, timeout: float = 120) -> subprocess.CompletedProcess[str]:
     """One command to its end."""
     return subprocess.run(
-        [sys.executable, "-m", "hub.cli", *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, timeout=120
+        [sys.executable, "-m", "hub.cli", *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
     )

@@ -20,7 +20,7 @@ from adapters.gb28181.profile import PROFILES
 from adapters.gb28181.sink import Gb28181Options, Gb28181Sink
 from adapters.gb28181.sip import Framer, Malformed, SipMessage, parse
 from hub.app.plugins import Plugins
-from hub.model import AlertChange, CameraView, Change, Pose, Position
+from hub.model import AlertChange, CameraView, Change, Pose, Position, Watch
 from hub.ports import RunningSink
 from tests.adapters.gb28181_platform import PASSWORD, Platform, header, tag
 
@@ -193,6 +193,20 @@ def test_charsets_that_lie() -> None:
         body = manscdp.read(f'<?xml version="1.0" encoding="{declared}"?>{text}'.encode(codec))
         assert isinstance(body, manscdp.Body)
         assert body.text("D") == "管廊瓦斯超限"
+    for word in ("东", "门", "东门", "管廊", "甲烷", "Ω", "é"):  # little to go by; what is declared may be false
+        for codec in ("gb18030", "utf-8"):
+            honest = "UTF-8" if codec == "utf-8" else "GB2312"
+            body = manscdp.read(
+                f'<?xml version="1.0" encoding="{honest}"?>{text.replace("管廊瓦斯超限", word)}'.encode(codec)
+            )
+            assert isinstance(body, manscdp.Body)
+            assert body.text("D") == word
+        lied = manscdp.read(f'<?xml version="1.0" encoding="GB2312"?>{text.replace("管廊瓦斯超限", word)}'.encode())
+        if len(word.encode()) >= 6 or word == "东":  # "东<" in UTF-8 is no GB 18030
+            assert isinstance(lied, manscdp.Body)
+            assert lied.text("D") == word
+    broken = manscdp.read(b"<Notify><CmdType>Alarm</CmdType><D>\xff\xff\x81</D></Notify>")
+    assert isinstance(broken, manscdp.Body)  # neither: replaced, and the rest is read
     assert "document type" in str(manscdp.read(b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>'))
 
 
@@ -386,6 +400,14 @@ async def test_a_ptz_camera_turns_once_while_it_is_fresh_and_goes_home() -> None
         stale = await sink.deliver(change(2, cameras=[dome()]), "k3", T + 3600 * 10**9)
         assert "3600 s old" in stale.detail
         assert len(platform.heard) == heard + 1  # the alarm, and no order
+    platform = Platform()
+    async with session(platform, turn_cameras=True, profile="wvp") as sink:
+        ahead = Watch("next", 40.0, 60.0, pose=Pose(270.0, 3.0, preset=7, home=2), gb28181_id="34020000001320000008")
+        taken = await sink.deliver(change(cameras=[dome()], handover=[ahead]), "k", T)
+        assert "dome turned; next turned to wait from 40 s on" in taken.detail
+        assert [tag(body, "PTZCmd") for body in platform.bodies("DeviceControl")] == [ptz.preset(3), ptz.preset(7)]
+        await sink.deliver(change(1, Change.CLEARED), "k2", T)
+        assert {tag(body, "PTZCmd") for body in platform.bodies("DeviceControl")[2:]} == {ptz.preset(1), ptz.preset(2)}
     async with session(Platform(), turn_cameras=True, profile="wvp") as sink:
         sink_platform_answer = await sink.deliver(change(cameras=[dome(Pose(90.0, 5.0))]), "k", T)
         assert "not turned" in sink_platform_answer.detail

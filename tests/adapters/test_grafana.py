@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -10,6 +12,8 @@ import pytest
 
 from adapters.grafana import PLUGIN
 from adapters.grafana.sink import GrafanaOptions, GrafanaSink, alert_tag
+from hub.delivery import Courier, Journal
+from hub.log import Cursors, Log
 from hub.model import AlertChange, Change
 from tests.dashboards.grafana_stub import TOKEN, Stub, grafana_stub
 
@@ -85,6 +89,33 @@ async def test_a_refusal_is_final_and_says_why(grafana: Stub, sink: GrafanaSink)
     outcome = await sink.deliver(change(), "1", NOW)
     assert (outcome.taken, outcome.final) == (False, True)
     assert "ordered by the test" in outcome.detail
+
+
+async def test_a_new_destination_notes_the_past_and_one_that_was_down_goes_on(
+    grafana: Stub, sink: GrafanaSink, tmp_path: Path
+) -> None:
+    log, cursors, journal = Log(tmp_path / "log"), Cursors(tmp_path / "cursors"), Journal(tmp_path / "delivery.db")
+    days = [8, 3, 1]
+    for ago in days:
+        said = msgspec.structs.replace(change(), alert=f"flood/stage@{ago}", at=NOW - ago * 86_400 * 10**9)
+        await log.alerts.append([said])
+
+    async def run_until(count: int) -> None:
+        courier = Courier("charts", sink, log.alerts, cursors, journal, now=lambda: NOW)
+        task = asyncio.create_task(courier.run())
+        async with asyncio.timeout(20):
+            while len(grafana.annotations) < count or cursors.get("delivery.charts") != log.alerts.next:
+                await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    await run_until(2)
+    await log.alerts.append([msgspec.structs.replace(change(), alert="flood/stage@new", at=NOW)])  # while it is down
+    grafana.faults = [503]
+    await run_until(3)
+    assert [NOW // 10**6 - noted["time"] for noted in grafana.annotations] == [3 * 86_400_000, 86_400_000, 0]
+    journal.close()
+    await log.close()
 
 
 def test_options_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ from adapters.onvif.sink import OnvifCamera, OnvifOptions, OnvifSink, aim, arriv
 from adapters.peer_http import Peer
 from hub.app.plugins import Plugins
 from hub.config import load_config
-from hub.model import AlertChange, CameraView, Change, Pose, Position
+from hub.model import AlertChange, CameraView, Change, Pose, Position, Watch
 from tests.adapters.http_peer import http_peer
 from tests.adapters.onvif_camera import GENERIC, GROUP, SPHERICAL, Responder, SimulatedCamera, fault, onvif_camera
 
@@ -87,8 +87,8 @@ def test_zoom_between_its_points_and_beyond() -> None:
 def test_a_camera_is_aimed_by_the_best_that_it_has(camera: dict[str, Any], expected: str) -> None:
     given = OnvifCamera(url="http://x", **camera)
     scale = fit(given.landmarks) if given.landmarks else None
-    assert re.search(expected, aim(given, scale, dome(), change())[0].body)
-    assert aim(given, scale, CameraView("dome", 1, 1, 1, True, ""), change()) == []
+    assert re.search(expected, aim(given, scale, dome(), Position(116.397, 39.908))[0].body)
+    assert aim(given, scale, CameraView("dome", 1, 1, 1, True, ""), None) == []
 
 
 async def test_it_turns_and_is_asked_whether_it_arrived() -> None:
@@ -123,12 +123,12 @@ async def test_what_does_not_arrive_is_said_and_taken_all_the_same(camera: dict[
 
 
 def test_idle_before_it_begins_to_move_is_no_arrival() -> None:
-    order = aim(OnvifCamera(url="http://x"), None, dome(), change())[0]
+    order = aim(OnvifCamera(url="http://x"), None, dome(), Position(116.397, 39.908))[0]
     still = soap.Status(0.0, 0.0, 0.0, GENERIC, False)
     assert not arrived(order, still, None)
     assert arrived(order, still, still)
     assert not arrived(order, soap.Status(0.0, 0.0, 0.0, GENERIC, True), still)
-    angles = aim(OnvifCamera(url="http://x", spherical=True), None, dome(), change())[0]
+    angles = aim(OnvifCamera(url="http://x", spherical=True), None, dome(), Position(116.397, 39.908))[0]
     assert arrived(angles, soap.Status(-299.8, -5.2, None, SPHERICAL, None), None)  # the same direction, a turn further
     assert not arrived(angles, soap.Status(58.0, -5.0, None, SPHERICAL, False), None)
     assert not arrived(angles, soap.Status(0.3, -0.1, None, GENERIC, False), None)  # another scale: wait for rest
@@ -191,6 +191,30 @@ def test_options_that_cannot_be() -> None:
     ):
         with pytest.raises(ValueError, match=words):
             OnvifOptions(**wrong)  # type: ignore[arg-type]
+
+
+async def test_the_next_camera_waits_where_a_moving_subject_will_come() -> None:
+    async with onvif_camera(now=lambda: T) as one, onvif_camera(now=lambda: T) as two:
+        named = {"dome": one, "next": two}
+        options = OnvifOptions(
+            cameras={name: OnvifCamera(url=f"{it.peer.url}/ptz", spherical=True, geo_move=name == "next") for name, it in named.items()},
+            username="hub", password_env="ONVIF",
+        )  # fmt: skip
+        sink = OnvifSink(options, now=lambda: T)
+        ahead = Watch("next", 40.0, 60.0, pose=Pose(270.0, 3.0, pan_deg=200.0), position=Position(116.5, 39.9))
+        delivery = await sink.deliver(change(handover=[ahead, Watch("elsewhere", 60.0, 70.0, pose=Pose(0, 0))]), "k", T)
+        assert "next waits from 40 s on: turned by GeoMove" in delivery.detail
+        assert one.pose[0] == 60.0
+        assert any(
+            'lon="116.5000000"' in heard.body.decode() for heard in two.peer.heard
+        )  # its own place, not the warning's
+        await sink.deliver(change(1, Change.CLEARED), "k1", T)
+        assert (one.orders[-1], two.orders[-1]) == ("GotoPreset", "GotoHomePosition")
+        two.password = "another"  # one that fails ahead holds up nothing
+        delivery = await sink.deliver(change(2, handover=[ahead]), "k2", T)
+        assert delivery.taken
+        assert "next waits" in delivery.detail
+        await sink.close()
 
 
 # ---------------------------------------------------------------------------------------------- clocks and logins

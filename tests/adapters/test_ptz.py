@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from adapters.ptz import HOME_TRIES_MAX, ORPHAN_S, Leases, Operator
-from hub.model import AlertChange, CameraView, Change, Pose
+from hub.model import AlertChange, CameraView, Change, Pose, Watch
 
 T = 1_767_225_600_000_000_000
 S = 1_000_000_000
@@ -204,3 +204,30 @@ def test_a_held_camera_is_said_and_the_next_one_turns() -> None:
     desk.plan(change("a", level="red"), T)
     assert "held by a" in desk.plan(change("b"), T).note
     assert [view.camera for view in desk.plan(change("b", cameras=[dome(), dome("other")]), T).turn] == ["other"]
+
+
+def test_the_next_ptz_of_a_moving_subject_is_aimed_ahead_and_goes_home_with_the_rest() -> None:
+    list_of = [
+        Watch("dome", 0.0, 20.0, pose=Pose(90.0, 5.0, home=1)),
+        Watch("", 20.0, 30.0),
+        Watch("fixed", 30.0, 40.0),
+        Watch("next", 40.0, 60.0, pose=Pose(270.0, 3.0, preset=7, home=2), gb28181_id="7"),
+        Watch("later", 60.0, 90.0, pose=Pose(0.0, 0.0)),
+    ]
+    leases = Leases()
+    desk = operator(leases)
+    plan = desk.plan(change(handover=list_of), T)
+    assert [view.camera for view in plan.turn] == ["dome"]
+    assert plan.ahead is not None
+    assert plan.ahead.camera == "next"
+    desk.plan(change(what=Change.CLEARED), T + S)
+    assert {lease.view.camera: lease.view.pose.home for lease in leases.due("vms", T + S) if lease.view.pose} == {
+        "dome": 1,
+        "next": 2,
+    }
+    # One that a more important warning holds is passed over; nothing is aimed ahead for what is old.
+    leases.ask(dome("next"), "red one", 3, T + 2 * S, T + 999 * S)
+    plan = desk.plan(change("b", handover=list_of), T + 2 * S)
+    assert plan.ahead is not None
+    assert plan.ahead.camera == "later"
+    assert desk.plan(change("c", handover=list_of), T + 3600 * S).ahead is None

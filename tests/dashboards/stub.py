@@ -49,6 +49,7 @@ STATUS = {
     "adapters": [{"name": "mqtt", "protocol": "mqtt", "state": "up", "detail": HOSTILE, "since": AT, "frames": 7, "received": 5, "logged": 4, "in_flight": 0, "quarantined": 1, "duplicate": 0, "refused": 0, "faults": {"value": 1}}],
     "readers": [{"reader": "store/events", "stream": "events", "required": True, "cursor": 4, "behind": 3, "skipped": 0, "state": "up", "detail": ""}],
     "log": {"quarantine": {"first": 0, "next": 1, "bytes": 100, "refusing": None}},
+    "maintenance": [{"id": "x", "target": HOSTILE, "from": AT, "until": "2026-11-22T10:00:00Z", "every_s": None, "state": "active", "next": None, "who": HOSTILE, "note": "new probe"}],
 }  # fmt: skip
 FAULT = {"offset": 0, "at": AT, "adapter": "mqtt", "device": HOSTILE, "kind": "value", "detail": "pm25 is 'x'; a number was meant", "raw_hex": "00", "raw_text": HOSTILE}  # fmt: skip
 ANSWERS: dict[str, Any] = {

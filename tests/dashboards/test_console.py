@@ -64,6 +64,7 @@ def test_hostile_names_stay_text(render: Callable[[str], str], tab: str) -> None
     with Stub() as stub:
         page = render(f"{stub.url}/#{tab}")
     assert ESCAPED in page
+    assert ("new probe" in page) == (tab == "hub")
     assert "<title>hacked" not in page
     assert not re.search(r"<img|<script>document", page)
 

@@ -114,10 +114,26 @@ def test_a_body_beyond_the_limit_is_refused(hub: RunningHub) -> None:
     assert "limit of 100000 bytes" in answer["error"]
 
 
+def test_who_sees_a_place_an_area_and_what_moves(hub: RunningHub) -> None:
+    found = call(hub, "GET", "/api/v1/cameras?at=121.4912,31.2408&error=20,5,45", "look")
+    assert (found[0], "cameras" in found[1]) == (200, True)
+    status, moving, _ = call(hub, "GET", "/api/v1/cameras?at=121.4912,31.2408&course=90&speed=30", "look")
+    assert (status, isinstance(moving["handover"], list)) == (200, True)
+    status, ground, _ = call(hub, "GET", "/api/v1/geojson/footprints", "look")
+    assert (status, ground["type"]) == (200, "FeatureCollection")
+
+
 def test_wrong_questions_get_sentences(hub: RunningHub) -> None:
     for path, status, sentence in (
         ("/api/v1/cameras", 400, "at=LON,LAT"),
         ("/api/v1/cameras?at=121.49,31.24&need=stare", 400, "no task"),
+        ("/api/v1/cameras?at=31.24,121.49", 400, "were lon and lat swapped?"),
+        ("/api/v1/cameras?at=121.49,31.24&error=far", 400, "half axis"),
+        ("/api/v1/cameras?at=121.49,31.24&course=east", 400, "a number was meant"),
+        ("/api/v1/cameras?at=121.49,31.24&course=90&speed=-1", 400, "more than 0"),
+        ("/api/v1/cameras?at=121.49,31.24&limit=0", 400, "1 to 1000"),
+        ("/api/v1/cameras?zone=nowhere", 400, "no zone"),
+        ("/api/v1/geojson/clouds", 404, "footprints"),
         ("/api/v1/series?from=yesterday", 400, "not an ISO 8601 time"),
         ("/api/v1/quarantine?limit=many", 400, "whole number"),
         ("/api/v1/nowhere", 404, ""),
@@ -182,3 +198,38 @@ def test_a_tokens_file_with_mistakes_is_told(tmp_path: Path) -> None:
     tokens, mistakes = load_tokens(path)
     assert tokens == {}
     assert len(mistakes) == 2
+
+
+def test_maintenance_is_planned_listed_and_cancelled(hub: RunningHub) -> None:
+    def post(path: str, **given: Any) -> tuple[int, Any]:
+        status, answer, _ = call(hub, "POST", path, "look", json.dumps(given).encode())
+        return status, answer
+
+    def windows() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = call(hub, "GET", "/api/v1/maintenance", "look")[1]["windows"]
+        return found
+
+    assert call(hub, "POST", "/api/v1/maintenance", "feed-me", b"{}")[0] == 403
+    for given, status, sentence in (
+        ({"target": "gauge-8", "until": "2100-01-01T00:00:00Z"}, 404, "was 'gauge-7' meant?"),
+        ({"target": "area:nowhere", "until": "2100-01-01T00:00:00Z"}, 404, "was 'area:north' meant?"),
+        ({"target": "gauge-7"}, 400, "until is missing"),
+        ({"target": "gauge-7", "until": "2020-01-01T00:00:00Z", "from": "2019-01-01T00:00:00Z"}, 400, "over already"),
+        ({"target": "gauge-7", "until": "soon"}, 400, "until: 'soon' is not an ISO 8601 time"),
+        ({"target": "gauge-7", "until": "2100-01-01T00:00:00Z", "every_s": 60}, 400, "not shorter than the window"),
+    ):
+        found, answer = post("/api/v1/maintenance", **given)
+        assert (found, sentence in answer["error"]) == (status, True), answer
+    given = {"target": "area:north", "from": "2100-01-01T00:00", "until": "2100-01-01T02:00", "note": "new probes"}
+    status, answer = post("/api/v1/maintenance", **given, every_s=86_400, who="li")
+    assert (status, answer) == (200, {"id": "area:north@2099-12-31T16:00:00Z"}), "times without a zone are the city's"
+    hub.wait(lambda: windows() != [], "the plan did not reach the rules")
+    shown = windows()[0]
+    assert {key: shown[key] for key in ("target", "from", "until", "every_s", "state", "who", "note")} == {
+        "target": "area:north", "from": "2099-12-31T16:00:00Z", "until": "2099-12-31T18:00:00Z", "every_s": 86_400,
+        "state": "planned", "who": "li", "note": "new probes",
+    }  # fmt: skip
+    assert call(hub, "GET", "/api/v1/status", "look")[1]["maintenance"] == windows()
+    assert post("/api/v1/maintenance/area:south@x/cancel")[0] == 404
+    assert post(f"/api/v1/maintenance/{answer['id']}/cancel") == (200, {"ok": True})
+    hub.wait(lambda: windows() == [], "the plan was not cancelled")

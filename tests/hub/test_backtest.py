@@ -145,6 +145,27 @@ def test_a_spike_of_hours_is_denied_by_calm_neighbours_only(folder: Path) -> Non
     assert smog_only(run(folder, csv_of(folder, a=spell, b=calm, c=joined))[2]) == []
 
 
+def test_what_stood_for_two_hours_is_no_spike_unless_neighbours_deny_it(folder: Path) -> None:
+    """The rule took two hours: the first of them above the limit already, so that it is not one reading alone."""
+    rules = folder / "rules" / "air.yaml"
+    rules.write_text(RULES.replace("orange: pm25 > 150 ug/m3", "orange: 2 of 2 (pm25 > 150 ug/m3)"))
+    two = [*CALM, 214.0, 230.0, *CALM]
+    assert smog_only(run(folder, csv_of(folder, a=two))[2]) == []
+    denied = smog_only(run(folder, csv_of(folder, a=two, b=[*CALM, *CALM, 30.0], c=[*CALM, *CALM, 30.0]))[2])
+    assert denied == ["pm25 leapt from 29 to 230 for 1 readings while 2 neighbours stayed calm"]
+
+
+def test_a_spike_that_half_of_the_neighbours_show_as_well_is_not_one_device_alone(folder: Path) -> None:
+    far = (
+        "a,a,air-station,116.0,39.9\nb,b,air-station,116.4,39.9\nc,c,air-station,115.6,39.9\n"  # the engine asks 30 km
+    )
+    (folder / "devices.csv").write_text("device,name,kind,lon,lat\n" + far)
+    spike = [*CALM, 240.0, *CALM]
+    seen, not_seen = [*CALM, 190.0, *CALM], [*CALM, 31.0, *CALM]
+    assert smog_only(run(folder, csv_of(folder, a=spike, b=seen, c=not_seen))[2]) == []
+    assert len(smog_only(run(folder, csv_of(folder, a=spike, b=not_seen, c=not_seen))[2])) == 1
+
+
 def test_a_real_rise_is_not_false(folder: Path) -> None:
     rising = [*CALM, 80.0, 140.0, 210.0, 280.0, 300.0, 290.0, 260.0, 200.0, 120.0, 60.0, *CALM]
     judged = run(folder, csv_of(folder, a=rising))[2]

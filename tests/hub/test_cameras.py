@@ -122,6 +122,16 @@ def test_a_camera_without_direction_is_all_round_with_a_penalty_and_says_so() ->
     assert "direction not known, all round assumed" in views[1].reason
 
 
+def test_a_direction_that_is_not_sure_costs_rank_and_is_said() -> None:
+    sure, unsure = (
+        camera("sure", azimuth_deg=0, hfov_deg=60),
+        camera("unsure", azimuth_deg=0, hfov_deg=60, azimuth_error_deg=22.5),
+    )
+    first, second = Cameras([unsure, sure]).seeing(*spot(0, 50))
+    assert (first.camera, second.camera) == ("sure", "unsure")
+    assert "if its direction is right (± 22°)" in second.reason
+
+
 def test_cameras_that_do_not_see_come_last_with_the_reason() -> None:
     behind = camera("behind", 0, 50, azimuth_deg=0, hfov_deg=60)
     sees = camera("sees", 180, 100, azimuth_deg=0)

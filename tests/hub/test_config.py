@@ -9,6 +9,7 @@ import pytest
 from hub.app.city import load_city
 from hub.app.plugins import Plugins
 from hub.config import secret, split_address, toml_lines
+from hub.registry import load_registry
 from tests.acceptance.running import cityhub
 
 GOOD = '[hub]\nname = "harbour"\ntimezone = "Asia/Shanghai"\n'
@@ -181,3 +182,42 @@ def test_what_only_the_adapter_can_see_is_found(tmp_path: Path, lines: str, expe
 def test_options_that_exclude_each_other(tmp_path: Path) -> None:
     (found,) = mistakes(city(tmp_path, hub_dot_toml=MAPPED + 'format = "senml-json"\n', map_dot_toml="[values]\n"))
     assert "exclude each other" in found
+
+
+def test_cameras_that_the_registry_does_not_have_are_named(tmp_path: Path) -> None:
+    """For every destination that names cameras; those of hubs below this one (`district-a/c1`) need not be known here."""
+    guid = "9f3b6c0e-1f5d-4b6e-8a57-0d9a3c3f6b11"
+    toml = f"""[hub]
+name = "x"
+[[sinks]]
+name = "domes"
+protocol = "onvif"
+cameras."gate-1" = {{ url = "http://h/ptz" }}
+cameras."gate-l" = {{ url = "http://h/ptz" }}
+cameras."district-a/c1" = {{ url = "http://h/ptz" }}
+[[sinks]]
+protocol = "milestone"
+url = "http://h"
+cameras = {{ nobody = "{guid}" }}
+[[sinks]]
+protocol = "frigate"
+url = "http://h"
+cameras = {{ gate-1 = "front", "gate 1" = "back" }}
+"""
+    found = mistakes(city(tmp_path, hub_dot_toml=toml, cameras_dot_csv="camera,lon,lat\ngate-1,121.5,31.2\n"))
+    assert len(found) == 3
+    assert found[0].startswith(
+        "hub.toml:3: destination 'domes' names camera 'gate-l', which the registry does not have; was 'gate-1'"
+    )
+    assert found[1].endswith("destination 'milestone' names camera 'nobody', which the registry does not have")
+    assert "camera 'gate 1'" in found[2]
+
+
+@pytest.mark.parametrize("middle", [(11.6, 48.1), (-87.6, 41.9), (151.2, -33.9)])
+def test_what_stands_far_off_because_its_coordinates_are_swapped(tmp_path: Path, middle: tuple[float, float]) -> None:
+    lon, lat = middle
+    (tmp_path / "devices.csv").write_text(f"device,lon,lat\na,{lon},{lat}\nb,{lon + 0.01},{lat}\nship,0,0\n")
+    (tmp_path / "cameras.csv").write_text(f"camera,lon,lat\nc,{lon},{lat + 0.01}\nd,{lat},{lon}\n")
+    found = load_registry(tmp_path)[1]
+    assert [(Path(mistake.file).name, mistake.line) for mistake in found] == [("cameras.csv", 3)]
+    assert "were lon and lat swapped?" in found[0].message

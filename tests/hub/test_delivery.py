@@ -139,6 +139,26 @@ async def test_a_new_destination_starts_at_the_end(hub: Hub) -> None:
     assert sink.heard == ["fresh#0"]
 
 
+@pytest.mark.parametrize(("back_s", "heard"), [(0.0, []), (1.5, ["b#0", "c#0"]), (1e9, ["a#0", "b#0", "c#0"])])
+async def test_a_new_destination_that_keeps_history_begins_as_far_back_as_it_wants(
+    hub: Hub, back_s: float, heard: list[str]
+) -> None:
+    for alert, ago_s in (("a", 10), ("b", 1), ("c", 0)):
+        said = change(alert)
+        said.at = T - ago_s * 1_000_000_000
+        await hub.say(said)
+
+    class History(Sink):
+        catch_up_s = back_s
+
+    sink = History()
+    async with running(hub.courier("charts", sink)):
+        await until(lambda: hub.at("charts") == 3)
+        await hub.say(change("fresh"))
+        await until(lambda: hub.at("charts") == 4)
+    assert sink.heard == [*heard, "fresh#0"]
+
+
 async def test_a_cursor_of_a_log_that_is_no_more_waits_for_nothing(hub: Hub) -> None:
     hub.cursors.set("delivery.video", 1_000)
     sink = Sink()

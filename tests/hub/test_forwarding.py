@@ -20,7 +20,7 @@ from hub.forwarding import (
     reading_outward,
     reading_problem,
 )
-from hub.model import AlertChange, CameraView, Change, Origin, Reading
+from hub.model import AlertChange, CameraView, Change, Origin, Reading, Watch
 
 T = 1_795_334_400_000_000_000
 names = st.text("abcdefghij-0123456789东区", min_size=1, max_size=20)
@@ -31,6 +31,7 @@ def change(**more: Any) -> AlertChange:
         "alert": "flood/stage@g@t", "ordinal": 3, "at": T, "rule": "flood/stage", "subject": "g", "change": Change.RAISED,
         "level": "red", "area": "north", "who": "wang", "group": "flood/stage@h@t",
         "cameras": [CameraView("c1", 0.9, 140.0, 12.0, True, "in its sector")],
+        "handover": [Watch("c1", 0.0, 20.0), Watch("", 20.0, 30.0)],
     }  # fmt: skip
     return AlertChange(**{**given, **more})
 
@@ -42,6 +43,7 @@ def test_a_warning_of_a_district_is_named_after_it_once_whatever_its_way() -> No
         "district-a/g",
         "district-a/north",
     )
+    assert [watch.camera for watch in first.handover] == ["district-a/c1", ""]
     assert (first.who, first.group, first.cameras[0].camera) == (
         "district-a/wang",
         "district-a/flood/stage@h@t",
@@ -55,11 +57,15 @@ def test_a_warning_of_a_district_is_named_after_it_once_whatever_its_way() -> No
 
 
 def test_what_people_do_above_is_the_uppers_change_of_the_districts_warning() -> None:
-    made_above = change(alert="district-a/x", subject="district-a/g", area="district-a", group="", cameras=[], ordinal=4, origin=Origin("district-a", 4))  # fmt: skip
+    made_above = change(alert="district-a/x", subject="district-a/g", area="district-a", group="", cameras=[], handover=[], ordinal=4, origin=Origin("district-a", 4))  # fmt: skip
     out = change_outward(made_above, "city")
     assert (out.alert, out.who) == ("district-a/x", "city/wang")
     assert out.origin == Origin("district-a", 4, ("city",))
     assert change_problem(out) is None
+
+
+def test_who_is_called_next_is_each_hubs_own_affair() -> None:
+    assert change_outward(change(change=Change.CALLED, contact=3), "district-a").contact == 1
 
 
 @pytest.mark.parametrize(
@@ -113,6 +119,7 @@ def test_names_that_a_hub_cannot_have(name: str) -> None:
         ({"group": "b/x"}, "group"),
         ({"who": "wang"}, "who"),
         ({"level": "purple"}, "level"),
+        ({"contact": 2}, "contacts"),
         ({"at": -1}, "ns since 1970"),
         ({"alert": "a/\n"}, "printable"),
         ({"evidence": [{"x": 1 << 70}]}, "written down"),

@@ -159,11 +159,11 @@ def test_marked_values(mark: str, raises: bool) -> None:
 
 def test_maintenance_mutes_thresholds_and_silence() -> None:
     maintenance = OperatorAction(at(0), "op", "maintenance", "d", until=at(60))
-    events = [maintenance, reading(1, 0.9), Tick(at(50)), Tick(at(60)), reading(61, 0.9)]
+    events = [maintenance, reading(1, 0.9), *(Tick(at(minute)) for minute in range(50, 80)), reading(80, 0.9)]
     assert told(changes(rule("  silent: 15 min\n"), events)) == [
-        (60, "raised", "blue"),
-        (61, "cleared", "blue"),
-        (61, "raised", "yellow"),
+        (75, "raised", "blue"),
+        (80, "cleared", "blue"),
+        (80, "raised", "yellow"),
     ]
 
 

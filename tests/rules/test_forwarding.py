@@ -75,6 +75,7 @@ def test_what_people_do_here_is_numbered_here() -> None:
     mine = [c for c in changes if c.origin and not c.origin.path]
     assert [(c.who, c.note, c.subject, c.area) for c in mine[:2]] == [("li", "seen", "a/g", "a/north")] * 2
     assert {c.level for c in mine} == {"red"}
+    assert [c.until for c in mine] == [None, at(10), None]
     assert mine[2].at == at(10)
 
 

@@ -61,6 +61,8 @@ RULES = """
     red: water_depth > 5 cm then water_depth > 30 cm within 8 min
 - rule: drift
   for_each: {kind: gauge}
+  wait: 4 min
+  silent: 12 min
   levels:
     blue: ewma(water_depth, 10 min) > 20 cm or cusum(water_depth, 10 cm, 5 cm) > 60 cm or time_since(water_depth > 30 cm) < 3 min
 - quality: water_depth
@@ -95,6 +97,7 @@ EDITED = (
     .replace("- rule: downhill", "- rule: downstream")
     .replace("orange: 5 min", "orange: 1 min")
     .replace("gap: 8 min", "gap: 3 min")
+    .replace("wait: 4 min", "wait: 2 min")
 )
 
 
@@ -142,6 +145,8 @@ def events(draw: st.DrawFn) -> list[Event]:
             values: dict[str, Value] = {metric: value}
             if device == "rain":
                 values |= {"wind_speed": value / 10, "wind_direction": 60.0 + value}
+            if position:
+                values |= {"speed": draw(st.sampled_from([0.0, 40.0])), "course": 90.0}
             made.append(Reading(device, at, values, position, marks, now, "t", "gauge" if device == "x" else ""))
         elif kind < 16:
             made.append(Tick(now))
@@ -158,8 +163,12 @@ def events(draw: st.DrawFn) -> list[Event]:
         if draw(st.integers(0, 9)) == 0:
             until = now + 7 * MINUTE if draw(st.booleans()) else None
             action = draw(st.sampled_from(["acknowledge", "shelve", "unshelve", "maintenance"]))
-            target = "a" if action == "maintenance" else draw(st.sampled_from(["@open", "below/x"]))
-            made.append(OperatorAction(now, "op", action, target, until=until))
+            target, since, every = draw(st.sampled_from(["@open", "below/x"])), None, 0
+            if action == "maintenance":
+                target = draw(st.sampled_from(["a", "b", "zone:dry"]))
+                since = now + draw(st.integers(-2, 3)) * MINUTE
+                every = draw(st.sampled_from([0, 20 * MINUTE]))
+            made.append(OperatorAction(now, "op", action, target, "", until, since, every))
         if draw(st.integers(0, 9)) == 0:
             origin = Origin("below", draw(st.integers(1, 5)), ("below",))
             change = draw(st.sampled_from([Change.RAISED, Change.ESCALATED, Change.CLEARED]))

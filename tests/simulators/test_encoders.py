@@ -292,11 +292,13 @@ def test_faults_are_drawn_from_their_seed() -> None:
     frames = [bytes((number, 0x55)) for number in range(200)]
 
     def carried() -> list[bytes]:
-        return Faults(loss=0.1, duplicate=0.1, reorder=0.1, corrupt=0.1, random=Random(4)).carry(list(frames))
+        return Faults(loss=0.1, duplicate=0.1, reorder=0.1, corrupt=0.1, random=Random(4)).line().carry(list(frames))
 
     assert carried() == carried()
     assert carried() != frames
-    assert Faults().carry(list(frames)) == frames
+    assert Faults().line().carry(list(frames)) == frames
+    one_by_one = Faults(reorder=1.0).line()
+    assert [one_by_one.carry([frame]) for frame in (b"a", b"b", b"c")] == [[], [b"b", b"a"], []]
     with pytest.raises(ValueError, match="share from 0 to 1"):
         Faults(loss=2)
 
