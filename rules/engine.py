@@ -468,9 +468,11 @@ class Engine:
                     elif isinstance(inner, Window):
                         key = WindowKey(inner.series, inner.size_ns, inner.closed)
                         self.asked[inner.series] = tuple(dict.fromkeys((*self.asked.get(inner.series, ()), key)))
-        self.over = {rule.name: asked for rule in book.rules if (asked := places.asked_series(rule))}
+        self.over = {rule.name: asked for rule in book.rules if (asked := rule.series_inside())}
         """Per rule about places, what it asks of the devices inside."""
-        self.asks_inside = places.asks_who_is_inside(nodes)
+        for series in sorted({name for asked in self.over.values() for name in asked}):
+            self.asked.setdefault(series, ())
+        self.asks_inside = bool(self.over) or places.asks_who_is_inside(nodes)
         self.tracing = [rule for rule in book.rules if rule.tracing is not None]
         self.suspects: dict[str, set[str]] = {rule.name: set() for rule in self.tracing}
         """Per rule that traces what it warns of, who may have emitted it."""
