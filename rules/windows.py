@@ -22,6 +22,8 @@ MAX_SAMPLES = 20_000
 DIGITS = 9
 """Results are rounded to this many decimals, so that 0.9 m - 0.6 m is 0.3 m and not a bit less."""
 NEAR = 1e-9
+FEW = 8
+"""So many samples are looked through for their least or greatest faster than extremes are kept up to date."""
 
 
 class WindowKey(NamedTuple):
@@ -144,7 +146,8 @@ class Window:
     # ------------------------------------------------------------------------------------------ figures at `now`
 
     def figure(self, function: str, now: int, parameter: float, at_least: int) -> float | None:
-        """The figure called `function`; None with fewer samples than `at_least` (or than it needs)."""
+        """The figure called `function`; None with fewer samples than `at_least` (or than it needs). Generated code, which
+        knows the function, trims and calls it by itself."""
         if self.trim(now) < at_least:
             return 0.0 if function == "count" and at_least <= 1 else None
         if function == "nowcast":
@@ -155,7 +158,7 @@ class Window:
         return result
 
     def near_mean(self, now: int, at_least: int) -> float | None:
-        """The mean before it is rounded, which costs more than all the rest: within `NEAR` of what `figure` gives."""
+        """The mean before it is rounded, which costs more than all the rest: within `NEAR` of what `mean` gives."""
         count = self.trim(now)
         return self.total() / count if count >= at_least else None
 
@@ -187,6 +190,8 @@ class Window:
         return nowcast([fsum(hour) / len(hour) if hour else None for hour in hours])
 
     def min(self) -> float:
+        if len(self.values) <= FEW:
+            return min(self.values)
         if self._lows is None:
             self._lows = []
             for at, value in zip(self.times, self.values, strict=True):
@@ -194,6 +199,8 @@ class Window:
         return self._lows[0][1]
 
     def max(self) -> float:
+        if len(self.values) <= FEW:
+            return max(self.values)
         if self._highs is None:
             self._highs = []
             for at, value in zip(self.times, self.values, strict=True):

@@ -37,8 +37,8 @@ class Writer:
         self.constants = constants
         self.known = known
         self.prefix = prefix
-        self.hopeful = False
-        """Whether what neighbours are asked is taken as granted: tells what they could still bring about."""
+        self.granted: Callable[[ir.Node], bool] = lambda node: False
+        """Conditions that are taken to hold: granting what neighbours are asked tells what they could still bring about."""
         self.roughly = False
         """Whether a condition may also be said to hold that only nearly does: saves the rounding of means."""
         self.lines: list[str] = []
@@ -104,10 +104,9 @@ class Writer:
             case ir.Window(around=ir.Around(which="")):
                 slot = self._window(node)
                 absent = "0.0" if node.function == "count" and node.at_least <= 1 else "None"
-                return (
-                    f"{slot}.figure({node.function!r}, t, {node.parameter!r}, {node.at_least}) if {slot} is not None else {absent}",
-                    True,
-                )
+                given = {"percentile": repr(node.parameter), "nowcast": "t"}.get(node.function, "")
+                enough = f"{slot} is not None and {slot}.trim(t) >= {node.at_least}"
+                return f"{slot}.{node.function}({given}) if {enough} else {absent}", True
             case ir.Window():
                 self.used.add("H")
                 return f"H.figure(d, t, {self._constant(node)})", True
@@ -149,7 +148,7 @@ class Writer:
         """The variable that holds a window of the subject itself, or None."""
         self.used.add("W")
         key = self._constant(WindowKey(node.series, node.size_ns, node.closed))
-        slot = f"w{len(self.names)}_{len(self.lines)}"
+        slot = f"{self.prefix}w{len(self.names)}_{len(self.lines)}"
         self.lines.append(f"{slot} = W.get({key})")
         return slot
 
@@ -188,7 +187,7 @@ class Writer:
         return self._logic(node, False)
 
     def _logic(self, node: ir.Node, wanted: bool) -> str:
-        if self.hopeful and not isinstance(node, ir.Negated | ir.AllOf | ir.AnyOf) and _is_dear(node):
+        if not isinstance(node, ir.Negated | ir.AllOf | ir.AnyOf) and self.granted(node):
             return "True"
         match node:
             case ir.Negated(operand=operand):
@@ -241,6 +240,22 @@ class Writer:
 def _is_dear(node: ir.Node) -> bool:
     """Whether a part asks neighbours: it is written last, and not hoisted, so that it is rarely asked."""
     return any(isinstance(n, ir.Agree) or (isinstance(n, ir.Window) and n.around.which != "") for n in ir.walk(node))
+
+
+def _takes_work(node: ir.Node) -> bool:
+    """Whether a part asks more than the newest values."""
+    return any(isinstance(n, ir.Agree | ir.Window) for n in ir.walk(node))
+
+
+def _holds(node: ir.Node, granted: Callable[[ir.Node], bool]) -> bool:
+    """Whether a condition holds whatever the values are, once some parts are granted."""
+    match node:
+        case ir.AllOf(parts=parts):
+            return all(_holds(part, granted) for part in parts)
+        case ir.AnyOf(parts=parts):
+            return any(_holds(part, granted) for part in parts)
+        case _:
+            return granted(node)
 
 
 _LOCALS = {"L": "L = d.last", "LT": "LT = d.last_t", "W": "W = d.windows", "A": "A = d.attributes", "H": "H = d.hood"}
@@ -311,14 +326,14 @@ class Compiled:
     def _any_level(self, constants: dict[str, Any]) -> Callable[..., bool]:
         """Whether any level is certainly true: asked first of rules with memories, which are looked at every time."""
         writer = Writer(self.rule.hold_ns, constants)
-        writer.hopeful = True
+        writer.granted = _is_dear
         code = _any(writer, [level.when.node for level in self.rule.levels])
         return function("any_level", "d, t, m", writer, [f"return {code}"], constants)
 
     def _hopeful(self, constants: dict[str, Any]) -> Callable[..., int]:
         """Bits of the levels that would be true, said the neighbours what the rule hopes for."""
         writer = Writer(self.rule.hold_ns, constants)
-        writer.hopeful = True
+        writer.granted = _is_dear
         body = [f"if {writer.true(level.when.node)}: bits |= {1 << level.level}" for level in self.rule.levels]
         return function("hopeful", "d, t, m", writer, ["bits = 0", *body, "return bits"], constants)
 
@@ -411,7 +426,7 @@ def fused(rules: Iterable[tuple[int, Rule]], known: frozenset[str], constants: d
     attention when one of its levels is certainly true, when it is busy already, or when it has a memory.
     """
     writer = Writer(0, constants, known)
-    writer.hopeful = writer.roughly = True
+    writer.granted, writer.roughly = _is_dear, True
     touched = always = 0
     body: list[str] = []
     for position, rule in rules:
@@ -422,7 +437,20 @@ def fused(rules: Iterable[tuple[int, Rule]], known: frozenset[str], constants: d
             always |= 1 << position
             continue
         writer.hold_ns = rule.hold_ns
-        body.append(f"if {_any(writer, [level.when.node for level in rule.levels])}: hit |= {1 << position}")
+        nodes = [level.when.node for level in rule.levels]
+        if any(_takes_work(node) for node in nodes) and not any(_holds(node, _takes_work) for node in nodes):
+            # First what the newest values say: mostly that the windows need not be looked at.
+            writer.granted = _takes_work
+            first = _any(writer, nodes)
+            writer.granted = _is_dear
+            rest = Writer(rule.hold_ns, constants, known, prefix=f"r{position}_")
+            rest.granted, rest.roughly = _is_dear, True
+            condition = _any(rest, nodes)
+            writer.used |= rest.used
+            body += [f"if {first}:", *(f"    {line}" for line in rest.lines)]
+            body.append(f"    if {condition}: hit |= {1 << position}")
+        else:
+            body.append(f"if {_any(writer, nodes)}: hit |= {1 << position}")
     start = f"hit = d.busy & {touched}" + (f" | {always}" if always else "")
     return function("fused", "d, v, t", writer, [start, *body, "return hit"], constants)
 
