@@ -21,6 +21,7 @@ TAKING_IN = sorted(
 SAMPLES = sorted(path.parent.name for path in (ROOT / "adapters").glob("*/sample.toml"))
 
 FILES = {
+    "cameras.csv": "camera,name,lon,lat\ncam-market,Market,121.49,31.24\ncam-north-gate-ptz,North Gate,121.49,31.25\n",
     "secrets/peers.toml": '[peers.district-a]\ntoken = "0123456789abcdef"\n',
     "pumps.toml": '[[devices]]\ndevice = "pump-1"\nunit = 1\n[[devices.fields]]\nmetric = "flow"\naddress = 1\n',
     "tasmota.toml": 'topic = "tele/{device}/SENSOR"\ndevice = "{device}"\n[values]\nair_temperature = "t"\n',
