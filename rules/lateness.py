@@ -55,7 +55,17 @@ def split(book: RuleBook) -> tuple[RuleBook, dict[int, RuleBook]]:
 def _only_silence(rule: Rule) -> Rule | None:
     if rule.silent_ns is None:
         return None
-    return replace(rule, levels=(), lets={}, let_texts={}, memories=(), wait_ns=0, tracing=None, _own=rule.own_series())
+    return replace(
+        rule,
+        levels=(),
+        lets={},
+        let_texts={},
+        memories=(),
+        wait_ns=0,
+        tracing=None,
+        _own=rule.own_series(),
+        _inside=rule.series_inside(),
+    )
 
 
 def _book(whole: RuleBook, rules: list[Rule]) -> RuleBook:
@@ -70,16 +80,17 @@ def _book(whole: RuleBook, rules: list[Rule]) -> RuleBook:
 
 
 def _series(book: RuleBook) -> set[str]:
-    asked = {series for rule in book.rules for series in tracing.asked_windows(rule)}
-    return asked | {node.series.rstrip("~") for node in nodes_of(book) if isinstance(node, Series | Window)}
+    read = {node.series.rstrip("~") for node in nodes_of(book) if isinstance(node, Series | Window)}
+    return read.union(*(tracing.asked_windows(rule) for rule in book.rules))
 
 
 def _kinds(rules: Iterable[Rule]) -> set[str]:
-    """Kinds of device whose whereabouts these rules are about; `*`: any."""
+    """Kinds of device that these rules are about, or look for as sources; `*`: any."""
     found: set[str] = set()
     for rule in rules:
         found.update((rule.select.of if rule.select.every else rule.select.kinds) or ("*",))
-        found.update((rule.tracing.candidates.kinds or ("*",)) if rule.tracing is not None else ())
+        if rule.tracing is not None:
+            found.update(rule.tracing.candidates.kinds or ("*",))
     return found
 
 
@@ -131,6 +142,13 @@ class Lane:
         while self.held and self.held[0][0] < now:
             due.append(_decode(heappop(self.held)[2]))
         self._judge([*due, Tick(now)], outcome)
+
+    def due(self) -> int | None:
+        """The hub's time before which `advance` changes nothing."""
+        dues = [self.held[0][0] + 1] if self.held else []
+        if (due := self.engine.due()) is not None:
+            dues.append(due)
+        return min(dues) + self.wait_ns if dues else None
 
     def _judge(self, events: list[Event], outcome: Outcome) -> None:
         outcome.changes += self.engine.feed(events).changes
