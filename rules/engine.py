@@ -560,7 +560,7 @@ class Engine:
                     subject.busy |= 1 << plan.positions[name]
 
     def _edition(self, event: Edition, outcome: Outcome) -> None:
-        if event.what == "rules":
+        if event.what == "rules" and event.text != self.book.text:
             new = books.from_text(event.text)
             if new is not None and new.digest != self.book.digest:
                 edition.change_book(self, new, outcome)
