@@ -142,6 +142,13 @@ class Lane:
             due.append(_decode(heappop(self.held)[2]))
         self._judge([*due, Tick(now)], outcome)
 
+    def due(self) -> int | None:
+        """The hub's time before which `advance` changes nothing."""
+        dues = [self.held[0][0] + 1] if self.held else []
+        if (due := self.engine.due()) is not None:
+            dues.append(due)
+        return min(dues) + self.wait_ns if dues else None
+
     def _judge(self, events: list[Event], outcome: Outcome) -> None:
         outcome.changes += self.engine.feed(events).changes
 
