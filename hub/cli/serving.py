@@ -104,16 +104,26 @@ async def started(hub: Hub) -> Hub:
 def until_stopped(work: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> int:
     """Run `work` with an event that SIGINT and SIGTERM set."""
 
+    told = False
+
     async def main() -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
+
+        def end() -> None:
+            nonlocal told
+            told = True
+            stop.set()
+
         for sent in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(sent, stop.set)
+            loop.add_signal_handler(sent, end)
         await work(stop)
 
     # The threads that write to disk need the interpreter for microseconds; let them have it sooner than after 5 ms.
     sys.setswitchinterval(0.001)
     asyncio.run(main())
+    if told:  # a second Ctrl-C must not break what is left of the ending
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     return 0
 
 
@@ -206,6 +216,11 @@ def demo(options: argparse.Namespace) -> int:
 async def _demo(options: argparse.Namespace, city: City, data: Path, stop: asyncio.Event) -> None:
     hub = await started(Hub(city, data))
     print(f"cityhub demo: open {hub.address} in a browser; Ctrl-C ends it", flush=True)
+    print(
+        "An invented harbour city reports to this hub. Its first warning comes within half a minute, with the cameras",
+        flush=True,
+    )
+    print("that see the place, and is over within two; then something else happens, every minute or two.", flush=True)
     await adapters_up(hub)
     terminal = Terminal(hub.state, hub.address)
     showing = asyncio.create_task(terminal.run())
