@@ -37,6 +37,7 @@ from rules.neighbourhood import Neighbourhood
 from rules.plan import Plan, Shape
 from rules.quality import Finding, Flag
 from rules.subject import NEVER, OpenAlert, Subject
+from rules.watchers import Watchers, asks
 from rules.windows import Window as Samples
 from rules.windows import WindowKey
 
@@ -175,6 +176,7 @@ class Engine:
                 subject.position = position
                 subject.zones = None
                 crossed = self.hood.moved(subject)
+                self._watch(subject)
         plan = subject.plan
         if plan is None:
             subject.newest = max(at, subject.newest)
@@ -226,7 +228,7 @@ class Engine:
             self._attend(subject, plan, hit, at, False, True, outcome)
         if self.pairing and subject.kind == pairs.MEMBERS:
             pairs.meet(self, subject, at, reading.received_at or at, outcome)
-        if shape.joins and (self.awaited or self.over or subject.id in self.downstream):
+        if shape.joins and (self.watchers.waiting or self.over or subject.id in self.downstream):
             self._wake_others(subject, shape.joins, at, outcome)
 
     def _out_of_order(
@@ -358,32 +360,40 @@ class Engine:
         if subject.id in self.downstream:
             self._wake_downstream(subject, series, at, outcome)
         for name in series:
-            if not self.watchers.get(name):
+            if name not in self.watchers.waiting:
                 continue
-            for watcher, rule in sorted(self.watchers[name]):
-                other = self.subjects[watcher]
-                compiled = self.compiled[rule]
-                if other is subject or other.plan is None or abs(at - other.newest) > compiled.rule.hold_ns:
-                    continue
-                if any(
-                    asked == name and subject in self.hood.others(other, name, around)
-                    for asked, around in compiled.asks
-                ) or (
-                    name in other.jumps and subject in self.hood.others(other, name, other.plan.settings[name].around())
+            for watcher, rule in self.watchers.woken_by(subject, name):
+                other, compiled = self.subjects[watcher], self.compiled[rule]
+                if (
+                    other is not subject
+                    and other.plan is not None
+                    and abs(at - other.newest) <= compiled.rule.hold_ns
+                    and any(
+                        asked == name and subject in self.hood.others(other, name, around)
+                        for asked, around in asks(other, compiled, other.watching.get(rule, 0))
+                    )
                 ):
                     bit = 1 << other.plan.positions[rule]
                     life.judge(self, other, compiled, bit, other.newest, False, False, outcome, news=at)
 
-    def watch(self, subject: Subject, rule: str, wanted: bool) -> None:
-        """Whether neighbours' readings are to have this rule judged again for the subject."""
-        if wanted == (rule in subject.watching):
+    def watch(self, subject: Subject, rule: str, why: int) -> None:
+        """Whether and why neighbours' readings are to have this rule judged again for the subject (see `Watchers`)."""
+        if why == subject.watching.get(rule, 0):
             return
-        (subject.watching.add if wanted else subject.watching.discard)(rule)
-        asks = self.compiled[rule]
-        for series in sorted({asked for asked, _ in asks.asks} | self.neighbourly & asks.rule.own_series()):
-            members = self.watchers.setdefault(series, set())
-            (members.add if wanted else members.discard)((subject.id, rule))
-            (self.awaited.add if members else self.awaited.discard)(series)
+        if why:
+            subject.watching[rule] = why
+            self.watchers.add(subject, self.compiled[rule], why)
+        else:
+            del subject.watching[rule]
+            self.watchers.discard(subject.id, rule)
+
+    def _watch(self, subject: Subject) -> None:
+        """Have the subject's rules watch from where it stands now; those that it no longer has watch no more."""
+        for rule, why in list(subject.watching.items()):
+            if subject.plan is None or rule not in subject.plan.positions:
+                self.watch(subject, rule, 0)
+            else:
+                self.watchers.add(subject, self.compiled[rule], why)
 
     def _wake_downstream(self, subject: Subject, series: tuple[str, ...], at: int, outcome: Outcome) -> None:
         """Judge the rules of gauges further down that ask about what just changed up here."""
@@ -432,6 +442,12 @@ class Engine:
             else:
                 life.on_time(self, subject, rule, outcome)
 
+    def due(self) -> int | None:
+        """The moment before which ticks change nothing; None where only an event can bring one about."""
+        dues = [self.timers[0][0] + self.deaf] if self.timers else []
+        dues += [due for lane in self.lanes.values() if (due := lane.due()) is not None]
+        return min(dues, default=None)
+
     def schedule(self, due: int, subject: Subject, rule: str) -> None:
         """Have `life.on_time` look at this subject and rule once listening time reaches `due`."""
         heappush(self.timers, (due, subject.id, rule))
@@ -452,9 +468,11 @@ class Engine:
                     elif isinstance(inner, Window):
                         key = WindowKey(inner.series, inner.size_ns, inner.closed)
                         self.asked[inner.series] = tuple(dict.fromkeys((*self.asked.get(inner.series, ()), key)))
-        self.over = {rule.name: asked for rule in book.rules if (asked := places.asked_series(rule))}
+        self.over = {rule.name: asked for rule in book.rules if (asked := rule.series_inside())}
         """Per rule about places, what it asks of the devices inside."""
-        self.asks_inside = places.asks_who_is_inside(nodes)
+        for series in sorted({name for asked in self.over.values() for name in asked}):
+            self.asked.setdefault(series, ())
+        self.asks_inside = bool(self.over) or places.asks_who_is_inside(nodes)
         self.tracing = [rule for rule in book.rules if rule.tracing is not None]
         self.suspects: dict[str, set[str]] = {rule.name: set() for rule in self.tracing}
         """Per rule that traces what it warns of, who may have emitted it."""
@@ -477,16 +495,15 @@ class Engine:
     def _use_registry(self, devices: Iterable[Device], zones: Iterable[Zone]) -> None:
         self.registry = {device.device: device for device in devices}
         self.zones = tuple(zones)
-        for name, device in self.registry.items():
-            subject = self.subjects.get(name)
-            if subject is None:
-                self.subjects[name] = Subject(device, self.hood)
-            else:
-                subject.adopt(device)
         for name, subject in self.subjects.items():
-            if name not in self.registry and subject.device.kind and not subject.every:
+            if name in self.registry:
+                subject.adopt(self.registry[name])
+            elif subject.device.kind and not subject.every:
                 subject.kind = ""
                 subject.adopt(Device(name))
+        for name, device in self.registry.items():
+            if name not in self.subjects:
+                self.subjects[name] = Subject(device, self.hood)
         places.renew(self)
         self._renew_hood()
         self.downstream: dict[str, list[str]] = {}
@@ -501,16 +518,10 @@ class Engine:
     def _renew_hood(self) -> None:
         """Build the neighbourhood anew from what the subjects have reported."""
         self.hood = Neighbourhood(self.subjects, self.zones, self.asked, self.asks_inside)
-        self.watchers: dict[str, set[tuple[str, str]]] = {}
-        self.awaited: set[str] = set()
-        """Series with watchers."""
+        self.watchers = Watchers()
         for subject in self.subjects.values():
             subject.hood = self.hood
             subject.zones = None
-            watching = [rule for rule in subject.watching if rule in self.compiled]
-            subject.watching = set()
-            for rule in watching:
-                self.watch(subject, rule, True)
             for series in self.asked:
                 if series in subject.last:
                     self.hood.join(subject, series)
@@ -569,6 +580,7 @@ class Engine:
         subject.feeds = {}
         if self.windows:
             subject.maintenance = maintenance.windows_of(self.windows.values(), subject)
+        self._watch(subject)
         if subject.gaps:
             quality.arm(self, subject)
         subject.busy = 0

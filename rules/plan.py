@@ -80,7 +80,7 @@ class Plan:
 
     def shape(self, values: Mapping[str, Any]) -> Shape:
         """What to do with these values."""
-        key = (tuple(values), tuple(map(type, values.values())))
+        key = (*values, *map(type, values.values()))
         found = self.shapes.get(key)
         if found is None:
             found = self._make(

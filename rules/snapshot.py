@@ -64,7 +64,7 @@ def _freeze_subject(s: Subject) -> dict[str, Any]:
         "flat": s.flat,
         "gaps": s.gaps,
         "recent": s.recent,
-        "watching": sorted(s.watching),
+        "watching": s.watching,
         "marks": sorted(s.marks) if s.marks else None,
         "resting": s.resting,
         "joined": sorted(s.hood.joined.get(s.id, ())),
@@ -145,7 +145,7 @@ def _thaw_subject(engine: Engine, frozen: dict[str, Any], kept: set[str]) -> Non
     subject.flat = {metric: tuple(known) for metric, known in frozen["flat"].items()}
     subject.gaps = {metric: (heard, missing) for metric, (heard, missing) in frozen["gaps"].items()}
     subject.recent = {name: (list(times), list(values)) for name, (times, values) in frozen["recent"].items()}
-    subject.watching = set(frozen["watching"])
+    subject.watching = frozen["watching"]
 
 
 def _arm(engine: Engine, subject: Subject) -> None:

@@ -156,8 +156,8 @@ class Subject:
         """The latest values of what something is derived of."""
         self.raises: dict[str, list[int]] = {}
         """Per rule, when its last alerts were raised: as many as tell that it flaps."""
-        self.watching: set[str] = set()
-        """Rules that would raise a level if the neighbours agreed: their readings have them judged again."""
+        self.watching: dict[str, int] = {}
+        """Rules that neighbours' readings are to have judged again, and why (see `rules.watchers`)."""
         self.marks: frozenset[str] | None = None
         self.maintenance: tuple[Maintenance, ...] | None = None
         """Windows that may concern it."""
