@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import NamedTuple
 
 import msgspec
@@ -20,6 +21,7 @@ _START_BYTES_MAX = 9
 _LINE = re.compile(rb"([A-Z]{3,7}) (\S.*) HTTP/1\.([01])")  # spaces in the target: some send dates that way
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?")
 _CHUNK_LINE_BYTES_MAX = 256
+_ALL = 1 << 62
 _METHODS = ("GET", "POST", "PUT")
 
 
@@ -57,8 +59,10 @@ class _Bad(Exception):
 class RequestReader:
     """Feed it bytes, take requests. Never holds more than one head and one body of at most `body_bytes_max`."""
 
-    def __init__(self, body_bytes_max: int = BODY_BYTES_MAX) -> None:
+    def __init__(self, body_bytes_max: int = BODY_BYTES_MAX, authorised: Callable[[str], bool] | None = None) -> None:
+        """`authorised`: whether who shows this Authorization header may send a body; nothing of theirs is held otherwise."""
         self._body_bytes_max = body_bytes_max
+        self._authorised = authorised
         self._buffer = b""
         self._searched = 0
         """Bytes at the head of the buffer in which no request starts."""
@@ -123,6 +127,9 @@ class RequestReader:
             head = _head(buffer[start:head_end], cut=body_at == head_end)
         except _Bad as bad:
             return _refused(bad.status, bad.kind, bad.trouble), body_at
+        if self._authorised is not None and not self._authorised(head.headers.get("authorization", "")):
+            self._skip = _stated_length(head)
+            return _refused(401, FaultKind.UNAUTHORISED, "whoever asked showed no known token"), body_at
         request = Request(
             b"",
             head.method,
@@ -257,6 +264,14 @@ def _head(raw: bytes, cut: bool) -> _Head:
     wish = headers.get("connection", "").lower()
     close = "close" in wish or (line[3] == b"0" and "keep-alive" not in wish)
     return _Head(line[1].decode("ascii"), line[2].decode("utf-8", "replace"), headers, close)
+
+
+def _stated_length(head: _Head) -> int:
+    """Bytes of a body that nobody reads; where that is not stated, all that comes until the connection ends."""
+    length = head.headers.get("content-length", "")
+    if length.isascii() and length.isdecimal() and len(length) <= 12:
+        return int(length)
+    return 0 if not length and "transfer-encoding" not in head.headers else _ALL
 
 
 def _refused(status: int, kind: FaultKind, trouble: str) -> Request:

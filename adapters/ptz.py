@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import msgspec
 
+from adapters.state_file import replace
 from hub.model import LEVELS, AlertChange, CameraView, Change, Watch
 from hub.moment import SECOND
 
@@ -109,7 +109,7 @@ class Leases:
                 return
             edition, data = self._edition, msgspec.json.encode(list(self._held.values()))
             try:
-                await asyncio.to_thread(_replace, self._path, data)
+                await asyncio.to_thread(replace, self._path, data)
                 self._written = edition
             except OSError as error:
                 logger.error("leases on cameras cannot be written to %s: %s", self._path, error.strerror)
@@ -125,15 +125,6 @@ def _load(path: Path | None) -> list[Lease]:
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         logger.error("%s cannot be read (%s); cameras that were turned before stay where they are", path, error)
         return []
-
-
-def _replace(path: Path, data: bytes) -> None:
-    temporary = path.with_suffix(".new")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fdatasync(file.fileno())
-    temporary.rename(path)
 
 
 class Plan(msgspec.Struct):

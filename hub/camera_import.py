@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import msgspec
 
 from hub.cameras.osm import WIND_ERROR_DEG
+from hub.geo import DEGREE_M
 from hub.registry import CAMERA_COLUMNS
 
 _DIRECTIONS = {
@@ -81,6 +82,13 @@ def azimuth(word: str) -> float | None:
     return _DIRECTIONS.get(text)
 
 
+def rounding_m(lon: str, lat: str) -> str:
+    """What the digits leave open, metres, where that is a metre or more: 31.24 is good to half a hundredth of a degree."""
+    digits = min(len(text.strip().partition(".")[2]) for text in (lon, lat))
+    metres = 0.5 * 10.0**-digits * DEGREE_M
+    return f"{metres:.0f}" if 1 <= metres <= 50_000 else ""
+
+
 def error_deg(word: str) -> float:
     """One sigma of a direction in words: half the step to the next word as exact as this, or the width of a road's way."""
     text = re.sub(r"[\s._/-]+", "", word.strip().lower())
@@ -144,6 +152,7 @@ def _cameras(
             "lon": f"{place[0]}",
             "lat": f"{place[1]}",
             "azimuth_deg": "" if towards is None else f"{towards:g}",
+            "position_error_m": rounding_m(lon, lat),
             "azimuth_error_deg": "" if towards is None else f"{error_deg(word):g}",
             "area": area,
             "origin": "position=list"

@@ -68,15 +68,19 @@ def change_outward(change: AlertChange, here: str) -> AlertChange:
             area=f"{here}/{change.area}" if change.area else here,
             group=f"{here}/{change.group}" if change.group else "",
             who=f"{here}/{change.who}" if change.who else "",
-            cameras=[_camera_of(here, view) for view in change.cameras],
-            handover=[_camera_of(here, watch) if watch.camera else watch for watch in change.handover],
+            cameras=_named(change.cameras, (), here),
+            handover=_named(change.handover, (), here),
             values=values,
             contact=1,  # who is told first, and who after them, is each hub's own affair
             origin=Origin(here, change.ordinal, (here,)),
         )
     if origin.path:
         return msgspec.structs.replace(
-            change, values=values, origin=msgspec.structs.replace(origin, path=(*origin.path, here))
+            change,
+            cameras=_named(change.cameras, (origin.hub, *origin.path), here),
+            handover=_named(change.handover, (origin.hub, *origin.path), here),
+            values=values,
+            origin=msgspec.structs.replace(origin, path=(*origin.path, here)),
         )
     return msgspec.structs.replace(
         change,
@@ -89,9 +93,18 @@ def change_outward(change: AlertChange, here: str) -> AlertChange:
 Seen = TypeVar("Seen", CameraView, Watch)
 
 
-def _camera_of(hub: str, view: Seen) -> Seen:
-    """Under its hub's name: a platform above may have another camera of that id."""
-    return msgspec.structs.replace(view, camera=f"{hub}/{view.camera}")
+def _named(views: Sequence[Seen], hubs: Sequence[str], here: str) -> list[Seen]:
+    """Those that no hub on the way has named are this one's, and get its name: a platform above may have another of that id."""
+    return [
+        msgspec.structs.replace(view, camera=f"{here}/{view.camera}")
+        if view.camera and not _begins(view.camera, hubs)
+        else view
+        for view in views
+    ]
+
+
+def _begins(name: str, hubs: Sequence[str]) -> bool:
+    return any(name.startswith(f"{hub}/") for hub in hubs)
 
 
 def circle(path: Sequence[str], here: str, owner: str = "") -> str | None:
@@ -123,9 +136,11 @@ def change_problem(change: AlertChange) -> str | None:
         return problem
     mine = f"{origin.hub}/"
     named = [part.removeprefix("zone:").removeprefix("area:") for part in change.subject.split("+")]
-    cameras = [view.camera for view in change.cameras] + [one.camera for one in change.handover if one.camera]
-    if not all(name.startswith(mine) for name in (change.alert, *named, *cameras)):
-        return f"a warning of {origin.hub} has an id, a subject and cameras whose names begin with {mine}"
+    if not all(name.startswith(mine) for name in (change.alert, *named)):
+        return f"a warning of {origin.hub} has an id and a subject that begin with {mine}"
+    cameras = [view.camera for view in change.cameras] + [watch.camera for watch in change.handover if watch.camera]
+    if not all(_begins(camera, (origin.hub, *origin.path)) for camera in cameras):
+        return "the names of its cameras do not begin with those of the hubs that it passed"
     if change.area != origin.hub and not change.area.startswith(mine):
         return f"area {change.area[:80]!r} does not begin with {origin.hub}"
     if change.group and not change.group.startswith(mine):

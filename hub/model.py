@@ -429,6 +429,8 @@ class Camera(msgspec.Struct, frozen=True):
     """How far off the stated azimuth may be (one sigma)."""
     origin: Mapping[str, str] = msgspec.field(default_factory=dict)
     """Where a field's value came from, by field name: "survey", "osm camera:direction=NE", "assumed" …"""
+    position_error_m: float | None = None
+    """How far off its place may be (one sigma)."""
 
 
 class Building(msgspec.Struct, frozen=True):

@@ -192,6 +192,14 @@ class RunningSink(Protocol):
     async def run(self) -> None: ...
 
 
+@runtime_checkable
+class RememberingSink(Protocol):
+    """A sink that began something at its peer and must end it, also after a restart. The hub gives it a file of its own before it
+    delivers."""
+
+    def remember_in(self, path: Path) -> None: ...
+
+
 # ---------------------------------------------------------------------------------------------- the plug-in itself
 
 

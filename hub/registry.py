@@ -23,7 +23,7 @@ ID_COLUMNS = ("upstream",)
 CAMERA_COLUMNS = (
     "camera", "name", "lon", "lat", "height_m", "azimuth_deg", "tilt_deg", "hfov_deg", "range_m", "ptz", "area", "gb28181_id", "stream_url",
     "vfov_deg", "width_px", "panoramic", "pan_from_deg", "pan_to_deg", "tilt_max_deg", "hfov_min_deg", "slew_deg_s",
-    "pan_offset_deg", "azimuth_error_deg", "presets", "home", "origin",
+    "pan_offset_deg", "azimuth_error_deg", "presets", "home", "origin", "position_error_m",
 )  # fmt: skip
 CAMERA_RANGES: Mapping[str, tuple[float, float]] = {
     "height_m": (0, 1000),
@@ -41,6 +41,7 @@ CAMERA_RANGES: Mapping[str, tuple[float, float]] = {
     "pan_offset_deg": (-360, 360),
     "azimuth_error_deg": (0, 180),
     "home": (0, 65_535),
+    "position_error_m": (0, 50_000),
 }
 BUILDING_M = (0.1, 1000.0)
 FAR_M, NEAR_M = 500_000.0, 100_000.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from rules import aqi, landslide, seismic, weather
+from rules import aqi, driving, landslide, seismic, weather
 
 
 class Derived(NamedTuple):
@@ -36,6 +36,15 @@ def _us(pollutant: str, averaging: str, per_unit: float = 1.0) -> Callable[..., 
         return None if found is None else float(found)
 
     return index
+
+
+def _band_eu(
+    pm25: float | None, pm10: float | None, no2: float | None, o3: float | None, so2: float | None
+) -> float | None:
+    """The European index of one hour's means: the worst band of those that are known."""
+    values = {"pm25": pm25, "pm10": pm10, "no2": no2, "o3": o3, "so2": so2}
+    band = aqi.eaqi({name: value for name, value in values.items() if value is not None})
+    return None if band is None else float(band)
 
 
 _RAIN_SUMS = ("mm",) * len(landslide.DURATIONS_H)
@@ -70,6 +79,11 @@ FUNCTIONS: dict[str, Derived] = {
         _us("so2", "1h", _PPB_PER_UGM3["so2"]), ("ug/m3",), "index", "aqi_us_so2(mean(so2, 1 h))", dated=True
     ),
     "aqi_us_co": Derived(_us("co", "8h", _PPM_PER_MGM3_CO), ("mg/m3",), "index", "aqi_us_co(mean(co, 8 h))", dated=True),
+    "band_eu": Derived(
+        _band_eu, ("ug/m3", "ug/m3", "ug/m3", "ug/m3", "ug/m3"), "index", "band_eu(pm25, pm10, no2, o3, so2)",
+        takes_missing=True,
+    ),
+    "cornering": Derived(driving.cornering, ("km/h", "deg", "s"), "m/s2", "cornering(speed, delta(course, 2 s), 2 s)"),
     "caine_ratio": Derived(
         landslide.exceedance(landslide.CAINE_1980), _RAIN_SUMS, "index", "caine_ratio" + _RAIN_USAGE
     ),

@@ -11,6 +11,7 @@ from hub.model import Change, Device, Zone
 from rules import calling, lateness, life, places
 from rules.book import RuleBook
 from rules.language import codegen
+from rules.language.ir import walk
 from rules.subject import Subject
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ def keep_only(engine: Engine, kept: set[str]) -> None:
         for keys in codegen.window_keys(engine.compiled[name].rule.nodes(), own=True).values()
         for key in keys
     }
+    derived = [node for spec in engine.at_once.derivations for node in walk(spec.node)]
+    needed |= {key for keys in codegen.window_keys(derived, own=True).values() for key in keys}
     needed |= {key for keys in engine.asked.values() for key in keys}
     for name in sorted(engine.subjects):
         subject = engine.subjects[name]

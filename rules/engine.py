@@ -26,7 +26,7 @@ from hub.model import (
     Zone,
 )
 from rules import book as books
-from rules import edition, lateness, life, maintenance, moving, pairs, places, quality, snapshot, tracing
+from rules import deriving, edition, lateness, life, maintenance, moving, pairs, places, quality, snapshot, tracing
 from rules.book import RuleBook
 from rules.forwarding import Forwarding
 from rules.grouping import Groups
@@ -37,6 +37,7 @@ from rules.neighbourhood import Neighbourhood
 from rules.plan import Plan, Shape
 from rules.quality import Finding, Flag
 from rules.subject import NEVER, OpenAlert, Subject
+from rules.watchers import Watchers, asks
 from rules.windows import Window as Samples
 from rules.windows import WindowKey
 
@@ -175,6 +176,7 @@ class Engine:
                 subject.position = position
                 subject.zones = None
                 crossed = self.hood.moved(subject)
+                self._watch(subject)
         plan = subject.plan
         if plan is None:
             subject.newest = max(at, subject.newest)
@@ -194,7 +196,7 @@ class Engine:
         if at > subject.newest:
             self._in_order(subject, plan, shape, values, at, reading, outcome)
         else:
-            self._out_of_order(subject, plan, shape, values, at, outcome)
+            self._out_of_order(subject, plan, shape, values, at, reading, outcome)
         if crossed:
             places.wake(self, subject, subject.last, max(at, subject.newest), outcome, crossed)
 
@@ -220,34 +222,38 @@ class Engine:
             self.hood.join_all(subject, shape.joins)
         subject.newest = at
         if shape.derivations:
-            values, shape = self._derive(subject, plan, shape, values, at, reading, outcome)
+            values, shape = deriving.derive(self, subject, plan, shape, values, at, reading, outcome)
         hit = shape.judge(subject, values, at)
         if hit:
             self._attend(subject, plan, hit, at, False, True, outcome)
         if self.pairing and subject.kind == pairs.MEMBERS:
             pairs.meet(self, subject, at, reading.received_at or at, outcome)
-        if shape.joins and (self.awaited or self.over or subject.id in self.downstream):
+        if shape.joins and (self.watchers.waiting or self.over or subject.id in self.downstream):
             self._wake_others(subject, shape.joins, at, outcome)
 
     def _out_of_order(
-        self, subject: Subject, plan: Plan, shape: Shape, values: Mapping[str, Value], at: int, outcome: Outcome
+        self,
+        subject: Subject,
+        plan: Plan,
+        shape: Shape,
+        values: Mapping[str, Value],
+        at: int,
+        reading: Reading,
+        outcome: Outcome,
     ) -> None:
         """A reading not newer than the newest: new metrics of the same moment, a revision, a late one, or a duplicate."""
         fresh: dict[str, Value] = {}
         changed: dict[str, Value] = {}
-        for name in shape.used:
-            before = subject.last_t.get(name, NEVER)
-            value = values[name]
-            if at > before or (at == before and subject.last[name] != value):
-                subject.last[name] = value
-                subject.last_t[name] = at
-                fresh[name] = value
-        for name in shape.windowed:
-            feeds = subject.feeds.get(name) or self._feeds(subject, plan, name)
-            if any([window.add(at, values[name]) for window in feeds]):  # type: ignore[arg-type]
-                changed[name] = subject.last[name]
+        self._keep_late(subject, plan, {name: values[name] for name in shape.used}, at, fresh, changed)
         for name in shape.joins:
             self.hood.join(subject, name)
+        if shape.derivations:
+            if at < subject.newest:
+                made = deriving.derive_late(subject, plan, shape, values, at, reading, outcome)
+                self._keep_late(subject, plan, made, at, fresh, changed)
+            elif fresh:
+                merged, _ = deriving.derive(self, subject, plan, shape, values, at, reading, outcome)
+                fresh |= {name: figure for name, figure in merged.items() if name in plan.series and name not in values}
         changed |= fresh
         if changed:
             now = subject.newest
@@ -256,6 +262,29 @@ class Engine:
                 self._attend(subject, plan, hit, now, at < now, bool(fresh), outcome)
             if shape.joins:
                 self._wake_others(subject, shape.joins, now, outcome)
+
+    def _keep_late(
+        self,
+        subject: Subject,
+        plan: Plan,
+        values: Mapping[str, Value],
+        at: int,
+        fresh: dict[str, Value],
+        changed: dict[str, Value],
+    ) -> None:
+        """Take values that are not newer than the newest: they may still be their metric's newest, or lie in its windows."""
+        for name, value in values.items():
+            if name not in plan.series:
+                continue
+            before = subject.last_t.get(name, NEVER)
+            if at > before or (at == before and subject.last[name] != value):
+                subject.last[name] = value
+                subject.last_t[name] = at
+                fresh[name] = value
+        for name in [name for name in values if name in plan.windows]:
+            feeds = subject.feeds.get(name) or self._feeds(subject, plan, name)
+            if any([window.add(at, values[name]) for window in feeds]):  # type: ignore[arg-type]
+                changed[name] = subject.last[name]
 
     def _good(self, subject: Subject, reading: Reading, plan: Plan, at: int, outcome: Outcome) -> Mapping[str, Value]:
         """The values that thresholds may use; with `quality: any` rules also all of them under their `~` names."""
@@ -306,40 +335,6 @@ class Engine:
         values = {name: value for name, value in values.items() if name not in failed}
         return values, plan.shape(values)
 
-    def _derive(
-        self,
-        subject: Subject,
-        plan: Plan,
-        shape: Shape,
-        values: Mapping[str, Value],
-        at: int,
-        reading: Reading,
-        outcome: Outcome,
-    ) -> tuple[Mapping[str, Value], Shape]:
-        """Compute derived metrics, hand them out as a reading, and let rules see them like reported ones."""
-        made: dict[str, Value] = {}
-        for metric, function in shape.derivations:
-            value = function(subject, at)
-            if value is not None:
-                made[metric] = value
-        if not made:
-            return values, shape
-        outcome.derived.append(
-            Reading(subject.id, at, made, received_at=reading.received_at, adapter="rules", kind=subject.kind)
-        )
-        for name, figure in made.items():
-            if name in plan.series:
-                subject.last[name] = figure
-                subject.last_t[name] = at
-                if name in plan.windows:
-                    for window in subject.feeds.get(name) or self._feeds(subject, plan, name):
-                        window.add(at, figure)  # type: ignore[arg-type]
-        merged = {**values, **made}
-        shape = plan.shape(merged)
-        if shape.joins:
-            self.hood.join_all(subject, shape.joins)
-        return merged, shape
-
     def _attend(
         self, subject: Subject, plan: Plan, hit: int, at: int, late: bool, fresh: bool, outcome: Outcome
     ) -> None:
@@ -365,32 +360,40 @@ class Engine:
         if subject.id in self.downstream:
             self._wake_downstream(subject, series, at, outcome)
         for name in series:
-            if not self.watchers.get(name):
+            if name not in self.watchers.waiting:
                 continue
-            for watcher, rule in sorted(self.watchers[name]):
-                other = self.subjects[watcher]
-                compiled = self.compiled[rule]
-                if other is subject or other.plan is None or abs(at - other.newest) > compiled.rule.hold_ns:
-                    continue
-                if any(
-                    asked == name and subject in self.hood.others(other, name, around)
-                    for asked, around in compiled.asks
-                ) or (
-                    name in other.jumps and subject in self.hood.others(other, name, other.plan.settings[name].around())
+            for watcher, rule in self.watchers.woken_by(subject, name):
+                other, compiled = self.subjects[watcher], self.compiled[rule]
+                if (
+                    other is not subject
+                    and other.plan is not None
+                    and abs(at - other.newest) <= compiled.rule.hold_ns
+                    and any(
+                        asked == name and subject in self.hood.others(other, name, around)
+                        for asked, around in asks(other, compiled, other.watching.get(rule, 0))
+                    )
                 ):
                     bit = 1 << other.plan.positions[rule]
                     life.judge(self, other, compiled, bit, other.newest, False, False, outcome, news=at)
 
-    def watch(self, subject: Subject, rule: str, wanted: bool) -> None:
-        """Whether neighbours' readings are to have this rule judged again for the subject."""
-        if wanted == (rule in subject.watching):
+    def watch(self, subject: Subject, rule: str, why: int) -> None:
+        """Whether and why neighbours' readings are to have this rule judged again for the subject (see `Watchers`)."""
+        if why == subject.watching.get(rule, 0):
             return
-        (subject.watching.add if wanted else subject.watching.discard)(rule)
-        asks = self.compiled[rule]
-        for series in sorted({asked for asked, _ in asks.asks} | self.neighbourly & asks.rule.own_series()):
-            members = self.watchers.setdefault(series, set())
-            (members.add if wanted else members.discard)((subject.id, rule))
-            (self.awaited.add if members else self.awaited.discard)(series)
+        if why:
+            subject.watching[rule] = why
+            self.watchers.add(subject, self.compiled[rule], why)
+        else:
+            del subject.watching[rule]
+            self.watchers.discard(subject.id, rule)
+
+    def _watch(self, subject: Subject) -> None:
+        """Have the subject's rules watch from where it stands now; those that it no longer has watch no more."""
+        for rule, why in list(subject.watching.items()):
+            if subject.plan is None or rule not in subject.plan.positions:
+                self.watch(subject, rule, 0)
+            else:
+                self.watchers.add(subject, self.compiled[rule], why)
 
     def _wake_downstream(self, subject: Subject, series: tuple[str, ...], at: int, outcome: Outcome) -> None:
         """Judge the rules of gauges further down that ask about what just changed up here."""
@@ -439,6 +442,12 @@ class Engine:
             else:
                 life.on_time(self, subject, rule, outcome)
 
+    def due(self) -> int | None:
+        """The moment before which ticks change nothing; None where only an event can bring one about."""
+        dues = [self.timers[0][0] + self.deaf] if self.timers else []
+        dues += [due for lane in self.lanes.values() if (due := lane.due()) is not None]
+        return min(dues, default=None)
+
     def schedule(self, due: int, subject: Subject, rule: str) -> None:
         """Have `life.on_time` look at this subject and rule once listening time reaches `due`."""
         heappush(self.timers, (due, subject.id, rule))
@@ -459,9 +468,11 @@ class Engine:
                     elif isinstance(inner, Window):
                         key = WindowKey(inner.series, inner.size_ns, inner.closed)
                         self.asked[inner.series] = tuple(dict.fromkeys((*self.asked.get(inner.series, ()), key)))
-        self.over = {rule.name: asked for rule in book.rules if (asked := places.asked_series(rule))}
+        self.over = {rule.name: asked for rule in book.rules if (asked := rule.series_inside())}
         """Per rule about places, what it asks of the devices inside."""
-        self.asks_inside = places.asks_who_is_inside(nodes)
+        for series in sorted({name for asked in self.over.values() for name in asked}):
+            self.asked.setdefault(series, ())
+        self.asks_inside = bool(self.over) or places.asks_who_is_inside(nodes)
         self.tracing = [rule for rule in book.rules if rule.tracing is not None]
         self.suspects: dict[str, set[str]] = {rule.name: set() for rule in self.tracing}
         """Per rule that traces what it warns of, who may have emitted it."""
@@ -484,16 +495,15 @@ class Engine:
     def _use_registry(self, devices: Iterable[Device], zones: Iterable[Zone]) -> None:
         self.registry = {device.device: device for device in devices}
         self.zones = tuple(zones)
-        for name, device in self.registry.items():
-            subject = self.subjects.get(name)
-            if subject is None:
-                self.subjects[name] = Subject(device, self.hood)
-            else:
-                subject.adopt(device)
         for name, subject in self.subjects.items():
-            if name not in self.registry and subject.device.kind and not subject.every:
+            if name in self.registry:
+                subject.adopt(self.registry[name])
+            elif subject.device.kind and not subject.every:
                 subject.kind = ""
                 subject.adopt(Device(name))
+        for name, device in self.registry.items():
+            if name not in self.subjects:
+                self.subjects[name] = Subject(device, self.hood)
         places.renew(self)
         self._renew_hood()
         self.downstream: dict[str, list[str]] = {}
@@ -508,16 +518,10 @@ class Engine:
     def _renew_hood(self) -> None:
         """Build the neighbourhood anew from what the subjects have reported."""
         self.hood = Neighbourhood(self.subjects, self.zones, self.asked, self.asks_inside)
-        self.watchers: dict[str, set[tuple[str, str]]] = {}
-        self.awaited: set[str] = set()
-        """Series with watchers."""
+        self.watchers = Watchers()
         for subject in self.subjects.values():
             subject.hood = self.hood
             subject.zones = None
-            watching = [rule for rule in subject.watching if rule in self.compiled]
-            subject.watching = set()
-            for rule in watching:
-                self.watch(subject, rule, True)
             for series in self.asked:
                 if series in subject.last:
                     self.hood.join(subject, series)
@@ -576,6 +580,7 @@ class Engine:
         subject.feeds = {}
         if self.windows:
             subject.maintenance = maintenance.windows_of(self.windows.values(), subject)
+        self._watch(subject)
         if subject.gaps:
             quality.arm(self, subject)
         subject.busy = 0

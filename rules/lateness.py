@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from hub.model import Deaf, Reading, Tick
-from rules import maintenance, pairs
+from rules import maintenance, pairs, tracing
 from rules.book import RuleBook, nodes_of
 from rules.language.ir import Series, Window
 from rules.language.rule import Rule
@@ -55,7 +55,17 @@ def split(book: RuleBook) -> tuple[RuleBook, dict[int, RuleBook]]:
 def _only_silence(rule: Rule) -> Rule | None:
     if rule.silent_ns is None:
         return None
-    return replace(rule, levels=(), lets={}, let_texts={}, memories=(), wait_ns=0, _own=rule.own_series())
+    return replace(
+        rule,
+        levels=(),
+        lets={},
+        let_texts={},
+        memories=(),
+        wait_ns=0,
+        tracing=None,
+        _own=rule.own_series(),
+        _inside=rule.series_inside(),
+    )
 
 
 def _book(whole: RuleBook, rules: list[Rule]) -> RuleBook:
@@ -70,12 +80,18 @@ def _book(whole: RuleBook, rules: list[Rule]) -> RuleBook:
 
 
 def _series(book: RuleBook) -> set[str]:
-    return {node.series.rstrip("~") for node in nodes_of(book) if isinstance(node, Series | Window)}
+    read = {node.series.rstrip("~") for node in nodes_of(book) if isinstance(node, Series | Window)}
+    return read.union(*(tracing.asked_windows(rule) for rule in book.rules))
 
 
 def _kinds(rules: Iterable[Rule]) -> set[str]:
-    """Kinds of device that these rules are about; `*`: any."""
-    return {kind for rule in rules for kind in rule.select.kinds or ("*",)}
+    """Kinds of device that these rules are about, or look for as sources; `*`: any."""
+    found: set[str] = set()
+    for rule in rules:
+        found.update((rule.select.of if rule.select.every else rule.select.kinds) or ("*",))
+        if rule.tracing is not None:
+            found.update(rule.tracing.candidates.kinds or ("*",))
+    return found
 
 
 class Lane:
@@ -125,6 +141,13 @@ class Lane:
         while self.held and self.held[0][0] < now:
             due.append(_decode(heappop(self.held)[2]))
         self._judge([*due, Tick(now)], outcome)
+
+    def due(self) -> int | None:
+        """The hub's time before which `advance` changes nothing."""
+        dues = [self.held[0][0] + 1] if self.held else []
+        if (due := self.engine.due()) is not None:
+            dues.append(due)
+        return min(dues) + self.wait_ns if dues else None
 
     def _judge(self, events: list[Event], outcome: Outcome) -> None:
         outcome.changes += self.engine.feed(events).changes

@@ -7,6 +7,7 @@ values change nothing: a gap neither raises nor clears.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from hub.model import LEVELS, Change, OperatorAction
@@ -14,8 +15,9 @@ from rules import calling, grouping, maintenance, places, quality, telling, trac
 from rules.language.codegen import CLEAR, FALSE, NOT_CLEAR, TRUE, Compiled
 from rules.language.rule import Rule
 from rules.maintenance import at_work
-from rules.memories import KINDS
+from rules.memories import KINDS, Memory
 from rules.subject import OpenAlert, Standing, Subject
+from rules.watchers import HOPING, WITHHELD
 
 if TYPE_CHECKING:
     from rules.engine import Engine, Outcome
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 DISASTER = LEVELS.index("orange")
 """The lowest level that is a disaster warning, which a lone jump may not raise."""
-_DISASTERS = 0b1100
+_DISASTERS, _LEVELS = 0b1100, 0b1111
 
 
 def applicable(rule: Rule, subject: Subject) -> bool:
@@ -50,13 +52,17 @@ def judge(
     rule = compiled.rule
     standing = subject.standing.get(rule.name)
     if standing is None:
+        if not rule.memories and not (bits := compiled.judge(subject, at, ())) >> TRUE & _LEVELS:
+            if compiled.hopeful is not None or subject.watching:  # nothing is so, and there was nothing before
+                engine.watch(subject, rule.name, HOPING * _hopes(compiled, subject, at, (), bits))
+            return
         standing = subject.standing[rule.name] = new_standing(rule)
     if fresh and compiled.advance is not None:
         compiled.advance(subject, at, standing.memories)
     if compiled.any is not None and not standing.busy() and not compiled.any(subject, at, standing.memories):
         subject.busy |= bit
         if subject.watching:
-            engine.watch(subject, rule.name, False)
+            engine.watch(subject, rule.name, 0)
         return
     bits = compiled.judge(subject, at, standing.memories)
     if subject.jumps or subject.every:
@@ -77,8 +83,8 @@ def judge(
         standing.timer = waiting
         engine.schedule(waiting, subject, rule.name)
     if compiled.hopeful is not None or standing.withheld or subject.watching:
-        hoping = compiled.hopeful is not None and compiled.hopeful(subject, at, standing.memories) & ~bits & 15 != 0
-        engine.watch(subject, rule.name, hoping or standing.withheld != "")
+        hopes = _hopes(compiled, subject, at, standing.memories, bits)
+        engine.watch(subject, rule.name, HOPING * hopes | WITHHELD * bool(standing.withheld))
     late = late or engine.clock - at > rule.late_ns
     settle(engine, subject, compiled, standing, max(at, news), late, outcome)
     if standing.idle():
@@ -86,6 +92,11 @@ def judge(
         subject.busy &= ~bit
     else:
         subject.busy |= bit
+
+
+def _hopes(compiled: Compiled, subject: Subject, at: int, memories: Sequence[Memory], bits: int) -> bool:
+    """Whether the neighbours could make a level true that is not."""
+    return compiled.hopeful is not None and compiled.hopeful(subject, at, memories) & ~bits & _LEVELS != 0
 
 
 def _withhold(engine: Engine, subject: Subject, compiled: Compiled, standing: Standing, bits: int, at: int) -> int:

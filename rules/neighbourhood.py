@@ -199,7 +199,7 @@ class Neighbourhood:
             return set()
         cells = self.members[series]
         reach_lat = around.metres / 111_000
-        reach_lon = reach_lat / max(0.01, cos(radians(here.lat)))
+        reach_lon = reach_lat / max(0.01, cos(radians(min(90.0, abs(here.lat) + reach_lat))))
         x, y = _cell(here)
         across, up = floor(reach_lon / CELL_DEG) + 1, floor(reach_lat / CELL_DEG) + 1
         names: set[str] = set()

@@ -25,17 +25,6 @@ GONE = "gone"
 """What `Subject.every` says of a place that the registry no longer has: no rule takes it."""
 
 
-def asked_series(rule: Rule) -> frozenset[str]:
-    """The series that a rule about places asks of the devices inside; empty for other rules."""
-    found: set[str] = set()
-    for node in rule.nodes() if rule.select.every else ():
-        if isinstance(node, ir.Window):
-            found.add(node.series)
-        elif isinstance(node, ir.Agree):
-            found |= {inner.series for inner in ir.walk(node.condition) if isinstance(inner, ir.Series | ir.Window)}
-    return frozenset(found)
-
-
 def asks_who_is_inside(nodes: Iterable[ir.Node]) -> bool:
     """Whether any of these nodes needs to know who is inside a place."""
     return any(isinstance(n, ir.Window | ir.Agree) and n.around.which in ("inside", "same zone") for n in nodes)

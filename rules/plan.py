@@ -12,8 +12,10 @@ from typing import Any, NamedTuple
 
 from hub.metrics import vocabulary
 from rules import quality
+from rules.deriving import Recipe, recipe
 from rules.language import codegen
 from rules.language.codegen import Compiled
+from rules.language.ir import walk
 from rules.language.rule import Derivation, QualityEntry, Rule, own_series
 from rules.quality import Settings
 from rules.windows import WindowKey
@@ -40,7 +42,7 @@ class Shape(NamedTuple):
     """Metrics that are missing so many ns after their last value."""
     tested: tuple[tuple[str, Settings], ...]
     calm: Callable[[Mapping[str, Any], Mapping[str, Any], Mapping[str, int], int], bool]
-    derivations: tuple[tuple[str, Callable[..., float | None]], ...]
+    derivations: tuple[Recipe, ...]
     judge: Callable[..., int]
 
 
@@ -56,16 +58,19 @@ class Plan:
     ) -> None:
         self.rules = tuple(rules)
         self.positions = {compiled.rule.name: position for position, compiled in enumerate(self.rules)}
-        self.derivations = tuple((spec.metric, codegen.derivation(spec), spec.own_series()) for spec in derivations)
+        self.derivations = tuple(map(recipe, derivations))
+        self.inputs = frozenset().union(*(found.inputs for found in self.derivations))
+        """What something is derived of."""
         self.silent = tuple(c.rule.name for c in self.rules if c.rule.silent_ns is not None)
         self.asked = asked
         nodes = [node for c in self.rules for node in c.rule.nodes()]
+        nodes += [node for spec in derivations for node in walk(spec.node)]
         self.windows: dict[str, tuple[WindowKey, ...]] = dict(codegen.window_keys(nodes, own=True))
         for series, keys in asked.items():
             self.windows[series] = tuple(dict.fromkeys((*self.windows.get(series, ()), *keys)))
         self.series = frozenset(asked).union(
             *(_series(c.rule) for c in self.rules),
-            *(own for _, _, own in self.derivations),
+            self.inputs,
             (entry.metric for entry in qualities),
         )
         self.settings = quality.settled(qualities)
@@ -75,7 +80,7 @@ class Plan:
 
     def shape(self, values: Mapping[str, Any]) -> Shape:
         """What to do with these values."""
-        key = (tuple(values), tuple(map(type, values.values())))
+        key = (*values, *map(type, values.values()))
         found = self.shapes.get(key)
         if found is None:
             found = self._make(
@@ -106,9 +111,7 @@ class Plan:
             tested=tested,
             calm=_calm(tested),
             derivations=tuple(
-                (metric, function)
-                for metric, function, own in self.derivations
-                if not own.isdisjoint(used) and metric not in present
+                found for found in self.derivations if not found.inputs.isdisjoint(used) and found.metric not in present
             ),
             judge=judge,
         )

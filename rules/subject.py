@@ -10,6 +10,7 @@ from rules.memories import Memory
 from rules.windows import Window, WindowKey
 
 if TYPE_CHECKING:
+    from rules.deriving import Recent
     from rules.neighbourhood import Neighbourhood
     from rules.plan import Plan
     from rules.quality import Jump
@@ -126,7 +127,7 @@ class Subject:
 
     __slots__ = (
         "attributes", "busy", "device", "every", "feeds", "flat", "gaps", "heard", "hood", "id", "jumps", "kind", "last", "last_t",
-        "maintenance", "marks", "motion", "newest", "past", "plan", "position", "position_t", "raises", "resting", "silent", "standing",
+        "maintenance", "marks", "motion", "newest", "past", "plan", "position", "position_t", "raises", "recent", "resting", "silent", "standing",
         "watching", "windows",
         "zones",
     )  # fmt: skip
@@ -151,10 +152,12 @@ class Subject:
         """Per metric that stands still: the value, since when, in how many readings, the newest of them."""
         self.gaps: dict[str, tuple[int, bool]] = {}
         """Per metric that may go missing: when its last value came, in listening time, and whether it is missing."""
+        self.recent: Recent = {}
+        """The latest values of what something is derived of."""
         self.raises: dict[str, list[int]] = {}
         """Per rule, when its last alerts were raised: as many as tell that it flaps."""
-        self.watching: set[str] = set()
-        """Rules that would raise a level if the neighbours agreed: their readings have them judged again."""
+        self.watching: dict[str, int] = {}
+        """Rules that neighbours' readings are to have judged again, and why (see `rules.watchers`)."""
         self.marks: frozenset[str] | None = None
         self.maintenance: tuple[Maintenance, ...] | None = None
         """Windows that may concern it."""
@@ -175,7 +178,7 @@ class Subject:
         """Take over the registry's row."""
         self.device = device
         self.kind = device.kind or self.kind
-        if device.position is not None and self.position_t == NEVER:
+        if self.position_t == NEVER:
             self.position = device.position
             self.zones = None
         self.attributes = {

@@ -28,6 +28,9 @@ DONE_MAX = 2_000
 MAKING_MAX = 1_000
 RENEWED_AT = 5 / 6
 """Of its validity: then a message of a warning that still stands is said again (house default: an hour before, of six)."""
+VOUCHED_NS = 24 * 3600 * SECOND
+"""A warning of another hub that was not heard of for so long is left to run out: nobody here knows whether it stands (house default;
+this hub's own expire by their rules)."""
 STATE = "state.msgpack"
 
 
@@ -137,7 +140,10 @@ class CapSink:
             _renewal_key(alert, status, said)
             for alert, chain in self._state.chains.items()
             for status, said in chain.said.items()
-            if chain.stands(status) and now - said.sent >= self._renew_after and alert not in under_way
+            if chain.stands(status)
+            and now - said.sent >= self._renew_after
+            and alert not in under_way
+            and (said.change.origin is None or now - said.change.at < VOUCHED_NS)
         ]
 
     async def renew(self, key: str, now: int) -> Delivery:

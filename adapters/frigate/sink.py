@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import asyncio
+import logging
+from pathlib import Path
 from urllib.parse import quote
 
 import msgspec
 
 from adapters.peer_http import Peer, secret
+from adapters.state_file import replace
 from hub.model import AlertChange, Change
 from hub.ports import Delivery
+
+logger = logging.getLogger(__name__)
 
 TELLS = frozenset({Change.RAISED, Change.ESCALATED})
 ENDS = frozenset({Change.CLEARED, Change.EXPIRED})
 OPEN_MAX = 1_000
-"""Events remembered to be ended; the hub's restart forgets them, and then Frigate ends them by its own rules."""
+"""Events remembered to be ended."""
 
 
 class FrigateOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -49,7 +54,19 @@ class FrigateSink:
         token = secret("token", options.token_env, options.token_file)
         self._peer = Peer(options.timeout_s, {"authorization": f"Bearer {token}"} if token else {})
         self._url = options.url.rstrip("/")
-        self._open: OrderedDict[str, str] = OrderedDict()
+        self._open: dict[str, str] = {}
+        """Alert → event, oldest first."""
+        self._path: Path | None = None
+
+    def remember_in(self, path: Path) -> None:
+        """Running events lie in this file, so that they are ended also when the hub was restarted in between."""
+        self._path = path
+        try:
+            self._open = msgspec.json.decode(path.read_bytes(), type=dict[str, str])
+        except FileNotFoundError:
+            pass
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+            logger.error("%s cannot be read (%s); events that run in Frigate are not ended", path, error)
 
     async def deliver(self, change: AlertChange, key: str, now: int) -> Delivery:
         if change.change in ENDS:
@@ -84,8 +101,9 @@ class FrigateSink:
                 self._open[change.alert] = str(msgspec.json.decode(answer.body)["event_id"])
             except (msgspec.DecodeError, KeyError, TypeError):
                 return Delivery(True, detail="taken, but it named no event_id: the event cannot be ended")
-            if len(self._open) > OPEN_MAX:
-                self._open.popitem(last=False)
+            while len(self._open) > OPEN_MAX:
+                del self._open[next(iter(self._open))]
+            await self._remember()
         return answer.delivery(now)
 
     async def _end(self, alert: str, now: int) -> Delivery:
@@ -96,4 +114,13 @@ class FrigateSink:
         delivery = answer.delivery(now)
         if delivery.taken or delivery.final:
             del self._open[alert]
+            await self._remember()
         return delivery
+
+    async def _remember(self) -> None:
+        if self._path is None:
+            return
+        try:
+            await asyncio.to_thread(replace, self._path, msgspec.json.encode(self._open))
+        except OSError as error:
+            logger.error("running events cannot be written to %s: %s", self._path, error.strerror)

@@ -72,6 +72,8 @@ class Agent:
         self.state = "not yet registered"
         """In a sentence, for people."""
         self.follow_ups_lost = 0
+        self.platform_version = ""
+        """X-GB-Ver of the platform, "" where it states none (before 2022 few do)."""
 
     # ---------------------------------------------------------------------------------------------- life
 
@@ -115,6 +117,7 @@ class Agent:
             self.state = "no answer to REGISTER"
         elif answer.status == 200:
             granted = answer.header("expires")
+            self.platform_version = answer.header("x-gb-ver").strip()[:8]
             self._granted_s = (
                 min(expires_s, int(granted[:9]) or expires_s) if granted.isascii() and granted.isdigit() else expires_s
             )
@@ -133,7 +136,8 @@ class Agent:
         missed = 0
         while self._link and not self._link.lost.is_set():
             try:
-                await asyncio.wait_for(self._link.lost.wait(), account.keepalive_s)
+                async with asyncio.timeout(account.keepalive_s):  # wait_for may lose a cancellation before Python 3.12
+                    await self._link.lost.wait()
                 if self.state == "registered":
                     self.state = "the server closed the connection"
                 return
@@ -211,23 +215,37 @@ class Agent:
             sequence=subscription.sequence,
         )
 
-    async def catalog(self, device: str | None = None, patience_s: float = 30.0) -> list[manscdp.Item] | None:
-        """The platform's catalog: its parts until SumNum is reached. None where it does not answer in time."""
+    @property
+    def datagrams(self) -> bool:
+        """Whether messages go by UDP, which should keep them short."""
+        return self._link is None or not self._link.reliable
+
+    async def catalog(
+        self, device: str | None = None, patience_s: float = 30.0, quiet_s: float = 5.0
+    ) -> manscdp.Catalog | None:
+        """The platform's catalog: its parts until SumNum is reached, or what came when no more comes for `quiet_s`, since
+        some platforms announce more than they send. None where nothing comes."""
         number = str(self.number())
         parts = self._catalogs.setdefault(number, [])
         try:
             answer = await self.message(manscdp.catalog_query(int(number), device or self._account.server), device)
             if answer is None or answer.status != 200:
                 return None
-            async with asyncio.timeout(patience_s):
-                while True:
-                    totals = [manscdp.catalog_items(part) for part in parts]
-                    items = {item.id: item for _, found in totals for item in found}
-                    if totals and len(items) >= min(totals[0][0], CATALOG_ITEMS_MAX):
-                        return list(items.values())
-                    await asyncio.sleep(0.05)
-        except TimeoutError:
-            return None
+            loop = asyncio.get_running_loop()
+            items: dict[str, manscdp.Item] = {}
+            stated = read = 0
+            asked = heard = loop.time()
+            while True:
+                for part in parts[read:]:
+                    total, found = manscdp.catalog_items(part)
+                    stated = max(stated, total)
+                    items |= {item.id: item for item in found}
+                    read, heard = read + 1, loop.time()
+                if read and (len(items) >= min(stated, CATALOG_ITEMS_MAX) or loop.time() - heard > quiet_s):
+                    return manscdp.Catalog(list(items.values()), stated)
+                if loop.time() - asked > patience_s:
+                    return manscdp.Catalog(list(items.values()), stated) if read else None
+                await asyncio.sleep(0.05)
         finally:
             del self._catalogs[number]
 
@@ -288,9 +306,8 @@ class Agent:
                 link.send(data)
                 while True:
                     try:
-                        answer = await asyncio.wait_for(
-                            inbox.get(), None if link.reliable else T2_S if provisional else wait
-                        )
+                        async with asyncio.timeout(None if link.reliable else T2_S if provisional else wait):
+                            answer = await inbox.get()
                     except TimeoutError:
                         wait = min(wait * 2, T2_S)
                         link.send(data)

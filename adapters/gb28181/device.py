@@ -14,6 +14,7 @@ from adapters.gb28181.sip import SipMessage, parameter, user
 from hub.moment import SECOND
 
 SUBSCRIPTIONS_MAX = 32
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 SUBSCRIPTION_S = 600
 """Where the platform names no time (the standard's default)."""
 SUBSCRIPTION_MAX_S = 86_400
@@ -35,7 +36,7 @@ class Subscription(msgspec.Struct):
     sequence: int = 0
 
     def wants(self, alarm: Alarm) -> bool:
-        """The filters of clause A.2.4 that are stated; 0 or nothing is all."""
+        """The filters of clause A.2.4 that are stated; 0 or nothing is all. Times are Beijing's, without an offset."""
 
         def number(name: str, otherwise: int) -> int:
             text = self.query.text(name)
@@ -43,9 +44,15 @@ class Subscription(msgspec.Struct):
 
         methods = self.query.text("AlarmMethod")
         by_method = methods in ("", "0") or str(alarm.method) in re.split(r"[/,]", methods)
-        asked = self.query.device
+        types, asked = self.query.text("AlarmType"), self.query.device
+        by_type = types in ("", "0") or alarm.type is None or str(alarm.type) in re.split(r"[/,]", types)
+        begins, ends = self.query.text("StartAlarmTime"), self.query.text("EndAlarmTime")
+        at = manscdp.local_time(alarm.at)
+        in_time = (not _TIME.match(begins) or begins[:19] <= at) and (not _TIME.match(ends) or at <= ends[:19])
         return (
             by_method
+            and by_type
+            and in_time
             and number("StartAlarmPriority", 1) <= alarm.priority <= number("EndAlarmPriority", 4)
             and (asked == alarm.channel or not manscdp_channel(asked))
         )
@@ -75,6 +82,8 @@ class Device:
         self._subscriptions: dict[str, Subscription] = {}
         self.confirmed = 0
         """Alarm responses heard: evidence only, since many platforms never send them."""
+        self.result = ""
+        """What the newest of them said; some say nothing."""
 
     # ---------------------------------------------------------------------------------------------- alarms
 
@@ -122,8 +131,13 @@ class Device:
         elif body.kind == "Control":
             ok.then = self._control(body)
         elif body.kind == "Response" and body.command == "Alarm":
-            self.confirmed += 1
+            self.confirms(body)
         return ok
+
+    def confirms(self, body: Body) -> None:
+        """A platform's answer to an alarm, in a message of its own or in the 200."""
+        self.confirmed += 1
+        self.result = body.text("Result")[:40]
 
     def _query(self, body: Body, now: int) -> list[str]:
         if body.command == "Catalog":

@@ -17,6 +17,8 @@ from hub.moment import SECOND
 TYPE = "Application/MANSCDP+xml"
 BEIJING = zone_named("Asia/Shanghai")
 DESCRIPTION_MAX = 500
+UDP_BODY_BYTES = 800
+"""With some 500 bytes of headers a message then stays under an MTU (Annex M), which not every network puts together again."""
 CATALOG_ITEMS_A_MESSAGE = 4
 """Over UDP a message should stay under an MTU (Annex M)."""
 
@@ -141,8 +143,21 @@ def keepalive(number: int, device: str) -> str:
     )
 
 
-def alarm(number: int, said: Alarm) -> str:
-    """Clause A.2.5.3. No AlarmTypeParam: a common platform lets it overwrite the description."""
+def alarm(number: int, said: Alarm, bytes_max: int = 0) -> str:
+    """Clause A.2.5.3. No AlarmTypeParam: a common platform lets it overwrite the description, which is cut where the body would have
+    more than `bytes_max` bytes."""
+    xml = _alarm(number, said)
+    over = len(xml.encode("gb18030", "replace")) - bytes_max
+    if not bytes_max or over <= 0:
+        return xml
+    words = said.description[:DESCRIPTION_MAX]
+    while words and over > 0:
+        over -= len(escape(words[-1]).encode("gb18030", "replace"))
+        words = words[:-1]
+    return _alarm(number, msgspec.structs.replace(said, description=words))
+
+
+def _alarm(number: int, said: Alarm) -> str:
     parts = [
         leaf("CmdType", "Alarm"), leaf("SN", number), leaf("DeviceID", said.channel), leaf("AlarmPriority", said.priority),
         leaf("AlarmMethod", said.method), leaf("AlarmTime", local_time(said.at)),
@@ -250,6 +265,17 @@ class Item(msgspec.Struct, frozen=True):
 
 AZIMUTHS = {1: 90.0, 2: 270.0, 3: 180.0, 4: 0.0, 5: 135.0, 6: 45.0, 7: 225.0, 8: 315.0}
 """DirectionType: the optical axis, good to 22.5° only."""
+
+
+class Catalog(msgspec.Struct, frozen=True):
+    """A platform's catalog as far as it came: `stated` is how many items it announced."""
+
+    items: list[Item]
+    stated: int
+
+    @property
+    def lacks(self) -> int:
+        return max(0, self.stated - len(self.items))
 
 
 def catalog_items(body: Body) -> tuple[int, list[Item]]:

@@ -119,20 +119,23 @@ class Gb28181Sink:
             return Delivery(
                 False, final=True, detail=f"no channel speaks for area {change.area!r} and rule {change.rule}"
             )
-        alarm = self._alarm(change, channel)
-        refusal = self.device.refuses(alarm, now)
-        if refusal:
-            return Delivery(False, final=self.device.disarmed(channel.id), detail=refusal, retry_after_s=5.0)
         try:
             async with asyncio.timeout(self._options.timeout_s):
                 await self.agent.registered.wait()
         except TimeoutError:
             return Delivery(False, detail=self.agent.state)
+        alarm = self._alarm(change, channel)
+        refusal = self.device.refuses(alarm, now)
+        if refusal:
+            return Delivery(False, final=self.device.disarmed(channel.id), detail=refusal, retry_after_s=5.0)
         answer = await self._tell(alarm, now)
         delivery = _outcome(answer)
         if not delivery.taken:
             return delivery
         self.device.sent(alarm, now)
+        said = self._answered(answer)
+        if said:
+            delivery = msgspec.structs.replace(delivery, detail=f"{delivery.detail}; {said}")
         turned = await self._turn(change, now)
         return Delivery(True, detail=f"{delivery.detail}; {turned}" if turned else delivery.detail)
 
@@ -142,6 +145,11 @@ class Gb28181Sink:
             await asyncio.gather(self._running, return_exceptions=True)
 
     # ---------------------------------------------------------------------------------------------- alarms
+
+    @property
+    def _modern(self) -> bool:
+        """Whether both sides speak the 2022 edition: a peer must not be sent what it cannot read (Annex I)."""
+        return self._profile.version >= "3.0" and (self.agent.platform_version or "3.0") >= "3.0"
 
     def _channel(self, change: AlertChange) -> Channel | None:
         pack = change.rule.partition("/")[0]
@@ -164,12 +172,20 @@ class Gb28181Sink:
             change.position.lon if change.position else channel.lon,
             change.position.lat if change.position else channel.lat,
             self._profile.type,
-            change.id if self._profile.version == "3.0" else "",
+            change.id if self._modern else "",
         )
+
+    def _answered(self, answer: SipMessage | None) -> str:
+        """Some platforms put their Response into the 200 instead of a message of its own. Evidence only: delivered is the 200."""
+        body = manscdp.read(answer.body) if answer and answer.body.strip() else ""
+        if isinstance(body, str) or body.kind != "Response":
+            return ""
+        self.device.confirms(body)
+        return "the platform says ERROR" if self.device.result.upper() == "ERROR" else ""
 
     async def _tell(self, alarm: Alarm, now: int) -> SipMessage | None:
         """To subscribers by NOTIFY where the platform likes that, else by MESSAGE."""
-        xml = manscdp.alarm(self.agent.number(), alarm)
+        xml = manscdp.alarm(self.agent.number(), alarm, manscdp.UDP_BODY_BYTES if self.agent.datagrams else 0)
         told: SipMessage | None = None
         for subscription in self.device.subscribers(alarm, now) if self._profile.notify else ():
             answer = await self.agent.notify(subscription, xml)
@@ -206,7 +222,7 @@ class Gb28181Sink:
         pose = view.pose
         if pose is None:
             return None
-        if self._profile.precise and pose.pan_deg is not None:
+        if self._profile.precise and self._modern and pose.pan_deg is not None:
             return manscdp.ptz_precise(self.agent.number(), view.gb28181_id, pose.pan_deg, pose.tilt_deg, pose.zoom)
         if pose.preset is not None and 1 <= pose.preset <= 255:
             return manscdp.ptz_command(self.agent.number(), view.gb28181_id, ptz.preset(pose.preset))

@@ -18,7 +18,7 @@ class HubOptions(StreamOptions, kw_only=True, frozen=True):
     """How this hub is called among hubs; by default `[hub] name`."""
     peers_file: str
     """TOML outside of version control: `[peers.district-a]` with `token` or `sha256` for each hub that may forward."""
-    connections_max: int = 1_000
+    connections_max: int = 256
     connections_per_peer_max: int = 16
     """Of one network address."""
     idle_timeout_s: float = 120.0

@@ -38,7 +38,7 @@ export function deskOf({ now, map, chooseAlert, chooseDevice, chooseMetric, ackn
           alert.acknowledged_by ? h("span", {}, `✓ ${alert.acknowledged_by}`) : null,
           h("span", { class: "since", "data-since": since }, agoText(Date.now() + now.skew - since))),
         h("span", { class: "title" }, alert.title || alert.subject),
-        h("span", { class: "sub" }, `${nameOf(alert.subject)} · ${alert.rule}${seeing ? ` · ◉ ${seeing}` : ""}`)),
+        h("span", { class: "sub" }, `${alert.origin ? `${alert.origin} › ` : ""}${nameOf(alert.subject)} · ${alert.rule}${seeing ? ` · ◉ ${seeing}` : ""}`)),
       chosen ? more(alert) : null);
   }
 

@@ -64,7 +64,8 @@ def _strange_cameras(config: Config, registry: Registry) -> list[Mistake]:
             + (f"; was {near[0]!r} meant?" if (near := get_close_matches(camera, known, n=1)) else ""),
         )
         for sink in config.sinks
-        if isinstance(named := getattr(sink.options, "cameras", None), Mapping)
+        for names in ("cameras", "monitors")
+        if isinstance(named := getattr(sink.options, names, None), Mapping)
         for camera in named
         if camera not in known and "/" not in camera
     ]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import quote
 
 from adapters.ptz import Leases, TurnsCameras
 from hub.api import ReaderState
@@ -15,7 +16,7 @@ from hub.app.plugins import Plugins
 from hub.config import SinkConfig
 from hub.delivery import Courier, Filters, Journal, Pace, ReadingCourier
 from hub.log import Cursors, Log
-from hub.ports import ReadingSink, RunningSink
+from hub.ports import ReadingSink, RememberingSink, RunningSink
 
 JOURNAL = "delivery.db"
 LEASES = "ptz.json"
@@ -41,6 +42,8 @@ class Destinations:
         for name, sink in self._sinks.items():
             if isinstance(sink, TurnsCameras):
                 sink.operator.share(leases, name)
+            if isinstance(sink, RememberingSink):
+                sink.remember_in(folder / f"sink-{quote(name, safe='')}.json")
         self.couriers: dict[str, Courier | ReadingCourier] = {
             config.name: Courier(
                 config.name,

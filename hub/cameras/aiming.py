@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import atan, atan2, degrees, radians, tan
+from math import atan, atan2, degrees, hypot, radians, tan
 
 from hub.cameras.buildings import TARGET_M
 from hub.cameras.sector import HEIGHT_M, PTZ_HFOV_DEG
@@ -25,8 +25,9 @@ def pose_at(camera: Camera, away_m: float, towards_deg: float, view_m: float = V
         tilt = min(tilt, camera.tilt_max_deg)
     wide = camera.hfov_deg or PTZ_HFOV_DEG
     wanted = degrees(2 * atan(view_m / 2 / max(away_m, 0.1)))
-    # What the azimuth may be off by must stay in the picture on both sides.
-    wanted = max(wanted, 4 * (camera.azimuth_error_deg or 0.0))
+    # What azimuth and place may be off by must stay in the picture on both sides.
+    misplaced = degrees(atan2(camera.position_error_m or 0.0, max(away_m, 0.1)))
+    wanted = max(wanted, 4 * hypot(camera.azimuth_error_deg or 0.0, misplaced))
     preset = nearest_preset(camera, towards_deg)
     shown = min(wide, max(tightest_deg(camera), wanted))
     return Pose(

@@ -54,7 +54,8 @@ def from_node(number: Any, lon: Any, lat: Any, tags: Mapping[str, Any]) -> Impor
     except (TypeError, ValueError):
         return Imported(None, [f"{name}: its position cannot be read"])
     if not (-180 <= position.lon <= 180 and -90 <= position.lat <= 90):
-        return Imported(None, [f"{name}: {position.lon}, {position.lat} is no place on Earth"])
+        swapped = "; were lon and lat swapped?" if abs(position.lon) <= 90 and abs(position.lat) <= 180 else ""
+        return Imported(None, [f"{name}: {position.lon}, {position.lat} is no place on Earth{swapped}"])
     remarks: list[str] = []
     origin: dict[str, str] = {"position": "osm"}
 

@@ -23,6 +23,7 @@ SPARE = 4
 """A plane puts the nearest cameras in nearly the right order; so many more are measured exactly."""
 ERROR_SAID_DEG = 10.0
 """A direction that is less sure than this is said to be."""
+MISPLACED_SAID_M = 10.0
 FOOTPRINTS_KEPT = 20_000
 SAMPLES = 24
 """Points that stand for an uncertain position."""
@@ -194,6 +195,8 @@ class Cameras:
                 reason += f", {sight.off_axis_deg:.0f}° off the middle of its picture"
                 if camera.azimuth_error_deg and camera.azimuth_error_deg >= ERROR_SAID_DEG:
                     reason += f" if its direction is right (± {camera.azimuth_error_deg:.0f}°)"
+            if camera.position_error_m and camera.position_error_m >= MISPLACED_SAID_M:
+                reason += f", if it stands where the registry has it (± {camera.position_error_m:.0f} m)"
             if need and sight.pixels_per_m < self.tasks[need]:
                 reason += f", only {sight.pixels_per_m:.0f} px/m where {need} needs {self.tasks[need]:g}"
             elif need:
@@ -296,6 +299,8 @@ def _focal_px(camera: Camera, ground: Sector) -> float:
 def _known(camera: Camera, ground: Sector) -> float:
     """The part of the score that is the camera's own, 0 to 1 (house weights, as the other parts: nearness, centrality, fineness)."""
     score = 0.97 ** len(ground.assumed)
+    if camera.position_error_m and ground.far_m:  # it may see another place than the registry has it see
+        score *= 1.0 - 0.5 * min(1.0, camera.position_error_m / ground.far_m)
     if camera.ptz:
         return score * 0.95  # it has to turn first
     if ground.width_deg < 360 and camera.azimuth_error_deg:  # the picture may end sooner than the registry says

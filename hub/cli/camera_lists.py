@@ -15,7 +15,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from adapters.gb28181.catalog import cameras as cameras_of
-from adapters.gb28181.manscdp import Item
+from adapters.gb28181.manscdp import Catalog
 from adapters.gb28181.sink import Gb28181Sink
 from adapters.gcj02 import to_wgs84
 from adapters.onvif import discovery, inventory
@@ -132,19 +132,21 @@ def _from_platform(options: argparse.Namespace) -> tuple[str, int, list[str]]:
     sinks = [sink for sink in config.sinks if sink.name == options.platform and sink.protocol == "gb28181"]
     if not sinks:
         raise Problem(f"no [[sinks]] block with protocol gb28181 is named {options.platform!r}", 2)
-    items, state = asyncio.run(_catalog(Gb28181Sink(sinks[0].options), sinks[0].options.timeout_s))
-    if items is None:
+    catalog, state = asyncio.run(_catalog(Gb28181Sink(sinks[0].options), sinks[0].options.timeout_s))
+    if catalog is None:
         raise Problem(f"the platform gave no catalog: {state}")
-    found, remarks = cameras_of(items, options.gcj02)
+    found, remarks = cameras_of(catalog.items, options.gcj02)
+    if catalog.lacks:
+        remarks.append(f"the platform announced {catalog.stated} items and sent {len(catalog.items)}")
     return to_csv(found), len(found), remarks
 
 
-async def _catalog(sink: Gb28181Sink, timeout_s: float) -> tuple[list[Item] | None, str]:
+async def _catalog(sink: Gb28181Sink, timeout_s: float) -> tuple[Catalog | None, str]:
     running = asyncio.create_task(sink.run())
     try:
         async with asyncio.timeout(timeout_s):
             await sink.agent.registered.wait()
-        return await sink.agent.catalog(), "no answer, or not all of it, within 30 s"
+        return await sink.agent.catalog(), "no answer within 30 s"
     except TimeoutError:
         return None, sink.agent.state
     finally:

@@ -1,5 +1,5 @@
 """The rule language: YAML documents with typed, unit-checked expressions.
 
 `places` keeps file, line and column · `grammar` turns text into trees · `types` knows units and attributes ·
-`check` resolves and types the trees · `document` reads whole rules · `codegen` writes Python for them.
+`check` and `functions` resolve and type the trees · `document` reads whole rules · `codegen` writes Python for them.
 """

@@ -16,7 +16,7 @@ from typing import Any
 from rules import derived
 from rules.language import ir
 from rules.language.rule import Derivation, Rule
-from rules.windows import WindowKey
+from rules.windows import NEAR, WindowKey
 
 INVERSE = {">": "<=", ">=": "<", "<": ">=", "<=": ">", "==": "!=", "!=": "=="}
 NEVER = -(1 << 62)
@@ -37,10 +37,13 @@ class Writer:
         self.constants = constants
         self.known = known
         self.prefix = prefix
-        self.hopeful = False
-        """Whether what neighbours are asked is taken as granted: tells what they could still bring about."""
+        self.granted: Callable[[ir.Node], bool] = lambda node: False
+        """Conditions that are taken to hold: granting what neighbours are asked tells what they could still bring about."""
+        self.roughly = False
+        """Whether a condition may also be said to hold that only nearly does: saves the rounding of means."""
         self.lines: list[str] = []
         self.names: dict[Any, tuple[str, bool]] = {}
+        self.dear: dict[ir.Node, tuple[str, str]] = {}
         self.used: set[str] = set()
 
     # ------------------------------------------------------------------------------------------ numbers and texts
@@ -99,15 +102,11 @@ class Writer:
                 self.used.add("H")
                 return f"H.limit(d, {name!r})", True
             case ir.Window(around=ir.Around(which="")):
-                self.used.add("W")
-                key = self._constant(WindowKey(node.series, node.size_ns, node.closed))
-                slot = f"w{len(self.names)}_{len(self.lines)}"
-                self.lines.append(f"{slot} = W.get({key})")
+                slot = self._window(node)
                 absent = "0.0" if node.function == "count" and node.at_least <= 1 else "None"
-                return (
-                    f"{slot}.figure({node.function!r}, t, {node.parameter!r}, {node.at_least}) if {slot} is not None else {absent}",
-                    True,
-                )
+                given = {"percentile": repr(node.parameter), "nowcast": "t"}.get(node.function, "")
+                enough = f"{slot} is not None and {slot}.trim(t) >= {node.at_least}"
+                return f"{slot}.{node.function}({given}) if {enough} else {absent}", True
             case ir.Window():
                 self.used.add("H")
                 return f"H.figure(d, t, {self._constant(node)})", True
@@ -126,6 +125,32 @@ class Writer:
             case ir.Function(name=name, arguments=arguments):
                 return self._call(name, arguments), True
         raise TypeError(f"{node!r} is a condition, not a value")
+
+    def _dear(self, node: ir.Agree | ir.Window) -> tuple[str, str]:
+        """The variable for what neighbours are asked, and the code that asks them: once, and only when it matters."""
+        if node not in self.dear:
+            name = f"{self.prefix}n{len(self.dear)}"
+            self.lines.append(f"{name} = None")
+            self.dear[node] = (name, self._lookup(node)[0])
+        return self.dear[node]
+
+    def _near_mean(self, node: ir.Window) -> str:
+        """The variable that holds a window's mean, not rounded."""
+        key = (node, "near")
+        if key not in self.names:
+            window = self._window(node)
+            name = f"{self.prefix}{len(self.names)}"
+            self.names[key] = (name, True)
+            self.lines.append(f"{name} = {window}.near_mean(t, {node.at_least}) if {window} is not None else None")
+        return self.names[key][0]
+
+    def _window(self, node: ir.Window) -> str:
+        """The variable that holds a window of the subject itself, or None."""
+        self.used.add("W")
+        key = self._constant(WindowKey(node.series, node.size_ns, node.closed))
+        slot = f"{self.prefix}w{len(self.names)}_{len(self.lines)}"
+        self.lines.append(f"{slot} = W.get({key})")
+        return slot
 
     def _call(self, name: str, arguments: tuple[ir.Node, ...]) -> str:
         spec = derived.FUNCTIONS.get(name)
@@ -162,7 +187,7 @@ class Writer:
         return self._logic(node, False)
 
     def _logic(self, node: ir.Node, wanted: bool) -> str:
-        if self.hopeful and not isinstance(node, ir.Negated | ir.AllOf | ir.AnyOf) and _is_dear(node):
+        if not isinstance(node, ir.Negated | ir.AllOf | ir.AnyOf) and self.granted(node):
             return "True"
         match node:
             case ir.Negated(operand=operand):
@@ -173,8 +198,16 @@ class Writer:
             case ir.Comparison(op=op, left=left, right=ir.Const(value=limit)) if _is_dear(left) and isinstance(
                 left, ir.Agree | ir.Window
             ):
-                name = f"{self.prefix}n{len(self.constants)}"
-                return f"(({name} := {self._lookup(left)[0]}) is not None and {name} {op if wanted else INVERSE[op]} {limit!r})"
+                name, code = self._dear(left)
+                return f"(({name} := {code} if {name} is None else {name}) is not None and {name} {op if wanted else INVERSE[op]} {limit!r})"
+            case ir.Comparison(
+                op=">" | ">=" | "<" | "<=" as op,
+                left=ir.Window(function="mean", around=ir.Around(which="")) as left,
+                right=ir.Const(value=float() | int() as limit),
+            ) if self.roughly and wanted:
+                name = self._near_mean(left)
+                edge = limit - NEAR if op[0] == ">" else limit + NEAR
+                return f"({name} is not None and {name} {op} {edge!r})"
             case ir.Comparison(op=op, left=left, right=right):
                 a, missing_a = self.value(left)
                 b, missing_b = self.value(right)
@@ -207,6 +240,22 @@ class Writer:
 def _is_dear(node: ir.Node) -> bool:
     """Whether a part asks neighbours: it is written last, and not hoisted, so that it is rarely asked."""
     return any(isinstance(n, ir.Agree) or (isinstance(n, ir.Window) and n.around.which != "") for n in ir.walk(node))
+
+
+def _takes_work(node: ir.Node) -> bool:
+    """Whether a part asks more than the newest values."""
+    return any(isinstance(n, ir.Agree | ir.Window) for n in ir.walk(node))
+
+
+def _holds(node: ir.Node, granted: Callable[[ir.Node], bool]) -> bool:
+    """Whether a condition holds whatever the values are, once some parts are granted."""
+    match node:
+        case ir.AllOf(parts=parts):
+            return all(_holds(part, granted) for part in parts)
+        case ir.AnyOf(parts=parts):
+            return any(_holds(part, granted) for part in parts)
+        case _:
+            return granted(node)
 
 
 _LOCALS = {"L": "L = d.last", "LT": "LT = d.last_t", "W": "W = d.windows", "A": "A = d.attributes", "H": "H = d.hood"}
@@ -277,14 +326,14 @@ class Compiled:
     def _any_level(self, constants: dict[str, Any]) -> Callable[..., bool]:
         """Whether any level is certainly true: asked first of rules with memories, which are looked at every time."""
         writer = Writer(self.rule.hold_ns, constants)
-        writer.hopeful = True
+        writer.granted = _is_dear
         code = _any(writer, [level.when.node for level in self.rule.levels])
         return function("any_level", "d, t, m", writer, [f"return {code}"], constants)
 
     def _hopeful(self, constants: dict[str, Any]) -> Callable[..., int]:
         """Bits of the levels that would be true, said the neighbours what the rule hopes for."""
         writer = Writer(self.rule.hold_ns, constants)
-        writer.hopeful = True
+        writer.granted = _is_dear
         body = [f"if {writer.true(level.when.node)}: bits |= {1 << level.level}" for level in self.rule.levels]
         return function("hopeful", "d, t, m", writer, ["bits = 0", *body, "return bits"], constants)
 
@@ -377,7 +426,7 @@ def fused(rules: Iterable[tuple[int, Rule]], known: frozenset[str], constants: d
     attention when one of its levels is certainly true, when it is busy already, or when it has a memory.
     """
     writer = Writer(0, constants, known)
-    writer.hopeful = True
+    writer.granted, writer.roughly = _is_dear, True
     touched = always = 0
     body: list[str] = []
     for position, rule in rules:
@@ -388,7 +437,20 @@ def fused(rules: Iterable[tuple[int, Rule]], known: frozenset[str], constants: d
             always |= 1 << position
             continue
         writer.hold_ns = rule.hold_ns
-        body.append(f"if {_any(writer, [level.when.node for level in rule.levels])}: hit |= {1 << position}")
+        nodes = [level.when.node for level in rule.levels]
+        if any(_takes_work(node) for node in nodes) and not any(_holds(node, _takes_work) for node in nodes):
+            # First what the newest values say: mostly that the windows need not be looked at.
+            writer.granted = _takes_work
+            first = _any(writer, nodes)
+            writer.granted = _is_dear
+            rest = Writer(rule.hold_ns, constants, known, prefix=f"r{position}_")
+            rest.granted, rest.roughly = _is_dear, True
+            condition = _any(rest, nodes)
+            writer.used |= rest.used
+            body += [f"if {first}:", *(f"    {line}" for line in rest.lines)]
+            body.append(f"    if {condition}: hit |= {1 << position}")
+        else:
+            body.append(f"if {_any(writer, nodes)}: hit |= {1 << position}")
     start = f"hit = d.busy & {touched}" + (f" | {always}" if always else "")
     return function("fused", "d, v, t", writer, [start, *body, "return hit"], constants)
 

@@ -16,14 +16,17 @@ from hub.model import LEVELS
 from hub.moment import from_text, to_text
 from hub.units import UnitError
 from rules.calendars import Calendar
-from rules.language import check, ir
 from rules.language import grammar as g
+from rules.language import ir
 from rules.language import types as t
 from rules.language.calendars import is_calendar
 from rules.language.calls import read_call_entry, read_calls
+from rules.language.functions import Scope
 from rules.language.places import Document, Entry, unknown
+from rules.language.response import read_cameras, read_cap
 from rules.language.rule import (
     DEFAULT_HOLD_NS,
+    HOUR,
     CallEntry,
     Condition,
     Derivation,
@@ -40,35 +43,10 @@ from rules.language.types import Type
 
 RULE_KEYS = ("rule", "title", "about", "for_each", "let", "editions", "levels", "clear", "silent", "hold", "late", "wait", "expire", "quality", "source", "cap", "cameras", "call", "attribute")  # fmt: skip
 DERIVE_KEYS = ("derive", "about", "for_each", "value", "hold", "source")
-MAX_WAIT_NS = 24 * check.HOUR
+MAX_WAIT_NS = 24 * HOUR
 SELECT_KEYS = ("kind", "device", "area", "zone", "operator", "attribute", "every")
 PLACE_KEYS = {"zone": ("every", "kind", "zone", "attribute", "of"), "area": ("every", "area", "of")}
 """What may restrict `every: zone` and `every: area`; `of` are the kinds of the devices inside that count."""
-CAMERA_KEYS = ("within", "pick", "need")
-MAX_CAMERA_M = 100_000.0
-CAMERA_NEEDS = ("observe", "recognise", "identify", "detect", "monitor")
-CAP_WORDS = {
-    "category": (
-        "Geo",
-        "Met",
-        "Safety",
-        "Security",
-        "Rescue",
-        "Fire",
-        "Health",
-        "Env",
-        "Transport",
-        "Infra",
-        "CBRNE",
-        "Other",
-    ),
-    "urgency": ("Immediate", "Expected", "Future", "Past", "Unknown"),
-    "certainty": ("Observed", "Likely", "Possible", "Unlikely", "Unknown"),
-    "severity": ("Extreme", "Severe", "Moderate", "Minor", "Unknown"),
-    "response": ("Shelter", "Evacuate", "Prepare", "Execute", "Avoid", "Monitor", "Assess", "AllClear", "None"),
-    "event": (),
-    "instruction": (),
-}
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*\Z")
 _HOLE = re.compile(r"\{([^{}]*)\}")
 _FORMAT = re.compile(r"([0-9.]*[fgde]?)\s*(.*)\Z")
@@ -163,13 +141,13 @@ class Reader:
             lets=self.lets,
             let_texts=self.let_texts,
             hold_ns=self.hold_ns,
-            late_ns=self._duration("late", 2 * check.HOUR),
-            expire_ns=self._duration("expire", 24 * check.HOUR),
+            late_ns=self._duration("late", 2 * HOUR),
+            expire_ns=self._duration("expire", 24 * HOUR),
             wait_ns=self._wait(),
             any_quality=self.any_quality,
             sources=sources,
-            cap=self._cap(),
-            cameras=self._cameras(),
+            cap=read_cap(self, self.entries["cap"].value) if "cap" in self.entries else {},
+            cameras=read_cameras(self, self.entries["cameras"].value) if "cameras" in self.entries else {},
             tracing=read_tracing(self, self.entries["attribute"].value) if "attribute" in self.entries else None,
             calls=read_calls(self, self.entries["call"].value) if "call" in self.entries else None,
         )
@@ -313,7 +291,7 @@ class Reader:
 
     # ------------------------------------------------------------------------------------------ expressions
 
-    def _scope(self, node: yaml.Node) -> check.Scope:
+    def _scope(self, node: yaml.Node) -> Scope:
         reported: set[tuple[str, int]] = set()
 
         def wrong(message: str, offset: int) -> None:
@@ -321,7 +299,7 @@ class Reader:
                 reported.add((message, offset))
                 self.document.wrong(node, message, offset)
 
-        return check.Scope(wrong, self.lets, self.any_quality, self.hold_ns, self.memories, self.select, self.calendars)
+        return Scope(wrong, self.lets, self.any_quality, self.hold_ns, self.memories, self.select, self.calendars)
 
     def _parse(self, node: yaml.Node) -> g.Clause | None:
         text = self.document.text_of(node, "an expression")
@@ -512,24 +490,6 @@ class Reader:
                 fields[entry.key] = text
         return fields
 
-    def _cap(self) -> dict[str, object]:
-        if "cap" not in self.entries:
-            return {}
-        cap: dict[str, object] = {}
-        for entry in self.document.entries(self.entries["cap"].value, "cap"):
-            if entry.key not in CAP_WORDS:
-                self.document.wrong(entry.key_node, unknown("key of cap", entry.key, tuple(CAP_WORDS)))
-                continue
-            words, known = self._texts(entry.value, entry.key), CAP_WORDS[entry.key]
-            for word in words:
-                if known and word not in known:
-                    self.document.wrong(
-                        entry.value, f"{unknown(entry.key, word, known)}; CAP 1.2 knows {', '.join(known)}"
-                    )
-            many = entry.key in ("category", "response")
-            cap[entry.key] = list(words) if many else (words[0] if words else "")
-        return cap
-
     def distance(self, node: yaml.Node, key: str, limit_m: float) -> float:
         """Metres of a distance; 1 m (and a mistake) where it is none."""
         clause = self._parse(node)
@@ -544,27 +504,6 @@ class Reader:
             self.document.wrong(node, str(error))
             return 1.0
         return metres
-
-    def _cameras(self) -> dict[str, object]:
-        if "cameras" not in self.entries:
-            return {}
-        wanted: dict[str, object] = {}
-        for entry in self.document.entries(self.entries["cameras"].value, "cameras"):
-            text = self.document.text_of(entry.value, entry.key) or ""
-            if entry.key == "within":
-                wanted["within_m"] = self.distance(entry.value, "within", MAX_CAMERA_M)
-            elif entry.key == "pick":
-                if not text.isdigit() or not 0 < int(text) <= 50:
-                    self.document.wrong(entry.value, "pick is how many cameras, 1 to 50")
-                else:
-                    wanted["pick"] = int(text)
-            elif entry.key == "need":
-                if text not in CAMERA_NEEDS:
-                    self.document.wrong(entry.value, unknown("need", text, CAMERA_NEEDS))
-                wanted["need"] = text
-            else:
-                self.document.wrong(entry.key_node, unknown("key of cameras", entry.key, CAMERA_KEYS))
-        return wanted
 
     def _title(self, short: str) -> tuple[str | Hole, ...]:
         if "title" not in self.entries:

@@ -149,6 +149,7 @@ class Rule:
     calls: Calls | None = None
     """None: what a `call` entry of the book says of it."""
     _own: frozenset[str] | None = None
+    _inside: frozenset[str] | None = None
 
     @property
     def silent_name(self) -> str:
@@ -175,6 +176,18 @@ class Rule:
                 own |= own_series(root)
             self._own = frozenset(own)
         return self._own
+
+    def series_inside(self) -> frozenset[str]:
+        """Series that a rule about places asks of the devices inside; empty for other rules."""
+        if self._inside is None:
+            found: set[str] = set()
+            for node in self.nodes() if self.select.every else ():
+                if isinstance(node, ir.Window):
+                    found.add(node.series)
+                elif isinstance(node, ir.Agree):
+                    found |= {n.series for n in ir.walk(node.condition) if isinstance(n, ir.Series | ir.Window)}
+            self._inside = frozenset(found)
+        return self._inside
 
     def on_any_reading(self) -> bool:
         """Whether every reading of the subject has it judged: it asks for marks, or for nothing but where the subject is."""

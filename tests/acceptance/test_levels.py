@@ -160,6 +160,11 @@ def test_every_change_goes_up_once_in_order_through_outages_and_a_circle(levels:
     assert sorted(by_li) == ["city-1/li", "district-a/wang"]
     assert [change["who"] for change in own[last] if change["change"] == "acknowledged"] == ["wang"]
 
+    # The city's own rules judge what came up, and their warnings are the city's own.
+    assert {changes[0]["subject"] for changes in city.changes().values()} == {
+        f"district-a/underpass-{n}" for n in range(1, 13)
+    }
+
     # The circle: what the province sends the district comes to nothing there, is counted, and the district stays as it was.
     district.hub.wait(
         lambda: district.hub is not None and district.hub.adapter("below")["faults"].get("loop", 0) > 0,

@@ -21,6 +21,12 @@ class Platform(asyncio.DatagramProtocol):
         self.registered = False
         self.confirms_alarms = False
         self.charset = "gb18030"
+        self.in_the_200 = ""
+        """A body for the 200 to an alarm, as some platforms have it."""
+        self.version = ""
+        """X-GB-Ver of its answers to REGISTER."""
+        self.granted_s = 86_400
+        self.algorithm = "MD5"
         self.port = 0
         self._send: Callable[[bytes], None] = lambda data: None
         self._nonce = "n1"
@@ -82,7 +88,8 @@ class Platform(asyncio.DatagramProtocol):
             status = 200
             if method == "REGISTER":
                 status, extra = self._register(head)
-        self._reply(head, status, extra)
+        said = self.in_the_200 if status == 200 and "<CmdType>Alarm</CmdType>" in body else ""
+        self._reply(head, status, extra, said)
         if self.confirms_alarms and "<CmdType>Alarm</CmdType>" in body and status == 200:
             self.message(
                 f"<Response><CmdType>Alarm</CmdType><SN>{tag(body, 'SN')}</SN><DeviceID>x</DeviceID><Result>OK</Result></Response>"
@@ -91,21 +98,32 @@ class Platform(asyncio.DatagramProtocol):
     def _register(self, head: str) -> tuple[int, str]:
         field = dict(re.findall(r'(\w+)="?([^",\r\n]+)"?', header(head, "Authorization")))
         if not field:
-            return 401, f'WWW-Authenticate: Digest realm="{REALM}",nonce="{self._nonce}",qop="auth",algorithm=MD5\r\n'
-        secret = md5(f"{field['username']}:{REALM}:{PASSWORD}")
-        what = md5(f"REGISTER:{field['uri']}")
-        good = md5(f"{secret}:{self._nonce}:{field['nc']}:{field['cnonce']}:auth:{what}")
+            return 401, self._challenge()
+        if field["nonce"] != self._nonce:  # it is old: a new one, and no fault of the device
+            return 401, self._challenge().replace("Digest ", "Digest stale=true,")
+        digest = md5 if self.algorithm == "MD5" else sha256
+        secret = digest(f"{field['username']}:{REALM}:{PASSWORD}")
+        what = digest(f"REGISTER:{field['uri']}")
+        good = digest(f"{secret}:{self._nonce}:{field['nc']}:{field['cnonce']}:auth:{what}")
         if field["response"] != good:
             return 403, ""
         self.registered = header(head, "Expires") != "0"
         # A date that is no RFC date, as the standard has it.
-        return 200, "Date: 2026-01-01T08:00:00.000\r\nExpires: 86400\r\n"
+        version = f"X-GB-Ver: {self.version}\r\n" if self.version else ""
+        return 200, f"Date: 2026-01-01T08:00:00.000\r\nExpires: {self.granted_s}\r\n{version}"
 
-    def _reply(self, head: str, status: int, extra: str = "") -> None:
+    def _challenge(self) -> str:
+        return (
+            f'WWW-Authenticate: Digest realm="{REALM}",nonce="{self._nonce}",qop="auth",algorithm={self.algorithm}\r\n'
+        )
+
+    def _reply(self, head: str, status: int, extra: str = "", body: str = "") -> None:
         kept = "\r\n".join(line for line in head.split("\r\n") if re.match(r"(Via|From|Call-ID|CSeq):", line))
         to = header(head, "To")
         to += "" if ";tag=" in to else ";tag=platform"
-        self._send(f"SIP/2.0 {status} Answer\r\n{kept}\r\nTo: {to}\r\n{extra}Content-Length: 0\r\n\r\n".encode())
+        data = body.encode(self.charset)
+        lines = f"SIP/2.0 {status} Answer\r\n{kept}\r\nTo: {to}\r\n{extra}Content-Length: {len(data)}\r\n\r\n"
+        self._send(lines.encode() + data)
 
     def message(
         self, body: str, method: str = "MESSAGE", extra: str = "", call_id: str = "", encoded: bytes = b""
@@ -139,6 +157,10 @@ def header(head: str, name: str) -> str:
 def tag(body: str, name: str) -> str:
     found = re.search(rf"<{name}>(.*?)</{name}>", body, re.DOTALL)
     return found[1] if found else ""
+
+
+def sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def md5(text: str) -> str:

@@ -18,7 +18,7 @@ from adapters.cap.sink import CapSink
 from hub.delivery import Courier, Journal
 from hub.delivery import courier as courier_module
 from hub.log import Cursors, Log
-from hub.model import AlertChange, Change
+from hub.model import AlertChange, Change, Origin
 from tests.adapters.http_peer import Heard, http_peer
 from tests.adapters.test_cap import T, change, messages, sink, text
 from tests.adapters.test_webhook import until
@@ -151,6 +151,21 @@ async def test_a_refusal_is_not_referred_to_and_the_next_try_is_when_that_would_
         await renew(target, SOON + 5 * HOUR)
         await target.close()
     assert len(text(messages(tmp_path)[-1], "references").split()) == 1
+
+
+async def test_another_hubs_warning_is_kept_in_force_for_a_day_after_its_last_change(tmp_path: Path) -> None:
+    target = sink(tmp_path)
+    await say(target, change(1, origin=Origin("district-a", 1, ("district-a",))), T)
+    for number in range(1, 5):
+        assert len(await renew(target, T + number * 5 * HOUR)) == 1
+    assert target.due(T + 25 * HOUR) == []
+
+
+async def test_an_approver_of_another_hub_approves_nothing_here(tmp_path: Path) -> None:
+    target = sink(tmp_path, approvers=["chief"])
+    await say(target, change(1), T)
+    await say(target, change(2, Change.ACKNOWLEDGED, who="district-a/chief", note="publish"), T + HOUR)
+    assert kinds(tmp_path) == [("Exercise", "Alert")]
 
 
 async def test_what_is_not_yet_out_is_not_renewed(tmp_path: Path) -> None:

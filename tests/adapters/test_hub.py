@@ -23,6 +23,7 @@ from tests.acceptance.running import write_city
 from tests.adapters.http_peer import Heard, http_peer
 from tests.adapters.intake import FakeIntake
 from tests.certificates import authority, signed
+from tests.laws.test_codecs import held_bytes
 
 T = 1_795_334_400_000_000_000
 SECOND = 1_000_000_000
@@ -100,8 +101,8 @@ def test_times_keep_their_nanoseconds() -> None:
 @pytest.mark.parametrize(
     ("token", "sender", "status", "words"),
     [
-        ("", "district-a", 401, "without a token"),
-        ("token-of-nobody-at-all", "district-a", 401, "without a token"),
+        ("", "district-a", 401, "no known token"),
+        ("token-of-nobody-at-all", "district-a", 401, "no known token"),
         (TOKENS["district-b"], "district-a", 403, "the token is that of district-b"),
     ],
 )
@@ -112,6 +113,21 @@ def test_who_is_not_who_they_say_is_turned_away(peers: Peers, token: str, sender
     assert words in said["error"]
     assert [fault.kind for fault in message.faults] == [FaultKind.UNAUTHORISED]
     assert all(token not in str(fault) or not token for fault in message.faults)
+
+
+@pytest.mark.parametrize("length", ["Content-Length: 1000000", "Transfer-Encoding: chunked", "Content-Length: x"])
+def test_nothing_of_a_strangers_body_is_held(peers: Peers, length: str) -> None:
+    codec = HubCodec({"hub": "city"}, peers)
+    (message,) = codec.feed(f"POST / HTTP/1.1\r\nAuthorization: Bearer nobody\r\n{length}\r\n\r\n".encode(), T)
+    assert (message.body.status, message.faults[0].kind) == (401, FaultKind.UNAUTHORISED)
+    assert b"nobody" not in message.faults[0].raw
+    for _ in range(15):
+        assert codec.feed(b"x" * 65_536, T) == []
+        assert held_bytes(codec) < 20_000
+    if length == "Content-Length: 1000000":
+        codec.feed(b"x" * (1_000_000 - 15 * 65_536), T)
+        body = wire.body("district-a", readings=[wire.reading_item(reading(), "district-a")])
+        assert offer(codec, request(body, TOKENS["district-a"]))[1] == 200
 
 
 @pytest.mark.parametrize(

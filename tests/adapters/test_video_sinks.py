@@ -6,6 +6,7 @@ import asyncio
 import json
 from email import message_from_bytes, message_from_string
 from email.header import decode_header
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -24,7 +25,8 @@ from adapters.webhook.sink import WebhookOptions, WebhookSink, cloud_event
 from adapters.zoneminder.sink import ZoneminderOptions, ZoneminderSink, trigger
 from hub.app.plugins import MODULES, Plugins
 from hub.config import load_config
-from hub.model import AlertChange, CameraView, Change, Pose, Position
+from hub.model import AlertChange, CameraView, Change, Pose, Position, Watch
+from hub.ports import RememberingSink, RunningSink, Sink
 from tests.adapters.http_peer import http_peer
 from tests.shared import ROOT
 
@@ -137,6 +139,78 @@ async def test_frigate_events_begin_and_end() -> None:
     async with http_peer(lambda heard: (404, b"no such camera")) as peer:
         sink = FrigateSink(FrigateOptions(url=peer.url, cameras={"dome": "x"}))
         assert (await sink.deliver(change(), "k", T)).final
+        await sink.close()
+
+
+async def test_a_frigate_event_is_ended_also_after_a_restart(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "sink-frigate.json"
+    async with http_peer(lambda heard: (200, b'{"success":true,"event_id":"17.5-a"}')) as peer:
+        options = FrigateOptions(url=peer.url, cameras={"dome": "east"}, duration_s=0)
+        for what in (Change.RAISED, Change.ESCALATED, Change.CLEARED, Change.CLEARED):
+            sink = FrigateSink(options)  # a new one each time: the hub was restarted
+            assert isinstance(sink, RememberingSink)
+            sink.remember_in(path)
+            assert (await sink.deliver(change(what=what), "k", T)).taken
+            await sink.close()
+        assert [heard.method for heard in peer.heard] == ["POST", "PUT"]
+        path.write_bytes(b"[1]")
+        FrigateSink(options).remember_in(path)
+        assert "cannot be read" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["milestone", "milestone-rest", "frigate", "homeassistant", "zoneminder"])
+async def test_a_peer_that_is_down_or_busy_is_tried_again(name: str) -> None:
+    """And a warning without a camera that the peer knows is taken, or told without one."""
+
+    def make(url: str, port: int) -> Sink:
+        if name == "milestone":
+            return MilestoneSink(MilestoneOptions(url=url, cameras={"dome": GUID}))
+        if name == "milestone-rest":
+            return MilestoneSink(MilestoneOptions(url=url, mode="rest", username="hub", password_env="PASSWORD"))
+        if name == "frigate":
+            return FrigateSink(FrigateOptions(url=url, cameras={"dome": "east"}))
+        if name == "homeassistant":
+            return HomeAssistantSink(HomeAssistantOptions(url=url, cameras={"dome": "camera.east"}))
+        return ZoneminderSink(ZoneminderOptions(host="127.0.0.1", port=port, monitors={"dome": 3}))
+
+    down = make("http://127.0.0.1:1", 1)
+    refused = await down.deliver(change(), "k", T)
+    assert (refused.taken, refused.final) == (False, False)
+    assert refused.detail
+    await down.close()
+    async with http_peer(lambda heard: (503, b"busy")) as peer:
+        port = int(peer.url.rpartition(":")[2])
+        busy = make(peer.url, port)
+        if name != "zoneminder":  # its port answers nothing: written is taken
+            later = await busy.deliver(change(), "k", T)
+            assert (later.taken, later.final) == (False, False)
+        elsewhere = change(cameras=[msgspec.structs.replace(dome(), camera="elsewhere")])
+        if name in ("frigate", "zoneminder"):
+            assert "none of its cameras" in (await busy.deliver(elsewhere, "k", T)).detail
+        await busy.close()
+
+
+async def test_home_assistant_cameras_wait_ahead_and_go_home_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adapters.ptz.HOME_CHECK_S", 0.02)
+    moment = [T]
+    async with http_peer() as peer:
+        cameras = {"dome": "camera.east", "next": "camera.west"}
+        options = HomeAssistantOptions(url=peer.url, cameras=cameras, lease_s=60)
+        sink = HomeAssistantSink(options, now=lambda: moment[0])
+        assert isinstance(sink, RunningSink)
+        running = asyncio.create_task(sink.run())
+        ahead = Watch("next", 20.0, 30.0, pose=Pose(270.0, 3.0, preset=7, home=2))
+        assert (await sink.deliver(change(handover=[ahead]), "k", T)).detail == "dome turned; next turned"
+        moment[0] = T + 61 * S
+        async with asyncio.timeout(5):
+            while len(peer.heard) < 5:
+                await asyncio.sleep(0.01)
+        moves = [json.loads(heard.body) for heard in peer.heard if heard.path.endswith("/ptz")]
+        assert [(move["entity_id"], move["preset"]) for move in moves] == [
+            ("camera.east", "3"), ("camera.west", "7"), ("camera.east", "1"), ("camera.west", "2"),
+        ]  # fmt: skip
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
         await sink.close()
 
 

@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,6 +27,7 @@ from hub.cli import main
 from hub.model import AlertChange
 from hub.moment import SECOND, from_text
 from hub.registry import load_registry
+from rules.engine import Engine
 
 RULES = """
 - rule: smog
@@ -104,6 +106,24 @@ def test_every_reading_is_used_a_duplicate_or_quarantined_with_a_reason(folder: 
     assert tally.faults == {"value": 3, "time": 1}
     assert "outside what is possible" in tally.examples["value"] or "a number was meant" in tally.examples["value"]
     assert "in the future; set the device's clock" in tally.examples["time"]
+
+
+def test_ticks_that_are_left_out_would_have_changed_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Silence, `for`, expiry and shelving come at the same minute as with a tick each minute."""
+    (folder / "rules" / "air.yaml").write_text(
+        RULES + "  silent: 90 min\n  expire: 5 h\n"
+        "- rule: held\n  for_each: {kind: air-station}\n  levels: {blue: pm25 > 50 ug/m3 for 25 min}\n"
+        "  clear: pm25 < 50 ug/m3 for 70 min\n"
+    )
+    path = csv_of(folder, a=[30, 160, 300, 310, 40, 41, 200, 300], b=[30, 180, 190], c=[60, 40, 60, 40, 60, 61, 62])
+    path.write_text(path.read_text() + "2026-01-02T09:30:00Z,a,31\n2026-01-02T09:40:30Z,b,400\n")
+    few = run(folder, path)[1]
+    ticked: list[int] = []
+    monkeypatch.setattr(Engine, "due", lambda engine: ticked.append(engine.clock) or 0)
+    every = run(folder, path)[1]
+    assert {change.rule for change in every} >= {"city/lasting:silent", "city/held"}
+    assert len(ticked) > 33 * 60
+    assert msgspec.json.encode(few) == msgspec.json.encode(every)
 
 
 # ------------------------------------------------------------------------------------------------- limits

@@ -28,7 +28,7 @@ from tests.shared import shared_path
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     full = Camera(
         "a", Position(121.5, 31.2), "Gate, east", 6.0, 90.0, 10.0, 60.0, 100.0, True, "north", "34020000001320000001", "rtsp://x",
-        34.0, 3840, False, 300.0, 60.0, 80.0, 2.0, 90.0, 12.5, (Preset(1, 90.0), Preset(2, 180.0, 12.0)), 1, 5.0, {"range_m": "x"},
+        34.0, 3840, False, 300.0, 60.0, 80.0, 2.0, 90.0, 12.5, (Preset(1, 90.0), Preset(2, 180.0, 12.0)), 1, 5.0, {"range_m": "x"}, 4.5,
     )  # fmt: skip
     bare = Camera("b", Position(121.6, 31.3))
     (tmp_path / "cameras.csv").write_text(to_csv([full, bare]))
@@ -88,6 +88,7 @@ def test_rows_that_cannot_be_used_are_counted_and_said(tmp_path: Path, capsys: p
     assert "4 rows: 0 said twice, 2 without a position, 1 cameras without a direction" in said
     kept = load_registry(tmp_path)[0].cameras
     assert kept["x-1"].azimuth_error_deg == 45.0
+    assert kept["x-1"].position_error_m == pytest.approx(5560, abs=1)  # one decimal
     assert kept["x-1"].origin == {"position": "list", "azimuth_deg": "list Northbound"}
     (tmp_path / "list.csv").write_bytes("description,latitude,longitude\n东门,31.2,121.5\n".encode("gb18030"))
     assert main(["camera-list", str(tmp_path / "list.csv")]) == 1

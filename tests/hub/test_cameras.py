@@ -132,6 +132,20 @@ def test_a_direction_that_is_not_sure_costs_rank_and_is_said() -> None:
     assert "if its direction is right (± 22°)" in second.reason
 
 
+def test_a_place_that_is_not_sure_costs_rank_widens_the_pose_and_is_said() -> None:
+    sure, unsure = (
+        camera("sure", ptz=True, hfov_min_deg=2.0),
+        camera("unsure", ptz=True, hfov_min_deg=2.0, position_error_m=20.0),
+    )
+    first, second = Cameras([unsure, sure]).seeing(*spot(0, 200))
+    assert (first.camera, second.camera) == ("sure", "unsure")
+    assert "if it stands where the registry has it (± 20 m)" in second.reason
+    assert first.pose is not None
+    assert second.pose is not None
+    assert first.pose.hfov_deg == pytest.approx(5.73, abs=0.05)  # 20 m wide
+    assert second.pose.hfov_deg == pytest.approx(4 * 5.71, abs=0.2)
+
+
 def test_cameras_that_do_not_see_come_last_with_the_reason() -> None:
     behind = camera("behind", 0, 50, azimuth_deg=0, hfov_deg=60)
     sees = camera("sees", 180, 100, azimuth_deg=0)

@@ -51,9 +51,15 @@ def test_a_warning_of_a_district_is_named_after_it_once_whatever_its_way() -> No
     )
     assert first.origin == Origin("district-a", 3, ("district-a",))
     at_the_city = msgspec.structs.replace(first, ordinal=8)
+    at_the_city.cameras = [
+        CameraView("dome", 1.0, 20.0, 0.0, True, "all round"),
+        *first.cameras,
+    ]  # the city's own, added
     second = change_outward(at_the_city, "city")
     assert (second.alert, second.subject, second.who) == (first.alert, first.subject, first.who)
     assert second.origin == Origin("district-a", 3, ("district-a", "city"))
+    assert [view.camera for view in second.cameras] == ["city/dome", "district-a/c1"]
+    assert change_problem(second) is None
 
 
 def test_what_people_do_above_is_the_uppers_change_of_the_districts_warning() -> None:
@@ -119,6 +125,7 @@ def test_names_that_a_hub_cannot_have(name: str) -> None:
         ({"group": "b/x"}, "group"),
         ({"who": "wang"}, "who"),
         ({"level": "purple"}, "level"),
+        ({"cameras": [CameraView("c1", 0.9, 140.0, 12.0, True, "")]}, "cameras"),
         ({"contact": 2}, "contacts"),
         ({"at": -1}, "ns since 1970"),
         ({"alert": "a/\n"}, "printable"),

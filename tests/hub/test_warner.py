@@ -4,10 +4,28 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from adapters.hub import wire
+from adapters.hub.codec import HubCodec
+from hub.alerts import Alerts
 from hub.app.warning import Warner
 from hub.cameras import Cameras
+from hub.ingest import Ingest
+from hub.ledger import Ledger
+from hub.live import Live
 from hub.log import Log
-from hub.model import AlertChange, Camera, CameraView, Change, Device, Event, Forwarded, Origin, Position, Reading
+from hub.model import (
+    AlertChange,
+    Camera,
+    CameraView,
+    Change,
+    Device,
+    Event,
+    Forwarded,
+    Origin,
+    Position,
+    Reading,
+    Verdict,
+)
 from hub.registry import Registry
 from rules.book import RuleBook, read_book
 
@@ -55,6 +73,34 @@ async def test_a_crash_before_or_behind_a_snapshot_repeats_nothing(tmp_path: Pat
         assert len(told) == len(set(change.id for change in log.alerts.read_now(0).entries)) == 4, told
         assert [str(change.change) for change in log.alerts.read_now(0).entries] == ["raised", "raised", "cleared", "cleared"]  # fmt: skip
         await log.close()
+
+
+async def test_two_districts_that_both_have_a_gauge_1_do_not_collide(tmp_path: Path) -> None:
+    """From the wire to the alerts of the upper hub: the same names, times and ids below; and the same again, as after a lost answer."""
+    log, ledger, live, alerts = Log(tmp_path / "log"), Ledger(), Live(), Alerts()
+    door = Ingest(log, Registry(devices={}), ledger, lambda: T).door("below", unknown_devices="admit")
+    for _ in range(2):
+        for district in ("district-a", "district-b"):
+            said = AlertChange("flood@gauge-1@t", 1, T, "flood", "gauge-1", Change.RAISED, "red")
+            read = Reading("gauge-1", T, {"water_level": 1.0 if district == "district-a" else 2.0}, kind="river-gauge")
+            body = wire.body(district, [wire.change_item(said, district)], [wire.reading_item(read, district)])
+            codec = HubCodec({"hub": "city"})
+            messages = codec.feed(b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % len(body) + body, T)
+            assert await door.submit(messages) == [Verdict.STORED]
+    reader = warner(tmp_path, log)
+    await read_all(reader, log)
+    live.feed(log.events.read_now(0).entries)
+    alerts.feed(log.alerts.read_now(0).entries)
+    assert {name: state.values["water_level"][0] for name, state in live.devices.items()} == {
+        "district-a/gauge-1": 1.0,
+        "district-b/gauge-1": 2.0,
+    }
+    assert sorted(alerts.open) == ["district-a/flood@gauge-1@t", "district-b/flood@gauge-1@t"]
+    assert [len(alert.changes) for alert in alerts.open.values()] == [1, 1]
+    counts = ledger.of("below")
+    assert counts.balances()
+    assert (counts.received, counts.logged, counts.duplicate) == (8, 6, 2)
+    await log.close()
 
 
 async def test_a_forwarded_warning_has_the_cameras_of_both_hubs(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from math import cos, radians
+from math import cos, degrees, radians
 
 from hub.app.limits import RuleLimit, limits
 from hub.model import LEVELS, Value
@@ -20,7 +20,7 @@ Row = Mapping[str, Value]
 """The values of one reading; `lon` and `lat` are its position."""
 NOW = 1_780_272_000_000_000_000  # 2026-06-01, the present editions
 EVERY_S = {"air-cn": 3600, "air-us": 3600, "weather-cn": 600, "landslide": 3600, "flood": 900, "dam-bridge": 900}
-HOURLY_MEANS = ("water-quality/surface-",)
+HOURLY_MEANS = ("water-quality/surface-", "water-quality/effluent-")
 
 
 @dataclass(frozen=True)
@@ -122,6 +122,9 @@ NO_NUMBER: dict[str, str] = {
     "fleet/emergency": "a button",
     "fleet/crash": "the tracker's own bits",
     "fleet/hazmat-restricted": "a zone",
+    "fleet/geofence-enter": "a zone",
+    "fleet/geofence-leave": "a zone",
+    "fleet/harsh-driving-reported": "the tracker's own words",
     "maritime/not-under-command": "the vessel's own status",
     "plant/sensor-dead": "a pressure that does not move",
 }
@@ -151,6 +154,15 @@ def _shaking(size: float) -> list[Row]:
 def _driving(hours: float) -> list[Row]:
     driver = {"driver": "Li", "alarms": []}
     return [{**driver, "speed": 0.0}] * 3 + [{**driver, "speed": 80.0}] * round(hours * 6)
+
+
+def _braking(mps2: float) -> list[Row]:
+    return [{"speed": 80.0, "course": 0.0}] * 4 + [{"speed": 80 - 3.6 * mps2 * n, "course": 0.0} for n in range(5)]
+
+
+def _turning(mps2: float) -> list[Row]:
+    """At 20 m/s a turn of w rad/s is 20 w sideways."""
+    return [{"speed": 72.0, "course": (355 + degrees(mps2 / 20) * n) % 360} for n in range(6)]
 
 
 def _cooling(drop: float) -> list[Row]:
@@ -267,6 +279,13 @@ WRITTEN: dict[str, list[Scene]] = {
         Scene("fleet/fatigue", "speed", {"yellow": 3.58, "orange": 4.08}, {"speed": 0.0, "driver": "Li", "alarms": []}, 600, make=_driving, step=0.025,
               at_once="hours at the wheel are no reading")
     ],
+    "fleet/harsh-driving": [
+        Scene("fleet/harsh-driving", "speed", {"blue": 2.94, "yellow": 4.41}, {"speed": 80.0, "course": 0.0}, 1, make=_braking, gaps=False),
+        Scene("fleet/harsh-driving", "course", {"blue": 2.94, "yellow": 4.41}, {"speed": 72.0, "course": 0.0}, 1, make=_turning, gaps=False),
+    ],
+    "flood/flash-flood-rain": [
+        Scene("flood/flash-flood-rain", "rainfall", {"yellow": 8.0, "orange": 10.0, "red": 15.0}, {"rainfall": 0.0}, 600, make=_rain(6), attributes={"bankfull_1h_mm": 60.0, "bankfull_3h_mm": 90.0, "bankfull_6h_mm": 120.0}, rest=120, spike=250.0)
+    ],
     "flood/river-stage": [
         Scene("flood/river-stage", "water_level", {"blue": 9.7, "yellow": 10.0, "orange": 12.0, "red": 15.0}, {"water_level": 5.0}, 900, attributes=STAGES, step=0.002)
     ],
@@ -336,6 +355,24 @@ WRITTEN: dict[str, list[Scene]] = {
     ],
     "weather-cn/rainstorm-1h": [
         Scene("weather-cn/rainstorm-1h", "rainfall", {"blue": 20 / 6, "yellow": 5.0, "orange": 40 / 6, "red": 10.0}, {"rainfall": 0.0}, 600, make=_rain(6), spike=250.0)
+    ],
+    "weather-cn/rainstorm-3h": [
+        Scene("weather-cn/rainstorm-3h", "rainfall", {"blue": 10.0}, {"rainfall": 0.0}, 3600, make=_rain(3))
+    ],
+    "weather-cn/snowstorm": [
+        Scene("weather-cn/snowstorm", "snowfall", {"blue": 4 / 12, "yellow": 0.5, "orange": 10 / 6, "red": 2.5}, {"snowfall": 0.0}, 3600, make=lambda mm: [{"snowfall": mm}] * 12, spike=40.0)
+    ],
+    "weather-cn/sandstorm": [
+        Scene("weather-cn/sandstorm", "visibility", {"yellow": 1000.0, "orange": 500.0, "red": 50.0}, {"visibility": 9000.0, "pm10": 900.0}, 600, beside={"pm10": 900.0}, upward=False),
+        Scene("weather-cn/sandstorm", "pm10", {"yellow": 600.0}, {"visibility": 9000.0, "pm10": 20.0}, 600, beside={"visibility": 800.0}),
+    ],
+    "weather-cn/haze": [
+        Scene("weather-cn/haze", "visibility", {"yellow": 3000.0, "orange": 2000.0}, {"visibility": 9000.0, "relative_humidity": 60.0}, 600, beside={"relative_humidity": 60.0}, upward=False),
+        Scene("weather-cn/haze", "relative_humidity", {"yellow": 80.0}, {"visibility": 9000.0, "relative_humidity": 60.0}, 600, beside={"visibility": 2500.0}, upward=False),
+    ],
+    "weather-cn/haze-beijing": [
+        Scene("weather-cn/haze-beijing", "visibility", {"yellow": 3000.0, "red": 1000.0}, {"visibility": 9000.0, "relative_humidity": 60.0, "pm25": 20.0}, 1200, beside={"relative_humidity": 60.0, "pm25": 20.0}, upward=False),
+        Scene("weather-cn/haze-beijing", "pm25", {"yellow": 150.0, "red": 500.0}, {"visibility": 9000.0, "relative_humidity": 90.0, "pm25": 20.0}, 1200, beside={"relative_humidity": 90.0, "visibility": 4500.0}, spike=900.0),
     ],
     "weather-cn/gale": [
         Scene("weather-cn/gale", "wind_speed", {"blue": 10.8, "yellow": 17.2, "orange": 24.5, "red": 32.7}, {"wind_speed": 3.0, "wind_gust": 4.0}, 600, beside={"wind_gust": 4.0}),

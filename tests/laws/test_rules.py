@@ -65,7 +65,8 @@ def reading(device: str, at: int, row: Row, mark: str) -> Reading:
 
 def devices(scene: Scene, rule: Rule, columns: Mapping[str, object]) -> list[Device]:
     kind = {"*": "machine", "vessel-pair": "vessel"}.get(rule.select.kinds[0], rule.select.kinds[0])
-    return [Device(name, kind=kind, attributes=scene.attributes if name == "a" else {}) for name in columns]
+    own = dict(rule.select.attributes) | dict(scene.attributes)
+    return [Device(name, kind=kind, attributes=own if name == "a" else {}) for name in columns]
 
 
 def zones(scene: Scene) -> list[Zone]:

@@ -6,7 +6,7 @@ import numpy
 import pytest
 
 from rules.landslide import CAINE_1980, GUZZETTI_2008, SEATTLE, Tanks, antecedent_excess_mm, exceedance, soil_water_step
-from rules.seismic import intensity_cn, recursive_sta_lta
+from rules.seismic import intensity_cn, intensity_jma, jma_class, jma_filter, jma_of, recursive_sta_lta
 
 
 def test_published_thresholds() -> None:
@@ -71,3 +71,31 @@ def test_sta_lta_gives_the_published_values() -> None:
     ratios = recursive_sta_lta(numpy.random.randn(100_000)[:200].tolist(), 5, 10)
     assert ratios[99] == pytest.approx(0.80810165, abs=1e-8)
     assert ratios[100] == pytest.approx(0.75939449, abs=1e-8)
+
+
+def test_jma_gives_the_published_intensity() -> None:
+    """Yonago, 6 October 2000, as the agency published it: a = 127.85 gal, I = 5.1, class 5+."""
+    assert jma_of(127.85) == 5.1
+    assert jma_class(5.1) == "5+"
+    assert [jma_class(value) for value in (0.4, 0.5, 4.4, 4.5, 4.9, 5.0, 5.5, 6.0, 6.5)] == [
+        "0", "1", "4", "5-", "5-", "5+", "6-", "6+", "7",
+    ]  # fmt: skip
+
+
+def test_jma_filters_by_hand() -> None:
+    """1 Hz: sqrt(1/1) * (1 + 0.00694 + 0.0000241 + …)^-1/2 * sqrt(1 - e^-8); 10 Hz: y = 1, the sum of all coefficients."""
+    one, ten, none = jma_filter(numpy.array([1.0, 10.0, 0.0]))
+    assert one == pytest.approx((1 + 0.00694 + 0.0000241 + 0.0000000557) ** -0.5 * (1 - numpy.exp(-8)) ** 0.5, rel=1e-6)
+    assert ten == pytest.approx(
+        0.1**0.5 * (1 + 0.694 + 0.241 + 0.0557 + 0.009664 + 0.00134 + 0.000155) ** -0.5, rel=1e-6
+    )
+    assert none == 0
+
+
+def test_jma_of_a_steady_shake_is_that_of_its_filtered_height() -> None:
+    time = numpy.arange(0, 60, 0.01)
+    wave = (100 * numpy.sin(2 * numpy.pi * time)).tolist()
+    still = [0.0] * len(wave)
+    assert intensity_jma([wave, still, still], 100) == jma_of(100 * float(jma_filter(numpy.array([1.0]))[0]))
+    assert intensity_jma([still, still, still], 100) is None
+    assert intensity_jma([[1.0] * 10] * 3, 100) is None, "shorter than 0.3 s"

@@ -293,3 +293,23 @@ def test_derived_metrics_count_in_places_too() -> None:
     devices = [Device(name, kind="air-station", area="east") for name in ("a", "b")]
     events = [Reading(name, START, {"pm25": 90.0}, received_at=START) for name in ("a", "b")]
     assert told(run(book(text), events, devices, [])) == [(0, "area:east", "raised", "yellow")]
+
+
+def test_a_place_that_waits_does_not_care_in_which_order_readings_arrive() -> None:
+    rules = rule(THREE, more="  wait: 5 min\n  clear: agree(water_depth < 10 cm, 10 min, inside) >= 2\n")
+    observed = [("g0", 0, 0.2), ("g1", 1, 0.2), ("g2", 2, 0.2), ("g0", 3, 0.0), ("g1", 4, 0.0)]
+    found = []
+    for order in (observed, observed[::-1], observed[2:] + observed[:2]):
+        now = START + 5 * MINUTE
+        events: list[Event] = [
+            Reading(device, START + minutes * MINUTE, {"water_depth": value}, received_at=now)
+            for device, minutes, value in order
+        ]
+        found.append(told(run(rules, [*events, Tick(START + 20 * MINUTE)])))
+    assert found == [[(2, "zone:low", "raised", "yellow"), (4, "zone:low", "cleared", "yellow")]] * 3
+
+
+def test_the_silence_of_a_place_that_waits() -> None:
+    rules = rule(THREE, more="  silent: 10 min\n  wait: 5 min\n")
+    found = run(rules, [depth("g0", 0, 0), Tick(START + 10 * MINUTE), Tick(START + 30 * MINUTE)])
+    assert told(found) == [(10, "zone:low", "raised", "blue")]

@@ -25,6 +25,7 @@ from hub.model import (
     Zone,
 )
 from rules.book import RuleBook, read_book
+from rules.edition import registry_text
 from rules.engine import Engine
 
 MINUTE = 60_000_000_000
@@ -117,6 +118,12 @@ ZONES = [
     Zone("z", "dry", "Z", (((120.015, 29.99), (120.03, 29.99), (120.03, 30.02), (120.015, 30.02)),)),
 ]
 
+REGISTRIES = [
+    registry_text(DEVICES, ZONES),
+    registry_text([msgspec.structs.replace(DEVICES[0], area="west"), *DEVICES[1:]], ZONES[1:]),
+    registry_text([DEVICES[0], DEVICES[2]], ZONES),
+]
+
 depths = st.sampled_from([0.0, 0.04, 0.06, 0.12, 0.2, 0.3, 0.45])
 
 
@@ -149,6 +156,8 @@ def events(draw: st.DrawFn) -> list[Event]:
         elif kind == 17:
             text = draw(st.sampled_from([BOOK.text, BOOK_EDITED.text]))
             made.append(Edition(now, "rules", "1", text))
+        elif kind == 18:
+            made.append(Edition(now, "registry", "1", draw(st.sampled_from(REGISTRIES))))
         elif made:
             made.append(made[draw(st.integers(0, len(made) - 1))])
         if draw(st.integers(0, 9)) == 0:
@@ -202,7 +211,7 @@ def test_shelving_ends_by_the_clock_whatever_the_hub_did_not_hear() -> None:
     for cut in range(len(seen) + 1):
         first = Engine(BOOK, DEVICES, ZONES)
         got = list(first.feed(seen[:cut]).changes)
-        second = Engine.restore(first.snapshot(), first.book, DEVICES, ZONES)
+        second = Engine.restore(first.snapshot(), first.book, first.registry.values(), first.zones)
         got += second.feed(seen[cut:]).changes
         assert msgspec.json.encode(got) == msgspec.json.encode(expected), cut
 
@@ -215,7 +224,7 @@ def test_resumed_anywhere_gives_the_same_bytes(stream: list[Event], data: st.Dat
     cut = data.draw(st.integers(0, len(seen)))
     first = Engine(BOOK, DEVICES, ZONES)
     got = list(first.feed(seen[:cut]).changes)
-    second = Engine.restore(first.snapshot(), first.book, DEVICES, ZONES)
+    second = Engine.restore(first.snapshot(), first.book, first.registry.values(), first.zones)
     assert second.snapshot() == first.snapshot()
     got += second.feed(seen[cut:]).changes
     assert msgspec.json.encode(got) == msgspec.json.encode(expected)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hub.model import AlertChange, Device, Event, Position, Reading, Zone
+from hub.model import AlertChange, Device, Event, Position, Reading, Tick, Zone
 from rules.book import RuleBook, read_book
 from rules.engine import Engine
 from rules.explain import explain
@@ -195,3 +195,13 @@ def test_words() -> None:
     assert text is not None
     assert "candidates upwind of the sensors where so2 rises" in text
     assert "each plant or works or vessel or hazmat-truck within 5 km" in text
+
+
+def test_a_rule_that_waits_names_them_too() -> None:
+    ship = tell("ship", 14, east(1000), "vessel")
+    waiting = book(RULE + "  wait: 5 min\n")
+    events = [*EAST_WIND, *PLUME, ship]
+    engine = Engine(waiting, DEVICES)
+    engine.feed(sorted(events, key=lambda event: -(event.observed_at or 0)))  # type: ignore[union-attr, arg-type]
+    (raised,) = engine.feed([Tick(at(30))]).changes
+    assert [candidate["source"] for candidate in origin(raised)["candidates"]] == ["ship", "plant"]

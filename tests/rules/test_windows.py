@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.windows import MAX_SAMPLES, Window, percentile, pooled
+from rules.windows import MAX_SAMPLES, NEAR, Window, percentile, pooled
 
 SECOND = 1_000_000_000
 samples = st.lists(
@@ -37,6 +37,9 @@ def test_any_order_gives_what_a_rescan_gives(given_samples: list[tuple[int, floa
         assert window.figure("max", now, 0, 1) == max(values)
         assert window.figure("sum", now, 0, 1) == pytest.approx(sum(values), rel=1e-9, abs=1e-6)
         assert window.figure("mean", now, 0, 1) == pytest.approx(sum(values) / len(values), rel=1e-9, abs=1e-6)
+        near = window.near_mean(now, 1)
+        assert near is not None
+        assert abs(near - sum(values) / len(values)) <= NEAR
         assert window.figure("percentile", now, 50, 1) == percentile(values, 50)
         assert window.figure("rise", now, 0, 2) == (round(values[-1] - min(values), 9) if len(values) > 1 else None)
         assert window.figure("delta", now, 0, 2) == (round(values[-1] - values[0], 9) if len(values) > 1 else None)

@@ -1,0 +1,143 @@
+"""`derive:`, metrics computed of readings: at the newest moment, and for the moment of a reading that came late.
+
+A late one is computed of what was known at its own moment: its own values, and of the other inputs the newest before it, out of
+a short memory. Where that memory no longer reaches back, or the metric asks windows or neighbours, whose past is gone, nothing is
+derived; a figure from half of its inputs would replace a better one in the store.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from hub.model import Reading, Value
+from rules.language import codegen, ir
+from rules.language.rule import Derivation
+
+if TYPE_CHECKING:
+    from rules.engine import Engine, Outcome
+    from rules.plan import Plan, Shape
+    from rules.subject import Subject
+
+RECENT_MAX = 24
+"""Values of each input that a subject remembers: a day of hourly ones."""
+TIMELESS = (ir.Series, ir.Const, ir.Operation, ir.Scaled, ir.ByDate, ir.Function, ir.Attribute)
+"""What can be asked of the past: anything else (windows, neighbours, zones) is known for now only."""
+
+Recent = dict[str, tuple[list[int], list[Value]]]
+"""By input, its latest values and their times, oldest first."""
+
+
+class Recipe(NamedTuple):
+    """One derived metric: how it is computed, of what, and how long an input counts (ns)."""
+
+    metric: str
+    function: Callable[..., float | None]
+    inputs: frozenset[str]
+    hold_ns: int
+    timeless: bool
+    """Whether it can be computed for the past."""
+
+
+def recipe(spec: Derivation) -> Recipe:
+    timeless = all(isinstance(node, TIMELESS) for node in ir.walk(spec.node))
+    return Recipe(spec.metric, codegen.derivation(spec), spec.own_series(), spec.hold_ns, timeless)
+
+
+def derive(
+    engine: Engine,
+    subject: Subject,
+    plan: Plan,
+    shape: Shape,
+    values: Mapping[str, Value],
+    at: int,
+    reading: Reading,
+    outcome: Outcome,
+) -> tuple[Mapping[str, Value], Shape]:
+    """Compute at the newest moment, hand out as a reading, and let rules see it like what was reported."""
+    remember(subject, plan, values, at)
+    made: dict[str, Value] = {}
+    for found in shape.derivations:
+        value = found.function(subject, at)
+        if value is not None:
+            made[found.metric] = value
+    if not made:
+        return values, shape
+    _hand_out(subject, made, at, reading, outcome)
+    for name, figure in made.items():
+        if name in plan.series:
+            subject.last[name] = figure
+            subject.last_t[name] = at
+            if name in plan.windows:
+                for window in subject.feeds.get(name) or engine._feeds(subject, plan, name):
+                    window.add(at, figure)  # type: ignore[arg-type]
+    merged = {**values, **made}
+    shape = plan.shape(merged)
+    engine.hood.join_all(subject, shape.joins)
+    return merged, shape
+
+
+def derive_late(
+    subject: Subject, plan: Plan, shape: Shape, values: Mapping[str, Value], at: int, reading: Reading, outcome: Outcome
+) -> dict[str, Value]:
+    """Compute for a moment that is past, and hand out; what rules make of it is the caller's. A repetition gives nothing."""
+    made: dict[str, Value] = {}
+    if not remember(subject, plan, values, at):
+        return made
+    for found in shape.derivations:
+        past = _past(subject, found, values, at) if found.timeless else None
+        value = found.function(past, at) if past is not None else None
+        if value is not None:
+            made[found.metric] = value
+    if made:
+        _hand_out(subject, made, at, reading, outcome)
+    return made
+
+
+def remember(subject: Subject, plan: Plan, values: Mapping[str, Value], at: int) -> bool:
+    """Keep the values that something is derived of. False where all of them were known."""
+    news = False
+    for name in plan.inputs.intersection(values):
+        times, kept = subject.recent.setdefault(name, ([], []))
+        place = bisect_left(times, at)
+        if place < len(times) and times[place] == at:
+            news |= kept[place] != values[name]
+            kept[place] = values[name]
+            continue
+        news = True
+        times.insert(place, at)
+        kept.insert(place, values[name])
+        if len(times) > RECENT_MAX:
+            del times[0], kept[0]
+    return news
+
+
+class _Past:
+    """A subject as it was, as far as timeless expressions ask."""
+
+    def __init__(self, attributes: Mapping[str, Any]) -> None:
+        self.last: dict[str, Value] = {}
+        self.last_t: dict[str, int] = {}
+        self.attributes = attributes
+
+
+def _past(subject: Subject, found: Recipe, values: Mapping[str, Value], at: int) -> _Past | None:
+    """What the inputs were at that moment; None where one of them is not remembered that far back."""
+    past = _Past(subject.attributes)
+    for name in found.inputs:
+        times, kept = subject.recent.get(name, ([], []))
+        place = bisect_right(times, at) - 1
+        if name in values:
+            past.last[name], past.last_t[name] = values[name], at
+        elif place >= 0:
+            past.last[name], past.last_t[name] = kept[place], times[place]
+        elif len(times) == RECENT_MAX:
+            return None
+    return past
+
+
+def _hand_out(subject: Subject, made: dict[str, Value], at: int, reading: Reading, outcome: Outcome) -> None:
+    outcome.derived.append(
+        Reading(subject.id, at, dict(made), received_at=reading.received_at, adapter="rules", kind=subject.kind)
+    )
