@@ -57,11 +57,13 @@ class _Segment(msgspec.Struct, eq=False):
 class Log:
     """All streams of one hub in one folder: `folder/<stream>/<first offset>.log`."""
 
-    def __init__(self, folder: Path, limits: Mapping[str, Limits] | None = None) -> None:
+    def __init__(self, folder: Path, limits: Mapping[str, Limits] | None = None, sync: bool = True) -> None:
+        """`sync=False` leaves it to the system when what was written reaches the disk: for a replay, which acknowledges
+        nothing to anybody and can be played again."""
         limits = limits or {}
         self.folder = folder
         self.streams = {
-            name: Stream(folder / name, kind, limits.get(name, Limits())) for name, kind in ENTRY_TYPES.items()
+            name: Stream(folder / name, kind, limits.get(name, Limits()), sync) for name, kind in ENTRY_TYPES.items()
         }
         self.events = self.streams["events"]
         self.derived = self.streams["derived"]
@@ -80,9 +82,10 @@ class Log:
 class Stream:
     """One sequence of entries. One process writes it; use it from one event loop."""
 
-    def __init__(self, folder: Path, entry_type: Any, limits: Limits) -> None:
+    def __init__(self, folder: Path, entry_type: Any, limits: Limits, sync: bool = True) -> None:
         self.name = folder.name
         self.limits = limits
+        self._sync = sync
         self.damage: list[Damage] = []
         self.refusing: str | None = None
         """Why new entries are refused now, None while they are taken."""
@@ -215,7 +218,8 @@ class Stream:
         blob = segment.frame(first, count, at, data)
         try:
             segment.write_all(self._fd, blob, self._position)
-            os.fdatasync(self._fd)
+            if self._sync:
+                os.fdatasync(self._fd)
         except OSError:
             self._abandon()
             raise

@@ -66,6 +66,23 @@ async def test_entries_of_every_type_come_back_as_they_were(tmp_path: Path) -> N
     await again.close()
 
 
+@pytest.mark.parametrize("sync", [True, False])
+async def test_only_the_log_of_a_replay_does_not_wait_for_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sync: bool
+) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr("hub.log.log.os.fdatasync", synced.append)
+    log = Log(tmp_path, sync=sync)
+    await log.events.append(readings(2))  # makes the file, which is synced once in any case
+    synced.clear()
+    await log.events.append(readings(3, 2))
+    assert bool(synced) is sync
+    await log.close()
+    again = Log(tmp_path)
+    assert everything(again) == readings(5)
+    await again.close()
+
+
 async def test_offsets_follow_the_order_of_appends_however_they_are_grouped(tmp_path: Path) -> None:
     log = Log(tmp_path)
     first = await asyncio.gather(*(log.events.append(readings(3, 3 * number)) for number in range(50)))
