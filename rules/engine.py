@@ -445,6 +445,8 @@ class Engine:
     def due(self) -> int | None:
         """The moment before which ticks change nothing; None where only an event can bring one about."""
         dues = [self.timers[0][0] + self.deaf] if self.timers else []
+        if self.turns_at is not None:
+            dues.append(self.turns_at)
         dues += [due for lane in self.lanes.values() if (due := lane.due()) is not None]
         return min(dues, default=None)
 
