@@ -6,6 +6,7 @@ import asyncio
 import bisect
 import errno
 import os
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,9 @@ from hub.ports import Batch
 
 TAIL_ENTRIES = 25_000
 """Entries kept in memory for readers that are caught up: they get the very objects, not decoded copies."""
+TAIL_S = 10.0
+"""And for how long: a reader that is caught up is some tenths of a second behind. At 200 readings/s the entries of two
+minutes would take 20 MB that nobody asks for."""
 RETRY_AFTER_S = 1.0
 """How long a stream refuses at once after a failed write, before it tries the disk again."""
 RESUME_MAX = 16
@@ -101,6 +105,7 @@ class Stream:
         self._committing: asyncio.Task[None] | None = None
         self._disk = ThreadPoolExecutor(1, thread_name_prefix=f"log-{self.name}")
         self._tail: deque[Batch] = deque()
+        self._tail_at: deque[float] = deque()
         self._tail_entries = 0
         self._grown = asyncio.Event()
         self._fd: int | None = None
@@ -252,10 +257,13 @@ class Stream:
 
     def _publish(self, batch: Batch) -> None:
         self.next = batch.next
+        at = time.monotonic()
         self._tail.append(batch)
+        self._tail_at.append(at)
         self._tail_entries += len(batch.entries)
-        while self._tail_entries > TAIL_ENTRIES and len(self._tail) > 1:
+        while len(self._tail) > 1 and (self._tail_entries > TAIL_ENTRIES or at - self._tail_at[0] > TAIL_S):
             self._tail_entries -= len(self._tail.popleft().entries)
+            self._tail_at.popleft()
         self._grown.set()
         self._grown = asyncio.Event()
 
