@@ -197,7 +197,9 @@ def test_the_same_after_a_restart_and_with_edited_settings(cut: int) -> None:
     assert (got.changes + more.changes, got.derived + more.derived) == (expected.changes, expected.derived)
     assert second.snapshot() == whole.snapshot()
     assert shorter.digest != whole.book.digest, "settings are part of the edition"
-    assert from_text(whole.book.text) == whole.book
+    again = from_text(whole.book.text)
+    assert again is not None
+    assert again.qualities == whole.book.qualities
 
 
 def test_list_and_explain_show_them() -> None:
