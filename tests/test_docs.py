@@ -21,6 +21,7 @@ TAKING_IN = sorted(
 SAMPLES = sorted(path.parent.name for path in (ROOT / "adapters").glob("*/sample.toml"))
 
 FILES = {
+    "cameras.csv": "camera,name,lon,lat\ncam-market,Market,121.49,31.24\ncam-north-gate-ptz,North Gate,121.49,31.25\n",
     "secrets/peers.toml": '[peers.district-a]\ntoken = "0123456789abcdef"\n',
     "pumps.toml": '[[devices]]\ndevice = "pump-1"\nunit = 1\n[[devices.fields]]\nmetric = "flow"\naddress = 1\n',
     "tasmota.toml": 'topic = "tele/{device}/SENSOR"\ndevice = "{device}"\n[values]\nair_temperature = "t"\n',
@@ -55,7 +56,8 @@ def test_links_of_the_index_lead_somewhere() -> None:
 @pytest.mark.parametrize("folder", SAMPLES)
 def test_a_sample_passes_the_check(folder: str, tmp_path: Path) -> None:
     sample = (ROOT / "adapters" / folder / "sample.toml").read_text("utf-8")
-    (tmp_path / "secrets").mkdir()
+    folder = write_city(tmp_path, sample)
+    (folder / "secrets").mkdir()
     for name, text in FILES.items():
         (tmp_path / name).write_text(text)
     if "tls_cert_file" in sample:
@@ -63,7 +65,7 @@ def test_a_sample_passes_the_check(folder: str, tmp_path: Path) -> None:
             ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
              "-subj", "/CN=hub", "-keyout", "hub.key", "-out", "hub.pem"], cwd=tmp_path / "secrets", check=True, capture_output=True,
         )  # fmt: skip
-    city, mistakes = load_city(write_city(tmp_path, sample), Plugins())
+    city, mistakes = load_city(folder, Plugins())
     assert city is not None, mistakes
     assert city.config.adapters or city.config.sinks
 
