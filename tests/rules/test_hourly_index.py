@@ -64,7 +64,7 @@ def hour_by_hour(hours: Sequence[float]) -> list[int]:
         max_size=24,
     )
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_every_hour_above_a_limit_has_its_level_at_once_or_with_the_second(hours: list[float]) -> None:
     levels = hour_by_hour(hours)
     for n, (value, level) in enumerate(zip(hours, levels, strict=True)):
@@ -79,7 +79,7 @@ def test_every_hour_above_a_limit_has_its_level_at_once_or_with_the_second(hours
     st.floats(151, 900),
     st.lists(st.floats(5, 55), min_size=4, max_size=8),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_an_hour_alone_is_yellow_and_no_more(before: list[float], leap: float, after: list[float]) -> None:
     levels = hour_by_hour([*before, leap, *after])
     assert levels[len(before)] == LEVELS.index("yellow")
