@@ -43,7 +43,7 @@ RULES = """
 """
 
 
-async def until(what: Callable[[], object], seconds: float = 20.0) -> None:
+async def until(what: Callable[[], object], seconds: float = 60.0) -> None:
     async with asyncio.timeout(seconds):
         while not what():
             await asyncio.sleep(0.02)
@@ -58,7 +58,9 @@ async def started(folder: Path) -> Hub:
 
 
 def reaching(hub: Hub) -> httpx.AsyncClient:
-    return httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(uds=str(hub.data / SOCKET)), base_url="http://hub")
+    return httpx.AsyncClient(
+        transport=httpx.AsyncHTTPTransport(uds=str(hub.data / SOCKET)), base_url="http://hub", timeout=30
+    )
 
 
 def lorry(tilt: float) -> dict[str, object]:
