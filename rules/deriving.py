@@ -74,7 +74,8 @@ def derive(
                     window.add(at, figure)  # type: ignore[arg-type]
     merged = {**values, **made}
     shape = plan.shape(merged)
-    engine.hood.join_all(subject, shape.joins)
+    if shape.joins:
+        engine.hood.join_all(subject, shape.joins)
     return merged, shape
 
 

@@ -35,13 +35,12 @@ from rules.language.codegen import Compiled
 from rules.language.ir import Agree, Around, Node, Series, Window, walk
 from rules.neighbourhood import Neighbourhood
 from rules.plan import Plan, Shape
-from rules.quality import Finding, Flag
 from rules.subject import NEVER, OpenAlert, Subject
 from rules.watchers import Watchers, asks
 from rules.windows import Window as Samples
 from rules.windows import WindowKey
 
-ENGINE = "4"
+ENGINE = "5"
 """Version of the engine, for `Edition.engine`: raised when the same log could give other alerts."""
 
 MAX_SUBJECTS = 200_000
@@ -64,6 +63,8 @@ class Engine:
     ) -> None:
         self.lag = lag
         """How far its clock is behind the hub's: only in a lane (`rules.lateness`)."""
+        self.outer: Engine | None = None
+        """Of a lane: the hub's own engine."""
         self.lanes: dict[int, lateness.Lane] = {}
         """By length of wait, what judges in the order of observation."""
         self.clock = NEVER
@@ -188,7 +189,7 @@ class Engine:
         if shape.tested and not shape.calm(subject.last, values, subject.last_t, at):
             doubted = quality.examine(subject, shape.tested, values, at)
             if doubted is not None:
-                values, shape = self._doubt(plan, shape, values, doubted, reading, at, outcome)
+                values, shape = quality.doubt(plan, shape, values, doubted, reading, at, outcome)
         if shape.silent:
             self._speaks(subject, shape, outcome)
         if shape.gaps:
@@ -302,39 +303,6 @@ class Engine:
                 good[name] = reading.values[name[:-1]]
         return good
 
-    def _doubt(
-        self,
-        plan: Plan,
-        shape: Shape,
-        values: Mapping[str, Value],
-        doubted: Sequence[Finding],
-        reading: Reading,
-        now: int,
-        outcome: Outcome,
-    ) -> tuple[Mapping[str, Value], Shape]:
-        """Hand out the values that failed a test or are suspect, marked so; take the failed ones away from rules."""
-        for at in sorted({finding.at for finding in doubted}):
-            found = [finding for finding in doubted if finding.at == at]
-            marks = {f.metric: quality.worst(g.flag for g in found if g.metric == f.metric).name.lower() for f in found}
-            told: dict[str, Value] = {finding.metric: finding.value for finding in found}
-            outcome.derived.append(
-                Reading(
-                    reading.device,
-                    at,
-                    told,
-                    reading.position,
-                    marks,
-                    reading.received_at,
-                    reading.adapter,
-                    reading.kind,
-                )
-            )
-        failed = {finding.metric for finding in doubted if finding.flag is Flag.FAIL and finding.at == now}
-        if not failed:
-            return values, shape
-        values = {name: value for name, value in values.items() if name not in failed}
-        return values, plan.shape(values)
-
     def _attend(
         self, subject: Subject, plan: Plan, hit: int, at: int, late: bool, fresh: bool, outcome: Outcome
     ) -> None:
@@ -445,6 +413,8 @@ class Engine:
     def due(self) -> int | None:
         """The moment before which ticks change nothing; None where only an event can bring one about."""
         dues = [self.timers[0][0] + self.deaf] if self.timers else []
+        if self.turns_at is not None:
+            dues.append(self.turns_at)
         dues += [due for lane in self.lanes.values() if (due := lane.due()) is not None]
         return min(dues, default=None)
 

@@ -97,8 +97,9 @@ def _kinds(rules: Iterable[Rule]) -> set[str]:
 class Lane:
     """One engine that is behind by `wait_ns`, and the readings that it has yet to judge."""
 
-    def __init__(self, engine: Engine, wait_ns: int) -> None:
+    def __init__(self, outer: Engine, engine: Engine, wait_ns: int) -> None:
         self.engine = engine
+        engine.outer = outer
         self.wait_ns = wait_ns
         self.held: list[tuple[int, str, bytes]] = []
         """Heap of (observed, device, reading); what is equal in all three is the same reading."""
@@ -178,7 +179,7 @@ def _lane(engine: Engine, wait_ns: int, book: RuleBook) -> Lane:
     made = type(engine)(book, engine.registry.values(), engine.zones, lag=wait_ns)
     made.windows = dict(engine.windows)
     maintenance.spread(made)
-    return Lane(made, wait_ns)
+    return Lane(engine, made, wait_ns)
 
 
 def thaw(engine: Engine, frozen: Iterable[list[Any]]) -> None:
@@ -186,7 +187,8 @@ def thaw(engine: Engine, frozen: Iterable[list[Any]]) -> None:
     books = split(engine.book)[1]
     for wait_ns, data, held, overflowed in frozen:
         book = books.get(wait_ns) or replace(engine.book, rules=(), derivations=())
-        lane = Lane(type(engine).restore(data, book, engine.registry.values(), engine.zones, lag=wait_ns), wait_ns)
+        made = type(engine).restore(data, book, engine.registry.values(), engine.zones, lag=wait_ns)
+        lane = Lane(engine, made, wait_ns)
         lane.held = [(at, device, reading) for at, device, reading in held]
         heapify(lane.held)
         lane.overflowed = overflowed

@@ -245,7 +245,7 @@ def _held_for_flapping(engine: Engine, subject: Subject, rule: Rule, standing: S
 def begin(engine: Engine, subject: Subject, rule: str, level: int, observed: int, at: int) -> OpenAlert:
     """Open an alert: its id is rule, subject and the observed time of what raised it."""
     name = telling.alert_id(rule, subject.id, observed)
-    last, ordinal = subject.past.get(rule, ("", 0))
+    last, ordinal = _past(engine, subject).get(rule, ("", 0))
     alert = OpenAlert(name, rule, subject.id, level, at, ordinal if last == name else 0)
     alert.group = grouping.join(engine.groups, rule, subject, name, at)
     engine.alerts[name] = (alert, subject)
@@ -282,8 +282,14 @@ def close(
 ) -> None:
     """The alert's last change."""
     tell(engine, subject, alert, change, at, reason, outcome, late)
-    subject.past[alert.rule] = (alert.alert, alert.ordinal)
+    _past(engine, subject)[alert.rule] = (alert.alert, alert.ordinal)
     engine.alerts.pop(alert.alert, None)
+
+
+def _past(engine: Engine, subject: Subject) -> dict[str, tuple[str, int]]:
+    """Where the last alerts of a subject are remembered: with the hub's own engine, since an edited rule may change lanes."""
+    known = engine.outer.subjects.get(subject.id) if engine.outer is not None else None
+    return (known or subject).past
 
 
 def new_standing(rule: Rule) -> Standing:
@@ -397,7 +403,9 @@ def listen(engine: Engine, subject: Subject) -> None:
 
 def _silence(engine: Engine, subject: Subject, rule: Rule, outcome: Outcome) -> None:
     listening = engine.clock - engine.deaf
-    heard = subject.heard.setdefault(rule.name, listening)
+    heard = subject.heard.get(rule.name)
+    if heard is None:
+        return  # A timer left from before the registry took the subject away and gave it back: nobody listens now.
     silent_ns = rule.silent_ns or 0
     standing_alert = subject.silent.get(rule.name)
     if standing_alert is not None:

@@ -15,13 +15,16 @@ from enum import IntEnum
 from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hub.model import Reading
+import msgspec
+
+from hub.model import Reading, Value
 from rules.language.ir import Around
 from rules.language.rule import QualityEntry
 
 if TYPE_CHECKING:
     from rules.engine import Engine, Outcome
     from rules.neighbourhood import Neighbourhood
+    from rules.plan import Plan, Shape
     from rules.subject import Subject
 
 SECOND = 1_000_000_000
@@ -297,6 +300,29 @@ def _flat(subject: Subject, metric: str, s: Settings, value: float, before_at: i
     if flag is Flag.GOOD:
         return []
     return [Finding(metric, at, value, flag, f"{value:g} for {seconds / H:.0f} h without moving at all")]
+
+
+def doubt(
+    plan: Plan,
+    shape: Shape,
+    values: Mapping[str, Value],
+    doubted: Sequence[Finding],
+    reading: Reading,
+    now: int,
+    outcome: Outcome,
+) -> tuple[Mapping[str, Value], Shape]:
+    """Hand out the values that failed a test or are suspect, marked so; take the failed ones away from rules."""
+    for at in sorted({finding.at for finding in doubted}):
+        found = [finding for finding in doubted if finding.at == at]
+        flags = {f.metric: worst(g.flag for g in found if g.metric == f.metric) for f in found}
+        marks = {metric: flag.name.lower() for metric, flag in flags.items()}
+        told: dict[str, Value] = {finding.metric: finding.value for finding in found}
+        outcome.derived.append(msgspec.structs.replace(reading, observed_at=at, values=told, marks=marks))
+    failed = {finding.metric for finding in doubted if finding.flag is Flag.FAIL and finding.at == now}
+    if not failed:
+        return values, shape
+    values = {name: value for name, value in values.items() if name not in failed}
+    return values, plan.shape(values)
 
 
 # ------------------------------------------------------------------------------------------------ lone jumps

@@ -74,7 +74,7 @@ TEST_KEYS = (
     "expect",
     "flags",
 )
-EXPECT_KEYS = ("at", "device", "rule", "change", "level", "values", "title", "late", "reason", "withheld")
+EXPECT_KEYS = ("at", "device", "rule", "change", "level", "values", "title", "late", "reason", "withheld", "contact")
 FLAG_KEYS = ("at", "device", "metric", "flag")
 FLAGS = ("suspect", "fail", "missing")
 _TOKEN = re.compile(
@@ -504,7 +504,7 @@ class _Test:
             at = self._duration_of(entries["at"].value, "at") if "at" in entries else None
             fields: dict[str, Any] = {
                 key: self.document.plain(entries[key].value)
-                for key in ("values", "title", "late", "reason", "withheld")
+                for key in ("values", "title", "late", "reason", "withheld", "contact")
                 if key in entries
             }
             made.append(

@@ -196,7 +196,7 @@ class Hub:
             "alerts": Limits(bytes_max=int(options.alerts_gb * GIB)),
             "quarantine": Limits(bytes_max=int(options.quarantine_gb * GIB)),
         }
-        self.log = Log(self.data / "log", limits)
+        self.log = Log(self.data / "log", limits, sync=self._live)
         self.cursors = Cursors(self.data / "cursors")
         for reader, cursor in self.cursors.all().items():
             self.log.streams[_stream_of(reader)].begin_at(cursor)

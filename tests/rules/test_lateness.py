@@ -241,6 +241,17 @@ def test_edited_away_its_alerts_end_in_one_run_and_resumed_with_other_rules() ->
     assert not second.lanes
 
 
+def test_an_edited_wait_gives_no_change_the_id_of_another() -> None:
+    """Found by the property of test_resume: the new lane knew nothing of the alert that the old one had ended."""
+    e, other = engine(PLAIN), book(PLAIN.replace("wait: 10 min", "wait: 2 min"))
+    stream: list[Event] = [depth("a", 0, 0.2), depth("a", 1, 0.2), *ticks(1, 14)]
+    stream += [Edition(START + 14 * MINUTE, "rules", "3", other.text), depth("a", 0, 0.2), depth("a", 1, 0.2, came=14)]
+    changes = e.feed([*stream, *ticks(15, 20)]).changes
+    ids = [c.id for c in changes]
+    assert len(set(ids)) == len(ids)
+    assert [c.change.value for c in changes if c.rule == "t/deep"][:3] == ["raised", "cleared", "raised"]
+
+
 def test_mistakes_and_explain() -> None:
     text = "- rule: r\n  for_each: {kind: x}\n  wait: 2 d\n  silent: 5 min\n"
     found = read_book([("t", "t.yaml", text)])
