@@ -91,7 +91,7 @@ async def test_faulty_devices_spoil_neither_the_books_nor_their_neighbours(tmp_p
 
         # each kind of fault has come about, and has been borne
         heard = Counter(kind for reading in readings for kind in KINDS if reading.device in devices[kind])
-        assert all(heard[kind] > 20 for kind in KINDS), heard
+        assert all(heard[kind] > 5 for kind in KINDS), heard
         assert sum(hub.ledger.of(door).duplicate for door in hub.ingest.doors) > 0
         assert len({(reading.device, reading.observed_at) for reading in readings}) == len(readings)
         assert any(fault.kind is FaultKind.TIME and fault.device in devices["skew"] for fault in faults)
