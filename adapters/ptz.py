@@ -138,6 +138,12 @@ class Plan(msgspec.Struct):
 
 SendHome = Callable[[CameraView], Awaitable[bool]]
 """Sends one camera home; whether it took the order."""
+Unable = Callable[[CameraView], str]
+"""Why a destination cannot turn a camera to its pose, "" where it can."""
+
+
+def always_able(view: CameraView) -> str:
+    return ""
 
 
 class Operator:
@@ -153,8 +159,9 @@ class Operator:
         """Use the hub's leases under this destination's name."""
         self._leases, self._sink = leases, sink
 
-    def plan(self, change: AlertChange, now: int) -> Plan:
-        """Cameras to turn to the change's place, best first; each is leased. What the change ends is due home."""
+    def plan(self, change: AlertChange, now: int, unable: Unable = always_able) -> Plan:
+        """Cameras to turn to the change's place, best first; each is leased, and none that this destination is unable to turn.
+        What the change ends is due home."""
         if change.change in ENDS:
             self._leases.end(change.alert, self._sink, now)
             return Plan()
@@ -164,20 +171,24 @@ class Operator:
         age = now - change.at
         if change.late or age > self._fresh:
             return Plan(note=f"no camera turned: the change is {age / SECOND:.0f} s old")
-        plan = Plan(self._lease_of(turnable, change, now))
-        plan.ahead = self._ahead(plan.turn, change, now)
-        if turnable and not plan.turn:
-            held = turnable[0].camera
+        able = [view for view in turnable if not unable(view)]
+        plan = Plan(self._lease_of(able, change, now))
+        plan.ahead = self._ahead(plan.turn, change, now, unable)
+        if able and not plan.turn:
+            held = able[0].camera
             plan.note = f"no camera turned: {held} is held by {self._leases.holder(held, now)}"
+        elif turnable and not able:
+            plan.note = f"no camera turned: {turnable[0].camera} {unable(turnable[0])}"
         return plan
 
-    def _ahead(self, turn: list[CameraView], change: AlertChange, now: int) -> Watch | None:
+    def _ahead(self, turn: list[CameraView], change: AlertChange, now: int, unable: Unable) -> Watch | None:
         """The first camera of the hand-over list that must turn for it and is free."""
         turning = {view.camera for view in turn}
         for watch in change.handover:
-            if watch.pose and watch.from_s > 0 and watch.camera not in turning:
+            view = waiting(watch)
+            if watch.pose and watch.from_s > 0 and watch.camera not in turning and not unable(view):
                 until = now + max(self._lease, int(watch.until_s * SECOND))
-                if self._leases.ask(waiting(watch), change.alert, _priority(change), now, until, self._sink):
+                if self._leases.ask(view, change.alert, _priority(change), now, until, self._sink):
                     return watch
         return None
 

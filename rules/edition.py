@@ -129,5 +129,7 @@ def drop_strays(engine: Engine, outcome: Outcome) -> None:
                 "the registry no longer has this rule watch the device",
                 outcome,
             )
+        for rule in sorted(set(subject.heard) - set(positions)):
+            del subject.heard[rule]
         if subject.every == places.GONE:
             del engine.subjects[name]

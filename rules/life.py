@@ -403,7 +403,9 @@ def listen(engine: Engine, subject: Subject) -> None:
 
 def _silence(engine: Engine, subject: Subject, rule: Rule, outcome: Outcome) -> None:
     listening = engine.clock - engine.deaf
-    heard = subject.heard.setdefault(rule.name, listening)
+    heard = subject.heard.get(rule.name)
+    if heard is None:
+        return  # A timer left from before the registry took the subject away and gave it back: nobody listens now.
     silent_ns = rule.silent_ns or 0
     standing_alert = subject.silent.get(rule.name)
     if standing_alert is not None:

@@ -21,7 +21,8 @@ _encoder = msgspec.msgpack.Encoder(order="deterministic")
 
 
 def freeze(engine: Engine) -> bytes:
-    """The state of an engine."""
+    """The state of an engine. Subjects are written down one by one: as Python objects all together, a city's would take
+    several times the room of its bytes."""
     return _encoder.encode(
         {
             "version": VERSION,
@@ -37,7 +38,9 @@ def freeze(engine: Engine) -> bytes:
             "lanes": [lane.freeze() for lane in engine.lanes.values()],
             "forwarded": engine.forwarding.freeze(),
             "orphans": [[alert.freeze(), subject.id, reason] for alert, subject, reason in engine.orphans],
-            "subjects": [_freeze_subject(engine.subjects[name]) for name in sorted(engine.subjects)],
+            "subjects": [
+                msgspec.Raw(_encoder.encode(_freeze_subject(engine.subjects[name]))) for name in sorted(engine.subjects)
+            ],
         }
     )
 
@@ -74,7 +77,8 @@ def _freeze_subject(s: Subject) -> dict[str, Any]:
 def thaw(engine: Engine, data: bytes) -> None:
     """Fill a fresh engine. Raises ValueError with a sentence where the bytes are no snapshot of this version."""
     try:
-        state = msgspec.msgpack.decode(data)
+        parts = msgspec.msgpack.decode(data, type=dict[str, msgspec.Raw])
+        state = {name: msgspec.msgpack.decode(part) for name, part in parts.items() if name != "subjects"}
         version = state["version"]
     except (msgspec.DecodeError, TypeError, KeyError):
         raise ValueError("these bytes are no snapshot of the rules engine") from None
@@ -88,14 +92,17 @@ def thaw(engine: Engine, data: bytes) -> None:
     engine.forwarding = Forwarding.thaw(state.get("forwarded"))
     digests = {rule.name: rule.digest for rule in engine.at_once.rules}
     kept = {name for name, digest in state["rules"].items() if digests.get(name) == digest}
-    for frozen in state["subjects"]:
+    joined: dict[str, list[str]] = {}
+    for part in msgspec.msgpack.decode(parts["subjects"], type=list[msgspec.Raw]):
+        frozen = msgspec.msgpack.decode(part)
+        joined[frozen["id"]] = frozen["joined"]
         _thaw_subject(engine, frozen, kept)
     for alert, name, reason in state["orphans"]:
         engine.orphans.append((OpenAlert.thaw(alert), engine.subjects[name], reason))
     engine._renew_hood()
-    for frozen in state["subjects"]:
-        for series in frozen["joined"]:
-            engine.hood.join(engine.subjects[frozen["id"]], series)
+    for name, reported in joined.items():
+        for series in reported:
+            engine.hood.join(engine.subjects[name], series)
     for subject in engine.subjects.values():
         engine._plan(subject)
     if kept != set(state["rules"]) or kept != set(digests):

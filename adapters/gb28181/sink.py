@@ -17,7 +17,7 @@ from adapters.gb28181.profile import PROFILES
 from adapters.gb28181.sip import SipMessage
 from adapters.peer_http import secret
 from adapters.ptz import Operator, waiting
-from hub.model import AlertChange, CameraView, Change
+from hub.model import AlertChange, CameraView, Change, Pose
 from hub.ports import Delivery
 
 PRIORITY = {"red": 1, "orange": 2, "yellow": 3, "blue": 4}
@@ -201,15 +201,11 @@ class Gb28181Sink:
         """Turn and send home; what was done, for the record. A camera that does not turn fails no delivery."""
         if not self._options.turn_cameras:
             return ""
-        plan = self.operator.plan(change, now)
+        plan = self.operator.plan(change, now, self._unable)
         await self.operator.keep()
         said = [plan.note] if plan.note else []
         for view in [*plan.turn, *([waiting(plan.ahead)] if plan.ahead else [])]:
-            order = self._order(view)
-            if not view.gb28181_id or order is None:
-                said.append(f"{view.camera} has no GB/T 28181 id, no known pan scale or no fitting preset: not turned")
-                continue
-            answer = await self.agent.message(order, view.gb28181_id)
+            answer = await self.agent.message(self._order(view), view.gb28181_id)
             good = answer is not None and answer.status == 200
             ahead = "" if view in plan.turn or not plan.ahead else f" to wait from {plan.ahead.from_s:.0f} s on"
             said.append(f"{view.camera} {f'turned{ahead}' if good else 'did not take the order to turn'}")
@@ -218,15 +214,24 @@ class Gb28181Sink:
         await self.operator.go_home(self._send_home, now)
         return "; ".join(said)
 
-    def _order(self, view: CameraView) -> str | None:
+    def _unable(self, view: CameraView) -> str:
         pose = view.pose
-        if pose is None:
-            return None
-        if self._profile.precise and self._modern and pose.pan_deg is not None:
+        if not view.gb28181_id:
+            return "has no gb28181_id in the registry"
+        if pose and (self._takes_angles(pose) or (pose.preset is not None and 1 <= pose.preset <= 255)):
+            return ""
+        return "has no known pan scale and no preset that shows the place"
+
+    def _takes_angles(self, pose: Pose) -> bool:
+        return self._profile.precise and self._modern and pose.pan_deg is not None
+
+    def _order(self, view: CameraView) -> str:
+        """The order for a view that is not `_unable`."""
+        pose = view.pose
+        assert pose
+        if self._takes_angles(pose) and pose.pan_deg is not None:
             return manscdp.ptz_precise(self.agent.number(), view.gb28181_id, pose.pan_deg, pose.tilt_deg, pose.zoom)
-        if pose.preset is not None and 1 <= pose.preset <= 255:
-            return manscdp.ptz_command(self.agent.number(), view.gb28181_id, ptz.preset(pose.preset))
-        return None
+        return manscdp.ptz_command(self.agent.number(), view.gb28181_id, ptz.preset(pose.preset or 0))
 
     async def _send_home(self, view: CameraView) -> bool:
         home = view.pose.home if view.pose else None

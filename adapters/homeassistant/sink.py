@@ -64,7 +64,7 @@ class HomeAssistantSink:
             return delivery
         ours = [view for view in change.cameras if view.camera in self._options.cameras]
         later = [watch for watch in change.handover if watch.camera in self._options.cameras]
-        plan = self.operator.plan(msgspec.structs.replace(change, cameras=ours, handover=later), now)
+        plan = self.operator.plan(msgspec.structs.replace(change, cameras=ours, handover=later), now, _unable)
         await self.operator.keep()
         said = [plan.note] if plan.note else []
         for view in [*plan.turn, *([waiting(plan.ahead)] if plan.ahead else [])]:
@@ -90,3 +90,7 @@ class HomeAssistantSink:
             "preset": str(number),
         }
         return (await self._peer.ask_json("POST", f"{self._url}/api/services/onvif/ptz", body)).ok
+
+
+def _unable(view: CameraView) -> str:
+    return "" if view.pose and view.pose.preset is not None else "has no preset that shows the place"

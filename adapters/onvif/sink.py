@@ -107,7 +107,7 @@ class OnvifSink:
             cameras=[view for view in change.cameras if view.camera in self._options.cameras],
             handover=[watch for watch in change.handover if watch.camera in self._options.cameras],
         )
-        plan = self.operator.plan(ours, now)
+        plan = self.operator.plan(ours, now, self._unable)
         await self.operator.keep()
         said = [plan.note] if plan.note else []
         for view in plan.turn:
@@ -124,12 +124,15 @@ class OnvifSink:
     async def close(self) -> None:
         await self._peer.close()
 
+    def _unable(self, view: CameraView) -> str:
+        camera = self._options.cameras[view.camera]
+        able = camera.geo_move or aim(camera, self._scales.get(view.camera), view, None)
+        return "" if able else "has neither GeoMove, a calibrated pan nor a preset that shows the place"
+
     async def _turn(self, view: CameraView, place: Position | None, now: int) -> Delivery:
         """By the first way that the camera takes. A fault leads to the next way; the last one's is final."""
         camera = self._options.cameras[view.camera]
         orders = aim(camera, self._scales.get(view.camera), view, place)
-        if not orders:
-            return Delivery(True, detail="has neither GeoMove, a calibrated pan nor a preset that shows the place")
         refused: list[str] = []
         for order in orders:
             reply = await self._client.ask(camera.url, order.body)

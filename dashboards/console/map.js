@@ -34,6 +34,7 @@ export class CityMap {
     this.home = null;
     this.flight = null;
     this.zones = [];
+    this.buildings = [];
     this.cameras = new Map();
     this.devices = new Map();
     this.trails = new Map();
@@ -52,6 +53,7 @@ export class CityMap {
     // The ground is drawn once per view change, widest areas first.
     this.zones = (city.zones ?? []).map((zone) => ({ ...zone, water: zone.kind === "water", ...spanOf(zone.rings[0]) }));
     this.zones.sort((a, b) => Number(b.water) - Number(a.water));
+    this.buildings = city.buildings ?? [];
     this.cameras = new Map((city.cameras ?? []).filter((camera) => camera.position).map((camera) => [camera.camera, camera]));
     // The whole city is where its things stand and its zones lie; water goes on beyond.
     const places = this.zones.filter((zone) => !zone.water).flatMap((zone) => zone.rings[0]);
@@ -197,6 +199,8 @@ export class CityMap {
       pen.fill(); pen.lineWidth = 1.5; pen.stroke();
     }
     for (const zone of this.zones) if (!zone.water && zone.kind !== "road") this.#drawZone(pen, zone);
+    pen.fillStyle = "#9a9a9a2e";
+    if (this.metresPerPixel() < 5) for (const rings of this.buildings) { this.#trace(pen, rings); pen.fill("evenodd"); }
     if (this.showSectors) for (const camera of this.cameras.values()) {
       if (!camera.footprint) continue;
       this.#trace(pen, ringsOf(camera.footprint));

@@ -21,6 +21,8 @@ from hub.registry import Registry
 from hub.wire import camera_to_json, change_to_json, watch_to_json
 
 CAMERAS_SHOWN = 1_000
+BUILDINGS_SHOWN = 5_000
+"""On the map; all of them cut footprints."""
 DRIVING_KMH = 50.0
 """Of what moves without a speed."""
 
@@ -38,6 +40,7 @@ def city(state: State) -> dict[str, Any]:
         "bounds": bounds(registry),
         "cameras": [camera(state.cameras, number) for number in range(len(state.cameras))],
         "zones": [zone(item) for item in registry.zones.values()],
+        "buildings": [item.rings for item in registry.buildings[:BUILDINGS_SHOWN]],
         "devices": [
             {
                 "device": item.device,

@@ -337,6 +337,7 @@ def _denied(series: Series, at: int, carrying: Sequence[RuleLimit], around: Sequ
     if back is None:
         return None
     told = f"leapt from {base:g} to {values[newest]:g}"
+    readings = "1 reading" if back == 1 else f"{back} readings"
     times = series.times
     since, until = times[start - 1], times[newest + back]
     heard = [other for other in around if len(other.between(since, until))]
@@ -347,9 +348,9 @@ def _denied(series: Series, at: int, carrying: Sequence[RuleLimit], around: Sequ
         limit.exceeded(value) for limit in newest_only for value in values[start : newest + 1]
     )
     if back + newest - start <= OWN_NEXT and not lasted:
-        return f"{told} and was back at {values[newest + back]:g} {back} reading{'s' if back > 1 else ''} later"
+        return f"{told} and was back at {values[newest + back]:g} {readings} later"
     if len(heard) >= NEIGHBOURS_MIN and len(calm) == len(heard):
-        return f"{told} for {back} readings while {len(heard)} neighbours stayed calm"
+        return f"{told} for {readings} while {len(heard)} neighbours stayed calm"
     return None
 
 

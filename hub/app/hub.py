@@ -52,6 +52,8 @@ TICK_S = 1.0
 HOUSEKEEPING_S = 1.0
 DEAF_AFTER_S = 5.0
 DRAIN_S = 20.0
+UNLISTEN_S = 0.5
+"""uvicorn looks every tenth of a second whether it shall stop; open streams then end by themselves."""
 LIVE_ENTRIES = 200_000
 """How far back the present is folded from when the hub starts."""
 GIB = 1 << 30
@@ -86,6 +88,7 @@ class Hub:
         self._tasks: list[asyncio.Task[Any]] = []
         self._sources: list[asyncio.Task[Any]] = []
         self._servers: list[_ApiServer] = []
+        self._serving: list[asyncio.Task[Any]] = []
         self._sockets: list[socket.socket] = []
         self._adapters: dict[str, Adapter] = {}
         self._plugins: dict[str, Plugin] = {}
@@ -152,6 +155,10 @@ class Hub:
             server.should_exit = True
         await self._cancel(self._sources)
         await self.drain(DRAIN_S)
+        if (
+            self._serving
+        ):  # their sockets must leave the loop before they are closed, or the loop keeps dead descriptors
+            await asyncio.wait(self._serving, timeout=UNLISTEN_S)
         await self._cancel(self._tasks)
         for sock in self._sockets:
             sock.close()
@@ -196,7 +203,7 @@ class Hub:
             "alerts": Limits(bytes_max=int(options.alerts_gb * GIB)),
             "quarantine": Limits(bytes_max=int(options.quarantine_gb * GIB)),
         }
-        self.log = Log(self.data / "log", limits)
+        self.log = Log(self.data / "log", limits, sync=self._live)
         self.cursors = Cursors(self.data / "cursors")
         for reader, cursor in self.cursors.all().items():
             self.log.streams[_stream_of(reader)].begin_at(cursor)
@@ -332,6 +339,7 @@ class Hub:
             )
             self._servers.append(server)
             self._run(server.serve(sockets=[sock]))
+            self._serving.append(self._tasks[-1])
         while not all(server.started for server in self._servers):
             await asyncio.sleep(0.01)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from hub.app.hub import Hub
+from hub.clock import ToldClock
 from hub.log import LogFull
 from hub.model import Message, Tick, Verdict
 from hub.moment import SECOND
@@ -24,19 +25,9 @@ BEHIND_MAX = 50_000
 """Entries that the rules may be behind before the recording waits for them."""
 
 
-class RecordingClock:
-    """The time of the recording: moves only when told."""
-
-    def __init__(self) -> None:
-        self.at = 0
-
-    def __call__(self) -> int:
-        return self.at
-
-
 async def replay(
     hub: Hub,
-    clock: RecordingClock,
+    clock: ToldClock,
     recorded: Iterable[Recorded],
     kind: str,
     speed: float | None,
@@ -70,7 +61,7 @@ async def replay(
 class _Player:
     """Hands groups and ticks to the log in the order of the recording."""
 
-    def __init__(self, hub: Hub, clock: RecordingClock, kind: str) -> None:
+    def __init__(self, hub: Hub, clock: ToldClock, kind: str) -> None:
         self.fed = 0
         self.in_flight = 0
         self._hub = hub

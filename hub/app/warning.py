@@ -96,13 +96,11 @@ class Warner:
         for event in events:
             if type(event) is Edition and event.what == "registry":
                 self._registry_text = event.text
-        if outcome.derived:
-            await self._append(self._log.derived.append, outcome.derived)
         changes = [change for change in outcome.changes if change.id not in self._told]
-        if changes:
-            for change in changes:
-                look(change, self._cameras, self._engine.book)
-            await self._append(self._log.alerts.append, changes)
+        for change in changes:
+            look(change, self._cameras, self._engine.book)
+        wanted = ((self._log.derived, outcome.derived), (self._log.alerts, changes))
+        await asyncio.gather(*(self._append(stream.append, entries) for stream, entries in wanted if entries))
         self.state.cursor = next_offset
         return changes
 

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import httpx
 from msgspec.structs import replace
 
 from adapters.gb28181.catalog import cameras as cameras_of
@@ -186,7 +187,7 @@ def _target(text: str) -> tuple[str, int]:
 
 
 async def _survey(found: list[discovery.Match], username: str, password: str) -> list[inventory.Device]:
-    peer = Peer(ASK_S)
+    peer = Peer(ASK_S, auth=httpx.DigestAuth(username, password) if username else None)
     client, turn = Client(peer, username, password, time.time_ns), asyncio.Semaphore(SURVEYS_AT_ONCE)
 
     async def one(match: discovery.Match) -> inventory.Device:

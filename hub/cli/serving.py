@@ -18,12 +18,12 @@ import simulators
 from hub.app.city import City
 from hub.app.demo import adapters_up, endpoints, with_free_ports, with_sink
 from hub.app.hub import TICK_S, AlreadyRunning, Hub
-from hub.app.replay import RecordingClock, replay
+from hub.app.replay import replay
 from hub.app.terminal import Terminal
 from hub.cli.cities import clean_city
 from hub.cli.judging import add_layout, recordings
 from hub.cli.output import Problem, command, folder, json_line, note
-from hub.clock import hurried
+from hub.clock import ToldClock, now
 from hub.config import ApiOptions, StoreOptions
 from hub.log import LogFull
 from hub.ports import StoreUnavailable
@@ -150,7 +150,7 @@ def play(options: argparse.Namespace) -> int:
 async def _replay(
     options: argparse.Namespace, city: City, data: Path, speed: float | None, stop: asyncio.Event
 ) -> None:
-    clock = RecordingClock()
+    clock = ToldClock()
     recording = recordings(options.files, options)
     hub = await started(Hub(city, data, now=clock, live=False))
     note(f"console at {hub.address}")
@@ -288,7 +288,7 @@ async def _check(
     receiver = simulators.Receiver()
     city = with_sink(city, await receiver.start())
     with tempfile.TemporaryDirectory(prefix="cityhub-check-") as data:
-        clock = hurried(options.speed)
+        clock = ToldClock(now())
         hub = await started(Hub(city, Path(data), clock, tick_s=TICK_S / options.speed))
         await adapters_up(hub)
         where = endpoints(city, hub.address)
@@ -311,7 +311,7 @@ async def _play(
     where: dict[str, str],
     stop: asyncio.Event,
     repeat: bool,
-    clock: Callable[[], int] | None = None,
+    clock: ToldClock | None = None,
 ) -> list[Any]:
     return await simulators.run(
         folder,

@@ -6,6 +6,7 @@ import asyncio
 import bisect
 import errno
 import os
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,9 @@ from hub.ports import Batch
 
 TAIL_ENTRIES = 25_000
 """Entries kept in memory for readers that are caught up: they get the very objects, not decoded copies."""
+TAIL_S = 10.0
+"""And for how long: a reader that is caught up is some tenths of a second behind. At 200 readings/s the entries of two
+minutes would take 20 MB that nobody asks for."""
 RETRY_AFTER_S = 1.0
 """How long a stream refuses at once after a failed write, before it tries the disk again."""
 RESUME_MAX = 16
@@ -57,11 +61,13 @@ class _Segment(msgspec.Struct, eq=False):
 class Log:
     """All streams of one hub in one folder: `folder/<stream>/<first offset>.log`."""
 
-    def __init__(self, folder: Path, limits: Mapping[str, Limits] | None = None) -> None:
+    def __init__(self, folder: Path, limits: Mapping[str, Limits] | None = None, sync: bool = True) -> None:
+        """`sync=False` leaves it to the system when what was written reaches the disk: for a replay, which acknowledges
+        nothing to anybody and can be played again."""
         limits = limits or {}
         self.folder = folder
         self.streams = {
-            name: Stream(folder / name, kind, limits.get(name, Limits())) for name, kind in ENTRY_TYPES.items()
+            name: Stream(folder / name, kind, limits.get(name, Limits()), sync) for name, kind in ENTRY_TYPES.items()
         }
         self.events = self.streams["events"]
         self.derived = self.streams["derived"]
@@ -80,9 +86,10 @@ class Log:
 class Stream:
     """One sequence of entries. One process writes it; use it from one event loop."""
 
-    def __init__(self, folder: Path, entry_type: Any, limits: Limits) -> None:
+    def __init__(self, folder: Path, entry_type: Any, limits: Limits, sync: bool = True) -> None:
         self.name = folder.name
         self.limits = limits
+        self._sync = sync
         self.damage: list[Damage] = []
         self.refusing: str | None = None
         """Why new entries are refused now, None while they are taken."""
@@ -98,6 +105,7 @@ class Stream:
         self._committing: asyncio.Task[None] | None = None
         self._disk = ThreadPoolExecutor(1, thread_name_prefix=f"log-{self.name}")
         self._tail: deque[Batch] = deque()
+        self._tail_at: deque[float] = deque()
         self._tail_entries = 0
         self._grown = asyncio.Event()
         self._fd: int | None = None
@@ -215,7 +223,8 @@ class Stream:
         blob = segment.frame(first, count, at, data)
         try:
             segment.write_all(self._fd, blob, self._position)
-            os.fdatasync(self._fd)
+            if self._sync:
+                os.fdatasync(self._fd)
         except OSError:
             self._abandon()
             raise
@@ -248,10 +257,13 @@ class Stream:
 
     def _publish(self, batch: Batch) -> None:
         self.next = batch.next
+        at = time.monotonic()
         self._tail.append(batch)
+        self._tail_at.append(at)
         self._tail_entries += len(batch.entries)
-        while self._tail_entries > TAIL_ENTRIES and len(self._tail) > 1:
+        while len(self._tail) > 1 and (self._tail_entries > TAIL_ENTRIES or at - self._tail_at[0] > TAIL_S):
             self._tail_entries -= len(self._tail.popleft().entries)
+            self._tail_at.popleft()
         self._grown.set()
         self._grown = asyncio.Event()
 

@@ -148,8 +148,8 @@ class Rule:
     tracing: Tracing | None = None
     calls: Calls | None = None
     """None: what a `call` entry of the book says of it."""
-    _own: frozenset[str] | None = None
-    _inside: frozenset[str] | None = None
+    _own: frozenset[str] | None = field(default=None, compare=False)
+    _inside: frozenset[str] | None = field(default=None, compare=False)
 
     @property
     def silent_name(self) -> str:

@@ -17,6 +17,8 @@ from simulators.devices.report import Outbox, Report
 
 UNDER_WAY_MAX = 20
 """Publishes at one time of one gateway: as many as the client lets out unacknowledged."""
+ANSWER_S = 60.0
+"""A publish without a PUBACK for this long breaks the connection; all that is under way then goes out again."""
 
 
 def payload(device: str, report: Report) -> bytes:
@@ -62,7 +64,7 @@ class Gateway:
                     protocol=aiomqtt.ProtocolVersion.V311,
                     clean_session=True,
                     logger=quiet,
-                    timeout=8,
+                    timeout=ANSWER_S,
                 ) as client:
                     self.connections += 1
                     pause = 0.5

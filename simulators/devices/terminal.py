@@ -13,7 +13,8 @@ from simulators.devices.faults import Faults
 from simulators.devices.report import Outbox, Report
 
 ANSWER_S = 8.0
-"""A report without an answer for this long is sent again."""
+"""A report without an answer for this long is sent again; each time in vain doubles it, so that a slow hub is not buried."""
+ANSWER_MAX_S = 120.0
 RECONNECT_MAX_S = 15.0
 
 
@@ -67,6 +68,7 @@ class Terminal:
         self._news = asyncio.Event()
         self._under_way: dict[object, tuple[list[Report], float]] = {}
         self._ready = False
+        self._patience_s = ANSWER_S
 
     def send(self, report: Report) -> None:
         self.outbox.put(report)
@@ -127,6 +129,8 @@ class Terminal:
             if heard.send:
                 await self._write(writer, heard.send)
             self._ready = self._ready or heard.ready
+            if heard.acknowledged:
+                self._patience_s = ANSWER_S
             for key in heard.acknowledged:
                 found = self._under_way.pop(key, None)
                 for report in found[0] if found else ():
@@ -135,9 +139,11 @@ class Terminal:
         self._news.set()
 
     async def _send_waiting(self, writer: asyncio.StreamWriter, now: float) -> None:
-        for key, (_, since) in list(self._under_way.items()):
-            if now - since > ANSWER_S:
-                del self._under_way[key]
+        overdue = [key for key, (_, since) in self._under_way.items() if now - since > self._patience_s]
+        for key in overdue:
+            del self._under_way[key]
+        if overdue:
+            self._patience_s = min(ANSWER_MAX_S, 2 * self._patience_s)
         out = {id(report) for reports, _ in self._under_way.values() for report in reports}
         waiting = [report for report in self.outbox if id(report) not in out]
         size = self.dialect.batch_max

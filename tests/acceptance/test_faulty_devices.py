@@ -16,7 +16,6 @@ from hub.app.city import load_city
 from hub.app.demo import adapters_up, endpoints, with_free_ports
 from hub.app.hub import Hub
 from hub.app.plugins import Plugins
-from hub.clock import hurried
 from hub.model import Fault, FaultKind, Reading
 from hub.moment import SECOND
 from simulators import CITY, Player
@@ -24,9 +23,8 @@ from simulators.devices.faults import Faults
 
 pytestmark = pytest.mark.acceptance
 
-SPEED = 4.0
-RUN_S = 9.0
-"""Real seconds; the town lives four times as fast."""
+RUN_S = 14.0
+"""Everybody has reported a few times, and who was away is back."""
 HOUR_S = 3600.0
 KINDS = {
     "loss": Faults(loss=0.3),
@@ -36,7 +34,7 @@ KINDS = {
     "delay": Faults(delay_s=0.4),
     "skew": Faults(skew_s=24 * HOUR_S),
     "storm": Faults(reconnect_every_s=1.0),
-    "blind": Faults(reconnect_every_s=2.5, away_s=2.0),
+    "blind": Faults(reconnect_every_s=2.5, away_s=5.0),
     "slow": Faults(slow_bytes_s=600),
 }
 WELL = ("jt808:00000000013800000001", "jt808:00000000013800000002", "hj212:330900000000000000000001", "gas-tunnel-1", "gas-tunnel-2", "air-harbour", "teltonika:356307042441101", "gb26875:880001", "gb32960:LHBCT456789012001", "osmand:patrol-1")  # fmt: skip
@@ -63,14 +61,13 @@ async def test_faulty_devices_spoil_neither_the_books_nor_their_neighbours(tmp_p
     assert city, mistakes
     adapters = tuple(adapter for adapter in city.config.adapters if adapter.protocol != "modbus")
     city = msgspec.structs.replace(city, config=msgspec.structs.replace(city.config, adapters=adapters))
-    clock = hurried(SPEED)
-    hub = Hub(with_free_ports(city), tmp_path / "data", clock, tick_s=1 / SPEED)
+    hub = Hub(with_free_ports(city), tmp_path / "data")
     await hub.start()
     try:
         await adapters_up(hub)
         where = {name: at for name, at in endpoints(hub.city, hub.address).items() if name != "ais"}
         players = {
-            kind: Player(folder, where, lambda _: None, speed=SPEED, clock=clock, faults=KINDS.get(kind))
+            kind: Player(folder, where, lambda _: None, faults=KINDS.get(kind))
             for kind, folder in shared_out(tmp_path).items()
         }
         stop = asyncio.Event()
@@ -94,7 +91,7 @@ async def test_faulty_devices_spoil_neither_the_books_nor_their_neighbours(tmp_p
 
         # each kind of fault has come about, and has been borne
         heard = Counter(kind for reading in readings for kind in KINDS if reading.device in devices[kind])
-        assert all(heard[kind] > 20 for kind in KINDS), heard
+        assert all(heard[kind] > 5 for kind in KINDS), heard
         assert sum(hub.ledger.of(door).duplicate for door in hub.ingest.doors) > 0
         assert len({(reading.device, reading.observed_at) for reading in readings}) == len(readings)
         assert any(fault.kind is FaultKind.TIME and fault.device in devices["skew"] for fault in faults)
@@ -104,6 +101,6 @@ async def test_faulty_devices_spoil_neither_the_books_nor_their_neighbours(tmp_p
         bus = next(device for device in devices["blind"] if device.startswith("jt808:"))
         assert getattr(players["blind"].fleet.terminals[bus], "connections", 0) >= 2
         own = sorted(reading.observed_at for reading in readings if reading.device == bus)
-        assert max(b - a for a, b in pairwise(own)) < 6 * SECOND  # back-filled: no hole where it was away
+        assert max(b - a for a, b in pairwise(own)) < 4.5 * SECOND  # back-filled: no hole where it was away
     finally:
         await hub.stop()

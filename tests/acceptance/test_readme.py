@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
 import sys
-import tomllib
 from functools import partial
 from pathlib import Path
 
 import pytest
-import yaml
 
-from tests.acceptance.running import ROOT, RunningHub, free_port
+from tests.acceptance.running import ROOT, RunningHub, cityhub, free_port
 
 pytestmark = pytest.mark.acceptance
 
@@ -28,7 +27,13 @@ def commands() -> list[str]:
     """The tour's lines, continued ones joined, comments taken off."""
     text = "\n".join(blocks("sh")).replace("\\\n", " ")
     lines = [re.sub(r"\s+#.*$", "", line).strip() for line in text.splitlines()]
-    return [line for line in lines if line.startswith(("cityhub ", "curl "))]
+    return [line for line in lines if line.startswith(("cityhub ", "curl ", "echo "))]
+
+
+def spoken() -> list[str]:
+    """Commands in running text, but for the one that a service manager runs."""
+    prose = re.sub(r"```.*?```", "", README, flags=re.DOTALL)
+    return [line for line in re.findall(r"`(cityhub [^`]+)`", prose) if line != "cityhub run /etc/cityhub"]
 
 
 def test_the_tour_works_as_written(tmp_path: Path) -> None:
@@ -36,7 +41,7 @@ def test_the_tour_works_as_written(tmp_path: Path) -> None:
     ran: list[str] = []
     hub: RunningHub | None = None
     try:
-        for line in commands():
+        for line in [*commands(), *spoken()]:
             if line.startswith("cityhub run "):
                 toml = tmp_path / "city" / "hub.toml"
                 broker = free_port()
@@ -68,6 +73,10 @@ def test_the_tour_works_as_written(tmp_path: Path) -> None:
                     hub.wait(lambda raised=raised: bool(raised()["open"]), "the reading raised nothing")
                 if line.startswith("cityhub alerts"):
                     assert "30 cm deep" in done.stdout
+                if line.startswith("cityhub export"):
+                    (tmp_path / "history.csv").write_text(done.stdout)
+                if line.startswith("echo"):
+                    assert "jt808:013900000001" in done.stdout
             ran.append(line)
     finally:
         if hub:
@@ -76,11 +85,22 @@ def test_the_tour_works_as_written(tmp_path: Path) -> None:
     assert shutil.which("bash")
 
 
-def test_its_configuration_is_valid(tmp_path: Path) -> None:
-    for block in blocks("toml"):
-        tomllib.loads(block)
-    [rule] = blocks("yaml")
-    assert yaml.safe_load(rule)[0]["rule"] == "underpass-water"
+def test_its_configuration_and_its_rule_are_valid_in_a_city(tmp_path: Path) -> None:
+    assert cityhub("init", tmp_path / "city").returncode == 0
+    toml = tmp_path / "city" / "hub.toml"
+    kept, _, _ = toml.read_text().partition("\n[[adapters]]")
+    toml.write_text("\n".join([kept, *blocks("toml")]))
+    (tmp_path / "city" / "pumps.toml").write_text((ROOT / "simulators/city/substation.toml").read_text())
+    (tmp_path / "city" / "rules" / "own.yaml").write_text("\n".join(blocks("yaml")))
+    done = subprocess.run(
+        [sys.executable, "-m", "hub.cli", "check", str(tmp_path / "city")],
+        cwd=ROOT,
+        env=os.environ | dict.fromkeys(re.findall(r'\w+_env = "(\w+)"', README), "secret"),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_every_path_it_names_exists() -> None:

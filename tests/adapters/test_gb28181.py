@@ -411,7 +411,7 @@ async def test_a_ptz_camera_turns_once_while_it_is_fresh_and_goes_home() -> None
         assert {tag(body, "PTZCmd") for body in platform.bodies("DeviceControl")[2:]} == {ptz.preset(1), ptz.preset(2)}
     async with session(Platform(), turn_cameras=True, profile="wvp") as sink:
         sink_platform_answer = await sink.deliver(change(cameras=[dome(Pose(90.0, 5.0))]), "k", T)
-        assert "not turned" in sink_platform_answer.detail
+        assert "no camera turned: dome has no known pan scale and no preset" in sink_platform_answer.detail
 
 
 async def test_the_catalog_of_a_platform() -> None:

@@ -151,6 +151,12 @@ async def test_geo_move_angles_it_does_not_have_and_then_the_preset() -> None:
         delivery = await sink.deliver(change(), "k", T)
         assert "turned by preset 3" in delivery.detail
         assert "angles refused" in delivery.detail
+        nowhere = dome(pose=Pose(90.0, 5.0))
+        unable = await sink_for(camera.peer.url).deliver(change(cameras=[nowhere]), "k", T)
+        assert (
+            unable.detail
+            == "no camera turned: dome has neither GeoMove, a calibrated pan nor a preset that shows the place"
+        )
         camera.presets.clear()
         refused = await sink.deliver(change(1, Change.ESCALATED), "k", T)
         assert (refused.taken, refused.final) == (False, True)

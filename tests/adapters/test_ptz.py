@@ -168,6 +168,14 @@ async def test_destinations_share_the_leases_and_each_sends_its_own_home(tmp_pat
     assert (one.sent, two.sent) == ([], ["dome"])
 
 
+def test_what_a_destination_cannot_turn_it_does_not_hold() -> None:
+    leases = Leases()
+    platform, onvif = operator(leases, "platform"), operator(leases, "onvif")
+    note = platform.plan(change(), T, lambda view: "has no gb28181_id in the registry").note
+    assert note == "no camera turned: dome has no gb28181_id in the registry"
+    assert onvif.plan(change(), T).turn
+
+
 async def test_a_destination_that_is_gone_leaves_no_lease_for_ever() -> None:
     leases = Leases()
     operator(leases, "gone").plan(change(), T)

@@ -134,6 +134,7 @@ def main() -> int:
     )
     print(f"  ledger {'balances' if found.balances else 'DOES NOT BALANCE'}, hub {found.hub_mb:.0f} MB")
     print(f"  cores: hub {found.hub_cpu:.2f}, simulators {found.simulators_cpu:.2f}, broker {found.broker_cpu:.2f}")
+    print(f"  processor time: hub {1000 * found.hub_cpu / found.logged_per_s:.2f} ms a reading logged")
     print("  " + "\n  ".join(line for line in found.said.splitlines() if "reports/s" in line or "wait" in line))
     return 0 if found.balances else 1
 

@@ -172,7 +172,7 @@ def test_what_stood_for_two_hours_is_no_spike_unless_neighbours_deny_it(folder: 
     two = [*CALM, 214.0, 230.0, *CALM]
     assert smog_only(run(folder, csv_of(folder, a=two))[2]) == []
     denied = smog_only(run(folder, csv_of(folder, a=two, b=[*CALM, *CALM, 30.0], c=[*CALM, *CALM, 30.0]))[2])
-    assert denied == ["pm25 leapt from 29 to 230 for 1 readings while 2 neighbours stayed calm"]
+    assert denied == ["pm25 leapt from 29 to 230 for 1 reading while 2 neighbours stayed calm"]
 
 
 def test_a_spike_that_half_of_the_neighbours_show_as_well_is_not_one_device_alone(folder: Path) -> None:

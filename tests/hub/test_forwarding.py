@@ -49,6 +49,7 @@ def test_a_warning_of_a_district_is_named_after_it_once_whatever_its_way() -> No
         "district-a/flood/stage@h@t",
         "district-a/c1",
     )
+    assert [watch.camera for watch in first.handover] == ["district-a/c1", ""]
     assert first.origin == Origin("district-a", 3, ("district-a",))
     at_the_city = msgspec.structs.replace(first, ordinal=8)
     at_the_city.cameras = [
@@ -125,6 +126,7 @@ def test_names_that_a_hub_cannot_have(name: str) -> None:
         ({"group": "b/x"}, "group"),
         ({"who": "wang"}, "who"),
         ({"level": "purple"}, "level"),
+        ({"handover": [Watch("c1", 0.0, 30.0)]}, "cameras"),
         ({"cameras": [CameraView("c1", 0.9, 140.0, 12.0, True, "")]}, "cameras"),
         ({"contact": 2}, "contacts"),
         ({"at": -1}, "ns since 1970"),

@@ -9,12 +9,14 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub.log import Cursors, Limits, Log, LogFull, segment
+from hub.log.log import TAIL_S
 from hub.model import AlertChange, Change, Deaf, Edition, Fault, FaultKind, OperatorAction, Position, Reading, Tick
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -63,6 +65,36 @@ async def test_entries_of_every_type_come_back_as_they_were(tmp_path: Path) -> N
     assert everything(again) == events
     assert everything(again, "alerts") == [change]
     assert everything(again, "quarantine") == [fault]
+    await again.close()
+
+
+async def test_what_nobody_is_behind_by_is_not_kept_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader that was away for longer finds the same on disk."""
+    clock = [100.0]
+    monkeypatch.setattr("hub.log.log.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    log = Log(tmp_path)
+    await log.events.append(readings(3))
+    clock[0] += TAIL_S + 1
+    await log.events.append(readings(2, 3))
+    assert [batch.first for batch in log.events._tail] == [3]
+    assert everything(log) == readings(5)
+    await log.close()
+
+
+@pytest.mark.parametrize("sync", [True, False])
+async def test_only_the_log_of_a_replay_does_not_wait_for_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sync: bool
+) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr("hub.log.log.os.fdatasync", synced.append)
+    log = Log(tmp_path, sync=sync)
+    await log.events.append(readings(2))  # makes the file, which is synced once in any case
+    synced.clear()
+    await log.events.append(readings(3, 2))
+    assert bool(synced) is sync
+    await log.close()
+    again = Log(tmp_path)
+    assert everything(again) == readings(5)
     await again.close()
 
 

@@ -127,6 +127,8 @@ NO_NUMBER: dict[str, str] = {
     "fleet/harsh-driving-reported": "the tracker's own words",
     "maritime/not-under-command": "the vessel's own status",
     "plant/sensor-dead": "a pressure that does not move",
+    "flood/district-flood": "a count of gauges",
+    "underpass/area-flooding": "a count of gauges",
 }
 """Rules of yes and no: their own tests in the pack hold the cases."""
 

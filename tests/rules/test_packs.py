@@ -31,7 +31,11 @@ def test_every_rule_says_where_its_figures_come_from() -> None:
     for rule in book(*shipped_packs()).rules:
         assert rule.sources, rule.name
         for source in rule.sources:
-            assert source.fields.get("standard"), rule.name
+            standard = source.fields.get("standard", "")
+            assert standard, rule.name
+            assert source.fields.get("clause"), f"{rule.name}: a figure is from a clause, or a house default"
+            if not standard.startswith("house default"):
+                assert source.fields.get("edition") or source.fields.get("status"), f"{rule.name}: of which edition?"
 
 
 def cases(rule: str) -> set[str]:

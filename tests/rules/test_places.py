@@ -313,3 +313,21 @@ def test_the_silence_of_a_place_that_waits() -> None:
     rules = rule(THREE, more="  silent: 10 min\n  wait: 5 min\n")
     found = run(rules, [depth("g0", 0, 0), Tick(START + 10 * MINUTE), Tick(START + 30 * MINUTE)])
     assert told(found) == [(10, "zone:low", "raised", "blue")]
+
+
+def test_a_place_that_was_away_from_the_registry_counts_its_silence_anew() -> None:
+    rules = rule(THREE, more="  silent: 10 min\n")
+    away = Edition(START + MINUTE, "registry", "4", registry_text(DEVICES, [HIGH]))
+    back = Edition(START + 2 * MINUTE, "registry", "4", registry_text(DEVICES, [LOW, HIGH]))
+    ticks = [Tick(START + minutes * MINUTE) for minutes in (11, 30, 60)]
+    assert not run(rules, [depth("g0", 0, 0), away, back, *ticks])
+    found = told(run(rules, [depth("g0", 0, 0), away, back, depth("g0", 5, 0), *ticks]))
+    assert found == [(30, "zone:low", "raised", "blue")]
+
+
+def test_a_device_that_was_away_from_the_registry_counts_its_silence_anew() -> None:
+    rules = rule("{yellow: water_depth > 1 m}", "{kind: underpass-gauge, device: g0}", "  silent: 10 min\n")
+    away = Edition(START + MINUTE, "registry", "4", registry_text(DEVICES[1:], []))
+    back = Edition(START + 2 * MINUTE, "registry", "4", registry_text(DEVICES, []))
+    ticks = [Tick(START + minutes * MINUTE) for minutes in (11, 12)]
+    assert told(run(rules, [depth("g0", 0, 0), away, back, *ticks])) == [(12, "g0", "raised", "blue")]

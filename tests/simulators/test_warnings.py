@@ -11,6 +11,7 @@ import pytest
 from adapters.ais import PLUGIN as AIS
 from hub.app.eyes import look
 from hub.cameras import Cameras
+from hub.clock import ToldClock
 from hub.config import IngestOptions
 from hub.model import Position, Reading, Tick
 from hub.registry import load_registry
@@ -54,7 +55,7 @@ def play(name: str) -> list[Any]:
     assert isinstance(book, RuleBook)
     engine = Engine(book, registry.devices.values(), registry.zones.values())
     cameras, validator = Cameras(registry.cameras.values()), Validator(IngestOptions())
-    player = Player(Path(CITY), {}, lambda _: None, find([name]), repeat=False, clock=lambda: START)
+    player = Player(Path(CITY), {}, lambda _: None, find([name]), repeat=False, clock=ToldClock(START))
     air = Air()
     player.fleet = air  # type: ignore[assignment]
     changes: list[dict[str, Any]] = []

@@ -236,3 +236,30 @@ def test_failed_instruments() -> None:
     depths = [values["water_depth"] for _ in range(80) if (values := sensor.read(world()))]
     assert any(isinstance(depth, float) and depth > 0.5 for depth in depths)
     assert sum(isinstance(depth, float) and depth < 0.1 for depth in depths) > 40
+
+
+def test_instruments_have_characters_of_their_own() -> None:
+    """Noise, bias, drift, gaps, a clock that is off, a battery that runs down and a signal that wavers."""
+    town = world()
+    sensors = sensors_for(SITES, 7)
+    sensor = sensors["tide-harbour"]
+    sensor.gap_share, sensor.bias, sensor.drift_per_day, sensor.clock_skew_s = 0.0, 3.0, 0.0, 2.5
+
+    def mean(count: int) -> float:
+        return sum(float((sensor.read(town) or {})["water_level"]) for _ in range(count)) / count  # type: ignore[arg-type]
+
+    truth = float(observe(town, sensor.site)["water_level"])  # type: ignore[arg-type]
+    readings = [sensor.read(town) or {} for _ in range(50)]
+    assert len({reading["water_level"] for reading in readings}) > 3  # noise
+    assert len({reading["rssi"] for reading in readings}) > 2
+    assert 0.008 < mean(400) - truth < 0.016  # three sigmas of 4 mm
+    assert sensor.observed_at(town) == town.now + 2_500_000_000
+    before = sensor.battery
+    sensor.bias, sensor.drift_per_day = 0.0, 5.0
+    town.elapsed_s += 86_400
+    assert 0.014 < mean(400) - float(observe(town, sensor.site)["water_level"]) < 0.026  # type: ignore[arg-type]
+    assert sensor.battery < before
+    sensor.gap_share = 0.5
+    assert 60 < sum(sensor.read(town) is None for _ in range(200)) < 140
+    assert len({round(other.bias, 6) for other in sensors.values()}) > 20
+    assert any(other.clock_skew_s for other in sensors.values())
