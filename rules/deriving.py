@@ -70,8 +70,7 @@ def derive(
             subject.last[name] = figure
             subject.last_t[name] = at
             if name in plan.windows:
-                for window in subject.feeds.get(name) or engine._feeds(subject, plan, name):
-                    window.add(at, figure)  # type: ignore[arg-type]
+                (subject.samples.get(name) or engine.sampled(subject, plan, name)).add(at, figure)  # type: ignore[arg-type]
     merged = {**values, **made}
     shape = plan.shape(merged)
     if shape.joins:

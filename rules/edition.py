@@ -68,8 +68,10 @@ def keep_only(engine: Engine, kept: set[str]) -> None:
     for name in sorted(engine.subjects):
         subject = engine.subjects[name]
         for key in [key for key in subject.windows if key not in needed]:
-            del subject.windows[key]
-        subject.feeds = {}
+            samples = subject.samples[key.series]
+            samples.close(subject.windows.pop(key))
+            if not samples.windows:
+                del subject.samples[key.series]
         for rule in sorted(set(subject.standing) - kept):
             _restart(engine, subject, rule)
         for rule in sorted(set(subject.silent) - kept):

@@ -37,8 +37,7 @@ from rules.neighbourhood import Neighbourhood
 from rules.plan import Plan, Shape
 from rules.subject import NEVER, OpenAlert, Subject
 from rules.watchers import Watchers, asks
-from rules.windows import Window as Samples
-from rules.windows import WindowKey
+from rules.windows import Samples, WindowKey
 
 ENGINE = "5"
 """Version of the engine, for `Edition.engine`: raised when the same log could give other alerts."""
@@ -217,8 +216,7 @@ class Engine:
             last_t[name] = at
         for name in shape.windowed:
             value = values[name]
-            for window in subject.feeds.get(name) or self._feeds(subject, plan, name):
-                window.add(at, value)  # type: ignore[arg-type]
+            (subject.samples.get(name) or self.sampled(subject, plan, name)).add(at, value)  # type: ignore[arg-type]
         if shape.joins:
             self.hood.join_all(subject, shape.joins)
         subject.newest = at
@@ -283,8 +281,8 @@ class Engine:
                 subject.last_t[name] = at
                 fresh[name] = value
         for name in [name for name in values if name in plan.windows]:
-            feeds = subject.feeds.get(name) or self._feeds(subject, plan, name)
-            if any([window.add(at, values[name]) for window in feeds]):  # type: ignore[arg-type]
+            samples = subject.samples.get(name) or self.sampled(subject, plan, name)
+            if samples.add(at, values[name]):  # type: ignore[arg-type]
                 changed[name] = subject.last[name]
 
     def _good(self, subject: Subject, reading: Reading, plan: Plan, at: int, outcome: Outcome) -> Mapping[str, Value]:
@@ -375,14 +373,13 @@ class Engine:
                     now = max(at, below.newest)
                     life.judge(self, below, compiled, 1 << position, now, False, False, outcome)
 
-    def _feeds(self, subject: Subject, plan: Plan, name: str) -> list[Samples]:
-        feeds = []
+    def sampled(self, subject: Subject, plan: Plan, name: str) -> Samples:
+        """The store of this series of the subject, with every window that its plan asks for."""
+        samples = subject.samples.setdefault(name, Samples())
         for key in plan.windows[name]:
             if key not in subject.windows:
-                subject.windows[key] = Samples(key.size_ns, key.closed)
-            feeds.append(subject.windows[key])
-        subject.feeds[name] = feeds
-        return feeds
+                subject.windows[key] = samples.window(key.size_ns, key.closed)
+        return samples
 
     # ------------------------------------------------------------------------------------------ time
 
@@ -547,7 +544,9 @@ class Engine:
             )
             (self.suspects[rule.name].add if taken else self.suspects[rule.name].discard)(subject.id)
         plan = subject.plan = self.plans[key]
-        subject.feeds = {}
+        for name in subject.samples:
+            if plan is not None and name in plan.windows:
+                self.sampled(subject, plan, name)
         if self.windows:
             subject.maintenance = maintenance.windows_of(self.windows.values(), subject)
         self._watch(subject)
@@ -596,7 +595,7 @@ class Engine:
 
     def stats(self) -> dict[str, int]:
         """How big the state is; lanes are counted in."""
-        windows = [w for s in self.subjects.values() for w in s.windows.values()]
+        stores = [store for s in self.subjects.values() for store in s.samples.values()]
         found = sum(1 for s in self.subjects.values() if s.every)
         counts = {
             "rules": len(self.book.rules),
@@ -608,9 +607,9 @@ class Engine:
             "metrics_missing": sum(missing for s in self.subjects.values() for _, missing in s.gaps.values()),
             "forwarded_alerts": len(self.forwarding.open),
             "forwarded_repeated": self.forwarding.repeated,
-            "windows": len(windows),
-            "samples": sum(len(w.times) for w in windows),
-            "samples_overflowed": sum(w.overflow for w in windows),
+            "windows": sum(len(store.windows) for store in stores),
+            "samples": sum(len(store.times) for store in stores),
+            "samples_overflowed": sum(store.overflow for store in stores),
             "timers": len(self.timers),
             "maintenance_windows": len(self.windows),
             "plans": len(self.plans),
