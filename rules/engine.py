@@ -37,7 +37,7 @@ from rules.neighbourhood import Neighbourhood
 from rules.plan import Plan, Shape
 from rules.subject import NEVER, OpenAlert, Subject
 from rules.watchers import Watchers, asks
-from rules.windows import Samples, WindowKey
+from rules.windows import WindowKey
 
 ENGINE = "5"
 """Version of the engine, for `Edition.engine`: raised when the same log could give other alerts."""
@@ -216,7 +216,7 @@ class Engine:
             last_t[name] = at
         for name in shape.windowed:
             value = values[name]
-            (subject.samples.get(name) or self.sampled(subject, plan, name)).add(at, value)  # type: ignore[arg-type]
+            (subject.samples.get(name) or subject.sampled(name, plan.spans[name])).add(at, value)  # type: ignore[arg-type]
         if shape.joins:
             self.hood.join_all(subject, shape.joins)
         subject.newest = at
@@ -280,8 +280,8 @@ class Engine:
                 subject.last[name] = value
                 subject.last_t[name] = at
                 fresh[name] = value
-        for name in [name for name in values if name in plan.windows]:
-            samples = subject.samples.get(name) or self.sampled(subject, plan, name)
+        for name in [name for name in values if name in plan.spans]:
+            samples = subject.samples.get(name) or subject.sampled(name, plan.spans[name])
             if samples.add(at, values[name]):  # type: ignore[arg-type]
                 changed[name] = subject.last[name]
 
@@ -372,14 +372,6 @@ class Engine:
                 if any(name in series and subject in self.hood.others(below, name, around) for name, around in asked):
                     now = max(at, below.newest)
                     life.judge(self, below, compiled, 1 << position, now, False, False, outcome)
-
-    def sampled(self, subject: Subject, plan: Plan, name: str) -> Samples:
-        """The store of this series of the subject, with every window that its plan asks for."""
-        samples = subject.samples.setdefault(name, Samples())
-        for key in plan.windows[name]:
-            if key not in subject.windows:
-                subject.windows[key] = samples.window(key.size_ns, key.closed)
-        return samples
 
     # ------------------------------------------------------------------------------------------ time
 
@@ -544,9 +536,8 @@ class Engine:
             )
             (self.suspects[rule.name].add if taken else self.suspects[rule.name].discard)(subject.id)
         plan = subject.plan = self.plans[key]
-        for name in subject.samples:
-            if plan is not None and name in plan.windows:
-                self.sampled(subject, plan, name)
+        for name, samples in subject.samples.items():
+            samples.size = plan.spans.get(name, 0) if plan is not None else 0
         if self.windows:
             subject.maintenance = maintenance.windows_of(self.windows.values(), subject)
         self._watch(subject)

@@ -186,6 +186,18 @@ class Subject:
             name: _as_needed(name, value) for name, value in device.attributes.items() if _fits(name, value)
         }  # fmt: skip
 
+    def sampled(self, series: str, size_ns: int) -> Samples:
+        """A store for a series that windows look at."""
+        samples = self.samples[series] = Samples(size_ns)
+        return samples
+
+    def window(self, key: WindowKey) -> Window | None:
+        """The window, from its first demand on; None while its series was never told."""
+        window = self.windows.get(key)
+        if window is None and (samples := self.samples.get(key.series)) is not None:
+            window = self.windows[key] = samples.window(key.size_ns, key.closed)
+        return window
+
     @property
     def area(self) -> str:
         return self.device.area

@@ -41,30 +41,24 @@ class Samples:
 
     __slots__ = ("first", "overflow", "size", "times", "values", "windows")
 
-    def __init__(self) -> None:
+    def __init__(self, size_ns: int) -> None:
         self.times = array("q")
         self.values = array("d")
         self.first = 0
         """Number of the oldest sample that is kept: windows count samples from the beginning."""
-        self.size = 0
-        """Of the largest window, ns."""
+        self.size = size_ns
+        """Of the largest window that may be asked for, ns."""
         self.overflow = 0
         self.windows: list[Window] = []
 
     def window(self, size_ns: int, closed: bool) -> Window:
-        """A new window over the samples."""
+        """A new window over the samples, made when somebody asks for it."""
         window = Window(self, size_ns, closed)
         self.windows.append(window)
-        self.size = max(self.size, size_ns)
         return window
 
-    def close(self, window: Window) -> None:
-        """Nobody asks this window any more."""
-        self.windows.remove(window)
-        self.size = max((window.size for window in self.windows), default=0)
-
     def add(self, at: int, value: float) -> bool:
-        """Take a sample; False where it changes no window (seen already, too old, or no finite number)."""
+        """Take a sample; False where it changes nothing (seen already, too old, or no finite number)."""
         if value - value != 0:
             return False
         times = self.times
@@ -82,9 +76,8 @@ class Samples:
         return True
 
     def _add_late(self, at: int, value: float) -> bool:
-        times, values, newest = self.times, self.values, self.times[-1]
-        covering = [window for window in self.windows if at > newest - window.size - window.closed]
-        if not covering:
+        times, values = self.times, self.values
+        if at < times[-1] - self.size:
             return False
         index = bisect_left(times, at)
         if times[index] == at:
@@ -113,12 +106,13 @@ class Samples:
 
     def freeze(self) -> list[Any]:
         windows = [window.freeze() for window in self.windows]
-        return [list(self.times), list(self.values), self.overflow, windows]
+        return [self.size, list(self.times), list(self.values), self.overflow, windows]
 
     @classmethod
     def thaw(cls, frozen: Sequence[Any]) -> Samples:
-        samples = cls()
-        times, values, samples.overflow, windows = frozen
+        size_ns, times, values, overflow, windows = frozen
+        samples = cls(size_ns)
+        samples.overflow = overflow
         samples.times, samples.values = array("q", times), array("d", values)
         for size_ns, closed, *state in windows:
             samples.window(size_ns, closed).thaw(state)

@@ -19,7 +19,7 @@ samples = st.lists(
 @given(samples, st.booleans())
 def test_any_order_gives_what_a_rescan_gives(given_samples: list[tuple[int, float]], closed: bool) -> None:
     size = 10
-    window = Samples().window(size * SECOND, closed)
+    window = Samples(size * SECOND).window(size * SECOND, closed)
     kept: dict[int, float] = {}
     newest = -1
     for at, value in given_samples:
@@ -46,7 +46,7 @@ def test_any_order_gives_what_a_rescan_gives(given_samples: list[tuple[int, floa
 
 
 def test_years_of_adding_and_dropping_leave_no_drift() -> None:
-    window = Samples().window(10 * SECOND, False)
+    window = Samples(10 * SECOND).window(10 * SECOND, False)
     for i in range(50_000):
         window.samples.add(i * SECOND, 1e9 if i % 7 == 0 else 0.1)
     for i in range(50_000, 50_010):
@@ -55,7 +55,7 @@ def test_years_of_adding_and_dropping_leave_no_drift() -> None:
 
 
 def test_what_is_no_number_is_not_taken() -> None:
-    window = Samples().window(10 * SECOND, False)
+    window = Samples(10 * SECOND).window(10 * SECOND, False)
     assert not window.samples.add(0, float("nan"))
     assert not window.samples.add(0, float("inf"))
     assert window.figure("mean", 0, 0, 1) is None
@@ -63,7 +63,7 @@ def test_what_is_no_number_is_not_taken() -> None:
 
 
 def test_samples_have_a_limit() -> None:
-    window = Samples().window(10**18, False)
+    window = Samples(10**18).window(10**18, False)
     for i in range(MAX_SAMPLES + 5):
         window.samples.add(2 * i, 1.0)
     assert len(window.times) == MAX_SAMPLES
@@ -72,7 +72,7 @@ def test_samples_have_a_limit() -> None:
 
 
 def test_rate_waits_for_half_the_window() -> None:
-    window = Samples().window(600 * SECOND, True)
+    window = Samples(600 * SECOND).window(600 * SECOND, True)
     window.samples.add(0, 0.0)
     window.samples.add(60 * SECOND, 60.0)
     assert window.rate() is None
@@ -82,9 +82,9 @@ def test_rate_waits_for_half_the_window() -> None:
 
 def test_neighbours_are_pooled_by_sample() -> None:
     a, b, empty = (
-        Samples().window(100 * SECOND, False),
-        Samples().window(100 * SECOND, False),
-        Samples().window(100 * SECOND, False),
+        Samples(100 * SECOND).window(100 * SECOND, False),
+        Samples(100 * SECOND).window(100 * SECOND, False),
+        Samples(100 * SECOND).window(100 * SECOND, False),
     )
     for i in range(3):
         a.samples.add(i * SECOND, 1.0)
