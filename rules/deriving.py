@@ -69,9 +69,8 @@ def derive(
         if name in plan.series:
             subject.last[name] = figure
             subject.last_t[name] = at
-            if name in plan.windows:
-                for window in subject.feeds.get(name) or engine._feeds(subject, plan, name):
-                    window.add(at, figure)  # type: ignore[arg-type]
+            if name in plan.spans:
+                (subject.samples.get(name) or subject.sampled(name, plan.spans[name])).add(at, figure)  # type: ignore[arg-type]
     merged = {**values, **made}
     shape = plan.shape(merged)
     if shape.joins:

@@ -65,11 +65,13 @@ def keep_only(engine: Engine, kept: set[str]) -> None:
     derived = [node for spec in engine.at_once.derivations for node in walk(spec.node)]
     needed |= {key for keys in codegen.window_keys(derived, own=True).values() for key in keys}
     needed |= {key for keys in engine.asked.values() for key in keys}
+    sampled = {key.series for key in needed}
     for name in sorted(engine.subjects):
         subject = engine.subjects[name]
         for key in [key for key in subject.windows if key not in needed]:
-            del subject.windows[key]
-        subject.feeds = {}
+            subject.samples[key.series].windows.remove(subject.windows.pop(key))
+        for series in [series for series in subject.samples if series not in sampled]:
+            del subject.samples[series]
         for rule in sorted(set(subject.standing) - kept):
             _restart(engine, subject, rule)
         for rule in sorted(set(subject.silent) - kept):

@@ -37,7 +37,6 @@ from rules.neighbourhood import Neighbourhood
 from rules.plan import Plan, Shape
 from rules.subject import NEVER, OpenAlert, Subject
 from rules.watchers import Watchers, asks
-from rules.windows import Window as Samples
 from rules.windows import WindowKey
 
 ENGINE = "5"
@@ -217,8 +216,7 @@ class Engine:
             last_t[name] = at
         for name in shape.windowed:
             value = values[name]
-            for window in subject.feeds.get(name) or self._feeds(subject, plan, name):
-                window.add(at, value)  # type: ignore[arg-type]
+            (subject.samples.get(name) or subject.sampled(name, plan.spans[name])).add(at, value)  # type: ignore[arg-type]
         if shape.joins:
             self.hood.join_all(subject, shape.joins)
         subject.newest = at
@@ -282,9 +280,9 @@ class Engine:
                 subject.last[name] = value
                 subject.last_t[name] = at
                 fresh[name] = value
-        for name in [name for name in values if name in plan.windows]:
-            feeds = subject.feeds.get(name) or self._feeds(subject, plan, name)
-            if any([window.add(at, values[name]) for window in feeds]):  # type: ignore[arg-type]
+        for name in [name for name in values if name in plan.spans]:
+            samples = subject.samples.get(name) or subject.sampled(name, plan.spans[name])
+            if samples.add(at, values[name]):  # type: ignore[arg-type]
                 changed[name] = subject.last[name]
 
     def _good(self, subject: Subject, reading: Reading, plan: Plan, at: int, outcome: Outcome) -> Mapping[str, Value]:
@@ -374,15 +372,6 @@ class Engine:
                 if any(name in series and subject in self.hood.others(below, name, around) for name, around in asked):
                     now = max(at, below.newest)
                     life.judge(self, below, compiled, 1 << position, now, False, False, outcome)
-
-    def _feeds(self, subject: Subject, plan: Plan, name: str) -> list[Samples]:
-        feeds = []
-        for key in plan.windows[name]:
-            if key not in subject.windows:
-                subject.windows[key] = Samples(key.size_ns, key.closed)
-            feeds.append(subject.windows[key])
-        subject.feeds[name] = feeds
-        return feeds
 
     # ------------------------------------------------------------------------------------------ time
 
@@ -547,7 +536,8 @@ class Engine:
             )
             (self.suspects[rule.name].add if taken else self.suspects[rule.name].discard)(subject.id)
         plan = subject.plan = self.plans[key]
-        subject.feeds = {}
+        for name, samples in subject.samples.items():
+            samples.size = plan.spans.get(name, 0) if plan is not None else 0
         if self.windows:
             subject.maintenance = maintenance.windows_of(self.windows.values(), subject)
         self._watch(subject)
@@ -596,7 +586,7 @@ class Engine:
 
     def stats(self) -> dict[str, int]:
         """How big the state is; lanes are counted in."""
-        windows = [w for s in self.subjects.values() for w in s.windows.values()]
+        stores = [store for s in self.subjects.values() for store in s.samples.values()]
         found = sum(1 for s in self.subjects.values() if s.every)
         counts = {
             "rules": len(self.book.rules),
@@ -608,9 +598,9 @@ class Engine:
             "metrics_missing": sum(missing for s in self.subjects.values() for _, missing in s.gaps.values()),
             "forwarded_alerts": len(self.forwarding.open),
             "forwarded_repeated": self.forwarding.repeated,
-            "windows": len(windows),
-            "samples": sum(len(w.times) for w in windows),
-            "samples_overflowed": sum(w.overflow for w in windows),
+            "windows": sum(len(store.windows) for store in stores),
+            "samples": sum(len(store.times) for store in stores),
+            "samples_overflowed": sum(store.overflow for store in stores),
             "timers": len(self.timers),
             "maintenance_windows": len(self.windows),
             "plans": len(self.plans),

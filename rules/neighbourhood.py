@@ -237,7 +237,7 @@ class Neighbourhood:
     def figure(self, subject: Subject, now: int, node: ir.Window) -> float | None:
         """A window's figure over the subjects around; None where there are too few."""
         key = WindowKey(node.series, node.size_ns, node.closed)
-        windows = [w for other in self.others(subject, node.series, node.around) if (w := other.windows.get(key))]
+        windows = [w for other in self.others(subject, node.series, node.around) if (w := other.window(key))]
         return pooled(node.function, windows, now, node.parameter, node.at_least)
 
     def agree(

@@ -65,9 +65,12 @@ class Plan:
         self.asked = asked
         nodes = [node for c in self.rules for node in c.rule.nodes()]
         nodes += [node for spec in derivations for node in walk(spec.node)]
-        self.windows: dict[str, tuple[WindowKey, ...]] = dict(codegen.window_keys(nodes, own=True))
-        for series, keys in asked.items():
-            self.windows[series] = tuple(dict.fromkeys((*self.windows.get(series, ()), *keys)))
+        windows = [*codegen.window_keys(nodes, own=True).items(), *asked.items()]
+        self.spans: dict[str, int] = {}
+        """The largest window over each series, ns."""
+        for series, keys in windows:
+            for key in keys:
+                self.spans[series] = max(key.size_ns, self.spans.get(series, 0))
         self.series = frozenset(asked).union(
             *(_series(c.rule) for c in self.rules),
             self.inputs,
@@ -100,7 +103,7 @@ class Plan:
         present = {name.rstrip("~") for name in used}
         return Shape(
             used=used,
-            windowed=tuple(name for name in used if name in self.windows),
+            windowed=tuple(name for name in used if name in self.spans),
             joins=tuple(name for name in used if name in self.asked),
             silent=tuple(
                 c.rule.name

@@ -11,12 +11,12 @@ from rules import calling, edition, lateness, life, places
 from rules.forwarding import Forwarding
 from rules.quality import Jump
 from rules.subject import NEVER, OpenAlert, Standing, Subject
-from rules.windows import Window, WindowKey
+from rules.windows import Samples, WindowKey
 
 if TYPE_CHECKING:
     from rules.engine import Engine
 
-VERSION = 4
+VERSION = 5
 _encoder = msgspec.msgpack.Encoder(order="deterministic")
 
 
@@ -57,7 +57,7 @@ def _freeze_subject(s: Subject) -> dict[str, Any]:
         "newest": s.newest,
         "last": s.last,
         "last_t": s.last_t,
-        "windows": [[*key, *window.freeze()] for key, window in sorted(s.windows.items())],
+        "samples": {name: samples.freeze() for name, samples in s.samples.items()},
         "standing": {name: standing.freeze() for name, standing in s.standing.items()},
         "silent": {name: alert.freeze() for name, alert in s.silent.items()},
         "heard": s.heard,
@@ -127,9 +127,10 @@ def _thaw_subject(engine: Engine, frozen: dict[str, Any], kept: set[str]) -> Non
         subject.position = Position(*frozen["position"])
     subject.newest = frozen["newest"]
     subject.last, subject.last_t = frozen["last"], frozen["last_t"]
-    for series, size_ns, closed, *content in frozen["windows"]:
-        window = subject.windows[WindowKey(series, size_ns, closed)] = Window(size_ns, closed)
-        window.thaw(content)
+    for series, content in frozen["samples"].items():
+        samples = subject.samples[series] = Samples.thaw(content)
+        for window in samples.windows:
+            subject.windows[WindowKey(series, window.size, window.closed)] = window
     for name, state in frozen["standing"].items():
         if name in kept:
             standing = life.new_standing(engine.compiled[name].rule)

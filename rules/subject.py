@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from hub.model import Device, Maintenance, Motion, Position, Value, Zone
 from rules.language.types import attribute_unit
 from rules.memories import Memory
-from rules.windows import Window, WindowKey
+from rules.windows import Samples, Window, WindowKey
 
 if TYPE_CHECKING:
     from rules.deriving import Recent
@@ -126,8 +126,8 @@ class Subject:
     """One device as the rules know it, or one place (`rules.places`)."""
 
     __slots__ = (
-        "attributes", "busy", "device", "every", "feeds", "flat", "gaps", "heard", "hood", "id", "jumps", "kind", "last", "last_t",
-        "maintenance", "marks", "motion", "newest", "past", "plan", "position", "position_t", "raises", "recent", "resting", "silent", "standing",
+        "attributes", "busy", "device", "every", "flat", "gaps", "heard", "hood", "id", "jumps", "kind", "last", "last_t",
+        "maintenance", "marks", "motion", "newest", "past", "plan", "position", "position_t", "raises", "recent", "resting", "samples", "silent", "standing",
         "watching", "windows",
         "zones",
     )  # fmt: skip
@@ -140,7 +140,8 @@ class Subject:
         self.last: dict[str, Value] = {}
         self.last_t: dict[str, int] = {}
         self.windows: dict[WindowKey, Window] = {}
-        self.feeds: dict[str, list[Window]] = {}
+        self.samples: dict[str, Samples] = {}
+        """By series, what its windows look at."""
         self.standing: dict[str, Standing] = {}
         self.silent: dict[str, OpenAlert] = {}
         self.heard: dict[str, int] = {}
@@ -184,6 +185,18 @@ class Subject:
         self.attributes = {
             name: _as_needed(name, value) for name, value in device.attributes.items() if _fits(name, value)
         }  # fmt: skip
+
+    def sampled(self, series: str, size_ns: int) -> Samples:
+        """A store for a series that windows look at."""
+        samples = self.samples[series] = Samples(size_ns)
+        return samples
+
+    def window(self, key: WindowKey) -> Window | None:
+        """The window, from its first demand on; None while its series was never told."""
+        window = self.windows.get(key)
+        if window is None and (samples := self.samples.get(key.series)) is not None:
+            window = self.windows[key] = samples.window(key.size_ns, key.closed)
+        return window
 
     @property
     def area(self) -> str:

@@ -257,7 +257,7 @@ def _window(subject: Subject, node: ir.Window) -> dict[str, Any]:
             return made | {"neighbours": _upstream(subject, node, key, others)}
         made["neighbours"] = [r for other in others[:MAX_EVIDENCE_READINGS] if (r := _reading(other, node.series))]
         return made
-    window = subject.windows.get(key)
+    window = subject.window(key)
     if window is not None and window.times:
         made["samples"] = len(window.times)
         newest = list(islice(zip(reversed(window.times), reversed(window.values), strict=True), MAX_EVIDENCE_READINGS))
@@ -270,7 +270,7 @@ def _upstream(subject: Subject, node: ir.Window, key: WindowKey, others: Sequenc
     from there."""
     found: list[tuple[float, str, dict[str, Any]]] = []
     for other in others:
-        window, reading = other.windows.get(key), _reading(other, node.series)
+        window, reading = other.window(key), _reading(other, node.series)
         if window is None or not window.times or reading is None:
             continue
         figure = window.figure(node.function, max(subject.newest, window.times[-1]), node.parameter, 1)

@@ -100,10 +100,10 @@ def _rising(engine: Engine, subject: Subject, rule: Rule, spec: Tracing, at: int
     rises = [
         (figure, other)
         for other in engine.hood.others(subject, spec.metric, around)
-        if (window := other.windows.get(key)) and window.times and abs(at - window.times[-1]) <= RISE_NS
+        if (window := other.window(key)) and window.times and abs(at - window.times[-1]) <= RISE_NS
         if (figure := window.figure("rise", max(at, window.times[-1]), 0.0, 1)) is not None and figure > 0
     ]
-    own = subject.windows.get(key)
+    own = subject.window(key)
     most = own.figure("rise", max(at, own.times[-1]), 0.0, 1) if own is not None and own.times else None
     least = RISES_TOO * max([most or 0.0, *(figure for figure, _ in rises)])
     ranked = sorted(rises, key=lambda pair: (-pair[0], pair[1].id))
@@ -130,8 +130,8 @@ def _wind(engine: Engine, subject: Subject, spec: Tracing, at: int) -> Air | Non
 
 
 def _told(station: Subject, over_ns: int, at: int) -> list[Wind]:
-    speed = station.windows.get(WindowKey(SPEED, over_ns, False))
-    direction = station.windows.get(WindowKey(DIRECTION, over_ns, False))
+    speed = station.window(WindowKey(SPEED, over_ns, False))
+    direction = station.window(WindowKey(DIRECTION, over_ns, False))
     if speed is None or direction is None:
         return []
     from_deg = dict(zip(direction.times, direction.values, strict=True))

@@ -1,15 +1,15 @@
 """Windows over one series of one device: keyed by observed time, incremental, bounded.
 
-A window of size S holds the samples with observed times in (newest - S, newest]; a `closed` one, for differences, also
-the sample that stands exactly at newest - S. A sample with a time already there replaces it, so a reading seen twice
-adds nothing; a late one goes where its time belongs, as long as the window still covers it.
+A window of size S, asked at a moment, holds the samples observed after moment - S; a `closed` one, for differences, also
+the sample that stands exactly there. A sample with a time already there replaces it, so a reading seen twice adds
+nothing; a late one goes where its time belongs, as long as a window still covers it.
 """
 
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left
-from collections.abc import Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Sequence
 from math import fsum, sqrt
 from typing import Any, NamedTuple
 
@@ -18,7 +18,7 @@ from rules.aqi import nowcast
 SECOND = 1_000_000_000
 HOUR = 3600 * SECOND
 MAX_SAMPLES = 20_000
-"""Samples that one window keeps; the oldest give way, and `overflow` counts them."""
+"""Samples of one series that are kept; the oldest give way, and `overflow` counts them."""
 DIGITS = 9
 """Results are rounded to this many decimals, so that 0.9 m - 0.6 m is 0.3 m and not a bit less."""
 NEAR = 1e-9
@@ -32,21 +32,106 @@ class WindowKey(NamedTuple):
     closed: bool
 
 
-class Window:
-    """Samples of one series in order of observed time; a running sum (compensated) and extremes from the first demand on.
+class Samples:
+    """What one series of one device has brought, in order of observed time: one store for windows of all sizes over it.
 
-    Arrays: 16 bytes a sample, where lists take 40 and as much time; most windows hold a few dozen samples, for which a
-    deque's first block of 600 bytes would be too much. Dropping the oldest of 20,000 costs 5 µs.
+    Arrays: 16 bytes a sample, where lists take 40 and as much time. What no window covers any more goes when it is a
+    quarter of all, so that what stays is seldom moved.
     """
 
-    __slots__ = ("_compensation", "_highs", "_lows", "_sum", "closed", "overflow", "size", "times", "values")
+    __slots__ = ("first", "overflow", "size", "times", "values", "windows")
 
-    def __init__(self, size_ns: int, closed: bool) -> None:
-        self.size = size_ns
-        self.closed = closed
+    def __init__(self, size_ns: int) -> None:
         self.times = array("q")
         self.values = array("d")
+        self.first = 0
+        """Number of the oldest sample that is kept: windows count samples from the beginning."""
+        self.size = size_ns
+        """Of the largest window that may be asked for, ns."""
         self.overflow = 0
+        self.windows: list[Window] = []
+
+    def window(self, size_ns: int, closed: bool) -> Window:
+        """A new window over the samples, made when somebody asks for it."""
+        window = Window(self, size_ns, closed)
+        self.windows.append(window)
+        return window
+
+    def add(self, at: int, value: float) -> bool:
+        """Take a sample; False where it changes nothing (seen already, too old, or no finite number)."""
+        if value - value != 0:
+            return False
+        times = self.times
+        if times and at <= times[-1]:
+            return self._add_late(at, value)
+        times.append(at)
+        self.values.append(value)
+        count = len(times)
+        edge = at - self.size
+        if times[count >> 2] < edge or count > MAX_SAMPLES:
+            outlived = bisect_left(times, edge)
+            if not outlived:
+                self.overflow += 1
+            self._drop(outlived or 1)
+        return True
+
+    def _add_late(self, at: int, value: float) -> bool:
+        times, values = self.times, self.values
+        if at < times[-1] - self.size:
+            return False
+        index = bisect_left(times, at)
+        if times[index] == at:
+            old = values[index]
+            if old == value:
+                return False
+            values[index] = value
+            for window in self.windows:
+                window.replace(self.first + index, old, value)
+            return True
+        if len(times) >= MAX_SAMPLES:
+            self.overflow += 1
+            return False
+        times.insert(index, at)
+        values.insert(index, value)
+        for window in self.windows:
+            window.insert(self.first + index, value)
+        return True
+
+    def _drop(self, count: int) -> None:
+        for window in self.windows:
+            window.leave(count)
+        del self.times[:count]
+        del self.values[:count]
+        self.first += count
+
+    def freeze(self) -> list[Any]:
+        windows = [window.freeze() for window in self.windows]
+        return [self.size, list(self.times), list(self.values), self.overflow, windows]
+
+    @classmethod
+    def thaw(cls, frozen: Sequence[Any]) -> Samples:
+        size_ns, times, values, overflow, windows = frozen
+        samples = cls(size_ns)
+        samples.overflow = overflow
+        samples.times, samples.values = array("q", times), array("d", values)
+        for size_ns, closed, *state in windows:
+            samples.window(size_ns, closed).thaw(state)
+        return samples
+
+
+class Window:
+    """The samples of the last so many ns: a running sum (compensated) and extremes from the first demand on, brought up to
+    date when they are asked for."""
+
+    __slots__ = ("_compensation", "_end", "_highs", "_lows", "_start", "_sum", "closed", "samples", "size")
+
+    def __init__(self, samples: Samples, size_ns: int, closed: bool) -> None:
+        self.samples = samples
+        self.size = size_ns
+        self.closed = closed
+        self._start = samples.first
+        """Number of the first sample inside, and behind the last one that is accounted for in sum and extremes."""
+        self._end = samples.first
         self._sum: float | None = None
         self._compensation = 0.0
         self._lows: list[tuple[int, float]] | None = None
@@ -54,78 +139,96 @@ class Window:
 
     # ------------------------------------------------------------------------------------------ samples
 
-    def add(self, at: int, value: float) -> bool:
-        """Take a sample; False where it changes nothing (seen already, too old, or no finite number)."""
-        if value - value != 0:
-            return False
-        times, values = self.times, self.values
-        if times and at <= times[-1]:
-            return self._add_late(at, value)
-        times.append(at)
-        values.append(value)
-        if (before := self._sum) is not None:  # as `_account`, without the call
-            total = self._sum = before + value
-            part = total - before
-            self._compensation += (before - (total - part)) + (value - part)
-        if self._lows is not None:
-            _push_low(self._lows, at, value)
-        if self._highs is not None:
-            _push_high(self._highs, at, value)
-        if times[0] <= at - self.size:
-            self._drop(at - self.size)
-        elif len(times) > MAX_SAMPLES:
-            self._drop_first()
-            self.overflow += 1
-        return True
+    @property
+    def times(self) -> array[int]:
+        """Of what the window covers at the newest sample."""
+        return self.samples.times[self._covered() :]
 
-    def _add_late(self, at: int, value: float) -> bool:
-        edge = self.times[-1] - self.size
-        if at < edge or (at == edge and not self.closed):
-            return False
-        index = bisect_left(self.times, at)
-        if self.times[index] == at:
-            old = self.values[index]
-            if old == value:
-                return False
-            self.values[index] = value
-            self._account(-old)
-        else:
-            if len(self.times) >= MAX_SAMPLES:
-                self.overflow += 1
-                return False
-            self.times.insert(index, at)
-            self.values.insert(index, value)
-        self._account(value)
-        self._lows = self._highs = None
-        return True
+    @property
+    def values(self) -> array[float]:
+        return self.samples.values[self._covered() :]
+
+    def _covered(self) -> int:
+        times = self.samples.times
+        return bisect_right(times, times[-1] - self.size - self.closed) if times else 0
 
     def trim(self, now: int) -> int:
-        """Forget what the window no longer covers at `now`; how many samples it holds then."""
-        times, edge = self.times, now - self.size
-        if times and times[0] <= edge:
-            self._drop(edge)
-        return len(times)
+        """Cover what lies within the window's size before `now`; how many samples that are."""
+        samples = self.samples
+        times, edge = samples.times, now - self.size - self.closed
+        start, count = self._start - samples.first, len(times)
+        if start < count and times[start] <= edge:
+            stop = start + 1
+            while stop < count and times[stop] <= edge:
+                stop += 1
+            self.leave(stop)
+            return count - stop
+        if start and times[start - 1] > edge:
+            return count - self._reach_back(start, edge)
+        return count - start
 
-    def _drop(self, edge: int) -> None:
-        """Forget samples at `edge` and before; a closed window keeps one exactly at it."""
-        if self.closed:
-            edge -= 1
-        times = self.times
-        while times and times[0] <= edge:
-            self._drop_first()
-        if not times and self._sum is not None:
-            self._sum = self._compensation = 0.0
+    def leave(self, stop: int) -> None:
+        """Samples before the one at place `stop` are outside."""
+        samples = self.samples
+        start, end = self._start - samples.first, self._end - samples.first
+        if stop <= start:
+            return
+        if self._sum is not None:
+            for value in samples.values[start : min(stop, end)]:
+                self._account(-value)
+            if stop >= end:
+                self._sum = self._compensation = 0.0
+        for extremes in (self._lows, self._highs):
+            if extremes:
+                edge = samples.times[stop - 1]
+                gone = next((n for n, (at, _) in enumerate(extremes) if at > edge), len(extremes))
+                del extremes[:gone]
+        self._start = samples.first + stop
+        self._end = max(self._end, self._start)
 
-    def _drop_first(self) -> None:
-        at, value = self.times.pop(0), self.values.pop(0)
-        if (before := self._sum) is not None:  # as `_account`, without the call
-            total = self._sum = before - value
-            part = total - before
-            self._compensation += (before - (total - part)) - (value + part)
-        if self._lows and self._lows[0][0] == at:
-            self._lows.pop(0)
-        if self._highs and self._highs[0][0] == at:
-            self._highs.pop(0)
+    def _reach_back(self, start: int, edge: int) -> int:
+        """An earlier moment is asked for than the last one."""
+        times, begin = self.samples.times, start
+        while begin and times[begin - 1] > edge:
+            begin -= 1
+        if self._sum is not None:
+            for value in self.samples.values[begin:start]:
+                self._account(value)
+        self._lows = self._highs = None
+        self._start = self.samples.first + begin
+        return begin
+
+    def insert(self, number: int, value: float) -> None:
+        """A late sample has become the one of that number."""
+        if number <= self._start:
+            self._start += 1
+            self._end += 1
+        elif number < self._end:
+            self._end += 1
+            self._account(value)
+        self._lows = self._highs = None
+
+    def replace(self, number: int, old: float, value: float) -> None:
+        """The sample of that number has another value now."""
+        if self._start <= number < self._end:
+            self._account(-old)
+            self._account(value)
+        self._lows = self._highs = None
+
+    def _catch_up(self) -> None:
+        """Account for the samples that came since the last demand."""
+        samples = self.samples
+        end = self._end - samples.first
+        if end == len(samples.times):
+            return
+        if self._sum is not None:
+            for value in samples.values[end:]:
+                self._account(value)
+        for extremes, push in ((self._lows, _push_low), (self._highs, _push_high)):
+            if extremes is not None:
+                for at, value in zip(samples.times[end:], samples.values[end:], strict=True):
+                    push(extremes, at, value)
+        self._end = samples.first + len(samples.times)
 
     def _account(self, value: float) -> None:
         """Add exactly (Knuth's two-sum; what the sum loses goes to the compensation): adding and taking away for years
@@ -139,8 +242,9 @@ class Window:
 
     def total(self) -> float:
         """The sum, not rounded."""
+        self._catch_up()
         if self._sum is None:
-            self._sum = fsum(self.values)
+            self._sum = fsum(self.samples.values[self._start - self.samples.first :])
         return self._sum + self._compensation
 
     # ------------------------------------------------------------------------------------------ figures at `now`
@@ -163,77 +267,88 @@ class Window:
         return self.total() / count if count >= at_least else None
 
     def count(self) -> float:
-        return float(len(self.times))
+        return float(len(self.samples.times) + self.samples.first - self._start)
 
     def sum(self) -> float:
         return round(self.total(), DIGITS)
 
     def mean(self) -> float:
-        return round(self.total() / len(self.times), DIGITS)
+        return round(self.total() / self.count(), DIGITS)
 
     def last(self) -> float:
-        return self.values[-1]
+        return self.samples.values[-1]
 
     def std(self) -> float | None:
-        return deviation(self.values)
+        return deviation(self._inside())
 
     def percentile(self, share: float) -> float:
-        return percentile(self.values, share)
+        return percentile(self._inside(), share)
 
     def nowcast(self, now: int) -> float | None:
         """The PM NowCast of the hourly means before `now`: the hour that ends now is the newest."""
         hours: list[list[float]] = [[] for _ in range(12)]
-        for at, value in zip(self.times, self.values, strict=True):
+        for at, value in zip(self.samples.times[self._start - self.samples.first :], self._inside(), strict=True):
             age = (now - at) // HOUR
             if age < 12:
                 hours[age].append(value)
         return nowcast([fsum(hour) / len(hour) if hour else None for hour in hours])
 
     def min(self) -> float:
-        if len(self.values) <= FEW:
-            return min(self.values)
+        inside = len(self.samples.times) + self.samples.first - self._start
+        if inside <= FEW:
+            return min(self.samples.values[-inside:])
+        self._catch_up()
         if self._lows is None:
-            self._lows = []
-            for at, value in zip(self.times, self.values, strict=True):
-                _push_low(self._lows, at, value)
+            self._lows = self._extremes(_push_low)
         return self._lows[0][1]
 
     def max(self) -> float:
-        if len(self.values) <= FEW:
-            return max(self.values)
+        inside = len(self.samples.times) + self.samples.first - self._start
+        if inside <= FEW:
+            return max(self.samples.values[-inside:])
+        self._catch_up()
         if self._highs is None:
-            self._highs = []
-            for at, value in zip(self.times, self.values, strict=True):
-                _push_high(self._highs, at, value)
+            self._highs = self._extremes(_push_high)
         return self._highs[0][1]
 
     def delta(self) -> float | None:
         """Newest minus oldest."""
-        return round(self.values[-1] - self.values[0], DIGITS) if len(self.times) > 1 else None
+        values, oldest = self.samples.values, self._start - self.samples.first
+        return round(values[-1] - values[oldest], DIGITS) if len(values) - oldest > 1 else None
 
     def rate(self) -> float | None:
         """Delta per second, once the samples span at least half the window: two neighbours in time would be noise."""
-        span = self.times[-1] - self.times[0]
+        times, values, oldest = self.samples.times, self.samples.values, self._start - self.samples.first
+        span = times[-1] - times[oldest]
         if span * 2 < self.size:
             return None
-        return (self.values[-1] - self.values[0]) / (span / SECOND)
+        return (values[-1] - values[oldest]) / (span / SECOND)
 
     def rise(self) -> float | None:
         """Newest minus lowest."""
-        return round(self.values[-1] - self.min(), DIGITS) if len(self.times) > 1 else None
+        return round(self.samples.values[-1] - self.min(), DIGITS) if self.count() > 1 else None
 
     def fall(self) -> float | None:
         """Highest minus newest."""
-        return round(self.max() - self.values[-1], DIGITS) if len(self.times) > 1 else None
+        return round(self.max() - self.samples.values[-1], DIGITS) if self.count() > 1 else None
+
+    def _inside(self) -> array[float]:
+        return self.samples.values[self._start - self.samples.first :]
+
+    def _extremes(self, push: Callable[[list[tuple[int, float]], int, float], None]) -> list[tuple[int, float]]:
+        found: list[tuple[int, float]] = []
+        for at, value in zip(self.samples.times[self._start - self.samples.first :], self._inside(), strict=True):
+            push(found, at, value)
+        return found
 
     # ------------------------------------------------------------------------------------------ snapshot
 
     def freeze(self) -> list[Any]:
-        return [list(self.times), list(self.values), self._sum, self._compensation, self.overflow]
+        first = self.samples.first
+        return [self.size, self.closed, self._start - first, self._end - first, self._sum, self._compensation]
 
     def thaw(self, frozen: Sequence[Any]) -> None:
-        times, values, self._sum, self._compensation, self.overflow = frozen
-        self.times, self.values = array("q", times), array("d", values)
+        self._start, self._end, self._sum, self._compensation = frozen
 
 
 def _push_low(lows: list[tuple[int, float]], at: int, value: float) -> None:
@@ -278,16 +393,16 @@ def pooled(function: str, windows: Sequence[Window], now: int, parameter: float,
         figures = [figure for window in filled if (figure := getattr(window, function)()) is not None]
         return max(figures) if figures else None
     if function in ("percentile", "std"):
-        values = [value for window in filled for value in window.values]
+        values = [value for window in filled for value in window._inside()]
         return percentile(values, parameter) if function == "percentile" else deviation(values)
     if function in ("min", "max"):
         if function == "min":
             return min(window.min() for window in filled)
         return max(window.max() for window in filled)
     if function == "last":
-        return round(sum(window.values[-1] for window in filled) / len(filled), DIGITS)
-    number = sum([len(window.times) for window in filled])
+        return round(sum(window.last() for window in filled) / len(filled), DIGITS)
+    number = sum([window.count() for window in filled])
     if function == "count":
-        return float(number)
+        return number
     total = sum([window.total() for window in filled])
     return round(total if function == "sum" else total / number, DIGITS)

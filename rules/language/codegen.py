@@ -149,7 +149,7 @@ class Writer:
         self.used.add("W")
         key = self._constant(WindowKey(node.series, node.size_ns, node.closed))
         slot = f"{self.prefix}w{len(self.names)}_{len(self.lines)}"
-        self.lines.append(f"{slot} = W.get({key})")
+        self.lines.append(f"{slot} = W.get({key}) or d.window({key})")
         return slot
 
     def _call(self, name: str, arguments: tuple[ir.Node, ...]) -> str:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.windows import MAX_SAMPLES, NEAR, Window, percentile, pooled
+from rules.windows import MAX_SAMPLES, NEAR, Samples, percentile, pooled
 
 SECOND = 1_000_000_000
 samples = st.lists(
@@ -19,12 +19,12 @@ samples = st.lists(
 @given(samples, st.booleans())
 def test_any_order_gives_what_a_rescan_gives(given_samples: list[tuple[int, float]], closed: bool) -> None:
     size = 10
-    window = Window(size * SECOND, closed)
+    window = Samples(size * SECOND).window(size * SECOND, closed)
     kept: dict[int, float] = {}
     newest = -1
     for at, value in given_samples:
         newest = max(newest, at)
-        window.add(at * SECOND, value)
+        window.samples.add(at * SECOND, value)
         edge = newest - size
         if at > edge or (closed and at == edge):
             kept[at] = value
@@ -46,45 +46,49 @@ def test_any_order_gives_what_a_rescan_gives(given_samples: list[tuple[int, floa
 
 
 def test_years_of_adding_and_dropping_leave_no_drift() -> None:
-    window = Window(10 * SECOND, False)
+    window = Samples(10 * SECOND).window(10 * SECOND, False)
     for i in range(50_000):
-        window.add(i * SECOND, 1e9 if i % 7 == 0 else 0.1)
+        window.samples.add(i * SECOND, 1e9 if i % 7 == 0 else 0.1)
     for i in range(50_000, 50_010):
-        window.add(i * SECOND, 0.1)
+        window.samples.add(i * SECOND, 0.1)
     assert window.mean() == 0.1
 
 
 def test_what_is_no_number_is_not_taken() -> None:
-    window = Window(10 * SECOND, False)
-    assert not window.add(0, float("nan"))
-    assert not window.add(0, float("inf"))
+    window = Samples(10 * SECOND).window(10 * SECOND, False)
+    assert not window.samples.add(0, float("nan"))
+    assert not window.samples.add(0, float("inf"))
     assert window.figure("mean", 0, 0, 1) is None
     assert window.figure("count", 0, 0, 1) == 0
 
 
 def test_samples_have_a_limit() -> None:
-    window = Window(10**18, False)
+    window = Samples(10**18).window(10**18, False)
     for i in range(MAX_SAMPLES + 5):
-        window.add(2 * i, 1.0)
+        window.samples.add(2 * i, 1.0)
     assert len(window.times) == MAX_SAMPLES
-    assert window.overflow == 5
-    assert not window.add(2 * MAX_SAMPLES - 1, 2.0), "a late one finds no room"
+    assert window.samples.overflow == 5
+    assert not window.samples.add(2 * MAX_SAMPLES - 1, 2.0), "a late one finds no room"
 
 
 def test_rate_waits_for_half_the_window() -> None:
-    window = Window(600 * SECOND, True)
-    window.add(0, 0.0)
-    window.add(60 * SECOND, 60.0)
+    window = Samples(600 * SECOND).window(600 * SECOND, True)
+    window.samples.add(0, 0.0)
+    window.samples.add(60 * SECOND, 60.0)
     assert window.rate() is None
-    window.add(300 * SECOND, 300.0)
+    window.samples.add(300 * SECOND, 300.0)
     assert window.rate() == 1.0
 
 
 def test_neighbours_are_pooled_by_sample() -> None:
-    a, b, empty = Window(100 * SECOND, False), Window(100 * SECOND, False), Window(100 * SECOND, False)
+    a, b, empty = (
+        Samples(100 * SECOND).window(100 * SECOND, False),
+        Samples(100 * SECOND).window(100 * SECOND, False),
+        Samples(100 * SECOND).window(100 * SECOND, False),
+    )
     for i in range(3):
-        a.add(i * SECOND, 1.0)
-    b.add(0, 9.0)
+        a.samples.add(i * SECOND, 1.0)
+    b.samples.add(0, 9.0)
     assert pooled("mean", [a, b, empty], 3 * SECOND, 0, 1) == 3.0
     assert pooled("count", [a, b, empty], 3 * SECOND, 0, 1) == 4.0
     assert pooled("max", [a, b, empty], 3 * SECOND, 0, 1) == 9.0
