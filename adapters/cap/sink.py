@@ -55,7 +55,7 @@ class CapOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     radius_km: float = 0.5
     """Of the circle round a place whose area has no polygon."""
     areas_file: str | None = None
-    """GeoJSON polygons with a property `area` (or `zone`, `name`): the shape of a warning's area."""
+    """GeoJSON polygons with a property `area`, `zone` or `name`, such as zones.geojson: the shape of a warning's zone or area."""
     web: str = ""
     contact: str = ""
     url: str | None = None
@@ -237,7 +237,7 @@ class CapSink:
         self._save()
 
     async def _issue(self, step: Step, issue: message.Issue, now: int) -> Delivery:
-        polygons = self._areas.get(step.change.area, [])
+        polygons = self._polygons(step.change)
         xml = message.build(step.change, issue, self._issuer, polygons)
         wrong = problems(xml)
         if wrong:
@@ -250,13 +250,17 @@ class CapSink:
             return answer.delivery(now)
         return Delivery(True)
 
+    def _polygons(self, change: AlertChange) -> list[message.Ring]:
+        """The shape of the zone or area that the warning is about, else of the area its subject lies in."""
+        return self._areas.get(change.subject) or self._areas.get(f"area:{change.area}", [])
+
     def _write_chinese(self, step: Step, issue: message.Issue) -> None:
         assert self._centre
         # Messages of one second are told apart by a digit of the change's own ordinal and status.
         number = (step.change.ordinal * 2 + (issue.status == "Actual")) % 10
         name = gbt35965.identifier(self._centre, issue.sent, number)
         theirs = msgspec.structs.replace(issue, identifier=name)
-        polygons = self._areas.get(step.change.area, [])
+        polygons = self._polygons(step.change)
         _write(
             self._folder / "gbt35965" / f"{name}.xml",
             gbt35965.build(step.change, theirs, self._issuer, self._centre, polygons),
@@ -324,17 +328,20 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _areas(file: str | None) -> Mapping[str, list[message.Ring]]:
-    """Area name → its outer rings. Raises ValueError where the file is no GeoJSON of polygons."""
+    """`area:NAME` and `zone:NAME` → their outer rings. Raises ValueError where the file is no GeoJSON of polygons."""
     if not file:
         return {}
     areas: dict[str, list[Any]] = {}
     try:
         for feature in json.loads(Path(file).read_text("utf-8-sig"))["features"]:
             properties, geometry = feature["properties"], feature["geometry"]
-            name = str(properties.get("area") or properties.get("zone") or properties.get("name") or "")
+            zone = properties.get("zone") or properties.get("name") or ""
+            names = (f"area:{properties.get('area') or zone}", f"zone:{zone}")
             polygons = [geometry["coordinates"]] if geometry["type"] == "Polygon" else geometry["coordinates"]
             for polygon in polygons:
-                areas.setdefault(name, []).append([(float(point[0]), float(point[1])) for point in polygon[0]])
+                ring = [(float(point[0]), float(point[1])) for point in polygon[0]]
+                for name in names:
+                    areas.setdefault(name, []).append(ring)
     except (OSError, KeyError, TypeError, ValueError, IndexError) as error:
         raise ValueError(f"{file} (areas_file) is no GeoJSON of polygons: {error!r}") from None
     return areas

@@ -209,6 +209,20 @@ async def test_polygons_and_the_chinese_form(tmp_path: Path, schema: xmlschema.X
     await target.close()
 
 
+async def test_a_warning_about_a_zone_has_its_shape(tmp_path: Path) -> None:
+    areas = tmp_path / "zones.geojson"
+    areas.write_text(
+        '{"features":[{"properties":{"zone":"tank-farm","area":"harbour"},"geometry":{"type":"Polygon","coordinates":'
+        "[[[121.1,31.1],[121.2,31.1],[121.2,31.2],[121.1,31.1]]]}}]}"
+    )
+    target = sink(tmp_path / "out", areas_file=str(areas))
+    about = change(0)
+    about.subject, about.area = "zone:tank-farm", "elsewhere"
+    await say(target, about)
+    assert text(messages(tmp_path / "out")[0], "info/area/polygon").startswith("31.100000,121.100000 ")
+    await target.close()
+
+
 def test_the_audit_names_what_is_wrong() -> None:
     good = build(change(), Issue("a", T, "Exercise", "Alert"), Issuer("hub@city.example")).decode()
     assert problems(good.encode()) == []
