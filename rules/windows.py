@@ -123,12 +123,14 @@ class Window:
     """The samples of the last so many ns: a running sum (compensated) and extremes from the first demand on, brought up to
     date when they are asked for."""
 
-    __slots__ = ("_compensation", "_end", "_highs", "_lows", "_start", "_sum", "closed", "samples", "size")
+    __slots__ = ("_compensation", "_end", "_highs", "_lows", "_reach", "_start", "_sum", "closed", "samples", "size")
 
     def __init__(self, samples: Samples, size_ns: int, closed: bool) -> None:
         self.samples = samples
         self.size = size_ns
         self.closed = closed
+        self._reach = size_ns + closed
+        """Samples so old, or older, are outside."""
         self._start = samples.first
         """Number of the first sample inside, and behind the last one that is accounted for in sum and extremes."""
         self._end = samples.first
@@ -150,12 +152,12 @@ class Window:
 
     def _covered(self) -> int:
         times = self.samples.times
-        return bisect_right(times, times[-1] - self.size - self.closed) if times else 0
+        return bisect_right(times, times[-1] - self._reach) if times else 0
 
     def trim(self, now: int) -> int:
         """Cover what lies within the window's size before `now`; how many samples that are."""
         samples = self.samples
-        times, edge = samples.times, now - self.size - self.closed
+        times, edge = samples.times, now - self._reach
         start, count = self._start - samples.first, len(times)
         if start < count and times[start] <= edge:
             stop = start + 1
@@ -174,15 +176,15 @@ class Window:
         if stop <= start:
             return
         if self._sum is not None:
-            for value in samples.values[start : min(stop, end)]:
-                self._account(-value)
             if stop >= end:
                 self._sum = self._compensation = 0.0
-        for extremes in (self._lows, self._highs):
-            if extremes:
-                edge = samples.times[stop - 1]
-                gone = next((n for n, (at, _) in enumerate(extremes) if at > edge), len(extremes))
-                del extremes[:gone]
+            else:
+                for value in samples.values[start:stop]:
+                    self._account(-value)
+        if self._lows or self._highs:
+            edge = samples.times[stop - 1]
+            for extremes in (self._lows or [], self._highs or []):
+                del extremes[: next((n for n, (at, _) in enumerate(extremes) if at > edge), len(extremes))]
         self._start = samples.first + stop
         self._end = max(self._end, self._start)
 
@@ -242,10 +244,21 @@ class Window:
 
     def total(self) -> float:
         """The sum, not rounded."""
-        self._catch_up()
-        if self._sum is None:
-            self._sum = fsum(self.samples.values[self._start - self.samples.first :])
-        return self._sum + self._compensation
+        samples, before = self.samples, self._sum
+        number = samples.first + len(samples.times)
+        if before is None:
+            self._catch_up()
+            self._sum = fsum(samples.values[self._start - samples.first :])
+        elif number - self._end == 1 and self._lows is None and self._highs is None:
+            # One more sample, as nearly always: `_catch_up` without its calls, which cost twice the rest.
+            value = samples.values[-1]
+            total = self._sum = before + value
+            part = total - before
+            self._compensation += (before - (total - part)) + (value - part)
+            self._end = number
+        elif number != self._end:
+            self._catch_up()
+        return self._sum + self._compensation  # type: ignore[operator]
 
     # ------------------------------------------------------------------------------------------ figures at `now`
 
@@ -263,8 +276,14 @@ class Window:
 
     def near_mean(self, now: int, at_least: int) -> float | None:
         """The mean before it is rounded, which costs more than all the rest: within `NEAR` of what `mean` gives."""
-        count = self.trim(now)
-        return self.total() / count if count >= at_least else None
+        samples = self.samples
+        times, edge = samples.times, now - self._reach
+        start, count = self._start - samples.first, len(times)
+        if (start < count and times[start] <= edge) or (start and times[start - 1] > edge):
+            inside = self.trim(now)
+        else:
+            inside = count - start
+        return self.total() / inside if inside >= at_least else None
 
     def count(self) -> float:
         return float(len(self.samples.times) + self.samples.first - self._start)
