@@ -98,16 +98,25 @@ def derive_late(
 def remember(subject: Subject, plan: Plan, values: Mapping[str, Value], at: int) -> bool:
     """Keep the values that something is derived of. False where all of them were known."""
     news = False
-    for name in plan.inputs.intersection(values):
-        times, kept = subject.recent.setdefault(name, ([], []))
-        place = bisect_left(times, at)
-        if place < len(times) and times[place] == at:
-            news |= kept[place] != values[name]
-            kept[place] = values[name]
+    recent = subject.recent
+    for name in plan.inputs:
+        if name not in values:
             continue
+        if name not in recent:
+            recent[name] = ([], [])
+        times, kept = recent[name]
+        if times and at <= times[-1]:
+            place = bisect_left(times, at)
+            if times[place] == at:
+                news |= kept[place] != values[name]
+                kept[place] = values[name]
+                continue
+            times.insert(place, at)
+            kept.insert(place, values[name])
+        else:
+            times.append(at)
+            kept.append(values[name])
         news = True
-        times.insert(place, at)
-        kept.insert(place, values[name])
         if len(times) > RECENT_MAX:
             del times[0], kept[0]
     return news

@@ -68,7 +68,7 @@ class Samples:
         self.values.append(value)
         count = len(times)
         edge = at - self.size
-        if times[count >> 2] < edge or count > MAX_SAMPLES:
+        if (count > FEW and times[count >> 2] < edge) or count > MAX_SAMPLES:
             outlived = bisect_left(times, edge)
             if not outlived:
                 self.overflow += 1
@@ -163,7 +163,10 @@ class Window:
             stop = start + 1
             while stop < count and times[stop] <= edge:
                 stop += 1
-            self.leave(stop)
+            if self._sum is None and not self._lows and not self._highs:
+                self._start = samples.first + stop
+            else:
+                self.leave(stop)
             return count - stop
         if start and times[start - 1] > edge:
             return count - self._reach_back(start, edge)
@@ -186,7 +189,8 @@ class Window:
             for extremes in (self._lows or [], self._highs or []):
                 del extremes[: next((n for n, (at, _) in enumerate(extremes) if at > edge), len(extremes))]
         self._start = samples.first + stop
-        self._end = max(self._end, self._start)
+        if self._end < self._start:
+            self._end = self._start
 
     def _reach_back(self, start: int, edge: int) -> int:
         """An earlier moment is asked for than the last one."""
@@ -220,7 +224,7 @@ class Window:
     def _catch_up(self) -> None:
         """Account for the samples that came since the last demand."""
         samples = self.samples
-        end = self._end - samples.first
+        end = max(self._start, self._end) - samples.first
         if end == len(samples.times):
             return
         if self._sum is not None:
@@ -248,6 +252,7 @@ class Window:
         number = samples.first + len(samples.times)
         if before is None:
             self._catch_up()
+            self._end = number
             self._sum = fsum(samples.values[self._start - samples.first :])
         elif number - self._end == 1 and self._lows is None and self._highs is None:
             # One more sample, as nearly always: `_catch_up` without its calls, which cost twice the rest.

@@ -45,6 +45,29 @@ def test_any_order_gives_what_a_rescan_gives(given_samples: list[tuple[int, floa
         assert window.figure("delta", now, 0, 2) == (round(values[-1] - values[0], 9) if len(values) > 1 else None)
 
 
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 60), st.integers(-50, 50)), min_size=1, max_size=120))
+def test_views_of_one_store_give_what_a_rescan_gives_at_any_moment(steps: list[tuple[bool, int, int]]) -> None:
+    store = Samples(32 * SECOND)
+    views = [store.window(size * SECOND, closed) for size in (3, 16) for closed in (False, True)]
+    kept: dict[int, float] = {}
+    for telling, at, value in steps:
+        newest = max(kept, default=at)
+        if telling:
+            if at >= newest - 32:
+                kept[at] = float(value)
+            store.add(at * SECOND, float(value))
+            continue
+        now = max(at, newest - 16)  # the store reaches back 32 s, the largest window 16
+        for window in views:
+            size = window.size // SECOND
+            inside = [kept[t] for t in sorted(kept) if t > now - size or (window.closed and t == now - size)]
+            assert window.figure("count", now * SECOND, 0, 1) == len(inside)
+            if inside:
+                assert window.figure("sum", now * SECOND, 0, 1) == sum(inside)
+                assert window.figure("min", now * SECOND, 0, 1) == min(inside)
+                assert window.figure("max", now * SECOND, 0, 1) == max(inside)
+
+
 def test_years_of_adding_and_dropping_leave_no_drift() -> None:
     window = Samples(10 * SECOND).window(10 * SECOND, False)
     for i in range(50_000):
