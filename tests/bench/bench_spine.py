@@ -151,7 +151,7 @@ def full_load(broker: Mosquitto, hub: RunningHub, seconds: float, alone: float) 
     sent = json.loads((loading.stdout.read() if loading.stdout else "{}").strip().splitlines()[-1])
     wait(
         lambda: adapter(hub.status())["logged"] - adapter(before)["logged"] >= sent["acknowledged"],
-        60,
+        60 + 2 * seconds,  # the broker is filled faster than the hub takes
         "the hub never took all that the broker had",
     )
     wait(lambda: reader(hub.status(), "store/events")["behind"] < 10, 60, "the store never caught up")
