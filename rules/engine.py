@@ -26,7 +26,20 @@ from hub.model import (
     Zone,
 )
 from rules import book as books
-from rules import deriving, edition, lateness, life, maintenance, moving, pairs, places, quality, snapshot, tracing
+from rules import (
+    deriving,
+    edition,
+    lateness,
+    life,
+    maintenance,
+    moving,
+    pairs,
+    places,
+    quality,
+    snapshot,
+    tracing,
+    waking,
+)
 from rules.book import RuleBook
 from rules.forwarding import Forwarding
 from rules.grouping import Groups
@@ -36,7 +49,7 @@ from rules.language.ir import Agree, Around, Node, Series, Window, walk
 from rules.neighbourhood import Neighbourhood
 from rules.plan import Plan, Shape
 from rules.subject import NEVER, OpenAlert, Subject
-from rules.watchers import Watchers, asks
+from rules.watchers import Watchers
 from rules.windows import WindowKey
 
 ENGINE = "5"
@@ -176,7 +189,7 @@ class Engine:
                 subject.position = position
                 subject.zones = None
                 crossed = self.hood.moved(subject)
-                self._watch(subject)
+                self.watchers.follow(subject, self.compiled)
         plan = subject.plan
         if plan is None:
             subject.newest = max(at, subject.newest)
@@ -228,7 +241,7 @@ class Engine:
         if self.pairing and subject.kind == pairs.MEMBERS:
             pairs.meet(self, subject, at, reading.received_at or at, outcome)
         if shape.joins and (self.watchers.waiting or self.over or subject.id in self.downstream):
-            self._wake_others(subject, shape.joins, at, outcome)
+            waking.wake(self, subject, shape.joins, at, outcome)
 
     def _out_of_order(
         self,
@@ -260,7 +273,7 @@ class Engine:
             if hit:
                 self._attend(subject, plan, hit, now, at < now, bool(fresh), outcome)
             if shape.joins:
-                self._wake_others(subject, shape.joins, now, outcome)
+                waking.wake(self, subject, shape.joins, now, outcome)
 
     def _keep_late(
         self,
@@ -317,61 +330,6 @@ class Engine:
             subject.heard[name] = listening
             if name in subject.silent:
                 life.end_silence(self, subject, name, outcome)
-
-    def _wake_others(self, subject: Subject, series: tuple[str, ...], at: int, outcome: Outcome) -> None:
-        """This subject's news may decide rules of others: of the places it is in, of those downstream, and of those that
-        wait for neighbours."""
-        if self.over:
-            places.wake(self, subject, series, at, outcome)
-        if subject.id in self.downstream:
-            self._wake_downstream(subject, series, at, outcome)
-        for name in series:
-            if name not in self.watchers.waiting:
-                continue
-            for watcher, rule in self.watchers.woken_by(subject, name):
-                other, compiled = self.subjects[watcher], self.compiled[rule]
-                if (
-                    other is not subject
-                    and other.plan is not None
-                    and abs(at - other.newest) <= compiled.rule.hold_ns
-                    and any(
-                        asked == name and subject in self.hood.others(other, name, around)
-                        for asked, around in asks(other, compiled, other.watching.get(rule, 0))
-                    )
-                ):
-                    bit = 1 << other.plan.positions[rule]
-                    life.judge(self, other, compiled, bit, other.newest, False, False, outcome, news=at)
-
-    def watch(self, subject: Subject, rule: str, why: int) -> None:
-        """Whether and why neighbours' readings are to have this rule judged again for the subject (see `Watchers`)."""
-        if why == subject.watching.get(rule, 0):
-            return
-        if why:
-            subject.watching[rule] = why
-            self.watchers.add(subject, self.compiled[rule], why)
-        else:
-            del subject.watching[rule]
-            self.watchers.discard(subject.id, rule)
-
-    def _watch(self, subject: Subject) -> None:
-        """Have the subject's rules watch from where it stands now; those that it no longer has watch no more."""
-        for rule, why in list(subject.watching.items()):
-            if subject.plan is None or rule not in subject.plan.positions:
-                self.watch(subject, rule, 0)
-            else:
-                self.watchers.add(subject, self.compiled[rule], why)
-
-    def _wake_downstream(self, subject: Subject, series: tuple[str, ...], at: int, outcome: Outcome) -> None:
-        """Judge the rules of gauges further down that ask about what just changed up here."""
-        for lower in self.downstream[subject.id]:
-            below = self.subjects[lower]
-            if below.plan is None:
-                continue
-            for position, compiled in enumerate(below.plan.rules):
-                asked = self.asks_upstream.get(compiled.rule.name, ())
-                if any(name in series and subject in self.hood.others(below, name, around) for name, around in asked):
-                    now = max(at, below.newest)
-                    life.judge(self, below, compiled, 1 << position, now, False, False, outcome)
 
     # ------------------------------------------------------------------------------------------ time
 
@@ -540,7 +498,7 @@ class Engine:
             samples.size = plan.spans.get(name, 0) if plan is not None else 0
         if self.windows:
             subject.maintenance = maintenance.windows_of(self.windows.values(), subject)
-        self._watch(subject)
+        self.watchers.follow(subject, self.compiled)
         if subject.gaps:
             quality.arm(self, subject)
         subject.busy = 0

@@ -54,7 +54,7 @@ def judge(
     if standing is None:
         if not rule.memories and not (bits := compiled.judge(subject, at, ())) >> TRUE & _LEVELS:
             if compiled.hopeful is not None or subject.watching:  # nothing is so, and there was nothing before
-                engine.watch(subject, rule.name, HOPING * _hopes(compiled, subject, at, (), bits))
+                engine.watchers.watch(subject, compiled, HOPING * _hopes(compiled, subject, at, (), bits))
             return
         standing = subject.standing[rule.name] = new_standing(rule)
     if fresh and compiled.advance is not None:
@@ -62,7 +62,7 @@ def judge(
     if compiled.any is not None and not standing.busy() and not compiled.any(subject, at, standing.memories):
         subject.busy |= bit
         if subject.watching:
-            engine.watch(subject, rule.name, 0)
+            engine.watchers.watch(subject, compiled, 0)
         return
     bits = compiled.judge(subject, at, standing.memories)
     if subject.jumps or subject.every:
@@ -84,7 +84,7 @@ def judge(
         engine.schedule(waiting, subject, rule.name)
     if compiled.hopeful is not None or standing.withheld or subject.watching:
         hopes = _hopes(compiled, subject, at, standing.memories, bits)
-        engine.watch(subject, rule.name, HOPING * hopes | WITHHELD * bool(standing.withheld))
+        engine.watchers.watch(subject, compiled, HOPING * hopes | WITHHELD * bool(standing.withheld))
     late = late or engine.clock - at > rule.late_ns
     settle(engine, subject, compiled, standing, max(at, news), late, outcome)
     if standing.idle():

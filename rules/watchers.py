@@ -7,7 +7,7 @@ many more, looks into one. Without the places, each reading would ask every watc
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from math import cos, floor, radians
 
@@ -31,6 +31,27 @@ class Watchers:
     def __init__(self) -> None:
         self.waiting: dict[str, dict[ir.Around, dict[Place, set[Watcher]]]] = {}
         self._where: dict[Watcher, list[tuple[str, ir.Around, tuple[Place, ...]]]] = {}
+
+    def watch(self, subject: Subject, compiled: Compiled, why: int) -> None:
+        """Whether and why neighbours' readings are to have this rule judged again for the subject."""
+        rule = compiled.rule.name
+        if why == subject.watching.get(rule, 0):
+            return
+        if why:
+            subject.watching[rule] = why
+            self.add(subject, compiled, why)
+        else:
+            del subject.watching[rule]
+            self.discard(subject.id, rule)
+
+    def follow(self, subject: Subject, rules: Mapping[str, Compiled]) -> None:
+        """Have the subject's rules watch from where it stands now; those that it no longer has watch no more."""
+        for rule, why in list(subject.watching.items()):
+            if subject.plan is None or rule not in subject.plan.positions:
+                del subject.watching[rule]
+                self.discard(subject.id, rule)
+            else:
+                self.add(subject, rules[rule], why)
 
     def add(self, subject: Subject, compiled: Compiled, why: int) -> None:
         """Have the rule woken by those around the subject, where it stands now."""
