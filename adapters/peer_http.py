@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import ssl
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -93,17 +91,3 @@ class Peer:
 
     async def close(self) -> None:
         await self._client.aclose()
-
-
-def secret(what: str, env: str | None, file: str | None) -> str:
-    """A secret from its place outside the city folder, "" where none is named. Raises ValueError where the place is empty."""
-    if env:
-        if not os.environ.get(env):
-            raise ValueError(f"the environment variable {env} ({what}_env) is not set")
-        return os.environ[env]
-    if file:
-        try:
-            return Path(file).read_text("utf-8").strip()
-        except OSError as error:
-            raise ValueError(f"{file} ({what}_file) cannot be read: {error.strerror}") from None
-    return ""

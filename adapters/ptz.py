@@ -16,9 +16,9 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
-from adapters.state_file import replace
 from hub.model import LEVELS, AlertChange, CameraView, Change, Watch
 from hub.moment import SECOND
+from hub.whole_file import replace
 
 logger = logging.getLogger(__name__)
 

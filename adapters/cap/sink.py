@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,11 +14,13 @@ import msgspec
 from adapters.cap import feed, gbt35965, message
 from adapters.cap.audit import problems
 from adapters.cap.chain import ENDS, Chain, Permission, Said, Step, add_link, advance
-from adapters.peer_http import Peer, secret
+from adapters.peer_http import Peer
+from adapters.secrets import secret
 from adapters.wallclock import zone_named
 from hub.model import AlertChange
 from hub.moment import SECOND
 from hub.ports import Delivery
+from hub.whole_file import replace
 
 CHAINS_MAX = 10_000
 """Open warnings remembered; the oldest is forgotten, and a later Update of it begins a new chain."""
@@ -317,14 +318,8 @@ def file_name(identifier: str) -> str:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """All of it or nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".new")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fdatasync(file.fileno())
-    temporary.rename(path)
+    replace(path, content)
 
 
 def _areas(file: str | None) -> Mapping[str, list[message.Ring]]:

@@ -11,7 +11,7 @@ from email.utils import parseaddr
 import msgspec
 
 from adapters.email.message import build
-from adapters.peer_http import secret
+from adapters.secrets import secret
 from adapters.wallclock import zone_named
 from hub.model import AlertChange
 from hub.ports import Delivery

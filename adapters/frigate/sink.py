@@ -9,10 +9,11 @@ from urllib.parse import quote
 
 import msgspec
 
-from adapters.peer_http import Peer, secret
-from adapters.state_file import replace
+from adapters.peer_http import Peer
+from adapters.secrets import secret
 from hub.model import AlertChange, Change
 from hub.ports import Delivery
+from hub.whole_file import replace
 
 logger = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ from adapters.gb28181.device import Device
 from adapters.gb28181.manscdp import Alarm, Channel, check_id
 from adapters.gb28181.profile import PROFILES
 from adapters.gb28181.sip import SipMessage
-from adapters.peer_http import secret
 from adapters.ptz import Operator, waiting
+from adapters.secrets import secret
 from hub.model import AlertChange, CameraView, Change, Pose
 from hub.ports import Delivery
 

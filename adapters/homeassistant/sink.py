@@ -8,8 +8,9 @@ from collections.abc import Callable
 
 import msgspec
 
-from adapters.peer_http import Peer, secret
+from adapters.peer_http import Peer
 from adapters.ptz import Operator, waiting
+from adapters.secrets import secret
 from hub.model import AlertChange, CameraView
 from hub.ports import Delivery
 from hub.wire import change_to_json

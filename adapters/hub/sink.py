@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from adapters.hub import wire
-from adapters.peer_http import Answer, Peer, secret
+from adapters.peer_http import Answer, Peer
+from adapters.secrets import secret
 from hub.forwarding import hub_name_problem
 from hub.metrics import nearest, vocabulary
 from hub.model import AlertChange, Reading

@@ -9,7 +9,8 @@ from xml.etree import ElementTree as ET
 
 import msgspec
 
-from adapters.peer_http import Answer, Peer, secret
+from adapters.peer_http import Answer, Peer
+from adapters.secrets import secret
 from adapters.xml_text import legal
 from hub.model import AlertChange, Change
 from hub.moment import SECOND, to_text

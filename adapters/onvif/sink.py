@@ -12,8 +12,9 @@ import msgspec
 from adapters.onvif import soap
 from adapters.onvif.calibration import Scale, check_zoom, fit, zoom_at
 from adapters.onvif.client import Client, Reply
-from adapters.peer_http import Peer, secret
+from adapters.peer_http import Peer
 from adapters.ptz import Operator, waiting
+from adapters.secrets import secret
 from hub.model import AlertChange, CameraView, Position
 from hub.ports import Delivery
 

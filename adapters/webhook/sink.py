@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 import ssl
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 import httpx
 import msgspec
 
+from adapters.secrets import secret
 from adapters.webhook import consent
 from adapters.webhook.signing import secret_keys, signed_headers
 from hub.model import AlertChange
@@ -72,10 +71,10 @@ class WebhookSink:
 
     def __init__(self, options: WebhookOptions) -> None:
         self._options = options
-        self._keys = secret_keys(_kept("secret", options.secret_env, options.secret_file) or "")
+        self._keys = secret_keys(secret("secret", options.secret_env, options.secret_file))
         kind = "application/cloudevents+json" if options.envelope else "application/json"
         headers = {"content-type": kind, "user-agent": "cityhub"}
-        if token := _kept("token", options.token_env, options.token_file):
+        if token := secret("token", options.token_env, options.token_file):
             headers["authorization"] = f"Bearer {token}"
         verify = ssl.create_default_context(cafile=options.ca_file) if options.ca_file else True
         self._client = httpx.AsyncClient(
@@ -183,17 +182,3 @@ async def _words(answer: httpx.Response) -> str:
         if len(read) >= ANSWER_BYTES_MAX:
             break
     return " ".join(read[:ANSWER_BYTES_MAX].decode("utf-8", "replace").split())
-
-
-def _kept(what: str, env: str | None, file: str | None) -> str | None:
-    """A secret from its place outside the city folder. Raises ValueError where the place is empty."""
-    if env:
-        if not os.environ.get(env):
-            raise ValueError(f"the environment variable {env} ({what}_env) is not set")
-        return os.environ[env]
-    if file:
-        try:
-            return Path(file).read_text("utf-8").strip()
-        except OSError as error:
-            raise ValueError(f"{file} ({what}_file) cannot be read: {error.strerror}") from None
-    return None

@@ -1,4 +1,4 @@
-"""Small files and the socket in the data folder."""
+"""The socket in the data folder."""
 
 from __future__ import annotations
 
@@ -8,16 +8,6 @@ from pathlib import Path
 SOCKET = "hub.sock"
 SOCKET_PATH_MAX = 100
 """Bytes; the kernel allows 107."""
-
-
-def replace(path: Path, data: bytes) -> None:
-    """The file's content, all or nothing: written beside it, synced, renamed. Raises OSError."""
-    temporary = path.with_suffix(".new")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fdatasync(file.fileno())
-    temporary.rename(path)
 
 
 def socket_path(folder: Path) -> str:

@@ -24,7 +24,7 @@ from hub.api import ReaderState, State, build
 from hub.app.city import City
 from hub.app.commanding import Commander
 from hub.app.destinations import Destinations
-from hub.app.files import SOCKET, replace, socket_path
+from hub.app.files import SOCKET, socket_path
 from hub.app.history import open_city_store
 from hub.app.importing import Imported, Importer, messages, rejects_file
 from hub.app.plugins import Plugins
@@ -43,6 +43,7 @@ from hub.model import Deaf, Edition, OperatorAction, Tick
 from hub.moment import SECOND
 from hub.ports import Adapter, Plugin, Row, SeriesQuery
 from hub.store.rollups import RollupStore
+from hub.whole_file import replace
 from rules.edition import registry_text
 from rules.engine import ENGINE
 

@@ -16,11 +16,11 @@ import msgspec
 
 from hub.api import ReaderState
 from hub.app.eyes import look
-from hub.app.files import replace
 from hub.cameras import Cameras
 from hub.log import Log, LogFull
 from hub.model import AlertChange, Edition, Event
 from hub.registry import Registry
+from hub.whole_file import replace
 from rules.book import RuleBook, from_text
 from rules.edition import registry_from_text, registry_text
 from rules.engine import Engine

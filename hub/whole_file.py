@@ -1,4 +1,4 @@
-"""What a destination must remember over a restart: a small file, all or nothing."""
+"""Small files of state: replaced as a whole or not at all."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 def replace(path: Path, data: bytes) -> None:
     """The file's content: written beside it, synced, renamed. Raises OSError."""
-    temporary = path.with_suffix(".new")
+    temporary = path.with_name(path.name + ".new")
     with temporary.open("wb") as file:
         file.write(data)
         file.flush()
