@@ -25,7 +25,7 @@ from adapters.transport import StreamAdapter
 from hub.metrics import vocabulary
 from hub.model import FaultKind, Message, Reading, Verdict
 from hub.moment import SECOND, from_text, to_text
-from tests.adapters.test_transport import Hub, port_of, until
+from tests.adapters.transport.peers import Hub, port_of, until
 from tests.shared import shared_path
 
 NOON = from_text("2026-11-22T12:00:05Z")
