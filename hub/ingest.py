@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from hub.config import IngestOptions
+from hub.health import Health
 from hub.ledger import Counts, Ledger
 from hub.log import Log, LogFull
 from hub.model import Fault, FaultKind, Forwarded, Message, Reading, Verdict
@@ -40,14 +41,6 @@ class Knock(msgspec.Struct):
     last_at: int
 
 
-class Status(msgspec.Struct):
-    """How an adapter is, in its own words."""
-
-    state: str = "starting"
-    detail: str = ""
-    since: int = 0
-
-
 class Ingest:
     """What all doors share: the log, the registry, the clock and the memory of duplicates."""
 
@@ -59,8 +52,10 @@ class Ingest:
         clock: Callable[[], int],
         options: IngestOptions | None = None,
         secrets: Mapping[str, str] | None = None,
+        health: Health | None = None,
     ) -> None:
         self.log = log
+        self.health = health or Health(clock)
         self.registry = registry
         self.ledger = ledger
         self.clock = clock
@@ -96,7 +91,7 @@ class Door:
         self._each_proves = proof == "message"
         self.kind = kind
         self.admits = unknown_devices == "admit"
-        self.status = Status()
+        self.status = ingest.health.part(f"adapter/{adapter}")
         self._hub = ingest
         self._counts: Counts = ingest.ledger.of(adapter)
         self._log_trouble = False
@@ -136,8 +131,7 @@ class Door:
         return self._log(accepted, faults, verdicts, known)
 
     def report(self, state: str, detail: str = "") -> None:
-        if (state, detail) != (self.status.state, self.status.detail):
-            self.status = Status(state, detail, self._hub.clock())
+        self.status.report(state, detail)
 
     def now(self) -> int:
         return self._hub.clock()

@@ -334,6 +334,8 @@ class SeriesQuery(msgspec.Struct, frozen=True):
     device: str | None = None
     metric: str | None = None
     limit: int | None = None
+    newest: bool = False
+    """Of more than `limit` rows the newest are wanted, oldest of them first, instead of the oldest."""
 
 
 class StoreUnavailable(Exception):

@@ -26,8 +26,11 @@ from adapters.transport.session import Session, Sessions
 from adapters.transport.tally import Tally
 from hub.model import FaultKind, Message
 from hub.ports import Adapter, Codec, Intake, NotReached, Order
+from hub.sockets import listener as listening_socket
+from hub.sockets import not_bound
 
 ACCEPT_PAUSE_S = 1.0
+BACKLOG = 1024
 UDP_RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
 
 
@@ -100,7 +103,10 @@ class StreamAdapter:
             intake.report("down", "stopped")
             raise
         except Exception as error:
-            intake.report("down", f"{self._address()}: {_sentence(error)}")
+            if isinstance(error, OSError) and self._options.listen is not None:
+                intake.report("down", not_bound(self._address(), error))
+            else:
+                intake.report("down", f"{self._address()}: {_sentence(error)}")
             raise
         finally:
             telling.cancel()
@@ -115,8 +121,7 @@ class StreamAdapter:
         tls = self._options.server_tls()
         wanted = self._options.connections_max
         room = FILES.want(wanted)
-        family = socket.AF_INET6 if ":" in self._endpoint.host else socket.AF_INET
-        listener = socket.create_server((self._endpoint.host, self._endpoint.port), family=family, backlog=1024)
+        listener = listening_socket(self._endpoint.host, self._endpoint.port, BACKLOG)
         tasks: set[asyncio.Task[None]] = set()
         try:
             listener.setblocking(False)

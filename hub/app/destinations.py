@@ -15,6 +15,8 @@ from hub.api import ReaderState
 from hub.app.plugins import Plugins
 from hub.config import SinkConfig
 from hub.delivery import Courier, Filters, Journal, Pace, ReadingCourier
+from hub.delivery.line import Status
+from hub.health import Part
 from hub.log import Cursors, Log
 from hub.ports import ReadingSink, RememberingSink, RunningSink
 
@@ -61,6 +63,7 @@ class Destinations:
             if isinstance(sink, ReadingSink) and sink.chosen is not None:
                 courier = ReadingCourier(config.name, sink, log.events, cursors, self.journal, areas, pace)
                 self.couriers[courier.name] = courier
+        self.parts = {name: Part(f"destination/{name}", "up") for name in self.couriers}
 
     def start(self, run: Callable[[Coroutine[Any, Any, None]], None]) -> None:
         for sink in self._sinks.values():
@@ -68,6 +71,12 @@ class Destinations:
                 run(sink.run())
         for courier in self.couriers.values():
             run(courier.run())
+
+    def look(self) -> None:
+        """Take over into their parts how the destinations are."""
+        for name, courier in self.couriers.items():
+            status = courier.status
+            self.parts[name].report(_state(status), status.detail)
 
     def states(self) -> list[ReaderState]:
         """Every destination as a reader of the log."""
@@ -77,8 +86,7 @@ class Destinations:
                 "events" if isinstance(courier, ReadingCourier) else "alerts",
                 False,
                 courier.status.cursor,
-                _as_reader(courier.status.state),
-                courier.status.detail,
+                self.parts[name],
                 courier.status.skipped,
             )
             for name, courier in self.couriers.items()
@@ -95,5 +103,8 @@ def _sink(plugins: Plugins, config: SinkConfig) -> Any:
     return make(config.name, config.options)
 
 
-def _as_reader(state: str) -> str:
-    return "up" if state in ("idle", "delivering") else "down"
+def _state(status: Status) -> str:
+    """A destination that is tried again is degraded; one that takes nothing for a while, or nothing more, is down."""
+    if status.state == "retrying":
+        return "degraded"
+    return "up" if status.state in ("idle", "delivering") else "down"
