@@ -130,11 +130,11 @@ class Acting:
         token: Token = request.state.token
         said = (note or "").strip()
         claimed = (claimed or "").strip()
-        if token is not LOCAL:
-            return token.name, (f"[{claimed}] {said}".strip() if claimed and claimed != token.name else said)[:1000]
-        if claimed in (self.state.tokens or ()):
-            raise Problem(403, f"{claimed!r} is the name of a token; only its holder acts under it")
-        return claimed or token.name, said
+        if claimed != token.name and claimed in (self.state.tokens or ()):
+            raise Problem(403, f"{claimed!r} is the name of another token; only its holder acts under it")
+        if token is LOCAL:
+            return claimed or token.name, said
+        return token.name, f"{said} [{claimed}]".strip() if claimed and claimed != token.name else said
 
     async def _note(self, action: OperatorAction) -> None:
         try:

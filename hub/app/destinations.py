@@ -80,6 +80,7 @@ class Destinations:
 
     def states(self) -> list[ReaderState]:
         """Every destination as a reader of the log."""
+        self.look()
         return [
             ReaderState(
                 f"delivery/{name}",

@@ -157,7 +157,7 @@ def test_an_operator_acknowledges(hub: RunningHub) -> None:
         return found
 
     hub.wait(lambda: newest()["acknowledged_by"] == "desk", "not acknowledged under the name of the token")
-    assert newest()["changes"][-1]["note"] == "[Li] pumps are on"
+    assert newest()["changes"][-1]["note"] == "pumps are on [Li]"
 
 
 def test_the_console_and_the_stream_are_served(hub: RunningHub) -> None:
@@ -231,7 +231,7 @@ def test_maintenance_is_planned_listed_and_cancelled(hub: RunningHub) -> None:
     shown = windows()[0]
     assert {key: shown[key] for key in ("target", "from", "until", "every_s", "state", "who", "note")} == {
         "target": "area:north", "from": "2099-12-31T16:00:00Z", "until": "2099-12-31T18:00:00Z", "every_s": 86_400,
-        "state": "planned", "who": "desk", "note": "[li] new probes",
+        "state": "planned", "who": "desk", "note": "new probes [li]",
     }  # fmt: skip
     assert call(hub, "GET", "/api/v1/status", "look")[1]["maintenance"] == windows()
     assert post("/api/v1/maintenance/area:south@x/cancel")[0] == 404
