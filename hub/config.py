@@ -424,9 +424,9 @@ class _Reader:
             return
         try:
             ZoneInfo(hub.timezone)
-        except (ZoneInfoNotFoundError, ValueError):
+        except (ZoneInfoNotFoundError, ValueError, OSError):  # a name that is a folder there, or too long for a file
             self._wrong(
-                ("hub", "timezone"), f"unknown timezone {hub.timezone!r}; a name such as Asia/Shanghai was meant"
+                ("hub", "timezone"), f"unknown timezone {_shown(hub.timezone)}; a name such as Asia/Shanghai was meant"
             )
 
     def _check_api(self, api: ApiOptions | None) -> None:

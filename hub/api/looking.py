@@ -164,10 +164,12 @@ class Looking:
         rows = list(await self.state.series(msgspec.structs.replace(query, limit=limit + 1, newest=True)))
         cut = len(rows) > limit
         if cut:
-            rows = rows[-limit:]
             # A page ends between two moments, so that nothing of one moment falls between two pages.
-            whole = [row for row in rows if row.time > rows[0].time]
-            rows = whole or rows
+            last, whole = rows[0].time, [row for row in rows if row.time > rows[0].time]
+            if not whole:  # one moment alone is more than a page: all of it, or the rest of it could never be asked for
+                query = msgspec.structs.replace(query, start=last, end=last + 1)
+                whole = list(await self.state.series(query))
+            rows = whole
         before = to_text(rows[0].time) if cut else ""
         return reply({"rows": rows, **marks(request, limit, cut, to=before)})
 
