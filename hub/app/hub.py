@@ -31,7 +31,7 @@ from hub.app.rollups import Rollups
 from hub.app.sources import decode_body, run_adapter
 from hub.app.telemetry import Reporter
 from hub.app.warning import Warner
-from hub.app.watching import Watch
+from hub.app.watching import RuleParts, Watch
 from hub.cameras import Cameras
 from hub.config import is_loopback, split_address
 from hub.health import Health, Part
@@ -145,7 +145,8 @@ class Hub:
             self._run(reader.run(), reader.state.part)
         self._keep("housekeeping", self._housekeeping)
         self._keep("rollups", self.rollups.run)
-        watch = Watch(self.health, self.log, [reader.state for reader in closely], [self.destinations.look])
+        look = [self.destinations.look, RuleParts(self.health, self.state.rules).look]
+        watch = Watch(self.health, self.log, [reader.state for reader in closely], look)
         self._keep("watch", watch.run)
         self.listening = Listening(self.state, config.api.listen, self.data, self.health.part("api", required=True))
         await self.listening.open()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from hub.api import ReaderState
 from hub.health import Health
@@ -64,6 +65,24 @@ class Watch:
             reader.report("down" if behind_s > BEHIND_DOWN_S else "degraded", why)
         elif lagging:
             reader.report("up")
+
+
+class RuleParts:
+    """A part for each rule that is ill, for as long as it is. `figures`: what the rules say of themselves, those under `ill`
+    with `rule` and `error`."""
+
+    def __init__(self, health: Health, figures: Callable[[], Mapping[str, Any]]) -> None:
+        self._health, self._figures = health, figures
+        self._ill: set[str] = set()
+
+    def look(self) -> None:
+        ill = {f"rule/{item['rule']}": str(item.get("error", "")) for item in self._figures().get("ill", ())}
+        for name, error in ill.items():
+            self._health.part(name).report("failed", f"left out where it fails, all others go on: {error}")
+        for name in self._ill - ill.keys():
+            self._health.part(name).report("up")
+            self._health.forget(name)
+        self._ill = set(ill)
 
 
 def _refusing(stream: Stream, events: Stream) -> str | None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from hub.api import ReaderState
-from hub.app.watching import BEHIND_DEGRADED_S, BEHIND_DOWN_S, Watch
+from hub.app.watching import BEHIND_DEGRADED_S, BEHIND_DOWN_S, RuleParts, Watch
 from hub.health import BURST, FLAPPING_EVERY_S, Health, Part
 from hub.log import Log
 from hub.model import Tick
@@ -148,6 +148,25 @@ async def test_a_stream_that_refuses_is_down_until_it_takes_input_again(tmp_path
     watch.step(1.0)
     assert bench.said[-1].startswith("T log: up again")
     await log.close()
+
+
+def test_a_rule_that_is_ill_is_a_part_for_as_long_as_it_is() -> None:
+    bench = Bench()
+    figures: dict[str, Any] = {"rules": 3}
+    rules = RuleParts(bench.health, lambda: figures)
+    rules.look()
+    assert bench.health.parts() == []
+    figures["ill"] = [{"rule": "city/cornering", "error": "ZeroDivisionError: float division by zero"}]
+    rules.look()
+    rules.look()
+    assert [(part.name, part.state) for part in bench.health.ill()] == [("rule/city/cornering", "failed")]
+    figures["ill"] = []
+    rules.look()
+    assert bench.health.parts() == []
+    assert bench.said == [
+        "T rule/city/cornering: failed: left out where it fails, all others go on: ZeroDivisionError: float division by zero",
+        "T rule/city/cornering: up again, after 0.0 s",
+    ]
 
 
 async def test_a_loop_that_raises_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
