@@ -136,6 +136,11 @@ class Health:
         """Whether every part works without which the hub cannot do what it is for."""
         return all(part.works for part in self._parts.values() if part.required)
 
+    def hush(self) -> None:
+        """Say nothing more: the hub is being stopped, so its parts end one after another."""
+        self._say = lambda line: None
+        self._voices.clear()
+
     def changed(self, part: Part, before: str, lasted: int) -> None:
         if part.whole is None:
             self._voice(part).changed(self._line(part, before, lasted))

@@ -128,6 +128,9 @@ class Acting:
         for no tokens, the name given is all there is; it may not be that of a token.
         """
         token: Token = request.state.token
+        for name, text in (("who", claimed), ("note", note)):
+            if text and not text.isprintable():
+                raise Problem(400, f"{name}: a text on one line was meant, without control characters")
         said = (note or "").strip()
         claimed = (claimed or "").strip()
         if claimed != token.name and claimed in (self.state.tokens or ()):

@@ -92,4 +92,5 @@ def _sentence(error: Exception, query: dict[str, str] | None) -> str:
         got = f", not {WORDS.get(wrong[2], wrong[2])}" if wrong[2] else ""
         return f"{name or 'the body'}: {meant} was meant{got}"
     what = re.sub(r"Expected `(\w+)`", lambda found: f"{WORDS.get(found[1], found[1])} was meant:", what)
+    what = what.replace(": >= ", " of at least ").replace(": <= ", " of at most ").replace(": > ", " above ")
     return f"{name}: {what}" if name else what

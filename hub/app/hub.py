@@ -158,6 +158,7 @@ class Hub:
 
     async def stop(self) -> None:
         """Stop taking input, let readers finish what is in the log, write everything down, close."""
+        self.health.hush()
         self.listening.shut()
         await self._cancel(self._sources)
         await self.drain(DRAIN_S)

@@ -47,6 +47,11 @@ class Listening:
     def listens(self) -> bool:
         return self._part.state == "up"
 
+    @property
+    def reason(self) -> str:
+        """Why it does not listen, or where it does."""
+        return self._part.reason
+
     async def _try(self) -> bool:
         try:
             public = listener(*split_address(self._listen))

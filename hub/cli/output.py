@@ -47,7 +47,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], empty: str) -> 
         return
     grid = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False)
     for row in shown:
-        grid.add_row(*(Text(cell if isinstance(cell, str) else _short(cell)) for cell in row))
+        grid.add_row(*(Text(_one_line(cell)) for cell in row))
     Console(width=None if sys.stdout.isatty() else WIDTH).print(grid)
 
 
@@ -65,6 +65,7 @@ def _plain_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
 
 
 def _one_line(cell: Any) -> str:
+    """Without control characters: names come from devices and people, and a terminal obeys what it is sent."""
     text = cell if isinstance(cell, str) else _short(cell)
     return text if text.isprintable() else "".join(letter if letter.isprintable() else "�" for letter in text)
 

@@ -152,7 +152,7 @@ async def _replay(
     clock = ToldClock()
     recording = recordings(options.files, options)
     hub = await started(Hub(city, data, now=clock, live=False))
-    note(f"console at {hub.address}")
+    note(f"console at {hub.address}" if hub.listening.listens else f"no console: {hub.listening.reason}")
     loop = asyncio.get_running_loop()
     began = loop.time()
     show: Callable[[int], None] = (

@@ -103,3 +103,13 @@ def test_testing_nothing_is_no_success(tmp_path: Path) -> None:
     assert cityhub("init", tmp_path / "city").returncode == 0
     assert cityhub("rules", "test", tmp_path / "city").returncode == 0
     assert cityhub("rules", "test", tmp_path / "city", tmp_path / "rules").returncode == 1, "one of two is nothing"
+
+
+def test_a_table_sends_no_control_characters_to_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    from hub.cli.output import LAID_OUT_MAX, table
+
+    for rows in (1, LAID_OUT_MAX + 1):
+        table(("name",), [("\x1b[2Jevil\n\u202e",)] * rows, "")
+        shown = capsys.readouterr().out
+        assert "\x1b[2J" not in shown
+        assert shown.count("evil") == rows

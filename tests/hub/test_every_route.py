@@ -162,6 +162,8 @@ async def test_no_request_is_answered_by_a_defect(hub: Hub, trusted: bool) -> No
         ("/api/v1/maintenance", b'{"target": ["gauge-7"]}', "target: a text was meant, not a list"),
         ("/api/v1/devices/gauge-7/command", b'{"command": "locate", "wait_s": "soon"}', "wait_s: a number was meant"),
         ("/api/v1/devices/gauge-7/command", b"", "command is missing"),
+        ("/api/v1/quarantine/retry", b'{"offset": -1}', "offset: a whole number was meant of at least 0"),
+        ("/api/v1/devices/gauge-7/command", b'{"command": "locate", "who": "\\u001b[2J"}', "who: a text on one line"),
     ],
 )
 async def test_wrong_bodies_hear_what_was_meant(hub: Hub, path: str, body: bytes, sentence: str) -> None:
