@@ -62,6 +62,7 @@ class Acting:
     # ---------------------------------------------------------------------------------------------- acts of people
 
     async def operate(self, request: Request, given: questions.Act) -> Response:
+        """Acknowledge, shelve or unshelve an open warning."""
         action = request.path_params["action"]
         if action not in ("acknowledge", "shelve", "unshelve"):
             raise Problem(404, f"{action[:100]!r} is no action; acknowledge, shelve or unshelve is")

@@ -29,8 +29,18 @@ class Endpoint:
     role: str | None
     handler: Handler
     takes: type[msgspec.Struct] = Nothing
+    gives: type[msgspec.Struct] | None = None
+    """The answer's type, None where it is no JSON object of ours."""
+    media: str = "application/json"
     raw: bool = False
     """The handler reads the body itself: readings, which come in several formats."""
+    ill_alike: bool = False
+    """Its 503 has the same shape as its 200: probes."""
+
+    @property
+    def summary(self) -> str:
+        """The first line of the handler's own description."""
+        return (self.handler.__doc__ or "").strip().partition("\n")[0]
 
     async def call(self, request: Request) -> Response:
         return await self.handler(request, await self._given(request))

@@ -30,6 +30,7 @@ class Looking:
     # ---------------------------------------------------------------------------------------------- people and probes
 
     async def console(self, _: Request, __: Any) -> Response:
+        """The operator's page."""
         found = self.state.console / "index.html"
         if not found.exists():
             raise Problem(404, "this installation has no console page; the API is under /api/v1/")
@@ -53,6 +54,7 @@ class Looking:
         return reply({"ready": ready, "parts": parts}, 200 if ready else 503)
 
     async def health(self, _: Request, __: Any) -> Response:
+        """Whether input is taken; 503 with the reason where not."""
         refusing = self.state.log.events.refusing
         changes = {"X-Alert-Changes": str(self.state.log.alerts.next)}
         return reply(
@@ -60,17 +62,21 @@ class Looking:
         )
 
     async def metrics(self, _: Request, __: Any) -> Response:
+        """Everything that is counted, as Prometheus text."""
         return Response(prometheus.render(self.state), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     # ---------------------------------------------------------------------------------------------- the present
 
     async def city(self, _: Request, __: Any) -> Response:
+        """The registry, for maps."""
         return reply(await asyncio.to_thread(views.city, self.state))  # footprints take milliseconds each
 
     async def status(self, _: Request, __: Any) -> Response:
+        """The hub itself: parts, adapters, readers, the log, the rules."""
         return reply(views.status(self.state))
 
     async def devices(self, request: Request, asked: questions.Devices) -> Response:
+        """Newest values and positions of devices."""
         since = moment(asked.since, "since") or 0
         found = sorted(views.heard(self.state, asked.kind, since), key=lambda item: item.device)
         shown, cut = page(found, asked.limit, asked.skip)
@@ -83,6 +89,7 @@ class Looking:
         )
 
     async def unknown(self, request: Request, asked: questions.Page) -> Response:
+        """Who reported and was not known, the latest first."""
         found = sorted(self.state.ingest.knocked.values(), key=lambda item: item.last_at, reverse=True)
         shown, cut = page(found, asked.limit, asked.skip)
         return reply(
@@ -138,6 +145,7 @@ class Looking:
         )
 
     async def cameras(self, request: Request, asked: questions.Cameras) -> Response:
+        """Cameras that see a point or a zone, or will see what moves."""
         given = {name: value for name in ("at", "zone", "need", "error", "course", "speed") if (value := getattr(asked, name)) is not None}  # fmt: skip
         try:
             answer = await asyncio.to_thread(views.who_sees, self.state, given, asked.limit)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -12,11 +13,12 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from hub.api import questions
+from hub.api import answers, questions
 from hub.api.acting import Acting
 from hub.api.endpoint import Endpoint
 from hub.api.gate import Authority, Gate
-from hub.api.looking import Looking
+from hub.api.looking import Looking, reply
+from hub.api.openapi import document
 from hub.api.problem import Problem, problem
 from hub.api.state import State
 from hub.api.streaming import Streaming
@@ -30,35 +32,55 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
     """All routes but files. A new one is taken into the tests of every route by standing here."""
     look, act, live = Looking(state, authority), Acting(state, trusted), Streaming(state)
     get, post = "GET", "POST"
-    return [
-        Endpoint(get, "/", None, look.console),
-        Endpoint(get, "/healthz", None, look.alive),
-        Endpoint(get, "/readyz", None, look.ready, questions.Readiness),
-        Endpoint(get, "/metrics", "view", look.metrics),
-        Endpoint(get, "/api/v1/health", None, look.health),
-        Endpoint(post, "/api/v1/readings", "ingest", act.readings, raw=True),
-        Endpoint(get, "/api/v1/city", "view", look.city),
-        Endpoint(get, "/api/v1/status", "view", look.status),
-        Endpoint(get, "/api/v1/devices", "view", look.devices, questions.Devices),
-        Endpoint(post, "/api/v1/devices/{device:path}/command", "operate", act.command, questions.Command),
-        Endpoint(get, "/api/v1/unknown", "view", look.unknown, questions.Page),
-        Endpoint(get, "/api/v1/alerts", "view", look.alerts, questions.Alerts),
-        Endpoint(post, "/api/v1/alerts/{alert:path}/{action}", "operate", act.operate, questions.Act),
-        Endpoint(get, "/api/v1/maintenance", "view", look.maintenance, questions.Page),
-        Endpoint(post, "/api/v1/maintenance", "operate", act.plan, questions.Plan),
-        Endpoint(post, "/api/v1/maintenance/{id:path}/cancel", "operate", act.cancel, questions.Act),
-        Endpoint(get, "/api/v1/quarantine", "view", look.quarantine, questions.Quarantine),
-        Endpoint(post, "/api/v1/quarantine/retry", "operate", act.retry, questions.Retry),
-        Endpoint(post, "/api/v1/export", "operate", act.export, questions.Export),
-        Endpoint(post, "/api/v1/store/rebuild", "operate", act.rebuild, questions.Rebuild),
-        Endpoint(post, "/api/v1/import", "operate", act.take_in, questions.Import),
-        Endpoint(get, "/api/v1/geojson/{what}", "view", look.geojson),
-        Endpoint(get, "/api/v1/delivery", "view", look.delivery, questions.Page),
-        Endpoint(post, "/api/v1/delivery/{action}", "operate", act.deliver, questions.Letters),
-        Endpoint(get, "/api/v1/cameras", "view", look.cameras, questions.Cameras),
-        Endpoint(get, "/api/v1/series", "view", look.series, questions.Series),
-        Endpoint(get, "/api/v1/stream", "view", live.stream),
+    found = [
+        Endpoint(get, "/", None, look.console, media="text/html"),
+        Endpoint(get, "/healthz", None, look.alive, gives=answers.Alive),
+        Endpoint(get, "/readyz", None, look.ready, questions.Readiness, gives=answers.Readiness, ill_alike=True),
+        Endpoint(get, "/metrics", "view", look.metrics, media="text/plain"),
+        Endpoint(get, "/api/v1/health", None, look.health, gives=answers.Health, ill_alike=True),
+        Endpoint(post, "/api/v1/readings", "ingest", act.readings, gives=answers.Accepted, raw=True),
+        Endpoint(get, "/api/v1/city", "view", look.city, gives=answers.City),
+        Endpoint(get, "/api/v1/status", "view", look.status, gives=answers.Status),
+        Endpoint(get, "/api/v1/devices", "view", look.devices, questions.Devices, gives=answers.Devices),
+        Endpoint(
+            post,
+            "/api/v1/devices/{device:path}/command",
+            "operate",
+            act.command,
+            questions.Command,
+            gives=answers.Commanded,
+        ),
+        Endpoint(get, "/api/v1/unknown", "view", look.unknown, questions.Page, gives=answers.Devices),
+        Endpoint(get, "/api/v1/alerts", "view", look.alerts, questions.Alerts, gives=answers.Alerts),
+        Endpoint(
+            post, "/api/v1/alerts/{alert:path}/{action}", "operate", act.operate, questions.Act, gives=answers.Done
+        ),
+        Endpoint(get, "/api/v1/maintenance", "view", look.maintenance, questions.Page, gives=answers.Windows),
+        Endpoint(post, "/api/v1/maintenance", "operate", act.plan, questions.Plan, gives=answers.Planned),
+        Endpoint(
+            post, "/api/v1/maintenance/{id:path}/cancel", "operate", act.cancel, questions.Act, gives=answers.Done
+        ),
+        Endpoint(get, "/api/v1/quarantine", "view", look.quarantine, questions.Quarantine, gives=answers.Entries),
+        Endpoint(post, "/api/v1/quarantine/retry", "operate", act.retry, questions.Retry, gives=answers.Retried),
+        Endpoint(post, "/api/v1/export", "operate", act.export, questions.Export, gives=answers.Rows),
+        Endpoint(post, "/api/v1/store/rebuild", "operate", act.rebuild, questions.Rebuild, gives=answers.Rollups),
+        Endpoint(post, "/api/v1/import", "operate", act.take_in, questions.Import, gives=answers.Imported),
+        Endpoint(
+            get, "/api/v1/geojson/{what}", "view", look.geojson, gives=answers.Features, media="application/geo+json"
+        ),
+        Endpoint(get, "/api/v1/delivery", "view", look.delivery, questions.Page, gives=answers.Deliveries),
+        Endpoint(post, "/api/v1/delivery/{action}", "operate", act.deliver, questions.Letters, gives=answers.Letters),
+        Endpoint(get, "/api/v1/cameras", "view", look.cameras, questions.Cameras, gives=answers.Cameras),
+        Endpoint(get, "/api/v1/series", "view", look.series, questions.Series, gives=answers.Series),
+        Endpoint(get, "/api/v1/stream", "view", live.stream, media="text/event-stream"),
     ]
+
+    async def openapi(_: Request, __: Any) -> Response:
+        """This description of the API, OpenAPI 3.1."""
+        return reply(document(found, state.version))
+
+    found.append(Endpoint(get, "/api/v1/openapi.json", None, openapi))
+    return found
 
 
 def build(state: State, trusted: bool = False) -> Starlette:

@@ -26,6 +26,7 @@ class Streaming:
         self.streams = 0
 
     async def stream(self, request: Request, _: Any) -> Response:
+        """Server-sent events: devices, changes of warnings, the status, once a second."""
         if self.streams >= STREAMS_MAX:
             raise Problem(503, f"{STREAMS_MAX} live streams are open already", {"Retry-After": "5"})
         if request.method == "HEAD":  # whoever only wants to see whether it is there must not hold one open
