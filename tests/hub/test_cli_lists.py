@@ -81,6 +81,17 @@ def test_every_list_says_whether_it_is_whole(hub: RunningHub, path: str) -> None
     assert "limit" in answer
 
 
+def test_how_every_part_is_can_be_asked_on_the_machine(hub: RunningHub, tmp_path: Path) -> None:
+    shown = cityhub("health", hub.folder)
+    assert shown.returncode == 0, shown.stdout
+    assert "store" in shown.stdout
+    assert shown.stdout.endswith("ready\n")
+    parts = [json.loads(line) for line in cityhub("health", hub.folder, "--json").stdout.splitlines()]
+    assert {"log/events", "store", "rules", "api", "adapter/api"} <= {part["part"] for part in parts}
+    nobody = cityhub("health", write_city(tmp_path))
+    assert (nobody.returncode, "no hub runs on" in nobody.stderr) == (1, True)
+
+
 def test_20_000_devices_are_shown_in_seconds(tmp_path: Path) -> None:
     city = write_city(tmp_path)
     rows = "".join(f"gauge-{n},水位 {n},river-gauge,121.4,31.2,3,north,water,\n" for n in range(20_000) if n != 7)
