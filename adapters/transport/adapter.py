@@ -20,6 +20,7 @@ import msgspec
 from adapters.transport.connection import READ_BYTES, Connection
 from adapters.transport.datagram import DatagramHub
 from adapters.transport.files import FILES
+from adapters.transport.hearing import Hearing
 from adapters.transport.options import Endpoint, StreamOptions
 from adapters.transport.serial_line import open_serial
 from adapters.transport.session import Session, Sessions
@@ -230,22 +231,30 @@ class StreamAdapter:
         address = self._address()
         tls = self._options.client_tls() if self._endpoint.scheme != "serial" else None
         failures = 0
-        while True:
-            try:
-                async with asyncio.timeout(self._options.handshake_timeout_s):
-                    reader, writer = await self._open(tls)
-            except (OSError, TimeoutError) as error:
-                why = _sentence(error)
-            else:
-                intake.report("up", f"connected to {address}")
-                why, messages = await self._serve(reader, writer, address, intake, tally)
-                if messages:
-                    failures = 0
-            failures += 1
-            longest_s = min(self._options.reconnect_max_s, self._options.reconnect_min_s * 2 ** min(failures - 1, 16))
-            pause_s = random.uniform(0.0, longest_s)
-            intake.report("down", f"{address}: {why}; next attempt in {pause_s:.1f} s")
-            await asyncio.sleep(pause_s)
+        hearing = Hearing(intake, f"connected to {address}")
+        watching = asyncio.create_task(hearing.watch())
+        try:
+            while True:
+                try:
+                    async with asyncio.timeout(self._options.handshake_timeout_s):
+                        reader, writer = await self._open(tls)
+                except (OSError, TimeoutError) as error:
+                    why = _sentence(error)
+                else:
+                    hearing.connected()
+                    why, messages = await self._serve(reader, writer, address, hearing, tally)
+                    hearing.ended()
+                    if messages:
+                        failures = 0
+                failures += 1
+                longest_s = min(
+                    self._options.reconnect_max_s, self._options.reconnect_min_s * 2 ** min(failures - 1, 16)
+                )
+                pause_s = random.uniform(0.0, longest_s)
+                intake.report("down", f"{address}: {why}; next attempt in {pause_s:.1f} s")
+                await asyncio.sleep(pause_s)
+        finally:
+            watching.cancel()
 
     async def _open(self, tls: ssl.SSLContext | None) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if self._endpoint.scheme == "serial":
@@ -256,7 +265,11 @@ class StreamAdapter:
 
     async def _exchange_datagrams(self, intake: Intake, tally: Tally) -> None:
         loop = asyncio.get_running_loop()
-        peers = DatagramHub(self._make_codec, self._sessions, intake, tally, self._options)
+        hearing: Hearing | None = None
+        if self._options.listen is None:
+            hearing = Hearing(intake, f"exchanging datagrams with {self._address()}")
+        peers = DatagramHub(self._make_codec, self._sessions, hearing or intake, tally, self._options)
+        watching = asyncio.create_task(hearing.watch()) if hearing else None
         if self._options.listen is not None:
             listener = _datagram_socket(self._endpoint)
             await loop.create_datagram_endpoint(lambda: peers, sock=listener)
@@ -266,11 +279,14 @@ class StreamAdapter:
             remote = (self._endpoint.host, self._endpoint.port)
             transport, _ = await loop.create_datagram_endpoint(lambda: peers, remote_addr=remote)
             self.local = transport.get_extra_info("sockname")
-            intake.report("up", f"exchanging datagrams with {self._address()}")
+        if hearing:
+            hearing.connected()
         try:
             await peers.run()
         finally:
             self.bound = ""
+            if watching:
+                watching.cancel()
 
     # ----------------------------------------------------------------------------------------------------------- files
 

@@ -16,7 +16,7 @@ from hub.app.plugins import Plugins
 from hub.config import SinkConfig
 from hub.delivery import Courier, Filters, Journal, Pace, ReadingCourier
 from hub.log import Cursors, Log
-from hub.ports import ReadingSink, RememberingSink, RunningSink
+from hub.ports import ReadingSink, RememberingSink, RunningSink, SessionSink
 
 JOURNAL = "delivery.db"
 LEASES = "ptz.json"
@@ -77,12 +77,18 @@ class Destinations:
                 "events" if isinstance(courier, ReadingCourier) else "alerts",
                 False,
                 courier.status.cursor,
-                _as_reader(courier.status.state),
-                courier.status.detail,
+                _as_reader(courier.status.state) if not trouble else "down",
+                courier.status.detail or trouble,
                 courier.status.skipped,
             )
             for name, courier in self.couriers.items()
+            for trouble in [self._trouble(name)]
         ]
+
+    def _trouble(self, name: str) -> str:
+        """What a sink with a session of its own says of its peer: an idle destination is not well by being idle."""
+        sink = self._sinks.get(name)
+        return sink.trouble() if isinstance(sink, SessionSink) else ""
 
     async def close(self) -> None:
         await asyncio.gather(*(courier.close() for courier in self.couriers.values()), return_exceptions=True)
