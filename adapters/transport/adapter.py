@@ -212,6 +212,8 @@ class StreamAdapter:
             writer.transport.abort()
 
         session = Session(peer, self._make_codec(), self._options, send, close)
+        session.names = _names(writer)
+        session.attribute = intake.attribute
         connection = Connection(reader, writer, session, self._sessions, intake, tally, self._options)
         self.connections += 1
         try:
@@ -319,6 +321,13 @@ class _FileSource:
             raise OSError(str(error)) from error
         self.ended = not data
         return data
+
+
+def _names(writer: asyncio.StreamWriter) -> tuple[str, ...]:
+    """The common name and the alternative names of the peer's certificate; none without TLS or without one."""
+    certificate: dict[str, Any] = writer.get_extra_info("peercert") or {}
+    subject = [value for part in certificate.get("subject", ()) for key, value in part if key == "commonName"]
+    return tuple(dict.fromkeys([*subject, *(value for _, value in certificate.get("subjectAltName", ()))]))
 
 
 def _gone(task: asyncio.Task[None], *, tasks: set[asyncio.Task[None]], per_host: Counter[str], host: str) -> None:

@@ -5,6 +5,7 @@
     [tokens.weather-feed]
     sha256 = "…"            # of the token; or: token = "…"
     roles = ["ingest"]      # ingest, view, operate
+    devices = ["gauge-7", "weather-*"]   # optional: whose readings it may bring
 
 A hub that listens on loopback only and has no tokens file trusts whoever is on the machine.
 """
@@ -30,6 +31,8 @@ class Token(msgspec.Struct, frozen=True):
     name: str
     sha256: str
     roles: tuple[str, ...]
+    devices: tuple[str, ...] = ()
+    """Whose readings it may bring: ids, or beginnings of ids with a *; empty: of all."""
 
 
 LOCAL = Token("local", "", ROLES)
@@ -54,8 +57,18 @@ def load_tokens(path: Path) -> tuple[dict[str, Token], list[Mistake]]:
                 Mistake(str(path), 1, f"[tokens.{name}] has roles {list(roles)}; some of {', '.join(ROLES)} were meant")
             )
             continue
+        devices = entry.get("devices", [])
+        if (
+            not isinstance(devices, list)
+            or not all(isinstance(one, str) and one for one in devices)
+            or ("devices" in entry and not devices)
+        ):
+            mistakes.append(
+                Mistake(str(path), 1, f'[tokens.{name}] devices is a list of ids, such as ["gauge-7", "weather-*"]')
+            )
+            continue
         digest = entry.get("sha256") or hashlib.sha256(str(entry["token"]).encode()).hexdigest()
-        tokens[name] = Token(name, digest.lower(), roles)
+        tokens[name] = Token(name, digest.lower(), roles, tuple(devices))
     return tokens, mistakes
 
 

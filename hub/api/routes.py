@@ -19,6 +19,7 @@ from starlette.staticfiles import StaticFiles
 from hub.api import prometheus, views
 from hub.api.auth import LOCAL, Token, who
 from hub.api.state import State
+from hub.identity import listed, only
 from hub.log import LogFull
 from hub.model import Message, OperatorAction, Reading, Verdict
 from hub.moment import SECOND, from_text, to_text
@@ -138,6 +139,9 @@ class _Api:
         """Native JSON or SenML. 200 only after the log has it; 400 where nothing could be used; 503 to come again."""
         body = await self._body(request)
         message = self.state.decode(request.headers.get("content-type", ""), body, "")
+        token: Token = request.state.token
+        if token.devices:
+            message = only(message, lambda device: listed(device, token.devices), f"the token {token.name!r}")
         offered = len(message.readings)
         faults = [{"kind": fault.kind, "detail": fault.detail} for fault in message.faults]
         before = dict(self.state.ledger.of(self.state.door.adapter).faults)
