@@ -113,6 +113,7 @@ class Door:
         known = 0  # duplicates: their originals may still be on their way to the disk
         for message in messages:
             counts.frames += 1
+            before = len(faults)
             kept = self._admit(message, faults)
             usable = 0
             for reading in message.readings if kept else ():
@@ -133,6 +134,8 @@ class Door:
                 faults.append(self._stamp(fault, at, message.device, message.raw))
             nothing_used = not usable and (message.readings or message.faults)
             verdicts.append(Verdict.REFUSED if nothing_used or not kept else Verdict.STORED)
+            if verdicts[-1] is Verdict.REFUSED:
+                message.refused = faults[before:]
         return self._log(accepted, faults, verdicts, known)
 
     def report(self, state: str, detail: str = "") -> None:

@@ -155,8 +155,7 @@ class _Api:
         after = self.state.ledger.of(self.state.door.adapter).faults
         counted = {kind: count - before.get(kind, 0) for kind, count in after.items() if count > before.get(kind, 0)}
         if verdict is Verdict.REFUSED:
-            newest = self.state.log.quarantine.read_now(self.state.log.quarantine.next - 1).entries
-            detail = newest[-1].detail if newest else "nothing in it could be used"
+            detail = message.reason or "nothing in it could be used"
             return reply(
                 {"error": detail, "faults": faults or [{"kind": kind, "detail": detail} for kind in counted]}, 400
             )
