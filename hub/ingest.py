@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from hub.config import IngestOptions
+from hub.device_clock import without_rollover
 from hub.ledger import Counts, Ledger
 from hub.log import Log, LogFull
 from hub.model import Fault, FaultKind, Forwarded, Message, Reading, Verdict
@@ -81,9 +82,17 @@ class Ingest:
         self._undated = self._undated + 1 if 0 <= self._undated - at < SECOND else at
         return self._undated
 
-    def door(self, adapter: str, kind: str = "", unknown_devices: str = "quarantine", proof: str = "") -> Door:
-        """The intake of one adapter. `kind` is what its feed brings by itself, `proof` how its devices show their secrets."""
-        door = Door(self, adapter, kind, unknown_devices, proof)
+    def door(
+        self,
+        adapter: str,
+        kind: str = "",
+        unknown_devices: str = "quarantine",
+        proof: str = "",
+        clock: str = "device",
+    ) -> Door:
+        """The intake of one adapter. `kind` is what its feed brings by itself, `proof` how its devices show their secrets, `clock` whose
+        time their readings have (`hub.device_clock`)."""
+        door = Door(self, adapter, kind, unknown_devices, proof, clock)
         self.doors[adapter] = door
         return door
 
@@ -91,7 +100,10 @@ class Ingest:
 class Door:
     """`hub.ports.Intake` for one adapter."""
 
-    def __init__(self, ingest: Ingest, adapter: str, kind: str, unknown_devices: str, proof: str = "") -> None:
+    def __init__(
+        self, ingest: Ingest, adapter: str, kind: str, unknown_devices: str, proof: str = "", clock: str = "device"
+    ) -> None:
+        self._clock = clock
         self.adapter = adapter
         self._each_proves = proof == "message"
         self.kind = kind
@@ -204,9 +216,12 @@ class Door:
         """Stamp the reading and take out what cannot be used. False where nothing is left: it is quarantined."""
         reading.received_at = at
         reading.adapter = self.adapter
-        if reading.observed_at is None:
-            reading.observed_at = self._hub.undated(at)
         registered = self._hub.registry.devices.get(reading.device)
+        clock = self._clock if registered is None else registered.attributes.get("clock", self._clock)
+        if reading.observed_at is None or clock == "hub":
+            reading.observed_at = self._hub.undated(at)
+        elif clock == "gps-week":
+            reading.observed_at = without_rollover(reading.observed_at, at)
         if registered is not None:
             reading.kind = registered.kind or reading.kind or self.kind
         else:

@@ -244,6 +244,8 @@ class StreamAdapter:
                     why = _sentence(error)
                 else:
                     hearing.connected()
+                    if self._options.hello:
+                        writer.write(self._options.hello.rstrip("\r\n").encode() + b"\r\n")
                     why, messages = await self._serve(reader, writer, address, hearing, tally)
                     hearing.ended()
                     if messages:

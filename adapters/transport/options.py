@@ -21,6 +21,8 @@ class StreamOptions(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fi
     connect: str | None = None
     """What the hub itself connects to, again and again: "tcp://host:port", "tls://host:port", "udp://host:port" or
     "serial:///dev/ttyUSB0?baud=38400&parity=N&stopbits=1&bytesize=8"."""
+    hello: str = ""
+    """Connecting by TCP, TLS or serial: what the hub says first, on a line of its own, such as `?WATCH={"enable":true,"nmea":true}` to gpsd."""
     file: str | None = None
     """A recording that is read once from start to end (".gz" is unpacked)."""
 
@@ -92,6 +94,10 @@ class StreamOptions(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fi
             raise ValueError("tls_client_ca_file (mutual TLS) is for listening, and needs tls_cert_file as well")
         if self.tls_key_file is not None and self.tls_cert_file is None:
             raise ValueError("tls_key_file needs the certificate that it belongs to: tls_cert_file")
+        if self.hello and (self.connect is None or endpoint.scheme == "udp"):
+            raise ValueError(
+                "hello is for connections that the hub makes itself: connect = tcp://, tls:// or serial://"
+            )
         if self.identity not in ("", CERTIFICATE, SESSION):
             raise ValueError(f'identity = {self.identity!r}: "certificate" or "session" was meant')
         if self.identity == CERTIFICATE and self.tls_client_ca_file is None:
