@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
+from hub.device_clock import CLOCKS
 from hub.ports import Plugin
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -99,6 +100,8 @@ class IngestOptions(msgspec.Struct, frozen=True):
     duplicates_max: int = 100_000
     readings_per_device_s_max: float = 1000.0
     """Readings a second of one device, as a mean over a minute (back-filled batches come at once); above it: fault "rate"."""
+    zero_position: bool = False
+    """Keep positions of latitude 0, longitude 0; otherwise they are no fix (for who works in the Gulf of Guinea)."""
     device_secrets_file: str | None = None
     """TOML outside of version control, `"jt808:014450376202" = "secret"`: what a device must show when it logs in."""
 
@@ -136,6 +139,8 @@ class AdapterConfig(msgspec.Struct, frozen=True):
     unknown_devices: str
     options: Any
     line: int
+    clock: str = "device"
+    """Whose time its readings have: one of `CLOCKS`."""
 
 
 class SinkConfig(msgspec.Struct, frozen=True):
@@ -250,10 +255,14 @@ class _Reader:
         policy = block.get("unknown_devices", plugin.unknown_devices)
         if policy not in ("quarantine", "admit"):
             self._wrong((*at, "unknown_devices"), f'unknown_devices is {policy!r}; "quarantine" or "admit" was meant')
-        own = {key: value for key, value in block.items() if key not in ("name", "protocol", "unknown_devices")}
+        clock = block.get("clock", "device")
+        if clock not in CLOCKS:
+            self._wrong((*at, "clock"), f"clock is {clock!r}; one of {', '.join(CLOCKS)} was meant")
+        common = ("name", "protocol", "unknown_devices", "clock")
+        own = {key: value for key, value in block.items() if key not in common}
         options = self._options(at, own, plugin.options)
         self._try(at, plugin, name, options)
-        return AdapterConfig(name, plugin.protocol, policy, options, self._line(at))
+        return AdapterConfig(name, plugin.protocol, policy, options, self._line(at), clock)
 
     def _name(self, at: tuple[Any, ...], block: dict[str, Any], otherwise: str) -> str:
         """The block's name. Logs, metrics and files are called by it, so it is a short text on one line."""

@@ -193,6 +193,15 @@ class RunningSink(Protocol):
 
 
 @runtime_checkable
+class SessionSink(Protocol):
+    """A sink that knows between deliveries whether its peer answers (a registration, keepalives)."""
+
+    def trouble(self) -> str:
+        """Why nothing could be delivered now, in a sentence; empty while the peer answers."""
+        ...
+
+
+@runtime_checkable
 class RememberingSink(Protocol):
     """A sink that began something at its peer and must end it, also after a restart. The hub gives it a file of its own before it
     delivers."""

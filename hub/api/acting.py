@@ -17,6 +17,7 @@ from hub.api.endpoint import body
 from hub.api.looking import reply
 from hub.api.problem import Problem
 from hub.api.state import State
+from hub.identity import listed, only
 from hub.log import LogFull
 from hub.model import Message, OperatorAction, Reading, Verdict
 from hub.moment import SECOND, from_text, to_text
@@ -41,6 +42,9 @@ class Acting:
         """Native JSON or SenML. 200 only after the log has it; 400 where nothing could be used; 503 to come again."""
         data = await body(request, self.state.config.api.body_bytes_max)
         message = self.state.decode(request.headers.get("content-type", ""), data, "")
+        token: Token = request.state.token
+        if token.devices:
+            message = only(message, lambda device: listed(device, token.devices), f"the token {token.name!r}")
         offered = len(message.readings)
         faults = [{"kind": fault.kind, "detail": fault.detail} for fault in message.faults]
         before = dict(self.state.ledger.of(self.state.door.adapter).faults)
@@ -54,8 +58,7 @@ class Acting:
         after = self.state.ledger.of(self.state.door.adapter).faults
         counted = {kind: count - before.get(kind, 0) for kind, count in after.items() if count > before.get(kind, 0)}
         if verdict is Verdict.REFUSED:
-            newest = self.state.log.quarantine.read_now(self.state.log.quarantine.next - 1).entries
-            detail = newest[-1].detail if newest else "nothing in it could be used"
+            detail = message.reason or "nothing in it could be used"
             raise Problem(400, detail, faults=faults or [{"kind": kind, "detail": detail} for kind in counted])
         return reply({"readings": offered, "faults": faults})
 

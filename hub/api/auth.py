@@ -5,6 +5,7 @@
     [tokens.weather-feed]
     sha256 = "…"            # of the token; or: token = "…"
     roles = ["ingest"]      # ingest, view, operate
+    devices = ["gauge-7", "weather-*"]   # optional: whose readings it may bring
 
 The file is read strictly, because what it leaves out is a right that somebody has or lacks: unknown keys are mistakes, and a file
 without a valid token lets nobody in. Only a hub that names no tokens file, and listens on loopback, trusts whoever is on the machine.
@@ -26,6 +27,7 @@ import msgspec
 from hub.config import Mistake, toml_lines
 
 ROLES = ("ingest", "view", "operate")
+DEVICES = 'devices is a list of ids, such as ["gauge-7", "weather-*"]'
 
 
 class Token(msgspec.Struct, frozen=True):
@@ -34,6 +36,8 @@ class Token(msgspec.Struct, frozen=True):
     name: str
     sha256: str
     roles: tuple[str, ...]
+    devices: tuple[str, ...] = ()
+    """Whose readings it may bring: ids, or beginnings of ids with a *; empty: of all."""
 
 
 class _Entry(msgspec.Struct, frozen=True):
@@ -42,6 +46,7 @@ class _Entry(msgspec.Struct, frozen=True):
     roles: list[str]
     token: str | None = None
     sha256: str | None = None
+    devices: list[str] | None = None
 
 
 LOCAL = Token("local", "", ROLES)
@@ -102,13 +107,17 @@ class _Reader:
         try:
             read = msgspec.convert(entry, _Entry)
         except msgspec.ValidationError as error:
-            self._wrong(at, f"[tokens.{name}]: {_sentence(error)}")
+            told = DEVICES if "`$.devices" in str(error) else _sentence(error)
+            self._wrong(at, f"[tokens.{name}]: {told}")
             return None
         if wrong := [role for role in read.roles if role not in ROLES] or not read.roles:
             told = f"has the unknown role {wrong[0]!r}" if isinstance(wrong, list) else "has no roles"
             self._wrong((*at, "roles"), f"[tokens.{name}] {told}; some of {', '.join(ROLES)} were meant")
+        if read.devices is not None and not (read.devices and all(one.strip() for one in read.devices)):
+            self._wrong((*at, "devices"), f"[tokens.{name}]: {DEVICES}")
         digest = self._digest(name, read)
-        return Token(name, digest, tuple(read.roles)) if digest and len(self._mistakes) == known else None
+        limited = tuple(read.devices or ())
+        return Token(name, digest, tuple(read.roles), limited) if digest and len(self._mistakes) == known else None
 
     def _digest(self, name: str, read: _Entry) -> str:
         at = ("tokens", name)

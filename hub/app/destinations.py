@@ -18,7 +18,7 @@ from hub.delivery import Courier, Filters, Journal, Pace, ReadingCourier
 from hub.delivery.line import Status
 from hub.health import Part
 from hub.log import Cursors, Log
-from hub.ports import ReadingSink, RememberingSink, RunningSink
+from hub.ports import ReadingSink, RememberingSink, RunningSink, SessionSink
 
 JOURNAL = "delivery.db"
 LEASES = "ptz.json"
@@ -75,8 +75,8 @@ class Destinations:
     def look(self) -> None:
         """Take over into their parts how the destinations are."""
         for name, courier in self.couriers.items():
-            status = courier.status
-            self.parts[name].report(_state(status), status.detail)
+            status, trouble = courier.status, self._trouble(name)
+            self.parts[name].report("down" if trouble else _state(status), status.detail or trouble)
 
     def states(self) -> list[ReaderState]:
         """Every destination as a reader of the log."""
@@ -92,6 +92,11 @@ class Destinations:
             )
             for name, courier in self.couriers.items()
         ]
+
+    def _trouble(self, name: str) -> str:
+        """What a sink with a session of its own says of its peer: an idle destination is not well by being idle."""
+        sink = self._sinks.get(name)
+        return sink.trouble() if isinstance(sink, SessionSink) else ""
 
     async def close(self) -> None:
         await asyncio.gather(*(courier.close() for courier in self.couriers.values()), return_exceptions=True)

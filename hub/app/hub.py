@@ -336,7 +336,7 @@ class Hub:
         plugins = Plugins()
         for config in self.city.config.adapters:
             plugin = self._plugins[config.name] = plugins[config.protocol]
-            door = self.ingest.door(config.name, plugin.kind, config.unknown_devices, plugin.proof)
+            door = self.ingest.door(config.name, plugin.kind, config.unknown_devices, plugin.proof, config.clock)
             self._sources.append(asyncio.create_task(run_adapter(plugin, config, door, self._adapters)))
 
     async def _ticker(self) -> None:

@@ -18,6 +18,10 @@ TOKENS = """
 [tokens.weather-feed]
 token = "feed-me"
 roles = ["ingest"]
+[tokens.logger]
+token = "logger-only"
+roles = ["ingest"]
+devices = ["gauge-8", "gauge-7*"]
 [tokens.desk]
 sha256 = "{digest}"
 roles = ["view", "operate"]
@@ -185,6 +189,14 @@ def test_metrics_speak_prometheus(hub: RunningHub) -> None:
         "duplicate_total"
     )
     assert of("received_total") > 0
+
+
+def test_a_token_that_is_bound_to_devices_speaks_for_no_other(hub: RunningHub) -> None:
+    status, said, _ = call(hub, "POST", "/api/v1/readings", "logger-only", READING)
+    assert (status, said) == (200, {"readings": 1, "faults": []})
+    status, said, _ = call(hub, "POST", "/api/v1/readings", "logger-only", READING.replace(b"gauge-7", b"camera-1"))
+    assert status == 400
+    assert said["faults"] == [{"kind": "unauthorised", "detail": "the token 'logger' may not speak for camera-1"}]
 
 
 def test_tokens_are_compared_one_by_one() -> None:
