@@ -6,11 +6,13 @@ BCC = XOR of everything from the command to the last data byte. Pure: bytes in, 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from adapters.framing import Waiting
 from adapters.gb32960.items import walk
 from adapters.gb32960.view import (
     COMMAND,
@@ -38,6 +40,7 @@ from hub.model import Fault, FaultKind, Message, Position, Reading, Value, Verdi
 FRAME_BYTES_MAX = HEADER_BYTES + 0xFFFF + 1
 """The length field can say no more, so neither can the buffer hold more (plus the chunk just fed)."""
 
+_START = re.compile(rb"##|\$\$")
 _ANSWERS = (1, 2, 3, 4, 5, 6, 7, COMMAND)
 _ENCRYPTIONS = {2: "RSA", 3: "AES-128", 4: "SM2", 5: "SM4"}
 _ENCRYPTION_CODES = (1, *_ENCRYPTIONS, 0xFE, 0xFF)
@@ -53,22 +56,25 @@ class Gb32960Codec:
         if coordinates not in ("wgs84", "gcj02"):
             raise ValueError(f"coordinates = {coordinates!r}: wgs84 or gcj02")
         self._gcj02 = coordinates == "gcj02"
-        self._buffer = b""
+        self._waiting = Waiting()
+        self._received_at: int | None = None
         self._searched = 0
         """Bytes at the head of the buffer that are known to start no frame."""
 
     # ------------------------------------------------------------------------------------------------- framing
 
     def feed(self, data: bytes, received_at: int | None = None) -> list[Message]:
-        self._buffer += data
-        return self._frames(ended=False)
+        self._received_at = received_at
+        buffer = self._waiting.add(data)
+        return [] if buffer is None else self._frames(buffer, ended=False)
 
     def end(self, received_at: int | None = None) -> list[Message]:
-        return self._frames(ended=True)
+        self._received_at = received_at
+        return self._frames(self._waiting.all(), ended=True)
 
-    def _frames(self, ended: bool) -> list[Message]:
+    def _frames(self, buffer: bytes, ended: bool) -> list[Message]:
         messages: list[Message] = []
-        buffer = self._buffer
+        needed = 0
         done = 0  # everything before is in a message
         at = self._searched
         while True:
@@ -87,6 +93,7 @@ class Gb32960Codec:
             size = HEADER_BYTES + int.from_bytes(buffer[start + 22 : start + HEADER_BYTES], "big") + 1
             if len(buffer) - start < size:
                 if not ended:
+                    needed = start + size
                     break
                 messages += _junk(buffer[done:start])
                 done = at = _inner_start(buffer, start, len(buffer))
@@ -106,7 +113,7 @@ class Gb32960Codec:
         if sure > done:
             messages += _junk(buffer[done:sure])
             done = sure
-        self._buffer = buffer[done:]
+        self._waiting.keep(buffer[done:], needed - done)
         self._searched = at - done
         return messages
 
@@ -136,9 +143,9 @@ class Gb32960Codec:
 
     def _observed(self, message: Message, stamp: bytes, readings: int) -> int | None:
         try:
-            return self._clock.ns(stamp)
-        except ValueError:
-            detail = f"time {stamp.hex(' ')} (year month day hour minute second, binary) is on no calendar"
+            return self._clock.ns(stamp, self._received_at)
+        except ValueError as error:
+            detail = f"time {stamp.hex(' ')} (year month day hour minute second, binary) is on no calendar: {error}"
             self._fault(message, FaultKind.TIME, detail, readings)
             return None
 
@@ -235,8 +242,8 @@ def check_code(data: bytes) -> int:
 
 
 def _next_start(buffer: bytes, at: int) -> int:
-    old, new = buffer.find(b"##", at), buffer.find(b"$$", at)
-    return max(old, new) if old < 0 or new < 0 else min(old, new)
+    found = _START.search(buffer, at)
+    return found.start() if found else -1
 
 
 def _plausible(buffer: bytes, at: int) -> bool:
