@@ -135,6 +135,9 @@ class Waiting:
         self._size = 0
         self._needed = 0
 
+    def __len__(self) -> int:
+        return self._size
+
     def add(self, data: bytes) -> bytes | None:
         """All that waits with these bytes, None while that is less than what is needed."""
         self._pieces.append(data)

@@ -373,7 +373,7 @@ def test_a_flood_of_junk_is_oversize_once() -> None:
     using = codec({})
     messages = [message for _ in range(12) for message in using.feed(b"junk" * 500)]
     assert kinds(messages) == ["oversize"]
-    assert len(using._waiting.all()) < WINDOW
+    assert len(using._waiting) < WINDOW
     assert len(using.feed(tcp(data([record()])))[0].readings) == 1
 
 
