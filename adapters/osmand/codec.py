@@ -159,7 +159,7 @@ class OsmandCodec:
         if number is not None:
             if abs(number) < _MILLISECONDS_FROM:
                 return round(number * 1e6) * 1000
-            if abs(number) < _MILLISECONDS_FROM * 1000:
+            if abs(number) < min(_MILLISECONDS_FROM * 1000, (1 << 63) / 1_000_000):  # else beyond the year 2262
                 return round(number) * (SECOND // 1000)
         elif isinstance(stamp, str):
             return from_text(_LOST_PLUS.sub(r"\1+\2", stamp.strip()), self._zone, self._received_at)
