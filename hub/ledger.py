@@ -30,6 +30,8 @@ class Counts(msgspec.Struct):
     quarantined: int = 0
     duplicate: int = 0
     refused: int = 0
+    unkept: int = 0
+    """Faults that found no place in quarantine: it could not be written, or their kind has used up its share."""
     faults: dict[str, int] = msgspec.field(default_factory=dict)
 
     def balances(self) -> bool:
@@ -95,7 +97,7 @@ class Ledger:
                 counts = self.of(entry.adapter)
                 counts.received += entry.readings
                 counts.quarantined += entry.readings
-                counts.faults[entry.kind] = counts.faults.get(entry.kind, 0) + 1
+                counts.faults[entry.kind] = counts.faults.get(entry.kind, 0) + entry.count
         for reader, cursor in cursors.items():
             self.stored[reader] = Counter(saved.stored.get(reader, {}))
             since = saved.readers.get(reader, log.events.first)

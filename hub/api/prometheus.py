@@ -52,6 +52,12 @@ def render(state: State) -> str:
             for kind, count in sorted(counts.faults.items())
         ],
     )
+    family(
+        "cityhub_faults_unkept_total",
+        "counter",
+        "Faults that found no place in quarantine: it could not be written, or their kind has used up its share.",
+        by_adapter("unkept"),
+    )
     stored = [(reader, name) for reader in sorted(ledger.stored) for name in sorted(ledger.adapters)]
     family(
         "cityhub_readings_stored_total",

@@ -29,6 +29,7 @@ from hub.wire import change_to_json, detail_to_json
 CLOSED_SHOWN = 100
 QUARANTINE_SHOWN = 200
 SERIES_ROWS_MAX = 50_000
+DECODED_AT_ONCE_BYTES = 32 << 10
 STREAM_EVERY_S = 1.0
 COMMAND_WAIT_MAX_S = 30.0
 MAINTENANCE_MAX = 900
@@ -137,7 +138,11 @@ class _Api:
     async def readings(self, request: Request) -> Response:
         """Native JSON or SenML. 200 only after the log has it; 400 where nothing could be used; 503 to come again."""
         body = await self._body(request)
-        message = self.state.decode(request.headers.get("content-type", ""), body, "")
+        content_type = request.headers.get("content-type", "")
+        if len(body) > DECODED_AT_ONCE_BYTES:  # a large one takes long where much is wrong with it
+            message = await asyncio.to_thread(self.state.decode, content_type, body, "")
+        else:
+            message = self.state.decode(content_type, body, "")
         offered = len(message.readings)
         faults = [{"kind": fault.kind, "detail": fault.detail} for fault in message.faults]
         before = dict(self.state.ledger.of(self.state.door.adapter).faults)
@@ -151,12 +156,19 @@ class _Api:
         after = self.state.ledger.of(self.state.door.adapter).faults
         counted = {kind: count - before.get(kind, 0) for kind, count in after.items() if count > before.get(kind, 0)}
         if verdict is Verdict.REFUSED:
-            newest = self.state.log.quarantine.read_now(self.state.log.quarantine.next - 1).entries
-            detail = newest[-1].detail if newest else "nothing in it could be used"
+            detail = self._first_fault_of_newest()
             return reply(
                 {"error": detail, "faults": faults or [{"kind": kind, "detail": detail} for kind in counted]}, 400
             )
         return reply({"readings": offered, "faults": faults})
+
+    def _first_fault_of_newest(self) -> str:
+        """What was wrong first with the message that came into quarantine last."""
+        stream = self.state.log.quarantine
+        newest = stream.read_now(stream.next - 1).entries
+        if newest and newest[-1].back:
+            newest = stream.read_now(stream.next - 1 - newest[-1].back, 1).entries
+        return newest[-1].detail if newest else "nothing in it could be used"
 
     async def _body(self, request: Request) -> bytes:
         limit = self.state.config.api.body_bytes_max

@@ -13,7 +13,7 @@ from hub.cameras import Cameras, question
 from hub.cameras.covering import cover
 from hub.cameras.following import ahead, follow
 from hub.delivery import Courier, Journal, ReadingCourier
-from hub.ingest import Knock
+from hub.knocks import Knock
 from hub.live import DeviceState
 from hub.model import Alert, Device, Fault, Maintenance, Motion, Position, Zone
 from hub.moment import SECOND, to_text
@@ -184,6 +184,7 @@ def maintenance(item: Maintenance, at: int) -> dict[str, Any]:
 
 
 def quarantined(offset: int, fault: Fault) -> dict[str, Any]:
+    """One entry. The raw bytes of a message stand with the first of its faults: `raw_entry`."""
     try:
         text: str | None = fault.raw.decode("utf-8")
     except UnicodeDecodeError:
@@ -195,6 +196,9 @@ def quarantined(offset: int, fault: Fault) -> dict[str, Any]:
         "device": fault.device,
         "kind": fault.kind,
         "detail": fault.detail,
+        "count": fault.count,
+        "readings": fault.readings,
+        "raw_entry": offset - fault.back,
         "raw_hex": fault.raw.hex(),
         "raw_text": text if text is not None and (text.isprintable() or "\n" in text) else None,
     }
@@ -251,6 +255,7 @@ def status(state: State) -> dict[str, Any]:
                 "quarantined": counts.quarantined,
                 "duplicate": counts.duplicate,
                 "refused": counts.refused,
+                "unkept": counts.unkept,
                 "faults": dict(counts.faults),
             }
         )

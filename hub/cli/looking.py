@@ -254,12 +254,18 @@ def quarantine(options: argparse.Namespace) -> int:
         with open_log(config) as log:
             found = [views.quarantined(offset, fault) for offset, fault in entries(log, "quarantine")]
     if options.action == "show":
+        raws = {item["offset"]: item for item in found}
+        for item in found:
+            holder = raws.get(item["raw_entry"], item)
+            item |= {"raw_hex": holder["raw_hex"], "raw_text": holder["raw_text"]}
         found = [item for item in found if options.offset is None or item["offset"] == options.offset]
         if not found:
             raise Problem(f"no entry {options.offset} in quarantine")
-    if options.action == "export":
+    if options.action == "export":  # each message once, with the first of its faults
         lines = [
-            f"{item['at']}\t{item['raw_text'] if item['raw_text'] is not None else item['raw_hex']}\n" for item in found
+            f"{item['at']}\t{item['raw_text'] if item['raw_text'] is not None else item['raw_hex']}\n"
+            for item in found
+            if item["raw_hex"] or item["raw_entry"] == item["offset"]
         ]
         if options.output:
             Path(options.output).write_text("".join(lines), "utf-8")
