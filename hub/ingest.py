@@ -54,13 +54,16 @@ class Ingest:
         clock: Callable[[], int],
         options: IngestOptions | None = None,
         secrets: Mapping[str, str] | None = None,
+        slices: bool = True,
     ) -> None:
+        """`slices=False`: large groups are checked in one go, for a recording whose ticks must not overtake its readings."""
         self.log = log
         self.registry = registry
         self.ledger = ledger
         self.clock = clock
         self.options = options or IngestOptions()
         self.secrets = secrets or {}
+        self.slices = slices
         self.validator = Validator(self.options)
         self.recent = Recent(self.options.duplicates_max)
         self.under_way: dict[Key, asyncio.Future[int]] = {}
@@ -98,6 +101,8 @@ class Door:
         self._hub = ingest
         self._counts: Counts = ingest.ledger.of(adapter)
         self._log_trouble = False
+        self._busy_with: _Group | None = None
+        """The last group that is still being checked in slices."""
 
     # ---------------------------------------------------------------------------------------------- for adapters
 
@@ -105,22 +110,32 @@ class Door:
         """See `hub.ports.Intake`. One group for the log, however many messages."""
         group = _Group(self._hub.clock(), self.adapter)
         checking = self._sift(messages, group)
-        if next(checking, True):  # all of it is checked: the usual case
+        if self._busy_with is None and next(checking, True):  # all of it is checked: the usual case
             return self._log(group)
-        slicing = asyncio.ensure_future(self._in_slices(checking, group))
+        slicing = asyncio.ensure_future(self._in_slices(checking, group, self._busy_with))
         slicing.add_done_callback(lambda _: self._given_up(group))
+        self._busy_with = group
         return slicing
 
-    async def _in_slices(self, checking: Iterator[bool], group: _Group) -> list[Verdict]:
-        """The rest of a large group, with turns for other tasks between."""
-        await asyncio.sleep(0)
+    async def _in_slices(self, checking: Iterator[bool], group: _Group, before: _Group | None) -> list[Verdict]:
+        """The rest of a large group, with turns for other tasks between. What came after it waits: the log keeps the order."""
+        await (before.over.wait() if before is not None else asyncio.sleep(0))
         for _ in checking:
             await asyncio.sleep(0)
         return await self._log(group)
 
+    def _hand_over(self, group: _Group) -> None:
+        """The next group may go on."""
+        group.over.set()
+        if self._busy_with is group:
+            self._busy_with = None
+
     def _given_up(self, group: _Group) -> None:
         """Where a large group was cancelled before the log had it, it is as if it had not come."""
-        if not group.handed_over and group.accepted:
+        if group.over.is_set():
+            return
+        self._hand_over(group)
+        if group.accepted:
             self._counts.received -= len(group.accepted)
             self._forget(group)
             self._failed(group, LogFull("the hub is stopping"))
@@ -137,7 +152,7 @@ class Door:
             usable = 0
             for reading in message.readings if kept else ():
                 weight += 1 + len(reading.values)
-                if weight > SLICE:
+                if weight > SLICE and self._hub.slices:
                     weight = 0
                     yield False
                 if not self._check(reading, group):
@@ -297,7 +312,7 @@ class Door:
         """The verdicts, as soon as the disk has everything they speak of."""
         done: asyncio.Future[list[Verdict]] = asyncio.get_running_loop().create_future()
         waits: list[tuple[int | None, asyncio.Future[int]]] = []
-        group.handed_over = True
+        self._hand_over(group)
         if group.accepted:
             written = self._hub.log.events.append(group.accepted)
             written.add_done_callback(lambda written: self._logged(group, written))
@@ -386,8 +401,8 @@ class _Group:
         self.appended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self.faults = Faults(at, adapter)
         self.verdicts: list[Verdict] = []
-        self.handed_over = False
-        """The log has it, and tells what becomes of it."""
+        self.over = asyncio.Event()
+        """Set once the log has it, and tells what becomes of it, or nobody wants it any more."""
 
     def begin(self, message: Message | None) -> None:
         self.faults.begin(message.raw if message is not None else b"")

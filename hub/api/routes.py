@@ -20,7 +20,7 @@ from hub.api import prometheus, views
 from hub.api.auth import LOCAL, Token, who
 from hub.api.state import State
 from hub.log import LogFull
-from hub.model import Message, OperatorAction, Reading, Verdict
+from hub.model import OperatorAction, Verdict
 from hub.moment import SECOND, from_text, to_text
 from hub.ports import DeviceCommand, NotReached, NotSupported, SeriesQuery
 from hub.recording import RecordingError
@@ -348,24 +348,17 @@ class _Api:
         return reply({"device": device, "sent": True, "answer": None if answer is None else detail_to_json(answer)})
 
     async def retry(self, request: Request) -> Response:
-        """Offer quarantined readings again, one entry or all: the registry may know their device by now."""
+        """Offer quarantined readings again, one entry or all: the registry may know their device by now.
+
+        `{"offered", "stored", "refused", "waiting"}`, after the store has answered (or not within 30 s: `waiting`).
+        """
         given = msgspec.json.decode(await self._body(request) or b"{}", type=dict[str, Any])
         stream = self.state.log.quarantine
         offset = given.get("offset")
         if offset is not None and not (isinstance(offset, int) and stream.first <= offset < stream.next):
             raise HTTPException(404, f"no entry {offset} in quarantine")
         start, end = (stream.first, stream.next) if offset is None else (offset, offset + 1)
-        verdicts: list[Verdict] = []
-        while start < end:
-            batch = stream.read_now(start, min(500, end - start))
-            start = batch.next
-            for fault in batch.entries:
-                door = self.state.ingest.doors.get(fault.adapter, self.state.door)
-                if fault.reading is not None:
-                    reading = msgspec.msgpack.decode(msgspec.msgpack.encode(fault.reading), type=Reading)
-                    verdicts += await door.submit([Message([reading], [], reading.device, raw=fault.raw)])
-        stored = sum(verdict is Verdict.STORED for verdict in verdicts)
-        return reply({"offered": len(verdicts), "stored": stored, "refused": len(verdicts) - stored})
+        return reply(await self.state.retry(start, end))
 
     async def delivery(self, _: Request) -> Response:
         """Destinations, what they refused for good, and the newest attempts."""

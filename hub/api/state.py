@@ -50,6 +50,8 @@ class State:
     decode: Callable[[str, bytes, str], Message]
     """(content type, body, topic) → message: how a body posted to the API is read."""
     door: Door
+    retry: Callable[[int, int], Awaitable[Any]]
+    """Offer what entries of quarantine, from the first offset to before the second, kept out again; what became of it."""
     series: Callable[[SeriesQuery], Awaitable[Sequence[Row]]]
     export: Callable[[SeriesQuery, str, Path], Awaitable[int]]
     operate: Callable[[OperatorAction], Awaitable[None]]

@@ -256,6 +256,10 @@ def status(state: State) -> dict[str, Any]:
                 "duplicate": counts.duplicate,
                 "refused": counts.refused,
                 "unkept": counts.unkept,
+                "stored": _answered(state.ledger.stored, name),
+                "store_refused": _answered(state.ledger.refused, name),
+                "replaced": _answered(state.ledger.replaced, name),
+                "waiting": max((state.ledger.waiting(reader, name) for reader in state.ledger.stored), default=0),
                 "faults": dict(counts.faults),
             }
         )
@@ -294,6 +298,11 @@ def status(state: State) -> dict[str, Any]:
             if item.covers(at) or item.next_turn(at) is not None
         ][:MAINTENANCE_SHOWN],
     }
+
+
+def _answered(counts: Mapping[str, Mapping[str, int]], adapter: str) -> int:
+    """Of the required reader "store"."""
+    return counts["store"][adapter] if "store" in counts else 0
 
 
 def place(position: Position | None) -> list[float] | None:

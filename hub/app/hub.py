@@ -29,6 +29,7 @@ from hub.app.history import open_city_store
 from hub.app.importing import Imported, Importer, messages, rejects_file
 from hub.app.plugins import Plugins
 from hub.app.readers import Follower, StoreReader
+from hub.app.retrying import Retrier
 from hub.app.rollups import Rollups
 from hub.app.sources import decode_body, run_adapter
 from hub.app.telemetry import Reporter
@@ -130,7 +131,9 @@ class Hub:
             Follower("alerts", self.log.alerts, self.alerts.feed, self.log.alerts.first),
         ]
         await self._catch_up()
-        self.ingest = Ingest(self.log, self.city.registry, self.ledger, self.now, config.ingest, self.city.secrets)
+        self.ingest = Ingest(
+            self.log, self.city.registry, self.ledger, self.now, config.ingest, self.city.secrets, slices=self._live
+        )
         self.destinations = Destinations(
             self.city.config.sinks if self._live else (), self.log, self.cursors, self.data, self._areas()
         )
@@ -286,6 +289,7 @@ class Hub:
             console=Path(dashboards.__file__).parent / "console",
             decode=decode_body,
             door=door,
+            retry=Retrier(self.log.quarantine, self.ingest, door, self.store_readers[0], self.ledger).retry,
             series=self._series,
             export=self._export,
             operate=self._operate,

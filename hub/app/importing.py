@@ -20,6 +20,7 @@ from hub.moment import SECOND, to_text
 from hub.recording import Map, load_map, open_text, read_files
 from hub.registry import Registry
 from hub.store.lineimport import read_line
+from hub.store.outcome import Written
 from hub.store.rollups import RollupStore, remake, touched, windows
 from hub.validation import Validator, no_device_id
 
@@ -32,15 +33,18 @@ ADAPTER = "import"
 
 
 class Imported(msgspec.Struct):
-    """What became of the readings in the files: stored + refused = readings."""
+    """What became of the readings in the files: stored + refused + replaced = readings, by the store's own answer."""
 
     readings: int = 0
     stored: int = 0
     refused: int = 0
+    """By the front door's checks, or wholly by the store."""
     rollups: int = 0
     faults: dict[str, int] = {}
     rejects: str = ""
     """File with what was refused, one JSON object a line; empty where nothing was."""
+    replaced: int = 0
+    """Took the place of an earlier reading with the same device, metric and time."""
 
 
 class Importer:
@@ -61,6 +65,7 @@ class Importer:
         self._admit = admit_unknown
         self._faults: Counter[str] = Counter()
         self._minutes: set[int] = set()
+        self._written = Written()
         self.done = Imported()
 
     def run(self, messages: Iterable[Message], progress: Callable[[int], None] = lambda _: None) -> Imported:
@@ -114,7 +119,10 @@ class Importer:
         refusals = self._store.write(STREAM, batch, 0, 0)
         for refusal in refusals:
             self._reject(Fault(FaultKind.VALUE, f"the store refused it: {refusal.reason}", reading=refusal.reading))
-        self.done.stored += len(batch)
+        outcome = self._written.outcome(batch, refusals)
+        self.done.stored += outcome.stored.total()
+        self.done.refused += outcome.refused.total()
+        self.done.replaced += outcome.replaced.total()
         self._minutes |= touched(batch)
 
     def _refuse(self, reading: Reading, kind: FaultKind, why: str) -> bool:

@@ -297,6 +297,7 @@ def _retry(options: argparse.Namespace, config: Any) -> int:
     else:
         print(
             f"{answer['offered']} readings offered again: {answer['stored']} stored, {answer['refused']} still refused"
+            + (f", {answer['waiting']} in the log, the store has not answered yet" if answer["waiting"] else "")
         )
     return 0
 

@@ -98,13 +98,28 @@ async def test_a_large_message_and_its_repetition_are_stored_once_and_answered_a
     await bench.log.close()
 
 
+async def test_what_comes_after_a_large_message_does_not_overtake_it(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    large = [Reading("gauge-7", NOW - at * SECOND, {"water_level": 1.0}) for at in range(3_000)]
+    outcomes = await asyncio.gather(
+        bench.door.submit([Message(large, [], "gauge-7")]),
+        bench.door.submit([message({"water_level": 2.0})]),
+        bench.door.submit([message({"water_level": 3.0})]),
+    )
+    assert outcomes == [[Verdict.STORED]] * 3
+    stream = bench.log.events
+    assert [entry.values["water_level"] for entry in stream.read_now(stream.next - 3).entries] == [1.0, 2.0, 3.0]
+    assert bench.door._busy_with is None
+    await bench.log.close()
+
+
 async def test_a_message_given_up_half_way_may_come_again(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     large = [Reading("gauge-7", NOW - at * SECOND, {"water_level": 1.0}) for at in range(3_000)]
     first = bench.door.submit([Message(large, [], "gauge-7")])
     again = bench.door.submit([message({"water_level": 1.0})])  # known: its original is in the message above
     first.cancel()
-    assert await again == [Verdict.BUSY]
+    assert await again == [Verdict.STORED]  # it waited its turn, and by then it was new
     assert await bench.give(message({"water_level": 1.0})) == [Verdict.STORED]
     assert len(bench.logged()) == 1
     await bench.log.close()

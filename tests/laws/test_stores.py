@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import itertools
 import math
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 from hub.model import AlertChange, CameraView, Change, Position, Reading, Tick, Value
 from hub.ports import SeriesQuery, Store, StoreUnavailable
 from hub.store import open_store
+from hub.store.outcome import Written
 from tests.acceptance.influx_server import influx_server
 from tests.acceptance.influx_shim import influx_shim
 
@@ -34,14 +36,11 @@ def influxd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(
-    params=[
-        "duckdb",
-        pytest.param("influxdb 1", marks=pytest.mark.acceptance),
-        pytest.param("influxdb 2", marks=pytest.mark.acceptance),
-        pytest.param("influxdb 3", marks=pytest.mark.acceptance),
-    ]
-)
+SERVERS = [pytest.param(f"influxdb {family}", marks=pytest.mark.acceptance) for family in (1, 2, 3)]
+DAY = 1440 * MINUTE
+
+
+@pytest.fixture(params=["duckdb", *SERVERS])
 def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
     """Opens the same store again and again, as a hub that restarts does."""
     opened: list[Store] = []
@@ -76,6 +75,58 @@ def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
 
 def reading(device: str = "a", at: int = T, **values: Value) -> Reading:
     return Reading(device, at, values, received_at=at + 5, adapter="x", kind="air-station")
+
+
+def old_and_new(reopen: Open, count: int) -> list[Reading]:
+    """Every other reading is older than what the server keeps: `count` new ones, `count` old ones, mixed."""
+    now = time.time_ns()
+    return [reading("a", now - (n % 2) * 30 * DAY - n * 1_000_000, pm25=float(n)) for n in range(2 * count)]
+
+
+@pytest.mark.parametrize("reopen", SERVERS, indirect=True)
+def test_the_books_tell_what_the_store_refused(reopen: Open) -> None:
+    """A server with a retention of its own takes half of a batch, and says how many it dropped. The hub says the same."""
+    store = reopen()
+    httpx.post(
+        f"{store._options.url}/query",  # type: ignore[attr-defined]
+        params={"q": f'CREATE RETENTION POLICY brief ON "{store._options.database}" DURATION 1d REPLICATION 1 DEFAULT'},  # type: ignore[attr-defined]
+        headers={"Authorization": "Token t0ken"},
+    ).raise_for_status()
+    batch = old_and_new(reopen, 50)
+    refusals = store.write("events", batch, 0, 100)
+    outcome = Written().outcome(batch, refusals)
+    assert (outcome.stored.total(), outcome.refused.total(), outcome.replaced.total()) == (50, 50, 0)
+    assert len({refusal.reading.observed_at for refusal in refusals if refusal.reading}) == len(refusals) == 50
+    assert len(cells(store)) == 50
+
+
+@pytest.mark.parametrize("reopen", SERVERS, indirect=True)
+def test_a_value_of_another_type_costs_itself_and_is_told_once(reopen: Open) -> None:
+    store = reopen()
+    httpx.post(
+        f"{store._options.url}/write" if store._options.version == 1 else f"{store._options.url}/api/v2/write",  # type: ignore[attr-defined]
+        params={"db": store._options.database, "bucket": store._options.database},  # type: ignore[attr-defined]
+        content=f'air,device=z,kind=air-station no2="text" {T}',
+        headers={"Authorization": "Token t0ken"},
+    ).raise_for_status()
+    batch = [reading("a", T + n, **({"pm25": 1.0, "no2": 2.0} if n < 5 else {"no2": 3.0})) for n in range(8)]
+    refusals = store.write("events", batch, 0, 8)
+    told = [(refusal.reading.observed_at, *refusal.reading.values) for refusal in refusals if refusal.reading]
+    assert sorted(told) == [(T + n, "no2") for n in range(8)]
+    outcome = Written().outcome(batch, refusals)
+    assert (outcome.stored.total(), outcome.refused.total()) == (5, 3)
+    assert len([cell for cell in cells(store) if cell[2] == "pm25"]) == 5
+
+
+def test_of_readings_with_one_key_the_last_stands_and_the_others_are_counted(reopen: Open) -> None:
+    store = reopen()
+    written = Written()
+    first, second = [reading(pm25=1.0), reading(pm25=2.0), reading(no2=1.0)], [reading(pm25=3.0, no2=2.0)]
+    outcomes = [
+        written.outcome(batch, store.write("events", batch, 0, number)) for number, batch in enumerate((first, second))
+    ]
+    assert [(outcome.stored.total(), outcome.replaced.total()) for outcome in outcomes] == [(2, 1), (0, 1)]
+    assert sorted(cells(store)) == [("a", T, "no2", 2.0), ("a", T, "pm25", 3.0)]
 
 
 def cells(store: Store, query: SeriesQuery | None = None) -> list[tuple[str, int, str, Any]]:
