@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from hub import whole_file
-from hub.log import Log
+from hub.log import Log, Stream
 from hub.model import Event, Fault, Forwarded, Reading
 from hub.ports import Refusal
 from hub.store.outcome import Outcome, Written
@@ -77,6 +77,20 @@ class Ledger:
         self._readers[reader] = next_offset
         return outcome
 
+    def set_back(self, reader: str, events: Stream, cursor: int) -> None:
+        """The reader has lost what it had from `cursor` on, and takes it again as far as the log has it: that is waiting."""
+        again = Counter(
+            entry.adapter
+            for entry in _from(events, cursor, self._readers.get(reader, cursor))
+            if type(entry) is Reading or type(entry) is Forwarded
+        )
+        for counts in (self.stored, self.replaced, self.refused):
+            for adapter, number in again.items():
+                taken = min(number, counts.setdefault(reader, Counter())[adapter])
+                counts[reader][adapter] -= taken
+                again[adapter] -= taken
+        self._readers[reader] = cursor
+
     def took_after_all(self, reader: str, readings: Iterable[Reading]) -> None:
         """The reader has stored what it had refused before."""
         for reading in readings:
@@ -133,13 +147,18 @@ class Ledger:
             self.stored[reader] = Counter(saved.stored.get(reader, {}))
             self.refused[reader] = Counter(saved.refused.get(reader, {}))
             self.replaced[reader] = Counter(saved.replaced.get(reader, {}))
-            since = saved.readers.get(reader, log.events.first)
+            since = self._readers[reader] = saved.readers.get(reader, log.events.first)
+            if cursor < since:
+                self.set_back(reader, log.events, cursor)
             self.took(reader, _entries(log, "events", since, cursor), cursor, refusals)
 
 
 def _entries(log: Log, stream: str, start: int, end: int | None = None) -> Iterable[Event | Fault]:
     source = log.streams[stream]
-    end = source.next if end is None else end
+    yield from _from(source, start, source.next if end is None else end)
+
+
+def _from(source: Stream, start: int, end: int) -> Iterable[Event | Fault]:
     while start < end:
         batch = source.read_now(start)
         yield from batch.entries[: max(0, end - batch.first)]

@@ -71,3 +71,5 @@ class State:
     protocols: dict[str, str] = field(default_factory=dict)
     started_at: int = 0
     version: str = ""
+    set_aside: Sequence[str] = ()
+    """Files of the data folder that could not be used, a sentence each."""

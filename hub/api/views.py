@@ -287,7 +287,7 @@ def status(state: State) -> dict[str, Any]:
             name: {"first": stream.first, "next": stream.next, "bytes": stream.size(), "refusing": stream.refusing}
             for name, stream in state.log.streams.items()
         },
-        "damage": [str(found) for found in state.log.damage()],
+        "damage": [*(str(found) for found in state.log.damage()), *state.set_aside],
         "devices": len(state.live.devices),
         "open_alerts": len(state.alerts.open),
         "balances": all(counts.balances() for counts in state.ledger.adapters.values()),

@@ -43,8 +43,9 @@ from hub.log import Cursors, Limits, Log, LogFull
 from hub.model import Deaf, Edition, OperatorAction, Tick
 from hub.moment import SECOND
 from hub.ports import Adapter, Plugin, Row, SeriesQuery
+from hub.store.reopening import reopening
 from hub.store.rollups import RollupStore
-from hub.whole_file import replace
+from hub.whole_file import damaged, make_folder, read, replace
 from rules.edition import registry_text
 from rules.engine import ENGINE
 
@@ -107,11 +108,13 @@ class Hub:
 
     async def start(self) -> None:
         config = self.city.config
-        self.data.mkdir(parents=True, exist_ok=True)
+        make_folder(self.data)
         self._lock()
         self._open_log()
         self._open_store()
         await asyncio.gather(*(reader.open(self.cursors.get(reader.state.name)) for reader in self.store_readers))
+        for reader in self.store_readers:  # it has been there, whatever became of the log's end
+            self.log.streams[reader.state.stream].begin_at(reader.state.cursor)
         self.ledger.recover(self.data / "ledger.json", self.log, {"store": self.store_readers[0].state.cursor})
         self.cameras = Cameras(
             self.city.registry.cameras.values(), self.city.registry.buildings, self.city.config.cameras.tasks
@@ -124,6 +127,7 @@ class Hub:
             self.data / "rules.snapshot",
             self.log.events.first,
         )
+        self.log.events.begin_at(self.warner.state.cursor)
         self.live, self.alerts = Live(), Alerts()
         recent = max(self.log.events.first, self.log.events.next - LIVE_ENTRIES)
         self.followers = [
@@ -210,10 +214,11 @@ class Hub:
         self.log = Log(self.data / "log", limits, sync=self._live)
         self.cursors = Cursors(self.data / "cursors")
         for reader, cursor in self.cursors.all().items():
-            self.log.streams[_stream_of(reader)].begin_at(cursor)
+            if stream := self.log.streams.get(_stream_of(reader)):
+                stream.begin_at(cursor)
 
     def _open_store(self) -> None:
-        self.store: RollupStore = open_city_store(self.city.config.store, self.data, self._areas())
+        self.store: RollupStore = reopening(lambda: open_city_store(self.city.config.store, self.data, self._areas()))
         self.store_readers = [
             StoreReader(self.store, self.log.streams[name], self.log.quarantine, self.ledger, self.now)
             for name in ("events", "derived", "alerts")
@@ -248,10 +253,7 @@ class Hub:
         if last is not None and at - last > DEAF_AFTER_S * SECOND:
             entries.append(Deaf(last, at))
         path = self.data / "editions.json"
-        try:
-            noted = msgspec.json.decode(path.read_bytes(), type=dict[str, str])
-        except (OSError, msgspec.MsgspecError):
-            noted = {}
+        noted: dict[str, str] = read(path, lambda data: msgspec.json.decode(data, type=dict[str, str]), {})
         registry = self.city.registry
         texts = {
             "rules": self.city.book.text,
@@ -305,6 +307,7 @@ class Hub:
             protocols={adapter.name: adapter.protocol for adapter in config.adapters},
             started_at=self.now(),
             version=VERSION,
+            set_aside=(*damaged(self.data), *damaged(self.data / "cursors")),
         )
 
     # ---------------------------------------------------------------------------------------------- running

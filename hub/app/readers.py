@@ -53,7 +53,9 @@ class StoreReader:
     async def _ask(self, otherwise: int) -> None:
         """Where the store stands by its own account."""
         cursor = await asyncio.get_running_loop().run_in_executor(None, self._cursor)
-        self.state.cursor = otherwise if cursor is None else cursor
+        before, self.state.cursor = self.state.cursor, otherwise if cursor is None else cursor
+        if self.state.cursor < before and self._stream.name == "events":  # the store has lost what it had
+            self._ledger.set_back("store", self._stream, self.state.cursor)
         self.state.state, self.state.detail = "up", ""
 
     async def run(self) -> None:

@@ -22,6 +22,7 @@ import numpy as np
 from hub.model import AlertChange, Event, Reading, Value
 from hub.ports import Bucket, Refusal, Row, SeriesQuery, StoreUnavailable
 from hub.store.rows import POSITION_METRIC, as_text, observed, point, quality, restore, sift
+from hub.whole_file import make_folder, set_aside
 
 SCHEMA = """
 create table if not exists readings (
@@ -41,6 +42,8 @@ create table if not exists cursors (stream varchar not null, next bigint not nul
 _READ = "epoch_ns(time), device, kind, metric, value, text, quality, lon, lat, epoch_ns(received_at)"
 _LAST_WRITTEN = "qualify row_number() over (partition by device, metric, time order by rowid desc) = 1"
 _NUMBERS = {float, int, bool}
+_MAY_PASS = ("lock on file", "Permission denied", "No space left", "Too many open files", "Out of Memory")
+"""Words of DuckDB for what is no damage of the file."""
 
 
 class DuckDBOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,18 +62,46 @@ class DuckDBStore:
 
     def __init__(self, folder: Path, options: DuckDBOptions | None = None) -> None:
         options = options or DuckDBOptions()
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         self._path = folder / options.file
         config = {
             "memory_limit": f"{options.memory_mb}MB",
             "threads": options.threads,
             "temp_directory": str(folder / f"{options.file}.spill"),
         }
-        with self._explained("open"):
-            self._writer = duckdb.connect(str(self._path), config=config)
-            self._writer.execute(SCHEMA)
-            self._reader = self._writer.cursor()
+        self._writer = self._open(config)
+        self._reader = self._writer.cursor()
         self._writing, self._reading = threading.Lock(), threading.Lock()
+
+    def _open(self, config: dict[str, Any]) -> duckdb.DuckDBPyConnection:
+        """The database. A damaged one is set aside, first only what was not yet checkpointed, and the log fills it again.
+
+        Raises `StoreUnavailable` for what may pass: another process has it, the disk is full, it may not be read.
+        """
+        log_of_changes = self._path.with_name(self._path.name + ".wal")
+        for suspect in (log_of_changes, self._path, None):
+            try:
+                return self._connected(config)
+            except duckdb.Error as error:
+                reason = str(error).partition("\n")[0]
+                if suspect is None or any(words in reason for words in _MAY_PASS):
+                    raise StoreUnavailable(f"DuckDB cannot open {self._path}: {reason}") from error
+                if suspect.exists():
+                    set_aside(suspect, reason)
+        raise AssertionError
+
+    def _connected(self, config: dict[str, Any]) -> duckdb.DuckDBPyConnection:
+        """Opened, with its tables, and read once."""
+        database = duckdb.connect(str(self._path), config=config)
+        try:
+            database.execute(SCHEMA)
+            for table in ("readings", "alert_changes", "rollups", "cursors"):
+                database.execute(f"select * from {table} limit 1").fetchall()
+            database.execute(f"select {_READ}, alt, adapter from readings limit 0")
+        except duckdb.Error:
+            database.close()
+            raise
+        return database
 
     # ---------------------------------------------------------------------------------------------- writing
 
@@ -213,7 +244,9 @@ class DuckDBStore:
         except duckdb.Error as error:
             reason = str(error).partition("\n")[0]
             if "orrupt" in reason:
-                reason += "; move the file aside, and a new one is filled with what the log still has"
+                reason += (
+                    "; at the next start the file is set aside, and a new one is filled with what the log still has"
+                )
             raise StoreUnavailable(f"DuckDB cannot {doing} {self._path}: {reason}") from error
 
 
