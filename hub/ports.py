@@ -327,13 +327,15 @@ class Bucket(msgspec.Struct, frozen=True, gc=False):
 
 
 class SeriesQuery(msgspec.Struct, frozen=True):
-    """Rows between two times (ns, from inclusive, to exclusive), oldest first; None is "any"."""
+    """Rows between two times (ns, from inclusive, to exclusive), oldest first; None is "any". Where `limit` cuts, the oldest of
+    them, or with `newest` the newest."""
 
     start: int | None = None
     end: int | None = None
     device: str | None = None
     metric: str | None = None
     limit: int | None = None
+    newest: bool = False
 
 
 class StoreUnavailable(Exception):

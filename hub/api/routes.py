@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 from starlette.applications import Starlette
@@ -223,15 +224,27 @@ class _Api:
         return reply(answer)
 
     async def series(self, request: Request) -> Response:
+        """Rows, oldest first. Where `limit` cuts, the newest of them, `truncated`, and in `next` the way to those before."""
+        limit = min(_integer(request, "limit", 2000), SERIES_ROWS_MAX)
         query = SeriesQuery(
             start=_moment(request, "from"),
             end=_moment(request, "to"),
             device=request.query_params.get("device"),
             metric=request.query_params.get("metric"),
-            limit=min(_integer(request, "limit", 2000), SERIES_ROWS_MAX),
+            limit=limit + 1,
+            newest=True,
         )
         rows = await self.state.series(query)
-        return reply({"rows": rows})
+        truncated = len(rows) > limit
+        further = None
+        if truncated:
+            cut = rows[0].time  # rows of one moment stay together, so that the next answer begins where this one ends
+            whole = [row for row in rows if row.time > cut]
+            rows = whole or rows[-limit:] if limit else []
+            if rows:
+                asked = {**request.query_params, "to": to_text(rows[0].time)}
+                further = f"/api/v1/series?{urlencode(asked)}"
+        return reply({"rows": rows, "truncated": truncated, "next": further})
 
     # ---------------------------------------------------------------------------------------------- acting
 

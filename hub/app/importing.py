@@ -21,7 +21,7 @@ from hub.recording import Map, load_map, open_text, read_files
 from hub.registry import Registry
 from hub.store.lineimport import read_line
 from hub.store.outcome import Written
-from hub.store.rollups import RollupStore, remake, touched, windows
+from hub.store.rollups import RollupStore, jobs, remake, touched
 from hub.validation import Validator, no_device_id
 
 BATCH = 10_000
@@ -64,7 +64,7 @@ class Importer:
         self._validator = Validator(options)
         self._admit = admit_unknown
         self._faults: Counter[str] = Counter()
-        self._minutes: set[int] = set()
+        self._minutes: dict[str, set[int]] = {}
         self._written = Written()
         self.done = Imported()
 
@@ -85,8 +85,9 @@ class Importer:
                 batch = []
                 progress(self.done.readings)
         self._write(batch)
-        for window in windows(self._minutes):
-            self.done.rollups += remake(self._store, window)
+        for device, window in jobs(self._minutes):
+            self.done.rollups += remake(self._store, window, device=device)
+            progress(self.done.readings)
         progress(self.done.readings)
         self.done.faults = dict(self._faults)
         return self.done
@@ -123,7 +124,8 @@ class Importer:
         self.done.stored += outcome.stored.total()
         self.done.refused += outcome.refused.total()
         self.done.replaced += outcome.replaced.total()
-        self._minutes |= touched(batch)
+        for device, minutes in touched(batch).items():
+            self._minutes.setdefault(device, set()).update(minutes)
 
     def _refuse(self, reading: Reading, kind: FaultKind, why: str) -> bool:
         self.done.refused += 1

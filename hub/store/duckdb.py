@@ -21,7 +21,7 @@ import numpy as np
 
 from hub.model import AlertChange, Event, Reading, Value
 from hub.ports import Bucket, Refusal, Row, SeriesQuery, StoreUnavailable
-from hub.store.rows import POSITION_METRIC, as_text, observed, point, quality, restore, sift
+from hub.store.rows import GOOD, POSITION_METRIC, as_text, observed, point, quality, restore, sift
 from hub.whole_file import make_folder, set_aside
 
 SCHEMA = """
@@ -142,27 +142,33 @@ class DuckDBStore:
     # ---------------------------------------------------------------------------------------------- reading
 
     def latest(self, devices: Sequence[str] | None = None) -> list[Row]:
-        """The newest row of each device and metric, by observed time."""
+        """The newest row of each device and metric, by observed time, which is never taken as later than it was received."""
         chosen, values = ("", []) if devices is None else ("where device in (select unnest(?))", [list(devices)])
-        newest = f"select max_by(rowid, (time, rowid)) from readings {chosen} group by device, metric"
+        newest = (
+            f"select max_by(rowid, (least(time, received_at), rowid)) from readings {chosen} group by device, metric"
+        )
         return self._rows(f"select {_READ} from readings where rowid in ({newest}) order by device, metric", values)
 
     def series(self, query: SeriesQuery) -> list[Row]:
         where, values = _where(query)
         limit = "" if query.limit is None else f"limit {int(query.limit)}"
+        if query.newest and query.limit is not None:
+            found = f"select {_READ} from readings {where} {_LAST_WRITTEN} order by time desc, device desc, metric desc {limit}"
+            return self._rows(found, values)[::-1]
         return self._rows(
             f"select {_READ} from readings {where} {_LAST_WRITTEN} order by time, device, metric {limit}", values
         )
 
     def buckets(self, query: SeriesQuery, every: int) -> list[Bucket]:
-        """Count, min, mean, max and last of each device and metric per `every` ns, from the epoch on; numbers only."""
+        """Count, min, mean, max and last of each device and metric per `every` ns, from the epoch on; numbers only, none that is
+        doubted."""
         where, values = _where(query)
         limit = "" if query.limit is None else f"limit {int(query.limit)}"
         sql = (
             f"select (epoch_ns(time) - (epoch_ns(time) % $every + $every) % $every) as bucket, device, metric, count(*), "
             f"min(value), avg(value), max(value), max_by(value, time), max_by(kind, time) "
-            f"from (select time, device, kind, metric, value from readings {where} {_LAST_WRITTEN}) "
-            f"where value is not null group by bucket, device, metric order by bucket, device, metric {limit}"
+            f"from (select time, device, kind, metric, value, quality from readings {where} {_LAST_WRITTEN}) "
+            f"where value is not null and quality in ({', '.join(map(str, sorted(GOOD)))}) group by bucket, device, metric order by bucket, device, metric {limit}"
         ).replace("$every", str(int(every)))
         return [Bucket(*row) for row in self._fetch(sql, values)]
 

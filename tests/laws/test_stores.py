@@ -129,6 +129,41 @@ def test_of_readings_with_one_key_the_last_stands_and_the_others_are_counted(reo
     assert sorted(cells(store)) == [("a", T, "no2", 2.0), ("a", T, "pm25", 3.0)]
 
 
+def test_what_is_marked_is_in_no_bucket(reopen: Open) -> None:
+    """Calibration gas at 900 for three minutes is no air: HJ 212's marks and the hub's own tests keep it out of every mean."""
+    store = reopen()
+    good = [reading("a", T + n * MINUTE, pm25=20.0) for n in range(12)]
+    marked = [
+        Reading("a", T + n * MINUTE, {"pm25": 900.0}, None, {"pm25": mark}, T, "x", "air-station")
+        for n, mark in enumerate(("calibration", "fault", "suspect", "fail"), 12)
+    ]
+    by_hand = [Reading("a", T + 16 * MINUTE, {"pm25": 20.0}, None, {"pm25": "manual"}, T, "x", "air-station")]
+    store.write("events", [*good, *marked, *by_hand], 0, 17)
+    whole = store.buckets(SeriesQuery(metric="pm25"), DAY)
+    assert sum(bucket.count for bucket in whole) == 13
+    assert {(bucket.min, bucket.mean, bucket.max, bucket.last) for bucket in whole} == {(20.0, 20.0, 20.0, 20.0)}
+    assert len(store.series(SeriesQuery(metric="pm25"))) == 17
+    assert store.buckets(SeriesQuery(start=T + 12 * MINUTE, end=T + 16 * MINUTE), MINUTE) == []
+
+
+def test_where_a_limit_cuts_the_newest_can_be_asked_for(reopen: Open) -> None:
+    store = reopen()
+    store.write("events", [reading("a", T + n, pm25=float(n), water_level=1.0) for n in range(20)], 0, 20)
+    newest = store.series(SeriesQuery(limit=4, newest=True))
+    assert [row.time for row in newest] == [T + 18, T + 18, T + 19, T + 19]
+    assert [row.time for row in store.series(SeriesQuery(limit=2, metric="pm25"))] == [T, T + 1]
+
+
+def test_the_newest_is_never_later_than_it_was_received(reopen: Open) -> None:
+    store = reopen()
+    now = time.time_ns()
+    ahead = Reading("a", now + 9 * MINUTE, {"pm25": 1.0}, received_at=now, adapter="x", kind="air-station")
+    later = Reading("a", now + 1_000_000, {"pm25": 2.0}, received_at=now + 2_000_000, adapter="x", kind="air-station")
+    store.write("events", [ahead, later], 0, 2)
+    time.sleep(0.05)
+    assert [row.value for row in store.latest()] == [2.0]
+
+
 def cells(store: Store, query: SeriesQuery | None = None) -> list[tuple[str, int, str, Any]]:
     return [(row.device, row.time, row.metric, row.value) for row in store.series(query or SeriesQuery())]
 
