@@ -24,6 +24,8 @@ _AT_A_TIME: Mapping[str, int] = {"1m": HOUR, "1h": HOUR, "1d": DAY}
 """Range of one query and one write. Bounds what is in memory: an hour of 1,000 devices with 5 metrics has 300,000 minutes."""
 
 
+ONE_DEVICE_AT_A_TIME = 30 * DAY
+"""The same for one device: 43,200 minutes of each metric."""
 TOGETHER = 8
 """More devices than this in one minute are asked for together: one query over all of them costs about as much as eight of one."""
 
@@ -71,7 +73,7 @@ def remake(store: RollupStore, window: Window, widths: Iterable[str] = tuple(WID
     written = 0
     for width in widths:
         every = WIDTHS[width]
-        for part in _parts(window, every, _AT_A_TIME[width]):
+        for part in _parts(window, every, _AT_A_TIME[width] if device is None else ONE_DEVICE_AT_A_TIME):
             query = SeriesQuery(part.start, part.end, device)
             finest = width == "1m"
             buckets = store.buckets(query, every) if finest else fold(store.rollups(_finer(width), query), every)

@@ -164,6 +164,30 @@ def test_the_newest_is_never_later_than_it_was_received(reopen: Open) -> None:
     assert [row.value for row in store.latest()] == [2.0]
 
 
+@pytest.mark.acceptance
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_bucket_named_after_database_and_policy_is_written_and_read(
+    influxd: str, tmp_path: Path, version: int
+) -> None:
+    database = f"law{next(numbers)}"
+    for query in (
+        f"CREATE DATABASE {database}",
+        f"CREATE RETENTION POLICY long ON {database} DURATION INF REPLICATION 1",
+    ):
+        httpx.post(f"{influxd}/query", params={"q": query}).raise_for_status()
+    with influx_shim(influxd, token="t0ken", mode=2) as shim:
+        url = influxd if version == 1 else shim.url
+        store = open_store(
+            "influxdb", {"url": url, "version": version, "database": f"{database}/long", "token": "t0ken"}, tmp_path
+        )
+        assert store.write("events", [reading(pm25=1.0)], 0, 1) == []
+        assert cells(store) == [("a", T, "pm25", 1.0)]
+        assert store.buckets(SeriesQuery(), MINUTE)[0].mean == 1.0
+        store.close()
+    default = httpx.get(f"{influxd}/query", params={"db": database, "q": "SELECT * FROM air"}).json()
+    assert "series" not in default["results"][0]
+
+
 def cells(store: Store, query: SeriesQuery | None = None) -> list[tuple[str, int, str, Any]]:
     return [(row.device, row.time, row.metric, row.value) for row in store.series(query or SeriesQuery())]
 
