@@ -156,8 +156,8 @@ async def test_a_restart_keeps_the_chain_and_repeats_nothing(tmp_path: Path) -> 
     first, update = messages(tmp_path)
     assert text(first, "identifier") in text(update, "references")
     (tmp_path / "state.msgpack").write_bytes(b"\xff\xff")
-    with pytest.raises(ValueError, match="Move it away"):
-        sink(tmp_path)
+    sink(tmp_path)  # a damaged state costs the chain of what was sent, not the warnings to come
+    assert len(list(tmp_path.glob("state.msgpack.damaged-*"))) == 1
 
 
 async def test_a_retry_posts_the_same_message(tmp_path: Path) -> None:
