@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -157,7 +158,7 @@ async def test_a_restart_keeps_the_chain_and_repeats_nothing(tmp_path: Path) -> 
     assert text(first, "identifier") in text(update, "references")
     (tmp_path / "state.msgpack").write_bytes(b"\xff\xff")
     sink(tmp_path)  # a damaged state costs the chain of what was sent, not the warnings to come
-    assert len(list(tmp_path.glob("state.msgpack.damaged-*"))) == 1
+    assert any(name.startswith("state.msgpack.damaged-") for name in os.listdir(tmp_path))
 
 
 async def test_a_retry_posts_the_same_message(tmp_path: Path) -> None:
