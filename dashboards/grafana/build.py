@@ -56,6 +56,11 @@ FOLDERS: Mapping[str, Folder] = {
 PROVIDERS = Path(__file__).parent / "provisioning" / "dashboards" / "cityhub.yaml"
 
 
+def folder_uid(name: str, language: Language) -> str:
+    """Of a folder. Grafana keeps folders and dashboards under one set of uids, so the two must never share one."""
+    return f"cityhub-folder-{name}-{language}"
+
+
 def providers() -> str:
     """Grafana's file provisioning: a provider for each folder and language."""
     head = (
@@ -65,7 +70,7 @@ def providers() -> str:
     return head + "".join(
         f"""  - name: cityhub-{folder.name}-{language}
     folder: {folder.title[at]}
-    folderUid: cityhub-{folder.name}-{language}
+    folderUid: {folder_uid(folder.name, language)}
     type: file
     disableDeletion: true
     allowUiUpdates: false

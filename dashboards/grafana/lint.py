@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from grafana_foundation_sdk.models import units
 
 from dashboards.grafana.board import COLUMNS, SOURCE_UID
-from dashboards.grafana.build import Page
+from dashboards.grafana.build import Page, folder_uid
 
 BUILT_IN = re.compile(r"^(__\w+|timeFilter)$")
 VARIABLE = re.compile(r"\$(?:\{(\w+)(?::\w+|\.[\w.]+)?\}|(\w+))")
@@ -21,6 +22,7 @@ UNITS = {value for name, value in vars(units).items() if isinstance(value, str) 
 OWN_UNITS = {"mg/L", "NTU", "pH", "m³/h", "mm/s"}
 """Grafana shows a unit it does not know as a suffix."""
 PERSONAL = re.compile(r'"(vehicle|vessel|device|hub|alerts)(?:\$\{resolution\})?" WHERE|driver|plate|phone')
+UID_MAX = 40
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 SOURCE_WORDS = ("Thresholds: ", "阈值依据：")
 
@@ -28,8 +30,10 @@ SOURCE_WORDS = ("Thresholds: ", "阈值依据：")
 def lint(pages: Sequence[Page]) -> list[str]:
     """A sentence for each thing that is wrong; nothing where all is well."""
     found = [f"{page.folder}/{page.language}/{page.name}: {fault}" for page in pages for fault in _faults(page, pages)]
-    uids = [page.model["uid"] for page in pages]
-    found += [f"uid {uid} is used twice" for uid in sorted({uid for uid in uids if uids.count(uid) > 1})]
+    uids = Counter(page.model["uid"] for page in pages)
+    uids.update(folder_uid(*folder) for folder in {(page.folder, page.language) for page in pages})
+    found += [f"uid {uid} is used twice, and Grafana has one set of uids" for uid, n in sorted(uids.items()) if n > 1]
+    found += [f"uid {uid} is longer than Grafana's {UID_MAX} characters" for uid in sorted(uids) if len(uid) > UID_MAX]
     for page in pages:
         twin = [other for other in pages if other.name == page.name and other.language != page.language]
         if len(twin) != 1 or len(twin[0].model["panels"]) != len(page.model["panels"]):

@@ -16,7 +16,7 @@ from grafana_client import GrafanaApi
 from grafana_client.client import GrafanaClientError, GrafanaException, GrafanaServerError, GrafanaTimeoutError
 
 from dashboards.grafana.board import SOURCE_UID, Language
-from dashboards.grafana.build import FOLDERS, Page
+from dashboards.grafana.build import FOLDERS, Page, folder_uid
 
 ATTEMPTS = 5
 WAIT_S = 0.5
@@ -171,10 +171,6 @@ class Publisher:
 
 def connect(url: str, token: str) -> GrafanaApi:
     return GrafanaApi.from_url(url, credential=token, timeout=TIMEOUT_S)
-
-
-def folder_uid(name: str, language: Language) -> str:
-    return f"cityhub-{name}-{language}"
 
 
 def permissions(team: str, teams: Mapping[str, int]) -> list[dict[str, Any]]:

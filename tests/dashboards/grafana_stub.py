@@ -75,6 +75,8 @@ class Stub:
         if method == "POST":
             if body["uid"] in self.folders:
                 return 412, {"message": "a folder with that uid exists"}
+            if body["uid"] in self.dashboards:
+                return self._taken(body["uid"])
             self.folders[body["uid"]] = {"uid": body["uid"], "title": body["title"]}
             self.permissions[body["uid"]] = [{"role": "Viewer", "permission": 1}, {"role": "Editor", "permission": 2}]
         elif uid not in self.folders:
@@ -96,12 +98,18 @@ class Stub:
         model = body["dashboard"]
         if body["folderUid"] not in self.folders:
             return 400, {"message": "folder not found"}
+        if model["uid"] in self.folders:
+            return self._taken(model["uid"])
         version = self.dashboards.get(model["uid"], {}).get("dashboard", {}).get("version", 0) + 1
         self.dashboards[model["uid"]] = {
             "meta": {"folderUid": body["folderUid"]},
             "dashboard": {**model, "id": len(self.dashboards) + 1, "version": version},
         }
         return 200, {"status": "success", "uid": model["uid"], "version": version}
+
+    def _taken(self, uid: str) -> tuple[int, Any]:
+        """Grafana 12 answers so: folders and dashboards share one set of uids."""
+        return 409, {"message": f'dashboards.dashboard.grafana.app "{uid}" already exists'}
 
     def _annotation(self, method: str, query: dict[str, list[str]], body: Any, number: str | None) -> tuple[int, Any]:
         if method == "POST":

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dashboards.grafana.build import FOLDERS, Page, drift, pages
+from dashboards.grafana.build import FOLDERS, Page, drift, folder_uid, pages
 from dashboards.grafana.lint import lint, panels
 
 ALL = list(pages())
@@ -86,6 +86,12 @@ def test_the_linter_finds(fault: str) -> None:
     broken = [Page(page.folder, page.language, page.name, copy.deepcopy(page.model)) for page in ALL]
     change(next(page.model for page in broken if page.name == "air" and page.language == "en"))
     assert any(said in found for found in lint(broken)), lint(broken)
+
+
+def test_a_dashboard_with_the_uid_of_a_folder_is_found() -> None:
+    broken = [Page(page.folder, page.language, page.name, copy.deepcopy(page.model)) for page in ALL]
+    broken[0].model["uid"] = folder_uid(broken[0].folder, broken[0].language)
+    assert any("used twice" in found for found in lint(broken))
 
 
 def test_the_public_page_asks_for_nothing_personal() -> None:

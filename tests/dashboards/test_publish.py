@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from dashboards.grafana.build import FOLDERS, pages
+from dashboards.grafana.build import FOLDERS, pages, providers
 from dashboards.grafana.publish import Publisher, PublishError, Source, connect
 from hub.cli import main
 from tests.dashboards.grafana_stub import TOKEN, Stub, grafana_stub
@@ -48,9 +49,22 @@ def test_everything_is_made_in_order(grafana: Stub) -> None:
     }
     assert list(first.values()) == sorted(first.values())
     assert set(grafana.dashboards) == {page.model["uid"] for page in PAGES}
-    assert grafana.folders["cityhub-environment-zh"]["title"] == "环境"
-    assert grafana.dashboards["cityhub-air-zh"]["meta"]["folderUid"] == "cityhub-environment-zh"
+    assert grafana.folders["cityhub-folder-environment-zh"]["title"] == "环境"
+    assert grafana.dashboards["cityhub-air-zh"]["meta"]["folderUid"] == "cityhub-folder-environment-zh"
     assert len(grafana.folders) == 2 * len(FOLDERS)
+
+
+def test_folders_and_dashboards_share_one_set_of_uids(grafana: Stub) -> None:
+    """Grafana 12 refuses a dashboard whose uid a folder has, with 409, published or provisioned."""
+    publish(grafana)
+    uids = [*grafana.folders, *grafana.dashboards]
+    assert len(set(uids)) == len(uids) == 2 * len(FOLDERS) + len(PAGES)
+    provided = yaml.safe_load(providers())["providers"]
+    assert {provider["folderUid"] for provider in provided} == set(grafana.folders)
+    grafana.folders["cityhub-air-en"] = {"uid": "cityhub-air-en", "title": "in the way"}
+    grafana.dashboards.clear()
+    with pytest.raises(PublishError, match="409"):
+        publish(grafana)
 
 
 def test_the_data_source_is_influxql_with_the_token_as_a_secret(grafana: Stub) -> None:
@@ -66,11 +80,11 @@ def test_the_data_source_is_influxql_with_the_token_as_a_secret(grafana: Stub) -
 def test_audiences_see_their_folders_and_no_others(grafana: Stub) -> None:
     publish(grafana)
     team = next(number for number, name in grafana.teams.items() if name == "cityhub-fleet")
-    assert grafana.permissions["cityhub-fleet-en"] == [
+    assert grafana.permissions["cityhub-folder-fleet-en"] == [
         {"role": "Editor", "permission": 2},
         {"teamId": team, "permission": 1},
     ]
-    assert {"role": "Viewer", "permission": 1} in grafana.permissions["cityhub-city-en"]
+    assert {"role": "Viewer", "permission": 1} in grafana.permissions["cityhub-folder-city-en"]
 
 
 def test_a_second_run_changes_nothing(grafana: Stub) -> None:
@@ -84,12 +98,12 @@ def test_a_second_run_changes_nothing(grafana: Stub) -> None:
 def test_only_what_differs_is_mended(grafana: Stub) -> None:
     publish(grafana)
     grafana.dashboards["cityhub-air-en"]["dashboard"]["title"] = "Edited by hand"
-    grafana.folders["cityhub-hub-en"]["title"] = "Renamed"
-    grafana.permissions["cityhub-fleet-en"] = [{"role": "Viewer", "permission": 1}]
+    grafana.folders["cityhub-folder-hub-en"]["title"] = "Renamed"
+    grafana.permissions["cityhub-folder-fleet-en"] = [{"role": "Viewer", "permission": 1}]
     changed, _, _ = publish(grafana)
     assert changed == 3
     assert grafana.dashboards["cityhub-air-en"]["dashboard"]["title"] == "Air"
-    assert grafana.folders["cityhub-hub-en"]["title"] == "Hub"
+    assert grafana.folders["cityhub-folder-hub-en"]["title"] == "Hub"
 
 
 def test_a_moved_database_and_a_new_token_reach_the_data_source(grafana: Stub) -> None:
