@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
 from dashboards.grafana import city, environment, hub, moving, utilities, warnings
-from dashboards.grafana.board import LANGUAGES, Board, Language, Said
+from dashboards.grafana.board import Board
+from dashboards.grafana.look import LANGUAGES, Language, Said
 
 GENERATED = Path(__file__).parent / "generated"
 BOARDS: tuple[Callable[[Language], Board], ...] = (
@@ -25,6 +26,7 @@ BOARDS: tuple[Callable[[Language], Board], ...] = (
     warnings.warnings,
     hub.hub,
     hub.devices,
+    hub.one_device,
     environment.public,
 )
 

@@ -15,8 +15,9 @@ import niquests
 from grafana_client import GrafanaApi
 from grafana_client.client import GrafanaClientError, GrafanaException, GrafanaServerError, GrafanaTimeoutError
 
-from dashboards.grafana.board import SOURCE_UID, Language
+from dashboards.grafana.board import SOURCE_UID
 from dashboards.grafana.build import FOLDERS, Page, folder_uid
+from dashboards.grafana.look import Language
 
 ATTEMPTS = 5
 WAIT_S = 0.5
