@@ -3,6 +3,8 @@ second run changes nothing."""
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,10 @@ import yaml
 
 from dashboards.grafana.build import FOLDERS, pages, providers
 from dashboards.grafana.publish import Publisher, PublishError, Source, connect
+from dashboards.grafana.zones import ZonesError, outlines
 from hub.cli import main
 from tests.dashboards.grafana_stub import TOKEN, Stub, grafana_stub
+from tests.shared import ROOT
 
 PAGES = list(pages())
 SOURCE = Source("http://influxdb:8086", "city", "influx-token")
@@ -156,6 +160,38 @@ def test_the_hubs_address_reaches_links_and_maps(grafana: Stub) -> None:
         "https://hub.city.example/api/v1/geojson/zones"
     ]
     assert publish(grafana, hub="https://hub.city.example")[0] == 0
+
+
+def test_the_citys_own_zones_are_put_into_the_maps(
+    grafana: Stub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No tiles, no hub, no token: the outlines are in the dashboard."""
+    city = ROOT / "deploy" / "city"
+    src = outlines(city)
+    assert publish(grafana, zones=src)[0] > 0
+    for name in ("city", "fleet", "harbour", "vehicle", "vessel"):
+        model = grafana.dashboards[f"cityhub-{name}-zh"]["dashboard"]
+        layers = [panel["options"]["layers"][0] for panel in model["panels"] if panel["type"] == "geomap"]
+        assert [layer["config"]["src"] for layer in layers] == [src]
+    told = json.loads(base64.b64decode(src.partition(",")[2]))
+    assert {feature["properties"]["name"] for feature in told["features"]} == {"Centre", "Waterfront"}
+    ring = told["features"][0]["geometry"]["coordinates"][0]
+    assert ring[0] == ring[-1]
+    assert publish(grafana, zones=src)[0] == 0
+    (tmp_path / "zones.geojson").write_text("{")
+    call = ["dashboards", "publish", "--url", grafana.url, "--city", str(tmp_path)]
+    assert main(call) == 1
+    assert "zones.geojson" in capsys.readouterr().err
+
+
+def test_zones_too_large_for_a_page_are_refused(tmp_path: Path) -> None:
+    ring = [[120 + n / 100_000, 30 + (n % 7) / 1000] for n in range(30_000)]
+    feature = {"type": "Feature", "properties": {"zone": "z", "kind": "area", "name": "z"}, "geometry": {"type": "Polygon", "coordinates": [[*ring, ring[0]]]}}  # fmt: skip
+    (tmp_path / "zones.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
+    with pytest.raises(ZonesError, match="simplify"):
+        outlines(tmp_path)
+    with pytest.raises(ZonesError, match="no zones"):
+        outlines(tmp_path / "nowhere")
 
 
 def test_the_command(

@@ -18,6 +18,7 @@ import paho.mqtt.publish
 import pytest
 import yaml
 
+from dashboards.grafana.board import ZONES
 from dashboards.grafana.build import FOLDERS, GENERATED
 from hub.app.plugins import Plugins
 from hub.config import load_config
@@ -121,6 +122,32 @@ def test_grafana_finds_its_source_and_dashboards() -> None:
     for provider in found:
         folder = Path(provider["options"]["path"].replace("$CITYHUB_DASHBOARDS", str(GENERATED)))
         assert list(folder.glob("*.json")), folder
+
+
+def test_grafana_reads_with_a_token_of_its_own() -> None:
+    """A page that anybody may look at must not hold the key to writing or deleting history."""
+    text = (ROOT / "dashboards" / "grafana" / "provisioning" / "datasources" / "cityhub.yaml").read_text("utf-8")
+    header = yaml.safe_load(text)["datasources"][0]["secureJsonData"]["httpHeaderValue1"]
+    user, secret = re.fullmatch(r"Token (\w+):\$__file\{/run/secrets/(\w+)\}", header).groups()  # type: ignore[union-attr]
+    assert secret in SERVICES["grafana"]["secrets"]
+    assert "influx_token" not in SERVICES["grafana"]["secrets"]
+    assert secret not in SERVICES["hub"]["secrets"]
+    script = DEPLOY / "influxdb" / "grafana-reader.sh"
+    assert "./influxdb:/docker-entrypoint-initdb.d:ro" in SERVICES["influxdb"]["volumes"]
+    assert secret in SERVICES["influxdb"]["secrets"]
+    made = script.read_text("utf-8")
+    assert f"--username {user}" in made
+    assert f"/run/secrets/{secret}" in made
+    assert "--read-bucket" in made
+    assert "write" not in made
+    assert script.stat().st_mode & 0o100
+    subprocess.run(["sh", "-n", str(script)], check=True)
+
+
+def test_grafana_serves_the_citys_zones_under_its_maps() -> None:
+    mounts = dict(volume.split(":")[1::-1] for volume in SERVICES["grafana"]["volumes"])
+    assert (DEPLOY / mounts[f"/usr/share/grafana/{ZONES}"]).resolve() == DEPLOY / "city" / "zones.geojson"
+    assert "Centre" in (DEPLOY / "city" / "zones.geojson").read_text("utf-8")
 
 
 @pytest.mark.acceptance
