@@ -58,13 +58,14 @@ def city(language: Language) -> Board:
         ("Where the hub's console is reached from this browser", "浏览器可访问的中枢控制台地址"), "http://127.0.0.1:8080",
     )  # fmt: skip
     board.data_age("device", "heard", HERE)
-    open_by_level(board, 10)
+    open_by_level(board, 9)
     board.stat(
-        ("Devices reported on", "有报告的设备"), ("Devices that the hub has told of within the last hour.", "近 1 小时内中枢有报告的设备数。"),
-        rows(f'SELECT count("n") AS "devices" FROM (SELECT last("heard") AS "n" FROM "device" WHERE {WHEN} AND {HERE} GROUP BY "device")'),
-        unit="none", field="devices", w=4, recent="1h", decimals=0,
+        ("Devices", "设备"), ("Devices that the hub told of within the last hour: all, those never heard, and those without a place, which the map cannot show.", "近 1 小时内中枢有报告的设备：总数、从未上报、以及无坐标（地图不显示）。"),
+        rows(f'SELECT count("level") AS "devices", count("level") - count("silence") AS "never", count("level") - count("lat") AS "unplaced" FROM (SELECT last("warning_level") AS "level", "silence", "lat" FROM "device" WHERE {WHEN} AND {HERE} GROUP BY "device")'),
+        unit="none", w=6, recent="1h", decimals=0,
+        values=[Column("devices", ("told of", "总数")), Column("never", ("never heard", "从未上报")), Column("unplaced", ("without a place", "无坐标"))],
     )  # fmt: skip
-    silent_devices(board, HERE, 5)
+    silent_devices(board, HERE, 4)
     layers = [
         Layer(("silent or never heard", "静默或从未上报"), rows(devices_where(f'("silence" <= {SILENT_S}) = false AND "level" < 1')), GREY, symbol="x-mark"),
         Layer(("calm", "正常"), rows(devices_where(f'"silence" <= {SILENT_S} AND "level" < 1')), LEVEL_NUMBERS["0"][1], size=5),

@@ -61,7 +61,7 @@ def hub(language: Language) -> Board:
         ("Adapters", "接入状态"), ("Up or down; a gap means that the hub itself was silent.", "正常/中断；空白为中枢自身静默。"),
         lines(over_time('last("up_last")', '"up_last"', "hub", adapters, ', "device"', "none"), "$tag_device"), states=UP, shorten=ADAPTER, gap_s=900,
     )  # fmt: skip
-    board.series(("Readings taken", "接收速率"), ("Readings a second of all adapters.", "每秒读数（全部接入）。"), lines(readings_rate("1s")), unit="ops", names=[Column("rate", ("readings a second", "每秒读数"))], low=0)  # fmt: skip
+    board.series(("Readings taken", "接收速率"), ("Readings a second of all adapters.", "每秒读数（全部接入）。"), lines(readings_rate("1s")), unit="ops", names=[Column("rate", ("readings a second", "每秒读数"))], low=0, decimals=1)  # fmt: skip
     board.series(
         ("Furthest behind", "最大滞后"), ("Log entries that the slowest reader has not taken yet; the table names each.", "最慢读者尚未处理的日志条数；各读者见表格。"),
         lines(over_time('max("reader_lag_max") AS "lag"', '"reader_lag_max"', "hub", readers)), unit="short", limits=LAG, names=[Column("lag", ("entries", "条"))], low=0,
@@ -73,8 +73,8 @@ def hub(language: Language) -> Board:
     )  # fmt: skip
     board.bars(
         ("Quarantine by reason", "隔离原因"), ("Input that could not be used, counted by the reason the hub gave.", "无法使用的输入，按原因计数。"),
-        rows("SELECT " + ", ".join(f'sum("{name}") AS "{name}"' for name in FAULTS) + " FROM (SELECT " + ", ".join(f'last("faults_{name}") AS "{name}"' for name in FAULTS) + f' FROM "hub" WHERE {WHEN} AND {adapters} GROUP BY "device")'),
-        unit="short", h=12, decimals=0, names=[Column(name, said) for name, said in FAULTS.items()],
+        rows("SELECT " + ", ".join(f'sum("faults_{name}") AS "faults_{name}"' for name in FAULTS) + " FROM (SELECT " + ", ".join(f'last("faults_{name}") AS "faults_{name}"' for name in FAULTS) + f' FROM "hub" WHERE {WHEN} AND {adapters} GROUP BY "device")'),
+        unit="short", h=12, decimals=0, names=[Column(f"faults_{name}", said) for name, said in FAULTS.items()],
     )  # fmt: skip
     board.series(
         ("New in quarantine", "新增隔离"), ("Readings a minute that could not be used.", "每分钟无法使用的读数。"),

@@ -46,6 +46,7 @@ STATUS: States = {
     "constrained by her draught": (("constrained by her draught", "吃水受限"), YELLOW), "moored": (("moored", "系泊"), GREY),
     "aground": (("aground", "搁浅"), RED), "engaged in fishing": (("fishing", "捕捞"), "#73bfb8"), "under way sailing": (("under sail", "驶帆"), "#8ab8ff"),
 }  # fmt: skip
+VEHICLES = "^(vehicle|bus|taxi|phone|.*truck)$"
 PAIR = '"subject" =~ /\\+/'
 """A warning about two things that met names both, as `a+b`."""
 ABOUT_DEVICE = '"subject" =~ /(^|\\+)$device(\\+|$)/'
@@ -70,7 +71,7 @@ def fleet(language: Language) -> Board:
         ("Vehicles heard", "在线车辆"), ("Vehicles that reported in the last hour.", "近 1 小时上报过的车辆。"),
         rows(f'SELECT count("n") AS "vehicles" FROM (SELECT last("speed") AS "n" FROM "vehicle" WHERE {WHEN} AND {here} GROUP BY "device")'), unit="none", field="vehicles", w=4, recent="1h", decimals=0,
     )  # fmt: skip
-    silent_devices(board, f'{here} AND "kind" !~ /^vessel$/', 4)
+    silent_devices(board, f'{here} AND "kind" =~ /{VEHICLES}/', 4)
     board.stat(
         ("Distance", "总里程"), (f"Of all vehicles in the chosen time. {DRIVEN_ABOUT[0]}", f"所选时段全部车辆合计。{DRIVEN_ABOUT[1]}"),
         rows(f'SELECT sum("v") AS "distance" FROM (SELECT {DRIVEN} AS "v" FROM {rolled(ODOMETER, "vehicle", here)} GROUP BY "device")'), unit=KM, field="distance", decimals=0, w=4,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dashboards.grafana.board import Board
 from dashboards.grafana.city import silent_devices
 from dashboards.grafana.environment import extreme, latest, spread
-from dashboards.grafana.influxql import EVERY, HERE, WHEN, lines, newest, over_time, rolled, rows
+from dashboards.grafana.influxql import EVERY, HERE, HOURLY_MS, WHEN, lines, newest, over_time, rolled, rows
 from dashboards.grafana.look import AREA, NONE, Column, Language, Limits, Link, device, flag
 
 TURBIDITY = Limits(((1, "#eb5757"),), ("GB 5749-2022: at most 1 NTU", "GB 5749-2022：不大于 1 NTU"))
@@ -145,9 +145,9 @@ def utilities(language: Language) -> Board:
         decimals=2,
     )
     board.series(
-        ("Active power", "有功功率"), ("All substations together.", "各变电站合计。"),
-        lines(f'SELECT sum("v") AS "power" FROM (SELECT mean("active_power") AS "v" FROM {rolled(POWER, "plant", power)} WHERE {WHEN} {EVERY}, "device" fill(none)) {EVERY} fill(none)'),
-        unit="kwatt", w=8, decimals=1, names=[Column("power", ("all substations", "合计"), colour="#5794f2")], low=0,
+        ("Active power", "有功功率"), ("All substations together, by the half hour: in less not every one has reported.", "各变电站合计（半小时均值，更短区间内未必全部上报）。"),
+        lines(f'SELECT sum("v") AS "power" FROM (SELECT mean("active_power") AS "v" FROM {rolled(POWER, "plant", power, HOURLY_MS)} WHERE {WHEN} {EVERY}, "device" fill(none)) {EVERY} fill(none)'),
+        unit="kwatt", w=8, decimals=1, interval="30m", names=[Column("power", ("all substations", "合计"), colour="#5794f2")], low=0,
     )  # fmt: skip
     board.table(
         ("Substations", "变电站"), ("Newest values, of the last hour; ±7 % of the nominal voltage is allowed up to 20 kV (GB/T 12325-2008).", "近 1 小时最新值；20 kV 及以下允许偏差 ±7 %（GB/T 12325-2008）。"),

@@ -115,7 +115,11 @@ function ask({ model, from: start, to: end, width, values = {}, timeInterval = '
   const panels = flat(model.panels).filter((panel) => panel.targets?.length).map((panel) => {
     const range = panelRange(panel, start, end);
     const interval = data.rangeUtil.calculateInterval(range, panel.maxDataPoints ?? width, panel.interval || timeInterval);
-    const targets = panel.targets.map((target) => ({ refId: target.refId, query: expand(target.query, range, interval) }));
+    const targets = panel.targets.map((target) => ({
+      refId: target.refId,
+      query: expand(target.query, range, interval),
+      alias: scenes.sceneGraph.interpolate(here, target.alias ?? '', later),
+    }));
     return { id: panel.id, interval: interval.interval, targets };
   });
   const whole = { from: data.dateTime(start), to: data.dateTime(end) };

@@ -1,7 +1,7 @@
 """A month of a small city, for dashboards to show: every kind of device, warnings through their life, the hub's reports.
 
 As the field is: each kind reports in its own time (air by the hour, pumps by the minute), none of them punctually; one gauge was
-cut off for hours, one pump fell silent, one device was never heard; flags are flags; and a span of one station is
+cut off for hours, one pump fell silent, two devices were never heard, one of them has no place; flags are flags; and a span of one station is
 marked as a calibration (`marked()`), with values that would spoil any mean.
 """
 
@@ -44,7 +44,7 @@ REPORTS: dict[str, int] = {
 }
 """How often a kind of device reports; others every ten minutes."""
 CUT_OFF = ("river-gauge-1", END - 20 * HOUR, END - 14 * HOUR)
-NEVER_HEARD = "spare-pump"
+NEVER_HEARD, NOWHERE = "spare-pump", "logger-in-a-drawer"
 MARKED, MARKED_VALUE = "air-station-1", 900.0
 LON, LAT = 122.02, 29.25
 
@@ -93,13 +93,14 @@ def registry() -> dict[str, Device]:
             place = Position(LON + n / 100, LAT + len(kind) / 1000)
             devices[name] = Device(name, f"{kind} {n}", kind, place, None, AREAS[n], "city", attributes)
     devices[NEVER_HEARD] = Device(NEVER_HEARD, "spare pump", "pump", Position(LON, LAT), None, AREAS[0], "city", {})
+    devices[NOWHERE] = Device(NOWHERE, "no place", "weather-station", None, None, AREAS[1], "city", {})
     return devices
 
 
 def readings() -> Iterator[Reading]:
     """Everything the devices said and what the hub noted of it: by the hour for a month, then two days as they report."""
     chance = random.Random(7)
-    devices = [device for device in registry().values() if device.device != NEVER_HEARD]
+    devices = [device for device in registry().values() if device.device not in (NEVER_HEARD, NOWHERE)]
     for at in range(MONTH, START, HOUR):
         yield from (_report(device, n, at + n * SECOND, chance) for n, device in enumerate(devices))
     for n, device in enumerate(devices):
@@ -146,7 +147,7 @@ def _noted() -> Iterator[Reading]:
     zones = Zones(ZONES)
     for at in range(START, END, EVERY):
         for n, device in enumerate(devices.values()):
-            if device.device == NEVER_HEARD or _silent(device.device, at):
+            if device.device in (NEVER_HEARD, NOWHERE) or _silent(device.device, at):
                 continue
             told = _report(device, n, at, chance)
             state = heard.setdefault(
@@ -157,7 +158,7 @@ def _noted() -> Iterator[Reading]:
             state.values |= {metric: (value, at) for metric, value in told.values.items()}
         noted = at + MINUTE
         for n, device in enumerate(devices.values()):
-            level = 0 if device.device in (NEVER_HEARD, "pump-2") else n % 5
+            level = 0 if device.device in (NEVER_HEARD, NOWHERE, "pump-2") else n % 5
             yield device_report(device.device, heard.get(device.device), device, 1, level, zones, noted)
         yield from _hub(noted, (at - START) // EVERY)
         yield from open_warnings([_standing(at)], devices, noted)

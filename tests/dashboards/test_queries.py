@@ -63,15 +63,17 @@ def by_width(model: dict[str, Any]) -> dict[str, Any]:
     return free
 
 
-def answers(
+def opened(
     asking: httpx.Client, node: Grafana, model: dict[str, Any], span: Span, **values: Any
-) -> dict[int, Answers]:
-    """What each panel's targets are answered, by panel id."""
-    asked = node.ask(model, span, **values)
-    return {
-        item["id"]: {target["refId"]: ask(asking, target["query"]) for target in item["targets"]}
-        for item in asked["panels"]
-    }
+) -> Iterator[tuple[dict[str, Any], Answers]]:
+    """Each panel that asks something, its aliases filled in, and what its targets are answered."""
+    asked = {item["id"]: item["targets"] for item in node.ask(model, span, **values)["panels"]}
+    for item in panels(model):
+        if item["id"] in asked:
+            aliases = {target["refId"]: target["alias"] for target in asked[item["id"]]}
+            targets = [target | {"alias": aliases[target["refId"]]} for target in item["targets"]]
+            answers = {target["refId"]: ask(asking, target["query"]) for target in asked[item["id"]]}
+            yield item | {"targets": targets}, answers
 
 
 def drawn(
@@ -79,9 +81,9 @@ def drawn(
 ) -> list[dict[str, Any]]:
     """The frames that one panel shows."""
     model = page(name).model
-    wanted = panel(model, title)
-    chosen = {**CHOSEN.get(name, {}), **values}
-    return node.draw(wanted, answers(asking, node, model, span, **chosen)[wanted["id"]])
+    alone = model | {"panels": [panel(model, title)]}
+    ((item, answers),) = opened(asking, node, alone, span, **{**CHOSEN.get(name, {}), **values})
+    return node.draw(item, answers)
 
 
 def missing(item: dict[str, Any], found: Answers) -> list[str]:
@@ -106,12 +108,9 @@ def test_every_panel_returns_what_it_draws(asking: httpx.Client, node: Grafana, 
     """Where nothing to be counted is an answer (`none`), a panel may be empty in the shortest range only."""
     empty = []
     for model in (page(name).model, by_width(page(name).model)):
-        found = answers(asking, node, model, SPANS[span], **CHOSEN.get(name, {}))
-        for item in panels(model):
-            if item["type"] == "text":
-                continue
+        for item, found in opened(asking, node, model, SPANS[span], **CHOSEN.get(name, {})):
             counts = item["fieldConfig"]["defaults"]["noValue"] == NONE[0] or len(item["targets"]) > 3
-            said = missing(item, found[item["id"]])
+            said = missing(item, found)
             if said and not (
                 counts and ("1 h" in span or len(said) < len(item["targets"]) or item["title"] in MAY_BE_NONE)
             ):
@@ -127,11 +126,8 @@ def test_what_is_drawn_can_be_read(asking: httpx.Client, node: Grafana, name: st
     """No ids of the hub's own, no JSON, no untitled column, no line too many, in any cell or legend of the page."""
     faults = []
     model = page(name).model
-    found = answers(asking, node, model, DAY, **CHOSEN.get(name, {}))
-    for item in panels(model):
-        if item["type"] == "text":
-            continue
-        frames = node.draw(item, found[item["id"]])
+    for item, found in opened(asking, node, model, DAY, **CHOSEN.get(name, {})):
+        frames = node.draw(item, found)
         titled = set(override_values(item, "displayName"))
         shown = [field for frame in frames for field in frame["fields"] if not field["hidden"]]
         for field in shown:
@@ -143,7 +139,7 @@ def test_what_is_drawn_can_be_read(asking: httpx.Client, node: Grafana, name: st
                 faults.append(f"{item['title']}: the column {field['title']} has no title of its own")
         if item["type"] == "timeseries":
             lines = [field for field in shown if field["type"] == "number"]
-            if not 0 < len(lines) <= SERIES_MAX and name != "device":
+            if not 0 < len(lines) <= SERIES_MAX:
                 faults.append(f"{item['title']}: {len(lines)} lines")
     assert not faults, "\n".join(sorted(set(faults)))
 
@@ -161,7 +157,7 @@ def test_every_variable_offers_something_and_filters(asking: httpx.Client, node:
         chosen = {**CHOSEN.get(name, {}), variable["name"]: offered[:2] if variable["multi"] else offered[0]}
         if variable["name"] == "metric":
             continue
-        answers(asking, node, model, DAY, **chosen)
+        assert list(opened(asking, node, model, DAY, **chosen))
 
 
 def test_options_are_what_they_seem(node: Grafana) -> None:
@@ -281,13 +277,10 @@ def test_hourly_stations_are_lines_and_outages_gaps(asking: httpx.Client, node: 
 def test_marked_values_are_in_no_mean(asking: httpx.Client, node: Grafana) -> None:
     assert max(row[1] for row in ask(asking, 'SELECT "pm25" FROM "air"')[0]["values"]) == history.MARKED_VALUE
     for name, model in ((item.name, item.model) for item in ENGLISH if item.name in ("air", "public")):
-        found = answers(asking, node, model, DAY)
-        for item in panels(model):
-            if item["type"] == "text":
-                continue
+        for item, found in opened(asking, node, model, DAY):
             numbers = [
                 value
-                for series in found[item["id"]].values()
+                for series in found.values()
                 for one in series
                 for row in one["values"]
                 for value in row[1:]
@@ -302,10 +295,20 @@ def test_marked_values_are_in_no_mean(asking: httpx.Client, node: Grafana) -> No
 def test_marked_values_are_shown_where_a_page_asks_for_them(asking: httpx.Client, node: Grafana) -> None:
     model = page("device").model
     item = next(item for item in panels(model) if item["title"] == "Marked values" and item["type"] == "timeseries")
-    found = answers(asking, node, model, DAY, device=history.MARKED, metric="pm25")[item["id"]]
+    alone = model | {"panels": [item]}
+    ((_, found),) = opened(asking, node, alone, DAY, device=history.MARKED, metric="pm25")
     assert [row[1] for row in found["A"][0]["values"]] == [history.MARKED_VALUE] * 3
-    calm = answers(asking, node, model, DAY, device="air-station-0", metric="pm25")[item["id"]]
+    ((_, calm),) = opened(asking, node, alone, DAY, device="air-station-0", metric="pm25")
     assert calm["A"] == []
+
+
+def test_a_device_has_its_metrics_unit_and_limits(asking: httpx.Client, node: Grafana) -> None:
+    frames = drawn(asking, node, "device", "Value over time", device="air-station-1", metric="pm25")
+    line = frames[0]["fields"][1]
+    assert (line["title"], line["unit"]) == ("pm25", "conμgm3")
+    assert drawn(asking, node, "device", "Value now", device="pump-0", metric="vibration")[0]["fields"][1]["cells"][0][
+        "text"
+    ].endswith(" mm/s")
 
 
 def test_one_distance(asking: httpx.Client, node: Grafana) -> None:
@@ -391,10 +394,16 @@ def test_the_map_tells_calm_silent_and_warned_apart(asking: httpx.Client, node: 
         "orange",
         "red",
     ]
-    found = answers(asking, node, page("city").model, DAY)[item["id"]]
+    alone = page("city").model | {"panels": [item]}
+    ((_, found),) = opened(asking, node, alone, DAY)
     devices = [(ref, one["tags"]["device"]) for ref, series in found.items() for one in series]
     assert len(devices) == len(history.registry())
-    assert ("A", history.NEVER_HEARD) in devices
+    assert {("A", history.NEVER_HEARD), ("A", history.NOWHERE), ("A", "pump-2")} <= set(devices)
+    counted = {
+        field["title"]: field["cells"][0]["text"] for field in drawn(asking, node, "city", "Devices")[0]["fields"]
+    }
+    assert counted["told of"] == str(len(devices))
+    assert (counted["never heard"], counted["without a place"]) == ("2", "1")
     assert [layer["filterData"]["options"] for layer in layers[1:]] == [target["refId"] for target in item["targets"]]
 
 
