@@ -78,6 +78,7 @@ class Publisher:
         teams = self._teams({FOLDERS[page.folder].team for page in chosen})
         if source is not None:
             self._source(source, replace_token)
+        self._make_way({page.model["uid"] for page in chosen})
         for folder, language in sorted({(page.folder, page.language) for page in chosen}):
             self._folder(folder, language, teams)
         for page in chosen:
@@ -129,6 +130,22 @@ class Publisher:
         if _granted(now) != _granted(wanted):
             self._try(f"told who may see {title}", lambda: self._api.folder.update_folder_permissions(uid, wanted))
             self._changed(f"permissions of {title} set")
+
+    def _make_way(self, uids: set[str]) -> None:
+        """Folders of earlier versions had the uids of dashboards, which Grafana 12 refuses: drop them where they are empty."""
+        for folder in self._try("asked for its folders", lambda: self._api.folder.get_all_folders()) or []:
+            if folder["uid"] in uids:
+                self._drop_empty(str(folder["uid"]), str(folder["title"]), uids)
+
+    def _drop_empty(self, uid: str, title: str, ours: set[str]) -> None:
+        held = self._try(f"asked what {uid} holds", lambda: self._api.client.GET(f"/search?folderUIDs={uid}&limit=100"))
+        if any(item["uid"] not in ours for item in held):
+            raise PublishError(
+                f"the folder {title} ({uid}) has the uid of a dashboard, and something is in it; move that elsewhere and delete it"
+            )
+        if not held:
+            self._try(f"told to delete folder {uid}", lambda: self._api.folder.delete_folder(uid))
+            self._changed(f"folder {title} ({uid}) of an earlier version deleted")
 
     def _dashboard(self, page: Page, model: dict[str, Any]) -> None:
         uid = model["uid"]

@@ -40,6 +40,7 @@ class Stub:
             (r"/api/teams(?:/search)?", self._teams),
             (r"/api/datasources(?:/uid/(?P<uid>[^/]+))?", self._datasource),
             (r"/api/folders(?:/(?P<uid>[^/]+))?", self._folder),
+            (r"/api/search", self._search),
             (r"/api/folders/(?P<uid>[^/]+)/permissions", self._permissions),
             (r"/api/dashboards/uid/(?P<uid>[^/]+)", self._dashboard),
             (r"/api/dashboards/db", self._save),
@@ -72,6 +73,8 @@ class Stub:
         return 200, {"datasource": self.source, "message": "ok"}
 
     def _folder(self, method: str, query: Any, body: Any, uid: str | None) -> tuple[int, Any]:
+        if method == "GET" and uid is None:
+            return 200, list(self.folders.values())
         if method == "POST":
             if body["uid"] in self.folders:
                 return 412, {"message": "a folder with that uid exists"}
@@ -81,9 +84,15 @@ class Stub:
             self.permissions[body["uid"]] = [{"role": "Viewer", "permission": 1}, {"role": "Editor", "permission": 2}]
         elif uid not in self.folders:
             return 404, {"message": "folder not found"}
+        elif method == "DELETE":
+            return 200, self.folders.pop(uid or "")
         elif method == "PUT":
             self.folders[uid or ""]["title"] = body["title"]
         return 200, self.folders[uid or body["uid"]]
+
+    def _search(self, method: str, query: dict[str, list[str]], body: Any) -> tuple[int, Any]:
+        wanted = query.get("folderUIDs", [])
+        return 200, [{"uid": uid} for uid, item in self.dashboards.items() if item["meta"]["folderUid"] in wanted]
 
     def _permissions(self, method: str, query: Any, body: Any, uid: str) -> tuple[int, Any]:
         if method == "GET":
@@ -149,7 +158,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         self._send(*answer)
 
-    do_GET = do_POST = do_PUT = do_PATCH = _serve
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve
 
     def _send(self, status: int, told: Any) -> None:
         body = json.dumps(told).encode()

@@ -65,10 +65,21 @@ def test_folders_and_dashboards_share_one_set_of_uids(grafana: Stub) -> None:
     assert len(set(uids)) == len(uids) == 2 * len(FOLDERS) + len(PAGES)
     provided = yaml.safe_load(providers())["providers"]
     assert {provider["folderUid"] for provider in provided} == set(grafana.folders)
-    grafana.folders["cityhub-air-en"] = {"uid": "cityhub-air-en", "title": "in the way"}
-    grafana.dashboards.clear()
-    with pytest.raises(PublishError, match="409"):
+
+
+def test_a_folder_of_an_earlier_version_makes_way_where_it_is_empty(grafana: Stub) -> None:
+    """Earlier versions made the folder `cityhub-city-en`, and stopped at the dashboard of the same uid."""
+    grafana.folders["cityhub-city-en"] = {"uid": "cityhub-city-en", "title": "City overview"}
+    _, said, _ = publish(grafana)
+    assert any("earlier version deleted" in sentence for sentence in said)
+    assert "cityhub-city-en" in grafana.dashboards
+    assert publish(grafana)[0] == 0
+    del grafana.dashboards["cityhub-city-en"]
+    grafana.folders["cityhub-city-en"] = {"uid": "cityhub-city-en", "title": "City overview"}
+    grafana.dashboards["own"] = {"meta": {"folderUid": "cityhub-city-en"}, "dashboard": {}}
+    with pytest.raises(PublishError, match="something is in it"):
         publish(grafana)
+    assert "own" in grafana.dashboards
 
 
 def test_the_data_source_is_influxql_with_the_token_as_a_secret(grafana: Stub) -> None:
