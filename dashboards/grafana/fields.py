@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from grafana_foundation_sdk.models import dashboard as sdk
 
-from dashboards.grafana.look import GREY, NO_VALUE, Column, Limits, Link, Said, States
+from dashboards.grafana.look import GREEN, GREY, NO_VALUE, Column, Limits, Link, Said, States
 
 CELLS: dict[str, dict[str, str]] = {
     "text": {"type": "color-text"},
@@ -68,13 +68,15 @@ def override(board: Speaker, column: Column) -> sdk.DashboardFieldConfigSourceOv
     if mappings:
         set_to["mappings"] = mappings
     if column.limits:
-        set_to["thresholds"] = _thresholds(column.limits)
+        set_to["thresholds"] = _thresholds(_quiet(column.limits) if column.cell == "background" else column.limits)
         set_to["color"] = sdk.FieldColor(sdk.FieldColorModeId.THRESHOLDS)
     if column.colour:
         set_to["color"] = sdk.FieldColor(sdk.FieldColorModeId.FIXED, column.colour)
     cell = column.cell or ("text" if column.states else "")
     if cell:
         set_to["custom.cellOptions"] = CELLS[cell]
+    if cell == "gauge":
+        set_to["min"] = 0
     if column.dashed:
         set_to["custom.lineStyle"] = {"fill": "dash", "dash": [6, 6]}
     if column.link:
@@ -97,6 +99,13 @@ def transformation(name: str, **options: object) -> sdk.DataTransformerConfig:
 def limit_properties(limits: Limits) -> dict[str, Any]:
     """Thresholds of a line of its own, drawn as dashes."""
     return {"thresholds": _thresholds(limits), "custom.thresholdsStyle": {"mode": "dashed"}}
+
+
+def _quiet(limits: Limits) -> Limits:
+    """The same without green: in a table full of cells only what is out of order has a colour."""
+    calm = (GREEN, "green")
+    steps = tuple((value, "transparent" if colour in calm else colour) for value, colour in limits.steps)
+    return limits._replace(steps=steps, base="transparent" if limits.base in calm else limits.base)
 
 
 def _thresholds(limits: Limits | None) -> sdk.ThresholdsConfig:

@@ -138,9 +138,9 @@ def one_device(language: Language) -> Board:
     here = '"device" =~ /^$device$/'
     board = Board(
         "device", ("Device", "单设备"), ("What does this device say, can it be believed, and is it heard?", "该设备的数据、可信度与在线状态。"),
-        "hub", language, warned='"subject" =~ /(^|\\+)$device(\\+|$)/', marks=True,
+        "city", language, warned='"subject" =~ /(^|\\+)$device(\\+|$)/', marks=True,
     )  # fmt: skip
-    board.variable("device", ("Device", "设备"), ("Devices that have been heard", "上报过的设备"), 'SHOW TAG VALUES FROM "device" WITH KEY = "device"', several=False)  # fmt: skip
+    board.variable("device", ("Device", "设备"), ("Devices that have been heard", "上报过的设备"), 'SHOW TAG VALUES FROM "device" WITH KEY = "device" WHERE "kind" !~ /^(vehicle|bus|taxi|phone|vessel|.*truck)$/', several=False)  # fmt: skip
     board.variable(
         "metric", ("Metric", "指标"), ("What the city's devices measure", "城市设备测量的指标"),
         f"SHOW FIELD KEYS FROM /^{FAMILIES}_1h$/", several=False, regex="/^(.*)_count$/", start="battery",

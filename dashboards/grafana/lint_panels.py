@@ -66,7 +66,7 @@ def looks(model: dict[str, Any], panel: dict[str, Any]) -> Iterator[str]:
         if panel["fieldConfig"]["defaults"]["unit"] == "none" and any(layer["config"].get("style", {}).get("color", {}).get("field") for layer in panel["options"]["layers"]):  # fmt: skip
             yield "its legend would be bare numbers"
     if panel["type"] == "table":
-        order = panel["transformations"][-1]["options"]["indexByName"] if panel.get("transformations") else {}
+        order = panel["transformations"][-1]["options"].get("indexByName", {}) if panel.get("transformations") else {}
         titled = {o["matcher"]["options"] for o in panel["fieldConfig"]["overrides"]}
         for name in sorted(order.keys() - titled):
             yield f"the column {name} has no title of its own"

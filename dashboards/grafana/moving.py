@@ -92,7 +92,7 @@ def fleet(language: Language) -> Board:
     )  # fmt: skip
     board.states(
         ("Ignition", "点火状态"), ("On or off, by vehicle; a gap means that it did not report.", "各车辆点火/熄火；空白为未上报。"),
-        lines(over_time('last("ignition_last")', '"ignition_last"', "vehicle", here, ', "device"', "none"), "$tag_device"), h=16, states=IGNITION, link=TRIP_LINE,
+        lines(over_time('last("ignition_last")', '"ignition_last"', "vehicle", here, ', "device"', "none"), "$tag_device"), h=16, states=IGNITION, link=TRIP_LINE, interval="5m",
     )  # fmt: skip
     board.table(
         ("Use by day", "每日使用"), (f"Each vehicle and day (UTC) of the last 7. {DRIVEN_ABOUT[0]}", f"近 7 天各车每日（UTC）。{DRIVEN_ABOUT[1]}"),

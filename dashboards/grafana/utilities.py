@@ -200,7 +200,7 @@ def utilities(language: Language) -> Board:
     board.row(("Machines", "设备"))
     board.states(
         ("State of machines", "设备状态"), ("Running or stopped, by machine; a gap means that it was silent.", "各设备运行/停止；空白为静默。"),
-        lines(over_time('last("running_last")', '"running_last"', "plant", machines, ', "device"', "none"), "$tag_device"), states=RUNNING, link=MACHINE_LINE,
+        lines(over_time('last("running_last")', '"running_last"', "plant", machines, ', "device"', "none"), "$tag_device"), states=RUNNING, link=MACHINE_LINE, interval="5m",
     )  # fmt: skip
     extreme(
         board,
