@@ -70,7 +70,7 @@ def city(language: Language) -> Board:
         Layer(("silent or never heard", "静默或从未上报"), rows(devices_where(f'("silence" <= {SILENT_S}) = false AND "level" < 1')), GREY, symbol="x-mark"),
         Layer(("calm", "正常"), rows(devices_where(f'"silence" <= {SILENT_S} AND "level" < 1')), LEVEL_NUMBERS["0"][1], size=5),
         *(
-            Layer(said, rows(devices_where(f'"level" = {4 - at}')), colour, size=7 + (4 - at), label="label")
+            Layer(said, rows(devices_where(f'"level" = {4 - at}')), colour, size=7 + (4 - at), label="device")
             for at, (said, colour) in reversed(list(enumerate(LEVELS.values())))
         ),
     ]  # fmt: skip

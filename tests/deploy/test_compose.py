@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -151,11 +152,9 @@ def test_grafana_serves_the_citys_zones_under_its_maps() -> None:
 
 
 @pytest.mark.acceptance
-def test_the_same_configuration_works_as_processes(tmp_path: Path) -> None:
+def test_the_same_configuration_works_as_processes(tmp_path: Path, need_program: Callable[[str], str]) -> None:
     """A reading from the broker, by the hub, in the database: each with the files that the containers would mount."""
-    passwords = shutil.which("mosquitto_passwd")
-    if passwords is None:
-        pytest.skip("LOUD SKIP: no mosquitto_passwd here, so the deployment's broker was not tried")
+    passwords = need_program("mosquitto_passwd")
     secrets = tmp_path / "secrets"
     secrets.mkdir()
     (secrets / "mqtt_password").write_text("device-secret\n")
