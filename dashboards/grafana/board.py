@@ -176,12 +176,12 @@ class Board:
         self, title: Said, about: Said, *queries: Query, unit: str, w: int = 12, h: int = 8, limits: Limits | None = None,
         link: Link | None = None, stacked: bool = False, bars: bool = False, steps: bool = False, points: bool = False,
         low: float | None = None, decimals: int | None = None, names: Sequence[Column] = (), interval: str = "1m",
-        gap_s: float = GAP_S, shorten: str = "", recent: str = "", by_name: Mapping[str, Mapping[str, Any]] = NOTHING, sources: Sequence[Limits] = (),
+        gap_s: float = GAP_S, shorten: str = "", recent: str = "", by_pattern: Mapping[str, Mapping[str, Any]] = NOTHING, sources: Sequence[Limits] = (),
         empty: Said = NO_VALUE,
     ) -> None:  # fmt: skip
         """Lines (or bars) over time, `SERIES_MAX` at most. `names`: what each is called, and its colour; `interval`: no finer
-        than this, because devices do not report more often; `gap_s`: gaps shorter than this are drawn over; `by_name`: further
-        properties of lines that may occur, `sources` those of their limits."""
+        than this, because devices do not report more often; `gap_s`: gaps shorter than this are drawn over; `by_pattern`:
+        properties of lines that may occur, by a regular expression; `sources`: those of their limits."""
         custom = common.GraphFieldConfig(
             draw_style=common.GraphDrawStyle.BARS if bars else common.GraphDrawStyle.LINE,
             line_interpolation=common.LineInterpolation.STEP_AFTER if steps else common.LineInterpolation.LINEAR,
@@ -198,7 +198,7 @@ class Board:
         config = default_config(self.say, unit, limits, link=self._to(link), decimals=decimals, custom=custom, low=low, by_threshold=False, empty=empty)  # fmt: skip
         config.overrides = [
             *(override(self, name) for name in names),
-            *(named_override(*item) for item in by_name.items()),
+            *(named_override(*item, "byRegexp") for item in by_pattern.items()),
         ]
         renamed = [transformation("renameByRegex", regex=shorten, renamePattern="$1")] if shorten else []
         self._add(

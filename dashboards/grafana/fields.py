@@ -87,9 +87,12 @@ def override(board: Speaker, column: Column) -> sdk.DashboardFieldConfigSourceOv
     return named_override(column.name, set_to)
 
 
-def named_override(name: str, set_to: Mapping[str, Any]) -> sdk.DashboardFieldConfigSourceOverrides:
+def named_override(
+    name: str, set_to: Mapping[str, Any], matcher: str = "byName"
+) -> sdk.DashboardFieldConfigSourceOverrides:
+    """Properties of the fields with that name; `matcher` "byRegexp": of those whose name meets `/…/`."""
     properties = [sdk.DynamicConfigValue(key, value) for key, value in set_to.items()]
-    return sdk.DashboardFieldConfigSourceOverrides(matcher=sdk.MatcherConfig("byName", name), properties=properties)
+    return sdk.DashboardFieldConfigSourceOverrides(matcher=sdk.MatcherConfig(matcher, name), properties=properties)
 
 
 def transformation(name: str, **options: object) -> sdk.DataTransformerConfig:

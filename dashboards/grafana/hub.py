@@ -29,6 +29,7 @@ FAULTS = {
     "unauthorised": ("unauthorised", "未授权"), "unknown_metric": ("unknown metric", "未知指标"), "value": ("value", "数值"), "time": ("time", "时间"), "position": ("position", "位置"),
     "rate": ("too many", "过频"), "loop": ("circle", "回环"),
 }  # fmt: skip
+HIGHEST, LOWEST = ("highest", "最高"), ("lowest", "最低")
 HEARD, MEAN_HEARD, DEVICES = '"heard"', 'mean("heard") AS "n"', ', "device"'
 ADAPTER = "^hub-adapter:(.*)$"
 READER = "^hub-reader:(.*)$"
@@ -167,10 +168,12 @@ def one_device(language: Language) -> Board:
     board.series(
         ("Value over time", "数值变化"), ("Mean, highest and lowest of the chosen metric in each interval, with its limits; marked values are left out.", "所选指标各区间均值、最高与最低及其限值；不含标记数据。"),
         lines(over_time('mean("v")', '"$metric" AS "v"', FAMILIES, here), "$metric"),
-        lines(over_time('max("v")', '"${metric}_max" AS "v"', FAMILIES, here), "highest"),
-        lines(over_time('min("v")', '"${metric}_min" AS "v"', FAMILIES, here), "lowest"),
-        unit="none", w=24, h=10, names=[Column("highest", ("highest", "最高"), colour="#b877d9", dashed=True), Column("lowest", ("lowest", "最低"), colour="#73bfb8", dashed=True)],
-        by_name={name: {"unit": unit} | (limit_properties(LIMITS[name]) if name in LIMITS else {}) for name, unit in UNITS.items()},
+        lines(over_time('max("v")', '"${metric}_max" AS "v"', FAMILIES, here), f"$metric {board.say(HIGHEST)}"),
+        lines(over_time('min("v")', '"${metric}_min" AS "v"', FAMILIES, here), f"$metric {board.say(LOWEST)}"),
+        unit="none", w=24, h=10,
+        # All three lines of a metric have its unit, or Grafana would give them axes of their own.
+        by_pattern={f"/^{name}( .*)?$/": {"unit": unit} | (limit_properties(LIMITS[name]) if name in LIMITS else {}) for name, unit in UNITS.items()}
+        | {f"/ ({'|'.join(said)})$/": {"custom.lineStyle": {"fill": "dash", "dash": [6, 6]}, "custom.fillOpacity": 0} for said in (HIGHEST, LOWEST)},
         sources=list(LIMITS.values()),
     )  # fmt: skip
     board.series(

@@ -177,11 +177,20 @@ function registryFor(config) {
   );
 }
 
+/** JSON cannot say minus infinity, so Grafana sets the base of thresholds when it loads a panel. */
+function loaded(config) {
+  const overrides = config.overrides.flatMap((override) => override.properties.filter((property) => property.id === 'thresholds'));
+  for (const thresholds of [config.defaults.thresholds, ...overrides.map((property) => property.value)]) {
+    if (thresholds?.steps?.length) thresholds.steps[0].value = -Infinity;
+  }
+  return config;
+}
+
 async function draw({ panel, answers }) {
   const made = answers.flatMap(({ refId, series }) => frames(panel.targets.find((target) => target.refId === refId), series));
   const transformed = await firstValueFrom(data.transformDataFrame(panel.transformations ?? [], made, { interpolate: (text) => text }));
   const shown = data.applyFieldOverrides({
-    data: transformed, fieldConfig: panel.fieldConfig, replaceVariables: (text) => text, theme, timeZone: 'utc', fieldConfigRegistry: registryFor(panel.fieldConfig),
+    data: transformed, fieldConfig: loaded(panel.fieldConfig), replaceVariables: (text) => text, theme, timeZone: 'utc', fieldConfigRegistry: registryFor(panel.fieldConfig),
   });
   return shown.map((frame) => ({
     refId: frame.refId,

@@ -304,8 +304,8 @@ def test_marked_values_are_shown_where_a_page_asks_for_them(asking: httpx.Client
 
 def test_a_device_has_its_metrics_unit_and_limits(asking: httpx.Client, node: Grafana) -> None:
     frames = drawn(asking, node, "device", "Value over time", device="air-station-1", metric="pm25")
-    line = frames[0]["fields"][1]
-    assert (line["title"], line["unit"]) == ("pm25", "conμgm3")
+    told = [(frame["fields"][1]["title"], frame["fields"][1]["unit"]) for frame in frames]
+    assert told == [("pm25", "conμgm3"), ("pm25 highest", "conμgm3"), ("pm25 lowest", "conμgm3")]
     assert drawn(asking, node, "device", "Value now", device="pump-0", metric="vibration")[0]["fields"][1]["cells"][0][
         "text"
     ].endswith(" mm/s")
@@ -453,3 +453,15 @@ def test_three_lines_hold_all_stations_at_once(asking: httpx.Client, node: Grafa
     assert len(hours) >= 23
     assert all(low <= mean <= high for high, mean, low in hours)
     assert sum(high - low > 5 for high, _, low in hours) > 0.8 * len(hours)
+
+
+def test_levels_below_zero_have_their_own_colour(node: Grafana) -> None:
+    """-0.32 m is within half a metre of the warning stage: yellow; far below there is no colour."""
+    item = panel(page("water").model, "Gauges")
+    columns = ["time", "water_level", "over_warning_stage", "water_flow"]
+    values = [[0, 7.0, over, 1.0] for over in (-2.0, -0.32, 0.2, 1.5)]
+    series = [{"name": "water_1m", "tags": {"device": "gauge", "area": "north"}, "columns": columns, "values": values}]
+    field = next(
+        field for field in node.draw(item, {"A": series})[0]["fields"] if field["name"] == "over_warning_stage"
+    )
+    assert [cell["colour"] for cell in field["cells"]] == ["#00000000", "#f2c94c", "#f2994a", "#eb5757"]
