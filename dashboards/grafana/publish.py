@@ -133,7 +133,7 @@ class Publisher:
 
     def _make_way(self, uids: set[str]) -> None:
         """Folders of earlier versions had the uids of dashboards, which Grafana 12 refuses: drop them where they are empty."""
-        for folder in self._try("asked for its folders", lambda: self._api.folder.get_all_folders()) or []:
+        for folder in self._find("asked for its folders", lambda: self._api.folder.get_all_folders()) or []:
             if folder["uid"] in uids:
                 self._drop_empty(str(folder["uid"]), str(folder["title"]), uids)
 
