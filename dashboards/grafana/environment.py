@@ -140,7 +140,7 @@ def air(language: Language) -> Board:
         unit="none", field="aqi", limits=AQI, w=5, recent="3h", decimals=0,
     )  # fmt: skip
     board.stat(
-        ("Stations above 100", "超 100 站点数"), ("Stations whose newest real-time index is above 100.", "最新实时 AQI 超过 100 的站点数。"),
+        ("Over AQI 100", "超 100 站点"), ("Stations whose newest real-time index is above 100.", "最新实时 AQI 超过 100 的站点数。"),
         rows(f'SELECT count("v") AS "over" FROM (SELECT last("aqi_last") AS "v" FROM "air_1m" WHERE {WHEN} AND {stations} GROUP BY "device") WHERE "v" > 100'),
         unit="none", field="over", limits=Limits(((1, ORANGE),), AQI.source), w=4, recent="3h", decimals=0, empty=NONE,
     )  # fmt: skip
@@ -248,7 +248,7 @@ def water(language: Language) -> Board:
     underpass = f"{HERE} AND \"kind\" = 'underpass-gauge'"
     board.data_age("water", "water_level", HERE)
     board.stat(
-        ("Nearest to its warning stage", "距警戒最近"), ("The highest level above (or least below) a gauge's warning stage.", "各站水位与警戒水位之差的最大值。"),
+        ("Nearest to warning", "距警戒最近"), ("The highest level above (or least below) a gauge's warning stage.", "各站水位与警戒水位之差的最大值。"),
         rows(f'SELECT max("v") AS "over" FROM (SELECT last("over_warning_stage_last") AS "v" FROM "water_1m" WHERE {WHEN} AND {HERE} GROUP BY "device")'),
         unit=METRES, field="over", limits=OVER_STAGE, decimals=2, w=5, recent="3h",
     )  # fmt: skip

@@ -106,7 +106,7 @@ def devices(language: Language) -> Board:
         unit="s", field="skew", limits=SKEW, decimals=0, w=5, recent="1h",
     )  # fmt: skip
     board.stat(
-        ("Devices reported on", "有报告的设备"), ("Devices that the hub has told of within the last hour.", "近 1 小时内中枢有报告的设备数。"),
+        ("Devices told of", "有报告设备"), ("Devices that the hub has told of within the last hour.", "近 1 小时内中枢有报告的设备数。"),
         rows(f'SELECT count("n") AS "devices" FROM (SELECT last("heard") AS "n" FROM "device" WHERE {WHEN} AND {here} GROUP BY "device")'), unit="none", field="devices", w=4, recent="1h", decimals=0,
     )  # fmt: skip
     board.table(

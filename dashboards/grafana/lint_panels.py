@@ -21,6 +21,8 @@ SCALED = {"lengthm", "lengthmm", "lengthkm"}
 SOURCE_WORDS = ("Thresholds: ", "阈值依据：")
 STAT_MIN = 4
 """Columns of 24 below which a title is cut."""
+COLUMN_PX, TITLE_FRAME_PX = 41, 45
+"""Of a page 1,000 pixels wide: one of its 24 columns, and what a panel's frame and its information mark take of the title's line."""
 HUBS_OWN = re.compile(r"'hub-(adapter|reader|stream|warnings)'")
 BY_DEVICE = re.compile(r'GROUP BY (?:time\([^)]*\), )?[^()]*"device"[^()]*(?: fill\(\w+\))?$')
 """A query whose own rows are one for each device."""
@@ -53,6 +55,8 @@ def looks(model: dict[str, Any], panel: dict[str, Any]) -> Iterator[str]:
     yield from _states(panel)
     yield from _levels(panel)
     yield from _names(panel)
+    if title_width(panel.get("title", "")) > panel["gridPos"]["w"] * COLUMN_PX - TITLE_FRAME_PX:
+        yield "its title is cut on a page of 1,000 pixels"
     if panel["type"] == "stat" and panel["gridPos"]["w"] < STAT_MIN:
         yield f"it is narrower than {STAT_MIN} columns, so its title is cut"
     if panel.get("timeFrom") and not panel.get("hideTimeOverride"):
@@ -138,6 +142,11 @@ def _chart(model: dict[str, Any], panel: dict[str, Any]) -> Iterator[str]:
         grouped = re.search(r'GROUP BY time\([^)]*\)((?:, "\w+")+) fill\(\w+\)$', target["query"])
         if (tags or grouped) and not single and not FEW.search(target["query"]):
             yield "it draws a line for every device or area there is; ten are the most that people can tell apart"
+
+
+def title_width(title: str) -> float:
+    """Pixels of a title in Grafana's 14 px: Chinese characters are square, others half as wide."""
+    return sum(14 if ord(character) > 0x2E80 else 7.2 for character in title)
 
 
 def _value_mappings(panel: dict[str, Any]) -> Iterator[dict[str, Any]]:

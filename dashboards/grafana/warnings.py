@@ -158,7 +158,7 @@ def warnings(language: Language) -> Board:
         unit="short", bars=True, w=12, limits=LOAD, interval="10m", names=[Column("raised", ("raised in 10 min", "10 分钟新增"), colour="#8ab8ff")], low=0, decimals=0,
     )  # fmt: skip
     board.stat(
-        ("Warnings raised in 10 minutes", "10 分钟内新增预警"), ("Mean and most in the chosen time.", "所选时段的均值与最大值。"),
+        ("Raised in 10 minutes", "10 分钟内新增"), ("Mean and most in the chosen time.", "所选时段的均值与最大值。"),
         rows(f'SELECT mean("n") AS "mean", max("n") AS "worst" FROM ({per_10_min})'),
         unit="short", w=6, h=8, limits=LOAD, values=[Column("mean", ("mean", "均值"), decimals=2), Column("worst", ("most", "最大"), decimals=0)],
     )  # fmt: skip

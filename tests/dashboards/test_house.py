@@ -87,6 +87,7 @@ BROKEN: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "marks from the start": (lambda model: model["annotations"]["list"][0].update(enable=True), "is on from the start"),
     "a line for every device": ((lambda model: panel(model)["targets"][0].update(query='SELECT mean("pm25") FROM "air_1m" WHERE $timeFilter GROUP BY time($__interval), "device" fill(null)')), "a line for every device"),
     "metres that become millimetres": (lambda model: panel(model)["fieldConfig"]["defaults"].update(unit="lengthm"), "metres become millimetres"),
+    "a title that is cut": (lambda model: panel(model, "stat").update(title="The highest air quality index of all"), "its title is cut"),
     "a narrow stat": (lambda model: panel(model, "stat")["gridPos"].update(w=2), "narrower than"),
     "a title behind a range": (lambda model: panel(model, "stat").pop("hideTimeOverride"), "takes the place of its title"),
     "a hole": (lambda model: panel(model)["gridPos"].update(h=2), "fill the row"),
