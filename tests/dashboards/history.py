@@ -44,6 +44,7 @@ REPORTS: dict[str, int] = {
 }
 """How often a kind of device reports; others every ten minutes."""
 CUT_OFF = ("river-gauge-1", END - 20 * HOUR, END - 14 * HOUR)
+MANY = {"air-station": 12, "water-network": 12}
 NEVER_HEARD, NOWHERE = "spare-pump", "logger-in-a-drawer"
 MARKED, MARKED_VALUE = "air-station-1", 900.0
 LON, LAT = 122.02, 29.25
@@ -84,14 +85,14 @@ ZONES = (
 
 
 def registry() -> dict[str, Device]:
-    """Three devices of every kind."""
+    """Three devices of every kind, and of some more than a chart has colours for."""
     devices = {}
     for kind in KINDS:
-        for n in range(3):
+        for n in range(MANY.get(kind, 3)):
             name = f"ais:41300000{n}" if kind == "vessel" else f"{kind}-{n}"
             attributes = {"warning_level_m": 8.0} if kind == "river-gauge" else {}
             place = Position(LON + n / 100, LAT + len(kind) / 1000)
-            devices[name] = Device(name, f"{kind} {n}", kind, place, None, AREAS[n], "city", attributes)
+            devices[name] = Device(name, f"{kind} {n}", kind, place, None, AREAS[n % 3], "city", attributes)
     devices[NEVER_HEARD] = Device(NEVER_HEARD, "spare pump", "pump", Position(LON, LAT), None, AREAS[0], "city", {})
     devices[NOWHERE] = Device(NOWHERE, "no place", "weather-station", None, None, AREAS[1], "city", {})
     return devices
