@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from dashboards.grafana.build import FOLDERS, Page, drift, folder_uid, pages
+from dashboards.grafana.hub import FAULTS
 from dashboards.grafana.lint import lint, panels
+from hub.model import FaultKind
 
 ALL = list(pages())
 
@@ -20,6 +22,10 @@ def test_the_shipped_dashboards_are_clean() -> None:
 
 def test_the_files_are_what_the_code_makes() -> None:
     assert drift() == []
+
+
+def test_quarantine_is_shown_by_every_reason_there_is() -> None:
+    assert set(FAULTS) == {kind.replace("-", "_") for kind in FaultKind}
 
 
 def test_every_audience_has_its_folder_in_both_languages() -> None:
