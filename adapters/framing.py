@@ -1,13 +1,28 @@
 """A byte stream cut into frames that begin with a mark and state their own length, and the junk between them.
 
 Whatever the chunks, the cuts are the same: junk is handed out once it surely ends, a frame once it is whole. A frame
-whose checksum does not fit may lie about its length too, so the codec gives it back and the next start inside counts.
+whose checksum does not fit may lie about its length too, so the codec gives it back and the next start inside counts;
+so does a frame that the end of the stream cuts off.
+
+No byte is searched twice for a start, and nothing is looked at again before enough bytes are there to tell more. A
+stranger can make a codec check one frame's length of bytes for each header that he sends, and no more.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from enum import Enum
+from typing import Any, Protocol
+
+
+class Stretch(Enum):
+    """What a stretch of the stream is."""
+
+    JUNK = "junk"
+    FRAME = "frame"
+    CUT = "cut"
+    """A frame that the end of the stream cuts off, up to where a whole one stands behind it."""
 
 
 class DeclaredFrames:
@@ -21,64 +36,145 @@ class DeclaredFrames:
         self,
         start: re.Pattern[bytes],
         plausible: Callable[[bytes | bytearray, int], bool | None],
-        size: Callable[[bytearray, int], int],
+        size: Callable[[bytes | bytearray, int], int],
         limit: int,
     ) -> None:
         self._start, self._plausible, self._size, self._limit = start, plausible, size, limit
         self._buffer = bytearray()
         self._at = 0
+        self._searched = 0
+        """No frame begins between `_at` and here."""
+        self._needed = 0
+        """Bytes behind `_at` without which the next stretch cannot be told."""
+        self._ended = False
 
     def add(self, data: bytes) -> None:
         self._buffer += data
 
-    def take(self) -> tuple[bool, bytes] | None:
-        """The next stretch, and whether it is a frame (True) or junk; None when more bytes are needed."""
-        stop, frame = self._extent()
+    def take(self) -> tuple[Stretch, bytes] | None:
+        """The next stretch; None when more bytes are needed, or, behind `end`, when nothing is left."""
+        stop, kind = self._extent()
         if stop == self._at:
             del self._buffer[: self._at]
+            self._searched = max(0, self._searched - self._at)
             self._at = 0
+            if self._ended:
+                self._buffer.clear()
+                self._searched, self._ended = 0, False
             return None
         raw = bytes(self._buffer[self._at : stop])
-        self._at = stop
-        return frame, raw
+        self._move(stop)
+        return kind, raw
 
     def give_back(self, raw: bytes) -> bytes:
         """The stretch of a damaged frame that is surely lost; from the next possible start on it is read again."""
-        cut = self._next_start(raw, 1)
-        self._at -= len(raw) - cut
+        begin = self._at - len(raw)
+        cut = self._next_start(raw, 1, len(raw))
+        self._move(begin + cut)
         return raw[:cut]
 
-    def end(self) -> bytes:
-        """What is left when the connection ends."""
-        rest = bytes(self._buffer[self._at :])
-        self._buffer.clear()
-        self._at = 0
-        return rest
+    def end(self) -> None:
+        """The stream ends here: `take` now gives all that is left."""
+        self._ended = True
+        self._needed = 0
 
-    def _extent(self) -> tuple[int, bool]:
-        """Where the next stretch ends, and whether it is a frame; where it begins when more bytes are needed."""
+    def _move(self, at: int) -> None:
+        self._at = self._searched = at
+        self._needed = 0
+
+    def _extent(self) -> tuple[int, Stretch]:
+        """Where the next stretch ends, and what it is; where it begins when more bytes are needed."""
         buffer, at = self._buffer, self._at
-        if at >= len(buffer):
-            return at, False
-        start = self._next_start(buffer, at)
+        have = len(buffer) - at
+        if have == 0 or have < self._needed:
+            return at, Stretch.JUNK
+        start = self._next_start(buffer, max(self._searched, at), at + self._limit)
+        self._searched = start
         if start > at:
-            end = min(start, at + self._limit)
-            unsure = start == len(buffer) or not self._plausible(buffer, start)
-            return (at if unsure and end - at < self._limit else end), False
+            sure = self._ended or start - at >= self._limit or (start < len(buffer) and self._plausible(buffer, start))
+            return (start if sure else at), Stretch.JUNK
         if not self._plausible(buffer, at):
-            return at, False
-        end = at + self._size(buffer, at)
-        return (end if end <= len(buffer) else at), True
+            return (self._behind_the_cut(at) if self._ended else at), Stretch.CUT
+        size = self._size(buffer, at)
+        if size <= have:
+            return at + size, Stretch.FRAME
+        self._needed = size
+        return (self._behind_the_cut(at) if self._ended else at), Stretch.CUT
 
-    def _next_start(self, buffer: bytes | bytearray, at: int) -> int:
-        """Where the next possible frame begins, the buffer's length if nowhere. Looks no further than one frame."""
-        limit = at + self._limit
+    def _behind_the_cut(self, at: int) -> int:
+        """Where, behind the header at `at` whose frame the end cuts off, a frame begins that is whole."""
+        buffer, begin = self._buffer, at + 1
+        while (begin := self._next_start(buffer, begin, len(buffer))) < len(buffer):
+            if self._plausible(buffer, begin) and begin + self._size(buffer, begin) <= len(buffer):
+                break
+            begin += 1
+        return begin
+
+    def _next_start(self, buffer: bytes | bytearray, at: int, limit: int) -> int:
+        """Where the next possible frame begins, before `limit`; else `limit` or the buffer's end, whichever comes first."""
+        limit = min(limit, len(buffer))
         while at < limit:
-            found = self._start.search(buffer, at)
-            if found is None:
-                half = at < len(buffer) and self._plausible(buffer, len(buffer) - 1) is not False
-                return len(buffer) - 1 if half else len(buffer)
+            found = self._start.search(buffer, at, min(limit + 1, len(buffer)))
+            if found is None or found.start() >= limit:
+                half = limit == len(buffer) and self._plausible(buffer, limit - 1) is not False
+                return limit - 1 if half else limit
             if self._plausible(buffer, found.start()) is not False:
                 return found.start()
             at = found.start() + 1
         return limit
+
+
+class Waiting:
+    """Bytes that wait for more of their kind: joined, and looked at again, once there are as many as are needed.
+
+    For codecs that read from one piece of bytes. A frame that comes byte by byte is copied once, not once a byte.
+    """
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._needed = 0
+
+    def __len__(self) -> int:
+        return self._size
+
+    def add(self, data: bytes) -> bytes | None:
+        """All that waits with these bytes, None while that is less than what is needed."""
+        self._pieces.append(data)
+        self._size += len(data)
+        if self._size < self._needed:
+            if len(self._pieces) > _PIECES_MAX:
+                self._pieces = [b"".join(self._pieces)]
+            return None
+        return self.all()
+
+    def all(self) -> bytes:
+        """All that waits; nothing waits any more."""
+        whole = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        self._pieces, self._size, self._needed = [], 0, 0
+        return whole
+
+    def keep(self, rest: bytes, needed: int = 0) -> None:
+        """Let `rest` wait until there are `needed` bytes."""
+        self._pieces, self._size, self._needed = ([rest] if rest else []), len(rest), needed
+
+
+_PIECES_MAX = 1024
+"""Pieces kept apart: a piece of one byte costs forty as an entry of the list."""
+
+
+class _Detailed(Protocol):
+    def detail(self) -> dict[str, Any]: ...
+
+
+class Unchecked:
+    """What a frame whose check failed would have said, for the engineer who asks; nothing else comes of it, and it costs
+    nothing until then."""
+
+    __slots__ = ("_make", "_more")
+
+    def __init__(self, make: Callable[[], _Detailed], more: dict[str, Any] | None = None) -> None:
+        self._make, self._more = make, more or {}
+
+    def detail(self) -> dict[str, Any]:
+        return self._make().detail() | self._more

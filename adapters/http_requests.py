@@ -63,7 +63,11 @@ class RequestReader:
         """`authorised`: whether who shows this Authorization header may send a body; nothing of theirs is held otherwise."""
         self._body_bytes_max = body_bytes_max
         self._authorised = authorised
-        self._buffer = b""
+        self._buffer = bytearray()
+        self._needed = 0
+        """Bytes of the buffer without which the request that has begun is not all here."""
+        self._open: tuple[_Head, int] | None = None
+        """Head of the request that has begun, and its bytes: read once, however slowly the body comes."""
         self._searched = 0
         """Bytes at the head of the buffer in which no request starts."""
         self._skip = 0
@@ -72,7 +76,7 @@ class RequestReader:
 
     def feed(self, data: bytes) -> list[Request]:
         self._buffer += data
-        return self._requests(ended=False)
+        return self._requests(ended=False) if self._skip or len(self._buffer) >= self._needed else []
 
     def end(self) -> list[Request]:
         """The stream ended: a request line alone is a complete request, a body without a length ends here."""
@@ -84,7 +88,7 @@ class RequestReader:
         requests: list[Request] = []
         buffer = self._buffer
         done = 0  # everything before is in a request
-        at = self._searched
+        at, self._needed = self._searched, 0
         while True:
             if self._skip:
                 skipped = min(self._skip, len(buffer) - done)
@@ -99,21 +103,25 @@ class RequestReader:
             if request is None:
                 break
             if buffer[done:at].strip():
-                requests += _junk(buffer[done:at])
+                requests += _junk(bytes(buffer[done:at]))
                 done = at
-            request.raw = buffer[done:end]  # with the empty lines that some clients send before it
+            request.raw = bytes(buffer[done:end])  # with the empty lines that some clients send before it
             requests.append(request)
-            self._chunks = _Chunks(self._body_bytes_max)
+            self._chunks, self._open, self._needed = _Chunks(self._body_bytes_max), None, 0
             done = at = end
         sure = at if ended else at - (at - done) % HEAD_BYTES_MAX
-        if buffer[done:sure].strip():
-            requests += _junk(buffer[done:sure])
-        self._buffer = buffer[sure:]
+        if sure > done and buffer[done:sure].strip():
+            requests += _junk(bytes(buffer[done:sure]))
+        del buffer[:sure]
         self._searched = at - sure
+        self._needed = max(0, self._needed - sure)
         return requests
 
-    def _request(self, buffer: bytes, start: int, ended: bool) -> tuple[Request | None, int]:
+    def _request(self, buffer: bytearray, start: int, ended: bool) -> tuple[Request | None, int]:
         """The request that starts there and where it ends; None while it is not all here."""
+        if self._open is not None:
+            head, size = self._open
+            return self._with_body(head, buffer, start, start + size, ended)
         head_end = buffer.find(b"\r\n\r\n", start, start + HEAD_BYTES_MAX)
         body_at = head_end + 4
         if head_end < 0:
@@ -124,12 +132,18 @@ class RequestReader:
                 return None, start
             head_end = body_at = len(buffer)
         try:
-            head = _head(buffer[start:head_end], cut=body_at == head_end)
+            head = _head(bytes(buffer[start:head_end]), cut=body_at == head_end)
         except _Bad as bad:
             return _refused(bad.status, bad.kind, bad.trouble), body_at
         if self._authorised is not None and not self._authorised(head.headers.get("authorization", "")):
             self._skip = _stated_length(head)
             return _refused(401, FaultKind.UNAUTHORISED, "whoever asked showed no known token"), body_at
+        self._open = (head, body_at - start)
+        return self._with_body(head, buffer, start, body_at, ended)
+
+    def _with_body(
+        self, head: _Head, buffer: bytearray, start: int, body_at: int, ended: bool
+    ) -> tuple[Request | None, int]:
         request = Request(
             b"",
             head.method,
@@ -151,7 +165,7 @@ class RequestReader:
             request.trouble = f"{head.method} is not taken here; use GET or POST"
         return request, end
 
-    def _body(self, request: Request, head: _Head, buffer: bytes, start: int, body_at: int, ended: bool) -> int:
+    def _body(self, request: Request, head: _Head, buffer: bytearray, start: int, body_at: int, ended: bool) -> int:
         """Fills the body and returns where it ends; -1 while it is not all here."""
         length = head.headers.get("content-length")
         coding = head.headers.get("transfer-encoding")
@@ -179,13 +193,14 @@ class RequestReader:
             raise _Bad(413, FaultKind.OVERSIZE, f"a body of {size} bytes; the limit is {self._body_bytes_max}")
         if len(buffer) - body_at < size:
             if not ended:
+                self._needed = body_at + size
                 return -1
             have = len(buffer) - body_at
             raise _Bad(400, FaultKind.TRUNCATED, f"the body ends after {have} of its {size} bytes")
-        request.body = buffer[body_at : body_at + size]
+        request.body = bytes(buffer[body_at : body_at + size])
         return body_at + size
 
-    def _chunked(self, request: Request, buffer: bytes, start: int, body_at: int, ended: bool) -> int:
+    def _chunked(self, request: Request, buffer: bytearray, start: int, body_at: int, ended: bool) -> int:
         chunks = self._chunks
         chunks.read(buffer, start, body_at)
         if not chunks.complete:
@@ -206,7 +221,7 @@ class _Chunks:
         self.data = bytearray()
         self.complete = False
 
-    def read(self, buffer: bytes, start: int, body_at: int) -> None:
+    def read(self, buffer: bytearray, start: int, body_at: int) -> None:
         self.at = self.at or body_at - start
         while not self.complete:
             at = start + self.at

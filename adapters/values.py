@@ -133,15 +133,15 @@ def _degrees(name: str, value: Any, limit: float) -> float:
     return value
 
 
-def moment(value: Any, zone: tzinfo | None = None) -> int:
+def moment(value: Any, zone: tzinfo | None = None, near: int | None = None) -> int:
     """ns UTC of a time as people write it into JSON. Raises `Unusable`.
 
-    A text is ISO 8601 with an offset (without one it is read in `zone`); a number is seconds since 1970, or
+    A text is ISO 8601 with an offset (without one it is read in `zone`, nearest to `near` where that hour comes twice); a number is seconds since 1970, or
     milliseconds from `MILLISECONDS_FROM` on.
     """
     try:
         if isinstance(value, str):
-            at = from_text(value, zone)
+            at = from_text(value, zone, near)
         elif isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             raise ValueError(f"must be an ISO 8601 text or seconds since 1970, not {shown(value)}")
         else:

@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo
 
-from hub.moment import SECOND, from_datetime
+from hub.moment import SECOND, from_local
 
 # No daylight saving since 1991 and the default of the Chinese protocols: must not hang on the machine's zone files.
 _FIXED = {"UTC": UTC, "Asia/Shanghai": timezone(timedelta(hours=8))}
@@ -30,30 +30,38 @@ def zone_named(name: str) -> tzinfo:
         raise ValueError(f"unknown time zone {name!r}; write an IANA name such as Asia/Shanghai or +08:00") from None
 
 
+def _offsets(local: datetime, zone: tzinfo) -> set[timedelta | None]:
+    return {local.replace(tzinfo=zone, fold=fold).utcoffset() for fold in (0, 1)}
+
+
 class WallClock:
     """Turns such stamps into ns UTC and back."""
 
     def __init__(self, zone: tzinfo) -> None:
         self.zone = zone
         self._hours: dict[bytes, int] = {}
-        """ns of full hours already seen: most stamps of a connection share one, and offsets change on the hour."""
+        """ns of full hours already seen in which the offset does not change: most stamps of a connection share one."""
 
     def local(self, stamp: bytes) -> datetime:
         """The stamp as a datetime in its own zone. Raises ValueError for what no calendar has."""
         year, month, day, hour, minute, second = stamp
         return datetime(2000 + year, month, day, hour, minute, second, tzinfo=self.zone)
 
-    def ns(self, stamp: bytes) -> int:
-        """ns UTC of the stamp. Raises ValueError for what no calendar has."""
-        hour = self._hours.get(stamp[:4])
-        if hour is None:
-            hour = from_datetime(self.local(stamp[:4] + b"\0\0"))
-            if len(self._hours) >= _HOURS_KEPT:
-                self._hours.clear()
-            self._hours[stamp[:4]] = hour
+    def ns(self, stamp: bytes, near: int | None = None) -> int:
+        """ns UTC of the stamp, nearest to `near` where that hour comes twice. Raises ValueError for what no calendar has and
+        for what cannot be told."""
         minute, second = stamp[4], stamp[5]
         if minute > 59 or second > 59:
             raise ValueError(f"{minute} minutes {second} seconds stand on no clock")
+        hour = self._hours.get(stamp[:4])
+        if hour is None:
+            begin, end = (self.local(stamp[:4] + edge).replace(tzinfo=None) for edge in (b"\0\0", b"\x3b\x3b"))
+            if _offsets(begin, self.zone) != _offsets(end, self.zone) or len(_offsets(begin, self.zone)) > 1:
+                return from_local(self.local(stamp).replace(tzinfo=None), self.zone, near)
+            hour = from_local(begin, self.zone)
+            if len(self._hours) >= _HOURS_KEPT:
+                self._hours.clear()
+            self._hours[stamp[:4]] = hour
         return hour + (minute * 60 + second) * SECOND
 
     def stamp(self, at: int) -> bytes:

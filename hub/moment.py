@@ -23,8 +23,9 @@ def to_zone_text(at: int, zone: tzinfo) -> str:
     return moment.strftime("%Y-%m-%d %H:%M:%S ") + f"{offset[:3]}:{offset[3:5]}"
 
 
-def from_text(text: str, zone: tzinfo | None = None) -> int:
-    """ns UTC of an ISO 8601 time. Without an offset it is read in `zone`. Raises ValueError with a sentence."""
+def from_text(text: str, zone: tzinfo | None = None, near: int | None = None) -> int:
+    """ns UTC of an ISO 8601 time. Without an offset it is read in `zone`, as `from_local` does. Raises ValueError with a
+    sentence."""
     try:
         moment = datetime.fromisoformat(text.strip())
     except ValueError:
@@ -32,8 +33,84 @@ def from_text(text: str, zone: tzinfo | None = None) -> int:
     if moment.tzinfo is None:
         if zone is None:
             raise ValueError(f"{text!r} has no time zone; add Z or an offset such as +08:00")
-        moment = moment.replace(tzinfo=zone)
+        return from_local(moment, zone, near)
     return from_datetime(moment)
+
+
+def naive_text(text: str) -> datetime | None:
+    """The clock's time of an ISO 8601 text without an offset; None where it has one, or is no such text."""
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is None else None
+
+
+def from_local(local: datetime, zone: tzinfo, near: int | None = None) -> int:
+    """ns UTC of a clock's time in `zone`. In the hour that comes twice in autumn it is the one nearest to `near` (ns: when it
+    was received). Raises ValueError where nothing tells which is meant, and for the hour that spring leaves out."""
+    return nearest(candidates(local, zone), near)
+
+
+def candidates(local: datetime, zone: tzinfo) -> tuple[int, ...]:
+    """ns UTC of the moments at which clocks in `zone` show this time, the earlier first: one, or two in the hour that comes
+    twice in autumn. Raises ValueError for the hour that spring leaves out.
+
+    This, and nothing else, turns a time without an offset into a moment.
+    """
+    first, second = local.replace(tzinfo=zone, fold=0), local.replace(tzinfo=zone, fold=1)
+    before, after = first.utcoffset(), second.utcoffset()
+    if before == after:
+        return (from_datetime(first),)
+    if before is None or after is None or before < after:
+        raise ValueError(
+            f"{local.isoformat(' ')} is shown by no clock in {zone}: it is in the hour that spring leaves out"
+        )
+    return from_datetime(first), from_datetime(second)
+
+
+def nearest(moments: tuple[int, ...], near: int | None) -> int:
+    """The one of `candidates` that is nearest to `near`. Raises ValueError where there are two and `near` is not known."""
+    if len(moments) == 1:
+        return moments[0]
+    if near is None:
+        raise ValueError(
+            "this local time comes twice that day, as clocks go back, and nothing tells which is meant; write an offset such as +02:00"
+        )
+    return min(moments, key=lambda at: abs(at - near))
+
+
+class LocalOrder:
+    """Which of two moments a local time in a file means: the one that keeps the order of its device's rows, rising or falling.
+
+    A file that begins inside the repeated hour begins with the first of the two.
+    """
+
+    def __init__(self) -> None:
+        self._last: dict[str, int] = {}
+        self._falling: set[str] = set()
+
+    def choose(self, device: str, moments: tuple[int, ...]) -> int:
+        """The moment of this device's next row. Raises ValueError where neither of two keeps the order."""
+        last = self._last.get(device)
+        if len(moments) == 1:
+            if last is not None and moments[0] != last:
+                (self._falling.add if moments[0] < last else self._falling.discard)(device)
+            at = moments[0]
+        elif last is None:
+            at = moments[0]
+        else:
+            if last > moments[-1]:
+                self._falling.add(device)
+            falling = device in self._falling
+            left = [at for at in moments if (at < last if falling else at > last)]
+            if not left:
+                raise ValueError(
+                    "this local time comes twice that day, and both moments stand in the rows before already"
+                )
+            at = max(left) if falling else min(left)
+        self._last[device] = at
+        return at
 
 
 def from_datetime(moment: datetime) -> int:

@@ -21,7 +21,7 @@ import msgspec
 from hub.geo import distance_m
 from hub.metrics import nearest, vocabulary
 from hub.model import Fault, FaultKind, Mark, Message, Position, Reading, Value
-from hub.moment import SECOND, from_datetime, from_text
+from hub.moment import SECOND, LocalOrder, candidates, from_datetime, from_text, naive_text
 from hub.units import UnitError, conversion
 
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "None")
@@ -238,7 +238,7 @@ def plain_layout(header: list[str], path: Path) -> Layout:
             known = columns.get(metric)
             # An unknown metric is the front door's to refuse, with the nearest known one.
             column = _Column(metric, value_at, known.read if known else float)
-            return _message(row, row[1].strip(), time(row[0].strip()), [column], _MISSING, places)
+            return _message(row, row[1].strip(), time(row[0].strip())[0], [column], _MISSING, places)
 
         return Layout(read_long, _always)
     taken = {0, 1, *(places or ())}
@@ -247,7 +247,7 @@ def plain_layout(header: list[str], path: Path) -> Layout:
         for at, name in enumerate(header)
         if at not in taken
     ]
-    return Layout(lambda row: _message(row, row[1].strip(), time(row[0].strip()), wide, _MISSING, places), _always)
+    return Layout(lambda row: _message(row, row[1].strip(), time(row[0].strip())[0], wide, _MISSING, places), _always)
 
 
 _MISSING = frozenset(MISSING)
@@ -266,7 +266,7 @@ def mapped_layout(header: list[str], mapping: Map, path: Path) -> Layout:
         return header.index(name)
 
     columns = [mapping.time.column] if isinstance(mapping.time.column, str) else mapping.time.column
-    time = _row_time(
+    time = _RowTime(
         [at(name) for name in columns],
         _time_reader(mapping.time.format, _zone(mapping.time.zone, path) if mapping.time.zone else None),
     )
@@ -300,14 +300,22 @@ def _filter(part: Part, at: Callable[[str], int]) -> Callable[[Cells], bool]:
     return lambda row: all((not yes or row[i].strip() in yes) and row[i].strip() not in no for i, yes, no in wanted)
 
 
-def _row_time(columns: list[int], read: Callable[[str], int]) -> Callable[[Cells], int]:
-    if len(columns) == 1:
-        only = columns[0]
-        return lambda row: read(row[only].strip())
-    return lambda row: read(" ".join([row[at].strip() for at in columns]))
+class _RowTime:
+    """The time of a row. A local time that comes twice is the one that keeps the order of its device's rows."""
+
+    def __init__(self, columns: list[int], read: Callable[[str], tuple[int, ...]]) -> None:
+        self._columns, self._read = columns, read
+
+    def at(self, row: Cells, device: str, order: LocalOrder) -> int:
+        """ns UTC. Raises `Unread`."""
+        moments = self._read(" ".join([row[at].strip() for at in self._columns]))
+        try:
+            return order.choose(device, moments)
+        except ValueError as error:
+            raise Unread(FaultKind.TIME, f"its time cannot be told: {error}") from None
 
 
-PartReader = Callable[[Cells, Callable[[Cells], int]], Message | None]
+PartReader = Callable[[Cells, _RowTime], Message | None]
 
 
 def _part(part: Part, at: Callable[[str], int], missing: frozenset[str], folder: Path, path: Path) -> PartReader:
@@ -322,8 +330,11 @@ def _part(part: Part, at: Callable[[str], int], missing: frozenset[str], folder:
     constants, kind = part.constants, part.device.kind
     estimate = _speed_estimator(part.position.speed) if part.position and part.position.speed else None
 
-    def read(row: Cells, time: Callable[[Cells], int]) -> Message | None:
-        message = _message(row, device_of(row), time(row), columns, missing, places, kind, nowhere)
+    order = LocalOrder()  # of this part's rows: another part may speak of the same moment
+
+    def read(row: Cells, time: _RowTime) -> Message | None:
+        device = device_of(row)
+        message = _message(row, device, time.at(row, device, order), columns, missing, places, kind, nowhere)
         if message is not None and message.readings:
             reading = message.readings[0]
             if constants:
@@ -452,30 +463,31 @@ def _flag(text: str) -> bool:
 
 
 @lru_cache(16)
-def _time_reader(format: str, zone: tzinfo | None) -> Callable[[str], int]:
-    """Reads times, remembering them: one memory for all files of a recording, since stations report at the same times."""
+def _time_reader(format: str, zone: tzinfo | None) -> Callable[[str], tuple[int, ...]]:
+    """Reads times, remembering them (two moments for a local time that comes twice): one memory for all files of a recording, since stations report at the same times."""
 
-    def unix(text: str) -> int:
-        return round(float(text) * (SECOND if format == "unix" else SECOND // 1000))
+    def unix(text: str) -> tuple[int, ...]:
+        return (round(float(text) * (SECOND if format == "unix" else SECOND // 1000)),)
 
-    def iso(text: str) -> int:
-        return from_text(text, zone)
+    def iso(text: str) -> tuple[int, ...]:
+        local = naive_text(text)
+        return (from_text(text),) if local is None or zone is None else candidates(local, zone)
 
-    def pattern(text: str) -> int:
+    def pattern(text: str) -> tuple[int, ...]:
         moment = datetime.strptime(text, format)  # noqa: DTZ007  zone added below
-        return from_datetime(moment if moment.tzinfo else moment.replace(tzinfo=zone or UTC))
+        return (from_datetime(moment),) if moment.tzinfo else candidates(moment, zone or UTC)
 
     parse = iso if format == "iso" else unix if format in ("unix", "unix_ms") else pattern
 
     @lru_cache(TIMES_KEPT)
-    def read(text: str) -> int:
+    def read(text: str) -> tuple[int, ...]:
         try:
-            at = parse(text)
+            moments = parse(text)
         except (ValueError, OverflowError) as error:
             raise Unread(FaultKind.TIME, f"its time cannot be read: {error}" if text else "it has no time") from None
-        if abs(at) >= 1 << 63:
+        if any(abs(at) >= 1 << 63 for at in moments):
             raise Unread(FaultKind.TIME, f"its time {text!r} is beyond the year 2262")
-        return at
+        return moments
 
     return read
 

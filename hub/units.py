@@ -111,6 +111,7 @@ _UNITS: dict[str, Unit] = {
     "t": Unit("mass", 1e3),
     "ug/m3": Unit("concentration", 1e-6),
     "mg/m3": Unit("concentration", 1e-3),
+    "ng/m3": Unit("concentration", 1e-9),
     "g/m3": Unit("concentration", 1.0),
     "mg/L": Unit("concentration", 1.0),
     "ug/L": Unit("concentration", 1e-3),
@@ -123,6 +124,9 @@ _UNITS: dict[str, Unit] = {
     "FNU": Unit("turbidity", 1.0),
     "{NTU}": Unit("turbidity", 1.0),
     "1/L": Unit("density of things", 1e3),
+    "Bq/L": Unit("radioactivity", 1.0),
+    "{PCU}": Unit("water colour", 1.0),
+    "t/km2/mo": Unit("dustfall", 1.0),
     "MPN/L": Unit("density of things", 1e3),
     # weather and plant
     "K": Unit("temperature", 1.0),

@@ -17,6 +17,7 @@ from pyais.exceptions import UnknownPartNoException
 from pyais.messages import MSG_CLASS
 
 from adapters.ais.weather import fill_weather
+from adapters.nmea0183.epoch import YEAR_MAX
 from hub.model import Fault, FaultKind, Mark, Position, Reading, Value
 from hub.moment import SECOND, from_datetime
 
@@ -227,7 +228,8 @@ def _utc(m: Any, reading: Reading, faults: list[Fault], length: int) -> None:
         moment = datetime(m.year, m.month, m.day, m.hour, m.minute, m.second, tzinfo=UTC)
     except ValueError:
         return
-    reading.observed_at = from_datetime(moment)
+    if moment.year <= YEAR_MAX:
+        reading.observed_at = from_datetime(moment)
 
 
 def _voyage(m: Any, reading: Reading, faults: list[Fault], length: int) -> None:

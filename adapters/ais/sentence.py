@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import msgspec
 
+from adapters.nmea0183.epoch import YEAR_MAX
 from adapters.nmea0183.line import NOWHERE, Origin, checksum_fault, unix_time
 from hub.model import Fault, FaultKind
 from hub.moment import from_datetime
@@ -108,8 +109,10 @@ def parse_receive_line(line: bytes) -> tuple[Origin, list[Fault]]:
         return NOWHERE, [Fault(FaultKind.UNSUPPORTED, "only $PGHP lines of type 1 are read", line)]
     try:
         year, month, day, hour, minute, second, millisecond = (int(field) for field in fields[2:9])
+        if not 1970 <= year <= YEAR_MAX:
+            raise ValueError(f"the year {year}")
         moment = datetime(year, month, day, hour, minute, second, millisecond * 1000, tzinfo=UTC)
-    except ValueError:
+    except (ValueError, OverflowError):  # OverflowError: a number of 20 digits
         return NOWHERE, [Fault(FaultKind.TIME, "the $PGHP line has no date and time that can be", line)]
     station = "-".join(field for field in fields[9:12] if field) or None
     return Origin(station, from_datetime(moment)), []

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from adapters.framing import DeclaredFrames
+from adapters.framing import DeclaredFrames, Stretch, Unchecked
 from adapters.gb26875 import objects
 from adapters.gb26875.objects import Item, local_time
 from adapters.gb26875.tables import (
@@ -31,7 +31,7 @@ from adapters.gb26875.tables import (
 from adapters.wallclock import zone_named
 from hub.metrics import to_vocabulary
 from hub.model import Fault, FaultKind, Message, Reading, Value, Verdict
-from hub.moment import SECOND, from_datetime
+from hub.moment import SECOND, from_local
 
 MAX_APP = 1024
 """Bytes of application data (clause 7.3)."""
@@ -100,31 +100,36 @@ class Gb26875Codec:
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._zone = zone_named(str(options.get("zone", "Asia/Shanghai")))
         self._stream = DeclaredFrames(_START, _plausible, _size, MAX_FRAME)
+        self._received_at: int | None = None
         self._fires: set[_Who] = set()
         self._faults: set[_Who] = set()
 
     # ------------------------------------------------------------------------------------------------- framing
 
     def feed(self, data: bytes, received_at: int | None = None) -> list[Message]:
+        self._received_at = received_at
         self._stream.add(data)
-        messages: list[Message] = []
-        while (taken := self._stream.take()) is not None:
-            whole, raw = taken
-            if whole:
-                messages.append(self._judge(raw))
-            elif raw.strip(b"\r\n\x00"):
-                messages.append(_junk(raw))
-        return messages
+        return self._taken()
 
     def end(self, received_at: int | None = None) -> list[Message]:
-        rest = self._stream.end()
-        if not rest.strip(b"\r\n\x00"):
-            return []
-        if _plausible(rest, 0) is False:
-            return [_junk(rest)]
-        return [
-            _fault(FaultKind.TRUNCATED, f"the frame ends after {len(rest)} bytes, before its own length says", rest)
-        ]
+        self._received_at = received_at
+        self._stream.end()
+        return self._taken()
+
+    def _taken(self) -> list[Message]:
+        messages: list[Message] = []
+        while (taken := self._stream.take()) is not None:
+            kind, raw = taken
+            if kind is Stretch.FRAME:
+                messages.append(self._judge(raw))
+            elif not raw.strip(b"\r\n\x00"):
+                pass
+            elif kind is Stretch.CUT:
+                said = f"the frame ends after {len(raw)} bytes, before its own length says"
+                messages.append(_fault(FaultKind.TRUNCATED, said, raw))
+            else:
+                messages.append(_junk(raw))
+        return messages
 
     def _judge(self, raw: bytes) -> Message:
         """A frame whose sum and end fit, or the fault it makes."""
@@ -135,8 +140,10 @@ class Gb26875Codec:
         if total == raw[-3]:
             return self._message(raw)
         said = f"the frame says sum {raw[-3]:02X}, its bytes give {total:02X}"
-        message = _fault(FaultKind.CHECKSUM, said, self._stream.give_back(raw))
-        message.body = _frame_of(raw)[0].detail() | {"checksum_ok": False}  # for the engineer; no reading comes of it
+        lost = self._stream.give_back(raw)
+        message = _fault(FaultKind.CHECKSUM, said, lost)
+        if len(lost) == len(raw):
+            message.body = Unchecked(lambda: _frame_of(raw)[0], {"checksum_ok": False})
         return message
 
     # ------------------------------------------------------------------------------------------------- content
@@ -178,7 +185,10 @@ class Gb26875Codec:
                 moment = local_time(raw)
                 if moment is None:
                     return None, f"the time {raw.hex()} (second, minute, hour, day, month, year) is no time"
-                return from_datetime(moment.replace(tzinfo=self._zone)), ""
+                try:
+                    return from_local(moment, self._zone, self._received_at), ""
+                except ValueError as error:
+                    return None, str(error)
         return None, ""
 
     def _values(self, frame: Frame, item: Item) -> dict[str, Value]:
@@ -309,7 +319,7 @@ def _plausible(buffer: bytes | bytearray, at: int) -> bool | None:
     return int.from_bytes(buffer[at + 24 : at + 26], "little") <= MAX_APP
 
 
-def _size(buffer: bytearray, at: int) -> int:
+def _size(buffer: bytes | bytearray, at: int) -> int:
     """The length of the frame that begins here."""
     return 30 + int.from_bytes(buffer[at + 24 : at + 26], "little")
 

@@ -6,13 +6,17 @@ BCC = XOR of everything from the command to the last data byte. Pure: bytes in, 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from adapters.framing import Waiting
 from adapters.gb32960.items import walk
 from adapters.gb32960.view import (
+    ACTIVATION,
+    ACTIVATION_ANSWER,
     COMMAND,
     HEADER_BYTES,
     HEARTBEAT,
@@ -38,6 +42,7 @@ from hub.model import Fault, FaultKind, Message, Position, Reading, Value, Verdi
 FRAME_BYTES_MAX = HEADER_BYTES + 0xFFFF + 1
 """The length field can say no more, so neither can the buffer hold more (plus the chunk just fed)."""
 
+_START = re.compile(rb"##|\$\$")
 _ANSWERS = (1, 2, 3, 4, 5, 6, 7, COMMAND)
 _ENCRYPTIONS = {2: "RSA", 3: "AES-128", 4: "SM2", 5: "SM4"}
 _ENCRYPTION_CODES = (1, *_ENCRYPTIONS, 0xFE, 0xFF)
@@ -53,22 +58,25 @@ class Gb32960Codec:
         if coordinates not in ("wgs84", "gcj02"):
             raise ValueError(f"coordinates = {coordinates!r}: wgs84 or gcj02")
         self._gcj02 = coordinates == "gcj02"
-        self._buffer = b""
+        self._waiting = Waiting()
+        self._received_at: int | None = None
         self._searched = 0
         """Bytes at the head of the buffer that are known to start no frame."""
 
     # ------------------------------------------------------------------------------------------------- framing
 
     def feed(self, data: bytes, received_at: int | None = None) -> list[Message]:
-        self._buffer += data
-        return self._frames(ended=False)
+        self._received_at = received_at
+        buffer = self._waiting.add(data)
+        return [] if buffer is None else self._frames(buffer, ended=False)
 
     def end(self, received_at: int | None = None) -> list[Message]:
-        return self._frames(ended=True)
+        self._received_at = received_at
+        return self._frames(self._waiting.all(), ended=True)
 
-    def _frames(self, ended: bool) -> list[Message]:
+    def _frames(self, buffer: bytes, ended: bool) -> list[Message]:
         messages: list[Message] = []
-        buffer = self._buffer
+        needed = 0
         done = 0  # everything before is in a message
         at = self._searched
         while True:
@@ -87,6 +95,7 @@ class Gb32960Codec:
             size = HEADER_BYTES + int.from_bytes(buffer[start + 22 : start + HEADER_BYTES], "big") + 1
             if len(buffer) - start < size:
                 if not ended:
+                    needed = start + size
                     break
                 messages += _junk(buffer[done:start])
                 done = at = _inner_start(buffer, start, len(buffer))
@@ -106,7 +115,7 @@ class Gb32960Codec:
         if sure > done:
             messages += _junk(buffer[done:sure])
             done = sure
-        self._buffer = buffer[done:]
+        self._waiting.keep(buffer[done:], needed - done)
         self._searched = at - done
         return messages
 
@@ -125,6 +134,11 @@ class Gb32960Codec:
             self._report(message, frame)
         elif command in SESSIONS:
             self._session(message, command, frame[HEADER_BYTES:-1], message.body.edition)
+        elif command == ACTIVATION:
+            if len(frame) < HEADER_BYTES + 7:
+                self._fault(message, FaultKind.SYNTAX, "an activation needs at least its 6 bytes of time")
+            else:
+                self._observed(message, frame[HEADER_BYTES : HEADER_BYTES + 6], 0)
         elif command not in (HEARTBEAT, TIME):
             name = NAMES.get(command, "unknown")
             detail = f"command 0x{command:02X} ({name}) is not read; its data unit is kept in hex"
@@ -136,9 +150,9 @@ class Gb32960Codec:
 
     def _observed(self, message: Message, stamp: bytes, readings: int) -> int | None:
         try:
-            return self._clock.ns(stamp)
-        except ValueError:
-            detail = f"time {stamp.hex(' ')} (year month day hour minute second, binary) is on no calendar"
+            return self._clock.ns(stamp, self._received_at)
+        except ValueError as error:
+            detail = f"time {stamp.hex(' ')} (year month day hour minute second, binary) is on no calendar: {error}"
             self._fault(message, FaultKind.TIME, detail, readings)
             return None
 
@@ -204,6 +218,8 @@ class Gb32960Codec:
     def reply(self, message: Message, verdict: Verdict, now: int) -> bytes | None:
         """Same header with the answer flag set and the frame's own time back; a clock request gets the time `now`."""
         frame = message.raw
+        if message.body is not None and frame[2:4] == bytes((ACTIVATION, COMMAND)) and verdict is not Verdict.BUSY:
+            return _activation_answer(frame, verdict is Verdict.STORED and not message.faults)
         if message.body is None or frame[3] != COMMAND or frame[2] not in _ANSWERED or verdict is Verdict.BUSY:
             return None
         if frame[2] == TIME:
@@ -217,6 +233,13 @@ class Gb32960Codec:
         flag = _refusal(message, frame[0] == 0x24) if refused else 1
         head = frame[2:3] + bytes((flag,)) + frame[4:21] + b"\x01" + len(data).to_bytes(2, "big") + data
         return frame[:2] + head + bytes((check_code(head),))
+
+
+def _activation_answer(frame: bytes, taken: bool) -> bytes:
+    """0x0A, which the vehicle awaits: a state (1 done, 2 failed) and a byte of information (0 none, 2 the frame or its VIN)."""
+    data = b"\x01\x00" if taken else b"\x02\x02"
+    head = bytes((ACTIVATION_ANSWER, 1 if taken else 2)) + frame[4:21] + b"\x01" + len(data).to_bytes(2, "big") + data
+    return frame[:2] + head + bytes((check_code(head),))
 
 
 # ------------------------------------------------------------------------------------------------- framing's helpers
@@ -235,8 +258,8 @@ def check_code(data: bytes) -> int:
 
 
 def _next_start(buffer: bytes, at: int) -> int:
-    old, new = buffer.find(b"##", at), buffer.find(b"$$", at)
-    return max(old, new) if old < 0 or new < 0 else min(old, new)
+    found = _START.search(buffer, at)
+    return found.start() if found else -1
 
 
 def _plausible(buffer: bytes, at: int) -> bool:

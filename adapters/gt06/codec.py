@@ -22,7 +22,7 @@ from hub.model import Fault, FaultKind, Message, Position, Reading, Verdict
 FRAME_BYTES_MAX = 4096
 """Longest frame taken for one; the longest seen (photos, on-board diagnostics) stay near 1100 bytes."""
 FRAME_BYTES_MIN = 10
-_MARK_OR_TAIL = re.compile(rb"xx|yy|\r\n")
+_MARK = re.compile(rb"xx|yy")
 
 _LOGIN, _HEARTBEAT, _TIME = 0x01, 0x13, 0x8A
 _ANSWERED = frozenset((_LOGIN, _HEARTBEAT, 0x16, 0x23, 0x26, 0x27, _TIME))
@@ -41,16 +41,19 @@ class Gt06Codec:
         self.commands = 0
         """Commands sent to this device; their numbers come back with its answers."""
         self._buffer = b""
+        self._received_at: int | None = None
         self._searched = 0
         """Bytes at the head of the buffer that are known to start no frame."""
 
     # ------------------------------------------------------------------------------------------------- framing
 
     def feed(self, data: bytes, received_at: int | None = None) -> list[Message]:
+        self._received_at = received_at
         self._buffer = self._buffer + data if self._buffer else data
         return self._frames(ended=False)
 
     def end(self, received_at: int | None = None) -> list[Message]:
+        self._received_at = received_at
         return self._frames(ended=True)
 
     def _frames(self, ended: bool) -> list[Message]:
@@ -151,9 +154,9 @@ class Gt06Codec:
         observed_at = found.at
         if found.stamp:
             try:
-                observed_at = self._clock.ns(found.stamp)
-            except ValueError:
-                detail = f"date {found.stamp.hex(' ')} (year month day hour minute second) is on no calendar"
+                observed_at = self._clock.ns(found.stamp, self._received_at)
+            except ValueError as error:
+                detail = f"date {found.stamp.hex(' ')} (year month day hour minute second) is on no calendar: {error}"
                 message.faults.append(Fault(FaultKind.TIME, detail, frame, device, readings=1))
                 return message
         position = None
@@ -249,8 +252,8 @@ class Frame:
 
 
 def _next_start(buffer: bytes, at: int) -> int:
-    short, long = buffer.find(b"xx", at), buffer.find(b"yy", at)
-    return max(short, long) if short < 0 or long < 0 else min(short, long)
+    found = _MARK.search(buffer, at)
+    return found.start() if found else -1
 
 
 def _size(buffer: bytes, start: int) -> int:
@@ -262,12 +265,12 @@ def _size(buffer: bytes, start: int) -> int:
 
 def _cut(buffer: bytes, start: int, end: int) -> int:
     """Where a damaged frame is given up: behind its first 0D0A or before the next start mark, `end` at the latest."""
-    found = _MARK_OR_TAIL.search(buffer, start + 2, end)
-    if found and found.start() == start + 2 and found[0] == b"\r\n":
-        found = _MARK_OR_TAIL.search(buffer, start + 3, end)
-    if found is None:
-        return end
-    return found.end() if found[0] == b"\r\n" else found.start()
+    tail = buffer.find(b"\r\n", start + 3, end)  # not in place of the length
+    cut = end if tail < 0 else tail + 2
+    for mark in (b"xx", b"yy"):  # three finds: many times faster than one search for any of them
+        found = buffer.find(mark, start + 2, cut)
+        cut = cut if found < 0 else found
+    return cut
 
 
 def _clipped(size: int, have: int) -> str:

@@ -16,6 +16,10 @@ class Hj212Options(StreamOptions, kw_only=True, frozen=True):
     """The zone of DataTime, which the frame does not carry."""
     units: dict[str, str] = msgspec.field(default_factory=dict)
     """Factor codes whose unit is not the standard's: { a01006 = "hPa" }."""
+    map: dict[str, str] = msgspec.field(default_factory=dict)
+    """Local factor codes and the metrics they mean: { x10001 = "cod" }. The unit is the metric's, or that of `units`."""
+    keys_file: str = ""
+    """A TOML file outside of the city's folder, "MN" = "32 hexadecimal digits": SM4 keys of stations that encrypt (HJ 212-2025)."""
     idle_timeout_s: float = 7_200.0
     """Some stations speak once an hour."""
     retry_busy: bool = True
@@ -23,7 +27,7 @@ class Hj212Options(StreamOptions, kw_only=True, frozen=True):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        Hj212Codec({"zone": self.zone, "units": self.units})
+        Hj212Codec({"zone": self.zone, "units": self.units, "map": self.map})
 
 
 PLUGIN = Plugin(

@@ -15,17 +15,33 @@ from typing import Any
 
 import msgspec
 
+from adapters.framing import Unchecked
 from adapters.hj212.checksum import crc16
-from adapters.hj212.factors import KINDS, MARKS, NO_VALUE, SENTINELS, VALUE_SUFFIXES, factor
+from adapters.hj212.encryption import decrypted, looks_encrypted, read_keys
+from adapters.hj212.factors import (
+    BELOW_DETECTION,
+    KINDS,
+    MARKS,
+    NO_VALUE,
+    SENTINELS,
+    VALUE_SUFFIXES,
+    Factor,
+    factor,
+    known_code,
+    local_factor,
+)
 from adapters.wallclock import zone_named
+from hub.metrics import vocabulary
 from hub.model import Fault, FaultKind, Mark, Message, Reading, Value, Verdict
-from hub.moment import from_datetime
+from hub.moment import candidates, nearest
 
 MAX_FRAME = 10_240
 """Bytes: four digits of length allow 9,999 and the frame's own overhead. 2005 and 2017 stay below 1,040."""
 
 _HEAD = re.compile(rb"##(?:(\d{4})|(\d{3})(?=[A-Za-z]))")
 _NEXT_HEAD = re.compile(rb"##\d{3,4}[A-Za-z]{2}")
+_HEAD_BYTES, _NEXT_HEAD_BYTES = 6, 8
+"""Bytes that tell the one or the other."""
 _CP = b"CP=&&"
 _HEX4 = re.compile(rb"[0-9A-Fa-f]{4}")
 _ITEM = re.compile(r"([^=;,]+)=(//.*?//|[^;,]*)")
@@ -145,53 +161,67 @@ class Hj212Codec:
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._zone = zone_named(str(options.get("zone", "Asia/Shanghai")))
         self._units: dict[str, str] = dict(options.get("units", {}))
+        self._map: dict[str, str] = dict(options.get("map", {}))
+        for code, metric in self._map.items():
+            if metric not in vocabulary():
+                raise ValueError(f"map: {code} = {metric!r} is no metric of the vocabulary")
+            local_factor(metric, "Rtd", self._units.get(code, ""))
+        path = str(options.get("keys_file", "") or "")
+        self._keys = read_keys(path) if path else {}
         for code, unit in self._units.items():
+            if code in self._map:
+                continue
             if factor(code, "Rtd", "", unit) is None:
                 raise ValueError(f"units: no metric is known for the factor {code!r}")
         self._buffer = bytearray()
+        self._received_at: int | None = None
+        self._searched = 0
+        """Bytes at the head of the buffer in which no frame begins."""
+        self._ends = _Ends(0)
+        """What has been found of the frame at the head of the buffer."""
 
     # ------------------------------------------------------------------------------------------------- framing
 
     def feed(self, data: bytes, received_at: int | None = None) -> list[Message]:
         self._buffer += data
+        self._received_at = received_at
         messages: list[Message] = []
         at = 0
         while True:
             step = self._next(at, messages)
             if step == at:
                 break
-            at = step
+            at = self._searched = step
+            self._ends = _Ends(0)
         if at:
             del self._buffer[:at]
+            self._searched -= at
         return messages
 
     def end(self, received_at: int | None = None) -> list[Message]:
-        rest = bytes(self._buffer).strip(_SPACE)
-        self._buffer.clear()
-        if not rest:
-            return []
-        head = _HEAD.match(rest)
-        if head is None:
-            return [_junk(rest)]
-        close = _closing(rest, head.end())
-        if close is not None and _HEX4.fullmatch(rest, close, close + 4):
-            return [_checksum_fault(rest, head.end(), close)]
-        said = int(head[1] or head[2])
-        return [
-            _fault(
-                FaultKind.TRUNCATED,
-                f"the frame declares {said} bytes of data and ends after {len(rest) - head.end()}",
-                rest,
-            )
-        ]
+        """What is left: a frame that the end cuts off, and whole frames that its wrong length had swallowed."""
+        messages: list[Message] = []
+        while rest := bytes(self._buffer).strip(_SPACE):
+            head = _HEAD.match(rest)
+            following = _NEXT_HEAD.search(rest, head.end() if head else 1)
+            behind = following.start() if following else len(rest)
+            messages.append(_left_over(rest[:behind].rstrip(_SPACE), head))
+            self._buffer, self._searched, self._ends = bytearray(), 0, _Ends(0)
+            messages += self.feed(rest[behind:], received_at)
+        self._buffer, self._searched, self._ends = bytearray(), 0, _Ends(0)
+        return messages
 
     def _next(self, at: int, messages: list[Message]) -> int:
         """Take one frame, or what is no frame, from the buffer at `at`; the same `at` when more bytes are needed."""
         buffer = self._buffer
+        begin = at
         while at < len(buffer) and buffer[at] in _SPACE:
             at += 1
-        head = _HEAD.search(buffer, at)
+        if at > begin:
+            return at
+        head = _HEAD.search(buffer, max(at, self._searched), at + MAX_FRAME + _HEAD_BYTES)
         if head is None or head.start() > at:
+            self._searched = max(at, head.start() if head else len(buffer) - _HEAD_BYTES)
             return self._skip_junk(at, head.start() if head else None, messages)
         return self._frame(at, head, messages)
 
@@ -210,21 +240,30 @@ class Hj212Codec:
         buffer, start = self._buffer, head.end()
         declared = int(head[1] or head[2])
         by_length = start + declared + 4
-        close = _closing(buffer, start)
-        by_search = close + 4 if close is not None else None
-        following = _NEXT_HEAD.search(buffer, start)
         limit = at + MAX_FRAME
+        self._ends.look(buffer, at, start - at, limit)
+        close, following = self._ends.close(at), self._ends.following(at)
+        by_search = close + 4 if close is not None else None
         marks = {by_length, limit}
         if by_search is not None:
             marks |= {by_search, by_search + 1}
         if following:
-            marks.add(following.end())
+            marks.add(following[1])
 
         for mark in sorted(marks):
             if mark > len(buffer):
                 break
             if mark in (by_length, by_search):
                 found = _checked(buffer, start, mark)
+                if found is None and mark == by_search and close is not None:
+                    secret = self._opened(bytes(buffer[start:close]), bytes(buffer[close:mark]))
+                    if secret is not None:
+                        kind, content = secret
+                        raw = bytes(buffer[at:mark])
+                        if kind:
+                            messages.append(_fault(FaultKind.ENCRYPTED, kind, raw))
+                            return mark
+                        found = (content, raw[-4:].decode(), crc16(content))
                 if found is not None:
                     messages.append(self._message(*found, declared, bytes(buffer[at:mark])))
                     return mark
@@ -233,12 +272,27 @@ class Hj212Codec:
             ):
                 # Closed, and the length agrees or the line ends here: whatever else it says, this frame is over.
                 return self._reject(at, by_search, start, close, "", messages)
-            if following and mark == following.end():
+            if following and mark == following[1]:
                 said = f"the next frame begins before the {declared} bytes of data declared here were complete"
-                return self._reject(at, following.start(), start, close, said, messages)
+                return self._reject(at, following[0], start, close, said, messages)
             if mark == limit:
                 return self._reject(at, mark, start, close, f"no end of frame within {MAX_FRAME} bytes", messages)
         return at
+
+    def _opened(self, segment: bytes, crc_text: bytes) -> tuple[str, bytes] | None:
+        """A sentence why an encrypted segment cannot be read, or "" and the plain segment; None where it is not encrypted."""
+        head, mark, content = segment.partition(_CP)
+        if not looks_encrypted(content):
+            return None
+        mn = _header(head.decode("ascii", "replace"))[1].get("MN", "")
+        key = self._keys.get(mn)
+        if key is None:
+            return f"CP is encrypted (HJ 212-2025) and keys_file has no key for the station {mn!r}", b""
+        plain = decrypted(content[:-2], key)
+        whole = head + mark + (plain or b"") + b"&&"
+        if plain is None or not _HEX4.fullmatch(crc_text) or int(crc_text, 16) != crc16(whole):
+            return f"CP is encrypted (HJ 212-2025) and does not open with the key of the station {mn!r}", b""
+        return "", whole
 
     def _reject(self, at: int, end: int, start: int, close: int | None, sentence: str, messages: list[Message]) -> int:
         raw = bytes(self._buffer[at:end]).rstrip(_SPACE)
@@ -291,19 +345,33 @@ class Hj212Codec:
         if not values:
             return
         stamp = next((value for key, value in frame.cp if key == "DataTime"), None)
-        observed_at = _moment(stamp, self._zone) if stamp else None
+        observed_at, what = self._moment(stamp)
         if observed_at is None:
-            what = f"DataTime {stamp!r} is no yyyyMMddHHmmss" if stamp else "the data have no DataTime"
             message.faults.append(Fault(FaultKind.TIME, what, message.raw, device=message.device, readings=1))
             return
         device = message.device or "hj212:"  # no MN on the wire; the registry may still list that one station
         kind = KINDS.get(frame.number.get("ST", ""), "")
         message.readings.append(Reading(device, observed_at, values, marks=marks or None, kind=kind))
 
+    def _moment(self, stamp: str | None) -> tuple[int | None, str]:
+        """When the data are from, or why that cannot be told."""
+        if not stamp:
+            return None, "the data have no DataTime"
+        try:
+            moments = _moments(stamp, self._zone)
+            at = nearest(moments, self._received_at) if moments else None
+        except ValueError as error:
+            return None, f"DataTime {stamp!r}: {error}"
+        if at is None or at >= 1 << 63:
+            return None, f"DataTime {stamp!r} is no yyyyMMddHHmmss"
+        return at, ""
+
     def _values(self, frame: Frame, message: Message) -> tuple[dict[str, Value], dict[str, str]]:
         system = frame.number.get("ST", "")
         flags: dict[str, str] = {}
         found: dict[str, tuple[int, str, float]] = {}
+        told: dict[str, str] = {}
+        limited: set[str] = set()
         for key, text in frame.cp:
             code, dash, suffix = key.rpartition("-")
             if not dash:
@@ -311,17 +379,34 @@ class Hj212Codec:
             if suffix == "Flag":
                 flags[code] = text.strip()
                 continue
-            meaning = factor(code, suffix, system, self._units.get(code, ""))
+            meaning = self._meaning(code, suffix, system)
             if meaning is None:
+                if suffix in VALUE_SUFFIXES and code not in self._map and not known_code(code):
+                    said = (
+                        f"{key}={text.strip()}: no factor of HJ 212 has the code {code!r}; `map` can say what it means"
+                    )
+                    message.faults.append(Fault(FaultKind.UNKNOWN_METRIC, said, message.raw, message.device))
                 continue
-            number = self._number(key, text, message)
+            number, below = self._number(key, text, message)
             if number is None:
                 continue
+            if key in told:
+                said = f"{key}={text.strip()} stands in the frame again; its first value {told[key]} was taken"
+                message.faults.append(Fault(FaultKind.VALUE, said, message.raw, message.device))
+                continue
+            told[key] = text.strip()
             rank = VALUE_SUFFIXES.index(suffix) if suffix in VALUE_SUFFIXES else len(VALUE_SUFFIXES)
-            if meaning.metric in found and found[meaning.metric][0] < rank:
+            if meaning.metric in found and found[meaning.metric][0] <= rank:
+                if found[meaning.metric][0] == rank:
+                    said = f"{key}={text.strip()} means {meaning.metric}, as {found[meaning.metric][1]} before it, which was taken"
+                    message.faults.append(Fault(FaultKind.VALUE, said, message.raw, message.device))
                 continue
             value = number * meaning.scale + meaning.shift
             # A conversion leaves dust in the last digits (101.02 kPa * 10); what was measured has fewer than 12.
+            if below:
+                limited.add(meaning.metric)
+            else:
+                limited.discard(meaning.metric)
             found[meaning.metric] = (rank, code, value if meaning.scale == 1.0 else float(f"{value:.12g}"))
         values: dict[str, Value] = {}
         marks: dict[str, str] = {}
@@ -332,19 +417,32 @@ class Hj212Codec:
                 mark = MARKS.get(flag.upper(), Mark.INVALID)
                 if mark is not None:
                     marks[metric] = mark
+            if metric in limited and metric not in marks:
+                marks[metric] = Mark.ESTIMATED
         return values, marks
 
-    def _number(self, key: str, text: str, message: Message) -> float | None:
+    def _meaning(self, code: str, suffix: str, system: str) -> Factor | None:
+        unit = self._units.get(code, "")
+        metric = self._map.get(code)
+        return local_factor(metric, suffix, unit) if metric else factor(code, suffix, system, unit)
+
+    def _number(self, key: str, text: str, message: Message) -> tuple[float | None, bool]:
+        """The value, None where there is none, and whether it lies below the limit of detection: then it is that limit, or 0
+        where the station does not tell it."""
         text = text.strip()
         if text.upper() in NO_VALUE:
-            return None
+            return None, False
+        if text.upper() in BELOW_DETECTION:
+            return 0.0, True
+        below = text.startswith("<")
+        text = text.lstrip("<").strip()
         if not _NUMBER.fullmatch(text) or not isfinite(float(text)):
             message.faults.append(
                 Fault(FaultKind.VALUE, f"{key}={text!r} is no number", message.raw, device=message.device)
             )
-            return None
+            return None, False
         number = float(text)
-        return None if number in SENTINELS else number
+        return (None, False) if number in SENTINELS else (number, below)
 
     # --------------------------------------------------------------------------------------------------- reply
 
@@ -365,13 +463,54 @@ class Hj212Codec:
         return b"##%04d%b%04X\r\n" % (len(segment), segment, crc16(segment))
 
 
-def _closing(buffer: bytes | bytearray, start: int) -> int | None:
-    """Where the CRC begins by the closing `&&` of CP, if that has come."""
-    opening = buffer.find(_CP, start)
-    if opening < 0:
-        return None
-    closing = buffer.find(b"&&", opening + len(_CP))
-    return None if closing < 0 else closing + 2
+class _Ends:
+    """What may end the frame that begins at the head of what is held, as far as bytes have come: none is searched twice.
+
+    Places are counted from the frame's beginning.
+    """
+
+    __slots__ = ("_closing", "_following", "_looked", "_opening")
+
+    def __init__(self, looked: int) -> None:
+        self._looked = looked
+        self._opening = self._closing = -1
+        self._following: tuple[int, int] | None = None
+
+    def look(self, buffer: bytes | bytearray, at: int, start: int, limit: int) -> None:
+        """Search what came since; the data segment begins at `at + start`, and nothing counts behind `limit`."""
+        end = min(limit, len(buffer))
+        begin, looked = at + start, max(at + start, at + self._looked)
+        if self._opening < 0:
+            self._opening = buffer.find(_CP, max(begin, looked - len(_CP) + 1), end) - at
+        if self._opening >= 0 and self._closing < 0:
+            behind = at + self._opening + len(_CP)
+            self._closing = buffer.find(b"&&", max(behind, looked - 1), end) - at
+        if self._following is None:
+            found = _NEXT_HEAD.search(buffer, max(begin, looked - _NEXT_HEAD_BYTES + 1), end)
+            self._following = (found.start() - at, found.end() - at) if found else None
+        self._looked = end - at
+
+    def close(self, at: int) -> int | None:
+        """Where the CRC begins by the closing `&&` of CP, if that has come."""
+        return at + self._closing + 2 if self._closing >= 0 else None
+
+    def following(self, at: int) -> tuple[int, int] | None:
+        """Begin and end of the next frame's head."""
+        return (at + self._following[0], at + self._following[1]) if self._following else None
+
+
+def _left_over(rest: bytes, head: re.Match[bytes] | None) -> Message:
+    """The fault of a frame, or of junk, that the end of the stream cuts off."""
+    if head is None:
+        return _junk(rest)
+    ends = _Ends(0)
+    ends.look(rest, 0, head.end(), len(rest))
+    close = ends.close(0)
+    if close is not None and _HEX4.fullmatch(rest, close, close + 4):
+        return _checksum_fault(rest, head.end(), close)
+    said = int(head[1] or head[2])
+    had = len(rest) - head.end()
+    return _fault(FaultKind.TRUNCATED, f"the frame declares {said} bytes of data and ends after {had}", rest)
 
 
 def _checked(buffer: bytearray, start: int, end: int) -> tuple[bytes, str, int] | None:
@@ -409,15 +548,16 @@ def _device_states(frame: Frame) -> dict[str, Value]:
 
 
 @lru_cache(maxsize=4096)
-def _moment(text: str, zone: tzinfo) -> int | None:
-    """ns UTC of yyyyMMddHHmmss, with or without milliseconds; None where it is no such time."""
+def _moments(text: str, zone: tzinfo) -> tuple[int, ...]:
+    """`candidates` of yyyyMMddHHmmss, with or without milliseconds; none where it is no such time. Raises ValueError for the
+    hour that spring leaves out."""
     if len(text) not in (14, 17) or not (text.isascii() and text.isdecimal()):
-        return None
+        return ()
     try:
-        moment = datetime.strptime(text[:14], "%Y%m%d%H%M%S").replace(tzinfo=zone)
-        return from_datetime(moment) + int(text[14:] or 0) * 1_000_000
-    except (ValueError, OverflowError):
-        return None
+        local = datetime.strptime(text[:14], "%Y%m%d%H%M%S")  # noqa: DTZ007 - the zone goes with it
+    except ValueError:
+        return ()
+    return tuple(at + int(text[14:] or 0) * 1_000_000 for at in candidates(local, zone))
 
 
 def _fault(kind: FaultKind, sentence: str, raw: bytes) -> Message:
@@ -454,5 +594,5 @@ def _checksum_fault(raw: bytes, start: int, close: int) -> Message:
     if declared != close - start:
         sentence += f"; it declares {declared} bytes of data and has {close - start}"
     message = _fault(FaultKind.CHECKSUM, sentence, raw)
-    message.body = _frame_of(segment, text, computed, declared)[0].detail()
+    message.body = Unchecked(lambda: _frame_of(segment, text, computed, declared)[0])
     return message

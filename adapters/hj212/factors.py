@@ -11,6 +11,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
+from adapters.hj212 import annex_b
 from hub.metrics import vocabulary
 from hub.model import Mark
 from hub.units import conversion
@@ -80,9 +81,10 @@ _AMBIENT: dict[str, tuple[str, str]] = {
     "a34002": ("pm10", "ug/m3"),
     "a34004": ("pm25", "ug/m3"),
     "a34005": ("pm1", "ug/m3"),
-    "LA": ("noise", "dBA"),
-    "Leq": ("noise", "dBA"),
 }
+
+_WEATHER = frozenset({"a01001", "a01002", "a01006", "a01007", "a01008", "a01901"})
+"""Codes that mean the same at a stack: the weather, and the furnace."""
 
 _STACK: dict[str, tuple[str, str]] = {
     "a00000": ("stack_flow", "m3/s"),
@@ -212,12 +214,46 @@ MARKS: dict[str, str | None] = {
 }
 
 NO_VALUE = frozenset({"", "-", "--", "---", "NA", "N/A", "NULL", "NAN", "NONE", "*", "/"})
+BELOW_DETECTION = frozenset({"ND", "N.D.", "N.D", "BDL", "未检出", "L"})
+"""Words for "below the detection limit" that do not tell the limit: the value is 0."""
 SENTINELS = frozenset({-99.0, -999.0, -9999.0, -99.9, -999.9, -9999.9, -99.99, -999.99})
 """What loggers send for "no value"."""
 
 
+_WATER = {**annex_b.WATER, **_WATER}
+_AT_THE_STACK = {
+    **{code: meaning for code, meaning in _AMBIENT.items() if code in _WEATHER},
+    **{code: (f"stack_{name}", unit) for code, (name, unit) in annex_b.SUBSTANCES.items()},
+    **annex_b.STACK_GASES,
+    **annex_b.STACK_STATE,
+    **_STACK,
+}
+"""Under ST 31 and 51 no code means ambient air."""
+_OUTSIDE = {
+    **{code: (f"air_{name}", unit) for code, (name, unit) in annex_b.SUBSTANCES.items()},
+    **annex_b.STACK_STATE,
+    **annex_b.AMBIENT,
+    **_STACK,
+    **_AMBIENT,
+}
+
+
 def _factor(metric: str, unit: str) -> Factor:
     return Factor(metric, *conversion(unit, vocabulary()[metric].unit))
+
+
+def local_factor(metric: str, suffix: str, unit: str = "") -> Factor | None:
+    """What a local code mapped to `metric` means; None for suffixes that carry no value. Raises KeyError where there is no such metric."""
+    known = vocabulary()[metric]
+    return _factor(metric, unit or known.unit) if suffix in VALUE_SUFFIXES else None
+
+
+@lru_cache(maxsize=4096)
+def known_code(code: str) -> bool:
+    """Whether the standard has this code, or it is met in the field."""
+    name = _FORMER.get(code.upper()) or annex_b.FORMER.get(code.upper(), code)
+    tables = (_WATER, annex_b.NOISE, _AT_THE_STACK, _OUTSIDE, _COUNTERS)
+    return code == "100000" or any(name in table for table in tables)
 
 
 @lru_cache(maxsize=4096)  # bounded: codes come from the wire
@@ -230,12 +266,12 @@ def factor(code: str, suffix: str, system: str, unit: str = "") -> Factor | None
     if code == "100000":
         entry = _ELECTRICITY.get(suffix)
     else:
-        name = _FORMER.get(code.upper(), code)
-        air = {**_AMBIENT, **_STACK} if system in STACK_SYSTEMS else {**_STACK, **_AMBIENT}
+        name = _FORMER.get(code.upper()) or annex_b.FORMER.get(code.upper(), code)
+        air = _AT_THE_STACK if system in STACK_SYSTEMS else _OUTSIDE
         if suffix == "Cou":
             entry = _TOTALS.get(name)
         elif suffix in VALUE_SUFFIXES:
-            entry = _COUNTERS.get(name) or _WATER.get(name) or air.get(name)
+            entry = _COUNTERS.get(name) or _WATER.get(name) or annex_b.NOISE.get(name) or air.get(name)
         elif suffix in ("ZsRtd", "ZsAvg"):
             entry = air.get(name)
             entry = (f"{entry[0]}_converted", entry[1]) if entry and entry[0] in _CONVERTED else None

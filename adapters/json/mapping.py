@@ -20,7 +20,7 @@ from adapters.json.codec import READINGS_LIMIT, read_json, refused
 from adapters.values import Unusable, accept, device_name, moment, place, seconds, shown
 from hub.metrics import UnitError, nearest, to_vocabulary, vocabulary
 from hub.model import Fault, FaultKind, Message, Position, Reading, Value
-from hub.moment import from_datetime
+from hub.moment import from_datetime, from_local
 
 DEPTH_LIMIT = 16  # steps in one path
 MAPS_LIMIT = 64  # maps in one file
@@ -262,7 +262,7 @@ class _Time:
                 f"time format {self.map.format!r} is neither iso, {', '.join(_UNIX)} nor a pattern like %Y-%m-%d"
             )
 
-    def read(self, root: Any, item: Any) -> int | None:
+    def read(self, root: Any, item: Any, near: int | None = None) -> int | None:
         """ns UTC, None where the payload has no time. Raises `Unusable`."""
         value = self.path.find(root, item)
         if value is _MISSING or value is None or value == "":
@@ -270,12 +270,13 @@ class _Time:
                 raise Unusable(FaultKind.TIME, f"time: the payload has nothing at {self.map.path}")
             return None
         if self.map.format == "iso":
-            return moment(value, self.zone)
+            return moment(value, self.zone, near)
         try:
-            at = self._pattern(value) if "%" in self.map.format else self._unix(value)
-        except (ValueError, OverflowError):
+            at = self._pattern(value, near) if "%" in self.map.format else self._unix(value)
+        except (ValueError, OverflowError) as error:
+            why = f": {error}" if isinstance(error, _Untold) else ""
             raise Unusable(
-                FaultKind.TIME, f"time: {shown(value)} at {self.map.path} is not {self.map.format}"
+                FaultKind.TIME, f"time: {shown(value)} at {self.map.path} is not {self.map.format}{why}"
             ) from None
         if not -(2**63) <= at < 2**63:
             raise Unusable(
@@ -291,13 +292,20 @@ class _Time:
         per_second = _UNIX[self.map.format]
         return value * (1_000_000_000 // per_second) if isinstance(value, int) else seconds(value / per_second)
 
-    def _pattern(self, value: Any) -> int:
+    def _pattern(self, value: Any, near: int | None) -> int:
         read = datetime.strptime(str(value), self.map.format)  # noqa: DTZ007 -- the zone follows
         if read.tzinfo is None:
             if self.zone is None:
                 raise ValueError
-            read = read.replace(tzinfo=self.zone)
+            try:
+                return from_local(read, self.zone, near)
+            except ValueError as error:
+                raise _Untold(str(error)) from None
         return from_datetime(read)
+
+
+class _Untold(ValueError):
+    """A local time that is read well and is no moment, or one of two."""
 
 
 def _zone(name: str) -> tzinfo | None:
@@ -384,7 +392,7 @@ class PayloadMap:
         device = None
         try:
             device = device_name(self.device.fill(captured, root, item))
-            at = self.time.read(root, item) if self.time else None
+            at = self.time.read(root, item, received_at) if self.time else None
         except Unusable as unusable:
             return None, [unusable.fault(device=device)]
         faults: list[Fault] = []

@@ -283,7 +283,7 @@ class Jt808Codec:
 
     def _read(self, frame: Frame, body: bytes, faults: list[Fault]) -> list[Reading]:
         new = frame.header.terminal.version is not None
-        reading = location.read(self._device, body, 0, len(body), new, self._dialect, faults)
+        reading = location.read(self._device, body, 0, len(body), new, self._dialect, faults, self._received_at)
         return [] if reading is None else [reading]
 
     def _location(self, frame: Frame, device: str, faults: list[Fault]) -> Message:
@@ -353,7 +353,7 @@ class Jt808Codec:
 
     def _dated(self, device: str, bcd: bytes, values: dict[str, Value], faults: list[Fault]) -> list[Reading]:
         try:
-            at = location.moment(self._dialect.zone, bcd)
+            at = location.moment(self._dialect.zone, bcd, self._received_at)
         except ValueError:
             detail = f"{bcd.hex()} is not a time of the form YYMMDDhhmmss"
             faults.append(Fault(FaultKind.TIME, detail, readings=1))

@@ -19,7 +19,7 @@ from adapters.gcj02 import to_wgs84
 from adapters.jt808 import safety
 from adapters.wallclock import zone_named
 from hub.model import Fault, FaultKind, Position, Reading, Value
-from hub.moment import from_datetime
+from hub.moment import candidates, nearest
 
 SIZE = 28
 """Bytes of the fixed part."""
@@ -105,20 +105,20 @@ def _alarms(word: int, new: bool) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=4096)
-def _hour(zone: tzinfo, bcd: bytes) -> int:
-    """ns UTC at which the hour `YYMMDDhh` (BCD) begins in that zone. Raises ValueError."""
+def _hour(zone: tzinfo, bcd: bytes, minute: int) -> tuple[int, ...]:
+    """ns UTC of `candidates` for that minute of the hour `YYMMDDhh` (BCD) in that zone. Raises ValueError."""
     year, month, day, hour = (_BCD[byte] for byte in bcd)
     if year > 99:
         raise ValueError("not BCD")
-    return from_datetime(datetime(2000 + year, month, day, hour, tzinfo=zone))
+    return candidates(datetime(2000 + year, month, day, hour, minute), zone)  # noqa: DTZ001 - the zone goes with it
 
 
-def moment(zone: tzinfo, bcd: bytes) -> int:
-    """ns UTC of BCD[6] `YYMMDDhhmmss` in that zone. Raises ValueError where it is no time."""
+def moment(zone: tzinfo, bcd: bytes, near: int | None = None) -> int:
+    """ns UTC of BCD[6] `YYMMDDhhmmss` in that zone, nearest to `near` where that hour comes twice. Raises ValueError where it is no time."""
     minute, second = _BCD[bcd[4]], _BCD[bcd[5]]
     if minute > 59 or second > 59:
         raise ValueError("not a time")
-    return _hour(zone, bcd[:4]) + minute * _MINUTE + second * _SECOND
+    return nearest(_hour(zone, bcd[:4], minute), near) + second * _SECOND
 
 
 def clock(zone: tzinfo, bcd: bytes) -> str | None:
@@ -232,7 +232,9 @@ _ITEMS: dict[int, tuple[tuple[int, ...], Item]] = {
 # --------------------------------------------------------------------------------------------------------- reading
 
 
-def read(device: str, b: bytes, at: int, end: int, new: bool, dialect: Dialect, faults: list[Fault]) -> Reading | None:
+def read(
+    device: str, b: bytes, at: int, end: int, new: bool, dialect: Dialect, faults: list[Fault], near: int | None = None
+) -> Reading | None:
     """The reading in `b[at:end]`; what cannot be used is appended to `faults`. None where it has no time or is too short.
 
     `new` tells the 2019 edition, whose alarm word names other bits.
@@ -242,7 +244,7 @@ def read(device: str, b: bytes, at: int, end: int, new: bool, dialect: Dialect, 
         return None
     alarm, status, lat, lon, alt, speed, course, bcd = _BASIC.unpack_from(b, at)
     try:
-        observed_at = moment(dialect.zone, bcd)
+        observed_at = moment(dialect.zone, bcd, near)
     except ValueError:
         faults.append(Fault(FaultKind.TIME, f"{bcd.hex()} is not a time of the form YYMMDDhhmmss", readings=1))
         return None

@@ -57,6 +57,10 @@ class _Reader:
         self._map = given if isinstance(given, RegisterMap) else load_map(str(given)) if given else None
         self._pending: OrderedDict[tuple[int, int | None], Pdu] = OrderedDict()
         self._buffer = bytearray()
+        self._junk = 0
+        """Bytes at the head of the buffer that begin no frame."""
+        self._needed = 0
+        """Bytes of the buffer without which nothing more can be told."""
 
     def reply(self, message: Message, verdict: Verdict, now: int) -> bytes | None:
         return None
@@ -136,39 +140,58 @@ class ModbusTcpCodec(_Reader):
 
     def feed(self, data: bytes, received_at: int | None = None) -> list[Message]:
         self._buffer += data
+        return self._frames(received_at, ended=False) if len(self._buffer) >= self._needed else []
+
+    def end(self, received_at: int | None = None) -> list[Message]:
+        return self._frames(received_at, ended=True)
+
+    def _frames(self, received_at: int | None, *, ended: bool) -> list[Message]:
         messages: list[Message] = []
-        buffer, at, junk = self._buffer, 0, 0
-        while True:
+        buffer, at, junk, needed = self._buffer, 0, self._junk, 0
+        while at + junk < len(buffer):
             start = at + junk
             fits = _is_mbap(buffer, start)
             if fits is False and junk < MAX_ADU:
                 junk += 1
                 continue
-            if fits is None:
+            if fits is None and not ended:
                 break
             if junk:
                 messages.append(_junk(bytes(buffer[at:start])))
                 at, junk = start, 0
                 continue
-            end = at + 6 + int.from_bytes(buffer[at + 4 : at + 6], "big")
+            end = at + 6 + int.from_bytes(buffer[at + 4 : at + 6], "big") if fits else len(buffer) + 1
             if end > len(buffer):
+                if ended:  # its length may lie: whole frames may stand behind the header
+                    cut = _behind_the_cut(buffer, at)
+                    said = f"the frame ends after {cut - at} bytes, before its own length says"
+                    raw = bytes(buffer[at:cut])
+                    messages.append(Message([], [Fault(FaultKind.TRUNCATED, said, raw)], raw=raw))
+                    at = cut
+                    continue
+                needed = end - at
                 break
             raw = bytes(buffer[at:end])
             transaction = int.from_bytes(raw[:2], "big")
             messages.append(self._message("tcp", raw[6], transaction, raw[7:], raw, received_at))
             at = end
+        if ended and junk:
+            messages.append(_junk(bytes(buffer[at:])))
+            at, junk = len(buffer), 0
         del buffer[:at]
+        self._junk, self._needed = junk, needed
         return messages
 
-    def end(self, received_at: int | None = None) -> list[Message]:
-        rest = bytes(self._buffer)
-        self._buffer.clear()
-        if not rest:
-            return []
-        if _is_mbap(rest, 0) is False:
-            return [_junk(rest)]
-        said = f"the frame ends after {len(rest)} bytes, before its own length says"
-        return [Message([], [Fault(FaultKind.TRUNCATED, said, rest)], raw=rest)]
+
+def _behind_the_cut(buffer: bytearray, at: int) -> int:
+    """Where, behind the header at `at` whose frame is cut off, frames stand whose lengths reach the end exactly; else the end."""
+    for begin in range(at + 1, len(buffer)):
+        place = begin
+        while place < len(buffer) and _is_mbap(buffer, place):
+            place += 6 + int.from_bytes(buffer[place + 4 : place + 6], "big")
+        if place == len(buffer):
+            return begin
+    return len(buffer)
 
 
 def _is_mbap(buffer: bytes | bytearray, at: int) -> bool | None:
@@ -191,20 +214,22 @@ class ModbusRtuCodec(_Reader):
 
     def feed(self, data: bytes, received_at: int | None = None) -> list[Message]:
         self._buffer += data
-        return self._scan(received_at, last=False)
+        return self._scan(received_at, last=False) if len(self._buffer) >= self._needed else []
 
     def end(self, received_at: int | None = None) -> list[Message]:
         messages = self._scan(received_at, last=True)
         self._buffer.clear()
+        self._junk = self._needed = 0
         return messages
 
     def _scan(self, received_at: int | None, *, last: bool) -> list[Message]:
-        buffer, at, junk = self._buffer, 0, 0
+        buffer, at, junk, needed = self._buffer, 0, self._junk, 0
         messages: list[Message] = []
         while at + junk < len(buffer):
             start = at + junk
             length = _rtu_length(buffer, start, last=last)
-            if length is None:
+            if length < 0:
+                needed = start - at - length
                 break
             if not length:
                 junk += 1
@@ -221,21 +246,23 @@ class ModbusRtuCodec(_Reader):
             messages.append(_rtu_fault(bytes(buffer[at:])))
             at = len(buffer)
         del buffer[:at]
+        self._junk, self._needed = junk, needed
         return messages
 
 
-def _rtu_length(buffer: bytearray, at: int, *, last: bool) -> int | None:
-    """Length of the frame here by the first CRC that fits; 0 where none does, None while more bytes must come to tell."""
+def _rtu_length(buffer: bytearray, at: int, *, last: bool) -> int:
+    """Length of the frame here by the first CRC that fits; 0 where none does; while more bytes must come to tell, how many
+    there must be, as a negative number."""
     known, needed = lengths(buffer, at + 1)
-    open_ends = needed > 0
+    wanted = [needed + 1] if needed else []
     for size in sorted(known):
         end = at + size + 3
         if end > len(buffer):
-            open_ends = True
+            wanted.append(size + 3)
             continue
         if int.from_bytes(buffer[end - 2 : end], "little") == crc16(bytes(buffer[at : end - 2])):
             return size + 3
-    return None if open_ends and not last else 0
+    return -min(wanted) if wanted and not last else 0
 
 
 def _rtu_fault(raw: bytes) -> Message:

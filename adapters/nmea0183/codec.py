@@ -179,9 +179,15 @@ class Nmea0183Codec:
             epoch.faults.append(Fault(error.kind, f"{fields[0]}: {error}", raw))
 
     def _expire(self, now: int, messages: list[Message]) -> None:
-        for source, epoch in list(self._epochs.items()):
-            if epoch.heard is not None and now - epoch.heard > EPOCH_AGE_MAX_S * SECOND:
-                self._close(source, messages)
+        old = []
+        for source, epoch in self._epochs.items():  # in the order in which they began
+            if epoch.heard is None:
+                continue
+            if now - epoch.heard <= EPOCH_AGE_MAX_S * SECOND:
+                break
+            old.append(source)
+        for source in old:
+            self._close(source, messages)
 
     def _close(self, source: str, messages: list[Message]) -> None:
         epoch = self._epochs.pop(source)

@@ -17,6 +17,8 @@ from hub.moment import SECOND, from_datetime
 
 KM_PER_NAUTICAL_MILE = 1.852
 DAY = 86_400 * SECOND
+YEAR_MAX = 2261
+"""The last whole year that 64 bits of nanoseconds since 1970 hold."""
 SATELLITES_MAX = 100
 """Satellite numbers kept for `detail`, over all constellations."""
 
@@ -133,6 +135,8 @@ def _gga(epoch: Epoch, fields: list[str]) -> None:
     """Fix data: position, quality, satellites, HDOP, altitude above mean sea level."""
     quality = _integer(fields[6], "fix quality")
     if quality is not None:
+        if not 0 <= quality < 10:
+            raise FieldError(FaultKind.VALUE, f"fix quality {fields[6]!r} is none of 0 to 9")
         _fix(epoch, quality > 0)
         epoch.estimated |= quality == 6
         epoch.told["fix"] = FIX_QUALITY[quality] if quality < len(FIX_QUALITY) else str(quality)
@@ -234,9 +238,13 @@ def time_of_day(text: str) -> int | None:
 
 def _day(day: str, month: str, year: str) -> date:
     try:
+        if not len(day) == len(month) == 2 or len(year) not in (2, 4) or not (day + month + year).isdecimal():
+            raise ValueError
         number = int(year)
         if len(year) == 2:  # GPS began in 1980
             number += 1900 if number >= 80 else 2000
+        if not 1980 <= number <= YEAR_MAX:
+            raise ValueError
         return date(number, int(month), int(day))
     except ValueError:
         raise FieldError(FaultKind.TIME, f"day {day!r}, month {month!r}, year {year!r} is no date") from None

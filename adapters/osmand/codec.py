@@ -35,9 +35,11 @@ class OsmandCodec:
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._zone = zone_named(options.get("zone", "UTC"))
+        self._received_at: int | None = None
         self._reader = RequestReader()
 
     def feed(self, data: bytes, received_at: int | None = None) -> list[Message]:
+        self._received_at = received_at
         return [self._message(request) for request in self._reader.feed(data)]
 
     def end(self, received_at: int | None = None) -> list[Message]:
@@ -159,10 +161,10 @@ class OsmandCodec:
         if number is not None:
             if abs(number) < _MILLISECONDS_FROM:
                 return round(number * 1e6) * 1000
-            if abs(number) < _MILLISECONDS_FROM * 1000:
+            if abs(number) < min(_MILLISECONDS_FROM * 1000, (1 << 63) / 1_000_000):  # else beyond the year 2262
                 return round(number) * (SECOND // 1000)
         elif isinstance(stamp, str):
-            return from_text(_LOST_PLUS.sub(r"\1+\2", stamp.strip()), self._zone)
+            return from_text(_LOST_PLUS.sub(r"\1+\2", stamp.strip()), self._zone, self._received_at)
         raise ValueError(f"timestamp {str(stamp)[:40]!r} is neither seconds nor milliseconds nor ISO 8601")
 
 

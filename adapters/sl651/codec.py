@@ -14,7 +14,7 @@ from typing import Any, Literal
 import msgspec
 from fastcrc.crc16 import modbus as crc16
 
-from adapters.framing import DeclaredFrames
+from adapters.framing import DeclaredFrames, Stretch, Unchecked
 from adapters.sl651 import observations
 from adapters.sl651.body import Body, read_ascii, read_hex
 from adapters.sl651.elements import FUNCTIONS, REPORTS
@@ -134,23 +134,25 @@ class Sl651Codec:
 
     def feed(self, data: bytes, received_at: int | None = None) -> list[Message]:
         self._stream.add(data)
-        messages = self._expired(received_at)
-        while (taken := self._stream.take()) is not None:
-            whole, raw = taken
-            if whole:
-                messages.append(self._judge(raw, received_at))
-            elif raw.strip(b"\x7e"):
-                messages.append(_fault(FaultKind.FRAME, f"{len(raw)} bytes that belong to no SL 651 frame", raw))
-        return messages
+        return self._expired(received_at) + self._taken(received_at)
 
     def end(self, received_at: int | None = None) -> list[Message]:
-        rest = self._stream.end()
-        messages = self._expired(received_at)
-        if rest.strip(b"\x7e"):  # a lone 7E is the start of a frame that never came
-            head = _plausible(rest, 0)
-            kind = FaultKind.FRAME if head is False else FaultKind.TRUNCATED
-            said = f"{len(rest)} bytes that are no whole SL 651 frame"
-            messages.append(_fault(kind, said, rest))
+        self._stream.end()
+        return self._expired(received_at) + self._taken(received_at)
+
+    def _taken(self, received_at: int | None) -> list[Message]:
+        messages: list[Message] = []
+        while (taken := self._stream.take()) is not None:
+            kind, raw = taken
+            if kind is Stretch.FRAME:
+                messages.append(self._judge(raw, received_at))
+            elif not raw.strip(b"\x7e"):
+                pass  # a lone 7E is the start of a frame that never came
+            elif kind is Stretch.CUT:
+                said = f"{len(raw)} bytes that are no whole SL 651 frame"
+                messages.append(_fault(FaultKind.TRUNCATED, said, raw))
+            else:
+                messages.append(_fault(FaultKind.FRAME, f"{len(raw)} bytes that belong to no SL 651 frame", raw))
         return messages
 
     def _judge(self, raw: bytes, received_at: int | None) -> Message:
@@ -164,8 +166,8 @@ class Sl651Codec:
             return _fault(FaultKind.CHECKSUM, "the CRC of an ASCII frame is no hexadecimal number", lost)
         said = f"the frame says CRC {frame.crc_in_frame:04X}, its bytes give {frame.crc:04X}"
         message = _fault(FaultKind.CHECKSUM, said, lost)
-        frame.body = _read(frame, frame.payload)  # what it would have said, for the engineer; no reading comes of it
-        message.body = frame.detail()
+        if len(lost) == len(raw):
+            message.body = Unchecked(lambda: _with_body(frame))
         return message
 
     # ------------------------------------------------------------------------------------------------- content
@@ -181,7 +183,7 @@ class Sl651Codec:
             content = whole
         frame.body = _read(frame, content)
         if frame.up:
-            message.readings, faults = observations.read(frame.body, device, self._zone, self._bases, raw)
+            message.readings, faults = observations.read(frame.body, device, self._zone, self._bases, raw, received_at)
             message.faults += faults
         return message
 
@@ -250,6 +252,11 @@ class Sl651Codec:
 def _read(frame: Frame, content: bytes) -> Body:
     reader = read_ascii if frame.ascii else read_hex
     return reader(content, frame.function, frame.up)
+
+
+def _with_body(frame: Frame) -> Frame:
+    frame.body = _read(frame, frame.payload)
+    return frame
 
 
 def _plausible(buffer: bytes | bytearray, at: int) -> bool | None:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from adapters.sl651.body import Body, Item
 from adapters.sl651.elements import ALARM_BITS, DOOR_BIT, GROUP_STEP_S, GROUPS, KINDS, meaning
 from hub.model import Fault, FaultKind, Reading, Value
-from hub.moment import SECOND, from_datetime
+from hub.moment import SECOND, candidates, nearest
 
 TEXT_MAX = 2000
 """Characters of a manual text that become a value; the detail has all of it."""
@@ -18,14 +18,24 @@ _BASE_STEP_M = 0.05
 
 
 @lru_cache(maxsize=4096)
-def bcd_moment(text: str, zone: tzinfo) -> int | None:
-    """ns UTC of yyMMddHHmm[ss] in `zone`, None where that is no time."""
+def _moments(text: str, zone: tzinfo) -> tuple[int, ...]:
+    """`candidates` of yyMMddHHmm[ss] in `zone`; none where that is no time."""
     if len(text) not in (10, 12) or not (text.isascii() and text.isdecimal()):
-        return None
+        return ()
     year, month, day, hour, minute = (int(text[i : i + 2]) for i in range(0, 10, 2))
     try:
-        return from_datetime(datetime(2000 + year, month, day, hour, minute, int(text[10:] or 0), tzinfo=zone))
+        local = datetime(2000 + year, month, day, hour, minute, int(text[10:] or 0))  # noqa: DTZ001 - the zone goes with it
+        return candidates(local, zone)
     except (ValueError, OverflowError):
+        return ()
+
+
+def bcd_moment(text: str, zone: tzinfo, near: int | None = None) -> int | None:
+    """ns UTC of yyMMddHHmm[ss] in `zone`, nearest to `near` where that hour comes twice; None where that is no time."""
+    moments = _moments(text, zone)
+    try:
+        return nearest(moments, near) if moments else None
+    except ValueError:
         return None
 
 
@@ -49,21 +59,26 @@ class Observations:
 
 
 def read(
-    body: Body, device: str, zone: tzinfo, bases: Mapping[str, float], raw: bytes
+    body: Body,
+    device: str,
+    zone: tzinfo,
+    bases: Mapping[str, float],
+    raw: bytes,
+    near: int | None = None,
 ) -> tuple[list[Reading], list[Fault]]:
-    """The readings of one body, and faults for the parts that gave none. `bases`: metres added to a station's hourly levels."""
+    """The readings of one body, and faults for the parts that gave none. `bases`: metres added to a station's hourly levels.
+    `near`: when it was received (ns)."""
     faults = [Fault(kind, sentence, raw, device=device) for kind, sentence in body.problems]
     found = Observations()
     levels: list[tuple[int, list[float | None]]] = []
-    at = bcd_moment(
-        body.send_time_bcd or "", zone
-    )  # until an observation time comes (test and status reports have none)
+    sent = at = bcd_moment(body.send_time_bcd or "", zone, near)
+    # `at` is the send time until an observation time comes (test and status reports have none).
     step_s = 0
     for item in body.items:
         if "obs_time_bcd" in item:
-            at = bcd_moment(item["obs_time_bcd"], zone)
+            at = bcd_moment(item["obs_time_bcd"], zone, near)
             if at is None:
-                said = f"the observation time {item['obs_time_bcd']!r} is no yyMMddHHmm"
+                said = f"the observation time {item['obs_time_bcd']!r} is no yyMMddHHmm that can be told in {zone}"
                 faults.append(Fault(FaultKind.TIME, said, raw, device=device, readings=1))
             continue
         name = item["id"]
@@ -75,13 +90,20 @@ def read(
         if name == "04":
             step_s = _step_s(item["step_dhm_bcd"])
         elif name == "f5":
-            levels.append((at, item["values"]))
+            levels.append((_group_start(at, sent, item["values"]), item["values"]))
         else:
-            _add(found, at, item, step_s)
+            _add(found, _group_start(at, sent, item["values"]) if name in GROUPS else at, item, step_s)
     base = bases.get(device.partition(":")[2])
     for start, group in levels:
         _levels(found, start, group, base)
     return found.readings(device, KINDS.get(body.station_type or "", "")), faults
+
+
+def _group_start(at: int, sent: int | None, values: list[float | None]) -> int:
+    """When an hour's first group was taken. The observation time is that of the first (6.6.4.6), but many stations write the
+    time of sending: where the last group would lie behind that, the time is the last one's."""
+    span = (len(values) - 1) * GROUP_STEP_S * SECOND
+    return at - span if sent is not None and at + span > sent else at
 
 
 def _add(found: Observations, at: int, item: Item, step_s: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from adapters.framing import Waiting
 from adapters.teltonika.packet import (
     AVL_CODECS,
     CODEC_8,
@@ -30,15 +31,20 @@ class TeltonikaCodec:
     def __init__(self) -> None:
         self.device: str | None = None
         """Who logged in on this connection (TCP); a UDP packet names its device itself."""
-        self._rest = b""
+        self._waiting = Waiting()
         self._skipping = False
         self._searched = 0  # places at the front of `_rest` that are known to start nothing
 
     def feed(self, data: bytes, received_at: int | None = None) -> list[Message]:
         """Messages completed by these bytes."""
         out: list[Message] = []
-        buffer = self._rest + data if self._rest else data
-        at, size = 0, len(buffer)
+        buffer = self._waiting.add(data)
+        if buffer is not None:
+            self._take(buffer, out)
+        return out
+
+    def _take(self, buffer: bytes, out: list[Message]) -> None:
+        at, size, needed = 0, len(buffer), 0
         searched, self._searched = self._searched, 0
         while at < size:
             start = None if self._skipping else starts(buffer, at)
@@ -50,28 +56,32 @@ class TeltonikaCodec:
                 continue
             kind, length = start
             if at + length > size:
+                needed = length
                 break
-            out.append(self._message(kind, bytes(buffer[at : at + length])))
+            raw = buffer[at : at + length]
+            message = self._message(kind, raw)
+            if any(fault.kind is FaultKind.CHECKSUM for fault in message.faults):
+                length = _inside(raw)  # its length may lie: where a packet begins inside, it is read again
+                if length < len(raw):
+                    message = _bad(FaultKind.CHECKSUM, message.faults[0].detail, raw[:length])
+            out.append(message)
             at += length
-        self._rest = bytes(buffer[at:])
-        return out
+        self._waiting.keep(buffer[at:], needed)
 
     def end(self, received_at: int | None = None) -> list[Message]:
         """What is left becomes a fault; the login stays."""
-        rest, self._rest = self._rest, b""
+        out: list[Message] = []
+        while rest := self._waiting.all():
+            self._searched = 0
+            skipping, self._skipping = self._skipping, False
+            if skipping:
+                break
+            start = starts(rest, 0)
+            cut = _inside(rest) if start is not None else len(rest)
+            out.append(_left_over(rest[:cut], start))
+            self._take(rest[cut:], out)  # whole packets that a wrong length had swallowed
         self._searched = 0
-        skipping, self._skipping = self._skipping, False
-        if not rest or skipping:
-            return []
-        start = starts(rest, 0)
-        if start is not None:
-            detail = f"the packet ends after {len(rest)} of its {start[1]} bytes"
-            return [_bad(FaultKind.TRUNCATED, detail, rest)]
-        if rest[:8] == bytes(8):
-            return [_bad(FaultKind.FRAME, "a packet that declares no data", rest)]
-        if len(rest) < WINDOW and rest[0] == 0:
-            return [_bad(FaultKind.TRUNCATED, f"{len(rest)} bytes are too few for a packet", rest)]
-        return [_bad(FaultKind.FRAME, f"{len(rest)} bytes that are no Teltonika packet", rest)]
+        return out
 
     def _junk(self, buffer: bytes, at: int, searched: int, out: list[Message]) -> int:
         """How many bytes to leave behind because no packet starts in them; 0 when more are needed to tell."""
@@ -153,6 +163,28 @@ class TeltonikaCodec:
         if packet.start is Start.UDP:
             return b"\0\x05" + packet.raw[2:4] + b"\x01" + packet.raw[5:6] + bytes([packet.count])
         return packet.count.to_bytes(4, "big")
+
+
+def _inside(raw: bytes) -> int:
+    """Where, inside a packet that cannot be used, the next one begins whole; its end where none does."""
+    at = 1
+    while (at := next_start(raw, at)) >= 0:
+        start = starts(raw, at)
+        if start is not None and start[0] is not Start.PING and at + start[1] <= len(raw):
+            return at
+        at += 1
+    return len(raw)
+
+
+def _left_over(rest: bytes, start: tuple[Start, int] | None) -> Message:
+    """The fault of what the end of the stream cuts off."""
+    if start is not None:
+        return _bad(FaultKind.TRUNCATED, f"the packet ends after {len(rest)} of its {start[1]} bytes", rest)
+    if rest[:8] == bytes(8):
+        return _bad(FaultKind.FRAME, "a packet that declares no data", rest)
+    if len(rest) < WINDOW and rest[0] == 0:
+        return _bad(FaultKind.TRUNCATED, f"{len(rest)} bytes are too few for a packet", rest)
+    return _bad(FaultKind.FRAME, f"{len(rest)} bytes that are no Teltonika packet", rest)
 
 
 _NOT_READ = frozenset({FaultKind.CHECKSUM, FaultKind.SYNTAX, FaultKind.UNSUPPORTED})

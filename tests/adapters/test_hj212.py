@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from hub.model import FaultKind, Mark, Message, Verdict
 from hub.moment import from_text, to_text
 from simulators.devices.hj212 import real_time
 from simulators.devices.report import Report
+from tests.adapters.messages import decoded
 from tests.shared import shared_path
 
 
@@ -79,7 +81,7 @@ def test_vectors() -> None:
             if key in expected:
                 assert detail[key] == expected[key], key
         if expected["crc_ok"]:
-            assert not message.faults
+            assert {fault.kind for fault in message.faults} <= {FaultKind.UNKNOWN_METRIC}
             continue
         assert [fault.kind for fault in message.faults] == [FaultKind.CHECKSUM]
         assert expected["crc_computed"] in message.faults[0].detail
@@ -235,3 +237,117 @@ def test_arbitrary_bytes_never_raise(data: bytes) -> None:
         codec.reply(message, Verdict.STORED, 0)
         if message.body is not None:
             assert detail_of(message)
+
+
+# ------------------------------------------------------------------------------------------------- annex B and 2025
+
+
+def readings_of(body: str, **options: Any) -> tuple[dict[str, Any], dict[str, str], list[tuple[str, str]]]:
+    (message,) = [m for m in decoded(Hj212Codec(options), [frame(body)])]
+    values = dict(message.readings[0].values) if message.readings else {}
+    marks = dict(message.readings[0].marks or {}) if message.readings else {}
+    return values, marks, [(fault.kind, fault.detail) for fault in message.faults]
+
+
+def test_annex_b_by_system_code() -> None:
+    """HJ 212-2017 annex B: NMHC, hydrogen fluoride, mercury in stacks; coliforms in water; L90 of noise."""
+    stack, _, faults = readings_of(
+        "ST=31;CN=2061;PW=1;MN=M;CP=&&DataTime=20261129000000;a24088-Avg=12.5,a24088-Flag=N;a21018-Avg=1.5;a20057-Avg=0.02;a21003-Avg=120.0&&"
+    )
+    assert not faults
+    assert stack == {"stack_nmhc": 12.5, "stack_fluoride": 1.5, "stack_mercury_compounds": 0.02, "stack_no": 120.0}
+    outside, _, faults = readings_of(
+        "ST=22;CN=2011;PW=1;MN=M;CP=&&DataTime=20261129000000;a25002-Rtd=0.01;a21003-Rtd=120;a20044-Rtd=5&&"
+    )
+    assert not faults
+    assert outside == {"air_benzene": 0.01, "no": 120.0, "air_lead": 5e-6}
+    water, _, faults = readings_of(
+        "ST=32;CN=2011;PW=1;MN=M;CP=&&DataTime=20261129000000;w02003-Rtd=1000;w20089-Rtd=50;550-Rtd=7&&"
+    )
+    assert [kind for kind, _ in faults] == ["value"]  # 550 is the former code of w02003
+    assert water["faecal_coliforms"] == 1000.0
+    assert water["thallium"] == 5e-5
+    noise, _, faults = readings_of("ST=23;CN=2011;PW=1;MN=M;CP=&&DataTime=20261129000000;L90-Data=45.5;Leq-Data=52.0&&")
+    assert not faults
+    assert noise == {"noise_l90": 45.5, "noise": 52.0}
+
+
+def test_under_a_stack_no_code_means_ambient_air() -> None:
+    from adapters.hj212 import annex_b
+    from adapters.hj212.factors import _AMBIENT, factor
+
+    for code in {**_AMBIENT, **annex_b.SUBSTANCES, **annex_b.STACK_GASES}:
+        meaning = factor(code, "Rtd", "31")
+        assert meaning is not None
+        assert meaning.metric.startswith(("stack_", "smoke_")) or code.startswith("a010") or code == "a01901", code
+
+
+def test_an_unknown_code_is_a_fault_that_keeps_its_value_unless_the_map_knows_it() -> None:
+    body = "ST=32;CN=2011;PW=1;MN=M;CP=&&DataTime=20261129000000;x10001-Rtd=5.5;w01018-Rtd=50&&"
+    values, _, faults = readings_of(body)
+    assert values == {"cod": 50.0}
+    assert [kind for kind, _ in faults] == ["unknown-metric"]
+    assert "x10001-Rtd=5.5" in faults[0][1]
+    values, _, faults = readings_of(body, map={"x10001": "chlorophyll"}, units={"x10001": "mg/L"})
+    assert values == {"cod": 50.0, "chlorophyll": 5500.0}
+    assert not faults
+    with pytest.raises(ValueError, match="no metric"):
+        Hj212Codec({"map": {"x1": "nonsense"}})
+
+
+def test_a_factor_twice_in_a_frame_keeps_the_first() -> None:
+    values, _, faults = readings_of(
+        "ST=32;CN=2061;PW=1;MN=M;CP=&&DataTime=20261129000000;w00000-Avg=66.09;w01001-Avg=7;w00000-Avg=19796346.00&&"
+    )
+    assert values["flow"] == pytest.approx(66.09 * 3.6)
+    assert [kind for kind, _ in faults] == ["value"]
+    assert "19796346.00" in faults[0][1]
+
+
+def test_below_detection_is_a_value_with_a_mark() -> None:
+    values, marks, faults = readings_of(
+        "ST=32;CN=2011;PW=1;MN=M;CP=&&DataTime=20261129000000;w01018-Rtd=<0.5;w21003-Rtd=ND;w01001-Rtd=7&&"
+    )
+    assert not faults
+    assert values == {"cod": 0.5, "ammonia_nitrogen": 0.0, "ph": 7.0}
+    assert marks == {"cod": "estimated", "ammonia_nitrogen": "estimated"}
+
+
+KEY = "0123456789abcdeffedcba9876543210"
+
+
+def encrypted_frame(body: str) -> bytes:
+    """By the rule of HJ 212-2025, with the length and CRC of the plain text."""
+    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+    head, _, rest = body.partition("CP=&&")
+    content = rest.removesuffix("&&").encode()
+    whole = len(content) // 16 * 16
+    secret = Cipher(algorithms.SM4(bytes.fromhex(KEY)), modes.ECB()).encryptor().update(content[:whole])
+    listed = b"{" + b",".join(b"0x%02X" % byte for byte in secret) + b"}"
+    plain = body.encode()
+    return b"##%04d%bCP=&&%b%b&&%04X\r\n" % (len(plain), head.encode(), listed, content[whole:], crc16(plain))
+
+
+def test_sm4_as_published() -> None:
+    """GB/T 32907-2016, example A.1."""
+    from adapters.hj212.encryption import decrypted
+
+    listed = b"{" + b",".join(b"0x%02X" % byte for byte in bytes.fromhex("681edf34d206965e86b3e94f536e4246")) + b"}tail"
+    assert decrypted(listed, bytes.fromhex(KEY)) == bytes.fromhex(KEY) + b"tail"
+
+
+def test_an_encrypted_frame_is_read_with_the_stations_key(tmp_path: Path) -> None:
+    body = "QN=20261129000001000;ST=32;CN=2011;PW=1;MN=S9;Flag=9;CP=&&DataTime=20261129000000;w01018-Rtd=50.5,w01018-Flag=N&&"
+    keys = tmp_path / "keys.toml"
+    keys.write_text(f'"S9" = "{KEY}"\n')
+    raw = encrypted_frame(body)
+    for chunks in ([raw + raw], [bytes([byte]) for byte in raw + raw]):
+        messages = decoded(Hj212Codec({"keys_file": str(keys)}), chunks)
+        assert [dict(m.readings[0].values) for m in messages] == [{"cod": 50.5}] * 2
+    (unknown,) = decoded(Hj212Codec({}), [raw])
+    assert [fault.kind for fault in unknown.faults] == ["encrypted"]
+    assert not unknown.readings
+    keys.write_text('"S9" = "00112233445566778899aabbccddeeff"\n')
+    (wrong,) = decoded(Hj212Codec({"keys_file": str(keys)}), [raw])
+    assert [fault.kind for fault in wrong.faults] == ["encrypted"]

@@ -386,3 +386,12 @@ def test_interpretations_find_the_word_order() -> None:
 
 def test_a_map_object_serves_as_option() -> None:
     assert isinstance(ModbusTcpCodec({"map": RegisterMap()})._map, RegisterMap)
+
+
+def test_frames_behind_a_wrong_length_are_read_at_the_end() -> None:
+    lying = bytes.fromhex("0001000000f01103")
+    good = bytes.fromhex("000200000006110300640002")
+    codec = ModbusTcpCodec({})
+    messages = [*codec.feed(lying + good + good), *codec.end()]
+    assert [message.device for message in messages if message.device] == ["modbus:17"] * 2
+    assert [fault.kind for message in messages for fault in message.faults] == ["truncated"]

@@ -44,6 +44,8 @@ def values(message: Message) -> list[tuple[str, dict[str, Any]]]:
 
 
 HEAD = "0003 240501080000 f1f1 0012345678 48 f0f0 2405010800 "
+HOUR = "0003 240501090000 f1f1 0012345678 48 f0f0 2405010800 "
+"""Sent at the end of the hour whose twelve groups it holds."""
 TIMED = frame(0x32, HEAD + "20 19 000125 26 19 003196 39 23 00028960 38 12 1312")
 
 
@@ -79,14 +81,14 @@ def test_the_same_report_in_ascii() -> None:
 
 
 def test_an_hour_of_rain_becomes_readings_five_minutes_apart() -> None:
-    (message,) = decode(frame(0x34, HEAD + "f4 60 05 00 ff ff ff ff ff ff ff ff ff 14"))
+    (message,) = decode(frame(0x34, HOUR + "f4 60 05 00 ff ff ff ff ff ff ff ff ff 14"))
     assert values(message) == [
         ("2024-05-01T00:00:00Z", {"rainfall": 0.5}),
         ("2024-05-01T00:05:00Z", {"rainfall": 0.0}),
         ("2024-05-01T00:55:00Z", {"rainfall": 2.0}),
     ]
     (ascii_form,) = decode(
-        text_frame(0x34, "0003 240501080000 ST 0012345678 P TT 2405010800 DRP 0500FFFFFFFFFFFFFFFFFF14")
+        text_frame(0x34, "0003 240501090000 ST 0012345678 P TT 2405010800 DRP 0500FFFFFFFFFFFFFFFFFF14")
     )
     assert [(r.observed_at, r.values) for r in ascii_form.readings] == [
         (r.observed_at, r.values) for r in message.readings
@@ -95,11 +97,28 @@ def test_an_hour_of_rain_becomes_readings_five_minutes_apart() -> None:
 
 def test_hourly_levels_stand_on_the_stations_base() -> None:
     groups = "f5 c0 0031 0032" + "ffff" * 10
-    relative = frame(0x34, HEAD + groups + "39 23 00010490")
+    relative = frame(0x34, HOUR + groups + "39 23 00010490")
     assert [v["water_level"] for _, v in values(decode(relative)[0])] == [10.49, 10.5]
-    bare = frame(0x34, HEAD + groups)
+    bare = frame(0x34, HOUR + groups)
     assert [v["water_level"] for _, v in values(decode(bare)[0])] == [0.49, 0.5]
     assert [v["water_level"] for _, v in values(decode(bare, level_base={STATION: 7.0})[0])] == [7.49, 7.5]
+
+
+def test_an_hourly_report_that_gives_its_time_of_sending_tells_of_the_hour_before() -> None:
+    """Observation time 08:00, sent 08:00: the last of twelve groups cannot be from 08:55, so it is the one of 08:00."""
+    (message,) = decode(frame(0x34, HEAD + "f4 60 05 00 ff ff ff ff ff ff ff ff ff 14"))
+    assert [at for at, _ in values(message)] == ["2024-04-30T23:05:00Z", "2024-04-30T23:10:00Z", "2024-05-01T00:00:00Z"]
+    (levels,) = decode(frame(0x34, HEAD + "f5 c0 0031" + "ffff" * 10 + "0032"))
+    assert [at for at, _ in values(levels)] == ["2024-04-30T23:05:00Z", "2024-05-01T00:00:00Z"]
+
+
+def test_frames_behind_a_wrong_length_are_read_at_the_end() -> None:
+    lying = bytearray(TIMED)
+    lying[12] = 0xFF
+    lying[11] = 0x0F
+    messages = decode(bytes(lying) + TIMED + TIMED)
+    assert [len(message.readings) for message in messages] == [0, 1, 1]
+    assert [fault.kind for message in messages for fault in message.faults] == ["truncated"]
 
 
 def test_an_element_repeated_at_a_step() -> None:

@@ -373,7 +373,7 @@ def test_a_flood_of_junk_is_oversize_once() -> None:
     using = codec({})
     messages = [message for _ in range(12) for message in using.feed(b"junk" * 500)]
     assert kinds(messages) == ["oversize"]
-    assert len(using._rest) < WINDOW
+    assert len(using._waiting) < WINDOW
     assert len(using.feed(tcp(data([record()])))[0].readings) == 1
 
 
@@ -399,3 +399,13 @@ def test_arbitrary_data_under_a_good_crc_never_raises(form: int, body: bytes) ->
 def test_the_plugin_names_itself() -> None:
     assert (PLUGIN.protocol, PLUGIN.binary, PLUGIN.kind) == ("teltonika", True, "vehicle")
     assert isinstance(codec({}), Codec)
+
+
+def test_packets_behind_a_wrong_length_are_read_at_the_end() -> None:
+    from tests.laws.seeds import SEEDS
+
+    good = SEEDS["teltonika"].reports[0]
+    lying = bytes.fromhex("0000000000001fff08010000")
+    codec_ = codec({})
+    messages = [*codec_.feed(lying + good + good), *codec_.end()]
+    assert sum(len(message.readings) for message in messages) == 2

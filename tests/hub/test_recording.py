@@ -292,3 +292,19 @@ def test_no_bytes_crash_it(tmp_path: Path, junk: bytes) -> None:
         assert readings
         assert all(fault.detail for fault in faults)
     assert count.rows >= 2
+
+
+def test_two_rows_of_the_hour_that_comes_twice_are_two_readings(tmp_path: Path) -> None:
+    rows = "\n".join(
+        f"2026-10-25 {at},{level}" for at, level in [("01:30", 1), ("02:30", 2), ("02:30", 3), ("03:30", 4)]
+    )
+    path = written(tmp_path, "a.csv", f"when,level\n{rows}\n")
+    mapping = written(
+        tmp_path,
+        "m.toml",
+        '[time]\ncolumn = "when"\nformat = "%Y-%m-%d %H:%M"\nzone = "Europe/Zurich"\n'
+        '[device]\nconstant = "gauge"\n[values]\nwater_level = "level"\n',
+    )
+    readings, faults = read(path, mapping=mapping)
+    assert not faults
+    assert [to_text(reading.observed_at or 0)[11:16] for reading in readings] == ["23:30", "00:30", "01:30", "02:30"]
