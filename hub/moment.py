@@ -118,5 +118,5 @@ def from_datetime(moment: datetime) -> int:
     delta = moment - _EPOCH
     at = (delta.days * 86400 + delta.seconds) * SECOND + delta.microseconds * 1000
     if not -_MOST <= at <= _MOST:
-        raise ValueError(f"{moment.isoformat()} is out of range; a time from 1678 to 2261 was meant")
+        raise ValueError(f"{moment.isoformat()} lies outside the years 1677 to 2262")
     return at
