@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from typing import NamedTuple
 
 from rules import aqi, driving, landslide, seismic, weather
 
+LARGEST = 1e100
+"""No figure of a sensor is larger: what a formula gives beyond it says nothing."""
+
 
 class Derived(NamedTuple):
     """`function` takes numbers in `units`, in that order; with `takes_missing` some may be None, and the observed time
-    (ns) comes first where `dated`. It may answer None: not known."""
+    (ns) comes first where `dated`. It may answer None: not known. In `FUNCTIONS` it never raises and never answers
+    infinity: what cannot be computed of absurd numbers is not known."""
 
     function: Callable[..., float | None]
     units: tuple[str, ...]
@@ -53,7 +58,26 @@ _PPB_PER_UGM3 = {"o3": 24.465 / 47.998, "no2": 24.465 / 46.006, "so2": 24.465 / 
 _PPM_PER_MGM3_CO = 24.465 / 28.010
 """Molar volume at 298.15 K and 1013.25 hPa, to which US volume shares refer, over molar mass."""
 
-FUNCTIONS: dict[str, Derived] = {
+
+def _known_or_none(function: Callable[..., float | None]) -> Callable[..., float | None]:
+    """The function, whose answer is None where the numbers are beyond what it can compute with."""
+
+    @wraps(function)
+    def known(*arguments: float | None) -> float | None:
+        try:
+            answer = function(*arguments)
+        except (
+            ArithmeticError,
+            ValueError,
+            TypeError,
+        ):  # no decimal of 1e300, no root of less than 0, no complex numbers
+            return None
+        return answer if answer is not None and -LARGEST <= answer <= LARGEST else None
+
+    return known
+
+
+_FORMULAS: dict[str, Derived] = {
     "aqi_cn_hourly": Derived(
         aqi.aqi_cn_hourly, ("ug/m3", "ug/m3", "mg/m3", "ug/m3", "ug/m3", "ug/m3"), "index",
         "aqi_cn_hourly(so2, no2, co, o3, pm10, pm25)", takes_missing=True, dated=True,
@@ -105,3 +129,7 @@ FUNCTIONS: dict[str, Derived] = {
     ),
     "beaufort": Derived(weather.beaufort, ("m/s",), "index", "beaufort(wind_speed)"),
 }  # fmt: skip
+
+FUNCTIONS: dict[str, Derived] = {
+    name: spec._replace(function=_known_or_none(spec.function)) for name, spec in _FORMULAS.items()
+}

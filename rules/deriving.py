@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hub.model import Reading, Value
+from rules.derived import LARGEST
 from rules.language import codegen, ir
 from rules.language.rule import Derivation
 
@@ -32,6 +33,7 @@ Recent = dict[str, tuple[list[int], list[Value]]]
 class Recipe(NamedTuple):
     """One derived metric: how it is computed, of what, and how long an input counts (ns)."""
 
+    name: str
     metric: str
     function: Callable[..., float | None]
     inputs: frozenset[str]
@@ -42,7 +44,7 @@ class Recipe(NamedTuple):
 
 def recipe(spec: Derivation) -> Recipe:
     timeless = all(isinstance(node, TIMELESS) for node in ir.walk(spec.node))
-    return Recipe(spec.metric, codegen.derivation(spec), spec.own_series(), spec.hold_ns, timeless)
+    return Recipe(spec.name, spec.metric, codegen.derivation(spec), spec.own_series(), spec.hold_ns, timeless)
 
 
 def derive(
@@ -59,7 +61,7 @@ def derive(
     remember(subject, plan, values, at)
     made: dict[str, Value] = {}
     for found in shape.derivations:
-        value = found.function(subject, at)
+        value = _figure(engine, subject, found, subject, at)
         if value is not None:
             made[found.metric] = value
     if not made:
@@ -78,8 +80,24 @@ def derive(
     return merged, shape
 
 
+def _figure(engine: Engine, subject: Subject, found: Recipe, of: Subject | _Past, at: int) -> float | None:
+    """The figure; None where it is not known, or no finite number, or its expression fails."""
+    health = engine.failures
+    if found.name in health.ill and health.left_out(found.name, subject.id):
+        return None
+    value = health.alone(found.name, subject.id, engine.clock, lambda: found.function(of, at), None)
+    return value if value is not None and -LARGEST <= value <= LARGEST else None
+
+
 def derive_late(
-    subject: Subject, plan: Plan, shape: Shape, values: Mapping[str, Value], at: int, reading: Reading, outcome: Outcome
+    engine: Engine,
+    subject: Subject,
+    plan: Plan,
+    shape: Shape,
+    values: Mapping[str, Value],
+    at: int,
+    reading: Reading,
+    outcome: Outcome,
 ) -> dict[str, Value]:
     """Compute for a moment that is past, and hand out; what rules make of it is the caller's. A repetition gives nothing."""
     made: dict[str, Value] = {}
@@ -87,7 +105,7 @@ def derive_late(
         return made
     for found in shape.derivations:
         past = _past(subject, found, values, at) if found.timeless else None
-        value = found.function(past, at) if past is not None else None
+        value = _figure(engine, subject, found, past, at) if past is not None else None
         if value is not None:
             made[found.metric] = value
     if made:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from math import radians
+from math import inf, radians
 from statistics import harmonic_mean
 from typing import NamedTuple
 
@@ -21,7 +21,9 @@ DAY_S = 24 * 3600
 
 def cornering(speed_kmh: float, turn_deg: float, seconds: float) -> float:
     """Sideways acceleration in m/s2 of a vehicle that turned by `turn_deg` within `seconds`: a = v w. A turn over north
-    is taken the short way round."""
+    is taken the short way round. Nobody turns within no time: infinite there."""
+    if not seconds:
+        return inf
     turn = (turn_deg + 180) % 360 - 180
     return abs(speed_kmh / KMH_PER_MPS * radians(turn) / seconds)
 

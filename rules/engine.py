@@ -5,6 +5,7 @@ byte, in one run or resumed from a snapshot at any point. See `rules/README.md` 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from heapq import heappop, heappush
 from typing import Any
 
@@ -43,16 +44,19 @@ from rules import (
 from rules.book import RuleBook
 from rules.forwarding import Forwarding
 from rules.grouping import Groups
+from rules.health import ENGINE as ENGINE_ITSELF
+from rules.health import Health
 from rules.language import codegen
 from rules.language.codegen import Compiled
 from rules.language.ir import Agree, Around, Node, Series, Window, walk
+from rules.language.rule import Rule
 from rules.neighbourhood import Neighbourhood
 from rules.plan import Plan, Shape
 from rules.subject import NEVER, OpenAlert, Subject
 from rules.watchers import Watchers
 from rules.windows import WindowKey
 
-ENGINE = "5"
+ENGINE = "6"
 """Version of the engine, for `Edition.engine`: raised when the same log could give other alerts."""
 
 MAX_SUBJECTS = 200_000
@@ -65,6 +69,8 @@ class Outcome(msgspec.Struct):
 
     changes: list[AlertChange]
     derived: list[Reading]
+    failed: list[Exception] = msgspec.field(default_factory=list)
+    """What brought down events that were skipped, with its traceback."""
 
 
 class Engine:
@@ -98,28 +104,41 @@ class Engine:
         self.orphans: list[tuple[OpenAlert, Subject, str]] = []
         self.forwarding = Forwarding()
         self.refused = 0
-        self.fed = 0
+        self.failures = Health()
         self._use_book(book)
         self._use_registry(devices, zones)
         lateness.renew(self)
 
     # ------------------------------------------------------------------------------------------ feeding
 
-    def feed(self, events: Sequence[Event]) -> Outcome:
-        """Take events in the order of the log."""
+    def feed(self, events: Sequence[Event], first: int | None = None) -> Outcome:
+        """Take events in the order of the log; `first` is the number of the first of them there.
+
+        An event that brings down something which is no rule's is skipped, counted and named in `health`, so that one
+        defect does not silence every warning for good.
+        """
         outcome = Outcome([], [])
+        failures = self.failures
+        if first is not None and self.outer is None:
+            failures.event = first - 1
         for event in events:
-            kind = type(event)
-            if kind is Reading:
-                self.take(event, outcome)  # type: ignore[arg-type]
-                if self.lanes:
-                    lateness.hold(self, event, outcome)
-            elif kind is Tick:
-                self._pass_time(event.at, outcome)  # type: ignore[union-attr]
-                if self.lanes:
-                    lateness.advance(self, event.at, outcome)  # type: ignore[union-attr]
-            else:
-                self._rare(event, outcome)
+            if self.outer is None:
+                failures.event += 1
+            try:
+                kind = type(event)
+                if kind is Reading:
+                    self.take(event, outcome)  # type: ignore[arg-type]
+                    if self.lanes:
+                        lateness.hold(self, event, outcome)
+                elif kind is Tick:
+                    self._pass_time(event.at, outcome)  # type: ignore[union-attr]
+                    if self.lanes:
+                        lateness.advance(self, event.at, outcome)  # type: ignore[union-attr]
+                else:
+                    self._rare(event, outcome)
+            except Exception as error:
+                failures.skip(event, self.clock, error)
+                outcome.failed.append(error)
         return outcome
 
     def _rare(self, event: Event, outcome: Outcome) -> None:
@@ -199,7 +218,7 @@ class Engine:
             values = self._good(subject, reading, plan, at, outcome)
         shape = plan.shape(values)
         if shape.tested and not shape.calm(subject.last, values, subject.last_t, at):
-            doubted = quality.examine(subject, shape.tested, values, at)
+            doubted = self._examined(subject, shape, values, at)
             if doubted is not None:
                 values, shape = quality.doubt(plan, shape, values, doubted, reading, at, outcome)
         if shape.silent:
@@ -235,7 +254,7 @@ class Engine:
         subject.newest = at
         if shape.derivations:
             values, shape = deriving.derive(self, subject, plan, shape, values, at, reading, outcome)
-        hit = shape.judge(subject, values, at)
+        hit = self._hit(subject, plan, shape, values, at)
         if hit:
             self._attend(subject, plan, hit, at, False, True, outcome)
         if self.pairing and subject.kind == pairs.MEMBERS:
@@ -261,7 +280,7 @@ class Engine:
             self.hood.join(subject, name)
         if shape.derivations:
             if at < subject.newest:
-                made = deriving.derive_late(subject, plan, shape, values, at, reading, outcome)
+                made = deriving.derive_late(self, subject, plan, shape, values, at, reading, outcome)
                 self._keep_late(subject, plan, made, at, fresh, changed)
             elif fresh:
                 merged, _ = deriving.derive(self, subject, plan, shape, values, at, reading, outcome)
@@ -269,7 +288,7 @@ class Engine:
         changed |= fresh
         if changed:
             now = subject.newest
-            hit = plan.shape(changed).judge(subject, changed, now)
+            hit = self._hit(subject, plan, plan.shape(changed), changed, now)
             if hit:
                 self._attend(subject, plan, hit, now, at < now, bool(fresh), outcome)
             if shape.joins:
@@ -314,6 +333,22 @@ class Engine:
                 good[name] = reading.values[name[:-1]]
         return good
 
+    def _hit(self, subject: Subject, plan: Plan, shape: Shape, values: Mapping[str, Value], at: int) -> int:
+        """The rules that need attention. Where the one function of them all fails, every rule that reads these values is
+        looked at by itself, and the one that fails is found."""
+        try:
+            return shape.judge(subject, values, at)
+        except Exception:
+            return plan.readers(subject, values, at)
+
+    def _examined(
+        self, subject: Subject, shape: Shape, values: Mapping[str, Value], at: int
+    ) -> list[quality.Finding] | None:
+        """What is held against the values; a test that fails holds nothing against anybody."""
+        return self.failures.alone(
+            "quality", subject.id, self.clock, lambda: quality.examine(subject, shape.tested, values, at), None
+        )
+
     def _attend(
         self, subject: Subject, plan: Plan, hit: int, at: int, late: bool, fresh: bool, outcome: Outcome
     ) -> None:
@@ -322,7 +357,7 @@ class Engine:
             bit = hit & -hit
             hit ^= bit
             compiled = plan.rules[bit.bit_length() - 1]
-            life.judge(self, subject, compiled, bit, at, late, fresh, outcome)
+            life.attend(self, subject, compiled, bit, at, late, fresh, outcome)
 
     def _speaks(self, subject: Subject, shape: Shape, outcome: Outcome) -> None:
         listening = self.clock - self.deaf
@@ -355,7 +390,12 @@ class Engine:
             if rule in subject.gaps:
                 quality.miss(self, subject, rule, outcome)
             else:
-                life.on_time(self, subject, rule, outcome)
+                self._on_time(subject, rule, outcome)
+
+    def _on_time(self, subject: Subject, rule: str, outcome: Outcome) -> None:
+        self.failures.alone(
+            rule, subject.id, self.clock, lambda: life.on_time(self, subject, rule, outcome), None, judging=False
+        )
 
     def due(self) -> int | None:
         """The moment before which ticks change nothing; None where only an event can bring one about."""
@@ -374,7 +414,10 @@ class Engine:
     def _use_book(self, book: RuleBook) -> None:
         self.book = book
         book = self.at_once = lateness.split(book)[0]
-        self.compiled = {rule.name: Compiled(rule) for rule in book.rules}
+        if self.outer is None:
+            digests = {rule.name: rule.digest for rule in self.book.rules}
+            self.failures.renew(digests | {spec.name: spec.digest for spec in self.book.derivations})
+        self.compiled = {rule.name: self._compile(rule) for rule in book.rules}
         nodes = books.nodes_of(book)
         self.asked: dict[str, tuple[WindowKey, ...]] = dict(codegen.window_keys(nodes, own=False))
         for node in nodes:
@@ -408,6 +451,12 @@ class Engine:
         self.calls = {rule.name: book.calls_of(rule) for rule in book.rules}
         self.asks_upstream = {rule.name: above for rule in book.rules if (above := _asks_upstream(rule.nodes()))}
         self.plans: dict[Any, Plan | None] = {}
+
+    def _compile(self, rule: Rule) -> Compiled:
+        """The rule's functions. One that cannot be compiled keeps only its silence."""
+        silence = replace(rule, levels=(), lets={}, let_texts={}, memories=(), tracing=None, _own=rule.own_series())
+        compiled = self.failures.alone(rule.name, "", self.clock, lambda: Compiled(rule), None)
+        return compiled or Compiled(silence)
 
     def _use_registry(self, devices: Iterable[Device], zones: Iterable[Zone]) -> None:
         self.registry = {device.device: device for device in devices}
@@ -539,8 +588,16 @@ class Engine:
         """An engine from a snapshot. With another book, rules that changed start anew and alerts of rules that are
         gone clear at the next event. Raises ValueError where the bytes are no snapshot of this engine."""
         engine = cls(book, devices, zones, lag)
-        snapshot.thaw(engine, data)
+        try:
+            snapshot.thaw(engine, data)
+        except (KeyError, TypeError, AttributeError, IndexError, msgspec.MsgspecError) as error:
+            raise ValueError(f"the snapshot is damaged: {error!r}") from None
         return engine
+
+    def health(self) -> list[dict[str, Any]]:
+        """The rules that are ill: name, error, subject, number of the event, since when, how often (`rules.health`); the
+        name `engine` stands for events that had to be skipped."""
+        return self.failures.told()
 
     def stats(self) -> dict[str, int]:
         """How big the state is; lanes are counted in."""
@@ -548,6 +605,8 @@ class Engine:
         found = sum(1 for s in self.subjects.values() if s.every)
         counts = {
             "rules": len(self.book.rules),
+            "rules_ill": sum(name != ENGINE_ITSELF for name in self.failures.ill),
+            "events_skipped": self.failures.skipped,
             "subjects": len(self.subjects) - found,
             "places": found,
             "subjects_refused": self.refused,

@@ -100,6 +100,8 @@ class Lane:
     def __init__(self, outer: Engine, engine: Engine, wait_ns: int) -> None:
         self.engine = engine
         engine.outer = outer
+        outer.failures.ill = engine.failures.ill | outer.failures.ill
+        engine.failures = outer.failures
         self.wait_ns = wait_ns
         self.held: list[tuple[int, str, bytes]] = []
         """Heap of (observed, device, reading); what is equal in all three is the same reading."""

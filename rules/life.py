@@ -7,7 +7,7 @@ values change nothing: a gap neither raises nor clears.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from hub.model import LEVELS, Change, OperatorAction
@@ -36,7 +36,7 @@ def applicable(rule: Rule, subject: Subject) -> bool:
     return any(all(name in have for name in rule.attributes_of(level)) for level in rule.levels)
 
 
-def judge(
+def attend(
     engine: Engine,
     subject: Subject,
     compiled: Compiled,
@@ -46,6 +46,33 @@ def judge(
     fresh: bool,
     outcome: Outcome,
     news: int = 0,
+) -> None:
+    """Judge one rule, unless it is ill. One that fails here harms nobody else (`rules.health`): an open alert of it stays
+    until it expires, and what was pending is forgotten, so that time alone raises nothing of it."""
+    health, name = engine.failures, compiled.rule.name
+    if name in health.ill and health.left_out(name, subject.id):
+        return
+
+    def work() -> bool:
+        _judge(engine, subject, compiled, bit, at, late, fresh, outcome, news)
+        return True
+
+    standing = subject.standing.get(name) if not health.alone(name, subject.id, engine.clock, work, False) else None
+    if standing is not None:
+        standing.since = [since if standing.latched >> k & 1 else None for k, since in enumerate(standing.since)]
+        standing.quiet = [None, None, None, None]
+
+
+def _judge(
+    engine: Engine,
+    subject: Subject,
+    compiled: Compiled,
+    bit: int,
+    at: int,
+    late: bool,
+    fresh: bool,
+    outcome: Outcome,
+    news: int,
 ) -> None:
     """Judge one rule at observed time `at`. `fresh`: the subject's own values are new, so memories move on. `news` is
     when a neighbour's reading was observed that had the rule judged again."""
@@ -67,6 +94,8 @@ def judge(
     bits = compiled.judge(subject, at, standing.memories)
     if subject.jumps or subject.every:
         bits = _withhold(engine, subject, compiled, standing, bits, at)
+    hoping = compiled.hopeful is not None and _hopes(compiled, subject, at, standing.memories, bits)
+    # All that is the rule's own has been computed: from here on nothing fails halfway.
     listening = engine.clock - engine.deaf
     standing.judged = at
     standing.heard = listening
@@ -83,8 +112,7 @@ def judge(
         standing.timer = waiting
         engine.schedule(waiting, subject, rule.name)
     if compiled.hopeful is not None or standing.withheld or subject.watching:
-        hopes = _hopes(compiled, subject, at, standing.memories, bits)
-        engine.watchers.watch(subject, compiled, HOPING * hopes | WITHHELD * bool(standing.withheld))
+        engine.watchers.watch(subject, compiled, HOPING * hoping | WITHHELD * bool(standing.withheld))
     late = late or engine.clock - at > rule.late_ns
     settle(engine, subject, compiled, standing, max(at, news), late, outcome)
     if standing.idle():
@@ -187,12 +215,12 @@ def settle(
     elif level < 0:
         if _held_for_flapping(engine, subject, compiled.rule, standing):
             return
-        reason = telling.cleared(compiled, subject, standing, alert.level) + _flapping(subject, alert)
+        reason = _said(engine, compiled, subject, standing, alert.level, telling.cleared) + _flapping(subject, alert)
         close(engine, subject, alert, Change.CLEARED, at, reason, outcome, late)
         standing.alert = standing.calm = None
         return
     elif level < alert.level:
-        reason = telling.cleared(compiled, subject, standing, alert.level)
+        reason = _said(engine, compiled, subject, standing, alert.level, telling.cleared)
         alert.level = level
         standing.calm = None
         tell(engine, subject, alert, Change.LOWERED, at, reason, outcome, late)
@@ -202,15 +230,41 @@ def settle(
         change = Change.ESCALATED
         alert.level = level
     standing.calm = None
-    reason = telling.reason(compiled, subject, standing, level)
+    reason = _said(engine, compiled, subject, standing, level, telling.reason)
     if change is Change.RAISED:
         subject.raises[alert.rule] = [*subject.raises.get(alert.rule, ()), at][-FLAPS:]
         reason += _flapping(subject, alert)
-    traced = tracing.trace(engine, subject, compiled.rule, standing.judged)
+    traced = engine.failures.alone(
+        alert.rule,
+        subject.id,
+        engine.clock,
+        lambda: tracing.trace(engine, subject, compiled.rule, standing.judged),
+        None,
+        judging=False,
+    )
     tell(engine, subject, alert, change, at, reason + (traced.said if traced else ""), outcome, late)
     if traced:
         outcome.changes[-1].evidence.append(traced.evidence)
     calling.wait(engine, subject, alert)
+
+
+def _said(
+    engine: Engine,
+    compiled: Compiled,
+    subject: Subject,
+    standing: Standing,
+    level: int,
+    words: Callable[[Compiled, Subject, Standing, int], str],
+) -> str:
+    """The sentence of a change; where it cannot be put together, the level alone."""
+    return engine.failures.alone(
+        compiled.rule.name,
+        subject.id,
+        engine.clock,
+        lambda: words(compiled, subject, standing, level),
+        LEVELS[level],
+        judging=False,
+    )
 
 
 FLAPS, FLAP_WITHIN_NS, FLAP_HOLD_NS = 4, 3_600_000_000_000, 1_800_000_000_000
@@ -247,7 +301,9 @@ def begin(engine: Engine, subject: Subject, rule: str, level: int, observed: int
     name = telling.alert_id(rule, subject.id, observed)
     last, ordinal = _past(engine, subject).get(rule, ("", 0))
     alert = OpenAlert(name, rule, subject.id, level, at, ordinal if last == name else 0)
-    alert.group = grouping.join(engine.groups, rule, subject, name, at)
+    alert.group = engine.failures.alone(
+        rule, subject.id, at, lambda: grouping.join(engine.groups, rule, subject, name, at), name, judging=False
+    )
     engine.alerts[name] = (alert, subject)
     return alert
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import exp
 from typing import Any, Protocol
 
+from rules.derived import LARGEST
 from rules.landslide import Tanks, soil_water_step
 
 SECOND = 1_000_000_000
@@ -96,12 +97,12 @@ class Ewma:
         self.value: float | None = None
 
     def push(self, at: int, value: float | None) -> None:
-        if value is None or (self.at is not None and at <= self.at):
+        if value is None or not -LARGEST <= value <= LARGEST or (self.at is not None and at <= self.at):
             return
         if self.value is None or self.at is None:
             self.value = float(value)
         else:
-            self.value += (1 - exp(-(at - self.at) / self.tau)) * (value - self.value)
+            self.value += (1 - exp(-(at - self.at) / self.tau) if self.tau else 1.0) * (value - self.value)
         self.at = at
 
     def freeze(self) -> Any:
@@ -120,7 +121,7 @@ class Cusum:
         self.value: float = 0.0
 
     def push(self, at: int, value: float | None) -> None:
-        if value is None or (self.at is not None and at <= self.at):
+        if value is None or not -LARGEST <= value <= LARGEST or (self.at is not None and at <= self.at):
             return
         self.value = max(0.0, self.value + value - self.reference)
         self.at = at
@@ -141,7 +142,7 @@ class SoilWater:
         self.value: float | None = None
 
     def push(self, at: int, rain_mm: float | None) -> None:
-        if rain_mm is None or (self.at is not None and at <= self.at):
+        if rain_mm is None or not -LARGEST <= rain_mm <= LARGEST or (self.at is not None and at <= self.at):
             return
         hours = 0.0 if self.at is None else (at - self.at) / (3600 * SECOND)
         self.tanks = soil_water_step(self.tanks, max(0.0, float(rain_mm)), hours)

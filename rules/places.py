@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from hub.model import Device, Position, Zone
 from rules import life, quality
 from rules.language import ir
+from rules.language.codegen import Compiled
 from rules.language.rule import Rule
 from rules.maintenance import at_work
 from rules.subject import Subject
@@ -113,8 +114,16 @@ def wake(
             if rule.silent_ns is not None and not crossed:
                 _hear(engine, place, rule, outcome)
             bit = 1 << position
-            if place.busy & bit or compiled.decides is None or compiled.decides(subject, now):
-                life.judge(engine, place, compiled, bit, now, False, fresh, outcome)
+            if place.busy & bit or _decides(engine, place, compiled, subject, now):
+                life.attend(engine, place, compiled, bit, now, False, fresh, outcome)
+
+
+def _decides(engine: Engine, place: Subject, compiled: Compiled, subject: Subject, now: int) -> bool:
+    """Whether the device could make a level of the place's rule true that is not."""
+    decides = compiled.decides
+    return decides is None or engine.failures.alone(
+        compiled.rule.name, place.id, engine.clock, lambda: decides(subject, now), True
+    )
 
 
 def _counts(rule: Rule, subject: Subject) -> bool:

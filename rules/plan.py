@@ -95,10 +95,7 @@ class Plan:
 
     def _make(self, names: Sequence[str], general: bool) -> Shape:
         used = tuple(name for name in names if name in self.series)
-        if general:
-            judge = self._general
-        else:
-            judge = codegen.fused([(i, c.rule) for i, c in enumerate(self.rules)], frozenset(used), self.constants)
+        judge = self.readers if general else self._fused(frozenset(used))
         tested = tuple((name, self.settings[name]) for name in used if name in self.settings)
         present = {name.rstrip("~") for name in used}
         return Shape(
@@ -119,7 +116,13 @@ class Plan:
             judge=judge,
         )
 
-    def _general(self, subject: Any, values: Mapping[str, Any], at: int) -> int:
+    def _fused(self, used: frozenset[str]) -> Callable[..., int]:
+        try:
+            return codegen.fused([(i, c.rule) for i, c in enumerate(self.rules)], used, self.constants)
+        except Exception:  # one of the rules cannot be written so; it is found when each is looked at by itself
+            return self.readers
+
+    def readers(self, subject: Any, values: Mapping[str, Any], at: int) -> int:
         """Every rule that reads one of these values: slower, and right for any shape."""
         hit = 0
         for position, compiled in enumerate(self.rules):

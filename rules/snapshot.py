@@ -9,6 +9,7 @@ import msgspec
 from hub.model import Device, Maintenance, Motion, Position
 from rules import calling, edition, lateness, life, places
 from rules.forwarding import Forwarding
+from rules.health import Health
 from rules.quality import Jump
 from rules.subject import NEVER, OpenAlert, Standing, Subject
 from rules.windows import Samples, WindowKey
@@ -16,7 +17,7 @@ from rules.windows import Samples, WindowKey
 if TYPE_CHECKING:
     from rules.engine import Engine
 
-VERSION = 5
+VERSION = 6
 _encoder = msgspec.msgpack.Encoder(order="deterministic")
 
 
@@ -37,6 +38,7 @@ def freeze(engine: Engine) -> bytes:
             "turns_at": engine.turns_at,
             "lanes": [lane.freeze() for lane in engine.lanes.values()],
             "forwarded": engine.forwarding.freeze(),
+            "health": engine.failures.freeze(),
             "orphans": [[alert.freeze(), subject.id, reason] for alert, subject, reason in engine.orphans],
             "subjects": [
                 msgspec.Raw(_encoder.encode(_freeze_subject(engine.subjects[name]))) for name in sorted(engine.subjects)
@@ -90,6 +92,8 @@ def thaw(engine: Engine, data: bytes) -> None:
     engine.windows = {window.id: window for window in msgspec.convert(state["windows"], list[Maintenance])}
     engine.turns_at = state["turns_at"]
     engine.forwarding = Forwarding.thaw(state.get("forwarded"))
+    if engine.outer is None:
+        engine.failures.thaw(state["health"])
     digests = {rule.name: rule.digest for rule in engine.at_once.rules}
     kept = {name for name, digest in state["rules"].items() if digests.get(name) == digest}
     joined: dict[str, list[str]] = {}
@@ -113,6 +117,21 @@ def thaw(engine: Engine, data: bytes) -> None:
         for name in sorted(engine.registry):
             life.listen(engine, engine.subjects[name])
     lateness.thaw(engine, state["lanes"])
+
+
+def health_of(data: bytes) -> list[dict[str, Any]]:
+    """The rules that are ill by a snapshot. Raises ValueError where the bytes are none of this version."""
+    try:
+        state = msgspec.msgpack.decode(data, type=dict[str, msgspec.Raw])
+        if msgspec.msgpack.decode(state["version"]) != VERSION:
+            raise ValueError("the snapshot is of another version")
+        health = Health()
+        frozen = msgspec.msgpack.decode(state["health"])
+        health.digests = {item["rule"]: item["digest"] for item in frozen[2]}
+        health.thaw(frozen)
+    except (msgspec.MsgspecError, KeyError, TypeError) as error:
+        raise ValueError(f"these bytes are no snapshot of the rules engine: {error!r}") from None
+    return health.told()
 
 
 def _thaw_subject(engine: Engine, frozen: dict[str, Any], kept: set[str]) -> None:

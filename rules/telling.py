@@ -82,11 +82,16 @@ def change(
             {"condition": reason, "last_observed": to_text(subject.newest) if subject.newest > 0 else None}
         ]
     elif compiled is not None:
-        standing = subject.standing.get(base)
-        values = observe(compiled, subject, standing)
-        made.values = {name: value for name, value in values.items() if value is not None}
-        made.title = title(compiled.rule, subject, alert.level, values)
-        made.evidence = evidence(compiled, subject, standing, alert.level)
+        made.title = f"{subject.name}: {base}"  # where the rule's own cannot be put together, a warning still goes out
+
+        def tell() -> None:
+            standing = subject.standing.get(base)
+            values = observe(compiled, subject, standing)
+            made.values = {name: value for name, value in values.items() if value is not None}
+            made.title = title(compiled.rule, subject, alert.level, values)
+            made.evidence = evidence(compiled, subject, standing, alert.level)
+
+        engine.failures.alone(base, subject.id, engine.clock, tell, None, judging=False)
     if compiled is not None:
         made.cap = dict(compiled.rule.cap)
         if alert.rule == base:

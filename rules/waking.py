@@ -33,7 +33,7 @@ def _downstream(engine: Engine, subject: Subject, series: tuple[str, ...], at: i
             asked = engine.asks_upstream.get(compiled.rule.name, ())
             if any(name in series and subject in engine.hood.others(below, name, around) for name, around in asked):
                 now = max(at, below.newest)
-                life.judge(engine, below, compiled, 1 << position, now, False, False, outcome)
+                life.attend(engine, below, compiled, 1 << position, now, False, False, outcome)
 
 
 def _neighbours(engine: Engine, subject: Subject, series: str, at: int, outcome: Outcome) -> None:
@@ -49,4 +49,4 @@ def _neighbours(engine: Engine, subject: Subject, series: str, at: int, outcome:
             )
         ):
             bit = 1 << other.plan.positions[rule]
-            life.judge(engine, other, compiled, bit, other.newest, False, False, outcome, news=at)
+            life.attend(engine, other, compiled, bit, other.newest, False, False, outcome, news=at)

@@ -14,6 +14,7 @@ from math import fsum, sqrt
 from typing import Any, NamedTuple
 
 from rules.aqi import nowcast
+from rules.derived import LARGEST
 
 SECOND = 1_000_000_000
 HOUR = 3600 * SECOND
@@ -58,8 +59,8 @@ class Samples:
         return window
 
     def add(self, at: int, value: float) -> bool:
-        """Take a sample; False where it changes nothing (seen already, too old, or no finite number)."""
-        if value - value != 0:
+        """Take a sample; False where it changes nothing (seen already, too old, or beyond any number)."""
+        if not -LARGEST <= value <= LARGEST:  # sums and squares of more end in infinity, which would stay for good
             return False
         times = self.times
         if times and at <= times[-1]:

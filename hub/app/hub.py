@@ -32,7 +32,7 @@ from hub.app.readers import Follower, StoreReader
 from hub.app.rollups import Rollups
 from hub.app.sources import decode_body, run_adapter
 from hub.app.telemetry import Reporter
-from hub.app.warning import Warner
+from hub.app.warning import SNAPSHOT, Warner
 from hub.cameras import Cameras
 from hub.config import split_address
 from hub.ingest import Ingest
@@ -120,7 +120,7 @@ class Hub:
             self.city.book,
             self.city.registry,
             self.cameras,
-            self.data / "rules.snapshot",
+            self.data / SNAPSHOT,
             self.log.events.first,
         )
         self.live, self.alerts = Live(), Alerts()
@@ -296,7 +296,7 @@ class Hub:
             couriers=self.destinations.couriers,
             journal=self.destinations.journal,
             tokens=self.city.tokens,
-            rules=self.warner.engine.stats,
+            rules=self.warner.figures,
             maintenance=lambda: tuple(self.warner.engine.windows.values()),
             protocols={adapter.name: adapter.protocol for adapter in config.adapters},
             started_at=self.now(),

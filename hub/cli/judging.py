@@ -18,7 +18,9 @@ from hub.app.observed import Observed, metrics_of, where
 from hub.app.recorded import Recording, open_recording
 from hub.app.report import Findings
 from hub.app.report import report as write_report
+from hub.app.warning import SNAPSHOT, saved_health
 from hub.cli.cities import clean_city
+from hub.cli.client import ask, config_of
 from hub.cli.output import Problem, command, folder, json_line, note, table
 from hub.model import AlertChange
 from hub.moment import from_text, to_text
@@ -60,7 +62,8 @@ def add(commands: Any) -> None:
         metavar="PATH",
         help="city folders, rule folders or test files; without any, every shipped pack",
     )
-    action = command(actions, "list", rules_list, "every rule, its levels and its standard")
+    action = command(actions, "list", rules_list, "every rule, its levels, its standard and how it is")
+    action.add_argument("dir", nargs="?", type=folder, metavar="DIR", help="the same as --city DIR")
     action.add_argument(
         "--city", type=folder, metavar="DIR", help="the rules of this city (without it: every shipped pack)"
     )
@@ -283,13 +286,30 @@ def _book(city: Path | None) -> RuleBook:
 
 
 def rules_list(options: argparse.Namespace) -> int:
-    rows = summary_of(_book(options.city))
+    city = options.dir or options.city
+    rows = summary_of(_book(city))
+    ill = _ill(city) if city else {}
     if options.json:
         for name, subjects, levels, standard in rows:
-            json_line({"rule": name, "subjects": subjects, "levels": levels, "standard": standard})
-    else:
-        table(("rule", "for", "levels", "standard"), rows, "no rules")
+            line = {"rule": name, "subjects": subjects, "levels": levels, "standard": standard}
+            json_line(line | {"ill": ill.get(name)} if city else line)
+        return 0
+    table(("rule", "for", "levels", "standard"), rows, "no rules")
+    for name, item in ill.items():
+        where = "everywhere" if item["left_out"] == "everywhere" else f"for {item['left_out']} subjects"
+        print(
+            f"ill: {name}: {item['error']} (at {item['subject'] or 'every subject'}, event {item['event']}; "
+            f"{item['count']} times since {item['since'] or 'the start'}; left out {where})"
+        )
     return 0
+
+
+def _ill(city: Path) -> dict[str, Any]:
+    """The rules that fail, by name: as the running hub says, else as its last snapshot does."""
+    config = config_of(city)
+    status = ask(config, "/api/v1/status")
+    found = status["rules"].get("ill", []) if status is not None else saved_health(config.data / SNAPSHOT)
+    return {item["rule"]: item for item in found}
 
 
 def rules_explain(options: argparse.Namespace) -> int:
