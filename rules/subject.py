@@ -34,7 +34,9 @@ class OpenAlert:
         "rule",
         "shelved_until",
         "subject",
+        "title",
         "waiting",
+        "worst",
     )
 
     def __init__(self, alert: str, rule: str, subject: str, level: int, raised_at: int, ordinal: int = 0) -> None:
@@ -53,6 +55,10 @@ class OpenAlert:
         """Who has been told of it; higher ones are called when nobody answers."""
         self.answered = -1
         """The level at which somebody acknowledged it."""
+        self.title = ""
+        """Of its worst moment: when it first reached its highest level."""
+        self.worst = -1
+        """That level."""
         self.waiting: int | None = None
         """Listening time since which an answer is waited for."""
 

@@ -92,11 +92,21 @@ def change(
             made.evidence = evidence(compiled, subject, standing, alert.level)
 
         engine.failures.alone(base, subject.id, engine.clock, tell, None, judging=False)
+    _keep_worst(alert, made)
     if compiled is not None:
         made.cap = dict(compiled.rule.cap)
         if alert.rule == base:
             made.source = dict(compiled.rule.source_at(subject.newest))
     return made
+
+
+def _keep_worst(alert: OpenAlert, made: AlertChange) -> None:
+    """What has ended keeps the title of its worst moment, and says beside it how things are now."""
+    if made.change in (Change.CLEARED, Change.EXPIRED):
+        if made.title != alert.title:
+            made.title, made.title_now = alert.title or made.title, made.title if alert.title else ""
+    elif alert.level > alert.worst:
+        alert.title, alert.worst = made.title, alert.level
 
 
 def observe(compiled: Compiled, subject: Subject, standing: Standing | None) -> dict[str, Value | None]:
