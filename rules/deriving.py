@@ -15,6 +15,7 @@ from hub.model import Reading, Value
 from rules.derived import LARGEST
 from rules.language import codegen, ir
 from rules.language.rule import Derivation
+from rules.moments import as_told
 
 if TYPE_CHECKING:
     from rules.engine import Engine, Outcome
@@ -165,6 +166,7 @@ def _past(subject: Subject, found: Recipe, values: Mapping[str, Value], at: int)
 
 
 def _hand_out(subject: Subject, made: dict[str, Value], at: int, reading: Reading, outcome: Outcome) -> None:
+    at = as_told(reading, at)
     outcome.derived.append(
         Reading(subject.id, at, dict(made), received_at=reading.received_at, adapter="rules", kind=subject.kind)
     )

@@ -37,6 +37,7 @@ from rules import (
     pairs,
     places,
     quality,
+    setback,
     snapshot,
     tracing,
     waking,
@@ -50,6 +51,7 @@ from rules.language import codegen
 from rules.language.codegen import Compiled
 from rules.language.ir import Agree, Around, Node, Series, Window, walk
 from rules.language.rule import Rule
+from rules.moments import as_told, moment
 from rules.neighbourhood import Neighbourhood
 from rules.plan import Plan, Shape
 from rules.subject import NEVER, OpenAlert, Subject
@@ -131,6 +133,8 @@ class Engine:
                     if self.lanes:
                         lateness.hold(self, event, outcome)
                 elif kind is Tick:
+                    if event.at < self.clock - setback.BACK_NS:  # type: ignore[union-attr]
+                        self._set_back(event.at, outcome)  # type: ignore[union-attr]
                     self._pass_time(event.at, outcome)  # type: ignore[union-attr]
                     if self.lanes:
                         lateness.advance(self, event.at, outcome)  # type: ignore[union-attr]
@@ -185,7 +189,7 @@ class Engine:
 
     def take(self, reading: Reading, outcome: Outcome) -> None:
         """Take one reading."""
-        received = reading.received_at or reading.observed_at or self.clock
+        at, received = moment(reading, self.clock)
         if received > self.clock or self.started == NEVER or self.orphans:
             self._start(received, outcome)
         subject = self.subjects.get(reading.device) or self._admit(reading)
@@ -198,7 +202,6 @@ class Engine:
             subject.kind = reading.kind
             self._plan(subject)
             life.listen(self, subject)
-        at = reading.observed_at if reading.observed_at is not None else received
         position = reading.position
         crossed: tuple[str, ...] = ()
         if position is not None and at >= subject.position_t:
@@ -218,7 +221,7 @@ class Engine:
             values = self._good(subject, reading, plan, at, outcome)
         shape = plan.shape(values)
         if shape.tested and not shape.calm(subject.last, values, subject.last_t, at):
-            doubted = self._examined(subject, shape, values, at)
+            doubted = self._examined(subject, shape, values, at, as_told(reading, at))
             if doubted is not None:
                 values, shape = quality.doubt(plan, shape, values, doubted, reading, at, outcome)
         if shape.silent:
@@ -324,7 +327,7 @@ class Engine:
         bad = {metric for metric, mark in reading.marks.items() if mark not in USABLE_MARKS} if reading.marks else ()
         if subject.maintenance is not None and maintenance.at_work(subject, at):
             bad = set(reading.values)
-            outcome.derived.append(maintenance.marked(reading, at))
+            outcome.derived.append(maintenance.marked(reading, as_told(reading, at)))
         good = (
             {name: value for name, value in reading.values.items() if name not in bad} if bad else dict(reading.values)
         )
@@ -342,11 +345,11 @@ class Engine:
             return plan.readers(subject, values, at)
 
     def _examined(
-        self, subject: Subject, shape: Shape, values: Mapping[str, Value], at: int
+        self, subject: Subject, shape: Shape, values: Mapping[str, Value], at: int, told: int
     ) -> list[quality.Finding] | None:
         """What is held against the values; a test that fails holds nothing against anybody."""
         return self.failures.alone(
-            "quality", subject.id, self.clock, lambda: quality.examine(subject, shape.tested, values, at), None
+            "quality", subject.id, self.clock, lambda: quality.examine(subject, shape.tested, values, at, told), None
         )
 
     def _attend(
@@ -391,6 +394,12 @@ class Engine:
                 quality.miss(self, subject, rule, outcome)
             else:
                 self._on_time(subject, rule, outcome)
+
+    def _set_back(self, to: int, outcome: Outcome) -> None:
+        setback.set_back(self, to)
+        if self.windows:
+            maintenance.spread(self)
+            maintenance.turn(self, outcome)
 
     def _on_time(self, subject: Subject, rule: str, outcome: Outcome) -> None:
         self.failures.alone(

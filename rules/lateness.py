@@ -21,6 +21,8 @@ from rules import maintenance, pairs, tracing
 from rules.book import RuleBook, nodes_of
 from rules.language.ir import Series, Window
 from rules.language.rule import Rule
+from rules.moments import moment
+from rules.setback import BACK_NS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -122,7 +124,7 @@ class Lane:
         if isinstance(event, Reading):
             if self.series.isdisjoint(event.values) and not self._wanted(event):
                 return
-            at = event.observed_at if event.observed_at is not None else event.received_at or clock
+            at, _ = moment(event, clock)
             kept: Event = msgspec.structs.replace(event, observed_at=at, received_at=at)
             heappush(self.held, (at, event.device, _encode(kept)))
         elif isinstance(event, Deaf):
@@ -140,10 +142,23 @@ class Lane:
     def advance(self, tick: int, outcome: Outcome) -> None:
         """The hub's time has come to `tick`: judge what was observed more than the wait before it."""
         now = tick - self.wait_ns
+        if now < self.engine.clock - BACK_NS:
+            self._set_back(tick)
         due: list[Event] = []
         while self.held and self.held[0][0] < now:
             due.append(_decode(heappop(self.held)[2]))
         self._judge([*due, Tick(now)], outcome)
+
+    def _set_back(self, tick: int) -> None:
+        """The hub's clock was set back: what is held from the future counts as observed now."""
+        held: list[tuple[int, str, bytes]] = []
+        for at, device, data in self.held:
+            event = _decode(data)
+            if at > tick and isinstance(event, Reading):
+                at, data = tick, _encode(msgspec.structs.replace(event, observed_at=tick, received_at=tick))
+            held.append((at, device, data))
+        heapify(held)
+        self.held = held
 
     def due(self) -> int | None:
         """The hub's time before which `advance` changes nothing."""

@@ -214,6 +214,8 @@ class Jump(NamedTuple):
     at: int
     before: float
     value: float
+    told: int
+    """Its time as the device told it, where that is later than `at`."""
 
 
 class Finding(NamedTuple):
@@ -224,10 +226,12 @@ class Finding(NamedTuple):
     value: float
     flag: Flag
     why: str
+    told: int
+    """The time under which the store has the value."""
 
 
 def examine(
-    subject: Subject, tested: Iterable[tuple[str, Settings]], values: Mapping[str, Any], at: int
+    subject: Subject, tested: Iterable[tuple[str, Settings]], values: Mapping[str, Any], at: int, told: int
 ) -> list[Finding] | None:
     """Test a reading's values against their settings and the newest values before it; None where all is well.
 
@@ -242,21 +246,23 @@ def examine(
             step = value - float(before)  # type: ignore[arg-type]
             if -s.jump < step < s.jump and (step != 0 or not s.flat_suspect_s):
                 continue
-        finding = _look(subject, metric, s, float(value), before, at)
+        finding = _look(subject, metric, s, float(value), before, at, told)
         if finding:
             found = finding if found is None else found + finding
     return found
 
 
-def _look(subject: Subject, metric: str, s: Settings, value: float, before: Any, at: int) -> list[Finding]:
+def _look(subject: Subject, metric: str, s: Settings, value: float, before: Any, at: int, told: int) -> list[Finding]:
     """The tests in full, for a value that is not plainly well."""
     found: list[Finding] = []
     flag = gross_range(value, (s.low, s.high), (s.suspect_low, s.suspect_high))
     if flag is not Flag.GOOD:
         what = "can measure" if flag is Flag.FAIL else "usually sees"
-        found.append(Finding(metric, at, value, flag, f"{value:g} is outside what such a sensor {what}"))
+        found.append(Finding(metric, at, value, flag, f"{value:g} is outside what such a sensor {what}", told))
     elif climatology(value, at, s.climatology) is Flag.SUSPECT:
-        found.append(Finding(metric, at, value, Flag.SUSPECT, f"{value:g} is outside what this month usually sees"))
+        found.append(
+            Finding(metric, at, value, Flag.SUSPECT, f"{value:g} is outside what this month usually sees", told)
+        )
     before_at = subject.last_t.get(metric, at)
     if before is None or before_at >= at or flag is Flag.FAIL:
         return found
@@ -264,17 +270,17 @@ def _look(subject: Subject, metric: str, s: Settings, value: float, before: Any,
     if gap(seconds, s.gap_s) is Flag.MISSING:
         return found
     if value == before and value != 0 and s.flat_suspect_s:
-        return found + _flat(subject, metric, s, value, before_at, at)
+        return found + _flat(subject, metric, s, value, before_at, at, told)
     if rate_of_change(before, value, seconds, s.rate) is Flag.SUSPECT:
         why = f"from {before:g} to {value:g} in {seconds:g} s is faster than it changes"
-        found.append(Finding(metric, at, value, Flag.SUSPECT, why))
+        found.append(Finding(metric, at, value, Flag.SUSPECT, why, told))
     if abs(value - before) >= s.jump and seconds <= s.jump_within_s:
-        found += _jump(subject, metric, s, float(before), value, before_at, at)
+        found += _jump(subject, metric, s, float(before), value, before_at, at, told)
     return found
 
 
 def _jump(
-    subject: Subject, metric: str, s: Settings, before: float, value: float, before_at: int, at: int
+    subject: Subject, metric: str, s: Settings, before: float, value: float, before_at: int, at: int, told: int
 ) -> list[Finding]:
     """Remember a value that left the one before it; where that one had just left its own, it was a spike."""
     jump = subject.jumps.get(metric)
@@ -282,12 +288,14 @@ def _jump(
         flag = spike(jump.before, jump.value, value, s.jump / 2, s.spike_fail)
         if flag is not Flag.GOOD:
             why = f"{jump.value:g} stood alone between {jump.before:g} and {value:g}"
-            return [Finding(metric, jump.at, jump.value, flag, why)]
-    subject.jumps[metric] = Jump(at, before, value)
+            return [Finding(metric, jump.at, jump.value, flag, why, jump.told)]
+    subject.jumps[metric] = Jump(at, before, value, told)
     return []
 
 
-def _flat(subject: Subject, metric: str, s: Settings, value: float, before_at: int, at: int) -> list[Finding]:
+def _flat(
+    subject: Subject, metric: str, s: Settings, value: float, before_at: int, at: int, told: int
+) -> list[Finding]:
     known = subject.flat.get(metric)
     if known is None or known[0] != value or before_at > known[3]:
         known = (value, before_at, 1, before_at)
@@ -299,7 +307,7 @@ def _flat(subject: Subject, metric: str, s: Settings, value: float, before_at: i
     flag = flat_line(seconds, readings + 1, s.flat_suspect_s, s.flat_fail_s)
     if flag is Flag.GOOD:
         return []
-    return [Finding(metric, at, value, flag, f"{value:g} for {seconds / H:.0f} h without moving at all")]
+    return [Finding(metric, at, value, flag, f"{value:g} for {seconds / H:.0f} h without moving at all", told)]
 
 
 def doubt(
@@ -312,8 +320,8 @@ def doubt(
     outcome: Outcome,
 ) -> tuple[Mapping[str, Value], Shape]:
     """Hand out the values that failed a test or are suspect, marked so; take the failed ones away from rules."""
-    for at in sorted({finding.at for finding in doubted}):
-        found = [finding for finding in doubted if finding.at == at]
+    for at in sorted({finding.told for finding in doubted}):
+        found = [finding for finding in doubted if finding.told == at]
         flags = {f.metric: worst(g.flag for g in found if g.metric == f.metric) for f in found}
         marks = {metric: flag.name.lower() for metric, flag in flags.items()}
         told: dict[str, Value] = {finding.metric: finding.value for finding in found}

@@ -32,6 +32,7 @@ from hub.app.readers import Follower, StoreReader
 from hub.app.rollups import Rollups
 from hub.app.sources import decode_body, run_adapter
 from hub.app.telemetry import Reporter
+from hub.app.ticking import Ticking
 from hub.app.warning import SNAPSHOT, Warner
 from hub.cameras import Cameras
 from hub.config import split_address
@@ -46,6 +47,7 @@ from hub.store.rollups import RollupStore
 from hub.whole_file import replace
 from rules.edition import registry_text
 from rules.engine import ENGINE
+from rules.setback import BACK_NS
 
 logger = logging.getLogger(__name__)
 
@@ -244,6 +246,8 @@ class Hub:
         last = self.log.events.last_at
         if last is not None and at - last > DEAF_AFTER_S * SECOND:
             entries.append(Deaf(last, at))
+        elif last is not None and at < last - BACK_NS:
+            entries.append(Tick(at))  # the clock was set back while the hub was down
         path = self.data / "editions.json"
         try:
             noted = msgspec.json.decode(path.read_bytes(), type=dict[str, str])
@@ -346,10 +350,11 @@ class Hub:
 
     async def _ticker(self) -> None:
         """Time passing, into the log. A full log misses ticks; silence rules then simply learn later."""
+        ticking = Ticking()
         while True:
             await asyncio.sleep(self._tick_s)
             try:
-                await self.log.events.append([Tick(self.now())])
+                await self.log.events.append(ticking.entries(self.now()))
             except LogFull:
                 continue
 
