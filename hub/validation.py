@@ -65,7 +65,7 @@ class Validator:
                 bad[name] = problem
         position = reading.position
         misplaced = position is not None and not (-180 <= position.lon <= 180 and -90 <= position.lat <= 90)
-        if not bad and not misplaced and (reading.values or position is not None):
+        if not bad and not misplaced and (reading.values or position is not None or reading.marks):
             return None
         return self._findings(reading, bad or {}, misplaced)
 

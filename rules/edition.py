@@ -79,6 +79,7 @@ def keep_only(engine: Engine, kept: set[str]) -> None:
             engine.orphans.append((alert, subject, _gone(engine, rule)))
         for rule in [rule for rule in subject.heard if rule not in kept]:
             del subject.heard[rule]
+            subject.usual.pop(rule, None)
     for subject in engine.subjects.values():
         engine._plan(subject)
 
@@ -133,5 +134,6 @@ def drop_strays(engine: Engine, outcome: Outcome) -> None:
             )
         for rule in sorted(set(subject.heard) - set(positions)):
             del subject.heard[rule]
+            subject.usual.pop(rule, None)
         if subject.every == places.GONE:
             del engine.subjects[name]

@@ -220,12 +220,13 @@ class Engine:
         if reading.marks or subject.marks or subject.maintenance is not None or plan.any_quality:
             values = self._good(subject, reading, plan, at, outcome)
         shape = plan.shape(values)
-        if shape.tested and not shape.calm(subject.last, values, subject.last_t, at):
+        if shape.tested and not shape.calm(subject.last, values, subject.last_t, at, subject.leaps):
             doubted = self._examined(subject, shape, values, at, as_told(reading, at))
             if doubted is not None:
-                values, shape = quality.doubt(plan, shape, values, doubted, reading, at, outcome)
-        if shape.silent:
-            self._speaks(subject, shape, outcome)
+                values, shape = quality.doubt(subject, plan, shape, values, doubted, reading, at, outcome)
+        speaks = plan.speakers((*reading.values, *reading.marks)) if reading.marks else shape.silent
+        if speaks:
+            self._speaks(subject, speaks, outcome)
         if shape.gaps:
             quality.heard(self, subject, shape.gaps)
         if at > subject.newest:
@@ -362,10 +363,11 @@ class Engine:
             compiled = plan.rules[bit.bit_length() - 1]
             life.attend(self, subject, compiled, bit, at, late, fresh, outcome)
 
-    def _speaks(self, subject: Subject, shape: Shape, outcome: Outcome) -> None:
+    def _speaks(self, subject: Subject, rules: Iterable[str], outcome: Outcome) -> None:
+        """The subject says something of what these rules listen for."""
         listening = self.clock - self.deaf
-        for name in shape.silent:
-            subject.heard[name] = listening
+        for name in rules:
+            life.word(subject, name, listening)
             if name in subject.silent:
                 life.end_silence(self, subject, name, outcome)
 

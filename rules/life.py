@@ -85,6 +85,8 @@ def _judge(
             return
         standing = subject.standing[rule.name] = new_standing(rule)
     if fresh and compiled.advance is not None:
+        if subject.leaps and any(leap.at == at for leap in subject.leaps.values()):
+            standing.look_out(at)
         compiled.advance(subject, at, standing.memories)
     if compiled.any is not None and not standing.busy() and not compiled.any(subject, at, standing.memories):
         subject.busy |= bit
@@ -457,12 +459,42 @@ def listen(engine: Engine, subject: Subject) -> None:
             engine.schedule(listening + (rule.silent_ns or 0), subject, name)
 
 
+USUAL_SHARE, USUAL_MAX_NS = 8, 24 * 3_600_000_000_000
+"""The longest pause fades by a part in 2 ** 8 with each report, and counts up to a day."""
+REPORT_EVERY = "report_every_min"
+"""The attribute that says how often a device reports, in minutes."""
+
+
+def word(subject: Subject, rule: str, listening: int) -> None:
+    """The subject has said something that the rule listens for: how long it was silent before is what it is used to."""
+    heard, usual = subject.heard.get(rule), subject.usual.get(rule)
+    subject.heard[rule] = listening
+    if heard is None or usual is None:
+        subject.usual[rule] = 0  # its first word: what was before is no pause of its own
+        return
+    pause = listening - heard
+    subject.usual[rule] = usual - (usual >> USUAL_SHARE) if pause <= usual else min(pause, USUAL_MAX_NS)
+
+
+def patience(subject: Subject, rule: Rule) -> int:
+    """How long the subject may be silent, ns: as long as the rule says, and longer where it is used to longer pauses: by half than the longest of
+    late, or three times what the registry says. A warning of orange and red, as of a gas detector, has no patience."""
+    after = rule.silent_ns or 0
+    if rule.silent_exactly or rule.silent_level >= DISASTER:
+        return after
+    stated = subject.attributes.get(REPORT_EVERY)
+    if isinstance(stated, int | float):
+        return max(after, round(3 * stated * 60_000_000_000))
+    usual = subject.usual.get(rule.name, 0)
+    return max(after, usual + (usual >> 1))
+
+
 def _silence(engine: Engine, subject: Subject, rule: Rule, outcome: Outcome) -> None:
     listening = engine.clock - engine.deaf
     heard = subject.heard.get(rule.name)
     if heard is None:
         return  # A timer left from before the registry took the subject away and gave it back: nobody listens now.
-    silent_ns = rule.silent_ns or 0
+    silent_ns = patience(subject, rule)
     standing_alert = subject.silent.get(rule.name)
     if standing_alert is not None:
         _unshelve_when_due(engine, subject, standing_alert, outcome)
@@ -478,7 +510,11 @@ def _silence(engine: Engine, subject: Subject, rule: Rule, outcome: Outcome) -> 
     alert = begin(engine, subject, rule.silent_name, rule.silent_level, max(subject.newest, 0), engine.clock)
     subject.silent[rule.name] = alert
     who = " from anybody inside" if subject.every else ""
-    reason = f"no data{who} for {telling.duration(silent_ns)}" + ("" if subject.newest > 0 else "; it never reported")
+    shown = silent_ns if silent_ns == rule.silent_ns else silent_ns // 60_000_000_000 * 60_000_000_000
+    longer = ", longer than it is used to" if silent_ns != rule.silent_ns else ""
+    reason = f"no data{who} for {telling.duration(shown)}{longer}" + (
+        "" if subject.newest > 0 else "; it never reported"
+    )
     tell(engine, subject, alert, Change.RAISED, engine.clock, reason, outcome)
     calling.wait(engine, subject, alert)
 

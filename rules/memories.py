@@ -11,6 +11,12 @@ from rules.landslide import Tanks, soil_water_step
 SECOND = 1_000_000_000
 
 
+NEVER = -(1 << 62)
+NEWS = ("k-of-n", "ewma", "cusum", "soil-water")
+"""Kinds that take each value once: they are pushed when a series that their operands read has a new value, not when the rule is
+judged for another one. Their `told` is the newest time of those series that they have taken."""
+
+
 class Memory(Protocol):
     """`push` takes the moment and its operands; `value` is what expressions read."""
 
@@ -29,6 +35,7 @@ class KofN:
         self.at = -(1 << 63)
         self.outcomes: list[bool] = []
         self.value = False
+        self.told = NEVER
 
     def push(self, at: int, true: bool, false: bool) -> None:
         if at < self.at or not (true or false):
@@ -42,10 +49,10 @@ class KofN:
         self.value = sum(self.outcomes) >= self.k
 
     def freeze(self) -> Any:
-        return [self.at, self.outcomes, self.value]
+        return [self.at, self.outcomes, self.value, self.told]
 
     def thaw(self, frozen: Any) -> None:
-        self.at, outcomes, self.value = frozen
+        self.at, outcomes, self.value, self.told = frozen
         self.outcomes = list(outcomes)
 
 
@@ -94,6 +101,7 @@ class Ewma:
     def __init__(self, tau_ns: float) -> None:
         self.tau = tau_ns
         self.at: int | None = None
+        self.told = NEVER
         self.value: float | None = None
 
     def push(self, at: int, value: float | None) -> None:
@@ -106,10 +114,10 @@ class Ewma:
         self.at = at
 
     def freeze(self) -> Any:
-        return [self.at, self.value]
+        return [self.at, self.value, self.told]
 
     def thaw(self, frozen: Any) -> None:
-        self.at, self.value = frozen
+        self.at, self.value, self.told = frozen
 
 
 class Cusum:
@@ -118,6 +126,7 @@ class Cusum:
     def __init__(self, target: float, slack: float) -> None:
         self.reference = target + slack
         self.at: int | None = None
+        self.told = NEVER
         self.value: float = 0.0
 
     def push(self, at: int, value: float | None) -> None:
@@ -127,10 +136,10 @@ class Cusum:
         self.at = at
 
     def freeze(self) -> Any:
-        return [self.at, self.value]
+        return [self.at, self.value, self.told]
 
     def thaw(self, frozen: Any) -> None:
-        self.at, self.value = frozen
+        self.at, self.value, self.told = frozen
 
 
 class SoilWater:
@@ -138,6 +147,7 @@ class SoilWater:
 
     def __init__(self) -> None:
         self.at: int | None = None
+        self.told = NEVER
         self.tanks = Tanks()
         self.value: float | None = None
 
@@ -150,10 +160,10 @@ class SoilWater:
         self.at = at
 
     def freeze(self) -> Any:
-        return [self.at, list(self.tanks), self.value]
+        return [self.at, list(self.tanks), self.value, self.told]
 
     def thaw(self, frozen: Any) -> None:
-        self.at, tanks, self.value = frozen
+        self.at, tanks, self.value, self.told = frozen
         self.tanks = Tanks(*tanks)
 
 

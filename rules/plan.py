@@ -6,7 +6,7 @@ own fused function, made once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from math import inf
 from typing import Any, NamedTuple
 
@@ -41,7 +41,7 @@ class Shape(NamedTuple):
     gaps: tuple[tuple[str, int], ...]
     """Metrics that are missing so many ns after their last value."""
     tested: tuple[tuple[str, Settings], ...]
-    calm: Callable[[Mapping[str, Any], Mapping[str, Any], Mapping[str, int], int], bool]
+    calm: Callable[[Mapping[str, Any], Mapping[str, Any], Mapping[str, int], int, Mapping[str, Any]], bool]
     derivations: tuple[Recipe, ...]
     judge: Callable[..., int]
 
@@ -102,11 +102,7 @@ class Plan:
             used=used,
             windowed=tuple(name for name in used if name in self.spans),
             joins=tuple(name for name in used if name in self.asked),
-            silent=tuple(
-                c.rule.name
-                for c in self.rules
-                if c.rule.silent_ns is not None and _speaks(c.rule, present, bool(names))
-            ),
+            silent=self.speakers(names),
             gaps=tuple((name, round(s.gap_s * quality.SECOND)) for name, s in tested if s.gap_s < inf),
             tested=tested,
             calm=_calm(tested),
@@ -114,6 +110,14 @@ class Plan:
                 found for found in self.derivations if not found.inputs.isdisjoint(used) and found.metric not in present
             ),
             judge=judge,
+        )
+
+    def speakers(self, names: Collection[str]) -> tuple[str, ...]:
+        """The rules whose silence a reading ends that says something of these metrics, be it a value or a mark alone: that
+        an instrument is dead is the device's word too."""
+        present = {name.rstrip("~") for name in names}
+        return tuple(
+            c.rule.name for c in self.rules if c.rule.silent_ns is not None and _speaks(c.rule, present, bool(names))
         )
 
     def _fused(self, used: frozenset[str]) -> Callable[..., int]:
@@ -134,7 +138,7 @@ class Plan:
 
 
 def _calm(tested: Sequence[tuple[str, Settings]]) -> Callable[..., bool]:
-    """(newest values, values of a reading, times of the newest, its own) → whether no test of quality could have anything
+    """(newest values, values of a reading, times of the newest, its own, what nothing bears out yet) → whether no test of quality could have anything
     against them: in range whatever the month, no jump, not too fast, no standing still. One expression, because nearly
     every value is asked and nearly every one is calm."""
     terms = []
@@ -142,12 +146,15 @@ def _calm(tested: Sequence[tuple[str, Settings]]) -> Callable[..., bool]:
         value, before = f"v[{name!r}]", f"L.get({name!r}, inf)"
         usual = [(s.suspect_low, s.suspect_high), *(bounds for bounds in s.climatology if bounds)]
         low, high = max(low for low, _ in usual), min(high for _, high in usual)
-        terms.append(f"{low} <= {value} <= {high} and -{s.jump} < {value} - {before} < {s.jump}")
+        leap = min(s.jump, s.alone)
+        terms.append(f"{low} <= {value} <= {high} and -{leap} < {value} - {before} < {leap}")
+        if s.alone < inf:
+            terms.append(f"{name!r} not in P")
         if s.flat_suspect_s:
             terms.append(f"{value} != {before}")
         if s.rate < inf:
             terms.append(f"abs({value} - {before}) <= {s.rate / quality.SECOND!r} * (t - LT.get({name!r}, t))")
-    return codegen.define("calm", "L, v, LT, t", [f"return {' and '.join(terms) or True}"], {"inf": inf})
+    return codegen.define("calm", "L, v, LT, t, P", [f"return {' and '.join(terms) or True}"], {"inf": inf})
 
 
 def _speaks(rule: Rule, present: set[str], anything: bool) -> bool:

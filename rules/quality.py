@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from hub.model import Reading, Value
+from rules import alone
 from rules.language.ir import Around
 from rules.language.rule import QualityEntry
 
@@ -136,6 +137,9 @@ class Settings(NamedTuple):
     """Change per second, beyond which a value is suspect."""
     gap_s: float = inf
     """So long after a value the next one is missing; what comes then is not compared with what was before."""
+    alone: float = inf
+    """A value that leaves both its neighbours in time by so much the same way is denied once that is known: it is taken out of
+    windows and memories (`rules.alone`)."""
     climatology: tuple[tuple[float, float] | None, ...] = ()
     """What each month, from January on, usually sees; None where nothing is known of it, empty without the test."""
 
@@ -152,15 +156,15 @@ SETTINGS: Mapping[str, Settings] = {
     "no2": Settings(-15, 4000, -10, 1000, 150, 2 * H, 24 * H, 72 * H),
     "so2": Settings(-15, 10_000, -10, 2000, 300, 2 * H, 24 * H, 96 * H),
     "co": Settings(-1, 200, -0.5, 50, 8, 2 * H, 24 * H, 96 * H),
-    "air_temperature": Settings(-70, 60, -50, 50, 8, 1 * H, 12 * H, 24 * H, 30_000),
+    "air_temperature": Settings(-70, 60, -50, 50, 8, 1 * H, 12 * H, 24 * H, 30_000, alone=8),
     "relative_humidity": Settings(0, 105, 2, 102, 40, 1 * H),
     "air_pressure": Settings(400, 1100, 500, 1085, 5, 1 * H, 12 * H, 24 * H, 100_000),
-    "wind_speed": Settings(0, 115, 0, 60),
+    "wind_speed": Settings(0, 115, 0, 60, alone=20),
     "wind_gust": Settings(0, 115, 0, 80),
     "rainfall": Settings(0, 305, 0, 120),
     "rain_intensity": Settings(0, 2000, 0, 400),
-    "water_depth": Settings(-0.5, 20, -0.05, 6, 0.3, 0.5 * H),
-    "water_level": Settings(jump=2.0, jump_within_s=1 * H),
+    "water_depth": Settings(-0.5, 20, -0.05, 6, 0.3, 0.5 * H, alone=0.05),
+    "water_level": Settings(jump=2.0, jump_within_s=1 * H, alone=0.3),
     "water_temperature": Settings(-3, 80, -1, 40, 4, 1 * H, 24 * H, 96 * H),
     "ph": Settings(0, 14, 3, 11, 1.5, 1 * H),
     "dissolved_oxygen": Settings(0, 40, 0, 25, 4, 1 * H),
@@ -168,10 +172,16 @@ SETTINGS: Mapping[str, Settings] = {
     "free_chlorine": Settings(0, 30, 0, 6),
     "sog": Settings(0, 102.2, 0, 60),
     "frequency": Settings(low=0, high=500),
+    "pressure": Settings(alone=25),
+    "displacement": Settings(alone=5),
+    "settlement": Settings(alone=5),
+    "tilt": Settings(alone=0.05),
+    "battery_temperature_max": Settings(alone=5),
 }
 """House defaults throughout, QARTOD leaves the figures to the operator. Gas, smoke, fire, vibration and earthquakes are not
 tested here: their detectors must be heard at once. Rain and rivers have no neighbour test: they are local. 305 mm is the most
-rain known to have fallen in an hour (Holt, 1947; to be confirmed), so a failure for any reading of an hour or less."""
+rain known to have fallen in an hour (Holt, 1947; to be confirmed), so a failure for any reading of an hour or less. `alone` is the
+least change for which a pack warns: less does no harm."""
 
 
 def settled(entries: Iterable[QualityEntry]) -> Mapping[str, Settings]:
@@ -180,7 +190,7 @@ def settled(entries: Iterable[QualityEntry]) -> Mapping[str, Settings]:
     found = dict(SETTINGS)
     for entry in sorted(entries, key=lambda entry: entry.select.precision()):
         found[entry.metric] = found.get(entry.metric, Settings())._replace(**dict(entry.settings))
-    return found
+    return {metric: s if s.alone <= s.spike_fail else s._replace(alone=s.spike_fail) for metric, s in found.items()}
 
 
 def words(s: Settings, unit: str) -> str:
@@ -192,6 +202,8 @@ def words(s: Settings, unit: str) -> str:
         parts.append(f"suspect outside {s.suspect_low:g} to {s.suspect_high:g} {unit}")
     if s.jump < inf:
         parts.append(f"spike or jump {s.jump:g} {unit} within {s.jump_within_s / H:g} h")
+    if s.alone < inf:
+        parts.append(f"denied where it stands alone by {s.alone:g} {unit}")
     if s.flat_suspect_s:
         parts.append(f"flat suspect {s.flat_suspect_s / H:g} h, fails {s.flat_fail_s / H:g} h")
     if s.neighbours_m:
@@ -228,6 +240,8 @@ class Finding(NamedTuple):
     why: str
     told: int
     """The time under which the store has the value."""
+    denied: bool = False
+    """Whether no rule is to use it."""
 
 
 def examine(
@@ -244,7 +258,8 @@ def examine(
         before = last.get(metric)
         if before is not None and s.rate == inf and not s.climatology and s.suspect_low <= value <= s.suspect_high:
             step = value - float(before)  # type: ignore[arg-type]
-            if -s.jump < step < s.jump and (step != 0 or not s.flat_suspect_s):
+            leap = s.jump if s.jump <= s.alone else s.alone
+            if -leap < step < leap and metric not in subject.leaps and (step != 0 or not s.flat_suspect_s):
                 continue
         finding = _look(subject, metric, s, float(value), before, at, told)
         if finding:
@@ -258,16 +273,31 @@ def _look(subject: Subject, metric: str, s: Settings, value: float, before: Any,
     flag = gross_range(value, (s.low, s.high), (s.suspect_low, s.suspect_high))
     if flag is not Flag.GOOD:
         what = "can measure" if flag is Flag.FAIL else "usually sees"
-        found.append(Finding(metric, at, value, flag, f"{value:g} is outside what such a sensor {what}", told))
+        found.append(
+            Finding(metric, at, value, flag, f"{value:g} is outside what such a sensor {what}", told, flag is Flag.FAIL)
+        )
     elif climatology(value, at, s.climatology) is Flag.SUSPECT:
         found.append(
             Finding(metric, at, value, Flag.SUSPECT, f"{value:g} is outside what this month usually sees", told)
         )
-    before_at = subject.last_t.get(metric, at)
-    if before is None or before_at >= at or flag is Flag.FAIL:
+    before_at = subject.last_t.get(metric)
+    if flag is Flag.FAIL:
         return found
-    seconds = (at - before_at) / SECOND
-    if gap(seconds, s.gap_s) is Flag.MISSING:
+    if before_at is not None and before_at >= at:
+        samples = subject.samples.get(metric)
+        if samples is not None and samples.stands_alone(at, value, s.alone):
+            why = f"{value:g} stood alone among those around it"
+            found.append(Finding(metric, at, value, Flag.SUSPECT, why, told, denied=True))
+        return found
+    seconds = (at - before_at) / SECOND if before_at is not None else inf
+    missed = gap(seconds, s.gap_s) is Flag.MISSING
+    if s.alone < inf:
+        earlier = None if before is None or missed else float(before)
+        denied = alone.settle(subject, metric, s.alone, earlier, value, before_at or 0, at, told)
+        if denied is not None:
+            why = f"{denied.value:g} stood alone: neither the value before nor the one after bears it out"
+            found.append(Finding(metric, denied.at, denied.value, Flag.SUSPECT, why, denied.told, denied=True))
+    if before is None or before_at is None or missed:
         return found
     if value == before and value != 0 and s.flat_suspect_s:
         return found + _flat(subject, metric, s, value, before_at, at, told)
@@ -307,10 +337,15 @@ def _flat(
     flag = flat_line(seconds, readings + 1, s.flat_suspect_s, s.flat_fail_s)
     if flag is Flag.GOOD:
         return []
-    return [Finding(metric, at, value, flag, f"{value:g} for {seconds / H:.0f} h without moving at all", told)]
+    return [
+        Finding(
+            metric, at, value, flag, f"{value:g} for {seconds / H:.0f} h without moving at all", told, flag is Flag.FAIL
+        )
+    ]
 
 
 def doubt(
+    subject: Subject,
     plan: Plan,
     shape: Shape,
     values: Mapping[str, Value],
@@ -319,14 +354,18 @@ def doubt(
     now: int,
     outcome: Outcome,
 ) -> tuple[Mapping[str, Value], Shape]:
-    """Hand out the values that failed a test or are suspect, marked so; take the failed ones away from rules."""
+    """Hand out the values that failed a test or are suspect, marked so; take the failed ones away from rules, also
+    an earlier one that the reading shows to have stood alone."""
     for at in sorted({finding.told for finding in doubted}):
         found = [finding for finding in doubted if finding.told == at]
         flags = {f.metric: worst(g.flag for g in found if g.metric == f.metric) for f in found}
         marks = {metric: flag.name.lower() for metric, flag in flags.items()}
         told: dict[str, Value] = {finding.metric: finding.value for finding in found}
         outcome.derived.append(msgspec.structs.replace(reading, observed_at=at, values=told, marks=marks))
-    failed = {finding.metric for finding in doubted if finding.flag is Flag.FAIL and finding.at == now}
+    for finding in doubted:
+        if finding.denied and finding.at < now:
+            subject.deny(finding.metric, finding.at)
+    failed = {finding.metric for finding in doubted if finding.denied and finding.at == now}
     if not failed:
         return values, shape
     values = {name: value for name, value in values.items() if name not in failed}

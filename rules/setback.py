@@ -41,6 +41,7 @@ def _forget_the_future(engine: Engine, subject: Subject, to: int) -> None:
     subject.newest = subject.newest if subject.newest <= to else before
     subject.position_t = subject.position_t if subject.position_t <= to else before
     subject.jumps = {metric: jump for metric, jump in subject.jumps.items() if jump.at <= to}
+    subject.leaps = {metric: leap for metric, leap in subject.leaps.items() if leap.at <= to}
     subject.flat = {metric: known for metric, known in subject.flat.items() if known[3] <= to}
     subject.raises = {rule: [min(at, to) for at in times] for rule, times in subject.raises.items()}
     subject.recent = {
@@ -58,4 +59,5 @@ def _forget_the_future(engine: Engine, subject: Subject, to: int) -> None:
     for name, standing in subject.standing.items():
         standing.judged = min(standing.judged, to)
         if name in engine.compiled:
+            standing.before = None
             standing.memories = life.new_standing(engine.compiled[name].rule).memories

@@ -8,6 +8,7 @@ import msgspec
 
 from hub.model import Device, Maintenance, Motion, Position
 from rules import calling, edition, lateness, life, places
+from rules.alone import Leap
 from rules.forwarding import Forwarding
 from rules.health import Health
 from rules.quality import Jump
@@ -63,9 +64,11 @@ def _freeze_subject(s: Subject) -> dict[str, Any]:
         "standing": {name: standing.freeze() for name, standing in s.standing.items()},
         "silent": {name: alert.freeze() for name, alert in s.silent.items()},
         "heard": s.heard,
+        "usual": s.usual,
         "past": s.past,
         "raises": s.raises,
         "jumps": s.jumps,
+        "leaps": s.leaps,
         "flat": s.flat,
         "gaps": s.gaps,
         "recent": s.recent,
@@ -163,12 +166,16 @@ def _thaw_subject(engine: Engine, frozen: dict[str, Any], kept: set[str]) -> Non
     for name, state in frozen["silent"].items():
         alert = subject.silent[name] = OpenAlert.thaw(state)
         engine.alerts[alert.alert] = (alert, subject)
-    subject.heard = frozen["heard"]
+    subject.heard, subject.usual = frozen["heard"], frozen["usual"]
     subject.past = {name: (alert, ordinal) for name, (alert, ordinal) in frozen["past"].items()}
     subject.marks = frozenset(frozen["marks"]) if frozen["marks"] else None
     subject.resting = frozen["resting"]
     subject.raises = {name: list(times) for name, times in frozen["raises"].items()}
     subject.jumps = {metric: Jump(*jump) for metric, jump in frozen["jumps"].items()}
+    subject.leaps = {
+        metric: Leap(at, told, before, tuple(base) if base else None)
+        for metric, (at, told, before, base) in frozen["leaps"].items()
+    }
     subject.flat = {metric: tuple(known) for metric, known in frozen["flat"].items()}
     subject.gaps = {metric: (heard, missing) for metric, (heard, missing) in frozen["gaps"].items()}
     subject.recent = {name: (list(times), list(values)) for name, (times, values) in frozen["recent"].items()}

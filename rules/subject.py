@@ -10,6 +10,7 @@ from rules.memories import Memory
 from rules.windows import Samples, Window, WindowKey
 
 if TYPE_CHECKING:
+    from rules.alone import Leap
     from rules.deriving import Recent
     from rules.neighbourhood import Neighbourhood
     from rules.plan import Plan
@@ -80,13 +81,27 @@ class Standing:
     (observed time, listening time); None while it is not. `latched` has bit k while level k is in effect.
     """
 
-    __slots__ = ("alert", "calm", "heard", "judged", "latched", "memories", "quiet", "since", "timer", "withheld")
+    __slots__ = (
+        "alert",
+        "before",
+        "calm",
+        "heard",
+        "judged",
+        "latched",
+        "memories",
+        "quiet",
+        "since",
+        "timer",
+        "withheld",
+    )
 
     def __init__(self, memories: list[Memory]) -> None:
         self.latched = 0
         self.since: list[tuple[int, int] | None] = [None, None, None, None]
         self.quiet: list[tuple[int, int] | None] = [None, None, None, None]
         self.memories = memories
+        self.before: tuple[int, list[Any]] | None = None
+        """The memories as they were before a value that nothing bears out yet, and when that was observed."""
         self.alert: OpenAlert | None = None
         self.judged = NEVER
         self.heard = 0
@@ -95,6 +110,18 @@ class Standing:
         """Listening time since which a flapping alert would be clear; it stays open until that has lasted."""
         self.withheld = ""
         """Why orange and red are held back although their condition holds; empty where they are not."""
+
+    def look_out(self, at: int) -> None:
+        """A value comes that nothing bears out yet: keep the memories as they are, for `go_back`."""
+        if self.before is None or self.before[0] < at:
+            self.before = (at, [memory.freeze() for memory in self.memories])
+
+    def go_back(self, at: int) -> None:
+        """The value of that moment is denied: the memories are as they were before it."""
+        if self.before is not None and self.before[0] == at:
+            for memory, state in zip(self.memories, self.before[1], strict=True):
+                memory.thaw(state)
+            self.before = None
 
     def busy(self) -> bool:
         """Whether a level is pending or in effect, or an alert open."""
@@ -116,15 +143,17 @@ class Standing:
             self.heard,
             self.withheld,
             self.calm,
+            self.before,
         ]
 
     def thaw(self, frozen: list[Any], keep_memories: bool = True) -> None:
-        self.latched, since, quiet, memories, alert, self.judged, self.heard, self.withheld, self.calm = frozen
+        self.latched, since, quiet, memories, alert, self.judged, self.heard, self.withheld, self.calm, before = frozen
         self.since = [tuple(pair) if pair else None for pair in since]
         self.quiet = [tuple(pair) if pair else None for pair in quiet]
         if keep_memories:
             for memory, state in zip(self.memories, memories, strict=True):
                 memory.thaw(state)
+            self.before = (before[0], before[1]) if before else None
         self.alert = OpenAlert.thaw(alert) if alert else None
 
 
@@ -132,9 +161,9 @@ class Subject:
     """One device as the rules know it, or one place (`rules.places`)."""
 
     __slots__ = (
-        "attributes", "busy", "device", "every", "flat", "gaps", "heard", "hood", "id", "jumps", "kind", "last", "last_t",
+        "attributes", "busy", "device", "every", "flat", "gaps", "heard", "hood", "id", "jumps", "kind", "last", "last_t", "leaps",
         "maintenance", "marks", "motion", "newest", "past", "plan", "position", "position_t", "raises", "recent", "resting", "samples", "silent", "standing",
-        "watching", "windows",
+        "usual", "watching", "windows",
         "zones",
     )  # fmt: skip
 
@@ -151,10 +180,14 @@ class Subject:
         self.standing: dict[str, Standing] = {}
         self.silent: dict[str, OpenAlert] = {}
         self.heard: dict[str, int] = {}
+        self.usual: dict[str, int] = {}
+        """Per rule about silence, how long the subject is used to pausing, ns of listening time (`life.word`)."""
         self.past: dict[str, tuple[str, int]] = {}
         """Per rule, the last alert's id and ordinal, so that no id is ever used for two changes."""
         self.jumps: dict[str, Jump] = {}
         """Per metric, the newest value that left the one before it; a reading after it has settled the matter."""
+        self.leaps: dict[str, Leap] = {}
+        """Per metric, the newest value while nothing bears it out (`rules.alone`)."""
         self.flat: dict[str, tuple[float, int, int, int]] = {}
         """Per metric that stands still: the value, since when, in how many readings, the newest of them."""
         self.gaps: dict[str, tuple[int, bool]] = {}
@@ -191,6 +224,16 @@ class Subject:
         self.attributes = {
             name: _as_needed(name, value) for name, value in device.attributes.items() if _fits(name, value)
         }  # fmt: skip
+
+    def deny(self, metric: str, at: int) -> None:
+        """A value that had been used stands alone: windows, memories and what is derived go on as if it had never come."""
+        if (samples := self.samples.get(metric)) is not None:
+            samples.remove(at)
+        times, values = self.recent.get(metric, ([], []))
+        if at in times:
+            del values[times.index(at)], times[times.index(at)]
+        for standing in self.standing.values():
+            standing.go_back(at)
 
     def sampled(self, series: str, size_ns: int) -> Samples:
         """A store for a series that windows look at."""

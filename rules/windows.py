@@ -98,6 +98,29 @@ class Samples:
             window.insert(self.first + index, value)
         return True
 
+    def remove(self, at: int) -> None:
+        """Forget the sample of that moment, where there is one."""
+        times = self.times
+        index = bisect_left(times, at)
+        if index == len(times) or times[index] != at:
+            return
+        for window in self.windows:
+            window.remove(self.first + index, self.values[index])
+        del times[index], self.values[index]
+
+    def stands_alone(self, at: int, value: float, by: float) -> bool:
+        """Whether the samples before and after that moment both lie `by` or more to the same side of the value. Where
+        there is none before, the one after decides; without one after nothing is said."""
+        times, values = self.times, self.values
+        after = bisect_right(times, at)
+        before = bisect_left(times, at) - 1
+        if after == len(times):
+            return False
+        off = value - values[after]
+        if abs(off) < by:
+            return False
+        return before < 0 or (abs(value - values[before]) >= by and (value > values[before]) == (off > 0))
+
     def _drop(self, count: int) -> None:
         for window in self.windows:
             window.leave(count)
@@ -213,6 +236,16 @@ class Window:
         elif number < self._end:
             self._end += 1
             self._account(value)
+        self._lows = self._highs = None
+
+    def remove(self, number: int, value: float) -> None:
+        """The sample of that number, with that value, is no more."""
+        if number < self._start:
+            self._start -= 1
+            self._end -= 1
+        elif number < self._end:
+            self._end -= 1
+            self._account(-value)
         self._lows = self._highs = None
 
     def replace(self, number: int, old: float, value: float) -> None:

@@ -34,6 +34,15 @@ def ask(config: Config, path: str, method: str = "GET", timeout: float = 30, **m
     return answer.json()
 
 
+def told_by_hub(config: Config) -> dict[str, set[str]]:
+    """By kind of device, the metrics that the running hub has heard; nothing where none runs."""
+    told: dict[str, set[str]] = {}
+    found = ask(config, "/api/v1/devices")
+    for device in found.get("devices", []) if isinstance(found, dict) else found or []:
+        told.setdefault(device.get("kind", ""), set()).update(device.get("values", ()))
+    return told
+
+
 def _reason(answer: httpx.Response) -> str:
     try:
         return str(answer.json()["error"])

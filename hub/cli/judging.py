@@ -20,7 +20,7 @@ from hub.app.report import Findings
 from hub.app.report import report as write_report
 from hub.app.warning import SNAPSHOT, saved_health
 from hub.cli.cities import clean_city
-from hub.cli.client import ask, config_of
+from hub.cli.client import ask, config_of, told_by_hub
 from hub.cli.output import Problem, command, folder, json_line, note, table
 from hub.model import AlertChange
 from hub.moment import from_text, to_text
@@ -31,6 +31,7 @@ from rules.book import load as load_rules
 from rules.explain import explain
 from rules.explain import summary as summary_of
 from rules.testing import run_pack, run_path
+from rules.unread import Told, never, unread
 
 
 def add(commands: Any) -> None:
@@ -126,12 +127,20 @@ def backtest(options: argparse.Namespace) -> int:
         if options.report:
             _write(options.report, city, run.tally, changes, observed, judged, events)
     note(summary(run.tally))
+    for text in unheard(city, run.tally.told):
+        note(text)
     if judged is not None and options.events:
         if options.json:
             json_line({"summary": judged})
         else:
             print(figures(judged))
     return 0
+
+
+def unheard(city: City, told: Told) -> list[str]:
+    """What devices tell and no rule reads, and rules that can never warn of them."""
+    devices = city.registry.devices.values()
+    return [*map(str, unread(city.book, told)), *never(city.book, told, devices)]
 
 
 def _events(path: Path) -> list[Event]:
@@ -288,6 +297,8 @@ def _book(city: Path | None) -> RuleBook:
 def rules_list(options: argparse.Namespace) -> int:
     city = options.dir or options.city
     rows = summary_of(_book(city))
+    for text in unheard(clean_city(city), told_by_hub(config_of(city))) if city else ():
+        note(text)
     ill = _ill(city) if city else {}
     if options.json:
         for name, subjects, levels, standard in rows:

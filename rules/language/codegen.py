@@ -15,7 +15,8 @@ from typing import Any
 
 from rules import derived
 from rules.language import ir
-from rules.language.rule import Derivation, Rule
+from rules.language.rule import Derivation, Rule, own_series
+from rules.memories import NEWS
 from rules.windows import NEAR, WindowKey
 
 INVERSE = {">": "<=", ">=": "<", "<": ">=", "<=": ">", "==": "!=", "!=": "=="}
@@ -361,7 +362,15 @@ class Compiled:
                 operands = [writer.true(operand) for operand in memory.operands]
             else:
                 operands = [writer.value(operand)[0] for operand in memory.operands]
-            lines += [*writer.lines, f"m[{memory.index}].push(t, {', '.join(operands)})"]
+            own = sorted(set().union(*map(own_series, memory.operands))) if memory.kind in NEWS else []
+            push = f"m[{memory.index}].push(t, {', '.join(operands)})"
+            if not own:
+                lines += [*writer.lines, push]
+                continue
+            times = ", ".join(f"LT.get({series!r}, {NEVER})" for series in own)
+            lines.append(f"u = {f'max({times})' if len(own) > 1 else times}")
+            lines.append(f"if u == t or u != m[{memory.index}].told:")
+            lines += [f"    {line}" for line in (f"m[{memory.index}].told = u", *writer.lines, push)]
         return define("advance", "d, t, m", lines, constants)
 
     def _values(self, constants: dict[str, Any]) -> Callable[..., dict[str, Any]]:
