@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from hub.model import Device
-from rules import tracing
 from rules.book import RuleBook, nodes_of, usable
 from rules.language import ir
 from rules.language.rule import Rule, Select
+from rules.plan import asked_windows
 
 Told = Mapping[str, Collection[str]]
 """By kind of device, the metrics that such devices tell."""
@@ -89,7 +89,7 @@ def _asked_of_others(book: RuleBook) -> set[str]:
             found.add(node.series)
         elif isinstance(node, ir.Agree):
             found |= {n.series for n in ir.walk(node.condition) if isinstance(n, ir.Series | ir.Window)}
-    found.update(*(tracing.asked_windows(rule) for rule in book.rules))
+    found.update(*(asked_windows(rule) for rule in book.rules))
     return _names(found)
 
 

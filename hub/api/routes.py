@@ -32,7 +32,7 @@ SERIES_ROWS_MAX = 50_000
 STREAM_EVERY_S = 1.0
 COMMAND_WAIT_MAX_S = 30.0
 MAINTENANCE_MAX = 900
-"""Windows planned at once; the rules keep a few more (`rules.maintenance.MAX_WINDOWS`)."""
+"""Windows planned at once; the rules keep a few more (`rules.state.maintenance.MAX_WINDOWS`)."""
 STREAMS_MAX = 200
 """Server-sent event streams open at once."""
 

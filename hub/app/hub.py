@@ -47,7 +47,7 @@ from hub.store.rollups import RollupStore
 from hub.whole_file import replace
 from rules.edition import registry_text
 from rules.engine import ENGINE
-from rules.setback import BACK_NS
+from rules.judging.setback import BACK_NS
 
 logger = logging.getLogger(__name__)
 

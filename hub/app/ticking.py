@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from hub.model import Deaf, Tick
 from hub.moment import SECOND
-from rules.setback import BACK_NS
+from rules.judging.setback import BACK_NS
 
 AHEAD_NS = 60 * SECOND
 """From tick to tick the clock does not go further by itself."""

@@ -25,8 +25,8 @@ from hub.whole_file import replace
 from rules.book import RuleBook, from_text
 from rules.edition import registry_from_text, registry_text
 from rules.engine import Engine
-from rules.health import ENGINE
 from rules.snapshot import health_of
+from rules.state.health import ENGINE
 
 logger = logging.getLogger(__name__)
 
@@ -126,7 +126,7 @@ class Warner:
 
     def _ails(self) -> str:
         """What people should know although the reader works."""
-        skipped = self._engine.failures.skipped
+        skipped = self._engine.world.failures.skipped
         parts = [f"ill rules: {', '.join(sorted(self._ill - {ENGINE}))}"] if self._ill - {ENGINE} else []
         parts += [f"{skipped} events skipped, which could not be judged"] if skipped else []
         return "; ".join(parts)

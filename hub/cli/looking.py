@@ -21,7 +21,7 @@ from hub.model import AlertChange, Change
 from hub.moment import from_text, to_text
 from hub.ports import SeriesQuery, StoreUnavailable
 from hub.registry import load_registry
-from rules.alarm_load import Load, alarm_load
+from rules.figures.alarm_load import Load, alarm_load
 
 
 def add(commands: Any) -> None:

@@ -13,11 +13,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from rules import derived
+from rules.figures import derived
 from rules.language import ir
+from rules.language.ir import NEAR, NEWS, WindowKey
 from rules.language.rule import Derivation, Rule, own_series
-from rules.memories import NEWS
-from rules.windows import NEAR, WindowKey
 
 INVERSE = {">": "<=", ">=": "<", "<": ">=", "<=": ">", "==": "!=", "!=": "=="}
 NEVER = -(1 << 62)
@@ -296,7 +295,7 @@ class Compiled:
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
         self.said: dict[Any, Any] = {}
-        """What `rules.telling` has worked out about each level, and what it asks of devices to name them."""
+        """What `rules.judging.telling` has worked out about each level, and what it asks of devices to name them."""
         constants: dict[str, Any] = {}
         self.judge = self._judge(constants)
         self.advance = self._advance(constants) if rule.memories else None

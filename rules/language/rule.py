@@ -258,7 +258,7 @@ class Derivation:
 
 @dataclass(frozen=True, slots=True)
 class QualityEntry:
-    """`quality:`: tests of a metric set for some devices. `settings` are fields of `rules.quality.Settings`."""
+    """`quality:`: tests of a metric set for some devices. `settings` are fields of `rules.qartod.Settings`."""
 
     name: str
     file: str

@@ -10,7 +10,7 @@
       gap: 2 h
       neighbours: 20 km
 
-Each key may be `off`. What an entry leaves out stays as it is. `rules.quality` says what the tests are.
+Each key may be `off`. What an entry leaves out stays as it is. `rules.qartod` says what the tests are.
 """
 
 from __future__ import annotations

@@ -30,8 +30,9 @@ from hub.model import (
     Verdict,
 )
 from hub.registry import Registry
-from rules import derived, moving
 from rules.book import RuleBook, read_book
+from rules.figures import derived
+from rules.judging import moving
 
 T = 1_795_334_400_000_000_000
 RULE = "- rule: deep\n  for_each: {kind: k}\n  levels: {red: water_depth > 10 cm}\n"

@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub.model import Change, Device, Edition, Event, Mark, Position, Reading, Tick, Value, Zone
-from rules import derived
 from rules.book import RuleBook, read_book
-from rules.derived import FUNCTIONS
 from rules.engine import Engine
-from rules.health import PER_RULE_MAX, PER_SUBJECT_MAX
+from rules.figures import derived
+from rules.figures.derived import FUNCTIONS
 from rules.language.functions import OTHER_FUNCTIONS, WINDOW_FUNCTIONS
+from rules.state.health import PER_RULE_MAX, PER_SUBJECT_MAX
 
 MINUTE = 60_000_000_000
 START = 1_780_000_000_000_000_000
@@ -168,7 +168,7 @@ def test_a_derivation_fails_alone(broken: Callable[..., Broken]) -> None:
 
 
 def test_an_event_that_fails_outside_any_rule_is_skipped_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    from rules import moving
+    from rules.judging import moving
 
     def breaks(values: dict[str, Value]) -> None:
         raise KeyError("course")

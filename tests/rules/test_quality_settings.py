@@ -10,7 +10,7 @@ from hub.model import Device, Event, Position, Reading, Tick
 from rules.book import RuleBook, from_text, read_book
 from rules.engine import Engine
 from rules.explain import explain, summary
-from rules.quality import SETTINGS, Flag, climatology, settled
+from rules.qartod import SETTINGS, Flag, climatology, settled
 from rules.testing import read_tests, run_test
 
 START = 1_780_272_000_000_000_000  # 2026-06-01T00:00:00Z

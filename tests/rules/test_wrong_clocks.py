@@ -110,7 +110,7 @@ def test_the_hub_s_clock_steps_ahead_and_back_again(step: int, dated: bool) -> N
     assert [(rule, change, at) for rule, change, at in told if rule == "deep"] == [("deep", "raised", 20 * MINUTE)]
     assert not [rule for rule, _, _ in told if "silent" in rule]
     assert {rule for rule, _, _ in told} == {"deep", "twice", "waits", "lasts"}
-    assert engine.clock == NOW + 39 * MINUTE + 50 * SECOND
+    assert engine.world.clock.now == NOW + 39 * MINUTE + 50 * SECOND
 
 
 @pytest.mark.parametrize("step", [HOUR, DAY])

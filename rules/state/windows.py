@@ -11,10 +11,10 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from math import fsum, sqrt
-from typing import Any, NamedTuple
+from typing import Any
 
-from rules.aqi import nowcast
-from rules.derived import LARGEST
+from rules.figures.aqi import nowcast
+from rules.figures.derived import LARGEST
 
 SECOND = 1_000_000_000
 HOUR = 3600 * SECOND
@@ -22,15 +22,8 @@ MAX_SAMPLES = 20_000
 """Samples of one series that are kept; the oldest give way, and `overflow` counts them."""
 DIGITS = 9
 """Results are rounded to this many decimals, so that 0.9 m - 0.6 m is 0.3 m and not a bit less."""
-NEAR = 1e-9
 FEW = 8
 """So many samples are looked through for their least or greatest faster than extremes are kept up to date."""
-
-
-class WindowKey(NamedTuple):
-    series: str
-    size_ns: int
-    closed: bool
 
 
 class Samples:
@@ -109,17 +102,14 @@ class Samples:
         del times[index], self.values[index]
 
     def stands_alone(self, at: int, value: float, by: float) -> bool:
-        """Whether the samples before and after that moment both lie `by` or more to the same side of the value. Where
-        there is none before, the one after decides; without one after nothing is said."""
+        """Whether the samples before and after that moment both lie `by` or more to the same side of the value."""
         times, values = self.times, self.values
         after = bisect_right(times, at)
         before = bisect_left(times, at) - 1
-        if after == len(times):
+        if before < 0 or after == len(times):
             return False
-        off = value - values[after]
-        if abs(off) < by:
-            return False
-        return before < 0 or (abs(value - values[before]) >= by and (value > values[before]) == (off > 0))
+        off, other = value - values[after], value - values[before]
+        return abs(off) >= by and abs(other) >= by and (off > 0) == (other > 0)
 
     def _drop(self, count: int) -> None:
         for window in self.windows:
@@ -403,7 +393,8 @@ class Window:
 
     def freeze(self) -> list[Any]:
         first = self.samples.first
-        return [self.size, self.closed, self._start - first, self._end - first, self._sum, self._compensation]
+        end = self._end if self._sum is not None else self._start  # extremes alone are found anew
+        return [self.size, self.closed, self._start - first, end - first, self._sum, self._compensation]
 
     def thaw(self, frozen: Sequence[Any]) -> None:
         self._start, self._end, self._sum, self._compensation = frozen

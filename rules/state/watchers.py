@@ -14,7 +14,7 @@ from math import cos, floor, radians
 from hub.model import Position
 from rules.language import ir
 from rules.language.codegen import Compiled
-from rules.subject import Subject
+from rules.state.subject import Subject
 
 HOPING, WITHHELD = 1, 2
 

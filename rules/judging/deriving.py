@@ -8,48 +8,21 @@ derived; a figure from half of its inputs would replace a better one in the stor
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 from hub.model import Reading, Value
-from rules.derived import LARGEST
-from rules.language import codegen, ir
-from rules.language.rule import Derivation
-from rules.moments import as_told
-
-if TYPE_CHECKING:
-    from rules.engine import Engine, Outcome
-    from rules.plan import Plan, Shape
-    from rules.subject import Subject
-
-RECENT_MAX = 24
-"""Values of each input that a subject remembers: a day of hourly ones."""
-TIMELESS = (ir.Series, ir.Const, ir.Operation, ir.Scaled, ir.ByDate, ir.Function, ir.Attribute)
-"""What can be asked of the past: anything else (windows, neighbours, zones) is known for now only."""
-
-Recent = dict[str, tuple[list[int], list[Value]]]
-"""By input, its latest values and their times, oldest first."""
-
-
-class Recipe(NamedTuple):
-    """One derived metric: how it is computed, of what, and how long an input counts (ns)."""
-
-    name: str
-    metric: str
-    function: Callable[..., float | None]
-    inputs: frozenset[str]
-    hold_ns: int
-    timeless: bool
-    """Whether it can be computed for the past."""
-
-
-def recipe(spec: Derivation) -> Recipe:
-    timeless = all(isinstance(node, TIMELESS) for node in ir.walk(spec.node))
-    return Recipe(spec.name, spec.metric, codegen.derivation(spec), spec.own_series(), spec.hold_ns, timeless)
+from rules.figures.derived import LARGEST
+from rules.plan import Plan, Recipe, Shape
+from rules.state.moments import as_told
+from rules.state.outcome import Outcome
+from rules.state.subject import Subject
+from rules.state.track import RECENT_MAX
+from rules.state.world import World
 
 
 def derive(
-    engine: Engine,
+    world: World,
     subject: Subject,
     plan: Plan,
     shape: Shape,
@@ -62,7 +35,7 @@ def derive(
     remember(subject, plan, values, at)
     made: dict[str, Value] = {}
     for found in shape.derivations:
-        value = _figure(engine, subject, found, subject, at)
+        value = _figure(world, subject, found, subject, at)
         if value is not None:
             made[found.metric] = value
     if not made:
@@ -77,21 +50,21 @@ def derive(
     merged = {**values, **made}
     shape = plan.shape(merged)
     if shape.joins:
-        engine.hood.join_all(subject, shape.joins)
+        world.hood.join_all(subject, shape.joins)
     return merged, shape
 
 
-def _figure(engine: Engine, subject: Subject, found: Recipe, of: Subject | _Past, at: int) -> float | None:
+def _figure(world: World, subject: Subject, found: Recipe, of: Subject | _Past, at: int) -> float | None:
     """The figure; None where it is not known, or no finite number, or its expression fails."""
-    health = engine.failures
+    health = world.failures
     if found.name in health.ill and health.left_out(found.name, subject.id):
         return None
-    value = health.alone(found.name, subject.id, engine.clock, lambda: found.function(of, at), None)
+    value = health.alone(found.name, subject.id, world.clock.now, lambda: found.function(of, at), None)
     return value if value is not None and -LARGEST <= value <= LARGEST else None
 
 
 def derive_late(
-    engine: Engine,
+    world: World,
     subject: Subject,
     plan: Plan,
     shape: Shape,
@@ -106,7 +79,7 @@ def derive_late(
         return made
     for found in shape.derivations:
         past = _past(subject, found, values, at) if found.timeless else None
-        value = _figure(engine, subject, found, past, at) if past is not None else None
+        value = _figure(world, subject, found, past, at) if past is not None else None
         if value is not None:
             made[found.metric] = value
     if made:

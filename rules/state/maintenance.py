@@ -8,16 +8,12 @@ over, silence counts from that moment, and the wait for an answer to what is sti
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 import msgspec
 
-from hub.model import Change, Maintenance, Mark, OperatorAction, Reading
+from hub.model import Maintenance, Mark, OperatorAction, Reading
 from hub.moment import to_text
-
-if TYPE_CHECKING:
-    from rules.engine import Engine, Outcome
-    from rules.subject import Subject
+from rules.state.subject import Subject
 
 MAX_WINDOWS = 1_000
 """Windows kept; beyond, the one that is over longest gives way, and where none is over a new one is not taken."""
@@ -86,44 +82,3 @@ def marked(reading: Reading, at: int) -> Reading:
     """The reading with all its values marked, for the store."""
     marks = dict.fromkeys(reading.values, Mark.MAINTENANCE.value)
     return msgspec.structs.replace(reading, observed_at=at, marks=marks)
-
-
-def operator(engine: Engine, action: OperatorAction, outcome: Outcome) -> None:
-    """Take an action about maintenance, and what it begins or ends at once."""
-    apply(engine.windows, action)
-    spread(engine)
-    turn(engine, outcome)
-
-
-def spread(engine: Engine) -> None:
-    """Tell every subject which windows may concern it, and when to look at them next."""
-    engine.turns_at = next_turn(engine)
-    for subject in engine.subjects.values():
-        subject.maintenance = windows_of(engine.windows.values(), subject)
-
-
-def turn(engine: Engine, outcome: Outcome) -> None:
-    """A window may have begun or ended: look at every subject that one may concern."""
-    from rules import life
-
-    clock = engine.clock
-    engine.turns_at = next_turn(engine)
-    for name in sorted(engine.subjects):
-        subject = engine.subjects[name]
-        if subject.maintenance is None and not subject.resting:
-            continue
-        now = at_work(subject, clock)
-        if now == subject.resting:
-            continue
-        subject.resting = now
-        if now:
-            for rule in sorted(subject.silent):
-                alert = subject.silent.pop(rule)
-                life.close(engine, subject, alert, Change.CLEARED, clock, "its device is in maintenance", outcome)
-        life.resume(engine, subject)
-
-
-def next_turn(engine: Engine) -> int | None:
-    """The next moment at which a window begins or ends; None where none does."""
-    turns = [at for window in engine.windows.values() if (at := window.next_turn(engine.clock)) is not None]
-    return min(turns, default=None)

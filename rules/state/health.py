@@ -59,7 +59,7 @@ class Illness(msgspec.Struct):
 
 
 class Health:
-    """How the rules of one engine, its lanes included, are."""
+    """How the rules of one world, its lanes included, are."""
 
     def __init__(self) -> None:
         self.ill: dict[str, Illness] = {}

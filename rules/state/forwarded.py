@@ -7,15 +7,13 @@ that the hub below will not give to its next one. A change is known by the hub t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from hub.model import AlertChange, Change, Forwarded, OperatorAction, Origin
-from rules import telling
-
-if TYPE_CHECKING:
-    from rules.engine import Outcome
+from rules.state.outcome import Outcome
+from rules.state.words import moment
 
 WARNINGS_MAX = 50_000
 """Warnings of other hubs remembered; ended ones are forgotten first, the one that changed longest ago first of all."""
@@ -98,7 +96,7 @@ class Forwarding:
                 return
             known.shelved_until = action.until
             self.shelved.add(name)
-            reason += f" until {telling.moment(action.until)}"
+            reason += f" until {moment(action.until)}"
         self._tell(name, known, change, action.at, reason, outcome, action.who, action.note, known.shelved_until)
 
     def pass_time(self, clock: int, outcome: Outcome) -> None:

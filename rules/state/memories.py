@@ -5,16 +5,13 @@ from __future__ import annotations
 from math import exp
 from typing import Any, Protocol
 
-from rules.derived import LARGEST
-from rules.landslide import Tanks, soil_water_step
+from rules.figures.derived import LARGEST
+from rules.figures.landslide import Tanks, soil_water_step
 
 SECOND = 1_000_000_000
 
 
 NEVER = -(1 << 62)
-NEWS = ("k-of-n", "ewma", "cusum", "soil-water")
-"""Kinds that take each value once: they are pushed when a series that their operands read has a new value, not when the rule is
-judged for another one. Their `told` is the newest time of those series that they have taken."""
 
 
 class Memory(Protocol):
@@ -49,7 +46,7 @@ class KofN:
         self.value = sum(self.outcomes) >= self.k
 
     def freeze(self) -> Any:
-        return [self.at, self.outcomes, self.value, self.told]
+        return [self.at, list(self.outcomes), self.value, self.told]
 
     def thaw(self, frozen: Any) -> None:
         self.at, outcomes, self.value, self.told = frozen

@@ -2,28 +2,24 @@
 
 Looked at when an alert is raised or escalated, from what the engine knows at that moment: the wind of the nearest station
 that tells both speed and direction, the sensors around that rise too, where candidates stand. It names candidates, not
-culprits, and nobody in calm or shifting wind (`rules.attribution`).
+culprits, and nobody in calm or shifting wind (`rules.figures.attribution`).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from hub.moment import to_text
-from rules import attribution
-from rules.attribution import Attribution, Candidate, Source, Wind
-from rules.language.ir import Around
+from rules.figures import attribution
+from rules.figures.attribution import Attribution, Candidate, Source, Wind
+from rules.language.ir import Around, WindowKey
 from rules.language.rule import Rule, Tracing
 from rules.language.types import seconds_text
-from rules.neighbourhood import distance_m
-from rules.subject import NEVER, Subject
-from rules.windows import WindowKey
+from rules.plan import DIRECTION, RISE_NS, SPEED
+from rules.state.geometry import distance_m
+from rules.state.subject import NEVER, Subject
+from rules.state.world import World
 
-if TYPE_CHECKING:
-    from rules.engine import Engine
-
-SPEED, DIRECTION = "wind_speed", "wind_direction"
-RISE_NS = 3_600_000_000_000
 RISES_TOO = 0.25
 """A sensor rises too where it stands above the lowest value of its last hour by this share of the largest such rise."""
 MAX_SENSORS = 10
@@ -48,36 +44,24 @@ class Air(NamedTuple):
     away_m: float
 
 
-def asked_windows(rule: Rule) -> dict[str, WindowKey]:
-    """The windows of other devices that tracing this rule's origins needs, by series."""
-    spec = rule.tracing
-    if spec is None:
-        return {}
-    return {
-        spec.metric: WindowKey(spec.metric, RISE_NS, True),
-        SPEED: WindowKey(SPEED, spec.wind_over_ns, False),
-        DIRECTION: WindowKey(DIRECTION, spec.wind_over_ns, False),
-    }
-
-
-def trace(engine: Engine, subject: Subject, rule: Rule, at: int) -> Traced | None:
+def trace(world: World, subject: Subject, rule: Rule, at: int) -> Traced | None:
     """Who may have emitted what the rule warns of at `at`; None where the rule does not ask."""
     spec = rule.tracing
     if spec is None:
         return None
     item: dict[str, Any] = {"metric": spec.metric}
-    sensors = _rising(engine, subject, rule, spec, at)
-    air = _wind(engine, subject, spec, at)
+    sensors = _rising(world, subject, rule, spec, at)
+    air = _wind(world, subject, spec, at)
     if not sensors or subject.position is None:
         found = Attribution((), "nobody knows where the sensor is")
     elif air is None:
         reach, since = f"{spec.wind_within_m / 1000:g} km", seconds_text(spec.wind_over_ns)
         found = Attribution((), f"no station within {reach} has told the wind of the last {since}")
     else:
-        sources = _suspects(engine, rule, sensors, at)
+        sources = _suspects(world, rule, sensors, at)
         found = attribution.combine(
             [
-                attribution.attribute(sensor.position, air.winds, _as_seen(engine, sensor, sources), attribution.MANY)
+                attribution.attribute(sensor.position, air.winds, _as_seen(world, sensor, sources), attribution.MANY)
                 for sensor in sensors
                 if sensor.position is not None
             ],
@@ -87,19 +71,19 @@ def trace(engine: Engine, subject: Subject, rule: Rule, at: int) -> Traced | Non
         item["sensors"] = [sensor.id for sensor in sensors]
     if found.withheld:
         return Traced(f"; no source is named: {found.withheld}", {"attribution": item | {"withheld": found.withheld}})
-    item["candidates"] = [_candidate(engine, candidate) for candidate in found.candidates]
+    item["candidates"] = [_candidate(world, candidate) for candidate in found.candidates]
     named = [f"{c['name']} (score {c['score']:.2f}, {_far(c['distance_m'])})" for c in item["candidates"][:SAID]]
     return Traced(f"; upwind: {', '.join(named)}", {"attribution": item})
 
 
-def _rising(engine: Engine, subject: Subject, rule: Rule, spec: Tracing, at: int) -> list[Subject]:
+def _rising(world: World, subject: Subject, rule: Rule, spec: Tracing, at: int) -> list[Subject]:
     """The subject and those around (of a place: those inside) that rise with it, strongest first after the subject."""
     key = WindowKey(spec.metric, RISE_NS, True)
     inside = Around("inside", words=rule.select.of)
     around = inside if subject.every else Around("within", spec.within_m)
     rises = [
         (figure, other)
-        for other in engine.hood.others(subject, spec.metric, around)
+        for other in world.hood.others(subject, spec.metric, around)
         if (window := other.window(key)) and window.times and abs(at - window.times[-1]) <= RISE_NS
         if (figure := window.figure("rise", max(at, window.times[-1]), 0.0, 1)) is not None and figure > 0
     ]
@@ -111,12 +95,12 @@ def _rising(engine: Engine, subject: Subject, rule: Rule, spec: Tracing, at: int
     return [*([] if subject.every else [subject]), *others][:MAX_SENSORS]
 
 
-def _wind(engine: Engine, subject: Subject, spec: Tracing, at: int) -> Air | None:
+def _wind(world: World, subject: Subject, spec: Tracing, at: int) -> Air | None:
     """The nearest station that has told speed and direction together within the time asked for."""
     here = subject.position
     if here is None:
         return None
-    stations = [subject, *engine.hood.others(subject, SPEED, Around("within", spec.wind_within_m))]
+    stations = [subject, *world.hood.others(subject, SPEED, Around("within", spec.wind_within_m))]
     near = sorted(
         (distance_m(here, other.position), other.id, other)
         for other in stations
@@ -142,13 +126,13 @@ def _told(station: Subject, over_ns: int, at: int) -> list[Wind]:
     ]
 
 
-def _suspects(engine: Engine, rule: Rule, sensors: list[Subject], at: int) -> list[Source]:
+def _suspects(world: World, rule: Rule, sensors: list[Subject], at: int) -> list[Source]:
     """Candidates near enough to any of the sensors, whose place is known now."""
     assert rule.tracing is not None
     taken = {sensor.id for sensor in sensors}
     found: list[Source] = []
-    for name in sorted(engine.suspects.get(rule.name, ())):
-        suspect = engine.subjects.get(name)
+    for name in sorted(world.suspects.get(rule.name, ())):
+        suspect = world.subjects.get(name)
         if suspect is None or suspect.position is None or name in taken:
             continue
         if suspect.position_t != NEVER and abs(at - suspect.position_t) > MAX_FIX_AGE_NS:
@@ -159,9 +143,9 @@ def _suspects(engine: Engine, rule: Rule, sensors: list[Subject], at: int) -> li
     return found
 
 
-def _as_seen(engine: Engine, sensor: Subject, sources: list[Source]) -> list[Source]:
+def _as_seen(world: World, sensor: Subject, sources: list[Source]) -> list[Source]:
     """A works in which the sensor stands is as near as can be, wherever its middle lies."""
-    around = {f"zone:{zone.zone}" for zone in engine.hood.standing_in(sensor)}
+    around = {f"zone:{zone.zone}" for zone in world.hood.standing_in(sensor)}
     here = sensor.position
     assert here is not None
     return [source._replace(position=here) if source.source in around else source for source in sources]
@@ -181,8 +165,8 @@ def _air(air: Air) -> dict[str, Any]:
     }
 
 
-def _candidate(engine: Engine, candidate: Candidate) -> dict[str, Any]:
-    suspect = engine.subjects[candidate.source]
+def _candidate(world: World, candidate: Candidate) -> dict[str, Any]:
+    suspect = world.subjects[candidate.source]
     made: dict[str, Any] = {
         "source": candidate.source,
         "name": suspect.name,

@@ -3,60 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from itertools import pairwise
-from math import asin, cos, floor, hypot, inf, radians, sin, sqrt
+from math import cos, floor, inf, radians
 
 from hub.model import Position, Zone
 from rules.language import ir
-from rules.subject import Subject
-from rules.windows import WindowKey, pooled
+from rules.language.ir import WindowKey
+from rules.state.geometry import METRES_PER_DEG, distance_m, edge_m, inside
+from rules.state.subject import Subject
+from rules.state.windows import pooled
 
-EARTH_RADIUS_M = 6_371_008.8
-"""Mean radius (IUGG)."""
 MAX_ABOVE = 500
 """Gauges of one river system that count as upstream of one gauge: the nearest by the number of steps."""
-METRES_PER_DEG = radians(1) * EARTH_RADIUS_M
 CELL_DEG = 0.05
 PLOT_DEG = 0.005
 MAX_PLOTS = 2_000
 """Zones are listed by plots of about half a kilometre; those that reach over more than so many are looked at everywhere."""
 _CELLS_AROUND = round(360 / CELL_DEG)
-
-
-def distance_m(a: Position, b: Position) -> float:
-    """Great-circle distance in metres (haversine)."""
-    lat_a, lat_b = radians(a.lat), radians(b.lat)
-    h = sin((lat_b - lat_a) / 2) ** 2 + cos(lat_a) * cos(lat_b) * sin(radians(b.lon - a.lon) / 2) ** 2
-    return 2 * EARTH_RADIUS_M * asin(min(1.0, sqrt(h)))
-
-
-def inside(zone: Zone, position: Position) -> bool:
-    """Whether a position lies in a zone's rings (even-odd, so that holes are outside)."""
-    lon, lat = position.lon, position.lat
-    odd = False
-    for ring in zone.rings:
-        previous = ring[-1]
-        for corner in ring:
-            (x0, y0), (x1, y1) = previous, corner
-            if (y0 > lat) != (y1 > lat) and lon < (x1 - x0) * (lat - y0) / (y1 - y0) + x0:
-                odd = not odd
-            previous = corner
-    return odd
-
-
-def edge_m(zone: Zone, position: Position) -> float:
-    """How far a position is from a zone's edge, in metres: on a plane laid at the position, true to a per mille and
-    better within some kilometres."""
-    east = METRES_PER_DEG * cos(radians(position.lat))
-    nearest = inf
-    for ring in zone.rings:
-        corners = [((lon - position.lon) * east, (lat - position.lat) * METRES_PER_DEG) for lon, lat in ring]
-        for (x0, y0), (x1, y1) in pairwise([*corners, *corners[:1]]):
-            dx, dy = x1 - x0, y1 - y0
-            along = dx * dx + dy * dy
-            share = min(1.0, max(0.0, -(x0 * dx + y0 * dy) / along)) if along else 0.0
-            nearest = min(nearest, hypot(x0 + share * dx, y0 + share * dy))
-    return nearest
 
 
 class Neighbourhood:

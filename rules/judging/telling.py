@@ -3,47 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from itertools import islice
 from math import inf
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from hub.metrics import vocabulary
 from hub.model import LEVELS, AlertChange, Change, Value
-from hub.moment import to_text as write_moment
-from rules import moving
+from rules.judging import moving
 from rules.language import ir
 from rules.language.codegen import Compiled
+from rules.language.ir import WindowKey
 from rules.language.rule import Condition, Hole, Rule
-from rules.language.types import seconds_text
-from rules.subject import OpenAlert, Standing, Subject
-from rules.windows import WindowKey
-
-if TYPE_CHECKING:
-    from rules.engine import Engine
+from rules.state.subject import OpenAlert, Standing, Subject
+from rules.state.words import duration, to_text
+from rules.state.world import World
 
 MAX_EVIDENCE_READINGS = 4
 """Samples of a window, and neighbours, that evidence lists one by one."""
 
-duration = seconds_text
-
-
-@lru_cache(maxsize=4096)
-def to_text(at: int) -> str:
-    """ISO 8601 with Z; remembered, since a flood of alerts repeats the same few moments."""
-    return write_moment(at)
-
-
-moment = to_text
-
-
-def alert_id(rule: str, subject: str, observed: int) -> str:
-    """`rule@subject@time`, the time being when what raised it was observed."""
-    return f"{rule}@{subject}@{to_text(observed)}"
-
 
 def change(
-    engine: Engine,
+    world: World,
     subject: Subject,
     alert: OpenAlert,
     what: Change,
@@ -55,7 +35,7 @@ def change(
 ) -> AlertChange:
     """The change as it goes onto the stream "alerts"."""
     base = alert.rule.removesuffix(":silent")
-    compiled = engine.compiled.get(base)
+    compiled = world.orders.compiled.get(base)
     made = AlertChange(
         alert=alert.alert,
         ordinal=alert.ordinal,
@@ -73,7 +53,7 @@ def change(
         note=note,
         contact=alert.contact,
         until=alert.shelved_until,
-        motion=moving.now(engine, subject, at),
+        motion=moving.now(world, subject, at),
     )
     if alert.rule != base:
         made.title = f"{subject.name}: {'no data' if what is not Change.CLEARED else 'reports again'}"
@@ -91,7 +71,7 @@ def change(
             made.title = title(compiled.rule, subject, alert.level, values)
             made.evidence = evidence(compiled, subject, standing, alert.level)
 
-        engine.failures.alone(base, subject.id, engine.clock, tell, None, judging=False)
+        world.failures.alone(base, subject.id, world.clock.now, tell, None, judging=False)
     _keep_worst(alert, made)
     if compiled is not None:
         made.cap = dict(compiled.rule.cap)

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hub.model import Device, Maintenance, Motion, Position, Value, Zone
+from rules.language.ir import WindowKey
+from rules.language.rule import Rule
 from rules.language.types import attribute_unit
-from rules.memories import Memory
-from rules.windows import Samples, Window, WindowKey
-
-if TYPE_CHECKING:
-    from rules.alone import Leap
-    from rules.deriving import Recent
-    from rules.neighbourhood import Neighbourhood
-    from rules.plan import Plan
-    from rules.quality import Jump
+from rules.plan import Plan
+from rules.state.memories import KINDS, Memory
+from rules.state.track import Jump, Leap, Recent
+from rules.state.windows import Samples, Window
 
 NEVER = -(1 << 62)
+
+ZONE, AREA = "zone", "area"
+
+
+GONE = "gone"
+"""What `Subject.every` says of a place that the registry no longer has: no rule takes it."""
+
+
+def new_standing(rule: Rule) -> Standing:
+    return Standing([KINDS[memory.kind](*memory.numbers) for memory in rule.memories])
 
 
 class OpenAlert:
@@ -158,7 +165,7 @@ class Standing:
 
 
 class Subject:
-    """One device as the rules know it, or one place (`rules.places`)."""
+    """One device as the rules know it, or one place (`rules.judging.inside`)."""
 
     __slots__ = (
         "attributes", "busy", "device", "every", "flat", "gaps", "heard", "hood", "id", "jumps", "kind", "last", "last_t", "leaps",
@@ -167,7 +174,8 @@ class Subject:
         "zones",
     )  # fmt: skip
 
-    def __init__(self, device: Device, hood: Neighbourhood) -> None:
+    def __init__(self, device: Device, hood: Any) -> None:
+        """`hood`: the neighbourhood (`rules.state.neighbourhood`), which knows subjects, so that it is not known here."""
         self.id = device.device
         self.every = ""
         """"zone" or "area" where the subject is a place, not a device."""
@@ -180,14 +188,14 @@ class Subject:
         self.standing: dict[str, Standing] = {}
         self.silent: dict[str, OpenAlert] = {}
         self.heard: dict[str, int] = {}
-        self.usual: dict[str, int] = {}
-        """Per rule about silence, how long the subject is used to pausing, ns of listening time (`life.word`)."""
+        self.usual: dict[str, tuple[int, int]] = {}
+        """Per rule about silence, its longest and second longest pause of late, ns of listening time (`elapsing.word`)."""
         self.past: dict[str, tuple[str, int]] = {}
         """Per rule, the last alert's id and ordinal, so that no id is ever used for two changes."""
         self.jumps: dict[str, Jump] = {}
         """Per metric, the newest value that left the one before it; a reading after it has settled the matter."""
         self.leaps: dict[str, Leap] = {}
-        """Per metric, the newest value while nothing bears it out (`rules.alone`)."""
+        """Per metric, the newest value while nothing bears it out (`rules.state.alone`)."""
         self.flat: dict[str, tuple[float, int, int, int]] = {}
         """Per metric that stands still: the value, since when, in how many readings, the newest of them."""
         self.gaps: dict[str, tuple[int, bool]] = {}
@@ -197,7 +205,7 @@ class Subject:
         self.raises: dict[str, list[int]] = {}
         """Per rule, when its last alerts were raised: as many as tell that it flaps."""
         self.watching: dict[str, int] = {}
-        """Rules that neighbours' readings are to have judged again, and why (see `rules.watchers`)."""
+        """Rules that neighbours' readings are to have judged again, and why (see `rules.state.watchers`)."""
         self.marks: frozenset[str] | None = None
         self.maintenance: tuple[Maintenance, ...] | None = None
         """Windows that may concern it."""

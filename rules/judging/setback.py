@@ -8,14 +8,9 @@ windows and memories forget what they hold of it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from rules import life
-from rules.subject import Subject
-from rules.windows import Samples
-
-if TYPE_CHECKING:
-    from rules.engine import Engine
+from rules.state.subject import Subject, new_standing
+from rules.state.windows import Samples
+from rules.state.world import World
 
 BACK_NS = 5_000_000_000
 """A tick so much earlier than the clock means that the clock was set back; less is the order in which two doors wrote."""
@@ -23,19 +18,19 @@ LEEWAY_NS = 60_000_000_000
 """Values from the future are dated so long before the tick: what is on its way already is newer."""
 
 
-def set_back(engine: Engine, to: int) -> None:
+def set_back(world: World, to: int) -> None:
     """The clock goes back to `to`."""
-    engine.deaf -= engine.clock - to
-    engine.clock = to
-    engine.deaf_until = min(engine.deaf_until, to)
-    engine.started = min(engine.started, to)
-    engine.groups = {place: (group, min(at, to)) for place, (group, at) in engine.groups.items()}
-    for subject in engine.subjects.values():
+    world.clock.deaf -= world.clock.now - to
+    world.clock.now = to
+    world.clock.deaf_until = min(world.clock.deaf_until, to)
+    world.clock.started = min(world.clock.started, to)
+    world.groups = {place: (group, min(at, to)) for place, (group, at) in world.groups.items()}
+    for subject in world.subjects.values():
         if max(subject.newest, subject.position_t, *subject.last_t.values(), 0) > to:
-            _forget_the_future(engine, subject, to)
+            _forget_the_future(world, subject, to)
 
 
-def _forget_the_future(engine: Engine, subject: Subject, to: int) -> None:
+def _forget_the_future(world: World, subject: Subject, to: int) -> None:
     before = to - LEEWAY_NS
     subject.last_t = {name: at if at <= to else before for name, at in subject.last_t.items()}
     subject.newest = subject.newest if subject.newest <= to else before
@@ -58,6 +53,6 @@ def _forget_the_future(engine: Engine, subject: Subject, to: int) -> None:
             subject.windows = {key: window for key, window in subject.windows.items() if key.series != series}
     for name, standing in subject.standing.items():
         standing.judged = min(standing.judged, to)
-        if name in engine.compiled:
+        if name in world.orders.compiled:
             standing.before = None
-            standing.memories = life.new_standing(engine.compiled[name].rule).memories
+            standing.memories = new_standing(world.orders.compiled[name].rule).memories

@@ -6,23 +6,18 @@ reading of the pair, which rules for `kind: vessel-pair` see like any other.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from heapq import nsmallest
 from math import cos, radians
-from typing import TYPE_CHECKING
 
 from hub.model import Position, Reading
+from rules.figures.vessels import Fix, ahead, approach
 from rules.language.ir import Around
-from rules.vessels import Fix, ahead, approach
+from rules.plan import PAIR, PAIR_MEMBERS, PAIR_SERIES
+from rules.state.outcome import Outcome
+from rules.state.subject import Subject
+from rules.state.world import World
 
-if TYPE_CHECKING:
-    from rules.book import RuleBook
-    from rules.engine import Engine, Outcome
-    from rules.subject import Subject
-
-KIND = "vessel-pair"
-MEMBERS = "vessel"
-SERIES = "sog"
-"""Vessels are found by it: who reports no speed is no partner."""
 REACH = Around("within", 6 * 1852.0)
 """How far off a partner may be: at 30 kn against each other, six nautical miles are twelve minutes."""
 MAX_PARTNERS = 50
@@ -35,24 +30,21 @@ UNDER_WAY_KN = 1.0
 METRES_PER_NM = 1852.0
 
 
-def wanted(book: RuleBook) -> bool:
-    """Whether any rule is about pairs."""
-    return any(KIND in rule.select.kinds for rule in book.rules)
-
-
-def meet(engine: Engine, subject: Subject, at: int, received: int, outcome: Outcome) -> None:
+def meet(
+    world: World, subject: Subject, at: int, received: int, outcome: Outcome, take: Callable[[Reading, Outcome], None]
+) -> None:
     """Set a vessel's new fix against those around it."""
     own = _fix(subject, at)
     if own is None:
         return
-    for other in _nearest(own, engine.hood.others(subject, SERIES, REACH)):
-        fix = _fix(other, at) if other.kind == MEMBERS else None
+    for other in _nearest(own, world.hood.others(subject, PAIR_SERIES, REACH)):
+        fix = _fix(other, at) if other.kind == PAIR_MEMBERS else None
         if fix is None or (own.sog_kn < UNDER_WAY_KN and fix.sog_kn < UNDER_WAY_KN):
             continue
         closest = approach(own, fix)
         near = closest.cpa_nm * METRES_PER_NM < CPA_M and 0 <= closest.tcpa_min <= TCPA_MIN
         pair = "+".join(sorted((subject.id, other.id)))
-        if not near and pair not in engine.subjects:
+        if not near and pair not in world.subjects:
             continue
         reading = Reading(
             pair,
@@ -63,13 +55,13 @@ def meet(engine: Engine, subject: Subject, at: int, received: int, outcome: Outc
             ),
             received_at=received,
             adapter="rules",
-            kind=KIND,
+            kind=PAIR,
         )
         outcome.derived.append(reading)
-        engine.take(reading, outcome)
-        made = engine.subjects.get(pair)
+        take(reading, outcome)
+        made = world.subjects.get(pair)
         if not near and made is not None and not any(s.busy() for s in made.standing.values()) and not made.silent:
-            del engine.subjects[pair]
+            del world.subjects[pair]
 
 
 def _nearest(own: Fix, others: tuple[Subject, ...]) -> tuple[Subject, ...] | list[Subject]:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import atan2, cos, degrees, hypot, radians, sin
-from typing import TYPE_CHECKING
 
 from hub.model import Motion, Value
-from rules.pairs import KIND as PAIR
-
-if TYPE_CHECKING:
-    from rules.engine import Engine
-    from rules.subject import Subject
+from rules.plan import PAIR
+from rules.state.subject import Subject
+from rules.state.world import World
 
 SCALES = (("sog", "cog", 1852 / 3600), ("speed", "course", 1 / 3.6))
 """Vessels say knots over ground, vehicles km/h."""
@@ -37,12 +34,12 @@ def motion(values: Mapping[str, Value]) -> Motion | None:
     return None
 
 
-def now(engine: Engine, subject: Subject, at: int) -> Motion | None:
+def now(world: World, subject: Subject, at: int) -> Motion | None:
     """How a subject moves at that moment; the middle of a pair moves with the mean of both."""
     if subject.kind != PAIR:
         return subject.motion if abs(at - subject.position_t) <= AGE_MAX_NS else None
-    members = [engine.subjects.get(name) for name in subject.id.split("+")]
-    moves = [now(engine, one, at) for one in members if one is not None and one.kind != PAIR]
+    members = [world.subjects.get(name) for name in subject.id.split("+")]
+    moves = [now(world, one, at) for one in members if one is not None and one.kind != PAIR]
     if len(moves) != 2:
         return None
     north = sum(one.speed_ms * cos(radians(one.course_deg)) for one in moves if one) / 2

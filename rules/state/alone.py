@@ -8,22 +8,10 @@ A first value has none before it: where the second leaves it and the third stays
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from rules.subject import Subject
-
-
-class Leap(NamedTuple):
-    """The newest value of a metric, while no other bears it out."""
-
-    at: int
-    told: int
-    """Its time as the device told it."""
-    before: float | None
-    """The value that it left; None of a first value."""
-    base: tuple[int, int, float] | None
-    """(at, told, value) of that value, where nothing bears it out either."""
+from rules.state.subject import Subject
+from rules.state.track import Leap
 
 
 class Denied(NamedTuple):

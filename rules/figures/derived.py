@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import NamedTuple
 
-from rules import aqi, driving, landslide, seismic, weather
+from rules.figures import aqi, driving, landslide, seismic, weather
 
 LARGEST = 1e100
 """No figure of a sensor is larger: what a formula gives beyond it says nothing."""
