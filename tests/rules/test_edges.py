@@ -73,8 +73,10 @@ def test_the_marks_that_count_are_those_of_the_newest_reading() -> None:
     engine = Engine(rules)
     assert told(engine.feed([reading(10, 0.1, "fault")]).changes) == [("t/m", "raised", 10)]
     assert engine.feed([reading(5, 0.1, received=11)]).changes == [], "a late one without marks heals nothing"
+    assert engine.subjects["g"].marks == {"fault"}
     assert told(engine.feed([reading(12, 0.1)]).changes) == [("t/m", "cleared", 12)]
-    assert engine.feed([reading(8, 0.1, "fault", received=13), reading(14, 0.1)]).changes == [], "nor makes one ill"
+    assert engine.feed([reading(8, 0.1, "fault", received=13)]).changes == [], "nor makes a late one ill"
+    assert not engine.subjects["g"].marks
 
 
 def test_what_lasts_began_with_the_earlier_of_two_judgements() -> None:
