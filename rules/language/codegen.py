@@ -38,7 +38,7 @@ class Writer:
         self.known = known
         self.prefix = prefix
         self.granted: Callable[[ir.Node], bool] = lambda node: False
-        """Conditions that are taken to hold: granting what neighbours are asked tells what they could still bring about."""
+        """Nodes to treat as true; used to find levels that neighbours' readings could still raise."""
         self.roughly = False
         """Whether a condition may also be said to hold that only nearly does: saves the rounding of means."""
         self.lines: list[str] = []
