@@ -103,13 +103,7 @@ class Judge:
         outcome: Outcome,
     ) -> None:
         world = self.world
-        last, last_t = subject.last, subject.last_t
-        for name in shape.used:
-            last[name] = values[name]
-            last_t[name] = at
-        for name in shape.windowed:
-            value = values[name]
-            (subject.samples.get(name) or subject.sampled(name, plan.spans[name])).add(at, value)  # type: ignore[arg-type]
+        shape.store(subject, values, at)
         if shape.joins:
             world.hood.join_all(subject, shape.joins)
         subject.newest = at

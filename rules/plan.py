@@ -15,12 +15,15 @@ from hub.model import LEVELS
 from rules import book as books
 from rules import qartod
 from rules.book import RuleBook
+from rules.figures.derived import LARGEST
 from rules.language import codegen, ir
 from rules.language.codegen import Compiled
 from rules.language.ir import WindowKey, walk
 from rules.language.rule import Derivation, QualityEntry, Rule, own_series
 from rules.qartod import Settings
 
+MAX_SAMPLES = 20_000
+"""Samples of one series that are kept; the oldest give way, and `overflow` counts them."""
 MAX_SHAPES = 512
 """Shapes of reading with a function of their own; a device that keeps inventing more gets the general one."""
 
@@ -39,7 +42,8 @@ class Shape(NamedTuple):
     """What a reading with these values needs done."""
 
     used: tuple[str, ...]
-    windowed: tuple[str, ...]
+    store: Callable[[Any, Mapping[str, Any], int], None]
+    """(subject, values, time) keeps the values of a reading that is the subject's newest."""
     joins: tuple[str, ...]
     silent: tuple[str, ...]
     gaps: tuple[tuple[str, int], ...]
@@ -104,7 +108,7 @@ class Plan:
         present = {name.rstrip("~") for name in used}
         return Shape(
             used=used,
-            windowed=tuple(name for name in used if name in self.spans),
+            store=_store(used, self.spans),
             joins=tuple(name for name in used if name in self.asked),
             silent=self.speakers(names),
             gaps=tuple((name, round(s.gap_s * qartod.SECOND)) for name, s in tested if s.gap_s < inf),
@@ -139,6 +143,24 @@ class Plan:
             ):
                 hit |= 1 << position
         return hit
+
+
+def _store(used: Sequence[str], spans: Mapping[str, int]) -> Callable[[Any, Mapping[str, Any], int], None]:
+    """Values into newest values and samples, written out for these series: every reading comes this way. A sample that is newer
+    than all others, and need make none go, is appended here as `Samples.add` would; any other goes there."""
+    lines = ["L = d.last; LT = d.last_t; S = d.samples"] if used else ["pass"]
+    for name in used:
+        lines.append(f"x = L[{name!r}] = v[{name!r}]; LT[{name!r}] = t")
+        if name in spans:
+            lines += [
+                f"s = S.get({name!r}) or d.sampled({name!r}, {spans[name]})",
+                "q = s.times; n = len(q)",
+                f"if 0 < n < {MAX_SAMPLES} and q[-1] < t and q[n + 1 >> 2] >= t - s.size and {-LARGEST} <= x <= {LARGEST}:",
+                "    q.append(t); s.values.append(x)",
+                "else:",
+                "    s.add(t, x)",
+            ]
+    return codegen.define("store", "d, v, t", lines, {})
 
 
 def _calm(tested: Sequence[tuple[str, Settings]]) -> Callable[..., bool]:

@@ -15,11 +15,10 @@ from typing import Any
 
 from rules.figures.aqi import nowcast
 from rules.figures.derived import LARGEST
+from rules.plan import MAX_SAMPLES
 
 SECOND = 1_000_000_000
 HOUR = 3600 * SECOND
-MAX_SAMPLES = 20_000
-"""Samples of one series that are kept; the oldest give way, and `overflow` counts them."""
 DIGITS = 9
 """Results are rounded to this many decimals, so that 0.9 m - 0.6 m is 0.3 m and not a bit less."""
 FEW = 8
@@ -304,15 +303,42 @@ class Window:
         return result
 
     def near_mean(self, now: int, at_least: int) -> float | None:
-        """The mean before it is rounded, which costs more than all the rest: within `NEAR` of what `mean` gives."""
+        """The mean before it is rounded, which costs more than all the rest: within `NEAR` of what `mean` gives.
+
+        Nearly always one sample came and as many left: that is done here in one go, `trim` and `total` without their calls,
+        in the same order and with the same compensated sum (`_account`), so to the same last bit.
+        """
         samples = self.samples
-        times, edge = samples.times, now - self._reach
-        start, count = self._start - samples.first, len(times)
-        if (start < count and times[start] <= edge) or (start and times[start - 1] > edge):
+        times, edge, first = samples.times, now - self._reach, samples.first
+        start, count, total = self._start - first, len(times), self._sum
+        if (
+            total is None
+            or self._lows
+            or self._highs
+            or first + count - self._end != 1
+            or (start and times[start - 1] > edge)
+        ):
             inside = self.trim(now)
-        else:
-            inside = count - start
-        return self.total() / inside if inside >= at_least else None
+            return self.total() / inside if inside >= at_least else None
+        values, lost = samples.values, self._compensation
+        last = count - 1
+        while start < last and times[start] <= edge:
+            gone = -values[start]
+            before, total = total, total + gone
+            part = total - before
+            lost += (before - (total - part)) + (gone - part)
+            start += 1
+        inside = count - start
+        if start == last or inside < at_least:
+            inside = self.trim(now)
+            return self.total() / inside if inside >= at_least else None
+        value = values[last]
+        before, total = total, total + value
+        part = total - before
+        lost += (before - (total - part)) + (value - part)
+        self._sum, self._compensation = total, lost
+        self._start, self._end = first + start, first + count
+        return (total + lost) / inside
 
     def count(self) -> float:
         return float(len(self.samples.times) + self.samples.first - self._start)

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rules.language.ir import NEAR
-from rules.state.windows import MAX_SAMPLES, Samples, percentile, pooled
+from rules.plan import MAX_SAMPLES
+from rules.state.windows import Samples, percentile, pooled
 
 SECOND = 1_000_000_000
 samples = st.lists(
