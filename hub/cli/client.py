@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +37,27 @@ def ask(config: Config, path: str, method: str = "GET", timeout: float = 30, **m
 def told_by_hub(config: Config) -> dict[str, set[str]]:
     """By kind of device, the metrics that the running hub has heard; nothing where none runs."""
     told: dict[str, set[str]] = {}
-    found = ask(config, "/api/v1/devices")
-    for device in found.get("devices", []) if isinstance(found, dict) else found or []:
+    found = ask_on(config, "/api/v1/devices", "devices")
+    for device in found[0] if found else ():
         told.setdefault(device.get("kind", ""), set()).update(device.get("values", ()))
     return told
+
+
+def ask_on(config: Config, path: str, key: str, limit: int | None = None, **more: Any) -> tuple[list[Any], bool] | None:
+    """As `ask`, for a list that the hub gives in parts: up to `limit` items (all without it), and whether there are more."""
+    found: list[Any] = []
+    following: str | None = path
+    while following and (limit is None or len(found) < limit):
+        answer = ask(config, following, **more)
+        if answer is None:
+            return None
+        found += answer[key]
+        following, more = answer["next"], {}
+    return (
+        (found, following is not None)
+        if limit is None
+        else (found[:limit], following is not None or len(found) > limit)
+    )
 
 
 def _reason(answer: httpx.Response) -> str:
@@ -58,13 +75,24 @@ def open_log(config: Config) -> Iterator[Log]:
     yield Log(config.data / "log")
 
 
+def batches(log: Log, stream: str, start: int | None = None) -> Iterator[Sequence[Any]]:
+    """The entries of a stream, oldest first, many at a time."""
+    for _, found in _parts(log, stream, start):
+        yield found
+
+
 def entries(log: Log, stream: str, start: int | None = None) -> Iterator[tuple[int, Any]]:
     """(offset, entry) of a stream, oldest first."""
+    for first, found in _parts(log, stream, start):
+        yield from enumerate(found, first)
+
+
+def _parts(log: Log, stream: str, start: int | None) -> Iterator[tuple[int, Sequence[Any]]]:
     source = log.streams[stream]
     offset = source.first if start is None else start
     while offset < source.next:
         batch = source.read_now(offset)
-        yield from enumerate(batch.entries, batch.first)
+        yield batch.first, batch.entries
         offset = batch.next
 
 
