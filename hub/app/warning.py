@@ -21,7 +21,7 @@ from hub.cameras import Cameras
 from hub.log import Log, LogFull
 from hub.model import AlertChange, Device, Edition, Event, Zone
 from hub.registry import Registry
-from hub.whole_file import replace
+from hub.whole_file import read, replace
 from rules.book import RuleBook, from_text
 from rules.edition import registry_from_text, registry_text
 from rules.engine import Engine
@@ -72,19 +72,13 @@ class Warner:
         The rules of the snapshot judge what the log holds up to the edition that this start writes there, as a replay
         would. Where they cannot be read or run any more, those of today take over at once.
         """
-        try:
-            saved = msgspec.msgpack.decode(self._path.read_bytes(), type=_Snapshot)
-            registry = registry_from_text(saved.registry)
-            if registry is None:
-                raise ValueError("its registry is of a version that this one does not read")
-            engine = _engine_of(saved, book, registry)
-        except FileNotFoundError:  # the first start, or one that ended before the first snapshot
+        restored = read(self._path, lambda data: _restored(data, book), None)
+        if (
+            restored is None
+        ):  # the first start, or one that ended before the first snapshot, or a damaged one: the log tells all again
             self._told = {change.id for change in _tail(self._log, self._log.alerts.first)}
             return None
-        except (OSError, msgspec.MsgspecError, ValueError) as error:
-            self.state.report("starting", f"its snapshot could not be read ({error}); windows start afresh")
-            self._told = {change.id for change in _tail(self._log, self._log.alerts.first)}
-            return None
+        saved, engine = restored
         self._registry_text = saved.registry
         self.state.cursor = self._safe_cursor = saved.cursor
         self._told = {change.id for change in _tail(self._log, saved.alerts_next)}
@@ -185,6 +179,15 @@ class Warner:
             return
         self._safe_cursor = snapshot.cursor
         self._told = set()
+
+
+def _restored(data: bytes, book: RuleBook) -> tuple[_Snapshot, Engine]:
+    """The snapshot in these bytes, and the engine it holds. Raises what decoding raises."""
+    saved = msgspec.msgpack.decode(data, type=_Snapshot)
+    registry = registry_from_text(saved.registry)
+    if registry is None:
+        raise ValueError("its registry is of a version that this one does not read")
+    return saved, _engine_of(saved, book, registry)
 
 
 def _engine_of(saved: _Snapshot, book: RuleBook, registry: tuple[list[Device], list[Zone]]) -> Engine:
