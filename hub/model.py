@@ -356,6 +356,9 @@ class AlertChange(msgspec.Struct, tag="change", gc=False, omit_defaults=True):
     """How the subject moves; None for what stands still or does not say."""
     handover: list[Watch] = msgspec.field(default_factory=list)
     """Who will see a moving subject when, in seconds from `at`."""
+    title_now: str = ""
+    """Of a warning that has ended: its title with the values of the end. `title` stays that of its worst moment, `values` are
+    those of the end. Empty where both titles are the same."""
 
     @property
     def id(self) -> str:

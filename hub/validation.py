@@ -76,7 +76,7 @@ class Validator:
         misplaced = position is not None and (
             not (-180 <= position.lon <= 180 and -90 <= position.lat <= 90) or (self._no_zero and is_zero(position))
         )
-        if not bad and not misplaced and (reading.values or position is not None):
+        if not bad and not misplaced and (reading.values or position is not None or reading.marks):
             return None
         return self._findings(reading, bad or {}, misplaced)
 

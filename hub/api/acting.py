@@ -27,7 +27,7 @@ from hub.wire import detail_to_json
 
 COMMAND_WAIT_MAX_S = 30.0
 MAINTENANCE_MAX = 900
-"""Windows planned at once; the rules keep a few more (`rules.maintenance.MAX_WINDOWS`)."""
+"""Windows planned at once; the rules keep a few more (`rules.state.maintenance.MAX_WINDOWS`)."""
 DECODED_AT_ONCE_BYTES = 32 << 10
 """A larger body is decoded in a thread, so that what devices send is not kept waiting meanwhile."""
 

@@ -164,6 +164,18 @@ def render(state: State) -> str:
             for level in ("blue", "yellow", "orange", "red")
         ],
     )
+    family(
+        "cityhub_rule_ill",
+        "gauge",
+        "1 for a rule that fails and is left out where it does; `engine`: events were skipped.",
+        [({"rule": item["rule"]}, 1) for item in state.rules().get("ill", ())],
+    )
+    family(
+        "cityhub_rule_failures_total",
+        "counter",
+        "How often a rule has failed since it was last edited.",
+        [({"rule": item["rule"]}, item["count"]) for item in state.rules().get("ill", ())],
+    )
     return "\n".join(lines) + "\n"
 
 

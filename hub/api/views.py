@@ -116,6 +116,7 @@ def alert(item: Alert) -> dict[str, Any]:
         "subject": item.subject,
         "level": item.level,
         "title": titled.title,
+        "title_now": newest.title_now,
         "raised_at": to_text(item.raised_at),
         "changed_at": to_text(item.changed_at),
         "open": item.open,

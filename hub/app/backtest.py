@@ -40,6 +40,8 @@ class Tally(msgspec.Struct):
     changes: dict[str, int] = msgspec.field(default_factory=dict)
     levels: dict[str, int] = msgspec.field(default_factory=dict)
     devices: int = 0
+    told: dict[str, set[str]] = msgspec.field(default_factory=dict)
+    """By kind of device, the metrics that its readings had."""
     first_at: int | None = None
     last_at: int | None = None
     wall_s: float = 0.0
@@ -94,6 +96,7 @@ class Backtest:
                 if self._usable(reading, clock):
                     tally.used += 1
                     heard.add(reading.device)
+                    tally.told.setdefault(reading.kind, set()).update(reading.values)
                     if self._observed is not None:
                         self._observed.add(reading)
                     batch.append(reading)

@@ -31,7 +31,8 @@ from hub.app.retrying import Retrier
 from hub.app.rollups import Rollups
 from hub.app.sources import decode_body, run_adapter
 from hub.app.telemetry import Reporter
-from hub.app.warning import Warner
+from hub.app.ticking import Ticking
+from hub.app.warning import SNAPSHOT, Warner
 from hub.app.watching import RuleParts, Watch
 from hub.cameras import Cameras
 from hub.config import is_loopback, split_address
@@ -48,6 +49,7 @@ from hub.store.rollups import RollupStore
 from hub.whole_file import damaged, make_folder, read, replace
 from rules.edition import registry_text
 from rules.engine import ENGINE
+from rules.judging.setback import BACK_NS
 
 logger = logging.getLogger(__name__)
 
@@ -125,7 +127,7 @@ class Hub:
             self.city.book,
             self.city.registry,
             self.cameras,
-            self.data / "rules.snapshot",
+            self.data / SNAPSHOT,
             self.log.events.first,
         )
         self.log.events.begin_at(self.warner.state.cursor)
@@ -275,6 +277,8 @@ class Hub:
         last = self.log.events.last_at
         if last is not None and at - last > DEAF_AFTER_S * SECOND:
             entries.append(Deaf(last, at))
+        elif last is not None and at < last - BACK_NS:
+            entries.append(Tick(at))  # the clock was set back while the hub was down
         path = self.data / "editions.json"
         noted: dict[str, str] = read(path, lambda data: msgspec.json.decode(data, type=dict[str, str]), {})
         registry = self.city.registry
@@ -327,7 +331,7 @@ class Hub:
             couriers=self.destinations.couriers,
             journal=self.destinations.journal,
             tokens=self.city.tokens,
-            rules=self.warner.engine.stats,
+            rules=self.warner.figures,
             maintenance=lambda: tuple(self.warner.engine.windows.values()),
             protocols={adapter.name: adapter.protocol for adapter in config.adapters},
             started_at=self.now(),
@@ -353,10 +357,11 @@ class Hub:
 
     async def _ticker(self) -> None:
         """Time passing, into the log. A full log misses ticks; silence rules then simply learn later."""
+        ticking = Ticking()
         while True:
             await asyncio.sleep(self._tick_s)
             try:
-                await self.log.events.append([Tick(self.now())])
+                await self.log.events.append(ticking.entries(self.now()))
             except LogFull:
                 continue
 

@@ -10,7 +10,7 @@ from hub.geo import distance_m
 from hub.metrics import vocabulary
 from hub.model import Device, Position, Reading
 from rules.book import RuleBook
-from rules.engine import USABLE_MARKS
+from rules.judge import USABLE_MARKS
 
 TRACK_MAX = 4_000
 """Positions kept of one moving device; beyond, every second one is let go."""

@@ -18,7 +18,9 @@ from hub.app.observed import Observed, metrics_of, where
 from hub.app.recorded import Recording, open_recording
 from hub.app.report import Findings
 from hub.app.report import report as write_report
+from hub.app.warning import SNAPSHOT, saved_health
 from hub.cli.cities import clean_city
+from hub.cli.client import ask, config_of, told_by_hub
 from hub.cli.output import Problem, command, folder, json_line, note, table
 from hub.cli.times import Wall, wall
 from hub.model import AlertChange
@@ -30,6 +32,7 @@ from rules.book import load as load_rules
 from rules.explain import explain
 from rules.explain import summary as summary_of
 from rules.testing import run_pack, run_path
+from rules.unread import Told, never, unread
 
 
 def add(commands: Any) -> None:
@@ -61,7 +64,8 @@ def add(commands: Any) -> None:
         metavar="PATH",
         help="city folders, rule folders or test files; without any, every shipped pack",
     )
-    action = command(actions, "list", rules_list, "every rule, its levels and its standard")
+    action = command(actions, "list", rules_list, "every rule, its levels, its standard and how it is")
+    action.add_argument("dir", nargs="?", type=folder, metavar="DIR", help="the same as --city DIR")
     action.add_argument(
         "--city", type=folder, metavar="DIR", help="the rules of this city (without it: every shipped pack)"
     )
@@ -125,12 +129,20 @@ def backtest(options: argparse.Namespace) -> int:
         if options.report:
             _write(options.report, city, run.tally, changes, observed, judged, events)
     note(summary(run.tally, at))
+    for text in unheard(city, run.tally.told):
+        note(text)
     if judged is not None and options.events:
         if options.json:
             json_line({"summary": judged})
         else:
             print(figures(judged))
     return 0
+
+
+def unheard(city: City, told: Told) -> list[str]:
+    """What devices tell and no rule reads, and rules that can never warn of them."""
+    devices = city.registry.devices.values()
+    return [*map(str, unread(city.book, told)), *never(city.book, told, devices)]
 
 
 def _events(path: Path) -> list[Event]:
@@ -291,13 +303,32 @@ def _book(city: Path | None) -> RuleBook:
 
 
 def rules_list(options: argparse.Namespace) -> int:
-    rows = summary_of(_book(options.city))
+    city = options.dir or options.city
+    rows = summary_of(_book(city))
+    for text in unheard(clean_city(city), told_by_hub(config_of(city))) if city else ():
+        note(text)
+    ill = _ill(city) if city else {}
     if options.json:
         for name, subjects, levels, standard in rows:
-            json_line({"rule": name, "subjects": subjects, "levels": levels, "standard": standard})
-    else:
-        table(("rule", "for", "levels", "standard"), rows, "no rules")
+            line = {"rule": name, "subjects": subjects, "levels": levels, "standard": standard}
+            json_line(line | {"ill": ill.get(name)} if city else line)
+        return 0
+    table(("rule", "for", "levels", "standard"), rows, "no rules")
+    for name, item in ill.items():
+        where = "everywhere" if item["left_out"] == "everywhere" else f"for {item['left_out']} subjects"
+        print(
+            f"ill: {name}: {item['error']} (at {item['subject'] or 'every subject'}, event {item['event']}; "
+            f"{item['count']} times since {item['since'] or 'the start'}; left out {where})"
+        )
     return 0
+
+
+def _ill(city: Path) -> dict[str, Any]:
+    """The rules that fail, by name: as the running hub says, else as its last snapshot does."""
+    config = config_of(city)
+    status = ask(config, "/api/v1/status")
+    found = status["rules"].get("ill", []) if status is not None else saved_health(config.data / SNAPSHOT)
+    return {item["rule"]: item for item in found}
 
 
 def rules_explain(options: argparse.Namespace) -> int:

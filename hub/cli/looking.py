@@ -23,7 +23,7 @@ from hub.model import AlertChange, Change
 from hub.moment import from_text, to_text
 from hub.ports import SeriesQuery, StoreUnavailable
 from hub.registry import load_registry
-from rules.alarm_load import Load, alarm_load
+from rules.figures.alarm_load import Load, alarm_load
 
 LISTED = 100
 """Entries of quarantine that a table shows unless told otherwise."""

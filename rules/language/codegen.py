@@ -13,10 +13,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from rules import derived
+from rules.figures import derived
 from rules.language import ir
-from rules.language.rule import Derivation, Rule
-from rules.windows import NEAR, WindowKey
+from rules.language.ir import NEAR, NEWS, WindowKey
+from rules.language.rule import Derivation, Rule, own_series
 
 INVERSE = {">": "<=", ">=": "<", "<": ">=", "<=": ">", "==": "!=", "!=": "=="}
 NEVER = -(1 << 62)
@@ -38,7 +38,7 @@ class Writer:
         self.known = known
         self.prefix = prefix
         self.granted: Callable[[ir.Node], bool] = lambda node: False
-        """Conditions that are taken to hold: granting what neighbours are asked tells what they could still bring about."""
+        """Nodes to treat as true; used to find levels that neighbours' readings could still raise."""
         self.roughly = False
         """Whether a condition may also be said to hold that only nearly does: saves the rounding of means."""
         self.lines: list[str] = []
@@ -295,7 +295,7 @@ class Compiled:
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
         self.said: dict[Any, Any] = {}
-        """What `rules.telling` has worked out about each level, and what it asks of devices to name them."""
+        """What `rules.judging.telling` has worked out about each level, and what it asks of devices to name them."""
         constants: dict[str, Any] = {}
         self.judge = self._judge(constants)
         self.advance = self._advance(constants) if rule.memories else None
@@ -361,7 +361,15 @@ class Compiled:
                 operands = [writer.true(operand) for operand in memory.operands]
             else:
                 operands = [writer.value(operand)[0] for operand in memory.operands]
-            lines += [*writer.lines, f"m[{memory.index}].push(t, {', '.join(operands)})"]
+            own = sorted(set().union(*map(own_series, memory.operands))) if memory.kind in NEWS else []
+            push = f"m[{memory.index}].push(t, {', '.join(operands)})"
+            if not own:
+                lines += [*writer.lines, push]
+                continue
+            times = ", ".join(f"LT.get({series!r}, {NEVER})" for series in own)
+            lines.append(f"u = {f'max({times})' if len(own) > 1 else times}")
+            lines.append(f"if u == t or u != m[{memory.index}].told:")
+            lines += [f"    {line}" for line in (f"m[{memory.index}].told = u", *writer.lines, push)]
         return define("advance", "d, t, m", lines, constants)
 
     def _values(self, constants: dict[str, Any]) -> Callable[..., dict[str, Any]]:

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 
 from hub.model import Mark
 from hub.units import UnitError
-from rules import derived
+from rules.figures import derived
 from rules.language import grammar as g
 from rules.language import ir
 from rules.language import types as t

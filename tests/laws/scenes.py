@@ -13,7 +13,7 @@ from math import cos, degrees, radians
 
 from hub.app.limits import RuleLimit, limits
 from hub.model import LEVELS, Value
-from rules.landslide import CAINE_1980, Tanks, soil_water_step
+from rules.figures.landslide import CAINE_1980, Tanks, soil_water_step
 from rules.language.rule import Rule
 
 Row = Mapping[str, Value]

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.windows import MAX_SAMPLES, NEAR, Samples, percentile, pooled
+from rules.language.ir import NEAR
+from rules.plan import MAX_SAMPLES
+from rules.state.windows import Samples, percentile, pooled
 
 SECOND = 1_000_000_000
 samples = st.lists(
