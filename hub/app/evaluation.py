@@ -15,7 +15,7 @@ Definitions. A *raise* is any step up to orange or red; warnings of silence are 
 - **Outside**: raises on devices or at times of no event. The data bear one out when what follows stays: the median of
   the readings of the next quarter of an hour (three readings at least) is beyond the official limit of the level, or, but for
   air, stands off the median of the week before by more than `OFF_MADS` robust deviations. No pack can see that far ahead.
-  Two vessels: they did pass within 0.2 nm.
+  Two vessels: they did pass within 0.2 nm. A wave up the river: it reached the gauge within six hours.
 - POD = hits / events, FAR = false raises / raises, CSI = hits / (events + false raises); only events that the
   recording covers count. None where nothing is there to divide by.
 """
@@ -462,6 +462,15 @@ class _Judge:
             if beyond(self.official, kind, metric, change.level, stays):
                 return True
             if kind != "air-station" and _off(series, change.at, stays):
+                return True
+        return self._wave_came(change)
+
+    def _wave_came(self, change: AlertChange) -> bool:
+        """Whether what a rule saw up the river reached the subject within `EARLY`, for three readings at least."""
+        for metric in self._metrics_upstream(change.rule):
+            series = self.observed.series.get((change.subject, metric))
+            follows = sorted(series.between(change.at, change.at + EARLY)) if series is not None else []
+            if series is not None and len(follows) >= FOLLOWS_MIN and _off(series, change.at, follows[-FOLLOWS_MIN]):
                 return True
         return False
 

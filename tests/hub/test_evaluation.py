@@ -284,6 +284,15 @@ def test_a_raise_on_an_unlisted_device_is_outside() -> None:
     assert outside.orange == 1
 
 
+def test_a_wave_that_reaches_the_gauge_bears_its_warning_out() -> None:
+    def share(then: float) -> float | None:
+        observed = seen("river-gauge", "water_level", 0.25, a=[1.0, 1.01, 0.99, 1.0] * 24 + [1.0] * 12 + [then] * 30)
+        told = [step(24, rule="flood/flood-wave-upstream")]
+        return judged(told, SMOG._replace(device="z"), observed).outside.borne_out
+
+    assert (share(4.0), share(1.0)) == (1.0, 0.0)
+
+
 def test_two_vessels_that_did_pass_close_bear_their_raise_out() -> None:
     def observed(cpa: float) -> Observed:
         found = seen("vessel", "sog", a=[9.0] * 72, b=[9.0] * 72)
