@@ -128,6 +128,7 @@ NO_NUMBER: dict[str, str] = {
     "maritime/not-under-command": "the vessel's own status",
     "plant/sensor-dead": "a pressure that does not move",
     "flood/district-flood": "a count of gauges",
+    "flood/flow-wave-upstream": "a count of gauges",
     "underpass/area-flooding": "a count of gauges",
 }
 """Rules of yes and no: their own tests in the pack hold the cases."""
@@ -229,6 +230,7 @@ DAM = {"flood_limit_level_m": 100.0, "design_level_m": 105.0, "check_level_m": 1
        "displacement_limit_mm": 20.0, "crack_limit_mm": 1.0}  # fmt: skip
 GUSTS = {"gust_slow_mps": 22.0, "gust_high_vehicles_mps": 31.0, "gust_close_mps": 45.0}
 STAGES = {"warning_level_m": 10.0, "guaranteed_level_m": 12.0, "record_level_m": 15.0}
+FLOWS = {"warning_flow_m3s": 100.0, "guaranteed_flow_m3s": 250.0, "record_flow_m3s": 500.0}
 PUMP = {"nominal_flow_m3h": 100.0, "temperature_limit_cel": 80.0, "start_level_m": 2.0}
 METER = {"nominal_voltage_v": 220.0}
 
@@ -290,6 +292,12 @@ WRITTEN: dict[str, list[Scene]] = {
     ],
     "flood/river-stage": [
         Scene("flood/river-stage", "water_level", {"blue": 9.7, "yellow": 10.0, "orange": 12.0, "red": 15.0}, {"water_level": 5.0}, 900, attributes=STAGES, step=0.002)
+    ],
+    "flood/river-flow": [
+        Scene("flood/river-flow", "water_flow", {"blue": 80.0, "yellow": 100.0, "orange": 250.0, "red": 500.0}, {"water_flow": 20.0}, 900, attributes=FLOWS, step=0.002)
+    ],
+    "flood/flow-surge": [
+        Scene("flood/flow-surge", "water_flow", {"yellow": 5.0, "orange": 20.0, "red": 100.0}, {"water_flow": 0.5}, 900, make=stands("water_flow", 0.5, 4), spike=900.0)
     ],
     "flood/fast-rise": [
         Scene("flood/fast-rise", "water_level", {"yellow": 0.45, "orange": 0.9144, "red": 3.048}, {"water_level": 2.0}, 900, make=stands("water_level", 2.0, 4), spike=9.0)
