@@ -3,7 +3,8 @@
 - A limit: raised by the first reading beyond it, ended by the first that is within it an hour or more after the last beyond it
   (without that hour a value that trembles about the limit would count as many).
 - Where packs look for what is unusual: a channel is off where it stands more than six robust deviations from the median of its
-  own last 24 hours; two channels off (one where the device has no third) for five minutes raise orange. Median and deviation are taken anew every ten minutes.
+  own last 24 hours; two channels off (one where the device has no third) for five minutes raise orange (the flow of a water works is its consumers', and a
+  channel half of whose readings are the same says nothing). Median and deviation are taken anew every ten minutes.
 - Two vessels: CPA below 0.1 nm and TCPA below 6 min, by one report.
 """
 
@@ -63,7 +64,7 @@ def baseline_changes(packs: Collection[str], observed: Observed, devices: Mappin
         if pack in packs:
             for device, kind in observed.kinds.items():
                 if kind in kinds:
-                    found += _unusual(device, observed)
+                    found += _unusual(device, kind, observed)
     if CROSSING_PACKS & set(packs):
         for device in [name for name, metric in observed.series if metric == "cpa"]:
             found += _crossing(device, observed)
@@ -94,7 +95,7 @@ def _threshold(
     return _changes(BASELINE + official.metric, device, times, level, HOUR)
 
 
-def _unusual(device: str, observed: Observed) -> Iterable[AlertChange]:
+def _unusual(device: str, kind: str, observed: Observed) -> Iterable[AlertChange]:
     channels = {
         metric: series for (name, metric), series in observed.series.items() if name == device and metric in CHANNELS_OF
     }
@@ -127,7 +128,7 @@ def stands_off(times: Times, values: np.ndarray[Any, np.dtype[np.float64]]) -> F
                 middle = float(np.median(window))
                 spread = 1.4826 * float(np.median(np.abs(window - middle)))
                 due = times[n] + ANEW
-        off[n] = known and abs(values[n] - middle) > OFF * max(spread, 1e-3 * abs(middle), 1e-9)
+        off[n] = known and spread > 0 and abs(values[n] - middle) > OFF * spread
     return off
 
 

@@ -6,6 +6,7 @@ Definitions. A *raise* is any step up to orange or red; warnings of silence are 
   still stood when the event began or came after that; at each device that the event names, or at the `share` of them that it
   names. An event on `*` is felt by all devices of its kind: half of them must be warned where it spreads over a
   region (`SPREADING`), one where it happens at a spot. What comes after the peak is a *miss*, whatever its level.
+  A warning that stands on from an earlier event at the same device is no warning of the next one.
 - **Lead**: from the warning to the peak. It counts from the event's start at most, or from when the data rose before it: from
   when a metric that the rule reads (there, or up the river) stayed a quarter of the way from its usual value to its extreme in the event, six hours
   before the start at most. What stood for days has no more lead than that.
@@ -166,6 +167,7 @@ def evaluate(
     river, whose rise is the data's too."""
     events = list(events)
     judge = _Judge(changes, observed, book, again, official, above or {})
+    judge.know(events)
     outcomes = [judge.outcome(event) for event in events]
     covered = [outcome for outcome in outcomes if outcome.covered]
     hits = [outcome for outcome in covered if outcome.hit]
@@ -270,7 +272,16 @@ class _Judge:
             for span in spans_of(again):
                 self.again.setdefault((span.rule, span.subject), []).append(span)
 
+        self.ends: dict[str, list[int]] = {}
+        """By device: when events at it ended."""
+
     # ---------------------------------------------------------------------------------------------- events
+
+    def know(self, events: Iterable[Event]) -> None:
+        """Take note of all events before any is judged."""
+        for event in events:
+            for device in self.watched(event)[0]:
+                self.ends.setdefault(device, []).append(event.end)
 
     def watched(self, event: Event) -> tuple[list[str], int]:
         """The devices that the event is at, of those that the recording covers, and how many of them must be warned."""
@@ -329,10 +340,11 @@ class _Judge:
 
     def _warned(self, device: str, event: Event) -> _Warned | None:
         """The warning of this device that counts earliest."""
+        earlier = max((end for end in self.ends.get(device, ()) if end < event.start), default=-1)
         found = [
             _Warned(span.since, max(span.since, self._onset(device, span.rule, event)), span)
             for span in joined(self.by_device.get(device, ()))
-            if span.since <= event.end and (span.until is None or span.until >= event.start)
+            if earlier < span.since <= event.end and (span.until is None or span.until >= event.start)
         ]
         return min(found, key=lambda warned: (warned.counted, warned.reached), default=None)
 

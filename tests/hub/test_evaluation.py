@@ -112,6 +112,16 @@ def test_what_ended_before_the_event_hits_nothing_and_counts_as_outside() -> Non
     assert (summary.hits, summary.outside.orange) == (0, 1)
 
 
+def test_one_warning_that_stands_on_hits_one_event() -> None:
+    """Else a warning that is never lifted would hit whatever comes."""
+    later = SMOG._replace(event="later", start=at(60), peak=at(62), end=at(64))
+    observed = seen(a=[30.0] * 72)
+    stands = evaluate([step(41)], [SMOG, later], observed, BOOK)
+    assert [found.hit for found in stands.events] == [True, False]
+    anew = [step(41), step(55, Change.CLEARED), step(61, alert="again")]
+    assert [found.hit for found in evaluate(anew, [SMOG, later], observed, BOOK).events] == [True, True]
+
+
 def test_silence_is_no_hit() -> None:
     assert judged([step(42, rule="air-cn/pm25-hourly:silent")], SMOG).hits == 0
 
