@@ -17,6 +17,7 @@ from rules.language.codegen import Compiled
 from rules.language.rule import Condition, Hole, Rule
 from rules.language.types import seconds_text
 from rules.subject import OpenAlert, Standing, Subject
+from rules.unusual import words
 from rules.windows import WindowKey
 
 if TYPE_CHECKING:
@@ -138,7 +139,8 @@ def reason(compiled: Compiled, subject: Subject, standing: Standing, level: int)
     """Why the alert stands at this level, in a sentence."""
     said = parts(compiled, level).when
     held = f"; more is withheld: {standing.withheld}" if standing.withheld else ""
-    return f"{LEVELS[level]}: {said.text}{_with_values(said, observe(compiled, subject, standing))}{held}"
+    unusual = f"; {told}" if said.quotients and (told := words(subject, said.quotients)) else ""
+    return f"{LEVELS[level]}: {said.text}{_with_values(said, observe(compiled, subject, standing))}{unusual}{held}"
 
 
 def cleared(compiled: Compiled, subject: Subject, standing: Standing, level: int) -> str:
@@ -158,6 +160,7 @@ class Said(NamedTuple):
     windows: tuple[ir.Window, ...]
     agreed: tuple[ir.Agree, ...]
     attributes: tuple[str, ...]
+    quotients: tuple[ir.Operation, ...] = ()
 
 
 class Parts(NamedTuple):
@@ -195,6 +198,7 @@ def _said(rule: Rule, condition: Condition) -> Said:
         tuple(node for node in nodes if isinstance(node, ir.Window)),
         tuple(node for node in nodes if isinstance(node, ir.Agree)),
         tuple(node.name for node in nodes if isinstance(node, ir.Attribute)),
+        tuple(node for node in nodes if isinstance(node, ir.Operation) and node.op == "/"),
     )
 
 
