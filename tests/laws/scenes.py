@@ -340,8 +340,8 @@ WRITTEN: dict[str, list[Scene]] = {
     ],
     "maritime/channel-speed": [_in_zone("maritime/channel-speed", "channel", {"yellow": 10.0}, calm={"sog": 8.0, "lon": 121.5, "lat": 31.5})],
     "maritime/collision": [
-        Scene("maritime/collision", "sog", {"yellow": 0.2, "orange": 0.1}, {}, 10, make=_northward, others=_southward, upward=False, gaps=False, rest=0,
-              at_once="the pair is judged in three of four fixes")
+        Scene("maritime/collision", "sog", {"yellow": 0.2, "orange": 0.1, "red": 60 / 1852}, {}, 10, make=_northward, others=_southward, upward=False, gaps=False, rest=0,
+              at_once="the pair is judged by half a minute of fixes")
     ],
     "plant/dry-running": [Scene("plant/dry-running", "flow", {"yellow": 5.0, "orange": 5.0}, {"flow": 80.0, "running": True}, 30, beside={"running": True}, attributes=PUMP, upward=False)],
     "plant/hot": [Scene("plant/hot", "temperature", {"yellow": 70.0, "orange": 80.0}, {"temperature": 40.0}, 60, attributes=PUMP)],
