@@ -133,6 +133,7 @@ NO_NUMBER: dict[str, str] = {
     "water-quality/drinking-unusual": "its own last day",
     "flood/district-flood": "a count of gauges",
     "flood/flow-wave-upstream": "a count of gauges",
+    "flood/gauge-lost-upstream": "a count of gauges",
     "underpass/area-flooding": "a count of gauges",
 }
 """Rules of yes and no: their own tests in the pack hold the cases."""
