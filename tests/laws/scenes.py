@@ -124,6 +124,9 @@ NO_NUMBER: dict[str, str] = {
     "fleet/hazmat-restricted": "a zone",
     "fleet/geofence-enter": "a zone",
     "fleet/geofence-leave": "a zone",
+    "fleet/moved-switched-off": "a flag",
+    "fleet/hazmat-off-route": "a zone",
+    "fleet/stopped-on-structure": "a zone",
     "fleet/harsh-driving-reported": "the tracker's own words",
     "maritime/not-under-command": "the vessel's own status",
     "plant/sensor-dead": "a pressure that does not move",
@@ -288,6 +291,7 @@ WRITTEN: dict[str, list[Scene]] = {
         Scene("fleet/fatigue", "speed", {"yellow": 3.58, "orange": 4.08}, {"speed": 0.0, "driver": "Li", "alarms": []}, 600, make=_driving, step=0.025,
               at_once="hours at the wheel are no reading")
     ],
+    "fleet/harsh-by-axes": [Scene("fleet/harsh-by-axes", "acceleration_x", {"blue": 2.94, "yellow": 4.41}, {"acceleration_x": 0.0}, 1)],
     "fleet/harsh-driving": [
         Scene("fleet/harsh-driving", "speed", {"blue": 2.94, "yellow": 4.41}, {"speed": 80.0, "course": 0.0}, 1, make=_braking, gaps=False),
         Scene("fleet/harsh-driving", "course", {"blue": 2.94, "yellow": 4.41}, {"speed": 72.0, "course": 0.0}, 1, make=_turning, gaps=False),
