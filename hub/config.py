@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import tomllib
@@ -14,10 +15,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
+from hub.device_clock import CLOCKS
 from hub.ports import Plugin
 
 S = TypeVar("S", bound=msgspec.Struct)
 
+NAME_MAX = 100
 SECRET_KEYS = {"password", "token", "secret", "api_key", "psk", "private_key"}
 
 
@@ -47,6 +50,19 @@ class ApiOptions(msgspec.Struct, frozen=True):
     tokens_file: str | None = None
     unknown_devices: str = "quarantine"
     body_bytes_max: int = 8 << 20
+    hosts: list[str] = msgspec.field(default_factory=list)
+    """Further names of this hub in requests, where it asks for no tokens (a proxy that passes its own on)."""
+    origins: list[str] = msgspec.field(default_factory=list)
+    """Web pages that may ask the API, such as "https://grafana.example"; the console's own needs no entry."""
+
+    def __post_init__(self) -> None:
+        if self.unknown_devices not in ("quarantine", "admit"):
+            raise ValueError(f'unknown_devices is {self.unknown_devices!r}; "quarantine" or "admit" was meant')
+        if not 1024 <= self.body_bytes_max <= 1 << 30:
+            raise ValueError(f"body_bytes_max = {self.body_bytes_max}: 1024 to {1 << 30} bytes were meant")
+        for origin in self.origins:
+            if not re.fullmatch(r"https?://[^/\s?#@]+", origin):
+                raise ValueError(f'origins: {origin!r} is no origin of web pages, such as "https://grafana.example"')
 
 
 class StoreOptions(msgspec.Struct, frozen=True):
@@ -84,6 +100,8 @@ class IngestOptions(msgspec.Struct, frozen=True):
     duplicates_max: int = 100_000
     readings_per_device_s_max: float = 1000.0
     """Readings a second of one device, as a mean over a minute (back-filled batches come at once); above it: fault "rate"."""
+    zero_position: bool = False
+    """Keep positions of latitude 0, longitude 0; otherwise they are no fix (for who works in the Gulf of Guinea)."""
     device_secrets_file: str | None = None
     """TOML outside of version control, `"jt808:014450376202" = "secret"`: what a device must show when it logs in."""
 
@@ -121,6 +139,8 @@ class AdapterConfig(msgspec.Struct, frozen=True):
     unknown_devices: str
     options: Any
     line: int
+    clock: str = "device"
+    """Whose time its readings have: one of `CLOCKS`."""
 
 
 class SinkConfig(msgspec.Struct, frozen=True):
@@ -231,13 +251,26 @@ class _Reader:
         plugin = self._plugin(at, block, "adapter")
         if plugin is None:
             return None
+        name = self._name(at, block, plugin.protocol)
         policy = block.get("unknown_devices", plugin.unknown_devices)
         if policy not in ("quarantine", "admit"):
             self._wrong((*at, "unknown_devices"), f'unknown_devices is {policy!r}; "quarantine" or "admit" was meant')
-        own = {key: value for key, value in block.items() if key not in ("name", "protocol", "unknown_devices")}
+        clock = block.get("clock", "device")
+        if clock not in CLOCKS:
+            self._wrong((*at, "clock"), f"clock is {clock!r}; one of {', '.join(CLOCKS)} was meant")
+        common = ("name", "protocol", "unknown_devices", "clock")
+        own = {key: value for key, value in block.items() if key not in common}
         options = self._options(at, own, plugin.options)
-        self._try(at, plugin, block.get("name", plugin.protocol), options)
-        return AdapterConfig(block.get("name", plugin.protocol), plugin.protocol, policy, options, self._line(at))
+        self._try(at, plugin, name, options)
+        return AdapterConfig(name, plugin.protocol, policy, options, self._line(at), clock)
+
+    def _name(self, at: tuple[Any, ...], block: dict[str, Any], otherwise: str) -> str:
+        """The block's name. Logs, metrics and files are called by it, so it is a short text on one line."""
+        name = block.get("name", otherwise)
+        if isinstance(name, str) and name.strip() and name.isprintable() and len(name) <= NAME_MAX:
+            return name
+        self._wrong((*at, "name"), f'name = {_shown(name)}: a short text was meant, such as name = "{otherwise}"')
+        return otherwise
 
     def _try(self, at: tuple[Any, ...], plugin: Plugin, name: str, options: Any) -> None:
         """Build the adapter, which opens no socket, so that mistakes in the files it reads are known before it runs."""
@@ -247,6 +280,10 @@ class _Reader:
             plugin.adapter(name, options)
         except (ValueError, OSError) as error:
             self._refused(at, error, getattr(options, "map", None))
+        except (
+            Exception
+        ) as error:  # a plug-in that did not foresee what the file says; the others are checked all the same
+            self._wrong(at, f"adapter {name!r} cannot be made of this ({type(error).__name__}: {error})")
 
     def _refused(self, at: tuple[Any, ...], error: Exception, map: str | None) -> None:
         """What a plug-in said of its options; of its map by that file's own line."""
@@ -275,7 +312,7 @@ class _Reader:
         own = {key: value for key, value in block.items() if key not in common}
         options = self._options(at, own, plugin.sink_options)
         return SinkConfig(
-            block.get("name", plugin.protocol),
+            self._name(at, block, plugin.protocol),
             plugin.protocol,
             options,
             line=self._line(at),
@@ -325,7 +362,7 @@ class _Reader:
                 except msgspec.ValidationError as error:
                     self._wrong(
                         (*at, key),
-                        f"{key} = {table[key]!r}: {str(error).split(' - at')[0][:1].lower()}{str(error).split(' - at')[0][1:]}",
+                        f"{key} = {_shown(table[key])}: {str(error).split(' - at')[0][:1].lower()}{str(error).split(' - at')[0][1:]}",
                     )
             elif field.required:
                 self._wrong(at, f"{key} is missing here")
@@ -336,13 +373,18 @@ class _Reader:
         except ValueError as error:
             self._refused(at, error, values.get("map"))
             return None
+        except Exception as error:  # as for adapters
+            self._wrong(at, f"these options cannot be used ({type(error).__name__}: {error})")
+            return None
 
     def _path(self, at: tuple[Any, ...], key: str, value: Any) -> Any:
         """Files are named relative to the city folder."""
         named = key in ("map", "file", "folder") or key.endswith(("_file", "_dir")) or key.startswith("tls_")
         if isinstance(value, str) and named:
             path = self.folder / value
-            if key not in ("file", "folder") and not path.exists():
+            if "\0" in value:
+                self._wrong((*at, key), f"{key} = {value!r}: no file has such a name")
+            elif key not in ("file", "folder") and not _exists(path):
                 self._wrong((*at, key), f"{key} = {value!r}: there is no such file in {self.folder}")
             return str(path)
         return value
@@ -391,9 +433,9 @@ class _Reader:
             return
         try:
             ZoneInfo(hub.timezone)
-        except (ZoneInfoNotFoundError, ValueError):
+        except (ZoneInfoNotFoundError, ValueError, OSError):  # a name that is a folder there, or too long for a file
             self._wrong(
-                ("hub", "timezone"), f"unknown timezone {hub.timezone!r}; a name such as Asia/Shanghai was meant"
+                ("hub", "timezone"), f"unknown timezone {_shown(hub.timezone)}; a name such as Asia/Shanghai was meant"
             )
 
     def _check_api(self, api: ApiOptions | None) -> None:
@@ -443,8 +485,8 @@ class _Reader:
             if listen and not getattr(adapter.options, "connect", None):
                 listens.append((("adapters", number, "listen"), f"adapter {adapter.name!r}", listen))
         for at, who, listen in listens:
-            url = urlsplit(listen if "://" in listen else f"tcp://{listen}")
             try:
+                url = urlsplit(listen if "://" in listen else f"tcp://{listen}")
                 port = url.port
             except ValueError:
                 self._wrong(at, f"{listen!r} names no port between 1 and 65535")
@@ -514,13 +556,21 @@ def _in_map(path: Path, sentence: str) -> Mistake:
 def split_address(listen: str) -> tuple[str, int]:
     """("127.0.0.1", 8080) of "127.0.0.1:8080". Raises ValueError with a sentence."""
     host, colon, port = listen.rpartition(":")
-    if not colon or not port.isdigit() or int(port) > 65535:
-        raise ValueError(f'{listen!r} is not an address and port such as "127.0.0.1:8080"')
-    return host.strip("[]"), int(port)
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    written = bool(re.fullmatch(r"[\w.*-]+", bare)) or (bare != host and bool(re.fullmatch(r"[0-9a-fA-F:.%\w]+", bare)))
+    if not colon or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > 65535 or not written:
+        raise ValueError(f'{listen!r} is not an address and port such as "127.0.0.1:8080" or "[::1]:8080"')
+    return bare, int(port)
 
 
 def is_loopback(host: str) -> bool:
-    return host in ("localhost", "::1") or host.startswith("127.")
+    """Whether only this machine reaches that address. Names other than localhost may lead anywhere, also those that begin with 127."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def secret(value: str | None, env: str | None, file: str | None, what: str) -> str | None:
@@ -537,6 +587,19 @@ def secret(value: str | None, env: str | None, file: str | None, what: str) -> s
         except OSError as error:
             raise ValueError(f"{what}: {file} cannot be read ({error.strerror})") from None
     return None
+
+
+def _shown(value: Any) -> str:
+    """What the file says, for a mistake; not all of it where it is long."""
+    text = repr(value)
+    return text if len(text) <= 100 else f"{text[:97]}..."
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name too long for the file system, a folder that may not be looked into
+        return False
 
 
 def _secret_in(value: str) -> str:

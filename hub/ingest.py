@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from hub.config import IngestOptions
+from hub.device_clock import without_rollover
+from hub.health import Health
 from hub.ledger import Counts, Ledger
 from hub.log import Log, LogFull
 from hub.model import Fault, FaultKind, Forwarded, Message, Reading, Verdict
@@ -40,14 +42,6 @@ class Knock(msgspec.Struct):
     last_at: int
 
 
-class Status(msgspec.Struct):
-    """How an adapter is, in its own words."""
-
-    state: str = "starting"
-    detail: str = ""
-    since: int = 0
-
-
 class Ingest:
     """What all doors share: the log, the registry, the clock and the memory of duplicates."""
 
@@ -59,8 +53,10 @@ class Ingest:
         clock: Callable[[], int],
         options: IngestOptions | None = None,
         secrets: Mapping[str, str] | None = None,
+        health: Health | None = None,
     ) -> None:
         self.log = log
+        self.health = health or Health(clock)
         self.registry = registry
         self.ledger = ledger
         self.clock = clock
@@ -81,9 +77,17 @@ class Ingest:
         self._undated = self._undated + 1 if 0 <= self._undated - at < SECOND else at
         return self._undated
 
-    def door(self, adapter: str, kind: str = "", unknown_devices: str = "quarantine", proof: str = "") -> Door:
-        """The intake of one adapter. `kind` is what its feed brings by itself, `proof` how its devices show their secrets."""
-        door = Door(self, adapter, kind, unknown_devices, proof)
+    def door(
+        self,
+        adapter: str,
+        kind: str = "",
+        unknown_devices: str = "quarantine",
+        proof: str = "",
+        clock: str = "device",
+    ) -> Door:
+        """The intake of one adapter. `kind` is what its feed brings by itself, `proof` how its devices show their secrets, `clock` whose
+        time their readings have (`hub.device_clock`)."""
+        door = Door(self, adapter, kind, unknown_devices, proof, clock)
         self.doors[adapter] = door
         return door
 
@@ -91,12 +95,15 @@ class Ingest:
 class Door:
     """`hub.ports.Intake` for one adapter."""
 
-    def __init__(self, ingest: Ingest, adapter: str, kind: str, unknown_devices: str, proof: str = "") -> None:
+    def __init__(
+        self, ingest: Ingest, adapter: str, kind: str, unknown_devices: str, proof: str = "", clock: str = "device"
+    ) -> None:
+        self._clock = clock
         self.adapter = adapter
         self._each_proves = proof == "message"
         self.kind = kind
         self.admits = unknown_devices == "admit"
-        self.status = Status()
+        self.status = ingest.health.part(f"adapter/{adapter}")
         self._hub = ingest
         self._counts: Counts = ingest.ledger.of(adapter)
         self._log_trouble = False
@@ -113,6 +120,7 @@ class Door:
         known = 0  # duplicates: their originals may still be on their way to the disk
         for message in messages:
             counts.frames += 1
+            before = len(faults)
             kept = self._admit(message, faults)
             usable = 0
             for reading in message.readings if kept else ():
@@ -133,11 +141,12 @@ class Door:
                 faults.append(self._stamp(fault, at, message.device, message.raw))
             nothing_used = not usable and (message.readings or message.faults)
             verdicts.append(Verdict.REFUSED if nothing_used or not kept else Verdict.STORED)
+            if verdicts[-1] is Verdict.REFUSED:
+                message.refused = faults[before:]
         return self._log(accepted, faults, verdicts, known)
 
     def report(self, state: str, detail: str = "") -> None:
-        if (state, detail) != (self.status.state, self.status.detail):
-            self.status = Status(state, detail, self._hub.clock())
+        self.status.report(state, detail)
 
     def now(self) -> int:
         return self._hub.clock()
@@ -201,9 +210,12 @@ class Door:
         """Stamp the reading and take out what cannot be used. False where nothing is left: it is quarantined."""
         reading.received_at = at
         reading.adapter = self.adapter
-        if reading.observed_at is None:
-            reading.observed_at = self._hub.undated(at)
         registered = self._hub.registry.devices.get(reading.device)
+        clock = self._clock if registered is None else registered.attributes.get("clock", self._clock)
+        if reading.observed_at is None or clock == "hub":
+            reading.observed_at = self._hub.undated(at)
+        elif clock == "gps-week":
+            reading.observed_at = without_rollover(reading.observed_at, at)
         if registered is not None:
             reading.kind = registered.kind or reading.kind or self.kind
         else:

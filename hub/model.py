@@ -116,6 +116,25 @@ class Message(msgspec.Struct, gc=False):
     """What the device offered to prove itself; ingest compares it with the city's secret in constant time."""
     changes: list[AlertChange] = msgspec.field(default_factory=list)
     """Changes of warnings that another hub forwarded, checked by the codec; see `hub.forwarding`."""
+    refused: list[Fault] = msgspec.field(default_factory=list)
+    """Ingest's to fill where the verdict is REFUSED: why, in the door's own words. They are in quarantine by then, so sending the
+    message again brings nothing."""
+
+    @property
+    def reason(self) -> str:
+        """Why it was refused, in a sentence or two for whoever sent it."""
+        return "; ".join(dict.fromkeys(fault.detail for fault in (self.refused or self.faults)[:3]))
+
+    @property
+    def spent(self) -> bool:
+        """Whether the hub has kept it in quarantine for good and the sender is who it says: an answer may let it go on."""
+        return bool(self.refused) and not any(fault.kind in _ANOTHER_TRY for fault in self.refused)
+
+
+_ANOTHER_TRY = frozenset(
+    (FaultKind.UNAUTHORISED, FaultKind.CHECKSUM, FaultKind.FRAME, FaultKind.TRUNCATED, FaultKind.INCOMPLETE)
+)
+"""What a damaged frame or a wrong code is: sent again it may be right."""
 
 
 class Verdict(StrEnum):

@@ -193,6 +193,15 @@ class RunningSink(Protocol):
 
 
 @runtime_checkable
+class SessionSink(Protocol):
+    """A sink that knows between deliveries whether its peer answers (a registration, keepalives)."""
+
+    def trouble(self) -> str:
+        """Why nothing could be delivered now, in a sentence; empty while the peer answers."""
+        ...
+
+
+@runtime_checkable
 class RememberingSink(Protocol):
     """A sink that began something at its peer and must end it, also after a restart. The hub gives it a file of its own before it
     delivers."""
@@ -334,6 +343,8 @@ class SeriesQuery(msgspec.Struct, frozen=True):
     device: str | None = None
     metric: str | None = None
     limit: int | None = None
+    newest: bool = False
+    """Of more than `limit` rows the newest are wanted, oldest of them first, instead of the oldest."""
 
 
 class StoreUnavailable(Exception):

@@ -35,6 +35,7 @@ class Validator:
     def __init__(self, options: IngestOptions) -> None:
         self._future_max = int(options.future_max_s * SECOND)
         self._past_max = int(options.past_max_days * DAY)
+        self._no_zero = not options.zero_position
         self._metrics = vocabulary()
         self._spans = {
             name: (metric.low, metric.high) for name, metric in self._metrics.items() if metric.type == "number"
@@ -64,7 +65,9 @@ class Validator:
                 bad = bad or {}
                 bad[name] = problem
         position = reading.position
-        misplaced = position is not None and not (-180 <= position.lon <= 180 and -90 <= position.lat <= 90)
+        misplaced = position is not None and (
+            not (-180 <= position.lon <= 180 and -90 <= position.lat <= 90) or (self._no_zero and is_zero(position))
+        )
         if not bad and not misplaced and (reading.values or position is not None):
             return None
         return self._findings(reading, bad or {}, misplaced)
@@ -156,7 +159,23 @@ def _writable_value(value: Value) -> Value:
     return value if isinstance(value, bool | float) or abs(value) < 1 << 63 else str(value)[:80]
 
 
+def is_zero(position: Position) -> bool:
+    """Whether this is latitude 0, longitude 0 to a metre: what receivers say without a fix, whatever their valid flag says."""
+    return abs(position.lat) < 1e-5 and abs(position.lon) < 1e-5
+
+
+def without_zero(reading: Reading) -> Finding | None:
+    """Take a position of 0/0 out, and say so; None where there is none."""
+    if reading.position is None or not is_zero(reading.position):
+        return None
+    finding = Finding(FaultKind.POSITION, f"{reading.device}: {_place(reading.position)}", False)
+    reading.position = None
+    return finding
+
+
 def _place(position: Position) -> str:
+    if is_zero(position):
+        return "lon 0, lat 0 is no fix; its position was left out ([ingest] zero_position keeps it)"
     return f"lon {position.lon}, lat {position.lat} is no place on Earth; its position was left out"
 
 

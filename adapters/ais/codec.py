@@ -150,6 +150,9 @@ class AisCodec:
             self.ignored += 1
             name = line[1:].partition(b",")[0].decode("ascii", "replace")
             messages.append(Message([], [], body=Body(note=f"{name} is no AIS sentence; ignored"), raw=line))
+        elif line.startswith(b'{"class":'):  # gpsd greets in JSON
+            self.ignored += 1
+            messages.append(Message([], [], body=Body(note="gpsd's JSON; ignored"), raw=line))
         else:
             messages.append(_fault(FaultKind.FRAME, "no NMEA sentence in this line", line))
 

@@ -94,6 +94,8 @@ def parse_any(payload: bytes, fill_bits: int, at: int | None, raw: bytes) -> Par
     reading = Reading(device, at, {}, kind=_KINDS.get(number) or kind_of(mmsi))
     faults: list[Fault] = []
     fill(decoded, reading, faults, length)
+    if number == 21:
+        _name(reading.values, "name", aid_name(bits, length))
     for fault in faults:
         fault.raw = raw
     useful = reading.values or reading.position is not None
@@ -109,8 +111,8 @@ def detail(payload: bytes, fill_bits: int) -> dict[str, Any]:
             name: "0x" + value.hex() if isinstance(value, bytes) else value
             for name, value in decoded.asdict(enum_as_int=True).items()
         }
-        if hasattr(decoded, "full_name"):
-            told["full_name"] = decoded.full_name
+        if bits.get(0, 6) == 21:
+            told["full_name"] = aid_name(bits, len(bits))
     except Exception as error:
         return {"msg_type": bits.get(0, 6), "payload": payload.decode("ascii", "replace"), "problem": str(error)}
     return told
@@ -259,10 +261,24 @@ def _aircraft(m: Any, reading: Reading, faults: list[Fault], length: int) -> Non
 
 def _aid(m: Any, reading: Reading, faults: list[Fault], length: int) -> None:
     _place(reading, faults, m.lon, m.lat)
-    _name(reading.values, "name", m.full_name)
     if m.second <= 59:  # the indicator holds only then
         reading.values["off_position"] = bool(m.off_position)
     _refine(reading, m.second)
+
+
+def aid_name(bits: Any, length: int) -> str:
+    """The name of an aid to navigation: 20 characters, and where none of them is @ up to 14 more at the end of the report, which may begin
+    with a space (ITU-R M.1371-5, annex 8, 3.19: "name of AtoN extension")."""
+    name = _six_bit(bits, 43, 20)
+    if "@" not in name:
+        name += _six_bit(bits, 272, min(14, max(0, length - 272) // 6))
+    return name.partition("@")[0].rstrip()
+
+
+def _six_bit(bits: Any, start: int, characters: int) -> str:
+    """Text of the standard's 6-bit characters (table 47)."""
+    codes = (bits.get(start + 6 * at, 6) for at in range(characters))
+    return "".join(chr(code + 64 if code < 32 else code) for code in codes)
 
 
 def _aid_single_slot(m: Any, reading: Reading, faults: list[Fault], length: int) -> None:

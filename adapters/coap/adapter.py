@@ -28,6 +28,7 @@ class CoapAdapter:
             contexts_of(options.oscore_dir)
         self._now = now
         self._trouble: dict[str, str] = {}
+        self._answered: set[str] = set()
 
     async def run(self, intake: Intake) -> None:
         """Until cancelled. Raises OSError where the address cannot be had, ValueError where an OSCORE context is unusable."""
@@ -54,6 +55,7 @@ class CoapAdapter:
                 self._trouble[url] = trouble
             else:
                 self._trouble.pop(url, None)
+                self._answered.add(url)
             self._report(intake)
 
         try:
@@ -68,11 +70,12 @@ class CoapAdapter:
             await context.shutdown()
 
     def _report(self, intake: Intake) -> None:
+        """What the devices answer; an open socket alone is no news, unless devices come to it by themselves."""
+        asked = len(self._options.resources)
         if self._trouble:
             shown = "; ".join(f"{url}: {trouble}" for url, trouble in list(self._trouble.items())[:3])
-            intake.report(
-                "degraded", f"{len(self._trouble)} of {len(self._options.resources)} resources in trouble: {shown}"
-            )
-        else:
+            intake.report("degraded", f"{len(self._trouble)} of {asked} resources in trouble: {shown}")
+        elif self.port or self._answered:
             where = f"listening on port {self.port}" if self.port else "asking"
-            intake.report("up", f"{where}, {len(self._options.resources)} resources asked")
+            heard = f"{len(self._answered)} of {asked} resources have answered" if asked else "no resources asked"
+            intake.report("up", f"{where}, {heard}")

@@ -139,6 +139,10 @@ class Gb28181Sink:
         turned = await self._turn(change, now)
         return Delivery(True, detail=f"{delivery.detail}; {turned}" if turned else delivery.detail)
 
+    def trouble(self) -> str:
+        """See `hub.ports.SessionSink`: the platform's own answers to REGISTER and keepalive."""
+        return "" if self.agent.registered.is_set() else self.agent.state
+
     async def close(self) -> None:
         if self._running and not self._running.done():
             self._running.cancel()

@@ -13,7 +13,7 @@ class Gb32960Options(StreamOptions, kw_only=True, frozen=True):
     coordinates: str = "wgs84"
     """ "gcj02" where 2016 terminals send shifted positions; 2025 frames say it themselves."""
     relay: bool = True
-    """With `login_required`: a platform that has logged in speaks for its vehicles."""
+    """A platform that has logged in speaks for its vehicles."""
 
 
 PLUGIN = Plugin(

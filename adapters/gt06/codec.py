@@ -193,9 +193,12 @@ class Gt06Codec:
     # -------------------------------------------------------------------------------------------------- replies
 
     def reply(self, message: Message, verdict: Verdict, now: int) -> bytes | None:
-        """The number and serial back; a clock request gets the UTC time. Refused or busy: silence, the device sends again."""
+        """The number and serial back; a clock request gets the UTC time. Busy or refused: silence, the device sends again;
+        what was refused for good is answered, or it would be sent for ever."""
         frame = message.raw
-        if verdict is not Verdict.STORED or not isinstance(message.body, Frame):
+        if not isinstance(message.body, Frame):
+            return None
+        if verdict is not Verdict.STORED and (verdict is Verdict.BUSY or message.login or not message.spent):
             return None
         long_frame = frame[0] == 0x79
         number = frame[4] if long_frame else frame[3]

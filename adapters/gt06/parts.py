@@ -88,10 +88,16 @@ def number(content: bytes, at: int, size: int) -> int:
 
 
 def gps_start(content: bytes) -> int:
-    """Where the date stands: at the front, or behind an IMEI, whose BCD digits make no date."""
-    if len(content) >= 26 and not 1 <= content[1] <= 12 and 1 <= content[9] <= 12:
+    """Where the date stands: at the front, or behind an IMEI of 15 BCD digits and a 0 in front, which would make a year before 2010."""
+    if len(content) >= 26 and content[0] < 10 and content[:8].hex().isdecimal() and _is_date(content[8:14]):
         return 8
     return 0
+
+
+def _is_date(stamp: bytes) -> bool:
+    """Whether six bytes can be year, month, day, hour, minute and second."""
+    year, month, day, hour, minute, second = stamp
+    return year >= 10 and 1 <= month <= 12 and 1 <= day <= 31 and hour < 24 and minute < 60 and second < 60
 
 
 def gps(out: Content, content: bytes, at: int) -> int:

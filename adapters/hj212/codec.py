@@ -349,9 +349,11 @@ class Hj212Codec:
     # --------------------------------------------------------------------------------------------------- reply
 
     def reply(self, message: Message, verdict: Verdict, now: int) -> bytes | None:
-        """9014 (data) or 9013 (notice) where the frame's Flag asks for it and the hub has it; the standard knows no refusal."""
+        """9014 (data) or 9013 (notice) where the frame's Flag asks for it and the hub has it. The standard
+        knows no refusal: what is in quarantine for good is answered too, so that the station goes on."""
         frame = message.body
-        if verdict is not Verdict.STORED or not isinstance(frame, Frame) or not frame.ack_required:
+        has_it = verdict is Verdict.STORED or (verdict is Verdict.REFUSED and message.spent)
+        if not has_it or not isinstance(frame, Frame) or not frame.ack_required:
             return None
         command = frame.number.get("CN", "")
         if not command.startswith(("2", "3")) and command not in _ANSWERED:

@@ -1,30 +1,42 @@
-"""One client on one bus or gateway: one request at a time, a pause between them, and three ways to fail told apart."""
+"""One master on one bus or gateway: one request at a time, and an answer is believed only where it must be that request's own.
+
+With Modbus/TCP the transaction's number says so. Without numbers (RTU, serial or over TCP) a late answer looks like the answer to the
+next request. So after a time-out the line is waited out and flushed before anything else is asked; and where nothing came at
+all, the unit still owes an answer: its next one of the same shape is taken only if no second one follows it.
+What came and was not taken is kept in words, for the adapter's state.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Awaitable, Callable
-from functools import cached_property
-from typing import Any, NamedTuple
-from urllib.parse import parse_qs, urlsplit
+from collections import OrderedDict
+from typing import NamedTuple
 
-from pymodbus import FramerType, ModbusException
-from pymodbus.client import AsyncModbusSerialClient, AsyncModbusTcpClient
-from pymodbus.exceptions import ConnectionException
+from adapters.modbus.framing import Answer, Request, read_request, write_request
+from adapters.modbus.line import Down, Line, parse_url
+from adapters.modbus.pdu import EXCEPTIONS, READS
 
-from adapters.modbus.pdu import EXCEPTIONS
+__all__ = ["Bus", "Down", "Refused", "Short", "Silent", "parse_url"]
 
-# The poller says by itself what is down and silent; without a handler Python would print pymodbus's words as well.
-logging.getLogger("pymodbus").addHandler(logging.NullHandler())
-
-
-class Down(Exception):
-    """The bus or gateway itself cannot be reached."""
+LATE_FACTOR = 3.0
+"""How long after a time-out a late answer is waited for, in time-outs, where `late_s` says nothing."""
+SETTLE_S = 0.05
+"""Silence after a late answer before the line counts as clear."""
+MISSES_MAX = 3
+"""A unit without any answer so often in a row is dead rather than late: the line is not held up for it again."""
+SENT_MAX = 64
+"""Requests without an answer whose numbers are remembered, so that a late answer is known as such."""
+OWED_S = 120.0
+"""How long a unit owes an answer that never came."""
+SAID_MAX = 3
 
 
 class Silent(Exception):
-    """The unit did not answer, or with garbage; the bus may be well."""
+    """The unit did not answer in time, or with what cannot be the answer; the bus may be well."""
+
+
+class Short(Exception):
+    """The answer held fewer values than were asked for."""
 
 
 class Refused(Exception):
@@ -35,138 +47,254 @@ class Refused(Exception):
         self.code = code
 
 
-class Line(NamedTuple):
-    """Where a bus is: `tcp`, `rtu+tcp` (RTU frames over TCP) or `serial`."""
-
-    scheme: str
-    host: str
-    port: int
-    baud: int = 19_200
-    parity: str = "N"
-    stopbits: int = 1
-    bytesize: int = 8
+class _Sent(NamedTuple):
+    unit: int
+    at: float
 
 
-def parse_url(url: str) -> Line:
-    """tcp://host:502, rtu+tcp://host:4001, serial:///dev/ttyUSB0?baud=9600&parity=E. Raises ValueError with a sentence."""
-    parts = urlsplit(url)
-    if parts.scheme in ("tcp", "rtu+tcp"):
-        if not parts.hostname:
-            raise ValueError(f"{url!r} names no host; {parts.scheme}://10.0.0.5:502 was meant")
-        return Line(parts.scheme, parts.hostname, parts.port or 502)
-    if parts.scheme != "serial":
-        raise ValueError(
-            f"{url!r}: a bus is tcp://host:502, rtu+tcp://host:port (RTU frames over TCP) or serial:///dev/ttyUSB0?baud=9600"
-        )
-    query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
-    unknown = set(query) - {"baud", "parity", "stopbits", "bytesize"}
-    if not parts.path or unknown:
-        raise ValueError(
-            f"{url!r}: " + (f"unknown {', '.join(sorted(unknown))}" if unknown else "no serial device is named")
-        )
-    parity = query.get("parity", "N").upper()
-    try:
-        numbers = [
-            int(query.get(key, default)) for key, default in (("baud", 19_200), ("stopbits", 1), ("bytesize", 8))
-        ]
-    except ValueError:
-        raise ValueError(f"{url!r}: baud, stopbits and bytesize are whole numbers") from None
-    if parity not in "NEO" or len(parity) != 1:
-        raise ValueError(f"{url!r}: parity is N, E or O")
-    return Line("serial", parts.path, 0, numbers[0], parity, numbers[1], numbers[2])
+class _Waiting:
+    """The request that is out, and the answers that could be its own."""
+
+    def __init__(self, request: Request, transaction: int, at: float) -> None:
+        self.request, self.transaction, self.at = request, transaction, at
+        self.answers: list[bytes] = []
+        self.short: bytes | None = None
+        self.news = asyncio.Event()
+        self.late = False
 
 
 class Bus:
     """Requests to the units of one line. Concurrent callers wait for each other."""
 
     def __init__(
-        self, url: str, *, timeout_s: float = 1.0, retries: int = 0, pause_s: float = 0.0, connect_pause_s: float = 0.0
+        self,
+        url: str,
+        *,
+        timeout_s: float = 1.0,
+        retries: int = 0,
+        pause_s: float = 0.0,
+        connect_pause_s: float = 0.0,
+        late_s: float | None = None,
     ) -> None:
-        self._line = parse_url(url)
+        address = parse_url(url)
+        self._line = Line(address, self._heard, self._junk, self._ended)
         self._timeout_s, self._retries = timeout_s, retries
-        self._pause_s, self._connect_pause_s = pause_s, connect_pause_s
+        self._late_s = LATE_FACTOR * timeout_s if late_s is None else late_s
+        self._pause_s, self._connect_pause_s = max(pause_s, address.silence_s), connect_pause_s
         self._lock = asyncio.Lock()
-
-    @cached_property
-    def _client(self) -> Any:
-        """Made at first use: pymodbus wants the running loop. The poller decides when to connect again, so pymodbus's own
-        reconnecting stays off."""
-        line = self._line
-        if line.scheme == "serial":
-            return AsyncModbusSerialClient(
-                line.host,
-                framer=FramerType.RTU,
-                baudrate=line.baud,
-                parity=line.parity,
-                stopbits=line.stopbits,
-                bytesize=line.bytesize,
-                timeout=self._timeout_s,
-                retries=self._retries,
-                reconnect_delay=0,
-            )
-        return AsyncModbusTcpClient(
-            line.host,
-            port=line.port,
-            framer=FramerType.SOCKET if line.scheme == "tcp" else FramerType.RTU,
-            timeout=self._timeout_s,
-            retries=self._retries,
-            reconnect_delay=0,
-        )
+        self._transaction = 0
+        self._waiting: _Waiting | None = None
+        self._sent: OrderedDict[int, _Sent] = OrderedDict()
+        self._misses: dict[int, int] = {}
+        self._owed: dict[tuple[int, int, int], float] = {}
+        self._said: dict[int, list[str]] = {}
+        self._end = ""
+        self.unheard = 0
+        """Requests in a row after which not one byte came: the connection itself may be dead."""
+        self.discarded = 0
+        """Frames that came and were no answer to what was asked."""
 
     async def connect(self) -> None:
-        """Be connected. Raises `Down`."""
+        """Be connected. Says nothing about the units. Raises `Down`."""
         async with self._lock:
             await self._connect()
 
     async def _connect(self) -> None:
-        if self._client.connected:
+        if self._line.connected:
             return
-        try:
-            connected = await self._client.connect()
-        except (OSError, ModbusException, ValueError) as error:
-            raise Down(str(error)) from error
-        if not connected:
-            raise Down("no connection")
+        self._end = ""
+        await self._line.open(max(self._timeout_s, 1.0))
+        self.unheard = 0
+        self._sent.clear()
         await asyncio.sleep(self._connect_pause_s)
 
     def close(self) -> None:
-        self._client.close()
+        self._line.close()
 
     async def read(self, unit: int, table: str, address: int, count: int) -> list[int]:
-        """`count` words (or bits, as 0 and 1) of a table. Raises `Down`, `Silent` or `Refused`."""
-        calls = {
-            "coil": self._client.read_coils,
-            "discrete": self._client.read_discrete_inputs,
-            "holding": self._client.read_holding_registers,
-            "input": self._client.read_input_registers,
-        }
-        answer = await self._ask(lambda: calls[table](address, count=count, device_id=unit))
-        words = [int(bit) for bit in answer.bits[:count]] if table in ("coil", "discrete") else list(answer.registers)
-        if len(words) != count:
-            raise Silent(f"{count} values were asked for, {len(words)} came")
-        return words
+        """`count` words (or bits, as 0 and 1) of a table. Raises `Down`, `Silent`, `Short` or `Refused`."""
+        request = read_request(unit, table, address, count)
+        return request.values(await self._ask(request))
 
     async def write(self, unit: int, table: str, address: int, words: list[int]) -> None:
         """Write a coil or registers. Raises `Down`, `Silent` or `Refused`."""
-        if table == "coil":
-            await self._ask(lambda: self._client.write_coil(address, bool(words[0]), device_id=unit))
-        elif len(words) == 1:
-            await self._ask(lambda: self._client.write_register(address, words[0], device_id=unit))
-        else:
-            await self._ask(lambda: self._client.write_registers(address, words, device_id=unit))
+        await self._ask(write_request(unit, table, address, words))
 
-    async def _ask(self, request: Callable[[], Awaitable[Any]]) -> Any:
+    async def _ask(self, request: Request) -> bytes:
         async with self._lock:
-            try:
+            for further in range(self._retries, -1, -1):
                 await self._connect()
-                answer = await request()
-            except ConnectionException as error:
-                raise Down(str(error)) from error
-            except ModbusException as error:
-                if not self._client.connected:
-                    raise Down(str(error)) from error
-                raise Silent(str(error)) from error
-            await asyncio.sleep(self._pause_s)
-        if answer.isError():
-            raise Refused(answer.exception_code)
-        return answer
+                try:
+                    pdu = await self._exchange(request)
+                    break
+                except Silent:
+                    if not further:
+                        raise
+                finally:
+                    await asyncio.sleep(self._pause_s)
+        if pdu[0] & 0x80:
+            raise Refused(pdu[1])
+        return pdu
+
+    async def _exchange(self, request: Request) -> bytes:
+        clock = asyncio.get_running_loop().time
+        self._transaction = self._transaction % 65_535 + 1
+        self._line.flush()
+        waiting = self._waiting = _Waiting(request, self._transaction, clock())
+        try:
+            self._line.send(self._line.framing.wrap(request, waiting.transaction))
+            if not await self._came(waiting, waiting.at + self._timeout_s, 1):
+                if waiting.short is not None and self._line.framing.numbered:
+                    raise _short(request, waiting.short)
+                raise await self._nothing_in_time(waiting)
+            if self._owes(request, waiting.answers[0], clock()):
+                await self._make_sure(waiting)
+        finally:
+            self._waiting = None
+        self.unheard = self._misses[request.unit] = 0
+        self._said.pop(request.unit, None)
+        return waiting.answers[0]
+
+    async def _came(self, waiting: _Waiting, until: float, count: int) -> bool:
+        """Whether so many answers came by then. Raises `Down` where the connection ends."""
+        clock = asyncio.get_running_loop().time
+        while len(waiting.answers) < count:
+            if self._end or not self._line.connected:
+                raise Down(self._end or "the connection was closed")
+            if clock() >= until or (waiting.short is not None and self._line.framing.numbered):
+                return False
+            waiting.news.clear()
+            try:
+                async with asyncio.timeout_at(until):
+                    await waiting.news.wait()
+            except TimeoutError:
+                pass
+        return True
+
+    async def _nothing_in_time(self, waiting: _Waiting) -> Exception:
+        """After a time-out: what to raise. A line without numbers is waited out first."""
+        request = waiting.request
+        self.unheard = 0 if self._line.last_byte_at > waiting.at else self.unheard + 1
+        if self._line.framing.numbered:
+            self._sent[waiting.transaction] = _Sent(request.unit, waiting.at)
+            while len(self._sent) > SENT_MAX:
+                self._sent.popitem(last=False)
+        else:
+            await self._wait_out(waiting)
+        self._misses[request.unit] = self._misses.get(request.unit, 0) + 1
+        if waiting.short is not None:
+            return _short(request, waiting.short)
+        came = self._said.pop(request.unit, [])
+        return Silent(
+            f"no answer in {self._timeout_s:g} s" + (f"; came and was discarded: {', '.join(came)}" if came else "")
+        )
+
+    async def _wait_out(self, waiting: _Waiting) -> None:
+        """Let the late answer come, and let the line fall silent behind it."""
+        clock = asyncio.get_running_loop().time
+        request = waiting.request
+        waiting.late = True
+        dead = self._misses.get(request.unit, 0) >= MISSES_MAX
+        until = clock() + (0.0 if dead else self._late_s)
+        if waiting.short is None and not await self._came(waiting, until, 1):
+            self._owed[request.unit, request.function, request.size] = clock() + OWED_S
+        while (left := self._line.last_byte_at + SETTLE_S - clock()) > 0:
+            await asyncio.sleep(left)
+        self._line.flush()
+
+    def _owes(self, request: Request, pdu: bytes, now: float) -> bool:
+        """Whether this answer could be one that the unit owes since before."""
+        self._owed = {key: until for key, until in self._owed.items() if until > now}
+        unit, function, size = request.unit, request.function, request.size
+        return any(owing[:2] == (unit, function) and (owing[2] == size or pdu[0] & 0x80) for owing in self._owed)
+
+    async def _make_sure(self, waiting: _Waiting) -> None:
+        """An owed answer may be what came. Then the right one follows, and neither is taken."""
+        clock = asyncio.get_running_loop().time
+        request = waiting.request
+        came = 1
+        while await self._came(waiting, clock() + self._timeout_s, came + 1):
+            came = len(waiting.answers)
+        self._owed = {key: until for key, until in self._owed.items() if key[:2] != (request.unit, request.function)}
+        if came > 1:
+            self.discarded += came
+            raise Silent(f"{came} answers came to one request, late ones among them; all were discarded")
+
+    # ------------------------------------------------------------------------------------------------- what comes
+
+    def _heard(self, answer: Answer, now: float) -> None:
+        waiting = self._waiting
+        if answer.transaction is not None and (waiting is None or answer.transaction != waiting.transaction):
+            self._misnumbered(answer, now)
+            return
+        if waiting is None:
+            self._discard(answer.unit, "an answer to nothing that was asked")
+            return
+        request, function = waiting.request, answer.pdu[0] & 0x7F
+        # On TCP unit 0 means the device itself, which may answer under its own number.
+        own = answer.unit == request.unit or (answer.transaction is not None and request.unit == 0)
+        if not own:
+            self._discard(request.unit, f"unit {answer.unit} for unit {request.unit}")
+        elif function != request.function:
+            self._discard(request.unit, f"function {function} for {request.function}")
+        elif not _fits(request, answer.pdu):
+            self._misfit(waiting, answer)
+        elif waiting.late and not waiting.answers:
+            self._discard(request.unit, self._late(now - waiting.at))
+            waiting.answers.append(answer.pdu)
+        else:
+            waiting.answers.append(answer.pdu)
+        waiting.news.set()
+
+    def _misnumbered(self, answer: Answer, now: float) -> None:
+        sent = self._sent.pop(answer.transaction or 0, None)
+        if sent is not None:
+            self._discard(sent.unit, self._late(now - sent.at))
+        elif self._waiting is not None:
+            wanted = self._waiting
+            self._discard(wanted.request.unit, f"transaction {answer.transaction} for {wanted.transaction}")
+        else:
+            self._discard(answer.unit, f"transaction {answer.transaction}, which was not asked")
+
+    def _misfit(self, waiting: _Waiting, answer: Answer) -> None:
+        """The right function with the wrong size or content. Where answers are not numbered it may be another request's."""
+        request, size = waiting.request, len(answer.pdu) - 2
+        self._discard(
+            request.unit, f"{size} bytes of values for {request.size}" if request.size else "another write's answer"
+        )
+        if 0 < size < request.size and answer.pdu[1] == size:
+            waiting.short = answer.pdu
+            if answer.transaction is not None:
+                waiting.news.set()
+
+    def _late(self, after_s: float) -> str:
+        return f"answered {after_s:.1f} s late (time-out {self._timeout_s:g} s)"
+
+    def _junk(self, size: int) -> None:
+        if self._waiting is not None:
+            self._discard(self._waiting.request.unit, f"{size} bytes that are no Modbus frame")
+
+    def _discard(self, unit: int, said: str) -> None:
+        self.discarded += 1
+        kept = self._said.setdefault(unit, [])
+        if said not in kept:
+            kept.append(said)
+            del kept[:-SAID_MAX]
+
+    def _ended(self, why: str) -> None:
+        self._end = why
+        if self._waiting is not None:
+            self._waiting.news.set()
+
+
+def _fits(request: Request, pdu: bytes) -> bool:
+    if pdu[0] & 0x80:
+        return len(pdu) == 2
+    if request.function in READS:
+        return len(pdu) == 2 + request.size and pdu[1] == request.size
+    return pdu == request.pdu[:5]
+
+
+def _short(request: Request, pdu: bytes) -> Short:
+    came = 8 * pdu[1] if request.function in (1, 2) else pdu[1] // 2
+    return Short(f"{request.count} values were asked for, {came} came")

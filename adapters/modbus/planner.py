@@ -72,3 +72,29 @@ def _extent(block: Block) -> _Span:
 def _within(span: _Span, block: Block) -> bool:
     table, start, end, _ = span
     return table == block.table and block.address <= start and end <= block.address + block.count
+
+
+def halve(unit: Unit, block: Block) -> list[Block]:
+    """Two smaller requests for a block that is answered in part: cut between two fields, or inside a text; empty where neither can be."""
+    spans = sorted({span[1:3] for field in block.fields for span in _spans(field) if _within(span, block)})
+    middle = block.address + block.count / 2
+    cuts = [end for _, end in spans if not any(start < end < stop for start, stop in spans)]
+    inside = [cut for cut in cuts if block.address < cut < block.address + block.count]
+    if inside:
+        cut = min(inside, key=lambda one: abs(one - middle))
+        parts = ((block.address, cut), (min(start for start, _ in spans if start >= cut), block.address + block.count))
+    elif block.count > 1 and all(field.type == "string" for field in block.fields):
+        cut = block.address + block.count // 2
+        parts = ((block.address, cut), (cut, block.address + block.count))
+    else:
+        return []
+    return [_part(block, start, end) for start, end in parts]
+
+
+def _part(block: Block, start: int, end: int) -> Block:
+    held = [
+        field
+        for field in block.fields
+        if any(table == block.table and first < end and last > start for table, first, last, _ in _spans(field))
+    ]
+    return Block(block.table, start, end - start, tuple(held))

@@ -1,7 +1,8 @@
 """Polling one bus: one task, one client, a schedule for each device, and a breaker for each unit.
 
-A dead unit costs its bus one time-out a minute at most; a refused block costs only its own fields; a bus that is down is
-tried again with back-off. Nothing is ever written unless the map says `writable = true` for the device and the field.
+The adapter's state is what the units answer; a connection alone is no news. A dead unit costs its bus one question a minute at most; a
+block that is refused, unanswered or answered in part costs only its own fields; a bus that is down is tried again with back-off.
+Nothing is ever written unless the map says `writable = true` for the device and the field.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from typing import Any
 import msgspec
 
 from adapters.modbus import sunspec
-from adapters.modbus.bus import Bus, Down, Refused, Silent, parse_url
+from adapters.modbus.bus import Bus, Down, Refused, Short, Silent, parse_url
 from adapters.modbus.codec import scale_exponent
-from adapters.modbus.planner import Block, plan, split
+from adapters.modbus.planner import Block, halve, plan, split
 from adapters.modbus.registers import Field, RegisterMap, Unit, load_map, value_of
 from adapters.modbus.values import ValueProblem, encode
 from hub.metrics import vocabulary
@@ -34,6 +35,10 @@ CONFIGURATION_PAUSE_S = 600.0
 BUSY_PAUSE_S = 0.2
 """Seconds before the one repeated question to a unit that says it is busy (exceptions 5 and 6)."""
 RECONNECT_S = (1.0, 60.0)
+SILENT_BLOCKS_MAX = 2
+"""Blocks asked of a unit in one cycle while it answers none of them; of an offline unit one."""
+UNHEARD_MAX = 4
+"""Questions in a row without one byte of answer, after which the connection is made anew: it may be dead itself."""
 FULL_LOG_PAUSE_S = 1.0
 """Seconds before a reading is offered again to a hub that is busy; polling stands still meanwhile."""
 
@@ -47,6 +52,9 @@ class ModbusOptions(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fi
     """The register map, a TOML file in the city folder."""
     timeout_s: float = 1.0
     """Seconds to wait for an answer."""
+    late_s: float | None = None
+    """Lines without transaction numbers (serial, rtu+tcp): seconds to wait for a late answer after a time-out, before anything
+    else is asked. Left out: three times `timeout_s`."""
     retries: int = 0
     """Further tries of a request without an answer, before the unit counts as silent."""
     pause_ms: float = 0.0
@@ -63,6 +71,8 @@ class ModbusOptions(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fi
             raise ValueError("timeout_s is more than 0 and at most 60 seconds, retries 0 to 5")
         if self.pause_ms < 0 or self.connect_pause_ms < 0:
             raise ValueError("pause_ms and connect_pause_ms are not negative")
+        if self.late_s is not None and not 0 <= self.late_s <= 600:
+            raise ValueError("late_s is 0 to 600 seconds")
 
 
 class Health:
@@ -72,16 +82,19 @@ class Health:
         self.failures = 0
         self.closed_until = 0.0
         self.online: bool | None = None
+        self.why = ""
+        """What the last question without an answer brought."""
 
     def answered(self) -> bool:
         """It answered. True if that is news."""
         news = self.online is False
-        self.failures, self.closed_until, self.online = 0, 0.0, True
+        self.failures, self.closed_until, self.online, self.why = 0, 0.0, True, ""
         return news
 
-    def failed(self, now: float) -> bool:
+    def failed(self, now: float, why: str = "") -> bool:
         """It did not. True if it is offline by that."""
         self.failures += 1
+        self.why = why
         self.closed_until = now + min(BREAK_MAX_S, 2.0 ** (self.failures - 1))
         news = self.failures >= OFFLINE_AFTER and self.online is not False
         if news:
@@ -96,6 +109,10 @@ class Group:
         self.unit, self.every_s, self.fields = unit, every_s, list(fields)
         self.blocks = plan(unit, self.fields)
         self.left_alone: dict[Block, float] = {}
+        self.unanswered: dict[Block, tuple[int, str]] = {}
+        """Blocks without an answer: how often in a row, and what the bus said last."""
+        self.heard: set[Block] = set()
+        """Blocks that were answered once."""
         self._beat = 0.0
         self.due = 0.0
 
@@ -107,6 +124,23 @@ class Group:
         """Set the next time: on the beat, with jitter; beats that were missed are left out."""
         self._beat = max(self._beat + self.every_s, now)
         self.due = max(now, self._beat + random.uniform(-1.0, 1.0) * self.unit.jitter_s)
+
+    def in_turn(self, now: float) -> list[Block]:
+        """The blocks to ask now: those that answer first, then those least often asked in vain."""
+        open_now = [block for block in self.blocks if self.left_alone.get(block, 0.0) <= now]
+        return sorted(open_now, key=lambda block: self.unanswered.get(block, (0, ""))[0])
+
+    def refuses_all(self) -> bool:
+        """Whether the unit has refused every block for good: nothing is read of it though it answers."""
+        return bool(self.blocks) and all(
+            block in self.left_alone and block not in self.unanswered for block in self.blocks
+        )
+
+    def replace(self, block: Block, parts: Sequence[Block]) -> None:
+        """Ask for these instead, from now on."""
+        at = self.blocks.index(block)
+        self.blocks[at : at + 1] = [part for part in parts if part not in self.blocks]
+        self.unanswered.pop(block, None)
 
 
 class Cycle:
@@ -131,27 +165,27 @@ class ModbusAdapter:
             retries=options.retries,
             pause_s=options.pause_ms / 1000,
             connect_pause_s=options.connect_pause_ms / 1000,
+            late_s=options.late_s,
         )
         self.health: dict[int, Health] = {unit.unit: Health() for unit in self.map.devices}
         self.groups = [group for unit in self.map.devices for group in _groups(unit, unit.fields)]
         self._undiscovered = [unit for unit in self.map.devices if unit.sunspec]
+        self._drops = 0
+        """Ends of the connection in a row since a unit last answered."""
 
     async def run(self, intake: Intake) -> None:
         """Poll until cancelled."""
         began = time.monotonic()
         for group in self.groups:
             group.start(began)
-        failures = 0
         try:
             while True:
                 try:
                     await self.bus.connect()
-                    failures = 0
-                    intake.report("up", "")
                     await self._poll(intake)
                 except Down as error:
-                    pause = min(RECONNECT_S[1], RECONNECT_S[0] * 2.0**failures)
-                    failures += 1
+                    pause = min(RECONNECT_S[1], RECONNECT_S[0] * 2.0**self._drops)
+                    self._drops = min(self._drops + 1, 16)
                     intake.report("down", f"{self.options.connect}: {error}; tried again in {pause:.0f} s")
                     await asyncio.sleep(pause * random.uniform(0.5, 1.0))
         finally:
@@ -173,7 +207,7 @@ class ModbusAdapter:
                 message = await self._read(group, health, intake)
                 if message is not None:
                     await self._hand_over(intake, message)
-                if self.options.close_after_cycle:
+                if self.options.close_after_cycle or self.bus.unheard >= UNHEARD_MAX:
                     self.bus.close()
             group.next(time.monotonic())
 
@@ -189,49 +223,89 @@ class ModbusAdapter:
             *cycle.faults,
             *(Fault(FaultKind.VALUE, f"{unit.device}: {said}", device=unit.device) for said in problems),
         ]
-        if cycle.answered and health.answered():
-            values["online"] = True
-            self._report(intake)
-        if cycle.silence and health.failed(time.monotonic()):
+        if cycle.answered:
+            self._drops = 0
+            if health.answered():
+                values["online"] = True
+        elif cycle.silence and health.failed(time.monotonic(), cycle.silence):
             values["online"] = False
-            self._report(intake, cycle.silence)
+        self._report(intake)
         readings = [Reading(unit.device, at, values)] if values else []
         if not readings and not faults:
             return None
         body = {"unit": unit.unit, "blocks": [block.text for block in group.blocks]}
         return Message(readings, faults, unit.device, body)
 
-    def _report(self, intake: Intake, why: str = "") -> None:
-        """Say which units do not answer."""
-        gone = [str(unit) for unit, health in self.health.items() if health.online is False]
-        if gone:
-            intake.report("degraded", f"unit {', '.join(gone)} does not answer{f' ({why})' if why else ''}")
-        else:
+    def _report(self, intake: Intake) -> None:
+        """Say what the units answer. Nothing is said until one of them has been asked."""
+        asked = {
+            number: health for number, health in self.health.items() if health.online is not None or health.failures
+        }
+        if not asked:
+            return
+        gone = {number: health.why for number, health in asked.items() if health.online is not True}
+        said = [f"unit {number} does not answer ({why})" for number, why in gone.items()]
+        said += [
+            f"unit {group.unit.unit} leaves {block.text} unanswered ({why})"
+            for group in self.groups
+            if group.unit.unit not in gone
+            for block, (times, why) in group.unanswered.items()
+            if times >= OFFLINE_AFTER or block not in group.heard
+        ]
+        said += [f"unit {group.unit.unit} refuses all that is asked" for group in self.groups if group.refuses_all()]
+        if not said:
             intake.report("up", "")
+        elif len(gone) == len(self.health) and all(health.online is False for health in asked.values()):
+            intake.report("down", f"no unit answers: {'; '.join(said)}")
+        else:
+            intake.report("degraded", "; ".join(said))
 
     async def _cycle(self, group: Group) -> Cycle:
-        """Ask for every block. A refusal costs its block, a silence ends the cycle: the unit would be silent again."""
+        """Ask for every block. What is refused or unanswered costs its own block; a unit that answers nothing is left in peace soon."""
         cycle, unit = Cycle(), group.unit
-        waiting = list(group.blocks)
-        while waiting:
+        enough = 1 if self.health[unit.unit].online is False else SILENT_BLOCKS_MAX
+        waiting = group.in_turn(time.monotonic())
+        silent = 0
+        while waiting and (cycle.answered or silent < enough):
             block = waiting.pop(0)
-            if group.left_alone.get(block, 0.0) > time.monotonic():
-                continue
             try:
                 words = await self._ask(unit, block)
             except Refused as refusal:
-                if refusal.code in (10, 11):
-                    cycle.silence = str(refusal)
-                    break
+                if refusal.code not in (10, 11):
+                    cycle.answered = True
+                    group.unanswered.pop(block, None)
+                    waiting = self._refused(group, block, refusal, cycle) + waiting
+                    continue
+                cycle.silence = str(refusal)
+                silent += 1
+                self._unanswered(group, block, str(refusal))
+            except Short as short:
                 cycle.answered = True
-                waiting = self._refused(group, block, refusal, cycle) + waiting
+                waiting = self._short(group, block, str(short), cycle) + waiting
             except Silent as silence:
                 cycle.silence = str(silence)
-                break
+                silent += 1
+                self._unanswered(group, block, str(silence))
             else:
                 cycle.answered = True
+                group.heard.add(block)
+                group.unanswered.pop(block, None)
+                group.left_alone.pop(block, None)
                 cycle.words.update({(block.table, block.address + i): word for i, word in enumerate(words)})
+        if cycle.answered:
+            self._rest(group)
         return cycle
+
+    def _unanswered(self, group: Group, block: Block, why: str) -> None:
+        times, _ = group.unanswered.get(block, (0, ""))
+        group.unanswered[block] = (times + 1, why)
+
+    def _rest(self, group: Group) -> None:
+        """A unit that answers other blocks is not asked in vain for this one again and again."""
+        now = time.monotonic()
+        for block, (times, _) in group.unanswered.items():
+            if group.left_alone.get(block, 0.0) <= now:
+                group.left_alone[block] = now + min(BREAK_MAX_S, 2.0 ** (times - 1))
 
     async def _ask(self, unit: Unit, block: Block) -> list[int]:
         try:
@@ -244,18 +318,29 @@ class ModbusAdapter:
 
     def _refused(self, group: Group, block: Block, refusal: Refused, cycle: Cycle) -> list[Block]:
         """What to ask instead of a refused block, remembered for all later cycles."""
-        if refusal.code == 2:
-            parts = split(group.unit, block)
-            if parts:
-                at = group.blocks.index(block)
-                group.blocks[at : at + 1] = [part for part in parts if part not in group.blocks]
-                return parts
+        # 3 is said of a number of registers that the device does not serve at once (6.1 to 6.4, "quantity").
+        parts = split(group.unit, block) if refusal.code == 2 else halve(group.unit, block) if refusal.code == 3 else []
+        if parts:
+            group.replace(block, parts)
+            return parts
         if refusal.code in (1, 2, 3):
             group.left_alone[block] = time.monotonic() + CONFIGURATION_PAUSE_S
         device = group.unit.device
         metrics = ", ".join(field.metric for field in block.fields)
         said = f"{device}: unit {group.unit.unit} refuses {block.text} ({metrics}): {refusal}"
         cycle.faults.append(Fault(FaultKind.UNSUPPORTED, said, device=device))
+        return []
+
+    def _short(self, group: Group, block: Block, said: str, cycle: Cycle) -> list[Block]:
+        """Two halves instead of a block that is answered in part: the device serves fewer at once. Its values are not used."""
+        parts = halve(group.unit, block)
+        if parts:
+            group.replace(block, parts)
+            return parts
+        group.left_alone[block] = time.monotonic() + CONFIGURATION_PAUSE_S
+        metrics = ", ".join(field.metric for field in block.fields)
+        sentence = f"{group.unit.device}: unit {group.unit.unit} answers {block.text} ({metrics}) in part: {said}"
+        cycle.faults.append(Fault(FaultKind.INCOMPLETE, sentence, device=group.unit.device))
         return []
 
     async def _hand_over(self, intake: Intake, message: Message) -> None:
@@ -280,8 +365,9 @@ class ModbusAdapter:
 
             try:
                 models = await sunspec.discover(read, Refused)
-            except Silent:
-                health.failed(time.monotonic())
+            except (Silent, Short) as silence:
+                health.failed(time.monotonic(), str(silence))
+                self._report(intake)
                 continue
             self._undiscovered.remove(unit)
             if not models:
@@ -296,7 +382,8 @@ class ModbusAdapter:
     # ------------------------------------------------------------------------------------------------- writing
 
     async def write(self, device: str, metric: str, value: Value) -> None:
-        """Write one field, in the metric's own unit. Raises PermissionError, `ValueProblem`, `Down`, `Silent` or `Refused`."""
+        """Write one field, in the metric's own unit. Raises PermissionError, `ValueProblem`, `Down`, `Silent`
+        or `Refused`."""
         unit = next((one for one in self.map.devices if one.device == device), None)
         field = next((one for one in unit.fields if one.metric == metric), None) if unit else None
         if unit is None or field is None:

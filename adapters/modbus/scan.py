@@ -11,7 +11,7 @@ from collections.abc import Callable
 import msgspec
 
 from adapters.modbus import sunspec
-from adapters.modbus.bus import Bus, Refused, Silent
+from adapters.modbus.bus import Bus, Refused, Short, Silent
 from adapters.modbus.registers import BITS_MAX, REGISTERS_MAX, TABLES
 from adapters.modbus.values import ORDERS, TYPES, Raw, ValueProblem, decode
 
@@ -87,8 +87,8 @@ async def _range(bus: Bus, found: Scan, at: int, count: int) -> None:
     """Read a range; halve it where a part of it is refused."""
     try:
         words = await bus.read(found.unit, found.table, at, count)
-    except Refused as refusal:
-        if refusal.code == 2 and count > 1:
+    except (Refused, Short) as refusal:
+        if count > 1 and (isinstance(refusal, Short) or refusal.code in (2, 3)):
             half = count // 2
             await _range(bus, found, at, half)
             await _range(bus, found, at + half, count - half)

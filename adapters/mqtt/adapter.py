@@ -6,7 +6,7 @@ import asyncio
 import random
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from adapters.mqtt import codec
 from adapters.mqtt.codec import VERSION_REFUSED, Connack
@@ -14,6 +14,12 @@ from adapters.mqtt.options import VERSIONS, MqttOptions
 from adapters.mqtt.payload import follow_up, reader
 from adapters.mqtt.session import Lost, Read, Session
 from hub.ports import Intake
+
+SUBSCRIBE_PAUSE_S = 0.5
+PACKET_IDS = (1, 0x7001, 0xE001)
+"""Of SUBSCRIBE, one after the other while the broker refuses; the later ones are far from the low numbers of its own messages."""
+TRY_ANOTHER_ID = {0x80, 0x91}
+"""Unspecified error (all that 3.1.1 can say), and "packet identifier in use" (§3.9.3)."""
 
 
 class MqttAdapter:
@@ -37,6 +43,8 @@ class MqttAdapter:
         self._client_id = options.client_id or f"cityhub-{name}"
         self._version = VERSIONS[options.version]
         self._subscribed = False
+        self._less = ""
+        """What the broker grants less than asked for, in words."""
 
     async def run(self, intake: Intake) -> None:
         """Until cancelled. Reports how the connection is; never raises for what a broker does."""
@@ -136,20 +144,35 @@ class MqttAdapter:
     async def _subscribe(self, session: Session, connack: Connack) -> str:
         """Subscribe, unless the broker still knows our subscriptions. What is less than asked for, in words."""
         if connack.session_present and self._subscribed:
-            return ""
+            return self._less
         topics = self._options.topics
-        session.send(codec.subscribe(1, topics, session.version))
-        codes = (await session.suback).codes
+        codes = await self._granted(session, topics)
         refused = [f"{topic}: {codec.reason(code)}" for topic, code in zip(topics, codes, strict=False) if code >= 0x80]
         if len(refused) == len(topics):
             raise Lost(f"the broker refuses every topic ({'; '.join(refused[:5])})")
         if refused:
             return f"the broker refuses some topics ({'; '.join(refused[:5])})"
-        self._subscribed = True
+        self._subscribed, self._less = True, ""
         lowered = [topic for topic, code in zip(topics, codes, strict=False) if code == 0]
         if lowered:
-            return f"the broker grants only QoS 0 for {', '.join(lowered[:5])}: what a restart misses there is lost"
-        return ""
+            self._less = (
+                f"the broker grants only QoS 0 for {', '.join(lowered[:5])}: what a restart misses there is lost"
+            )
+        return self._less
+
+    async def _granted(self, session: Session, topics: Sequence[str]) -> Sequence[int]:
+        """The broker's codes. Where it refuses everything, again with another packet id on the same connection: one that gives its
+        own messages the same ids may refuse ours while it waits for an acknowledgement."""
+        codes: Sequence[int] = ()
+        for attempt in range(len(PACKET_IDS)):
+            if attempt:
+                await asyncio.sleep(SUBSCRIBE_PAUSE_S)
+            codes = (await session.subscribe(PACKET_IDS[attempt], topics)).codes
+            if not codes or any(code < 0x80 for code in codes):
+                break
+            if not set(codes) & TRY_ANOTHER_ID:
+                break
+        return codes
 
 
 def _words(error: BaseException) -> str:

@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 import msgspec
 
 from adapters.mqtt.codec import V5, V311
+from hub.identity import topic_level
 
 FORMATS = ("json", "senml-json", "senml-cbor", "sparkplug")
 VERSIONS = {"5": V5, "5.0": V5, "3.1.1": V311}
@@ -28,6 +29,9 @@ class MqttOptions(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fiel
     """"json" (cityhub's own), "senml-json", "senml-cbor" or "sparkplug"; an MQTT 5 content type of a message wins."""
     map: str | None = None
     """A TOML map: of foreign JSON (see adapters/json), or with format = "sparkplug" of metric names (adapters/sparkplug)."""
+    identity: str = ""
+    """"topic:N": level N of the topic (from 1) is the device, and a message on it may speak for no other; what does is refused and
+    counted as "unauthorised". The broker's access list then decides who may be whom."""
     client_id: str = ""
     """The broker keeps the session under this name; empty: "cityhub-" and the adapter's name. Unique per hub."""
     username: str | None = None
@@ -75,6 +79,8 @@ class MqttOptions(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fiel
             raise ValueError(f"map and format = {self.format!r} exclude each other: a map reads foreign JSON")
         if self.connect is None:
             self.bind()
+        if self.identity:
+            topic_level(self.identity)
         if self.version not in VERSIONS:
             raise ValueError(f"version = {self.version!r}: it should be 5 or 3.1.1")
         if not 1 <= self.receive_max <= 65_535:

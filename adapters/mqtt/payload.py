@@ -13,6 +13,7 @@ from adapters.senml import decode_cbor, decode_json
 from adapters.sparkplug.host import Host, View
 from adapters.sparkplug.metrics import read_metrics
 from adapters.sparkplug.payload import rebirth_command
+from hub.identity import belongs, only, topic_level
 from hub.model import Fault, FaultKind, Message
 
 Read = Callable[[Publish, int | None], Message]
@@ -28,6 +29,22 @@ _BY_FORMAT = {"json": decode_native, "senml-json": decode_json, "senml-cbor": de
 
 def reader(options: MqttOptions) -> Read:
     """The function that reads this adapter's messages. Raises `MapError` or OSError for a map that cannot be used."""
+    read = _reader(options)
+    return bound(read, topic_level(options.identity)) if options.identity else read
+
+
+def bound(read: Read, level: int) -> Read:
+    """A reader whose messages speak only for the device that this level of their topic names."""
+
+    def bounded(message: Publish, received_at: int | None) -> Message:
+        levels = message.topic.split("/")
+        name = levels[level - 1] if level <= len(levels) else ""
+        return only(read(message, received_at), lambda device: belongs(device, name), f"topic {message.topic}")
+
+    return bounded
+
+
+def _reader(options: MqttOptions) -> Read:
     if options.format == "sparkplug":
         host = Host(read_metrics(options.map) if options.map is not None else None)
         return lambda message, received_at: _read(

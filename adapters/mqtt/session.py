@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import cast
 
 from adapters.mqtt import codec
@@ -59,7 +59,8 @@ class Session(asyncio.Protocol):
     ) -> None:
         loop = asyncio.get_running_loop()
         self.connack: asyncio.Future[Connack] = loop.create_future()
-        self.suback: asyncio.Future[Suback] = loop.create_future()
+        self._suback: asyncio.Future[Suback] = loop.create_future()
+        self._subscribing = 0
         self.closed: asyncio.Future[None] = loop.create_future()
         self.in_flight = 0
         self.version = version
@@ -87,6 +88,14 @@ class Session(asyncio.Protocol):
     def send(self, packet: bytes) -> None:
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(packet)
+
+    async def subscribe(self, packet_id: int, topics: Sequence[str]) -> Suback:
+        """The broker's answer to a SUBSCRIBE with this id. Raises `Lost` where the connection ends before it."""
+        if self._subscribing and self._suback.done() and self._suback.exception() is None:
+            self._suback = self._loop.create_future()
+        self._subscribing = packet_id
+        self.send(codec.subscribe(packet_id, topics, self.version))
+        return await self._suback
 
     def keep_alive(self, seconds: float) -> None:
         """Ask after the broker when it was silent for `seconds`, and give it up when it does not answer."""
@@ -121,7 +130,7 @@ class Session(asyncio.Protocol):
         if self._pinger is not None:
             self._pinger.cancel()
         lost = self._why or Lost(f"the connection broke: {error}" if error else "the broker closed the connection")
-        for waiter in (self.connack, self.suback, self.closed):
+        for waiter in (self.connack, self._suback, self.closed):
             if not waiter.done():
                 waiter.set_exception(lost)
                 waiter.exception()  # whoever waits gets it; whoever does not has no need of a warning
@@ -214,8 +223,8 @@ class Session(asyncio.Protocol):
     def _control(self, packet: codec.Packet) -> None:
         if isinstance(packet, Connack) and not self.connack.done():
             self.connack.set_result(packet)
-        elif isinstance(packet, Suback) and not self.suback.done():
-            self.suback.set_result(packet)
+        elif isinstance(packet, Suback) and not self._suback.done() and self._subscribing in (0, packet.packet_id):
+            self._suback.set_result(packet)
         elif isinstance(packet, Pubrel):
             self.send(codec.pubcomp(packet.packet_id))
         elif isinstance(packet, Disconnect):

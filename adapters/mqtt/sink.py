@@ -26,7 +26,8 @@ class MqttSinkOptions(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_
     """ "mqtt://host:1883" or "mqtts://host:8883"."""
     topic: str = "cityhub/alerts/{rule}/{subject}/{alert}"
     """Where a change goes: `{alert}`, `{rule}`, `{subject}`, `{level}`, `{change}`, `{area}`, `{pack}`; what is no part of a topic level
-    (/ + # %) is percent-encoded, except the / of a rule. With `retain` it should name the alert."""
+    (/ + # %) is percent-encoded, so that each is one level: rule `flood/fast-rise` is `flood%2Ffast-rise`, and a client subscribes to
+    `cityhub/alerts/+/+/+`. With `retain` it should name the alert."""
     retain: bool = True
     """Keep the newest state of every open alert at the broker; a cleared one is taken away."""
     client_id: str = ""
@@ -108,11 +109,11 @@ class MqttSink:
 
 
 def topic_of(template: str, change: AlertChange) -> str:
-    """The topic of a change; a field never adds wildcards, and only a rule's own / adds levels."""
+    """The topic of a change; a field adds neither wildcards nor levels."""
     pack, _, _ = change.rule.partition("/")
     words = {
         "alert": quote(change.alert, safe=":@ ,;=!'()*~$&"),
-        "rule": quote(change.rule, safe="/"),
+        "rule": quote(change.rule, safe=""),
         "subject": quote(change.subject, safe=":@ ,;=!'()*~$&"),
         "level": change.level,
         "change": str(change.change),

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from adapters.nmea0183.epoch import FORMS, Epoch, FieldError, Form, next_day, time_of_day
+from adapters.nmea0183.epoch import CONSTELLATIONS, FORMS, Epoch, FieldError, Form, next_day, time_of_day
 from adapters.nmea0183.line import (
     LINE_BYTES_MAX,
     NOWHERE,
@@ -103,7 +103,7 @@ class Nmea0183Codec:
         self._sentence(last, origin, received_at, messages)
 
     def _foreign(self, line: bytes, messages: list[Message]) -> None:
-        if line.startswith(b"!") and b"," in line:
+        if (line.startswith(b"!") and b"," in line) or line.startswith(b'{"class":'):  # gpsd greets in JSON
             self._ignore(line, messages)
         else:
             messages.append(Message([], [Fault(FaultKind.FRAME, "no NMEA sentence in this line", line)], raw=line))
@@ -152,7 +152,9 @@ class Nmea0183Codec:
         epoch = self._epochs.get(source)
         if epoch is not None:
             another_time = moment is not None and epoch.time_of_day is not None and moment != epoch.time_of_day
-            again = name in epoch.names and not form.repeats
+            again = fields[0] in epoch.sentences and not form.repeats
+            other = name in epoch.names and not _of_one_receiver(fields[0], epoch)
+            again = again or (other and not form.repeats)
             if another_time or again or len(epoch.raw) >= SENTENCES_MAX:
                 self._close(source, messages)
                 epoch = None
@@ -164,10 +166,15 @@ class Nmea0183Codec:
             epoch.time_of_day = moment
             if not epoch.names & {"RMC", "GGA", "GLL"}:
                 epoch.talker = fields[0][:2]
+        second = name in epoch.names and not form.repeats
         epoch.names.add(name)
+        epoch.sentences.add(fields[0])
         epoch.raw.append(raw)
         try:
-            form.read(epoch, fields)
+            if second:
+                epoch.also(form, fields)
+            else:
+                form.read(epoch, fields)
         except FieldError as error:
             epoch.faults.append(Fault(error.kind, f"{fields[0]}: {error}", raw))
 
@@ -199,3 +206,8 @@ class Nmea0183Codec:
             if len(self._last) > SOURCES_MAX:
                 self._last.popitem(last=False)
         return day
+
+
+def _of_one_receiver(sentence: str, epoch: Epoch) -> bool:
+    """Whether a sentence that this moment has already comes for another constellation of the same receiver."""
+    return sentence[:2] in CONSTELLATIONS and epoch.talker in CONSTELLATIONS

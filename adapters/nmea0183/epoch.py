@@ -27,6 +27,10 @@ FIX_QUALITY = (
 """GGA field 6."""
 
 
+CONSTELLATIONS = frozenset(("GP", "GL", "GA", "GB", "BD", "GQ", "QZ", "GI", "GN"))
+"""Talkers of one GNSS receiver that tells each constellation apart (NMEA 0183 v4.11, table 3)."""
+
+
 class FieldError(ValueError):
     """A field that cannot be read, with its fault kind and a sentence."""
 
@@ -52,9 +56,27 @@ class Epoch(msgspec.Struct):
     invalid: set[str] = msgspec.field(default_factory=set)
     estimated: bool = False
     names: set[str] = msgspec.field(default_factory=set)
+    """Kinds of sentences told ("GGA")."""
+    sentences: set[str] = msgspec.field(default_factory=set)
+    """With their talkers ("GPGGA")."""
     told: dict[str, Any] = msgspec.field(default_factory=dict)
     faults: list[Fault] = msgspec.field(default_factory=list)
     raw: list[bytes] = msgspec.field(default_factory=list)
+
+    def also(self, form: Form, fields: list[str]) -> None:
+        """The same sentence of the same moment for another constellation: the one with more satellites is the receiver's word."""
+        other = Epoch(fields[0][:2], self.origin, self.heard)
+        form.read(other, fields)
+        better = other.fix is not False and (
+            self.fix is False or other.values.get("satellites", 0) > self.values.get("satellites", 0)
+        )
+        if better:
+            self.lon, self.lat, self.alt, self.fix = other.lon, other.lat, other.alt, other.fix
+            self.values |= other.values
+            self.invalid -= other.values.keys()
+            self.invalid |= other.invalid
+            self.told |= other.told
+        self.day = self.day or other.day
 
     def observed_at(self, last_day: date | None) -> int | None:
         """From the receiver's own date, told now or last; else the day that brings it nearest to its reception."""

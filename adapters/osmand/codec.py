@@ -1,7 +1,7 @@
 """OsmAnd and Traccar Client: phones and hand-helds that send their position in HTTP requests.
 
 Two forms: parameters in the query or an urlencoded body (speed in knots), and JSON of the newer client (speed in m/s,
-battery 0-1, -1 for unknown). Pure: bytes in, messages out; answers 200, 400 or 503 by the hub's verdict.
+battery 0-1, -1 for unknown). Pure: bytes in, messages out; answers by the hub's verdict (README: which status when).
 """
 
 from __future__ import annotations
@@ -48,15 +48,17 @@ class OsmandCodec:
         if not isinstance(body, Body) or body.request.status == 0:
             return None
         request = body.request
-        reason = "; ".join(fault.detail for fault in message.faults)
+        if verdict is Verdict.REFUSED and message.spent and message.device is not None:
+            # These clients send the first in their queue again until they hear a 2xx, and nothing behind it.
+            return response(200, f"refused: {message.reason}", request.close)
         if request.status >= 400:
-            return response(request.status, reason, request.close)
+            return response(request.status, message.reason, request.close)
         if verdict is Verdict.STORED:
             return response(200, close=request.close)
         if verdict is Verdict.BUSY:
             text = "the hub cannot take this now; send it again later"
             return response(503, text, request.close, "Retry-After: 10\r\n")
-        return response(400, reason or "this device is not known here", request.close)
+        return response(400, message.reason or "nothing in it could be used", request.close)
 
     # ------------------------------------------------------------------------------------------------- content
 

@@ -229,7 +229,8 @@ class Sl651Codec:
     # --------------------------------------------------------------------------------------------------- reply
 
     def reply(self, message: Message, verdict: Verdict, now: int) -> bytes | None:
-        """EOT (or ESC) for a report that is on disk; NAK, with the packet wanted, for missing packets or what was refused.
+        """EOT (or ESC) for a report that is on disk; NAK, with the packet wanted, for missing packets or what was refused
+        and may be sent again.
 
         Nothing in mode M1, to keep-alives, to answers of queries, to packets before the last, or while the hub is busy.
         """
@@ -242,7 +243,8 @@ class Sl651Codec:
             return _confirmation(frame, _NAK, self._zone, now, frame.missing[0])
         if not frame.complete:
             return None
-        return _confirmation(frame, self._ending if verdict is Verdict.STORED else _NAK, self._zone, now)
+        taken = verdict is Verdict.STORED or message.spent  # NAK means "send it again", and that would bring nothing
+        return _confirmation(frame, self._ending if taken else _NAK, self._zone, now)
 
 
 def _read(frame: Frame, content: bytes) -> Body:

@@ -144,7 +144,8 @@ class TeltonikaCodec:
             return b"\x01" if verdict is Verdict.STORED else b"\x00"
         if packet.codec not in AVL_CODECS or verdict is Verdict.BUSY:
             return None
-        if not message.readings and any(fault.kind in _NOT_READ for fault in message.faults):
+        unread = not message.readings and any(fault.kind in _NOT_READ for fault in message.faults)
+        if unread and not (message.spent and packet.count):
             return None
         if verdict is Verdict.REFUSED and message.device is None:
             return None

@@ -20,14 +20,18 @@ import msgspec
 from adapters.transport.connection import READ_BYTES, Connection
 from adapters.transport.datagram import DatagramHub
 from adapters.transport.files import FILES
+from adapters.transport.hearing import Hearing
 from adapters.transport.options import Endpoint, StreamOptions
 from adapters.transport.serial_line import open_serial
 from adapters.transport.session import Session, Sessions
 from adapters.transport.tally import Tally
 from hub.model import FaultKind, Message
 from hub.ports import Adapter, Codec, Intake, NotReached, Order
+from hub.sockets import listener as listening_socket
+from hub.sockets import not_bound
 
 ACCEPT_PAUSE_S = 1.0
+BACKLOG = 1024
 UDP_RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
 
 
@@ -100,7 +104,10 @@ class StreamAdapter:
             intake.report("down", "stopped")
             raise
         except Exception as error:
-            intake.report("down", f"{self._address()}: {_sentence(error)}")
+            if isinstance(error, OSError) and self._options.listen is not None:
+                intake.report("down", not_bound(self._address(), error))
+            else:
+                intake.report("down", f"{self._address()}: {_sentence(error)}")
             raise
         finally:
             telling.cancel()
@@ -115,8 +122,7 @@ class StreamAdapter:
         tls = self._options.server_tls()
         wanted = self._options.connections_max
         room = FILES.want(wanted)
-        family = socket.AF_INET6 if ":" in self._endpoint.host else socket.AF_INET
-        listener = socket.create_server((self._endpoint.host, self._endpoint.port), family=family, backlog=1024)
+        listener = listening_socket(self._endpoint.host, self._endpoint.port, BACKLOG)
         tasks: set[asyncio.Task[None]] = set()
         try:
             listener.setblocking(False)
@@ -211,6 +217,8 @@ class StreamAdapter:
             writer.transport.abort()
 
         session = Session(peer, self._make_codec(), self._options, send, close)
+        session.names = _names(writer)
+        session.attribute = intake.attribute
         connection = Connection(reader, writer, session, self._sessions, intake, tally, self._options)
         self.connections += 1
         try:
@@ -230,22 +238,32 @@ class StreamAdapter:
         address = self._address()
         tls = self._options.client_tls() if self._endpoint.scheme != "serial" else None
         failures = 0
-        while True:
-            try:
-                async with asyncio.timeout(self._options.handshake_timeout_s):
-                    reader, writer = await self._open(tls)
-            except (OSError, TimeoutError) as error:
-                why = _sentence(error)
-            else:
-                intake.report("up", f"connected to {address}")
-                why, messages = await self._serve(reader, writer, address, intake, tally)
-                if messages:
-                    failures = 0
-            failures += 1
-            longest_s = min(self._options.reconnect_max_s, self._options.reconnect_min_s * 2 ** min(failures - 1, 16))
-            pause_s = random.uniform(0.0, longest_s)
-            intake.report("down", f"{address}: {why}; next attempt in {pause_s:.1f} s")
-            await asyncio.sleep(pause_s)
+        hearing = Hearing(intake, f"connected to {address}")
+        watching = asyncio.create_task(hearing.watch())
+        try:
+            while True:
+                try:
+                    async with asyncio.timeout(self._options.handshake_timeout_s):
+                        reader, writer = await self._open(tls)
+                except (OSError, TimeoutError) as error:
+                    why = _sentence(error)
+                else:
+                    hearing.connected()
+                    if self._options.hello:
+                        writer.write(self._options.hello.rstrip("\r\n").encode() + b"\r\n")
+                    why, messages = await self._serve(reader, writer, address, hearing, tally)
+                    hearing.ended()
+                    if messages:
+                        failures = 0
+                failures += 1
+                longest_s = min(
+                    self._options.reconnect_max_s, self._options.reconnect_min_s * 2 ** min(failures - 1, 16)
+                )
+                pause_s = random.uniform(0.0, longest_s)
+                intake.report("down", f"{address}: {why}; next attempt in {pause_s:.1f} s")
+                await asyncio.sleep(pause_s)
+        finally:
+            watching.cancel()
 
     async def _open(self, tls: ssl.SSLContext | None) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if self._endpoint.scheme == "serial":
@@ -256,7 +274,11 @@ class StreamAdapter:
 
     async def _exchange_datagrams(self, intake: Intake, tally: Tally) -> None:
         loop = asyncio.get_running_loop()
-        peers = DatagramHub(self._make_codec, self._sessions, intake, tally, self._options)
+        hearing: Hearing | None = None
+        if self._options.listen is None:
+            hearing = Hearing(intake, f"exchanging datagrams with {self._address()}")
+        peers = DatagramHub(self._make_codec, self._sessions, hearing or intake, tally, self._options)
+        watching = asyncio.create_task(hearing.watch()) if hearing else None
         if self._options.listen is not None:
             listener = _datagram_socket(self._endpoint)
             await loop.create_datagram_endpoint(lambda: peers, sock=listener)
@@ -266,11 +288,14 @@ class StreamAdapter:
             remote = (self._endpoint.host, self._endpoint.port)
             transport, _ = await loop.create_datagram_endpoint(lambda: peers, remote_addr=remote)
             self.local = transport.get_extra_info("sockname")
-            intake.report("up", f"exchanging datagrams with {self._address()}")
+        if hearing:
+            hearing.connected()
         try:
             await peers.run()
         finally:
             self.bound = ""
+            if watching:
+                watching.cancel()
 
     # ----------------------------------------------------------------------------------------------------------- files
 
@@ -303,6 +328,13 @@ class _FileSource:
             raise OSError(str(error)) from error
         self.ended = not data
         return data
+
+
+def _names(writer: asyncio.StreamWriter) -> tuple[str, ...]:
+    """The common name and the alternative names of the peer's certificate; none without TLS or without one."""
+    certificate: dict[str, Any] = writer.get_extra_info("peercert") or {}
+    subject = [value for part in certificate.get("subject", ()) for key, value in part if key == "commonName"]
+    return tuple(dict.fromkeys([*subject, *(value for _, value in certificate.get("subjectAltName", ()))]))
 
 
 def _gone(task: asyncio.Task[None], *, tasks: set[asyncio.Task[None]], per_host: Counter[str], host: str) -> None:

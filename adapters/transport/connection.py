@@ -113,11 +113,10 @@ class Connection:
 
     async def _deliver(self, messages: Sequence[Message]) -> None:
         """Hand messages in, at most `in_flight_max` at a time; behind a login, wait for what the hub says to it."""
-        barrier = self._options.login_required
         batch: list[Message] = []
         for message in messages:
             batch.append(message)
-            is_barrier = barrier and message.login
+            is_barrier = message.login or self._session.settles
             if is_barrier or len(batch) >= self._options.in_flight_max:
                 await self._submit(batch)
                 batch = []
@@ -128,8 +127,7 @@ class Connection:
 
     async def _submit(self, batch: list[Message]) -> None:
         await self._wait_until_in_flight(max(0, self._options.in_flight_max - len(batch)))
-        if self._options.login_required:
-            batch = [self._session.admit(message) for message in batch]
+        batch = [self._session.admit(message) for message in batch]
         self._in_flight += len(batch)
         self.messages += len(batch)
         self._answers.put_nowait((batch, asyncio.ensure_future(self._intake.submit(batch))))

@@ -102,9 +102,8 @@ class DatagramHub(asyncio.DatagramProtocol):
             self._submit(peer, messages)
 
     def _submit(self, peer: DatagramPeer, messages: list[Message]) -> None:
-        if self._options.login_required:
-            messages = [peer.session.admit(message) for message in messages]
-            peer.logging_in = any(message.login for message in messages)
+        messages = [peer.session.admit(message) for message in messages]
+        peer.logging_in = peer.session.settles or any(message.login for message in messages)
         self._in_flight += len(messages)
         pending = asyncio.ensure_future(self._intake.submit(messages))
         task = asyncio.create_task(self._answer(peer, messages, pending, peer.last_answer))

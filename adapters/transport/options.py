@@ -9,6 +9,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
+from hub.identity import CERTIFICATE, SESSION
+
 
 class StreamOptions(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """Keys of `[[adapters]]` for every protocol that is a codec over a stream. Exactly one of listen, connect, file."""
@@ -19,6 +21,8 @@ class StreamOptions(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fi
     connect: str | None = None
     """What the hub itself connects to, again and again: "tcp://host:port", "tls://host:port", "udp://host:port" or
     "serial:///dev/ttyUSB0?baud=38400&parity=N&stopbits=1&bytesize=8"."""
+    hello: str = ""
+    """Connecting by TCP, TLS or serial: what the hub says first, on a line of its own, such as `?WATCH={"enable":true,"nmea":true}` to gpsd."""
     file: str | None = None
     """A recording that is read once from start to end (".gz" is unpacked)."""
 
@@ -48,6 +52,11 @@ class StreamOptions(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fi
     """Readings of a connection that has not logged in are refused (fault "unauthorised")."""
     relay: bool = False
     """With `login_required`: a connection that has logged in may speak for other devices too (platforms, gateways)."""
+    identity: str = ""
+    """Whose readings a peer may bring: "certificate": only those of the device that its TLS client certificate names (common name,
+    alternative name, or the device's attribute `certificate`; needs `tls_client_ca_file`); "session": only those of the device whose
+    message was the first that the hub took on this connection. What is refused is counted as "unauthorised". Without it a
+    connection that has logged in speaks only for whom it logged in (unless `relay`)."""
     retry_busy: bool = False
     """While the hub is busy, hold the frames, stop reading, and offer them again (protocols whose devices never
     send twice); otherwise the device is told, or left without an answer, and sends again. Files always hold."""
@@ -85,6 +94,14 @@ class StreamOptions(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fi
             raise ValueError("tls_client_ca_file (mutual TLS) is for listening, and needs tls_cert_file as well")
         if self.tls_key_file is not None and self.tls_cert_file is None:
             raise ValueError("tls_key_file needs the certificate that it belongs to: tls_cert_file")
+        if self.hello and (self.connect is None or endpoint.scheme == "udp"):
+            raise ValueError(
+                "hello is for connections that the hub makes itself: connect = tcp://, tls:// or serial://"
+            )
+        if self.identity not in ("", CERTIFICATE, SESSION):
+            raise ValueError(f'identity = {self.identity!r}: "certificate" or "session" was meant')
+        if self.identity == CERTIFICATE and self.tls_client_ca_file is None:
+            raise ValueError('identity = "certificate" needs client certificates: set tls_client_ca_file')
         given = [name for name in _TLS_FILES if getattr(self, name) is not None]
         if given and endpoint.scheme in ("udp", "serial", "file"):
             raise ValueError(f"{given[0]}: there is no TLS over {endpoint.scheme}")

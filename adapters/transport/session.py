@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from adapters.transport.options import StreamOptions
+from hub.identity import CERTIFICATE, SESSION, belongs, only
 from hub.model import Fault, FaultKind, Message, Verdict
 from hub.ports import Codec, NotReached, Order
 
@@ -34,21 +35,53 @@ class Session:
         self.logged_in: set[str] = set()
         self.allowance = Allowance(options)
         self.bad_in_a_row = 0
+        self.names: tuple[str, ...] = ()
+        """What the peer's certificate says it is: common name and alternative names."""
+        self.attribute: Callable[[str, str], float | str | None] = lambda device, name: None
+        self._first: str | None = None
         self._asked: list[tuple[Order, asyncio.Future[Message]]] = []
         self._options = options
 
+    @property
+    def settles(self) -> bool:
+        """Whether it is still open who the peer is, so that the hub's verdict on a message decides about the next."""
+        return self._options.identity == SESSION and self._first is None
+
     def admit(self, message: Message) -> Message:
         """The message as it may go in: readings of a peer that may not speak for that device become a fault."""
-        if not self._options.login_required or message.login or not message.readings:
+        if self._options.identity == CERTIFICATE:
+            said = (
+                f"the certificate of {', '.join(self.names)}"
+                if self.names
+                else f"{self.peer}, which has no certificate,"
+            )
+            message = only(message, self._certified, said)
+        elif self._options.identity == SESSION and (first := self._first) is not None:
+            message = only(message, lambda device: belongs(device, first), f"{self.peer}, which is {first},")
+        if message.login or not message.readings or (self._options.relay and self.logged_in):
             return message
         if not self.logged_in:
+            if not self._options.login_required:
+                return message
             why = f"{self.peer} has not logged in; its readings are refused"
-        elif message.device is None or message.device in self.logged_in or self._options.relay:
-            return message
-        else:
-            why = f"{self.peer} logged in as {', '.join(sorted(self.logged_in))} and may not speak for {message.device}"
-        fault = Fault(FaultKind.UNAUTHORISED, why, message.raw, message.device, readings=len(message.readings))
-        return Message([], [*message.faults, fault], message.device, message.body, message.raw)
+            fault = Fault(FaultKind.UNAUTHORISED, why, message.raw, message.device, readings=len(message.readings))
+            return Message([], [*message.faults, fault], message.device, message.body, message.raw)
+        known = self.logged_in
+        return only(
+            message,
+            lambda device: any(belongs(device, one) for one in known),
+            f"{self.peer} logged in as {', '.join(sorted(known))} and",
+        )
+
+    def _certified(self, device: str) -> bool:
+        """Whether the certificate is the device's: by its name, or by the registry's attribute `certificate`."""
+        return any(belongs(device, name) for name in self.names) or (
+            self.attribute(device, CERTIFICATE) in self.names if self.names else False
+        )
+
+    def speaks_as(self, device: str) -> None:
+        """The hub took a message of this device: the first one is who the peer is."""
+        self._first = self._first or device
 
     def expect(self, order: Order) -> asyncio.Future[Message]:
         """A future of the order's answer. Raises `NotReached` where too many are waited for already."""
@@ -91,6 +124,7 @@ class Sessions:
         device = message.device
         if device is None or verdict is not Verdict.STORED:
             return
+        session.speaks_as(device)
         older = self._by_device.get(device)
         if message.login:
             session.logged_in.add(device)

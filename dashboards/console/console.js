@@ -4,16 +4,18 @@ import { CityMap } from "./map.js";
 import { deskOf } from "./panels.js";
 import { h, keep } from "./parts.js";
 import { Source } from "./source.js";
-import { FAMILIES, agoText, changeName, clockText, count, familyName, kindName, language, metricName, say, switchLanguage, telling, useZone, valueText } from "./words.js";
+import { trust } from "./trust.js";
+import { FAMILIES, agoText, changeName, clockText, count, familyName, kindName, language, metricName, say, stateName, switchLanguage, telling, useZone, valueText } from "./words.js";
 
 const LEVELS = ["red", "orange", "yellow", "blue"];
 const TABS = ["warnings", "devices", "hub", "quarantine"];
 const TOAST_MS = 9000;
 const RATES_KEPT = 60;
+const CURVE_STEP_S = 10;
 const byId = (id) => document.getElementById(id);
 
 const source = new Source();
-const now = { city: null, devices: new Map(), open: new Map(), closed: [], status: null, rates: new Map(), quarantine: [], unknown: [], chosen: null, device: null, metric: null, series: null, search: "", tab: "warnings", link: "lost", skew: 0 };
+const now = { city: null, devices: new Map(), open: new Map(), closed: [], status: null, rates: new Map(), quarantine: [], unknown: [], chosen: null, device: null, metric: null, series: null, search: "", tab: "warnings", link: "lost", heardAt: 0, skew: 0 };
 
 const map = new CityMap(byId("map"), {
   onPick(found) {
@@ -67,10 +69,12 @@ async function chooseMetric(metric) {
   draw();
   if (!metric || !asked) return;
   const from = new Date(hubTime() - 30 * 60_000).toISOString();
+  const path = `/api/v1/series?device=${encodeURIComponent(asked)}&metric=${encodeURIComponent(metric)}&from=${from}`;
   try {
-    const answer = await source.get(`/api/v1/series?device=${encodeURIComponent(asked)}&metric=${encodeURIComponent(metric)}&from=${from}`);
-    const rows = Array.isArray(answer) ? answer : answer.rows ?? [];
-    const points = rows.map((row) => [typeof row.time === "number" ? row.time / 1e6 : Date.parse(row.time), Number(row.value)]).filter((point) => point.every(Number.isFinite));
+    let answer = await source.get(path);
+    if (answer.truncated) answer = await source.get(`${path}&every=${CURVE_STEP_S}`); // more readings than a curve needs
+    const rows = answer.buckets ?? answer.rows ?? [];
+    const points = rows.map((row) => [typeof row.time === "number" ? row.time / 1e6 : Date.parse(row.time), Number(row.value ?? row.last)]).filter((point) => point.every(Number.isFinite));
     if (now.device === asked && now.metric === metric) now.series = points.sort((a, b) => a[0] - b[0]);
   } catch { now.series = []; }
   draw();
@@ -112,6 +116,7 @@ function takeDevice(device) {
 }
 
 function takeStatus(status) {
+  now.heardAt = Date.now();
   const before = now.status;
   now.skew = Date.parse(status.at) - Date.now();
   const seconds = before ? (Date.parse(status.at) - Date.parse(before.at)) / 1000 : 0;
@@ -176,18 +181,38 @@ function drawSoon() { drawing ||= requestAnimationFrame(draw); }
 function draw() {
   drawing = 0;
   const open = [...now.open.values()];
+  now.trust = trust(now);
+  const lost = now.trust.state === "lost";
   byId("levels").replaceChildren(...LEVELS.map((level) => {
     const here = open.filter((alert) => alert.level === level).length;
-    return h("span", { class: `pill ${level}${here ? " some" : ""}` }, `${say(level)} ${here}`);
+    return h("span", { class: `pill ${level}${here ? " some" : ""}` }, `${say(level)} ${lost ? "?" : here}`);
   }));
+  warn();
+  if (lost) now.rates.clear();
   const rate = [...now.rates.values()].reduce((sum, rates) => sum + (rates.slice(-5).reduce((a, b) => a + b, 0) / Math.min(5, rates.length) || 0), 0);
-  byId("flow").replaceChildren(h("b", {}, rate < 10 ? rate.toFixed(1) : count(Math.round(rate))), ` ${say("rate")}${say("persecond")} · `, h("b", {}, count(now.devices.size)), ` ${say("devices")}`);
+  byId("flow").replaceChildren(...lost ? [] : [h("b", {}, rate < 10 ? rate.toFixed(1) : count(Math.round(rate))), ` ${say("rate")}${say("persecond")} · `, h("b", {}, count(now.devices.size)), ` ${say("devices")}`]);
   const link = byId("link");
-  link.className = now.link;
-  link.textContent = say(now.link);
-  document.title = `${open.length ? `(${open.length}) ` : ""}${now.city?.name ?? "cityhub"} · cityhub`;
+  link.className = lost ? "lost" : now.link;
+  link.textContent = say(link.className);
+  const trouble = { lost: `⚠ ${say("titleLost")} · `, ill: `⚠ ${say("titleIll")} · ` }[now.trust.state] ?? "";
+  document.title = `${trouble}${open.length ? `(${open.length}) ` : ""}${now.city?.name ?? "cityhub"} · cityhub`;
   drawTabs(open);
   desk.draw();
+}
+
+/** The banner: that the hub is not heard, or what of it is not well. */
+function warn() {
+  const { state, parts } = now.trust, box = byId("alarm");
+  document.body.classList.toggle("lost", state === "lost");
+  box.hidden = state === "well";
+  box.className = state;
+  const lines = state === "lost"
+    ? [say(now.heardAt ? "alarmLost" : "alarmNever"), now.heardAt ? `${say("alarmSince")} ${clockText(now.heardAt + now.skew)}. ${say("alarmMissing")}` : ""]
+    : [say("alarmIll"), parts.map((part) => `${part.part}: ${stateName(part.state)} (${clockText(part.since)})${part.reason ? `, ${part.reason}` : ""}`).join(" · ")];
+  const stamp = lines.join("\n");
+  if (box.dataset.stamp === stamp) return; // spoken once, not at every drawing
+  box.dataset.stamp = stamp;
+  box.replaceChildren(lines[0], h("small", {}, lines[1]));
 }
 
 function drawTabs(open) {
@@ -246,6 +271,7 @@ byId("tools").addEventListener("click", (event) => {
   }
 });
 setInterval(() => {
+  if (trust(now).state !== now.trust?.state) draw();
   byId("clock").textContent = clockText(hubTime(), { timeZoneName: "short" });
   for (const part of document.querySelectorAll("[data-since]")) part.textContent = agoText(hubTime() - Number(part.dataset.since));
 }, 1000);

@@ -1,7 +1,7 @@
 // The desk beside the map: four panels over the same present.
 
 import { bars, h, keep, needle, spark } from "./parts.js";
-import { FAMILIES, agoText, changeName, clockText, count, familyOf, kindName, language, metricName, say, telling, unitOf, valueText } from "./words.js";
+import { FAMILIES, agoText, changeName, clockText, count, familyOf, kindName, language, metricName, say, stateName, telling, unitOf, valueText } from "./words.js";
 
 const LEVELS = ["blue", "yellow", "orange", "red"];
 const DEVICES_SHOWN = 300;
@@ -20,11 +20,20 @@ export function deskOf({ now, map, chooseAlert, chooseDevice, chooseMetric, ackn
     const open = [...now.open.values()].sort((a, b) => LEVELS.indexOf(b.level) - LEVELS.indexOf(a.level) || Date.parse(b.raised_at) - Date.parse(a.raised_at));
     const parts = [];
     if (!open.length) parts.push({ key: "calm", calm: true });
+    const { state, unheard } = now.trust ?? { state: "lost", unheard: [] };
+    const calm = state === "well" && !unheard.length;
     parts.push(...open.map((alert) => ({ key: alert.alert, alert })));
     if (now.closed.length) parts.push({ key: "lately", heading: say("lately") }, ...now.closed.slice(0, CLOSED_SHOWN).map((alert) => ({ key: `closed ${alert.alert}`, alert })));
-    const stamp = ({ alert, heading }) => JSON.stringify([language(), heading, alert && [alert.level, alert.changed_at, alert.acknowledged_by, alert.title, alert.open, alert.changes?.length, alert.cameras?.length, now.chosen === alert.alert, troubles.get(alert.alert)]]);
+    const stamp = ({ alert, heading }) => JSON.stringify([language(), heading, alert ? "" : [state, unheard.map((part) => part.part)], alert && [alert.level, alert.changed_at, alert.acknowledged_by, alert.title, alert.open, alert.changes?.length, alert.cameras?.length, now.chosen === alert.alert, troubles.get(alert.alert)]]);
     keep(panel, parts, (part) => part.key, stamp, (part) =>
-      part.calm ? h("div", { class: "none" }, h("b", {}, say("allcalm")), say("nowarnings")) : part.heading ? h("h2", {}, part.heading) : card(part.alert));
+      part.calm ? calmness(calm, state, unheard) : part.heading ? h("h2", {}, part.heading) : card(part.alert));
+  }
+
+  /** "All calm" is a promise: only while the hub is heard, is well, and hears its sources. */
+  function calmness(calm, state, unheard) {
+    if (calm) return h("div", { class: "none" }, h("b", {}, say("allcalm")), say("nowarnings"));
+    if (state !== "well") return h("div", { class: "none unsure" }, h("b", {}, say("unsure")));
+    return h("div", { class: "none unsure" }, h("b", {}, say("nowarnings")), `${say("unheard")} ${unheard.map((part) => part.part.replace("adapter/", "")).join(", ")}`);
   }
 
   function card(alert) {
@@ -138,6 +147,10 @@ export function deskOf({ now, map, chooseAlert, chooseDevice, chooseMetric, ackn
     if (!status || panel.hidden) return;
     const parts = [
       h("div", { class: `box verdict${status.balances ? "" : " bad"}` }, h("div", {}, h("b", {}, `${status.balances ? "✓" : "✗"} ${say(status.balances ? "balances" : "unbalanced")}`), h("div", { class: "nums" }, say("ledgerline")))),
+      ...((status.parts ?? []).some((part) => part.state !== "up") ? [h("h2", {}, say("parts"))] : []),
+      ...(status.parts ?? []).filter((part) => part.state !== "up").map((part) => h("div", { class: "box" },
+        h("div", { class: "top" }, h("b", {}, part.part), h("span", { class: `state ${part.state}` }, stateName(part.state)), h("span", { class: "rate nums" }, clockText(part.since))),
+        part.reason ? h("div", { class: "detail" }, part.reason) : null)),
       h("h2", {}, say("adapters")),
       ...(status.adapters ?? []).map((adapter) => {
         const rates = now.rates.get(adapter.name) ?? [], rate = rates.slice(-5).reduce((a, b) => a + b, 0) / Math.max(1, Math.min(5, rates.length));
@@ -154,7 +167,7 @@ export function deskOf({ now, map, chooseAlert, chooseDevice, chooseMetric, ackn
         h("div", { class: "top" }, h("b", {}, work.target), h("span", { class: "state" }, say(work.state)), h("span", { class: "rate nums" }, `${clockText(work.from, DAY)} – ${clockText(work.until, DAY)}${work.every_s ? ` · ${say("again")}` : ""}`)),
         h("div", { class: "detail" }, [work.who, work.note].filter(Boolean).join(": ")))),
       h("h2", {}, say("readers")),
-      h("table", {}, h("tbody", {}, (status.readers ?? []).map((reader) => h("tr", {}, h("td", {}, reader.reader, reader.required ? h("span", { class: "nums" }, ` ${say("required")}`) : null), h("td", {}, h("span", { class: `state ${reader.state}` }, say(reader.state))), h("td", { class: "n" }, reader.behind ? `${count(reader.behind)} ${say("behind")}` : say("caughtup")))))),
+      h("table", {}, h("tbody", {}, (status.readers ?? []).map((reader) => h("tr", {}, h("td", {}, reader.reader, reader.required ? h("span", { class: "nums" }, ` ${say("required")}`) : null), h("td", {}, h("span", { class: `state ${reader.state}` }, stateName(reader.state))), h("td", { class: "n" }, reader.behind ? `${count(reader.behind)} ${say("behind")}` : say("caughtup")))))),
       h("h2", {}, say("log")),
       h("table", {}, h("tbody", {}, Object.entries(status.log ?? {}).map(([name, stream]) => h("tr", {}, h("td", {}, name), h("td", { class: "n" }, `${count(stream.next - stream.first)} ${say("entries")}`), h("td", { class: "n" }, bytesText(stream.bytes)), h("td", {}, stream.refusing ? h("span", { class: "state down" }, String(stream.refusing)) : ""))))),
     ];

@@ -7,6 +7,9 @@ const WORDS = {
   warnings: ["Warnings", "预警"], devices: ["Devices", "设备"], hub: ["Hub", "中枢"], quarantine: ["Quarantine", "隔离区"],
   live: ["live", "实时"], polling: ["asking every few seconds", "轮询中"], lost: ["no connection to the hub", "与中枢失去连接"],
   language: ["中文", "English"], languageTitle: ["改用中文", "Switch to English"],
+  alarmLost: ["No connection to the hub", "与中枢失去连接"], alarmNever: ["Not connected to the hub yet", "尚未连接中枢"], alarmSince: ["What is shown below is from", "以下内容截至"], alarmMissing: ["New warnings do not reach this page.", "新预警无法到达本页。"],
+  alarmIll: ["The hub is not well: warnings may be missing or late", "中枢异常：预警可能缺失或延迟"], titleLost: ["NO CONNECTION", "失去连接"], titleIll: ["HUB NOT WELL", "中枢异常"],
+  unsure: ["Whether there are warnings is not known", "未知是否有预警"], unheard: ["Not everything is heard:", "部分来源无数据："], parts: ["Parts that are not well", "异常部件"],
   allcalm: ["All calm", "一切平静"], nowarnings: ["No open warnings.", "当前没有预警。"], lately: ["Cleared lately", "最近解除"],
   acknowledge: ["Acknowledge", "确认"], who: ["Your name", "您的姓名"], note: ["Note", "备注"], acknowledgedBy: ["acknowledged by", "已确认："], shelved: ["shelved until", "搁置至"],
   cameras: ["Cameras that look at it", "可见摄像机"], nocamera: ["No camera is near.", "附近没有摄像机。"], handover: ["Who will see it next", "接续摄像机"], nobody: ["nobody sees it", "无可见摄像机"], history: ["History", "经过"], upwind: ["Who lies upwind", "上风向可能来源"], sees: ["sees it", "可见"], blind: ["nearby, does not see it", "附近，不可见"],
@@ -20,7 +23,7 @@ const WORDS = {
   maintenance: ["Maintenance: no warnings from", "维护中，不发预警"], active: ["now", "进行中"], planned: ["planned", "计划"], again: ["again and again", "周期重复"],
   adapters: ["Adapters", "接入"], readers: ["Readers of the log", "日志读者"], log: ["Log", "日志"], persecond: ["/s", "/秒"],
   received: ["received", "接收"], logged: ["logged", "入日志"], quarantined: ["quarantined", "隔离"], duplicate: ["duplicate", "重复"], refused: ["refused", "拒收"], inflight: ["in flight", "途中"], behind: ["behind", "落后"], caughtup: ["caught up", "无积压"], required: ["required", "必需"], entries: ["entries", "条"],
-  up: ["up", "正常"], down: ["down", "中断"], degraded: ["degraded", "降级"], starting: ["starting", "启动中"],
+  up: ["up", "正常"], down: ["down", "中断"], degraded: ["degraded", "降级"], starting: ["starting", "启动中"], ended: ["failed", "失效"],
   clean: ["Nothing in quarantine", "隔离区为空"], cleanline: ["Every frame could be used.", "所有报文均可使用。"], unknowns: ["Unknown devices that knocked", "未登记而上报的设备"], times: ["times", "次"], newest: ["Newest input that could not be used", "最近无法使用的输入"],
   token: ["This hub asks for a token.", "此中枢需要令牌。"], enter: ["Enter", "进入"], failed: ["That did not work:", "操作失败："], rate: ["readings", "读数"],
   ago_s: ["s", "秒"], ago_m: ["min", "分"], ago_h: ["h", "小时"], camera: ["camera", "摄像机"], away: ["away", ""],
@@ -74,6 +77,7 @@ export const familyOf = (kind) => FAMILY_OF.get(kind) ?? "other";
 export const familyName = (name) => FAMILIES[name].words[tongue];
 export const metricName = (metric) => METRICS[metric]?.[tongue] ?? metric.replaceAll("_", " ");
 export const unitOf = (metric) => METRICS[metric]?.[2] ?? "";
+export const stateName = (state) => say(state === "failed" ? "ended" : state);
 export const changeName = (change) => (change === "shelved" ? say("shelvedChange") : say(change));
 
 export function valueText(metric, value) {

@@ -5,23 +5,29 @@
     [tokens.weather-feed]
     sha256 = "…"            # of the token; or: token = "…"
     roles = ["ingest"]      # ingest, view, operate
+    devices = ["gauge-7", "weather-*"]   # optional: whose readings it may bring
 
-A hub that listens on loopback only and has no tokens file trusts whoever is on the machine.
+The file is read strictly, because what it leaves out is a right that somebody has or lacks: unknown keys are mistakes, and a file
+without a valid token lets nobody in. Only a hub that names no tokens file, and listens on loopback, trusts whoever is on the machine.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import tomllib
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
-from hub.config import Mistake
+from hub.config import Mistake, toml_lines
 
 ROLES = ("ingest", "view", "operate")
+DEVICES = 'devices is a list of ids, such as ["gauge-7", "weather-*"]'
 
 
 class Token(msgspec.Struct, frozen=True):
@@ -30,41 +36,128 @@ class Token(msgspec.Struct, frozen=True):
     name: str
     sha256: str
     roles: tuple[str, ...]
+    devices: tuple[str, ...] = ()
+    """Whose readings it may bring: ids, or beginnings of ids with a *; empty: of all."""
+
+
+class _Entry(msgspec.Struct, frozen=True):
+    """The keys of `[tokens.NAME]`. What a token may be limited to becomes a key here and a field of `Token`."""
+
+    roles: list[str]
+    token: str | None = None
+    sha256: str | None = None
+    devices: list[str] | None = None
 
 
 LOCAL = Token("local", "", ROLES)
+"""Whoever is on the machine, where the hub asks for no tokens."""
 
 
 def load_tokens(path: Path) -> tuple[dict[str, Token], list[Mistake]]:
-    """The tokens of a file, by name."""
+    """The tokens of a file, by name. There is always a token or a mistake; no mistake quotes a secret."""
+    file = str(path)
     try:
-        table = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        return {}, [Mistake(str(path), 1, f"cannot be read as TOML: {error}")]
-    tokens: dict[str, Token] = {}
-    mistakes: list[Mistake] = []
-    for name, entry in table.get("tokens", {}).items():
-        if not isinstance(entry, dict) or not ({"token", "sha256"} & entry.keys()):
-            mistakes.append(Mistake(str(path), 1, f"[tokens.{name}] needs token or sha256"))
-            continue
-        roles = tuple(entry.get("roles", ()))
-        wrong = [role for role in roles if role not in ROLES]
-        if wrong or not roles:
-            mistakes.append(
-                Mistake(str(path), 1, f"[tokens.{name}] has roles {list(roles)}; some of {', '.join(ROLES)} were meant")
-            )
-            continue
-        digest = entry.get("sha256") or hashlib.sha256(str(entry["token"]).encode()).hexdigest()
-        tokens[name] = Token(name, digest.lower(), roles)
-    return tokens, mistakes
+        text = path.read_text("utf-8")
+        table = tomllib.loads(text)
+    except OSError as error:
+        return {}, [Mistake(file, 1, f"cannot be read ({error.strerror})")]
+    except UnicodeDecodeError:
+        return {}, [Mistake(file, 1, "is not UTF-8 text")]
+    except tomllib.TOMLDecodeError as error:
+        line = re.search(r"line (\d+)", str(error))
+        return {}, [
+            Mistake(file, int(line[1]) if line else 1, "is not valid TOML; [tokens.NAME] and its keys were meant")
+        ]
+    return _Reader(file, table, toml_lines(text)).read()
+
+
+class _Reader:
+    def __init__(self, file: str, table: dict[str, Any], lines: Mapping[tuple[Any, ...], int]) -> None:
+        self._file, self._table, self._lines = file, table, lines
+        self._mistakes: list[Mistake] = []
+
+    def read(self) -> tuple[dict[str, Token], list[Mistake]]:
+        for key in self._table:
+            if key != "tokens":
+                self._wrong((key,), f"unknown key {key!r}; each token is written as [tokens.NAME]")
+        entries = self._table.get("tokens", {})
+        if not isinstance(entries, dict):
+            self._wrong(("tokens",), "tokens is a table; each token is written as [tokens.NAME]")
+            entries = {}
+        tokens = {name: token for name, entry in entries.items() if (token := self._token(name, entry))}
+        self._check_shared(tokens)
+        if not tokens and not self._mistakes:
+            self._wrong((), "holds no token, so nobody could use the API; write [tokens.NAME] with sha256 and roles")
+        return tokens, sorted(self._mistakes, key=lambda mistake: mistake.line)
+
+    def _token(self, name: str, entry: Any) -> Token | None:
+        at = ("tokens", name)
+        known = len(self._mistakes)
+        if not name.strip() or not name.isprintable() or len(name) > 100:
+            self._wrong(at, f"{name!r} is no name for a token; the log records it, so it is a short text")
+        if not isinstance(entry, dict):
+            self._wrong(at, f"{name} is a table: write [tokens.{name}] and its keys below")
+            return None
+        fields = _Entry.__struct_fields__
+        for key in entry:
+            if key not in fields:
+                near = get_close_matches(key, fields, n=1)
+                hint = f"was {near[0]!r} meant?" if near else f"known here: {', '.join(fields)}"
+                self._wrong((*at, key), f"[tokens.{name}] has the unknown key {key!r}; {hint}")
+        try:
+            read = msgspec.convert(entry, _Entry)
+        except msgspec.ValidationError as error:
+            told = DEVICES if "`$.devices" in str(error) else _sentence(error)
+            self._wrong(at, f"[tokens.{name}]: {told}")
+            return None
+        if wrong := [role for role in read.roles if role not in ROLES] or not read.roles:
+            told = f"has the unknown role {wrong[0]!r}" if isinstance(wrong, list) else "has no roles"
+            self._wrong((*at, "roles"), f"[tokens.{name}] {told}; some of {', '.join(ROLES)} were meant")
+        if read.devices is not None and not (read.devices and all(one.strip() for one in read.devices)):
+            self._wrong((*at, "devices"), f"[tokens.{name}]: {DEVICES}")
+        digest = self._digest(name, read)
+        limited = tuple(read.devices or ())
+        return Token(name, digest, tuple(read.roles), limited) if digest and len(self._mistakes) == known else None
+
+    def _digest(self, name: str, read: _Entry) -> str:
+        at = ("tokens", name)
+        if (read.token is None) == (read.sha256 is None):
+            self._wrong(at, f"[tokens.{name}] needs token or sha256, one of them")
+        elif read.sha256 is not None:
+            if re.fullmatch(r"[0-9a-fA-F]{64}", read.sha256):
+                return read.sha256.lower()
+            self._wrong((*at, "sha256"), f"[tokens.{name}]: a sha256 has 64 hexadecimal digits")
+        elif read.token is not None:
+            if read.token and read.token == read.token.strip() and read.token.isascii() and read.token.isprintable():
+                return hashlib.sha256(read.token.encode()).hexdigest()
+            self._wrong((*at, "token"), f"[tokens.{name}]: a token is printable ASCII text without blanks around it")
+        return ""
+
+    def _check_shared(self, tokens: Mapping[str, Token]) -> None:
+        seen: dict[str, str] = {}
+        for token in tokens.values():
+            if token.sha256 in seen:
+                self._wrong(
+                    ("tokens", token.name),
+                    f"[tokens.{token.name}] has the same secret as [tokens.{seen[token.sha256]}]; give each its own",
+                )
+            seen[token.sha256] = token.name
+
+    def _wrong(self, at: tuple[Any, ...], message: str) -> None:
+        while at and at not in self._lines:
+            at = at[:-1]
+        self._mistakes.append(Mistake(self._file, self._lines.get(at, 1), message))
+
+
+def _sentence(error: msgspec.ValidationError) -> str:
+    what, _, where = str(error).partition(" - at `$.")
+    return f"{where.rstrip('`')}: {what[:1].lower()}{what[1:]}" if where else f"{what[:1].lower()}{what[1:]}"
 
 
 def who(authorization: str | None, tokens: Mapping[str, Token]) -> Token | None:
     """The integration behind an `Authorization: Bearer …` header. Every token is compared, always, in constant time."""
-    if not tokens:
-        return LOCAL
     scheme, _, shown = (authorization or "").partition(" ")
-    digest = hashlib.sha256(shown.strip().encode()).hexdigest()
+    digest = hashlib.sha256(shown.strip().encode("utf-8", "surrogateescape")).hexdigest()
     found: Token | None = None
     for token in tokens.values():
         if hmac.compare_digest(token.sha256, digest) and scheme.lower() == "bearer":

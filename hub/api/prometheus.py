@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from hub.api.state import State
+from hub.health import WORST
+from hub.moment import SECOND
 
 
 def render(state: State) -> str:
@@ -70,6 +72,22 @@ def render(state: State) -> str:
         "gauge",
         "1 while the adapter works.",
         [({"adapter": name}, door.status.state == "up") for name, door in sorted(state.ingest.doors.items())],
+    )
+    parts = state.health.parts()
+    family(
+        "cityhub_ready", "gauge", "1 while every part works that the hub cannot do without.", [({}, state.health.ready)]
+    )
+    family(
+        "cityhub_part_state",
+        "gauge",
+        "1 at the state that a part of the hub is in.",
+        [({"part": part.name, "state": name}, part.state == name) for part in parts for name in WORST],
+    )
+    family(
+        "cityhub_part_since_seconds",
+        "gauge",
+        "Since when a part is in its state, as Unix time.",
+        [({"part": part.name}, part.since / SECOND) for part in parts],
     )
     readers = list(state.readers())
     family(

@@ -8,29 +8,43 @@ from pathlib import Path
 from typing import Any
 
 from hub.alerts import Alerts
+from hub.api.auth import Token
 from hub.cameras import Cameras
 from hub.config import Config
 from hub.delivery import Courier, Journal, ReadingCourier
+from hub.health import Health, Part
 from hub.ingest import Door, Ingest
 from hub.ledger import Ledger
 from hub.live import Live
 from hub.log import Log
 from hub.model import Maintenance, Message, OperatorAction
-from hub.ports import DeviceCommand, Row, SeriesQuery
+from hub.ports import Bucket, DeviceCommand, Row, SeriesQuery
 from hub.registry import Registry
 
 
-@dataclass
 class ReaderState:
-    """How far one reader of the log has come, and how it is."""
+    """How far one reader of the log has come; how it is stands in its `part`."""
 
-    name: str
-    stream: str
-    required: bool
-    cursor: int = 0
-    state: str = "starting"
-    detail: str = ""
-    skipped: int = 0
+    def __init__(
+        self, name: str, stream: str, required: bool, cursor: int = 0, part: Part | None = None, skipped: int = 0
+    ) -> None:
+        self.name = name
+        self.stream = stream
+        self.required = required
+        self.cursor = cursor
+        self.skipped = skipped
+        self.part = part or Part(name)
+
+    @property
+    def state(self) -> str:
+        return self.part.state
+
+    @property
+    def detail(self) -> str:
+        return self.part.reason
+
+    def report(self, state: str, reason: str = "") -> None:
+        self.part.report(state, reason)
 
 
 @dataclass
@@ -51,6 +65,7 @@ class State:
     """(content type, body, topic) → message: how a body posted to the API is read."""
     door: Door
     series: Callable[[SeriesQuery], Awaitable[Sequence[Row]]]
+    buckets: Callable[[SeriesQuery, int], Awaitable[Sequence[Bucket]]]
     export: Callable[[SeriesQuery, str, Path], Awaitable[int]]
     operate: Callable[[OperatorAction], Awaitable[None]]
     rebuild: Callable[[int | None, int | None], Awaitable[int]]
@@ -59,10 +74,12 @@ class State:
     """(files, map, admit unknown devices) → what became of the readings in them."""
     command: Callable[[str, DeviceCommand, str, float], Awaitable[Message | None]]
     """(device, command, who, seconds to wait) → the device's answer; see `hub.app.commanding`."""
+    health: Health
     readers: Callable[[], Sequence[ReaderState]]
     couriers: Mapping[str, Courier | ReadingCourier]
     journal: Journal
-    tokens: Mapping[str, Any] = field(default_factory=dict)
+    tokens: Mapping[str, Token] | None = None
+    """None where the hub asks for none, which only one on loopback may."""
     rules: Callable[[], Mapping[str, Any]] = dict
     maintenance: Callable[[], Sequence[Maintenance]] = tuple
     """Windows planned and, for a day, those over."""

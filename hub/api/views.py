@@ -13,6 +13,7 @@ from hub.cameras import Cameras, question
 from hub.cameras.covering import cover
 from hub.cameras.following import ahead, follow
 from hub.delivery import Courier, Journal, ReadingCourier
+from hub.health import Part
 from hub.ingest import Knock
 from hub.live import DeviceState
 from hub.model import Alert, Device, Fault, Maintenance, Motion, Position, Zone
@@ -242,7 +243,7 @@ def status(state: State) -> dict[str, Any]:
                 "name": name,
                 "protocol": state.protocols.get(name, "api"),
                 "state": door.status.state,
-                "detail": door.status.detail,
+                "detail": door.status.reason,
                 "since": to_text(door.status.since) if door.status.since else None,
                 "frames": counts.frames,
                 "received": counts.received,
@@ -272,6 +273,8 @@ def status(state: State) -> dict[str, Any]:
         "at": to_text(at),
         "started_at": to_text(state.started_at),
         "version": state.version,
+        "ready": state.health.ready,
+        "parts": [part(item) for item in state.health.parts()],
         "adapters": adapters,
         "readers": readers,
         "log": {
@@ -295,14 +298,30 @@ def place(position: Position | None) -> list[float] | None:
     return [position.lon, position.lat] if position else None
 
 
-def devices(state: State, kind: str | None = None, since: int = 0) -> Iterable[dict[str, Any]]:
+def heard(state: State, kind: str | None = None, since: int = 0) -> Iterable[DeviceState]:
     """Devices heard of since then, of that kind."""
-    registered = state.registry.devices
     return (
-        device(item, registered.get(item.device))
+        item
         for item in state.live.devices.values()
         if item.received_at >= since and (kind is None or item.kind == kind)
     )
+
+
+def devices(state: State, kind: str | None = None, since: int = 0) -> Iterable[dict[str, Any]]:
+    """As `heard`, for people."""
+    registered = state.registry.devices
+    return (device(item, registered.get(item.device)) for item in heard(state, kind, since))
+
+
+def part(item: Part, may_look: bool = True) -> dict[str, Any]:
+    """One part of the hub and how it is. `may_look`: reasons name files, addresses and peers, so not everybody is told."""
+    return {
+        "part": item.name,
+        "state": item.state,
+        "since": to_text(item.since),
+        "reason": item.reason if may_look else "",
+        "required": item.required,
+    }
 
 
 def geojson(state: State, what: str) -> dict[str, Any]:

@@ -23,7 +23,8 @@ class City(msgspec.Struct, frozen=True):
     config: Config
     registry: Registry
     book: RuleBook
-    tokens: Mapping[str, Token]
+    tokens: Mapping[str, Token] | None
+    """None where the city names no tokens file; then only whoever is on the machine may use the API."""
     secrets: Mapping[str, str] = msgspec.field(default_factory=dict)
     """Device → what it must show when it logs in."""
 
@@ -40,10 +41,12 @@ def load_city(folder: Path, plugins: Mapping[str, Plugin]) -> tuple[City | None,
     book = rules if isinstance(rules, RuleBook) else None
     if not isinstance(rules, RuleBook):
         mistakes += [Mistake(found.file, found.line, f"column {found.column}: {found.message}") for found in rules]
-    tokens: dict[str, Token] = {}
+    tokens: dict[str, Token] | None = None
     if config and config.api.tokens_file:
         tokens, wrong = load_tokens(Path(config.api.tokens_file))
         mistakes += wrong
+    if config:
+        mistakes += _strange_approvers(config, tokens or {})
     secrets: dict[str, str] = {}
     if config and config.ingest.device_secrets_file:
         secrets, wrong = load_secrets(Path(config.ingest.device_secrets_file))
@@ -69,6 +72,30 @@ def _strange_cameras(config: Config, registry: Registry) -> list[Mistake]:
         for camera in named
         if camera not in known and "/" not in camera
     ]
+
+
+def _strange_approvers(config: Config, tokens: Mapping[str, Token]) -> list[Mistake]:
+    """Approvers of public warnings who are no token's name: nobody could ever approve as them, or anybody."""
+    able = [name for name, token in tokens.items() if "operate" in token.roles]
+    mistakes = []
+    for sink in config.sinks:
+        for name in getattr(sink.options, "approvers", None) or ():
+            if name not in able:
+                near = get_close_matches(name, able, n=1)
+                hint = (
+                    f"was {near[0]!r} meant?"
+                    if near
+                    else "approvals count by the token's name: [api] tokens_file, [tokens.NAME]"
+                )
+                why = "has no role operate" if name in tokens else "is the name of no token"
+                mistakes.append(
+                    Mistake(
+                        str(config.folder / "hub.toml"),
+                        sink.line,
+                        f"destination {sink.name!r}: the approver {name!r} {why}; {hint}",
+                    )
+                )
+    return mistakes
 
 
 def load_secrets(path: Path) -> tuple[dict[str, str], list[Mistake]]:

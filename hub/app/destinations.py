@@ -15,8 +15,10 @@ from hub.api import ReaderState
 from hub.app.plugins import Plugins
 from hub.config import SinkConfig
 from hub.delivery import Courier, Filters, Journal, Pace, ReadingCourier
+from hub.delivery.line import Status
+from hub.health import Part
 from hub.log import Cursors, Log
-from hub.ports import ReadingSink, RememberingSink, RunningSink
+from hub.ports import ReadingSink, RememberingSink, RunningSink, SessionSink
 
 JOURNAL = "delivery.db"
 LEASES = "ptz.json"
@@ -61,6 +63,7 @@ class Destinations:
             if isinstance(sink, ReadingSink) and sink.chosen is not None:
                 courier = ReadingCourier(config.name, sink, log.events, cursors, self.journal, areas, pace)
                 self.couriers[courier.name] = courier
+        self.parts = {name: Part(f"destination/{name}", "up") for name in self.couriers}
 
     def start(self, run: Callable[[Coroutine[Any, Any, None]], None]) -> None:
         for sink in self._sinks.values():
@@ -69,20 +72,31 @@ class Destinations:
         for courier in self.couriers.values():
             run(courier.run())
 
+    def look(self) -> None:
+        """Take over into their parts how the destinations are."""
+        for name, courier in self.couriers.items():
+            status, trouble = courier.status, self._trouble(name)
+            self.parts[name].report("down" if trouble else _state(status), status.detail or trouble)
+
     def states(self) -> list[ReaderState]:
         """Every destination as a reader of the log."""
+        self.look()
         return [
             ReaderState(
                 f"delivery/{name}",
                 "events" if isinstance(courier, ReadingCourier) else "alerts",
                 False,
                 courier.status.cursor,
-                _as_reader(courier.status.state),
-                courier.status.detail,
+                self.parts[name],
                 courier.status.skipped,
             )
             for name, courier in self.couriers.items()
         ]
+
+    def _trouble(self, name: str) -> str:
+        """What a sink with a session of its own says of its peer: an idle destination is not well by being idle."""
+        sink = self._sinks.get(name)
+        return sink.trouble() if isinstance(sink, SessionSink) else ""
 
     async def close(self) -> None:
         await asyncio.gather(*(courier.close() for courier in self.couriers.values()), return_exceptions=True)
@@ -95,5 +109,8 @@ def _sink(plugins: Plugins, config: SinkConfig) -> Any:
     return make(config.name, config.options)
 
 
-def _as_reader(state: str) -> str:
-    return "up" if state in ("idle", "delivering") else "down"
+def _state(status: Status) -> str:
+    """A destination that is tried again is degraded; one that takes nothing for a while, or nothing more, is down."""
+    if status.state == "retrying":
+        return "degraded"
+    return "up" if status.state in ("idle", "delivering") else "down"

@@ -7,41 +7,41 @@ import fcntl
 import hashlib
 import logging
 import os
-import socket
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import uvicorn
 
 import dashboards
 from hub import clock
 from hub.alerts import Alerts
-from hub.api import ReaderState, State, build
+from hub.api import ReaderState, State
 from hub.app.city import City
 from hub.app.commanding import Commander
 from hub.app.destinations import Destinations
-from hub.app.files import SOCKET, socket_path
 from hub.app.history import open_city_store
 from hub.app.importing import Imported, Importer, messages, rejects_file
+from hub.app.listening import Listening
 from hub.app.plugins import Plugins
 from hub.app.readers import Follower, StoreReader
 from hub.app.rollups import Rollups
 from hub.app.sources import decode_body, run_adapter
 from hub.app.telemetry import Reporter
 from hub.app.warning import Warner
+from hub.app.watching import RuleParts, Watch
 from hub.cameras import Cameras
-from hub.config import split_address
+from hub.config import is_loopback, split_address
+from hub.health import Health, Part
 from hub.ingest import Ingest
 from hub.ledger import Ledger
 from hub.live import Live
 from hub.log import Cursors, Limits, Log, LogFull
 from hub.model import Deaf, Edition, OperatorAction, Tick
-from hub.moment import SECOND
-from hub.ports import Adapter, Plugin, Row, SeriesQuery
+from hub.moment import SECOND, to_zone_text
+from hub.ports import Adapter, Bucket, Plugin, Row, SeriesQuery
 from hub.store.rollups import RollupStore
 from hub.whole_file import replace
 from rules.edition import registry_text
@@ -53,8 +53,8 @@ TICK_S = 1.0
 HOUSEKEEPING_S = 1.0
 DEAF_AFTER_S = 5.0
 DRAIN_S = 20.0
-UNLISTEN_S = 0.5
-"""uvicorn looks every tenth of a second whether it shall stop; open streams then end by themselves."""
+AGAIN_S = 5.0
+"""Before a part of the hub that raised is started again."""
 LIVE_ENTRIES = 200_000
 """How far back the present is folded from when the hub starts."""
 GIB = 1 << 30
@@ -76,21 +76,20 @@ class Hub:
         now: Callable[[], int] = clock.now,
         live: bool = True,
         tick_s: float = TICK_S,
+        say: Callable[[str], None] = logger.info,
     ) -> None:
         """`data`: another place than the city's for log and state. `live=False`: no adapters, no destinations and no
         ticks of its own; whoever plays a recording through the hub brings the time. `tick_s`: the machine's seconds
-        from tick to tick, shorter where `now` hurries."""
+        from tick to tick, shorter where `now` hurries. `say` hears one line at each change of a part's state."""
         self.city = city
         self.data = data or city.config.data
         self.now = now
         self._live = live
         self._tick_s = tick_s
+        self.health = Health(now, say, lambda at: to_zone_text(at, city.config.zone))
         self.ledger = Ledger()
         self._tasks: list[asyncio.Task[Any]] = []
         self._sources: list[asyncio.Task[Any]] = []
-        self._servers: list[_ApiServer] = []
-        self._serving: list[asyncio.Task[Any]] = []
-        self._sockets: list[socket.socket] = []
         self._adapters: dict[str, Adapter] = {}
         self._plugins: dict[str, Plugin] = {}
 
@@ -106,6 +105,8 @@ class Hub:
 
     async def start(self) -> None:
         config = self.city.config
+        if self.city.tokens is None and not is_loopback(split_address(config.api.listen)[0]):
+            raise ValueError(f"[api] listen: {config.api.listen} is reachable from outside, so tokens are needed")
         self.data.mkdir(parents=True, exist_ok=True)
         self._lock()
         self._open_log()
@@ -130,46 +131,49 @@ class Hub:
             Follower("alerts", self.log.alerts, self.alerts.feed, self.log.alerts.first),
         ]
         await self._catch_up()
-        self.ingest = Ingest(self.log, self.city.registry, self.ledger, self.now, config.ingest, self.city.secrets)
+        self.ingest = Ingest(
+            self.log, self.city.registry, self.ledger, self.now, config.ingest, self.city.secrets, self.health
+        )
         self.destinations = Destinations(
             self.city.config.sinks if self._live else (), self.log, self.cursors, self.data, self._areas()
         )
+        self._gather_parts()
         self.state = self._state()
         await self._note_start()
-        for reader in self.store_readers:
-            self._run(reader.run(), reader.state)
-        for follower in self.followers:
-            self._run(follower.run(), follower.state)
-        self._run(self.warner.run(), self.warner.state)
-        self._run(self._housekeeping())
-        self._run(self.rollups.run())
+        closely: list[StoreReader | Follower | Warner] = [*self.store_readers, *self.followers, self.warner]
+        for reader in closely:
+            self._run(reader.run(), reader.state.part)
+        self._keep("housekeeping", self._housekeeping)
+        self._keep("rollups", self.rollups.run)
+        look = [self.destinations.look, RuleParts(self.health, self.state.rules).look]
+        watch = Watch(self.health, self.log, [reader.state for reader in closely], look)
+        self._keep("watch", watch.run)
+        self.listening = Listening(self.state, config.api.listen, self.data, self.health.part("api", required=True))
+        await self.listening.open()
         if self._live:
             self.destinations.start(self._run)
-            self._run(self._ticker())
-            self._run(Reporter(self.state).run())
+            self._keep("ticker", self._ticker, required=True)
+            self._keep("telemetry", Reporter(self.state).run)
             await self._start_adapters()
-        await self._start_api()
 
     async def stop(self) -> None:
         """Stop taking input, let readers finish what is in the log, write everything down, close."""
-        for server in self._servers:
-            server.should_exit = True
+        self.health.hush()
+        self.listening.shut()
         await self._cancel(self._sources)
         await self.drain(DRAIN_S)
-        if (
-            self._serving
-        ):  # their sockets must leave the loop before they are closed, or the loop keeps dead descriptors
-            await asyncio.wait(self._serving, timeout=UNLISTEN_S)
+        await self.listening.close()
         await self._cancel(self._tasks)
-        for sock in self._sockets:
-            sock.close()
         await self.destinations.close()
         self.warner.save()
         await self._write_down()
         await self.log.close()
         await asyncio.to_thread(self.store.close)
-        (self.data / SOCKET).unlink(missing_ok=True)
         os.close(self._lock_fd)
+
+    @property
+    def address(self) -> str:
+        return self.listening.address
 
     async def drain(self, within_s: float) -> bool:
         """Wait until rules and store have taken all that is in the log. False where time ran out first."""
@@ -225,6 +229,20 @@ class Hub:
             self.now,
             {"raw": options.keep_raw_days, "1m": options.keep_1m_days, "1h": options.keep_1h_days},
         )
+
+    def _gather_parts(self) -> None:
+        """The hub is ready while it takes input, judges it, shows it and keeps it; see docs/operating.md."""
+        streams = {name: Part(f"log/{name}", "up") for name in self.log.streams}
+        for name in ("events", "alerts"):
+            streams[name].required = True
+        self.health.whole("log", streams.values())
+        self.health.whole("store", [reader.state.part for reader in self.store_readers], required=True)
+        self.health.add(self.warner.state.part, required=True)
+        for follower in self.followers:
+            self.health.add(follower.state.part, required=True)
+        self.health.whole("rollups", [state.part for state in self.rollups.states.values()])
+        for part in self.destinations.parts.values():
+            self.health.add(part)
 
     def _areas(self) -> dict[str, str]:
         return {device.device: device.area for device in self.city.registry.devices.values()}
@@ -287,11 +305,13 @@ class Hub:
             decode=decode_body,
             door=door,
             series=self._series,
+            buckets=self._buckets,
             export=self._export,
             operate=self._operate,
             rebuild=self.rollups.rebuild,
             take_in=self._take_in,
             command=Commander(self._adapters, self._plugins, self._operate, self.now).command,
+            health=self.health,
             readers=lambda: [*readers, *self.destinations.states()],
             couriers=self.destinations.couriers,
             journal=self.destinations.journal,
@@ -305,44 +325,19 @@ class Hub:
 
     # ---------------------------------------------------------------------------------------------- running
 
-    def _run(self, work: Coroutine[Any, Any, None], state: ReaderState | None = None) -> None:
-        self._tasks.append(asyncio.create_task(_watched(work, state)))
+    def _run(self, work: Coroutine[Any, Any, None], part: Part | None = None) -> None:
+        self._tasks.append(asyncio.create_task(_watched(work, part)))
+
+    def _keep(self, name: str, loop: Callable[[], Awaitable[None]], required: bool = False) -> None:
+        """Run a loop that can begin anew whenever it raised."""
+        self._tasks.append(asyncio.create_task(_kept(loop, self.health.part(name, required, "up"))))
 
     async def _start_adapters(self) -> None:
         plugins = Plugins()
         for config in self.city.config.adapters:
             plugin = self._plugins[config.name] = plugins[config.protocol]
-            door = self.ingest.door(config.name, plugin.kind, config.unknown_devices, plugin.proof)
+            door = self.ingest.door(config.name, plugin.kind, config.unknown_devices, plugin.proof, config.clock)
             self._sources.append(asyncio.create_task(run_adapter(plugin, config, door, self._adapters)))
-
-    async def _start_api(self) -> None:
-        """The API on its address, and the same on a socket in the data folder for commands on this machine."""
-        host, port = split_address(self.city.config.api.listen)
-        public = socket.create_server(
-            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=512
-        )
-        self.address = "http://{}:{}".format(*public.getsockname()[:2])
-        path = self.data / SOCKET
-        path.unlink(missing_ok=True)
-        local = socket.socket(socket.AF_UNIX)
-        local.bind(socket_path(self.data))
-        path.chmod(0o600)
-        self._sockets = [public, local]
-        for sock, trusted in ((public, False), (local, True)):
-            server = _ApiServer(
-                uvicorn.Config(
-                    build(self.state, trusted),
-                    log_level="warning",
-                    access_log=False,
-                    lifespan="off",
-                    timeout_graceful_shutdown=2,
-                )
-            )
-            self._servers.append(server)
-            self._run(server.serve(sockets=[sock]))
-            self._serving.append(self._tasks[-1])
-        while not all(server.started for server in self._servers):
-            await asyncio.sleep(0.01)
 
     async def _ticker(self) -> None:
         """Time passing, into the log. A full log misses ticks; silence rules then simply learn later."""
@@ -381,6 +376,9 @@ class Hub:
     async def _series(self, query: SeriesQuery) -> Sequence[Row]:
         return await asyncio.to_thread(self.store.series, query)
 
+    async def _buckets(self, query: SeriesQuery, every: int) -> Sequence[Bucket]:
+        return await asyncio.to_thread(self.store.buckets, query, every)
+
     async def _export(self, query: SeriesQuery, form: str, path: Path) -> int:
         return await asyncio.to_thread(self.store.export, query, form, path)
 
@@ -408,23 +406,32 @@ def _stream_of(reader: str) -> str:
     return reader.partition("_")[2] or "events"
 
 
-class _ApiServer(uvicorn.Server):  # type: ignore[misc]
-    """uvicorn without its signal handlers: the hub decides when to stop."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-async def _watched(work: Coroutine[Any, Any, None], state: ReaderState | None) -> None:
+async def _watched(work: Coroutine[Any, Any, None], part: Part | None) -> None:
     """A part that fails is a defect: say so where people look, with the traceback in the log of the process."""
     try:
         await work
     except asyncio.CancelledError:
         raise
     except Exception as error:
-        if state is not None:
-            state.state, state.detail = "failed", f"{type(error).__name__}: {error}"
-        logger.exception(
-            "%s has failed; restart the hub, and report this", state.name if state else "a part of the hub"
-        )
+        if part is not None:
+            part.report("failed", f"{type(error).__name__}: {error}; restart the hub, and report this")
+        logger.exception("%s has failed; restart the hub, and report this", part.name if part else "a part of the hub")
+
+
+async def _kept(loop: Callable[[], Awaitable[None]], part: Part) -> None:
+    """A loop that raised is started again after a pause; a defect in it must not end it for good."""
+    failures = 0
+    while True:
+        began = asyncio.get_running_loop().time()
+        try:
+            await loop()
+            return
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            part.report("down", f"{type(error).__name__}: {error}; started again every {AGAIN_S:.0f} s")
+            failures = 1 if asyncio.get_running_loop().time() - began > AGAIN_S else failures + 1
+            if failures == 1:  # and not every five seconds for ever
+                logger.exception("%s has failed and is started again; report this", part.name)
+        await asyncio.sleep(AGAIN_S)
+        part.report("up")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from hub.api import ReaderState
+from hub.health import Part
 from hub.ledger import Ledger
 from hub.log import LogFull, Stream
 from hub.model import Fault, FaultKind
@@ -50,7 +51,7 @@ class StoreReader:
         """Where the store stands by its own account."""
         cursor = await asyncio.get_running_loop().run_in_executor(None, self._cursor)
         self.state.cursor = otherwise if cursor is None else cursor
-        self.state.state, self.state.detail = "up", ""
+        self.state.report("up")
 
     async def run(self) -> None:
         asked = self.state.state != "down"
@@ -84,7 +85,7 @@ class StoreReader:
                 except LogFull:
                     await asyncio.sleep(1)
         self.state.cursor = batch.next
-        self.state.state, self.state.detail = "up", ""
+        self.state.report("up")
         self._failures = 0
         if self._stream.name == "events":
             self._ledger.took("store", batch.entries, batch.next)
@@ -93,7 +94,7 @@ class StoreReader:
 
     def _down(self, why: str) -> None:
         self._failures += 1
-        self.state.state, self.state.detail = "down", why
+        self.state.report("down", why)
 
     def _backoff(self) -> float:
         return random.uniform(0, min(BACKOFF_S[1], BACKOFF_S[0] * 2 ** min(self._failures, 10)))
@@ -111,7 +112,7 @@ class Follower:
     """A reader that only folds entries into memory: it begins at the oldest entry worth having, and keeps no cursor."""
 
     def __init__(self, name: str, stream: Stream, take: Callable[[Sequence[Any]], None], begin: int) -> None:
-        self.state = ReaderState(name, stream.name, required=False, cursor=begin, state="up")
+        self.state = ReaderState(name, stream.name, False, begin, Part(f"reader/{name}", "up"))
         self._stream = stream
         self._take = take
 

@@ -13,6 +13,7 @@ from functools import partial
 from typing import TypeVar
 
 from hub.api import ReaderState
+from hub.health import Part
 from hub.log import Cursors, Stream
 from hub.model import Reading
 from hub.ports import SeriesQuery, StoreUnavailable
@@ -43,7 +44,13 @@ class Rollups:
         self._store, self._streams, self._stored = store, streams, stored
         self._cursors, self._now, self._keep_days = cursors, now, keep_days
         self.states = {
-            name: ReaderState(f"rollups/{name}", name, False, cursors.get(f"rollups_{name}") or stream.first, "up")
+            name: ReaderState(
+                f"rollups/{name}",
+                name,
+                False,
+                cursors.get(f"rollups_{name}") or stream.first,
+                Part(f"rollups/{name}", "up"),
+            )
             for name, stream in streams.items()
         }
         self._minutes: set[int] = set()
@@ -106,7 +113,7 @@ class Rollups:
 
     def _say(self, state: str, detail: str) -> None:
         for reader in self.states.values():
-            reader.state, reader.detail = state, detail
+            reader.report(state, detail)
 
 
 def rebuild(

@@ -11,6 +11,7 @@ from hub.config import AdapterConfig
 from hub.ingest import Door
 from hub.model import Message
 from hub.ports import Adapter, Plugin
+from hub.sockets import not_bound
 
 BACKOFF_S = (1.0, 60.0)
 STEADY_S = 60.0
@@ -35,8 +36,18 @@ async def run_adapter(plugin: Plugin, config: AdapterConfig, door: Door, running
         except Exception as error:
             failures = 1 if loop.time() - began > STEADY_S else failures + 1
             pause = random.uniform(0.5, 1) * min(BACKOFF_S[1], BACKOFF_S[0] * 2 ** (failures - 1))
-            door.report("down", f"{error or type(error).__name__}; started again in {pause:.0f} s")
+            door.report("down", f"{_why(config, error)}; started again in {pause:.0f} s")
             await asyncio.sleep(pause)
+
+
+def _why(config: AdapterConfig, error: Exception) -> str:
+    """The failure, with the address that it is about."""
+    listen, connect = getattr(config.options, "listen", None), getattr(config.options, "connect", None)
+    if listen and not connect and isinstance(error, OSError):
+        return not_bound(str(listen), error)
+    said = str(error) or type(error).__name__
+    address = str(connect or listen or "")
+    return said if not address or address in said else f"{address}: {said}"
 
 
 def decode_body(content_type: str, body: bytes, topic: str) -> Message:

@@ -67,7 +67,7 @@ class Warner:
             self._told = {change.id for change in _tail(self._log, self._log.alerts.first)}
             return None
         except (OSError, msgspec.MsgspecError, ValueError) as error:
-            self.state.detail = f"its snapshot could not be read ({error}); windows start afresh"
+            self.state.report("starting", f"its snapshot could not be read ({error}); windows start afresh")
             self._told = {change.id for change in _tail(self._log, self._log.alerts.first)}
             return None
         self._registry_text = saved.registry
@@ -80,7 +80,7 @@ class Warner:
         return self._engine
 
     async def run(self) -> None:
-        self.state.state = "up"
+        self.state.report("up", self.state.detail)
         saved_at = asyncio.get_running_loop().time()
         while True:
             batch = await self._log.events.read(self.state.cursor, BATCH_MAX)
@@ -109,10 +109,10 @@ class Warner:
         while True:
             try:
                 await append(entries)
-                self.state.state, self.state.detail = "up", ""
+                self.state.report("up")
                 return
             except LogFull as error:
-                self.state.state, self.state.detail = "down", str(error)
+                self.state.report("down", str(error))
                 await asyncio.sleep(1)
 
     def save(self) -> None:
@@ -127,7 +127,7 @@ class Warner:
         try:
             replace(self._path, msgspec.msgpack.encode(snapshot))
         except OSError as error:
-            self.state.detail = f"its snapshot could not be written: {error.strerror}"
+            self.state.report(self.state.state, f"its snapshot could not be written: {error.strerror}")
             return
         self._safe_cursor = snapshot.cursor
         self._told = set()

@@ -15,6 +15,7 @@ from hub.cli import (
     commanding,
     dashboards,
     decoding,
+    health,
     judging,
     looking,
     planning,
@@ -28,6 +29,7 @@ from hub.cli.output import Problem
 GROUPS = (
     serving,
     checking,
+    health,
     decoding,
     judging,
     looking,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,23 @@ def ask(config: Config, path: str, method: str = "GET", timeout: float = 30, **m
     return answer.json()
 
 
+def ask_on(config: Config, path: str, key: str, limit: int | None = None, **more: Any) -> tuple[list[Any], bool] | None:
+    """As `ask`, for a list that the hub gives in parts: up to `limit` items (all without it), and whether there are more."""
+    found: list[Any] = []
+    following: str | None = path
+    while following and (limit is None or len(found) < limit):
+        answer = ask(config, following, **more)
+        if answer is None:
+            return None
+        found += answer[key]
+        following, more = answer["next"], {}
+    return (
+        (found, following is not None)
+        if limit is None
+        else (found[:limit], following is not None or len(found) > limit)
+    )
+
+
 def _reason(answer: httpx.Response) -> str:
     try:
         return str(answer.json()["error"])
@@ -49,13 +66,24 @@ def open_log(config: Config) -> Iterator[Log]:
     yield Log(config.data / "log")
 
 
+def batches(log: Log, stream: str, start: int | None = None) -> Iterator[Sequence[Any]]:
+    """The entries of a stream, oldest first, many at a time."""
+    for _, found in _parts(log, stream, start):
+        yield found
+
+
 def entries(log: Log, stream: str, start: int | None = None) -> Iterator[tuple[int, Any]]:
     """(offset, entry) of a stream, oldest first."""
+    for first, found in _parts(log, stream, start):
+        yield from enumerate(found, first)
+
+
+def _parts(log: Log, stream: str, start: int | None) -> Iterator[tuple[int, Sequence[Any]]]:
     source = log.streams[stream]
     offset = source.first if start is None else start
     while offset < source.next:
         batch = source.read_now(offset)
-        yield from enumerate(batch.entries, batch.first)
+        yield batch.first, batch.entries
         offset = batch.next
 
 

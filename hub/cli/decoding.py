@@ -15,6 +15,7 @@ from hub.model import Fault, FaultKind, Message, Verdict
 from hub.moment import from_text
 from hub.ports import Codec
 from hub.recording import split_received
+from hub.validation import without_zero
 from hub.wire import detail_to_json, reading_to_json
 
 NAMES = "ais coap-json senml-json senml-cbor modbus-tcp modbus-rtu nmea0183 jt808 gb32960 teltonika gt06 osmand hj212 sl651 gb26875 sparkplug json"
@@ -70,6 +71,11 @@ def decode_line(codec: Codec, text: str, binary: bool, received: int | None) -> 
         faults.append(data)
     else:
         messages = [*codec.feed(data, received), *codec.end(received)]
+    for message in messages:
+        for reading in message.readings:
+            if finding := without_zero(reading):
+                faults.append(Fault(finding.kind, finding.detail, message.raw, reading.device))
+        message.readings = [one for one in message.readings if one.values or one.position is not None]
     now = received if received is not None else time.time_ns()
     replies = [reply for message in messages if (reply := codec.reply(message, Verdict.STORED, now)) is not None]
     faults += [fault for message in messages for fault in message.faults]

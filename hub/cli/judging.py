@@ -22,8 +22,9 @@ from hub.app.report import Findings
 from hub.app.report import report as write_report
 from hub.cli.cities import clean_city
 from hub.cli.output import Problem, command, folder, json_line, note, table
+from hub.cli.times import Wall, wall
 from hub.model import AlertChange
-from hub.moment import from_text, to_text
+from hub.moment import from_text
 from hub.recording import Recorded, RecordingError
 from hub.wire import change_line
 from rules.book import RuleBook, shipped_packs
@@ -120,13 +121,14 @@ def backtest(options: argparse.Namespace) -> int:
     observed = observed_for(city.book) if judging else None
     run = Backtest(city, recording.messages, recording.kind, recording.rows, observed)
     changes: list[AlertChange] = []
+    at = wall(options, city.config.zone)
     for change in _with_progress(run, options.quiet):
         if observed is not None:
             changes.append(change)
         if options.json:
             sys.stdout.write(change_line(change).decode() + "\n")
         else:
-            print(_line(change))
+            print(_line(change, at))
     judged: Summary | None = None
     if observed is not None:
 
@@ -137,7 +139,7 @@ def backtest(options: argparse.Namespace) -> int:
         judged = judge(city, changes, events, observed, again)
         if options.report:
             _write(options.report, city, run.tally, changes, observed, judged, events)
-    note(summary(run.tally))
+    note(summary(run.tally, at))
     if judged is not None and (options.events or options.baseline):
         if options.json:
             json_line({"summary": judged})
@@ -189,15 +191,14 @@ def _with_progress(run: Backtest, quiet: bool) -> Iterator[AlertChange]:
             yield change
 
 
-def _line(change: AlertChange) -> str:
+def _line(change: AlertChange, at: Wall) -> str:
     seen = ", ".join(view.camera for view in change.cameras if view.sees)
-    return (
-        f"{to_text(change.at)}  {change.change:<10} {change.level:<7} {change.rule}  {change.subject}  {change.title}"
-        + (f"  [{seen}]" if seen else "")
+    return f"{at(change.at)}  {change.change:<10} {change.level:<7} {change.rule}  {change.subject}  {change.title}" + (
+        f"  [{seen}]" if seen else ""
     )
 
 
-def summary(tally: Tally) -> str:
+def summary(tally: Tally, at: Wall) -> str:
     """A recording's fate in a few lines."""
     lines = []
     if tally.rows.rows:
@@ -207,7 +208,7 @@ def summary(tally: Tally) -> str:
     lines += [
         f"{tally.readings:,} readings of {tally.devices} devices"
         + (
-            f", {to_text(tally.first_at)} to {to_text(tally.last_at)}"
+            f", {at(tally.first_at)} to {at(tally.last_at)}"
             if tally.first_at is not None and tally.last_at is not None
             else ""
         ),
@@ -271,6 +272,11 @@ def rules_test(options: argparse.Namespace) -> int:
         if options.paths
         else [run_pack(pack) for pack in shipped_packs()]
     )
+    empty = [
+        str(path)
+        for path, found in zip(options.paths, tested, strict=False)
+        if not found.results and not found.mistakes
+    ]
     passed = failed = 0
     for found in tested:
         for mistake in found.mistakes:
@@ -292,7 +298,9 @@ def rules_test(options: argparse.Namespace) -> int:
                 for problem in result.problems:
                     print(f"     {problem}")
     note(f"{passed} passed, {failed} failed")
-    return 0 if passed and not failed and not any(found.mistakes for found in tested) else 1
+    for path in empty:
+        note(f"{path}: no tests there; they stand in files named NAME.tests.yaml beside the rules")
+    return 0 if passed and not failed and not empty and not any(found.mistakes for found in tested) else 1
 
 
 def _rules_in(path: Path) -> Path:

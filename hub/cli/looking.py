@@ -11,8 +11,9 @@ from hub.alerts import CLOSED_MAX, Alerts
 from hub.api import views
 from hub.app.destinations import JOURNAL
 from hub.app.history import open_city_store
-from hub.cli.client import ask, config_of, entries, open_log
-from hub.cli.output import Problem, command, folder, json_line, note, table
+from hub.cli.client import ask, ask_on, batches, config_of, entries, open_log
+from hub.cli.output import Problem, command, cut, folder, json_line, note, table
+from hub.cli.times import Wall, wall
 from hub.clock import now
 from hub.config import Config
 from hub.delivery import Journal
@@ -22,6 +23,9 @@ from hub.moment import from_text, to_text
 from hub.ports import SeriesQuery, StoreUnavailable
 from hub.registry import load_registry
 from rules.alarm_load import Load, alarm_load
+
+LISTED = 100
+"""Entries of quarantine that a table shows unless told otherwise."""
 
 
 def add(commands: Any) -> None:
@@ -38,6 +42,9 @@ def add(commands: Any) -> None:
     parser.add_argument("dir", type=folder)
     parser.add_argument("action", choices=("list", "show", "export", "retry"))
     parser.add_argument("offset", nargs="?", type=int, help="entry to show or retry; all are retried without it")
+    parser.add_argument(
+        "--limit", type=_count, metavar="N", help="list: the newest so many (100); export: all without it"
+    )
     parser.add_argument("-o", dest="output", metavar="FILE")
     parser = command(commands, "delivery", delivery, "what destinations have not taken")
     parser.add_argument("dir", type=folder)
@@ -53,6 +60,12 @@ def add(commands: Any) -> None:
     parser.add_argument("-o", dest="output", metavar="FILE")
 
 
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: a number from 1 on was meant")
+    return int(text)
+
+
 # ------------------------------------------------------------------------------------------------- devices
 
 
@@ -66,8 +79,8 @@ def devices(options: argparse.Namespace) -> int:
         live = Live()
         if (config.data / "log").is_dir():
             with open_log(config) as log:
-                for _, entry in entries(log, "events"):
-                    live.feed([entry])
+                for batch in batches(log, "events"):
+                    live.feed(batch)
         found = [views.device(state, known.get(state.device)) for state in live.devices.values()]
     else:
         found = answer["devices"]
@@ -89,12 +102,13 @@ def devices(options: argparse.Namespace) -> int:
         for item in found:
             json_line(item)
         return 0
+    at = wall(options, config.zone)
     rows = [
         (
             item["device"],
             item["kind"],
             item.get("name", ""),
-            item.get("observed_at", "never"),
+            at(item.get("observed_at", "never")),
             item.get("readings", 0),
             f"{item.get('skew_s', 0):g}",
             _values(item["values"]),
@@ -135,9 +149,13 @@ def _unknown(options: argparse.Namespace, config: Any) -> int:
         for item in found:
             json_line(item)
         return 0
+    shown = wall(options, config.zone)
     table(
         ("device", "adapter", "times", "first", "last"),
-        [(item["device"], item["adapter"], item["count"], item["first_at"], item["last_at"]) for item in found],
+        [
+            (item["device"], item["adapter"], item["count"], shown(item["first_at"]), shown(item["last_at"]))
+            for item in found
+        ],
         "nobody unknown has knocked",
     )
     return 0
@@ -148,6 +166,7 @@ def _unknown(options: argparse.Namespace, config: Any) -> int:
 
 def alerts(options: argparse.Namespace) -> int:
     config = config_of(options.dir)
+    at = wall(options, config.zone)
     answer = ask(config, "/api/v1/alerts", params={"closed": CLOSED_MAX if options.load or options.all else 0})
     until = now() if answer is not None else None
     if answer is None:
@@ -161,7 +180,10 @@ def alerts(options: argparse.Namespace) -> int:
         }
     if options.load:
         return _load(
-            [change for item in (*answer["open"], *answer["closed"]) for change in item["changes"]], until, options.json
+            [change for item in (*answer["open"], *answer["closed"]) for change in item["changes"]],
+            until,
+            options.json,
+            at,
         )
     chosen = [*answer["open"], *(answer["closed"] if options.all else ())]
     if options.json:
@@ -176,7 +198,7 @@ def alerts(options: argparse.Namespace) -> int:
             item["rule"],
             item["subject"],
             item["title"],
-            item["raised_at"],
+            at(item["raised_at"]),
             item["acknowledged_by"] or "",
             ", ".join(view["camera"] for view in item["cameras"] if view["sees"]),
         )
@@ -187,10 +209,16 @@ def alerts(options: argparse.Namespace) -> int:
         rows,
         "no warning is open" if not options.all else "no warning was ever raised",
     )
+    if options.all and len(answer["closed"]) >= CLOSED_MAX:
+        cut(
+            len(chosen),
+            None,
+            "a hub remembers so many closed ones; the store has the older (`/api/v1/series`, Grafana)",
+        )
     return 0
 
 
-def _load(changes: list[dict[str, Any]], until: int | None, as_json: bool) -> int:
+def _load(changes: list[dict[str, Any]], until: int | None, as_json: bool, at: Wall) -> int:
     """Show the alarm load of the warnings that the hub still knows, up to `until` (without it, to the last of them)."""
     load = alarm_load(
         (
@@ -208,7 +236,7 @@ def _load(changes: list[dict[str, Any]], until: int | None, as_json: bool) -> in
         print("no warning was ever raised")
         return 0
     rows = [
-        ("warnings raised", f"{load.alarms}", f"{to_text(load.since)} to {to_text(load.until)}"),
+        ("warnings raised", f"{load.alarms}", f"{at(load.since)} to {at(load.until)}"),
         ("per 10 min, mean", f"{load.per_10_min:.2f}", "one can be watched, two managed"),
         ("per 10 min, most", f"{load.peak_10_min}", "ten at most"),
         ("time in floods", f"{load.flood_share:.1%}", f"{len(load.floods)} floods; below 1 %"),
@@ -246,17 +274,11 @@ def quarantine(options: argparse.Namespace) -> int:
     config = config_of(options.dir)
     if options.action == "retry":
         return _retry(options, config)
-    if (config.data / "hub.sock").exists() and (
-        answer := ask(config, "/api/v1/quarantine", params={"limit": 200})
-    ) is not None:
-        found = answer["entries"][::-1]
-    else:
-        with open_log(config) as log:
-            found = [views.quarantined(offset, fault) for offset, fault in entries(log, "quarantine")]
-    if options.action == "show":
-        found = [item for item in found if options.offset is None or item["offset"] == options.offset]
-        if not found:
-            raise Problem(f"no entry {options.offset} in quarantine")
+    found, total = _quarantined(options, config)
+    if options.action == "show" and not found:
+        raise Problem(
+            f"no entry {options.offset} in quarantine" if options.offset is not None else "quarantine is empty"
+        )
     if options.action == "export":
         lines = [
             f"{item['at']}\t{item['raw_text'] if item['raw_text'] is not None else item['raw_hex']}\n" for item in found
@@ -270,15 +292,47 @@ def quarantine(options: argparse.Namespace) -> int:
         for item in found:
             json_line(item)
         return 0
+    at = wall(options, config.zone)
     table(
         ("entry", "received", "adapter", "device", "kind", "what is wrong"),
         [
-            (item["offset"], item["at"], item["adapter"], item["device"] or "", item["kind"], item["detail"])
-            for item in found[-100:]
+            (item["offset"], at(item["at"]), item["adapter"], item["device"] or "", item["kind"], item["detail"])
+            for item in found
         ],
         "quarantine is empty",
     )
+    if len(found) < total:
+        cut(len(found), total, "--limit N shows more, `export` gives all")
     return 0
+
+
+def _quarantined(options: argparse.Namespace, config: Config) -> tuple[list[dict[str, Any]], int]:
+    """Entries, oldest first, as many as were asked for, and how many there are."""
+    one = options.action == "show" and options.offset is not None
+    limit = 1 if one else options.limit or (None if options.action != "list" or options.json else LISTED)
+    if limit is None or limit > 200:
+        params: dict[str, Any] = {"limit": 200}
+    else:
+        params = {"limit": limit}
+    if one:
+        params["before"] = options.offset + 1
+    answer = ask_on(config, "/api/v1/quarantine", "entries", limit, params=params)
+    if answer is not None:
+        found = answer[0][::-1]
+        status = ask(config, "/api/v1/status") or {}
+        stream = status.get("log", {}).get("quarantine", {"first": 0, "next": len(found)})
+        total = stream["next"] - stream["first"]
+    else:
+        with open_log(config) as log:
+            total = log.quarantine.next - log.quarantine.first
+            start = options.offset if one else log.quarantine.next - (limit or total)
+            kept = []
+            for offset, fault in entries(log, "quarantine", max(log.quarantine.first, start)):
+                kept.append(views.quarantined(offset, fault))
+                if one:
+                    break
+            found = kept
+    return [item for item in found if not one or item["offset"] == options.offset], total
 
 
 def _retry(options: argparse.Namespace, config: Any) -> int:
@@ -318,6 +372,7 @@ def delivery(options: argparse.Namespace) -> int:
     if options.json:
         json_line(answer)
         return 0
+    at = wall(options, config.zone)
     if answer["destinations"]:
         table(
             ("destination", "state", "taken", "refused", "behind", ""),
@@ -330,7 +385,14 @@ def delivery(options: argparse.Namespace) -> int:
     table(
         ("letter", "destination", "since", "attempts", "change", "why it was refused"),
         [
-            (item["number"], item["destination"], item["at"], item["attempts"], item["change"]["id"], item["reason"])
+            (
+                item["number"],
+                item["destination"],
+                at(item["at"]),
+                item["attempts"],
+                item["change"]["id"],
+                item["reason"],
+            )
             for item in answer["dead_letters"]
         ],
         "no dead letters: every destination has taken what it was given",

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from hub.api import views
 from hub.cli.client import ask, config_of, entries, open_log
 from hub.cli.output import Problem, command, folder, json_line, table
+from hub.cli.times import wall
 from hub.clock import now
 from hub.config import Config
 from hub.model import OperatorAction
@@ -86,12 +87,13 @@ def _list(options: argparse.Namespace, config: Config) -> int:
         for item in found:
             json_line(item)
         return 0
+    at = wall(options, config.zone)
     rows = [
         (
             item["state"],
             item["target"],
-            item["from"],
-            item["until"],
+            at(item["from"]),
+            at(item["until"]),
             f"every {seconds_text(item['every_s'] * SECOND)}" if item["every_s"] else "",
             item["who"],
             item["note"],

@@ -75,11 +75,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 async def _serve(city: City, stop: asyncio.Event) -> None:
-    hub = await started(Hub(city))
+    hub = await started(Hub(city, say=note))
     config = city.config
-    note(
-        f"{config.hub.name}: listening on {hub.address} with {len(config.adapters)} adapters, data in {hub.data}; Ctrl-C stops it"
-    )
+    where = f"listening on {hub.address}" if hub.listening.listens else f"not listening on {config.api.listen} yet"
+    note(f"{config.hub.name}: {where} with {len(config.adapters)} adapters, data in {hub.data}; Ctrl-C stops it")
     for damage in hub.log.damage():
         note(f"log damaged, the rest is used: {damage}")
     try:
@@ -142,7 +141,7 @@ def play(options: argparse.Namespace) -> int:
     # Nothing leaves a replay: its own store, no destinations, a console on this machine only.
     api = ApiOptions(listen=options.listen or "127.0.0.1:0")
     city = msgspec.structs.replace(
-        city, config=msgspec.structs.replace(city.config, store=StoreOptions(), api=api), tokens={}
+        city, config=msgspec.structs.replace(city.config, store=StoreOptions(), api=api), tokens=None
     )
     return until_stopped(lambda stop: _replay(options, city, data, speed, stop))
 
@@ -153,7 +152,7 @@ async def _replay(
     clock = ToldClock()
     recording = recordings(options.files, options)
     hub = await started(Hub(city, data, now=clock, live=False))
-    note(f"console at {hub.address}")
+    note(f"console at {hub.address}" if hub.listening.listens else f"no console: {hub.listening.reason}")
     loop = asyncio.get_running_loop()
     began = loop.time()
     show: Callable[[int], None] = (

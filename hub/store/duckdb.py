@@ -119,9 +119,12 @@ class DuckDBStore:
     def series(self, query: SeriesQuery) -> list[Row]:
         where, values = _where(query)
         limit = "" if query.limit is None else f"limit {int(query.limit)}"
-        return self._rows(
-            f"select {_READ} from readings {where} {_LAST_WRITTEN} order by time, device, metric {limit}", values
+        way = "desc" if query.newest else ""
+        rows = self._rows(
+            f"select {_READ} from readings {where} {_LAST_WRITTEN} order by time {way}, device {way}, metric {way} {limit}",
+            values,
         )
+        return rows[::-1] if query.newest else rows
 
     def buckets(self, query: SeriesQuery, every: int) -> list[Bucket]:
         """Count, min, mean, max and last of each device and metric per `every` ns, from the epoch on; numbers only."""

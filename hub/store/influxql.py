@@ -63,7 +63,13 @@ class Influxql:
         return [newest[key] for key in sorted(newest)]
 
     def series(self, query: SeriesQuery) -> Iterator[Row]:
-        """Rows, oldest first, streamed; each device, metric and time once."""
+        """Rows, oldest first, streamed; each device, metric and time once. Where the newest are wanted, streamed from the newest on."""
+        if query.newest:
+            yield from list(self._streamed(query))[::-1]
+        else:
+            yield from self._streamed(query)
+
+    def _streamed(self, query: SeriesQuery) -> Iterator[Row]:
         by_measurement: dict[str, list[Column]] = {}
         for column in self._columns():
             if query.metric in (None, column.metric):
@@ -71,6 +77,7 @@ class Influxql:
         merged = heapq.merge(
             *(self._measurement(query, name, columns) for name, columns in by_measurement.items()),
             key=lambda row: row.time,
+            reverse=query.newest,
         )
         given = 0
         instant, seen = 0, set[tuple[str, str]]()
@@ -187,8 +194,10 @@ class Influxql:
         wanted = "*"
         if query.metric is not None and query.metric != POSITION_METRIC:
             wanted = ", ".join(map(_name, (query.metric, *columns[0].beside, "device", "kind")))
-        limit = "" if query.limit is None else f"LIMIT {int(query.limit)}"
-        for _, cells in self._rows(f"SELECT {wanted} FROM {_name(measurement)} {_where(query)} {limit}"):
+        # With one metric asked for, rows that only have a place would count against the server's limit; the stream is left early.
+        limit = "" if query.limit is None or query.metric is not None else f"LIMIT {int(query.limit)}"
+        way = "ORDER BY time DESC" if query.newest else ""
+        for _, cells in self._rows(f"SELECT {wanted} FROM {_name(measurement)} {_where(query)} {way} {limit}"):
             for column in columns:
                 value = cells.get(column.metric)
                 if value is not None or column.metric == POSITION_METRIC:

@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from hub.app.city import load_city
-from hub.app.hub import SOCKET, Hub
+from hub.app.files import SOCKET
+from hub.app.hub import Hub
 from hub.app.plugins import Plugins
 from tests.adapters.http_peer import http_peer
 from tests.adapters.onvif_camera import onvif_camera

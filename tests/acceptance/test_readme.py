@@ -91,7 +91,9 @@ def test_its_configuration_and_its_rule_are_valid_in_a_city(tmp_path: Path) -> N
     kept, _, _ = toml.read_text().partition("\n[[adapters]]")
     toml.write_text("\n".join([kept, *blocks("toml")]))
     (tmp_path / "city" / "pumps.toml").write_text((ROOT / "simulators/city/substation.toml").read_text())
-    (tmp_path / "city" / "rules" / "own.yaml").write_text("\n".join(blocks("yaml")))
+    (tmp_path / "city" / "rules" / "rivers.yaml").write_text(
+        "\n".join(blocks("yaml"))
+    )  # beside those that `init` ships
     done = subprocess.run(
         [sys.executable, "-m", "hub.cli", "check", str(tmp_path / "city")],
         cwd=ROOT,

@@ -552,3 +552,30 @@ def test_the_plugin_makes_a_source_from_its_options() -> None:
     assert PLUGIN.options is MqttOptions
     assert PLUGIN.adapter is not None
     assert isinstance(PLUGIN.adapter("t", MqttOptions(connect="mqtt://x", topics=["a"])), MqttAdapter)
+
+
+async def test_a_subscription_that_is_refused_is_tried_with_another_id_on_the_same_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A broker that has its own message 1 under way refuses SUBSCRIBE 1 (0x91, packet identifier in use)."""
+    monkeypatch.setattr("adapters.mqtt.adapter.SUBSCRIBE_PAUSE_S", 0.01)
+    intake = FakeIntake()
+    ids: list[int] = []
+
+    async def play(broker: Broker) -> None:
+        await broker.reader.readexactly(2)
+        broker.writer.write(bytes.fromhex("20 03 00 00 00"))
+        held = b""
+        while True:
+            held += await broker.reader.read(4096)
+            while (at := held.find(b"\x82")) >= 0 and len(held) >= at + 4:
+                ids.append(int.from_bytes(held[at + 2 : at + 4], "big"))
+                held = held[at + 2 + held[at + 1] :]
+                code = 0x91 if len(ids) == 1 else 1
+                broker.writer.write(bytes.fromhex("90 04") + ids[-1].to_bytes(2, "big") + bytes((0, code)))
+
+    async with playing(play, intake):
+        await intake.until(lambda: any(state == "up" for state, _ in intake.states))
+    assert len(ids) == 2
+    assert ids[0] != ids[1]
+    assert not any(state == "down" for state, _ in intake.states)

@@ -33,7 +33,7 @@ def change(what: Change = Change.RAISED, ordinal: int = 0) -> AlertChange:
 
 def test_topics_hold_no_wildcards() -> None:
     template = MqttSinkOptions(connect="mqtt://x").topic
-    assert topic_of(template, change()) == "cityhub/alerts/flood/level/a%2Bb/flood%2Flevel:a%2Bb%2Fc:1"
+    assert topic_of(template, change()) == "cityhub/alerts/flood%2Flevel/a%2Bb/flood%2Flevel:a%2Bb%2Fc:1"
     assert topic_of("c/{pack}/{level}/{change}/{area}", change()) == "c/flood/red/raised/-"
 
 

@@ -19,7 +19,7 @@ from adapters.transport import StreamAdapter
 from hub.model import FaultKind, Verdict
 from hub.ports import Plugin
 from tests.adapters.intake import FakeIntake
-from tests.adapters.jt808.frames import DEVICE, OLD, location
+from tests.adapters.jt808.frames import DEVICE, NEW, OLD, location
 from tests.adapters.test_teltonika import DEVICE as TRACKER
 from tests.adapters.test_teltonika import LOGIN, data, record, tcp, udp
 
@@ -86,6 +86,23 @@ async def test_a_terminal_registers_authenticates_reports_and_takes_a_command() 
         command = await answer(reader)
         assert (command["msg_id"], command["serial"]) == ("0x8103", 4)
         writer.close()
+
+
+@pytest.mark.parametrize(
+    ("options", "authenticates"), [({}, True), ({"identity": "session"}, False), ({"login_required": True}, True)]
+)
+async def test_another_terminals_frame_on_a_session_is_refused(options: dict[str, Any], authenticates: bool) -> None:
+    intake = FakeIntake()
+    async with running(jt808.PLUGIN, intake, "tcp://127.0.0.1:0", **options) as adapter:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port_of(adapter))
+        if authenticates:
+            writer.write(encode(OLD, 0x0102, 1, b"014450376202"))
+            assert (await answer(reader))["result"] == 0
+        writer.write(encode(OLD, 0x0200, 2, location()) + encode(NEW, 0x0200, 3, location()))
+        assert [(await answer(reader))["result"], (await answer(reader))["result"]] == [0, 1]
+        writer.close()
+    assert [reading.device for reading in intake.readings] == [DEVICE]
+    assert [(fault.kind, fault.readings) for fault in intake.faults] == [(FaultKind.UNAUTHORISED, 1)]
 
 
 async def test_a_terminal_over_udp() -> None:

@@ -11,13 +11,17 @@ from typing import Any
 
 import pytest
 
-from hub.api.auth import LOCAL, Token, load_tokens, who
+from hub.api.auth import Token, load_tokens, who
 from tests.acceptance.running import RunningHub, free_port, write_city
 
 TOKENS = """
 [tokens.weather-feed]
 token = "feed-me"
 roles = ["ingest"]
+[tokens.logger]
+token = "logger-only"
+roles = ["ingest"]
+devices = ["gauge-8", "gauge-7*"]
 [tokens.desk]
 sha256 = "{digest}"
 roles = ["view", "operate"]
@@ -151,9 +155,13 @@ def test_an_operator_acknowledges(hub: RunningHub) -> None:
     [alert] = call(hub, "GET", "/api/v1/alerts", "look")[1]["open"]
     path = f"/api/v1/alerts/{alert['alert']}/acknowledge".replace(" ", "%20")
     assert call(hub, "POST", path, "look", b'{"who":"Li","note":"pumps are on"}')[0] == 200
-    hub.wait(
-        lambda: call(hub, "GET", "/api/v1/alerts", "look")[1]["open"][0]["acknowledged_by"] == "Li", "not acknowledged"
-    )
+
+    def newest() -> dict[str, Any]:
+        found: dict[str, Any] = call(hub, "GET", "/api/v1/alerts", "look")[1]["open"][0]
+        return found
+
+    hub.wait(lambda: newest()["acknowledged_by"] == "desk", "not acknowledged under the name of the token")
+    assert newest()["changes"][-1]["note"] == "pumps are on [Li]"
 
 
 def test_the_console_and_the_stream_are_served(hub: RunningHub) -> None:
@@ -183,9 +191,17 @@ def test_metrics_speak_prometheus(hub: RunningHub) -> None:
     assert of("received_total") > 0
 
 
+def test_a_token_that_is_bound_to_devices_speaks_for_no_other(hub: RunningHub) -> None:
+    status, said, _ = call(hub, "POST", "/api/v1/readings", "logger-only", READING)
+    assert (status, said) == (200, {"readings": 1, "faults": []})
+    status, said, _ = call(hub, "POST", "/api/v1/readings", "logger-only", READING.replace(b"gauge-7", b"camera-1"))
+    assert status == 400
+    assert said["faults"] == [{"kind": "unauthorised", "detail": "the token 'logger' may not speak for camera-1"}]
+
+
 def test_tokens_are_compared_one_by_one() -> None:
     tokens = {name: Token(name, hashlib.sha256(name.encode()).hexdigest(), ("view",)) for name in ("a", "b")}
-    assert who(None, {}) is LOCAL
+    assert who(None, {}) is None, "an empty list of tokens lets nobody in"
     assert who("Bearer b", tokens) is tokens["b"]
     assert who("Basic b", tokens) is None
     assert who("Bearer c", tokens) is None
@@ -227,7 +243,7 @@ def test_maintenance_is_planned_listed_and_cancelled(hub: RunningHub) -> None:
     shown = windows()[0]
     assert {key: shown[key] for key in ("target", "from", "until", "every_s", "state", "who", "note")} == {
         "target": "area:north", "from": "2099-12-31T16:00:00Z", "until": "2099-12-31T18:00:00Z", "every_s": 86_400,
-        "state": "planned", "who": "li", "note": "new probes",
+        "state": "planned", "who": "desk", "note": "new probes [li]",
     }  # fmt: skip
     assert call(hub, "GET", "/api/v1/status", "look")[1]["maintenance"] == windows()
     assert post("/api/v1/maintenance/area:south@x/cancel")[0] == 404

@@ -15,7 +15,8 @@ from adapters.hj212.checksum import crc16
 from adapters.jt808.wire import Terminal as Id
 from adapters.jt808.wire import encode
 from hub.app.city import load_city
-from hub.app.hub import SOCKET, Hub
+from hub.app.files import SOCKET
+from hub.app.hub import Hub
 from hub.app.plugins import Plugins
 from hub.model import OperatorAction
 from simulators.devices.jt808 import Jt808

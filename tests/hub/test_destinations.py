@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -135,3 +136,33 @@ async def test_a_platforms_camera_goes_home_after_a_restart(tmp_path: Path, monk
         "old；可",
     ]  # told all the same
     await platform.stop()
+
+
+async def test_a_session_without_an_answer_is_no_destination_that_is_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A platform that takes the datagrams and never answers REGISTER: the idle destination is down, with the reason."""
+    monkeypatch.setenv("GB_PASSWORD", PASSWORD)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        options = Gb28181Options(
+            connect=f"udp://127.0.0.1:{deaf.getsockname()[1]}",
+            server_id="34020000002000000001",
+            device_id="34020000002050000001",
+            channels=[Channel(id="34020000001340000001", name="x")],
+            password_env="GB_PASSWORD",
+            timeout_s=0.1,
+        )
+        log, tasks = Log(tmp_path / "log"), list[asyncio.Task[Any]]()
+        config = SinkConfig("vms", "gb28181", options, (), (), (), 1)
+        destinations = Destinations([config], log, Cursors(tmp_path / "cursors"), tmp_path)
+        destinations.start(lambda work: tasks.append(asyncio.create_task(work)))
+        async with asyncio.timeout(30):
+            while destinations.states()[0].detail != "no answer to REGISTER":
+                await asyncio.sleep(0.02)
+        assert destinations.states()[0].state == "down"
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await destinations.close()
+        await log.close()

@@ -261,6 +261,18 @@ def test_series_choose_by_time_device_metric_and_limit(reopen: Open) -> None:
     )
     assert [row.time - T for row in store.series(SeriesQuery(T + 1, T + 3, "a", "pm25"))] == [1, 2]
     assert [row.time - T for row in store.series(SeriesQuery(limit=3))] == [0, 0, 0]
+    every = [row.time - T for row in store.series(SeriesQuery())]
+    for limit in (
+        1,
+        3,
+        len(every),
+        len(every) + 5,
+    ):  # the newest, oldest of them first; the order within a moment is the store's own
+        assert [row.time - T for row in store.series(SeriesQuery(limit=limit, newest=True))] == every[-limit:]
+    assert [row.time - T for row in store.series(SeriesQuery(device="a", metric="pm25", limit=2, newest=True))] == [
+        3,
+        4,
+    ]
     assert {row.metric for row in store.series(SeriesQuery(metric="air_temperature"))} == {"air_temperature"}
     assert store.series(SeriesQuery(metric="no2")) == []
     assert store.series(SeriesQuery(device="x' OR 'a'='a")) == []

@@ -22,7 +22,7 @@ from hub.model import FaultKind
 from tests.adapters.transport.peers import TCP, Hub, dialled, port_of, running, soon, until
 
 
-def make_certificates(folder: Path) -> None:
+def make_certificates(folder: Path, client_names: str = "IP:127.0.0.1") -> None:
     """An authority, a server's certificate for 127.0.0.1 and a client's."""
 
     def openssl(*arguments: str) -> None:
@@ -32,7 +32,7 @@ def make_certificates(folder: Path) -> None:
     openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=ca")
     for name in ("server", "client"):
         openssl("req", *key, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
-        (folder / f"{name}.ext").write_text("subjectAltName=IP:127.0.0.1\n")
+        (folder / f"{name}.ext").write_text(f"subjectAltName={client_names if name == 'client' else 'IP:127.0.0.1'}\n")
         signing = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", f"{name}.ext")
         openssl("x509", "-req", "-in", f"{name}.csr", "-out", f"{name}.pem", *signing)
 

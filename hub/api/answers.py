@@ -1,0 +1,225 @@
+"""What routes answer with, as types: the document at /api/v1/openapi.json is made from them, and a test holds real answers against them.
+
+Fields may be added; none is renamed. Where a type says `dict`, docs/api.md describes what is in it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from hub.ports import Bucket, Row
+
+Object = dict[str, Any]
+
+
+class Problem(msgspec.Struct):
+    """Problem details (RFC 9457). `error` is the same as `detail`."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    error: str
+
+
+class Page(msgspec.Struct, kw_only=True):
+    """What every list says of itself: how many at most, whether it was cut, and the address of what follows."""
+
+    limit: int | None
+    truncated: bool
+    next: str | None
+
+
+class Alive(msgspec.Struct):
+    """The process answers."""
+
+    ok: bool
+    version: str
+
+
+class PartState(msgspec.Struct):
+    """One part of the hub: starting, up, degraded, down or failed; since when; why."""
+
+    part: str
+    state: str
+    since: str
+    reason: str
+    required: bool
+
+
+class Readiness(msgspec.Struct):
+    """Whether every required part works, and how all of them are."""
+
+    ready: bool
+    parts: list[PartState]
+
+
+class Health(msgspec.Struct):
+    """Whether input is taken."""
+
+    ok: bool
+    detail: str
+
+
+class Fault(msgspec.Struct):
+    """Something of what was sent that could not be used."""
+
+    kind: str
+    detail: str
+
+
+class Accepted(msgspec.Struct):
+    """How many readings were offered; they are on disk, but for what the faults name."""
+
+    readings: int
+    faults: list[Fault]
+
+
+class City(msgspec.Struct):
+    """The registry, for maps. Positions are [lon, lat]."""
+
+    name: str
+    timezone: str
+    version: str
+    bounds: list[float] | None
+    cameras: list[Object]
+    zones: list[Object]
+    buildings: list[Any]
+    devices: list[Object]
+
+
+class Status(msgspec.Struct):
+    """The hub itself: parts, adapters with their ledgers, readers with their lag, the log, the rules."""
+
+    at: str
+    started_at: str
+    version: str
+    ready: bool
+    parts: list[PartState]
+    adapters: list[Object]
+    readers: list[Object]
+    log: dict[str, Object]
+    damage: list[str]
+    devices: int
+    open_alerts: int
+    balances: bool
+    rules: Object
+    maintenance: list[Object]
+
+
+class Devices(Page):
+    """Devices with their newest values and positions; or those that knocked and were not known."""
+
+    devices: list[Object]
+
+
+class Alerts(Page):
+    """All open warnings, and the latest closed ones; `limit`, `truncated` and `next` are about the closed."""
+
+    open: list[Object]
+    closed: list[Object]
+
+
+class Windows(Page):
+    """Planned work."""
+
+    windows: list[Object]
+
+
+class Entries(Page):
+    """Input that could not be used, the newest first."""
+
+    entries: list[Object]
+
+
+class Deliveries(Page):
+    """Destinations, their dead letters (which the marks of the list are about), and the newest attempts."""
+
+    destinations: list[Object]
+    dead_letters: list[Object]
+    attempts: list[Object]
+
+
+class Cameras(msgspec.Struct):
+    """Cameras that see the place, best first; or who will see what moves, one after another."""
+
+    cameras: list[Object] | UnsetType = UNSET
+    handover: list[Object] | UnsetType = UNSET
+
+
+class Series(Page):
+    """Rows, oldest first; or, with `every`, buckets."""
+
+    rows: list[Row] | UnsetType = UNSET
+    buckets: list[Bucket] | UnsetType = UNSET
+    every: float | UnsetType = UNSET
+
+
+class Features(msgspec.Struct):
+    """A GeoJSON FeatureCollection (RFC 7946)."""
+
+    type: str
+    features: list[Object]
+
+
+class Done(msgspec.Struct):
+    """It stands in the log."""
+
+    ok: bool
+
+
+class Planned(msgspec.Struct):
+    """The id of the planned work."""
+
+    id: str
+
+
+class Commanded(msgspec.Struct):
+    """The command was sent; `answer` is the device's, null where none came in time."""
+
+    device: str
+    sent: bool
+    answer: Any
+
+
+class Retried(msgspec.Struct):
+    """What became of the readings that were offered again."""
+
+    offered: int
+    stored: int
+    refused: int
+
+
+class Letters(msgspec.Struct):
+    """Of a retry: how many were offered and taken; of a drop: how many were dropped."""
+
+    offered: int | UnsetType = UNSET
+    taken: int | UnsetType = UNSET
+    dropped: int | UnsetType = UNSET
+
+
+class Rows(msgspec.Struct):
+    """How many rows the file has."""
+
+    rows: int
+
+
+class Rollups(msgspec.Struct):
+    """How many rollups were made."""
+
+    rollups: int
+
+
+class Imported(msgspec.Struct):
+    """What became of the readings in the files."""
+
+    readings: int
+    stored: int
+    refused: int
+    rollups: int
+    faults: dict[str, int]
+    rejects: str
+    """File with what was refused; empty where nothing was."""

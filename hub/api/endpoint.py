@@ -1,0 +1,106 @@
+"""One route: who may use it, what it takes, what it does. Queries and bodies are decoded here and nowhere else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import msgspec
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from hub.api.problem import Problem
+from hub.api.questions import Nothing
+
+T = TypeVar("T", bound=msgspec.Struct)
+Handler = Callable[[Request, Any], Awaitable[Response]]
+CONTROLLED_BODY_MAX = 1 << 20
+"""Bytes of a body that is no reading: none of them needs more."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """`role` is what the caller needs, None for everybody. `takes` is decoded from the query (GET) or the body (POST)."""
+
+    method: str
+    path: str
+    role: str | None
+    handler: Handler
+    takes: type[msgspec.Struct] = Nothing
+    gives: type[msgspec.Struct] | None = None
+    """The answer's type, None where it is no JSON object of ours."""
+    media: str = "application/json"
+    raw: bool = False
+    """The handler reads the body itself: readings, which come in several formats."""
+    ill_alike: bool = False
+    """Its 503 has the same shape as its 200: probes."""
+
+    @property
+    def summary(self) -> str:
+        """The first line of the handler's own description."""
+        return (self.handler.__doc__ or "").strip().partition("\n")[0]
+
+    async def call(self, request: Request) -> Response:
+        return await self.handler(request, await self._given(request))
+
+    async def _given(self, request: Request) -> msgspec.Struct:
+        if self.raw:
+            return Nothing()
+        if self.method == "POST":
+            return decoded(await body(request, CONTROLLED_BODY_MAX), self.takes)
+        return asked(dict(request.query_params), self.takes)
+
+
+async def body(request: Request, limit: int) -> bytes:
+    """The whole body. 413 beyond `limit` bytes."""
+    taken = bytearray()
+    try:
+        async for chunk in request.stream():
+            taken += chunk
+            if len(taken) > limit:
+                raise Problem(413, f"the body is longer than the limit of {limit} bytes; send fewer at a time")
+    except ClientDisconnect:
+        raise Problem(400, "the connection ended in the middle of the body") from None
+    return bytes(taken)
+
+
+def decoded(data: bytes, kind: type[T]) -> T:
+    """A JSON body; an empty one is `{}`. Raises `Problem` 400 that names what is wrong."""
+    try:
+        return msgspec.json.decode(data or b"{}", type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Problem(400, _sentence(error, None)) from None
+
+
+def asked(query: dict[str, str], kind: type[T]) -> T:
+    """A query, its texts read as what the fields are. Raises `Problem` 400 that names what is wrong."""
+    try:
+        return msgspec.convert(query, kind, strict=False)
+    except msgspec.MsgspecError as error:
+        raise Problem(400, _sentence(error, query)) from None
+
+
+WORDS = {
+    "int": "a whole number", "float": "a number", "str": "a text", "bool": "true or false", "array": "a list", "object": "an object",
+    "null": "null",
+}  # fmt: skip
+
+
+def _sentence(error: Exception, query: dict[str, str] | None) -> str:
+    """ "limit is 'many'; a whole number was meant", "offset: an object was meant, not a list" …"""
+    told = str(error)
+    what, _, where = told.partition(" - at `$")
+    name = where.rstrip("`").lstrip(".")
+    if missing := re.search(r"missing required field `(\w+)`", what):
+        return f"{missing[1]} is missing"
+    if wrong := re.match(r"Expected `([\w |]+)`(?:, got `(\w+)`)?$", what):
+        meant = " or ".join(WORDS.get(word, word) for word in wrong[1].split(" | ") if word != "null")
+        if query is not None and name in query:
+            return f"{name} is {query[name][:100]!r}; {meant} was meant"
+        got = f", not {WORDS.get(wrong[2], wrong[2])}" if wrong[2] else ""
+        return f"{name or 'the body'}: {meant} was meant{got}"
+    what = re.sub(r"Expected `(\w+)`", lambda found: f"{WORDS.get(found[1], found[1])} was meant:", what)
+    what = what.replace(": >= ", " of at least ").replace(": <= ", " of at most ").replace(": > ", " above ")
+    return f"{name}: {what}" if name else what

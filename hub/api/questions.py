@@ -1,0 +1,153 @@
+"""What requests bring: one type for each body and for each query with more than a word or two. Decoded in `hub.api.endpoint`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+NUMBER_MAX = (1 << 53) - 1
+"""Offsets and numbers beyond it are not exact in every client's JSON."""
+PAGE_MAX = 100_000
+YEARS_S = 10 * 366 * 86_400
+
+Name = Annotated[str, Meta(max_length=100)]
+Note = Annotated[str, Meta(max_length=1000)]
+Number = Annotated[int, Meta(ge=0, le=NUMBER_MAX)]
+Limit = Annotated[int, Meta(ge=1, le=PAGE_MAX)]
+
+
+class Nothing(msgspec.Struct):
+    """Neither a body nor a query."""
+
+
+# ------------------------------------------------------------------------------------------------- queries
+
+
+class Page(msgspec.Struct):
+    """Of a list: so many of it, behind the first `skip`."""
+
+    limit: Limit | None = None
+    skip: Number = 0
+
+
+class Devices(Page):
+    kind: str | None = None
+    since: str | None = None
+
+
+class Alerts(msgspec.Struct):
+    """`closed`: how many of the latest closed ones, behind the first `skip`."""
+
+    closed: Annotated[int, Meta(ge=0, le=PAGE_MAX)] = 100
+    skip: Number = 0
+
+
+class Quarantine(msgspec.Struct):
+    """The newest `limit` entries older than `before`."""
+
+    limit: Annotated[int, Meta(ge=1, le=PAGE_MAX)] = 50
+    before: Number | None = None
+
+
+class Series(msgspec.Struct, rename={"start": "from", "end": "to"}):
+    """Rows of a device and metric between two times; with `every` (seconds) the buckets of that width."""
+
+    device: str | None = None
+    metric: str | None = None
+    start: str | None = None
+    end: str | None = None
+    limit: Annotated[int, Meta(ge=1, le=NUMBER_MAX)] = 2000
+    every: Annotated[float, Meta(gt=0, le=YEARS_S)] | None = None
+
+
+class Cameras(msgspec.Struct):
+    """Who sees a point, a zone, or what moves; see docs/cameras.md."""
+
+    at: str | None = None
+    zone: str | None = None
+    need: str | None = None
+    error: str | None = None
+    course: str | None = None
+    speed: str | None = None
+    limit: Annotated[int, Meta(ge=0, le=NUMBER_MAX)] = 5
+
+
+class Readiness(msgspec.Struct):
+    """`part`: ask for this part alone."""
+
+    part: str | None = None
+
+
+# ------------------------------------------------------------------------------------------------- bodies
+
+
+class Act(msgspec.Struct):
+    """Something done to a warning or to planned work. Who does it is who asks; a `who` beside a token is kept in the note."""
+
+    who: Name | None = None
+    note: Note | None = None
+    until: str | None = None
+
+
+class Plan(msgspec.Struct, rename={"start": "from"}):
+    """Planned work on a device, area:NAME or zone:NAME."""
+
+    target: Annotated[str, Meta(max_length=300)] = ""
+    start: str | None = None
+    until: str | None = None
+    every_s: Annotated[int, Meta(ge=0, le=YEARS_S)] | None = None
+    who: Name | None = None
+    note: Note | None = None
+
+
+class Retry(msgspec.Struct):
+    """One entry of quarantine, or all."""
+
+    offset: Number | None = None
+
+
+class Letters(msgspec.Struct):
+    """Dead letters by number, or all."""
+
+    numbers: Annotated[list[Number], Meta(max_length=PAGE_MAX)] | None = None
+
+
+class Rebuild(msgspec.Struct, rename={"start": "from", "end": "to"}):
+    """A range of history, or all of it."""
+
+    start: str | None = None
+    end: str | None = None
+
+
+class Export(msgspec.Struct, rename={"start": "from", "end": "to"}):
+    """Rows into a file on this machine."""
+
+    format: Literal["csv", "parquet"]
+    path: str
+    start: str | None = None
+    end: str | None = None
+    device: str | None = None
+    metric: str | None = None
+
+
+class Import(msgspec.Struct):
+    """Files on this machine into history."""
+
+    files: list[str]
+    map: str | None = None
+    admit: bool = False
+
+
+class Command(msgspec.Struct, forbid_unknown_fields=True):
+    """A command to a device: `hub.ports.DeviceCommand`, who sends it, and how long to wait for the answer."""
+
+    command: Annotated[str, Meta(max_length=100)]
+    seconds: int | None = None
+    text: str = ""
+    urgent: bool = False
+    message: str = ""
+    data: str = ""
+    wait_s: float = 5.0
+    who: Name | None = None

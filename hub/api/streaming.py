@@ -1,0 +1,62 @@
+"""The live stream: server-sent events for the console."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from hub.api import views
+from hub.api.problem import Problem
+from hub.api.state import State
+from hub.wire import change_to_json
+
+STREAM_EVERY_S = 1.0
+STREAMS_MAX = 200
+"""Server-sent event streams open at once."""
+
+
+class Streaming:
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.streams = 0
+
+    async def stream(self, request: Request, _: Any) -> Response:
+        """Server-sent events: devices, changes of warnings, the status, once a second."""
+        if self.streams >= STREAMS_MAX:
+            raise Problem(503, f"{STREAMS_MAX} live streams are open already", {"Retry-After": "5"})
+        if request.method == "HEAD":  # whoever only wants to see whether it is there must not hold one open
+            return Response(media_type="text/event-stream")
+        return StreamingResponse(
+            self._events(request), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
+        )
+
+    async def _events(self, request: Request) -> AsyncIterator[bytes]:
+        """Once a second: devices heard since, changes of warnings, the status."""
+        state = self.state
+        self.streams += 1
+        told = state.log.alerts.next
+        since = state.clock()
+        try:
+            while not await request.is_disconnected():
+                until = state.clock()
+                changed = list(views.devices(state, since=since))
+                since = until
+                if changed:
+                    yield _sse("devices", {"devices": changed})
+                batch = state.log.alerts.read_now(told)
+                told = batch.next
+                for change in batch.entries:
+                    yield _sse("change", change_to_json(change))
+                yield _sse("status", views.status(state))
+                await asyncio.sleep(STREAM_EVERY_S)
+        finally:
+            self.streams -= 1
+
+
+def _sse(event: str, data: Any) -> bytes:
+    return b"event: " + event.encode() + b"\ndata: " + msgspec.json.encode(data) + b"\n\n"

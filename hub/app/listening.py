@@ -1,0 +1,118 @@
+"""Where the API listens: its address, bound again and again until it can be, and a socket in the data folder for commands."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import uvicorn
+
+from hub.api import State, build
+from hub.app.files import SOCKET, socket_path
+from hub.config import split_address
+from hub.health import Part
+from hub.sockets import listener, not_bound
+
+AGAIN_S = 5.0
+"""Between two attempts to listen on an address that cannot be had."""
+UNLISTEN_S = 0.5
+"""uvicorn looks every tenth of a second whether it shall stop; open streams then end by themselves."""
+
+
+class Listening:
+    """The API of one hub. `open` returns when commands on this machine can be answered; the public address may come later."""
+
+    def __init__(self, state: State, listen: str, data: Path, part: Part) -> None:
+        self.address = f"http://{listen}"
+        self._state, self._listen, self._data, self._part = state, listen, data, part
+        self._servers: list[_Server] = []
+        self._serving: list[asyncio.Task[None]] = []
+        self._sockets: list[socket.socket] = []
+        self._trying: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        path = self._data / SOCKET
+        path.unlink(missing_ok=True)
+        local = socket.socket(socket.AF_UNIX)
+        local.bind(socket_path(self._data))
+        path.chmod(0o600)
+        await self._serve(local, trusted=True)
+        if not await self._try():
+            self._trying = asyncio.create_task(self._try_again())
+
+    @property
+    def listens(self) -> bool:
+        return self._part.state == "up"
+
+    @property
+    def reason(self) -> str:
+        """Why it does not listen, or where it does."""
+        return self._part.reason
+
+    async def _try(self) -> bool:
+        try:
+            public = listener(*split_address(self._listen))
+        except OSError as error:
+            self._part.report("down", f"{not_bound(self._listen, error)}; tried again every {AGAIN_S:.0f} s")
+            return False
+        self.address = "http://{}:{}".format(*_shown(public))
+        await self._serve(public, trusted=False)
+        self._part.report("up", f"listening on {self.address}")
+        return True
+
+    async def _try_again(self) -> None:
+        while True:
+            await asyncio.sleep(AGAIN_S)
+            if await self._try():
+                return
+
+    async def _serve(self, sock: socket.socket, trusted: bool) -> None:
+        self._sockets.append(sock)
+        server = _Server(
+            uvicorn.Config(
+                build(self._state, trusted),
+                log_level="warning",
+                access_log=False,
+                lifespan="off",
+                server_header=False,
+                timeout_graceful_shutdown=2,
+            )
+        )
+        self._servers.append(server)
+        self._serving.append(asyncio.create_task(server.serve(sockets=[sock])))
+        while not server.started:
+            await asyncio.sleep(0.01)
+
+    def shut(self) -> None:
+        """Take no more requests; those under way are answered."""
+        if self._trying is not None:
+            self._trying.cancel()
+        for server in self._servers:
+            server.should_exit = True
+
+    async def close(self) -> None:
+        """After `shut`. Sockets must leave the loop before they are closed, or the loop keeps dead descriptors."""
+        if self._serving:
+            await asyncio.wait(self._serving, timeout=UNLISTEN_S)
+        for task in self._serving:
+            task.cancel()
+        await asyncio.gather(*self._serving, return_exceptions=True)
+        for sock in self._sockets:
+            sock.close()
+        (self._data / SOCKET).unlink(missing_ok=True)
+
+
+class _Server(uvicorn.Server):  # type: ignore[misc]
+    """uvicorn without its signal handlers: the hub decides when to stop."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _shown(sock: socket.socket) -> tuple[str, int]:
+    host, port = sock.getsockname()[:2]
+    return (f"[{host}]" if ":" in host else host), port

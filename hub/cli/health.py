@@ -1,0 +1,37 @@
+"""`cityhub health`: how every part of a running hub is."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from hub.cli.client import ask, config_of
+from hub.cli.output import Problem, command, folder, json_line, table
+from hub.cli.times import wall
+from hub.health import WORST
+
+
+def add(commands: Any) -> None:
+    parser = command(commands, "health", health, "how every part of the running hub is, the worst first")
+    parser.add_argument("dir", type=folder)
+
+
+def health(options: argparse.Namespace) -> int:
+    """Exit 0 where the hub is ready, 1 where it is not or does not run."""
+    config = config_of(options.dir)
+    status = ask(config, "/api/v1/status")
+    if status is None:
+        raise Problem(f"no hub runs on {options.dir}")
+    parts = sorted(status["parts"], key=lambda part: WORST.index(part["state"]), reverse=True)
+    if options.json:
+        for part in parts:
+            json_line(part)
+    else:
+        at = wall(options, config.zone)
+        rows = [
+            (part["part"], part["state"], "required" if part["required"] else "", at(part["since"]), part["reason"])
+            for part in parts
+        ]
+        table(("part", "state", "", "since", "why"), rows, "no parts")
+        print("ready" if status["ready"] else "NOT READY: a required part does not work")
+    return 0 if status["ready"] else 1

@@ -1,0 +1,256 @@
+"""Cases from the field that several protocols share: positions without a fix, clocks that are useless, names and epochs in pieces."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapters.ais.codec import AisCodec
+from adapters.gt06.codec import Gt06Codec
+from adapters.nmea0183.codec import Nmea0183Codec
+from adapters.osmand.codec import OsmandCodec
+from adapters.transport import StreamOptions
+from hub.config import IngestOptions
+from hub.device_clock import ROLLOVER_NS, without_rollover
+from hub.ingest import Ingest
+from hub.ledger import Ledger
+from hub.log import Log
+from hub.model import Device, FaultKind, Message, Position, Reading, Verdict
+from hub.moment import SECOND, from_text
+from hub.registry import Registry
+from tests.adapters.test_gt06 import GPS, LOGIN, frame
+
+NOW = from_text("2026-11-22T08:00:10Z")
+
+
+def nmea(*bodies: str) -> bytes:
+    lines = []
+    for body in bodies:
+        check = 0
+        for character in body.encode():
+            check ^= character
+        lines.append(f"${body}*{check:02X}\r\n")
+    return "".join(lines).encode()
+
+
+def gga(talker: str, satellites: int, lat: str = "3114.0000", quality: int = 1, second: int = 1) -> str:
+    return f"{talker}GGA,0800{second:02d}.00,{lat},N,12129.0000,E,{quality},{satellites:02d},1.0,5.0,M,0.0,M,,"
+
+
+# ---------------------------------------------------------------------------------------- 0/0 with a valid flag (5.12)
+
+
+def of_osmand() -> list[Message]:
+    return OsmandCodec({}).feed(b"GET /?id=7&lat=0&lon=0&speed=10&timestamp=1795334400 HTTP/1.1\r\n\r\n")
+
+
+def of_gt06() -> list[Message]:
+    codec = Gt06Codec({})
+    codec.feed(LOGIN)
+    zero = bytes.fromhex("1a0b16080000") + b"\xcf" + bytes(8) + b"\x2c\x14\x97"
+    return codec.feed(frame(0x22, zero + bytes.fromhex("01cc0075c3009333010000")))
+
+
+def of_nmea() -> list[Message]:
+    codec = Nmea0183Codec({})
+    body = "GPRMC,080000.00,A,0000.0000,N,00000.0000,E,10.0,90.0,221126,,,A"
+    return [*codec.feed(nmea(body), NOW), *codec.end(NOW)]
+
+
+@pytest.fixture
+async def log(tmp_path: Path) -> AsyncIterator[Log]:
+    log = Log(tmp_path / "log")
+    yield log
+    await log.close()
+
+
+@pytest.mark.parametrize("of", [of_osmand, of_gt06, of_nmea])
+@pytest.mark.parametrize("keep", [False, True])
+async def test_nobody_is_in_the_gulf_of_guinea(log: Log, of: Any, keep: bool) -> None:
+    ingest = Ingest(log, Registry(), Ledger(), lambda: NOW, IngestOptions(zero_position=keep))
+    verdicts = await ingest.door("trackers", unknown_devices="admit").submit(of())
+    assert verdicts[-1] is Verdict.STORED
+    (stored,) = log.events.read_now(0, 10).entries
+    assert "speed" in stored.values
+    faults = log.quarantine.read_now(0, 10).entries
+    if keep:
+        assert (stored.position.lon, stored.position.lat) == (0, 0)
+        assert not faults
+    else:
+        assert stored.position is None
+        assert [fault.kind for fault in faults] == [FaultKind.POSITION]
+        assert "lon 0, lat 0 is no fix" in faults[0].detail
+    counts = ingest.ledger.of("trackers")
+    assert counts.faults.get("position", 0) == (0 if keep else 1)
+    assert counts.balances()
+
+
+async def test_a_position_of_nowhere_alone_is_refused_whole(log: Log) -> None:
+    ingest = Ingest(log, Registry(), Ledger(), lambda: NOW, IngestOptions())
+    door = ingest.door("trackers", unknown_devices="admit")
+    assert await door.submit([Message([Reading("a", NOW, {}, Position(0.0, 0.0))], [], "a")]) == [Verdict.REFUSED]
+    assert await door.submit([Message([Reading("a", NOW, {}, Position(0.0, 5.0))], [], "a")]) == [Verdict.STORED]
+
+
+def test_decode_says_so_too() -> None:
+    line = "GET /?id=7&lat=0&lon=0&speed=10 HTTP/1.1\\r\\n\\r\\n"
+    done = subprocess.run(
+        [sys.executable, "-m", "hub.cli", "decode", "osmand"], input=line, capture_output=True, text=True
+    )
+    assert '"lon"' not in done.stdout.partition('"detail"')[0]
+    assert '"kind":"position"' in done.stdout
+    assert '"speed":18.52' in done.stdout
+
+
+# --------------------------------------------------------------------------------------------- clocks of devices (5.15)
+
+
+@pytest.mark.parametrize("turns", [1, 2])
+def test_a_clock_that_rolled_over_is_moved_on_where_that_is_certain(turns: int) -> None:
+    behind = NOW - turns * ROLLOVER_NS
+    assert without_rollover(behind, NOW) == NOW
+    assert without_rollover(behind - 20 * 86_400 * SECOND, NOW) == NOW - 20 * 86_400 * SECOND
+    assert without_rollover(behind + 300 * SECOND, NOW) == NOW + 300 * SECOND
+
+
+def test_other_clocks_are_left_alone() -> None:
+    for observed in (
+        NOW,
+        NOW - 3600 * SECOND,
+        NOW + 700 * SECOND,
+        NOW - ROLLOVER_NS // 2,
+        NOW - ROLLOVER_NS - 40 * 86_400 * SECOND,
+    ):
+        assert without_rollover(observed, NOW) == observed
+
+
+@pytest.mark.parametrize(
+    ("door", "of_device"), [("hub", None), ("device", "hub"), ("gps-week", None), ("device", "gps-week")]
+)
+async def test_the_hubs_time_for_a_device_or_a_door(log: Log, door: str, of_device: str | None) -> None:
+    attributes: dict[str, float | str] = {"clock": of_device} if of_device else {}
+    registry = Registry(devices={"truck": Device("truck", attributes=attributes)})
+    ingest = Ingest(log, registry, Ledger(), lambda: NOW, IngestOptions())
+    wrong = NOW - ROLLOVER_NS
+    taken = await ingest.door("trackers", clock=door).submit(
+        [Message([Reading("truck", wrong, {"speed": 1.0})], [], "truck")]
+    )
+    assert taken == [Verdict.STORED]
+    (stored,) = log.events.read_now(0, 10).entries
+    assert stored.observed_at == NOW
+
+
+# ------------------------------------------------------------------------------------------- epochs and names (5.10 to 5.14)
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_gga_of_two_talkers_in_one_second_is_one_epoch(order: tuple[int, int]) -> None:
+    sentences = [gga("GP", 9), gga("GL", 2, "3114.9000")]
+    codec = Nmea0183Codec({})
+    messages = [*codec.feed(nmea(*(sentences[at] for at in order), gga("GP", 9, second=2)), NOW), *codec.end(NOW)]
+    readings = [reading for message in messages for reading in message.readings]
+    assert [reading.values["satellites"] for reading in readings] == [9, 9]
+    assert readings[0].position is not None
+    assert round(readings[0].position.lat, 4) == 31.2333
+    assert not [fault for message in messages for fault in message.faults]
+
+
+def test_a_constellation_without_a_fix_takes_none_away() -> None:
+    codec = Nmea0183Codec({})
+    (message,) = [*codec.feed(nmea(gga("GP", 7), gga("GA", 0, quality=0)), NOW), *codec.end(NOW)]
+    assert message.readings[0].position is not None
+
+
+def test_the_same_talker_twice_in_a_second_is_two_epochs() -> None:
+    codec = Nmea0183Codec({})
+    assert len([*codec.feed(nmea(gga("GP", 7), gga("GP", 8)), NOW), *codec.end(NOW)]) == 2
+
+
+@pytest.mark.parametrize("imei", ["0357789648774484", "0104123456789012", "0899999999999999"])
+def test_an_imei_in_front_of_the_date(imei: str) -> None:
+    codec = Gt06Codec({})
+    codec.feed(LOGIN)
+    content = bytes.fromhex(imei) + bytes.fromhex("180c06142038") + GPS[6:] + bytes.fromhex("01cc0075c3009333010000")
+    (message,) = codec.feed(frame(0x22, content))
+    assert not message.faults
+    assert message.readings[0].observed_at == from_text("2024-12-06T20:32:56Z")
+
+
+def aid(name: str, extension: str) -> bytes:
+    """A type 21 report by ITU-R M.1371-5, table 73: bits into 6-bit armour into a sentence."""
+
+    def text(words: str, characters: int) -> str:
+        codes = [ord(c) - 64 if ord(c) >= 64 else ord(c) for c in words.ljust(characters, "@")]
+        return "".join(f"{code:06b}" for code in codes)
+
+    def number(value: int, width: int) -> str:
+        return f"{value & (1 << width) - 1:0{width}b}"
+
+    bits = number(21, 6) + number(0, 2) + number(993_672_001, 30) + number(5, 5) + text(name, 20) + "0"
+    bits += (
+        number(int(-80.29 * 600_000), 28) + number(int(27.47 * 600_000), 27) + "0" * 30 + number(7, 4) + number(60, 6)
+    )
+    bits += "0" + "0" * 8 + "0000"
+    assert len(bits) == 272
+    bits += text(extension, len(extension))
+    fill = -len(bits) % 6
+    bits += "0" * fill
+    armour = "".join(
+        chr(code + 48 if code < 40 else code + 56)
+        for code in (int(bits[at : at + 6], 2) for at in range(0, len(bits), 6))
+    )
+    parts = [armour[at : at + 60] for at in range(0, len(armour), 60)]
+    lines = b""
+    for at, part in enumerate(parts, 1):
+        body = f"AIVDM,{len(parts)},{at},1,A,{part},{fill if at == len(parts) else 0}"
+        check = 0
+        for character in body.encode():
+            check ^= character
+        lines += f"!{body}*{check:02X}\r\n".encode()
+    return lines
+
+
+@pytest.mark.parametrize(
+    ("name", "extension", "full"),
+    [
+        ("FORT PIERCE INLET LB", " 6", "FORT PIERCE INLET LB 6"),
+        ("FORT PIERCE INLET LB", "", "FORT PIERCE INLET LB"),
+        ("FORT PIERCE INLET L@", "XYZ", "FORT PIERCE INLET L"),
+        ("BUOY 7", "GARBAGE", "BUOY 7"),
+        ("A NAME THAT GOES ON ", "AND ON", "A NAME THAT GOES ON AND ON"),
+        ("FORT PIERCE INLET LB", "OY 6@@@", "FORT PIERCE INLET LBOY 6"),
+    ],
+)
+def test_names_of_aids_to_navigation(name: str, extension: str, full: str) -> None:
+    messages = AisCodec({}).feed(aid(name, extension), NOW)
+    (reading,) = [reading for message in messages for reading in message.readings]
+    assert reading.values["name"] == full
+
+
+def test_hello_is_for_connections_of_our_own() -> None:
+    with pytest.raises(ValueError, match="hello is for connections"):
+        StreamOptions(listen="tcp://127.0.0.1:0", hello="x")
+
+
+async def test_hello_is_said_again_on_every_connection() -> None:
+    from tests.adapters.transport.peers import Hub, running, until
+
+    said: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        said.append(await reader.readline())
+        writer.write(b"a 1\n")
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with running(Hub(), connect=f"tcp://127.0.0.1:{port}", hello="?WATCH\n", reconnect_min_s=0.01):
+        await until(lambda: len(said) >= 2)
+    server.close()
+    assert set(said) == {b"?WATCH\r\n"}

@@ -1,0 +1,126 @@
+"""What commands show: in the city's time, at once however long, and never cut in silence."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.running import RunningHub, cityhub, free_port, write_city
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
+    """With one warning, and 450 readings of unknown devices in quarantine."""
+    api = free_port()
+    running = RunningHub(write_city(tmp_path_factory.mktemp("city"), api=api), api)
+    assert running.reading({"water_depth": 0.5}, "underpass-1", time=_now())[0] == 200
+    for number in range(450):
+        running.reading({"water_depth": 0.5}, f"stranger-{number}")
+    running.wait(lambda: bool(running.get("/api/v1/alerts")["open"]), "nothing was raised")
+    yield running
+    assert running.stop() == 0
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def test_times_are_the_citys_unless_utc_or_json_is_asked_for(hub: RunningHub) -> None:
+    raised = hub.get("/api/v1/alerts")["open"][0]["raised_at"]
+    for command in ("alerts", "devices"):
+        assert "+08:00" in cityhub(command, hub.folder).stdout
+        utc = cityhub(command, hub.folder, "--utc").stdout
+        assert "+08:00" not in utc
+        assert raised[:19] in utc
+    assert json.loads(cityhub("alerts", hub.folder, "--json").stdout.splitlines()[0])["at"].endswith("Z")
+    assert "+08:00" in cityhub("devices", hub.folder, "--unknown").stdout
+    assert "+08:00" in cityhub("quarantine", hub.folder, "list").stdout
+
+
+def test_a_list_that_is_cut_says_so_and_how_to_go_on(hub: RunningHub) -> None:
+    listed = cityhub("quarantine", hub.folder, "list")
+    assert listed.stdout.count("stranger-") == 2 * 100, "id and sentence, of a hundred entries"
+    assert "100 of 450 shown; --limit N shows more" in listed.stderr
+    more = cityhub("quarantine", hub.folder, "list", "--limit", "321")
+    assert "321 of 450 shown" in more.stderr
+    whole = cityhub("quarantine", hub.folder, "list", "--limit", "1000")
+    assert "shown" not in whole.stderr
+    assert whole.stdout.count("stranger-") == 2 * 450
+    assert len(cityhub("quarantine", hub.folder, "export").stdout.splitlines()) == 450
+    assert len(cityhub("quarantine", hub.folder, "list", "--json").stdout.splitlines()) == 450
+    shown = json.loads(cityhub("quarantine", hub.folder, "show", "7").stdout)
+    assert (shown["offset"], shown["device"]) == (7, "stranger-7")
+    assert cityhub("quarantine", hub.folder, "show", "450").returncode == 1
+    assert cityhub("quarantine", hub.folder, "list", "--limit", "0").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("path", "key"), [("/api/v1/unknown", "devices"), ("/api/v1/quarantine", "entries"), ("/api/v1/devices", "devices")]
+)
+def test_every_page_together_is_the_whole_list_once(hub: RunningHub, path: str, key: str) -> None:
+    found, following = [], f"{path}?limit=97"
+    while following:
+        answer = hub.get(following)
+        assert len(answer[key]) <= 97 == answer["limit"]
+        assert answer["truncated"] == (answer["next"] is not None)
+        found += [item.get("offset", item["device"]) for item in answer[key]]
+        following = answer["next"]
+    assert len(found) == len(set(found)) == {"/api/v1/devices": 1}.get(path, 450)
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/v1/alerts", "/api/v1/maintenance", "/api/v1/delivery", "/api/v1/series?device=underpass-1"]
+)
+def test_every_list_says_whether_it_is_whole(hub: RunningHub, path: str) -> None:
+    answer = hub.get(path)
+    assert (answer["truncated"], answer["next"]) == (False, None)
+    assert "limit" in answer
+
+
+def test_how_every_part_is_can_be_asked_on_the_machine(hub: RunningHub, tmp_path: Path) -> None:
+    shown = cityhub("health", hub.folder)
+    assert shown.returncode == 0, shown.stdout
+    assert "store" in shown.stdout
+    assert shown.stdout.endswith("ready\n")
+    parts = [json.loads(line) for line in cityhub("health", hub.folder, "--json").stdout.splitlines()]
+    assert {"log/events", "store", "rules", "api", "adapter/api"} <= {part["part"] for part in parts}
+    nobody = cityhub("health", write_city(tmp_path))
+    assert (nobody.returncode, "no hub runs on" in nobody.stderr) == (1, True)
+
+
+def test_20_000_devices_are_shown_in_seconds(tmp_path: Path) -> None:
+    city = write_city(tmp_path)
+    rows = "".join(f"gauge-{n},水位 {n},river-gauge,121.4,31.2,3,north,water,\n" for n in range(20_000) if n != 7)
+    (city / "devices.csv").write_text((city / "devices.csv").read_text() + rows)
+    began = time.monotonic()
+    shown = cityhub("devices", city)
+    took = time.monotonic() - began
+    lines = shown.stdout.splitlines()
+    assert len(lines) == 20_000 + 3
+    assert lines[0].split()[:2] == ["device", "kind"]
+    assert took < 15, f"{took:.1f} s; it was 16 to 43"
+
+
+def test_testing_nothing_is_no_success(tmp_path: Path) -> None:
+    (tmp_path / "rules").mkdir()
+    done = cityhub("rules", "test", tmp_path / "rules")
+    assert (done.returncode, "no tests there" in done.stderr) == (1, True)
+    done = cityhub("rules", "test", tmp_path / "nowhere")
+    assert (done.returncode, "no tests there" in done.stderr) == (1, True)
+    assert cityhub("init", tmp_path / "city").returncode == 0
+    assert cityhub("rules", "test", tmp_path / "city").returncode == 0
+    assert cityhub("rules", "test", tmp_path / "city", tmp_path / "rules").returncode == 1, "one of two is nothing"
+
+
+def test_a_table_sends_no_control_characters_to_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    from hub.cli.output import LAID_OUT_MAX, table
+
+    for rows in (1, LAID_OUT_MAX + 1):
+        table(("name",), [("\x1b[2Jevil\n\u202e",)] * rows, "")
+        shown = capsys.readouterr().out
+        assert "\x1b[2J" not in shown
+        assert shown.count("evil") == rows
