@@ -146,6 +146,11 @@ COLUMNS = (
 )
 
 
+def _a_month(outside: dict[str, Any]) -> float | None:
+    months = outside["site_months"]
+    return (outside["orange"] + outside["red"]) / months if months else None
+
+
 def judged_row(summary: dict[str, Any]) -> list[str]:
     """The figures of a summary beside those of its plain threshold, in the order of `JUDGED`."""
     if not summary:
@@ -158,7 +163,7 @@ def judged_row(summary: dict[str, Any]) -> list[str]:
 
     hits = [f"{one['hits']} of {len(one['events'])}" if one["events"] else "" for one in both]
     leads = [number(one["median_lead_min"]) for one in both]
-    rates = [number((one["outside"]["orange"] + one["outside"]["red"]) / one["outside"]["site_months"]) for one in both]
+    rates = [number(_a_month(one["outside"])) for one in both]
     borne = [number(one["outside"]["borne_out"]) for one in both]
     return [*hits, *leads, *rates, *borne, f"{summary['false']} of {summary['raises']}"]
 
