@@ -248,8 +248,36 @@ def test_the_command_prints_changes_and_a_last_summary(folder: Path, capsys: pyt
     )
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert all({"at", "rule", "subject", "change", "level", "values"} <= line.keys() for line in lines[:-1])
-    assert lines[-1]["summary"]["pod"] == 1.0
+    summary = lines[-1]["summary"]
+    assert summary["pod"] == 1.0
+    (event,) = summary["events"]
+    assert event == {
+        "event": "real",
+        "subject": "a",
+        "level": "red",
+        "at": "2026-01-01T10:00:00Z",
+        "lead_s": 7200.0,
+        "hit": True,
+    }
     assert out.read_text().startswith("<!doctype html>")
+
+
+def test_a_plain_threshold_stands_beside_in_json_in_words_and_in_the_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "hub.toml").write_text('[hub]\nname = "trial"\ntimezone = "UTC"\n[rules]\npacks = ["air-cn"]\n')
+    (tmp_path / "devices.csv").write_text("device,name,kind,lon,lat\na,a,air-station,116.0,39.9\n")
+    path, out = str(csv_of(tmp_path, a=[*CALM, *EPISODE])), tmp_path / "out.html"
+    given = ["backtest", str(tmp_path), "--quiet", "--baseline", "--readings", path]
+    assert main([*given, "--json", "--report", str(out)]) == 0
+    summary = json.loads(capsys.readouterr().out.splitlines()[-1])["summary"]
+    for judged in (summary, summary["baseline"]):
+        assert judged["events"] == []
+        assert {"orange", "red", "site_months", "borne_out"} <= judged["outside"].keys()
+        assert judged["outside"]["red"] == 1
+    assert "Plain threshold" in out.read_text()
+    assert main(given) == 0
+    assert "plain threshold: 0 of 0 events hit" in capsys.readouterr().out
 
 
 # ------------------------------------------------------------------------------------------------- cameras
