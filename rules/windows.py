@@ -221,7 +221,10 @@ class Window:
         if self._sum is not None:
             for value in self.samples.values[begin:start]:
                 self._account(value)
-        self._lows = self._highs = self._ranked = None
+        if self._ranked is not None:
+            for value in self.samples.values[begin:start]:
+                insort(self._ranked, value)
+        self._lows = self._highs = None
         self._start = self.samples.first + begin
         return begin
 

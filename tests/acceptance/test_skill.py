@@ -18,8 +18,8 @@ from tests.shared import shared_path
 pytestmark = [pytest.mark.recordings, pytest.mark.timeout(900)]
 BY_NAME = {run.name: run for run in RUNS}
 LABELS_INSIDE = frozenset({"gecco-water", "skab"})
-SMALL = ("guadalupe-0705", "guadalupe-0707", "camp-fire", "ever-given", "skab", "beijing-embassy")
-LONG = ("gecco-water", "beijing-12-sites")
+SMALL = ("guadalupe-0705", "camp-fire", "ever-given", "skab")
+LONG = ("guadalupe-0707", "beijing-embassy", "gecco-water", "beijing-12-sites")
 
 
 @cache

@@ -152,6 +152,12 @@ def test_samples_kept_in_order_of_size_give_what_sorting_gives_and_a_snapshot_ke
         assert view.figure("percentile", now, 37, 1) == percentile(values, 37)
         if number % 5 == 0:
             assert view.figure("mean", now, 0, 1) == pytest.approx(sum(values) / len(values), abs=1e-6)
+        if number % 3 == 0:  # an earlier moment is asked for, as by a neighbour that reports more slowly
+            before = now - 40 * SECOND
+            inside = [
+                value for at_, value in zip(store.times, store.values, strict=True) if before - 150 * SECOND < at_
+            ]
+            assert view.figure("spread", before, 0, 1) == by_definition(inside)
         if number % 11 == 0:
             store = Samples.thaw(store.freeze())
             (view,) = store.windows
