@@ -156,7 +156,7 @@ class Backtest:
         observed = reading.observed_at
         if observed is not None and (self.tally.first_at is None or observed < self.tally.first_at):
             self.tally.first_at = observed
-        if self._recent.knows(reading):
+        if self._recent.knows(self._recent.key(reading)):
             self.tally.duplicates += 1
             return False
         return True

@@ -20,7 +20,7 @@ from hub.cameras import Cameras
 from hub.log import Log, LogFull
 from hub.model import AlertChange, Edition, Event
 from hub.registry import Registry
-from hub.whole_file import replace
+from hub.whole_file import read, replace
 from rules.book import RuleBook, from_text
 from rules.edition import registry_from_text, registry_text
 from rules.engine import Engine
@@ -57,19 +57,13 @@ class Warner:
 
     def _restore(self) -> Engine | None:
         """The engine as the snapshot has it; None where there is none that can be read."""
-        try:
-            saved = msgspec.msgpack.decode(self._path.read_bytes(), type=_Snapshot)
-            book, registry = from_text(saved.rules), registry_from_text(saved.registry)
-            if book is None or registry is None:
-                raise ValueError("its rules are of a version that this one does not read")
-            engine = Engine.restore(saved.engine, book, *registry)
-        except FileNotFoundError:  # the first start, or one that ended before the first snapshot
+        restored = read(self._path, _restored, None)
+        if (
+            restored is None
+        ):  # the first start, or one that ended before the first snapshot, or a damaged one: the log tells all again
             self._told = {change.id for change in _tail(self._log, self._log.alerts.first)}
             return None
-        except (OSError, msgspec.MsgspecError, ValueError) as error:
-            self.state.report("starting", f"its snapshot could not be read ({error}); windows start afresh")
-            self._told = {change.id for change in _tail(self._log, self._log.alerts.first)}
-            return None
+        saved, engine = restored
         self._registry_text = saved.registry
         self.state.cursor = self._safe_cursor = saved.cursor
         self._told = {change.id for change in _tail(self._log, saved.alerts_next)}
@@ -131,6 +125,15 @@ class Warner:
             return
         self._safe_cursor = snapshot.cursor
         self._told = set()
+
+
+def _restored(data: bytes) -> tuple[_Snapshot, Engine]:
+    """The snapshot in these bytes, and the engine it holds. Raises what decoding raises."""
+    saved = msgspec.msgpack.decode(data, type=_Snapshot)
+    book, registry = from_text(saved.rules), registry_from_text(saved.registry)
+    if book is None or registry is None:
+        raise ValueError("its rules are of a version that this one does not read")
+    return saved, Engine.restore(saved.engine, book, *registry)
 
 
 def _tail(log: Log, offset: int) -> list[AlertChange]:

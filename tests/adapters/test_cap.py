@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -156,8 +157,8 @@ async def test_a_restart_keeps_the_chain_and_repeats_nothing(tmp_path: Path) -> 
     first, update = messages(tmp_path)
     assert text(first, "identifier") in text(update, "references")
     (tmp_path / "state.msgpack").write_bytes(b"\xff\xff")
-    with pytest.raises(ValueError, match="Move it away"):
-        sink(tmp_path)
+    sink(tmp_path)  # a damaged state costs the chain of what was sent, not the warnings to come
+    assert any(name.startswith("state.msgpack.damaged-") for name in os.listdir(tmp_path))
 
 
 async def test_a_retry_posts_the_same_message(tmp_path: Path) -> None:
