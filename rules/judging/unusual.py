@@ -44,4 +44,4 @@ def _far(subject: Subject, series: str, usual: ir.Window, spread: ir.Window) -> 
         window = subject.window(WindowKey(node.series, node.size_ns, node.closed))
         figures.append(None if window is None else window.figure(node.function, at, node.parameter, 1))
     middle, width = figures
-    return (float(subject.last[series]) - middle) / width if middle is not None and width else None
+    return (float(subject.last[series]) - middle) / width if middle is not None and width else None  # type: ignore[arg-type]
