@@ -251,7 +251,7 @@ def _load(changes: list[dict[str, Any]], until: int | None, as_json: bool, at: W
 
 
 def _load_json(load: Load) -> dict[str, Any]:
-    """The figures by their names in `rules.alarm_load`, times as text."""
+    """The figures by their names in `rules.figures.alarm_load`, times as text."""
 
     def often(found: tuple[tuple[str, str, int], ...]) -> list[dict[str, Any]]:
         return [{"rule": rule, "subject": subject, "raised": raised} for rule, subject, raised in found]

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from hub.metrics import vocabulary
 from hub.model import LEVELS, AlertChange, Change, Value
 from rules.judging import moving
+from rules.judging.unusual import words
 from rules.language import ir
 from rules.language.codegen import Compiled
 from rules.language.ir import WindowKey
@@ -133,7 +134,8 @@ def reason(compiled: Compiled, subject: Subject, standing: Standing, level: int)
     """Why the alert stands at this level, in a sentence."""
     said = parts(compiled, level).when
     held = f"; more is withheld: {standing.withheld}" if standing.withheld else ""
-    return f"{LEVELS[level]}: {said.text}{_with_values(said, observe(compiled, subject, standing))}{held}"
+    unusual = f"; {told}" if said.quotients and (told := words(subject, said.quotients)) else ""
+    return f"{LEVELS[level]}: {said.text}{_with_values(said, observe(compiled, subject, standing))}{unusual}{held}"
 
 
 def cleared(compiled: Compiled, subject: Subject, standing: Standing, level: int) -> str:
@@ -153,6 +155,7 @@ class Said(NamedTuple):
     windows: tuple[ir.Window, ...]
     agreed: tuple[ir.Agree, ...]
     attributes: tuple[str, ...]
+    quotients: tuple[ir.Operation, ...] = ()
 
 
 class Parts(NamedTuple):
@@ -190,6 +193,7 @@ def _said(rule: Rule, condition: Condition) -> Said:
         tuple(node for node in nodes if isinstance(node, ir.Window)),
         tuple(node for node in nodes if isinstance(node, ir.Agree)),
         tuple(node.name for node in nodes if isinstance(node, ir.Attribute)),
+        tuple(node for node in nodes if isinstance(node, ir.Operation) and node.op == "/"),
     )
 
 

@@ -27,6 +27,20 @@ TRUE, FALSE, CLEAR, NOT_CLEAR = 0, 4, 8, 12
 _SCALARS: dict[str, Callable[..., float]] = {"greatest": max, "least": min, "abs": abs}
 
 
+def _ranked(rank: int) -> Callable[..., float | None]:
+    """The number of that rank among those that are known, the greatest being 1."""
+
+    def of(*numbers: float | None) -> float | None:
+        known = sorted((number for number in numbers if number is not None), reverse=True)
+        return known[rank - 1] if len(known) >= rank else None
+
+    return of
+
+
+_OF_THE_KNOWN = {"greatest_known": _ranked(1), "second_greatest": _ranked(2), "third_greatest": _ranked(3)}
+"""Functions for which unknown arguments are left out: k of n over channels."""
+
+
 class Writer:
     """Collects hoisted values (each computed once) while expressions are turned into text."""
 
@@ -154,17 +168,18 @@ class Writer:
 
     def _call(self, name: str, arguments: tuple[ir.Node, ...]) -> str:
         spec = derived.FUNCTIONS.get(name)
-        called = self._constant(spec.function if spec else _SCALARS[name])
+        takes_missing = spec.takes_missing if spec else name in _OF_THE_KNOWN
+        called = self._constant(spec.function if spec else _OF_THE_KNOWN.get(name) or _SCALARS[name])
         codes: list[str] = []
         missing: set[str] = set()
         for argument in arguments:
             code, absent = self.value(argument)
-            if spec and spec.takes_missing and absent and code not in absent:
+            if takes_missing and absent and code not in absent:
                 code = f"({code} if {' and '.join(f'{n} is not None' for n in sorted(absent))} else None)"
             codes.append(code)
             missing |= absent
         listed = ", ".join(["t", *codes] if spec and spec.dated else codes)
-        if not missing or (spec and spec.takes_missing):
+        if not missing or takes_missing:
             return f"{called}({listed})"
         return f"{called}({listed}) if {' and '.join(f'{n} is not None' for n in sorted(missing))} else None"
 

@@ -149,7 +149,7 @@ class ByDate:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A pure function of `rules.derived`."""
+    """A pure function of `rules.figures.derived`."""
 
     name: str
     arguments: tuple[Node, ...]

@@ -37,6 +37,7 @@ class KofN:
     def push(self, at: int, true: bool, false: bool) -> None:
         if at < self.at or not (true or false):
             return
+        true = bool(true)  # a flag that was never told is None
         if at == self.at and self.outcomes:
             self.outcomes[-1] = true
         else:

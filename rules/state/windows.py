@@ -8,17 +8,22 @@ nothing; a late one goes where its time belongs, as long as a window still cover
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Sequence
 from math import fsum, sqrt
 from typing import Any
 
 from rules.figures.aqi import nowcast
 from rules.figures.derived import LARGEST
+from rules.language.ir import NEAR
 from rules.plan import MAX_SAMPLES
 
 SECOND = 1_000_000_000
 HOUR = 3600 * SECOND
+FEW_TO_SORT = 64
+"""So many samples are sorted at each demand faster than they are kept in order."""
+SAME = 1e-6
+"""Values that differ by less, of their size, are the same: conversions of units leave such differences."""
 DIGITS = 9
 """Results are rounded to this many decimals, so that 0.9 m - 0.6 m is 0.3 m and not a bit less."""
 FEW = 8
@@ -136,7 +141,19 @@ class Window:
     """The samples of the last so many ns: a running sum (compensated) and extremes from the first demand on, brought up to
     date when they are asked for."""
 
-    __slots__ = ("_compensation", "_end", "_highs", "_lows", "_reach", "_start", "_sum", "closed", "samples", "size")
+    __slots__ = (
+        "_compensation",
+        "_end",
+        "_highs",
+        "_lows",
+        "_ranked",
+        "_reach",
+        "_start",
+        "_sum",
+        "closed",
+        "samples",
+        "size",
+    )
 
     def __init__(self, samples: Samples, size_ns: int, closed: bool) -> None:
         self.samples = samples
@@ -151,6 +168,8 @@ class Window:
         self._compensation = 0.0
         self._lows: list[tuple[int, float]] | None = None
         self._highs: list[tuple[int, float]] | None = None
+        self._ranked: list[float] | None = None
+        """What is accounted for, in order of size; made anew from the samples after a snapshot."""
 
     # ------------------------------------------------------------------------------------------ samples
 
@@ -176,7 +195,7 @@ class Window:
             stop = start + 1
             while stop < count and times[stop] <= edge:
                 stop += 1
-            if self._sum is None and not self._lows and not self._highs:
+            if self._sum is None and not self._lows and not self._highs and self._ranked is None:
                 self._start = samples.first + stop
             else:
                 self.leave(stop)
@@ -197,6 +216,9 @@ class Window:
             else:
                 for value in samples.values[start:stop]:
                     self._account(-value)
+        if self._ranked is not None:
+            for value in samples.values[start : min(stop, end)]:
+                del self._ranked[bisect_left(self._ranked, value)]
         if self._lows or self._highs:
             edge = samples.times[stop - 1]
             for extremes in (self._lows or [], self._highs or []):
@@ -213,6 +235,9 @@ class Window:
         if self._sum is not None:
             for value in self.samples.values[begin:start]:
                 self._account(value)
+        if self._ranked is not None:
+            for value in self.samples.values[begin:start]:
+                insort(self._ranked, value)
         self._lows = self._highs = None
         self._start = self.samples.first + begin
         return begin
@@ -225,6 +250,8 @@ class Window:
         elif number < self._end:
             self._end += 1
             self._account(value)
+            if self._ranked is not None:
+                insort(self._ranked, value)
         self._lows = self._highs = None
 
     def remove(self, number: int, value: float) -> None:
@@ -235,6 +262,8 @@ class Window:
         elif number < self._end:
             self._end -= 1
             self._account(-value)
+            if self._ranked is not None:
+                del self._ranked[bisect_left(self._ranked, value)]
         self._lows = self._highs = None
 
     def replace(self, number: int, old: float, value: float) -> None:
@@ -242,6 +271,9 @@ class Window:
         if self._start <= number < self._end:
             self._account(-old)
             self._account(value)
+            if self._ranked is not None:
+                del self._ranked[bisect_left(self._ranked, old)]
+                insort(self._ranked, value)
         self._lows = self._highs = None
 
     def _catch_up(self) -> None:
@@ -253,6 +285,9 @@ class Window:
         if self._sum is not None:
             for value in samples.values[end:]:
                 self._account(value)
+        if self._ranked is not None:
+            for value in samples.values[end:]:
+                insort(self._ranked, value)
         for extremes, push in ((self._lows, _push_low), (self._highs, _push_high)):
             if extremes is not None:
                 for at, value in zip(samples.times[end:], samples.values[end:], strict=True):
@@ -277,7 +312,7 @@ class Window:
             self._catch_up()
             self._end = number
             self._sum = fsum(samples.values[self._start - samples.first :])
-        elif number - self._end == 1 and self._lows is None and self._highs is None:
+        elif number - self._end == 1 and self._lows is None and self._highs is None and self._ranked is None:
             # One more sample, as nearly always: `_catch_up` without its calls, which cost twice the rest.
             value = samples.values[-1]
             total = self._sum = before + value
@@ -356,7 +391,21 @@ class Window:
         return deviation(self._inside())
 
     def percentile(self, share: float) -> float:
-        return percentile(self._inside(), share)
+        few = len(self.samples.times) + self.samples.first - self._start <= FEW_TO_SORT
+        return of_ranked(sorted(self._inside()) if few else self._ranks(), share)
+
+    def _ranks(self) -> list[float]:
+        """The samples inside in order of size, kept so from the first demand on."""
+        self._catch_up()
+        if self._ranked is None:
+            self._ranked = sorted(self._inside())
+            self._end = self.samples.first + len(self.samples.times)
+        return self._ranked
+
+    def spread(self) -> float | None:
+        """1.4826 times the median absolute deviation from the median, a robust standard deviation; the distance from the median to
+        the nearest other value where half of the samples are the same, as the instrument's resolution. None where all are."""
+        return spread(self._ranks())
 
     def nowcast(self, now: int) -> float | None:
         """The PM NowCast of the hourly means before `now`: the hour that ends now is the newest."""
@@ -440,11 +489,49 @@ def _push_high(highs: list[tuple[int, float]], at: int, value: float) -> None:
 
 def percentile(values: Sequence[float], share: float) -> float:
     """Linear between closest ranks (numpy's default)."""
-    ranked = sorted(values)
+    return of_ranked(sorted(values), share)
+
+
+def of_ranked(ranked: Sequence[float], share: float) -> float:
+    """`percentile` of samples in order of size."""
     rank = (len(ranked) - 1) * share / 100
     low = int(rank)
     high = min(low + 1, len(ranked) - 1)
     return round(ranked[low] + (ranked[high] - ranked[low]) * (rank - low), DIGITS)
+
+
+NORMAL = 1.4826
+"""Times the median absolute deviation: the standard deviation, of normal numbers."""
+
+
+def spread(ranked: Sequence[float]) -> float | None:
+    """`Window.spread` of samples in order of size. O(log n): the deviations below and above the median are in order by
+    themselves, and the middle one of both is found by halving."""
+    count = len(ranked)
+    if not count:
+        return None
+    middle = (count - 1) // 2
+    centre = ranked[middle]
+    below, above, wanted = middle + 1, count - middle - 1, middle + 1
+    low, high = max(0, wanted - above), min(wanted, below)
+    while low < high:
+        taken = (low + high) // 2
+        other = wanted - taken
+        if taken < below and other > 0 and centre - ranked[middle - taken] < ranked[middle + other] - centre:
+            low = taken + 1
+        else:
+            high = taken
+    farthest = [centre - ranked[middle - low + 1]] if low else []
+    if wanted - low:
+        farthest.append(ranked[middle + wanted - low] - centre)
+    same = max(SAME * abs(centre), NEAR)
+    if (deviation := max(farthest)) > same:
+        return round(NORMAL * deviation, DIGITS)
+    first, last = bisect_left(ranked, centre - same), bisect_right(ranked, centre + same)
+    beside = [centre - ranked[first - 1]] if first else []
+    if last < count:
+        beside.append(ranked[last] - centre)
+    return round(min(beside), DIGITS) if beside else None
 
 
 def deviation(values: Sequence[float]) -> float | None:
@@ -467,8 +554,10 @@ def pooled(function: str, windows: Sequence[Window], now: int, parameter: float,
     if function in ("rate", "delta", "rise", "fall"):
         figures = [figure for window in filled if (figure := getattr(window, function)()) is not None]
         return max(figures) if figures else None
-    if function in ("percentile", "std"):
+    if function in ("percentile", "std", "spread"):
         values = [value for window in filled for value in window._inside()]
+        if function == "spread":
+            return spread(sorted(values))
         return percentile(values, parameter) if function == "percentile" else deviation(values)
     if function in ("min", "max"):
         if function == "min":

@@ -102,7 +102,7 @@ def judged(run: Run) -> tuple[Sequence[dict[str, Any]], dict[str, Any]]:
 @pytest.mark.parametrize("name", ["guadalupe-0705", "camp-fire", "beijing-embassy"])
 def test_the_disaster_is_warned_of_at_orange_before_its_peak(name: str) -> None:
     _, summary = judged(BY_NAME[name])
-    assert summary["events"] >= 1
+    assert summary["events"]
     assert summary["misses"] == 0
     assert all(event["lead_min"] > 0 for event in summary["per_event"] if event["covered"])
 
