@@ -342,7 +342,7 @@ class Hj212Codec:
             values, marks = {"events": ["logger-started"]}, {}
         else:
             return
-        if not values:
+        if not values and not marks:
             return
         stamp = next((value for key, value in frame.cp if key == "DataTime"), None)
         observed_at, what = self._moment(stamp)
@@ -419,6 +419,12 @@ class Hj212Codec:
                     marks[metric] = mark
             if metric in limited and metric not in marks:
                 marks[metric] = Mark.ESTIMATED
+        for code, flag in flags.items():  # a flag without a value: the instrument says that it is ill
+            meaning = self._meaning(code, VALUE_SUFFIXES[0], system)
+            if meaning is not None and meaning.metric not in found:
+                mark = MARKS.get(flag.upper(), Mark.INVALID)
+                if mark is not None and flag:
+                    marks[meaning.metric] = mark
         return values, marks
 
     def _meaning(self, code: str, suffix: str, system: str) -> Factor | None:
