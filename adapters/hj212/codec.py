@@ -419,13 +419,18 @@ class Hj212Codec:
                     marks[metric] = mark
             if metric in limited and metric not in marks:
                 marks[metric] = Mark.ESTIMATED
-        for code, flag in flags.items():  # a flag without a value: the instrument says that it is ill
+        return values, self._marks_alone(flags, system, values) | marks
+
+    def _marks_alone(self, flags: dict[str, str], system: str, values: dict[str, Value]) -> dict[str, str]:
+        """Marks by metric of flags that came without a value: the instrument says that it is ill."""
+        marks: dict[str, str] = {}
+        for code, flag in flags.items():
             meaning = self._meaning(code, VALUE_SUFFIXES[0], system)
-            if meaning is not None and meaning.metric not in found:
+            if flag and meaning is not None and meaning.metric not in values:
                 mark = MARKS.get(flag.upper(), Mark.INVALID)
-                if mark is not None and flag:
+                if mark is not None:
                     marks[meaning.metric] = mark
-        return values, marks
+        return marks
 
     def _meaning(self, code: str, suffix: str, system: str) -> Factor | None:
         unit = self._units.get(code, "")
