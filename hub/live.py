@@ -12,6 +12,7 @@ from collections.abc import Iterable
 import msgspec
 
 from hub.model import Event, Position, Reading, Value
+from hub.moment import ON_THE_WAY_NS
 
 DEVICES_MAX = 200_000
 """Devices kept; the one unheard for longest gives way."""
@@ -50,7 +51,7 @@ class Live:
     def _take(self, reading: Reading) -> None:
         received = reading.received_at
         said = reading.observed_at or received
-        observed = min(said, received)
+        observed = said if said <= received else received - ON_THE_WAY_NS
         state = self.devices.get(reading.device)
         late_s = (received - said) / 1e9
         if state is None:
@@ -73,6 +74,8 @@ class Live:
         state.kind = reading.kind
         state.adapter = reading.adapter
         state.skew_s += SKEW_WEIGHT * (late_s - state.skew_s)
+        if said > received:  # what is dated right may have been on its way meanwhile; it is newer
+            observed = max(observed, min(state.observed_at, received))
         newest = observed >= state.observed_at
         if newest:
             state.observed_at = observed

@@ -5,6 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, tzinfo
 
 SECOND = 1_000_000_000
+ON_THE_WAY_NS = 2 * SECOND
+"""How long before it was received a reading of the present may be dated: whole seconds lose up to one, the way takes part of another.
+What is dated in the future counts as older than that (docs/decisions/wrong-clocks.md)."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MOST = (1 << 63) - 1
 

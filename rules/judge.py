@@ -27,7 +27,7 @@ from rules.judging import (
 from rules.plan import PAIR_MEMBERS, Plan, Shape
 from rules.state.clock import NEVER
 from rules.state.maintenance import at_work, marked
-from rules.state.moments import as_told, moment
+from rules.state.moments import as_told, in_its_turn, moment
 from rules.state.outcome import Outcome
 from rules.state.subject import Subject
 from rules.state.world import World
@@ -54,6 +54,7 @@ class Judge:
         if subject.every:  # A device may call itself "zone:x", but it does not speak for the place.
             world.refused += 1
             return
+        at = in_its_turn(at, reading, received, subject.newest)
         if reading.kind and not subject.kind:
             subject.kind = reading.kind
             assignment.assign(world, subject)

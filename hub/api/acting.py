@@ -17,6 +17,7 @@ from hub.api.endpoint import body
 from hub.api.looking import reply
 from hub.api.problem import Problem
 from hub.api.state import State
+from hub.decoding import decoded
 from hub.identity import listed, only
 from hub.log import LogFull
 from hub.model import OperatorAction, Verdict
@@ -28,8 +29,6 @@ from hub.wire import detail_to_json
 COMMAND_WAIT_MAX_S = 30.0
 MAINTENANCE_MAX = 900
 """Windows planned at once; the rules keep a few more (`rules.state.maintenance.MAX_WINDOWS`)."""
-DECODED_AT_ONCE_BYTES = 32 << 10
-"""A larger body is decoded in a thread, so that what devices send is not kept waiting meanwhile."""
 
 
 class Acting:
@@ -43,10 +42,7 @@ class Acting:
         """Native JSON or SenML. 200 only after the log has it; 400 where nothing could be used; 503 to come again."""
         data = await body(request, self.state.config.api.body_bytes_max)
         content_type = request.headers.get("content-type", "")
-        if len(data) > DECODED_AT_ONCE_BYTES:  # a large one takes long where much is wrong with it
-            message = await asyncio.to_thread(self.state.decode, content_type, data, "")
-        else:
-            message = self.state.decode(content_type, data, "")
+        message = await decoded(len(data), self.state.decode, content_type, data, "")
         token: Token = request.state.token
         if token.devices:
             message = only(message, lambda device: listed(device, token.devices), f"the token {token.name!r}")

@@ -26,10 +26,13 @@ def shown(*reports: Reading) -> tuple[object, int, int]:
 
 def test_a_report_dated_ahead_hides_nothing_that_comes_after() -> None:
     ahead = report(1.0, NOW + 540 * SECOND, NOW)
-    assert shown(ahead) == (1.0, NOW, NOW)
+    assert shown(ahead) == (1.0, NOW - 2 * SECOND, NOW - 2 * SECOND)
     later = report(2.0, NOW + 10 * SECOND)
     assert shown(ahead, later) == (2.0, NOW + 10 * SECOND, NOW + 10 * SECOND)
-    assert shown(ahead, report(3.0, NOW - 10 * SECOND, NOW + SECOND)) == (1.0, NOW, NOW)
+    sent_together = report(2.0, NOW - SECOND, NOW)
+    assert shown(ahead, sent_together) == (2.0, NOW - SECOND, NOW - SECOND)
+    assert shown(report(0.5, NOW - 1), ahead) == (1.0, NOW - 1, NOW - 1)
+    assert shown(ahead, report(3.0, NOW - 10 * SECOND, NOW + SECOND)) == (1.0, NOW - 2 * SECOND, NOW - 2 * SECOND)
 
 
 def test_a_clock_of_the_hub_that_was_ahead_and_is_set_back_hides_nothing() -> None:

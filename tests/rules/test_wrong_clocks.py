@@ -68,10 +68,28 @@ def test_one_reading_from_the_future_holds_no_later_one_back(ahead: int, apart: 
     assert engine.subjects["g"].newest == NOW + apart + MINUTE
 
 
+@pytest.mark.parametrize("early", [1, 5_000_000, SECOND, 2 * SECOND - 1_000_000])
+@pytest.mark.parametrize("since", [2 * SECOND + 1, 3 * SECOND, MINUTE])
+def test_what_was_on_its_way_meanwhile_is_newer(early: int, since: int) -> None:
+    """Two reports sent together, or a time in whole seconds: the right one is dated before the wrong one was received."""
+    engine = Engine(BOOK)
+    engine.feed([reading(NOW - since, 0.05, NOW - since), reading(NOW, 0.06, NOW + 9 * MINUTE)])
+    told = raised(engine, [reading(NOW + 1_000_000, 0.6, NOW - early)])
+    assert [(rule, change) for rule, change, _ in told] == [("deep", "raised")]
+    assert engine.subjects["g"].last["water_depth"] == 0.6
+
+
+def test_a_reading_from_the_future_is_newer_than_what_came_before_it() -> None:
+    engine = Engine(BOOK)
+    told = raised(engine, [reading(NOW - 1_000, 0.05, NOW - 1_000), reading(NOW, 0.6, NOW + 9 * MINUTE)])
+    assert [(rule, change) for rule, change, _ in told] == [("deep", "raised")]
+    assert [rule for rule, _, _ in raised(engine, [reading(NOW + SECOND, 0.7, NOW - 500)])] == ["twice"]
+
+
 def test_a_reading_from_the_future_warns_at_once_itself() -> None:
     [(rule, change, at), *_] = raised(Engine(BOOK), [reading(NOW, 0.6, NOW + 9 * MINUTE)])
     assert (rule, change) == ("deep", "raised")
-    assert -SECOND < at <= 0
+    assert -3 * SECOND < at <= 0
 
 
 def test_the_readings_of_one_message_keep_their_order_and_stay_apart() -> None:
