@@ -250,6 +250,10 @@ EXPRESSIONS = {
     "greatest": "greatest(water_depth, water_level) > 1 m",
     "least": "least(water_depth, water_level) > 1 m",
     "abs": "abs(water_depth) > 1 m",
+    "anomaly": "anomaly(water_depth, 10 min) > 3",
+    "greatest_known": "greatest_known(water_depth, water_level) > 1 m",
+    "second_greatest": "second_greatest(water_depth, water_level) > 1 m",
+    "third_greatest": "third_greatest(water_depth, water_level, water_depth) > 1 m",
     "division": "water_depth / (water_level - water_level) > 1",
     "product": "1000000000 * water_depth * 1000000000 > 1 m",
 }  # fmt: skip

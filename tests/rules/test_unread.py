@@ -13,11 +13,12 @@ def packs(*names: str) -> RuleBook:
     return found
 
 
-def test_the_flow_of_a_river_is_read_by_no_rule_and_its_level_is() -> None:
-    told = {"river-gauge": {"water_level", "water_flow"}, "underpass-gauge": {"water_depth"}}
+def test_what_no_rule_reads_of_a_kind_is_named_and_what_one_reads_is_not() -> None:
+    told = {"river-gauge": {"water_level", "water_flow", "turbidity"}, "underpass-gauge": {"water_depth"}}
     assert [str(item) for item in unread(packs("flood", "underpass"), told)] == [
-        "no rule reads water_flow of river-gauge"
+        "no rule reads turbidity of river-gauge"
     ]
+    told = {"river-gauge": {"water_level", "turbidity"}, "underpass-gauge": {"water_depth"}}
     assert [item.kind for item in unread(packs("flood"), told)] == ["river-gauge", "underpass-gauge"]
 
 
