@@ -60,4 +60,5 @@ def test_two_processes_install_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_the_lock_file_has_hashes_and_no_addresses() -> None:
     text = (FOLDER / "package-lock.json").read_text("utf-8")
     assert "resolved" not in text
+    assert "https://" not in text
     assert text.count('"node_modules/') == text.count('"integrity": "sha512-')
