@@ -18,7 +18,7 @@ import msgspec
 
 from hub.model import LEVELS, AlertChange, CameraView, Change, Watch
 from hub.moment import SECOND
-from hub.whole_file import replace
+from hub.whole_file import read, replace
 
 logger = logging.getLogger(__name__)
 
@@ -118,13 +118,8 @@ class Leases:
 def _load(path: Path | None) -> list[Lease]:
     if path is None:
         return []
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=list[Lease])
-    except FileNotFoundError:
-        return []
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
-        logger.error("%s cannot be read (%s); cameras that were turned before stay where they are", path, error)
-        return []
+    # Without it cameras that were turned before stay where they are.
+    return read(path, lambda data: msgspec.json.decode(data, type=list[Lease]), [])
 
 
 class Plan(msgspec.Struct):

@@ -8,38 +8,33 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeAlias
 
 import msgspec
 
 from hub.config import IngestOptions
 from hub.device_clock import without_rollover
+from hub.faults import Faults, Shares
 from hub.health import Health
+from hub.knocks import Knocks
 from hub.ledger import Counts, Ledger
 from hub.log import Log, LogFull
 from hub.model import Fault, FaultKind, Forwarded, Message, Reading, Verdict
 from hub.moment import SECOND
 from hub.registry import Registry
-from hub.validation import Validator, no_device_id, unicode, writable
+from hub.validation import Validator, no_device_id, unicode
 
-RAW_MAX = 64 << 10
-"""Bytes of a frame kept in quarantine; what is longer is cut."""
-UNKNOWN_MAX = 10_000
-"""Devices remembered that knocked and were not known."""
+SLICE = 2_000
+"""Readings and values that are checked in one go; other tasks get their turn after so many (some milliseconds)."""
 PACE_WINDOW_NS = 60 * SECOND
 PACE_DEVICES_MAX = 200_000
 """Devices counted in one window; beyond it the window starts anew."""
 
 
-class Knock(msgspec.Struct):
-    """A device that the registry does not know, and how often it came."""
-
-    device: str
-    adapter: str
-    kind: str
-    count: int
-    first_at: int
-    last_at: int
+Key: TypeAlias = tuple[str, int | None, int]
+"""A reading as duplicates are told: device, observed time, a hash of its content."""
 
 
 class Ingest:
@@ -54,7 +49,9 @@ class Ingest:
         options: IngestOptions | None = None,
         secrets: Mapping[str, str] | None = None,
         health: Health | None = None,
+        slices: bool = True,
     ) -> None:
+        """`slices=False`: large groups are checked in one go, for a recording whose ticks must not overtake its readings."""
         self.log = log
         self.health = health or Health(clock)
         self.registry = registry
@@ -62,10 +59,14 @@ class Ingest:
         self.clock = clock
         self.options = options or IngestOptions()
         self.secrets = secrets or {}
+        self.slices = slices
         self.validator = Validator(self.options)
         self.recent = Recent(self.options.duplicates_max)
+        self.under_way: dict[Key, asyncio.Future[int]] = {}
+        """Readings on their way to the disk, and the future that tells whether they got there."""
         self.pace = Pace(self.options.readings_per_device_s_max)
-        self.knocked: dict[str, Knock] = {}
+        self.shares = Shares(log.quarantine.limits.bytes_max)
+        self.knocked = Knocks()
         self.doors: dict[str, Door] = {}
         self._undated = 0
 
@@ -107,43 +108,92 @@ class Door:
         self._hub = ingest
         self._counts: Counts = ingest.ledger.of(adapter)
         self._log_trouble = False
+        self._busy_with: _Group | None = None
+        """The last group that is still being checked in slices."""
 
     # ---------------------------------------------------------------------------------------------- for adapters
 
     def submit(self, messages: Sequence[Message]) -> asyncio.Future[list[Verdict]]:
         """See `hub.ports.Intake`. One group for the log, however many messages."""
-        at = self._hub.clock()
+        group = _Group(self._hub.clock(), self.adapter)
+        checking = self._sift(messages, group)
+        if self._busy_with is None and next(checking, True):  # all of it is checked: the usual case
+            return self._log(group)
+        slicing = asyncio.ensure_future(self._in_slices(checking, group, self._busy_with))
+        slicing.add_done_callback(lambda _: self._given_up(group))
+        self._busy_with = group
+        return slicing
+
+    async def _in_slices(self, checking: Iterator[bool], group: _Group, before: _Group | None) -> list[Verdict]:
+        """The rest of a large group, with turns for other tasks between. What came after it waits: the log keeps the order."""
+        await (before.over.wait() if before is not None else asyncio.sleep(0))
+        for _ in checking:
+            await asyncio.sleep(0)
+        return await self._log(group)
+
+    def _hand_over(self, group: _Group) -> None:
+        """The next group may go on."""
+        group.over.set()
+        if self._busy_with is group:
+            self._busy_with = None
+
+    def _given_up(self, group: _Group) -> None:
+        """Where a large group was cancelled before the log had it, it is as if it had not come."""
+        if group.over.is_set():
+            return
+        self._hand_over(group)
+        if group.accepted:
+            self._counts.received -= len(group.accepted)
+            self._forget(group)
+            self._failed(group, LogFull("the hub is stopping"))
+
+    def _sift(self, messages: Sequence[Message], group: _Group) -> Iterator[bool]:
+        """Sort what came into what goes to the log, what to quarantine, and what is known; yields False after each slice."""
         counts = self._counts
-        accepted: list[Reading | Forwarded] = []
-        faults: list[Fault] = []
-        verdicts: list[Verdict] = []
-        known = 0  # duplicates: their originals may still be on their way to the disk
+        recent, under_way = self._hub.recent, self._hub.under_way
+        weight = 0
         for message in messages:
             counts.frames += 1
-            before = len(faults)
-            kept = self._admit(message, faults)
+            before = len(group.faults.entries)
+            group.begin(message)
+            kept = self._admit(message, group)
             usable = 0
             for reading in message.readings if kept else ():
-                counts.received += 1
-                if not self._check(reading, at, message.raw, faults):
+                weight += 1 + len(reading.values)
+                if weight > SLICE and self._hub.slices:
+                    weight = 0
+                    yield False
+                if not self._check(reading, group):
                     continue
                 usable += 1
-                if self._hub.recent.knows(reading):
+                counts.received += 1
+                key = recent.key(reading)
+                if recent.knows(key):
                     counts.duplicate += 1
-                    known += 1
+                    if key in under_way:
+                        group.originals.append((len(group.verdicts), under_way[key]))
                 else:
-                    accepted.append(reading)
+                    counts.in_flight += 1
+                    group.accept(reading)
+                    group.keys.append(key)
+                    under_way[key] = group.appended
             if message.changes and kept:  # the rules reader knows which of them it passed on before
                 counts.received += len(message.changes)
+                counts.in_flight += len(message.changes)
                 usable += len(message.changes)
-                accepted += [Forwarded(at, self.adapter, change) for change in message.changes]
+                for change in message.changes:
+                    group.accept(Forwarded(group.at, self.adapter, change))
             for fault in message.faults:
-                faults.append(self._stamp(fault, at, message.device, message.raw))
+                self._count_fault(fault.kind)
+                counts.received += fault.readings
+                counts.quarantined += fault.readings
+                device = fault.device or message.device
+                group.faults.add(fault.kind, fault.detail, device, fault.readings, None, fault.raw)
+            group.faults.close()
             nothing_used = not usable and (message.readings or message.faults)
-            verdicts.append(Verdict.REFUSED if nothing_used or not kept else Verdict.STORED)
-            if verdicts[-1] is Verdict.REFUSED:
-                message.refused = faults[before:]
-        return self._log(accepted, faults, verdicts, known)
+            group.verdicts.append(Verdict.REFUSED if nothing_used or not kept else Verdict.STORED)
+            if group.verdicts[-1] is Verdict.REFUSED:
+                message.refused = group.faults.entries[before:]
 
     def report(self, state: str, detail: str = "") -> None:
         self.status.report(state, detail)
@@ -154,61 +204,52 @@ class Door:
     def knows(self, device: str) -> bool:
         return self.admits or device in self._hub.registry.devices
 
+    def takes(self, reading: Reading) -> bool:
+        """Whether something of this reading would be taken now. Nothing is counted or kept; the reading may be changed."""
+        at = self._hub.clock()
+        if self._no_right_to_speak(reading, at, look_only=True):
+            return False
+        return not any(finding.whole for finding in self._hub.validator.check(reading, at) or ())
+
     def attribute(self, device: str, name: str) -> float | str | None:
         found = self._hub.registry.devices.get(device)
         return found.attributes.get(name) if found else None
 
     # ---------------------------------------------------------------------------------------------- admission
 
-    def _admit(self, message: Message, faults: list[Fault]) -> bool:
+    def _admit(self, message: Message, group: _Group) -> bool:
         """Whether this device may speak at all. Asked where no reading will be: a login, a registration, a heartbeat."""
         device = message.device
         shows = message.login or message.credential or self._each_proves
         if device is None or (message.readings and not shows):
             return True
-        at = self._hub.clock()
         if not self.knows(device):
-            self._knock(device, at)
-            faults.append(
-                self._stamp(
-                    Fault(FaultKind.UNKNOWN_DEVICE, f"{device} is not in the registry; it was refused"),
-                    at,
-                    device,
-                    message.raw,
-                )
+            self._hub.knocked.note(device, self.adapter, self.kind, group.at)
+            self._count_fault(FaultKind.UNKNOWN_DEVICE)
+            group.faults.add(
+                FaultKind.UNKNOWN_DEVICE, f"{device} is not in the registry; it was refused", unicode(device)
             )
-            self._keep_out(message, faults, FaultKind.UNKNOWN_DEVICE, f"{device} is not in the registry", at)
+            self._keep_out(message, group, FaultKind.UNKNOWN_DEVICE, f"{device} is not in the registry")
             return False
         expected = self._hub.secrets.get(device) if shows else None
         if expected is not None and not hmac.compare_digest(expected.encode(), message.credential.encode()):
-            faults.append(
-                self._stamp(
-                    Fault(FaultKind.UNAUTHORISED, f"{device} offered a wrong authentication code"), at, device, b""
-                )
-            )
-            self._keep_out(message, faults, FaultKind.UNAUTHORISED, f"{device} is not authenticated", at)
+            self._count_fault(FaultKind.UNAUTHORISED)
+            group.begin(None)  # its bytes may hold another device's code
+            group.faults.add(FaultKind.UNAUTHORISED, f"{device} offered a wrong authentication code", device)
+            group.begin(message)
+            self._keep_out(message, group, FaultKind.UNAUTHORISED, f"{device} is not authenticated")
             return False
         return True
 
-    def _keep_out(self, message: Message, faults: list[Fault], kind: FaultKind, why: str, at: int) -> None:
+    def _keep_out(self, message: Message, group: _Group, kind: FaultKind, why: str) -> None:
         for reading in message.readings:
-            self._counts.received += 1
-            self._refuse(reading, kind, why, at, message.raw, faults)
-
-    def _knock(self, device: str, at: int) -> None:
-        knocked = self._hub.knocked
-        seen = knocked.get(device)
-        if seen:
-            seen.count += 1
-            seen.last_at = at
-        elif len(knocked) < UNKNOWN_MAX:
-            knocked[device] = Knock(device, self.adapter, self.kind, 1, at, at)
+            self._refuse(reading, kind, why, group)
 
     # ---------------------------------------------------------------------------------------------- one reading
 
-    def _check(self, reading: Reading, at: int, raw: bytes, faults: list[Fault]) -> bool:
+    def _check(self, reading: Reading, group: _Group) -> bool:
         """Stamp the reading and take out what cannot be used. False where nothing is left: it is quarantined."""
-        reading.received_at = at
+        at = reading.received_at = group.at
         reading.adapter = self.adapter
         registered = self._hub.registry.devices.get(reading.device)
         clock = self._clock if registered is None else registered.attributes.get("clock", self._clock)
@@ -216,145 +257,194 @@ class Door:
             reading.observed_at = self._hub.undated(at)
         elif clock == "gps-week":
             reading.observed_at = without_rollover(reading.observed_at, at)
-        if registered is not None:
-            reading.kind = registered.kind or reading.kind or self.kind
-        else:
-            reading.kind = reading.kind or self.kind
-            if wrong := no_device_id(reading.device):
-                return self._refuse(reading, FaultKind.SYNTAX, wrong, at, raw, faults)
-            if not self.admits:
-                self._knock(reading.device, at)
-                return self._refuse(
-                    reading,
-                    FaultKind.UNKNOWN_DEVICE,
-                    f"{reading.device} is not in the registry (devices.csv), and this adapter quarantines unknown devices",
-                    at,
-                    raw,
-                    faults,
-                )
-        if not self._hub.pace.allows(reading.device, at):
+        if wrong := self._no_right_to_speak(reading, at):
+            return self._refuse(reading, *wrong, group)
+        if not self._hub.pace.allows(reading.device):
             limit = self._hub.options.readings_per_device_s_max
             why = f"{reading.device} sent more than {limit:g} readings a second over the last minute ([ingest] readings_per_device_s_max)"
-            return self._refuse(reading, FaultKind.RATE, why, at, raw, faults)
-        findings = self._hub.validator.check(reading, at)
+            return self._refuse(reading, FaultKind.RATE, why, group)
+        findings = self._hub.validator.check(reading, at, group.faults.brief)
         for finding in findings or ():
             if finding.whole:
-                return self._refuse(reading, finding.kind, finding.detail, at, raw, faults)
+                return self._refuse(reading, finding.kind, finding.detail, group)
             self._count_fault(finding.kind)
-            faults.append(Fault(finding.kind, unicode(finding.detail), raw[:RAW_MAX], reading.device, at, self.adapter))
+            group.faults.add(finding.kind, finding.detail, reading.device)
         return True
+
+    def _no_right_to_speak(self, reading: Reading, at: int, look_only: bool = False) -> tuple[FaultKind, str] | None:
+        """Why readings of this device are not taken here, None where they are. Gives the reading its kind."""
+        registered = self._hub.registry.devices.get(reading.device)
+        reading.kind = (registered.kind if registered is not None else "") or reading.kind or self.kind
+        if registered is not None:
+            return None
+        if wrong := no_device_id(reading.device):
+            return FaultKind.SYNTAX, wrong
+        if self.admits:
+            return None
+        if not look_only:
+            self._hub.knocked.note(reading.device, self.adapter, self.kind, at)
+        return (
+            FaultKind.UNKNOWN_DEVICE,
+            f"{reading.device} is not in the registry (devices.csv), and this adapter quarantines unknown devices",
+        )
 
     # ---------------------------------------------------------------------------------------------- faults
 
-    def _refuse(self, reading: Reading, kind: FaultKind, why: str, at: int, raw: bytes, faults: list[Fault]) -> bool:
+    def _refuse(self, reading: Reading, kind: FaultKind, why: str, group: _Group) -> bool:
         """The whole reading goes to quarantine."""
+        self._counts.received += 1
         self._counts.quarantined += 1
         self._count_fault(kind)
-        kept = writable(reading)
-        faults.append(Fault(kind, why, raw[:RAW_MAX], kept.device, at, self.adapter, 1, kept))
+        group.faults.add(kind, why, reading.device, 1, reading)
         return False
-
-    def _stamp(self, fault: Fault, at: int, device: str | None, raw: bytes) -> Fault:
-        self._count_fault(fault.kind)
-        self._counts.received += fault.readings
-        self._counts.quarantined += fault.readings
-        return msgspec.structs.replace(
-            fault,
-            received_at=at,
-            adapter=self.adapter,
-            device=unicode(fault.device or device or "") or None,
-            raw=(fault.raw or raw)[:RAW_MAX],
-            detail=unicode(fault.detail),
-        )
 
     def _count_fault(self, kind: str) -> None:
         faults = self._counts.faults
         faults[kind] = faults.get(kind, 0) + 1
 
+    def _quarantine(self, faults: list[Fault]) -> asyncio.Future[int] | None:
+        """Have these written down, as far as there is room and they have not used up their share. What is good never waits
+        for that, or fails by it: a fault without a place is counted, and that is all."""
+        kept, left_out = self._hub.shares.admit(faults, time.monotonic_ns())
+        self._counts.unkept += left_out
+        if not kept:
+            return None
+        written = self._hub.log.quarantine.append(kept)
+        number = sum(fault.count for fault in kept)
+
+        def done(written: asyncio.Future[int]) -> None:
+            if written.cancelled() or written.exception() is not None:
+                self._counts.unkept += number
+
+        written.add_done_callback(done)
+        return written
+
     # ---------------------------------------------------------------------------------------------- to the log
 
-    def _log(
-        self, accepted: list[Reading | Forwarded], faults: list[Fault], verdicts: list[Verdict], known: int
-    ) -> asyncio.Future[list[Verdict]]:
+    def _log(self, group: _Group) -> asyncio.Future[list[Verdict]]:
         """The verdicts, as soon as the disk has everything they speak of."""
         done: asyncio.Future[list[Verdict]] = asyncio.get_running_loop().create_future()
-        self._counts.in_flight += len(accepted)
-        parts: list[asyncio.Future[int]] = []
-        if accepted:
-            parts.append(self._hub.log.events.append(accepted))
-            parts[0].add_done_callback(lambda appended: self._logged(accepted, appended))
-        elif known and (settled := self._hub.log.events.settled()):
-            parts.append(settled)
-        if faults:
-            parts.append(self._hub.log.quarantine.append(faults))
-        if not parts:
-            done.set_result(verdicts)
+        waits: list[tuple[int | None, asyncio.Future[int]]] = []
+        self._hand_over(group)
+        if group.accepted:
+            written = self._hub.log.events.append(group.accepted)
+            written.add_done_callback(lambda written: self._logged(group, written))
+            waits += [(at, group.appended) for at in group.accepted_of]
+        waits += group.originals
+        if group.faults.entries and (noted := self._quarantine(group.faults.entries)):
+            waits.append((None, noted))
+        if not waits:
+            done.set_result(group.verdicts)
             return done
-        left = len(parts)
-        busy = poison = False
+        left = {future for _, future in waits}
 
         def part_done(part: asyncio.Future[int]) -> None:
-            nonlocal left, busy, poison
-            left -= 1
-            if part.cancelled() or part.exception() is not None:
-                busy = busy or isinstance(part.exception(), LogFull)
-                poison = poison or not isinstance(part.exception(), LogFull)
-            if left == 0 and not done.done():
-                answer = Verdict.BUSY if busy else Verdict.REFUSED
-                done.set_result([answer] * len(verdicts) if busy or poison else verdicts)
+            left.discard(part)
+            if left or done.done():
+                return
+            for at, future in waits:
+                if at is not None and (failed := _failure(future)):
+                    group.verdicts[at] = failed
+            done.set_result(group.verdicts)
 
-        for part in parts:
+        for part in list(left):
             part.add_done_callback(part_done)
         return done
 
-    def _logged(self, accepted: list[Reading | Forwarded], appended: asyncio.Future[int]) -> None:
+    def _forget(self, group: _Group) -> None:
+        """Nothing of the group is on its way any more."""
+        self._counts.in_flight -= len(group.accepted)
+        for key in group.keys:
+            if self._hub.under_way.get(key) is group.appended:
+                del self._hub.under_way[key]
+
+    def _failed(self, group: _Group, error: BaseException) -> None:
+        """What was accepted is not on disk: it may come again, and whoever waits for it as an original learns of it."""
+        for key in group.keys:
+            self._hub.recent.forget(key)
+        group.appended.set_exception(error)
+        group.appended.exception()  # seen: whoever waits for it gets it too
+
+    def _logged(self, group: _Group, written: asyncio.Future[int]) -> None:
         counts = self._counts
-        counts.in_flight -= len(accepted)
-        if not appended.cancelled() and appended.exception() is None:
+        accepted = group.accepted
+        self._forget(group)
+        error = LogFull("the hub is stopping") if written.cancelled() else written.exception()
+        if error is None:
             counts.logged += len(accepted)
+            group.appended.set_result(written.result())
             if self._log_trouble:
                 self._log_trouble = False
                 self.report("up", "the log takes input again")
             return
-        readings = [entry for entry in accepted if isinstance(entry, Reading)]
-        for reading in readings:
-            self._hub.recent.forget(reading)
-        error = LogFull("the hub is stopping") if appended.cancelled() else appended.exception()
+        self._failed(group, error)
         if isinstance(error, LogFull):
             counts.received -= len(accepted)
             counts.refused += len(accepted)
             self._log_trouble = True
             self.report("degraded", str(error))
             return
-        at = self._hub.clock()
-        faults: list[Fault] = []
+        counts.received -= len(accepted)
+        faults = _Group(self._hub.clock(), self.adapter)
         for entry in accepted:
             if isinstance(entry, Forwarded):
-                self._counts.quarantined += 1
+                counts.received += 1
+                counts.quarantined += 1
                 self._count_fault(FaultKind.SYNTAX)
                 why = f"{entry.change.alert[:200]}: the change cannot be written down ({error})"
-                faults.append(Fault(FaultKind.SYNTAX, unicode(why), b"", None, at, self.adapter, 1))
-        for reading in readings:  # a value that passed the checks and cannot be written: never for the device to repeat
-            self._refuse(
-                reading,
-                FaultKind.SYNTAX,
-                f"{reading.device}: its reading cannot be written down ({error})",
-                at,
-                b"",
-                faults,
-            )
-        self._hub.log.quarantine.append(faults)
+                faults.faults.add(FaultKind.SYNTAX, why, None, 1)
+            else:  # a value that passed the checks and cannot be written: never for the device to repeat
+                why = f"{entry.device}: its reading cannot be written down ({error})"
+                self._refuse(entry, FaultKind.SYNTAX, why, faults)
+        faults.faults.close()
+        self._quarantine(faults.faults.entries)
+
+
+class _Group:
+    """What became of the messages of one `submit` so far."""
+
+    def __init__(self, at: int, adapter: str) -> None:
+        self.at = at
+        self.accepted: list[Reading | Forwarded] = []
+        self.accepted_of: dict[int, None] = {}
+        """Numbers of the messages that `accepted` come from."""
+        self.keys: list[Key] = []
+        self.originals: list[tuple[int, asyncio.Future[int]]] = []
+        """Of duplicates: their message's number, and the future of the original, which may still fail."""
+        self.appended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self.faults = Faults(at, adapter)
+        self.verdicts: list[Verdict] = []
+        self.over = asyncio.Event()
+        """Set once the log has it, and tells what becomes of it, or nobody wants it any more."""
+
+    def begin(self, message: Message | None) -> None:
+        self.faults.begin(message.raw if message is not None else b"")
+
+    def accept(self, entry: Reading | Forwarded) -> None:
+        self.accepted.append(entry)
+        self.accepted_of[len(self.verdicts)] = None
+
+
+def _failure(appended: asyncio.Future[int]) -> Verdict | None:
+    """What a message is told whose readings did not get to the disk, None where they did."""
+    error = LogFull("the hub is stopping") if appended.cancelled() else appended.exception()
+    return None if error is None else Verdict.BUSY if isinstance(error, LogFull) else Verdict.REFUSED
 
 
 class Pace:
-    """What each device sent in this minute: a flood from one costs its neighbours nothing."""
+    """What each device sent in this minute: a flood from one costs its neighbours nothing.
 
-    def __init__(self, readings_s_max: float) -> None:
+    The minute is the machine's own, which no setting of the clock makes shorter or longer.
+    """
+
+    def __init__(self, readings_s_max: float, monotonic: Callable[[], int] = time.monotonic_ns) -> None:
         self._most = max(1, round(readings_s_max * PACE_WINDOW_NS / SECOND))
         self._counts: dict[str, int] = {}
+        self._monotonic = monotonic
         self._until = 0
 
-    def allows(self, device: str, at: int) -> bool:
+    def allows(self, device: str) -> bool:
+        at = self._monotonic()
         if at >= self._until or len(self._counts) > PACE_DEVICES_MAX:
             self._counts.clear()
             self._until = at + PACE_WINDOW_NS
@@ -376,22 +466,24 @@ class Recent:
         self._old: dict[tuple[str, int | None], int] = {}
         self._encode = msgspec.msgpack.Encoder().encode
 
-    def knows(self, reading: Reading) -> bool:
+    def key(self, reading: Reading) -> Key:
+        """What tells this reading from every other: its device, its time, and a hash of what it says."""
+        return reading.device, reading.observed_at, hash(self._encode((reading.values, reading.position)))
+
+    def knows(self, key: Key) -> bool:
         """Whether this is a duplicate; remembers it if not."""
-        key = (reading.device, reading.observed_at)
-        content = hash(self._encode((reading.values, reading.position)))
-        if self._young.get(key) == content or self._old.get(key) == content:
+        place, content = key[:2], key[2]
+        if self._young.get(place) == content or self._old.get(place) == content:
             return True
         if len(self._young) >= self._half:
             self._old, self._young = self._young, {}
-        self._young[key] = content
+        self._young[place] = content
         return False
 
-    def forget(self, reading: Reading) -> None:
+    def forget(self, key: Key) -> None:
         """It was not stored after all."""
-        key = (reading.device, reading.observed_at)
-        self._young.pop(key, None)
-        self._old.pop(key, None)
+        self._young.pop(key[:2], None)
+        self._old.pop(key[:2], None)
 
     def __len__(self) -> int:
         return len(self._young) + len(self._old)

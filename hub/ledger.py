@@ -1,9 +1,9 @@
 """The ledger: per adapter, at every moment,
 
     received = logged + in flight + quarantined + duplicate        (readings; changes of warnings from other hubs count too)
-    logged   = stored + waiting                                    (per required reader)
+    logged   = stored + refused by it + replaced + waiting         (per required reader, counted after it has answered)
 
-`refused` stands beside it: the hub was full, the device was told so and keeps its reading. Frames are counted apart
+`refused` of an adapter stands beside it: the hub was full, the device was told so and keeps its reading. Frames are counted apart
 from readings. The counts survive a restart: they are saved with the log positions they belong to, and what the log
 took after that is counted again from the log itself.
 """
@@ -11,13 +11,16 @@ took after that is counted again from the log itself.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
 
-from hub.log import Log
+from hub import whole_file
+from hub.log import Log, Stream
 from hub.model import Event, Fault, Forwarded, Reading
+from hub.ports import Refusal
+from hub.store.outcome import Outcome, Written
 
 
 class Counts(msgspec.Struct):
@@ -30,6 +33,8 @@ class Counts(msgspec.Struct):
     quarantined: int = 0
     duplicate: int = 0
     refused: int = 0
+    unkept: int = 0
+    """Faults that found no place in quarantine: it could not be written, or their kind has used up its share."""
     faults: dict[str, int] = msgspec.field(default_factory=dict)
 
     def balances(self) -> bool:
@@ -42,6 +47,8 @@ class _Saved(msgspec.Struct):
     adapters: dict[str, Counts]
     stored: dict[str, dict[str, int]]
     readers: dict[str, int]
+    refused: dict[str, dict[str, int]] = {}
+    replaced: dict[str, dict[str, int]] = {}
 
 
 class Ledger:
@@ -50,19 +57,52 @@ class Ledger:
     def __init__(self) -> None:
         self.adapters: dict[str, Counts] = {}
         self.stored: dict[str, Counter[str]] = {}
+        self.refused: dict[str, Counter[str]] = {}
+        """Readings of which the reader has taken nothing, for good."""
+        self.replaced: dict[str, Counter[str]] = {}
+        """Readings that took the place of an earlier one with the same device, metric and time."""
         self._readers: dict[str, int] = {}
+        self._written: dict[str, Written] = {}
 
     def of(self, adapter: str) -> Counts:
         return self.adapters.setdefault(adapter, Counts())
 
-    def took(self, reader: str, entries: Iterable[Event | Fault], next_offset: int) -> None:
-        """A required reader has stored these entries and stands at `next_offset` of "events"."""
-        counts = self.stored.setdefault(reader, Counter())
-        counts.update(entry.adapter for entry in entries if type(entry) is Reading or type(entry) is Forwarded)
+    def took(
+        self, reader: str, entries: Iterable[Event | Fault], next_offset: int, refusals: Sequence[Refusal] = ()
+    ) -> Outcome:
+        """A required reader has answered for these entries and stands at `next_offset` of "events"."""
+        outcome = self._written.setdefault(reader, Written()).outcome(entries, refusals)
+        for counts, more in zip((self.stored, self.refused, self.replaced), outcome, strict=True):
+            counts.setdefault(reader, Counter()).update(more)
         self._readers[reader] = next_offset
+        return outcome
+
+    def set_back(self, reader: str, events: Stream, cursor: int) -> None:
+        """The reader has lost what it had from `cursor` on, and takes it again as far as the log has it: that is waiting."""
+        again = Counter(
+            entry.adapter
+            for entry in _from(events, cursor, self._readers.get(reader, cursor))
+            if type(entry) is Reading or type(entry) is Forwarded
+        )
+        for counts in (self.stored, self.replaced, self.refused):
+            for adapter, number in again.items():
+                taken = min(number, counts.setdefault(reader, Counter())[adapter])
+                counts[reader][adapter] -= taken
+                again[adapter] -= taken
+        self._readers[reader] = cursor
+
+    def took_after_all(self, reader: str, readings: Iterable[Reading]) -> None:
+        """The reader has stored what it had refused before."""
+        for reading in readings:
+            if (
+                self.refused.get(reader, Counter())[reading.adapter] > 0
+            ):  # a part of it may have been stored, and counted, before
+                self.refused[reader][reading.adapter] -= 1
+                self.stored[reader][reading.adapter] += 1
 
     def waiting(self, reader: str, adapter: str) -> int:
-        return self.of(adapter).logged - self.stored.get(reader, Counter())[adapter]
+        answered = (self.stored, self.refused, self.replaced)
+        return self.of(adapter).logged - sum(counts.get(reader, Counter())[adapter] for counts in answered)
 
     # ---------------------------------------------------------------------------------------------- restarts
 
@@ -72,39 +112,53 @@ class Ledger:
             name: msgspec.structs.replace(counts, received=counts.received - counts.in_flight, in_flight=0)
             for name, counts in self.adapters.items()
         }
-        stored = {name: dict(counts) for name, counts in self.stored.items()}
-        return msgspec.json.encode(_Saved(log.events.next, log.quarantine.next, settled, stored, self._readers))
+        stored, refused, replaced = (
+            {name: dict(counts) for name, counts in kind.items()} for kind in (self.stored, self.refused, self.replaced)
+        )
+        return msgspec.json.encode(
+            _Saved(log.events.next, log.quarantine.next, settled, stored, self._readers, refused, replaced)
+        )
 
     def recover(self, path: Path, log: Log, cursors: dict[str, int]) -> None:
         """Take up the saved counts, and on top what stands in the log behind them.
 
         `cursors`: where each required reader is now.
         """
-        try:
-            saved = msgspec.json.decode(path.read_bytes(), type=_Saved)
-        except (OSError, msgspec.MsgspecError):
-            saved = _Saved(log.events.first, log.quarantine.first, {}, {}, {})
+        from_log = _Saved(log.events.first, log.quarantine.first, {}, {}, {})
+        saved = whole_file.read(path, lambda data: msgspec.json.decode(data, type=_Saved), from_log)
         self.adapters = saved.adapters
         for entry in _entries(log, "events", saved.events_next):
             if type(entry) is Reading or type(entry) is Forwarded:
                 counts = self.of(entry.adapter)
                 counts.received += 1
                 counts.logged += 1
+        refusals: list[Refusal] = []
         for entry in _entries(log, "quarantine", saved.quarantine_next):
-            if type(entry) is Fault:
+            if type(entry) is Fault and entry.by:
+                refusals += [
+                    Refusal(reading, entry.detail) for reading in (entry.reading, *(entry.rest or ())) if reading
+                ]
+            elif type(entry) is Fault:
                 counts = self.of(entry.adapter)
                 counts.received += entry.readings
                 counts.quarantined += entry.readings
-                counts.faults[entry.kind] = counts.faults.get(entry.kind, 0) + 1
+                counts.faults[entry.kind] = counts.faults.get(entry.kind, 0) + entry.count
         for reader, cursor in cursors.items():
             self.stored[reader] = Counter(saved.stored.get(reader, {}))
-            since = saved.readers.get(reader, log.events.first)
-            self.took(reader, _entries(log, "events", since, cursor), cursor)
+            self.refused[reader] = Counter(saved.refused.get(reader, {}))
+            self.replaced[reader] = Counter(saved.replaced.get(reader, {}))
+            since = self._readers[reader] = saved.readers.get(reader, log.events.first)
+            if cursor < since:
+                self.set_back(reader, log.events, cursor)
+            self.took(reader, _entries(log, "events", since, cursor), cursor, refusals)
 
 
 def _entries(log: Log, stream: str, start: int, end: int | None = None) -> Iterable[Event | Fault]:
     source = log.streams[stream]
-    end = source.next if end is None else end
+    yield from _from(source, start, source.next if end is None else end)
+
+
+def _from(source: Stream, start: int, end: int) -> Iterable[Event | Fault]:
     while start < end:
         batch = source.read_now(start)
         yield from batch.entries[: max(0, end - batch.first)]

@@ -1,6 +1,8 @@
 """The newest value and position of every device, for people (console, `cityhub devices`). Rules never ask here.
 
-"Newest" is by observed time: a late report fills in what is still unknown, and never replaces what is newer.
+"Newest" is by observed time, but nothing is newer than the moment it was received in: a clock ahead, the device's or the hub's own,
+must not hide what comes after (docs/decisions/wrong-clocks.md). A late report fills in what is still unknown, and never replaces
+what is newer.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from collections.abc import Iterable
 import msgspec
 
 from hub.model import Event, Position, Reading, Value
+from hub.moment import ON_THE_WAY_NS
 
 DEVICES_MAX = 200_000
 """Devices kept; the one unheard for longest gives way."""
@@ -46,9 +49,11 @@ class Live:
                 self._take(event)
 
     def _take(self, reading: Reading) -> None:
-        observed = reading.observed_at or reading.received_at
+        received = reading.received_at
+        said = reading.observed_at or received
+        observed = said if said <= received else received - ON_THE_WAY_NS
         state = self.devices.get(reading.device)
-        late_s = (reading.received_at - observed) / 1e9
+        late_s = (received - said) / 1e9
         if state is None:
             if len(self.devices) >= DEVICES_MAX:
                 del self.devices[min(self.devices.values(), key=lambda known: known.received_at).device]
@@ -62,11 +67,15 @@ class Live:
                 skew_s=late_s,
             )
             self.devices[reading.device] = state
+        elif state.observed_at > received:  # the hub's clock was ahead, and has been set back
+            _set_back(state, received)
         state.readings += 1
         state.received_at = reading.received_at
         state.kind = reading.kind
         state.adapter = reading.adapter
         state.skew_s += SKEW_WEIGHT * (late_s - state.skew_s)
+        if said > received:  # what is dated right may have been on its way meanwhile; it is newer
+            observed = max(observed, min(state.observed_at, received))
         newest = observed >= state.observed_at
         if newest:
             state.observed_at = observed
@@ -77,3 +86,10 @@ class Live:
         if reading.position is not None and observed >= state.position_at:
             state.position = reading.position
             state.position_at = observed
+
+
+def _set_back(state: DeviceState, at: int) -> None:
+    """Nothing that is known was observed later than now."""
+    state.observed_at = min(state.observed_at, at)
+    state.position_at = min(state.position_at, at)
+    state.values = {metric: (value, min(observed, at)) for metric, (value, observed) in state.values.items()}

@@ -100,6 +100,14 @@ class Fault(msgspec.Struct, array_like=True, tag="fault", gc=False):
     """How many readings (not frames) this fault kept out; 0 where it never came to a reading."""
     reading: Reading | None = None
     """The reading that was kept out, whole, where there is one: `cityhub quarantine retry` offers it again."""
+    back: int = 0
+    """Where the message's raw bytes stand: with the fault so many entries before this one; 0: here."""
+    count: int = 1
+    """How many faults this entry stands for. Of one message only the first ones have an entry each."""
+    rest: list[Reading] | None = None
+    """Readings that the other faults it stands for kept out, to be offered again too."""
+    by: str = ""
+    """"store" where the hub took the reading and the store refused it; "" where the front door did."""
 
 
 class Message(msgspec.Struct, gc=False):
@@ -348,6 +356,9 @@ class AlertChange(msgspec.Struct, tag="change", gc=False, omit_defaults=True):
     """How the subject moves; None for what stands still or does not say."""
     handover: list[Watch] = msgspec.field(default_factory=list)
     """Who will see a moving subject when, in seconds from `at`."""
+    title_now: str = ""
+    """Of a warning that has ended: its title with the values of the end. `title` stays that of its worst moment, `values` are
+    those of the end. Empty where both titles are the same."""
 
     @property
     def id(self) -> str:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, tzinfo
 
 SECOND = 1_000_000_000
+ON_THE_WAY_NS = 2 * SECOND
+"""How long before it was received a reading of the present may be dated: whole seconds lose up to one, the way takes part of another.
+What is dated in the future counts as older than that (docs/decisions/wrong-clocks.md)."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MOST = (1 << 63) - 1
 
@@ -118,5 +121,5 @@ def from_datetime(moment: datetime) -> int:
     delta = moment - _EPOCH
     at = (delta.days * 86400 + delta.seconds) * SECOND + delta.microseconds * 1000
     if not -_MOST <= at <= _MOST:
-        raise ValueError(f"{moment.isoformat()} is out of range; a time from 1678 to 2261 was meant")
+        raise ValueError(f"{moment.isoformat()} lies outside the years 1677 to 2262")
     return at

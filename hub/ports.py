@@ -336,7 +336,8 @@ class Bucket(msgspec.Struct, frozen=True, gc=False):
 
 
 class SeriesQuery(msgspec.Struct, frozen=True):
-    """Rows between two times (ns, from inclusive, to exclusive), oldest first; None is "any"."""
+    """Rows between two times (ns, from inclusive, to exclusive), oldest first; None is "any". Where `limit` cuts, the oldest of
+    them, or with `newest` the newest."""
 
     start: int | None = None
     end: int | None = None

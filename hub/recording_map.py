@@ -334,18 +334,19 @@ def _part(part: Part, at: Callable[[str], int], missing: frozenset[str], folder:
 
     def read(row: Cells, time: _RowTime) -> Message | None:
         device = device_of(row)
-        message = _message(row, device, time.at(row, device, order), columns, missing, places, kind, nowhere)
+        said = [(marking, mark) for at, marking in marks if (mark := marking.texts.get(row[at].strip())) is not None]
+        observed_at = time.at(row, device, order)
+        message = _message(row, device, observed_at, columns, missing, places, kind, nowhere, marked=bool(said))
         if message is not None and message.readings:
             reading = message.readings[0]
             if constants:
                 reading.values = {**constants, **reading.values}
             if estimate is not None:
                 estimate(reading)
-            for column, marking in marks:
-                mark = marking.texts.get(row[column].strip())
-                if mark is not None:
-                    spoken_of = marking.metrics or reading.values
-                    reading.marks = (reading.marks or {}) | {metric: mark.value for metric in spoken_of}
+            for marking, mark in said:  # without a value: the instrument says of all that it tells that it is ill
+                measured = reading.values.keys() - constants.keys()
+                spoken_of = marking.metrics or (reading.values if measured else [column.metric for column in columns])
+                reading.marks = (reading.marks or {}) | {metric: mark.value for metric in spoken_of}
         return message
 
     return read
@@ -395,8 +396,10 @@ def _message(
     places: tuple[int, int] | None,
     kind: str = "",
     nowhere: frozenset[str] = _MISSING,
+    marked: bool = False,
 ) -> Message | None:
-    """The reading of these cells, with a fault for every cell that cannot be read; None where there is nothing."""
+    """The reading of these cells, with a fault for every cell that cannot be read; None where there is nothing. With `marked` the
+    row carries a mark, which is worth a reading without values too."""
     values: dict[str, Value] = {}
     wrong: list[str] = []
     for metric, at, read in columns:
@@ -414,7 +417,7 @@ def _message(
             position = Position(float(row[places[0]]), float(row[places[1]]))
         except ValueError:
             wrong.append(f"its position is {row[places[0]][:40]!r}, {row[places[1]][:40]!r}; degrees were meant")
-    kept = bool(values) or position is not None
+    kept = bool(values) or position is not None or marked
     if not kept and not wrong:
         return None
     readings = [Reading(device, observed_at, values, position, kind=kind)] if kept else []

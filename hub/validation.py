@@ -5,6 +5,7 @@ Used by the front door and by back-tests alike, so that a recording meets the sa
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import NamedTuple
 
 import msgspec
@@ -18,6 +19,10 @@ TEXT_MAX = 2000
 """Characters of one text value."""
 DEVICE_MAX = 200
 """Characters of a device id."""
+SUGGESTIONS_MAX = 3
+"""Unknown metrics of one reading for which a known one is looked up."""
+WHOLE_TOLD_MAX = 10
+"""Values whose faults are told in the sentence about a reading of which nothing can be used."""
 DAY = 86_400 * SECOND
 
 
@@ -41,8 +46,11 @@ class Validator:
             name: (metric.low, metric.high) for name, metric in self._metrics.items() if metric.type == "number"
         }
 
-    def check(self, reading: Reading, at: int) -> list[Finding] | None:
-        """None where all of it can be used. `at` is the receive time (ns) and stands in for a missing observed time."""
+    def check(self, reading: Reading, at: int, brief: bool = False) -> list[Finding] | None:
+        """None where all of it can be used. `at` is the receive time (ns) and stands in for a missing observed time.
+
+        `brief`: nobody will read the sentences, so no time is spent on suggestions.
+        """
         if reading.observed_at is None:
             reading.observed_at = at
         ahead = reading.observed_at - at
@@ -60,7 +68,7 @@ class Validator:
             span = spans.get(name)
             if span is not None and (type(value) is float or type(value) is int) and span[0] <= value <= span[1]:
                 continue
-            problem = self._problem(name, value, reading)
+            problem = self._problem(name, value, reading, brief or (bad is not None and len(bad) >= SUGGESTIONS_MAX))
             if problem:
                 bad = bad or {}
                 bad[name] = problem
@@ -68,7 +76,7 @@ class Validator:
         misplaced = position is not None and (
             not (-180 <= position.lon <= 180 and -90 <= position.lat <= 90) or (self._no_zero and is_zero(position))
         )
-        if not bad and not misplaced and (reading.values or position is not None):
+        if not bad and not misplaced and (reading.values or position is not None or reading.marks):
             return None
         return self._findings(reading, bad or {}, misplaced)
 
@@ -79,7 +87,10 @@ class Validator:
             findings.append(Finding(FaultKind.POSITION, f"{device}: {_place(reading.position)}", False))
             reading.position = None
         if reading.position is None and len(bad) == len(reading.values):
-            why = "; ".join(why for _, why in bad.values()) or "a reading without any value or position"
+            told = [why for _, why in islice(bad.values(), WHOLE_TOLD_MAX)]
+            if len(bad) > len(told):
+                told.append(f"and {len(bad) - len(told)} more of its values")
+            why = "; ".join(told) or "a reading without any value or position"
             kind = next(iter(bad.values()))[0] if bad else FaultKind.POSITION if misplaced else FaultKind.VALUE
             return [
                 Finding(
@@ -93,11 +104,11 @@ class Validator:
                 reading.marks.pop(name, None)
         return findings
 
-    def _problem(self, name: str, value: Value, reading: Reading) -> tuple[FaultKind, str] | None:
+    def _problem(self, name: str, value: Value, reading: Reading, brief: bool) -> tuple[FaultKind, str] | None:
         """Why this value cannot be used, None where it can (a flag written as 0 or 1 is mended in place)."""
         metric = self._metrics.get(name)
         if metric is None:
-            return FaultKind.UNKNOWN_METRIC, f"unknown metric {name[:80]!r}" + nearest(name[:80])
+            return FaultKind.UNKNOWN_METRIC, f"unknown metric {name[:80]!r}" + ("" if brief else nearest(name[:80]))
         said = f"{name} is {str(value)[:80]!r}"
         if metric.type == "number":
             if isinstance(value, bool) or not isinstance(value, float | int):

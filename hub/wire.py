@@ -45,6 +45,7 @@ def _shown(change: AlertChange) -> dict[str, Any]:
         "id": change.id,
         "ordinal": change.ordinal,
         "title": change.title,
+        "title_now": change.title_now,
         "reason": change.reason,
         "evidence": change.evidence,
         "source": change.source,

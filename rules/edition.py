@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from hub.model import Change, Device, Zone
-from rules import calling, lateness, life, places
+from rules import assignment
 from rules.book import RuleBook
+from rules.judge import Judge
+from rules.judging import alerts, elapsing
 from rules.language import codegen
 from rules.language.ir import walk
-from rules.subject import Subject
-
-if TYPE_CHECKING:
-    from rules.engine import Engine, Outcome
+from rules.state.outcome import Outcome
+from rules.state.subject import GONE, Subject, new_standing
+from rules.state.world import World
 
 
 class _Registry(msgspec.Struct):
@@ -37,101 +37,105 @@ def registry_from_text(text: str) -> tuple[list[Device], list[Zone]] | None:
     return registry.devices, registry.zones
 
 
-def change_book(engine: Engine, book: RuleBook, outcome: Outcome) -> None:
+def change_book(judge: Judge, book: RuleBook, outcome: Outcome) -> None:
     """Go on with another book: unchanged rules keep all they know, edited ones start anew, alerts of gone ones clear."""
-    old = {rule.name: rule.digest for rule in engine.at_once.rules}
-    engine._use_book(book)
-    engine._renew_hood()
-    for subject in engine.subjects.values():
-        engine._plan(subject)
-    keep_only(engine, {rule.name for rule in engine.at_once.rules if old.get(rule.name) == rule.digest})
-    engine._start(engine.clock, outcome)
-    for subject in engine.subjects.values():
-        life.listen(engine, subject)
-    for alert, subject in engine.alerts.values():
-        calling.arm(engine, subject, alert)
-    lateness.renew(engine, outcome)
+    world = judge.world
+    old = {rule.name: rule.digest for rule in world.orders.book.rules}
+    assignment.use_book(world, book)
+    assignment.renew_hood(world)
+    for subject in world.subjects.values():
+        assignment.assign(world, subject)
+    keep_only(world, {rule.name for rule in book.rules if old.get(rule.name) == rule.digest})
+    judge.start(world.clock.now, outcome)
+    for subject in world.subjects.values():
+        elapsing.listen(world, subject)
+    for alert, subject in world.alerts.values():
+        alerts.arm(world, subject, alert)
 
 
-def keep_only(engine: Engine, kept: set[str]) -> None:
+def keep_only(world: World, kept: set[str]) -> None:
     """Restart every rule not in `kept`: its windows, memories and pending levels; its alerts stay only as long as
-    the edited rule still has their level. Alerts to be cleared wait in `engine.orphans` for the next event."""
+    the edited rule still has their level. Alerts to be cleared wait in `world.orphans` for the next event."""
     needed = {
         key
         for name in kept
-        for keys in codegen.window_keys(engine.compiled[name].rule.nodes(), own=True).values()
+        for keys in codegen.window_keys(world.orders.compiled[name].rule.nodes(), own=True).values()
         for key in keys
     }
-    derived = [node for spec in engine.at_once.derivations for node in walk(spec.node)]
+    derived = [node for spec in world.orders.book.derivations for node in walk(spec.node)]
     needed |= {key for keys in codegen.window_keys(derived, own=True).values() for key in keys}
-    needed |= {key for keys in engine.asked.values() for key in keys}
+    needed |= {key for keys in world.orders.asked.values() for key in keys}
     sampled = {key.series for key in needed}
-    for name in sorted(engine.subjects):
-        subject = engine.subjects[name]
+    for name in sorted(world.subjects):
+        subject = world.subjects[name]
         for key in [key for key in subject.windows if key not in needed]:
             subject.samples[key.series].windows.remove(subject.windows.pop(key))
         for series in [series for series in subject.samples if series not in sampled]:
             del subject.samples[series]
         for rule in sorted(set(subject.standing) - kept):
-            _restart(engine, subject, rule)
+            _restart(world, subject, rule)
         for rule in sorted(set(subject.silent) - kept):
             alert = subject.silent.pop(rule)
-            engine.orphans.append((alert, subject, _gone(engine, rule)))
+            world.orphans.append((alert, subject, _gone(world, rule)))
         for rule in [rule for rule in subject.heard if rule not in kept]:
             del subject.heard[rule]
-    for subject in engine.subjects.values():
-        engine._plan(subject)
+            subject.usual.pop(rule, None)
+    for subject in world.subjects.values():
+        assignment.assign(world, subject)
 
 
-def _restart(engine: Engine, subject: Subject, rule: str) -> None:
+def _restart(world: World, subject: Subject, rule: str) -> None:
     before = subject.standing.pop(rule)
-    compiled = engine.compiled.get(rule)
+    compiled = world.orders.compiled.get(rule)
     alert = before.alert
     if alert is None:
         return
     levels = {level.level for level in compiled.rule.levels} if compiled else set()
     if compiled is None or alert.level not in levels or subject.plan is None or rule not in subject.plan.positions:
-        engine.orphans.append((alert, subject, _gone(engine, rule)))
+        world.orphans.append((alert, subject, _gone(world, rule)))
         return
-    after = subject.standing[rule] = life.new_standing(compiled.rule)
+    after = subject.standing[rule] = new_standing(compiled.rule)
     after.alert = alert
     after.latched = before.latched & sum(1 << level for level in levels)
     after.judged, after.heard = before.judged, before.heard
-    engine.schedule(after.heard + compiled.rule.expire_ns, subject, rule)
+    world.clock.schedule(after.heard + compiled.rule.expire_ns, subject.id, rule)
 
 
-def _gone(engine: Engine, rule: str) -> str:
-    return "the rule was edited and no longer knows this warning" if rule in engine.compiled else "the rule is gone"
+def _gone(world: World, rule: str) -> str:
+    return (
+        "the rule was edited and no longer knows this warning" if rule in world.orders.compiled else "the rule is gone"
+    )
 
 
-def drop_strays(engine: Engine, outcome: Outcome) -> None:
+def drop_strays(world: World, outcome: Outcome) -> None:
     """After a new registry: clear alerts of subjects that a rule no longer selects."""
-    for name in sorted(engine.subjects):
-        subject = engine.subjects[name]
+    for name in sorted(world.subjects):
+        subject = world.subjects[name]
         positions = subject.plan.positions if subject.plan else {}
         for rule in sorted(set(subject.standing) - set(positions)):
             alert = subject.standing.pop(rule).alert
             if alert is not None:
-                life.close(
-                    engine,
+                alerts.close(
+                    world,
                     subject,
                     alert,
                     Change.CLEARED,
-                    engine.clock,
+                    world.clock.now,
                     "the registry no longer has this rule watch the device",
                     outcome,
                 )
         for rule in sorted(set(subject.silent) - set(positions)):
-            life.close(
-                engine,
+            alerts.close(
+                world,
                 subject,
                 subject.silent.pop(rule),
                 Change.CLEARED,
-                engine.clock,
+                world.clock.now,
                 "the registry no longer has this rule watch the device",
                 outcome,
             )
         for rule in sorted(set(subject.heard) - set(positions)):
             del subject.heard[rule]
-        if subject.every == places.GONE:
-            del engine.subjects[name]
+            subject.usual.pop(rule, None)
+        if subject.every == GONE:
+            del world.subjects[name]

@@ -6,7 +6,7 @@ from math import inf
 
 from hub.metrics import vocabulary
 from hub.model import LEVELS
-from rules import quality
+from rules import qartod
 from rules.book import RuleBook
 from rules.language import ir
 from rules.language.rule import QualityEntry, Rule, Select, Tracing
@@ -139,7 +139,7 @@ def _tests(book: RuleBook, rule: Rule) -> list[str]:
     """What is held against the metrics that the rule reads: the defaults, and entries that may apply to its devices."""
     lines: list[str] = []
     for metric in sorted({series.rstrip("~") for series in rule.own_series()}):
-        words = quality.words(quality.SETTINGS[metric], vocabulary()[metric].unit) if metric in quality.SETTINGS else ""
+        words = qartod.words(qartod.SETTINGS[metric], vocabulary()[metric].unit) if metric in qartod.SETTINGS else ""
         lines.append(f"  {metric}: {words or 'none'} (house default)")
         lines += [
             f"    {_select(entry.select)}: {_settings(entry)} ({entry.file}:{entry.line})"
@@ -151,8 +151,8 @@ def _tests(book: RuleBook, rule: Rule) -> list[str]:
 
 def _entry(entry: QualityEntry) -> str:
     lines = [f"{entry.name}   ({entry.file}:{entry.line})", "", f"Tests    {entry.metric} of {_select(entry.select)}"]
-    default = quality.SETTINGS.get(entry.metric)
-    words = quality.words(default, vocabulary()[entry.metric].unit) if default else ""
+    default = qartod.SETTINGS.get(entry.metric)
+    words = qartod.words(default, vocabulary()[entry.metric].unit) if default else ""
     lines += [f"  {key}: {text}" for key, text in entry.texts]
     return "\n".join([*lines, "", f"Default  {words or 'none'}", ""])
 

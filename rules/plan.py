@@ -6,22 +6,29 @@ own fused function, made once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from math import inf
 from typing import Any, NamedTuple
 
 from hub.metrics import vocabulary
-from rules import quality
-from rules.deriving import Recipe, recipe
-from rules.language import codegen
+from hub.model import LEVELS
+from rules import book as books
+from rules import qartod
+from rules.book import RuleBook
+from rules.figures.derived import LARGEST
+from rules.language import codegen, ir
 from rules.language.codegen import Compiled
-from rules.language.ir import walk
+from rules.language.ir import WindowKey, walk
 from rules.language.rule import Derivation, QualityEntry, Rule, own_series
-from rules.quality import Settings
-from rules.windows import WindowKey
+from rules.qartod import Settings
 
+MAX_SAMPLES = 20_000
+"""Samples of one series that are kept; the oldest give way, and `overflow` counts them."""
 MAX_SHAPES = 512
 """Shapes of reading with a function of their own; a device that keeps inventing more gets the general one."""
+
+DISASTER = LEVELS.index("orange")
+"""The lowest level that is a disaster warning, which a lone jump may not raise."""
 
 _TYPES: dict[str, tuple[type, ...]] = {
     "number": (float, int, bool),
@@ -35,13 +42,14 @@ class Shape(NamedTuple):
     """What a reading with these values needs done."""
 
     used: tuple[str, ...]
-    windowed: tuple[str, ...]
+    store: Callable[[Any, Mapping[str, Any], int], None]
+    """(subject, values, time) keeps the values of a reading that is the subject's newest."""
     joins: tuple[str, ...]
     silent: tuple[str, ...]
     gaps: tuple[tuple[str, int], ...]
     """Metrics that are missing so many ns after their last value."""
     tested: tuple[tuple[str, Settings], ...]
-    calm: Callable[[Mapping[str, Any], Mapping[str, Any], Mapping[str, int], int], bool]
+    calm: Callable[[Mapping[str, Any], Mapping[str, Any], Mapping[str, int], int, Mapping[str, Any]], bool]
     derivations: tuple[Recipe, ...]
     judge: Callable[..., int]
 
@@ -76,7 +84,7 @@ class Plan:
             self.inputs,
             (entry.metric for entry in qualities),
         )
-        self.settings = quality.settled(qualities)
+        self.settings = qartod.settled(qualities)
         self.any_quality = frozenset(name for name in self.series if name.endswith("~"))
         self.shapes: dict[Any, Shape] = {}
         self.constants: dict[str, Any] = {}
@@ -95,22 +103,15 @@ class Plan:
 
     def _make(self, names: Sequence[str], general: bool) -> Shape:
         used = tuple(name for name in names if name in self.series)
-        if general:
-            judge = self._general
-        else:
-            judge = codegen.fused([(i, c.rule) for i, c in enumerate(self.rules)], frozenset(used), self.constants)
+        judge = self.readers if general else self._fused(frozenset(used))
         tested = tuple((name, self.settings[name]) for name in used if name in self.settings)
         present = {name.rstrip("~") for name in used}
         return Shape(
             used=used,
-            windowed=tuple(name for name in used if name in self.spans),
+            store=_store(used, self.spans),
             joins=tuple(name for name in used if name in self.asked),
-            silent=tuple(
-                c.rule.name
-                for c in self.rules
-                if c.rule.silent_ns is not None and _speaks(c.rule, present, bool(names))
-            ),
-            gaps=tuple((name, round(s.gap_s * quality.SECOND)) for name, s in tested if s.gap_s < inf),
+            silent=self.speakers(names),
+            gaps=tuple((name, round(s.gap_s * qartod.SECOND)) for name, s in tested if s.gap_s < inf),
             tested=tested,
             calm=_calm(tested),
             derivations=tuple(
@@ -119,7 +120,21 @@ class Plan:
             judge=judge,
         )
 
-    def _general(self, subject: Any, values: Mapping[str, Any], at: int) -> int:
+    def speakers(self, names: Collection[str]) -> tuple[str, ...]:
+        """The rules whose silence a reading ends that says something of these metrics, be it a value or a mark alone: that
+        an instrument is dead is the device's word too."""
+        present = {name.rstrip("~") for name in names}
+        return tuple(
+            c.rule.name for c in self.rules if c.rule.silent_ns is not None and _speaks(c.rule, present, bool(names))
+        )
+
+    def _fused(self, used: frozenset[str]) -> Callable[..., int]:
+        try:
+            return codegen.fused([(i, c.rule) for i, c in enumerate(self.rules)], used, self.constants)
+        except Exception:  # one of the rules cannot be written so; it is found when each is looked at by itself
+            return self.readers
+
+    def readers(self, subject: Any, values: Mapping[str, Any], at: int) -> int:
         """Every rule that reads one of these values: slower, and right for any shape."""
         hit = 0
         for position, compiled in enumerate(self.rules):
@@ -130,8 +145,26 @@ class Plan:
         return hit
 
 
+def _store(used: Sequence[str], spans: Mapping[str, int]) -> Callable[[Any, Mapping[str, Any], int], None]:
+    """Values into newest values and samples, written out for these series: every reading comes this way. A sample that is newer
+    than all others, and need make none go, is appended here as `Samples.add` would; any other goes there."""
+    lines = ["L = d.last; LT = d.last_t; S = d.samples"] if used else ["pass"]
+    for name in used:
+        lines.append(f"x = L[{name!r}] = v[{name!r}]; LT[{name!r}] = t")
+        if name in spans:
+            lines += [
+                f"s = S.get({name!r}) or d.sampled({name!r}, {spans[name]})",
+                "q = s.times; n = len(q)",
+                f"if 0 < n < {MAX_SAMPLES} and q[-1] < t and q[n + 1 >> 2] >= t - s.size and {-LARGEST} <= x <= {LARGEST}:",
+                "    q.append(t); s.values.append(x)",
+                "else:",
+                "    s.add(t, x)",
+            ]
+    return codegen.define("store", "d, v, t", lines, {})
+
+
 def _calm(tested: Sequence[tuple[str, Settings]]) -> Callable[..., bool]:
-    """(newest values, values of a reading, times of the newest, its own) → whether no test of quality could have anything
+    """(newest values, values of a reading, times of the newest, its own, what nothing bears out yet) → whether no test of quality could have anything
     against them: in range whatever the month, no jump, not too fast, no standing still. One expression, because nearly
     every value is asked and nearly every one is calm."""
     terms = []
@@ -139,12 +172,15 @@ def _calm(tested: Sequence[tuple[str, Settings]]) -> Callable[..., bool]:
         value, before = f"v[{name!r}]", f"L.get({name!r}, inf)"
         usual = [(s.suspect_low, s.suspect_high), *(bounds for bounds in s.climatology if bounds)]
         low, high = max(low for low, _ in usual), min(high for _, high in usual)
-        terms.append(f"{low} <= {value} <= {high} and -{s.jump} < {value} - {before} < {s.jump}")
+        leap = min(s.jump, s.alone)
+        terms.append(f"{low} <= {value} <= {high} and -{leap} < {value} - {before} < {leap}")
+        if s.alone < inf:
+            terms.append(f"{name!r} not in P")
         if s.flat_suspect_s:
             terms.append(f"{value} != {before}")
         if s.rate < inf:
-            terms.append(f"abs({value} - {before}) <= {s.rate / quality.SECOND!r} * (t - LT.get({name!r}, t))")
-    return codegen.define("calm", "L, v, LT, t", [f"return {' and '.join(terms) or True}"], {"inf": inf})
+            terms.append(f"abs({value} - {before}) <= {s.rate / qartod.SECOND!r} * (t - LT.get({name!r}, t))")
+    return codegen.define("calm", "L, v, LT, t, P", [f"return {' and '.join(terms) or True}"], {"inf": inf})
 
 
 def _speaks(rule: Rule, present: set[str], anything: bool) -> bool:
@@ -163,3 +199,118 @@ def _series(rule: Rule) -> set[str]:
 def _well_typed(name: str, value: object) -> bool:
     metric = vocabulary().get(name.rstrip("~"))
     return metric is not None and isinstance(value, _TYPES[metric.type])
+
+
+TIMELESS = (ir.Series, ir.Const, ir.Operation, ir.Scaled, ir.ByDate, ir.Function, ir.Attribute)
+"""What can be asked of the past: anything else (windows, neighbours, zones) is known for now only."""
+
+
+class Recipe(NamedTuple):
+    """One derived metric: how it is computed, of what, and how long an input counts (ns)."""
+
+    name: str
+    metric: str
+    function: Callable[..., float | None]
+    inputs: frozenset[str]
+    hold_ns: int
+    timeless: bool
+    """Whether it can be computed for the past."""
+
+
+def recipe(spec: Derivation) -> Recipe:
+    timeless = all(isinstance(node, TIMELESS) for node in ir.walk(spec.node))
+    return Recipe(spec.name, spec.metric, codegen.derivation(spec), spec.own_series(), spec.hold_ns, timeless)
+
+
+SPEED, DIRECTION = "wind_speed", "wind_direction"
+
+
+RISE_NS = 3_600_000_000_000
+
+
+def asked_windows(rule: Rule) -> dict[str, WindowKey]:
+    """The windows of other devices that tracing this rule's origins needs, by series."""
+    spec = rule.tracing
+    if spec is None:
+        return {}
+    return {
+        spec.metric: WindowKey(spec.metric, RISE_NS, True),
+        SPEED: WindowKey(SPEED, spec.wind_over_ns, False),
+        DIRECTION: WindowKey(DIRECTION, spec.wind_over_ns, False),
+    }
+
+
+PAIR = "vessel-pair"
+
+
+PAIR_MEMBERS = "vessel"
+
+
+PAIR_SERIES = "sog"
+"""Vessels are found by it: who reports no speed is no partner."""
+
+
+def pairs_wanted(book: RuleBook) -> bool:
+    """Whether any rule is about pairs."""
+    return any(PAIR in rule.select.kinds for rule in book.rules)
+
+
+def asks_who_is_inside(nodes: Iterable[ir.Node]) -> bool:
+    """Whether any of these nodes needs to know who is inside a place."""
+    return any(isinstance(n, ir.Window | ir.Agree) and n.around.which in ("inside", "same zone") for n in nodes)
+
+
+def asks_upstream(nodes: Iterable[ir.Node]) -> tuple[tuple[str, ir.Around], ...]:
+    """(series, around) that these nodes ask of gauges upstream."""
+    found: list[tuple[str, ir.Around]] = []
+    for node in nodes:
+        if isinstance(node, ir.Window) and node.around.which == "upstream":
+            found.append((node.series, node.around))
+        elif isinstance(node, ir.Agree) and node.around.which == "upstream":
+            found += [(n.series, node.around) for n in ir.walk(node.condition) if isinstance(n, ir.Series | ir.Window)]
+    return tuple(dict.fromkeys(found))
+
+
+class Orders:
+    """What a book has the rules do, whatever the subjects are: its compiled rules and what they ask of others."""
+
+    def __init__(self, book: RuleBook, compiled: Mapping[str, Compiled], neighbourly: frozenset[str]) -> None:
+        """`neighbourly`: metrics of which neighbours may be asked whether a jump is true."""
+        self.book = book
+        self.compiled = compiled
+        nodes = books.nodes_of(book)
+        asked: dict[str, tuple[WindowKey, ...]] = dict(codegen.window_keys(nodes, own=False))
+        for node in nodes:
+            if isinstance(node, ir.Agree):
+                for inner in walk(node.condition):
+                    if isinstance(inner, ir.Series):
+                        asked.setdefault(inner.series, ())
+                    elif isinstance(inner, ir.Window):
+                        key = WindowKey(inner.series, inner.size_ns, inner.closed)
+                        asked[inner.series] = tuple(dict.fromkeys((*asked.get(inner.series, ()), key)))
+        self.over = {rule.name: inside for rule in book.rules if (inside := rule.series_inside())}
+        """Per rule about places, what it asks of the devices inside."""
+        for series in sorted({name for inside in self.over.values() for name in inside}):
+            asked.setdefault(series, ())
+        self.asks_inside = bool(self.over) or asks_who_is_inside(nodes)
+        self.tracing = [rule for rule in book.rules if rule.tracing is not None]
+        for rule in self.tracing:
+            for series, key in asked_windows(rule).items():
+                asked[series] = tuple(dict.fromkeys((*asked.get(series, ()), key)))
+        self.pairing = pairs_wanted(book)
+        if self.pairing:
+            asked.setdefault(PAIR_SERIES, ())
+            asked.setdefault("cog", ())
+        for rule in book.rules:
+            if any(level.level >= DISASTER for level in rule.levels):
+                for series in sorted(neighbourly & (rule.own_series() | self.over.get(rule.name, frozenset()))):
+                    asked.setdefault(series, ())
+        self.asked: Mapping[str, tuple[WindowKey, ...]] = asked
+        """By series, the windows over it that others may ask of a subject."""
+        self.calls = {rule.name: book.calls_of(rule) for rule in book.rules}
+        self.asks_upstream = {rule.name: above for rule in book.rules if (above := asks_upstream(rule.nodes()))}
+
+    @classmethod
+    def none(cls) -> Orders:
+        """Those of a book without rules."""
+        return cls(RuleBook((), (), ()), {}, frozenset())

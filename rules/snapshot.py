@@ -2,44 +2,46 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from hub.model import Device, Maintenance, Motion, Position
-from rules import calling, edition, lateness, life, places
-from rules.forwarding import Forwarding
-from rules.quality import Jump
-from rules.subject import NEVER, OpenAlert, Standing, Subject
-from rules.windows import Samples, WindowKey
+from rules import assignment, edition
+from rules.judging import elapsing
+from rules.language.ir import WindowKey
+from rules.state.forwarded import Forwarding
+from rules.state.health import Health
+from rules.state.subject import GONE, NEVER, OpenAlert, Standing, Subject, new_standing
+from rules.state.track import Jump, Leap
+from rules.state.windows import Samples
+from rules.state.world import World
 
-if TYPE_CHECKING:
-    from rules.engine import Engine
-
-VERSION = 5
+VERSION = 6
 _encoder = msgspec.msgpack.Encoder(order="deterministic")
 
 
-def freeze(engine: Engine) -> bytes:
-    """The state of an engine. Subjects are written down one by one: as Python objects all together, a city's would take
+def freeze(world: World, lanes: list[Any]) -> bytes:
+    """The state of a world, with the lanes beside it, frozen already. Subjects are written down one by one: as Python objects all together, a city's would take
     several times the room of its bytes."""
     return _encoder.encode(
         {
             "version": VERSION,
-            "rules": {rule.name: rule.digest for rule in engine.at_once.rules},
-            "clock": engine.clock,
-            "deaf": engine.deaf,
-            "deaf_until": engine.deaf_until,
-            "started": engine.started,
-            "refused": engine.refused,
-            "groups": engine.groups,
-            "windows": list(engine.windows.values()),
-            "turns_at": engine.turns_at,
-            "lanes": [lane.freeze() for lane in engine.lanes.values()],
-            "forwarded": engine.forwarding.freeze(),
-            "orphans": [[alert.freeze(), subject.id, reason] for alert, subject, reason in engine.orphans],
+            "rules": {rule.name: rule.digest for rule in world.orders.book.rules},
+            "clock": world.clock.now,
+            "deaf": world.clock.deaf,
+            "deaf_until": world.clock.deaf_until,
+            "started": world.clock.started,
+            "refused": world.refused,
+            "groups": world.groups,
+            "windows": list(world.maintenance.values()),
+            "turns_at": world.turns_at,
+            "lanes": lanes,
+            "forwarded": world.forwarding.freeze(),
+            "health": world.failures.freeze() if world.elder is None else None,
+            "orphans": [[alert.freeze(), subject.id, reason] for alert, subject, reason in world.orphans],
             "subjects": [
-                msgspec.Raw(_encoder.encode(_freeze_subject(engine.subjects[name]))) for name in sorted(engine.subjects)
+                msgspec.Raw(_encoder.encode(_freeze_subject(world.subjects[name]))) for name in sorted(world.subjects)
             ],
         }
     )
@@ -61,9 +63,11 @@ def _freeze_subject(s: Subject) -> dict[str, Any]:
         "standing": {name: standing.freeze() for name, standing in s.standing.items()},
         "silent": {name: alert.freeze() for name, alert in s.silent.items()},
         "heard": s.heard,
+        "usual": s.usual,
         "past": s.past,
         "raises": s.raises,
         "jumps": s.jumps,
+        "leaps": s.leaps,
         "flat": s.flat,
         "gaps": s.gaps,
         "recent": s.recent,
@@ -74,8 +78,8 @@ def _freeze_subject(s: Subject) -> dict[str, Any]:
     }
 
 
-def thaw(engine: Engine, data: bytes) -> None:
-    """Fill a fresh engine. Raises ValueError with a sentence where the bytes are no snapshot of this version."""
+def thaw(world: World, data: bytes) -> list[list[Any]]:
+    """Fill a fresh world, which has its rules and registry; the frozen lanes beside it. Raises ValueError with a sentence where the bytes are no snapshot of this version."""
     try:
         parts = msgspec.msgpack.decode(data, type=dict[str, msgspec.Raw])
         state = {name: msgspec.msgpack.decode(part) for name, part in parts.items() if name != "subjects"}
@@ -84,42 +88,61 @@ def thaw(engine: Engine, data: bytes) -> None:
         raise ValueError("these bytes are no snapshot of the rules engine") from None
     if version != VERSION:
         raise ValueError(f"the snapshot is of version {version}, this engine reads version {VERSION}")
-    engine.clock, engine.deaf, engine.deaf_until = state["clock"], state["deaf"], state["deaf_until"]
-    engine.started, engine.refused = state["started"], state["refused"]
-    engine.groups = {place: (group, at) for place, (group, at) in state["groups"].items()}
-    engine.windows = {window.id: window for window in msgspec.convert(state["windows"], list[Maintenance])}
-    engine.turns_at = state["turns_at"]
-    engine.forwarding = Forwarding.thaw(state.get("forwarded"))
-    digests = {rule.name: rule.digest for rule in engine.at_once.rules}
+    clock = world.clock
+    clock.now, clock.deaf, clock.deaf_until = state["clock"], state["deaf"], state["deaf_until"]
+    clock.started, world.refused = state["started"], state["refused"]
+    world.groups = {place: (group, at) for place, (group, at) in state["groups"].items()}
+    world.maintenance = {window.id: window for window in msgspec.convert(state["windows"], list[Maintenance])}
+    world.turns_at = state["turns_at"]
+    world.forwarding = Forwarding.thaw(state.get("forwarded"))
+    if world.elder is None:
+        world.failures.thaw(state["health"])
+    digests = {rule.name: rule.digest for rule in world.orders.book.rules}
     kept = {name for name, digest in state["rules"].items() if digests.get(name) == digest}
     joined: dict[str, list[str]] = {}
     for part in msgspec.msgpack.decode(parts["subjects"], type=list[msgspec.Raw]):
         frozen = msgspec.msgpack.decode(part)
         joined[frozen["id"]] = frozen["joined"]
-        _thaw_subject(engine, frozen, kept)
+        _thaw_subject(world, frozen, kept)
     for alert, name, reason in state["orphans"]:
-        engine.orphans.append((OpenAlert.thaw(alert), engine.subjects[name], reason))
-    engine._renew_hood()
+        world.orphans.append((OpenAlert.thaw(alert), world.subjects[name], reason))
+    assignment.renew_hood(world)
     for name, reported in joined.items():
         for series in reported:
-            engine.hood.join(engine.subjects[name], series)
-    for subject in engine.subjects.values():
-        engine._plan(subject)
+            world.hood.join(world.subjects[name], series)
+    for subject in world.subjects.values():
+        assignment.assign(world, subject)
     if kept != set(state["rules"]) or kept != set(digests):
-        edition.keep_only(engine, kept)
-    for subject in engine.subjects.values():
-        _arm(engine, subject)
-    if engine.started != NEVER:
-        for name in sorted(engine.registry):
-            life.listen(engine, engine.subjects[name])
-    lateness.thaw(engine, state["lanes"])
+        edition.keep_only(world, kept)
+    for subject in world.subjects.values():
+        elapsing.arm(world, subject)
+    if world.clock.started != NEVER:
+        for name in sorted(world.registry):
+            elapsing.listen(world, world.subjects[name])
+    lanes: list[list[Any]] = state["lanes"]
+    return lanes
 
 
-def _thaw_subject(engine: Engine, frozen: dict[str, Any], kept: set[str]) -> None:
-    subject = engine.subjects.get(frozen["id"])
+def health_of(data: bytes) -> list[dict[str, Any]]:
+    """The rules that are ill by a snapshot. Raises ValueError where the bytes are none of this version."""
+    try:
+        state = msgspec.msgpack.decode(data, type=dict[str, msgspec.Raw])
+        if msgspec.msgpack.decode(state["version"]) != VERSION:
+            raise ValueError("the snapshot is of another version")
+        health = Health()
+        frozen = msgspec.msgpack.decode(state["health"])
+        health.digests = {item["rule"]: item["digest"] for item in frozen[2]}
+        health.thaw(frozen)
+    except (msgspec.MsgspecError, KeyError, TypeError) as error:
+        raise ValueError(f"these bytes are no snapshot of the rules engine: {error!r}") from None
+    return health.told()
+
+
+def _thaw_subject(world: World, frozen: dict[str, Any], kept: set[str]) -> None:
+    subject = world.subjects.get(frozen["id"])
     if subject is None:
-        subject = engine.subjects[frozen["id"]] = Subject(Device(frozen["id"]), engine.hood)
-        subject.every = places.GONE if frozen["place"] else ""
+        subject = world.subjects[frozen["id"]] = Subject(Device(frozen["id"]), world.hood)
+        subject.every = GONE if frozen["place"] else ""
     subject.kind = subject.device.kind or frozen["kind"]
     subject.position_t = frozen["position_t"]
     subject.motion = Motion(*frozen["motion"]) if frozen["motion"] else None
@@ -133,58 +156,28 @@ def _thaw_subject(engine: Engine, frozen: dict[str, Any], kept: set[str]) -> Non
             subject.windows[WindowKey(series, window.size, window.closed)] = window
     for name, state in frozen["standing"].items():
         if name in kept:
-            standing = life.new_standing(engine.compiled[name].rule)
+            standing = new_standing(world.orders.compiled[name].rule)
             standing.thaw(state)
         else:
             standing = Standing([])
             standing.thaw(state, keep_memories=False)
         subject.standing[name] = standing
         if standing.alert is not None:
-            engine.alerts[standing.alert.alert] = (standing.alert, subject)
+            world.alerts[standing.alert.alert] = (standing.alert, subject)
     for name, state in frozen["silent"].items():
         alert = subject.silent[name] = OpenAlert.thaw(state)
-        engine.alerts[alert.alert] = (alert, subject)
-    subject.heard = frozen["heard"]
+        world.alerts[alert.alert] = (alert, subject)
+    subject.heard, subject.usual = frozen["heard"], {name: tuple(two) for name, two in frozen["usual"].items()}
     subject.past = {name: (alert, ordinal) for name, (alert, ordinal) in frozen["past"].items()}
     subject.marks = frozenset(frozen["marks"]) if frozen["marks"] else None
     subject.resting = frozen["resting"]
     subject.raises = {name: list(times) for name, times in frozen["raises"].items()}
     subject.jumps = {metric: Jump(*jump) for metric, jump in frozen["jumps"].items()}
+    subject.leaps = {
+        metric: Leap(at, told, before, tuple(base) if base else None)
+        for metric, (at, told, before, base) in frozen["leaps"].items()
+    }
     subject.flat = {metric: tuple(known) for metric, known in frozen["flat"].items()}
     subject.gaps = {metric: (heard, missing) for metric, (heard, missing) in frozen["gaps"].items()}
     subject.recent = {name: (list(times), list(values)) for name, (times, values) in frozen["recent"].items()}
     subject.watching = frozen["watching"]
-
-
-def _arm(engine: Engine, subject: Subject) -> None:
-    """Schedule everything that time could complete for this subject."""
-    plan = subject.plan
-    if plan is None:
-        return
-    for name, standing in subject.standing.items():
-        rule = engine.compiled[name].rule
-        waiting = [
-            pair[1] + (level.when.for_ns if pairs is standing.since else level.clear.for_ns if level.clear else 0)
-            for level in rule.levels
-            for pairs in (standing.since, standing.quiet)
-            if (pair := pairs[level.level]) is not None
-            and (pairs is standing.since) != bool(standing.latched >> level.level & 1)
-        ]
-        standing.timer = min(waiting) if waiting else None
-        if standing.timer is not None:
-            engine.schedule(standing.timer, subject, name)
-        if standing.calm is not None:
-            engine.schedule(standing.calm + life.FLAP_HOLD_NS, subject, name)
-        if standing.alert is not None:
-            engine.schedule(standing.heard + rule.expire_ns, subject, name)
-            if standing.alert.shelved_until is not None:
-                life.end_shelf(engine, subject, standing.alert)
-            calling.arm(engine, subject, standing.alert)
-    for name in plan.silent:
-        alert = subject.silent.get(name)
-        if alert is None and name in subject.heard:
-            engine.schedule(subject.heard[name] + (engine.compiled[name].rule.silent_ns or 0), subject, name)
-        elif alert is not None and alert.shelved_until is not None:
-            life.end_shelf(engine, subject, alert)
-        if alert is not None:
-            calling.arm(engine, subject, alert)

@@ -168,7 +168,8 @@ def headline(change: AlertChange, chinese: bool, status: str) -> str:
 
 def description(change: AlertChange, chinese: bool) -> str:
     values = ", ".join(f"{name} {value}" for name, value in change.values.items())
-    said = [change.title, change.reason, ("实测值：" if chinese else "Measured: ") + values if values else ""]
+    now = f"{'现在：' if chinese else 'Now: '}{change.title_now}" if change.title_now else ""
+    said = [change.title, now, change.reason, ("实测值：" if chinese else "Measured: ") + values if values else ""]
     standard = change.source.get("standard", "")
     if standard:
         said.append(("依据：" if chinese else "Threshold from: ") + standard)

@@ -20,7 +20,7 @@ from adapters.wallclock import zone_named
 from hub.model import AlertChange
 from hub.moment import SECOND
 from hub.ports import Delivery
-from hub.whole_file import replace
+from hub.whole_file import read, replace
 
 CHAINS_MAX = 10_000
 """Open warnings remembered; the oldest is forgotten, and a later Update of it begins a new chain."""
@@ -294,15 +294,8 @@ class CapSink:
 
     def _load(self) -> _State:
         path = self._folder / STATE
-        try:
-            return msgspec.msgpack.decode(path.read_bytes(), type=_State)
-        except FileNotFoundError:
-            return _State()
-        except msgspec.MsgspecError as error:
-            raise ValueError(
-                f"{path} cannot be read ({error}); without it Updates and Cancels would not refer to what was sent. "
-                "Move it away to begin anew"
-            ) from None
+        # Without it Updates and Cancels of what was sent before do not refer to it; warnings go out all the same.
+        return read(path, lambda data: msgspec.msgpack.decode(data, type=_State), _State())
 
     def _save(self) -> None:
         _write(self._folder / STATE, msgspec.msgpack.encode(self._state))

@@ -12,6 +12,7 @@ from aiocoap import Code
 
 from adapters.coap.exchange import FORMATS_IN_WORDS, decoder, is_newer
 from adapters.coap.options import CoapOptions, CoapResource
+from hub.decoding import decoded
 from hub.model import Fault, FaultKind, Message, Verdict
 from hub.ports import Intake
 
@@ -108,7 +109,7 @@ class Watch:
             detail = f"{self._asked.url}: an answer of {len(answer.payload)} bytes"
             message = Message([], [Fault(FaultKind.OVERSIZE, detail, answer.payload[:1024], readings=1)])
         else:
-            message = decode(answer.payload, self._now())
+            message = await decoded(len(answer.payload), decode, answer.payload, self._now())
         (verdict,) = await self._intake.submit([message])
         self._note(self._asked.url, "the hub was busy, this answer is lost" if verdict is Verdict.BUSY else "")
 

@@ -12,6 +12,7 @@ from aiocoap import Code, resource
 from adapters.coap.exchange import FORMATS_IN_WORDS, Incomplete, Rates, TooLarge, TooMany, Uploads, decoder
 from adapters.coap.options import CoapOptions
 from adapters.coap.protection import Contexts, endpoint, only_its_own, speaker
+from hub.decoding import decoded
 from hub.model import Verdict
 from hub.ports import Intake
 
@@ -84,11 +85,11 @@ class Readings(resource.Resource):  # type: ignore[misc]
             return _answer(Code.BAD_REQUEST, "the payload is empty")
         if self._in_flight >= self._options.in_flight_max:
             return self._later(Code.SERVICE_UNAVAILABLE, "the hub is busy")
-        message = decode(payload, self._now())
-        if device is not None:
-            message = only_its_own(message, device)
         self._in_flight += 1
         try:
+            message = await decoded(len(payload), decode, payload, self._now())
+            if device is not None:
+                message = only_its_own(message, device)
             (verdict,) = await self._intake.submit([message])
         finally:
             self._in_flight -= 1

@@ -46,6 +46,8 @@ def text(change: AlertChange, zone: tzinfo) -> str:
     lines = [change.title or change.rule, "", f"{change.change.value}, {change.level}, {at}", f"rule: {change.rule}"]
     lines.append(f"subject: {change.subject}" + (f", {change.area}" if change.area else ""))
     lines += [f"{name}: {value}" for name, value in change.values.items()]
+    if change.title_now:
+        lines.append(f"now: {change.title_now}")
     if change.reason:
         lines.append(change.reason)
     if change.position:

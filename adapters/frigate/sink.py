@@ -13,7 +13,7 @@ from adapters.peer_http import Peer
 from adapters.secrets import secret
 from hub.model import AlertChange, Change
 from hub.ports import Delivery
-from hub.whole_file import replace
+from hub.whole_file import read, replace
 
 logger = logging.getLogger(__name__)
 
@@ -62,12 +62,8 @@ class FrigateSink:
     def remember_in(self, path: Path) -> None:
         """Running events lie in this file, so that they are ended also when the hub was restarted in between."""
         self._path = path
-        try:
-            self._open = msgspec.json.decode(path.read_bytes(), type=dict[str, str])
-        except FileNotFoundError:
-            pass
-        except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
-            logger.error("%s cannot be read (%s); events that run in Frigate are not ended", path, error)
+        # Without it events that run in Frigate are not ended.
+        self._open = read(path, lambda data: msgspec.json.decode(data, type=dict[str, str]), {})
 
     async def deliver(self, change: AlertChange, key: str, now: int) -> Delivery:
         if change.change in ENDS:

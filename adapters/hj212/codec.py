@@ -342,7 +342,7 @@ class Hj212Codec:
             values, marks = {"events": ["logger-started"]}, {}
         else:
             return
-        if not values:
+        if not values and not marks:
             return
         stamp = next((value for key, value in frame.cp if key == "DataTime"), None)
         observed_at, what = self._moment(stamp)
@@ -419,7 +419,18 @@ class Hj212Codec:
                     marks[metric] = mark
             if metric in limited and metric not in marks:
                 marks[metric] = Mark.ESTIMATED
-        return values, marks
+        return values, self._marks_alone(flags, system, values) | marks
+
+    def _marks_alone(self, flags: dict[str, str], system: str, values: dict[str, Value]) -> dict[str, str]:
+        """Marks by metric of flags that came without a value: the instrument says that it is ill."""
+        marks: dict[str, str] = {}
+        for code, flag in flags.items():
+            meaning = self._meaning(code, VALUE_SUFFIXES[0], system)
+            if flag and meaning is not None and meaning.metric not in values:
+                mark = MARKS.get(flag.upper(), Mark.INVALID)
+                if mark is not None:
+                    marks[meaning.metric] = mark
+        return marks
 
     def _meaning(self, code: str, suffix: str, system: str) -> Factor | None:
         unit = self._units.get(code, "")

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from adapters.values import NUMBER_LIMIT, NUMBERS, Unusable, accept, device_name, moment, place, shown
+from hub.metrics import vocabulary
 from hub.model import Fault, FaultKind, Mark, Message, Reading, Value
 
 PAYLOAD_LIMIT = 1_048_576  # bytes
@@ -159,9 +160,9 @@ def examine_item(item: Any, raw: bytes, received_at: int | None) -> tuple[Readin
             found.note(
                 FaultKind.SYNTAX, f"{shown(key)} is no key of a reading; it has {', '.join(Native.__struct_fields__)}"
             )
-    if not values and position is None:
+    if not values and position is None and not marks:
         if not found.faults:
-            found.note(FaultKind.SYNTAX, "the reading has neither values nor a position")
+            found.note(FaultKind.SYNTAX, "the reading has neither values, a position nor marks")
         return None, found.refused()
     return Reading(device, at, values, position, marks or None), found.faults
 
@@ -212,7 +213,7 @@ class _Findings:
                     FaultKind.VALUE,
                     f"marks: {shown(metric)} is marked {shown(mark)}; known are {', '.join(sorted(_MARKS))}",
                 )
-            elif metric in values:
+            elif metric in values or metric in vocabulary():  # a mark without a value: the device says that it is ill
                 kept[metric] = mark
         return kept
 

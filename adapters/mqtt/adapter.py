@@ -78,6 +78,8 @@ class MqttAdapter:
         options = self._options
         version = self._version
         password, tls = options.password(), options.tls()
+        if self.session is not None:
+            await self.session.read()
         session: Session | None = None
         try:
             async with asyncio.timeout(options.connect_timeout_s):

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import cast
 
 from adapters.mqtt import codec
 from adapters.mqtt.codec import Connack, Decoder, Disconnect, Publish, Pubrel, Suback
+from hub.decoding import AT_ONCE_BYTES, decoded
 from hub.model import Message, Verdict
 from hub.ports import Intake
 
 Read = Callable[[Publish, int | None], Message]
+_Received = tuple[Publish, int | None]
+"""A message, and when it was received where that may stand for its readings' time."""
 FollowUp = Callable[[Message, int], bytes]
 """What is to be sent because of a message, beside its acknowledgement: (message, protocol version) → packets."""
 
@@ -77,6 +80,8 @@ class Session(asyncio.Protocol):
         self._paused = False
         self._writable = True
         self._next_at = 0
+        self._reading: asyncio.Event | None = None
+        """Set when the newest group that is decoded apart has been; None where none is."""
         self._heard_at = loop.time()
         self._pinged = False
         self._pinger: asyncio.TimerHandle | None = None
@@ -148,17 +153,14 @@ class Session(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._heard_at = self._loop.time()
         self._pinged = False
-        messages: list[Message] = []
+        received: list[_Received] = []
         answers: list[bytes] = []
         # Undated readings get the receive time as theirs, and a store keys them by it: no two messages may share one.
         now = max(self._now(), self._next_at)
         for packet in self._decoder.feed(data):
             if type(packet) is Publish:
-                message = self._read(packet, None if packet.retain else now)
+                received.append((packet, None if packet.retain else now))
                 now += 1
-                messages.append(message)
-                if more := self._follow_up(message, self.version):
-                    self.send(more)
                 if packet.qos:
                     answer = codec.puback if packet.qos == 1 else codec.pubrec
                     answers.append(answer(packet.packet_id))
@@ -167,21 +169,54 @@ class Session(asyncio.Protocol):
             else:
                 self._control(packet)
         self._next_at = now
-        if messages:
-            self._submit(messages, answers)
+        if received:
+            self._take(received, answers)
         if self._decoder.error is not None:
             self.send(codec.disconnect(self.version, 0x81) if self.version == codec.V5 else b"")
             self.give_up(self._decoder.error, 0x81)
 
     # ------------------------------------------------------------------------------------------------------- the flow
 
-    def _submit(self, messages: list[Message], answers: list[bytes]) -> None:
-        group = _Group(asyncio.ensure_future(self._intake.submit(messages)), answers, len(messages))
+    def _take(self, received: list[_Received], answers: list[bytes]) -> None:
+        if self._reading is None and all(len(packet.payload) <= AT_ONCE_BYTES for packet, _ in received):
+            verdicts: Awaitable[list[Verdict]] = self._hand_over([self._read(packet, at) for packet, at in received])
+        else:
+            before, self._reading = self._reading, asyncio.Event()
+            verdicts = self._read_apart(received, before, self._reading)
+        group = _Group(asyncio.ensure_future(verdicts), answers, len(received))
         self.in_flight += group.count
         self._drained.clear()
         self._groups.append(group)
         group.verdicts.add_done_callback(self._settle)
         self._balance()
+
+    def _hand_over(self, messages: list[Message]) -> Awaitable[list[Verdict]]:
+        for message in messages:
+            if more := self._follow_up(message, self.version):
+                self.send(more)
+        return self._intake.submit(messages)
+
+    async def _read_apart(
+        self, received: list[_Received], before: asyncio.Event | None, read: asyncio.Event
+    ) -> list[Verdict]:
+        """A group that takes long to decode, or that came while one did: its turn comes when the one before is with the hub."""
+        try:
+            if before is not None:
+                await before.wait()
+            messages = [await decoded(len(packet.payload), self._read, packet, at) for packet, at in received]
+        except Exception as error:
+            self.give_up(f"a message could not be read: {type(error).__name__}: {error}")
+            raise
+        finally:
+            if self._reading is read:
+                self._reading = None
+            read.set()
+        return await self._hand_over(messages)
+
+    async def read(self) -> None:
+        """Returns when nothing that came is being decoded any more: a session's decoding keeps state, so two must not overlap."""
+        while self._reading is not None:
+            await self._reading.wait()
 
     def _settle(self, _: asyncio.Future[list[Verdict]]) -> None:
         """Acknowledge every group at the head of the line that has its verdicts: in the order received (§4.6)."""

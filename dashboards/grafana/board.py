@@ -1,84 +1,52 @@
 """One dashboard being put together: panels flow from left to right, every text is said in the board's language.
 
 The house conventions hold here by construction: uid, data source, title, description, unit, "no value" and refresh are
-arguments that cannot be left out, and a threshold brings the standard it comes from. `lint` checks the outcome.
+arguments that cannot be left out, a threshold brings the standard it comes from, and a row of panels fills the page's width.
+`lint` checks the outcome.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 from grafana_foundation_sdk.cog.variants import Dataquery
-from grafana_foundation_sdk.models import (
-    bargauge,
-    common,
-    geomap,
-    stat,
-    statetimeline,
-    table,
-    text,
-    timeseries,
-)
+from grafana_foundation_sdk.models import bargauge, common, geomap, stat, statetimeline, table, text, timeseries
 from grafana_foundation_sdk.models import dashboard as sdk
 
-from dashboards.grafana.influxql import InfluxQLTarget, Query
-
-Said: TypeAlias = tuple[str, str]
-"""The same in English and in Chinese."""
-Language: TypeAlias = Literal["en", "zh"]
-LANGUAGES: tuple[Language, ...] = ("en", "zh")
+from dashboards.grafana.fields import default_config, named_override, override, transformation
+from dashboards.grafana.influxql import HERE, WHEN, InfluxQLTarget, Query
+from dashboards.grafana.look import NO_VALUE, ORANGE, RED, Column, Language, Limits, Link, Said, States
 
 COLUMNS = 24
 MAX_DATA_POINTS = 600
+SERIES_MAX = 10
+"""Lines of one chart that people can still tell apart; the rest is for tables and the page of one device."""
+ROWS_A_PAGE = 10
+"""Of a state timeline; Grafana turns its pages."""
 SOURCE_UID = "cityhub"
 """The data source that provisioning and `cityhub dashboards publish` make."""
+ZONES = "public/maps/cityhub-zones.geojson"
+"""The city's zones among Grafana's own static files, where deploy/compose.yaml mounts them; `publish` puts them in whole."""
 NO_INTERVAL: Mapping[str, None] = {"auto": None, "auto_min": None, "auto_count": None}
 """The SDK writes these keys of interval variables into all others too, where Grafana's own types have no place for them."""
-NO_VALUE: Said = ("no data", "暂无数据")
-
-LEVELS: Mapping[str, tuple[Said, str]] = {
-    "blue": (("blue", "蓝色"), "#2f80ed"),
-    "yellow": (("yellow", "黄色"), "#f2c94c"),
-    "orange": (("orange", "橙色"), "#f2994a"),
-    "red": (("red", "红色"), "#eb5757"),
-}
+NOTHING: Mapping[str, Mapping[str, Any]] = {}
+GAP_S = 90 * 60.0
+"""A line is drawn over shorter gaps, for stations that report by the hour; over longer ones it would claim what nobody measured."""
 
 
-class Limits(NamedTuple):
-    """Thresholds: (from this value on, colour), lowest first, below all of them `base`; and where they come from."""
+class Layer(NamedTuple):
+    """Points of one query on a map, under a name that the legend shows. `colour` for all, or by the value of a column."""
 
-    steps: tuple[tuple[float, str], ...]
-    source: Said
-    base: str = "green"
-
-
-class Link(NamedTuple):
-    """A way from a value to another dashboard, for the device of its row or line."""
-
-    title: Said
-    board: str
-    """Name of the dashboard, without prefix and language."""
-    variable: str = "device"
-    of: str = "${__field.labels.device}"
-    """The value that the other dashboard's variable takes; tables use "${__data.fields.device}"."""
-
-
-class Column(NamedTuple):
-    """What one column of a table shows otherwise than the panel as a whole."""
-
-    name: str
-    title: Said
-    unit: str = ""
-    width: int | None = None
-    link: Link | None = None
-    url: str = ""
-    """An address elsewhere, such as a camera's picture; may hold ${__value.raw}."""
-    mapping: Mapping[str, tuple[Said, str]] | None = None
-    hidden: bool = False
-
-
-ROW_LINK = "${__data.fields.device}"
+    name: Said
+    query: Query
+    colour: str = "blue"
+    colour_by: str = ""
+    rotate_by: str = ""
+    size: int = 8
+    symbol: str = "circle"
+    label: str = ""
+    """Column written beside each point."""
 
 
 def uid(name: str, language: Language) -> str:
@@ -86,7 +54,11 @@ def uid(name: str, language: Language) -> str:
 
 
 class Board:
-    """A dashboard in one language. `public`: no variables, its own data source by uid."""
+    """A dashboard in one language. `public`: no variables, its own data source by uid.
+
+    `warned` says which warnings are marks on its charts, as a condition on the measurement `alerts`: those of the
+    page's area or device. `marks`: whether they are drawn from the start; on pages full of charts people switch them on.
+    """
 
     def __init__(
         self,
@@ -98,9 +70,12 @@ class Board:
         since: str = "now-24h",
         refresh: str = "1m",
         public: bool = False,
+        warned: str = HERE,
+        marks: bool = False,
     ) -> None:
         self.name, self.folder, self.language, self.public = name, folder, language, public
         self._title, self._about, self._since, self._refresh = title, about, since, refresh
+        self._warned, self._marks = warned, marks
         self._source = common.DataSourceRef("influxdb", SOURCE_UID if public else "${datasource}")
         self._variables: list[sdk.VariableModel] = [] if public else [_source_variable(self.say)]
         self._panels: list[sdk.Panel | sdk.RowPanel] = []
@@ -111,9 +86,11 @@ class Board:
 
     # ---------------------------------------------------------------------------------------------- variables
 
-    def variable(self, name: str, label: Said, about: Said, query: str, several: bool = True) -> None:
-        """One that asks the data source. `several`: any number of values and "all", else one."""
-        everything = sdk.VariableOption(True, "All", "$__all")
+    def variable(
+        self, name: str, label: Said, about: Said, query: str, several: bool = True, regex: str = "", start: str = ""
+    ) -> None:
+        """One that asks the data source. `several`: any number of values and "all", else one, `start` at first."""
+        chosen = sdk.VariableOption(True, "All", "$__all") if several else sdk.VariableOption(True, start, start)
         self._variables.append(
             sdk.VariableModel(
                 sdk.VariableType.QUERY,
@@ -121,31 +98,14 @@ class Board:
                 self.say(label),
                 description=self.say(about),
                 query=query,
+                regex=regex or None,
                 datasource=self._source,
                 refresh=sdk.VariableRefresh.ON_TIME_RANGE_CHANGED,
                 sort=sdk.VariableSort.ALPHABETICAL_ASC,
                 multi=several,
                 include_all=several,
                 all_value=".*" if several else None,
-                current=everything if several else None,
-                **NO_INTERVAL,
-            )
-        )
-
-    def resolution(self, start: str) -> None:
-        """Raw points or the hub's rollups: long ranges are drawn from rollups, or a chart scans millions of points."""
-        names: dict[str, Said] = {
-            "": ("raw", "原始数据"), "_1m": ("1 min", "1 分钟"), "_1h": ("1 h", "1 小时"), "_1d": ("1 day", "1 天"),
-        }  # fmt: skip
-        self._variables.append(
-            sdk.VariableModel(
-                sdk.VariableType.CUSTOM,
-                "resolution",
-                self.say(("Resolution", "分辨率")),
-                description=self.say(("Raw points, or the means the hub keeps of them", "原始数据或汇总均值")),
-                query=", ".join(f"{self.say(said)} : {value}" for value, said in names.items()),
-                options=[sdk.VariableOption(value == start, self.say(said), value) for value, said in names.items()],
-                current=sdk.VariableOption(True, self.say(names[start]), start),
+                current=chosen if several or start else None,
                 **NO_INTERVAL,
             )
         )
@@ -183,147 +143,167 @@ class Board:
         self._y += 1
 
     def stat(
-        self, title: Said, about: Said, *queries: Query, unit: str, w: int = 4, h: int = 4, field: str = "",
-        limits: Limits | None = None, link: Link | None = None, decimals: int | None = None, calc: str = "lastNotNull",
-        mapping: Mapping[str, tuple[Said, str]] | None = None, recent: str = "",
+        self, title: Said, about: Said, *queries: Query, unit: str, w: int, h: int = 4, field: str = "",
+        limits: Limits | None = None, decimals: int | None = None, calc: str = "lastNotNull", values: Sequence[Column] = (),
+        states: States | None = None, recent: str = "", empty: Said = NO_VALUE,
     ) -> None:  # fmt: skip
-        """One large number. `field`: the one column shown, where the query has more; `recent`: see `_add`."""
+        """Large numbers: one, or several side by side, named by `values`. `field`: the one column shown, where the query has
+        more; `empty`: what stands there when the query finds nothing; `recent`: see `_add`."""
         options = stat.Options(
-            graph_mode=common.BigValueGraphMode.NONE if not any(query.alias for query in queries) else common.BigValueGraphMode.AREA,
+            graph_mode=common.BigValueGraphMode.NONE,
             color_mode=common.BigValueColorMode.VALUE,
+            orientation=common.VizOrientation.VERTICAL if len(values) > 1 else common.VizOrientation.AUTO,
+            text_mode=common.BigValueTextMode.VALUE_AND_NAME if len(values) > 1 else common.BigValueTextMode.VALUE,
             reduce_options=common.ReduceDataOptions(False, calcs=[calc], fields=f"/^{field}$/" if field else ""),
-        )  # fmt: skip
-        config = self._config(unit, limits, link, decimals, mapping=mapping)
-        self._add("stat", title, about, queries, options, config, w, h, limits, recent=recent)
+        )
+        config = default_config(self.say, unit, limits, decimals=decimals, states=states, empty=empty)
+        config.overrides = [override(self, value) for value in values]
+        sources = [limits, *(value.limits for value in values)]
+        self._add("stat", title, about, queries, options, config, w, h, sources, recent=recent)
 
-    def data_age(self, measurement: str, metric: str, where: str = "") -> None:
+    def data_age(self, measurement: str, metric: str, where: str = "", w: int = 5) -> None:
         """How old the newest point is: on every page, because a calm picture may be a dead one."""
-        condition = f"{WHEN_HERE} AND {where}" if where else WHEN_HERE
+        condition = f"{WHEN} AND {where}" if where else WHEN
         self.stat(
-            ("Newest data", "最新数据时间"),
-            ("When the newest value of this page was observed. Data that stands still looks calm and is not.",
-             "本页最新数据的观测时间。数据停更时画面看似平静。"),
+            ("Newest data", "最新数据"),
+            ("When the newest value of this page was observed, looked for in the last day. Data that stands still looks calm and is not.",
+             "本页最新数据的观测时间（近一天内）。数据停更时画面看似平静。"),
             Query(f'SELECT last("{metric}") AS "newest" FROM "{measurement}" WHERE {condition}'),
-            unit="dateTimeFromNow", field="Time", w=4, recent="1d",
+            unit="dateTimeFromNow", field="Time", w=w, recent="1d",
         )  # fmt: skip
 
     def series(
         self, title: Said, about: Said, *queries: Query, unit: str, w: int = 12, h: int = 8, limits: Limits | None = None,
-        link: Link | None = None, stacked: bool = False, bars: bool = False, steps: bool = False, low: float | None = None,
-        interval: str = "1m",
+        link: Link | None = None, stacked: bool = False, bars: bool = False, steps: bool = False, points: bool = False,
+        low: float | None = None, decimals: int | None = None, names: Sequence[Column] = (), interval: str = "1m",
+        gap_s: float = GAP_S, shorten: str = "", recent: str = "", by_pattern: Mapping[str, Mapping[str, Any]] = NOTHING, sources: Sequence[Limits] = (),
+        empty: Said = NO_VALUE,
     ) -> None:  # fmt: skip
-        """Lines (or bars) over time. `interval`: no finer than this, because devices do not report more often."""
+        """Lines (or bars) over time, `SERIES_MAX` at most. `names`: what each is called, and its colour; `interval`: no finer
+        than this, because devices do not report more often; `gap_s`: gaps shorter than this are drawn over; `by_pattern`:
+        properties of lines that may occur, by a regular expression; `sources`: those of their limits."""
         custom = common.GraphFieldConfig(
             draw_style=common.GraphDrawStyle.BARS if bars else common.GraphDrawStyle.LINE,
             line_interpolation=common.LineInterpolation.STEP_AFTER if steps else common.LineInterpolation.LINEAR,
-            fill_opacity=60 if bars else 8,
-            show_points=common.VisibilityMode.AUTO,
-            # A gap is a gap: a line drawn over it would claim what nobody measured.
-            span_nulls=False,
+            line_width=0 if bars else 2,
+            fill_opacity=70 if bars else 4,
+            show_points=common.VisibilityMode.ALWAYS if points else common.VisibilityMode.AUTO,
+            span_nulls=gap_s * 1000,
             stacking=common.StackingConfig(common.StackingMode.NORMAL if stacked else common.StackingMode.NONE),
             thresholds_style=common.GraphThresholdsStyleConfig(
                 common.GraphThresholdsStyleMode.DASHED if limits else common.GraphThresholdsStyleMode.OFF
             ),
         )
         options = timeseries.Options(legend=_legend(), tooltip=_tooltip())
-        config = self._config(unit, limits, link, custom=custom, low=low, by_threshold=False)
-        self._add("timeseries", title, about, queries, options, config, w, h, limits, interval)
+        config = default_config(self.say, unit, limits, link=self._to(link), decimals=decimals, custom=custom, low=low, by_threshold=False, empty=empty)  # fmt: skip
+        config.overrides = [
+            *(override(self, name) for name in names),
+            *(named_override(*item, "byRegexp") for item in by_pattern.items()),
+        ]
+        renamed = [transformation("renameByRegex", regex=shorten, renamePattern="$1")] if shorten else []
+        self._add(
+            "timeseries", title, about, queries, options, config, w, h, [limits, *sources], interval, renamed, recent
+        )
 
     def bars(
         self, title: Said, about: Said, *queries: Query, unit: str, w: int = 12, h: int = 8, limits: Limits | None = None,
-        link: Link | None = None, decimals: int | None = None, rows: bool = False,
+        decimals: int | None = None, names: Sequence[Column] = (), empty: Said = NO_VALUE,
     ) -> None:  # fmt: skip
-        """Horizontal bars to compare things now; `rows`: one bar a row of the table, else one a series."""
+        """Horizontal bars that compare a few fixed things, such as levels; what there may be many of belongs in a table."""
         options = bargauge.Options(
             display_mode=common.BarGaugeDisplayMode.BASIC,
             value_mode=common.BarGaugeValueMode.TEXT,
             name_placement=common.BarGaugeNamePlacement.LEFT,
             sizing=common.BarGaugeSizing.AUTO,
             legend=_legend(False),
-            reduce_options=common.ReduceDataOptions(rows, calcs=["lastNotNull"], fields=""),
+            reduce_options=common.ReduceDataOptions(False, calcs=["lastNotNull"], fields=""),
             orientation=common.VizOrientation.HORIZONTAL,
         )
-        config = self._config(unit, limits, link, decimals, low=0)
-        self._add("bargauge", title, about, queries, options, config, w, h, limits)
+        config = default_config(self.say, unit, limits, decimals=decimals, low=0, empty=empty)
+        config.overrides = [override(self, name) for name in names]
+        self._add("bargauge", title, about, queries, options, config, w, h, [limits])
 
     def table(
         self, title: Said, about: Said, *queries: Query, columns: Sequence[Column], unit: str = "none", w: int = 12, h: int = 8,
         limits: Limits | None = None, transform: Sequence[sdk.DataTransformerConfig] = (), sort: str = "", decimals: int | None = None,
-        recent: str = "",
+        recent: str = "", empty: Said = NO_VALUE, interval: str | None = None,
     ) -> None:  # fmt: skip
-        """Rows. `columns` names them in the board's language; `sort`: the title of the column sorted by, descending."""
-        wanted = next((self.say(column.title) for column in columns if column.name == sort), sort)
+        """Rows. `columns`, in this order and no others, each named in the board's language; `sort`: the column sorted by,
+        descending. Grafana's server gives the tags of a table in any order, so the order is always said."""
+        wanted = next((self.say(column.title) for column in columns if column.name == sort), "")
         options = table.Options(
-            sort_by=[common.TableSortByFieldState(wanted, True)] if sort else [],
+            sort_by=[common.TableSortByFieldState(wanted, True)] if wanted else [],
             cell_height=common.TableCellHeight.SM,
         )
-        config = self._config(unit, limits, None, decimals)
-        config.overrides = [self._override(column) for column in columns]
-        self._add("table", title, about, queries, options, config, w, h, limits, transform=transform, recent=recent)
+        config = default_config(self.say, unit, limits, decimals=decimals, empty=empty)
+        config.overrides = [override(self, column) for column in columns]
+        named = {column.name: at for at, column in enumerate(columns)}
+        others = {name: True for query in queries for name in query.shown if name not in named}
+        order = transformation("organize", indexByName=named, excludeByName=others, renameByName={})
+        sources = [limits, *(column.limits for column in columns)]
+        self._add("table", title, about, queries, options, config, w, h, sources, interval, [*transform, order], recent)
 
     def states(
-        self, title: Said, about: Said, *queries: Query, w: int = 12, h: int = 8, unit: str = "none",
-        mapping: Mapping[str, tuple[Said, str]] | None = None, limits: Limits | None = None, link: Link | None = None,
+        self, title: Said, about: Said, *queries: Query, states: States | None = None, w: int = 12, h: int = 8,
+        link: Link | None = None, shorten: str = "", gap_s: float = GAP_S, interval: str = "1m",
     ) -> None:  # fmt: skip
-        """What state things were in, over time."""
-        options = statetimeline.Options(legend=_legend(), tooltip=_tooltip(), show_value=common.VisibilityMode.AUTO)
-        custom = statetimeline.FieldConfig(fill_opacity=80)
-        config = self._config(unit, limits, link, mapping=mapping, custom=custom)
-        self._add("state-timeline", title, about, queries, options, config, w, h, limits)
+        """What state things were in, over time: bars with words, each until the next state, or until silence for `gap_s`."""
+        options = statetimeline.Options(
+            legend=_legend(),
+            tooltip=_tooltip(),
+            show_value=common.VisibilityMode.AUTO,
+            merge_values=True,
+            row_height=0.8,
+            per_page=ROWS_A_PAGE,
+        )
+        gap = int(gap_s * 1000)
+        custom = statetimeline.FieldConfig(fill_opacity=80, line_width=0, span_nulls=gap, insert_nulls=gap)
+        config = default_config(self.say, "none", None, link=self._to(link), states=states, custom=custom, by_threshold=False, fixed=not states)  # fmt: skip
+        renamed = [transformation("renameByRegex", regex=shorten, renamePattern="$1")] if shorten else []
+        self._add("state-timeline", title, about, queries, options, config, w, h, (), interval, renamed)
 
     def map(
-        self, title: Said, about: Said, *queries: Query, colour_by: str, unit: str, w: int = 12, h: int = 14,
-        limits: Limits | None = None, route: bool = False, rotate_by: str = "", columns: Sequence[Column] = (),
-        recent: str = "",
+        self, title: Said, about: Said, *layers: Layer, unit: str = "none", w: int = 12, h: int = 14, decimals: int | None = None,
+        limits: Limits | None = None, columns: Sequence[Column] = (), recent: str = "", interval: str | None = None,
     ) -> None:  # fmt: skip
-        """Markers at `lat`, `lon`, coloured by a column. The basemap is the server's own, which works offline (README)."""
-        style: dict[str, object] = {
-            "size": {"fixed": 3 if route else 8, "min": 2, "max": 15},
-            "color": {"field": colour_by, "fixed": "blue"},
-            "opacity": 0.85,
-            "symbol": {"fixed": "img/icons/marker/triangle.svg" if rotate_by else "img/icons/marker/circle.svg", "mode": "fixed"},
-            "rotation": {"field": rotate_by, "fixed": 0, "mode": "mod", "min": 0, "max": 360},
-        }  # fmt: skip
-        layer = common.MapLayerOptions(
-            "markers",
-            self.say(title),
-            config={"showLegend": True, "style": style},
-            location=common.FrameGeometrySource(common.FrameGeometrySourceMode.COORDS, latitude="lat", longitude="lon"),
-            tooltip=True,
-        )
+        """Points at `lat`, `lon`, above the city's zones, which make it legible where there are no tiles (README)."""
+        shown = [_markers(self.say(layer.name), chr(ord("A") + at), layer) for at, layer in enumerate(layers)]
         options = geomap.Options(
             view=geomap.MapViewConfig("fit", 0, 0, 13, all_layers=True, padding=5),
             controls=geomap.ControlsOptions(True, True, True, True, False, False),
             basemap=common.MapLayerOptions("default", self.say(("Basemap", "底图")), config={}),
-            layers=[layer],
+            layers=[zones_layer(self.say(("Zones", "区域")), ZONES), *shown],
             tooltip=geomap.TooltipOptions(geomap.TooltipMode.DETAILS),
         )
-        config = self._config(unit, limits, None)
-        config.overrides = [self._override(column) for column in columns]
-        self._add("geomap", title, about, queries, options, config, w, h, limits, recent=recent)
+        config = default_config(self.say, unit, limits, decimals=decimals)
+        places = (Column("lat", ("Latitude", "纬度"), decimals=5, unit="degree"), Column("lon", ("Longitude", "经度"), decimals=5, unit="degree"))  # fmt: skip
+        config.overrides = [override(self, column) for column in (*columns, *places)]
+        self._add("geomap", title, about, [layer.query for layer in layers], options, config, w, h, [limits], interval, recent=recent)  # fmt: skip
 
     def text(self, title: Said, about: Said, content: Said, w: int = 24, h: int = 3) -> None:
         """Words on the page: what the figures are, and what they are not."""
         options = text.Options(text.TextMode.MARKDOWN, content=self.say(content))
-        self._add("text", title, about, (), options, sdk.FieldConfigSource(sdk.FieldConfig(), []), w, h, None)
+        self._add("text", title, about, (), options, sdk.FieldConfigSource(sdk.FieldConfig(), []), w, h, ())
 
     # ---------------------------------------------------------------------------------------------- how
 
     def _add(
         self, kind: str, title: Said, about: Said, queries: Sequence[Query], options: object, config: sdk.FieldConfigSource,
-        w: int, h: int, limits: Limits | None, interval: str | None = None, transform: Sequence[sdk.DataTransformerConfig] = (),
-        recent: str = "",
+        w: int, h: int, limits: Sequence[Limits | None], interval: str | None = None,
+        transform: Sequence[sdk.DataTransformerConfig] = (), recent: str = "",
     ) -> None:  # fmt: skip
         """`recent`: a panel about now looks back only so far, whatever range is chosen (Grafana leaves absolute ranges alone),
         because `last()` reads all points of the range: 30 days of 1,000 devices would take seconds."""
         if self._x + w > COLUMNS:
             self._break()
+        if self._x and h != self._row_height:
+            raise ValueError(f"{self.name}: {title[0]!r} is {h} high in a row of {self._row_height}")
         where = sdk.GridPos(h, w, self._x, self._y)
         self._x += w
-        self._row_height = max(self._row_height, h)
+        self._row_height = h
         description = self.say(about)
-        if limits:
-            description += self.say((f"\n\nThresholds: {limits.source[0]}", f"\n\n阈值依据：{limits.source[1]}"))
+        for source in dict.fromkeys(limit.source for limit in limits if limit):
+            description += self.say((f"\n\nThresholds: {source[0]}", f"\n\n阈值依据：{source[1]}"))
         targets: list[Dataquery] = [
             InfluxQLTarget(chr(ord("A") + n), query, self._source) for n, query in enumerate(queries)
         ]
@@ -339,76 +319,34 @@ class Board:
                 max_data_points=MAX_DATA_POINTS if targets else None,
                 interval=interval,
                 time_from=recent or None,
+                hide_time_override=True if recent else None,
                 transformations=list(transform),
                 options=options,
                 field_config=config,
             )
         )
 
-    def _config(
-        self, unit: str, limits: Limits | None, link: Link | None, decimals: int | None = None,
-        mapping: Mapping[str, tuple[Said, str]] | None = None, custom: object | None = None, low: float | None = None,
-        by_threshold: bool = True,
-    ) -> sdk.FieldConfigSource:  # fmt: skip
-        steps = [sdk.Threshold(None, limits.base if limits else "text")]
-        if limits:
-            steps += [sdk.Threshold(value, colour) for value, colour in limits.steps]
-        colour = sdk.FieldColorModeId.THRESHOLDS if by_threshold else sdk.FieldColorModeId.PALETTE_CLASSIC
-        defaults = sdk.FieldConfig(
-            unit=unit,
-            decimals=decimals,
-            min_val=low,
-            mappings=[self._mapping(mapping)] if mapping else [],
-            thresholds=sdk.ThresholdsConfig(sdk.ThresholdsMode.ABSOLUTE, steps),
-            color=sdk.FieldColor(colour),
-            links=[self._link(link)] if link else [],
-            no_value=self.say(NO_VALUE),
-            custom=custom,
-        )
-        return sdk.FieldConfigSource(defaults, [])
+    def _to(self, link: Link | None) -> sdk.DashboardLink | None:
+        return self.link(link) if link else None
 
-    def _mapping(self, mapping: Mapping[str, tuple[Said, str]]) -> sdk.ValueMap:
-        return sdk.ValueMap(
-            {value: sdk.ValueMappingResult(self.say(said), colour, index=at) for at, (value, (said, colour)) in enumerate(mapping.items())}
-        )  # fmt: skip
-
-    def _override(self, column: Column) -> sdk.DashboardFieldConfigSourceOverrides:
-        properties = [sdk.DynamicConfigValue("displayName", self.say(column.title))]
-        if column.unit:
-            properties.append(sdk.DynamicConfigValue("unit", column.unit))
-        if column.width:
-            properties.append(sdk.DynamicConfigValue("custom.width", column.width))
-        if column.hidden:
-            properties.append(sdk.DynamicConfigValue("custom.hidden", True))
-        if column.mapping:
-            properties.append(sdk.DynamicConfigValue("mappings", [self._mapping(column.mapping)]))
-            properties.append(sdk.DynamicConfigValue("custom.cellOptions", {"type": "color-text"}))
-        if column.link:
-            properties.append(sdk.DynamicConfigValue("links", [self._link(column.link)]))
-        if column.url:
-            away = sdk.DashboardLink(
-                self.say(column.title), sdk.DashboardLinkType.LINK, url=column.url, target_blank=True
-            )
-            properties.append(sdk.DynamicConfigValue("links", [away]))
-        return sdk.DashboardFieldConfigSourceOverrides(
-            matcher=sdk.MatcherConfig("byName", column.name), properties=properties
-        )
-
-    def _link(self, link: Link) -> sdk.DashboardLink:
-        """To another board of the same language, with the time range and the variables both have."""
+    def link(self, link: Link) -> sdk.DashboardLink:
+        """To another board of the same language, with the time range and the data source."""
         shared = "" if self.public else "&${datasource:queryparam}"
-        address = f"/d/{uid(link.board, self.language)}?${{__url_time_range}}{shared}&var-{link.variable}={link.of}"
+        address = f"/d/{uid(link.board, self.language)}?${{__url_time_range}}{shared}&var-{link.variable}={link.of}{link.more}"
         return sdk.DashboardLink(self.say(link.title), sdk.DashboardLinkType.LINK, url=address)
 
     def _next_id(self) -> int:
         return len(self._panels) + 1
 
     def _break(self) -> None:
+        if self._x not in (0, COLUMNS):
+            raise ValueError(f"{self.name}: the row above y={self._y} fills {self._x} of {COLUMNS} columns")
         self._y += self._row_height
         self._x = self._row_height = 0
 
     def build(self) -> sdk.Dashboard:
         """The whole dashboard, Classic schema 42."""
+        self._break()
         links = [
             sdk.DashboardLink(
                 self.say(("City dashboards", "城市看板")), sdk.DashboardLinkType.DASHBOARDS, "external link",
@@ -428,22 +366,30 @@ class Board:
             refresh=self._refresh,
             panels=list(self._panels),
             templating=sdk.DashboardDashboardTemplating(self._variables),
-            annotations=sdk.AnnotationContainer([] if self.public else [self._annotations()]),
+            annotations=sdk.AnnotationContainer(
+                [] if self.public or not self._warned else [self._annotation("red", ("Red warnings", "红色预警"), RED), self._annotation("orange", ("Orange warnings", "橙色预警"), ORANGE)]
+            ),
             links=[] if self.public else links,
-        )
-
-    def _annotations(self) -> sdk.AnnotationQuery:
-        """Warnings raised, as marks on every chart."""
-        query = Query(
-            f'SELECT "title" AS "text", "level" AS "tags" FROM "alerts" WHERE {WHEN_HERE} AND "change" = \'raised\''
-        )
-        target: Any = _AnnotationTarget(query, self._source)
-        return sdk.AnnotationQuery(
-            self.say(("Warnings", "预警")), self._source, True, False, "orange", target=target
         )  # fmt: skip
 
+    def _annotation(self, level: str, name: Said, colour: str) -> sdk.AnnotationQuery:
+        """Warnings of a level as marks on every chart, each from the observation that raised it until this change.
 
-WHEN_HERE = "$timeFilter"
+        A point of `alerts` stands at its own change and says in `began` what it goes back to. Grafana wants the beginning first, so
+        the mappings swap the two ends.
+        """
+        query = Query(
+            f'SELECT "title" AS "text", "level" AS "tags", "began" AS "ended" FROM "alerts" WHERE {WHEN} '
+            f'AND "level" = \'{level}\' AND "change" =~ /^(raised|escalated|cleared|expired)$/ AND {self._warned}'
+        )
+        target: Any = _AnnotationTarget(query, self._source)
+        swapped = {
+            "time": sdk.AnnotationEventFieldMapping(sdk.AnnotationEventFieldSource.FIELD, "timeEnd"),
+            "timeEnd": sdk.AnnotationEventFieldMapping(sdk.AnnotationEventFieldSource.FIELD, "time"),
+        }
+        return sdk.AnnotationQuery(
+            self.say(name), self._source, self._marks, False, colour, target=target, mappings=swapped
+        )
 
 
 class _AnnotationTarget(Dataquery):
@@ -461,12 +407,44 @@ class _AnnotationTarget(Dataquery):
             "fromAnnotations": True,
             "textColumn": "text",
             "tagsColumn": "tags",
+            # Grafana's server calls a column by its measurement too, and looks for this one by its whole name.
+            "timeEndColumn": "alerts.ended",
             "limit": 200,
         }
 
 
-def transformation(name: str, **options: object) -> sdk.DataTransformerConfig:
-    return sdk.DataTransformerConfig(name, options=options)
+def zones_layer(name: str, src: str) -> common.MapLayerOptions:
+    """The city's zones as outlines, filled so lightly that points stay what is seen first."""
+    style = {"color": {"fixed": "#5794f2"}, "opacity": 0.15, "lineWidth": 1}
+    return common.MapLayerOptions("geojson", name, config={"src": src, "rules": [], "style": style}, tooltip=False)
+
+
+def _markers(name: str, ref: str, layer: Layer) -> common.MapLayerOptions:
+    symbol = "triangle" if layer.rotate_by else layer.symbol
+    style: dict[str, object] = {
+        "size": {"fixed": layer.size, "min": 2, "max": 15},
+        "color": {"field": layer.colour_by, "fixed": layer.colour} if layer.colour_by else {"fixed": layer.colour},
+        "opacity": 0.85,
+        "symbol": {"fixed": f"img/icons/marker/{symbol}.svg", "mode": "fixed"},
+        "rotation": {"field": layer.rotate_by, "fixed": 0, "mode": "mod", "min": 0, "max": 360},
+    }
+    if layer.label:
+        style["text"] = {"field": layer.label, "fixed": "", "mode": "field"}
+        style["textConfig"] = {
+            "fontSize": 11,
+            "offsetX": 0,
+            "offsetY": 14,
+            "textAlign": "center",
+            "textBaseline": "top",
+        }
+    return common.MapLayerOptions(
+        "markers",
+        name,
+        config={"showLegend": True, "style": style},
+        location=common.FrameGeometrySource(common.FrameGeometrySourceMode.COORDS, latitude="lat", longitude="lon"),
+        filter_data={"id": "byRefId", "options": ref},
+        tooltip=True,
+    )
 
 
 def _source_variable(say: Any) -> sdk.VariableModel:

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
 from dashboards.grafana import city, environment, hub, moving, utilities, warnings
-from dashboards.grafana.board import LANGUAGES, Board, Language, Said
+from dashboards.grafana.board import Board
+from dashboards.grafana.look import LANGUAGES, Language, Said
 
 GENERATED = Path(__file__).parent / "generated"
 BOARDS: tuple[Callable[[Language], Board], ...] = (
@@ -25,6 +26,7 @@ BOARDS: tuple[Callable[[Language], Board], ...] = (
     warnings.warnings,
     hub.hub,
     hub.devices,
+    hub.one_device,
     environment.public,
 )
 
@@ -56,6 +58,11 @@ FOLDERS: Mapping[str, Folder] = {
 PROVIDERS = Path(__file__).parent / "provisioning" / "dashboards" / "cityhub.yaml"
 
 
+def folder_uid(name: str, language: Language) -> str:
+    """Of a folder. Grafana keeps folders and dashboards under one set of uids, so the two must never share one."""
+    return f"cityhub-folder-{name}-{language}"
+
+
 def providers() -> str:
     """Grafana's file provisioning: a provider for each folder and language."""
     head = (
@@ -65,7 +72,7 @@ def providers() -> str:
     return head + "".join(
         f"""  - name: cityhub-{folder.name}-{language}
     folder: {folder.title[at]}
-    folderUid: cityhub-{folder.name}-{language}
+    folderUid: {folder_uid(folder.name, language)}
     type: file
     disableDeletion: true
     allowUiUpdates: false

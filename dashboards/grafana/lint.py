@@ -3,33 +3,39 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from grafana_foundation_sdk.models import units
-
 from dashboards.grafana.board import COLUMNS, SOURCE_UID
-from dashboards.grafana.build import Page
+from dashboards.grafana.build import Page, folder_uid
+from dashboards.grafana.lint_panels import figures, looks
 
-BUILT_IN = re.compile(r"^(__\w+|timeFilter)$")
+BUILT_IN = re.compile(r"^(__\w+|timeFilter|col|\d+)$")
+"""Grafana's own, the column that an alias names, and the groups of a regular expression."""
 VARIABLE = re.compile(r"\$(?:\{(\w+)(?::\w+|\.[\w.]+)?\}|(\w+))")
 NOT_PORTABLE = re.compile(
     r"\b(SLIMIT|SOFFSET|SAMPLE|HOLT_WINTERS|INTEGRAL|SHOW SERIES|CARDINALITY|INTO)\b", re.IGNORECASE
 )
 """What InfluxDB 3 lacks in InfluxQL, and what would write."""
-UNITS = {value for name, value in vars(units).items() if isinstance(value, str) and not name.startswith("_")}
-OWN_UNITS = {"mg/L", "NTU", "pH", "m³/h", "mm/s"}
-"""Grafana shows a unit it does not know as a suffix."""
-PERSONAL = re.compile(r'"(vehicle|vessel|device|hub|alerts)(?:\$\{resolution\})?" WHERE|driver|plate|phone')
+PERSONAL = re.compile(r'"(vehicle|vessel|device|hub|alerts)(?:_1[mhd])?" WHERE|driver|plate|phone')
+MEASURED = "air|emission|fire|gas|ground|plant|vehicle|vessel|water|weather"
+RAW_MEAN = re.compile(
+    rf'\b(mean|median|sum|min|max|count|spread|stddev|percentile)\("\w+"[^()]*\)[^()]* FROM "(?:{MEASURED})" '
+)
+"""What was marked as doubtful is in no rollup, and in every raw point."""
+EMPTY_OPTION = re.compile(r"(?:^|,)[^,:]*\s:\s*(?:,|$)")
+UID_MAX = 40
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
-SOURCE_WORDS = ("Thresholds: ", "阈值依据：")
 
 
 def lint(pages: Sequence[Page]) -> list[str]:
     """A sentence for each thing that is wrong; nothing where all is well."""
     found = [f"{page.folder}/{page.language}/{page.name}: {fault}" for page in pages for fault in _faults(page, pages)]
-    uids = [page.model["uid"] for page in pages]
-    found += [f"uid {uid} is used twice" for uid in sorted({uid for uid in uids if uids.count(uid) > 1})]
+    uids = Counter(page.model["uid"] for page in pages)
+    uids.update(folder_uid(*folder) for folder in {(page.folder, page.language) for page in pages})
+    found += [f"uid {uid} is used twice, and Grafana has one set of uids" for uid, n in sorted(uids.items()) if n > 1]
+    found += [f"uid {uid} is longer than Grafana's {UID_MAX} characters" for uid in sorted(uids) if len(uid) > UID_MAX]
     for page in pages:
         twin = [other for other in pages if other.name == page.name and other.language != page.language]
         if len(twin) != 1 or len(twin[0].model["panels"]) != len(page.model["panels"]):
@@ -75,6 +81,11 @@ def _faults(page: Page, pages: Sequence[Page]) -> Iterator[str]:
         if place["x"] + place["w"] > COLUMNS or here & cells:
             yield f"panel {panel.get('title')!r} lies over another or outside the page"
         cells |= here
+    bottom = max((y for _, y in cells), default=-1)
+    holes = {(x, y) for x in range(COLUMNS) for y in range(bottom + 1)} - cells
+    if holes:
+        yield f"nothing stands at {min(holes, key=lambda cell: (cell[1], cell[0]))}: fill the row"
+    yield from _annotations(page)
     for panel in panels(model):
         for fault in _panel(page, panel):
             yield f"panel {panel.get('title') or panel['id']!r}: {fault}"
@@ -91,24 +102,9 @@ def _panel(page: Page, panel: dict[str, Any]) -> Iterator[str]:
     if panel.get("libraryPanel"):
         yield "library panels cannot be provisioned from files"
     if panel["type"] != "text":
-        yield from _figures(panel)
+        yield from figures(panel)
+        yield from looks(page.model, panel)
         yield from _asked(page, panel)
-
-
-def _figures(panel: dict[str, Any]) -> Iterator[str]:
-    defaults = panel["fieldConfig"]["defaults"]
-    if not defaults.get("unit"):
-        yield "unit is missing"
-    for unit in {defaults.get("unit", "none"), *_override_values(panel, "unit")}:
-        if unit not in UNITS and unit not in OWN_UNITS:
-            yield f"Grafana has no unit {unit!r}"
-    if not defaults.get("noValue"):
-        yield "noValue is missing"
-    steps = (defaults.get("thresholds") or {}).get("steps", [])
-    if len(steps) > 1 and not any(word in panel.get("description", "") for word in SOURCE_WORDS):
-        yield "its thresholds name no source"
-    if [step["value"] for step in steps[1:]] != sorted(step["value"] for step in steps[1:]):
-        yield "its thresholds are not in order"
 
 
 def _asked(page: Page, panel: dict[str, Any]) -> Iterator[str]:
@@ -131,12 +127,45 @@ def _asked(page: Page, panel: dict[str, Any]) -> Iterator[str]:
 def _query(page: Page, query: str) -> Iterator[str]:
     if "$timeFilter" not in query:
         yield "a query does not keep to the chosen time"
+    if _filtered_outside(query):
+        yield "a time filter stands outside a GROUP BY time(…), where InfluxDB 1.6.7 finds nothing in unaligned milliseconds"
+    if found := RAW_MEAN.search(query):
+        yield f"{found[1]}() of raw points counts what was marked as doubtful; take a rollup"
     if found := NOT_PORTABLE.search(query):
         yield f"{found[0]} is not understood by every InfluxDB"
     if query.count("(") != query.count(")") or query.count('"') % 2:
         yield "a query's brackets or quotes do not match"
     if page.folder == "public" and (found := PERSONAL.search(query)):
         yield f"{found[0]!r} has no place on a public page"
+
+
+def _filtered_outside(query: str) -> bool:
+    """Whether `$timeFilter` stands at a level of brackets above a `GROUP BY time(…)`."""
+    depth = 0
+    grouped: list[int] = []
+    for part in re.finditer(r"GROUP BY time\([^)]*\)|\$timeFilter|[()]", query):
+        if part[0] == "(":
+            depth += 1
+        elif part[0] == ")":
+            depth -= 1
+        elif part[0].startswith("GROUP"):
+            grouped.append(depth)
+        elif any(depth < level for level in grouped):
+            return True
+    return False
+
+
+def _annotations(page: Page) -> Iterator[str]:
+    """Marks on charts: only the gravest warnings, of the page's own area or device; drawn from the start for one device only."""
+    single = any(item["type"] == "query" and not item.get("multi") for item in page.model["templating"]["list"])
+    for item in page.model["annotations"]["list"]:
+        query = item["target"]["query"]
+        if not re.search(r"\"level\" = '(red|orange)'", query):
+            yield f"the annotation {item['name']} draws warnings that are neither orange nor red"
+        if "$area" not in query and "$device" not in query and '"subject" =~' not in query:
+            yield f"the annotation {item['name']} draws warnings of the whole city"
+        if item["enable"] and not single:
+            yield f"the annotation {item['name']} is on from the start on a page of many devices"
 
 
 def _variables(page: Page) -> Iterator[str]:
@@ -150,6 +179,8 @@ def _variables(page: Page) -> Iterator[str]:
     for variable in listed:
         if not variable.get("label") or not variable.get("description"):
             yield f"the variable {variable['name']} lacks label or description"
+        if variable["type"] == "custom" and EMPTY_OPTION.search(variable.get("query", "")):
+            yield f"an option of {variable['name']} has no value, and Grafana would take its name for one"
     used = set(_used(page.model))
     for name in sorted(used - set(names)):
         yield f"the variable ${name} is used and not defined"
@@ -186,11 +217,6 @@ def _links(page: Page, pages: Sequence[Page]) -> Iterator[str]:
             for name in re.findall(r"&var-(\w+)=", text):
                 if name not in there:
                     yield f"the link to {uid} sets {name}, which that dashboard has not"
-
-
-def _override_values(panel: dict[str, Any], name: str) -> list[str]:
-    overrides = panel["fieldConfig"]["overrides"]
-    return [prop["value"] for override in overrides for prop in override["properties"] if prop["id"] == name]
 
 
 def _texts(node: Any) -> Iterator[str]:

@@ -6,7 +6,6 @@ Each step looks first and changes only what differs, so that a second run change
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
@@ -15,8 +14,10 @@ import niquests
 from grafana_client import GrafanaApi
 from grafana_client.client import GrafanaClientError, GrafanaException, GrafanaServerError, GrafanaTimeoutError
 
-from dashboards.grafana.board import SOURCE_UID, Language
-from dashboards.grafana.build import FOLDERS, Page
+from dashboards.grafana.board import SOURCE_UID
+from dashboards.grafana.build import FOLDERS, Page, folder_uid
+from dashboards.grafana.look import Language
+from dashboards.grafana.zones import with_zones
 
 ATTEMPTS = 5
 WAIT_S = 0.5
@@ -30,7 +31,7 @@ class PublishError(Exception):
 
 
 class Source(NamedTuple):
-    """Where Grafana finds the hub's InfluxDB. `url` is as Grafana's server sees it."""
+    """Where Grafana finds the hub's InfluxDB. `url` is as Grafana's server sees it; a token that may read is all it needs."""
 
     url: str
     database: str
@@ -67,17 +68,21 @@ class Publisher:
         self._api, self._say, self._sleep = api, say, sleep
         self.changed = 0
 
-    def publish(self, pages: Iterable[Page], source: Source | None, hub: str = "", replace_token: bool = False) -> None:
-        """Everything. Without `source` the data source is left as it is; `hub` is the hub's address for browsers."""
+    def publish(
+        self, pages: Iterable[Page], source: Source | None, hub: str = "", replace_token: bool = False, zones: str = ""
+    ) -> None:
+        """Everything. Without `source` the data source is left as it is; `hub` is the hub's address for browsers, `zones` where
+        maps find the city's zones (`dashboards.grafana.zones.outlines`), else the hub."""
         chosen = list(pages)
         self._try("asked how it is", self._api.health.check)
         teams = self._teams({FOLDERS[page.folder].team for page in chosen})
         if source is not None:
             self._source(source, replace_token)
+        self._make_way({page.model["uid"] for page in chosen})
         for folder, language in sorted({(page.folder, page.language) for page in chosen}):
             self._folder(folder, language, teams)
         for page in chosen:
-            self._dashboard(page, hub)
+            self._dashboard(page, for_this_city(page.model, hub, zones))
 
     # ---------------------------------------------------------------------------------------------- steps
 
@@ -126,8 +131,23 @@ class Publisher:
             self._try(f"told who may see {title}", lambda: self._api.folder.update_folder_permissions(uid, wanted))
             self._changed(f"permissions of {title} set")
 
-    def _dashboard(self, page: Page, hub: str) -> None:
-        model = for_this_city(page.model, hub)
+    def _make_way(self, uids: set[str]) -> None:
+        """Folders of earlier versions had the uids of dashboards, which Grafana 12 refuses: drop them where they are empty."""
+        for folder in self._find("asked for its folders", lambda: self._api.folder.get_all_folders()) or []:
+            if folder["uid"] in uids:
+                self._drop_empty(str(folder["uid"]), str(folder["title"]), uids)
+
+    def _drop_empty(self, uid: str, title: str, ours: set[str]) -> None:
+        held = self._try(f"asked what {uid} holds", lambda: self._api.client.GET(f"/search?folderUIDs={uid}&limit=100"))
+        if any(item["uid"] not in ours for item in held):
+            raise PublishError(
+                f"the folder {title} ({uid}) has the uid of a dashboard, and something is in it; move that elsewhere and delete it"
+            )
+        if not held:
+            self._try(f"told to delete folder {uid}", lambda: self._api.folder.delete_folder(uid))
+            self._changed(f"folder {title} ({uid}) of an earlier version deleted")
+
+    def _dashboard(self, page: Page, model: dict[str, Any]) -> None:
         uid = model["uid"]
         there = self._find(f"asked for {uid}", lambda: self._api.dashboard.get_dashboard(uid))
         folder = folder_uid(page.folder, page.language)
@@ -173,37 +193,23 @@ def connect(url: str, token: str) -> GrafanaApi:
     return GrafanaApi.from_url(url, credential=token, timeout=TIMEOUT_S)
 
 
-def folder_uid(name: str, language: Language) -> str:
-    return f"cityhub-{name}-{language}"
-
-
 def permissions(team: str, teams: Mapping[str, int]) -> list[dict[str, Any]]:
     """Editors may edit. Everybody signed in may look, or only the folder's own team."""
     items: list[dict[str, Any]] = [{"role": "Editor", "permission": EDIT}]
     return [*items, {"teamId": teams[team], "permission": VIEW} if team else {"role": "Viewer", "permission": VIEW}]
 
 
-def for_this_city(model: dict[str, Any], hub: str) -> dict[str, Any]:
-    """The dashboard with the hub's address in it: for links to its console, and the city's zones on every map."""
-    if not hub:
+def for_this_city(model: dict[str, Any], hub: str, zones: str = "") -> dict[str, Any]:
+    """The dashboard with the hub's address in it, for links to its console, and with the city's zones on every map."""
+    if not hub and not zones:
         return model
-    model = copy.deepcopy(model)
+    model = with_zones(model, zones or f"{hub}/api/v1/geojson/zones")
     for variable in model["templating"]["list"]:
-        if variable["name"] == "hub":
+        if hub and variable["name"] == "hub":
             variable["query"] = hub
             chosen = {"selected": True, "text": hub, "value": hub}
             variable["current"], variable["options"] = chosen, [chosen]
-    for panel in model["panels"]:
-        if panel["type"] == "geomap":
-            # First, so that it lies under the markers.
-            panel["options"]["layers"].insert(0, _zones(hub))
     return model
-
-
-def _zones(hub: str) -> dict[str, Any]:
-    style = {"color": {"fixed": "#5794f2"}, "opacity": 0.15, "lineWidth": 1}
-    config = {"src": f"{hub}/api/v1/geojson/zones", "rules": [], "style": style}
-    return {"type": "geojson", "name": "zones", "tooltip": False, "config": config}
 
 
 def _same(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:

@@ -17,9 +17,10 @@ from hub.api.endpoint import body
 from hub.api.looking import reply
 from hub.api.problem import Problem
 from hub.api.state import State
+from hub.decoding import decoded
 from hub.identity import listed, only
 from hub.log import LogFull
-from hub.model import Message, OperatorAction, Reading, Verdict
+from hub.model import OperatorAction, Verdict
 from hub.moment import SECOND, from_text, to_text
 from hub.ports import DeviceCommand, NotReached, NotSupported, SeriesQuery
 from hub.recording import RecordingError
@@ -27,8 +28,7 @@ from hub.wire import detail_to_json
 
 COMMAND_WAIT_MAX_S = 30.0
 MAINTENANCE_MAX = 900
-"""Windows planned at once; the rules keep a few more (`rules.maintenance.MAX_WINDOWS`)."""
-RETRY_AT_A_TIME = 500
+"""Windows planned at once; the rules keep a few more (`rules.state.maintenance.MAX_WINDOWS`)."""
 
 
 class Acting:
@@ -41,7 +41,8 @@ class Acting:
     async def readings(self, request: Request, _: Any) -> Response:
         """Native JSON or SenML. 200 only after the log has it; 400 where nothing could be used; 503 to come again."""
         data = await body(request, self.state.config.api.body_bytes_max)
-        message = self.state.decode(request.headers.get("content-type", ""), data, "")
+        content_type = request.headers.get("content-type", "")
+        message = await decoded(len(data), self.state.decode, content_type, data, "")
         token: Token = request.state.token
         if token.devices:
             message = only(message, lambda device: listed(device, token.devices), f"the token {token.name!r}")
@@ -173,23 +174,16 @@ class Acting:
     # ---------------------------------------------------------------------------------------------- once more
 
     async def retry(self, _: Request, given: questions.Retry) -> Response:
-        """Offer quarantined readings again, one entry or all: the registry may know their device by now."""
+        """Offer quarantined readings again, one entry or all: the registry may know their device by now.
+
+        Answers after the store has; what it has not answered within 30 s is `waiting`.
+        """
         stream = self.state.log.quarantine
         offset = given.offset
         if offset is not None and not stream.first <= offset < stream.next:
             raise Problem(404, f"no entry {offset} in quarantine")
         start, end = (stream.first, stream.next) if offset is None else (offset, offset + 1)
-        verdicts: list[Verdict] = []
-        while start < end:
-            batch = stream.read_now(start, min(RETRY_AT_A_TIME, end - start))
-            start = batch.next
-            for fault in batch.entries:
-                door = self.state.ingest.doors.get(fault.adapter, self.state.door)
-                if fault.reading is not None:
-                    reading = msgspec.msgpack.decode(msgspec.msgpack.encode(fault.reading), type=Reading)
-                    verdicts += await door.submit([Message([reading], [], reading.device, raw=fault.raw)])
-        stored = sum(verdict is Verdict.STORED for verdict in verdicts)
-        return reply({"offered": len(verdicts), "stored": stored, "refused": len(verdicts) - stored})
+        return reply(await self.state.retry(start, end))
 
     async def deliver(self, request: Request, given: questions.Letters) -> Response:
         """Retry or drop dead letters: those numbered, or all."""

@@ -191,6 +191,8 @@ class Retried(msgspec.Struct):
     offered: int
     stored: int
     refused: int
+    waiting: int
+    """In the log; the store has not answered yet."""
 
 
 class Letters(msgspec.Struct):
@@ -219,6 +221,7 @@ class Imported(msgspec.Struct):
     readings: int
     stored: int
     refused: int
+    replaced: int
     rollups: int
     faults: dict[str, int]
     rejects: str

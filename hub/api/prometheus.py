@@ -54,12 +54,30 @@ def render(state: State) -> str:
             for kind, count in sorted(counts.faults.items())
         ],
     )
+    family(
+        "cityhub_faults_unkept_total",
+        "counter",
+        "Faults that found no place in quarantine: it could not be written, or their kind has used up its share.",
+        by_adapter("unkept"),
+    )
     stored = [(reader, name) for reader in sorted(ledger.stored) for name in sorted(ledger.adapters)]
     family(
         "cityhub_readings_stored_total",
         "counter",
-        "Readings that a required reader has stored.",
+        "Readings that a required reader has stored, by its own answer.",
         [({"reader": reader, "adapter": name}, ledger.stored[reader][name]) for reader, name in stored],
+    )
+    family(
+        "cityhub_readings_store_refused_total",
+        "counter",
+        "Readings of which a required reader has taken nothing, for good.",
+        [({"reader": reader, "adapter": name}, ledger.refused[reader][name]) for reader, name in stored],
+    )
+    family(
+        "cityhub_readings_replaced_total",
+        "counter",
+        "Readings that took the place of an earlier one with the same device, metric and time.",
+        [({"reader": reader, "adapter": name}, ledger.replaced[reader][name]) for reader, name in stored],
     )
     family(
         "cityhub_readings_waiting",
@@ -145,6 +163,18 @@ def render(state: State) -> str:
             ({"level": level}, sum(item.level == level for item in state.alerts.open.values()))
             for level in ("blue", "yellow", "orange", "red")
         ],
+    )
+    family(
+        "cityhub_rule_ill",
+        "gauge",
+        "1 for a rule that fails and is left out where it does; `engine`: events were skipped.",
+        [({"rule": item["rule"]}, 1) for item in state.rules().get("ill", ())],
+    )
+    family(
+        "cityhub_rule_failures_total",
+        "counter",
+        "How often a rule has failed since it was last edited.",
+        [({"rule": item["rule"]}, item["count"]) for item in state.rules().get("ill", ())],
     )
     return "\n".join(lines) + "\n"
 

@@ -64,6 +64,8 @@ class State:
     decode: Callable[[str, bytes, str], Message]
     """(content type, body, topic) → message: how a body posted to the API is read."""
     door: Door
+    retry: Callable[[int, int], Awaitable[Any]]
+    """Offer what entries of quarantine, from the first offset to before the second, kept out again; what became of it."""
     series: Callable[[SeriesQuery], Awaitable[Sequence[Row]]]
     buckets: Callable[[SeriesQuery, int], Awaitable[Sequence[Bucket]]]
     export: Callable[[SeriesQuery, str, Path], Awaitable[int]]
@@ -86,3 +88,5 @@ class State:
     protocols: dict[str, str] = field(default_factory=dict)
     started_at: int = 0
     version: str = ""
+    set_aside: Sequence[str] = ()
+    """Files of the data folder that could not be used, a sentence each."""

@@ -14,7 +14,7 @@ from hub.cameras.covering import cover
 from hub.cameras.following import ahead, follow
 from hub.delivery import Courier, Journal, ReadingCourier
 from hub.health import Part
-from hub.ingest import Knock
+from hub.knocks import Knock
 from hub.live import DeviceState
 from hub.model import Alert, Device, Fault, Maintenance, Motion, Position, Zone
 from hub.moment import SECOND, to_text
@@ -116,6 +116,7 @@ def alert(item: Alert) -> dict[str, Any]:
         "subject": item.subject,
         "level": item.level,
         "title": titled.title,
+        "title_now": newest.title_now,
         "raised_at": to_text(item.raised_at),
         "changed_at": to_text(item.changed_at),
         "open": item.open,
@@ -185,6 +186,7 @@ def maintenance(item: Maintenance, at: int) -> dict[str, Any]:
 
 
 def quarantined(offset: int, fault: Fault) -> dict[str, Any]:
+    """One entry. The raw bytes of a message stand with the first of its faults: `raw_entry`."""
     try:
         text: str | None = fault.raw.decode("utf-8")
     except UnicodeDecodeError:
@@ -196,6 +198,9 @@ def quarantined(offset: int, fault: Fault) -> dict[str, Any]:
         "device": fault.device,
         "kind": fault.kind,
         "detail": fault.detail,
+        "count": fault.count,
+        "readings": fault.readings,
+        "raw_entry": offset - fault.back,
         "raw_hex": fault.raw.hex(),
         "raw_text": text if text is not None and (text.isprintable() or "\n" in text) else None,
     }
@@ -252,6 +257,11 @@ def status(state: State) -> dict[str, Any]:
                 "quarantined": counts.quarantined,
                 "duplicate": counts.duplicate,
                 "refused": counts.refused,
+                "unkept": counts.unkept,
+                "stored": _answered(state.ledger.stored, name),
+                "store_refused": _answered(state.ledger.refused, name),
+                "replaced": _answered(state.ledger.replaced, name),
+                "waiting": max((state.ledger.waiting(reader, name) for reader in state.ledger.stored), default=0),
                 "faults": dict(counts.faults),
             }
         )
@@ -281,7 +291,7 @@ def status(state: State) -> dict[str, Any]:
             name: {"first": stream.first, "next": stream.next, "bytes": stream.size(), "refusing": stream.refusing}
             for name, stream in state.log.streams.items()
         },
-        "damage": [str(found) for found in state.log.damage()],
+        "damage": [*(str(found) for found in state.log.damage()), *state.set_aside],
         "devices": len(state.live.devices),
         "open_alerts": len(state.alerts.open),
         "balances": all(counts.balances() for counts in state.ledger.adapters.values()),
@@ -292,6 +302,11 @@ def status(state: State) -> dict[str, Any]:
             if item.covers(at) or item.next_turn(at) is not None
         ][:MAINTENANCE_SHOWN],
     }
+
+
+def _answered(counts: Mapping[str, Mapping[str, int]], adapter: str) -> int:
+    """Of the required reader "store"."""
+    return counts["store"][adapter] if "store" in counts else 0
 
 
 def place(position: Position | None) -> list[float] | None:

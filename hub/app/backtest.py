@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 import msgspec
 
@@ -40,6 +40,8 @@ class Tally(msgspec.Struct):
     changes: dict[str, int] = msgspec.field(default_factory=dict)
     levels: dict[str, int] = msgspec.field(default_factory=dict)
     devices: int = 0
+    told: dict[str, set[str]] = msgspec.field(default_factory=dict)
+    """By kind of device, the metrics that its readings had."""
     first_at: int | None = None
     last_at: int | None = None
     wall_s: float = 0.0
@@ -55,11 +57,14 @@ class Backtest:
         kind: str = "",
         rows: RowCount | None = None,
         observed: Observed | None = None,
+        without: Collection[tuple[str, str, int]] = (),
     ) -> None:
         """`kind`: of devices that neither the registry nor the recording names one for; `rows`: what the recording
-        counts by itself; `observed`: takes every reading that is used."""
+        counts by itself; `observed`: takes every reading that is used; `without`: (device, metric, observed time) of values
+        that are left out."""
         self.tally = Tally(rows or RowCount())
         self._observed = observed
+        self._without = without
         self._recorded = recorded
         self._kind = kind
         self._devices = city.registry.devices
@@ -92,8 +97,11 @@ class Backtest:
             for reading in message.readings:
                 tally.readings += 1
                 if self._usable(reading, clock):
+                    if self._without:
+                        self._leave_out(reading)
                     tally.used += 1
                     heard.add(reading.device)
+                    tally.told.setdefault(reading.kind, set()).update(reading.values)
                     if self._observed is not None:
                         self._observed.add(reading)
                     batch.append(reading)
@@ -117,8 +125,19 @@ class Backtest:
             yield from self._judge([Tick(at)])
             at += step
 
+    def _leave_out(self, reading: Reading) -> None:
+        at = reading.observed_at if reading.observed_at is not None else reading.received_at
+        left_out = [metric for metric in reading.values if (reading.device, metric, at) in self._without]
+        if left_out:
+            reading.values = {metric: value for metric, value in reading.values.items() if metric not in left_out}
+
     def _judge(self, events: list[Event]) -> Iterator[AlertChange]:
-        for change in self._engine.feed(events).changes:
+        outcome = self._engine.feed(events)
+        if self._observed is not None:
+            for reading in outcome.derived:
+                if "cpa" in reading.values:  # of two vessels: seen by the rules alone
+                    self._observed.add(reading)
+        for change in outcome.changes:
             look(change, self._cameras, self._engine.book)
             self.tally.changes[change.change] = self.tally.changes.get(change.change, 0) + 1
             if change.change is Change.RAISED:
@@ -140,7 +159,7 @@ class Backtest:
         observed = reading.observed_at
         if observed is not None and (self.tally.first_at is None or observed < self.tally.first_at):
             self.tally.first_at = observed
-        if self._recent.knows(reading):
+        if self._recent.knows(self._recent.key(reading)):
             self.tally.duplicates += 1
             return False
         return True

@@ -27,10 +27,12 @@ from hub.app.importing import Imported, Importer, messages, rejects_file
 from hub.app.listening import Listening
 from hub.app.plugins import Plugins
 from hub.app.readers import Follower, StoreReader
+from hub.app.retrying import Retrier
 from hub.app.rollups import Rollups
 from hub.app.sources import decode_body, run_adapter
 from hub.app.telemetry import Reporter
-from hub.app.warning import Warner
+from hub.app.ticking import Ticking
+from hub.app.warning import SNAPSHOT, Warner
 from hub.app.watching import RuleParts, Watch
 from hub.cameras import Cameras
 from hub.config import is_loopback, split_address
@@ -42,10 +44,12 @@ from hub.log import Cursors, Limits, Log, LogFull
 from hub.model import Deaf, Edition, OperatorAction, Tick
 from hub.moment import SECOND, to_zone_text
 from hub.ports import Adapter, Bucket, Plugin, Row, SeriesQuery
+from hub.store.reopening import reopening
 from hub.store.rollups import RollupStore
-from hub.whole_file import replace
+from hub.whole_file import damaged, make_folder, read, replace
 from rules.edition import registry_text
 from rules.engine import ENGINE
+from rules.judging.setback import BACK_NS
 
 logger = logging.getLogger(__name__)
 
@@ -107,11 +111,13 @@ class Hub:
         config = self.city.config
         if self.city.tokens is None and not is_loopback(split_address(config.api.listen)[0]):
             raise ValueError(f"[api] listen: {config.api.listen} is reachable from outside, so tokens are needed")
-        self.data.mkdir(parents=True, exist_ok=True)
+        make_folder(self.data)
         self._lock()
         self._open_log()
         self._open_store()
         await asyncio.gather(*(reader.open(self.cursors.get(reader.state.name)) for reader in self.store_readers))
+        for reader in self.store_readers:  # it has been there, whatever became of the log's end
+            self.log.streams[reader.state.stream].begin_at(reader.state.cursor)
         self.ledger.recover(self.data / "ledger.json", self.log, {"store": self.store_readers[0].state.cursor})
         self.cameras = Cameras(
             self.city.registry.cameras.values(), self.city.registry.buildings, self.city.config.cameras.tasks
@@ -121,9 +127,10 @@ class Hub:
             self.city.book,
             self.city.registry,
             self.cameras,
-            self.data / "rules.snapshot",
+            self.data / SNAPSHOT,
             self.log.events.first,
         )
+        self.log.events.begin_at(self.warner.state.cursor)
         self.live, self.alerts = Live(), Alerts()
         recent = max(self.log.events.first, self.log.events.next - LIVE_ENTRIES)
         self.followers = [
@@ -132,7 +139,14 @@ class Hub:
         ]
         await self._catch_up()
         self.ingest = Ingest(
-            self.log, self.city.registry, self.ledger, self.now, config.ingest, self.city.secrets, self.health
+            self.log,
+            self.city.registry,
+            self.ledger,
+            self.now,
+            config.ingest,
+            self.city.secrets,
+            self.health,
+            slices=self._live,
         )
         self.destinations = Destinations(
             self.city.config.sinks if self._live else (), self.log, self.cursors, self.data, self._areas()
@@ -141,8 +155,8 @@ class Hub:
         self.state = self._state()
         await self._note_start()
         closely: list[StoreReader | Follower | Warner] = [*self.store_readers, *self.followers, self.warner]
-        for reader in closely:
-            self._run(reader.run(), reader.state.part)
+        for one in closely:
+            self._run(one.run(), one.state.part)
         self._keep("housekeeping", self._housekeeping)
         self._keep("rollups", self.rollups.run)
         look = [self.destinations.look, RuleParts(self.health, self.state.rules).look]
@@ -211,10 +225,11 @@ class Hub:
         self.log = Log(self.data / "log", limits, sync=self._live)
         self.cursors = Cursors(self.data / "cursors")
         for reader, cursor in self.cursors.all().items():
-            self.log.streams[_stream_of(reader)].begin_at(cursor)
+            if stream := self.log.streams.get(_stream_of(reader)):
+                stream.begin_at(cursor)
 
     def _open_store(self) -> None:
-        self.store: RollupStore = open_city_store(self.city.config.store, self.data, self._areas())
+        self.store: RollupStore = reopening(lambda: open_city_store(self.city.config.store, self.data, self._areas()))
         self.store_readers = [
             StoreReader(self.store, self.log.streams[name], self.log.quarantine, self.ledger, self.now)
             for name in ("events", "derived", "alerts")
@@ -262,11 +277,10 @@ class Hub:
         last = self.log.events.last_at
         if last is not None and at - last > DEAF_AFTER_S * SECOND:
             entries.append(Deaf(last, at))
+        elif last is not None and at < last - BACK_NS:
+            entries.append(Tick(at))  # the clock was set back while the hub was down
         path = self.data / "editions.json"
-        try:
-            noted = msgspec.json.decode(path.read_bytes(), type=dict[str, str])
-        except (OSError, msgspec.MsgspecError):
-            noted = {}
+        noted: dict[str, str] = read(path, lambda data: msgspec.json.decode(data, type=dict[str, str]), {})
         registry = self.city.registry
         texts = {
             "rules": self.city.book.text,
@@ -304,6 +318,7 @@ class Hub:
             console=Path(dashboards.__file__).parent / "console",
             decode=decode_body,
             door=door,
+            retry=Retrier(self.log.quarantine, self.ingest, door, self.store_readers[0], self.ledger).retry,
             series=self._series,
             buckets=self._buckets,
             export=self._export,
@@ -316,11 +331,12 @@ class Hub:
             couriers=self.destinations.couriers,
             journal=self.destinations.journal,
             tokens=self.city.tokens,
-            rules=self.warner.engine.stats,
+            rules=self.warner.figures,
             maintenance=lambda: tuple(self.warner.engine.windows.values()),
             protocols={adapter.name: adapter.protocol for adapter in config.adapters},
             started_at=self.now(),
             version=VERSION,
+            set_aside=(*damaged(self.data), *damaged(self.data / "cursors")),
         )
 
     # ---------------------------------------------------------------------------------------------- running
@@ -341,10 +357,11 @@ class Hub:
 
     async def _ticker(self) -> None:
         """Time passing, into the log. A full log misses ticks; silence rules then simply learn later."""
+        ticking = Ticking()
         while True:
             await asyncio.sleep(self._tick_s)
             try:
-                await self.log.events.append([Tick(self.now())])
+                await self.log.events.append(ticking.entries(self.now()))
             except LogFull:
                 continue
 

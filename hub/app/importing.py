@@ -20,7 +20,8 @@ from hub.moment import SECOND, to_text
 from hub.recording import Map, load_map, open_text, read_files
 from hub.registry import Registry
 from hub.store.lineimport import read_line
-from hub.store.rollups import RollupStore, remake, touched, windows
+from hub.store.outcome import Written
+from hub.store.rollups import RollupStore, jobs, remake, touched
 from hub.validation import Validator, no_device_id
 
 BATCH = 10_000
@@ -32,15 +33,18 @@ ADAPTER = "import"
 
 
 class Imported(msgspec.Struct):
-    """What became of the readings in the files: stored + refused = readings."""
+    """What became of the readings in the files: stored + refused + replaced = readings, by the store's own answer."""
 
     readings: int = 0
     stored: int = 0
     refused: int = 0
+    """By the front door's checks, or wholly by the store."""
     rollups: int = 0
     faults: dict[str, int] = {}
     rejects: str = ""
     """File with what was refused, one JSON object a line; empty where nothing was."""
+    replaced: int = 0
+    """Took the place of an earlier reading with the same device, metric and time."""
 
 
 class Importer:
@@ -60,7 +64,8 @@ class Importer:
         self._validator = Validator(options)
         self._admit = admit_unknown
         self._faults: Counter[str] = Counter()
-        self._minutes: set[int] = set()
+        self._minutes: dict[str, set[int]] = {}
+        self._written = Written()
         self.done = Imported()
 
     def run(self, messages: Iterable[Message], progress: Callable[[int], None] = lambda _: None) -> Imported:
@@ -80,8 +85,9 @@ class Importer:
                 batch = []
                 progress(self.done.readings)
         self._write(batch)
-        for window in windows(self._minutes):
-            self.done.rollups += remake(self._store, window)
+        for device, window in jobs(self._minutes):
+            self.done.rollups += remake(self._store, window, device=device)
+            progress(self.done.readings)
         progress(self.done.readings)
         self.done.faults = dict(self._faults)
         return self.done
@@ -114,8 +120,12 @@ class Importer:
         refusals = self._store.write(STREAM, batch, 0, 0)
         for refusal in refusals:
             self._reject(Fault(FaultKind.VALUE, f"the store refused it: {refusal.reason}", reading=refusal.reading))
-        self.done.stored += len(batch)
-        self._minutes |= touched(batch)
+        outcome = self._written.outcome(batch, refusals)
+        self.done.stored += outcome.stored.total()
+        self.done.refused += outcome.refused.total()
+        self.done.replaced += outcome.replaced.total()
+        for device, minutes in touched(batch).items():
+            self._minutes.setdefault(device, set()).update(minutes)
 
     def _refuse(self, reading: Reading, kind: FaultKind, why: str) -> bool:
         self.done.refused += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from rules.language import ir
@@ -41,6 +42,26 @@ def limits(rule: Rule, level: str, at: int) -> list[RuleLimit]:
         if item.name == level:
             _collect(item.when.node, at, found)
     return list(dict.fromkeys(found))
+
+
+def might_hold(rule: Rule, level: str, at: int, holds: Callable[[RuleLimit], bool]) -> bool:
+    """Whether a level's condition may have been met, given which of its limits were: what says nothing of a limit of the
+    subject's own (neighbours, memories, zones) counts as met."""
+    return all(_might(item.when.node, at, holds) for item in rule.levels if item.name == level)
+
+
+def _might(node: ir.Node, at: int, holds: Callable[[RuleLimit], bool]) -> bool:
+    if isinstance(node, ir.AllOf):
+        return all(_might(part, at, holds) for part in node.parts)
+    if isinstance(node, ir.AnyOf):
+        return any(_might(part, at, holds) for part in node.parts)
+    if isinstance(node, ir.Memory) and node.kind == "k-of-n":
+        return all(_might(part, at, holds) for part in node.operands)
+    if isinstance(node, ir.Comparison):
+        found: list[RuleLimit] = []
+        _collect(node, at, found)
+        return all(holds(limit) for limit in found)
+    return True
 
 
 def _collect(node: ir.Node, at: int, found: list[RuleLimit]) -> None:

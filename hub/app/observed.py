@@ -10,7 +10,7 @@ from hub.geo import distance_m
 from hub.metrics import vocabulary
 from hub.model import Device, Position, Reading
 from rules.book import RuleBook
-from rules.engine import USABLE_MARKS
+from rules.judge import USABLE_MARKS
 
 TRACK_MAX = 4_000
 """Positions kept of one moving device; beyond, every second one is let go."""
@@ -92,6 +92,23 @@ class Observed:
             track.append(position)
             if len(track) > TRACK_MAX:
                 del track[1:-1:2]
+
+    def without(self, values: Collection[tuple[str, str, int]]) -> Observed:
+        """The same but for these values: (device, metric, observed time)."""
+        other = Observed(())
+        other.spans, other.kinds, other.tracks = self.spans, self.kinds, self.tracks
+        gone: dict[tuple[str, str], set[int]] = {}
+        for device, metric, at in values:
+            gone.setdefault((device, metric), set()).add(at)
+        for key, series in self.series.items():
+            if key in gone:
+                kept = Series()
+                for at, value in zip(series.order().times, series.values, strict=True):
+                    if at not in gone[key]:
+                        kept.add(at, value)
+                series = kept
+            other.series[key] = series
+        return other
 
     def neighbours(self, device: str, metric: str, places: dict[str, Position], within_m: float) -> list[Series]:
         """The same metric of other devices of the same kind that stand near."""

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from hub.api import ReaderState
+from hub.faults import Faults
 from hub.health import Part
 from hub.ledger import Ledger
 from hub.log import LogFull, Stream
-from hub.model import Fault, FaultKind
+from hub.model import Fault, FaultKind, Reading
 from hub.ports import Batch, Refusal, Store, StoreUnavailable
+
+logger = logging.getLogger(__name__)
 
 STORE_BATCH_MAX = 20_000
 STORE_LINGER_S = 0.25
@@ -29,7 +33,7 @@ class StoreReader:
     ) -> None:
         self.state = ReaderState(f"store/{stream.name}", stream.name, required=True)
         self._store = store
-        self._stream = stream
+        self.stream = self._stream = stream
         self._quarantine = quarantine
         self._ledger = ledger
         self._clock = clock
@@ -50,7 +54,9 @@ class StoreReader:
     async def _ask(self, otherwise: int) -> None:
         """Where the store stands by its own account."""
         cursor = await asyncio.get_running_loop().run_in_executor(None, self._cursor)
-        self.state.cursor = otherwise if cursor is None else cursor
+        before, self.state.cursor = self.state.cursor, otherwise if cursor is None else cursor
+        if self.state.cursor < before and self._stream.name == "events":  # the store has lost what it had
+            self._ledger.set_back("store", self._stream, self.state.cursor)
         self.state.report("up")
 
     async def run(self) -> None:
@@ -72,23 +78,33 @@ class StoreReader:
             batch = await self._stream.read(self.state.cursor, STORE_BATCH_MAX)
         await self.write(batch)
 
+    async def reaches(self, offset: int, within_s: float) -> bool:
+        """Wait until the store has answered for everything before that offset. False where time ran out first."""
+        until = asyncio.get_running_loop().time() + within_s
+        while self.state.cursor < offset:
+            if self.state.state == "down" or asyncio.get_running_loop().time() > until:
+                return False
+            await asyncio.sleep(0.05)
+        return True
+
+    async def write_past_the_log(self, stream: str, readings: Sequence[Reading]) -> list[Refusal]:
+        """Store what the log has already behind it. Gives what the store refuses again; raises `StoreUnavailable`."""
+        return await asyncio.to_thread(self._store.write, stream, readings, 0, 0)
+
     async def write(self, batch: Batch) -> None:
         """Store a batch, account for it, and set aside what was refused for good."""
         refusals = await asyncio.to_thread(self._store.write, self._stream.name, batch.entries, batch.first, batch.next)
         if refusals:
             at = self._clock()
-            faults = [_refused(refusal, at) for refusal in refusals]
-            while True:
-                try:
-                    await self._quarantine.append(faults)
-                    break
-                except LogFull:
-                    await asyncio.sleep(1)
+            try:
+                await self._quarantine.append(_refused(refusals, at))
+            except LogFull as error:  # what is good goes on; the refusal is counted all the same
+                logger.error("what the store refused finds no place in quarantine: %s", error)
         self.state.cursor = batch.next
         self.state.report("up")
         self._failures = 0
         if self._stream.name == "events":
-            self._ledger.took("store", batch.entries, batch.next)
+            self._ledger.took("store", batch.entries, batch.next, refusals)
 
     _failures = 0
 
@@ -100,12 +116,21 @@ class StoreReader:
         return random.uniform(0, min(BACKOFF_S[1], BACKOFF_S[0] * 2 ** min(self._failures, 10)))
 
 
-def _refused(refusal: Refusal, at: int) -> Fault:
-    reading = refusal.reading
-    detail = f"the store refused it: {refusal.reason}"
-    if reading is None:
-        return Fault(FaultKind.VALUE, detail, received_at=at, adapter="store")
-    return Fault(FaultKind.VALUE, detail, b"", reading.device, at, reading.adapter, 0, reading)
+def _refused(refusals: Sequence[Refusal], at: int) -> list[Fault]:
+    """Entries for quarantine: the first of each adapter one by one, the rest summed up with their readings."""
+    by_adapter: dict[str, Faults] = {}
+    for refusal in refusals:
+        reading = refusal.reading
+        faults = by_adapter.setdefault("store" if reading is None else reading.adapter, Faults(at, "store"))
+        detail = f"the store refused it: {refusal.reason}"
+        faults.add(FaultKind.VALUE, detail, reading.device if reading else None, 0, reading)
+    entries: list[Fault] = []
+    for adapter, faults in by_adapter.items():
+        faults.close()
+        for fault in faults.entries:
+            fault.adapter, fault.by = adapter, "store"
+        entries += faults.entries
+    return entries
 
 
 class Follower:

@@ -12,10 +12,12 @@ from typing import NamedTuple
 
 from hub.app import report_chart, report_map
 from hub.app.backtest import Tally
-from hub.app.evaluation import ORANGE, Event, Span, Summary, spans_of
+from hub.app.evaluation import EventResult, Summary
+from hub.app.events import Event
 from hub.app.limits import limits
 from hub.app.observed import Observed, where
 from hub.app.report_chart import Mark, Picture, Shade, Strip
+from hub.app.spans import ORANGE, Span, spans_of
 from hub.metrics import vocabulary
 from hub.model import LEVELS, AlertChange, Change, Position
 from hub.moment import SECOND
@@ -108,7 +110,7 @@ class _Page:
         shown.append((f"{sum(tally.levels.values()):,}", "warnings raised"))
         shown.append((_figure(judged.alerts_per_device_week), "warnings a device-week"))
         if judged.events:
-            shown.append((f"{judged.hits} of {judged.events}", "events hit"))
+            shown.append((f"{judged.hits} of {len(judged.events)}", "events hit"))
             shown.append((_lead(judged.median_lead_min), "median lead to the peak"))
         return (
             "<div class=cards>"
@@ -117,31 +119,37 @@ class _Page:
         )
 
     def evaluation(self) -> str:
-        judged = self.f.judged
+        judged, plain = self.f.judged, self.f.judged.baseline
+        others = {found.event: found for found in plain.events} if plain else {}
         rows = [
             [
                 escape(outcome.event), escape(outcome.kind),
                 "<span class=good>hit</span>" if outcome.hit else "<span class=miss>missed</span>",
                 _pill(outcome.level), escape(outcome.rule or "–"), escape(self._name(outcome.subject or "")),
-                _text_moment(outcome.reached), _lead(outcome.lead_min), str(outcome.devices or "–"),
+                _text_moment(outcome.reached), _lead(outcome.lead_min), f"{outcome.devices} of {outcome.asked}",
+                _beside(others.get(outcome.event)),
             ]
             for outcome in judged.per_event if outcome.covered
         ]  # fmt: skip
         parts = []
         if rows:
-            heads = ("event", "kind", "", "level", "rule", "device", "orange at (UTC)", "lead to peak", "devices")
+            heads = (
+                "event", "kind", "", "level", "rule", "device", "orange at (UTC)", "lead to peak", "devices in time", "plain threshold",
+            )  # fmt: skip
             parts.append("<h2>Events</h2><div class=panel>" + _table(heads, rows) + "</div>")
-        figures = (
-            f"Of {judged.raises:,} steps to orange or red {judged.false:,} were false. "
-            f"POD {_figure(judged.pod)}, FAR {_figure(judged.far)}, CSI {_figure(judged.csi)}; "
-            f"{_figure(judged.false_per_device_year)} false a device-year."
-        )
+        figures = [_figures("Rules", judged), *([_figures("Plain threshold", plain)] if plain else [])]
+        columns = (
+            "", "POD", "FAR", "CSI", "median lead", "steps to orange or red", "false", "outside events: orange", "red", "a site-month",
+            "borne out",
+        )  # fmt: skip
+        parts.append("<h2>Beside a plain threshold</h2><div class=panel>" + _table(columns, figures) + "</div>")
         definition = (
-            "An event is hit when a warning stands at orange or above between its start and its end; the lead counts from "
-            "when orange was reached. A step to orange or red is false when good data did not exceed the rule's limit, or when "
-            "one device's spike carried it and its neighbours or its own next readings deny it."
+            "An event is hit when a warning stands at orange or above by its peak, at the devices it names. The lead counts "
+            "from the event's start at most, unless the data rose before. A step to orange or red is false when no good reading "
+            "met the rule's limit, or when it hangs on readings that the next ones or the neighbours took back. The plain "
+            "threshold watches the official limits, and for what is unusual the last 24 hours of each channel."
         )
-        parts.append(f"<p>{figures}</p><p class='soft small'>{definition}</p>")
+        parts.append(f"<p class='soft small'>{definition}</p>")
         if judged.false_raises:
             false = [
                 [
@@ -411,3 +419,20 @@ def _lead(minutes: float | None) -> str:
 
 def _text_moment(text: str | None) -> str:
     return text.replace("T", " ").removesuffix("Z")[:16] if text else "–"
+
+
+def _figures(who: str, judged: Summary) -> list[str]:
+    outside = judged.outside
+    months = outside.site_months
+    return [
+        who, _figure(judged.pod), _figure(judged.far), _figure(judged.csi), _lead(judged.median_lead_min), f"{judged.raises:,}",
+        f"{judged.false:,}", f"{outside.orange:,}", f"{outside.red:,}",
+        _figure((outside.orange + outside.red) / months if months else None), _figure(outside.borne_out),
+    ]  # fmt: skip
+
+
+def _beside(found: EventResult | None) -> str:
+    """What the plain threshold made of an event."""
+    if found is None or found.at is None:
+        return "missed"
+    return f"{'hit' if found.hit else 'missed'} {_pill(found.level)} {_lead(None if found.lead_s is None else found.lead_s / 60)}"

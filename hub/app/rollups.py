@@ -8,6 +8,7 @@ the cursor moves with the latter, so after a crash a little is made twice. The l
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TypeVar
@@ -16,15 +17,20 @@ from hub.api import ReaderState
 from hub.health import Part
 from hub.log import Cursors, Stream
 from hub.model import Reading
+from hub.moment import SECOND
 from hub.ports import SeriesQuery, StoreUnavailable
-from hub.store.rollups import DAY, HOUR, RollupStore, Window, apply_retention, remake, touched, windows
+from hub.store.rollups import DAY, HOUR, MINUTE, RollupStore, Window, apply_retention, jobs, remake, touched
 
 MINUTES_EVERY_S = 60.0
 ALL_EVERY_S = 600.0
 RETENTION_EVERY_S = 3600.0
+STEP_S = 1800.0
+"""The hub's clock has stepped where it is off so much from one look to the next."""
 BATCH_MAX = 5_000
-MINUTES_MAX = 50_000
-"""Minutes remembered as touched; with more, all widths are made at once and forgotten. A month is 43,200."""
+WORK_S = 20.0
+MINUTES_MAX = 500_000
+"""Minutes of devices remembered as touched; with more, all widths are made at once and forgotten. Ten minutes of 20,000 devices
+are 200,000, a month of one 43,200."""
 Result = TypeVar("Result")
 
 
@@ -53,9 +59,12 @@ class Rollups:
             )
             for name, stream in streams.items()
         }
-        self._minutes: set[int] = set()
-        self._new: set[int] = set()
+        self._minutes: dict[str, set[int]] = {}
+        """By device: minutes whose hours and days are still to be made."""
+        self._new: dict[str, set[int]] = {}
         self._working = asyncio.Lock()
+        self._skew_s: float | None = None
+        self._stepped_at_s: float | None = None
 
     async def run(self) -> None:
         clock = asyncio.get_running_loop().time
@@ -66,28 +75,48 @@ class Rollups:
                 await self.step(clock() >= all_due)
                 if clock() >= all_due:
                     all_due = clock() + ALL_EVERY_S
-                if clock() >= retention_due:
+                if clock() >= retention_due and self._clock_is_steady(clock()):
                     await self._in_thread(lambda: apply_retention(self._store, self._keep_days, self._now()))
                     retention_due = clock() + RETENTION_EVERY_S
                 self._say("up", "")
             except StoreUnavailable as error:
                 self._say("down", str(error))
 
+    def _clock_is_steady(self, at_s: float) -> bool:
+        """Whether the hub's clock went as the machine's own did for a day, or ever since. After a step nothing is dropped for a
+        day: with a clock that is a year ahead all of history would be too old."""
+        skew_s = self._now() / SECOND - at_s
+        if self._skew_s is not None and abs(skew_s - self._skew_s) > STEP_S:
+            self._stepped_at_s = at_s
+        self._skew_s = skew_s
+        return self._stepped_at_s is None or at_s - self._stepped_at_s > DAY / SECOND
+
     async def step(self, everything: bool) -> int:
         """Look at what the store has taken since; make minutes, or with `everything` hours and days too."""
         for name, state in self.states.items():
             await self._look(name, state)
-        everything = everything or len(self._minutes) > MINUTES_MAX
-        written = 0
-        for window in windows(self._new):
-            written += await self._in_thread(partial(remake, self._store, window, ("1m",)))
-        self._new.clear()
-        if everything:
-            for window in windows(self._minutes):
-                written += await self._in_thread(partial(remake, self._store, window, ("1h", "1d")))
-            self._minutes.clear()
+        everything = everything or _many(self._minutes)
+        written = await self._make(self._new, ("1m",))
+        if everything and not self._new:
+            written += await self._make(self._minutes, ("1h", "1d"))
+        if everything and not self._new and not self._minutes:
             for name, state in self.states.items():
                 self._cursors.set(f"rollups_{name}", state.cursor)
+        return written
+
+    async def _make(self, minutes: dict[str, set[int]], widths: tuple[str, ...]) -> int:
+        """The newest first, for at most `WORK_S`: one device's back-filled months hold up nobody's present. What is left is made
+        in the next step."""
+        written = 0
+        until = time.monotonic() + WORK_S
+        for device, window in jobs(minutes):
+            if time.monotonic() > until:
+                break
+            written += await self._in_thread(partial(remake, self._store, window, widths, device))
+            for name in [device] if device is not None else list(minutes):
+                minutes[name] -= set(range(window.start, window.end, MINUTE))
+                if not minutes[name]:
+                    del minutes[name]
         return written
 
     async def rebuild(self, start: int | None, end: int | None) -> int:
@@ -99,11 +128,12 @@ class Rollups:
         if state.cursor < stream.first:
             state.skipped += stream.first - state.cursor
             state.cursor = stream.first
-        while state.cursor < min(self._stored[name](), stream.next) and len(self._minutes) <= MINUTES_MAX:
+        while state.cursor < min(self._stored[name](), stream.next) and not _many(self._minutes):
             batch = stream.read_now(state.cursor, BATCH_MAX)
             minutes = touched(entry for entry in batch.entries if type(entry) is Reading)
-            self._new |= minutes
-            self._minutes |= minutes
+            for device, starts in minutes.items():
+                self._new.setdefault(device, set()).update(starts)
+                self._minutes.setdefault(device, set()).update(starts)
             state.cursor = batch.next
             await asyncio.sleep(0)
 
@@ -114,6 +144,10 @@ class Rollups:
     def _say(self, state: str, detail: str) -> None:
         for reader in self.states.values():
             reader.report(state, detail)
+
+
+def _many(minutes: Mapping[str, set[int]]) -> bool:
+    return sum(map(len, minutes.values())) > MINUTES_MAX
 
 
 def rebuild(

@@ -8,6 +8,7 @@ dropped and everything else is new.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,19 @@ from hub.api import ReaderState
 from hub.app.eyes import look
 from hub.cameras import Cameras
 from hub.log import Log, LogFull
-from hub.model import AlertChange, Edition, Event
+from hub.model import AlertChange, Device, Edition, Event, Zone
 from hub.registry import Registry
-from hub.whole_file import replace
+from hub.whole_file import read, replace
 from rules.book import RuleBook, from_text
 from rules.edition import registry_from_text, registry_text
 from rules.engine import Engine
+from rules.snapshot import health_of
+from rules.state.health import ENGINE
 
+logger = logging.getLogger(__name__)
+
+SNAPSHOT = "rules.snapshot"
+"""The file in the data folder."""
 BATCH_MAX = 1_000
 """Events evaluated in one go: a few milliseconds, so that other tasks get their turn."""
 SNAPSHOT_EVERY_S = 10.0
@@ -50,26 +57,28 @@ class Warner:
         self._cameras = cameras
         self._path = path
         self._told: set[str] = set()
+        self._ill: set[str] = set()
+        """Rules of which it has been said that they are ill."""
+        self._said_of: set[str] = set()
+        """Errors, in words, that had events skipped and have been told."""
         self._safe_cursor = begin
         self._registry_text = registry_text(registry.devices.values(), registry.zones.values())
-        self._engine = self._restore() or Engine(book, registry.devices.values(), registry.zones.values())
+        self._engine = self._restore(book) or Engine(book, registry.devices.values(), registry.zones.values())
         log.events.require("rules", lambda: self._safe_cursor)
 
-    def _restore(self) -> Engine | None:
-        """The engine as the snapshot has it; None where there is none that can be read."""
-        try:
-            saved = msgspec.msgpack.decode(self._path.read_bytes(), type=_Snapshot)
-            book, registry = from_text(saved.rules), registry_from_text(saved.registry)
-            if book is None or registry is None:
-                raise ValueError("its rules are of a version that this one does not read")
-            engine = Engine.restore(saved.engine, book, *registry)
-        except FileNotFoundError:  # the first start, or one that ended before the first snapshot
+    def _restore(self, book: RuleBook) -> Engine | None:
+        """The engine as the snapshot has it; None where there is none that can be read.
+
+        The rules of the snapshot judge what the log holds up to the edition that this start writes there, as a replay
+        would. Where they cannot be read or run any more, those of today take over at once.
+        """
+        restored = read(self._path, lambda data: _restored(data, book), None)
+        if (
+            restored is None
+        ):  # the first start, or one that ended before the first snapshot, or a damaged one: the log tells all again
             self._told = {change.id for change in _tail(self._log, self._log.alerts.first)}
             return None
-        except (OSError, msgspec.MsgspecError, ValueError) as error:
-            self.state.report("starting", f"its snapshot could not be read ({error}); windows start afresh")
-            self._told = {change.id for change in _tail(self._log, self._log.alerts.first)}
-            return None
+        saved, engine = restored
         self._registry_text = saved.registry
         self.state.cursor = self._safe_cursor = saved.cursor
         self._told = {change.id for change in _tail(self._log, saved.alerts_next)}
@@ -78,6 +87,10 @@ class Warner:
     @property
     def engine(self) -> Engine:
         return self._engine
+
+    def figures(self) -> dict[str, Any]:
+        """The state of the rules in figures, and under `ill` those that fail."""
+        return {**self._engine.stats(), "ill": self._engine.health()}
 
     async def run(self) -> None:
         self.state.report("up", self.state.detail)
@@ -92,26 +105,61 @@ class Warner:
 
     async def take(self, events: Sequence[Event], next_offset: int) -> list[AlertChange]:
         """Evaluate these events and append what they change. Returns the changes."""
-        outcome = self._engine.feed(events)
+        outcome = self._engine.feed(events, next_offset - len(events))
+        self._tell_of_failures(outcome.failed)
         for event in events:
             if type(event) is Edition and event.what == "registry":
                 self._registry_text = event.text
         changes = [change for change in outcome.changes if change.id not in self._told]
         for change in changes:
-            look(change, self._cameras, self._engine.book)
+            self._look(change)
         wanted = ((self._log.derived, outcome.derived), (self._log.alerts, changes))
         await asyncio.gather(*(self._append(stream.append, entries) for stream, entries in wanted if entries))
         self.state.cursor = next_offset
         return changes
+
+    def _ails(self) -> str:
+        """What people should know although the reader works."""
+        skipped = self._engine.world.failures.skipped
+        parts = [f"ill rules: {', '.join(sorted(self._ill - {ENGINE}))}"] if self._ill - {ENGINE} else []
+        parts += [f"{skipped} events skipped, which could not be judged"] if skipped else []
+        return "; ".join(parts)
+
+    def _look(self, change: AlertChange) -> None:
+        """Add the cameras. A warning goes out without them where that fails."""
+        try:
+            look(change, self._cameras, self._engine.book)
+        except Exception:
+            logger.exception("no cameras could be found for %s; report this", change.id)
+
+    def _tell_of_failures(self, failed: Sequence[Exception]) -> None:
+        """Say once of each rule that it is ill, and once of each kind of error that had an event skipped."""
+        for error in failed:
+            said = f"{type(error).__name__}: {error}"
+            if said not in self._said_of:
+                self._said_of.add(said)
+                logger.error("the rules skipped an event; report this", exc_info=error)
+        ill = {item["rule"]: item for item in self._engine.health()}
+        for name in sorted(ill.keys() - self._ill):
+            item = ill[name]
+            logger.error(
+                "the rule %s is ill and is left out where it fails (%s, at %s, event %s); all others go on",
+                name, item["error"], item["subject"] or "every subject", item["event"],
+            )  # fmt: skip
+        for name in sorted(self._ill - ill.keys()):
+            logger.warning("the rule %s is well again", name)
+        if self._ill != set(ill) or failed:
+            self._ill = set(ill)
+            self.state.report(self.state.state, self._ails())
 
     async def _append(self, append: Callable[[Sequence[Any]], Any], entries: Sequence[Any]) -> None:
         """A full disk delays warnings, it does not lose them."""
         while True:
             try:
                 await append(entries)
-                self.state.report("up")
+                self.state.report("up", self._ails())
                 return
-            except LogFull as error:
+            except (LogFull, OSError) as error:
                 self.state.report("down", str(error))
                 await asyncio.sleep(1)
 
@@ -131,6 +179,35 @@ class Warner:
             return
         self._safe_cursor = snapshot.cursor
         self._told = set()
+
+
+def _restored(data: bytes, book: RuleBook) -> tuple[_Snapshot, Engine]:
+    """The snapshot in these bytes, and the engine it holds. Raises what decoding raises."""
+    saved = msgspec.msgpack.decode(data, type=_Snapshot)
+    registry = registry_from_text(saved.registry)
+    if registry is None:
+        raise ValueError("its registry is of a version that this one does not read")
+    return saved, _engine_of(saved, book, registry)
+
+
+def _engine_of(saved: _Snapshot, book: RuleBook, registry: tuple[list[Device], list[Zone]]) -> Engine:
+    """The saved engine under its own rules; under those of today where that fails. Raises ValueError."""
+    try:
+        before = from_text(saved.rules)
+        if before is not None:
+            return Engine.restore(saved.engine, before, *registry)
+    except Exception:
+        logger.exception("the rules that the hub ran last cannot be run any more; those of today take over")
+    return Engine.restore(saved.engine, book, *registry)
+
+
+def saved_health(path: Path) -> list[dict[str, Any]]:
+    """The rules that were ill when the hub saved its state last; none where it holds nothing that can be read."""
+    try:
+        saved = msgspec.msgpack.decode(path.read_bytes(), type=_Snapshot)
+        return health_of(saved.engine)
+    except (OSError, msgspec.MsgspecError, ValueError):
+        return []
 
 
 def _tail(log: Log, offset: int) -> list[AlertChange]:

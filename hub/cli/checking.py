@@ -10,7 +10,9 @@ from typing import Any
 
 from hub.app.city import load_city
 from hub.app.plugins import Plugins
+from hub.cli.client import told_by_hub
 from hub.cli.output import Problem, command, folder, json_line
+from rules.unread import never, unread
 
 
 def add(commands: Any) -> None:
@@ -49,6 +51,8 @@ def check(options: argparse.Namespace) -> int:
     if city is None:
         return 1
     notes = city.book.notes(city.registry.devices.values(), city.registry.zones.values())
+    told = told_by_hub(city.config)  # metrics are known only of devices that have been heard
+    notes += [*map(str, unread(city.book, told)), *never(city.book, told, city.registry.devices.values())]
     if options.json:
         for text in notes:
             json_line({"note": text})

@@ -34,6 +34,15 @@ def ask(config: Config, path: str, method: str = "GET", timeout: float = 30, **m
     return answer.json()
 
 
+def told_by_hub(config: Config) -> dict[str, set[str]]:
+    """By kind of device, the metrics that the running hub has heard; nothing where none runs."""
+    told: dict[str, set[str]] = {}
+    found = ask_on(config, "/api/v1/devices", "devices")
+    for device in found[0] if found else ():
+        told.setdefault(device.get("kind", ""), set()).update(device.get("values", ()))
+    return told
+
+
 def ask_on(config: Config, path: str, key: str, limit: int | None = None, **more: Any) -> tuple[list[Any], bool] | None:
     """As `ask`, for a list that the hub gives in parts: up to `limit` items (all without it), and whether there are more."""
     found: list[Any] = []

@@ -23,8 +23,9 @@ def add(commands: Any) -> None:
     parser.add_argument("--token-file", metavar="FILE", help="publish: file with that token")
     parser.add_argument("--language", choices=("en", "zh", "both"), default="both")
     parser.add_argument(
-        "--hub", default="", metavar="URL", help="publish: the hub as browsers reach it, for links and zones on maps"
+        "--hub", default="", metavar="URL", help="publish: the hub as browsers reach it, for links to its console"
     )
+    parser.add_argument("--city", metavar="DIR", help="publish: the city folder whose zones are drawn on maps")
     parser.add_argument(
         "--influx",
         default="",
@@ -32,7 +33,9 @@ def add(commands: Any) -> None:
         help="publish: InfluxDB as Grafana reaches it; without it the data source is left alone",
     )
     parser.add_argument("--database", default="city", help="publish: its database or bucket")
-    parser.add_argument("--influx-token-env", metavar="NAME", help="publish: variable with InfluxDB's token")
+    parser.add_argument(
+        "--influx-token-env", metavar="NAME", help="publish: variable with a token that may read the database"
+    )
     parser.add_argument("--influx-token-file", metavar="FILE")
     parser.add_argument(
         "--replace-token",
@@ -75,13 +78,18 @@ def _check(options: argparse.Namespace) -> int:
 def _publish(options: argparse.Namespace) -> int:
     from dashboards.grafana.build import pages
     from dashboards.grafana.publish import Publisher, PublishError, connect
+    from dashboards.grafana.zones import ZonesError, outlines
 
+    try:
+        zones = outlines(Path(options.city)) if options.city else ""
+    except ZonesError as error:
+        raise Problem(str(error)) from None
     token = _secret(options.token_file, options.token_env, "Grafana wants a token")
     chosen = [page for page in pages() if options.language in (page.language, "both")]
     api = connect(options.url, token)
     publisher = Publisher(api, lambda sentence: _tell(options, "changed", sentence))
     try:
-        publisher.publish(chosen, _source(options), options.hub.rstrip("/"), options.replace_token)
+        publisher.publish(chosen, _source(options), options.hub.rstrip("/"), options.replace_token, zones)
     except PublishError as error:
         raise Problem(str(error)) from None
     finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,16 @@ from rich.progress import Progress, TimeElapsedColumn
 
 from hub.app.backtest import Backtest, Tally, level_counts
 from hub.app.city import City
-from hub.app.evaluation import Event, Summary, evaluate, read_events
-from hub.app.observed import Observed, metrics_of, where
+from hub.app.evaluation import EventResult, Summary
+from hub.app.events import Event, read_events
+from hub.app.judgement import judge, observed_for
+from hub.app.observed import Observed
 from hub.app.recorded import Recording, open_recording
 from hub.app.report import Findings
 from hub.app.report import report as write_report
+from hub.app.warning import SNAPSHOT, saved_health
 from hub.cli.cities import clean_city
+from hub.cli.client import ask, config_of, told_by_hub
 from hub.cli.output import Problem, command, folder, json_line, note, table
 from hub.cli.times import Wall, wall
 from hub.model import AlertChange
@@ -30,6 +34,7 @@ from rules.book import load as load_rules
 from rules.explain import explain
 from rules.explain import summary as summary_of
 from rules.testing import run_pack, run_path
+from rules.unread import Told, never, unread
 
 
 def add(commands: Any) -> None:
@@ -45,7 +50,15 @@ def add(commands: Any) -> None:
     )
     add_layout(parser)
     parser.add_argument(
-        "--events", type=Path, metavar="FILE", help="CSV event,kind,device,start,peak,end: judge the warnings by it"
+        "--events",
+        type=Path,
+        metavar="FILE",
+        help="CSV event,kind,device,start,peak,end[,warn_by][,share]: judge the warnings by it",
+    )
+    parser.add_argument(
+        "--baseline",
+        action="store_true",
+        help="set the rules beside a plain threshold at the official limits, also without --events",
     )
     parser.add_argument("--report", type=Path, metavar="OUT.html", help="write a report with pictures, in one file")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -61,7 +74,8 @@ def add(commands: Any) -> None:
         metavar="PATH",
         help="city folders, rule folders or test files; without any, every shipped pack",
     )
-    action = command(actions, "list", rules_list, "every rule, its levels and its standard")
+    action = command(actions, "list", rules_list, "every rule, its levels, its standard and how it is")
+    action.add_argument("dir", nargs="?", type=folder, metavar="DIR", help="the same as --city DIR")
     action.add_argument(
         "--city", type=folder, metavar="DIR", help="the rules of this city (without it: every shipped pack)"
     )
@@ -93,10 +107,10 @@ def recordings(files: list[Path], options: argparse.Namespace) -> Recording:
         recording = open_recording(files, options.protocol, options.map, received)
     except ValueError as error:
         raise Problem(str(error), 2) from None
-    return recording._replace(messages=_told(recording.messages))
+    return recording._replace(messages=_readable(recording.messages))
 
 
-def _told(recorded: Iterator[Recorded]) -> Iterator[Recorded]:
+def _readable(recorded: Iterator[Recorded]) -> Iterator[Recorded]:
     try:
         yield from recorded
     except RecordingError as error:
@@ -106,8 +120,9 @@ def _told(recorded: Iterator[Recorded]) -> Iterator[Recorded]:
 def backtest(options: argparse.Namespace) -> int:
     city = clean_city(options.dir)
     events = _events(options.events) if options.events else []
+    judging = bool(options.events or options.report or options.baseline)
     recording = recordings(options.readings, options)
-    observed = Observed(metrics_of(city.book)) if options.events or options.report else None
+    observed = observed_for(city.book) if judging else None
     run = Backtest(city, recording.messages, recording.kind, recording.rows, observed)
     changes: list[AlertChange] = []
     at = wall(options, city.config.zone)
@@ -120,17 +135,29 @@ def backtest(options: argparse.Namespace) -> int:
             print(_line(change, at))
     judged: Summary | None = None
     if observed is not None:
-        places = where(city.registry.devices.values(), observed)
-        judged = evaluate(changes, events, observed, city.book, places)
+
+        def again(without: Collection[tuple[str, str, int]]) -> list[AlertChange]:
+            once_more = recordings(options.readings, options)
+            return list(Backtest(city, once_more.messages, once_more.kind, once_more.rows, without=without).changes())
+
+        judged = judge(city, changes, events, observed, again)
         if options.report:
             _write(options.report, city, run.tally, changes, observed, judged, events)
     note(summary(run.tally, at))
-    if judged is not None and options.events:
+    for text in unheard(city, run.tally.told):
+        note(text)
+    if judged is not None and (options.events or options.baseline):
         if options.json:
             json_line({"summary": judged})
         else:
             print(figures(judged))
     return 0
+
+
+def unheard(city: City, told: Told) -> list[str]:
+    """What devices tell and no rule reads, and rules that can never warn of them."""
+    devices = city.registry.devices.values()
+    return [*map(str, unread(city.book, told)), *never(city.book, told, devices)]
 
 
 def _events(path: Path) -> list[Event]:
@@ -212,25 +239,35 @@ def summary(tally: Tally, at: Wall) -> str:
 
 
 def figures(judged: Summary) -> str:
-    """The evaluation for people."""
-    lines = [
-        f"{judged.hits} of {judged.events} events hit, {judged.false} of {judged.raises} orange and red raises false: "
-        f"POD {_plain(judged.pod)}, FAR {_plain(judged.far)}, CSI {_plain(judged.csi)}; "
-        f"median lead to the peak {_plain(judged.median_lead_min)} min; "
-        f"{_plain(judged.alerts_per_device_week)} warnings a device-week",
-    ]
-    for outcome in judged.per_event:
-        if outcome.covered:
-            told = (
-                f"{outcome.level} by {outcome.rule} on {outcome.subject}, orange at {outcome.reached}, lead {outcome.lead_min:g} min"
-                if outcome.hit
-                else f"missed (highest: {outcome.level or 'nothing'})"
-            )
-            lines.append(f"  {outcome.event}: {told}")
+    """The evaluation for people: the rules, and beside them the plain threshold."""
+    plain = judged.baseline
+    lines = [_in_figures("rules", judged), *([_in_figures("plain threshold", plain)] if plain else [])]
+    lines.append(f"{_plain(judged.alerts_per_device_week)} warnings a device-week")
+    others = {found.event: found for found in plain.events} if plain else {}
+    for found in judged.events:
+        other = f"; plain threshold: {_told(others[found.event])}" if found.event in others else ""
+        lines.append(f"  {found.event}: {_told(found)}{other}")
     lines += [
         f"  false: {found.at} {found.level} {found.rule} {found.subject}: {found.why}" for found in judged.false_raises
     ]
     return "\n".join(lines)
+
+
+def _in_figures(who: str, judged: Summary) -> str:
+    outside = judged.outside
+    return (
+        f"{who}: {judged.hits} of {len(judged.events)} events hit, {judged.false} of {judged.raises} orange and red raises false: "
+        f"POD {_plain(judged.pod)}, FAR {_plain(judged.far)}, CSI {_plain(judged.csi)}; "
+        f"median lead to the peak {_plain(judged.median_lead_min)} min; outside events {outside.orange} orange and {outside.red} red "
+        f"in {outside.site_months:g} site-months, borne out {_plain(outside.borne_out)}"
+    )
+
+
+def _told(found: EventResult) -> str:
+    if found.at is None:
+        return f"missed (highest: {found.level or 'nothing'})"
+    lead = "" if found.lead_s is None else f", lead {found.lead_s / 60:g} min"
+    return f"{'hit' if found.hit else 'missed'}: {found.level} on {found.subject}, orange at {found.at}{lead}"
 
 
 def _plain(figure: float | None) -> str:
@@ -291,13 +328,32 @@ def _book(city: Path | None) -> RuleBook:
 
 
 def rules_list(options: argparse.Namespace) -> int:
-    rows = summary_of(_book(options.city))
+    city = options.dir or options.city
+    rows = summary_of(_book(city))
+    for text in unheard(clean_city(city), told_by_hub(config_of(city))) if city else ():
+        note(text)
+    ill = _ill(city) if city else {}
     if options.json:
         for name, subjects, levels, standard in rows:
-            json_line({"rule": name, "subjects": subjects, "levels": levels, "standard": standard})
-    else:
-        table(("rule", "for", "levels", "standard"), rows, "no rules")
+            line = {"rule": name, "subjects": subjects, "levels": levels, "standard": standard}
+            json_line(line | {"ill": ill.get(name)} if city else line)
+        return 0
+    table(("rule", "for", "levels", "standard"), rows, "no rules")
+    for name, item in ill.items():
+        where = "everywhere" if item["left_out"] == "everywhere" else f"for {item['left_out']} subjects"
+        print(
+            f"ill: {name}: {item['error']} (at {item['subject'] or 'every subject'}, event {item['event']}; "
+            f"{item['count']} times since {item['since'] or 'the start'}; left out {where})"
+        )
     return 0
+
+
+def _ill(city: Path) -> dict[str, Any]:
+    """The rules that fail, by name: as the running hub says, else as its last snapshot does."""
+    config = config_of(city)
+    status = ask(config, "/api/v1/status")
+    found = status["rules"].get("ill", []) if status is not None else saved_health(config.data / SNAPSHOT)
+    return {item["rule"]: item for item in found}
 
 
 def rules_explain(options: argparse.Namespace) -> int:

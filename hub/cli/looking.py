@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from hub.model import AlertChange, Change
 from hub.moment import from_text, to_text
 from hub.ports import SeriesQuery, StoreUnavailable
 from hub.registry import load_registry
-from rules.alarm_load import Load, alarm_load
+from rules.figures.alarm_load import Load, alarm_load
 
 LISTED = 100
 """Entries of quarantine that a table shows unless told otherwise."""
@@ -250,7 +251,7 @@ def _load(changes: list[dict[str, Any]], until: int | None, as_json: bool, at: W
 
 
 def _load_json(load: Load) -> dict[str, Any]:
-    """The figures by their names in `rules.alarm_load`, times as text."""
+    """The figures by their names in `rules.figures.alarm_load`, times as text."""
 
     def often(found: tuple[tuple[str, str, int], ...]) -> list[dict[str, Any]]:
         return [{"rule": rule, "subject": subject, "raised": raised} for rule, subject, raised in found]
@@ -279,9 +280,11 @@ def quarantine(options: argparse.Namespace) -> int:
         raise Problem(
             f"no entry {options.offset} in quarantine" if options.offset is not None else "quarantine is empty"
         )
-    if options.action == "export":
+    if options.action == "export":  # each message once, with the first of its faults
         lines = [
-            f"{item['at']}\t{item['raw_text'] if item['raw_text'] is not None else item['raw_hex']}\n" for item in found
+            f"{item['at']}\t{item['raw_text'] if item['raw_text'] is not None else item['raw_hex']}\n"
+            for item in found
+            if item["raw_hex"] or item["raw_entry"] == item["offset"]
         ]
         if options.output:
             Path(options.output).write_text("".join(lines), "utf-8")
@@ -308,14 +311,10 @@ def quarantine(options: argparse.Namespace) -> int:
 
 def _quarantined(options: argparse.Namespace, config: Config) -> tuple[list[dict[str, Any]], int]:
     """Entries, oldest first, as many as were asked for, and how many there are."""
-    one = options.action == "show" and options.offset is not None
-    limit = 1 if one else options.limit or (None if options.action != "list" or options.json else LISTED)
-    if limit is None or limit > 200:
-        params: dict[str, Any] = {"limit": 200}
-    else:
-        params = {"limit": limit}
-    if one:
-        params["before"] = options.offset + 1
+    if options.action == "show" and options.offset is not None:
+        return _one_quarantined(options.offset, config), 1
+    limit = options.limit or (None if options.action != "list" or options.json else LISTED)
+    params: dict[str, Any] = {"limit": 200 if limit is None else min(limit, 200)}
     answer = ask_on(config, "/api/v1/quarantine", "entries", limit, params=params)
     if answer is not None:
         found = answer[0][::-1]
@@ -325,14 +324,38 @@ def _quarantined(options: argparse.Namespace, config: Config) -> tuple[list[dict
     else:
         with open_log(config) as log:
             total = log.quarantine.next - log.quarantine.first
-            start = options.offset if one else log.quarantine.next - (limit or total)
-            kept = []
-            for offset, fault in entries(log, "quarantine", max(log.quarantine.first, start)):
-                kept.append(views.quarantined(offset, fault))
-                if one:
-                    break
-            found = kept
-    return [item for item in found if not one or item["offset"] == options.offset], total
+            start = max(log.quarantine.first, log.quarantine.next - (limit or total))
+            found = [views.quarantined(offset, fault) for offset, fault in entries(log, "quarantine", start)]
+    if options.action == "show":
+        by_offset = {item["offset"]: item for item in found}
+        for item in found:
+            _give_raw(item, by_offset.get(item["raw_entry"], item))
+    return found, total
+
+
+def _one_quarantined(offset: int, config: Config) -> list[dict[str, Any]]:
+    """The entry, with its message's bytes, which may stand with another of the message's faults; nothing where there is none."""
+    item = _entry(offset, config)
+    if item is None:
+        return []
+    if item["raw_entry"] != offset:
+        _give_raw(item, _entry(item["raw_entry"], config) or item)
+    return [item]
+
+
+def _entry(offset: int, config: Config) -> dict[str, Any] | None:
+    answer = ask(config, "/api/v1/quarantine", params={"limit": 1, "before": offset + 1})
+    if answer is not None:
+        found = answer["entries"]
+    else:
+        with open_log(config) as log:
+            here = islice(entries(log, "quarantine", max(log.quarantine.first, offset)), 1)
+            found = [views.quarantined(at, fault) for at, fault in here]
+    return next((item for item in found if item["offset"] == offset), None)
+
+
+def _give_raw(item: dict[str, Any], holder: dict[str, Any]) -> None:
+    item |= {"raw_hex": holder["raw_hex"], "raw_text": holder["raw_text"]}
 
 
 def _retry(options: argparse.Namespace, config: Any) -> int:
@@ -345,6 +368,7 @@ def _retry(options: argparse.Namespace, config: Any) -> int:
     else:
         print(
             f"{answer['offered']} readings offered again: {answer['stored']} stored, {answer['refused']} still refused"
+            + (f", {answer['waiting']} in the log, the store has not answered yet" if answer["waiting"] else "")
         )
     return 0
 

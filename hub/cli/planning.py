@@ -18,7 +18,7 @@ from hub.model import OperatorAction
 from hub.moment import SECOND, from_text, to_text
 from hub.units import UnitError
 from rules.language.types import nanoseconds, seconds_text
-from rules.maintenance import Windows, apply
+from rules.state.maintenance import Windows, apply
 
 EVERY = {"day": "1 d", "week": "7 d"}
 

@@ -182,9 +182,11 @@ def _tell(options: argparse.Namespace, hub: Hub, data: Path, wall_s: float) -> N
     raised: dict[str, int] = {}
     for alert in hub.alerts.newest_first(with_closed=True):
         raised[alert.level] = raised.get(alert.level, 0) + 1
-    stored = hub.ledger.stored["store"]["replay"]
+    stored, refused, replaced = (
+        counted["store"]["replay"] for counted in (hub.ledger.stored, hub.ledger.refused, hub.ledger.replaced)
+    )
     told = {
-        "frames": counts.frames, "readings": counts.received, "logged": counts.logged, "stored": stored, "duplicates": counts.duplicate,
+        "frames": counts.frames, "readings": counts.received, "logged": counts.logged, "stored": stored, "refused": refused, "replaced": replaced, "duplicates": counts.duplicate,
         "quarantined": counts.quarantined, "faults": counts.faults, "alerts": raised, "balances": counts.balances(), "wall_s": round(wall_s, 2), "data": str(data),
     }  # fmt: skip
     if options.json:
@@ -193,6 +195,8 @@ def _tell(options: argparse.Namespace, hub: Hub, data: Path, wall_s: float) -> N
     print(
         f"{counts.frames:,} frames, {counts.received:,} readings: {stored:,} stored, {counts.duplicate:,} duplicates, {counts.quarantined:,} quarantined"
     )
+    if refused or replaced:
+        print(f"  the store refused {refused:,}; {replaced:,} took the place of others with the same device and time")
     for fault, count in sorted(counts.faults.items()):
         print(f"  {fault}: {count}")
     print("warnings by level now: " + (", ".join(f"{count} {level}" for level, count in raised.items()) or "none"))

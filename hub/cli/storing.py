@@ -72,7 +72,10 @@ def take_in(options: argparse.Namespace) -> int:
     if options.json:
         json_line(done)
     else:
-        print(f"{done.readings} readings: {done.stored} stored, {done.refused} refused; {done.rollups} rollups made")
+        replaced = f", {done.replaced} took the place of others with the same device and time" if done.replaced else ""
+        print(
+            f"{done.readings} readings: {done.stored} stored, {done.refused} refused{replaced}; {done.rollups} rollups made"
+        )
         for kind, count in sorted(done.faults.items()):
             print(f"  {kind}: {count}")
         if done.rejects:

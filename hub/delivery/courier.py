@@ -8,6 +8,7 @@ destinations have couriers of their own and never notice.
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -21,6 +22,8 @@ from hub.delivery.line import Line, Pace, Status
 from hub.model import AlertChange, Change
 from hub.moment import SECOND
 from hub.ports import Batch, Delivery, HistorySink, RenewingSink, Sink
+
+logger = logging.getLogger(__name__)
 
 BATCH_ENTRIES = 256
 ENTRIES = "alert changes"
@@ -90,6 +93,8 @@ class Courier:
         self._filters = filters or Filters()
         self._reader = f"delivery.{name}"
         self._followed: set[str] = set()
+        self._settled: set[str] = set()
+        """Changes that need not be offered again after the cursor was lost."""
 
     @property
     def status(self) -> Status:
@@ -99,9 +104,14 @@ class Courier:
         """Deliver until cancelled. A destination never seen before starts at the end, or as far back as it wants to know."""
         self._followed = await asyncio.to_thread(self._journal.followed, self.name)
         offset = self._cursors.get(self._reader)
-        if offset is None or offset > self._stream.next:  # never seen before, or the log has begun anew
+        if offset is None and await asyncio.to_thread(self._journal.served, self.name):
+            offset = await self._again()
+        elif offset is None or offset > self._stream.next:  # never seen before, or the log has begun anew
             offset = await self._beginning()
-            await asyncio.to_thread(self._cursors.set, self._reader, offset)
+        elif self._journal.begun_anew:
+            await self._follow_by_log(offset)
+        await asyncio.to_thread(self._cursors.set, self._reader, offset)
+        await self._line.note(self._journal.serve, self.name)
         await self._offer_again(await asyncio.to_thread(self._journal.dead_letters, self.name, True))
         renewing = asyncio.create_task(self._keep_renewed())
         try:
@@ -109,6 +119,23 @@ class Courier:
         finally:
             renewing.cancel()
             await asyncio.gather(renewing, return_exceptions=True)
+
+    async def _again(self) -> int:
+        """Its cursor is lost: everything that the log still has is offered once more, but for what is on record as taken. What is
+        offered twice all the same has the key it had."""
+        self._settled = await asyncio.to_thread(self._journal.settled, self.name)
+        logger.warning("destination %s: its cursor is lost; what the log still has is delivered again", self.name)
+        return self._stream.first
+
+    async def _follow_by_log(self, until: int) -> None:
+        """Which alerts it follows, by the log: the journal that knew it is lost."""
+        offset = self._stream.first
+        while offset < until:
+            batch = await self._stream.read(offset, CATCH_UP_ENTRIES)
+            for at, change in enumerate(batch.entries, batch.first):
+                if at < until and await self._wants(change):
+                    await self._ended(change)
+            offset = batch.next
 
     async def _beginning(self) -> int:
         """Where a new destination starts: for a `HistorySink` at the first change of the time it wants to know of."""
@@ -134,7 +161,10 @@ class Courier:
                 self._line.tell(offset, self._stream.next)
                 wanted = await self._wants(change)
                 if wanted:
-                    await self._hand_over(change)
+                    if change.id in self._settled:
+                        self._settled.discard(change.id)
+                    else:
+                        await self._hand_over(change)
                     await self._ended(change)
                 offset += 1
                 if wanted or offset == batch.next:

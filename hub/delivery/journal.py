@@ -5,6 +5,7 @@ One SQLite file for all destinations. Calls block for as long as the disk takes;
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
 from collections.abc import Sequence
@@ -13,6 +14,9 @@ from pathlib import Path
 import msgspec
 
 from hub.model import AlertChange
+from hub.whole_file import make_folder, set_aside
+
+logger = logging.getLogger(__name__)
 
 ATTEMPTS_MAX = 10_000
 """Attempts kept per destination; older ones are forgotten."""
@@ -29,6 +33,7 @@ create index if not exists attempts_of on attempts (destination, number);
 create table if not exists dead_letters (
     number integer primary key, destination text not null, id text not null, at integer not null, reason text not null,
     attempts integer not null, change blob not null, wanted integer not null default 0, unique (destination, id));
+create table if not exists destinations (name text primary key) without rowid;
 create table if not exists followed (destination text not null, alert text not null, primary key (destination, alert))
     without rowid;
 """
@@ -60,13 +65,49 @@ class Journal:
     """The file. Safe to use from several threads; a second process (the command line) may open it too."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         self._lock = threading.Lock()
         self._since_trim = 0
-        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
-        self._db.execute("pragma journal_mode = wal")
-        self._db.execute("pragma synchronous = full")
-        self._db.executescript(SCHEMA)
+        self.begun_anew = not path.exists()
+        """It knows nothing of what was delivered before: the first start, or the file was lost or damaged."""
+        try:
+            self._db = self._opened(path)
+        except sqlite3.DatabaseError as error:
+            if "locked" in str(error):
+                raise
+            self.begun_anew = True
+            self._db = self._opened_anew(path, error)
+
+    @staticmethod
+    def _opened(path: Path | str) -> sqlite3.Connection:
+        """Looked through and ready. Raises sqlite3.DatabaseError for what is damaged or no journal."""
+        db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
+        try:
+            db.execute("pragma journal_mode = wal")
+            db.execute("pragma synchronous = full")
+            [found] = db.execute("pragma quick_check(1)").fetchone()
+            if found != "ok":
+                raise sqlite3.DatabaseError(found)
+            db.executescript(SCHEMA)
+            for columns in (
+                "number, destination, id, at, took_ms, outcome, detail from attempts",
+                "number, destination, id, at, reason, attempts, change, wanted from dead_letters",
+                "destination, alert from followed",
+            ):
+                db.execute(f"select {columns} limit 0")
+        except sqlite3.DatabaseError:
+            db.close()
+            raise
+        return db
+
+    def _opened_anew(self, path: Path, why: Exception) -> sqlite3.Connection:
+        """A new file in the place of the damaged one; in memory only where not even that can be had. Warnings go out either way."""
+        set_aside(path, str(why), ("-wal", "-shm"))
+        try:
+            return self._opened(path)
+        except sqlite3.DatabaseError as error:
+            logger.error("%s cannot be opened (%s): deliveries are on record in memory only", path, error)
+            return self._opened(":memory:")
 
     def close(self) -> None:
         with self._lock:
@@ -166,6 +207,32 @@ class Journal:
         with self._lock:
             for table in ("attempts", "dead_letters", "followed"):
                 self._db.execute(f"delete from {table} where destination = ?", (destination,))
+            self._db.execute("delete from destinations where name = ?", (destination,))
+
+    # ---------------------------------------------------------------------------------------------- who was served before
+
+    def served(self, destination: str) -> bool:
+        """Whether this destination has run before: then a lost cursor means "again", not "from now on"."""
+        with self._lock:
+            return any(
+                self._db.execute(f"select 1 from {where} = ? limit 1", (destination,)).fetchone()
+                for where in ("destinations where name", "attempts where destination", "followed where destination")
+            )
+
+    def serve(self, destination: str) -> None:
+        """It runs from now on."""
+        with self._lock:
+            self._db.execute("insert or ignore into destinations values (?)", (destination,))
+
+    def settled(self, destination: str) -> set[str]:
+        """Ids of changes that the destination has taken, as far as attempts are remembered, or refused for good."""
+        with self._lock:
+            rows = self._db.execute(
+                "select id from attempts where destination = ?1 and outcome = 'taken' "
+                "union select id from dead_letters where destination = ?1",
+                (destination,),
+            ).fetchall()
+        return {row[0] for row in rows}
 
     def _trim(self, table: str, destination: str, keep: int) -> int:
         return self._db.execute(

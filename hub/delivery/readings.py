@@ -69,8 +69,12 @@ class ReadingCourier:
         """Deliver until cancelled. A destination never seen before starts at the end of the stream."""
         offset = self._cursors.get(self._reader)
         if offset is None or offset > self._stream.next:  # never seen before, or the log has begun anew
-            offset = self._stream.next
+            served = offset is None and await asyncio.to_thread(self._line.journal.served, self.name)
+            offset = (
+                self._stream.first if served else self._stream.next
+            )  # a lost cursor: all once more, by the same keys
             await self._settle(offset)
+        await self._line.note(self._line.journal.serve, self.name)
         while True:
             self._line.tell(offset, self._stream.next)
             batch = await self._stream.read(offset, BATCH_ENTRIES)

@@ -12,6 +12,8 @@ import struct
 import zlib
 from pathlib import Path
 
+from hub.whole_file import make_folder, read, sync_folder
+
 _SLOT = struct.Struct("<QQI")  # sequence, offset, CRC-32 of both
 _STRIDE = 512  # a disk sector each, so that a torn write cannot touch both
 
@@ -21,11 +23,11 @@ class Cursors:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         self._sequence: dict[str, int] = {}
         self._known: dict[str, int] = {}
         for path in folder.glob("*.cursor"):
-            newest = max(_slots(path.read_bytes()), default=None)
+            newest = read(path, _newest, None)
             if newest is not None:
                 self._sequence[path.stem], self._known[path.stem] = newest
 
@@ -50,6 +52,8 @@ class Cursors:
             os.fdatasync(fd)
         finally:
             os.close(fd)
+        if fresh:
+            sync_folder(self._folder)
         self._sequence[stem], self._known[stem] = sequence, offset
 
     def forget(self, reader: str) -> None:
@@ -65,6 +69,14 @@ class Cursors:
 
 def _file_name(reader: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]", "_", reader)
+
+
+def _newest(data: bytes) -> tuple[int, int] | None:
+    """The newest sequence and offset that a cursor file holds. Raises ValueError where neither slot can be used."""
+    found = _slots(data)
+    if not found:
+        raise ValueError("neither of its two positions can be read")
+    return max(found)
 
 
 def _slots(data: bytes) -> list[tuple[int, int]]:

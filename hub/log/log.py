@@ -10,8 +10,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -20,6 +21,7 @@ from hub.log import segment
 from hub.log.segment import Damage
 from hub.model import AlertChange, Event, Fault, Reading
 from hub.ports import Batch
+from hub.whole_file import make_folder
 
 TAIL_ENTRIES = 25_000
 """Entries kept in memory for readers that are caught up: they get the very objects, not decoded copies."""
@@ -31,7 +33,14 @@ RETRY_AFTER_S = 1.0
 RESUME_MAX = 16
 """Places in files that are remembered for readers on their way through history."""
 BATCH_ENTRIES_MAX = 20_000
-"""A group commit takes no more than this, so that no batch grows without bound."""
+GROUP_BYTES_MAX = 8 << 20
+"""A group commit takes no more entries and bytes than this, so that no batch grows without bound. One append is never
+split: where it is larger, it is a group by itself."""
+SEGMENTS_MIN = 8
+"""A stream is kept in at least so many segments, because room is made by dropping the oldest of them."""
+
+DAMAGED = ".damaged"
+"""The ending of a segment in which nothing can be read."""
 
 ENTRY_TYPES: Mapping[str, Any] = {"events": Event, "derived": Reading, "alerts": AlertChange, "quarantine": Fault}
 
@@ -47,7 +56,17 @@ class Limits(msgspec.Struct, frozen=True):
     age_max_s: float | None = None
     segment_bytes: int = 64 << 20
     pending_max: int = 100_000
-    """Entries waiting for a commit; beyond it `append` refuses."""
+    pending_bytes_max: int = 64 << 20
+    """Entries and bytes waiting for a commit; while so much waits `append` refuses. What waits is over them by one append at
+    most, so that an append larger than all of it finds its way too."""
+
+
+class _Append(NamedTuple):
+    """Entries on their way to the disk, and the same in MessagePack, one after another."""
+
+    entries: Sequence[Any]
+    data: bytes
+    future: asyncio.Future[int]
 
 
 class _Segment(msgspec.Struct, eq=False):
@@ -99,9 +118,10 @@ class Stream:
         self._segments: list[_Segment] = []
         self._resume: dict[int, tuple[_Segment, int]] = {}
         self._required: dict[str, Callable[[], int]] = {}
-        self._refused_at = 0
-        self._pending: list[tuple[Sequence[Any], asyncio.Future[int]]] = []
+        self._refused_at = 0.0
+        self._pending: deque[_Append] = deque()
         self._pending_entries = 0
+        self._pending_bytes = 0
         self._committing: asyncio.Task[None] | None = None
         self._disk = ThreadPoolExecutor(1, thread_name_prefix=f"log-{self.name}")
         self._tail: deque[Batch] = deque()
@@ -110,6 +130,9 @@ class Stream:
         self._grown = asyncio.Event()
         self._fd: int | None = None
         self._position = 0
+        self._segment_bytes = min(limits.segment_bytes, limits.bytes_max // SEGMENTS_MIN)
+        self._roll = False
+        self._stray: tuple[Path, int] | None = None
         self.next = 0
         self._open()
 
@@ -118,29 +141,32 @@ class Stream:
     def append(self, entries: Sequence[Any]) -> asyncio.Future[int]:
         """Commit these together, in this order. The future gives the first offset once they are on disk.
 
-        Raises `LogFull` (at once or through the future) where the log cannot take them; none of them is kept then.
+        Raises through the future, and none of the entries is kept then: `LogFull` where the log cannot take them now,
+        what the encoder raises where one of them cannot be written down.
         """
         future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        reason = self._reason_to_refuse(len(entries))
+        reason = self._reason_to_refuse()
         if reason:
             future.set_exception(LogFull(reason))
             return future
-        self._pending.append((entries, future))
+        try:
+            data = self._encoder.encode(entries)[len(_array_head(len(entries))) :]
+        except Exception as error:  # one caller's unwritable entry costs the others nothing
+            future.set_exception(error)
+            return future
+        self._pending.append(_Append(entries, data, future))
         self._pending_entries += len(entries)
+        self._pending_bytes += len(data)
         if self._committing is None:
             self._committing = asyncio.get_running_loop().create_task(self._commit())
         return future
 
-    def settled(self) -> asyncio.Future[int] | None:
-        """The future of the last append still under way, None if all that was appended is on disk."""
-        return self._pending[-1][1] if self._pending else self._under_way
-
-    _under_way: asyncio.Future[int] | None = None
-
-    def _reason_to_refuse(self, count: int) -> str | None:
-        if self._pending_entries + count > max(self.limits.pending_max, count):
-            return f"the log's queue is full: {self._pending_entries} entries wait for the disk"
-        if self.refusing and now() - self._refused_at < RETRY_AFTER_S * 1e9:
+    def _reason_to_refuse(self) -> str | None:
+        limits = self.limits
+        if self._pending_entries >= limits.pending_max or self._pending_bytes >= limits.pending_bytes_max:
+            waiting = f"{self._pending_entries} entries, {self._pending_bytes >> 10} KiB"
+            return f"the log's queue is full: {waiting} wait for the disk"
+        if self.refusing and time.monotonic() - self._refused_at < RETRY_AFTER_S:
             return self.refusing
         return None
 
@@ -148,79 +174,62 @@ class Stream:
         loop = asyncio.get_running_loop()
         try:
             while self._pending:
-                group, count = self._take_group()
-                self._under_way = group[-1][1]
-                entries = [entry for some, _ in group for entry in some]
+                group = self._take_group()
+                entries = [entry for append in group for entry in append.entries]
+                data = b"".join([_array_head(len(entries)), *(append.data for append in group)])
                 try:
-                    data = self._encoder.encode(entries)
-                except Exception:  # one caller's unwritable entry must not cost the others theirs
-                    self._pending[:0] = self._set_apart(group)
-                    continue
-                try:
-                    if not self._make_room():
+                    if not self._make_room(len(data)):
                         raise LogFull(self.refusing or "the log is full")
-                    await loop.run_in_executor(self._disk, self._write, self.next, count, data)
+                    await loop.run_in_executor(self._disk, self._write, self.next, len(entries), data)
                 except Exception as error:
                     self._fail(group, error)
                     continue
                 self.refusing = None
-                self._publish(Batch(self.next, entries))
-                offset = self.next - count
-                for some, future in group:
-                    if not future.done():
-                        future.set_result(offset)
-                    offset += len(some)
+                offset = self.next
+                self._publish(Batch(offset, entries))
+                self._drop(0)
+                for append in group:
+                    if not append.future.done():
+                        append.future.set_result(offset)
+                    offset += len(append.entries)
         finally:
-            self._under_way = None
             self._committing = None
 
-    def _take_group(self) -> tuple[list[tuple[Sequence[Any], asyncio.Future[int]]], int]:
-        count = taken = 0
-        for entries, _ in self._pending:
-            if taken and count + len(entries) > BATCH_ENTRIES_MAX:
+    def _take_group(self) -> list[_Append]:
+        group: list[_Append] = []
+        count = size = 0
+        while self._pending:
+            append = self._pending[0]
+            count += len(append.entries)
+            size += len(append.data)
+            if group and (count > BATCH_ENTRIES_MAX or size > GROUP_BYTES_MAX):
                 break
-            count += len(entries)
-            taken += 1
-        group, self._pending = self._pending[:taken], self._pending[taken:]
-        self._pending_entries -= count
-        return group, count
+            group.append(self._pending.popleft())
+            self._pending_entries -= len(append.entries)
+            self._pending_bytes -= len(append.data)
+        return group
 
-    def _set_apart(
-        self, group: list[tuple[Sequence[Any], asyncio.Future[int]]]
-    ) -> list[tuple[Sequence[Any], asyncio.Future[int]]]:
-        """Fail the appends whose entries cannot be written down; the others come back, to be tried again."""
-        good = []
-        for entries, future in group:
-            try:
-                self._encoder.encode(entries)
-            except Exception as error:
-                if not future.done():
-                    future.set_exception(error)
-                continue
-            good.append((entries, future))
-            self._pending_entries += len(entries)
-        return good
-
-    def _fail(self, group: list[tuple[Sequence[Any], asyncio.Future[int]]], error: Exception) -> None:
+    def _fail(self, group: Sequence[_Append], error: Exception) -> None:
         if isinstance(error, OSError):
             self.refusing = (
                 f"the disk under {self._folder} is full; input is refused until there is room"
                 if error.errno in (errno.ENOSPC, errno.EDQUOT)
                 else f"the disk under {self._folder} fails ({error.strerror}); input is refused until it works again"
             )
-            self._refused_at = now()
+            self._refused_at = time.monotonic()
             error = LogFull(self.refusing)
-        for _, future in group:
-            if not future.done():
-                future.set_exception(error)
+        for append in group:
+            if not append.future.done():
+                append.future.set_exception(error)
 
     def _write(self, first: int, count: int, data: bytes) -> None:
         """In the disk thread: one frame, durable when this returns. On failure the segment ends before it."""
-        if self._fd is None or self._position >= self.limits.segment_bytes:
-            self._rotate(first)
-        assert self._fd is not None
         at = now()
         blob = segment.frame(first, count, at, data)
+        full = self._roll or self._position + len(blob) > self._segment_bytes
+        if self._fd is None or (full and self._position > segment.HEADER.size):
+            self._rotate(first)
+        assert self._fd is not None
         try:
             segment.write_all(self._fd, blob, self._position)
             if self._sync:
@@ -233,27 +242,46 @@ class Stream:
         newest.size, newest.next, newest.newest_at = self._position, first + count, at
 
     def _rotate(self, first: int) -> None:
+        self._cut_off()
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
         path = self._folder / segment.name(first)
+        if self._segments and self._segments[-1].path == path:  # nothing was ever committed to it
+            self._segments.pop()
+            path.unlink(missing_ok=True)
         self._fd = segment.create(path, first)
         self._position = segment.HEADER.size
         self._segments.append(_Segment(path, first, first, self._position, now()))
+        self._roll = False
 
     def _abandon(self) -> None:
         """After a failed write or sync nothing is known of the file's end: cut it off and begin a new segment."""
         assert self._fd is not None
-        try:
-            os.ftruncate(self._fd, self._position)
-        except OSError:
-            pass
         os.close(self._fd)
         self._fd = None
         newest = self._segments[-1]
         if newest.next == newest.first:  # a segment without a batch: its name is wanted again
             newest.path.unlink(missing_ok=True)
             self._segments.pop()
+            return
+        self._stray = newest.path, self._position
+        with suppress(OSError):  # tried again before anything else is written
+            self._cut_off()
+
+    def _cut_off(self) -> None:
+        """Take away what a failed write left behind the last good frame: it was refused, so it must not come back. Its
+        offsets go to what is written next. Raises OSError; until it succeeds nothing is written."""
+        if self._stray is None:
+            return
+        path, size = self._stray
+        fd = os.open(path, os.O_RDWR)
+        try:
+            os.ftruncate(fd, size)
+            os.fdatasync(fd)
+        finally:
+            os.close(fd)
+        self._stray = None
 
     def _publish(self, batch: Batch) -> None:
         self.next = batch.next
@@ -326,7 +354,7 @@ class Stream:
                     self._note(found)
                     continue
                 frame, payload = found
-                if frame.next <= offset:
+                if frame.next <= offset or frame.next > part.next:  # the latter was never acknowledged
                     continue
                 if taken and (frame.first != first + len(taken) or len(taken) + frame.entries > entries_max):
                     break
@@ -380,34 +408,57 @@ class Stream:
 
     def trim(self, until: int) -> None:
         """Drop whole old segments that lie over the size or age limit and below `until` and every required cursor."""
-        keep_from = min([until, *(cursor() for cursor in self._required.values())])
+        keep_from = min(until, self._kept_from())
         while len(self._segments) > 1 and self._segments[1].first <= keep_from:
-            oldest = self._segments[0]
-            aged = self.limits.age_max_s is not None and now() - oldest.newest_at > self.limits.age_max_s * 1e9
-            if self.size() <= self.limits.bytes_max and not aged:
+            if self.size() <= self.limits.bytes_max and not self._aged():
                 return
-            self._segments.pop(0)
-            oldest.path.unlink(missing_ok=True)
+            self._drop_oldest()
 
-    def _make_room(self) -> bool:
-        if self.size() < self.limits.bytes_max:
-            return True
-        self.trim(self.next)
-        if self.size() < self.limits.bytes_max + self.limits.segment_bytes:  # the newest segment is never dropped
+    def _aged(self) -> bool:
+        """Whether the oldest segment is too old. It is no younger than any behind it, whatever the clock said then."""
+        if self.limits.age_max_s is None:
+            return False
+        return now() - min(part.newest_at for part in self._segments) > self.limits.age_max_s * 1e9
+
+    def _kept_from(self) -> int:
+        """The oldest offset that a required reader still needs."""
+        return min([self.next, *(cursor() for cursor in self._required.values())])
+
+    def _make_room(self, size: int) -> bool:
+        """Whether `size` more bytes may be written. Without a reader that needs the old there is always room: a commit
+        that is larger than the quota is itself what the next one drops."""
+        keep_from = self._kept_from()
+        needed = sum(part.size for part in self._segments if part.next > keep_from)
+        if not needed or needed + size <= self.limits.bytes_max:
+            self._drop(size)
             return True
         behind = min(self._required, key=lambda reader: self._required[reader](), default="")
-        self.refusing = f"the log {self.name!r} holds {self.size() >> 20} MiB that {behind or 'its readers'} has not taken yet; input is refused until it catches up"
-        self._refused_at = now()
+        self.refusing = f"the log {self.name!r} holds {needed >> 20} MiB that {behind or 'its readers'} has not taken yet; input is refused until it catches up"
+        self._refused_at = time.monotonic()
         return False
+
+    def _drop(self, size: int) -> None:
+        """Drop the oldest until `size` more bytes fit into the quota. The newest segment gives the next entry its number, so it
+        goes only after the next commit has begun another."""
+        keep_from = self._kept_from()
+        while self._segments and self._segments[0].next <= keep_from and self.size() + size > self.limits.bytes_max:
+            if len(self._segments) == 1:
+                self._roll = True
+                return
+            self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        self._segments.pop(0).path.unlink(missing_ok=True)
 
     # ---------------------------------------------------------------------------------------------- opening and closing
 
     def _open(self) -> None:
         """Find the segments. Only the newest is read: it is where a crash leaves its mark; others are checked when read."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        paths = sorted(self._folder.glob(f"*{segment.SUFFIX}"))
+        make_folder(self._folder)
+        paths = sorted(path for path in self._folder.glob(f"*{segment.SUFFIX}") if path.stem.isdecimal())
         for number, path in enumerate(paths, 1):
             first = int(path.stem)
+            self.next = max(self.next, first)
             status = path.stat()
             part = _Segment(path, first, first, status.st_size, status.st_mtime_ns)
             if number == len(paths):
@@ -418,13 +469,16 @@ class Stream:
                         part.next, part.newest_at = found[0].next, found[0].at
             else:
                 part.next = int(paths[number].stem)
-            if part.next > first:
+            if (
+                part.next > first or status.st_size <= segment.HEADER.size
+            ):  # one without a batch keeps the number it begins at
                 self._segments.append(part)
-            elif status.st_size > segment.HEADER.size:
-                path.rename(path.with_suffix(".damaged"))
-            else:  # created, but nothing was committed
-                path.unlink()
-        self.next = self._segments[-1].next if self._segments else 0
+                self.next = max(self.next, part.next)
+            else:
+                path.rename(path.with_suffix(DAMAGED))
+        for path in self._folder.glob(f"*{DAMAGED}"):
+            if path.stem.isdecimal():
+                self.next = max(self.next, int(path.stem))
 
     async def close(self) -> None:
         while self._committing is not None:
@@ -433,3 +487,10 @@ class Stream:
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
+
+
+def _array_head(count: int) -> bytes:
+    """How an array of so many entries begins in MessagePack."""
+    if count < 16:
+        return bytes((0x90 | count,))
+    return b"\xdc" + count.to_bytes(2) if count < 1 << 16 else b"\xdd" + count.to_bytes(4)

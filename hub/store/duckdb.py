@@ -21,7 +21,8 @@ import numpy as np
 
 from hub.model import AlertChange, Event, Reading, Value
 from hub.ports import Bucket, Refusal, Row, SeriesQuery, StoreUnavailable
-from hub.store.rows import POSITION_METRIC, as_text, observed, point, quality, restore, sift
+from hub.store.rows import GOOD, POSITION_METRIC, as_text, observed, point, quality, restore, sift
+from hub.whole_file import make_folder, set_aside
 
 SCHEMA = """
 create table if not exists readings (
@@ -41,6 +42,8 @@ create table if not exists cursors (stream varchar not null, next bigint not nul
 _READ = "epoch_ns(time), device, kind, metric, value, text, quality, lon, lat, epoch_ns(received_at)"
 _LAST_WRITTEN = "qualify row_number() over (partition by device, metric, time order by rowid desc) = 1"
 _NUMBERS = {float, int, bool}
+_MAY_PASS = ("lock on file", "Permission denied", "No space left", "Too many open files", "Out of Memory")
+"""Words of DuckDB for what is no damage of the file."""
 
 
 class DuckDBOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,18 +62,46 @@ class DuckDBStore:
 
     def __init__(self, folder: Path, options: DuckDBOptions | None = None) -> None:
         options = options or DuckDBOptions()
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         self._path = folder / options.file
         config = {
             "memory_limit": f"{options.memory_mb}MB",
             "threads": options.threads,
             "temp_directory": str(folder / f"{options.file}.spill"),
         }
-        with self._explained("open"):
-            self._writer = duckdb.connect(str(self._path), config=config)
-            self._writer.execute(SCHEMA)
-            self._reader = self._writer.cursor()
+        self._writer = self._open(config)
+        self._reader = self._writer.cursor()
         self._writing, self._reading = threading.Lock(), threading.Lock()
+
+    def _open(self, config: dict[str, Any]) -> duckdb.DuckDBPyConnection:
+        """The database. A damaged one is set aside, first only what was not yet checkpointed, and the log fills it again.
+
+        Raises `StoreUnavailable` for what may pass: another process has it, the disk is full, it may not be read.
+        """
+        log_of_changes = self._path.with_name(self._path.name + ".wal")
+        for suspect in (log_of_changes, self._path, None):
+            try:
+                return self._connected(config)
+            except duckdb.Error as error:
+                reason = str(error).partition("\n")[0]
+                if suspect is None or any(words in reason for words in _MAY_PASS):
+                    raise StoreUnavailable(f"DuckDB cannot open {self._path}: {reason}") from error
+                if suspect.exists():
+                    set_aside(suspect, reason)
+        raise AssertionError
+
+    def _connected(self, config: dict[str, Any]) -> duckdb.DuckDBPyConnection:
+        """Opened, with its tables, and read once."""
+        database = duckdb.connect(str(self._path), config=config)
+        try:
+            database.execute(SCHEMA)
+            for table in ("readings", "alert_changes", "rollups", "cursors"):
+                database.execute(f"select * from {table} limit 1").fetchall()
+            database.execute(f"select {_READ}, alt, adapter from readings limit 0")
+        except duckdb.Error:
+            database.close()
+            raise
+        return database
 
     # ---------------------------------------------------------------------------------------------- writing
 
@@ -111,30 +142,33 @@ class DuckDBStore:
     # ---------------------------------------------------------------------------------------------- reading
 
     def latest(self, devices: Sequence[str] | None = None) -> list[Row]:
-        """The newest row of each device and metric, by observed time."""
+        """The newest row of each device and metric, by observed time, which is never taken as later than it was received."""
         chosen, values = ("", []) if devices is None else ("where device in (select unnest(?))", [list(devices)])
-        newest = f"select max_by(rowid, (time, rowid)) from readings {chosen} group by device, metric"
+        newest = (
+            f"select max_by(rowid, (least(time, received_at), rowid)) from readings {chosen} group by device, metric"
+        )
         return self._rows(f"select {_READ} from readings where rowid in ({newest}) order by device, metric", values)
 
     def series(self, query: SeriesQuery) -> list[Row]:
         where, values = _where(query)
         limit = "" if query.limit is None else f"limit {int(query.limit)}"
-        way = "desc" if query.newest else ""
-        rows = self._rows(
-            f"select {_READ} from readings {where} {_LAST_WRITTEN} order by time {way}, device {way}, metric {way} {limit}",
-            values,
+        if query.newest and query.limit is not None:
+            found = f"select {_READ} from readings {where} {_LAST_WRITTEN} order by time desc, device desc, metric desc {limit}"
+            return self._rows(found, values)[::-1]
+        return self._rows(
+            f"select {_READ} from readings {where} {_LAST_WRITTEN} order by time, device, metric {limit}", values
         )
-        return rows[::-1] if query.newest else rows
 
     def buckets(self, query: SeriesQuery, every: int) -> list[Bucket]:
-        """Count, min, mean, max and last of each device and metric per `every` ns, from the epoch on; numbers only."""
+        """Count, min, mean, max and last of each device and metric per `every` ns, from the epoch on; numbers only, none that is
+        doubted."""
         where, values = _where(query)
         limit = "" if query.limit is None else f"limit {int(query.limit)}"
         sql = (
             f"select (epoch_ns(time) - (epoch_ns(time) % $every + $every) % $every) as bucket, device, metric, count(*), "
             f"min(value), avg(value), max(value), max_by(value, time), max_by(kind, time) "
-            f"from (select time, device, kind, metric, value from readings {where} {_LAST_WRITTEN}) "
-            f"where value is not null group by bucket, device, metric order by bucket, device, metric {limit}"
+            f"from (select time, device, kind, metric, value, quality from readings {where} {_LAST_WRITTEN}) "
+            f"where value is not null and quality in ({', '.join(map(str, sorted(GOOD)))}) group by bucket, device, metric order by bucket, device, metric {limit}"
         ).replace("$every", str(int(every)))
         return [Bucket(*row) for row in self._fetch(sql, values)]
 
@@ -216,7 +250,9 @@ class DuckDBStore:
         except duckdb.Error as error:
             reason = str(error).partition("\n")[0]
             if "orrupt" in reason:
-                reason += "; move the file aside, and a new one is filled with what the log still has"
+                reason += (
+                    "; at the next start the file is set aside, and a new one is filled with what the log still has"
+                )
             raise StoreUnavailable(f"DuckDB cannot {doing} {self._path}: {reason}") from error
 
 

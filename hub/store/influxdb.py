@@ -23,7 +23,7 @@ import msgspec
 from hub.model import AlertChange, Event, Reading
 from hub.moment import to_text
 from hub.ports import Bucket, Refusal, Row, SeriesQuery, StoreUnavailable
-from hub.store.influxql import Influxql
+from hub.store.influxql import Influxql, place_of
 from hub.store.lineprotocol import Encoder, Unwritable, alert_line, rollup_lines
 from hub.store.rows import only, sift
 
@@ -295,7 +295,7 @@ class WriteV1:
 
     def __init__(self, options: InfluxDBOptions) -> None:
         self._gzip = options.gzip
-        self._parameters = {"db": options.database, "precision": "ns"}
+        self._parameters = {**place_of(options.database), "precision": "ns"}
         self._client = httpx.Client(
             base_url=options.url, timeout=options.timeout_s, verify=_tls(options), **_login(options)
         )

@@ -15,7 +15,7 @@ from hub.metrics import vocabulary
 from hub.model import AlertChange, Position
 from hub.ports import Bucket, Row, SeriesQuery, StoreUnavailable
 from hub.store.lineprotocol import ALERTS, OTHER, QUALITY_PREFIX
-from hub.store.rows import POSITION_METRIC, point, restore
+from hub.store.rows import GOOD, POSITION_METRIC, point, restore
 
 CHUNK_ROWS = 10_000
 """Rows that the server sends at a time, so that a long answer is never whole in memory."""
@@ -35,18 +35,27 @@ class Column(NamedTuple):
     beside: tuple[str, ...]
 
 
+def place_of(database: str) -> dict[str, str]:
+    """What names a database in a request. InfluxDB's own upgrade from 1.x makes buckets `db/rp`: database and retention policy."""
+    name, _, policy = database.partition("/")
+    return {"db": name, "rp": policy} if policy else {"db": name}
+
+
 class Influxql:
     """Queries over `/query`. Blocking; raises `StoreUnavailable` for whatever the server does wrong."""
 
     def __init__(self, client: httpx.Client, database: str) -> None:
         self._client = client
-        self._database = database
+        self._place = place_of(database)
 
     # ---------------------------------------------------------------------------------------------- what the store asks
 
     def latest(self, devices: Sequence[str] | None = None) -> list[Row]:
         """The newest row of each device and metric, by observed time: `last()` goes by the point's own time."""
-        where = "" if devices is None else f"WHERE {' OR '.join(f'device = {_text(device)}' for device in devices)}"
+        # What is dated in the future is held until its time, so that it does not hide what comes before.
+        where = "WHERE time <= now()"
+        if devices is not None:
+            where += f" AND ({' OR '.join(f'device = {_text(device)}' for device in devices)})"
         if devices is not None and not devices:
             return []
         newest: dict[tuple[str, str], Row] = {}
@@ -63,21 +72,21 @@ class Influxql:
         return [newest[key] for key in sorted(newest)]
 
     def series(self, query: SeriesQuery) -> Iterator[Row]:
-        """Rows, oldest first, streamed; each device, metric and time once. Where the newest are wanted, streamed from the newest on."""
-        if query.newest:
-            yield from list(self._streamed(query))[::-1]
+        """Rows, oldest first, streamed; each device, metric and time once."""
+        if query.newest and query.limit is not None:
+            yield from reversed(list(self._in_order(query, newest_first=True)))
         else:
-            yield from self._streamed(query)
+            yield from self._in_order(query, newest_first=False)
 
-    def _streamed(self, query: SeriesQuery) -> Iterator[Row]:
+    def _in_order(self, query: SeriesQuery, newest_first: bool) -> Iterator[Row]:
         by_measurement: dict[str, list[Column]] = {}
         for column in self._columns():
             if query.metric in (None, column.metric):
                 by_measurement.setdefault(column.measurement, []).append(column)
         merged = heapq.merge(
-            *(self._measurement(query, name, columns) for name, columns in by_measurement.items()),
+            *(self._measurement(query, name, columns, newest_first) for name, columns in by_measurement.items()),
             key=lambda row: row.time,
-            reverse=query.newest,
+            reverse=newest_first,
         )
         given = 0
         instant, seen = 0, set[tuple[str, str]]()
@@ -102,8 +111,35 @@ class Influxql:
         for measurement, metrics in by_measurement.items():
             for at in range(0, len(metrics), METRICS_AT_A_TIME):
                 found += self._summed(query, every, measurement, metrics[at : at + METRICS_AT_A_TIME])
+        found = list(self._without_doubted(query, every, found))
         found.sort(key=lambda bucket: (bucket.time, bucket.device, bucket.metric))
         return found if query.limit is None else found[: query.limit]
+
+    def _without_doubted(self, query: SeriesQuery, every: int, buckets: list[Bucket]) -> Iterator[Bucket]:
+        """Buckets in which nothing was doubted as they are, the few others summed up anew from their good rows. (InfluxQL cannot
+        ask for points that lack a field.)"""
+        doubted: set[tuple[int, str, str]] = set()
+        for column in self._columns(numeric=True):
+            mark = QUALITY_PREFIX + column.metric
+            if mark in column.beside and query.metric in (None, column.metric):
+                where = _where(query)
+                where = f"{where} AND" if where else "WHERE"
+                text = f"SELECT {_name(mark)}, device FROM {_name(column.measurement)} {where} {_name(mark)} > 0"
+                for _, cells in self._rows(text):
+                    if int(cells[mark]) not in GOOD:
+                        doubted.add((cells["time"] - cells["time"] % every, cells.get("device") or "", column.metric))
+        for bucket in buckets:
+            key = (bucket.time, bucket.device, bucket.metric)
+            if key not in doubted:
+                yield bucket
+                continue
+            start = bucket.time if query.start is None else max(bucket.time, query.start)
+            end = bucket.time + every if query.end is None else min(bucket.time + every, query.end)
+            rows = self.series(SeriesQuery(start, end, bucket.device, bucket.metric))
+            good = [float(row.value) for row in rows if row.quality in GOOD and row.kind == bucket.kind]
+            if good:
+                mean = min(max(sum(good) / len(good), min(good)), max(good))
+                yield Bucket(*key, len(good), min(good), mean, max(good), good[-1], bucket.kind)
 
     def _summed(self, query: SeriesQuery, every: int, measurement: str, metrics: list[str]) -> Iterator[Bucket]:
         wanted = ", ".join(
@@ -150,7 +186,7 @@ class Influxql:
     def execute(self, statement: str) -> None:
         """A statement that changes something, by POST, as InfluxQL wants it."""
         try:
-            answer = self._client.post("/query", params={"db": self._database}, data={"q": statement})
+            answer = self._client.post("/query", params=self._place, data={"q": statement})
         except httpx.HTTPError as error:
             raise StoreUnavailable(f"InfluxDB cannot be asked: {_sentence(error)}") from error
         if answer.status_code != 200 or "error" in answer.text[:200]:
@@ -190,14 +226,16 @@ class Influxql:
                 columns.append(Column(measurement, POSITION_METRIC, place))
         return columns
 
-    def _measurement(self, query: SeriesQuery, measurement: str, columns: list[Column]) -> Iterator[Row]:
+    def _measurement(
+        self, query: SeriesQuery, measurement: str, columns: list[Column], newest_first: bool
+    ) -> Iterator[Row]:
         wanted = "*"
         if query.metric is not None and query.metric != POSITION_METRIC:
             wanted = ", ".join(map(_name, (query.metric, *columns[0].beside, "device", "kind")))
         # With one metric asked for, rows that only have a place would count against the server's limit; the stream is left early.
         limit = "" if query.limit is None or query.metric is not None else f"LIMIT {int(query.limit)}"
-        way = "ORDER BY time DESC" if query.newest else ""
-        for _, cells in self._rows(f"SELECT {wanted} FROM {_name(measurement)} {_where(query)} {way} {limit}"):
+        order = "ORDER BY time DESC" if newest_first else ""
+        for _, cells in self._rows(f"SELECT {wanted} FROM {_name(measurement)} {_where(query)} {order} {limit}"):
             for column in columns:
                 value = cells.get(column.metric)
                 if value is not None or column.metric == POSITION_METRIC:
@@ -220,7 +258,7 @@ class Influxql:
 
     def _series(self, query: str) -> Iterator[tuple[Mapping[str, str], list[list[Any]], list[str]]]:
         """(tags and `name`, rows, columns) of each series of the answer, as they come in."""
-        parameters = {"db": self._database, "epoch": "ns", "q": query, "chunked": "true", "chunk_size": str(CHUNK_ROWS)}
+        parameters = {**self._place, "epoch": "ns", "q": query, "chunked": "true", "chunk_size": str(CHUNK_ROWS)}
         try:
             with self._ask(parameters) as response:
                 if response.status_code != 200:

@@ -129,9 +129,9 @@ def alert_line(change: AlertChange) -> str:
     seen = [view for view in change.cameras if view.sees] or change.cameras
     if seen:
         fields.append(f"camera={_quoted(seen[0].camera)}")
-    age = age_s(change)
-    if age is not None:
-        fields.append(f"age_s={age!r}")
+    began = began_at(change)
+    if began is not None:
+        fields += [f"age_s={(change.at - began) / 1e9!r}", f"began={began // 1_000_000}i"]
     if change.position is not None:
         fields += [f"lat={float(change.position.lat)!r}", f"lon={float(change.position.lon)!r}"]
     fields += [
@@ -159,10 +159,10 @@ def rollup_lines(width: str, buckets: Iterable[Bucket], areas: Mapping[str, str]
         yield f"{family}_{width},{series} {','.join(fields)} {at}"
 
 
-def age_s(change: AlertChange) -> float | None:
-    """Seconds from the observation that raised the warning (its id ends in that time, after an @) to this change."""
+def began_at(change: AlertChange) -> int | None:
+    """The time, ns, of the observation that raised the warning: its id ends in it, after an @."""
     try:
-        return (change.at - from_text(change.alert.rpartition("@")[2])) / 1e9
+        return from_text(change.alert.rpartition("@")[2])
     except ValueError:
         return None
 

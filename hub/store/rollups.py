@@ -7,6 +7,7 @@ UTC) from hours. A window is always made anew as a whole, so making it twice cha
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple, Protocol
 
@@ -21,6 +22,12 @@ WIDTHS: Mapping[str, int] = {"1m": MINUTE, "1h": HOUR, "1d": DAY}
 """Name of a rollup → its width in ns, finest first."""
 _AT_A_TIME: Mapping[str, int] = {"1m": HOUR, "1h": HOUR, "1d": DAY}
 """Range of one query and one write. Bounds what is in memory: an hour of 1,000 devices with 5 metrics has 300,000 minutes."""
+
+
+ONE_DEVICE_AT_A_TIME = 30 * DAY
+"""The same for one device: 43,200 minutes of each metric."""
+TOGETHER = 8
+"""More devices than this in one minute are asked for together: one query over all of them costs about as much as eight of one."""
 
 
 class RollupStore(Store, Protocol):
@@ -61,13 +68,13 @@ def fold(buckets: Iterable[Bucket], every: int) -> list[Bucket]:
     return folded
 
 
-def remake(store: RollupStore, window: Window, widths: Iterable[str] = tuple(WIDTHS)) -> int:
-    """Make rollups anew that begin in or hold a part of `window`, finest first; gives how many were written."""
+def remake(store: RollupStore, window: Window, widths: Iterable[str] = tuple(WIDTHS), device: str | None = None) -> int:
+    """Make rollups anew that begin in or hold a part of `window`, finest first, of one device or of all; gives how many were written."""
     written = 0
     for width in widths:
         every = WIDTHS[width]
-        for part in _parts(window, every, _AT_A_TIME[width]):
-            query = SeriesQuery(part.start, part.end)
+        for part in _parts(window, every, _AT_A_TIME[width] if device is None else ONE_DEVICE_AT_A_TIME):
+            query = SeriesQuery(part.start, part.end, device)
             finest = width == "1m"
             buckets = store.buckets(query, every) if finest else fold(store.rollups(_finer(width), query), every)
             if buckets:
@@ -76,9 +83,23 @@ def remake(store: RollupStore, window: Window, widths: Iterable[str] = tuple(WID
     return written
 
 
-def touched(readings: Iterable[Reading]) -> set[int]:
-    """Starts of the minutes that these readings fall into."""
-    return {at - at % MINUTE for reading in readings if (at := reading.observed_at) is not None and reading.values}
+def touched(readings: Iterable[Reading]) -> dict[str, set[int]]:
+    """Starts of the minutes that these readings fall into, by device."""
+    found: dict[str, set[int]] = {}
+    for reading in readings:
+        if (at := reading.observed_at) is not None and reading.values:
+            found.setdefault(reading.device, set()).add(at - at % MINUTE)
+    return found
+
+
+def jobs(minutes: Mapping[str, set[int]]) -> list[tuple[str | None, Window]]:
+    """The windows to make anew, the newest first, of one device each, or of all (None) for minutes that many devices touched."""
+    devices = Counter(start for starts in minutes.values() for start in starts)
+    shared = {start for start, count in devices.items() if count > TOGETHER}
+    found: list[tuple[str | None, Window]] = [(None, window) for window in windows(shared)]
+    for device, starts in minutes.items():
+        found += [(device, window) for window in windows(starts - shared)]
+    return sorted(found, key=lambda job: -job[1].end)
 
 
 def windows(minutes: Iterable[int]) -> list[Window]:

@@ -17,6 +17,10 @@ QUALITY: Mapping[str, int] = {mark.value: code for code, mark in enumerate(Mark,
 DOUBTED = 10
 """Any other mark: the hub's own quality tests doubt the value."""
 
+GOOD = frozenset({0, QUALITY[Mark.MANUAL], QUALITY[Mark.ESTIMATED]})
+"""Quality of what enters rollups, means and buckets. All other marks say that the value does not hold: HJ 212's flags but for what
+people entered, and what the hub's own tests found suspect or failed (QARTOD 3 and 4)."""
+
 POSITION_METRIC = "position"
 """A reading without values but with a position is kept as one row of this metric: WKT text, POINT (lon lat)."""
 

@@ -13,10 +13,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from rules import derived
+from rules.figures import derived
 from rules.language import ir
-from rules.language.rule import Derivation, Rule
-from rules.windows import NEAR, WindowKey
+from rules.language.ir import NEAR, NEWS, WindowKey
+from rules.language.rule import Derivation, Rule, own_series
 
 INVERSE = {">": "<=", ">=": "<", "<": ">=", "<=": ">", "==": "!=", "!=": "=="}
 NEVER = -(1 << 62)
@@ -25,6 +25,20 @@ TRUE, FALSE, CLEAR, NOT_CLEAR = 0, 4, 8, 12
 """Bit offsets in what `judge` returns; level k stands at offset + k."""
 
 _SCALARS: dict[str, Callable[..., float]] = {"greatest": max, "least": min, "abs": abs}
+
+
+def _ranked(rank: int) -> Callable[..., float | None]:
+    """The number of that rank among those that are known, the greatest being 1."""
+
+    def of(*numbers: float | None) -> float | None:
+        known = sorted((number for number in numbers if number is not None), reverse=True)
+        return known[rank - 1] if len(known) >= rank else None
+
+    return of
+
+
+_OF_THE_KNOWN = {"greatest_known": _ranked(1), "second_greatest": _ranked(2), "third_greatest": _ranked(3)}
+"""Functions for which unknown arguments are left out: k of n over channels."""
 
 
 class Writer:
@@ -38,7 +52,7 @@ class Writer:
         self.known = known
         self.prefix = prefix
         self.granted: Callable[[ir.Node], bool] = lambda node: False
-        """Conditions that are taken to hold: granting what neighbours are asked tells what they could still bring about."""
+        """Nodes to treat as true; used to find levels that neighbours' readings could still raise."""
         self.roughly = False
         """Whether a condition may also be said to hold that only nearly does: saves the rounding of means."""
         self.lines: list[str] = []
@@ -154,17 +168,18 @@ class Writer:
 
     def _call(self, name: str, arguments: tuple[ir.Node, ...]) -> str:
         spec = derived.FUNCTIONS.get(name)
-        called = self._constant(spec.function if spec else _SCALARS[name])
+        takes_missing = spec.takes_missing if spec else name in _OF_THE_KNOWN
+        called = self._constant(spec.function if spec else _OF_THE_KNOWN.get(name) or _SCALARS[name])
         codes: list[str] = []
         missing: set[str] = set()
         for argument in arguments:
             code, absent = self.value(argument)
-            if spec and spec.takes_missing and absent and code not in absent:
+            if takes_missing and absent and code not in absent:
                 code = f"({code} if {' and '.join(f'{n} is not None' for n in sorted(absent))} else None)"
             codes.append(code)
             missing |= absent
         listed = ", ".join(["t", *codes] if spec and spec.dated else codes)
-        if not missing or (spec and spec.takes_missing):
+        if not missing or takes_missing:
             return f"{called}({listed})"
         return f"{called}({listed}) if {' and '.join(f'{n} is not None' for n in sorted(missing))} else None"
 
@@ -295,7 +310,7 @@ class Compiled:
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
         self.said: dict[Any, Any] = {}
-        """What `rules.telling` has worked out about each level, and what it asks of devices to name them."""
+        """What `rules.judging.telling` has worked out about each level, and what it asks of devices to name them."""
         constants: dict[str, Any] = {}
         self.judge = self._judge(constants)
         self.advance = self._advance(constants) if rule.memories else None
@@ -361,7 +376,15 @@ class Compiled:
                 operands = [writer.true(operand) for operand in memory.operands]
             else:
                 operands = [writer.value(operand)[0] for operand in memory.operands]
-            lines += [*writer.lines, f"m[{memory.index}].push(t, {', '.join(operands)})"]
+            own = sorted(set().union(*map(own_series, memory.operands))) if memory.kind in NEWS else []
+            push = f"m[{memory.index}].push(t, {', '.join(operands)})"
+            if not own:
+                lines += [*writer.lines, push]
+                continue
+            times = ", ".join(f"LT.get({series!r}, {NEVER})" for series in own)
+            lines.append(f"u = {f'max({times})' if len(own) > 1 else times}")
+            lines.append(f"if u == t or u != m[{memory.index}].told:")
+            lines += [f"    {line}" for line in (f"m[{memory.index}].told = u", *writer.lines, push)]
         return define("advance", "d, t, m", lines, constants)
 
     def _values(self, constants: dict[str, Any]) -> Callable[..., dict[str, Any]]:

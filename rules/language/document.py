@@ -151,7 +151,7 @@ class Reader:
             tracing=read_tracing(self, self.entries["attribute"].value) if "attribute" in self.entries else None,
             calls=read_calls(self, self.entries["call"].value) if "call" in self.entries else None,
         )
-        rule.silent_ns, rule.silent_level = self._silent()
+        rule.silent_ns, rule.silent_level, rule.silent_exactly = self._silent()
         rule.title = self._title(short)
         rule.memories = tuple(self.memories)
         rule.digest = _digest(text + _calendars_of(rule.nodes()))
@@ -464,23 +464,25 @@ class Reader:
 
     # ------------------------------------------------------------------------------------------ the rest of a rule
 
-    def _silent(self) -> tuple[int | None, int]:
+    def _silent(self) -> tuple[int | None, int, bool]:
         if "silent" not in self.entries:
-            return None, 0
+            return None, 0, False
         node = self.entries["silent"].value
         if isinstance(node, yaml.ScalarNode):
-            return self._duration_of(node, "silent"), 0
-        after, level = None, 0
+            return self._duration_of(node, "silent"), 0, False
+        after, level, exactly = None, 0, False
         for entry in self.document.entries(node, "silent"):
             if entry.key == "after":
                 after = self._duration_of(entry.value, "after")
             elif entry.key == "level" and entry.value.value in LEVELS:
                 level = LEVELS.index(str(entry.value.value))
+            elif entry.key == "exactly" and entry.value.value in ("true", "false"):
+                exactly = entry.value.value == "true"
             else:
                 self.document.wrong(entry.key_node, "silent is a duration, or {after: 15 min, level: yellow}")
         if after is None:
             self.document.wrong(node, "silent needs 'after', such as 15 min")
-        return after, level
+        return after, level, exactly
 
     def _source(self, node: yaml.Node) -> dict[str, str]:
         fields: dict[str, str] = {}

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 
 from hub.model import Mark
 from hub.units import UnitError
-from rules import derived
+from rules.figures import derived
 from rules.language import grammar as g
 from rules.language import ir
 from rules.language import types as t
@@ -21,11 +21,14 @@ MAX_MARGIN_M = 5_000.0
 WINDOW_FUNCTIONS = {
     "last": "value", "min": "value", "max": "value", "mean": "value", "sum": "value", "percentile": "value",
     "count": "count", "std": "difference", "rate": "rate", "delta": "difference", "rise": "difference",
-    "fall": "difference", "nowcast": "value",
+    "fall": "difference", "nowcast": "value", "spread": "difference",
 }  # fmt: skip
 """What each window function's result is, in terms of the metric's type."""
 CLOSED = {"rate", "delta", "rise", "fall"}
+ENOUGH_TO_BE_USUAL = 30
+"""Samples that `anomaly` asks for unless it is told how many."""
 OTHER_FUNCTIONS = (
+    "anomaly",
     "ewma",
     "cusum",
     "soil_water",
@@ -37,6 +40,9 @@ OTHER_FUNCTIONS = (
     "marked",
     "greatest",
     "least",
+    "greatest_known",
+    "second_greatest",
+    "third_greatest",
     "abs",
 )
 
@@ -113,6 +119,35 @@ class Scope(Expressions):
             WINDOW_FUNCTIONS[name]
         ]
         return ir.Window(name, node.series, size, name in CLOSED, parameter, max(at_least, 1), around), result
+
+    def _call_anomaly(self, tree: g.Call) -> tuple[ir.Node, Type]:
+        """anomaly(x, 24 h): how many spreads of the last day the newest value stands off its median, with a sign; anomaly(x, 24 h, 1 h):
+        off the median of the last hour."""
+        plain = [a for a in tree.arguments if not isinstance(a, g.Aside)]
+        series = self._series(plain[0] if plain else None, "anomaly", tree.at)
+        sizes = [self.duration(a) for a in plain[1:] if isinstance(a, g.Quantity)]
+        if series is None or not 1 <= len(sizes) <= 2 or len(sizes) != len(plain) - 1 or self._around(tree).which:
+            self.wrong(
+                "anomaly is written anomaly(metric, 24 h), or anomaly(metric, 24 h, 1 h) to count from the last hour's median",
+                tree.at,
+            )
+            return ir.Const(0.0), t.UNKNOWN
+        if max(sizes) > MAX_WINDOW_NS:
+            self.wrong(f"a window may be at most {t.seconds_text(MAX_WINDOW_NS)} long", tree.at)
+        at_least = next((a.count for a in tree.arguments if isinstance(a, g.AtLeast)), ENOUGH_TO_BE_USUAL)
+        node = series[0]
+        usual = ir.Window("percentile", node.series, sizes[-1], False, 50.0, 1, ir.Around())
+        spread = ir.Window("spread", node.series, sizes[0], False, 0.0, at_least, ir.Around())
+        return ir.Operation("/", ir.Operation("-", node, usual), spread), t.NUMBER
+
+    def _call_greatest_known(self, tree: g.Call) -> tuple[ir.Node, Type]:
+        return self._several(tree, "greatest_known")
+
+    def _call_second_greatest(self, tree: g.Call) -> tuple[ir.Node, Type]:
+        return self._several(tree, "second_greatest")
+
+    def _call_third_greatest(self, tree: g.Call) -> tuple[ir.Node, Type]:
+        return self._several(tree, "third_greatest")
 
     def _around(self, tree: g.Call) -> ir.Around:
         scopes = [a for a in tree.arguments if isinstance(a, g.Scope)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from math import inf
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from rules.calendars import Calendar
 
@@ -149,7 +149,7 @@ class ByDate:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A pure function of `rules.derived`."""
+    """A pure function of `rules.figures.derived`."""
 
     name: str
     arguments: tuple[Node, ...]
@@ -222,3 +222,17 @@ def implies(lower: Node, higher: Node) -> bool:
     if lower.op in ("<", "<=") and higher.op in ("<", "<="):
         return a < b or (a == b and not (lower.op == "<=" and higher.op == "<"))
     return False
+
+
+class WindowKey(NamedTuple):
+    series: str
+    size_ns: int
+    closed: bool
+
+
+NEAR = 1e-9
+
+
+NEWS = ("k-of-n", "ewma", "cusum", "soil-water")
+"""Kinds that take each value once: they are pushed when a series that their operands read has a new value, not when the rule is
+judged for another one. Their `told` is the newest time of those series that they have taken."""

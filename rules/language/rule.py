@@ -136,6 +136,8 @@ class Rule:
     memories: tuple[ir.Memory, ...] = ()
     silent_ns: int | None = None
     silent_level: int = 0
+    silent_exactly: bool = False
+    """Whether a device's own habit of pausing makes no difference."""
     hold_ns: int = DEFAULT_HOLD_NS
     late_ns: int = DEFAULT_LATE_NS
     expire_ns: int = DEFAULT_EXPIRE_NS
@@ -256,7 +258,7 @@ class Derivation:
 
 @dataclass(frozen=True, slots=True)
 class QualityEntry:
-    """`quality:`: tests of a metric set for some devices. `settings` are fields of `rules.quality.Settings`."""
+    """`quality:`: tests of a metric set for some devices. `settings` are fields of `rules.qartod.Settings`."""
 
     name: str
     file: str

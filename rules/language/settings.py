@@ -4,13 +4,13 @@
       for_each: {kind: river-gauge, device: "gauge-7"}
       range: {suspect: [0 m, 8 m], fail: [-1 m, 15 m]}    # ~ leaves an end open
       climatology: {winter: [0 m, 3 m], jun-sep: [0 m, 6 m]}
-      spike: {suspect: 50 cm, fail: 3 m, within: 1 h}
+      spike: {suspect: 50 cm, fail: 3 m, alone: 50 cm, within: 1 h}
       rate: 1 m/min
       flat: {suspect: 12 h, fail: 24 h}
       gap: 2 h
       neighbours: 20 km
 
-Each key may be `off`. What an entry leaves out stays as it is. `rules.quality` says what the tests are.
+Each key may be `off`. What an entry leaves out stays as it is. `rules.qartod` says what the tests are.
 """
 
 from __future__ import annotations
@@ -117,11 +117,13 @@ class SettingsReader:
         if isinstance(node, yaml.ScalarNode):
             return {"jump": self._amount(node, difference)}
         found: Found = {}
-        for key, value in self._parts(node, "spike", ("suspect", "fail", "within")).items():
+        for key, value in self._parts(node, "spike", ("suspect", "fail", "alone", "within")).items():
             if key == "within":
                 found["jump_within_s"] = self._seconds(value, "within")
             else:
-                found["jump" if key == "suspect" else "spike_fail"] = self._amount(value, difference)
+                found[{"suspect": "jump", "fail": "spike_fail", "alone": "alone"}[key]] = self._amount(
+                    value, difference
+                )
         return found
 
     def rate(self, node: yaml.Node) -> Found:
@@ -215,7 +217,7 @@ def _months(word: str) -> tuple[int, ...]:
 OFF: dict[str, Found] = {
     "range": {"low": -inf, "high": inf, "suspect_low": -inf, "suspect_high": inf},
     "climatology": {"climatology": ()},
-    "spike": {"jump": inf, "spike_fail": inf},
+    "spike": {"jump": inf, "spike_fail": inf, "alone": inf},
     "rate": {"rate": inf},
     "flat": {"flat_suspect_s": 0.0, "flat_fail_s": inf},
     "gap": {"gap_s": inf},

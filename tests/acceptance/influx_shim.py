@@ -71,7 +71,11 @@ class Handler(BaseHTTPRequestHandler):
         if self.mode == 2 and (reason := self._unparsable(body)):
             return self._answer(400, {"code": "invalid", "message": reason})
         precision = {"us": "u"}.get(asked.get("precision", "ns"), asked.get("precision", "ns"))
-        answer = self.upstream.post("/write", params={"db": asked["bucket"], "precision": precision}, content=body)
+        name, _, policy = asked["bucket"].partition(
+            "/"
+        )  # as 2.x maps buckets to databases and retention policies of 1.x
+        place = {"db": name, "rp": policy} if policy else {"db": name}
+        answer = self.upstream.post("/write", params={**place, "precision": precision}, content=body)
         if answer.status_code == 204:
             return self._send(204, b"")
         reason = answer.json().get("error", "")

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -147,10 +146,8 @@ async def test_two_hubs_with_one_client_id_are_told(broker: Mosquitto) -> None:
             await one.until(lambda: any("is client_id 'cityhub-t' used twice?" in detail for _, detail in one.states))
 
 
-async def test_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    passwd = shutil.which("mosquitto_passwd")
-    if passwd is None:
-        pytest.skip("LOUD SKIP: mosquitto_passwd is not installed")
+async def test_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, need_program: Callable[[str], str]) -> None:
+    passwd = need_program("mosquitto_passwd")
     users = tmp_path / "users"
     subprocess.run([passwd, "-b", "-c", str(users), "hub", "right"], check=True, capture_output=True)  # noqa: ASYNC221
     broker = Mosquitto(tmp_path, f"allow_anonymous false\npassword_file {users}").start()
@@ -165,10 +162,8 @@ async def test_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         broker.stop()
 
 
-async def test_tls_with_certificates_of_both_sides(tmp_path: Path) -> None:
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("LOUD SKIP: openssl is not installed")
+async def test_tls_with_certificates_of_both_sides(tmp_path: Path, need_program: Callable[[str], str]) -> None:
+    openssl = need_program("openssl")
     authority(openssl, tmp_path)
     lines = f"cafile {tmp_path}/ca.pem\ncertfile {tmp_path}/server.pem\nkeyfile {tmp_path}/server.key\nrequire_certificate true\nallow_anonymous true"
     broker = Mosquitto(tmp_path, lines).start()

@@ -68,7 +68,9 @@ def test_a_replay_stores_what_a_backtest_uses(name: str, tmp_path: Any) -> None:
             cityhub("replay", str(folder), "--json", "--data", str(tmp_path / "play"), *run.arguments(folder))[0]
         )
     assert played["balances"]
-    assert played["stored"] == tally.used
+    assert (
+        played["stored"] + played["replaced"] == tally.used
+    )  # replaced: another reading with the same key came after it
     assert (played["readings"], played["duplicates"], played["quarantined"]) == (
         tally.readings,
         tally.duplicates,
@@ -100,7 +102,7 @@ def judged(run: Run) -> tuple[Sequence[dict[str, Any]], dict[str, Any]]:
 @pytest.mark.parametrize("name", ["guadalupe-0705", "camp-fire", "beijing-embassy"])
 def test_the_disaster_is_warned_of_at_orange_before_its_peak(name: str) -> None:
     _, summary = judged(BY_NAME[name])
-    assert summary["events"] >= 1
+    assert summary["events"]
     assert summary["misses"] == 0
     assert all(event["lead_min"] > 0 for event in summary["per_event"] if event["covered"])
 

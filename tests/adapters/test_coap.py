@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import aiocoap
+import msgspec
 import pytest
 from aiocoap import Code, resource
 from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.coap import CoapAdapter, CoapOptions, CoapResource
-from adapters.coap.exchange import Incomplete, Rates, TooLarge, TooMany, Uploads, decoder, is_newer
+from adapters.coap.exchange import FORMATS, Incomplete, Rates, TooLarge, TooMany, Uploads, decoder, is_newer
+from adapters.json import decode_native
 from adapters.senml import decode_any_json, decode_cbor
-from hub.model import FaultKind, Verdict
+from hub.model import FaultKind, Message, Verdict
 from hub.moment import from_text
 from tests.adapters.intake import FakeIntake
 
@@ -140,6 +143,22 @@ async def test_2_04_comes_after_the_verdict() -> None:
         assert (await asked).code is Code.CHANGED
     assert intake.readings[0].device == "gauge-7"
     assert intake.readings[0].observed_at == NOW
+
+
+async def test_a_large_payload_is_decoded_off_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    intake, threads = FakeIntake(verdict=Verdict.REFUSED), list[bool]()
+    here = threading.get_ident()
+
+    def noting(data: bytes, at: int | None) -> Message:
+        threads.append(threading.get_ident() == here)
+        return decode_native(data, at)
+
+    monkeypatch.setitem(FORMATS, 50, noting)
+    large = msgspec.json.encode([{"device": "a", "values": {f"unheard-{n}": n for n in range(50)}}] * 60)
+    async with serving(intake) as url, client() as context:
+        answers = [await post(context, url + "/readings", data, content_format=50) for data in (large, large[:900])]
+    assert [answer.code for answer in answers] == [Code.BAD_REQUEST] * 2
+    assert threads == [False, True]
 
 
 async def test_formats_methods_and_the_tree() -> None:

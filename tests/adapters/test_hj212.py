@@ -100,7 +100,7 @@ def test_a_real_time_frame_of_an_air_station() -> None:
     assert reading.observed_at is not None
     assert to_text(reading.observed_at) == "2016-08-01T00:58:57Z"
     assert reading.values == {"pm25": 35.5, "co": 0.8, "air_pressure": 1010.2}
-    assert reading.marks == {"co": Mark.CALIBRATION}
+    assert reading.marks == {"co": Mark.CALIBRATION, "o3": Mark.FAULT}  # no value, and the reason
     assert message.credential == "123456"
     assert reading.kind == "air-station"
 
@@ -141,6 +141,12 @@ def test_marks_keep_the_value() -> None:
         (reading,) = one(HOUR.replace("a34004-Flag=N", f"a34004-Flag={flag}")).readings
         assert (reading.values, reading.marks) == ({"pm25": 35.5}, {"pm25": mark})
     assert one(HOUR.replace("a34004-Flag=N", "a34004-Flag=?")).readings[0].marks == {"pm25": Mark.INVALID}
+
+
+def test_a_flag_without_a_value_is_news() -> None:
+    """An analyser that is ill sends its flag alone: the device has spoken, and says so itself."""
+    (reading,) = one(HOUR.replace("a34004-Avg=35.5,a34004-Flag=N", "a34004-Flag=D")).readings
+    assert (reading.values, reading.marks) == ({}, {"pm25": Mark.FAULT})
 
 
 def test_a_stations_own_unit() -> None:

@@ -57,6 +57,11 @@ def test_times(time: str, expected: str) -> None:
     assert message.readings[0].observed_at == from_text(expected)
 
 
+def test_a_mark_without_a_value_is_news() -> None:
+    (reading,) = decode_native(b'{"device":"a","marks":{"water_level":"fault","no_such":"fault"}}', NOW).readings
+    assert (reading.values, reading.marks) == ({}, {"water_level": Mark.FAULT})
+
+
 def test_without_a_time_and_a_receive_time_the_moment_stays_open() -> None:
     assert decode_native(b'{"device":"a","values":{"ph":7}}').readings[0].observed_at is None
 
@@ -79,7 +84,7 @@ def test_without_a_time_and_a_receive_time_the_moment_stays_open() -> None:
         ('"values":[1]', FaultKind.SYNTAX, "values must be an object"),
         ('"lon":181,"lat":3', FaultKind.POSITION, "lon must be degrees of at most 180, not 181"),
         ('"lon":8', FaultKind.POSITION, "lat is missing beside the other"),
-        ('"values":{}', FaultKind.SYNTAX, "neither values nor a position"),
+        ('"values":{}', FaultKind.SYNTAX, "neither values, a position nor marks"),
         ('"speed":3', FaultKind.SYNTAX, "'speed' is no key of a reading"),
         ('"values":{"ph":7},"time":"yesterday"', FaultKind.TIME, "'yesterday' is not an ISO 8601 time"),
         ('"values":{"ph":7},"time":"2026-11-22T08:00:00"', FaultKind.TIME, "no time zone"),

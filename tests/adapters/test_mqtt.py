@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.mqtt import PLUGIN, MqttAdapter, MqttOptions, codec
+from adapters.mqtt import PLUGIN, MqttAdapter, MqttOptions, codec, payload
 from adapters.mqtt.codec import V5, V311, Connack, Decoder, Disconnect, Pingresp, Publish, Pubrel, Suback
-from hub.model import FaultKind, Verdict
+from hub.model import FaultKind, Message, Verdict
 from hub.moment import from_text
 from tests.adapters.intake import FakeIntake
 
@@ -319,6 +321,42 @@ async def test_undated_messages_of_one_chunk_keep_a_time_each() -> None:
     assert len(set(times)) == 20
 
 
+async def test_large_payloads_are_decoded_off_the_loop_and_every_message_keeps_its_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A fault for each of thousands of values takes long; meanwhile other devices are served."""
+    intake, done, threads = FakeIntake(), asyncio.Event(), list[bool]()
+    here = threading.get_ident()
+    decode = payload._BY_FORMAT["json"]
+
+    def noting(data: bytes, at: int | None) -> Message:
+        threads.append(threading.get_ident() == here)
+        return decode(data, at)
+
+    monkeypatch.setitem(payload._BY_FORMAT, "json", noting)
+    large = msgspec.json.encode([{"device": "a", "values": {f"unheard-{n}": n for n in range(100)}}] * 60)
+
+    async def play(broker: Broker) -> None:
+        await broker.greet()
+        broker.publish(1, 1, large)
+        await broker.writer.drain()
+        broker.publish(1, 2)
+        await broker.writer.drain()
+        broker.publish(1, 3, large)
+        broker.publish(1, 4)
+        assert await broker.acknowledged(4) == [1, 2, 3, 4]
+        broker.publish(1, 5)
+        assert await broker.acknowledged(1) == [5]
+        done.set()
+        await broker.reader.read()
+
+    async with playing(play, intake):
+        await asyncio.wait_for(done.wait(), 20)
+    assert threads == [False, True, False, True, True]
+    assert [len(message.readings) for message in intake.messages] == [0, 1, 0, 1, 1]
+    assert len(intake.messages[0].faults) == 6_000
+
+
 async def test_refused_messages_are_acknowledged_because_they_lie_in_quarantine() -> None:
     intake, done = FakeIntake(verdict=Verdict.REFUSED), asyncio.Event()
 
@@ -566,8 +604,8 @@ async def test_a_subscription_that_is_refused_is_tried_with_another_id_on_the_sa
         await broker.reader.readexactly(2)
         broker.writer.write(bytes.fromhex("20 03 00 00 00"))
         held = b""
-        while True:
-            held += await broker.reader.read(4096)
+        while chunk := await broker.reader.read(4096):
+            held += chunk
             while (at := held.find(b"\x82")) >= 0 and len(held) >= at + 4:
                 ids.append(int.from_bytes(held[at + 2 : at + 4], "big"))
                 held = held[at + 2 + held[at + 1] :]

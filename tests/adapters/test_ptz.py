@@ -192,7 +192,7 @@ async def test_leases_that_cannot_be_read_or_written_are_said(tmp_path: Path, ca
         path.write_bytes(rubbish)
         caplog.clear()
         assert Leases(path).due("vms", T) == []
-        assert "cannot be read" in caplog.text
+        assert "cannot be used" in caplog.text
     desk = operator(Leases(tmp_path / "missing" / "ptz.json"))
     assert desk.plan(change(), T).turn
     await desk.keep()

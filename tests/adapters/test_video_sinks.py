@@ -155,7 +155,7 @@ async def test_a_frigate_event_is_ended_also_after_a_restart(tmp_path: Path, cap
         assert [heard.method for heard in peer.heard] == ["POST", "PUT"]
         path.write_bytes(b"[1]")
         FrigateSink(options).remember_in(path)
-        assert "cannot be read" in caplog.text
+        assert "cannot be used" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["milestone", "milestone-rest", "frigate", "homeassistant", "zoneminder"])

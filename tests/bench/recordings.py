@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hub.camera_import import import_cameras
 
@@ -120,24 +120,52 @@ def row(found: dict[str, object]) -> list[str]:
     for change in changes:
         if change["change"] == "raised":
             raised[change["level"]] = raised.get(change["level"], 0) + 1
-    events = [
-        f"{event['event']}: {event['level']} {event['reached']} ({event['lead_min']:+g} min)" if event["hit"] else f"{event['event']}: missed"
-        for event in summary.get("per_event", ()) if event["covered"]
-    ]  # fmt: skip
     faults = ", ".join(f"{kind} {count}" for kind, count in played["faults"].items())
     return [
         str(found["name"]), f"{played['readings']:,}", f"{played['stored']:,}", f"{played['duplicates']:,}",
         f"{played['quarantined']:,}" + (f" ({faults})" if faults else ""),
         ", ".join(f"{raised[level]} {level}" for level in ("red", "orange", "yellow", "blue") if level in raised) or "none",
-        f"{summary['false']} of {summary['raises']}" if summary.get("raises") else "",
-        "; ".join(events), f"{found['backtest_s']:.1f}", f"{played['wall_s']:.1f}",
+        *judged_row(summary), f"{found['backtest_s']:.1f}", f"{played['wall_s']:.1f}",
     ]  # fmt: skip
 
 
-COLUMNS = (
-    "recording", "readings", "stored", "duplicates", "quarantined", "warnings raised", "false orange/red",
-    "events: level, time of orange (lead to the peak)", "back-test s", "replay s",
+JUDGED = (
+    "events hit", "by a plain threshold", "median lead, min", "its", "orange and red outside events a site-month", "its",
+    "borne out", "its", "false of all raises",
 )  # fmt: skip
+COLUMNS = (
+    "recording",
+    "readings",
+    "stored",
+    "duplicates",
+    "quarantined",
+    "warnings raised",
+    *JUDGED,
+    "back-test s",
+    "replay s",
+)
+
+
+def _a_month(outside: dict[str, Any]) -> float | None:
+    months = outside["site_months"]
+    return (outside["orange"] + outside["red"]) / months if months else None
+
+
+def judged_row(summary: dict[str, Any]) -> list[str]:
+    """The figures of a summary beside those of its plain threshold, in the order of `JUDGED`."""
+    if not summary:
+        return [""] * len(JUDGED)
+    plain = summary["baseline"]
+    both = (summary, plain)
+
+    def number(value: float | None) -> str:
+        return "" if value is None else f"{value:.4g}"
+
+    hits = [f"{one['hits']} of {len(one['events'])}" if one["events"] else "" for one in both]
+    leads = [number(one["median_lead_min"]) for one in both]
+    rates = [number(_a_month(one["outside"])) for one in both]
+    borne = [number(one["outside"]["borne_out"]) for one in both]
+    return [*hits, *leads, *rates, *borne, f"{summary['false']} of {summary['raises']}"]
 
 
 def main(names: list[str]) -> None:

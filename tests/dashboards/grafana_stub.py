@@ -40,6 +40,7 @@ class Stub:
             (r"/api/teams(?:/search)?", self._teams),
             (r"/api/datasources(?:/uid/(?P<uid>[^/]+))?", self._datasource),
             (r"/api/folders(?:/(?P<uid>[^/]+))?", self._folder),
+            (r"/api/search", self._search),
             (r"/api/folders/(?P<uid>[^/]+)/permissions", self._permissions),
             (r"/api/dashboards/uid/(?P<uid>[^/]+)", self._dashboard),
             (r"/api/dashboards/db", self._save),
@@ -72,16 +73,26 @@ class Stub:
         return 200, {"datasource": self.source, "message": "ok"}
 
     def _folder(self, method: str, query: Any, body: Any, uid: str | None) -> tuple[int, Any]:
+        if method == "GET" and uid is None:
+            return 200, list(self.folders.values())
         if method == "POST":
             if body["uid"] in self.folders:
                 return 412, {"message": "a folder with that uid exists"}
+            if body["uid"] in self.dashboards:
+                return self._taken(body["uid"])
             self.folders[body["uid"]] = {"uid": body["uid"], "title": body["title"]}
             self.permissions[body["uid"]] = [{"role": "Viewer", "permission": 1}, {"role": "Editor", "permission": 2}]
         elif uid not in self.folders:
             return 404, {"message": "folder not found"}
+        elif method == "DELETE":
+            return 200, self.folders.pop(uid or "")
         elif method == "PUT":
             self.folders[uid or ""]["title"] = body["title"]
         return 200, self.folders[uid or body["uid"]]
+
+    def _search(self, method: str, query: dict[str, list[str]], body: Any) -> tuple[int, Any]:
+        wanted = query.get("folderUIDs", [])
+        return 200, [{"uid": uid} for uid, item in self.dashboards.items() if item["meta"]["folderUid"] in wanted]
 
     def _permissions(self, method: str, query: Any, body: Any, uid: str) -> tuple[int, Any]:
         if method == "GET":
@@ -96,12 +107,18 @@ class Stub:
         model = body["dashboard"]
         if body["folderUid"] not in self.folders:
             return 400, {"message": "folder not found"}
+        if model["uid"] in self.folders:
+            return self._taken(model["uid"])
         version = self.dashboards.get(model["uid"], {}).get("dashboard", {}).get("version", 0) + 1
         self.dashboards[model["uid"]] = {
             "meta": {"folderUid": body["folderUid"]},
             "dashboard": {**model, "id": len(self.dashboards) + 1, "version": version},
         }
         return 200, {"status": "success", "uid": model["uid"], "version": version}
+
+    def _taken(self, uid: str) -> tuple[int, Any]:
+        """Grafana 12 answers so: folders and dashboards share one set of uids."""
+        return 409, {"message": f'dashboards.dashboard.grafana.app "{uid}" already exists'}
 
     def _annotation(self, method: str, query: dict[str, list[str]], body: Any, number: str | None) -> tuple[int, Any]:
         if method == "POST":
@@ -141,7 +158,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         self._send(*answer)
 
-    do_GET = do_POST = do_PUT = do_PATCH = _serve
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve
 
     def _send(self, status: int, told: Any) -> None:
         body = json.dumps(told).encode()

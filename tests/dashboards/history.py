@@ -1,4 +1,9 @@
-"""Two days of a small city, for dashboards to show: every kind of device, warnings through their life, the hub's reports."""
+"""A month of a small city, for dashboards to show: every kind of device, warnings through their life, the hub's reports.
+
+As the field is: each kind reports in its own time (air by the hour, pumps by the minute), none of them punctually; one gauge was
+cut off for hours, one pump fell silent, two devices were never heard, one of them has no place; flags are flags; and a span of one station is
+marked as a calibration (`marked()`), with values that would spoil any mean.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +20,7 @@ from hub.model import (
     Change,
     Device,
     FaultKind,
+    Mark,
     Position,
     Reading,
     Value,
@@ -26,7 +32,21 @@ MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 END = from_text("2026-11-20T12:00:00Z")
 START = END - 48 * HOUR
+MONTH = END - 30 * 24 * HOUR
 EVERY = 10 * MINUTE
+"""How often the hub looks at its devices here; in a real city once a minute."""
+REPORTS: dict[str, int] = {
+    "air-station": HOUR,
+    "river-gauge": 5 * MINUTE,
+    "pump": MINUTE,
+    "vehicle": 2 * MINUTE,
+    "bus": 5 * MINUTE,
+}
+"""How often a kind of device reports; others every ten minutes."""
+CUT_OFF = ("river-gauge-1", END - 20 * HOUR, END - 14 * HOUR)
+MANY = {"air-station": 12, "water-network": 12}
+NEVER_HEARD, NOWHERE = "spare-pump", "logger-in-a-drawer"
+MARKED, MARKED_VALUE = "air-station-1", 900.0
 LON, LAT = 122.02, 29.25
 
 KINDS: dict[str, tuple[str, ...]] = {
@@ -54,7 +74,7 @@ BASE: dict[str, tuple[float, float]] = {
     "rainfall": (0.6, 0.6), "rain_intensity": (4, 4), "battery": (60, 35), "water_level": (7.6, 1.2), "water_flow": (140, 60),
     "water_depth": (0.1, 0.1), "rssi": (-95, 15), "ph": (7.3, 0.4), "dissolved_oxygen": (6, 2), "ammonia_nitrogen": (0.9, 0.7),
     "total_phosphorus": (0.2, 0.15), "codmn": (5, 3), "turbidity": (0.6, 0.3), "free_chlorine": (0.5, 0.3), "flow": (320, 200),
-    "pressure": (350, 60), "cod": (35, 10), "voltage": (10000, 200), "frequency": (50, 0.05), "current": (220, 60), "active_power": (4200, 900),
+    "pressure": (350, 60), "cod": (52, 10), "voltage": (10000, 200), "frequency": (50, 0.05), "current": (220, 60), "active_power": (4200, 900),
     "methane_lel": (4, 4), "h2s": (2, 2), "oxygen": (20.9, 0.2), "vibration": (2.5, 1.2), "temperature": (45, 10), "smoke": (0.5, 0.4),
     "speed": (45, 45), "course": (180, 170), "sog": (7, 7), "cog": (180, 170), "heading": (178, 170),
 }  # fmt: skip
@@ -65,51 +85,82 @@ ZONES = (
 
 
 def registry() -> dict[str, Device]:
-    """Three devices of every kind."""
+    """Three devices of every kind, and of some more than a chart has colours for."""
     devices = {}
     for kind in KINDS:
-        for n in range(3):
+        for n in range(MANY.get(kind, 3)):
             name = f"ais:41300000{n}" if kind == "vessel" else f"{kind}-{n}"
             attributes = {"warning_level_m": 8.0} if kind == "river-gauge" else {}
             place = Position(LON + n / 100, LAT + len(kind) / 1000)
-            devices[name] = Device(name, f"{kind} {n}", kind, place, None, AREAS[n], "city", attributes)
+            devices[name] = Device(name, f"{kind} {n}", kind, place, None, AREAS[n % 3], "city", attributes)
+    devices[NEVER_HEARD] = Device(NEVER_HEARD, "spare pump", "pump", Position(LON, LAT), None, AREAS[0], "city", {})
+    devices[NOWHERE] = Device(NOWHERE, "no place", "weather-station", None, None, AREAS[1], "city", {})
     return devices
 
 
 def readings() -> Iterator[Reading]:
-    """Everything the devices said and what the hub noted of it, roughly in order of time."""
+    """Everything the devices said and what the hub noted of it: by the hour for a month, then two days as they report."""
     chance = random.Random(7)
+    devices = [device for device in registry().values() if device.device not in (NEVER_HEARD, NOWHERE)]
+    for at in range(MONTH, START, HOUR):
+        yield from (_report(device, n, at + n * SECOND, chance) for n, device in enumerate(devices))
+    for n, device in enumerate(devices):
+        every = REPORTS.get(device.kind, EVERY)
+        for due in range(START, END, every):
+            at = due + int(chance.random() * every * 0.4)
+            if not _silent(device.device, at) and at < END:
+                yield _report(device, n, at, chance)
+    yield from _noted()
+
+
+def marked() -> Iterator[Reading]:
+    """A calibration in the middle of the last day: nothing of it may be seen in a mean."""
+    for n in range(3):
+        at = END - 10 * HOUR + n * 20 * MINUTE
+        yield Reading(
+            MARKED, at, {"pm25": MARKED_VALUE, "aqi": MARKED_VALUE}, received_at=at, adapter="sim", kind="air-station",
+            marks={"pm25": Mark.CALIBRATION, "aqi": Mark.CALIBRATION},
+        )  # fmt: skip
+
+
+def _silent(device: str, at: int) -> bool:
+    name, since, until = CUT_OFF
+    return (device == name and since <= at < until) or (device == "pump-2" and at > END - 5 * HOUR)
+
+
+def _report(device: Device, n: int, at: int, chance: random.Random) -> Reading:
+    values = {metric: _value(metric, at, n, chance) for metric in KINDS[device.kind]}
+    if device.kind in ("vehicle", "bus") and chance.random() < 0.05:
+        values["events"] = ["harsh-braking"]
+    if device.kind == "vessel":
+        values |= {"name": f"TEST SHIP {n}", "ship_type": "cargo", "destination": "HARBOUR CITY", "draught": 6.5}
+    angle = at / HOUR / 3 + n
+    moving = device.kind in ("vehicle", "bus", "vessel")
+    place = Position(LON + 0.03 * math.cos(angle), LAT + 0.02 * math.sin(angle)) if moving else None
+    return Reading(device.device, at, values, place, received_at=at + SECOND // 2, adapter="sim", kind=device.kind)
+
+
+def _noted() -> Iterator[Reading]:
+    """What the hub wrote of its devices and of itself in the two days."""
+    chance = random.Random(11)
     devices = registry()
     heard: dict[str, DeviceState] = {}
     zones = Zones(ZONES)
     for at in range(START, END, EVERY):
         for n, device in enumerate(devices.values()):
-            if device.device == "pump-2" and at > END - 5 * HOUR:
-                continue  # fell silent
-            values = {metric: _value(metric, at, n, chance) for metric in KINDS[device.kind]}
-            if device.kind in ("vehicle", "bus") and chance.random() < 0.05:
-                values["events"] = ["harsh-braking"]
-            if device.kind == "vessel":
-                values |= {
-                    "name": f"TEST SHIP {n}",
-                    "ship_type": "cargo",
-                    "destination": "HARBOUR CITY",
-                    "draught": 6.5,
-                }
-            moving = device.kind in ("vehicle", "bus", "vessel")
-            angle = at / HOUR / 3 + n
-            place = Position(LON + 0.03 * math.cos(angle), LAT + 0.02 * math.sin(angle)) if moving else None
-            yield Reading(
-                device.device, at, values, place, received_at=at + SECOND // 2, adapter="sim", kind=device.kind
-            )
+            if device.device in (NEVER_HEARD, NOWHERE) or _silent(device.device, at):
+                continue
+            told = _report(device, n, at, chance)
             state = heard.setdefault(
                 device.device, DeviceState(device.device, device.kind, "sim", at, at, at, skew_s=n * 1.5)
             )
-            state.received_at, state.observed_at, state.readings, state.position = at, at, state.readings + 1, place
-            state.values |= {metric: (value, at) for metric, value in values.items()}
+            state.received_at, state.observed_at, state.position = at, at, told.position
+            state.readings += 1
+            state.values |= {metric: (value, at) for metric, value in told.values.items()}
         noted = at + MINUTE
         for n, device in enumerate(devices.values()):
-            yield device_report(device.device, heard.get(device.device), device, 1, n % 5, zones, noted)
+            level = 0 if device.device in (NEVER_HEARD, NOWHERE, "pump-2") else n % 5
+            yield device_report(device.device, heard.get(device.device), device, 1, level, zones, noted)
         yield from _hub(noted, (at - START) // EVERY)
         yield from open_warnings([_standing(at)], devices, noted)
 
@@ -143,7 +194,7 @@ def _value(metric: str, at: int, n: int, chance: random.Random) -> Value:
     if metric == "nav_status":
         return "at anchor" if n % 3 == 0 else "under way using engine"
     if metric == "odometer":
-        return 1000.0 * n + (at - START) / HOUR * 20
+        return 20_000.0 + 1000.0 * n + (at - START) / HOUR * 20
     middle, reach = BASE[metric]
     value = middle + reach * (0.8 * math.sin(at / HOUR / 4 + n) + 0.2 * chance.uniform(-1, 1))
     return round(value, 3)

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from dashboards.grafana.build import FOLDERS, Page, drift, pages
+from dashboards.grafana.build import FOLDERS, Page, drift, folder_uid, pages
+from dashboards.grafana.hub import FAULTS
 from dashboards.grafana.lint import lint, panels
+from hub.model import FaultKind
 
 ALL = list(pages())
 
@@ -20,6 +22,10 @@ def test_the_shipped_dashboards_are_clean() -> None:
 
 def test_the_files_are_what_the_code_makes() -> None:
     assert drift() == []
+
+
+def test_quarantine_is_shown_by_every_reason_there_is() -> None:
+    assert set(FAULTS) == {kind.replace("-", "_") for kind in FaultKind}
 
 
 def test_every_audience_has_its_folder_in_both_languages() -> None:
@@ -76,6 +82,22 @@ BROKEN: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "overlap": (lambda model: panel(model).update(gridPos={"x": 0, "y": 0, "w": 24, "h": 40}), "lies over another"),
     "editable": (lambda model: model.update(editable=True), "can be edited"),
     "another schema": (lambda model: model.update(schemaVersion=36), "Classic 42"),
+    "an option without a value": (lambda model: model["templating"]["list"].append({"name": "x", "label": "x", "description": "x", "type": "custom", "query": "raw : , 1 h : _1h"}), "an option of x has no value"),
+    "a time filter outside": (lambda model: panel(model)["targets"][0].update(query='SELECT count("v") FROM (SELECT mean("pm25") AS "v" FROM "air_1m" WHERE $timeFilter GROUP BY time(1h), "device") WHERE "v" > 60 AND $timeFilter'), "outside a GROUP BY time"),
+    "a mean of raw points": (lambda model: panel(model)["targets"][0].update(query='SELECT mean("pm25") FROM "air" WHERE $timeFilter'), "mean() of raw points"),
+    "a flag half named": (lambda model: panel(model)["fieldConfig"]["defaults"].update(mappings=[{"type": "value", "options": {"0": {"text": "off"}, "1": {"text": "on"}}}]), "only some of them are named"),
+    "dots": (lambda model: panel(model)["fieldConfig"]["defaults"]["custom"].update(spanNulls=False), "its lines are dots"),
+    "no interval": (lambda model: panel(model).pop("interval"), "finer than any device reports"),
+    "marks for everything": (lambda model: model["annotations"]["list"][0]["target"].update(query='SELECT "title" AS "text" FROM "alerts" WHERE $timeFilter'), "neither orange nor red"),
+    "marks of the whole city": (lambda model: model["annotations"]["list"][0]["target"].update(query="SELECT \"title\" AS \"text\" FROM \"alerts\" WHERE $timeFilter AND \"level\" = 'red'"), "the whole city"),
+    "marks from the start": (lambda model: model["annotations"]["list"][0].update(enable=True), "is on from the start"),
+    "a line for every device": ((lambda model: panel(model)["targets"][0].update(query='SELECT mean("pm25") FROM "air_1m" WHERE $timeFilter GROUP BY time($__interval), "device" fill(null)')), "a line for every device"),
+    "metres that become millimetres": (lambda model: panel(model)["fieldConfig"]["defaults"].update(unit="lengthm"), "metres become millimetres"),
+    "a title that is cut": (lambda model: panel(model, "stat").update(title="The highest air quality index of all"), "its title is cut"),
+    "a narrow stat": (lambda model: panel(model, "stat")["gridPos"].update(w=2), "narrower than"),
+    "a title behind a range": (lambda model: panel(model, "stat").pop("hideTimeOverride"), "takes the place of its title"),
+    "a hole": (lambda model: panel(model)["gridPos"].update(h=2), "fill the row"),
+    "a column without title": (lambda model: panel(model, "table")["fieldConfig"]["overrides"].pop(), "has no title of its own"),
     "a uid of the day": (lambda model: model.update(uid="abc"), "stable"),
 }  # fmt: skip
 
@@ -86,6 +108,33 @@ def test_the_linter_finds(fault: str) -> None:
     broken = [Page(page.folder, page.language, page.name, copy.deepcopy(page.model)) for page in ALL]
     change(next(page.model for page in broken if page.name == "air" and page.language == "en"))
     assert any(said in found for found in lint(broken)), lint(broken)
+
+
+WRONG_LOOKS: dict[str, tuple[str, str, Callable[[dict[str, Any]], Any], str]] = {
+    "a level in another's colour": ("city", "Warnings raised", lambda item: item["fieldConfig"]["overrides"][0]["properties"][-1]["value"].update(fixedColor="#2f80ed"), "has not its own colour"),
+    "levels in disorder": ("city", "Warnings raised", lambda item: item["fieldConfig"]["overrides"].reverse(), "order of gravity"),
+    "levels by chance": ("city", "Warnings raised", lambda item: (item["fieldConfig"].update(overrides=[]), item["targets"][0].update(query='SELECT count("alert") FROM "alerts" WHERE $timeFilter GROUP BY time(1h), "level"')), "coloured by chance"),
+    "ids of the hub's own": ("hub", "Adapters", lambda item: item.update(transformations=[]), "hub's own ids"),
+    "a map of nothing": ("city", "Where", lambda item: item["options"]["layers"].pop(0), "without tiles the map is empty"),
+    "states cut by nulls": ("hub", "Adapters", lambda item: item["targets"][0].update(query=item["targets"][0]["query"].replace("fill(none)", "fill(null)")), "cuts every state"),
+    "a legend of thresholds": ("hub", "Adapters", lambda item: item["fieldConfig"]["defaults"]["color"].update(mode="thresholds"), "thresholds instead of states"),
+    "states without end": ("hub", "Adapters", lambda item: item["fieldConfig"]["defaults"]["custom"].pop("insertNulls"), "ends in silence"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", WRONG_LOOKS)
+def test_the_linter_sees(fault: str) -> None:
+    name, title, change, said = WRONG_LOOKS[fault]
+    broken = [Page(page.folder, page.language, page.name, copy.deepcopy(page.model)) for page in ALL]
+    model = next(page.model for page in broken if page.name == name and page.language == "en")
+    change(next(item for item in panels(model) if item["title"] == title))
+    assert any(said in found for found in lint(broken)), lint(broken)
+
+
+def test_a_dashboard_with_the_uid_of_a_folder_is_found() -> None:
+    broken = [Page(page.folder, page.language, page.name, copy.deepcopy(page.model)) for page in ALL]
+    broken[0].model["uid"] = folder_uid(broken[0].folder, broken[0].language)
+    assert any("used twice" in found for found in lint(broken))
 
 
 def test_the_public_page_asks_for_nothing_personal() -> None:

@@ -3,16 +3,21 @@ second run changes nothing."""
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from dashboards.grafana.build import FOLDERS, pages
+from dashboards.grafana.build import FOLDERS, pages, providers
 from dashboards.grafana.publish import Publisher, PublishError, Source, connect
+from dashboards.grafana.zones import ZonesError, outlines
 from hub.cli import main
 from tests.dashboards.grafana_stub import TOKEN, Stub, grafana_stub
+from tests.shared import ROOT
 
 PAGES = list(pages())
 SOURCE = Source("http://influxdb:8086", "city", "influx-token")
@@ -48,9 +53,33 @@ def test_everything_is_made_in_order(grafana: Stub) -> None:
     }
     assert list(first.values()) == sorted(first.values())
     assert set(grafana.dashboards) == {page.model["uid"] for page in PAGES}
-    assert grafana.folders["cityhub-environment-zh"]["title"] == "环境"
-    assert grafana.dashboards["cityhub-air-zh"]["meta"]["folderUid"] == "cityhub-environment-zh"
+    assert grafana.folders["cityhub-folder-environment-zh"]["title"] == "环境"
+    assert grafana.dashboards["cityhub-air-zh"]["meta"]["folderUid"] == "cityhub-folder-environment-zh"
     assert len(grafana.folders) == 2 * len(FOLDERS)
+
+
+def test_folders_and_dashboards_share_one_set_of_uids(grafana: Stub) -> None:
+    """Grafana 12 refuses a dashboard whose uid a folder has, with 409, published or provisioned."""
+    publish(grafana)
+    uids = [*grafana.folders, *grafana.dashboards]
+    assert len(set(uids)) == len(uids) == 2 * len(FOLDERS) + len(PAGES)
+    provided = yaml.safe_load(providers())["providers"]
+    assert {provider["folderUid"] for provider in provided} == set(grafana.folders)
+
+
+def test_a_folder_of_an_earlier_version_makes_way_where_it_is_empty(grafana: Stub) -> None:
+    """Earlier versions made the folder `cityhub-city-en`, and stopped at the dashboard of the same uid."""
+    grafana.folders["cityhub-city-en"] = {"uid": "cityhub-city-en", "title": "City overview"}
+    _, said, _ = publish(grafana)
+    assert any("earlier version deleted" in sentence for sentence in said)
+    assert "cityhub-city-en" in grafana.dashboards
+    assert publish(grafana)[0] == 0
+    del grafana.dashboards["cityhub-city-en"]
+    grafana.folders["cityhub-city-en"] = {"uid": "cityhub-city-en", "title": "City overview"}
+    grafana.dashboards["own"] = {"meta": {"folderUid": "cityhub-city-en"}, "dashboard": {}}
+    with pytest.raises(PublishError, match="something is in it"):
+        publish(grafana)
+    assert "own" in grafana.dashboards
 
 
 def test_the_data_source_is_influxql_with_the_token_as_a_secret(grafana: Stub) -> None:
@@ -66,11 +95,11 @@ def test_the_data_source_is_influxql_with_the_token_as_a_secret(grafana: Stub) -
 def test_audiences_see_their_folders_and_no_others(grafana: Stub) -> None:
     publish(grafana)
     team = next(number for number, name in grafana.teams.items() if name == "cityhub-fleet")
-    assert grafana.permissions["cityhub-fleet-en"] == [
+    assert grafana.permissions["cityhub-folder-fleet-en"] == [
         {"role": "Editor", "permission": 2},
         {"teamId": team, "permission": 1},
     ]
-    assert {"role": "Viewer", "permission": 1} in grafana.permissions["cityhub-city-en"]
+    assert {"role": "Viewer", "permission": 1} in grafana.permissions["cityhub-folder-city-en"]
 
 
 def test_a_second_run_changes_nothing(grafana: Stub) -> None:
@@ -84,12 +113,12 @@ def test_a_second_run_changes_nothing(grafana: Stub) -> None:
 def test_only_what_differs_is_mended(grafana: Stub) -> None:
     publish(grafana)
     grafana.dashboards["cityhub-air-en"]["dashboard"]["title"] = "Edited by hand"
-    grafana.folders["cityhub-hub-en"]["title"] = "Renamed"
-    grafana.permissions["cityhub-fleet-en"] = [{"role": "Viewer", "permission": 1}]
+    grafana.folders["cityhub-folder-hub-en"]["title"] = "Renamed"
+    grafana.permissions["cityhub-folder-fleet-en"] = [{"role": "Viewer", "permission": 1}]
     changed, _, _ = publish(grafana)
     assert changed == 3
     assert grafana.dashboards["cityhub-air-en"]["dashboard"]["title"] == "Air"
-    assert grafana.folders["cityhub-hub-en"]["title"] == "Hub"
+    assert grafana.folders["cityhub-folder-hub-en"]["title"] == "Hub"
 
 
 def test_a_moved_database_and_a_new_token_reach_the_data_source(grafana: Stub) -> None:
@@ -142,6 +171,38 @@ def test_the_hubs_address_reaches_links_and_maps(grafana: Stub) -> None:
         "https://hub.city.example/api/v1/geojson/zones"
     ]
     assert publish(grafana, hub="https://hub.city.example")[0] == 0
+
+
+def test_the_citys_own_zones_are_put_into_the_maps(
+    grafana: Stub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No tiles, no hub, no token: the outlines are in the dashboard."""
+    city = ROOT / "deploy" / "city"
+    src = outlines(city)
+    assert publish(grafana, zones=src)[0] > 0
+    for name in ("city", "fleet", "harbour", "vehicle", "vessel"):
+        model = grafana.dashboards[f"cityhub-{name}-zh"]["dashboard"]
+        layers = [panel["options"]["layers"][0] for panel in model["panels"] if panel["type"] == "geomap"]
+        assert [layer["config"]["src"] for layer in layers] == [src]
+    told = json.loads(base64.b64decode(src.partition(",")[2]))
+    assert {feature["properties"]["name"] for feature in told["features"]} == {"Centre", "Waterfront"}
+    ring = told["features"][0]["geometry"]["coordinates"][0]
+    assert ring[0] == ring[-1]
+    assert publish(grafana, zones=src)[0] == 0
+    (tmp_path / "zones.geojson").write_text("{")
+    call = ["dashboards", "publish", "--url", grafana.url, "--city", str(tmp_path)]
+    assert main(call) == 1
+    assert "zones.geojson" in capsys.readouterr().err
+
+
+def test_zones_too_large_for_a_page_are_refused(tmp_path: Path) -> None:
+    ring = [[120 + n / 100_000, 30 + (n % 7) / 1000] for n in range(30_000)]
+    feature = {"type": "Feature", "properties": {"zone": "z", "kind": "area", "name": "z"}, "geometry": {"type": "Polygon", "coordinates": [[*ring, ring[0]]]}}  # fmt: skip
+    (tmp_path / "zones.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
+    with pytest.raises(ZonesError, match="simplify"):
+        outlines(tmp_path)
+    with pytest.raises(ZonesError, match="no zones"):
+        outlines(tmp_path / "nowhere")
 
 
 def test_the_command(

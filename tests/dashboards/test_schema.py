@@ -12,7 +12,7 @@ import pytest
 
 from dashboards.grafana import build
 from dashboards.grafana.build import GENERATED, Page
-from tests.npm import FOLDER, GROUP, INSTALL_S, MAKE_S, installed, run_npm
+from tests.npm import FOLDER, GROUP, INSTALL_S, MAKE_S, installed, locked, or_skip, run_npm
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group(GROUP), pytest.mark.timeout(INSTALL_S + MAKE_S + 30)]
 
@@ -23,8 +23,9 @@ def schema() -> jsonschema.Draft7Validator:
     installed()
     made = FOLDER / "dashboard.schema.json"
     sources = [FOLDER / name for name in ("package-lock.json", "package.json", "dashboard.ts")]
-    if not made.exists() or made.stat().st_mtime < max(path.stat().st_mtime for path in sources):
-        run_npm(["run", "-s", "schema"], MAKE_S)
+    with or_skip(), locked():
+        if not made.exists() or made.stat().st_mtime < max(path.stat().st_mtime for path in sources):
+            run_npm(["run", "-s", "schema"], MAKE_S)
     return jsonschema.Draft7Validator(json.loads(made.read_text("utf-8")))
 
 

@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import paho.mqtt.publish
 import pytest
 import yaml
 
+from dashboards.grafana.board import ZONES
 from dashboards.grafana.build import FOLDERS, GENERATED
 from hub.app.plugins import Plugins
 from hub.config import load_config
@@ -123,12 +125,36 @@ def test_grafana_finds_its_source_and_dashboards() -> None:
         assert list(folder.glob("*.json")), folder
 
 
+def test_grafana_reads_with_a_token_of_its_own() -> None:
+    """A page that anybody may look at must not hold the key to writing or deleting history."""
+    text = (ROOT / "dashboards" / "grafana" / "provisioning" / "datasources" / "cityhub.yaml").read_text("utf-8")
+    header = yaml.safe_load(text)["datasources"][0]["secureJsonData"]["httpHeaderValue1"]
+    user, secret = re.fullmatch(r"Token (\w+):\$__file\{/run/secrets/(\w+)\}", header).groups()  # type: ignore[union-attr]
+    assert secret in SERVICES["grafana"]["secrets"]
+    assert "influx_token" not in SERVICES["grafana"]["secrets"]
+    assert secret not in SERVICES["hub"]["secrets"]
+    script = DEPLOY / "influxdb" / "grafana-reader.sh"
+    assert "./influxdb:/docker-entrypoint-initdb.d:ro" in SERVICES["influxdb"]["volumes"]
+    assert secret in SERVICES["influxdb"]["secrets"]
+    made = script.read_text("utf-8")
+    assert f"--username {user}" in made
+    assert f"/run/secrets/{secret}" in made
+    assert "--read-bucket" in made
+    assert "write" not in made
+    assert script.stat().st_mode & 0o100
+    subprocess.run(["sh", "-n", str(script)], check=True)
+
+
+def test_grafana_serves_the_citys_zones_under_its_maps() -> None:
+    mounts = dict(volume.split(":")[1::-1] for volume in SERVICES["grafana"]["volumes"])
+    assert (DEPLOY / mounts[f"/usr/share/grafana/{ZONES}"]).resolve() == DEPLOY / "city" / "zones.geojson"
+    assert "Centre" in (DEPLOY / "city" / "zones.geojson").read_text("utf-8")
+
+
 @pytest.mark.acceptance
-def test_the_same_configuration_works_as_processes(tmp_path: Path) -> None:
+def test_the_same_configuration_works_as_processes(tmp_path: Path, need_program: Callable[[str], str]) -> None:
     """A reading from the broker, by the hub, in the database: each with the files that the containers would mount."""
-    passwords = shutil.which("mosquitto_passwd")
-    if passwords is None:
-        pytest.skip("LOUD SKIP: no mosquitto_passwd here, so the deployment's broker was not tried")
+    passwords = need_program("mosquitto_passwd")
     secrets = tmp_path / "secrets"
     secrets.mkdir()
     (secrets / "mqtt_password").write_text("device-secret\n")

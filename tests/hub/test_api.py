@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from hub.api.auth import Token, load_tokens, who
+from hub.moment import SECOND, to_text
 from tests.acceptance.running import RunningHub, free_port, write_city
 
 TOKENS = """
@@ -249,3 +251,26 @@ def test_maintenance_is_planned_listed_and_cancelled(hub: RunningHub) -> None:
     assert post("/api/v1/maintenance/area:south@x/cancel")[0] == 404
     assert post(f"/api/v1/maintenance/{answer['id']}/cancel") == (200, {"ok": True})
     hub.wait(lambda: windows() == [], "the plan was not cancelled")
+
+
+def test_a_series_that_is_cut_gives_the_newest_and_the_way_on(hub: RunningHub) -> None:
+    at = int(time.time()) - 5_000  # before what other tests say of this gauge
+    until = to_text((at + 1) * SECOND)
+    readings = [
+        {"device": "gauge-7", "time": f"{to_text((at - n) * SECOND)}", "values": {"water_flow": n, "turbidity": n}}
+        for n in range(30)
+    ]
+    assert call(hub, "POST", "/api/v1/readings", "feed-me", json.dumps(readings).encode())[0] == 200
+    path = f"/api/v1/series?device=gauge-7&metric=water_flow&limit=8&to={until}"
+    hub.wait(lambda: len(call(hub, "GET", path, "look")[1]["rows"]) == 8, "the store does not take them")
+    found: list[float] = []
+    while path:
+        answer = call(hub, "GET", path, "look")[1]
+        assert answer["truncated"] == bool(answer["next"])
+        found = [row["value"] for row in answer["rows"]] + found
+        path = answer["next"] or ""
+    assert found == [float(n) for n in range(29, -1, -1)]
+    both = call(hub, "GET", f"/api/v1/series?device=gauge-7&limit=5&to={until}", "look")[
+        1
+    ]  # two rows a moment: none is torn
+    assert [row["value"] for row in both["rows"]] == [1.0, 1.0, 0.0, 0.0]

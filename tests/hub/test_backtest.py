@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 
 from hub.app.backtest import Backtest
 from hub.app.city import City, load_city
-from hub.app.evaluation import Summary, evaluate, read_events
+from hub.app.evaluation import Summary
+from hub.app.events import read_events
+from hub.app.judgement import judge, observed_for
 from hub.app.limits import limits
-from hub.app.observed import Observed, metrics_of, where
+from hub.app.observed import Observed
 from hub.app.plugins import Plugins
 from hub.app.recorded import open_recording
 from hub.app.report import Findings, report
@@ -78,13 +80,17 @@ def csv_of(folder: Path, **series: Sequence[float | str]) -> Path:
 
 def run(folder: Path, path: Path, events: str = "") -> tuple[Backtest, list[AlertChange], Summary, Observed]:
     city = the_city(folder)
-    recording = open_recording([path])
-    observed = Observed(metrics_of(city.book))
-    test = Backtest(city, recording.messages, recording.kind, recording.rows, observed)
+    observed = observed_for(city.book)
+
+    def once(observed: Observed | None, without: Collection[tuple[str, str, int]] = ()) -> Backtest:
+        recording = open_recording([path])
+        return Backtest(city, recording.messages, recording.kind, recording.rows, observed, without)
+
+    test = once(observed)
     changes = list(test.changes())
     listed = read_events("event,kind,device,start,peak,end\n" + events)
-    places = where(city.registry.devices.values(), observed)
-    return test, changes, evaluate(changes, listed, observed, city.book, places), observed
+    judged = judge(city, changes, listed, observed, lambda without: list(once(None, without).changes()))
+    return test, changes, judged, observed
 
 
 CALM = [30.0, 32.0, 29.0, 31.0, 30.0, 33.0, 30.0, 29.0]
@@ -119,7 +125,7 @@ def test_ticks_that_are_left_out_would_have_changed_nothing(folder: Path, monkey
     path.write_text(path.read_text() + "2026-01-02T09:30:00Z,a,31\n2026-01-02T09:40:30Z,b,400\n")
     few = run(folder, path)[1]
     ticked: list[int] = []
-    monkeypatch.setattr(Engine, "due", lambda engine: ticked.append(engine.clock) or 0)
+    monkeypatch.setattr(Engine, "due", lambda engine: ticked.append(engine.world.clock.now) or 0)
     every = run(folder, path)[1]
     assert {change.rule for change in every} >= {"city/lasting:silent", "city/held"}
     assert len(ticked) > 33 * 60
@@ -141,118 +147,12 @@ def test_the_limits_that_a_rule_cites(folder: Path) -> None:
     ]
 
 
-# ------------------------------------------------------------------------------------------------- false raises
-
-
-def smog_only(judged: Summary) -> list[str]:
-    return [found.why for found in judged.false_raises if found.rule.endswith("smog")]
-
-
-def test_a_lone_spike_is_a_false_raise_by_its_own_next_reading(folder: Path) -> None:
-    judged = run(folder, csv_of(folder, a=[*CALM, 600.0, *CALM]))[2]
-    assert smog_only(judged) == ["pm25 leapt from 29 to 600 and was back at 30 1 reading later"]
-    assert judged.far == 1.0 or judged.far == judged.false / judged.raises
-
-
-def test_a_spike_of_hours_is_denied_by_calm_neighbours_only(folder: Path) -> None:
-    spell = [*CALM, 600.0, 590.0, 610.0, 600.0, *CALM]
-    calm = [*CALM, 31.0, 30.0, 30.0, 32.0, *CALM]
-    assert smog_only(run(folder, csv_of(folder, a=spell))[2]) == []
-    assert smog_only(run(folder, csv_of(folder, a=spell, b=calm, c=calm))[2]) == [
-        "pm25 leapt from 29 to 590 for 3 readings while 2 neighbours stayed calm"
-    ]
-    joined = [*CALM, 200.0, 400.0, 420.0, 300.0, *CALM]
-    assert smog_only(run(folder, csv_of(folder, a=spell, b=calm, c=joined))[2]) == []
-
-
-def test_what_stood_for_two_hours_is_no_spike_unless_neighbours_deny_it(folder: Path) -> None:
-    """The rule took two hours: the first of them above the limit already, so that it is not one reading alone."""
-    rules = folder / "rules" / "air.yaml"
-    rules.write_text(RULES.replace("orange: pm25 > 150 ug/m3", "orange: 2 of 2 (pm25 > 150 ug/m3)"))
-    two = [*CALM, 214.0, 230.0, *CALM]
-    assert smog_only(run(folder, csv_of(folder, a=two))[2]) == []
-    denied = smog_only(run(folder, csv_of(folder, a=two, b=[*CALM, *CALM, 30.0], c=[*CALM, *CALM, 30.0]))[2])
-    assert denied == ["pm25 leapt from 29 to 230 for 1 reading while 2 neighbours stayed calm"]
-
-
-def test_a_spike_that_half_of_the_neighbours_show_as_well_is_not_one_device_alone(folder: Path) -> None:
-    far = (
-        "a,a,air-station,116.0,39.9\nb,b,air-station,116.4,39.9\nc,c,air-station,115.6,39.9\n"  # the engine asks 30 km
-    )
-    (folder / "devices.csv").write_text("device,name,kind,lon,lat\n" + far)
-    spike = [*CALM, 240.0, *CALM]
-    seen, not_seen = [*CALM, 190.0, *CALM], [*CALM, 31.0, *CALM]
-    assert smog_only(run(folder, csv_of(folder, a=spike, b=seen, c=not_seen))[2]) == []
-    assert len(smog_only(run(folder, csv_of(folder, a=spike, b=not_seen, c=not_seen))[2])) == 1
-
-
-def test_a_real_rise_is_not_false(folder: Path) -> None:
-    rising = [*CALM, 80.0, 140.0, 210.0, 280.0, 300.0, 290.0, 260.0, 200.0, 120.0, 60.0, *CALM]
-    judged = run(folder, csv_of(folder, a=rising))[2]
-    assert judged.raises >= 2
-    assert judged.false == 0
-    assert judged.far == 0.0
-
-
-def test_a_rule_that_stands_without_the_spike_is_not_blamed_for_it(folder: Path) -> None:
-    heavy = [*CALM, 180.0, 185.0, 182.0, 190.0, 186.0, 188.0, 240.0, 40.0, *CALM]
-    assert run(folder, csv_of(folder, a=heavy))[2].false == 0
-
-
-def test_a_raise_without_data_above_its_limit_is_false(folder: Path) -> None:
-    _, changes, _, observed = run(folder, csv_of(folder, a=[*CALM, 160.0, 170.0, 165.0, 160.0]))
-    book = the_city(folder).book
-    series = observed.series[("a", "pm25")]
-    for n in range(len(series.values)):
-        series.values[n] = min(series.values[n], 140.0)
-    judged = evaluate(changes, [], observed, book, {})
-    assert smog_only(judged) == ["no good reading met its limit (pm25 > 150)"]
-
-
-# ------------------------------------------------------------------------------------------------- events
-
-
 EPISODE = [*CALM, 80.0, 140.0, 210.0, 280.0, 300.0, 290.0, 260.0, 200.0, 120.0, 60.0, *CALM]
-
-
-def test_events_are_hit_or_missed_and_the_lead_counts_to_the_peak(folder: Path) -> None:
-    events = (
-        "real,smog,a,2026-01-01T09:00:00Z,2026-01-01T12:00:00Z,2026-01-01T16:00:00Z\n"
-        "anywhere,smog,*,2026-01-01T09:00:00Z,2026-01-01T12:00:00Z,2026-01-01T16:00:00Z\n"
-        "nothing,smog,a,2026-01-01T22:00:00Z,2026-01-01T23:00:00Z,2026-01-01T23:30:00Z\n"
-        "elsewhere,smog,z,2026-01-01T09:00:00Z,2026-01-01T12:00:00Z,2026-01-01T16:00:00Z\n"
-        "other-year,smog,*,2020-01-01T09:00:00Z,2020-01-01T12:00:00Z,2020-01-01T16:00:00Z\n"
-    )
-    judged = run(folder, csv_of(folder, a=EPISODE), events)[2]
-    by_name = {outcome.event: outcome for outcome in judged.per_event}
-    assert (judged.events, judged.hits, judged.misses) == (3, 2, 1)
-    assert judged.pod == pytest.approx(2 / 3, abs=1e-4)
-    assert judged.csi == pytest.approx(2 / 3, abs=1e-4)
-    assert by_name["real"].reached == "2026-01-01T10:00:00Z"
-    assert by_name["real"].lead_min == 120.0
-    assert by_name["real"].level == "red"
-    assert not by_name["nothing"].hit
-    assert not by_name["elsewhere"].covered
-    assert not by_name["other-year"].covered
-    assert judged.median_lead_min == 120.0
 
 
 def test_alarm_load_is_per_device_week(folder: Path) -> None:
     judged = run(folder, csv_of(folder, a=EPISODE * 6, b=CALM * 20))[2]
     assert judged.alerts_per_device_week == pytest.approx(judged.alerts / judged.device_weeks, abs=0.01)
-
-
-def test_an_events_file_is_checked_line_by_line() -> None:
-    with pytest.raises(ValueError, match="peak is missing"):
-        read_events("event,kind,device,start,end\n")
-    with pytest.raises(ValueError, match="line 2: start, peak and end"):
-        read_events(
-            "event,kind,device,start,peak,end\ne,k,a,2026-01-02T00:00:00Z,2026-01-01T00:00:00Z,2026-01-03T00:00:00Z\n"
-        )
-    with pytest.raises(ValueError, match=r"line 2: .*no time zone"):
-        read_events(
-            "event,kind,device,start,peak,end\ne,k,a,2026-01-02T00:00:00,2026-01-02T00:00:00,2026-01-03T00:00:00\n"
-        )
 
 
 # ------------------------------------------------------------------------------------------------- report
@@ -348,8 +248,36 @@ def test_the_command_prints_changes_and_a_last_summary(folder: Path, capsys: pyt
     )
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert all({"at", "rule", "subject", "change", "level", "values"} <= line.keys() for line in lines[:-1])
-    assert lines[-1]["summary"]["pod"] == 1.0
+    summary = lines[-1]["summary"]
+    assert summary["pod"] == 1.0
+    (event,) = summary["events"]
+    assert event == {
+        "event": "real",
+        "subject": "a",
+        "level": "red",
+        "at": "2026-01-01T10:00:00Z",
+        "lead_s": 7200.0,
+        "hit": True,
+    }
     assert out.read_text().startswith("<!doctype html>")
+
+
+def test_a_plain_threshold_stands_beside_in_json_in_words_and_in_the_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "hub.toml").write_text('[hub]\nname = "trial"\ntimezone = "UTC"\n[rules]\npacks = ["air-cn"]\n')
+    (tmp_path / "devices.csv").write_text("device,name,kind,lon,lat\na,a,air-station,116.0,39.9\n")
+    path, out = str(csv_of(tmp_path, a=[*CALM, *EPISODE])), tmp_path / "out.html"
+    given = ["backtest", str(tmp_path), "--quiet", "--baseline", "--readings", path]
+    assert main([*given, "--json", "--report", str(out)]) == 0
+    summary = json.loads(capsys.readouterr().out.splitlines()[-1])["summary"]
+    for judged in (summary, summary["baseline"]):
+        assert judged["events"] == []
+        assert {"orange", "red", "site_months", "borne_out"} <= judged["outside"].keys()
+        assert judged["outside"]["red"] == 1
+    assert "Plain threshold" in out.read_text()
+    assert main(given) == 0
+    assert "plain threshold: 0 of 0 events hit" in capsys.readouterr().out
 
 
 # ------------------------------------------------------------------------------------------------- cameras

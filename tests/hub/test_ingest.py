@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 from hub.config import IngestOptions
 from hub.ingest import Door, Ingest
 from hub.ledger import Ledger
-from hub.log import Limits, Log
+from hub.log import Limits, Log, Stream
 from hub.model import Device, Fault, FaultKind, Message, Position, Reading, Verdict
 from hub.moment import SECOND, from_text
 from hub.registry import Registry
@@ -272,3 +274,36 @@ async def test_the_ledger_survives_a_crash(tmp_path: Path) -> None:
     assert ledger.stored["store"]["broker"] == 2
     assert ledger.waiting("store", "broker") == 1
     await log.close()
+
+
+# ------------------------------------------------------------------------------------------------- duplicates on a slow disk
+
+
+async def test_a_duplicate_waits_for_its_own_original_and_shares_its_fate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A is being written, B waits, A comes again; the write of A fails, B's succeeds: the second A must not hear "stored"."""
+    bench = Bench(tmp_path)
+    real, writing, go_on = Stream._write, threading.Event(), threading.Event()
+
+    def slow_and_broken_once(stream: Stream, first: int, count: int, data: bytes) -> None:
+        if not writing.is_set():
+            writing.set()
+            go_on.wait(20)
+            raise OSError(errno.EIO, "Input/output error")
+        real(stream, first, count, data)
+
+    monkeypatch.setattr(Stream, "_write", slow_and_broken_once)
+    monkeypatch.setattr("hub.log.log.RETRY_AFTER_S", 0.0)
+    first = bench.door.submit([message({"water_level": 1.0})])
+    while not writing.is_set():
+        await asyncio.sleep(0.01)
+    other = bench.door.submit([message({"water_level": 2.0}, at=NOW - SECOND)])
+    again = bench.door.submit([message({"water_level": 1.0}), message({"water_level": 3.0}, at=NOW - 2 * SECOND)])
+    go_on.set()
+    assert await first == [Verdict.BUSY]
+    assert await other == [Verdict.STORED]
+    assert await again == [Verdict.BUSY, Verdict.STORED]
+    assert await bench.give(message({"water_level": 1.0})) == [Verdict.STORED]
+    assert sorted(reading.values["water_level"] for reading in bench.logged()) == [1.0, 2.0, 3.0]
+    await bench.log.close()

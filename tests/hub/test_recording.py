@@ -131,6 +131,32 @@ def test_a_map_reads_a_foreign_layout(tmp_path: Path) -> None:
     assert second.values == {"running": True, "leak": False}
 
 
+def test_the_last_words_of_a_gauge_are_a_mark_without_a_value(tmp_path: Path) -> None:
+    mapping = written(
+        tmp_path,
+        "map.toml",
+        """
+        [time]
+        column = "time"
+        [device]
+        column = "site"
+        kind = "river-gauge"
+        [values]
+        water_level = "level"
+        [[marks]]
+        column = "state"
+        texts = { FALLO = "fault" }
+        """,
+    )
+    rows = "time,site,level,state\n2026-02-01T00:00:00Z,7,2.0,ok\n2026-02-01T00:15:00Z,7,,FALLO\n2026-02-01T00:30:00Z,7,,\n"
+    readings, faults = read(written(tmp_path, "a.csv", rows), mapping=mapping)
+    assert not faults
+    assert [(reading.values, reading.marks) for reading in readings] == [
+        ({"water_level": 2.0}, None),
+        ({}, {"water_level": "fault"}),
+    ]
+
+
 def test_ids_are_looked_up_and_what_is_not_found_is_said(tmp_path: Path) -> None:
     written(tmp_path, "devices.csv", "device,site\nHunt,08165500\n")
     mapping = written(

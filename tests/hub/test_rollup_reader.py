@@ -11,7 +11,7 @@ import pytest
 from hub.app.rollups import Rollups
 from hub.log import Cursors, Log
 from hub.model import Reading
-from hub.ports import SeriesQuery
+from hub.ports import Bucket, SeriesQuery
 from hub.store import open_store
 from hub.store.rollups import DAY, HOUR, MINUTE
 
@@ -45,6 +45,10 @@ class Bench:
         batch = self.log.events.read_now(self.stored)
         self.store.write("events", batch.entries, batch.first, batch.next)
         self.stored = batch.next
+
+    def catch_up_all(self) -> None:
+        while self.stored < self.log.events.next:
+            self.catch_up()
 
     def found(self, width: str) -> list[tuple[int, float]]:
         return [(bucket.count, bucket.mean) for bucket in self.store.rollups(width, SeriesQuery())]
@@ -101,3 +105,55 @@ async def test_rebuild_makes_all_of_history_anew(bench: Bench) -> None:
     assert await bench.reader.rebuild(None, START + 500 * DAY) == 6
     assert bench.found("1d") == [(1, 0.0), (1, 1.0)]
     assert await bench.reader.rebuild(START + 600 * DAY, START + 700 * DAY) == 0
+
+
+async def test_one_device_that_fills_in_a_day_costs_only_its_own_rollups(bench: Bench) -> None:
+    def of(device: str, minute: int) -> Reading:
+        at = START + minute * MINUTE
+        return Reading(device, at, {"pm25": 1.0}, received_at=at, adapter="x", kind="k")
+
+    for minute in range(0, 1440, 5):
+        await bench.say(*(of(f"d{n}", minute) for n in range(50)))
+    bench.catch_up_all()
+    await bench.reader.step(True)
+    made: list[tuple[str, int]] = []
+    write = bench.store.write_rollups
+
+    def noted(width: str, buckets: list[Bucket]) -> None:
+        made.extend((bucket.device, bucket.time) for bucket in buckets)
+        write(width, buckets)
+
+    bench.store.write_rollups = noted  # type: ignore[method-assign]
+    await bench.say(*(of("d7", minute) for minute in range(1440)))
+    await bench.say(*(of(f"d{n}", 1439) for n in range(50)))  # the present, as always
+    bench.catch_up_all()
+    assert await bench.reader.step(True) <= 1440 + 3 * 50 + 24 + 1
+    assert {device for device, at in made if at < START + 23 * HOUR and at % DAY} == {"d7"}
+    assert made[0][1] >= START + 1439 * MINUTE
+
+
+async def test_the_present_is_made_before_what_was_filled_in_and_the_rest_waits(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hub.app.rollups.WORK_S", -1.0)
+    await bench.say(reading(START, pm25=10.0), reading(START + 5 * HOUR, pm25=20.0))
+    bench.catch_up()
+    assert await bench.reader.step(True) == 0
+    monkeypatch.setattr("hub.app.rollups.WORK_S", 20.0)
+    assert await bench.reader.step(True) == 6  # two minutes, two hours, and their day for each
+    assert bench.found("1d") == [(2, 15.0)]
+
+
+async def test_a_step_of_the_clock_drops_no_history_for_a_day(bench: Bench) -> None:
+    at = START
+    bench.reader._now = lambda: at
+    assert bench.reader._clock_is_steady(0.0)
+    at += 3600 * 10**9
+    assert bench.reader._clock_is_steady(3600.0)
+    at += 366 * DAY
+    assert not bench.reader._clock_is_steady(7200.0)
+    assert not bench.reader._clock_is_steady(80_000.0)
+    at -= 366 * DAY
+    assert not bench.reader._clock_is_steady(90_000.0)
+    at += 90_000 * 10**9
+    assert bench.reader._clock_is_steady(180_000.0)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from adapters.hub import wire
 from adapters.hub.codec import HubCodec
 from hub.alerts import Alerts
-from hub.app.warning import Warner
+from hub.app.warning import SNAPSHOT, Warner, saved_health
 from hub.cameras import Cameras
 from hub.ingest import Ingest
 from hub.ledger import Ledger
@@ -19,6 +21,7 @@ from hub.model import (
     CameraView,
     Change,
     Device,
+    Edition,
     Event,
     Forwarded,
     Origin,
@@ -28,6 +31,8 @@ from hub.model import (
 )
 from hub.registry import Registry
 from rules.book import RuleBook, read_book
+from rules.figures import derived
+from rules.judging import moving
 
 T = 1_795_334_400_000_000_000
 RULE = "- rule: deep\n  for_each: {kind: k}\n  levels: {red: water_depth > 10 cm}\n"
@@ -73,6 +78,80 @@ async def test_a_crash_before_or_behind_a_snapshot_repeats_nothing(tmp_path: Pat
         assert len(told) == len(set(change.id for change in log.alerts.read_now(0).entries)) == 4, told
         assert [str(change.change) for change in log.alerts.read_now(0).entries] == ["raised", "raised", "cleared", "cleared"]  # fmt: skip
         await log.close()
+
+
+SICK = """
+- rule: sick
+  for_each: {kind: k}
+  levels: {yellow: beaufort(wind_speed) >= 0 and water_depth > 1 cm}
+"""
+
+
+async def test_a_rule_that_raises_leaves_the_reader_up_and_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:  # fmt: skip
+    """Its red neighbour is warned of; after the mending of the file the rule is well, even from a snapshot of before."""
+    healthy = derived.FUNCTIONS["beaufort"]
+
+    def fails(*arguments: float) -> float:
+        raise ZeroDivisionError("float division by zero")
+
+    monkeypatch.setitem(derived.FUNCTIONS, "beaufort", healthy._replace(function=fails))
+    sick = read_book([("city", "r.yaml", RULE + SICK)])
+    assert isinstance(sick, RuleBook)
+    log = Log(tmp_path / "log")
+    path = tmp_path / SNAPSHOT
+    windy = [Reading("d", T + n, {"water_depth": 0.2, "wind_speed": 3.0}, received_at=T + n) for n in range(4)]
+    await log.events.append(windy[:1])
+    reader = Warner(log, sick, Registry(devices=DEVICES), Cameras([]), path, 0)
+    await read_all(reader, log)
+    reader.save()
+    await log.events.append(windy[1:3])
+    await read_all(reader, log)
+    assert [(change.rule, change.level) for change in log.alerts.read_now(0).entries] == [("city/deep", "red")]
+    [ill] = reader.figures()["ill"]
+    assert (ill["rule"], ill["subject"], ill["event"], ill["count"]) == ("city/sick", "d", 2, 3)
+    assert (reader.state.state, reader.state.detail) == ("up", "ill rules: city/sick")
+    assert "city/sick is ill" in caplog.text
+    assert [item["rule"] for item in saved_health(path)] == ["city/sick"]
+
+    monkeypatch.setitem(derived.FUNCTIONS, "beaufort", healthy)
+    mended = read_book([("city", "r.yaml", RULE + SICK.replace(">= 0", ">= 1"))])
+    assert isinstance(mended, RuleBook)
+    again = Warner(log, mended, Registry(devices=DEVICES), Cameras([]), path, 0)
+    await log.events.append([Edition(T + 3, "rules", "t", mended.text), windy[3]])
+    await read_all(again, log)
+    assert again.figures()["ill"] == []
+    assert [(change.rule, change.level) for change in log.alerts.read_now(0).entries] == [("city/deep", "red"), ("city/sick", "yellow")]  # fmt: skip
+    await log.close()
+
+
+async def test_an_event_that_nobody_can_judge_is_skipped_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:  # fmt: skip
+    def fails(values: object) -> None:
+        raise KeyError("course")
+
+    log = Log(tmp_path / "log")
+    at = Position(121.0, 31.0)
+    await log.events.append([Reading("d", T, {"water_depth": 0.01}, at, received_at=T), depth(1, 0.2)])
+    reader = warner(tmp_path, log)
+    with monkeypatch.context() as patched:
+        patched.setattr(moving, "motion", fails)
+        await read_all(reader, log)
+    assert [change.rule for change in log.alerts.read_now(0).entries] == ["city/deep"]
+    assert (reader.state.state, reader.state.detail) == ("up", "1 events skipped, which could not be judged")
+    assert "skipped an event" in caplog.text
+    await log.close()
+
+
+async def test_cameras_that_cannot_be_found_hold_no_warning_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*arguments: object) -> None:
+        raise ValueError("no such camera")
+
+    monkeypatch.setattr("hub.app.warning.look", fails)
+    log = Log(tmp_path / "log")
+    await log.events.append([depth(1, 0.2)])
+    reader = warner(tmp_path, log)
+    await read_all(reader, log)
+    assert [change.rule for change in log.alerts.read_now(0).entries] == ["city/deep"]
+    await log.close()
 
 
 async def test_two_districts_that_both_have_a_gauge_1_do_not_collide(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from math import cos, degrees, radians
 
 from hub.app.limits import RuleLimit, limits
 from hub.model import LEVELS, Value
-from rules.landslide import CAINE_1980, Tanks, soil_water_step
+from rules.figures.landslide import CAINE_1980, Tanks, soil_water_step
 from rules.language.rule import Rule
 
 Row = Mapping[str, Value]
@@ -124,10 +124,19 @@ NO_NUMBER: dict[str, str] = {
     "fleet/hazmat-restricted": "a zone",
     "fleet/geofence-enter": "a zone",
     "fleet/geofence-leave": "a zone",
+    "fleet/moved-switched-off": "a flag",
+    "fleet/hazmat-off-route": "a zone",
+    "fleet/stopped-on-structure": "a zone",
     "fleet/harsh-driving-reported": "the tracker's own words",
     "maritime/not-under-command": "the vessel's own status",
     "plant/sensor-dead": "a pressure that does not move",
+    "plant/flow-unlike": "its own last day",
+    "plant/shakes-unlike": "its own last day",
+    "plant/heat-unlike": "its own last days",
+    "water-quality/drinking-unusual": "its own last day",
     "flood/district-flood": "a count of gauges",
+    "flood/flow-wave-upstream": "a count of gauges",
+    "flood/gauge-lost-upstream": "a count of gauges",
     "underpass/area-flooding": "a count of gauges",
 }
 """Rules of yes and no: their own tests in the pack hold the cases."""
@@ -229,6 +238,7 @@ DAM = {"flood_limit_level_m": 100.0, "design_level_m": 105.0, "check_level_m": 1
        "displacement_limit_mm": 20.0, "crack_limit_mm": 1.0}  # fmt: skip
 GUSTS = {"gust_slow_mps": 22.0, "gust_high_vehicles_mps": 31.0, "gust_close_mps": 45.0}
 STAGES = {"warning_level_m": 10.0, "guaranteed_level_m": 12.0, "record_level_m": 15.0}
+FLOWS = {"warning_flow_m3s": 100.0, "guaranteed_flow_m3s": 250.0, "record_flow_m3s": 500.0}
 PUMP = {"nominal_flow_m3h": 100.0, "temperature_limit_cel": 80.0, "start_level_m": 2.0}
 METER = {"nominal_voltage_v": 220.0}
 
@@ -281,6 +291,7 @@ WRITTEN: dict[str, list[Scene]] = {
         Scene("fleet/fatigue", "speed", {"yellow": 3.58, "orange": 4.08}, {"speed": 0.0, "driver": "Li", "alarms": []}, 600, make=_driving, step=0.025,
               at_once="hours at the wheel are no reading")
     ],
+    "fleet/harsh-by-axes": [Scene("fleet/harsh-by-axes", "acceleration_x", {"blue": 2.94, "yellow": 4.41}, {"acceleration_x": 0.0}, 1)],
     "fleet/harsh-driving": [
         Scene("fleet/harsh-driving", "speed", {"blue": 2.94, "yellow": 4.41}, {"speed": 80.0, "course": 0.0}, 1, make=_braking, gaps=False),
         Scene("fleet/harsh-driving", "course", {"blue": 2.94, "yellow": 4.41}, {"speed": 72.0, "course": 0.0}, 1, make=_turning, gaps=False),
@@ -290,6 +301,12 @@ WRITTEN: dict[str, list[Scene]] = {
     ],
     "flood/river-stage": [
         Scene("flood/river-stage", "water_level", {"blue": 9.7, "yellow": 10.0, "orange": 12.0, "red": 15.0}, {"water_level": 5.0}, 900, attributes=STAGES, step=0.002)
+    ],
+    "flood/river-flow": [
+        Scene("flood/river-flow", "water_flow", {"blue": 80.0, "yellow": 100.0, "orange": 250.0, "red": 500.0}, {"water_flow": 20.0}, 900, attributes=FLOWS, step=0.002)
+    ],
+    "flood/flow-surge": [
+        Scene("flood/flow-surge", "water_flow", {"yellow": 5.0, "orange": 20.0, "red": 100.0}, {"water_flow": 0.5}, 900, make=stands("water_flow", 0.5, 4), spike=900.0)
     ],
     "flood/fast-rise": [
         Scene("flood/fast-rise", "water_level", {"yellow": 0.45, "orange": 0.9144, "red": 3.048}, {"water_level": 2.0}, 900, make=stands("water_level", 2.0, 4), spike=9.0)
@@ -328,8 +345,8 @@ WRITTEN: dict[str, list[Scene]] = {
     ],
     "maritime/channel-speed": [_in_zone("maritime/channel-speed", "channel", {"yellow": 10.0}, calm={"sog": 8.0, "lon": 121.5, "lat": 31.5})],
     "maritime/collision": [
-        Scene("maritime/collision", "sog", {"yellow": 0.2, "orange": 0.1}, {}, 10, make=_northward, others=_southward, upward=False, gaps=False, rest=0,
-              at_once="the pair is judged in three of four fixes")
+        Scene("maritime/collision", "sog", {"yellow": 0.2, "orange": 0.1, "red": 60 / 1852}, {}, 10, make=_northward, others=_southward, upward=False, gaps=False, rest=0,
+              at_once="the pair is judged by half a minute of fixes")
     ],
     "plant/dry-running": [Scene("plant/dry-running", "flow", {"yellow": 5.0, "orange": 5.0}, {"flow": 80.0, "running": True}, 30, beside={"running": True}, attributes=PUMP, upward=False)],
     "plant/hot": [Scene("plant/hot", "temperature", {"yellow": 70.0, "orange": 80.0}, {"temperature": 40.0}, 60, attributes=PUMP)],

@@ -63,7 +63,7 @@ def test_late_data_reaches_every_width_and_twice_is_once(reopen: Open) -> None:
     late = [reading("a", START + 6, pm25=60.0)]
     store.write("events", late, 2, 3)
     for _ in range(2):
-        for window in windows(touched(late)):
+        for window in windows(set().union(*touched(late).values())):
             remake(store, window)
     assert figures(store, "1m") == [
         (0, "a", "pm25", 2, 10.0, 35.0, 60.0, 60.0),

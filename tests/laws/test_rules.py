@@ -11,6 +11,7 @@ import pytest
 from hub.model import LEVELS, AlertChange, Change, Device, Event, Position, Reading, Tick, Value, Zone
 from rules.book import RuleBook, load, shipped_packs
 from rules.engine import Engine
+from rules.language.ir import Series, Window
 from rules.language.rule import Rule
 from tests.laws.scenes import NO_NUMBER, NOW, Row, Scene, scenes_of
 
@@ -72,6 +73,12 @@ def devices(scene: Scene, rule: Rule, columns: Mapping[str, object]) -> list[Dev
 def zones(scene: Scene) -> list[Zone]:
     ring = ((121.0, 31.0), (122.0, 31.0), (122.0, 32.0), (121.0, 32.0), (121.0, 31.0))
     return [Zone(kind, kind, kind, (ring,), limits) for kind, limits in scene.zones.items()]
+
+
+def rule_of(scene: Scene) -> Rule:
+    rule = book(scene.rule.split("/")[0]).rule(scene.rule)
+    assert rule is not None
+    return rule
 
 
 def heights(changes: Sequence[AlertChange]) -> list[int]:
@@ -141,3 +148,45 @@ def test_one_absurd_reading_raises_no_disaster(scene: Scene, slowly: bool, dropp
     calm: list[Row | None] = [scene.calm] * 30
     changes = run(scene, {"a": [*calm, absurd, *calm]}, max(scene.every, 1200) if slowly else None)
     assert [change for change in changes if LEVELS.index(change.level) >= DISASTER] == []
+
+
+# ------------------------------------------------------------------------------------------------ values that stand alone
+
+DIFFERENCES = {"rate", "delta", "rise", "fall"}
+EXTREMES = {"min", "max", "std"}
+AT_ONCE_BY_ITSELF = {
+    "dam-bridge/bridge-vibration": "its rows are of shaking, seconds apart: every second one stands alone",
+    "fleet/harsh-driving": "a manoeuvre lasts one fix or two",
+}
+
+
+def _windows(rule: Rule) -> set[str]:
+    return {n.function for n in rule.conditions() if isinstance(n, Window) and not n.around.which}
+
+
+GLITCHED = [
+    (scene, size)
+    for scene in SCENES
+    for size in sorted({scene.beyond(level) for level in scene.levels})
+    if _windows(rule_of(scene)) & (DIFFERENCES | EXTREMES)
+    and isinstance(scene.calm.get(scene.metric), float)
+    and scene.rule not in AT_ONCE_BY_ITSELF
+    and not scene.at_once
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("scene", "size"), GLITCHED, ids=named)
+@pytest.mark.parametrize("sign", [1, -1], ids=["spike", "drop-out"])
+@pytest.mark.parametrize("position", [0, 1, 4, 8])
+def test_one_value_that_stands_alone_moves_nothing(scene: Scene, size: float, sign: int, position: int) -> None:
+    """Nine readings, one of them off: whatever its height, side and place, no rule over differences says a word, and none over
+    extremes a disaster."""
+    calm = float(scene.calm[scene.metric])  # type: ignore[arg-type]
+    changes: list[AlertChange] = []
+    for times in (1, 10):
+        rows: list[Row | None] = [scene.calm] * 9
+        rows[position] = {**scene.calm, scene.metric: calm + sign * times * max(abs(size), abs(size - calm))}
+        changes += run(scene, {"a": [*rows, *[scene.calm] * 12]})
+    rule = rule_of(scene)
+    only_differences = _windows(rule) <= DIFFERENCES and not any(isinstance(n, Series) for n in rule.conditions())
+    assert [c for c in changes if only_differences or LEVELS.index(c.level) >= DISASTER] == []

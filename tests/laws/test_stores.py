@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import itertools
 import math
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 from hub.model import AlertChange, CameraView, Change, Position, Reading, Tick, Value
 from hub.ports import SeriesQuery, Store, StoreUnavailable
 from hub.store import open_store
+from hub.store.outcome import Written
 from tests.acceptance.influx_server import influx_server
 from tests.acceptance.influx_shim import influx_shim
 
@@ -34,14 +36,11 @@ def influxd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(
-    params=[
-        "duckdb",
-        pytest.param("influxdb 1", marks=pytest.mark.acceptance),
-        pytest.param("influxdb 2", marks=pytest.mark.acceptance),
-        pytest.param("influxdb 3", marks=pytest.mark.acceptance),
-    ]
-)
+SERVERS = [pytest.param(f"influxdb {family}", marks=pytest.mark.acceptance) for family in (1, 2, 3)]
+DAY = 1440 * MINUTE
+
+
+@pytest.fixture(params=["duckdb", *SERVERS])
 def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
     """Opens the same store again and again, as a hub that restarts does."""
     opened: list[Store] = []
@@ -76,6 +75,117 @@ def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
 
 def reading(device: str = "a", at: int = T, **values: Value) -> Reading:
     return Reading(device, at, values, received_at=at + 5, adapter="x", kind="air-station")
+
+
+def old_and_new(reopen: Open, count: int) -> list[Reading]:
+    """Every other reading is older than what the server keeps: `count` new ones, `count` old ones, mixed."""
+    now = time.time_ns()
+    return [reading("a", now - (n % 2) * 30 * DAY - n * 1_000_000, pm25=float(n)) for n in range(2 * count)]
+
+
+@pytest.mark.parametrize("reopen", SERVERS, indirect=True)
+def test_the_books_tell_what_the_store_refused(reopen: Open) -> None:
+    """A server with a retention of its own takes half of a batch, and says how many it dropped. The hub says the same."""
+    store = reopen()
+    httpx.post(
+        f"{store._options.url}/query",  # type: ignore[attr-defined]
+        params={"q": f'CREATE RETENTION POLICY brief ON "{store._options.database}" DURATION 1d REPLICATION 1 DEFAULT'},  # type: ignore[attr-defined]
+        headers={"Authorization": "Token t0ken"},
+    ).raise_for_status()
+    batch = old_and_new(reopen, 50)
+    refusals = store.write("events", batch, 0, 100)
+    outcome = Written().outcome(batch, refusals)
+    assert (outcome.stored.total(), outcome.refused.total(), outcome.replaced.total()) == (50, 50, 0)
+    assert len({refusal.reading.observed_at for refusal in refusals if refusal.reading}) == len(refusals) == 50
+    assert len(cells(store)) == 50
+
+
+@pytest.mark.parametrize("reopen", SERVERS, indirect=True)
+def test_a_value_of_another_type_costs_itself_and_is_told_once(reopen: Open) -> None:
+    store = reopen()
+    httpx.post(
+        f"{store._options.url}/write" if store._options.version == 1 else f"{store._options.url}/api/v2/write",  # type: ignore[attr-defined]
+        params={"db": store._options.database, "bucket": store._options.database},  # type: ignore[attr-defined]
+        content=f'air,device=z,kind=air-station no2="text" {T}',
+        headers={"Authorization": "Token t0ken"},
+    ).raise_for_status()
+    batch = [reading("a", T + n, **({"pm25": 1.0, "no2": 2.0} if n < 5 else {"no2": 3.0})) for n in range(8)]
+    refusals = store.write("events", batch, 0, 8)
+    told = [(refusal.reading.observed_at, *refusal.reading.values) for refusal in refusals if refusal.reading]
+    assert sorted(told) == [(T + n, "no2") for n in range(8)]
+    outcome = Written().outcome(batch, refusals)
+    assert (outcome.stored.total(), outcome.refused.total()) == (5, 3)
+    assert len([cell for cell in cells(store) if cell[2] == "pm25"]) == 5
+
+
+def test_of_readings_with_one_key_the_last_stands_and_the_others_are_counted(reopen: Open) -> None:
+    store = reopen()
+    written = Written()
+    first, second = [reading(pm25=1.0), reading(pm25=2.0), reading(no2=1.0)], [reading(pm25=3.0, no2=2.0)]
+    outcomes = [
+        written.outcome(batch, store.write("events", batch, 0, number)) for number, batch in enumerate((first, second))
+    ]
+    assert [(outcome.stored.total(), outcome.replaced.total()) for outcome in outcomes] == [(2, 1), (0, 1)]
+    assert sorted(cells(store)) == [("a", T, "no2", 2.0), ("a", T, "pm25", 3.0)]
+
+
+def test_what_is_marked_is_in_no_bucket(reopen: Open) -> None:
+    """Calibration gas at 900 for three minutes is no air: HJ 212's marks and the hub's own tests keep it out of every mean."""
+    store = reopen()
+    good = [reading("a", T + n * MINUTE, pm25=20.0) for n in range(12)]
+    marked = [
+        Reading("a", T + n * MINUTE, {"pm25": 900.0}, None, {"pm25": mark}, T, "x", "air-station")
+        for n, mark in enumerate(("calibration", "fault", "suspect", "fail"), 12)
+    ]
+    by_hand = [Reading("a", T + 16 * MINUTE, {"pm25": 20.0}, None, {"pm25": "manual"}, T, "x", "air-station")]
+    store.write("events", [*good, *marked, *by_hand], 0, 17)
+    whole = store.buckets(SeriesQuery(metric="pm25"), DAY)
+    assert sum(bucket.count for bucket in whole) == 13
+    assert {(bucket.min, bucket.mean, bucket.max, bucket.last) for bucket in whole} == {(20.0, 20.0, 20.0, 20.0)}
+    assert len(store.series(SeriesQuery(metric="pm25"))) == 17
+    assert store.buckets(SeriesQuery(start=T + 12 * MINUTE, end=T + 16 * MINUTE), MINUTE) == []
+
+
+def test_where_a_limit_cuts_the_newest_can_be_asked_for(reopen: Open) -> None:
+    store = reopen()
+    store.write("events", [reading("a", T + n, pm25=float(n), water_level=1.0) for n in range(20)], 0, 20)
+    newest = store.series(SeriesQuery(limit=4, newest=True))
+    assert [row.time for row in newest] == [T + 18, T + 18, T + 19, T + 19]
+    assert [row.time for row in store.series(SeriesQuery(limit=2, metric="pm25"))] == [T, T + 1]
+
+
+def test_the_newest_is_never_later_than_it_was_received(reopen: Open) -> None:
+    store = reopen()
+    now = time.time_ns()
+    ahead = Reading("a", now + 9 * MINUTE, {"pm25": 1.0}, received_at=now, adapter="x", kind="air-station")
+    later = Reading("a", now + 1_000_000, {"pm25": 2.0}, received_at=now + 2_000_000, adapter="x", kind="air-station")
+    store.write("events", [ahead, later], 0, 2)
+    time.sleep(0.05)
+    assert [row.value for row in store.latest()] == [2.0]
+
+
+@pytest.mark.acceptance
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_bucket_named_after_database_and_policy_is_written_and_read(
+    influxd: str, tmp_path: Path, version: int
+) -> None:
+    database = f"law{next(numbers)}"
+    for query in (
+        f"CREATE DATABASE {database}",
+        f"CREATE RETENTION POLICY long ON {database} DURATION INF REPLICATION 1",
+    ):
+        httpx.post(f"{influxd}/query", params={"q": query}).raise_for_status()
+    with influx_shim(influxd, token="t0ken", mode=2) as shim:
+        url = influxd if version == 1 else shim.url
+        store = open_store(
+            "influxdb", {"url": url, "version": version, "database": f"{database}/long", "token": "t0ken"}, tmp_path
+        )
+        assert store.write("events", [reading(pm25=1.0)], 0, 1) == []
+        assert cells(store) == [("a", T, "pm25", 1.0)]
+        assert store.buckets(SeriesQuery(), MINUTE)[0].mean == 1.0
+        store.close()
+    default = httpx.get(f"{influxd}/query", params={"db": database, "q": "SELECT * FROM air"}).json()
+    assert "series" not in default["results"][0]
 
 
 def cells(store: Store, query: SeriesQuery | None = None) -> list[tuple[str, int, str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hub.model import AlertChange, Change
-from rules.alarm_load import MINUTE, alarm_load
+from rules.figures.alarm_load import MINUTE, alarm_load
 
 START = 1_780_000_000_000_000_000
 

@@ -7,7 +7,7 @@ import csv
 import pytest
 
 from hub.moment import from_text
-from rules.aqi import (
+from rules.figures.aqi import (
     HJ_633_2026_FROM,
     US_2024_FROM,
     aqi_cn_hourly,
@@ -19,7 +19,7 @@ from rules.aqi import (
     iaqi_cn,
     nowcast,
 )
-from rules.weather import beaufort, heat_index
+from rules.figures.weather import beaufort, heat_index
 from tests.shared import shared_path
 
 NOW = HJ_633_2026_FROM

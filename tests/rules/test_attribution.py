@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hub.model import Position
-from rules.attribution import Source, Wind, attribute, mean_wind
+from rules.figures.attribution import Source, Wind, attribute, mean_wind
 
 SENSOR = Position(121.5, 31.2)
 NORTH = Source("north", Position(121.5, 31.22))

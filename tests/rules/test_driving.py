@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rules.driving import Fix, congestion_grade, continuous_driving_s, cornering, driven_s, road_speed_kmh
+from rules.figures.driving import Fix, congestion_grade, continuous_driving_s, cornering, driven_s, road_speed_kmh
 
 H = 3600
 

@@ -6,7 +6,20 @@ from collections.abc import Sequence
 
 import pytest
 
-from hub.model import AlertChange, Deaf, Device, Edition, Event, OperatorAction, Position, Reading, Tick, Value, Zone
+from hub.model import (
+    AlertChange,
+    Change,
+    Deaf,
+    Device,
+    Edition,
+    Event,
+    OperatorAction,
+    Position,
+    Reading,
+    Tick,
+    Value,
+    Zone,
+)
 from rules.book import RuleBook, read_book
 from rules.edition import registry_text
 from rules.engine import Engine
@@ -392,3 +405,32 @@ def test_stats_say_how_big_the_state_is() -> None:
     stats = engine.stats()
     assert (stats["subjects"], stats["windows"], stats["open_alerts"]) == (1, 1, 1)
     assert 30 <= stats["samples"] <= 40, "what a window of 30 covers, and what is not cleared away yet"
+
+
+def test_a_warning_that_has_ended_keeps_the_title_of_its_worst_moment() -> None:
+    """Red at 60 cm, then yellow, then dry: the end is told as that of the red one, with what is now beside it."""
+    engine = Engine(book('- rule: deep\n  title: "{subject.name}: {water_depth:.0f cm}"\n  for_each: {kind: gauge}\n  levels: {yellow: water_depth >= 15 cm, red: water_depth >= 50 cm}\n'))  # fmt: skip
+    changes = []
+    for n, depth in enumerate((0.2, 0.6, 0.3, 0.55, 0.02)):
+        at = START + n * MINUTE
+        changes += engine.feed([Reading("g", at, {"water_depth": depth}, received_at=at, kind="gauge")]).changes
+        engine = Engine.restore(engine.snapshot(), engine.book)
+    assert [(c.change.value, c.title, c.title_now) for c in changes] == [
+        ("raised", "g: 20 cm", ""),
+        ("escalated", "g: 60 cm", ""),
+        ("lowered", "g: 30 cm", ""),
+        ("escalated", "g: 55 cm", ""),
+        ("cleared", "g: 60 cm", "g: 2 cm"),
+    ]
+    assert changes[-1].values == {"water_depth": 0.02}
+
+
+def test_silence_that_has_ended_and_what_expires_keep_their_titles() -> None:
+    engine = Engine(book('- rule: deep\n  title: "{subject.name}: {water_depth:.0f cm}"\n  for_each: {kind: gauge}\n  levels: {red: water_depth >= 50 cm}\n  silent: 30 min\n  expire: 2 h\n'))  # fmt: skip
+    events: list[Event] = [Reading("g", START, {"water_depth": 0.6}, received_at=START, kind="gauge")]
+    events += [Tick(START + n * 10 * MINUTE) for n in range(1, 20)]
+    at = START + 200 * MINUTE
+    events.append(Reading("g", at, {"water_depth": 0.0}, received_at=at, kind="gauge"))
+    ends = {c.rule: (c.change.value, c.title, c.title_now) for c in engine.feed(events).changes if c.change in (Change.CLEARED, Change.EXPIRED)}  # fmt: skip
+    assert ends["city/deep"] == ("expired", "g: 60 cm", "")
+    assert ends["city/deep:silent"] == ("cleared", "g: no data", "g: reports again")

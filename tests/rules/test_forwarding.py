@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from hub.model import AlertChange, Change, Event, Forwarded, OperatorAction, Origin, Reading, Tick
-from rules import forwarding
 from rules.engine import Engine
+from rules.state import forwarded as forwarding
 from tests.rules.test_engine import DEVICE, at, rule
 
 NAME = "a/flood@g@t"
@@ -106,7 +106,7 @@ def test_memory_has_a_limit_and_forgets_ended_ones_first(monkeypatch: pytest.Mon
         forwarded(1, alert="a/3"),
         forwarded(1, alert="a/4"),
     )
-    assert (list(engine.forwarding.open), list(engine.forwarding.ended)) == (["a/1", "a/3", "a/4"], [])
+    assert (list(engine.world.forwarding.open), list(engine.world.forwarding.ended)) == (["a/1", "a/3", "a/4"], [])
     assert not engine.feed([forwarded(1, alert="a/1")]).changes
 
 

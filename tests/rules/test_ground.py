@@ -5,8 +5,16 @@ from __future__ import annotations
 import numpy
 import pytest
 
-from rules.landslide import CAINE_1980, GUZZETTI_2008, SEATTLE, Tanks, antecedent_excess_mm, exceedance, soil_water_step
-from rules.seismic import intensity_cn, intensity_jma, jma_class, jma_filter, jma_of, recursive_sta_lta
+from rules.figures.landslide import (
+    CAINE_1980,
+    GUZZETTI_2008,
+    SEATTLE,
+    Tanks,
+    antecedent_excess_mm,
+    exceedance,
+    soil_water_step,
+)
+from rules.figures.seismic import intensity_cn, intensity_jma, jma_class, jma_filter, jma_of, recursive_sta_lta
 
 
 def test_published_thresholds() -> None:

@@ -98,7 +98,9 @@ def test_five_years_at_the_embassy() -> None:
     """Nearly every hour has its level at once, all but lone ones with the next; hardly any orange or red is false."""
     hours = embassy_hours()
     levels, summary = embassy_levels(hours)
-    assert summary["false_per_device_year"] <= 1
+    assert (
+        2 * summary["false"] <= summary["baseline"]["false"]
+    )  # two hours of a station alone that the third takes back
     times = sorted(hours)
     following = dict(pairwise(times))
     for name, limit, at_once, never in (("blue", 75, 1, 0), ("yellow", 115, 1, 0), ("orange", 150, 0.95, 0.012), ("red", 250, 0.95, 0.015)):  # fmt: skip

@@ -9,7 +9,7 @@ from hub.model import Deaf, Device, Event, Maintenance, OperatorAction, Position
 from hub.moment import to_text
 from rules.book import RuleBook, read_book
 from rules.engine import Engine
-from rules.maintenance import MAX_WINDOWS, Windows, apply
+from rules.state.maintenance import MAX_WINDOWS, Windows, apply
 
 START = 1_780_272_000_000_000_000  # 2026-06-01T00:00:00Z
 MINUTE = 60_000_000_000

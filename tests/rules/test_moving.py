@@ -6,7 +6,7 @@ import pytest
 
 from hub.model import Device, Motion, Position, Reading, Tick, Value
 from rules.engine import Engine
-from rules.moving import motion
+from rules.judging.moving import motion
 from tests.rules.test_engine import START, book
 from tests.rules.test_vessels import COLLISION
 

@@ -11,8 +11,7 @@ from rules.book import RuleBook, read_book
 from rules.edition import registry_text
 from rules.engine import Engine
 from rules.explain import explain
-from rules.neighbourhood import edge_m
-from rules.places import middle
+from rules.state.geometry import edge_m, middle
 
 MINUTE = 60_000_000_000
 START = 1_780_000_000_000_000_000
@@ -151,7 +150,7 @@ def test_a_lone_jump_inside_raises_no_disaster() -> None:
 def test_a_device_cannot_speak_for_a_place() -> None:
     engine = Engine(rule(THREE, more="  silent: 10 min\n"), DEVICES, [LOW])
     engine.feed([depth("zone:low", 0, 0.5, Position(0.0, 0.0))])
-    assert (engine.subjects["zone:low"].position, engine.refused) == (Position(120.05, 30.05), 1)
+    assert (engine.subjects["zone:low"].position, engine.world.refused) == (Position(120.05, 30.05), 1)
 
 
 def test_a_registry_without_the_place_clears_its_warning() -> None:

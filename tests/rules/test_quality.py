@@ -9,7 +9,7 @@ import pytest
 from hub.model import AlertChange, Device, Event, Position, Reading
 from rules.book import RuleBook, read_book
 from rules.engine import Engine
-from rules.quality import Flag, flat_line, gap, gross_range, neighbours, rate_of_change, spike, worst
+from rules.qartod import Flag, flat_line, gap, gross_range, neighbours, rate_of_change, spike, worst
 
 START = 1_780_000_000_000_000_000
 HOUR = 3_600_000_000_000

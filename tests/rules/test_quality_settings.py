@@ -10,7 +10,7 @@ from hub.model import Device, Event, Position, Reading, Tick
 from rules.book import RuleBook, from_text, read_book
 from rules.engine import Engine
 from rules.explain import explain, summary
-from rules.quality import SETTINGS, Flag, climatology, settled
+from rules.qartod import SETTINGS, Flag, climatology, settled
 from rules.testing import read_tests, run_test
 
 START = 1_780_272_000_000_000_000  # 2026-06-01T00:00:00Z
@@ -206,7 +206,7 @@ def test_list_and_explain_show_them() -> None:
     names = [row[0] for row in summary(book())]
     assert names.count("city/quality:water_level") == 3
     told = explain(book(), "city/high") or ""
-    assert "water_level: spike or jump 2 m within 1 h (house default)" in told
+    assert "water_level: spike or jump 2 m within 1 h; denied where it stands alone by 0.3 m (house default)" in told
     assert "rate 1 m/min, flat {suspect: 12 h, fail: 24 h}, gap 2 h" in told
     assert "range: {fail: [~, 20 m]}" in (explain(book(), "city/quality:water_level") or "")
 

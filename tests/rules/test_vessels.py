@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hub.model import Event, Position, Reading, Tick
 from rules.book import RuleBook, read_book
 from rules.engine import Engine
-from rules.vessels import Fix, approach, closest_approach, risky_pairs
+from rules.figures.vessels import Fix, approach, closest_approach, risky_pairs
 
 
 def test_worked_figures() -> None:

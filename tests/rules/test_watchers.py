@@ -9,13 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.model import Device, Event, Position, Reading
-from rules import windows
+from rules import assignment
 from rules.book import RuleBook, read_book
 from rules.engine import Engine
 from rules.language import ir
-from rules.neighbourhood import Neighbourhood, distance_m
-from rules.subject import Subject
-from rules.watchers import HOPING, Watchers
+from rules.state import windows
+from rules.state.neighbourhood import Neighbourhood, distance_m
+from rules.state.subject import Subject
+from rules.state.watchers import HOPING, Watchers
 
 MINUTE = 60_000_000_000
 START = 1_780_000_000_000_000_000
@@ -92,7 +93,7 @@ def test_who_watches_is_found_again_where_the_registry_moved_it() -> None:
     after = [Device("w", kind="gauge", position=Position(120.01, 30.0)), before[1]]
     engine = Engine(rules, before)
     engine.feed([depth("w", 0, 0.2), depth("n", 1, 0.05)])
-    engine._use_registry(after, ())
+    assignment.use_registry(engine.world, after, ())
     resumed = Engine.restore(engine.snapshot(), rules, after)
     last = [depth("n", 3, 0.9)]
     changes = engine.feed(last).changes

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.windows import MAX_SAMPLES, NEAR, Samples, percentile, pooled
+from rules.language.ir import NEAR
+from rules.plan import MAX_SAMPLES
+from rules.state.windows import FEW_TO_SORT, NORMAL, SAME, Samples, percentile, pooled, spread
 
 SECOND = 1_000_000_000
 samples = st.lists(
@@ -14,6 +16,19 @@ samples = st.lists(
     min_size=1,
     max_size=60,
 )
+
+
+def by_definition(values: list[float]) -> float | None:
+    """1.4826 times the median absolute deviation from the (lower) median; the distance to the nearest other value where it is 0."""
+    ranked = sorted(values)
+    centre = ranked[(len(ranked) - 1) // 2]
+    off = sorted(abs(value - centre) for value in values)
+    same = max(SAME * abs(centre), NEAR)
+    middle = off[(len(off) - 1) // 2]
+    if middle > same:
+        return round(NORMAL * middle, 9)
+    others = [distance for distance in off if distance > same]
+    return round(min(others), 9) if others else None
 
 
 @given(samples, st.booleans())
@@ -41,6 +56,8 @@ def test_any_order_gives_what_a_rescan_gives(given_samples: list[tuple[int, floa
         assert near is not None
         assert abs(near - sum(values) / len(values)) <= NEAR
         assert window.figure("percentile", now, 50, 1) == percentile(values, 50)
+        assert window.figure("percentile", now, 20, 1) == percentile(values, 20)
+        assert window.figure("spread", now, 0, 1) == by_definition(values)
         assert window.figure("rise", now, 0, 2) == (round(values[-1] - min(values), 9) if len(values) > 1 else None)
         assert window.figure("delta", now, 0, 2) == (round(values[-1] - values[0], 9) if len(values) > 1 else None)
 
@@ -117,3 +134,47 @@ def test_neighbours_are_pooled_by_sample() -> None:
     assert pooled("max", [a, b, empty], 3 * SECOND, 0, 1) == 9.0
     assert pooled("mean", [a, empty], 3 * SECOND, 0, 2) is None
     assert pooled("last", [a, b], 3 * SECOND, 0, 1) == 5.0
+
+
+@given(st.lists(st.tuples(st.integers(0, 400), st.integers(-9, 9)), min_size=1, max_size=300))
+def test_samples_kept_in_order_of_size_give_what_sorting_gives_and_a_snapshot_keeps_it(
+    steps: list[tuple[int, int]],
+) -> None:
+    """Late ones, replaced ones, what leaves and what a snapshot breaks off: many more than are sorted at each demand."""
+    store = Samples(150 * SECOND)
+    view = store.window(150 * SECOND, False)
+    for at in range(FEW_TO_SORT + 10):
+        store.add(at * SECOND, float(at % 7))
+    view.figure("spread", store.times[-1], 0, 1)
+    for number, (at, value) in enumerate(steps):
+        store.add(at * SECOND, value / 3)
+        now = store.times[-1]
+        values = list(view.values)
+        assert view.figure("spread", now, 0, 1) == by_definition(values)
+        assert view.figure("percentile", now, 37, 1) == percentile(values, 37)
+        if number % 5 == 0:
+            assert view.figure("mean", now, 0, 1) == pytest.approx(sum(values) / len(values), abs=1e-6)
+        if number % 3 == 0:  # an earlier moment is asked for, as by a neighbour that reports more slowly
+            before = now - 40 * SECOND
+            inside = [
+                value for at_, value in zip(store.times, store.values, strict=True) if before - 150 * SECOND < at_
+            ]
+            assert view.figure("spread", before, 0, 1) == by_definition(inside)
+        if number % 11 == 0:
+            store = Samples.thaw(store.freeze())
+            (view,) = store.windows
+
+
+@pytest.mark.parametrize(
+    ("values", "wanted"),
+    [
+        ([], None),
+        ([5.0] * 9, None),
+        ([5.0] * 9 + [5.5], 0.5),
+        ([1.92] * 9 + [1.9200000001, 1.86], 0.06),
+        ([1.0, 2.0, 3.0, 4.0, 100.0], NORMAL),
+    ],
+)
+def test_the_spread_is_robust_and_never_finer_than_the_instrument(values: list[float], wanted: float | None) -> None:
+    found = spread(sorted(values))
+    assert found == (None if wanted is None else pytest.approx(wanted))

@@ -10,9 +10,13 @@ interface InfluxAnnotation extends DataQuery {
   fromAnnotations: true;
   textColumn: string;
   tagsColumn: string;
+  timeEndColumn: string;
   limit: number;
 }
 
+// How columns become a mark's beginning and end: known to @grafana/data and to dashboards that Grafana saves, not to this type.
+type Mapped = { mappings?: Record<string, { source?: 'field' | 'text' | 'skip'; value?: string }> };
+
 export type ShippedDashboard = Omit<Dashboard, 'annotations'> & {
-  annotations: { list: AnnotationQuery<InfluxAnnotation>[] };
+  annotations: { list: (AnnotationQuery<InfluxAnnotation> & Mapped)[] };
 };

@@ -1,0 +1,192 @@
+"""The alert itself: begun, told, closed, grouped, shelved, and passed to the next contact while nobody answers.
+
+**Groups.** Twenty sensors, one flood: alerts of one rule that arise near each other and soon after each other carry one group.
+
+**Calls.** A warning waits from when it was raised, or rose to a higher level, in listening time. Acknowledging answers for the level at which
+it was done; shelving stops the waiting until the warning comes back, and maintenance of its device until that is over. After each wait that
+its rule names the next contact is called, and from then on every change of the warning carries that contact's number.
+"""
+
+from __future__ import annotations
+
+from math import floor
+
+from hub.model import Change
+from rules.judging import telling
+from rules.language.rule import NO_CALLS
+from rules.state.maintenance import at_work
+from rules.state.outcome import Outcome
+from rules.state.subject import OpenAlert, Subject
+from rules.state.words import alert_id, duration
+from rules.state.world import World
+
+
+def begin(world: World, subject: Subject, rule: str, level: int, observed: int, at: int) -> OpenAlert:
+    """Open an alert: its id is rule, subject and the observed time of what raised it."""
+    name = alert_id(rule, subject.id, observed)
+    last, ordinal = _past(world, subject).get(rule, ("", 0))
+    alert = OpenAlert(name, rule, subject.id, level, at, ordinal if last == name else 0)
+    alert.group = world.failures.alone(
+        rule, subject.id, at, lambda: join(world.groups, rule, subject, name, at), name, judging=False
+    )
+    world.alerts[name] = (alert, subject)
+    return alert
+
+
+def tell(
+    world: World,
+    subject: Subject,
+    alert: OpenAlert,
+    change: Change,
+    at: int,
+    reason: str,
+    outcome: Outcome,
+    late: bool = False,
+    who: str = "",
+    note: str = "",
+) -> None:
+    """Append the change to the outcome."""
+    alert.ordinal += 1
+    alert.changed_at = at
+    outcome.changes.append(telling.change(world, subject, alert, change, at, reason, late, who, note))
+
+
+def close(
+    world: World,
+    subject: Subject,
+    alert: OpenAlert,
+    change: Change,
+    at: int,
+    reason: str,
+    outcome: Outcome,
+    late: bool = False,
+) -> None:
+    """The alert's last change."""
+    tell(world, subject, alert, change, at, reason, outcome, late)
+    _past(world, subject)[alert.rule] = (alert.alert, alert.ordinal)
+    world.alerts.pop(alert.alert, None)
+
+
+def _past(world: World, subject: Subject) -> dict[str, tuple[str, int]]:
+    """Where the last alerts of a subject are remembered: with the hub's own world, since an edited rule may change lanes."""
+    known = world.elder.subjects.get(subject.id) if world.elder is not None else None
+    return (known or subject).past
+
+
+def end_shelf(world: World, subject: Subject, alert: OpenAlert) -> None:
+    """Have time look at a shelved alert when the hub's clock, which deafness and waiting do not stop, comes to its end."""
+    assert alert.shelved_until is not None
+    world.clock.schedule(
+        alert.shelved_until - world.clock.lag - world.clock.deaf, subject.id, alert.rule.removesuffix(":silent")
+    )
+
+
+def unshelve_when_due(world: World, subject: Subject, alert: OpenAlert, outcome: Outcome) -> None:
+    if alert.shelved_until is None:
+        return
+    now = world.clock.now + world.clock.lag
+    if alert.shelved_until > now:
+        end_shelf(world, subject, alert)
+        return
+    alert.shelved_until = None
+    tell(world, subject, alert, Change.UNSHELVED, now, "the time it was shelved for is over", outcome)
+    wait(world, subject, alert)
+
+
+def tell_call_when_due(world: World, subject: Subject, alert: OpenAlert, outcome: Outcome) -> None:
+    reason = call_when_due(world, subject, alert)
+    if reason:
+        tell(world, subject, alert, Change.CALLED, world.clock.now + world.clock.lag, reason, outcome)
+
+
+# ------------------------------------------------------------------------------------------------ groups
+
+WITHIN_NS = 3_600_000_000_000
+"""A group takes in alerts up to an hour after the last that joined."""
+
+
+CELL_DEG = 0.05
+"""Places are cells of about 5 km; a group reaches into the cells beside them and through an area of the registry."""
+
+
+MAX_GROUPS = 10_000
+"""Places remembered; beyond, those longest quiet are forgotten."""
+
+
+Groups = dict[str, tuple[str, int]]
+"""Place of a rule → (group, when an alert last joined, ns)."""
+
+
+def join(groups: Groups, rule: str, subject: Subject, alert: str, at: int) -> str:
+    """The group that a new alert belongs to, named after the alert that began it; the alert's own id where it is the first."""
+    place, beside = _places(rule, subject)
+    known = [groups[key] for key in beside if key in groups and abs(at - groups[key][1]) <= WITHIN_NS]
+    group = min((name for name, _ in known), default=alert)
+    for key in place:
+        groups[key] = (group, max(at, groups.get(key, ("", at))[1]))
+    if len(groups) > MAX_GROUPS:
+        for key in sorted(groups, key=lambda key: (groups[key][1], key))[: MAX_GROUPS // 10]:
+            del groups[key]
+    return group
+
+
+def _places(rule: str, subject: Subject) -> tuple[list[str], list[str]]:
+    """Keys of where the subject is, and of where its group may be known."""
+    place: list[str] = []
+    beside: list[str] = []
+    if subject.area:
+        place.append(f"{rule}|area {subject.area}")
+    if subject.position is not None:
+        x, y = floor(subject.position.lon / CELL_DEG), floor(subject.position.lat / CELL_DEG)
+        place.append(f"{rule}|{x}|{y}")
+        beside = [f"{rule}|{x + i}|{y + j}" for i in (-1, 0, 1) for j in (-1, 0, 1)]
+    return place, [*place[:1], *beside] if subject.area else beside
+
+
+# ------------------------------------------------------------------------------------------------ calls
+
+
+def wait(world: World, subject: Subject, alert: OpenAlert) -> None:
+    """Begin to wait for an answer, where the alert's level has none yet."""
+    if alert.level <= alert.answered or alert.shelved_until is not None:
+        return
+    alert.waiting = world.clock.listening
+    arm(world, subject, alert)
+
+
+def answer(alert: OpenAlert) -> None:
+    """Somebody has acknowledged it: nobody further is called, unless it rises above this level."""
+    alert.answered, alert.waiting = alert.level, None
+
+
+def arm(world: World, subject: Subject, alert: OpenAlert) -> None:
+    """Have time look at the alert when the next contact is due: after anything that moves that moment."""
+    due = _due(world, alert)
+    if due is not None:
+        world.clock.schedule(due, subject.id, alert.rule.removesuffix(":silent"))
+
+
+def call_when_due(world: World, subject: Subject, alert: OpenAlert) -> str:
+    """Why the next contact is to be called now, in a sentence; empty where it is not. Moves the alert on to that contact."""
+    due = _due(world, alert)
+    if due is None or world.clock.listening < due:
+        return ""
+    if at_work(subject, world.clock.now):
+        wait(world, subject, alert)
+        return ""
+    waited = duration(_waits(world, alert)[alert.contact - 1])
+    alert.contact += 1
+    alert.waiting = world.clock.listening
+    arm(world, subject, alert)
+    return f"nobody has answered for {waited}: contact {alert.contact} is called"
+
+
+def _waits(world: World, alert: OpenAlert) -> tuple[int, ...]:
+    return world.orders.calls.get(alert.rule.removesuffix(":silent"), NO_CALLS)[alert.level]
+
+
+def _due(world: World, alert: OpenAlert) -> int | None:
+    waits = _waits(world, alert)
+    if alert.waiting is None or alert.contact > len(waits):
+        return None
+    return alert.waiting + waits[alert.contact - 1]

@@ -1,0 +1,145 @@
+"""`derive:`, metrics computed of readings: at the newest moment, and for the moment of a reading that came late.
+
+A late one is computed of what was known at its own moment: its own values, and of the other inputs the newest before it, out of
+a short memory. Where that memory no longer reaches back, or the metric asks windows or neighbours, whose past is gone, nothing is
+derived; a figure from half of its inputs would replace a better one in the store.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping
+from typing import Any
+
+from hub.model import Reading, Value
+from rules.figures.derived import LARGEST
+from rules.plan import Plan, Recipe, Shape
+from rules.state.moments import as_told
+from rules.state.outcome import Outcome
+from rules.state.subject import Subject
+from rules.state.track import RECENT_MAX
+from rules.state.world import World
+
+
+def derive(
+    world: World,
+    subject: Subject,
+    plan: Plan,
+    shape: Shape,
+    values: Mapping[str, Value],
+    at: int,
+    reading: Reading,
+    outcome: Outcome,
+) -> tuple[Mapping[str, Value], Shape]:
+    """Compute at the newest moment, hand out as a reading, and let rules see it like what was reported."""
+    remember(subject, plan, values, at)
+    made: dict[str, Value] = {}
+    for found in shape.derivations:
+        value = _figure(world, subject, found, subject, at)
+        if value is not None:
+            made[found.metric] = value
+    if not made:
+        return values, shape
+    _hand_out(subject, made, at, reading, outcome)
+    for name, figure in made.items():
+        if name in plan.series:
+            subject.last[name] = figure
+            subject.last_t[name] = at
+            if name in plan.spans:
+                (subject.samples.get(name) or subject.sampled(name, plan.spans[name])).add(at, figure)  # type: ignore[arg-type]
+    merged = {**values, **made}
+    shape = plan.shape(merged)
+    if shape.joins:
+        world.hood.join_all(subject, shape.joins)
+    return merged, shape
+
+
+def _figure(world: World, subject: Subject, found: Recipe, of: Subject | _Past, at: int) -> float | None:
+    """The figure; None where it is not known, or no finite number, or its expression fails."""
+    health = world.failures
+    if found.name in health.ill and health.left_out(found.name, subject.id):
+        return None
+    value = health.alone(found.name, subject.id, world.clock.now, lambda: found.function(of, at), None)
+    return value if value is not None and -LARGEST <= value <= LARGEST else None
+
+
+def derive_late(
+    world: World,
+    subject: Subject,
+    plan: Plan,
+    shape: Shape,
+    values: Mapping[str, Value],
+    at: int,
+    reading: Reading,
+    outcome: Outcome,
+) -> dict[str, Value]:
+    """Compute for a moment that is past, and hand out; what rules make of it is the caller's. A repetition gives nothing."""
+    made: dict[str, Value] = {}
+    if not remember(subject, plan, values, at):
+        return made
+    for found in shape.derivations:
+        past = _past(subject, found, values, at) if found.timeless else None
+        value = _figure(world, subject, found, past, at) if past is not None else None
+        if value is not None:
+            made[found.metric] = value
+    if made:
+        _hand_out(subject, made, at, reading, outcome)
+    return made
+
+
+def remember(subject: Subject, plan: Plan, values: Mapping[str, Value], at: int) -> bool:
+    """Keep the values that something is derived of. False where all of them were known."""
+    news = False
+    recent = subject.recent
+    for name in plan.inputs:
+        if name not in values:
+            continue
+        if name not in recent:
+            recent[name] = ([], [])
+        times, kept = recent[name]
+        if times and at <= times[-1]:
+            place = bisect_left(times, at)
+            if times[place] == at:
+                news |= kept[place] != values[name]
+                kept[place] = values[name]
+                continue
+            times.insert(place, at)
+            kept.insert(place, values[name])
+        else:
+            times.append(at)
+            kept.append(values[name])
+        news = True
+        if len(times) > RECENT_MAX:
+            del times[0], kept[0]
+    return news
+
+
+class _Past:
+    """A subject as it was, as far as timeless expressions ask."""
+
+    def __init__(self, attributes: Mapping[str, Any]) -> None:
+        self.last: dict[str, Value] = {}
+        self.last_t: dict[str, int] = {}
+        self.attributes = attributes
+
+
+def _past(subject: Subject, found: Recipe, values: Mapping[str, Value], at: int) -> _Past | None:
+    """What the inputs were at that moment; None where one of them is not remembered that far back."""
+    past = _Past(subject.attributes)
+    for name in found.inputs:
+        times, kept = subject.recent.get(name, ([], []))
+        place = bisect_right(times, at) - 1
+        if name in values:
+            past.last[name], past.last_t[name] = values[name], at
+        elif place >= 0:
+            past.last[name], past.last_t[name] = kept[place], times[place]
+        elif len(times) == RECENT_MAX:
+            return None
+    return past
+
+
+def _hand_out(subject: Subject, made: dict[str, Value], at: int, reading: Reading, outcome: Outcome) -> None:
+    at = as_told(reading, at)
+    outcome.derived.append(
+        Reading(subject.id, at, dict(made), received_at=reading.received_at, adapter="rules", kind=subject.kind)
+    )

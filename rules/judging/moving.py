@@ -1,0 +1,48 @@
+"""How the subject of a warning moves, so that cameras can be handed over ahead of it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import atan2, cos, degrees, hypot, radians, sin
+
+from hub.model import Motion, Value
+from rules.plan import PAIR
+from rules.state.subject import Subject
+from rules.state.world import World
+
+SCALES = (("sog", "cog", 1852 / 3600), ("speed", "course", 1 / 3.6))
+"""Vessels say knots over ground, vehicles km/h."""
+STILL_MS = 0.5
+"""Slower is standing: a course then is what the receiver's noise makes of it."""
+AGE_MAX_NS = 180_000_000_000
+"""An older fix says nothing of now."""
+
+
+def motion(values: Mapping[str, Value]) -> Motion | None:
+    """Course and speed as a reading states them; None where it does not, or for what stands."""
+    for speed, course, scale in SCALES:
+        how_fast = values.get(speed)
+        if how_fast is not None:
+            towards = values.get(course)
+            if (
+                not isinstance(how_fast, int | float)
+                or not isinstance(towards, int | float)
+                or how_fast * scale < STILL_MS
+            ):
+                return None
+            return Motion(float(towards) % 360, round(how_fast * scale, 3))
+    return None
+
+
+def now(world: World, subject: Subject, at: int) -> Motion | None:
+    """How a subject moves at that moment; the middle of a pair moves with the mean of both."""
+    if subject.kind != PAIR:
+        return subject.motion if abs(at - subject.position_t) <= AGE_MAX_NS else None
+    members = [world.subjects.get(name) for name in subject.id.split("+")]
+    moves = [now(world, one, at) for one in members if one is not None and one.kind != PAIR]
+    if len(moves) != 2:
+        return None
+    north = sum(one.speed_ms * cos(radians(one.course_deg)) for one in moves if one) / 2
+    east = sum(one.speed_ms * sin(radians(one.course_deg)) for one in moves if one) / 2
+    speed = hypot(north, east)
+    return None if speed < STILL_MS else Motion(round(degrees(atan2(east, north)), 2) % 360, round(speed, 3))

@@ -1,0 +1,58 @@
+"""The hub's clock was set back: what it had dated in the future no longer stands in the way of what comes.
+
+A clock may run ahead for a while, by an hour or a day, and be put right. Readings without a time of their own, and all that is
+measured on receive time, then lie in the future. A tick that is earlier than the clock says so. Listening time goes on as if
+nothing had happened, since the hub listened all the while; values from the future stay the newest until the next ones come;
+windows and memories forget what they hold of it.
+"""
+
+from __future__ import annotations
+
+from rules.state.subject import Subject, new_standing
+from rules.state.windows import Samples
+from rules.state.world import World
+
+BACK_NS = 5_000_000_000
+"""A tick so much earlier than the clock means that the clock was set back; less is the order in which two doors wrote."""
+LEEWAY_NS = 60_000_000_000
+"""Values from the future are dated so long before the tick: what is on its way already is newer."""
+
+
+def set_back(world: World, to: int) -> None:
+    """The clock goes back to `to`."""
+    world.clock.deaf -= world.clock.now - to
+    world.clock.now = to
+    world.clock.deaf_until = min(world.clock.deaf_until, to)
+    world.clock.started = min(world.clock.started, to)
+    world.groups = {place: (group, min(at, to)) for place, (group, at) in world.groups.items()}
+    for subject in world.subjects.values():
+        if max(subject.newest, subject.position_t, *subject.last_t.values(), 0) > to:
+            _forget_the_future(world, subject, to)
+
+
+def _forget_the_future(world: World, subject: Subject, to: int) -> None:
+    before = to - LEEWAY_NS
+    subject.last_t = {name: at if at <= to else before for name, at in subject.last_t.items()}
+    subject.newest = subject.newest if subject.newest <= to else before
+    subject.position_t = subject.position_t if subject.position_t <= to else before
+    subject.jumps = {metric: jump for metric, jump in subject.jumps.items() if jump.at <= to}
+    subject.leaps = {metric: leap for metric, leap in subject.leaps.items() if leap.at <= to}
+    subject.flat = {metric: known for metric, known in subject.flat.items() if known[3] <= to}
+    subject.raises = {rule: [min(at, to) for at in times] for rule, times in subject.raises.items()}
+    subject.recent = {
+        name: ([at for at in times if at <= to], [value for at, value in zip(times, values, strict=True) if at <= to])
+        for name, (times, values) in subject.recent.items()
+    }
+    for series, samples in subject.samples.items():
+        if samples.times and samples.times[-1] > to:
+            kept = subject.samples[series] = Samples(samples.size)
+            kept.overflow = samples.overflow
+            for at, value in zip(samples.times, samples.values, strict=True):
+                if at <= to:
+                    kept.add(at, value)
+            subject.windows = {key: window for key, window in subject.windows.items() if key.series != series}
+    for name, standing in subject.standing.items():
+        standing.judged = min(standing.judged, to)
+        if name in world.orders.compiled:
+            standing.before = None
+            standing.memories = new_standing(world.orders.compiled[name].rule).memories

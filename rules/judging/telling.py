@@ -1,0 +1,297 @@
+"""What an alert change says: title, reason, values and evidence, so that a person can see why and check it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+from math import inf
+from typing import Any, NamedTuple
+
+from hub.metrics import vocabulary
+from hub.model import LEVELS, AlertChange, Change, Value
+from rules.judging import moving
+from rules.judging.unusual import words
+from rules.language import ir
+from rules.language.codegen import Compiled
+from rules.language.ir import WindowKey
+from rules.language.rule import Condition, Hole, Rule
+from rules.state.subject import OpenAlert, Standing, Subject
+from rules.state.words import duration, to_text
+from rules.state.world import World
+
+MAX_EVIDENCE_READINGS = 4
+"""Samples of a window, and neighbours, that evidence lists one by one."""
+
+
+def change(
+    world: World,
+    subject: Subject,
+    alert: OpenAlert,
+    what: Change,
+    at: int,
+    reason: str,
+    late: bool,
+    who: str,
+    note: str,
+) -> AlertChange:
+    """The change as it goes onto the stream "alerts"."""
+    base = alert.rule.removesuffix(":silent")
+    compiled = world.orders.compiled.get(base)
+    made = AlertChange(
+        alert=alert.alert,
+        ordinal=alert.ordinal,
+        at=at,
+        rule=alert.rule,
+        subject=alert.subject,
+        change=what,
+        level=LEVELS[alert.level],
+        position=subject.position,
+        reason=reason,
+        late=late,
+        area=subject.area,
+        group=alert.group,
+        who=who,
+        note=note,
+        contact=alert.contact,
+        until=alert.shelved_until,
+        motion=moving.now(world, subject, at),
+    )
+    if alert.rule != base:
+        made.title = f"{subject.name}: {'no data' if what is not Change.CLEARED else 'reports again'}"
+        made.values = {"last_observed": to_text(subject.newest)} if subject.newest > 0 else {}
+        made.evidence = [
+            {"condition": reason, "last_observed": to_text(subject.newest) if subject.newest > 0 else None}
+        ]
+    elif compiled is not None:
+        made.title = f"{subject.name}: {base}"  # where the rule's own cannot be put together, a warning still goes out
+
+        def tell() -> None:
+            standing = subject.standing.get(base)
+            values = observe(compiled, subject, standing)
+            made.values = {name: value for name, value in values.items() if value is not None}
+            made.title = title(compiled.rule, subject, alert.level, values)
+            made.evidence = evidence(compiled, subject, standing, alert.level)
+
+        world.failures.alone(base, subject.id, world.clock.now, tell, None, judging=False)
+    _keep_worst(alert, made)
+    if compiled is not None:
+        made.cap = dict(compiled.rule.cap)
+        if alert.rule == base:
+            made.source = dict(compiled.rule.source_at(subject.newest))
+    return made
+
+
+def _keep_worst(alert: OpenAlert, made: AlertChange) -> None:
+    """What has ended keeps the title of its worst moment, and says beside it how things are now."""
+    if made.change in (Change.CLEARED, Change.EXPIRED):
+        if made.title != alert.title:
+            made.title, made.title_now = alert.title or made.title, made.title if alert.title else ""
+    elif alert.level > alert.worst:
+        alert.title, alert.worst = made.title, alert.level
+
+
+def observe(compiled: Compiled, subject: Subject, standing: Standing | None) -> dict[str, Value | None]:
+    """What the rule's names stand for now."""
+    at = standing.judged if standing and standing.judged > 0 else subject.newest
+    memories = standing.memories if standing else [None] * len(compiled.rule.memories)
+    if standing is None and compiled.rule.memories:
+        return {}
+    values: dict[str, Value | None] = compiled.values(subject, at, memories)
+    return values
+
+
+def title(rule: Rule, subject: Subject, level: int, values: dict[str, Value | None]) -> str:
+    """The title with its holes filled; what is not known shows as –."""
+    return "".join(part if isinstance(part, str) else _fill(part, rule, subject, level, values) for part in rule.title)
+
+
+def _fill(hole: Hole, rule: Rule, subject: Subject, level: int, values: dict[str, Value | None]) -> str:
+    match hole.name:
+        case "subject.name":
+            return subject.name
+        case "subject.id":
+            return subject.id
+        case "subject.kind":
+            return subject.kind
+        case "subject.area":
+            return subject.area
+        case "subject.operator":
+            return subject.device.operator
+        case "level":
+            return LEVELS[level]
+        case "rule":
+            return rule.name
+    value = values.get(hole.name)
+    if value is None:
+        return "–" + (f" {hole.unit}" if hole.unit else "")
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return ", ".join(value) if isinstance(value, list) else str(value)
+    text = format(value * hole.factor + hole.shift, hole.format or "g")
+    return f"{text} {hole.unit}".strip()
+
+
+def reason(compiled: Compiled, subject: Subject, standing: Standing, level: int) -> str:
+    """Why the alert stands at this level, in a sentence."""
+    said = parts(compiled, level).when
+    held = f"; more is withheld: {standing.withheld}" if standing.withheld else ""
+    unusual = f"; {told}" if said.quotients and (told := words(subject, said.quotients)) else ""
+    return f"{LEVELS[level]}: {said.text}{_with_values(said, observe(compiled, subject, standing))}{unusual}{held}"
+
+
+def cleared(compiled: Compiled, subject: Subject, standing: Standing, level: int) -> str:
+    """Why the alert left this level, in a sentence."""
+    found = parts(compiled, level)
+    said = found.clear or found.when
+    word = "clear" if found.clear else "no longer"
+    return f"{word}: {said.text}{_with_values(said, observe(compiled, subject, standing))}"
+
+
+class Said(NamedTuple):
+    """A condition's text, the names of values in it with their units, and the nodes that evidence is taken of."""
+
+    text: str
+    names: tuple[tuple[str, str], ...]
+    series: tuple[str, ...]
+    windows: tuple[ir.Window, ...]
+    agreed: tuple[ir.Agree, ...]
+    attributes: tuple[str, ...]
+    quotients: tuple[ir.Operation, ...] = ()
+
+
+class Parts(NamedTuple):
+    when: Said
+    clear: Said | None
+
+
+def parts(compiled: Compiled, level: int) -> Parts:
+    """What a level of a rule can say of itself; worked out once."""
+    known: dict[int, Parts] = compiled.said
+    if level not in known:
+        found = next((item for item in compiled.rule.levels if item.level == level), None)
+        when = _said(compiled.rule, found.when) if found else Said("", (), (), (), (), ())
+        known[level] = Parts(when, _said(compiled.rule, found.clear) if found and found.clear else None)
+    return known[level]
+
+
+def _said(rule: Rule, condition: Condition) -> Said:
+    nodes = list(dict.fromkeys(ir.walk(condition.node)))
+    inside = set(nodes)
+    named = {let for let, _ in rule.lets.values()}
+    names: list[tuple[str, str]] = []
+    for series in sorted(rule.own_series()):
+        if ir.Series(series) in inside and ir.Series(series) not in named:
+            names.append((series.rstrip("~"), vocabulary()[series.rstrip("~")].unit))
+    names += [
+        (name, kind.symbol)
+        for name, (let, kind) in rule.lets.items()
+        if let in inside and not isinstance(let, ir.Const)
+    ]
+    return Said(
+        condition.text,
+        tuple(names),
+        tuple(node.series for node in nodes if isinstance(node, ir.Series)),
+        tuple(node for node in nodes if isinstance(node, ir.Window)),
+        tuple(node for node in nodes if isinstance(node, ir.Agree)),
+        tuple(node.name for node in nodes if isinstance(node, ir.Attribute)),
+        tuple(node for node in nodes if isinstance(node, ir.Operation) and node.op == "/"),
+    )
+
+
+def _with_values(said: Said, values: dict[str, Value | None]) -> str:
+    shown = [
+        f"{name} = {_plain(value)} {unit}".strip()
+        for name, unit in said.names
+        if (value := values.get(name)) is not None
+    ]
+    return f" ({', '.join(shown)})" if shown else ""
+
+
+def _plain(value: Value) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def evidence(compiled: Compiled, subject: Subject, standing: Standing | None, level: int) -> list[dict[str, Any]]:
+    """The condition of the level, and the readings, windows, attributes and neighbours behind it, with their times."""
+    said = parts(compiled, level).when
+    item: dict[str, Any] = {"level": LEVELS[level], "condition": said.text}
+    if standing is not None and (since := standing.since[level]) is not None:
+        item["since"] = to_text(since[0])
+    if standing is not None and standing.withheld:
+        item["withheld"] = standing.withheld
+    if readings := [r for series in said.series if (r := _reading(subject, series))]:
+        item["readings"] = readings
+    if said.windows:
+        item["windows"] = [_window(subject, node) for node in said.windows]
+    if attributes := {name: subject.attributes[name] for name in said.attributes if name in subject.attributes}:
+        item["attributes"] = attributes
+    if said.agreed:
+        at = standing.judged if standing is not None and standing.judged > 0 else subject.newest
+        item["neighbours"] = [_neighbours(compiled, subject, node, at) for node in said.agreed]
+    return [item]
+
+
+def _reading(subject: Subject, series: str) -> dict[str, Any] | None:
+    if series not in subject.last:
+        return None
+    metric = series.rstrip("~")
+    return {
+        "device": subject.id,
+        "metric": metric,
+        "value": subject.last[series],
+        "unit": vocabulary()[metric].unit,
+        "observed_at": to_text(subject.last_t[series]),
+    }
+
+
+def _window(subject: Subject, node: ir.Window) -> dict[str, Any]:
+    made: dict[str, Any] = {
+        "function": node.function,
+        "metric": node.series.rstrip("~"),
+        "window": duration(node.size_ns),
+    }
+    key = WindowKey(node.series, node.size_ns, node.closed)
+    if node.around.which:
+        others = subject.hood.others(subject, node.series, node.around)
+        if node.around.which == "upstream":
+            return made | {"neighbours": _upstream(subject, node, key, others)}
+        made["neighbours"] = [r for other in others[:MAX_EVIDENCE_READINGS] if (r := _reading(other, node.series))]
+        return made
+    window = subject.window(key)
+    if window is not None and window.times:
+        made["samples"] = len(window.times)
+        newest = list(islice(zip(reversed(window.times), reversed(window.values), strict=True), MAX_EVIDENCE_READINGS))
+        made["newest"] = [[to_text(at), value] for at, value in reversed(newest)]
+    return made
+
+
+def _upstream(subject: Subject, node: ir.Window, key: WindowKey, others: Sequence[Subject]) -> list[dict[str, Any]]:
+    """Newest readings of the gauges upstream, those first whose own figure is the largest, with the time that water takes
+    from there."""
+    found: list[tuple[float, str, dict[str, Any]]] = []
+    for other in others:
+        window, reading = other.window(key), _reading(other, node.series)
+        if window is None or not window.times or reading is None:
+            continue
+        figure = window.figure(node.function, max(subject.newest, window.times[-1]), node.parameter, 1)
+        if figure is not None:
+            reading["figure"] = figure
+        found.append((inf if figure is None else -figure, other.id, reading | _travel(subject, other)))
+    return [reading for _, _, reading in sorted(found, key=lambda item: item[:2])[:MAX_EVIDENCE_READINGS]]
+
+
+def _travel(subject: Subject, above: Subject) -> dict[str, Any]:
+    minutes = subject.hood.above(subject).get(above.id, inf)
+    return {"travel_min": minutes} if minutes < inf else {}
+
+
+def _neighbours(compiled: Compiled, subject: Subject, node: ir.Agree, at: int) -> dict[str, Any]:
+    """How many of the devices asked meet the condition, and the readings of some: those that meet it first."""
+    series = sorted({n.series for n in ir.walk(node.condition) if isinstance(n, ir.Series | ir.Window)})
+    others, meets = subject.hood.others(subject, series[0], node.around), compiled.meets(node)
+    met = [other for other in others if meets(other, at)]
+    shown = [*met, *(other for other in others if other not in met)][:MAX_EVIDENCE_READINGS]
+    return {
+        "asked": len(others),
+        "met": len(met),
+        "readings": [r | _travel(subject, other) for other in shown for name in series if (r := _reading(other, name))],
+    }

@@ -1,0 +1,1 @@
+"""What the rules remember: clock, subjects, samples, memories, neighbourhood. It judges nothing."""

@@ -1,0 +1,160 @@
+"""Warnings of other hubs: passed on in their place in the stream, each change once, and never judged again.
+
+Their changes are events like readings, so they come out the same in a replay or after a restart. They are numbered anew here:
+what people do at this hub (acknowledge, shelve) is a change of the same warning, stays at this hub and above, and needs a number
+that the hub below will not give to its next one. A change is known by the hub that made it and its number there.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from hub.model import AlertChange, Change, Forwarded, OperatorAction, Origin
+from rules.state.outcome import Outcome
+from rules.state.words import moment
+
+WARNINGS_MAX = 50_000
+"""Warnings of other hubs remembered; ended ones are forgotten first, the one that changed longest ago first of all."""
+ENDS = (Change.CLEARED, Change.EXPIRED)
+MATTER = (Change.RAISED, Change.ESCALATED, Change.LOWERED)
+WORDS = {"acknowledge": Change.ACKNOWLEDGED, "shelve": Change.SHELVED, "unshelve": Change.UNSHELVED}
+
+
+class Known:
+    """One warning of another hub, as far as this one has heard."""
+
+    __slots__ = ("area", "group", "heard", "hub", "level", "ordinal", "rule", "shelved_until", "subject", "title")
+
+    def __init__(self, change: AlertChange, hub: str) -> None:
+        self.hub = hub
+        self.rule, self.subject = change.rule, change.subject
+        self.level, self.area, self.group, self.title = change.level, change.area, change.group, change.title
+        self.ordinal = 0
+        """Of its newest change here."""
+        self.heard: dict[str, int] = {}
+        """By the hub that made them, the number of its newest change."""
+        self.shelved_until: int | None = None
+
+    def freeze(self) -> list[Any]:
+        return [getattr(self, name) for name in self.__slots__]
+
+    @classmethod
+    def thaw(cls, frozen: list[Any]) -> Known:
+        known = cls.__new__(cls)
+        for name, value in zip(cls.__slots__, frozen, strict=True):
+            setattr(known, name, value)
+        return known
+
+
+class Forwarding:
+    """What the engine remembers of other hubs' warnings."""
+
+    def __init__(self) -> None:
+        self.open: dict[str, Known] = {}
+        """By id, the one that changed longest ago first; so are the ended ones."""
+        self.ended: dict[str, Known] = {}
+        self.shelved: set[str] = set()
+        self.repeated = 0
+        """Changes that were told before: the hub below did not hear that they had been taken."""
+
+    def take(self, event: Forwarded, outcome: Outcome) -> None:
+        """Pass a change on, unless it, or a later one that the same hub made, was passed on before."""
+        change, origin = event.change, event.change.origin
+        if origin is None or not origin.path:
+            return
+        ended = change.alert in self.ended
+        known = (self.ended if ended else self.open).get(change.alert) or Known(change, origin.hub)
+        maker = origin.path[0]
+        if origin.ordinal <= known.heard.get(maker, 0):
+            self.repeated += 1
+            return
+        known.heard[maker] = origin.ordinal
+        known.ordinal += 1
+        if change.change in MATTER:
+            known.level, known.title, ended = change.level, change.title or known.title, False
+        elif change.change in ENDS:
+            ended = True
+        if ended and known.shelved_until is not None:
+            known.shelved_until = None
+            self.shelved.discard(change.alert)
+        self._remember(change.alert, known, ended)
+        outcome.changes.append(msgspec.structs.replace(change, ordinal=known.ordinal))
+
+    def operate(self, action: OperatorAction, clock: int, outcome: Outcome) -> None:
+        """What a person at this hub does to another hub's warning. What does not apply changes nothing."""
+        name, known, change = action.target, self.open.get(action.target), WORDS.get(action.action)
+        if known is None or change is None or (change is Change.UNSHELVED and known.shelved_until is None):
+            return
+        reason = f"{change.value} by {action.who}"
+        if change is Change.UNSHELVED:
+            known.shelved_until = None
+            self.shelved.discard(name)
+        elif change is Change.SHELVED:
+            if action.until is None or action.until <= clock:
+                return
+            known.shelved_until = action.until
+            self.shelved.add(name)
+            reason += f" until {moment(action.until)}"
+        self._tell(name, known, change, action.at, reason, outcome, action.who, action.note, known.shelved_until)
+
+    def pass_time(self, clock: int, outcome: Outcome) -> None:
+        """End the shelving that is over."""
+        for name in sorted(self.shelved):
+            known = self.open[name]
+            if known.shelved_until is not None and known.shelved_until <= clock:
+                known.shelved_until = None
+                self.shelved.discard(name)
+                self._tell(name, known, Change.UNSHELVED, clock, "the time it was shelved for is over", outcome)
+
+    def _tell(
+        self,
+        name: str,
+        known: Known,
+        change: Change,
+        at: int,
+        reason: str,
+        outcome: Outcome,
+        who: str = "",
+        note: str = "",
+        until: int | None = None,
+    ) -> None:
+        """A change that is made here."""
+        known.ordinal += 1
+        outcome.changes.append(
+            AlertChange(
+                name, known.ordinal, at, known.rule, known.subject, change, known.level, known.title, reason=reason,
+                area=known.area, who=who, note=note, group=known.group, until=until if change is Change.SHELVED else None,
+                origin=Origin(known.hub, known.ordinal),
+            )
+        )  # fmt: skip
+
+    def _remember(self, name: str, known: Known, ended: bool) -> None:
+        """As the one that changed last; the limit takes those that changed longest ago, ended ones first."""
+        self.open.pop(name, None)
+        self.ended.pop(name, None)
+        (self.ended if ended else self.open)[name] = known
+        while len(self.open) + len(self.ended) > WARNINGS_MAX:
+            oldest = self.ended or self.open
+            gone = next(iter(oldest))
+            del oldest[gone]
+            self.shelved.discard(gone)
+
+    def freeze(self) -> list[Any]:
+        return [
+            [[name, known.freeze()] for name, known in self.open.items()],
+            [[name, known.freeze()] for name, known in self.ended.items()],
+            self.repeated,
+        ]
+
+    @classmethod
+    def thaw(cls, frozen: list[Any] | None) -> Forwarding:
+        """None: a snapshot from before hubs forwarded to each other."""
+        forwarding = cls()
+        if frozen is not None:
+            still_open, ended, forwarding.repeated = frozen
+            forwarding.open = {name: Known.thaw(state) for name, state in still_open}
+            forwarding.ended = {name: Known.thaw(state) for name, state in ended}
+            forwarding.shelved = {name for name, known in forwarding.open.items() if known.shelved_until is not None}
+        return forwarding

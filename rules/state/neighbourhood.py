@@ -1,0 +1,310 @@
+"""Who is near, upstream, in the same area or zone, or inside a place; and which zones a subject stands in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from math import cos, floor, inf, radians
+
+from hub.model import Position, Zone
+from rules.language import ir
+from rules.language.ir import WindowKey
+from rules.state.geometry import METRES_PER_DEG, distance_m, edge_m, inside
+from rules.state.subject import Subject
+from rules.state.windows import pooled
+
+MAX_ABOVE = 500
+"""Gauges of one river system that count as upstream of one gauge: the nearest by the number of steps."""
+CELL_DEG = 0.05
+PLOT_DEG = 0.005
+MAX_PLOTS = 2_000
+"""Zones are listed by plots of about half a kilometre; those that reach over more than so many are looked at everywhere."""
+_CELLS_AROUND = round(360 / CELL_DEG)
+
+
+class Neighbourhood:
+    """Answers what conditions ask of other subjects. Members are kept per series that some rule asks of neighbours."""
+
+    def __init__(
+        self, subjects: dict[str, Subject], zones: Iterable[Zone], asked: Iterable[str], places: bool = False
+    ) -> None:
+        """`places`: whether some rule asks who is inside a place, so that it is to be known."""
+        self.subjects = subjects
+        self.zones = tuple(sorted(zones, key=lambda zone: zone.zone))
+        self.boxes = [_box(zone) for zone in self.zones]
+        self.plots = _plots(self.boxes)
+        """The zones that may reach into each plot, by their index; under None those too wide to list so."""
+        self.called: dict[str, list[int]] = {}
+        """The zones of each name and kind, by their index."""
+        for index, zone in enumerate(self.zones):
+            for word in {zone.zone, zone.kind}:
+                self.called.setdefault(word, []).append(index)
+        self.members: dict[str, dict[tuple[int, int], set[str]]] = {series: {} for series in asked}
+        self.areas: dict[str, dict[str, set[str]]] = {series: {} for series in asked}
+        self.cells: dict[str, tuple[int, int]] = {}
+        self.joined: dict[str, set[str]] = {}
+        self.found: dict[tuple[str, str, ir.Around], tuple[Subject, ...]] = {}
+        self.rivers: dict[str, dict[str, float]] = {}
+        self.places = places
+        self.stands: dict[str, tuple[str, ...]] = {}
+        """The places that each subject is in: its zones and its area."""
+        self.insiders: dict[str, dict[str, set[str]]] = {}
+        """Who is inside each place, by series."""
+        self.inside: dict[str, dict[tuple[str, ir.Around], tuple[Subject, ...]]] = {}
+        """What was asked of a place, until somebody enters or leaves it."""
+        self.doubted: frozenset[str] = frozenset()
+        """Devices inside a place that do not count for the moment."""
+
+    # ------------------------------------------------------------------------------------------ membership
+
+    def join(self, subject: Subject, series: str) -> None:
+        """The subject reports this series (which some rule asks of neighbours)."""
+        if series not in self.members or series in self.joined.get(subject.id, ()):
+            return
+        self.joined.setdefault(subject.id, set()).add(series)
+        if subject.position is not None:
+            cell = self.cells[subject.id] = _cell(subject.position)
+            self.members[series].setdefault(cell, set()).add(subject.id)
+        if subject.area:
+            self.areas[series].setdefault(subject.area, set()).add(subject.id)
+        if self.places:
+            self.stands[subject.id] = self._places_of(subject)
+            for place in self.stands[subject.id]:
+                self._enter(place, series, subject.id)
+        self.found.clear()
+
+    def join_all(self, subject: Subject, series: tuple[str, ...]) -> None:
+        """The subject reports these series; nearly always they are known."""
+        known = self.joined.get(subject.id, ())
+        for name in series:
+            if name not in known:
+                self.join(subject, name)
+
+    def moved(self, subject: Subject) -> tuple[str, ...]:
+        """The subject has a new position: the places that it has entered or left."""
+        series = self.joined.get(subject.id)
+        if series is None or subject.position is None:
+            if self.found:
+                self._forget(subject.id)
+            return ()
+        cell, before = _cell(subject.position), self.cells.get(subject.id)
+        if cell != before:
+            for name in series:
+                cells = self.members[name]
+                if before is not None and before in cells:
+                    cells[before].discard(subject.id)
+                cells.setdefault(cell, set()).add(subject.id)
+            self.cells[subject.id] = cell
+        self.found.clear()
+        return self._crossed(subject, series) if self.places else ()
+
+    def _crossed(self, subject: Subject, series: set[str]) -> tuple[str, ...]:
+        before, now = self.stands.get(subject.id, ()), self._places_of(subject)
+        if now == before:
+            return ()
+        self.stands[subject.id] = now
+        for name in series:
+            for place in set(now) - set(before):
+                self._enter(place, name, subject.id)
+            for place in set(before) - set(now):
+                self.insiders[place][name].discard(subject.id)
+                self.inside.pop(place, None)
+        return tuple(sorted(set(before) ^ set(now)))
+
+    def _enter(self, place: str, series: str, name: str) -> None:
+        self.insiders.setdefault(place, {}).setdefault(series, set()).add(name)
+        self.inside.pop(place, None)
+
+    def _places_of(self, subject: Subject) -> tuple[str, ...]:
+        zones = tuple(f"zone:{zone.zone}" for zone in self.standing_in(subject))
+        return (*zones, f"area:{subject.area}") if subject.area else zones
+
+    def _forget(self, subject: str) -> None:
+        for key in [key for key in self.found if key[0] == subject]:
+            del self.found[key]
+
+    def others(self, subject: Subject, series: str, around: ir.Around) -> tuple[Subject, ...]:
+        """The other subjects around this one that report the series, in order of their names."""
+        if around.which == "inside":
+            return self._inside(subject.id, series, around)
+        key = (subject.id, series, around)
+        found = self.found.get(key)
+        if found is None:
+            names = sorted(self._names(subject, series, around) - {subject.id})
+            found = self.found[key] = tuple(self.subjects[name] for name in names)
+        return found
+
+    def _inside(self, place: str, series: str, around: ir.Around) -> tuple[Subject, ...]:
+        known = self.inside.setdefault(place, {})
+        found = known.get((series, around))
+        if found is None:
+            everybody = [self.subjects[name] for name in sorted(self.insiders.get(place, {}).get(series, ()))]
+            found = tuple(other for other in everybody if not around.words or other.kind in around.words)
+            known[series, around] = found
+        return tuple(other for other in found if other.id not in self.doubted) if self.doubted else found
+
+    def _names(self, subject: Subject, series: str, around: ir.Around) -> set[str]:
+        if around.which == "upstream":
+            return {
+                name for name, travel in self.above(subject).items()
+                if (travel <= around.travel_min or name in subject.device.upstream) and series in self.joined.get(name, ())
+            }  # fmt: skip
+        if around.which == "same area":
+            return set(self.areas[series].get(subject.area, ()))
+        if around.which == "same zone":
+            zones = [
+                zone for zone in self.standing_in(subject)
+                if not around.words or zone.zone in around.words or zone.kind in around.words
+            ]  # fmt: skip
+            return {name for zone in zones for name in self.insiders.get(f"zone:{zone.zone}", {}).get(series, ())}
+        here = subject.position
+        if here is None:
+            return set()
+        cells = self.members[series]
+        reach_lat = around.metres / 111_000
+        reach_lon = reach_lat / max(0.01, cos(radians(min(90.0, abs(here.lat) + reach_lat))))
+        x, y = _cell(here)
+        across, up = floor(reach_lon / CELL_DEG) + 1, floor(reach_lat / CELL_DEG) + 1
+        names: set[str] = set()
+        if (2 * across + 1) * (2 * up + 1) > len(cells):
+            names.update(*cells.values())
+        else:
+            for i in range(x - across, x + across + 1):
+                for j in range(y - up, y + up + 1):
+                    names.update(cells.get((i % _CELLS_AROUND, j), ()))
+        return {
+            name for name in names
+            if (there := self.subjects[name].position) is not None and distance_m(here, there) <= around.metres
+        }  # fmt: skip
+
+    def above(self, subject: Subject) -> dict[str, float]:
+        """The gauges upstream, all the way up, the nearest first, each with the minutes that water takes from there: the
+        sum of `travel_min` on the way, infinite where a gauge on it does not state its own. Rings do no harm."""
+        found = self.rivers.get(subject.id)
+        if found is None:
+            found = self.rivers[subject.id] = {}
+            travel = {subject.id: 0.0}
+            waiting = [subject]
+            for below in waiting:
+                stated = below.device.attributes.get("travel_min")
+                minutes = travel[below.id] + (stated if isinstance(stated, int | float) else inf)
+                for name in below.device.upstream:
+                    if name not in travel and len(found) < MAX_ABOVE:
+                        travel[name] = found[name] = minutes
+                        if name in self.subjects:
+                            waiting.append(self.subjects[name])
+        return found
+
+    # ------------------------------------------------------------------------------------------ what rules ask
+
+    def figure(self, subject: Subject, now: int, node: ir.Window) -> float | None:
+        """A window's figure over the subjects around; None where there are too few."""
+        key = WindowKey(node.series, node.size_ns, node.closed)
+        windows = [w for other in self.others(subject, node.series, node.around) if (w := other.window(key))]
+        return pooled(node.function, windows, now, node.parameter, node.at_least)
+
+    def agree(
+        self, subject: Subject, now: int, around: ir.Around, series: str, condition: Callable[[Subject, int], bool]
+    ) -> float:
+        """How many subjects around, of those that report the series, meet the condition."""
+        return float(sum(1 for other in self.others(subject, series, around) if condition(other, now)))
+
+    def share(
+        self,
+        subject: Subject,
+        now: int,
+        around: ir.Around,
+        series: str,
+        meets: Callable[[Subject, int], bool],
+        denies: Callable[[Subject, int], bool],
+        at_least: int,
+    ) -> float | None:
+        """How many in a hundred of the subjects around that can say meet the condition; None while too few can."""
+        met = known = 0
+        for other in self.others(subject, series, around):
+            if meets(other, now):
+                met, known = met + 1, known + 1
+            elif denies(other, now):
+                known += 1
+        return 100.0 * met / known if known >= max(1, at_least) else None
+
+    def zones_of(self, position: Position | None) -> tuple[Zone, ...]:
+        """The zones around a position, by name."""
+        if position is None:
+            return ()
+        lon, lat = position.lon, position.lat
+        found: list[Zone] = []
+        for index in sorted((*self.plots.get(_plot(lon, lat), ()), *self.plots.get(None, ()))):
+            west, south, east, north = self.boxes[index]
+            if west <= lon <= east and south <= lat <= north and inside(self.zones[index], position):
+                found.append(self.zones[index])
+        return tuple(found)
+
+    def in_zone(self, subject: Subject, name: str, margin_m: float = 0.0) -> bool | None:
+        """Whether the subject is in a zone of that name or kind; None while its position is not known, and while it is
+        outside but within the margin: so a fix that jitters at the fence neither enters again nor leaves."""
+        position = subject.position
+        if position is None:
+            return None
+        if any(name in (zone.zone, zone.kind) for zone in self.standing_in(subject)):
+            return True
+        if margin_m and self._at_the_edge(position, name, margin_m):
+            return None
+        return False
+
+    def _at_the_edge(self, position: Position, name: str, margin_m: float) -> bool:
+        up = margin_m / METRES_PER_DEG
+        across = up / max(0.01, cos(radians(position.lat)))
+        near = ((self.zones[index], self.boxes[index]) for index in self.called.get(name, ()))
+        return any(
+            west - across <= position.lon <= east + across and south - up <= position.lat <= north + up
+            and edge_m(zone, position) <= margin_m
+            for zone, (west, south, east, north) in near
+        )  # fmt: skip
+
+    def limit(self, subject: Subject, name: str) -> float | None:
+        """The strictest (lowest) number called `name` among the limits of the zones the subject is in."""
+        limits = [zone.limits.get(name) for zone in self.standing_in(subject)]
+        numbers = [limit for limit in limits if isinstance(limit, int | float)]
+        return min(numbers) if numbers else None
+
+    def standing_in(self, subject: Subject) -> tuple[Zone, ...]:
+        """The zones that a subject is in; of a zone itself, that zone."""
+        if subject.zones is None:
+            if subject.every:
+                subject.zones = tuple(zone for zone in self.zones if f"zone:{zone.zone}" == subject.id)
+            else:
+                subject.zones = self.zones_of(subject.position)
+        return subject.zones
+
+
+def _cell(position: Position) -> tuple[int, int]:
+    return floor(position.lon / CELL_DEG) % _CELLS_AROUND, floor(position.lat / CELL_DEG)
+
+
+def _plot(lon: float, lat: float) -> tuple[int, int]:
+    return floor(lon / PLOT_DEG), floor(lat / PLOT_DEG)
+
+
+def _plots(boxes: list[tuple[float, float, float, float]]) -> dict[tuple[int, int] | None, list[int]]:
+    found: dict[tuple[int, int] | None, list[int]] = {}
+    for index, (west, south, east, north) in enumerate(boxes):
+        (x0, y0), (x1, y1) = _plot(west, south), _plot(east, north)
+        if (x1 - x0 + 1) * (y1 - y0 + 1) > MAX_PLOTS:
+            found.setdefault(None, []).append(index)
+            continue
+        for x in range(x0, x1 + 1):
+            for y in range(y0, y1 + 1):
+                found.setdefault((x, y), []).append(index)
+    return found
+
+
+def _box(zone: Zone) -> tuple[float, float, float, float]:
+    corners = [corner for ring in zone.rings for corner in ring]
+    if not corners:
+        return (1.0, 1.0, 0.0, 0.0)
+    return (
+        min(c[0] for c in corners),
+        min(c[1] for c in corners),
+        max(c[0] for c in corners),
+        max(c[1] for c in corners),
+    )

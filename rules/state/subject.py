@@ -1,0 +1,274 @@
+"""What the engine remembers of one subject: newest values, windows, and how it stands with each of its rules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hub.model import Device, Maintenance, Motion, Position, Value, Zone
+from rules.language.ir import WindowKey
+from rules.language.rule import Rule
+from rules.language.types import attribute_unit
+from rules.plan import Plan
+from rules.state.memories import KINDS, Memory
+from rules.state.track import Jump, Leap, Recent
+from rules.state.windows import Samples, Window
+
+NEVER = -(1 << 62)
+
+ZONE, AREA = "zone", "area"
+
+
+GONE = "gone"
+"""What `Subject.every` says of a place that the registry no longer has: no rule takes it."""
+
+
+def new_standing(rule: Rule) -> Standing:
+    return Standing([KINDS[memory.kind](*memory.numbers) for memory in rule.memories])
+
+
+class OpenAlert:
+    """An alert that is not cleared yet."""
+
+    __slots__ = (
+        "acknowledged_by",
+        "alert",
+        "answered",
+        "changed_at",
+        "contact",
+        "group",
+        "level",
+        "ordinal",
+        "raised_at",
+        "rule",
+        "shelved_until",
+        "subject",
+        "title",
+        "waiting",
+        "worst",
+    )
+
+    def __init__(self, alert: str, rule: str, subject: str, level: int, raised_at: int, ordinal: int = 0) -> None:
+        self.alert = alert
+        self.rule = rule
+        self.subject = subject
+        self.level = level
+        self.raised_at = raised_at
+        self.changed_at = raised_at
+        self.ordinal = ordinal
+        self.group = ""
+        """The first of the alerts that belong together."""
+        self.acknowledged_by: str | None = None
+        self.shelved_until: int | None = None
+        self.contact = 1
+        """Who has been told of it; higher ones are called when nobody answers."""
+        self.answered = -1
+        """The level at which somebody acknowledged it."""
+        self.title = ""
+        """Of its worst moment: when it first reached its highest level."""
+        self.worst = -1
+        """That level."""
+        self.waiting: int | None = None
+        """Listening time since which an answer is waited for."""
+
+    def freeze(self) -> list[Any]:
+        return [getattr(self, name) for name in self.__slots__]
+
+    @classmethod
+    def thaw(cls, frozen: list[Any]) -> OpenAlert:
+        alert = cls.__new__(cls)
+        for name, value in zip(cls.__slots__, frozen, strict=True):
+            setattr(alert, name, value)
+        return alert
+
+
+class Standing:
+    """How one subject stands with one rule, while there is anything to remember.
+
+    `since[k]` is when level k's condition became true, `quiet[k]` when its clear condition did, each as
+    (observed time, listening time); None while it is not. `latched` has bit k while level k is in effect.
+    """
+
+    __slots__ = (
+        "alert",
+        "before",
+        "calm",
+        "heard",
+        "judged",
+        "latched",
+        "memories",
+        "quiet",
+        "since",
+        "timer",
+        "withheld",
+    )
+
+    def __init__(self, memories: list[Memory]) -> None:
+        self.latched = 0
+        self.since: list[tuple[int, int] | None] = [None, None, None, None]
+        self.quiet: list[tuple[int, int] | None] = [None, None, None, None]
+        self.memories = memories
+        self.before: tuple[int, list[Any]] | None = None
+        """The memories as they were before a value that nothing bears out yet, and when that was observed."""
+        self.alert: OpenAlert | None = None
+        self.judged = NEVER
+        self.heard = 0
+        self.timer: int | None = None
+        self.calm: int | None = None
+        """Listening time since which a flapping alert would be clear; it stays open until that has lasted."""
+        self.withheld = ""
+        """Why orange and red are held back although their condition holds; empty where they are not."""
+
+    def look_out(self, at: int) -> None:
+        """A value comes that nothing bears out yet: keep the memories as they are, for `go_back`."""
+        if self.before is None or self.before[0] < at:
+            self.before = (at, [memory.freeze() for memory in self.memories])
+
+    def go_back(self, at: int) -> None:
+        """The value of that moment is denied: the memories are as they were before it."""
+        if self.before is not None and self.before[0] == at:
+            for memory, state in zip(self.memories, self.before[1], strict=True):
+                memory.thaw(state)
+            self.before = None
+
+    def busy(self) -> bool:
+        """Whether a level is pending or in effect, or an alert open."""
+        return bool(self.latched or self.alert is not None or any(self.since))
+
+    def idle(self) -> bool:
+        """Nothing here that a fresh standing would not have."""
+        return not self.memories and not self.busy()
+
+    def freeze(self) -> list[Any]:
+        alert = self.alert.freeze() if self.alert else None
+        return [
+            self.latched,
+            self.since,
+            self.quiet,
+            [m.freeze() for m in self.memories],
+            alert,
+            self.judged,
+            self.heard,
+            self.withheld,
+            self.calm,
+            self.before,
+        ]
+
+    def thaw(self, frozen: list[Any], keep_memories: bool = True) -> None:
+        self.latched, since, quiet, memories, alert, self.judged, self.heard, self.withheld, self.calm, before = frozen
+        self.since = [tuple(pair) if pair else None for pair in since]
+        self.quiet = [tuple(pair) if pair else None for pair in quiet]
+        if keep_memories:
+            for memory, state in zip(self.memories, memories, strict=True):
+                memory.thaw(state)
+            self.before = (before[0], before[1]) if before else None
+        self.alert = OpenAlert.thaw(alert) if alert else None
+
+
+class Subject:
+    """One device as the rules know it, or one place (`rules.judging.inside`)."""
+
+    __slots__ = (
+        "attributes", "busy", "device", "every", "flat", "gaps", "heard", "hood", "id", "jumps", "kind", "last", "last_t", "leaps",
+        "maintenance", "marks", "motion", "newest", "past", "plan", "position", "position_t", "raises", "recent", "resting", "samples", "silent", "standing",
+        "usual", "watching", "windows",
+        "zones",
+    )  # fmt: skip
+
+    def __init__(self, device: Device, hood: Any) -> None:
+        """`hood`: the neighbourhood (`rules.state.neighbourhood`), which knows subjects, so that it is not known here."""
+        self.id = device.device
+        self.every = ""
+        """"zone" or "area" where the subject is a place, not a device."""
+        self.hood = hood
+        self.last: dict[str, Value] = {}
+        self.last_t: dict[str, int] = {}
+        self.windows: dict[WindowKey, Window] = {}
+        self.samples: dict[str, Samples] = {}
+        """By series, what its windows look at."""
+        self.standing: dict[str, Standing] = {}
+        self.silent: dict[str, OpenAlert] = {}
+        self.heard: dict[str, int] = {}
+        self.usual: dict[str, tuple[int, int]] = {}
+        """Per rule about silence, its longest and second longest pause of late, ns of listening time (`elapsing.word`)."""
+        self.past: dict[str, tuple[str, int]] = {}
+        """Per rule, the last alert's id and ordinal, so that no id is ever used for two changes."""
+        self.jumps: dict[str, Jump] = {}
+        """Per metric, the newest value that left the one before it; a reading after it has settled the matter."""
+        self.leaps: dict[str, Leap] = {}
+        """Per metric, the newest value while nothing bears it out (`rules.state.alone`)."""
+        self.flat: dict[str, tuple[float, int, int, int]] = {}
+        """Per metric that stands still: the value, since when, in how many readings, the newest of them."""
+        self.gaps: dict[str, tuple[int, bool]] = {}
+        """Per metric that may go missing: when its last value came, in listening time, and whether it is missing."""
+        self.recent: Recent = {}
+        """The latest values of what something is derived of."""
+        self.raises: dict[str, list[int]] = {}
+        """Per rule, when its last alerts were raised: as many as tell that it flaps."""
+        self.watching: dict[str, int] = {}
+        """Rules that neighbours' readings are to have judged again, and why (see `rules.state.watchers`)."""
+        self.marks: frozenset[str] | None = None
+        self.maintenance: tuple[Maintenance, ...] | None = None
+        """Windows that may concern it."""
+        self.resting = False
+        """Whether it was in maintenance when a window last began or ended."""
+        self.newest = NEVER
+        self.position_t = NEVER
+        self.motion: Motion | None = None
+        """As its newest fix states it."""
+        self.position: Position | None = None
+        self.zones: tuple[Zone, ...] | None = None
+        self.busy = 0
+        self.kind = ""
+        self.plan: Plan | None = None
+        self.adopt(device)
+
+    def adopt(self, device: Device) -> None:
+        """Take over the registry's row."""
+        self.device = device
+        self.kind = device.kind or self.kind
+        if self.position_t == NEVER:
+            self.position = device.position
+            self.zones = None
+        self.attributes = {
+            name: _as_needed(name, value) for name, value in device.attributes.items() if _fits(name, value)
+        }  # fmt: skip
+
+    def deny(self, metric: str, at: int) -> None:
+        """A value that had been used stands alone: windows, memories and what is derived go on as if it had never come."""
+        if (samples := self.samples.get(metric)) is not None:
+            samples.remove(at)
+        times, values = self.recent.get(metric, ([], []))
+        if at in times:
+            del values[times.index(at)], times[times.index(at)]
+        for standing in self.standing.values():
+            standing.go_back(at)
+
+    def sampled(self, series: str, size_ns: int) -> Samples:
+        """A store for a series that windows look at."""
+        samples = self.samples[series] = Samples(size_ns)
+        return samples
+
+    def window(self, key: WindowKey) -> Window | None:
+        """The window, from its first demand on; None while its series was never told."""
+        window = self.windows.get(key)
+        if window is None and (samples := self.samples.get(key.series)) is not None:
+            window = self.windows[key] = samples.window(key.size_ns, key.closed)
+        return window
+
+    @property
+    def area(self) -> str:
+        return self.device.area
+
+    @property
+    def name(self) -> str:
+        return self.device.name or self.id
+
+
+def _fits(name: str, value: object) -> bool:
+    return isinstance(value, int | float) if attribute_unit(name) else value not in (None, "")
+
+
+def _as_needed(name: str, value: float | str) -> float | str:
+    if attribute_unit(name):
+        return value
+    return f"{value:g}" if isinstance(value, int | float) else value

@@ -1,0 +1,572 @@
+"""Windows over one series of one device: keyed by observed time, incremental, bounded.
+
+A window of size S, asked at a moment, holds the samples observed after moment - S; a `closed` one, for differences, also
+the sample that stands exactly there. A sample with a time already there replaces it, so a reading seen twice adds
+nothing; a late one goes where its time belongs, as long as a window still covers it.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Callable, Sequence
+from math import fsum, sqrt
+from typing import Any
+
+from rules.figures.aqi import nowcast
+from rules.figures.derived import LARGEST
+from rules.language.ir import NEAR
+from rules.plan import MAX_SAMPLES
+
+SECOND = 1_000_000_000
+HOUR = 3600 * SECOND
+FEW_TO_SORT = 64
+"""So many samples are sorted at each demand faster than they are kept in order."""
+SAME = 1e-6
+"""Values that differ by less, of their size, are the same: conversions of units leave such differences."""
+DIGITS = 9
+"""Results are rounded to this many decimals, so that 0.9 m - 0.6 m is 0.3 m and not a bit less."""
+FEW = 8
+"""So many samples are looked through for their least or greatest faster than extremes are kept up to date."""
+
+
+class Samples:
+    """What one series of one device has brought, in order of observed time: one store for windows of all sizes over it.
+
+    Arrays: 16 bytes a sample, where lists take 40 and as much time. What no window covers any more goes when it is a
+    quarter of all, so that what stays is seldom moved.
+    """
+
+    __slots__ = ("first", "overflow", "size", "times", "values", "windows")
+
+    def __init__(self, size_ns: int) -> None:
+        self.times = array("q")
+        self.values = array("d")
+        self.first = 0
+        """Number of the oldest sample that is kept: windows count samples from the beginning."""
+        self.size = size_ns
+        """Of the largest window that may be asked for, ns."""
+        self.overflow = 0
+        self.windows: list[Window] = []
+
+    def window(self, size_ns: int, closed: bool) -> Window:
+        """A new window over the samples, made when somebody asks for it."""
+        window = Window(self, size_ns, closed)
+        self.windows.append(window)
+        return window
+
+    def add(self, at: int, value: float) -> bool:
+        """Take a sample; False where it changes nothing (seen already, too old, or beyond any number)."""
+        if not -LARGEST <= value <= LARGEST:  # sums and squares of more end in infinity, which would stay for good
+            return False
+        times = self.times
+        if times and at <= times[-1]:
+            return self._add_late(at, value)
+        times.append(at)
+        self.values.append(value)
+        count = len(times)
+        edge = at - self.size
+        if (count > FEW and times[count >> 2] < edge) or count > MAX_SAMPLES:
+            outlived = bisect_left(times, edge)
+            if not outlived:
+                self.overflow += 1
+            self._drop(outlived or 1)
+        return True
+
+    def _add_late(self, at: int, value: float) -> bool:
+        times, values = self.times, self.values
+        if at < times[-1] - self.size:
+            return False
+        index = bisect_left(times, at)
+        if times[index] == at:
+            old = values[index]
+            if old == value:
+                return False
+            values[index] = value
+            for window in self.windows:
+                window.replace(self.first + index, old, value)
+            return True
+        if len(times) >= MAX_SAMPLES:
+            self.overflow += 1
+            return False
+        times.insert(index, at)
+        values.insert(index, value)
+        for window in self.windows:
+            window.insert(self.first + index, value)
+        return True
+
+    def remove(self, at: int) -> None:
+        """Forget the sample of that moment, where there is one."""
+        times = self.times
+        index = bisect_left(times, at)
+        if index == len(times) or times[index] != at:
+            return
+        for window in self.windows:
+            window.remove(self.first + index, self.values[index])
+        del times[index], self.values[index]
+
+    def stands_alone(self, at: int, value: float, by: float) -> bool:
+        """Whether the samples before and after that moment both lie `by` or more to the same side of the value."""
+        times, values = self.times, self.values
+        after = bisect_right(times, at)
+        before = bisect_left(times, at) - 1
+        if before < 0 or after == len(times):
+            return False
+        off, other = value - values[after], value - values[before]
+        return abs(off) >= by and abs(other) >= by and (off > 0) == (other > 0)
+
+    def _drop(self, count: int) -> None:
+        for window in self.windows:
+            window.leave(count)
+        del self.times[:count]
+        del self.values[:count]
+        self.first += count
+
+    def freeze(self) -> list[Any]:
+        windows = [window.freeze() for window in self.windows]
+        return [self.size, list(self.times), list(self.values), self.overflow, windows]
+
+    @classmethod
+    def thaw(cls, frozen: Sequence[Any]) -> Samples:
+        size_ns, times, values, overflow, windows = frozen
+        samples = cls(size_ns)
+        samples.overflow = overflow
+        samples.times, samples.values = array("q", times), array("d", values)
+        for size_ns, closed, *state in windows:
+            samples.window(size_ns, closed).thaw(state)
+        return samples
+
+
+class Window:
+    """The samples of the last so many ns: a running sum (compensated) and extremes from the first demand on, brought up to
+    date when they are asked for."""
+
+    __slots__ = (
+        "_compensation",
+        "_end",
+        "_highs",
+        "_lows",
+        "_ranked",
+        "_reach",
+        "_start",
+        "_sum",
+        "closed",
+        "samples",
+        "size",
+    )
+
+    def __init__(self, samples: Samples, size_ns: int, closed: bool) -> None:
+        self.samples = samples
+        self.size = size_ns
+        self.closed = closed
+        self._reach = size_ns + closed
+        """Samples so old, or older, are outside."""
+        self._start = samples.first
+        """Number of the first sample inside, and behind the last one that is accounted for in sum and extremes."""
+        self._end = samples.first
+        self._sum: float | None = None
+        self._compensation = 0.0
+        self._lows: list[tuple[int, float]] | None = None
+        self._highs: list[tuple[int, float]] | None = None
+        self._ranked: list[float] | None = None
+        """What is accounted for, in order of size; made anew from the samples after a snapshot."""
+
+    # ------------------------------------------------------------------------------------------ samples
+
+    @property
+    def times(self) -> array[int]:
+        """Of what the window covers at the newest sample."""
+        return self.samples.times[self._covered() :]
+
+    @property
+    def values(self) -> array[float]:
+        return self.samples.values[self._covered() :]
+
+    def _covered(self) -> int:
+        times = self.samples.times
+        return bisect_right(times, times[-1] - self._reach) if times else 0
+
+    def trim(self, now: int) -> int:
+        """Cover what lies within the window's size before `now`; how many samples that are."""
+        samples = self.samples
+        times, edge = samples.times, now - self._reach
+        start, count = self._start - samples.first, len(times)
+        if start < count and times[start] <= edge:
+            stop = start + 1
+            while stop < count and times[stop] <= edge:
+                stop += 1
+            if self._sum is None and not self._lows and not self._highs and self._ranked is None:
+                self._start = samples.first + stop
+            else:
+                self.leave(stop)
+            return count - stop
+        if start and times[start - 1] > edge:
+            return count - self._reach_back(start, edge)
+        return count - start
+
+    def leave(self, stop: int) -> None:
+        """Samples before the one at place `stop` are outside."""
+        samples = self.samples
+        start, end = self._start - samples.first, self._end - samples.first
+        if stop <= start:
+            return
+        if self._sum is not None:
+            if stop >= end:
+                self._sum = self._compensation = 0.0
+            else:
+                for value in samples.values[start:stop]:
+                    self._account(-value)
+        if self._ranked is not None:
+            for value in samples.values[start : min(stop, end)]:
+                del self._ranked[bisect_left(self._ranked, value)]
+        if self._lows or self._highs:
+            edge = samples.times[stop - 1]
+            for extremes in (self._lows or [], self._highs or []):
+                del extremes[: next((n for n, (at, _) in enumerate(extremes) if at > edge), len(extremes))]
+        self._start = samples.first + stop
+        if self._end < self._start:
+            self._end = self._start
+
+    def _reach_back(self, start: int, edge: int) -> int:
+        """An earlier moment is asked for than the last one."""
+        times, begin = self.samples.times, start
+        while begin and times[begin - 1] > edge:
+            begin -= 1
+        if self._sum is not None:
+            for value in self.samples.values[begin:start]:
+                self._account(value)
+        if self._ranked is not None:
+            for value in self.samples.values[begin:start]:
+                insort(self._ranked, value)
+        self._lows = self._highs = None
+        self._start = self.samples.first + begin
+        return begin
+
+    def insert(self, number: int, value: float) -> None:
+        """A late sample has become the one of that number."""
+        if number <= self._start:
+            self._start += 1
+            self._end += 1
+        elif number < self._end:
+            self._end += 1
+            self._account(value)
+            if self._ranked is not None:
+                insort(self._ranked, value)
+        self._lows = self._highs = None
+
+    def remove(self, number: int, value: float) -> None:
+        """The sample of that number, with that value, is no more."""
+        if number < self._start:
+            self._start -= 1
+            self._end -= 1
+        elif number < self._end:
+            self._end -= 1
+            self._account(-value)
+            if self._ranked is not None:
+                del self._ranked[bisect_left(self._ranked, value)]
+        self._lows = self._highs = None
+
+    def replace(self, number: int, old: float, value: float) -> None:
+        """The sample of that number has another value now."""
+        if self._start <= number < self._end:
+            self._account(-old)
+            self._account(value)
+            if self._ranked is not None:
+                del self._ranked[bisect_left(self._ranked, old)]
+                insort(self._ranked, value)
+        self._lows = self._highs = None
+
+    def _catch_up(self) -> None:
+        """Account for the samples that came since the last demand."""
+        samples = self.samples
+        end = max(self._start, self._end) - samples.first
+        if end == len(samples.times):
+            return
+        if self._sum is not None:
+            for value in samples.values[end:]:
+                self._account(value)
+        if self._ranked is not None:
+            for value in samples.values[end:]:
+                insort(self._ranked, value)
+        for extremes, push in ((self._lows, _push_low), (self._highs, _push_high)):
+            if extremes is not None:
+                for at, value in zip(samples.times[end:], samples.values[end:], strict=True):
+                    push(extremes, at, value)
+        self._end = samples.first + len(samples.times)
+
+    def _account(self, value: float) -> None:
+        """Add exactly (Knuth's two-sum; what the sum loses goes to the compensation): adding and taking away for years
+        leaves no drift."""
+        before = self._sum
+        if before is None:
+            return
+        total = self._sum = before + value
+        part = total - before
+        self._compensation += (before - (total - part)) + (value - part)
+
+    def total(self) -> float:
+        """The sum, not rounded."""
+        samples, before = self.samples, self._sum
+        number = samples.first + len(samples.times)
+        if before is None:
+            self._catch_up()
+            self._end = number
+            self._sum = fsum(samples.values[self._start - samples.first :])
+        elif number - self._end == 1 and self._lows is None and self._highs is None and self._ranked is None:
+            # One more sample, as nearly always: `_catch_up` without its calls, which cost twice the rest.
+            value = samples.values[-1]
+            total = self._sum = before + value
+            part = total - before
+            self._compensation += (before - (total - part)) + (value - part)
+            self._end = number
+        elif number != self._end:
+            self._catch_up()
+        return self._sum + self._compensation  # type: ignore[operator]
+
+    # ------------------------------------------------------------------------------------------ figures at `now`
+
+    def figure(self, function: str, now: int, parameter: float, at_least: int) -> float | None:
+        """The figure called `function`; None with fewer samples than `at_least` (or than it needs). Generated code, which
+        knows the function, trims and calls it by itself."""
+        if self.trim(now) < at_least:
+            return 0.0 if function == "count" and at_least <= 1 else None
+        if function == "nowcast":
+            return self.nowcast(now)
+        result: float | None = (
+            getattr(self, function)(parameter) if function == "percentile" else getattr(self, function)()
+        )
+        return result
+
+    def near_mean(self, now: int, at_least: int) -> float | None:
+        """The mean before it is rounded, which costs more than all the rest: within `NEAR` of what `mean` gives.
+
+        Nearly always one sample came and as many left: that is done here in one go, `trim` and `total` without their calls,
+        in the same order and with the same compensated sum (`_account`), so to the same last bit.
+        """
+        samples = self.samples
+        times, edge, first = samples.times, now - self._reach, samples.first
+        start, count, total = self._start - first, len(times), self._sum
+        if (
+            total is None
+            or self._lows
+            or self._highs
+            or first + count - self._end != 1
+            or (start and times[start - 1] > edge)
+        ):
+            inside = self.trim(now)
+            return self.total() / inside if inside >= at_least else None
+        values, lost = samples.values, self._compensation
+        last = count - 1
+        while start < last and times[start] <= edge:
+            gone = -values[start]
+            before, total = total, total + gone
+            part = total - before
+            lost += (before - (total - part)) + (gone - part)
+            start += 1
+        inside = count - start
+        if start == last or inside < at_least:
+            inside = self.trim(now)
+            return self.total() / inside if inside >= at_least else None
+        value = values[last]
+        before, total = total, total + value
+        part = total - before
+        lost += (before - (total - part)) + (value - part)
+        self._sum, self._compensation = total, lost
+        self._start, self._end = first + start, first + count
+        return (total + lost) / inside
+
+    def count(self) -> float:
+        return float(len(self.samples.times) + self.samples.first - self._start)
+
+    def sum(self) -> float:
+        return round(self.total(), DIGITS)
+
+    def mean(self) -> float:
+        return round(self.total() / self.count(), DIGITS)
+
+    def last(self) -> float:
+        return self.samples.values[-1]
+
+    def std(self) -> float | None:
+        return deviation(self._inside())
+
+    def percentile(self, share: float) -> float:
+        few = len(self.samples.times) + self.samples.first - self._start <= FEW_TO_SORT
+        return of_ranked(sorted(self._inside()) if few else self._ranks(), share)
+
+    def _ranks(self) -> list[float]:
+        """The samples inside in order of size, kept so from the first demand on."""
+        self._catch_up()
+        if self._ranked is None:
+            self._ranked = sorted(self._inside())
+            self._end = self.samples.first + len(self.samples.times)
+        return self._ranked
+
+    def spread(self) -> float | None:
+        """1.4826 times the median absolute deviation from the median, a robust standard deviation; the distance from the median to
+        the nearest other value where half of the samples are the same, as the instrument's resolution. None where all are."""
+        return spread(self._ranks())
+
+    def nowcast(self, now: int) -> float | None:
+        """The PM NowCast of the hourly means before `now`: the hour that ends now is the newest."""
+        hours: list[list[float]] = [[] for _ in range(12)]
+        for at, value in zip(self.samples.times[self._start - self.samples.first :], self._inside(), strict=True):
+            age = (now - at) // HOUR
+            if age < 12:
+                hours[age].append(value)
+        return nowcast([fsum(hour) / len(hour) if hour else None for hour in hours])
+
+    def min(self) -> float:
+        inside = len(self.samples.times) + self.samples.first - self._start
+        if inside <= FEW:
+            return min(self.samples.values[-inside:])
+        self._catch_up()
+        if self._lows is None:
+            self._lows = self._extremes(_push_low)
+        return self._lows[0][1]
+
+    def max(self) -> float:
+        inside = len(self.samples.times) + self.samples.first - self._start
+        if inside <= FEW:
+            return max(self.samples.values[-inside:])
+        self._catch_up()
+        if self._highs is None:
+            self._highs = self._extremes(_push_high)
+        return self._highs[0][1]
+
+    def delta(self) -> float | None:
+        """Newest minus oldest."""
+        values, oldest = self.samples.values, self._start - self.samples.first
+        return round(values[-1] - values[oldest], DIGITS) if len(values) - oldest > 1 else None
+
+    def rate(self) -> float | None:
+        """Delta per second, once the samples span at least half the window: two neighbours in time would be noise."""
+        times, values, oldest = self.samples.times, self.samples.values, self._start - self.samples.first
+        span = times[-1] - times[oldest]
+        if span * 2 < self.size:
+            return None
+        return (values[-1] - values[oldest]) / (span / SECOND)
+
+    def rise(self) -> float | None:
+        """Newest minus lowest."""
+        return round(self.samples.values[-1] - self.min(), DIGITS) if self.count() > 1 else None
+
+    def fall(self) -> float | None:
+        """Highest minus newest."""
+        return round(self.max() - self.samples.values[-1], DIGITS) if self.count() > 1 else None
+
+    def _inside(self) -> array[float]:
+        return self.samples.values[self._start - self.samples.first :]
+
+    def _extremes(self, push: Callable[[list[tuple[int, float]], int, float], None]) -> list[tuple[int, float]]:
+        found: list[tuple[int, float]] = []
+        for at, value in zip(self.samples.times[self._start - self.samples.first :], self._inside(), strict=True):
+            push(found, at, value)
+        return found
+
+    # ------------------------------------------------------------------------------------------ snapshot
+
+    def freeze(self) -> list[Any]:
+        first = self.samples.first
+        end = self._end if self._sum is not None else self._start  # extremes alone are found anew
+        return [self.size, self.closed, self._start - first, end - first, self._sum, self._compensation]
+
+    def thaw(self, frozen: Sequence[Any]) -> None:
+        self._start, self._end, self._sum, self._compensation = frozen
+
+
+def _push_low(lows: list[tuple[int, float]], at: int, value: float) -> None:
+    while lows and lows[-1][1] >= value:
+        lows.pop()
+    lows.append((at, value))
+
+
+def _push_high(highs: list[tuple[int, float]], at: int, value: float) -> None:
+    while highs and highs[-1][1] <= value:
+        highs.pop()
+    highs.append((at, value))
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """Linear between closest ranks (numpy's default)."""
+    return of_ranked(sorted(values), share)
+
+
+def of_ranked(ranked: Sequence[float], share: float) -> float:
+    """`percentile` of samples in order of size."""
+    rank = (len(ranked) - 1) * share / 100
+    low = int(rank)
+    high = min(low + 1, len(ranked) - 1)
+    return round(ranked[low] + (ranked[high] - ranked[low]) * (rank - low), DIGITS)
+
+
+NORMAL = 1.4826
+"""Times the median absolute deviation: the standard deviation, of normal numbers."""
+
+
+def spread(ranked: Sequence[float]) -> float | None:
+    """`Window.spread` of samples in order of size. O(log n): the deviations below and above the median are in order by
+    themselves, and the middle one of both is found by halving."""
+    count = len(ranked)
+    if not count:
+        return None
+    middle = (count - 1) // 2
+    centre = ranked[middle]
+    below, above, wanted = middle + 1, count - middle - 1, middle + 1
+    low, high = max(0, wanted - above), min(wanted, below)
+    while low < high:
+        taken = (low + high) // 2
+        other = wanted - taken
+        if taken < below and other > 0 and centre - ranked[middle - taken] < ranked[middle + other] - centre:
+            low = taken + 1
+        else:
+            high = taken
+    farthest = [centre - ranked[middle - low + 1]] if low else []
+    if wanted - low:
+        farthest.append(ranked[middle + wanted - low] - centre)
+    same = max(SAME * abs(centre), NEAR)
+    if (deviation := max(farthest)) > same:
+        return round(NORMAL * deviation, DIGITS)
+    first, last = bisect_left(ranked, centre - same), bisect_right(ranked, centre + same)
+    beside = [centre - ranked[first - 1]] if first else []
+    if last < count:
+        beside.append(ranked[last] - centre)
+    return round(min(beside), DIGITS) if beside else None
+
+
+def deviation(values: Sequence[float]) -> float | None:
+    """Standard deviation of a sample; None with fewer than two."""
+    if len(values) < 2:
+        return None
+    mean = sum(values) / len(values)
+    return round(sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1)), DIGITS)
+
+
+def pooled(function: str, windows: Sequence[Window], now: int, parameter: float, at_least: int) -> float | None:
+    """The figure over several devices' windows; `at_least` counts devices that have samples.
+
+    Samples are pooled for count, sum, mean, min, max, std and percentile; `last` is the mean of the newest values;
+    rate, delta, rise and fall are the largest of any device.
+    """
+    filled = [window for window in windows if window.trim(now)]
+    if len(filled) < at_least:
+        return 0.0 if function == "count" and at_least <= 1 else None
+    if function in ("rate", "delta", "rise", "fall"):
+        figures = [figure for window in filled if (figure := getattr(window, function)()) is not None]
+        return max(figures) if figures else None
+    if function in ("percentile", "std", "spread"):
+        values = [value for window in filled for value in window._inside()]
+        if function == "spread":
+            return spread(sorted(values))
+        return percentile(values, parameter) if function == "percentile" else deviation(values)
+    if function in ("min", "max"):
+        if function == "min":
+            return min(window.min() for window in filled)
+        return max(window.max() for window in filled)
+    if function == "last":
+        return round(sum(window.last() for window in filled) / len(filled), DIGITS)
+    number = sum([window.count() for window in filled])
+    if function == "count":
+        return number
+    total = sum([window.total() for window in filled])
+    return round(total if function == "sum" else total / number, DIGITS)

@@ -1,0 +1,46 @@
+"""The world as the rules know it: subjects, registry, open alerts, and the tables that the rules in use make of it."""
+
+from __future__ import annotations
+
+from hub.model import Device, Maintenance, Zone
+from rules.plan import Orders, Plan
+from rules.state.clock import Clock
+from rules.state.forwarded import Forwarding
+from rules.state.health import Health
+from rules.state.neighbourhood import Neighbourhood
+from rules.state.subject import OpenAlert, Subject
+from rules.state.watchers import Watchers
+
+
+class World:
+    """Everything that judging reads and changes. `rules.assignment` fills it; a snapshot writes it down."""
+
+    def __init__(self, lag: int = 0) -> None:
+        self.clock = Clock(lag)
+        self.orders = Orders.none()
+        self.subjects: dict[str, Subject] = {}
+        self.registry: dict[str, Device] = {}
+        self.zones: tuple[Zone, ...] = ()
+        self.alerts: dict[str, tuple[OpenAlert, Subject]] = {}
+        """Those that are open, by id."""
+        self.orphans: list[tuple[OpenAlert, Subject, str]] = []
+        """Alerts that nothing judges any more, and why: they end with the next event."""
+        self.groups: dict[str, tuple[str, int]] = {}
+        """Place of a rule → (group, when an alert last joined, ns)."""
+        self.maintenance: dict[str, Maintenance] = {}
+        """Planned work, by id."""
+        self.turns_at: int | None = None
+        """By the clock, when maintenance next begins or ends somewhere."""
+        self.forwarding = Forwarding()
+        self.failures = Health()
+        self.elder: World | None = None
+        """Of a lane: the world of the hub's own rules, which remembers the last alerts, since an edited rule may change lanes."""
+        self.refused = 0
+        self.hood = Neighbourhood(self.subjects, (), ())
+        self.watchers = Watchers()
+        self.plans: dict[object, Plan | None] = {}
+        """By the rules, derivations and settings that subjects share."""
+        self.suspects: dict[str, set[str]] = {}
+        """Per rule that traces what it warns of, who may have emitted it."""
+        self.downstream: dict[str, list[str]] = {}
+        """By gauge, those below it on the river."""

@@ -1,0 +1,49 @@
+"""The present: the newest by observed time, whatever clocks say."""
+
+from __future__ import annotations
+
+from hub.live import Live
+from hub.model import Position, Reading
+from hub.moment import SECOND
+
+NOW = 1_790_000_000 * SECOND
+HOUR = 3600 * SECOND
+
+
+def report(value: float, observed: int, received: int | None = None, position: Position | None = None) -> Reading:
+    at = observed if received is None else received
+    return Reading(
+        "gauge-7", observed, {"water_level": value}, position, received_at=at, adapter="x", kind="river-gauge"
+    )
+
+
+def shown(*reports: Reading) -> tuple[object, int, int]:
+    live = Live()
+    live.feed(reports)
+    state = live.devices["gauge-7"]
+    return (*state.values["water_level"], state.observed_at)
+
+
+def test_a_report_dated_ahead_hides_nothing_that_comes_after() -> None:
+    ahead = report(1.0, NOW + 540 * SECOND, NOW)
+    assert shown(ahead) == (1.0, NOW - 2 * SECOND, NOW - 2 * SECOND)
+    later = report(2.0, NOW + 10 * SECOND)
+    assert shown(ahead, later) == (2.0, NOW + 10 * SECOND, NOW + 10 * SECOND)
+    sent_together = report(2.0, NOW - SECOND, NOW)
+    assert shown(ahead, sent_together) == (2.0, NOW - SECOND, NOW - SECOND)
+    assert shown(report(0.5, NOW - 1), ahead) == (1.0, NOW - 1, NOW - 1)
+    assert shown(ahead, report(3.0, NOW - 10 * SECOND, NOW + SECOND)) == (1.0, NOW - 2 * SECOND, NOW - 2 * SECOND)
+
+
+def test_a_clock_of_the_hub_that_was_ahead_and_is_set_back_hides_nothing() -> None:
+    for step in (HOUR, 24 * HOUR, 365 * 24 * HOUR):
+        wrong = report(1.0, NOW + step, position=Position(1, 2))
+        right = report(2.0, NOW + SECOND, position=Position(3, 4))
+        assert shown(wrong, right) == (2.0, NOW + SECOND, NOW + SECOND)
+        live = Live()
+        live.feed([wrong, right])
+        assert live.devices["gauge-7"].position == Position(3, 4)
+
+
+def test_a_clock_of_the_hub_that_jumps_ahead_goes_on() -> None:
+    assert shown(report(1.0, NOW), report(2.0, NOW + 24 * HOUR)) == (2.0, NOW + 24 * HOUR, NOW + 24 * HOUR)

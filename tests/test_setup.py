@@ -1,0 +1,64 @@
+"""What tests need from beside the project and from npm: a loud skip on a laptop, a failure in CI, installed once."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import stat
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.npm import FOLDER, NpmError, install, or_skip
+from tests.shared import shared_path
+
+
+@pytest.mark.parametrize(("ci", "outcome"), [("true", pytest.fail.Exception), ("", pytest.skip.Exception)])
+def test_what_is_absent_fails_in_ci_and_is_skipped_elsewhere(
+    ci: str, outcome: type[BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CI", ci)
+    monkeypatch.setenv("CITYHUB_SHARED", str(tmp_path))
+    with pytest.raises(outcome, match="is absent"):
+        shared_path("data/events.csv")
+    with pytest.raises(outcome, match="no npm"), or_skip():
+        raise NpmError("there is no npm here")
+
+
+def _install(folder: str) -> None:
+    install(Path(folder))
+
+
+def test_two_processes_install_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow npm of the test's own notes each run, and that no other run was going on."""
+    programs, folder = tmp_path / "bin", tmp_path / "package"
+    programs.mkdir()
+    folder.mkdir()
+    (folder / "package-lock.json").write_text("{}")
+    npm = programs / "npm"
+    npm.write_text(
+        '#!/bin/sh\n[ -e busy ] && echo collision >> runs\n: > busy\necho "$@" >> runs\nsleep 1\n'
+        "mkdir -p node_modules\n: > node_modules/.package-lock.json\nrm busy\n"
+    )
+    npm.chmod(npm.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    processes = [multiprocessing.get_context("spawn").Process(target=_install, args=(str(folder),)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+        assert process.exitcode == 0
+    assert (folder / "runs").read_text().splitlines() == ["ci --no-audit --no-fund"]
+    time.sleep(0.01)
+    (folder / "package-lock.json").write_text("{} ")
+    os.utime(folder / "package-lock.json")
+    install(folder)
+    assert len((folder / "runs").read_text().splitlines()) == 2
+
+
+def test_the_lock_file_has_hashes_and_no_addresses() -> None:
+    text = (FOLDER / "package-lock.json").read_text("utf-8")
+    assert "resolved" not in text
+    assert "https://" not in text
+    assert text.count('"node_modules/') == text.count('"integrity": "sha512-')
