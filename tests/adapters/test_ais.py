@@ -289,6 +289,18 @@ def test_other_stations_have_their_own_kinds() -> None:
     assert [ship_type(number) for number in (0, 38, 57, 60, 89, 255)] == ["", "", "", "passenger", "tanker", ""]
 
 
+@pytest.mark.parametrize("msg_type", [4, 11])
+@pytest.mark.parametrize(("year", "own"), [(2261, True), (2262, False), (2263, False), (9999, False), (16383, False)])
+def test_a_base_station_beyond_the_year_2261_has_no_time_of_its_own(msg_type: int, year: int, own: bool) -> None:
+    """Its 14 bits of year reach 16383, 64 bits of nanoseconds only 2262: the report counts, at the time it was received."""
+    lines = encoded(
+        msg_type=msg_type, mmsi=3669702, year=year, month=12, day=31, hour=23, minute=59, second=58, lon=1, lat=2
+    )
+    (reading,) = readings(decode(*lines, received_at=NOON))
+    assert reading.position is not None
+    assert reading.observed_at == (from_text(f"{year}-12-31T23:59:58Z") if own else NOON)
+
+
 def test_the_end_of_a_scale_is_marked_and_what_cannot_be_is_a_fault() -> None:
     (fast,) = readings(decode(*encoded(msg_type=1, mmsi=413123456, speed=102.2, lon=1, lat=1)))
     assert fast.values["sog"] == 102.2

@@ -145,6 +145,21 @@ def test_times(stamp: str, time: str) -> None:
     assert to_text(at) == time
 
 
+@pytest.mark.parametrize("stamp", ["9223372036855", "-9223372036855", "99999999999999"])
+def test_milliseconds_beyond_the_year_2262_are_a_fault(stamp: str) -> None:
+    """64 bits of nanoseconds end on 2262-04-11T23:47:16.854Z; the request behind it is read as ever."""
+    beyond, good = decode(get(f"id=7&lat=1&lon=2&timestamp={stamp}") + get())
+    assert [fault.kind for fault in beyond.faults] == [FaultKind.TIME]
+    assert stamp in beyond.faults[0].detail
+    assert beyond.readings == []
+    assert answer(beyond).startswith("HTTP/1.1 400 ")
+    assert len(good.readings) == 1
+    in_json = one(post(document(timestamp=int(stamp)), "application/json"))
+    assert [fault.kind for fault in in_json.faults] == [FaultKind.TIME]
+    (last,) = one(get("id=7&lat=1&lon=2&timestamp=9223372036854")).readings
+    assert last.observed_at == 9_223_372_036_854_000_000
+
+
 def test_places() -> None:
     (reading,) = one(get("deviceid=7&location=42.5,-1.25&altitude=9")).readings
     assert reading.position is not None

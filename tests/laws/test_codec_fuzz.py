@@ -108,3 +108,22 @@ def test_good_sentences_before_a_bad_one_are_kept(protocol: str, body: str) -> N
     ]
     assert len(readings(messages)) >= 2
     assert any(message.faults for message in messages)
+
+
+@pytest.mark.parametrize("protocol", ["nmea0183", "ais"])
+@pytest.mark.parametrize("quality", [b"1", b"-20"])
+def test_a_cut_gga_takes_nothing_from_the_sentences_around_it(protocol: str, quality: bytes) -> None:
+    """Cut behind each of its characters, with a right checksum and with none (a fix quality of -20 raised in eleven of them)."""
+    first, second = SEEDS[protocol].reports[:2]
+    alone = told(protocol, first + second)
+    whole = b"GPGGA,235958,4807.038,N,01131.000,E,%b,08,0.9,545.4,M,46.9,M,," % quality
+    for size in range(1, len(whole) + 1):
+        for cut in (_sealed(whole[:size]), b"$" + whole[:size] + b"\r\n"):
+            assert told(protocol, first + cut + second) >= alone, cut
+
+
+def told(protocol: str, data: bytes) -> set[tuple[str, int | None, str]]:
+    """(device, time, position) of each reading."""
+    codec = make(protocol)
+    found = readings([*codec.feed(data, NOW), *codec.end(NOW)])
+    return {(reading.device, reading.observed_at, str(reading.position)) for reading in found}
