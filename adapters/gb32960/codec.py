@@ -15,8 +15,6 @@ import numpy as np
 from adapters.framing import Waiting
 from adapters.gb32960.items import walk
 from adapters.gb32960.view import (
-    ACTIVATION,
-    ACTIVATION_ANSWER,
     COMMAND,
     HEADER_BYTES,
     HEARTBEAT,
@@ -134,11 +132,6 @@ class Gb32960Codec:
             self._report(message, frame)
         elif command in SESSIONS:
             self._session(message, command, frame[HEADER_BYTES:-1], message.body.edition)
-        elif command == ACTIVATION:
-            if len(frame) < HEADER_BYTES + 7:
-                self._fault(message, FaultKind.SYNTAX, "an activation needs at least its 6 bytes of time")
-            else:
-                self._observed(message, frame[HEADER_BYTES : HEADER_BYTES + 6], 0)
         elif command not in (HEARTBEAT, TIME):
             name = NAMES.get(command, "unknown")
             detail = f"command 0x{command:02X} ({name}) is not read; its data unit is kept in hex"
@@ -218,8 +211,6 @@ class Gb32960Codec:
     def reply(self, message: Message, verdict: Verdict, now: int) -> bytes | None:
         """Same header with the answer flag set and the frame's own time back; a clock request gets the time `now`."""
         frame = message.raw
-        if message.body is not None and frame[2:4] == bytes((ACTIVATION, COMMAND)) and verdict is not Verdict.BUSY:
-            return _activation_answer(frame, verdict is Verdict.STORED and not message.faults)
         if message.body is None or frame[3] != COMMAND or frame[2] not in _ANSWERED or verdict is Verdict.BUSY:
             return None
         if frame[2] == TIME:
@@ -233,13 +224,6 @@ class Gb32960Codec:
         flag = _refusal(message, frame[0] == 0x24) if refused else 1
         head = frame[2:3] + bytes((flag,)) + frame[4:21] + b"\x01" + len(data).to_bytes(2, "big") + data
         return frame[:2] + head + bytes((check_code(head),))
-
-
-def _activation_answer(frame: bytes, taken: bool) -> bytes:
-    """0x0A, which the vehicle awaits: a state (1 done, 2 failed) and a byte of information (0 none, 2 the frame or its VIN)."""
-    data = b"\x01\x00" if taken else b"\x02\x02"
-    head = bytes((ACTIVATION_ANSWER, 1 if taken else 2)) + frame[4:21] + b"\x01" + len(data).to_bytes(2, "big") + data
-    return frame[:2] + head + bytes((check_code(head),))
 
 
 # ------------------------------------------------------------------------------------------------- framing's helpers

@@ -9,8 +9,6 @@ HEADER_BYTES = 24
 COMMAND = 0xFE
 """The answer flag of a frame that is not itself an answer."""
 LOGIN, REALTIME, REISSUE, LOGOUT, PLATFORM_LOGIN, PLATFORM_LOGOUT, HEARTBEAT, TIME = range(1, 9)
-ACTIVATION, ACTIVATION_ANSWER = 0x09, 0x0A
-"""2025: a vehicle makes its security chip known, and waits for the platform's word."""
 SESSIONS = (LOGIN, LOGOUT, PLATFORM_LOGIN, PLATFORM_LOGOUT)
 NAMES = {
     LOGIN: "vehicle_login",
@@ -21,8 +19,8 @@ NAMES = {
     PLATFORM_LOGOUT: "platform_logout",
     HEARTBEAT: "heartbeat",
     TIME: "time_calibration",
-    ACTIVATION: "activation",
-    ACTIVATION_ANSWER: "activation_answer",
+    0x09: "activation",
+    0x0A: "activation_answer",
     0x0B: "key_exchange",
     0x80: "query",
     0x81: "set",

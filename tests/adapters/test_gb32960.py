@@ -292,21 +292,16 @@ def test_the_plugin_says_what_it_is() -> None:
     assert (PLUGIN.protocol, PLUGIN.binary, PLUGIN.kind) == ("gb32960", True, "vehicle")
 
 
-def test_an_activation_is_answered_with_its_own_command() -> None:
-    """GB/T 32960.3-2025: the vehicle sends 0x09 and waits for 0x0A."""
-    data = bytes.fromhex("1a0b1d080000") + b"CHIP000000000001" + b"\x00\x04KEY!"
-    head = b"\x09\xfe" + b"LTEST000000000001" + b"\x01" + len(data).to_bytes(2, "big") + data
+@pytest.mark.parametrize("data", [STAMP + b"CHIP000000000001" + b"\x00\x04KEY!", b"\x01"])
+def test_an_activation_is_kept_whole_and_never_answered_by_guess(data: bytes) -> None:
+    """GB/T 32960.3-2025: the vehicle sends 0x09 and waits for 0x0A, whose layout is in no public text."""
+    activation = frame(0x09, data, start=b"$$")
     codec = Gb32960Codec({})
-    (message,) = codec.feed(b"$$" + head + bytes((check_code(head),)))
-    assert not message.faults
-    answer = codec.reply(message, Verdict.STORED, 0)
-    assert answer is not None
-    assert (answer[:2], answer[2], answer[3], answer[4:21]) == (b"$$", 0x0A, 1, b"LTEST000000000001")
-    assert check_code(answer[2:-1]) == answer[-1]
-    refused = codec.reply(message, Verdict.REFUSED, 0)
-    assert refused is not None
-    assert refused[2:4] == b"\x0a\x02"
-    assert codec.reply(message, Verdict.BUSY, 0) is None
+    (message,) = codec.feed(activation, NOW)
+    assert [(fault.kind, fault.raw) for fault in message.faults] == [(FaultKind.UNSUPPORTED, activation)]
+    assert "activation" in message.faults[0].detail
+    assert (message.device, message.readings) == (f"gb32960:{VIN.decode()}", [])
+    assert [codec.reply(message, verdict, NOW) for verdict in Verdict] == [None] * len(Verdict)
 
 
 def test_frames_behind_a_wrong_length_are_read_at_the_end() -> None:
