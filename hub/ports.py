@@ -270,6 +270,10 @@ class Store(Protocol):
         """The next offset to write, None on a fresh store. Reading it may raise `StoreUnavailable`."""
         ...
 
+    def reach(self) -> None:
+        """Ask whether it answers now. Raises `StoreUnavailable` where it does not."""
+        ...
+
     def write(
         self, stream: str, events: Sequence[Event] | Sequence[AlertChange], first: int, next: int
     ) -> list[Refusal]:

@@ -44,19 +44,25 @@ class StoreReader:
         try:
             await self._ask(self._stream.first)
         except StoreUnavailable as error:
-            self.state.cursor = known or self._stream.first
+            if not self._told:
+                self.state.cursor = known or self._stream.first
             self._down(str(error))
+
+    _told = False
+    """Whether the store has said where it stands."""
 
     def _cursor(self) -> int | None:
         cursor: int | None = self._store.cursor(self._stream.name)
         return cursor
 
     async def _ask(self, otherwise: int) -> None:
-        """Where the store stands by its own account."""
+        """Where the store stands by its own account, and whether it answers: only then it is up."""
         cursor = await asyncio.get_running_loop().run_in_executor(None, self._cursor)
         before, self.state.cursor = self.state.cursor, otherwise if cursor is None else cursor
         if self.state.cursor < before and self._stream.name == "events":  # the store has lost what it had
             self._ledger.set_back("store", self._stream, self.state.cursor)
+        self._told = True
+        await asyncio.to_thread(self._store.reach)
         self.state.report("up")
 
     async def run(self) -> None:

@@ -105,6 +105,9 @@ class DuckDBStore:
 
     # ---------------------------------------------------------------------------------------------- writing
 
+    def reach(self) -> None:
+        """Nothing to ask: the database is in this process."""
+
     def cursor(self, stream: str) -> int | None:
         with self._explained("read"), self._reading:
             row = self._reader.execute("select max(next) from cursors where stream = ?", [stream]).fetchone()

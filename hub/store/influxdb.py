@@ -103,6 +103,16 @@ class InfluxDBStore:
     def cursor(self, stream: str) -> int | None:
         return self._cursors.get(stream)
 
+    def reach(self) -> None:
+        """The cursor is kept here, so only this tells at the start whether there is a server. Any answer but 5xx will do: whether
+        its token may write shows with the first line."""
+        try:
+            answer = self._reads.get("/ping")
+        except httpx.HTTPError as error:
+            raise StoreUnavailable(f"InfluxDB cannot be reached: {str(error) or type(error).__name__}") from error
+        if answer.status_code >= 500:
+            raise StoreUnavailable(f"InfluxDB answers {answer.status_code}: {_words(answer.text)}")
+
     def write(
         self, stream: str, events: Sequence[Event] | Sequence[AlertChange], first: int, next: int
     ) -> list[Refusal]:
