@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -39,12 +38,6 @@ CAMERAS = """camera,name,lon,lat,height_m,azimuth_deg,tilt_deg,hfov_deg,range_m,
 bridge,Bridge,121.4905,31.2405,8,45,10,60,200,,north,,
 dome,Dome,121.4915,31.2412,8,,,,300,true,north,,
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def write_city(folder: Path, toml: str = "", api: int | None = None, rules: str = RULES) -> Path:

@@ -12,7 +12,8 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.acceptance.running import RULES, RunningHub, free_port, write_city
+from tests.acceptance.ports import free_port
+from tests.acceptance.running import RULES, RunningHub, write_city
 
 pytestmark = pytest.mark.acceptance
 

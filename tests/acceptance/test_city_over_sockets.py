@@ -6,7 +6,6 @@ import asyncio
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,21 +19,10 @@ from hub.app.city import load_city
 from hub.app.plugins import Plugins
 from simulators import CITY, Player, changes_of, find
 from simulators.devices.faults import Faults
+from tests.acceptance.ports import free_port
 
 PORTS = ("8080", "1883", "10110", "8808", "8527", "5023", "8329", "5055", "9212", "9651", "9875", "5683", "5020")
 RUN_S = 14.0
-
-
-def free_port() -> str:
-    """A port that is free for TCP and UDP."""
-    while True:
-        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
-            tcp.bind(("127.0.0.1", 0))
-            try:
-                udp.bind(tcp.getsockname())
-            except OSError:
-                continue
-            return str(tcp.getsockname()[1])
 
 
 @pytest.fixture
@@ -43,7 +31,7 @@ def city(tmp_path: Path) -> tuple[Path, dict[str, str]]:
     folder = tmp_path / "city"
     shutil.copytree(CITY, folder)
     text = (folder / "hub.toml").read_text()
-    moved = {port: free_port() for port in PORTS}
+    moved = {port: str(free_port()) for port in PORTS}
     assert all(f':{port}"' in text for port in PORTS)
     text = re.sub(r':(\d{4,5})"', lambda found: f':{moved.get(found[1], found[1])}"', text)  # all at once: no chains
     (folder / "hub.toml").write_text(text)

@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.mosquitto import Mosquitto
-from tests.acceptance.running import RunningHub, cityhub, free_port, write_city
+from tests.acceptance.ports import free_port
+from tests.acceptance.running import RunningHub, cityhub, write_city
 from tests.bench.bench_spine import Publisher
 
 pytestmark = pytest.mark.acceptance

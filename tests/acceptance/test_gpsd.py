@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from adapters.nmea0183 import PLUGIN
-from tests.acceptance.running import free_port
+from tests.acceptance.ports import free_port
 from tests.adapters.intake import FakeIntake
 
 GPSFAKE = shutil.which("gpsfake")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.running import RunningHub, cityhub, free_port, write_city
+from tests.acceptance.ports import free_port
+from tests.acceptance.running import RunningHub, cityhub, write_city
 
 pytestmark = pytest.mark.acceptance
 CSV = "time,device,metric,value\n2020-01-01T00:00:00Z,gauge-7,water_level,3.25\n2020-01-01T00:00:00Z,stranger,water_level,1\n"

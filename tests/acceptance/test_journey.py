@@ -13,7 +13,8 @@ import pytest
 from standardwebhooks import Webhook
 
 from tests.acceptance.mosquitto import Mosquitto
-from tests.acceptance.running import RunningHub, cityhub, free_port, write_city
+from tests.acceptance.ports import free_port
+from tests.acceptance.running import RunningHub, cityhub, write_city
 from tests.bench.bench_spine import Publisher
 
 pytestmark = pytest.mark.acceptance

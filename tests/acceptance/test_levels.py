@@ -11,7 +11,8 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.acceptance.running import RunningHub, cityhub, free_port, write_city
+from tests.acceptance.ports import free_port
+from tests.acceptance.running import RunningHub, cityhub, write_city
 from tests.certificates import authority, signed
 
 pytestmark = pytest.mark.acceptance

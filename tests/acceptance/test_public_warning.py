@@ -12,7 +12,8 @@ import pytest
 
 from adapters.cap.audit import problems
 from adapters.cap.message import NAMESPACE
-from tests.acceptance.running import RunningHub, free_port, write_city
+from tests.acceptance.ports import free_port
+from tests.acceptance.running import RunningHub, write_city
 
 pytestmark = pytest.mark.acceptance
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.running import ROOT, RunningHub, cityhub, free_port
+from tests.acceptance.ports import free_port
+from tests.acceptance.running import ROOT, RunningHub, cityhub
 
 pytestmark = pytest.mark.acceptance
 

@@ -17,7 +17,8 @@ from hub.app.hub import Hub
 from hub.app.plugins import Plugins
 from hub.cli import main
 from rules.figures import derived
-from tests.acceptance.running import RULES, free_port, write_city
+from tests.acceptance.ports import free_port
+from tests.acceptance.running import RULES, write_city
 
 SICK = """
 - rule: sick

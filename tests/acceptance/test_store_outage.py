@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from tests.acceptance.influx_server import influx_server
-from tests.acceptance.running import RunningHub, cityhub, free_port, write_city
+from tests.acceptance.ports import free_port
+from tests.acceptance.running import RunningHub, cityhub, write_city
 
 pytestmark = pytest.mark.acceptance
 

@@ -17,7 +17,8 @@ from typing import NamedTuple
 
 from simulators import CITY
 from tests.acceptance.mosquitto import BINARY, Mosquitto
-from tests.acceptance.running import ROOT, RunningHub, free_port
+from tests.acceptance.ports import free_port
+from tests.acceptance.running import ROOT, RunningHub
 
 PORTS = {"8080": "api", "1883": "broker", "8808": "jt808", "10110": "ais"}
 TICKS = 100

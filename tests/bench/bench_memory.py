@@ -12,7 +12,8 @@ import time
 import urllib.request
 from pathlib import Path
 
-from tests.acceptance.running import RunningHub, free_port, write_city
+from tests.acceptance.ports import free_port
+from tests.acceptance.running import RunningHub, write_city
 
 DEVICES = 10_000
 ROUNDS = 6

@@ -24,7 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from adapters.mqtt import codec
-from tests.acceptance.mosquitto import Mosquitto, free_port
+from tests.acceptance.mosquitto import Mosquitto
+from tests.acceptance.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 DEVICES = 1000

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.running import RunningHub, free_port, write_city
+from tests.acceptance.ports import free_port
+from tests.acceptance.running import RunningHub, write_city
 from tests.dashboards.browser import Browser
 
 pytestmark = pytest.mark.acceptance

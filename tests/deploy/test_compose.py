@@ -26,7 +26,8 @@ from hub.config import load_config
 from tests.acceptance.influx_server import influx_server
 from tests.acceptance.influx_shim import influx_shim
 from tests.acceptance.mosquitto import Mosquitto
-from tests.acceptance.running import RunningHub, free_port
+from tests.acceptance.ports import free_port
+from tests.acceptance.running import RunningHub
 from tests.npm import GROUP, INSTALL_S, installed
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,7 +9,8 @@ from typing import Any
 from hub.log import Log
 from hub.model import AlertChange, Change
 from hub.moment import SECOND, from_text
-from tests.acceptance.running import RunningHub, cityhub, free_port, write_city
+from tests.acceptance.ports import free_port
+from tests.acceptance.running import RunningHub, cityhub, write_city
 
 START = from_text("2026-06-01T00:00:00Z")
 

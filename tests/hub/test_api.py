@@ -14,7 +14,8 @@ import pytest
 
 from hub.api.auth import Token, load_tokens, who
 from hub.moment import SECOND, to_text
-from tests.acceptance.running import RunningHub, free_port, write_city
+from tests.acceptance.ports import free_port
+from tests.acceptance.running import RunningHub, write_city
 
 TOKENS = """
 [tokens.weather-feed]

@@ -21,7 +21,8 @@ from hub.app.city import load_city
 from hub.app.hub import Hub
 from hub.app.plugins import Plugins
 from hub.config import is_loopback, split_address
-from tests.acceptance.running import RunningHub, cityhub, free_port, write_city
+from tests.acceptance.ports import free_port
+from tests.acceptance.running import RunningHub, cityhub, write_city
 from tests.dashboards.browser import Browser
 
 # ------------------------------------------------------------------------------------------------- the tokens file
