@@ -84,7 +84,8 @@ def test_what_a_failed_test_left_open_fails_no_later_test(tmp_path: Path) -> Non
         ".",
     ]
     ran = subprocess.run([*command, "test_two.py"], cwd=tmp_path, capture_output=True, text=True, timeout=100)
-    assert "1 failed, 1 passed" in ran.stdout and "ResourceWarning" not in ran.stdout, ran.stdout
+    assert "1 failed, 1 passed" in ran.stdout, ran.stdout
+    assert "ResourceWarning" not in ran.stdout, ran.stdout
 
 
 def test_the_lock_file_has_hashes_and_no_addresses() -> None:
