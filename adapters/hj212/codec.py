@@ -557,7 +557,7 @@ def _repeated_as_totals_tell(frame: Frame) -> dict[str, str]:
     A flow (L/s) kept up for the period gives the total (m3), a mean concentration does not; so this tells flows only. Where no value
     comes within a tenth of the total the frame is left to its order.
     """
-    period_s = _PERIODS_S.get(frame.number.get("CN", ""))
+    period_s = _PERIODS_S.get(frame.number.get("CN", ""), 0)
     totals = {key[: -len("-Cou")]: text for key, text in frame.cp if key.endswith("-Cou")}
     fitting: dict[str, str] = {}
     for key, text in frame.cp if period_s else ():
