@@ -16,8 +16,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 
 from hub.device_clock import CLOCKS
-from hub.extensions import Ill, extensions
-from hub.ports import Plugin
+from hub.extensions import Ill, extensions, must_be
+from hub.ports import Plugin, StoreKind
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -472,7 +472,7 @@ class _Reader:
             )
         elif not kinds[store.kind].own:
             try:
-                kinds[store.kind].load()
+                kinds[store.kind].load(must_be(StoreKind))
             except Ill as error:
                 self._wrong(("store", "kind"), f"the store {error}")
         self._unknown(("store", "options"), store.options, list(store.options))

@@ -95,9 +95,18 @@ def working(group: str, right: Callable[[Any], str] = lambda thing: "") -> Itera
             continue
 
 
+def must_be(kind: type) -> Callable[[Any], str]:
+    """For `load`: the entry point names a thing of this type."""
+    return lambda thing: (
+        ""
+        if isinstance(thing, kind)
+        else f"it names a {type(thing).__name__} where a cityhub.plugin.{kind.__name__} was meant"
+    )
+
+
 def ill() -> list[Extension]:
     """Those found to be ill so far."""
     return [one for group in GROUPS for one in extensions(group).values() if one.trouble]
 
 
-__all__ = ["GROUPS", "Extension", "Ill", "extensions", "ill", "working"]
+__all__ = ["GROUPS", "Extension", "Ill", "extensions", "ill", "must_be", "working"]

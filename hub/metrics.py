@@ -62,10 +62,18 @@ def _vocabulary() -> dict[str, Metric]:
         "metrics", lambda thing: "" if isinstance(thing, ModuleType) else "it names no package"
     ):
         try:
-            brought, lines = read(resources.files(package).joinpath("metrics.toml").read_text("utf-8"), metrics)
-        except (OSError, UnicodeDecodeError) as error:
-            brought, lines = {}, [(1, f"its metrics.toml cannot be read: {error}")]
-        lines = lines or [(1, f"{name} is in the vocabulary already") for name in brought if name in metrics]
+            text = resources.files(package).joinpath("metrics.toml").read_text("utf-8")
+        except (
+            OSError,
+            TypeError,
+            UnicodeDecodeError,
+        ) as error:  # TypeError: a module that is no package has no folder
+            extension.reject(f"its metrics.toml cannot be read: {error}")
+            continue
+        brought, lines = read(text, metrics)
+        lines = lines or [
+            (_line_of(text, name), f"{name} is in the vocabulary already") for name in brought if name in metrics
+        ]
         if lines and extension.own:
             raise ValueError(f"metrics.toml:{lines[0][0]}: {lines[0][1]}")
         if lines:

@@ -232,11 +232,14 @@ def _shelf() -> dict[str, tuple[Extension, Traversable]]:
     for extension, module in working(
         "packs", lambda thing: "" if isinstance(thing, ModuleType) else "it names no package"
     ):
-        folder = resources.files(module)
-        if folder.joinpath("rules.yaml").is_file():
-            found = {extension.name: folder}
-        else:
-            found = {item.name: item for item in folder.iterdir() if item.joinpath("rules.yaml").is_file()}
+        try:
+            folder = resources.files(module)
+            if folder.joinpath("rules.yaml").is_file():
+                found = {extension.name: folder}
+            else:
+                found = {item.name: item for item in folder.iterdir() if item.joinpath("rules.yaml").is_file()}
+        except (TypeError, OSError):  # a module that is no package has no folder
+            found = {}
         taken = sorted(found.keys() & shelf.keys())
         if taken or not found:
             extension.reject(f"the pack {taken[0]} is there already" if taken else "its package holds no rules.yaml")

@@ -25,7 +25,7 @@ from adapters.peer_http import Peer
 from hub.cameras.listing import to_csv
 from hub.cli.client import ask, config_of
 from hub.cli.output import Problem, command, json_line, note
-from hub.extensions import Ill, extensions
+from hub.extensions import Ill, extensions, must_be
 from hub.model import Camera, Position
 from hub.ports import Inventory
 
@@ -118,13 +118,7 @@ def _inventory(name: str) -> Inventory:
     if name not in known:
         raise Problem(f"--from {name}: no such inventory; known are {', '.join(known)}", 2)
     try:
-        found: Inventory = known[name].load(
-            lambda thing: (
-                ""
-                if isinstance(thing, Inventory)
-                else f"it names a {type(thing).__name__} where an Inventory was meant"
-            )
-        )
+        found: Inventory = known[name].load(must_be(Inventory))
     except Ill as error:
         raise Problem(f"the inventory {error}") from None
     return found

@@ -7,8 +7,9 @@ from typing import Any
 
 from hub.app.plugins import plugin_of
 from hub.cli.output import command, json_line, table
-from hub.extensions import GROUPS, Extension, Ill, extensions
+from hub.extensions import GROUPS, Extension, Ill, extensions, must_be
 from hub.metrics import vocabulary
+from hub.ports import Inventory
 from hub.store import kind_of
 from rules.book import known_packs
 from rules.figures.derived import functions
@@ -54,6 +55,6 @@ def _try(one: Extension) -> None:
         elif one.group == "functions":
             functions()
         else:
-            one.load()
+            one.load(must_be(Inventory))
     except (Ill, ValueError):
         return

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import msgspec
 
-from hub.extensions import Ill, extensions
+from hub.extensions import Ill, extensions, must_be
 from hub.ports import StoreKind
 from hub.store.rollups import RollupStore
 
@@ -43,11 +43,7 @@ def kind_of(name: str) -> StoreKind:
     if found is None:
         raise ValueError(f"unknown store {name!r}; was {' or '.join(kinds())} meant?")
     try:
-        kind: StoreKind = found.load(
-            lambda thing: (
-                "" if isinstance(thing, StoreKind) else f"it names a {type(thing).__name__} where a StoreKind was meant"
-            )
-        )
+        kind: StoreKind = found.load(must_be(StoreKind))
     except Ill as error:
         raise ValueError(str(error)) from None
     return kind

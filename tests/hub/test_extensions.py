@@ -113,7 +113,7 @@ wrong = bad.wrong:PLUGIN
 renamed = bad.renamed:PLUGIN
 ais = bad.renamed:PLUGIN
 [cityhub.packs]
-hollow = bad
+hollow = bad.figures
 flood = bad.flood
 [cityhub.metrics]
 bad = bad
@@ -154,7 +154,7 @@ def test_what_is_ill_is_named_and_everything_else_runs(tmp_path: Path) -> None:
     assert trouble["adapters", "ais"] == trouble["adapters", "ticker"] == trouble["packs", "cityhub"] == ""
     write_city(tmp_path / "city", '[[adapters]]\nprotocol = "nowhere"\n[store]\nkind = "bad"\n')
     mistakes = run(tmp_path, "check", "city", code=1)
-    assert "hub.toml:5: protocol 'nowhere' of package bad 1.2 cannot be used: ModuleNotFoundError" in mistakes
+    assert "hub.toml:6: protocol 'nowhere' of package bad 1.2 cannot be used: ModuleNotFoundError" in mistakes
     assert "the store 'bad' of package bad 1.2 cannot be used" in mistakes
     write_city(tmp_path / "city", '[[adapters]]\nprotocol = "ticker"\nlisten = "tcp://127.0.0.1:7100"\n')
     assert "is fine" in run(tmp_path, "check", "city")
