@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from hub.app import history
 from hub.app.city import load_city
 from hub.app.plugins import Plugins
 from hub.config import secret, split_address, toml_lines
 from hub.registry import load_registry
-from tests.acceptance.running import cityhub
+from tests.acceptance.running import ROOT, cityhub
 
 GOOD = '[hub]\nname = "harbour"\ntimezone = "Asia/Shanghai"\n'
 
@@ -51,6 +54,11 @@ def test_the_starter_folder_is_clean(tmp_path: Path) -> None:
         (GOOD + "[stroe]\n", ["hub.toml:4: unknown key 'stroe'; was 'store' meant?"]),
         (GOOD + '[store]\nkind = "mysql"\n', ["hub.toml:5: unknown store 'mysql'; \"duckdb\" or \"influxdb\" was meant"]),
         (GOOD + '[store]\nkind = "influxdb"\n', ['hub.toml:4: url is missing here, such as url = "http://127.0.0.1:8086"']),
+        (GOOD + '[store]\nkind = "influxdb"\nurl = "http://[::1"\n', ["hub.toml:6: url = 'http://[::1' is no address: [ and ] enclose an address of IPv6"]),
+        (GOOD + '[store]\nkind = "influxdb"\nurl = "127.0.0.1:8086"\n', ["hub.toml:6: url = '127.0.0.1:8086': it should look like http://127.0.0.1:8086"]),
+        (GOOD + '[store]\nbatch_lines = 0\n', ["batch_lines = 0: at least 1 was meant"]),
+        (GOOD + '[[adapters]]\nname = "a"\nprotocol = "jt808"\nlisten = "tcp://1[[2:5"\n', ["hub.toml:7: listen = 'tcp://1[[2:5' is no address"]),
+        (GOOD + '[[sinks]]\nprotocol = "webhook"\nurl = "http://[x"\n', ["hub.toml:6: url = 'http://[x' is no address"]),
         (GOOD + '[[adapters]]\nname = "a"\n', ["hub.toml:4: this block names no protocol; one of"]),
         (GOOD + '[[adapters]]\nname = "a"\nprotocol = "mqqt"\n', ["hub.toml:6: unknown protocol 'mqqt'; was 'mqtt' meant?"]),
         (GOOD + '[[adapters]]\nname = "a"\nprotocol = "mqtt"\n', ["hub.toml:4: topics is missing here"]),
@@ -70,6 +78,35 @@ def test_each_mistake_in_hub_toml_is_named(tmp_path: Path, toml: str, expected: 
     found = mistakes(city(tmp_path, hub_dot_toml=toml))
     for sentence in expected:
         assert any(sentence in line for line in found), found
+
+
+@pytest.mark.parametrize("kind", ["duckdb", "influxdb"])
+def test_every_documented_option_of_a_store_can_be_written(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of the tables in hub/store/README.md reach the store as they were written."""
+    (tmp_path / "ca.pem").write_text("")
+    wanted: dict[str, Any] = {"memory_mb": 99, "threads": 3}
+    if kind == "influxdb":
+        wanted = {
+            "url": "http://127.0.0.1:1",
+            "version": 1,
+            "database": "db/rp",
+            "org": "o",
+            "username": "u",
+            "timeout_s": 3.0,
+        }
+        wanted |= {"gzip": False, "batch_lines": 77, "batch_bytes": 9_000, "ca_file": str(tmp_path / "ca.pem")}
+    lines = [f"{key} = {json.dumps(value)}" for key, value in wanted.items()]
+    folder = city(tmp_path, hub_dot_toml=GOOD + f'[store]\nkind = "{kind}"\n' + "\n".join(lines) + "\n")
+    loaded, found = load_city(folder, Plugins())
+    assert loaded is not None, found
+    opened: list[dict[str, Any]] = []
+    monkeypatch.setattr(history, "open_store", lambda kind, options, folder, areas: opened.append(dict(options)))
+    history.open_city_store(loaded.config.store, tmp_path)
+    assert opened[0].items() >= wanted.items()
+    documented = (ROOT / "hub" / "store" / "README.md").read_text()
+    assert all(f"`{key}`" in documented for key in wanted)
 
 
 def test_all_mistakes_of_all_files_come_at_once(tmp_path: Path) -> None:
