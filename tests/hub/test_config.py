@@ -11,6 +11,7 @@ import pytest
 from hub.app import history
 from hub.app.city import load_city
 from hub.app.plugins import Plugins
+from hub.app.strange import strange
 from hub.config import secret, split_address, toml_lines
 from hub.registry import load_registry
 from tests.acceptance.running import ROOT, cityhub
@@ -258,3 +259,37 @@ def test_what_stands_far_off_because_its_coordinates_are_swapped(tmp_path: Path,
     found = load_registry(tmp_path)[1]
     assert [(Path(mistake.file).name, mistake.line) for mistake in found] == [("cameras.csv", 3)]
     assert "were lon and lat swapped?" in found[0].message
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (b"\x1f\x8b\x08\0\0\0\0\0", "devices.csv:1: is packed by gzip; text was meant"),
+        (b"PK\x03\x04", "devices.csv:1: is a ZIP archive or a spreadsheet (.xlsx, .ods)"),
+        (
+            "device,name\na,北京站\n".encode("gbk"),
+            "devices.csv:1: is not UTF-8 text (line 2 has the byte 0xB1); save it as UTF-8",
+        ),
+        ("device,name\na,b\n".encode("utf-16"), "devices.csv:1: is UTF-16 text; save it as UTF-8"),
+    ],
+)
+def test_a_list_of_devices_that_is_no_utf_8_is_called_what_it_is(tmp_path: Path, data: bytes, sentence: str) -> None:
+    folder = city(tmp_path, hub_dot_toml=GOOD)
+    (folder / "devices.csv").write_bytes(data)
+    (told,) = mistakes(folder)
+    assert told.startswith(sentence)
+    assert "codec" not in told
+
+
+def test_slips_in_the_list_of_devices_are_noted(tmp_path: Path) -> None:
+    lines = "a,underpass-guage\ntt:8.64717E+14,vehicle\nE1,\nb,underpass-gauge\nc,vessel\nd,xyzzy\n1e5,phone\n"
+    folder = city(tmp_path, hub_dot_toml=GOOD, devices_dot_csv=f"device,kind\n{lines}")
+    loaded, found = load_city(folder, Plugins())
+    assert loaded is not None, found
+    told = strange(loaded.registry.devices.values(), loaded.book, Plugins())
+    assert told == [
+        "devices.csv: tt:8.64717E+14 looks like a number that a spreadsheet has shortened; write the id in full, as text",
+        "devices.csv: 1e5 looks like a number that a spreadsheet has shortened; write the id in full, as text",
+        "devices.csv: no rule, pack or adapter knows the kind 'underpass-guage' (a); was 'underpass-gauge' meant?",
+        "devices.csv: no rule, pack or adapter knows the kind 'xyzzy' (d)",
+    ]
