@@ -18,6 +18,7 @@ from hub.cli import (
     health,
     judging,
     looking,
+    mapping,
     planning,
     scanning,
     seeing,
@@ -38,6 +39,7 @@ GROUPS = (
     planning,
     storing,
     camera_lists,
+    mapping,
     scanning,
     dashboards,
 )
