@@ -20,6 +20,7 @@ from hub.cli import (
     looking,
     mapping,
     planning,
+    plugging,
     scanning,
     seeing,
     serving,
@@ -30,6 +31,7 @@ from hub.cli.output import Problem
 GROUPS = (
     serving,
     checking,
+    plugging,
     health,
     decoding,
     judging,
