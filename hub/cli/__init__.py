@@ -18,6 +18,7 @@ from hub.cli import (
     health,
     judging,
     looking,
+    mapping,
     planning,
     plugging,
     scanning,
@@ -40,6 +41,7 @@ GROUPS = (
     planning,
     storing,
     camera_lists,
+    mapping,
     scanning,
     dashboards,
 )
