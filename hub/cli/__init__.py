@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from hub.cli import (
+    access,
     camera_lists,
     checking,
     commanding,
@@ -39,6 +40,7 @@ GROUPS = (
     storing,
     camera_lists,
     scanning,
+    access,
     dashboards,
 )
 
