@@ -20,6 +20,7 @@ from hub.cli import (
     judging,
     looking,
     planning,
+    plugging,
     scanning,
     seeing,
     serving,
@@ -30,6 +31,7 @@ from hub.cli.output import Problem
 GROUPS = (
     serving,
     checking,
+    plugging,
     health,
     decoding,
     judging,

@@ -52,6 +52,7 @@ class ReadingCourier:
         self._choose = Chooser(sink.chosen, areas).part
         self._thinner = Thinner(sink.chosen.every_ns) if sink.chosen.every_ns else None
         self._reader = f"forward.{name}"
+        self._end = stream.next
 
     @property
     def status(self) -> Status:
@@ -66,13 +67,11 @@ class ReadingCourier:
         """The sink is the other courier's to close."""
 
     async def run(self) -> None:
-        """Deliver until cancelled. A destination never seen before starts at the end of the stream."""
+        """Deliver until cancelled. A destination never seen before starts at what was the end when the courier was made."""
         offset = self._cursors.get(self._reader)
-        if offset is None or offset > self._stream.next:  # never seen before, or the log has begun anew
+        if offset is None or offset > self._end:  # never seen before, or the log has begun anew
             served = offset is None and await asyncio.to_thread(self._line.journal.served, self.name)
-            offset = (
-                self._stream.first if served else self._stream.next
-            )  # a lost cursor: all once more, by the same keys
+            offset = self._stream.first if served else self._end  # a lost cursor: all once more, by the same keys
             await self._settle(offset)
         await self._line.note(self._line.journal.serve, self.name)
         while True:

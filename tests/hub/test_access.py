@@ -23,7 +23,8 @@ from hub.api.routes import endpoints
 from hub.app.city import load_city
 from hub.app.hub import Hub
 from hub.app.plugins import Plugins
-from tests.acceptance.running import cityhub, write_city
+from hub.cli import main
+from tests.acceptance.running import write_city
 from tests.dashboards.browser import Browser
 
 DEVICES = """device,name,kind,lon,lat,area,fleet
@@ -320,7 +321,7 @@ async def test_a_person_logs_in_acts_and_logs_out_in_the_console(hub: Hub, tmp_p
     def by_hand() -> None:
         with Browser(tmp_path) as browser:
             browser.go(f"{hub.address}/#alert={alerts['own-gauge']}")
-            browser.wait("document.querySelector('#door input[name=user]')", "no log-in page")
+            browser.wait("!!document.querySelector('#door input[name=user]')", "no log-in page")
             fill = "const set = (name, text) => { document.querySelector(`#door input[name=${name}]`).value = text; };"
             enter = "document.querySelector('#door button.go').click();"
             browser.ask(
@@ -335,9 +336,9 @@ async def test_a_person_logs_in_acts_and_logs_out_in_the_console(hub: Hub, tmp_p
             assert not browser.ask("document.body.textContent.includes('Foreign Gate')")
             told = "fetch('/api/v1/session').then((a) => a.json()).then((s) => { window.told = s; }); document.cookie"
             assert browser.ask(told) == "", "a page can read the cookie"
-            browser.wait("window.told?.csrf", "no session")
+            browser.wait("!!window.told?.csrf", "no session")
             browser.ask("document.getElementById('leave').click()")
-            browser.wait("document.querySelector('#door input[name=user]')", "the log-out did not work")
+            browser.wait("!!document.querySelector('#door input[name=user]')", "the log-out did not work")
 
     await asyncio.to_thread(by_hand)
 
@@ -387,12 +388,16 @@ async def test_a_broken_users_file_keeps_the_users_of_before_and_is_told(tmp_pat
 # ------------------------------------------------------------------------------------------------- commands and files
 
 
-def test_users_are_managed_by_commands_and_the_file_keeps_its_comments(tmp_path: Path) -> None:
+def test_users_are_managed_by_commands_and_the_file_keeps_its_comments(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def told(*arguments: object) -> int:
+        return main([str(argument) for argument in arguments])
+
     folder = write_city(tmp_path)
     secret = tmp_path / "secret"
     secret.write_text(f"{PASSWORD}\n")
-    made = cityhub("users", "add", folder, "wang", "--role", "operator", "--area", "north", "--password-file", secret)
-    assert made.returncode == 0, made.stderr
+    assert told("users", "add", folder, "wang", "--role", "operator", "--area", "north", "--password-file", secret) == 0
     path = folder / "users.toml"
     path.write_text("# reviewed by Li\n" + path.read_text())
     assert PASSWORD not in path.read_text()
@@ -401,18 +406,20 @@ def test_users_are_managed_by_commands_and_the_file_keeps_its_comments(tmp_path:
     kept = passwords.load(folder / "var")["wang"]
     assert kept.startswith("$argon2id$")
     assert passwords.right(kept, PASSWORD)
-    assert cityhub("users", folder, "grant", "wang", "--role", "fleet manager", "--fleet", "blue").returncode == 0
-    assert cityhub("users", "disable", folder, "wang").returncode == 0
-    shown = json.loads(cityhub("users", "list", folder, "--json").stdout)
+    assert told("users", folder, "grant", "wang", "--role", "fleet manager", "--fleet", "blue") == 0
+    assert told("users", "disable", folder, "wang") == 0
+    capsys.readouterr()
+    assert told("users", "list", folder, "--json") == 0
+    shown = json.loads(capsys.readouterr().out)
     assert shown == {
         "user": "wang", "name": "", "disabled": True, "password": True,
         "grants": ["operator of areas north", "fleet-manager of fleets blue"],
     }  # fmt: skip
     assert path.read_text().startswith("# reviewed by Li\n")
-    assert cityhub("users", "grant", folder, "wang", "--role", "king").returncode == 2
-    assert cityhub("users", "grant", folder, "nobody", "--role", "viewer").returncode == 1
+    assert told("users", "grant", folder, "wang", "--role", "king") == 2
+    assert told("users", "grant", folder, "nobody", "--role", "viewer") == 1
     assert [one["action"] for one in audit.entries(folder / "var")] == ["users add", "users grant", "users disable"]
-    assert cityhub("audit", "verify", folder).returncode == 0
+    assert told("audit", "verify", folder) == 0
 
 
 @pytest.mark.parametrize(
