@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from hub.cli import (
+    access,
     camera_lists,
     checking,
     commanding,
@@ -43,6 +44,7 @@ GROUPS = (
     camera_lists,
     mapping,
     scanning,
+    access,
     dashboards,
 )
 
