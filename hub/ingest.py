@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 import msgspec
@@ -21,7 +21,7 @@ from hub.health import Health
 from hub.knocks import Knocks
 from hub.ledger import Counts, Ledger
 from hub.log import Log, LogFull
-from hub.model import Fault, FaultKind, Forwarded, Message, Reading, Verdict
+from hub.model import Event, Fault, FaultKind, Forwarded, Message, Reading, Verdict
 from hub.moment import SECOND
 from hub.registry import Registry
 from hub.validation import Validator, no_device_id, unicode
@@ -69,6 +69,12 @@ class Ingest:
         self.knocked = Knocks()
         self.doors: dict[str, Door] = {}
         self._undated = 0
+
+    def remember(self, entries: Iterable[Event]) -> None:
+        """What the log took before the hub was stopped: a device that heard no answer sends it again, and it is a duplicate."""
+        for entry in entries:
+            if type(entry) is Reading:
+                self.recent.knows(self.recent.key(entry))
 
     def undated(self, at: int) -> int:
         """The observed time of a reading that brings none: now, a nanosecond apart from the one before it.

@@ -46,7 +46,7 @@ from hub.moment import SECOND, to_zone_text
 from hub.ports import Adapter, Bucket, Plugin, Row, SeriesQuery
 from hub.store.reopening import reopening
 from hub.store.rollups import RollupStore
-from hub.whole_file import damaged, make_folder, read, replace
+from hub.whole_file import damaged, make_folder, read, replace, sync_folder
 from rules.edition import registry_text
 from rules.engine import ENGINE
 from rules.judging.setback import BACK_NS
@@ -113,6 +113,8 @@ class Hub:
             raise ValueError(f"[api] listen: {config.api.listen} is reachable from outside, so tokens are needed")
         make_folder(self.data)
         self._lock()
+        with suppress(OSError):  # names that a killed process left unsynced are relied upon from here on
+            sync_folder(self.data)
         self._open_log()
         self._open_store()
         await asyncio.gather(*(reader.open(self.cursors.get(reader.state.name)) for reader in self.store_readers))
@@ -137,7 +139,6 @@ class Hub:
             Follower("live", self.log.events, self.live.feed, recent),
             Follower("alerts", self.log.alerts, self.alerts.feed, self.log.alerts.first),
         ]
-        await self._catch_up()
         self.ingest = Ingest(
             self.log,
             self.city.registry,
@@ -148,9 +149,11 @@ class Hub:
             self.health,
             slices=self._live,
         )
+        await self._catch_up()
         self.destinations = Destinations(
             self.city.config.sinks if self._live else (), self.log, self.cursors, self.data, self._areas()
         )
+        await self.destinations.begin()
         self._gather_parts()
         self.state = self._state()
         await self._note_start()
@@ -263,11 +266,14 @@ class Hub:
         return {device.device: device.area for device in self.city.registry.devices.values()}
 
     async def _catch_up(self) -> None:
-        """Fold the recent past into the present before anybody looks."""
+        """Fold the recent past into the present before anybody looks, and remember what devices may send again."""
         for follower in self.followers:
             stream = self.log.streams[follower.state.stream]
             while follower.state.cursor < stream.next:
-                follower.take(stream.read_now(follower.state.cursor))
+                batch = stream.read_now(follower.state.cursor)
+                follower.take(batch)
+                if stream is self.log.events:
+                    self.ingest.remember(batch.entries)
                 await asyncio.sleep(0)
 
     async def _note_start(self) -> None:
