@@ -315,12 +315,15 @@ class Door:
         self._counts.unkept += left_out
         if not kept:
             return None
+        ledger = self._hub.ledger
+        ledger.faults_on_their_way(self.adapter, kept)
         written = self._hub.log.quarantine.append(kept)
-        number = sum(fault.count for fault in kept)
 
         def done(written: asyncio.Future[int]) -> None:
-            if written.cancelled() or written.exception() is not None:
-                self._counts.unkept += number
+            lost = written.cancelled() or written.exception() is not None
+            ledger.faults_written(self.adapter, kept, None if lost else written.result() + len(kept))
+            if lost:
+                self._counts.unkept += sum(fault.count for fault in kept)
 
         written.add_done_callback(done)
         return written
@@ -377,7 +380,7 @@ class Door:
         self._forget(group)
         error = LogFull("the hub is stopping") if written.cancelled() else written.exception()
         if error is None:
-            counts.logged += len(accepted)
+            self._hub.ledger.logged(self.adapter, len(accepted), written.result() + len(accepted))
             group.appended.set_result(written.result())
             if self._log_trouble:
                 self._log_trouble = False

@@ -382,7 +382,7 @@ class Hub:
 
     async def _write_down(self) -> None:
         """Ledger and cursors. On a full disk the old ones stay, which costs a recount, not a reading."""
-        ledger = self.ledger.encoded(self.log)
+        ledger = self.ledger.encoded()
         cursors = {reader.state.name: reader.state.cursor for reader in self.store_readers}
         cursors["rules"] = self.warner.state.cursor
 

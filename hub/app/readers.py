@@ -110,7 +110,7 @@ class StoreReader:
         self.state.report("up")
         self._failures = 0
         if self._stream.name == "events":
-            self._ledger.took("store", batch.entries, batch.next, refusals)
+            self._ledger.took("store", batch.entries, batch.next, refusals, self._quarantine.next)
 
     _failures = 0
 
