@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 2
 
-.PHONY: demo test check bench mutants oracle fuzz env servers npm lock format soak clean
+.PHONY: demo test check bench mutants oracle fuzz env servers npm lock format soak dist sbom clean
 
 demo: env
 	@$(BIN)/cityhub demo
@@ -63,6 +63,17 @@ servers:
 npm: env
 	@command -v npm >/dev/null || sh tests/install.sh npm
 	@$(BIN)/python -m tests.npm
+
+# The wheel, and beside it a CycloneDX list of every package that it brings, with version and licence.
+dist: sbom
+
+sbom: env
+	@rm -rf dist && mkdir dist
+	$(BIN)/python -m hatchling build -t wheel -d dist
+	@$(BIN)/uv venv --quiet dist/env
+	@$(BIN)/uv pip install --quiet --python dist/env/bin/python --constraint requirements.lock dist/*.whl
+	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --sv 1.6 -o dist/cityhub.cdx.json dist/env/bin/python
+	@rm -rf dist/env
 
 # Hashes, no addresses.
 lock: env

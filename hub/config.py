@@ -16,7 +16,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 
 from hub.device_clock import CLOCKS
-from hub.ports import Plugin
+from hub.extensions import Ill, extensions, must_be
+from hub.ports import Plugin, StoreKind
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -84,6 +85,8 @@ class StoreOptions(msgspec.Struct, frozen=True):
     """Days that raw rows are kept; 0 for ever. The same of the rollups below; those of a day are kept for ever."""
     keep_1m_days: float = 0
     keep_1h_days: float = 0
+    options: dict[str, Any] = msgspec.field(default_factory=dict)
+    """[store.options]: keys of a kind of store that a package brings."""
 
 
 class RulesOptions(msgspec.Struct, frozen=True):
@@ -326,7 +329,10 @@ class _Reader:
         if isinstance(protocol, str) and protocol in self.plugins and getattr(self.plugins[protocol], use):
             return self.plugins[protocol]
         usable = [name for name, plugin in self.plugins.items() if getattr(plugin, use)]
-        if protocol is None:
+        sick: Mapping[str, str] = getattr(self.plugins, "ill", {})
+        if isinstance(protocol, str) and protocol in sick:
+            self._wrong((*at, "protocol"), f"protocol {sick[protocol]}")
+        elif protocol is None:
             self._wrong(at, f"this block names no protocol; one of {', '.join(usable)} is needed")
         else:
             near = get_close_matches(str(protocol), usable, n=1)
@@ -455,8 +461,21 @@ class _Reader:
     def _check_store(self, store: StoreOptions | None) -> None:
         if store is None:
             return
-        if store.kind not in ("duckdb", "influxdb"):
-            self._wrong(("store", "kind"), f'unknown store {store.kind!r}; "duckdb" or "influxdb" was meant')
+        kinds = extensions("stores")
+        known = " or ".join(f'"{name}"' for name in kinds)
+        if store.kind not in kinds:
+            self._wrong(("store", "kind"), f"unknown store {store.kind!r}; {known} was meant")
+        elif kinds[store.kind].own and store.options:
+            self._wrong(
+                ("store", "options"),
+                f"[store.options] is for kinds that a package brings; write the keys of {store.kind} into [store]",
+            )
+        elif not kinds[store.kind].own:
+            try:
+                kinds[store.kind].load(must_be(StoreKind))
+            except Ill as error:
+                self._wrong(("store", "kind"), f"the store {error}")
+        self._unknown(("store", "options"), store.options, list(store.options))
         if store.kind == "influxdb" and not store.url:
             self._wrong(("store",), 'url is missing here, such as url = "http://127.0.0.1:8086"')
         if store.version not in (1, 2, 3):

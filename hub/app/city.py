@@ -11,6 +11,7 @@ import msgspec
 
 from hub.api.auth import Token, load_tokens
 from hub.config import Config, Mistake, load_config
+from hub.metrics import use_city
 from hub.ports import Plugin
 from hub.registry import Registry, load_registry
 from rules.book import RuleBook
@@ -30,8 +31,10 @@ class City(msgspec.Struct, frozen=True):
 
 
 def load_city(folder: Path, plugins: Mapping[str, Plugin]) -> tuple[City | None, list[Mistake]]:
-    """The city in `folder`, or everything that is wrong with it."""
-    config, mistakes = load_config(folder, plugins)
+    """The city in `folder`, or everything that is wrong with it. Its words become the vocabulary of this process."""
+    mistakes = load_words(folder)
+    config, wrong = load_config(folder, plugins)
+    mistakes += wrong
     registry, wrong = load_registry(folder)
     mistakes += wrong
     if config:
@@ -54,6 +57,17 @@ def load_city(folder: Path, plugins: Mapping[str, Plugin]) -> tuple[City | None,
     if mistakes or config is None or book is None:
         return None, mistakes
     return City(config, registry, book, tokens, secrets), []
+
+
+def load_words(folder: Path) -> list[Mistake]:
+    """Take the folder's `metrics.toml` into the vocabulary, where it has one; what is wrong with it, by line."""
+    path = folder / "metrics.toml"
+    try:
+        text = path.read_text("utf-8") if path.exists() else ""
+    except (OSError, UnicodeDecodeError) as error:
+        use_city("")
+        return [Mistake(str(path), 1, f"cannot be read as UTF-8 text: {error}")]
+    return [Mistake(str(path), line, message) for line, message in use_city(text)]
 
 
 def _strange_cameras(config: Config, registry: Registry) -> list[Mistake]:

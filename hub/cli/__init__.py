@@ -19,6 +19,7 @@ from hub.cli import (
     judging,
     looking,
     planning,
+    plugging,
     scanning,
     seeing,
     serving,
@@ -29,6 +30,7 @@ from hub.cli.output import Problem
 GROUPS = (
     serving,
     checking,
+    plugging,
     health,
     decoding,
     judging,

@@ -84,6 +84,8 @@ class Courier:
         self._sink, self._stream, self._cursors, self._journal = sink, stream, cursors, journal
         self._filters = filters or Filters()
         self._reader = f"delivery.{name}"
+        self._end = stream.next
+        """What the log holds from here on was said to this courier too, however late `run` comes to its turn."""
         self._followed: set[str] = set()
         self._settled: set[str] = set()
         """Changes that need not be offered again after the cursor was lost."""
@@ -94,13 +96,14 @@ class Courier:
         return self._line.status
 
     async def begin(self) -> None:
-        """Decide where to begin, and make it durable. The hub calls this before it takes or judges anything, so that a destination
-        never seen before, which begins at the end, misses no warning of a hub that is killed in its first moments."""
+        """Decide where to begin, and make it durable. A destination never seen before begins at what was the end when the courier
+        was made, or as far back as it wants to know. The hub calls this before it takes or judges anything, so that one killed in
+        its first moments has no warning that such a destination misses."""
         self._followed = await asyncio.to_thread(self._journal.followed, self.name)
         offset = self._cursors.get(self._reader)
         if offset is None and await asyncio.to_thread(self._journal.served, self.name):
             offset = await self._again()
-        elif offset is None or offset > self._stream.next:  # never seen before, or the log has begun anew
+        elif offset is None or offset > self._end:  # never seen before, or the log has begun anew
             offset = await self._beginning()
         elif self._journal.begun_anew:
             await self._follow_by_log(offset)
@@ -141,7 +144,7 @@ class Courier:
     async def _beginning(self) -> int:
         """Where a new destination starts: for a `HistorySink` at the first change of the time it wants to know of."""
         back_s = self._sink.catch_up_s if isinstance(self._sink, HistorySink) else 0.0
-        since, offset, end = self._line.now() - round(back_s * SECOND), self._stream.first, self._stream.next
+        since, offset, end = self._line.now() - round(back_s * SECOND), self._stream.first, self._end
         while back_s and offset < end:
             batch = await self._stream.read(offset, CATCH_UP_ENTRIES)
             for at, change in enumerate(batch.entries, batch.first):

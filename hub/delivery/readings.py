@@ -53,6 +53,7 @@ class ReadingCourier:
         self._thinner = Thinner(sink.chosen.every_ns) if sink.chosen.every_ns else None
         self._reader = f"forward.{name}"
         self._begin_at: int | None = None
+        self._end = stream.next
 
     @property
     def status(self) -> Status:
@@ -68,13 +69,11 @@ class ReadingCourier:
 
     async def begin(self) -> None:
         """Decide where to begin, and make it durable, before the hub takes anything (`Courier.begin`). A destination never seen before
-        starts at the end of the stream."""
+        starts at what was the end when the courier was made."""
         offset = self._cursors.get(self._reader)
-        if offset is None or offset > self._stream.next:  # never seen before, or the log has begun anew
+        if offset is None or offset > self._end:  # never seen before, or the log has begun anew
             served = offset is None and await asyncio.to_thread(self._line.journal.served, self.name)
-            offset = (
-                self._stream.first if served else self._stream.next
-            )  # a lost cursor: all once more, by the same keys
+            offset = self._stream.first if served else self._end  # a lost cursor: all once more, by the same keys
             await self._settle(offset)
         self._begin_at = offset
         await self._line.note(self._line.journal.serve, self.name)

@@ -20,6 +20,7 @@ import msgspec
 import numpy as np
 
 from hub.model import AlertChange, Event, Reading, Value
+from hub.moment import ON_THE_WAY_NS
 from hub.ports import Bucket, Refusal, Row, SeriesQuery, StoreUnavailable
 from hub.store.rows import GOOD, POSITION_METRIC, as_text, observed, point, quality, restore, sift
 from hub.whole_file import make_folder, set_aside
@@ -41,6 +42,9 @@ create table if not exists cursors (stream varchar not null, next bigint not nul
 
 _READ = "epoch_ns(time), device, kind, metric, value, text, quality, lon, lat, epoch_ns(received_at)"
 _LAST_WRITTEN = "qualify row_number() over (partition by device, metric, time order by rowid desc) = 1"
+_COUNTS_AS_OBSERVED = (
+    f"case when time <= received_at then epoch_ns(time) else epoch_ns(received_at) - {ON_THE_WAY_NS} end"
+)
 _NUMBERS = {float, int, bool}
 _MAY_PASS = ("lock on file", "Permission denied", "No space left", "Too many open files", "Out of Memory")
 """Words of DuckDB for what is no damage of the file."""
@@ -145,11 +149,10 @@ class DuckDBStore:
     # ---------------------------------------------------------------------------------------------- reading
 
     def latest(self, devices: Sequence[str] | None = None) -> list[Row]:
-        """The newest row of each device and metric, by observed time, which is never taken as later than it was received."""
+        """The newest row of each device and metric, by observed time; what is dated in the future counts as older than what may
+        have been on its way when it was received (docs/decisions/wrong-clocks.md)."""
         chosen, values = ("", []) if devices is None else ("where device in (select unnest(?))", [list(devices)])
-        newest = (
-            f"select max_by(rowid, (least(time, received_at), rowid)) from readings {chosen} group by device, metric"
-        )
+        newest = f"select max_by(rowid, ({_COUNTS_AS_OBSERVED}, rowid)) from readings {chosen} group by device, metric"
         return self._rows(f"select {_READ} from readings where rowid in ({newest}) order by device, metric", values)
 
     def series(self, query: SeriesQuery) -> list[Row]:

@@ -60,9 +60,9 @@ class Scope(Expressions):
             reader = getattr(self, f"_call_{tree.name}")
             result: tuple[ir.Node, Type] = reader(tree)
             return result
-        if tree.name in derived.FUNCTIONS:
+        if tree.name in derived.functions():
             return self._derived(tree)
-        known = [*WINDOW_FUNCTIONS, *OTHER_FUNCTIONS, *derived.FUNCTIONS]
+        known = [*WINDOW_FUNCTIONS, *OTHER_FUNCTIONS, *derived.functions()]
         near = get_close_matches(tree.name, known, n=1)
         self.wrong(
             f"unknown function {tree.name!r}"
@@ -324,7 +324,7 @@ class Scope(Expressions):
         return ir.Function("abs", (node,)), kind
 
     def _derived(self, tree: g.Call) -> tuple[ir.Node, Type]:
-        spec = derived.FUNCTIONS[tree.name]
+        spec = derived.functions()[tree.name]
         arguments = [a for a in tree.arguments if not isinstance(a, g.Aside)]
         if len(arguments) != len(spec.units) or len(arguments) != len(tree.arguments):
             self.wrong(f"{tree.name} is written {spec.usage}", tree.at)

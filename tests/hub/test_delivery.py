@@ -140,6 +140,17 @@ async def test_a_new_destination_starts_at_the_end(hub: Hub) -> None:
     assert sink.heard == ["fresh#0"]
 
 
+async def test_a_new_destination_hears_what_was_raised_before_its_courier_came_to_its_turn(hub: Hub) -> None:
+    """On a busy machine `run` begins late: what the log took in since the courier was made is for it."""
+    await hub.say(change("old"))
+    sink = Sink()
+    courier = hub.courier("new", sink)
+    await hub.say(change("meanwhile"))
+    async with running(courier):
+        await until(lambda: hub.at("new") == 2)
+    assert sink.heard == ["meanwhile#0"]
+
+
 @pytest.mark.parametrize(("back_s", "heard"), [(0.0, []), (1.5, ["b#0", "c#0"]), (1e9, ["a#0", "b#0", "c#0"])])
 async def test_a_new_destination_that_keeps_history_begins_as_far_back_as_it_wants(
     hub: Hub, back_s: float, heard: list[str]

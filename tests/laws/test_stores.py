@@ -154,11 +154,13 @@ def test_where_a_limit_cuts_the_newest_can_be_asked_for(reopen: Open) -> None:
     assert [row.time for row in store.series(SeriesQuery(limit=2, metric="pm25"))] == [T, T + 1]
 
 
-def test_the_newest_is_never_later_than_it_was_received(reopen: Open) -> None:
+@pytest.mark.parametrize("early_ns", [-1_000_000, 0, 900_000_000, 1_990_000_000])
+def test_the_newest_is_never_later_than_it_was_received(reopen: Open, early_ns: int) -> None:
+    """Nor than what was on its way then: a time in whole seconds, a report sent a moment before."""
     store = reopen()
     now = time.time_ns()
     ahead = Reading("a", now + 9 * MINUTE, {"pm25": 1.0}, received_at=now, adapter="x", kind="air-station")
-    later = Reading("a", now + 1_000_000, {"pm25": 2.0}, received_at=now + 2_000_000, adapter="x", kind="air-station")
+    later = Reading("a", now - early_ns, {"pm25": 2.0}, received_at=now + 2_000_000, adapter="x", kind="air-station")
     store.write("events", [ahead, later], 0, 2)
     time.sleep(0.05)
     assert [row.value for row in store.latest()] == [2.0]

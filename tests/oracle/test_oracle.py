@@ -18,10 +18,11 @@ from tests.oracle.lives import Nursery
 from tests.oracle.run import Outcome, Plan, Run
 from tests.oracle.shim import Orders, built, steps
 
-pytestmark = pytest.mark.acceptance
+pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("oracle")]
+one_loop = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def nursery(need_program: Callable[[str], str]) -> AsyncIterator[Nursery]:
     need_program("cc")
     made = Nursery()
@@ -34,6 +35,7 @@ async def ended(folder: Path, plan: Plan, nursery: Nursery) -> Outcome:
     return await Run(folder, plan, nursery).go()
 
 
+@one_loop
 @pytest.mark.timeout(900)
 async def test_thirty_ends_lose_nothing_and_double_nothing(nursery: Nursery, tmp_path: Path) -> None:
     for seed, disk in ((1, False), (2, True)):
@@ -43,6 +45,7 @@ async def test_thirty_ends_lose_nothing_and_double_nothing(nursery: Nursery, tmp
         assert sum(count for what, count in outcome.ends.items() if what.startswith("killed")) >= 8
 
 
+@one_loop
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("canary", CANARIES)
 async def test_a_fault_that_is_let_in_is_caught(nursery: Nursery, tmp_path: Path, canary: str) -> None:
