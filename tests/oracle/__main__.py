@@ -1,25 +1,35 @@
 """`make oracle`: many runs, seed after seed, and a table of what was done and what came of it.
 
-python -m tests.oracle [--runs 20] [--seed 1] [--lives 10] [--seconds 600] [--keep FOLDER]
+python -m tests.oracle [--runs 20] [--seed 1] [--lives 10] [--seconds 600] [--with disk clock …] [--keep FOLDER]
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import random
 import shutil
 import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.oracle.lives import Nursery
 from tests.oracle.run import Outcome, Plan, Run
 
+KINDS = ("disk", "clock", "rot", "files")
+
 
 async def runs(
-    first: int, count: int, lives: int, seconds: float, folder: Path, disk: bool | None, canary: str = ""
+    first: int,
+    count: int,
+    lives: int,
+    seconds: float,
+    folder: Path,
+    kinds: Sequence[str] | None = None,
+    canary: str = "",
 ) -> list[Outcome]:
     """Run seed after seed until so many are done or the time is over. The folder of a run without fault is removed."""
     nursery, outcomes, began = Nursery(), [], time.monotonic()
@@ -29,9 +39,7 @@ async def runs(
             if time.monotonic() - began > seconds:
                 break
             place = folder / str(seed)
-            outcome = await Run(
-                place, Plan(seed, lives, disk=seed % 2 == 0 if disk is None else disk, canary=canary), nursery
-            ).go()
+            outcome = await Run(place, planned(seed, lives, kinds, canary), nursery).go()
             outcomes.append(outcome)
             say(outcome, place)
             if not outcome.wrong:
@@ -39,6 +47,14 @@ async def runs(
     finally:
         await nursery.close()
     return outcomes
+
+
+def planned(seed: int, lives: int, kinds: Sequence[str] | None, canary: str = "") -> Plan:
+    """A plan with these kinds of trouble beside kills and power cuts; None: with none, one or several of them, by the seed."""
+    if kinds is None:
+        chance = random.Random(f"kinds {seed}")
+        kinds = chance.sample(KINDS, chance.choice((0, 1, 1, 2, 4)))
+    return Plan(seed, lives, canary=canary, **dict.fromkeys(kinds, True))
 
 
 def say(outcome: Outcome, place: Path) -> None:
@@ -72,15 +88,14 @@ def main() -> int:
     parser.add_argument("--lives", type=int, default=10)
     parser.add_argument("--seconds", type=float, default=3600.0)
     parser.add_argument(
-        "--disk", choices=("yes", "no"), help="with a disk that is ill at times (default: every second seed)"
+        "--with", nargs="*", choices=KINDS, dest="kinds", help="kinds of trouble (default: by the seed)"
     )
     parser.add_argument("--canary", default="", help="a fault of `canaries.py` to let in")
     parser.add_argument("--keep", type=Path, help="folder for the runs (else a temporary one)")
     options = parser.parse_args()
     folder = options.keep or Path(tempfile.mkdtemp(prefix="cityhub-oracle-"))
-    disk = None if options.disk is None else options.disk == "yes"
     outcomes = asyncio.run(
-        runs(options.seed, options.runs, options.lives, options.seconds, folder, disk, options.canary)
+        runs(options.seed, options.runs, options.lives, options.seconds, folder, options.kinds, options.canary)
     )
     table(outcomes)
     return int(any(outcome.wrong for outcome in outcomes))

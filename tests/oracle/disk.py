@@ -86,7 +86,7 @@ class Disk:
 
     def _take_stock(self) -> None:
         """What is there now is there for sure."""
-        found = sorted(self.root.rglob("*"))
+        found = sorted(path for path in self.root.rglob("*") if path.is_dir() or path.is_file())
         self.now: Names = {str(path): None if path.is_dir() else File(path.read_bytes()) for path in found}
         self.synced: Names = dict(self.now)
         self.since: list[_Renaming] = []
@@ -138,19 +138,53 @@ class Disk:
                 left.append(change)
         self.since = left
 
-    def check(self, ignored: tuple[str, ...] = ("-shm", ".spill")) -> None:
+    def check(self) -> None:
         """That the model has what is really there; otherwise a call went past the shim, and nothing it says holds. Raises
-        AssertionError. `ignored`: endings of files that are written through mapped memory and remade at every start."""
-        real = {str(path): path for path in self.root.rglob("*") if path.is_dir() or path.is_file()}
-        for path in real.keys() | self.now.keys():
-            if path.endswith(ignored):
-                continue
-            assert (path in real) == (path in self.now), (
-                f"{path}: the record and the folder differ on whether it is there"
-            )
-            file = self.now[path]
-            if file is not None:
-                assert real[path].read_bytes() == bytes(file.now), f"{path}: the record and the file differ"
+        AssertionError."""
+        for path, kept, real in self._differing():
+            whether = " on whether it is there" if (kept is None) != (real is None) else ""
+            raise AssertionError(f"{path}: the record and the folder differ{whether}")
+
+    def take_the_last_step(self) -> None:
+        """A process killed from outside may have done one step and not recorded it: that is done, and not on disk for sure. Raises
+        AssertionError for more than one."""
+        differing = self._differing()
+        assert len(differing) <= 2, (
+            f"the record and the folder differ in more than a step: {[path for path, *_ in differing]}"
+        )
+        for path, kept, real in sorted(differing, key=lambda found: found[2] is None):  # a rename: the new name first
+            if real is None:
+                self._name(path, None, gone=True)
+            elif kept is None:
+                moved = next((self.now[other] for other, was, now in differing if now is None and was == real), None)
+                file = moved or File()
+                if moved is None and Path(path).is_file():
+                    file.write(0, real)
+                self._name(path, file if Path(path).is_file() else None)
+            else:
+                file = self.now[path]
+                assert file is not None
+                file.write(0, real)
+                file.write(len(real), None)
+
+    def _differing(self) -> list[tuple[str, bytes | None, bytes | None]]:
+        """Paths on which model and folder differ, each with what the model has and what is there; None where there is nothing, and
+        nothing in it for a folder. Without what is written through mapped memory, and remade at every start."""
+        real = {str(path): _content(path) for path in self.root.rglob("*") if path.is_dir() or path.is_file()}
+        kept = {path: b"" if file is None else bytes(file.now) for path, file in self.now.items()}
+        paths = sorted(path for path in real.keys() | kept.keys() if not path.endswith(("-shm", ".spill")))
+        return [(path, kept.get(path), real.get(path)) for path in paths if kept.get(path) != real.get(path)]
+
+    def rot(self, path: Path, content: bytes | None) -> None:
+        """The file holds something else from now on, for sure; None: it is gone."""
+        self.since = [change for change in self.since if change.path != str(path)]
+        if content is None:
+            path.unlink()
+            self.now.pop(str(path), None)
+            self.synced.pop(str(path), None)
+        else:
+            path.write_bytes(content)
+            self.now[str(path)] = self.synced[str(path)] = File(content)
 
     def cut_power(self, chance: random.Random, strict: bool) -> None:
         """Put into the folder what a power cut may have left there. The process is dead already."""
@@ -169,6 +203,10 @@ class Disk:
             else:
                 path.write_bytes(content)
         self._take_stock()
+
+
+def _content(path: Path) -> bytes:
+    return b"" if path.is_dir() else path.read_bytes()
 
 
 def _rename(names: Names, change: _Renaming) -> None:

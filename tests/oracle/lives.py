@@ -11,6 +11,7 @@ import asyncio
 import ctypes
 import json
 import os
+import resource
 import signal
 import sys
 from pathlib import Path
@@ -40,12 +41,15 @@ class Nursery:
         )  # fmt: skip
         assert (await self._line())["ready"]
 
-    async def begin(self, folder: Path, record: Path, orders: Orders, said: Path, canary: str = "") -> int:
-        """A life of the hub in the city `folder`; what it says goes to `said`. Gives its process id."""
+    async def begin(
+        self, folder: Path, record: Path, orders: Orders, said: Path, canary: str = "", files: int = 0
+    ) -> int:
+        """A life of the hub in the city `folder`; what it says goes to `said`. It may open so many files (0: as usual). Gives its
+        process id."""
         assert self._process is not None
         assert self._process.stdin is not None
         order = {
-            "folder": str(folder), "record": str(record), "orders": str(orders.path), "said": str(said), "canary": canary,
+            "folder": str(folder), "record": str(record), "orders": str(orders.path), "said": str(said), "canary": canary, "files": files,
         }  # fmt: skip
         self._process.stdin.write(json.dumps(order).encode() + b"\n")
         return int((await self._line())["pid"])
@@ -73,8 +77,9 @@ class Nursery:
 # ------------------------------------------------------------------------------------------------- in the nursery itself
 
 
-def _live(order: dict[str, str]) -> int:
+def _live(order: dict[str, Any]) -> int:
     """In the forked process: the shim begins, then the command."""
+    _end_with_the_parent()
     from hub.cli import main
     from tests.oracle import canaries
 
@@ -87,12 +92,20 @@ def _live(order: dict[str, str]) -> int:
     folder, record, orders = (os.fsencode(order[name]) for name in ("folder", "record", "orders"))
     if shim.oracle_begin(folder + b"/var", record, orders):
         raise SystemExit("the shim could not begin")
+    if order["files"]:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (int(order["files"]), int(order["files"])))
     if order["canary"]:
         canaries.let_in(order["canary"])
     return int(main(["run", order["folder"]]) or 0)
 
 
+def _end_with_the_parent() -> None:
+    """A test that is killed leaves no hubs behind (prctl(2), PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
 def _nurse() -> None:
+    _end_with_the_parent()
     import hub.app.hub
     import hub.app.plugins
     import hub.cli.serving

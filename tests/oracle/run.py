@@ -11,6 +11,7 @@ import os
 import random
 import signal
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ PATIENCE_S = 120.0
 """For what must come about at all; a busy machine takes its time."""
 LIFE_S = 30.0
 """No life is longer, even where it acknowledges nothing (a disk that is ill)."""
+FILES = (24, 32, 40, 56)
+"""Descriptors that a hub short of them has; a small one wants about forty."""
 FEW_STEPS, MANY_STEPS = 120, 1500
 """Recorded steps of a life: about so many until it listens, and in a second or two of load."""
 DEVICES = """device,name,kind,lon,lat,elevation_m,area,operator,warning_level_m
@@ -50,6 +53,12 @@ class Plan:
     """The share of ends that are power cuts, not only of the process."""
     disk: bool = False
     """Whether the disk fails, fills up, or is slow or read-only for a while."""
+    clock: bool = False
+    """Whether the hub's clock is set ahead and back, by an hour or a day."""
+    rot: bool = False
+    """Whether files beside the log are cut, zeroed or have bytes flipped between two lives."""
+    files: bool = False
+    """Whether some lives may open only a few files."""
     canary: str = ""
     broker: bool = True
     brief: bool = False
@@ -142,9 +151,9 @@ class Run:
 
     # ---------------------------------------------------------------------------------------------- lives
 
-    async def _begin(self, end_at: int = 0, torn: bool = False) -> int:
+    async def _begin(self, end_at: int = 0, torn: bool = False, files: int = 0) -> int:
         self._orders.begin(end_at, torn)
-        return await self._nursery.begin(self._city, self._record, self._orders, self._said, self._plan.canary)
+        return await self._nursery.begin(self._city, self._record, self._orders, self._said, self._plan.canary, files)
 
     async def _bad_life(self) -> None:
         """One life to a bad end: at some step it takes on its disk (the start, a segment, a snapshot, a cursor …), by kill -9 at some
@@ -155,7 +164,14 @@ class Run:
         if how == "step":
             most = MANY_STEPS // 3 if self._plan.brief else MANY_STEPS
             end_at = chance.randint(1, FEW_STEPS) if chance.random() < 0.4 else chance.randint(FEW_STEPS, most)
-        pid = await self._begin(end_at, chance.random() < 0.5)
+        files = chance.choice(FILES) if self._plan.files and chance.random() < 0.4 else 0
+        pid = await self._begin(end_at, chance.random() < 0.5, files)
+        if files:
+            done.count("few files")
+        if self._plan.clock and chance.random() < 0.6:
+            self._account.may_refuse = True
+            self._orders.set_clock(chance.choice((-86_400, -3600, 0, 3600, 86_400)))
+            done.count("clock set")
         ended = asyncio.create_task(self._nursery.end())
         ill = self._plan.disk and chance.random() < 0.7
         if ill:
@@ -167,21 +183,26 @@ class Run:
         await self._lived(ended, chance.randint(0, most) if how != "step" else most)
         self._orders.heal()
         if how.startswith("term") and not ended.done():
-            os.kill(pid, signal.SIGTERM)
+            _tell(pid, signal.SIGTERM)
             await asyncio.wait([ended], timeout=30.0 if how == "term" else chance.uniform(0.0, 0.3))
         if not ended.done():
-            os.kill(pid, signal.SIGKILL)
+            _tell(pid, signal.SIGKILL)
         code = await ended
         done.count(f"exit {code}" if code != -signal.SIGKILL else f"killed ({how})")
-        refused = ill and code == 1 and "the hub cannot start" in self._said.read_text()[-300:]
+        refused = (ill or files) and code == 1 and "the hub cannot start" in self._said.read_text()[-300:]
         if code not in (0, -signal.SIGKILL, -signal.SIGTERM) and not refused:
             done.wrong.append(f"the hub ended with {code}: {self._said.read_text()[-800:]}")
         self._follow()
-        self._disk.check()
+        if code == 0 or self._orders.steps == end_at:
+            self._disk.check()
+        else:
+            self._disk.take_the_last_step()
         if chance.random() < self._plan.cuts:
             strict = chance.random() < 0.5
             self._disk.cut_power(chance, strict)
             done.count("power cut, strict" if strict else "power cut, journal")
+        if self._plan.rot and chance.random() < 0.5:
+            self._rot()
 
     async def _lived(self, ended: asyncio.Task[int], answers: int) -> None:
         """Until it has ended by itself, or has acknowledged so often; by acknowledgements, because machines differ in speed."""
@@ -214,6 +235,27 @@ class Run:
         await asyncio.wait([ended], timeout=chance.uniform(0.1, 1.5))
         self._orders.heal()
 
+    def _rot(self) -> None:
+        """One file beside the log is not what it was."""
+        chance = self._chance
+        beside = sorted(
+            p for p in (self._city / "var").rglob("*") if p.is_file() and "log" not in p.parts and p.stat().st_size
+        )
+        if not beside:
+            return
+        path = chance.choice(beside)
+        data, kind = bytearray(path.read_bytes()), chance.choice(("cut", "zeroed", "flipped", "gone"))
+        if kind == "cut":
+            del data[chance.randrange(len(data)) :]
+        elif kind == "zeroed":
+            size = min(4096, len(data))
+            data[:size] = bytes(size)
+        elif kind == "flipped":
+            for _ in range(chance.randint(1, 20)):
+                data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+        self._disk.rot(path, None if kind == "gone" else bytes(data))
+        self.outcome.count(f"{kind}: {path.name}")
+
     def _follow(self) -> None:
         for step, end in steps(self._record, self._read):
             self._disk.take([step])
@@ -224,6 +266,7 @@ class Run:
         pid = await self._begin()
         ended = asyncio.create_task(self._nursery.end())
         self._desk.well()
+        self._orders.set_clock(0)
         await asyncio.wait([ended], timeout=0.5)
         over.set()
         status, ready = {}, {}
@@ -239,10 +282,10 @@ class Run:
                     await asyncio.sleep(0.05)
         except TimeoutError:
             self.outcome.wrong.append(
-                f"it did not settle: {_pending(status, ready)}; it said: {self._said.read_text()[-800:]}"
+                f"it did not settle: {pending(status, ready)}; it said: {self._said.read_text()[-800:]}"
             )
         if not ended.done():
-            os.kill(pid, signal.SIGTERM)
+            _tell(pid, signal.SIGTERM)
         code = await ended
         if code != 0:
             self.outcome.wrong.append(f"stopped, it ended with {code}: {self._said.read_text()[-800:]}")
@@ -257,7 +300,12 @@ class Run:
             return {}, {}
 
 
-def _pending(status: dict[str, Any], ready: dict[str, Any]) -> list[str]:
+def _tell(pid: int, what: signal.Signals) -> None:
+    with suppress(ProcessLookupError):  # it has just ended by itself
+        os.kill(pid, what)
+
+
+def pending(status: dict[str, Any], ready: dict[str, Any]) -> list[str]:
     """What has not come about yet, or is ill."""
     if not status or not ready:
         return ["the hub does not answer"]
@@ -276,4 +324,4 @@ def _pending(status: dict[str, Any], ready: dict[str, Any]) -> list[str]:
 
 
 def _settled(status: dict[str, Any], ready: dict[str, Any]) -> bool:
-    return bool(status) and not _pending(status, ready)
+    return bool(status) and not pending(status, ready)

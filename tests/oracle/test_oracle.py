@@ -110,8 +110,23 @@ def test_the_record_has_what_the_folder_has(tmp_path: Path, need_program: Callab
     folder, disk = recorded(tmp_path)
     disk.check()
     (folder / "kept").write_bytes(b"behind the shim's back")
-    with pytest.raises(AssertionError, match="the record and the file differ"):
+    with pytest.raises(AssertionError, match="the record and the folder differ"):
         disk.check()
+
+
+def test_a_step_that_was_done_and_not_recorded_is_not_on_disk_for_sure(
+    tmp_path: Path, need_program: Callable[[str], str]
+) -> None:
+    need_program("cc")
+    folder, disk = recorded(tmp_path)
+    (folder / "kept").write_bytes(b"z" * 10)
+    disk.take_the_last_step()
+    disk.check()
+    (folder / "renamed").rename(folder / "again")
+    disk.take_the_last_step()
+    disk.check()
+    disk.cut_power(random.Random(0), strict=True)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {"kept": b"x" * 2000, "content lost": b""}
 
 
 def test_a_power_cut_leaves_what_was_synced_and_may_leave_more(
