@@ -146,6 +146,7 @@ class Window:
         "_end",
         "_highs",
         "_lows",
+        "_ordered",
         "_ranked",
         "_reach",
         "_start",
@@ -170,6 +171,8 @@ class Window:
         self._highs: list[tuple[int, float]] | None = None
         self._ranked: list[float] | None = None
         """What is accounted for, in order of size; made anew from the samples after a snapshot."""
+        self._ordered = False
+        """Whether extremes or ranks were ever asked for: only sums are slid on without them."""
 
     # ------------------------------------------------------------------------------------------ samples
 
@@ -346,13 +349,7 @@ class Window:
         samples = self.samples
         times, edge, first = samples.times, now - self._reach, samples.first
         start, count, total = self._start - first, len(times), self._sum
-        if (
-            total is None
-            or self._lows
-            or self._highs
-            or first + count - self._end != 1
-            or (start and times[start - 1] > edge)
-        ):
+        if total is None or self._ordered or first + count - self._end != 1 or (start and times[start - 1] > edge):
             inside = self.trim(now)
             return self.total() / inside if inside >= at_least else None
         values, lost = samples.values, self._compensation
@@ -398,6 +395,7 @@ class Window:
         """The samples inside in order of size, kept so from the first demand on."""
         self._catch_up()
         if self._ranked is None:
+            self._ordered = True
             self._ranked = sorted(self._inside())
             self._end = self.samples.first + len(self.samples.times)
         return self._ranked
@@ -422,6 +420,7 @@ class Window:
             return min(self.samples.values[-inside:])
         self._catch_up()
         if self._lows is None:
+            self._ordered = True
             self._lows = self._extremes(_push_low)
         return self._lows[0][1]
 
@@ -431,6 +430,7 @@ class Window:
             return max(self.samples.values[-inside:])
         self._catch_up()
         if self._highs is None:
+            self._ordered = True
             self._highs = self._extremes(_push_high)
         return self._highs[0][1]
 
