@@ -64,6 +64,7 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
         Endpoint(post, "/api/v1/quarantine/retry", "operate", act.retry, questions.Retry, gives=answers.Retried),
         Endpoint(post, "/api/v1/export", "operate", act.export, questions.Export, gives=answers.Rows),
         Endpoint(post, "/api/v1/store/rebuild", "operate", act.rebuild, questions.Rebuild, gives=answers.Rollups),
+        Endpoint(post, "/api/v1/backup", "operate", act.backup, gives=answers.Staged),
         Endpoint(post, "/api/v1/import", "operate", act.take_in, questions.Import, gives=answers.Imported),
         Endpoint(
             get, "/api/v1/geojson/{what}", "view", look.geojson, gives=answers.Features, media="application/geo+json"

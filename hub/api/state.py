@@ -76,6 +76,8 @@ class State:
     """(files, map, admit unknown devices) → what became of the readings in them."""
     command: Callable[[str, DeviceCommand, str, float], Awaitable[Message | None]]
     """(device, command, who, seconds to wait) → the device's answer; see `hub.app.commanding`."""
+    stage: Callable[[], Awaitable[Path]]
+    """Everything but the log as it is now, in a folder beside it, for a backup; see `hub.app.staging`."""
     health: Health
     readers: Callable[[], Sequence[ReaderState]]
     couriers: Mapping[str, Courier | ReadingCourier]

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from hub.cli import (
+    backing,
     camera_lists,
     checking,
     commanding,
@@ -41,6 +42,7 @@ GROUPS = (
     commanding,
     planning,
     storing,
+    backing,
     camera_lists,
     scanning,
     dashboards,
