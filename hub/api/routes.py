@@ -73,6 +73,7 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
         Endpoint(post, "/api/v1/delivery/{action}", "operate", act.deliver, questions.Letters, gives=answers.Letters),
         Endpoint(get, "/api/v1/cameras", "view", look.cameras, questions.Cameras, gives=answers.Cameras),
         Endpoint(get, "/api/v1/series", "view", look.series, questions.Series, gives=answers.Series),
+        Endpoint(get, "/tiles/basemap.pmtiles", None, look.basemap, media="application/vnd.pmtiles"),
         Endpoint(get, "/api/v1/stream", "view", live.stream, media="text/event-stream"),
     ]
 

@@ -61,6 +61,8 @@ class State:
     cameras: Cameras
     clock: Callable[[], int]
     console: Path
+    basemap: tuple[Path, ...]
+    """Where the city's base map may be, the first that is there counts."""
     decode: Callable[[str, bytes, str], Message]
     """(content type, body, topic) → message: how a body posted to the API is read."""
     door: Door

@@ -318,6 +318,7 @@ class Hub:
             cameras=self.cameras,
             clock=self.now,
             console=Path(dashboards.__file__).parent / "console",
+            basemap=(config.folder / "basemap.pmtiles", self.data / "basemap.pmtiles"),
             decode=decode_body,
             door=door,
             retry=Retrier(self.log.quarantine, self.ingest, door, self.store_readers[0], self.ledger).retry,

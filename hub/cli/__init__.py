@@ -20,6 +20,7 @@ from hub.cli import (
     judging,
     looking,
     making,
+    mapping,
     planning,
     plugging,
     scanning,
@@ -44,6 +45,7 @@ GROUPS = (
     storing,
     backing,
     camera_lists,
+    mapping,
     scanning,
     dashboards,
 )
