@@ -11,6 +11,8 @@ from importlib.metadata import version
 from typing import Any
 
 from hub.cli import (
+    access,
+    backing,
     camera_lists,
     checking,
     commanding,
@@ -19,6 +21,8 @@ from hub.cli import (
     health,
     judging,
     looking,
+    making,
+    mapping,
     planning,
     plugging,
     scanning,
@@ -32,6 +36,7 @@ GROUPS = (
     serving,
     checking,
     plugging,
+    making,
     health,
     decoding,
     judging,
@@ -40,8 +45,11 @@ GROUPS = (
     commanding,
     planning,
     storing,
+    backing,
     camera_lists,
+    mapping,
     scanning,
+    access,
     dashboards,
 )
 
