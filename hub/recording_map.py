@@ -22,6 +22,7 @@ from hub.geo import distance_m
 from hub.metrics import nearest, vocabulary
 from hub.model import Fault, FaultKind, Mark, Message, Position, Reading, Value
 from hub.moment import SECOND, LocalOrder, candidates, from_datetime, from_text, naive_text
+from hub.numbers import number_reader, pattern_mistake
 from hub.text_files import NotText, known_encoding, open_text, undecoded
 from hub.units import UnitError, conversion
 
@@ -193,11 +194,8 @@ def _check_part(part: Part, path: Path) -> None:
         known = vocabulary().get(metric)
         if known is None:
             raise RecordingError(f"{path}: unknown metric {metric!r}{nearest(metric)}")
-        if isinstance(source, ValueMap) and source.suffix:
-            try:
-                re.compile(source.suffix)
-            except re.error as error:
-                raise RecordingError(f"{path}: {metric}: suffix is no pattern: {error}") from None
+        if isinstance(source, ValueMap) and source.suffix and (wrong := pattern_mistake(source.suffix)):
+            raise RecordingError(f"{path}: {metric}: {wrong}")
         if isinstance(source, ValueMap) and source.unit is not None:
             try:
                 conversion(source.unit, known.unit)
@@ -346,7 +344,7 @@ def _part(
     device_of = _device_reader(part.device, at, folder, path)
     places = (at(part.position.lon), at(part.position.lat)) if part.position else None
     nowhere = missing.union(part.position.missing) if part.position else missing
-    degrees = _number(decimal)
+    degrees = number_reader(decimal)
     columns = [
         _column(metric, at(source if isinstance(source, str) else source.column), source, decimal)
         for metric, source in part.values.items()
@@ -459,31 +457,6 @@ def _sentence(metric: str, text: str) -> str:
     return f"{metric} is {text[:80]!r}; {meant} meant"
 
 
-def _number(decimal: str, suffix: str = "") -> Callable[[str], float]:
-    """Reads a number with this decimal sign and, behind it, what the pattern `suffix` says. What it reads raises ValueError where it is
-    none."""
-    if decimal == "." and not suffix:
-        return float
-    behind = re.compile(rf"(.*?)(?:{suffix})?")
-
-    def read(text: str) -> float:
-        found = behind.fullmatch(text.strip())
-        number = found[1].strip() if found else text
-        if decimal == ",":
-            if not _COMMA_NUMBER.fullmatch(number):
-                raise ValueError(number)
-            number = (
-                number.replace(".", "").replace(" ", "").replace("\u00a0", "").replace("\u202f", "").replace(",", ".")
-            )
-        return float(number)
-
-    return read
-
-
-_COMMA_NUMBER = re.compile(r"[+-]?(?:\d{1,3}(?:[. \u00a0\u202f]\d{3})+|\d*)(?:,\d*)?(?:[eE][+-]?\d+)?")
-"""A decimal comma; points, blanks or narrow blanks stand only between groups of three digits, so that 1.5 is no 15."""
-
-
 def _column(metric: str, at: int, source: ValueMap | str, decimal: str = ".") -> _Column:
     found = vocabulary()[metric]
     source = ValueMap(source) if isinstance(source, str) else source
@@ -496,7 +469,7 @@ def _column(metric: str, at: int, source: ValueMap | str, decimal: str = ".") ->
         return _Column(metric, at, _text)
     scale, shift = conversion(source.unit or found.unit, found.unit)
     factor, added, texts = source.scale * scale, source.offset * scale + shift, source.texts
-    number = _number(decimal, source.suffix)
+    number = number_reader(decimal, source.suffix)
     if texts:
         return _Column(metric, at, lambda text: (texts[text] if text in texts else number(text)) * factor + added)
     if (factor, added) == (1.0, 0.0):

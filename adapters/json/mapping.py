@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from adapters.values import Unusable, accept, device_name, moment, place, second
 from hub.metrics import UnitError, nearest, to_vocabulary, vocabulary
 from hub.model import Fault, FaultKind, Message, Position, Reading, Value
 from hub.moment import from_datetime, from_local
+from hub.numbers import number_reader, pattern_mistake
 
 DEPTH_LIMIT = 16  # steps in one path
 MAPS_LIMIT = 64  # maps in one file
@@ -57,6 +59,10 @@ class FieldMap(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     missing: list[float | str] = []
     """What the source writes where it has no value: `[-999, "N/A"]`."""
     required: bool = False
+    decimal: str = "."
+    """"," where texts hold numbers as 1.554,25."""
+    suffix: str = ""
+    """A pattern of what stands behind the number in a text and is none of it: " ?dBm"."""
 
 
 class TimeMap(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -220,6 +226,12 @@ class _Field:
         self.map = FieldMap(field) if isinstance(field, str) else field
         self.path = FieldPath(self.map.path)
         self.number = found.type == "number"
+        if self.map.decimal not in (".", ","):
+            raise ValueError(f'{metric}: decimal is {self.map.decimal!r}; "." or "," was meant')
+        if wrong := pattern_mistake(self.map.suffix):
+            raise ValueError(f"{metric}: {wrong}")
+        self.written = self.map.decimal != "." or bool(self.map.suffix)
+        self.of_text = number_reader(self.map.decimal, self.map.suffix)
         self.scaled = self.map.scale != 1.0 or self.map.offset != 0.0
         if self.map.unit and not self.number:
             raise ValueError(f"{metric} is a {found.type} and has no unit")
@@ -242,8 +254,9 @@ class _Field:
                 known = ", ".join(self.map.values)
                 raise Unusable(FaultKind.VALUE, f"{self.metric}: {shown(value)} at {self.map.path} is none of {known}")
             value = self.map.values[word]
-        elif self.number and isinstance(value, str) and _NUMBER_TEXT.fullmatch(value):
-            value = float(value)
+        elif self.number and isinstance(value, str) and (self.written or _NUMBER_TEXT.fullmatch(value)):
+            with suppress(ValueError):  # then it is refused as the text that it is
+                value = self.of_text(value)
         if self.scaled and isinstance(value, int | float) and not isinstance(value, bool):
             try:
                 value = value * self.map.scale + self.map.offset

@@ -376,3 +376,27 @@ def test_every_mistake_of_a_map_is_reported_at_once() -> None:
         read_map({"device": "a", "colour": 1})
     with pytest.raises(MapError, match="no metric and no position"):
         read_map({"device": "a"})
+
+
+@pytest.mark.parametrize(
+    ("options", "text", "value"),
+    [
+        ({"decimal": ","}, "21,5", 21.5), ({"decimal": ","}, "1.554,25", 1554.25), ({"decimal": ","}, "1.5", None), ({"decimal": ","}, 21.5, 21.5),
+        ({"suffix": " ?dBm"}, "-76 dBm", -76.0), ({"suffix": " ?dBm"}, "-76", -76.0), ({"suffix": " ?dBm"}, "-76 dB", None),
+        ({"suffix": r"\.?[A-Z0-9]{3}"}, "1554.N0N", 1554.0), ({}, "21,5", None), ({"suffix": "x"}, "nan", None), ({"suffix": "x"}, "1" * 300, None),
+        ({"decimal": ",", "suffix": " ?m", "scale": 10.0}, "1,5 m", 15.0),
+    ],
+)  # fmt: skip
+def test_numbers_as_others_write_them(options: dict[str, object], text: object, value: float | None) -> None:
+    maps = read_map({"device": "a", "values": {"count": {"path": "v", **options}}})
+    message = maps.decode(msgspec.json.encode({"v": text}), NOW, "")
+    assert [reading.values for reading in message.readings] == ([{"count": value}] if value is not None else [])
+    assert [fault.kind for fault in message.faults] == ([] if value is not None else [FaultKind.VALUE])
+
+
+@pytest.mark.parametrize(
+    ("options", "words"), [({"decimal": ";"}, "decimal is ';'"), ({"suffix": "("}, "suffix is no pattern")]
+)
+def test_how_numbers_are_written_is_checked(options: dict[str, object], words: str) -> None:
+    with pytest.raises(MapError, match=words):
+        read_map({"device": "a", "values": {"count": {"path": "v", **options}}})
