@@ -12,10 +12,11 @@ from collections.abc import Iterator
 import pytest
 
 from adapters.nmea0183.line import xor
-from hub.model import Message
+from cityhub.testing.codecs import NOW, usable
+from hub.model import Message, Reading
 from tests.laws.seeds import SEEDS
 from tests.laws.test_codec_costs import make
-from tests.laws.test_codecs import NOW, PROTOCOLS, readings, usable, vectors
+from tests.laws.test_codecs import PROTOCOLS, vectors
 
 MUTANTS = int(os.environ.get("CITYHUB_FUZZ", "150"))
 WITHOUT_VECTORS = {
@@ -36,6 +37,10 @@ _SENTENCES = (
     "GPZDA,201530.00,04,07,2002,00,00", "GPGSA,A,3,04,05,,09,12,,,24,,,,,2.5,1.3,2.1", "GPGSV,2,1,08,01,40,083,46", "GPVTG,054.7,T,034.4,M,005.5,N,010.2,K",
     "GPGLL,4916.45,N,12311.12,W,225444,A", "GPHDT,123.4,T", "PGHP,1,2026,11,22,12,0,0,0,316,,2,,1,55",
 )  # fmt: skip
+
+
+def readings(messages: list[Message]) -> list[Reading]:
+    return [reading for message in messages for reading in message.readings]
 
 
 def frames(protocol: str) -> list[bytes]:
