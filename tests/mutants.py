@@ -41,7 +41,7 @@ PARTS = {
     "log": Part(["hub/log/*.py"], ["tests/hub/test_log*.py"]),
     "ingest": Part(
         ["hub/ingest.py", "hub/ledger.py", "hub/faults.py", "hub/knocks.py"],
-        ["tests/hub/test_ingest*.py", "tests/hub/test_floods.py"],
+        ["tests/hub/test_ingest*.py", "tests/hub/test_floods.py", "tests/hub/test_ledger.py"],
     ),
     "rules": Part(["rules/*.py"], ["tests/rules"]),
     "cameras": Part(

@@ -10,7 +10,7 @@ import pytest
 
 from hub.app.sources import decode_body
 from hub.faults import FAULTS_MAX, RAW_MAX, Shares
-from hub.knocks import PASSING_MAX, Knocks
+from hub.knocks import PASSING_MAX, RETURNING_MAX, Knocks
 from hub.log import Limits, LogFull
 from hub.metrics import nearest
 from hub.model import Fault, FaultKind, Message, Reading, Verdict
@@ -202,3 +202,19 @@ def test_a_name_is_suggested_for_a_slip_and_none_for_nonsense() -> None:
     assert nearest("temprature") == "; was temperature meant?"
     assert nearest("pm2.5") == "; was pm25 meant?"
     assert nearest("foo17_3") == nearest("") == ""
+
+
+def test_who_came_first_makes_room_first() -> None:
+    knocks = Knocks()
+    for number in range(PASSING_MAX + 2):
+        knocks.note(f"once-{number}", "door", "", number)
+    assert "once-0" not in knocks
+    assert "once-1" not in knocks
+    assert "once-2" in knocks
+    assert f"once-{PASSING_MAX + 1}" in knocks
+    for number in range(RETURNING_MAX + 1):
+        for _ in range(2):
+            knocks.note(f"again-{number}", "other", "", number)
+    assert "again-0" not in knocks
+    assert "again-1" in knocks
+    assert f"again-{RETURNING_MAX}" in knocks

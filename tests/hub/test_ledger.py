@@ -1,0 +1,112 @@
+"""The books across restarts: saved counts, what the log has behind them, stores that lost something, refusals taken after all."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from hub.ledger import Ledger
+from hub.log import Log
+from hub.model import Fault, FaultKind, Reading, Tick
+from hub.ports import Refusal
+
+T = 1_780_000_000_000_000_000
+
+
+def reading(n: int, adapter: str = "a") -> Reading:
+    return Reading(f"d{n}", T + n, {"pm25": 1.0}, None, None, T + n, adapter)
+
+
+def fault(adapter: str, readings: int = 1, count: int = 1, **more: str) -> Fault:
+    made = Fault(FaultKind.VALUE, "x", b"", None, T, adapter, readings)
+    made.count = count
+    made.by = more.get("by", "")
+    return made
+
+
+@pytest.fixture
+async def log(tmp_path: Path) -> AsyncIterator[Log]:
+    log = Log(tmp_path / "log")
+    yield log
+    await log.close()
+
+
+def told(ledger: Ledger, adapter: str = "a") -> tuple[int, int, int, int]:
+    """(stored, refused, replaced, waiting)."""
+    counts = (ledger.stored, ledger.refused, ledger.replaced)
+    stored, refused, replaced = (kind.get("store", {}).get(adapter, 0) for kind in counts)
+    return stored, refused, replaced, ledger.waiting("store", adapter)
+
+
+async def test_without_a_file_the_log_is_counted_from_its_beginning(tmp_path: Path, log: Log) -> None:
+    await log.events.append([reading(0), Tick(T), reading(1), reading(2, "b")])
+    await log.quarantine.append([fault("a", 2, 3), fault("a"), fault("b", by="store")])
+    ledger = Ledger()
+    ledger.recover(tmp_path / "ledger.json", log, {"store": 3})
+    counts = ledger.of("a")
+    assert (counts.received, counts.logged, counts.quarantined, counts.faults) == (2 + 3, 2, 3, {"value": 4})
+    assert (ledger.of("b").received, ledger.of("b").faults) == (1, {})
+    assert (told(ledger), told(ledger, "b")) == ((2, 0, 0, 0), (0, 0, 0, 1))
+
+
+async def test_saved_counts_are_taken_up_where_they_ended(tmp_path: Path, log: Log) -> None:
+    first = Ledger()
+    await log.events.append([reading(0), reading(1), reading(1)])
+    first.of("a").received = 3
+    first.logged("a", 3, 3)
+    first.took("store", [reading(0), reading(1), reading(1)], 3, [Refusal(reading(0), "old")], 0)
+    assert told(first) == (1, 1, 1, 0)
+    (tmp_path / "ledger.json").write_bytes(first.encoded())
+    await log.events.append([reading(3), reading(4)])
+    again = Ledger()
+    again.recover(tmp_path / "ledger.json", log, {"store": 4})
+    assert (again.of("a").received, again.of("a").logged) == (5, 5)
+    assert told(again) == (2, 1, 1, 1)
+    third = Ledger()
+    (tmp_path / "ledger.json").write_bytes(again.encoded())
+    third.recover(tmp_path / "ledger.json", log, {"store": 5})
+    assert told(third) == (3, 1, 1, 0)
+
+
+async def test_what_a_store_has_lost_waits_again(tmp_path: Path, log: Log) -> None:
+    entries = [reading(0), reading(1, "b"), reading(2), reading(3)]
+    await log.events.append(entries)
+    ledger = Ledger()
+    ledger.logged("a", 3, 4)
+    ledger.logged("b", 1, 4)
+    ledger.took("store", entries, 4, [Refusal(reading(3), "old")])
+    assert (told(ledger), told(ledger, "b")) == ((2, 1, 0, 0), (1, 0, 0, 0))
+    ledger.set_back("store", log.events, 2)
+    assert (told(ledger), told(ledger, "b")) == ((0, 1, 0, 2), (1, 0, 0, 0))
+    (tmp_path / "ledger.json").write_bytes(ledger.encoded())
+    again = Ledger()
+    again.recover(tmp_path / "ledger.json", log, {"store": 1})
+    assert (told(again), told(again, "b")) == ((0, 1, 0, 2), (0, 0, 0, 1))
+    again.set_back("store", log.events, 0)
+    assert (told(again), told(again, "b")) == ((0, 0, 0, 3), (0, 0, 0, 1))
+
+
+async def test_a_refusal_taken_after_all_moves_over_once(log: Log) -> None:
+    ledger = Ledger()
+    ledger.logged("a", 3, 3)
+    refused = [Refusal(reading(n), "type") for n in range(3)]
+    ledger.took("store", [reading(n) for n in range(3)], 3, refused)
+    assert told(ledger) == (0, 3, 0, 0)
+    ledger.took_after_all("store", [reading(0), reading(1)])
+    assert told(ledger) == (2, 1, 0, 0)
+    ledger.took_after_all("store", [reading(2), reading(2)])
+    assert told(ledger) == (3, 0, 0, 0)
+
+
+async def test_refusals_in_quarantine_behind_the_saved_counts_are_refusals(tmp_path: Path, log: Log) -> None:
+    """The hub fell between the store's answer and the writing of the books."""
+    await log.events.append([reading(0), reading(1)])
+    kept = fault("a", 1, by="store")
+    kept.reading = reading(1)
+    await log.quarantine.append([kept])
+    ledger = Ledger()
+    ledger.recover(tmp_path / "ledger.json", log, {"store": 2})
+    assert told(ledger) == (1, 1, 0, 0)
+    assert ledger.of("a").faults == {}
