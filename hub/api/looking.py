@@ -41,6 +41,13 @@ class Looking:
             raise Problem(404, "this installation has no console page; the API is under /api/v1/")
         return FileResponse(found, headers={"Cache-Control": "no-cache"})
 
+    async def basemap(self, _: Request, __: Any) -> Response:
+        """The city's base map, as `cityhub basemap` made it; the console reads parts of it (Range). As any map it is no secret."""
+        found = next((path for path in self.state.basemap if path.is_file()), None)
+        if found is None:
+            raise Problem(404, "this city has no base map; cityhub basemap makes one")
+        return FileResponse(found, media_type="application/vnd.pmtiles", headers={"Cache-Control": "no-cache"})
+
     async def alive(self, _: Request, __: Any) -> Response:
         """The process answers; what it can do stands in /readyz."""
         return reply({"ok": True, "version": self.state.version})

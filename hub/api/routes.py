@@ -107,6 +107,15 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
         ),
         Endpoint(
             post,
+            "/api/v1/backup",
+            "operate",
+            act.backup,
+            gives=answers.Staged,
+            needs="engineer",
+            whole=True,
+        ),
+        Endpoint(
+            post,
             "/api/v1/import",
             "operate",
             act.take_in,
@@ -131,6 +140,7 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
         ),
         Endpoint(get, "/api/v1/cameras", "view", look.cameras, questions.Cameras, gives=answers.Cameras),
         Endpoint(get, "/api/v1/series", "view", look.series, questions.Series, gives=answers.Series),
+        Endpoint(get, "/tiles/basemap.pmtiles", None, look.basemap, media="application/vnd.pmtiles"),
         Endpoint(get, "/api/v1/stream", "view", live.stream, media="text/event-stream"),
         Endpoint(get, f"{ROOT}/{{path:path}}", "view", things.sensorthings, gives=answers.SensorThings),
         Endpoint(
