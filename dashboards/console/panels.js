@@ -1,102 +1,15 @@
-// The desk beside the map: four panels over the same present.
+// The desk beside the map: devices, the hub and its quarantine, over the same present. Warnings are in cards.js.
 
-import { bars, h, keep, needle, spark } from "./parts.js";
-import { FAMILIES, agoText, changeName, clockText, count, familyOf, kindName, language, metricName, say, stateName, telling, unitOf, valueText } from "./words.js";
+import { bars, h, keep, spark } from "./parts.js";
+import { FAMILIES, agoText, clockText, count, familyOf, kindName, language, metricName, momentText, say, stateName, telling, unitOf, valueText } from "./words.js";
 
-const LEVELS = ["blue", "yellow", "orange", "red"];
 const DEVICES_SHOWN = 300;
-const CLOSED_SHOWN = 12;
 const STALE_MS = 300_000;
 const DAY = { month: "short", day: "numeric", second: undefined, hour: "2-digit", minute: "2-digit" };
 /** @returns {any} */
 const byId = (id) => document.getElementById(id);
 
-export function deskOf({ now, map, chooseAlert, chooseDevice, chooseMetric, acknowledge, draw }) {
-  const troubles = new Map(); // alert → why its acknowledgement failed
-
-  // -------------------------------------------------------------------------------------------------- warnings
-
-  function warnings() {
-    const panel = byId("tab-warnings");
-    const open = [...now.open.values()].sort((a, b) => LEVELS.indexOf(b.level) - LEVELS.indexOf(a.level) || Date.parse(b.raised_at) - Date.parse(a.raised_at));
-    const parts = [];
-    if (!open.length) parts.push({ key: "calm", calm: true });
-    const { state, unheard } = now.trust ?? { state: "lost", unheard: [] };
-    const calm = state === "well" && !unheard.length;
-    parts.push(...open.map((alert) => ({ key: alert.alert, alert })));
-    if (now.closed.length) parts.push({ key: "lately", heading: say("lately") }, ...now.closed.slice(0, CLOSED_SHOWN).map((alert) => ({ key: `closed ${alert.alert}`, alert })));
-    const stamp = ({ alert, heading }) => JSON.stringify([language(), heading, alert ? "" : [state, unheard.map((part) => part.part)], alert && [alert.level, alert.changed_at, alert.acknowledged_by, alert.title, alert.open, alert.changes?.length, alert.cameras?.length, now.chosen === alert.alert, troubles.get(alert.alert)]]);
-    keep(panel, parts, (part) => part.key, stamp, (part) =>
-      part.calm ? calmness(calm, state, unheard) : part.heading ? h("h2", {}, part.heading) : card(part.alert));
-  }
-
-  /** "All calm" is a promise: only while the hub is heard, is well, and hears its sources. */
-  function calmness(calm, state, unheard) {
-    if (calm) return h("div", { class: "none" }, h("b", {}, say("allcalm")), say("nowarnings"));
-    if (state !== "well") return h("div", { class: "none unsure" }, h("b", {}, say("unsure")));
-    return h("div", { class: "none unsure" }, h("b", {}, say("nowarnings")), `${say("unheard")} ${unheard.map((part) => part.part.replace("adapter/", "")).join(", ")}`);
-  }
-
-  function card(alert) {
-    const chosen = now.chosen === alert.alert, since = Date.parse(alert.open ? alert.raised_at : alert.changed_at);
-    const seeing = (alert.cameras ?? []).filter((view) => view.sees).length;
-    return h("article", { class: `card ${alert.level}${chosen ? " chosen" : ""}${alert.open ? " fresh" : " closed"}` },
-      h("button", { class: "head", type: "button", "aria-expanded": chosen, "data-focus": "head", onclick: () => chooseAlert(alert.alert) },
-        h("span", { class: "row" },
-          h("span", { class: `pill ${alert.level}` }, alert.open ? say(alert.level) : `✓ ${say("cleared")}`),
-          h("span", {}, clockText(alert.raised_at)),
-          alert.acknowledged_by ? h("span", {}, `✓ ${alert.acknowledged_by}`) : null,
-          h("span", { class: "since", "data-since": since }, agoText(Date.now() + now.skew - since))),
-        h("span", { class: "title" }, alert.title || alert.subject),
-        h("span", { class: "sub" }, `${alert.origin ? `${alert.origin} › ` : ""}${nameOf(alert.subject)} · ${alert.rule}${seeing ? ` · ◉ ${seeing}` : ""}`)),
-      chosen ? more(alert) : null);
-  }
-
-  function more(alert) {
-    const parts = [];
-    if (alert.reason) parts.push(h("p", {}, alert.reason));
-    const traced = (alert.changes ?? []).flatMap((change) => change.evidence ?? []).filter((item) => item.attribution).at(-1)?.attribution;
-    if (traced) parts.push(h("h3", {}, say("upwind")), traced.withheld ? h("p", {}, traced.withheld) : h("ol", { class: "history" }, traced.candidates.map((found) => h("li", {}, h("time", {}, found.score.toFixed(2)), `${found.name} · ${found.why}`))));
-    parts.push(h("h3", {}, say("cameras")));
-    if (!alert.cameras?.length) parts.push(h("p", {}, say("nocamera")));
-    for (const view of alert.cameras ?? []) {
-      parts.push(h("button", { type: "button", class: `camera${view.sees ? "" : " blind"}`, "data-focus": `camera ${view.camera}`, onclick: () => look(alert, view) },
-        needle(view.bearing_deg, view.sees), h("span", {}, view.name || view.camera), h("span", { class: "far" }, `${Math.round(view.distance_m)} m · ${Math.round(view.bearing_deg)}°`),
-        h("span", { class: "why" }, view.reason || say(view.sees ? "sees" : "blind"))));
-    }
-    if (alert.handover?.length) {
-      // It moves: who will have it when. Times are the hub's own.
-      parts.push(h("h3", {}, say("handover")), h("ol", { class: "history" }, alert.handover.map((watch) => h("li", {}, h("time", {}, clockText(watch.from)), watch.camera ? watch.name || watch.camera : say("nobody")))));
-    }
-    const history = (alert.changes ?? []).map((change) => h("li", { class: change.change === "cleared" ? "" : change.level }, h("time", {}, clockText(change.at)), `${say(change.level)} ${changeName(change.change)}${change.who ? ` · ${change.who}` : ""}${change.note ? `: ${change.note}` : ""}`));
-    if (history.length) parts.push(h("h3", {}, say("history")), h("ol", { class: "history" }, history));
-    if (alert.open && !alert.acknowledged_by) parts.push(acknowledging(alert));
-    return h("div", { class: "more" }, parts);
-  }
-
-  function acknowledging(alert) {
-    let known = "";
-    try { known = localStorage.getItem("cityhub.who") ?? ""; } catch { /* asked, then */ }
-    const who = h("input", { placeholder: say("who"), "aria-label": say("who"), value: known, maxlength: 100, "data-focus": "who" });
-    const note = h("input", { placeholder: say("note"), "aria-label": say("note"), maxlength: 500, "data-focus": "note" });
-    const go = async () => {
-      if (!who.value.trim()) { who.focus(); return; }
-      try { await acknowledge(alert.alert, who.value.trim(), note.value.trim()); troubles.delete(alert.alert); }
-      catch (error) { troubles.set(alert.alert, error.message); draw(); }
-    };
-    for (const field of [who, note]) field.addEventListener("keydown", (event) => { if (event.key === "Enter") go(); });
-    const trouble = troubles.get(alert.alert);
-    return h("div", { class: "act" }, who, note, h("button", { type: "button", class: "go", onclick: go }, say("acknowledge")), trouble ? h("div", { class: "wrong", role: "alert" }, `${say("failed")} ${trouble}`) : null);
-  }
-
-  function look(alert, view) {
-    const camera = map.cameras.get(view.camera), place = map.whereIs(alert);
-    map.marked = { camera: view.camera };
-    if (camera && place) map.flyTo([place, camera.position]);
-  }
-
-  const nameOf = (subject) => subject.split("+").map((id) => now.devices.get(id)?.name || id).join(" + ");
-
+export function deskOf({ now, map, chooseDevice, chooseMetric, draw }) {
   // -------------------------------------------------------------------------------------------------- devices
 
   const search = h("input", { class: "search", type: "search", oninput: (event) => { now.search = event.target.value.toLowerCase(); draw(); } });
@@ -150,7 +63,7 @@ export function deskOf({ now, map, chooseAlert, chooseDevice, chooseMetric, ackn
       h("div", { class: `box verdict${status.balances ? "" : " bad"}` }, h("div", {}, h("b", {}, `${status.balances ? "✓" : "✗"} ${say(status.balances ? "balances" : "unbalanced")}`), h("div", { class: "nums" }, say("ledgerline")))),
       ...((status.parts ?? []).some((part) => part.state !== "up") ? [h("h2", {}, say("parts"))] : []),
       ...(status.parts ?? []).filter((part) => part.state !== "up").map((part) => h("div", { class: "box" },
-        h("div", { class: "top" }, h("b", {}, part.part), h("span", { class: `state ${part.state}` }, stateName(part.state)), h("span", { class: "rate nums" }, clockText(part.since))),
+        h("div", { class: "top" }, h("b", {}, part.part), h("span", { class: `state ${part.state}` }, stateName(part.state)), h("span", { class: "rate nums" }, momentText(part.since))),
         part.reason ? h("div", { class: "detail" }, part.reason) : null)),
       h("h2", {}, say("adapters")),
       ...(status.adapters ?? []).map((adapter) => {
@@ -188,13 +101,13 @@ export function deskOf({ now, map, chooseAlert, chooseDevice, chooseMetric, ackn
     if (now.quarantine.length) parts.push({ key: "newest", heading: say("newest") }, ...now.quarantine.map((fault) => ({ key: `fault ${fault.offset}`, fault })));
     keep(panel, parts, (part) => part.key, (part) => [language(), part.knock?.count], ({ knock, fault, heading }) => {
       if (heading) return h("h2", {}, heading);
-      if (knock) return h("div", { class: "box" }, h("div", { class: "top" }, h("b", {}, knock.device), h("span", { class: "rate" }, `${count(knock.count)} ${say("times")}`)), h("div", { class: "nums" }, `${knock.adapter} · ${clockText(knock.last_at)}`));
-      if (fault) return h("div", { class: "box fault" }, h("div", { class: "top" }, h("b", {}, fault.kind), h("span", { class: "nums" }, [fault.adapter, fault.device].filter(Boolean).join(" · ")), h("span", { class: "rate nums" }, clockText(fault.at))), h("div", { class: "detail" }, fault.detail), h("div", { class: "raw" }, fault.raw_text ?? fault.raw_hex ?? ""));
+      if (knock) return h("div", { class: "box" }, h("div", { class: "top" }, h("b", {}, knock.device), h("span", { class: "rate" }, `${count(knock.count)} ${say("times")}`)), h("div", { class: "nums" }, `${knock.adapter} · ${momentText(knock.last_at)}`));
+      if (fault) return h("div", { class: "box fault" }, h("div", { class: "top" }, h("b", {}, fault.kind), h("span", { class: "nums" }, [fault.adapter, fault.device].filter(Boolean).join(" · ")), h("span", { class: "rate nums" }, momentText(fault.at))), h("div", { class: "detail" }, fault.detail), h("div", { class: "raw" }, fault.raw_text ?? fault.raw_hex ?? ""));
       return h("div", { class: "none" }, h("b", {}, say("clean")), say("cleanline"));
     });
   }
 
-  return { draw() { warnings(); if (now.tab === "devices") devices(); hub(); quarantine(); } };
+  return { draw() { if (now.tab === "devices") devices(); hub(); quarantine(); } };
 }
 
 function bytesText(bytes) {

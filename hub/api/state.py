@@ -78,6 +78,10 @@ class State:
     """(files, map, admit unknown devices) → what became of the readings in them."""
     command: Callable[[str, DeviceCommand, str, float], Awaitable[Message | None]]
     """(device, command, who, seconds to wait) → the device's answer; see `hub.app.commanding`."""
+    trips: Callable[[str, int, int, bool], Awaitable[Any]]
+    """(device, from, to, whether ignition counts) → trips and stops; see `hub.app.fleet`. Raises ValueError for too long a range."""
+    fleet: Callable[[str | None, str | None], Awaitable[Any]]
+    """(day, kind) → a line a vehicle. Raises ValueError for what is no day."""
     health: Health
     readers: Callable[[], Sequence[ReaderState]]
     couriers: Mapping[str, Courier | ReadingCourier]
@@ -85,6 +89,8 @@ class State:
     tokens: Mapping[str, Token] | None = None
     """None where the hub asks for none, which only one on loopback may."""
     rules: Callable[[], Mapping[str, Any]] = dict
+    rulebook: Callable[[], Sequence[Mapping[str, Any]]] = tuple
+    """Every rule for people: see `hub.app.rulebook`."""
     maintenance: Callable[[], Sequence[Maintenance]] = tuple
     """Windows planned and, for a day, those over."""
     protocols: dict[str, str] = field(default_factory=dict)

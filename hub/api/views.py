@@ -16,7 +16,7 @@ from hub.delivery import Courier, Journal, ReadingCourier
 from hub.health import Part
 from hub.knocks import Knock
 from hub.live import DeviceState
-from hub.model import Alert, Device, Fault, Maintenance, Motion, Position, Zone
+from hub.model import LEVELS, Alert, Change, Device, Fault, Maintenance, Motion, Position, Zone
 from hub.moment import SECOND, to_text
 from hub.registry import Registry
 from hub.wire import camera_to_json, change_to_json, watch_to_json
@@ -24,6 +24,8 @@ from hub.wire import camera_to_json, change_to_json, watch_to_json
 CAMERAS_SHOWN = 1_000
 BUILDINGS_SHOWN = 5_000
 """On the map; all of them cut footprints."""
+JUDGED = frozenset({Change.RAISED, Change.ESCALATED, Change.LOWERED})
+"""Changes that the rule makes while the warning stands: why it stands is the reason of the last of them, whatever people did since."""
 DRIVING_KMH = 50.0
 """Of what moves without a speed."""
 
@@ -109,6 +111,8 @@ def alert(item: Alert) -> dict[str, Any]:
     newest = item.changes[-1]
     placed = next((change for change in reversed(item.changes) if change.position), newest)
     seen = next((change for change in reversed(item.changes) if change.cameras), newest)
+    judged = [change for change in item.changes if change.change in JUDGED] or [newest]
+    worst = max(judged, key=lambda change: LEVELS.index(change.level))
     titled = next((change for change in reversed(item.changes) if change.title), newest)
     return {
         "alert": item.alert,
@@ -128,6 +132,9 @@ def alert(item: Alert) -> dict[str, Any]:
         "handover": [watch_to_json(watch, seen.at) for watch in seen.handover],
         "evidence": newest.evidence,
         "reason": newest.reason,
+        "cause": judged[-1].reason,
+        "values": newest.values,
+        "worst": {"level": worst.level, "at": to_text(worst.at), "values": worst.values},
         "origin": item.changes[0].origin.hub if item.changes[0].origin else None,
         "changes": [change_to_json(change) for change in item.changes],
     }

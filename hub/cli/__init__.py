@@ -21,6 +21,7 @@ from hub.cli import (
     mapping,
     planning,
     plugging,
+    reporting,
     scanning,
     seeing,
     serving,
@@ -42,6 +43,7 @@ GROUPS = (
     storing,
     camera_lists,
     mapping,
+    reporting,
     scanning,
     dashboards,
 )
