@@ -52,12 +52,16 @@ class Fleet:
             "stops": [stop_to_json(stop) for stop in found.stops],
         }
 
-    async def day(self, day: str | None, kind: str | None) -> dict[str, Any]:
+    async def day(self, day: str | None, kind: str | None, seen: Callable[[str], bool]) -> dict[str, Any]:
         """One line a vehicle (`COLUMNS`), of yesterday where no day is given; those that told nothing have zeros. Raises ValueError, TooMuch,
         `StoreUnavailable`."""
         day = day or to_zone_text(self._now() - DAY_NS, self._zone)[:10]
         start, end = day_of(day, self._zone)
-        lines = [_line(item, await self._driven(item.device, start, end)) for item in self._vehicles(kind)]
+        lines = [
+            _line(item, await self._driven(item.device, start, end))
+            for item in self._vehicles(kind)
+            if seen(item.device)
+        ]
         return {"day": day, "vehicles": lines}
 
     def _vehicles(self, kind: str | None) -> list[Device]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from hub.cli import (
+    access,
     camera_lists,
     checking,
     commanding,
@@ -45,6 +46,7 @@ GROUPS = (
     mapping,
     reporting,
     scanning,
+    access,
     dashboards,
 )
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from math import fsum, sqrt
 from typing import Any
 
@@ -146,6 +147,7 @@ class Window:
         "_end",
         "_highs",
         "_lows",
+        "_ordered",
         "_ranked",
         "_reach",
         "_start",
@@ -170,6 +172,8 @@ class Window:
         self._highs: list[tuple[int, float]] | None = None
         self._ranked: list[float] | None = None
         """What is accounted for, in order of size; made anew from the samples after a snapshot."""
+        self._ordered = False
+        """Whether extremes or ranks were ever asked for: only sums are slid on without them."""
 
     # ------------------------------------------------------------------------------------------ samples
 
@@ -346,13 +350,7 @@ class Window:
         samples = self.samples
         times, edge, first = samples.times, now - self._reach, samples.first
         start, count, total = self._start - first, len(times), self._sum
-        if (
-            total is None
-            or self._lows
-            or self._highs
-            or first + count - self._end != 1
-            or (start and times[start - 1] > edge)
-        ):
+        if total is None or self._ordered or first + count - self._end != 1 or (start and times[start - 1] > edge):
             inside = self.trim(now)
             return self.total() / inside if inside >= at_least else None
         values, lost = samples.values, self._compensation
@@ -398,6 +396,7 @@ class Window:
         """The samples inside in order of size, kept so from the first demand on."""
         self._catch_up()
         if self._ranked is None:
+            self._ordered = True
             self._ranked = sorted(self._inside())
             self._end = self.samples.first + len(self.samples.times)
         return self._ranked
@@ -422,6 +421,7 @@ class Window:
             return min(self.samples.values[-inside:])
         self._catch_up()
         if self._lows is None:
+            self._ordered = True
             self._lows = self._extremes(_push_low)
         return self._lows[0][1]
 
@@ -431,6 +431,7 @@ class Window:
             return max(self.samples.values[-inside:])
         self._catch_up()
         if self._highs is None:
+            self._ordered = True
             self._highs = self._extremes(_push_high)
         return self._highs[0][1]
 
@@ -454,6 +455,12 @@ class Window:
     def fall(self) -> float | None:
         """Highest minus newest."""
         return round(self.max() - self.samples.values[-1], DIGITS) if self.count() > 1 else None
+
+    def largest_step(self) -> float | None:
+        """The largest change from one sample to the next, either way. O(n) at each demand: meant for windows of hours."""
+        inside = self._inside()
+        steps = [abs(after - before) for before, after in pairwise(inside)]
+        return round(max(steps), DIGITS) if steps else None
 
     def _inside(self) -> array[float]:
         return self.samples.values[self._start - self.samples.first :]
@@ -546,12 +553,12 @@ def pooled(function: str, windows: Sequence[Window], now: int, parameter: float,
     """The figure over several devices' windows; `at_least` counts devices that have samples.
 
     Samples are pooled for count, sum, mean, min, max, std and percentile; `last` is the mean of the newest values;
-    rate, delta, rise and fall are the largest of any device.
+    rate, delta, rise, fall and largest_step are the largest of any device.
     """
     filled = [window for window in windows if window.trim(now)]
     if len(filled) < at_least:
         return 0.0 if function == "count" and at_least <= 1 else None
-    if function in ("rate", "delta", "rise", "fall"):
+    if function in ("rate", "delta", "rise", "fall", "largest_step"):
         figures = [figure for window in filled if (figure := getattr(window, function)()) is not None]
         return max(figures) if figures else None
     if function in ("percentile", "std", "spread"):
