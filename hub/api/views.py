@@ -379,10 +379,10 @@ def heard(state: State, kind: str | None = None, since: int = 0) -> Iterable[Dev
     )
 
 
-def devices(state: State, sight: Sight, kind: str | None = None, since: int = 0) -> Iterable[dict[str, Any]]:
-    """As `heard`, for people: what they may see of it."""
+def news(state: State, sight: Sight, turn: int) -> list[dict[str, Any]]:
+    """Devices heard of since that turn of `state.live`, for people: what they may see of it."""
     registered = state.registry.devices
-    return (device(item, registered.get(item.device)) for item in sight.devices(heard(state, kind, since)))
+    return [device(item, registered.get(item.device)) for item in sight.devices(state.live.heard_after(turn))]
 
 
 def part(item: Part, may_look: bool = True) -> dict[str, Any]:
