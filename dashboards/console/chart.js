@@ -9,9 +9,9 @@ const HIGH = 170;
 const ROWS_SHOWN = 12;
 
 /**
- * Draws into `box`. `limits`: [{ value, level }]; `moment`: { at, text }.
+ * Draws into `box`. `limits`: [{ value, level }]; `moment`: { at, text }; `doubtful`: times (ms) of values of suspect quality.
  */
-export async function plotted(box, { points, metric, limits = [], from, to, moment = null }) {
+export async function plotted(box, { points, metric, limits = [], from, to, moment = null, doubtful = new Set() }) {
   let Plot;
   try { ({ Plot } = await others()); } catch { box.replaceChildren(asTable(points, metric)); return; }
   const look = colours(), ink = getComputedStyle(document.body).getPropertyValue("--soft") || "#888", line = getComputedStyle(document.body).getPropertyValue("--accent") || "#08f";
@@ -35,6 +35,8 @@ export async function plotted(box, { points, metric, limits = [], from, to, mome
       pen.beginPath(); pen.moveTo(x, top); pen.lineTo(x, top + height); pen.stroke();
       pen.fillText(moment.text, x + 4, top + 12 * devicePixelRatio);
     }
+    pen.fillStyle = look.levels.orange;
+    for (const [at, value] of points) if (doubtful.has(at)) { const x = plot.valToPos(at / 1000, "x", true), y = plot.valToPos(value, "y", true); pen.fillRect(x - 3, y - 3, 6, 6); }
     pen.restore();
   };
   box.replaceChildren();

@@ -16,14 +16,13 @@ const LEVELS = ["red", "orange", "yellow", "blue"];
 const TABS = ["warnings", "devices", "hub", "quarantine"];
 const TOAST_MS = 9000;
 const RATES_KEPT = 60;
-const CURVE_STEP_S = 10;
 /** @returns {any} */
 const byId = (id) => document.getElementById(id);
 /** @returns {any[]} */
 const all = (selector) => [...document.querySelectorAll(selector)];
 
 const source = new Source();
-const now = { city: null, devices: new Map(), open: new Map(), closed: [], status: null, rates: new Map(), quarantine: [], unknown: [], chosen: null, device: null, metric: null, series: null, search: "", filter: noFilter(), rules: new Map(), tab: "warnings", link: "lost", heardAt: 0, skew: 0 };
+const now = { city: null, devices: new Map(), open: new Map(), closed: [], status: null, rates: new Map(), quarantine: [], unknown: [], chosen: null, device: null, metric: null, range: 1800, search: "", filter: noFilter(), rules: new Map(), tab: "warnings", link: "lost", heardAt: 0, skew: 0 };
 
 const map = new CityMap(byId("map"), {
   onPick(found) {
@@ -48,7 +47,8 @@ map.onMarks = (marks) => {
 };
 const acts = new Acts({ source, done: () => askAlerts(), draw });
 const cards = cardsOf({ now, map, acts, source, chooseAlert, draw });
-const desk = deskOf({ now, map, chooseDevice, chooseMetric, draw });
+now.who = () => acts.who();
+const desk = deskOf({ now, map, source, chooseDevice, chooseMetric, draw });
 
 // ---------------------------------------------------------------------------------------------------- choosing
 
@@ -69,7 +69,6 @@ function chooseAlert(id) {
 function chooseDevice(id) {
   if (now.device === id && now.tab === "devices") return;
   now.device = id;
-  now.series = null;
   const device = now.devices.get(id);
   map.marked = id ? { device: id } : null;
   if (!device) { draw(); return; }
@@ -79,20 +78,8 @@ function chooseDevice(id) {
   chooseMetric(telling(device.values ?? {})?.[0] ?? null);
 }
 
-async function chooseMetric(metric) {
+function chooseMetric(metric) {
   now.metric = metric;
-  const asked = now.device;
-  draw();
-  if (!metric || !asked) return;
-  const from = new Date(hubTime() - 30 * 60_000).toISOString();
-  const path = `/api/v1/series?device=${encodeURIComponent(asked)}&metric=${encodeURIComponent(metric)}&from=${from}`;
-  try {
-    let answer = await source.get(path);
-    if (answer.truncated) answer = await source.get(`${path}&every=${CURVE_STEP_S}`); // more readings than a curve needs
-    const rows = answer.buckets ?? answer.rows ?? [];
-    const points = rows.map((row) => [typeof row.time === "number" ? row.time / 1e6 : Date.parse(row.time), Number(row.value ?? row.last)]).filter((point) => point.every(Number.isFinite));
-    if (now.device === asked && now.metric === metric) now.series = points.sort((a, b) => a[0] - b[0]);
-  } catch { now.series = []; }
   draw();
 }
 
@@ -119,10 +106,6 @@ function takeDevice(device) {
   const whole = { ...known, ...device, position: device.position ?? known?.position, values: { ...known?.values, ...device.values } };
   now.devices.set(device.device, whole);
   map.setDevice(whole, Date.now());
-  if (now.device === device.device && now.metric && now.series && device.values?.[now.metric]) {
-    const { value, at } = device.values[now.metric], time = Date.parse(at);
-    if (typeof value === "number" && time > (now.series.at(-1)?.[0] ?? 0)) now.series.push([time, value]);
-  }
 }
 
 function takeStatus(status) {

@@ -1,7 +1,8 @@
 // The desk beside the map: devices, the hub and its quarantine, over the same present. Warnings are in cards.js.
 
-import { bars, h, keep, spark } from "./parts.js";
-import { FAMILIES, agoText, clockText, count, familyOf, kindName, language, metricName, momentText, say, stateName, telling, unitOf, valueText } from "./words.js";
+import { deviceOf } from "./device.js";
+import { bars, h, keep } from "./parts.js";
+import { FAMILIES, clockText, count, familyOf, kindName, language, momentText, say, stateName, telling, valueText } from "./words.js";
 
 const DEVICES_SHOWN = 300;
 const STALE_MS = 300_000;
@@ -9,18 +10,19 @@ const DAY = { month: "short", day: "numeric", second: undefined, hour: "2-digit"
 /** @returns {any} */
 const byId = (id) => document.getElementById(id);
 
-export function deskOf({ now, map, chooseDevice, chooseMetric, draw }) {
+export function deskOf({ now, map, source, chooseDevice, chooseMetric, draw }) {
   // -------------------------------------------------------------------------------------------------- devices
 
   const search = h("input", { class: "search", type: "search", oninput: (event) => { now.search = event.target.value.toLowerCase(); draw(); } });
   const detail = h("div", {}), list = h("div", {}), rest = h("div", { class: "none" });
   byId("tab-devices").append(detail, search, list, rest);
+  const one = deviceOf({ now, map, source, box: detail, chooseDevice, chooseMetric });
 
   function devices() {
     search.placeholder = say("search");
     search.setAttribute("aria-label", say("search"));
     const device = now.devices.get(now.device);
-    keep(detail, device ? [device] : [], () => "detail", (item) => JSON.stringify([item.device, item.received_at, now.metric, now.series?.length, language()]), detailed);
+    one.draw(device);
     const wanted = [...now.devices.values()].filter((item) => !now.search || `${item.device} ${item.name} ${item.kind} ${kindName(item.kind)} ${item.area ?? ""}`.toLowerCase().includes(now.search));
     wanted.sort((a, b) => familyOf(a.kind).localeCompare(familyOf(b.kind)) || (a.kind ?? "").localeCompare(b.kind ?? "") || (a.name || a.device).localeCompare(b.name || b.device));
     keep(list, wanted.slice(0, DEVICES_SHOWN), (item) => item.device, (item) => [item.received_at, language(), item.name], (item) => {
@@ -31,27 +33,6 @@ export function deskOf({ now, map, chooseDevice, chooseMetric, draw }) {
     });
     rest.hidden = wanted.length > 0 && wanted.length <= DEVICES_SHOWN;
     rest.textContent = wanted.length ? `${DEVICES_SHOWN} / ${count(wanted.length)} ${say("shown")}` : say("nodevices");
-  }
-
-  function detailed(device) {
-    const rows = Object.entries(device.values ?? {}).sort(([a], [b]) => a.localeCompare(b)).map(([metric, { value, at }]) =>
-      h("tr", { class: "pick", "aria-selected": metric === now.metric, onclick: () => chooseMetric(metric) },
-        h("td", {}, h("button", { type: "button", "data-focus": `metric ${metric}`, onclick: (event) => { event.stopPropagation(); chooseMetric(metric); } }, metricName(metric))), h("td", { class: "n" }, valueText(metric, value)), h("td", { class: "n" }, h("span", { "data-since": Date.parse(at) }, agoText(Date.now() + now.skew - Date.parse(at))))));
-    return h("section", { id: "detail" },
-      h("button", { class: "shut", type: "button", "aria-label": "×", onclick: () => { map.marked = null; chooseDevice(null); } }, "×"),
-      h("h3", {}, device.name || device.device),
-      h("div", { class: "sub" }, [kindName(device.kind), device.area, device.device].filter(Boolean).join(" · ")),
-      device.received_at ? h("div", { class: "sub" }, `${say("adapter")} ${device.adapter} · ${count(device.readings)} ${say("readings")} · ${say("skew")} ${device.skew_s ?? 0} s${device.registered === false ? ` · ${say("unregistered")}` : ""}`) : null,
-      now.metric ? drawn() : null,
-      h("table", {}, h("tbody", {}, rows)));
-  }
-
-  function drawn() {
-    const points = now.series;
-    if (!points) return h("div", { class: "sub" }, "…");
-    if (points.length < 2) return h("div", { class: "sub" }, say("nohistory"));
-    const values = points.map((point) => point[1]), unit = unitOf(now.metric);
-    return h("div", {}, spark(points), h("div", { class: "axis" }, h("span", {}, clockText(points[0][0])), h("span", {}, `${metricName(now.metric)}: ${valueText("", Math.min(...values))} – ${valueText("", Math.max(...values))} ${unit}`), h("span", {}, clockText(points.at(-1)[0]))));
   }
 
   // -------------------------------------------------------------------------------------------------- the hub
@@ -80,6 +61,8 @@ export function deskOf({ now, map, chooseDevice, chooseMetric, draw }) {
       ...(status.maintenance ?? []).map((work) => h("div", { class: "box maintenance" },
         h("div", { class: "top" }, h("b", {}, work.target), h("span", { class: "state" }, say(work.state)), h("span", { class: "rate nums" }, `${clockText(work.from, DAY)} – ${clockText(work.until, DAY)}${work.every_s ? ` · ${say("again")}` : ""}`)),
         h("div", { class: "detail" }, [work.who, work.note].filter(Boolean).join(": ")))),
+      ...rulesBox(),
+      ...destinationsBox(),
       h("h2", {}, say("readers")),
       h("table", {}, h("tbody", {}, (status.readers ?? []).map((reader) => h("tr", {}, h("td", {}, reader.reader, reader.required ? h("span", { class: "nums" }, ` ${say("required")}`) : null), h("td", {}, h("span", { class: `state ${reader.state}` }, stateName(reader.state))), h("td", { class: "n" }, reader.behind ? `${count(reader.behind)} ${say("behind")}` : say("caughtup")))))),
       h("h2", {}, say("log")),
@@ -88,6 +71,38 @@ export function deskOf({ now, map, chooseDevice, chooseMetric, draw }) {
     const top = panel.scrollTop;
     panel.replaceChildren(...parts);
     panel.scrollTop = top;
+  }
+
+  function rulesBox() {
+    const rules = [...now.rules.values()], ill = status_ill();
+    if (!rules.length) return [];
+    return [h("h2", {}, say("rules")), h("details", { class: "box", ...(ill.length ? { open: true } : {}) }, h("summary", {}, `${count(rules.length)} ${say("rules")}${ill.length ? ` · ${count(ill.length)} ${say("ended")}` : ""}`),
+      ...ill.map((item) => h("div", { class: "detail state failed" }, `${item.rule}: ${item.error}`)),
+      ...rules.map((rule) => h("div", { class: "nums" }, h("b", {}, rule.rule), ` ${rule.levels.map((level) => `${say(level.level)}: ${level.when}`).join(" · ")}`)))];
+  }
+
+  const status_ill = () => now.status?.rules?.ill ?? [];
+  const tried = new Map(); // destination → what its last test said
+
+  function destinationsBox() {
+    const found = (now.status?.readers ?? []).filter((reader) => reader.reader.startsWith("delivery/") && reader.stream === "alerts");
+    if (!found.length) return [];
+    return [h("h2", {}, say("destinations")), ...found.map((reader) => {
+      const name = reader.reader.slice("delivery/".length);
+      return h("div", { class: "box" }, h("div", { class: "top" }, h("b", {}, name), h("span", { class: `state ${reader.state}` }, stateName(reader.state)),
+        h("button", { type: "button", class: "rate", "data-test": name, onclick: () => test(name) }, say("testsend"))),
+        tried.has(name) ? h("div", { class: "detail", role: "status" }, tried.get(name)) : null);
+    })];
+  }
+
+  async function test(name) {
+    tried.set(name, "…");
+    draw();
+    try {
+      const said = await source.post("/api/v1/delivery/test", { name, who: now.who?.() || undefined });
+      tried.set(name, `${say(said.taken ? "testtaken" : "testfailed")} ${said.detail}`);
+    } catch (error) { tried.set(name, `${say("failed")} ${error.message}`); }
+    draw();
   }
 
   // -------------------------------------------------------------------------------------------------- quarantine
@@ -102,9 +117,18 @@ export function deskOf({ now, map, chooseDevice, chooseMetric, draw }) {
     keep(panel, parts, (part) => part.key, (part) => [language(), part.knock?.count], ({ knock, fault, heading }) => {
       if (heading) return h("h2", {}, heading);
       if (knock) return h("div", { class: "box" }, h("div", { class: "top" }, h("b", {}, knock.device), h("span", { class: "rate" }, `${count(knock.count)} ${say("times")}`)), h("div", { class: "nums" }, `${knock.adapter} · ${momentText(knock.last_at)}`));
-      if (fault) return h("div", { class: "box fault" }, h("div", { class: "top" }, h("b", {}, fault.kind), h("span", { class: "nums" }, [fault.adapter, fault.device].filter(Boolean).join(" · ")), h("span", { class: "rate nums" }, momentText(fault.at))), h("div", { class: "detail" }, fault.detail), h("div", { class: "raw" }, fault.raw_text ?? fault.raw_hex ?? ""));
+      if (fault) return h("div", { class: "box fault" }, h("div", { class: "top" }, h("b", {}, fault.kind), h("span", { class: "nums" }, [fault.adapter, fault.device].filter(Boolean).join(" · ")), h("span", { class: "rate nums" }, momentText(fault.at))), h("div", { class: "detail" }, fault.detail), h("div", { class: "raw" }, fault.raw_text ?? fault.raw_hex ?? ""), fault.readings ? h("div", { class: "act" }, h("button", { type: "button", "data-retry": fault.offset, onclick: (event) => again(fault.offset, event.target) }, say("retry"))) : null);
       return h("div", { class: "none" }, h("b", {}, say("clean")), say("cleanline"));
     });
+  }
+
+  /** Offer what an entry kept out once more: its device may be known by now. */
+  async function again(offset, button) {
+    button.disabled = true;
+    try {
+      const said = await source.post("/api/v1/quarantine/retry", { offset });
+      button.replaceWith(h("span", { class: "nums", role: "status" }, `${say("stored")} ${said.stored} · ${say("refused")} ${said.refused} · ${say("waitingFor")} ${said.waiting}`));
+    } catch (error) { button.disabled = false; button.textContent = `${say("failed")} ${error.message}`; }
   }
 
   return { draw() { if (now.tab === "devices") devices(); hub(); quarantine(); } };

@@ -87,6 +87,13 @@ class Browser:
                 raise AssertionError(f"{complaint}; the page says: {text}")
             time.sleep(0.1)
 
+    def size(self, width: int, height: int) -> None:
+        """As large as this from now on."""
+        self._call(
+            "Emulation.setDeviceMetricsOverride",
+            {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600},
+        )
+
     def picture(self, path: Path) -> None:
         path.write_bytes(base64.b64decode(self._call("Page.captureScreenshot", {"format": "png"})["data"]))
 

@@ -131,3 +131,31 @@ def test_sound_is_off_until_asked_for_and_says_so(hub: RunningHub, browser: Brow
     browser.ask("document.getElementById('keys').click()")
     browser.wait("document.getElementById('door').open && document.getElementById('door').innerText.includes('next warning')", "no list of keys")  # fmt: skip
     assert browser.errors == []
+
+
+def test_a_device_has_ranges_a_table_and_its_curve_with_limits(hub: RunningHub, browser: Browser) -> None:
+    browser.go("about:blank")
+    browser.go(f"http://127.0.0.1:{hub.api}/#device=underpass-1")
+    browser.wait("!!document.querySelector('[data-range=\"7d\"]')", "no ranges")
+    browser.ask("document.querySelector('[data-range=\"7d\"]').click()")
+    browser.wait("Number(document.getElementById('curve').dataset.points) >= 4 && !!document.querySelector('#curve .uplot')", "no curve of a week")  # fmt: skip
+    browser.ask("[...document.querySelectorAll('#detail .act button')][0].click()")
+    browser.wait("document.querySelectorAll('#rows tbody tr').length >= 4", "no table")
+    assert "0.45" in str(browser.ask("document.getElementById('rows').innerText"))
+    browser.ask("document.querySelector('#detail tr[data-metric] button').focus()")
+    assert hub.reading({"water_depth": 0.37}, "underpass-1")[0] == 200
+    browser.wait("document.getElementById('detail').innerText.includes('0.37 m')", "the value did not move")
+    assert browser.ask("document.activeElement.closest('tr')?.dataset.metric") == "water_depth", "the focus was lost"
+    assert browser.errors == []
+
+
+def test_the_hub_page_shows_rules_and_offers_what_was_kept_out_again(hub: RunningHub, browser: Browser) -> None:
+    assert hub.reading({"water_depth": 0.2}, "gauge-of-nobody")[0] == 400
+    browser.go("about:blank")
+    browser.go(f"http://127.0.0.1:{hub.api}/#hub")
+    browser.wait("document.getElementById('tab-hub').textContent.includes('depth >= 40 cm')", "no rules")
+    browser.ask("location.hash = '#quarantine'")
+    browser.wait("!!document.querySelector('[data-retry]')", "nothing to try again")
+    browser.ask("document.querySelector('[data-retry]').click()")
+    browser.wait("document.getElementById('tab-quarantine').innerText.includes('refused 1')", "no outcome of the retry")
+    assert browser.errors == []
