@@ -81,6 +81,8 @@ class State:
     """(files, map, admit unknown devices) → what became of the readings in them."""
     command: Callable[[str, DeviceCommand, str, float, Callable[[], Awaitable[None]]], Awaitable[Message | None]]
     """(device, command, who, seconds to wait, what notes it) → the device's answer; see `hub.app.commanding`."""
+    stage: Callable[[], Awaitable[Path]]
+    """Everything but the log as it is now, in a folder beside it, for a backup; see `hub.app.staging`."""
     trips: Callable[[str, int, int, bool], Awaitable[Any]]
     """(device, from, to, whether ignition counts) → trips and stops; see `hub.app.fleet`. Raises ValueError for too long a range."""
     fleet: Callable[[str | None, str | None, Callable[[str], bool]], Awaitable[Any]]

@@ -11,6 +11,7 @@ from importlib.metadata import version
 
 from hub.cli import (
     access,
+    backing,
     camera_lists,
     checking,
     commanding,
@@ -19,6 +20,7 @@ from hub.cli import (
     health,
     judging,
     looking,
+    making,
     mapping,
     planning,
     plugging,
@@ -34,6 +36,7 @@ GROUPS = (
     serving,
     checking,
     plugging,
+    making,
     health,
     decoding,
     judging,
@@ -42,6 +45,7 @@ GROUPS = (
     commanding,
     planning,
     storing,
+    backing,
     camera_lists,
     mapping,
     reporting,
