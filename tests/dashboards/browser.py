@@ -95,7 +95,9 @@ class Browser:
         )
 
     def picture(self, path: Path) -> None:
-        path.write_bytes(base64.b64decode(self._call("Page.captureScreenshot", {"format": "png"})["data"]))
+        """In the format that the name's ending says: png, webp."""
+        kind = path.suffix.lstrip(".")
+        path.write_bytes(base64.b64decode(self._call("Page.captureScreenshot", {"format": kind})["data"]))
 
     def _call(self, method: str, parameters: dict[str, Any]) -> dict[str, Any]:
         self._number += 1

@@ -26,14 +26,16 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
     """One hub with a warning that was raised yesterday by the readings' own times, and is red by now."""
     api = free_port()
     found = RunningHub(write_city(tmp_path_factory.mktemp("cards") / "city", api=api), api)
-    yesterday = datetime.now(UTC) - timedelta(hours=26)
-    for minutes, depth in ((0, 0.02), (10, 0.2), (20, 0.45), (30, 0.35)):
-        at = (yesterday + timedelta(minutes=minutes)).strftime("%Y-%m-%dT%H:%M:%SZ")
-        assert found.post("/api/v1/readings", {"device": "underpass-1", "time": at, "values": {"water_depth": depth}})[0] == 200  # fmt: skip
-    found.wait(lambda: found.get("/api/v1/alerts")["open"] != [], "no warning", 60)
-    found.wait(lambda: found.get("/api/v1/alerts")["open"][0]["level"] == "red", "not red", 60)
-    yield found
-    assert found.stop() == 0
+    try:
+        yesterday = datetime.now(UTC) - timedelta(hours=26)
+        for minutes, depth in ((0, 0.02), (10, 0.2), (20, 0.45), (30, 0.35)):
+            at = (yesterday + timedelta(minutes=minutes)).strftime("%Y-%m-%dT%H:%M:%SZ")
+            assert found.post("/api/v1/readings", {"device": "underpass-1", "time": at, "values": {"water_depth": depth}})[0] == 200  # fmt: skip
+        found.wait(lambda: found.get("/api/v1/alerts")["open"] != [], "no warning", 60)
+        found.wait(lambda: found.get("/api/v1/alerts")["open"][0]["level"] == "red", "not red", 60)
+        yield found
+    finally:
+        assert found.stop() == 0
 
 
 @pytest.fixture(scope="module")
