@@ -149,6 +149,7 @@ BODIES: dict[str, Any] = {
     "/api/v1/readings": {"device": "{whose}-gauge", "values": {"water_depth": 0.5}},
 }
 QUERIES = {
+    "/api/v1/trips": "?device=own-gauge",
     "/api/v1/cameras": "?at=121.4915,31.2412&limit=50",
     "/api/v1/series": "?from=2020-01-01T00:00:00Z&every=86400000",
 }
