@@ -291,15 +291,35 @@ setInterval(() => {
 
 // ---------------------------------------------------------------------------------------------------- beginning
 
-function askToken() {
+/** Who are you: name and password where the hub has users, else a token. Ends when the hub knows. */
+async function askWho() {
+  let session = null;
+  try { session = await source.whoAmI(); } catch { /* a token that is none any more */ source.useToken(""); }
   return new Promise((given) => {
-    const door = byId("door"), field = h("input", { type: "password", autocomplete: "off", "aria-label": say("token") });
-    const enter = () => { source.useToken(field.value.trim()); door.close(); given(); };
-    field.addEventListener("keydown", (event) => { if (event.key === "Enter") enter(); });
-    door.replaceChildren(h("p", {}, say("token")), field, h("button", { type: "button", class: "go", onclick: enter }, say("enter")));
+    const door = byId("door"), told = h("p", { class: "told", role: "alert" });
+    const byName = session?.password ?? false;
+    const user = h("input", { type: "text", name: "user", autocomplete: "username", "aria-label": say("user"), placeholder: say("user") });
+    const field = h("input", { type: "password", name: "password", autocomplete: byName ? "current-password" : "off", "aria-label": say(byName ? "password" : "token"), placeholder: byName ? say("password") : "" });
+    const enter = async () => {
+      try {
+        if (byName && user.value.trim()) await source.logIn(user.value.trim(), field.value);
+        else source.useToken(field.value.trim());
+        door.close();
+        given();
+      } catch (error) { field.value = ""; told.textContent = error.message; }
+    };
+    for (const input of [user, field]) input.addEventListener("keydown", (event) => { if (event.key === "Enter") enter(); });
+    door.replaceChildren(h("p", {}, say(byName ? "login" : "token")), ...(byName ? [user] : []), field, h("button", { type: "button", class: "go", onclick: enter }, say("enter")), told);
     door.showModal();
   });
 }
+
+function showWho() {
+  const button = byId("leave"), who = source.session?.kind === "user" ? source.session : null;
+  button.hidden = !who;
+  button.textContent = who ? `${who.name || who.user} · ${say("logout")}` : "";
+}
+byId("leave").addEventListener("click", async () => { try { await source.logOut(); } finally { location.reload(); } });
 
 /** Links into the page: #alert=ID (as other systems may send them), #device=ID, or the name of a tab. */
 function followLink() {
@@ -314,6 +334,8 @@ async function begin() {
   speak();
   for (;;) {
     try {
+      await source.whoAmI().catch(() => {}); // what it may see, the next question tells
+      showWho();
       now.city = await source.get("/api/v1/city");
       byId("city").replaceChildren(now.city.name, " ", h("small", {}, `cityhub ${now.city.version ?? ""}`));
       useZone(now.city.timezone);
@@ -328,7 +350,7 @@ async function begin() {
     } catch (error) {
       now.link = "lost";
       draw();
-      if (error.status === 401 || error.status === 403) await askToken();
+      if (error.status === 401 || error.status === 403) await askWho();
       else await new Promise((wake) => setTimeout(wake, 2500));
     }
   }

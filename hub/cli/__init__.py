@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from hub.cli import (
+    access,
     backing,
     camera_lists,
     checking,
@@ -47,6 +48,7 @@ GROUPS = (
     camera_lists,
     mapping,
     scanning,
+    access,
     dashboards,
 )
 
