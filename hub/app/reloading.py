@@ -11,7 +11,7 @@ from hub.app.plugins import Plugins
 from hub.config import Mistake
 from hub.metrics import city_text, use_city
 
-AT_START = ("hub", "api", "store", "ingest", "log", "sinks")
+AT_START = ("hub", "api", "store", "ingest", "log", "logging", "sinks")
 """Sections of hub.toml that are read when the hub starts, and then no more."""
 
 

@@ -17,7 +17,9 @@ from hub.cli import (
     commanding,
     dashboards,
     decoding,
+    describing,
     health,
+    installing,
     judging,
     looking,
     making,
@@ -37,6 +39,7 @@ GROUPS = (
     plugging,
     making,
     health,
+    installing,
     decoding,
     judging,
     looking,
@@ -50,6 +53,7 @@ GROUPS = (
     scanning,
     access,
     dashboards,
+    describing,
 )
 
 
