@@ -106,6 +106,15 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
         ),
         Endpoint(
             post,
+            "/api/v1/backup",
+            "operate",
+            act.backup,
+            gives=answers.Staged,
+            needs="engineer",
+            whole=True,
+        ),
+        Endpoint(
+            post,
             "/api/v1/import",
             "operate",
             act.take_in,
@@ -114,7 +123,6 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
             needs="engineer",
             whole=True,
         ),
-        Endpoint(post, "/api/v1/backup", "operate", act.backup, gives=answers.Staged, needs="engineer", whole=True),
         Endpoint(post, "/api/v1/reload", "operate", act.reload, gives=answers.Reloaded, needs="engineer", whole=True),
         Endpoint(
             get, "/api/v1/geojson/{what}", "view", look.geojson, gives=answers.Features, media="application/geo+json"

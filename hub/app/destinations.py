@@ -64,6 +64,10 @@ class Destinations:
                 self.couriers[courier.name] = courier
         self.parts = {name: Part(f"destination/{name}", "up") for name in self.couriers}
 
+    async def begin(self) -> None:
+        """Every destination knows, durably, where it begins. To be awaited before anything is taken in or judged."""
+        await asyncio.gather(*(courier.begin() for courier in self.couriers.values()))
+
     def start(self, run: Callable[[Coroutine[Any, Any, None]], None]) -> None:
         for sink in self._sinks.values():
             if isinstance(sink, RunningSink):

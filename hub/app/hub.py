@@ -53,7 +53,7 @@ from hub.ports import Bucket, Plugin, Row, SeriesQuery
 from hub.store.reopening import reopening
 from hub.store.rollups import RollupStore
 from hub.validation import Validator
-from hub.whole_file import damaged, make_folder, read, replace
+from hub.whole_file import damaged, make_folder, read, replace, sync_folder
 from rules.edition import registry_text
 from rules.engine import ENGINE
 from rules.judging.setback import BACK_NS
@@ -125,6 +125,8 @@ class Hub:
                 f"[api] listen: {config.api.listen} is reachable from outside, so users or tokens are needed"
             )
         self._lock()
+        with suppress(OSError):  # names that a killed process left unsynced are relied upon from here on
+            sync_folder(self.data)
         self._open_log()
         self._open_store()
         await asyncio.gather(*(reader.open(self.cursors.get(reader.state.name)) for reader in self.store_readers))
@@ -149,7 +151,6 @@ class Hub:
             Follower("live", self.log.events, self.live.feed, recent),
             Follower("alerts", self.log.alerts, self.alerts.feed, self.log.alerts.first),
         ]
-        await self._catch_up()
         self.ingest = Ingest(
             self.log,
             self.city.registry,
@@ -160,9 +161,11 @@ class Hub:
             self.health,
             slices=self._live,
         )
+        await self._catch_up()
         self.destinations = Destinations(
             self.city.config.sinks if self._live else (), self.log, self.cursors, self.data, self._area_of
         )
+        await self.destinations.begin()
         self._gather_parts()
         self.state = self._state()
         await self._note_start()
@@ -275,11 +278,14 @@ class Hub:
         return {device.device: device.area for device in self.city.registry.devices.values()}
 
     async def _catch_up(self) -> None:
-        """Fold the recent past into the present before anybody looks."""
+        """Fold the recent past into the present before anybody looks, and remember what devices may send again."""
         for follower in self.followers:
             stream = self.log.streams[follower.state.stream]
             while follower.state.cursor < stream.next:
-                follower.take(stream.read_now(follower.state.cursor))
+                batch = stream.read_now(follower.state.cursor)
+                follower.take(batch)
+                if stream is self.log.events:
+                    self.ingest.remember(batch.entries)
                 await asyncio.sleep(0)
 
     async def _note_start(self) -> None:
@@ -433,7 +439,7 @@ class Hub:
 
     async def _write_down(self) -> None:
         """Ledger and cursors. On a full disk the old ones stay, which costs a recount, not a reading."""
-        ledger = self.ledger.encoded(self.log)
+        ledger = self.ledger.encoded()
         cursors = {reader.state.name: reader.state.cursor for reader in self.store_readers}
         cursors["rules"] = self.warner.state.cursor
 
