@@ -30,6 +30,7 @@ from hub.cli import (
     seeing,
     serving,
     storing,
+    upgrading,
 )
 from hub.cli.output import Problem
 
@@ -48,6 +49,7 @@ GROUPS = (
     planning,
     storing,
     backing,
+    upgrading,
     camera_lists,
     mapping,
     scanning,
