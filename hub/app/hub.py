@@ -27,6 +27,7 @@ from hub.api.answers import Reloaded
 from hub.app.city import City
 from hub.app.commanding import Commander
 from hub.app.destinations import Destinations
+from hub.app.fleet import Fleet
 from hub.app.history import open_city_store
 from hub.app.importing import Imported, Importer, messages, rejects_file
 from hub.app.listening import Listening
@@ -34,6 +35,7 @@ from hub.app.readers import Follower, StoreReader
 from hub.app.reloading import AT_START, for_the_next_start, read_again
 from hub.app.retrying import Retrier
 from hub.app.rollups import Rollups
+from hub.app.rulebook import described
 from hub.app.sources import Sources, decode_body
 from hub.app.staging import stage
 from hub.app.telemetry import Reporter
@@ -332,6 +334,7 @@ class Hub:
             *(follower.state for follower in self.followers),
             self.warner.state,
         ]
+        driving = Fleet(self._series, self.city.registry, self.live, config.zone, self.now)
         return State(
             config=config,
             registry=self.city.registry,
@@ -349,6 +352,8 @@ class Hub:
             retry=Retrier(self.log.quarantine, self.ingest, door, self.store_readers[0], self.ledger).retry,
             series=self._series,
             buckets=self._buckets,
+            trips=driving.trips,
+            fleet=driving.day,
             export=self._export,
             operate=self._operate,
             rebuild=self.rollups.rebuild,
@@ -365,6 +370,7 @@ class Hub:
             audit=Audit(self.data),
             tokens=self.city.tokens,
             rules=self.warner.figures,
+            rulebook=lambda: described(self.warner.engine.book, self.now()),
             maintenance=lambda: tuple(self.warner.engine.windows.values()),
             protocols={adapter.name: adapter.protocol for adapter in config.adapters},
             started_at=self.now(),
