@@ -23,6 +23,7 @@ from hub.tls import ServerTls
 S = TypeVar("S", bound=msgspec.Struct)
 
 NAME_MAX = 100
+LOG_LEVELS = ("debug", "info", "warning", "error")
 SECRET_KEYS = {"password", "token", "secret", "api_key", "psk", "private_key"}
 
 
@@ -194,6 +195,23 @@ class LogOptions(msgspec.Struct, frozen=True):
     age_max_days: float | None = None
 
 
+class LoggingOptions(msgspec.Struct, frozen=True):
+    """[logging]: what the process says on standard error."""
+
+    format: str = "text"
+    """ "text" for people, "json" for machines: an object a line."""
+    level: str = "warning"
+    levels: dict[str, str] = msgspec.field(default_factory=dict)
+    """Of single parts, such as delivery = "debug" or "adapters.mqtt" = "info"."""
+
+    def __post_init__(self) -> None:
+        if self.format not in ("text", "json"):
+            raise ValueError(f'format is {self.format!r}; "text" or "json" was meant')
+        for name, level in {"level": self.level, **self.levels}.items():
+            if level not in LOG_LEVELS:
+                raise ValueError(f"{name} is {level!r}; one of {', '.join(LOG_LEVELS)} was meant")
+
+
 class CamerasOptions(msgspec.Struct, frozen=True):
     """[cameras]: picture elements per metre that a task needs, where they differ from EN 62676-4:2015."""
 
@@ -245,6 +263,7 @@ class Config(msgspec.Struct, frozen=True):
     adapters: tuple[AdapterConfig, ...]
     sinks: tuple[SinkConfig, ...]
     cameras: CamerasOptions = CamerasOptions()
+    logging: LoggingOptions = LoggingOptions()
 
     @property
     def data(self) -> Path:
@@ -263,6 +282,7 @@ SECTIONS: Mapping[str, type[msgspec.Struct]] = {
     "ingest": IngestOptions,
     "log": LogOptions,
     "cameras": CamerasOptions,
+    "logging": LoggingOptions,
 }
 
 

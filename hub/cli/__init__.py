@@ -18,7 +18,9 @@ from hub.cli import (
     commanding,
     dashboards,
     decoding,
+    describing,
     health,
+    installing,
     judging,
     looking,
     making,
@@ -30,6 +32,7 @@ from hub.cli import (
     seeing,
     serving,
     storing,
+    upgrading,
 )
 from hub.cli.output import Problem
 
@@ -39,6 +42,7 @@ GROUPS = (
     plugging,
     making,
     health,
+    installing,
     decoding,
     judging,
     looking,
@@ -47,12 +51,14 @@ GROUPS = (
     planning,
     storing,
     backing,
+    upgrading,
     camera_lists,
     mapping,
     reporting,
     scanning,
     access,
     dashboards,
+    describing,
 )
 
 
