@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 2
 
-.PHONY: demo test console check bench mutants env servers npm lock format soak dist sbom clean
+.PHONY: demo test console check bench mutants oracle fuzz env servers npm lock format soak dist sbom clean
 
 demo: env console
 	@$(BIN)/cityhub demo
@@ -30,6 +30,16 @@ bench: env servers
 # PARTS="log cameras" limits it to these.
 mutants: env servers
 	$(BIN)/python -m tests.mutants $(PARTS)
+
+# Ends hubs at random steps, cuts the power, makes the disk ill, and looks what became of everything they had acknowledged.
+# ORACLE="--runs 200 --seed 7" and the like; `.venv/bin/python -m tests.oracle --help`.
+oracle: env servers
+	$(BIN)/python -m tests.oracle $(ORACLE)
+
+# Inputs nobody meant, against every decoder, the loaders of rules and configuration, and the API; prints a table.
+# FUZZ="decoder --seconds 600" and the like.
+fuzz: env
+	$(BIN)/python -m tests.fuzz $(FUZZ)
 
 # Long fuzz and soak runs.
 soak: env servers

@@ -85,11 +85,19 @@ def damaged(folder: Path) -> list[str]:
 
 
 def make_folder(folder: Path) -> None:
-    """The folder and those above it, their names made durable. Raises OSError."""
-    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    """The folder and those above it, their names made durable. Raises OSError.
+
+    Also the names of those that are there already: a process that was killed between making a folder and syncing the one above it
+    has left a folder that the next power cut takes away with all that is in it.
+    """
+    missing = {path for path in (folder, *folder.parents) if not path.exists()}
     folder.mkdir(parents=True, exist_ok=True)
-    for path in missing:
-        sync_folder(path.parent)
+    for path in (folder, *folder.parents):
+        try:
+            sync_folder(path.parent)
+        except OSError:  # one above that this process may not read, and did not make
+            if path in missing:
+                raise
 
 
 def sync_folder(folder: Path) -> None:

@@ -34,6 +34,7 @@ from hub.app.readers import Follower, StoreReader
 from hub.app.retrying import Retrier
 from hub.app.rollups import Rollups
 from hub.app.sources import decode_body, run_adapter
+from hub.app.staging import stage
 from hub.app.telemetry import Reporter
 from hub.app.ticking import Ticking
 from hub.app.warning import SNAPSHOT, Warner
@@ -50,7 +51,7 @@ from hub.moment import SECOND, to_zone_text
 from hub.ports import Adapter, Bucket, Plugin, Row, SeriesQuery
 from hub.store.reopening import reopening
 from hub.store.rollups import RollupStore
-from hub.whole_file import damaged, make_folder, read, replace
+from hub.whole_file import damaged, make_folder, read, replace, sync_folder
 from rules.edition import registry_text
 from rules.engine import ENGINE
 from rules.judging.setback import BACK_NS
@@ -100,6 +101,7 @@ class Hub:
         self._sources: list[asyncio.Task[Any]] = []
         self._adapters: dict[str, Adapter] = {}
         self._plugins: dict[str, Plugin] = {}
+        self._staging = asyncio.Lock()
 
     # ---------------------------------------------------------------------------------------------- life
 
@@ -120,6 +122,8 @@ class Hub:
                 f"[api] listen: {config.api.listen} is reachable from outside, so users or tokens are needed"
             )
         self._lock()
+        with suppress(OSError):  # names that a killed process left unsynced are relied upon from here on
+            sync_folder(self.data)
         self._open_log()
         self._open_store()
         await asyncio.gather(*(reader.open(self.cursors.get(reader.state.name)) for reader in self.store_readers))
@@ -144,7 +148,6 @@ class Hub:
             Follower("live", self.log.events, self.live.feed, recent),
             Follower("alerts", self.log.alerts, self.alerts.feed, self.log.alerts.first),
         ]
-        await self._catch_up()
         self.ingest = Ingest(
             self.log,
             self.city.registry,
@@ -155,9 +158,11 @@ class Hub:
             self.health,
             slices=self._live,
         )
+        await self._catch_up()
         self.destinations = Destinations(
             self.city.config.sinks if self._live else (), self.log, self.cursors, self.data, self._areas()
         )
+        await self.destinations.begin()
         self._gather_parts()
         self.state = self._state()
         await self._note_start()
@@ -270,11 +275,14 @@ class Hub:
         return {device.device: device.area for device in self.city.registry.devices.values()}
 
     async def _catch_up(self) -> None:
-        """Fold the recent past into the present before anybody looks."""
+        """Fold the recent past into the present before anybody looks, and remember what devices may send again."""
         for follower in self.followers:
             stream = self.log.streams[follower.state.stream]
             while follower.state.cursor < stream.next:
-                follower.take(stream.read_now(follower.state.cursor))
+                batch = stream.read_now(follower.state.cursor)
+                follower.take(batch)
+                if stream is self.log.events:
+                    self.ingest.remember(batch.entries)
                 await asyncio.sleep(0)
 
     async def _note_start(self) -> None:
@@ -334,6 +342,7 @@ class Hub:
             rebuild=self.rollups.rebuild,
             take_in=self._take_in,
             command=Commander(self._adapters, self._plugins, self._operate, self.now).command,
+            stage=self._stage,
             health=self.health,
             readers=lambda: [*readers, *self.destinations.states()],
             couriers=self.destinations.couriers,
@@ -387,7 +396,7 @@ class Hub:
 
     async def _write_down(self) -> None:
         """Ledger and cursors. On a full disk the old ones stay, which costs a recount, not a reading."""
-        ledger = self.ledger.encoded(self.log)
+        ledger = self.ledger.encoded()
         cursors = {reader.state.name: reader.state.cursor for reader in self.store_readers}
         cursors["rules"] = self.warner.state.cursor
 
@@ -419,6 +428,13 @@ class Hub:
         rejects = rejects_file(self.data, self.now())
         importer = Importer(self.store, self.city.registry, self.city.config.ingest, self.now(), rejects, admit)
         return await asyncio.to_thread(lambda: importer.run(messages(paths, map_file)))
+
+    async def _stage(self) -> Path:
+        """All that a backup needs beside the log. What has been read of the log is written down first."""
+        self.warner.save()
+        await self._write_down()
+        async with self._staging:
+            return await asyncio.to_thread(stage, self.data, self.store)
 
     async def _operate(self, action: OperatorAction) -> None:
         await self.log.events.append([action])

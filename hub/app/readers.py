@@ -113,7 +113,7 @@ class StoreReader:
         self.state.report("up")
         self._failures = 0
         if self._stream.name == "events":
-            self._ledger.took("store", batch.entries, batch.next, refusals)
+            self._ledger.took("store", batch.entries, batch.next, refusals, self._quarantine.next)
 
     async def _see_that_it_answers(self, batch: Batch) -> None:
         """A batch of ticks reaches no server, so that it goes through says nothing of the store. Raises `StoreUnavailable`."""

@@ -17,8 +17,9 @@ from hub.config import IngestOptions
 from hub.ingest import Door, Ingest
 from hub.ledger import Ledger
 from hub.log import Limits, Log, Stream
-from hub.model import Device, Fault, FaultKind, Message, Position, Reading, Verdict
+from hub.model import Device, Fault, FaultKind, Message, Position, Reading, Tick, Verdict
 from hub.moment import SECOND, from_text
+from hub.ports import Batch
 from hub.registry import Registry
 
 NOW = from_text("2026-11-22T08:00:00Z")
@@ -259,7 +260,7 @@ async def test_texts_that_are_not_unicode_and_giant_numbers_are_kept_as_far_as_t
 async def test_the_ledger_survives_a_crash(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     await bench.give(message({"water_level": 1.0}), message({"colour": 1}))
-    (tmp_path / "ledger.json").write_bytes(bench.ledger.encoded(bench.log))
+    (tmp_path / "ledger.json").write_bytes(bench.ledger.encoded())
     await bench.give(
         message({"water_level": 2.0}, at=NOW - 1), message({"nonsense": 1}), message({"water_level": 3.0}, at=NOW - 2)
     )
@@ -273,6 +274,43 @@ async def test_the_ledger_survives_a_crash(tmp_path: Path) -> None:
     assert counts.balances()
     assert ledger.stored["store"]["broker"] == 2
     assert ledger.waiting("store", "broker") == 1
+    await log.close()
+
+
+async def test_a_ledger_saved_while_the_log_has_more_than_is_counted_counts_nothing_twice_or_never(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the log's having an entry and its being counted lies a turn of the event loop, in which the ledger may be saved; faults
+    are counted before quarantine has them. Each such moment, and a crash behind it."""
+    bench = Bench(tmp_path)
+    saved: list[bytes] = []
+    publish, write = Stream._publish, Stream._write
+
+    def published(stream: Stream, batch: Batch) -> None:
+        publish(stream, batch)
+        saved.append(bench.ledger.encoded())
+
+    def written(stream: Stream, first: int, count: int, data: bytes) -> None:
+        saved.append(bench.ledger.encoded())
+        write(stream, first, count, data)
+
+    monkeypatch.setattr(Stream, "_publish", published)
+    monkeypatch.setattr(Stream, "_write", written)
+    for number in range(3):
+        await bench.give(message({"water_level": 1.0}, at=NOW - number), message({"colour": 1}))
+        await bench.log.events.append([Tick(NOW)])
+    saved.append(bench.ledger.encoded())
+    await bench.log.close()
+    log = Log(tmp_path / "log")
+    assert len(saved) > 12
+    for number, data in enumerate(saved):
+        (tmp_path / "ledger.json").write_bytes(data)
+        ledger = Ledger()
+        ledger.recover(tmp_path / "ledger.json", log, {"store": 0})
+        counts = ledger.of("broker")
+        assert (counts.received, counts.logged, counts.quarantined) == (6, 3, 3), f"saved at moment {number}"
+        assert counts.faults == {"unknown-metric": 3}
+        assert counts.balances()
     await log.close()
 
 
