@@ -18,17 +18,21 @@ from hub.cli import (
     commanding,
     dashboards,
     decoding,
+    describing,
     health,
+    installing,
     judging,
     looking,
     making,
     mapping,
     planning,
     plugging,
+    reporting,
     scanning,
     seeing,
     serving,
     storing,
+    upgrading,
 )
 from hub.cli.output import Problem
 
@@ -38,6 +42,7 @@ GROUPS = (
     plugging,
     making,
     health,
+    installing,
     decoding,
     judging,
     looking,
@@ -46,11 +51,14 @@ GROUPS = (
     planning,
     storing,
     backing,
+    upgrading,
     camera_lists,
     mapping,
+    reporting,
     scanning,
     access,
     dashboards,
+    describing,
 )
 
 
