@@ -162,6 +162,7 @@ def assign(world: World, subject: Subject) -> None:
         )
         (world.suspects[rule.name].add if taken else world.suspects[rule.name].discard)(subject.id)
     plan = subject.plan = world.plans[key]
+    subject.slots = {}
     for name, samples in subject.samples.items():
         samples.size = plan.spans.get(name, 0) if plan is not None else 0
     if world.maintenance:

@@ -16,7 +16,7 @@ from typing import Any
 from rules.figures.aqi import nowcast
 from rules.figures.derived import LARGEST
 from rules.language.ir import NEAR
-from rules.plan import MAX_SAMPLES
+from rules.taking import MAX_SAMPLES
 
 SECOND = 1_000_000_000
 HOUR = 3600 * SECOND
@@ -371,6 +371,11 @@ class Window:
         self._sum, self._compensation = total, lost
         self._start, self._end = first + start, first + count
         return (total + lost) / inside
+
+    def near_total(self, now: int) -> tuple[float, int]:
+        """Sum, not rounded, and number of the samples that the window covers at `now`."""
+        inside = self.trim(now)
+        return (self.total() if inside else 0.0), inside
 
     def count(self) -> float:
         return float(len(self.samples.times) + self.samples.first - self._start)
