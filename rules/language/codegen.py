@@ -57,6 +57,8 @@ class Writer:
         """Whether a condition may also be said to hold that only nearly does: saves the rounding of means."""
         self.slid: Mapping[WindowKey, tuple[str, str]] = {}
         """Windows whose sum and number of samples stand in these variables already (`rules.taking`)."""
+        self.at_hand: Mapping[str, str] = {}
+        """Values of the reading that stand in these variables already."""
         self.means: list[WindowKey] = []
         """The windows whose mean was asked for, whatever the values are."""
         self.lines: list[str] = []
@@ -87,6 +89,8 @@ class Writer:
                     code, missing = f"({this} if t < {until} else {code})", missing | more
                 return code, missing
             case ir.Series(series=series) if series in self.known:
+                if series in self.at_hand:
+                    return self.at_hand[series], frozenset()
                 return self._hoist(node, lambda: (f"v[{series!r}]", False))
             case _:
                 return self._hoist(node, lambda: self._lookup(node))
@@ -469,12 +473,13 @@ def attention(
     known: frozenset[str],
     constants: dict[str, Any],
     slid: Mapping[WindowKey, tuple[str, str]] | None = None,
+    at_hand: Mapping[str, str] | None = None,
 ) -> Attention:
     """Which rules a shape of reading concerns. `known` are the series that it brings; rules that read none of them are left out.
     A rule needs attention when one of its levels is certainly true, when it is busy already, or when it has a memory. `slid`:
-    windows whose sum and number of samples stand in variables already."""
+    windows whose sum and number of samples stand in variables already, `at_hand`: values that do."""
     writer = Writer(0, constants, known)
-    writer.slid = slid or {}
+    writer.slid, writer.at_hand = slid or {}, at_hand or {}
     writer.granted, writer.roughly = _is_dear, True
     touched = always = 0
     body: list[str] = []
@@ -493,7 +498,7 @@ def attention(
             first = _any(writer, nodes)
             writer.granted = _is_dear
             rest = Writer(rule.hold_ns, constants, known, prefix=f"r{position}_")
-            rest.granted, rest.roughly = _is_dear, True
+            rest.granted, rest.roughly, rest.at_hand = _is_dear, True, writer.at_hand
             condition = _any(rest, nodes)
             writer.used |= rest.used
             body += [f"if {first}:", *(f"    {line}" for line in rest.lines)]
