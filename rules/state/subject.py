@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from hub.model import Device, Maintenance, Motion, Position, Value, Zone
@@ -249,6 +250,14 @@ class Subject:
         """A store for a series that windows look at."""
         samples = self.samples[series] = Samples(size_ns)
         return samples
+
+    def keep_windows(self, kept: Callable[[WindowKey], bool]) -> None:
+        """Let go of every window but these, also where it is found by its place."""
+        for key in [key for key in self.windows if not kept(key)]:
+            window = self.windows.pop(key)
+            if window in window.samples.windows:
+                window.samples.windows.remove(window)
+        self.slots = {}
 
     def slot(self, number: int, key: WindowKey) -> Window:
         """The window over a series that has samples, to be found by that number from now on."""
