@@ -110,6 +110,7 @@ def admit(world: World, reading: Reading) -> Subject | None:
         return None
     subject = Subject(Device(reading.device), world.hood)
     subject.kind = reading.kind
+    subject.guest = world.visits(subject.id)
     world.subjects[reading.device] = subject
     assign(world, subject)
     elapsing.listen(world, subject)

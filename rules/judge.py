@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from hub.model import Change, Deaf, Event, Mark, OperatorAction, Reading, Tick, Value
+from hub.model import Change, Deaf, Device, Event, Mark, OperatorAction, Reading, Tick, Value, Zone
 from rules import assignment
+from rules.book import RuleBook
 from rules.judging import (
     alerts,
     deriving,
@@ -42,6 +43,18 @@ class Judge:
 
     def __init__(self, world: World) -> None:
         self.world = world
+
+    def use(self, book: RuleBook, devices: Iterable[Device], zones: Iterable[Zone]) -> None:
+        """Begin with these rules and this registry."""
+        assignment.use_book(self.world, book)
+        assignment.use_registry(self.world, devices, zones)
+        if self.world.maintenance:
+            planned_work.spread(self.world)
+
+    def follow(self, elder: Judge) -> None:
+        """Be a lane of that judge: the last alerts, the health of rules and planned work are its."""
+        self.world.elder, self.world.failures = elder.world, elder.world.failures
+        self.world.maintenance = dict(elder.world.maintenance)
 
     def take(self, reading: Reading, outcome: Outcome) -> None:
         """Take one reading."""
@@ -271,7 +284,7 @@ class Judge:
             world.forwarding.pass_time(world.clock.now, outcome)
         for name, rule in world.clock.due():
             subject = world.subjects.get(name)
-            if subject is None or subject.plan is None:
+            if subject is None or subject.plan is None or subject.guest:
                 continue
             if rule in subject.gaps:
                 quality.miss(world, subject, rule, outcome)

@@ -169,7 +169,7 @@ class Subject:
     """One device as the rules know it, or one place (`rules.judging.inside`)."""
 
     __slots__ = (
-        "attributes", "busy", "device", "every", "flat", "gaps", "heard", "hood", "id", "jumps", "kind", "last", "last_t", "leaps",
+        "attributes", "busy", "device", "every", "flat", "gaps", "guest", "heard", "hood", "id", "jumps", "kind", "last", "last_t", "leaps",
         "maintenance", "marks", "motion", "newest", "past", "plan", "position", "position_t", "raises", "recent", "resting", "samples", "silent", "slots", "standing",
         "usual", "watching", "windows",
         "zones",
@@ -181,6 +181,8 @@ class Subject:
         self.every = ""
         """"zone" or "area" where the subject is a place, not a device."""
         self.hood = hood
+        self.guest = False
+        """Whether it is at home in another partition: known here, and not judged (`rules.partition`)."""
         self.last: dict[str, Value] = {}
         self.last_t: dict[str, int] = {}
         self.windows: dict[WindowKey, Window] = {}
