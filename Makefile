@@ -4,13 +4,17 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 2
 
-.PHONY: demo test check bench mutants env servers npm lock format soak clean
+.PHONY: demo test console check bench mutants oracle fuzz env servers npm lock format soak dist sbom clean
 
-demo: env
+demo: env console
 	@$(BIN)/cityhub demo
 
-test: env servers npm
+test: env servers npm console
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m "not slow"
+
+# What the console uses from others, into one file; the machine's npm, or the one of the environment.
+console: env
+	@$(BIN)/python -m dashboards.bundle
 
 check: env
 	$(BIN)/ruff format --check .
@@ -26,6 +30,16 @@ bench: env servers
 # PARTS="log cameras" limits it to these.
 mutants: env servers
 	$(BIN)/python -m tests.mutants $(PARTS)
+
+# Ends hubs at random steps, cuts the power, makes the disk ill, and looks what became of everything they had acknowledged.
+# ORACLE="--runs 200 --seed 7" and the like; `.venv/bin/python -m tests.oracle --help`.
+oracle: env servers
+	$(BIN)/python -m tests.oracle $(ORACLE)
+
+# Inputs nobody meant, against every decoder, the loaders of rules and configuration, and the API; prints a table.
+# FUZZ="decoder --seconds 600" and the like.
+fuzz: env
+	$(BIN)/python -m tests.fuzz $(FUZZ)
 
 # Long fuzz and soak runs.
 soak: env servers
@@ -53,6 +67,17 @@ servers:
 npm: env
 	@command -v npm >/dev/null || sh tests/install.sh npm
 	@$(BIN)/python -m tests.npm
+
+# The wheel, and beside it a CycloneDX list of every package that it brings, with version and licence.
+dist: sbom
+
+sbom: env console
+	@rm -rf dist && mkdir dist
+	$(BIN)/python -m hatchling build -t wheel -d dist
+	@$(BIN)/uv venv --quiet dist/env
+	@$(BIN)/uv pip install --quiet --python dist/env/bin/python --constraint requirements.lock dist/*.whl
+	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --sv 1.6 -o dist/cityhub.cdx.json dist/env/bin/python
+	@rm -rf dist/env
 
 # Hashes, no addresses.
 lock: env

@@ -56,18 +56,18 @@ class Judge:
         self.world.elder, self.world.failures = elder.world, elder.world.failures
         self.world.maintenance = dict(elder.world.maintenance)
 
-    def take(self, reading: Reading, outcome: Outcome) -> None:
-        """Take one reading."""
+    def take(self, reading: Reading, outcome: Outcome) -> int:
+        """Take one reading. Gives when it counts as observed (`rules.state.moments`)."""
         world = self.world
         at, received = moment(reading, world.clock.now)
         if received > world.clock.now or world.clock.started == NEVER or world.orphans:
             self.start(received, outcome)
         subject = world.subjects.get(reading.device) or assignment.admit(world, reading)
         if subject is None:
-            return
+            return at
         if subject.every:  # A device may call itself "zone:x", but it does not speak for the place.
             world.refused += 1
-            return
+            return at
         if at != reading.observed_at:
             at = in_its_turn(at, reading, received, subject.newest)
         if reading.kind and not subject.kind:
@@ -78,7 +78,7 @@ class Judge:
         plan = subject.plan
         if plan is None:
             subject.newest = max(at, subject.newest)
-            return
+            return at
         if at > subject.newest and not (
             reading.marks or subject.marks or subject.silent or plan.any_quality or subject.maintenance is not None
         ):
@@ -93,10 +93,11 @@ class Judge:
                 self._kept(subject, plan, shape, values, at, hit, reading, outcome)
                 if crossed:
                     inside.wake(world, subject, subject.last, at, outcome, crossed)
-                return
+                return at
         self._take_with_care(subject, plan, at, reading, outcome)
         if crossed:
             inside.wake(world, subject, subject.last, max(at, subject.newest), outcome, crossed)
+        return at
 
     def _moved(self, subject: Subject, reading: Reading, at: int) -> tuple[str, ...]:
         """Where the subject is now: the places that it has entered or left."""

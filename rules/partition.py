@@ -254,19 +254,21 @@ class Parts(Judge):
 
     # ------------------------------------------------------------------------------------------ events
 
-    def take(self, reading: Reading, outcome: Outcome) -> None:
+    def take(self, reading: Reading, outcome: Outcome) -> int:
         at, received = moment(reading, self.now)
         if self.world.clock.started == NEVER or any(judge.world.orphans for judge in self.judges):
             self.start(received, outcome)
         numbers = self._bring_home(reading, at, received)
         self.now = max(self.now, received)
         told_before = len(outcome.derived)
-        self._some(numbers, lambda judge, told: judge.take(reading, told), outcome, reading.device)
+        moments: list[int] = []
+        self._some(numbers, lambda judge, told: moments.append(judge.take(reading, told)), outcome, reading.device)
         for made in outcome.derived[told_before:]:
             if made.kind == PAIR and made.device not in self.homes:
                 for vessel in made.device.split("+"):
                     self.pairs.setdefault(vessel, set()).add(made.device)
         self._make_known(reading.device)
+        return moments[0]
 
     def _bring_home(self, reading: Reading, at: int, received: int) -> list[int]:
         """Have the subject at home where the reading says that it is; the partitions that the reading goes to, its home first."""

@@ -57,6 +57,22 @@ class Readiness(msgspec.Struct):
     parts: list[PartState]
 
 
+class Session(msgspec.Struct):
+    """Who asks (null: nobody known) and what they may. `csrf` and `until` are of a log-in; `asks`: the hub asks who somebody is,
+    `password`: it has users who log in."""
+
+    user: str | None
+    kind: str | None
+    name: str
+    grants: list[str]
+    rights: list[str]
+    limited: bool
+    csrf: str | None
+    until: str | None
+    asks: bool
+    password: bool
+
+
 class Health(msgspec.Struct):
     """Whether input is taken."""
 
@@ -135,6 +151,18 @@ class Entries(Page):
     entries: list[Object]
 
 
+class Users(Page):
+    """Users with what they were granted; never their passwords."""
+
+    users: list[Object]
+
+
+class AuditEntries(Page):
+    """What was done and refused, the newest first."""
+
+    entries: list[Object]
+
+
 class Deliveries(Page):
     """Destinations, their dead letters (which the marks of the list are about), and the newest attempts."""
 
@@ -207,6 +235,12 @@ class Rows(msgspec.Struct):
     """How many rows the file has."""
 
     rows: int
+
+
+class Staged(msgspec.Struct):
+    """Where what a backup needs has been prepared."""
+
+    staged: str
 
 
 class Rollups(msgspec.Struct):

@@ -11,21 +11,17 @@ call: off
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import yaml
 
 from hub.model import LEVELS
+from rules.language.entry import EntryReader
 from rules.language.rule import NO_CALLS, CallEntry, Calls
-
-if TYPE_CHECKING:
-    from rules.language.document import Reader
 
 CALL_KEYS = ("call", "rules")
 MAX_CONTACT = 9
 
 
-def read_calls(reader: Reader, node: yaml.Node) -> Calls:
+def read_calls(reader: EntryReader, node: yaml.Node) -> Calls:
     """The waits of each level."""
     if isinstance(node, yaml.ScalarNode) and node.value in ("off", "false"):
         return NO_CALLS
@@ -41,17 +37,17 @@ def read_calls(reader: Reader, node: yaml.Node) -> Calls:
     return tuple(found.get(level, ()) for level in LEVELS)
 
 
-def _waits(reader: Reader, node: yaml.Node) -> tuple[int, ...]:
+def _waits(reader: EntryReader, node: yaml.Node) -> tuple[int, ...]:
     nodes = node.value if isinstance(node, yaml.SequenceNode) else [node]
     if not 0 < len(nodes) < MAX_CONTACT:
         reader.document.wrong(node, f"call names one wait for each contact from 2 to {MAX_CONTACT}")
-    return tuple(reader._duration_of(item, "call") for item in nodes)
+    return tuple(reader.duration_of(item, "call") for item in nodes)
 
 
-def read_call_entry(reader: Reader) -> CallEntry | None:
+def read_call_entry(reader: EntryReader) -> CallEntry | None:
     """An entry for rules without a call of their own; None where it has a mistake."""
     before = len(reader.document.mistakes)
-    reader._known_keys(CALL_KEYS)
+    reader.known_keys(CALL_KEYS)
     calls = read_calls(reader, reader.entries["call"].value)
-    patterns = reader._texts(reader.entries["rules"].value, "rules") if "rules" in reader.entries else ("*",)
+    patterns = reader.texts(reader.entries["rules"].value, "rules") if "rules" in reader.entries else ("*",)
     return CallEntry(patterns, calls) if len(reader.document.mistakes) == before else None

@@ -21,7 +21,7 @@ from rules.language import ir
 from rules.language import types as t
 from rules.language.calendars import is_calendar
 from rules.language.calls import read_call_entry, read_calls
-from rules.language.functions import Scope
+from rules.language.entry import EntryReader
 from rules.language.places import Document, Entry, unknown
 from rules.language.response import read_cameras, read_cap
 from rules.language.rule import (
@@ -34,19 +34,14 @@ from rules.language.rule import (
     LevelRule,
     QualityEntry,
     Rule,
-    Select,
     Source,
 )
 from rules.language.settings import SettingsReader
 from rules.language.tracing import read_tracing
-from rules.language.types import Type
 
 RULE_KEYS = ("rule", "title", "about", "for_each", "let", "editions", "levels", "clear", "silent", "hold", "late", "wait", "expire", "quality", "source", "cap", "cameras", "call", "attribute")  # fmt: skip
 DERIVE_KEYS = ("derive", "about", "for_each", "value", "hold", "source")
 MAX_WAIT_NS = 24 * HOUR
-SELECT_KEYS = ("kind", "device", "area", "zone", "operator", "attribute", "every")
-PLACE_KEYS = {"zone": ("every", "kind", "zone", "attribute", "of"), "area": ("every", "area", "of")}
-"""What may restrict `every: zone` and `every: area`; `of` are the kinds of the devices inside that count."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*\Z")
 _HOLE = re.compile(r"\{([^{}]*)\}")
 _FORMAT = re.compile(r"([0-9.]*[fgde]?)\s*(.*)\Z")
@@ -73,19 +68,19 @@ def read_rules(document: Document, pack: str, calendars: Mapping[str, Calendar] 
             continue
         entries = {entry.key: entry for entry in document.entries(node, "a rule")}
         if "derive" in entries:
-            derivation = Reader(document, pack, node, entries, calendars).derivation()
+            derivation = RuleReader(document, pack, node, entries, calendars).derivation()
             if derivation:
                 found.derivations.append(derivation)
         elif "quality" in entries and "rule" not in entries:
-            quality = SettingsReader(Reader(document, pack, node, entries, calendars)).read()
+            quality = SettingsReader(EntryReader(document, pack, node, entries, calendars)).read()
             if quality:
                 found.qualities.append(quality)
         elif "call" in entries and "rule" not in entries:
-            call = read_call_entry(Reader(document, pack, node, entries, calendars))
+            call = read_call_entry(EntryReader(document, pack, node, entries, calendars))
             if call:
                 found.calls.append(call)
         elif "rule" in entries:
-            rule = Reader(document, pack, node, entries, calendars).rule()
+            rule = RuleReader(document, pack, node, entries, calendars).rule()
             if rule:
                 found.rules.append(rule)
         elif isinstance(node, yaml.MappingNode):
@@ -94,39 +89,18 @@ def read_rules(document: Document, pack: str, calendars: Mapping[str, Calendar] 
     return found
 
 
-class Reader:
+class RuleReader(EntryReader):
     """Reads one rule. A rule with any mistake is not built; the others of the file still are."""
 
-    def __init__(
-        self,
-        document: Document,
-        pack: str,
-        node: yaml.Node,
-        entries: dict[str, Entry],
-        calendars: Mapping[str, Calendar],
-    ) -> None:
-        self.document = document
-        self.calendars = calendars
-        self.pack = pack
-        self.node = node
-        self.entries = entries
-        self.memories: list[ir.Memory] = []
-        self.lets: dict[str, tuple[ir.Node, Type]] = {}
-        self.let_texts: dict[str, str] = {}
-        self.seen = len(document.mistakes)
-        self.any_quality = False
-        self.hold_ns = DEFAULT_HOLD_NS
-        self.select = Select()
-
     def rule(self) -> Rule | None:
-        self._known_keys(RULE_KEYS)
+        self.known_keys(RULE_KEYS)
         entry = self.entries["rule"]
         short = self._name(entry)
         text = self.document.text[self.node.start_mark.index : self.node.end_mark.index].rstrip()
         line, column = self.document.locate(entry.key_node)
-        self.select = self._select(places=True)
-        self.any_quality = self._word("quality", ("good", "any"), "good") == "any"
-        self.hold_ns = self._duration("hold", DEFAULT_HOLD_NS)
+        self.select = self.select_of(places=True)
+        self.any_quality = self.word("quality", ("good", "any"), "good") == "any"
+        self.hold_ns = self.duration("hold", DEFAULT_HOLD_NS)
         sources = self._editions_and_lets()
         rule = Rule(
             name=f"{self.pack}/{short}",
@@ -136,13 +110,13 @@ class Reader:
             text=text,
             digest=_digest(text),
             select=self.select,
-            about=self._plain_text("about"),
+            about=self.plain_text("about"),
             levels=self._levels(),
             lets=self.lets,
             let_texts=self.let_texts,
             hold_ns=self.hold_ns,
-            late_ns=self._duration("late", 2 * HOUR),
-            expire_ns=self._duration("expire", 24 * HOUR),
+            late_ns=self.duration("late", 2 * HOUR),
+            expire_ns=self.duration("expire", 24 * HOUR),
             wait_ns=self._wait(),
             any_quality=self.any_quality,
             sources=sources,
@@ -170,21 +144,21 @@ class Reader:
         return rule if len(self.document.mistakes) == self.seen else None
 
     def derivation(self) -> Derivation | None:
-        self._known_keys(DERIVE_KEYS)
+        self.known_keys(DERIVE_KEYS)
         entry = self.entries["derive"]
         metric = self.document.text_of(entry.value, "derive") or ""
         found = vocabulary().get(metric)
         if found is None or found.type != "number":
             self.document.wrong(entry.value, f"{metric!r} is not a metric with a number{nearest(metric)}")
-        self.select = self._select()
-        self.hold_ns = self._duration("hold", DEFAULT_HOLD_NS)
+        self.select = self.select_of()
+        self.hold_ns = self.duration("hold", DEFAULT_HOLD_NS)
         node: ir.Node = ir.Const(0.0)
         if "value" not in self.entries:
             self.document.wrong(self.node, "derive needs a value")
         else:
             value = self.entries["value"].value
-            scope = self._scope(value)
-            clause = self._parse(value)
+            scope = self.scope(value)
+            clause = self.parse(value)
             if clause is not None:
                 node, kind = scope.number(clause.condition)
                 if found is not None and found.type == "number" and kind.kind == "number":
@@ -208,108 +182,23 @@ class Reader:
 
     # ------------------------------------------------------------------------------------------ words
 
-    def _known_keys(self, known: tuple[str, ...]) -> None:
-        for entry in self.entries.values():
-            if entry.key not in known:
-                self.document.wrong(entry.key_node, unknown("key", entry.key, known))
-
     def _name(self, entry: Entry) -> str:
         name = self.document.text_of(entry.value, "rule") or "unnamed"
         if not _NAME.match(name):
             self.document.wrong(entry.value, f"{name!r} is not a rule name; lower-case letters, digits and hyphens")
         return name
 
-    def _plain_text(self, key: str) -> str:
-        return (self.document.text_of(self.entries[key].value, key) or "").strip() if key in self.entries else ""
-
-    def _word(self, key: str, known: tuple[str, ...], default: str) -> str:
-        if key not in self.entries:
-            return default
-        word = self.document.text_of(self.entries[key].value, key) or default
-        if word not in known:
-            self.document.wrong(self.entries[key].value, unknown(key, word, known))
-        return word
-
-    def _duration(self, key: str, default: int) -> int:
-        return self._duration_of(self.entries[key].value, key) if key in self.entries else default
-
     def _wait(self) -> int:
         if "wait" not in self.entries:
             return 0
-        wait_ns, entry = self._duration("wait", 0), self.entries["wait"]
+        wait_ns, entry = self.duration("wait", 0), self.entries["wait"]
         if wait_ns > MAX_WAIT_NS:
             self.document.wrong(entry.value, f"a rule may wait for {t.seconds_text(MAX_WAIT_NS)} at most")
         if "levels" not in self.entries:
             self.document.wrong(entry.key_node, "only levels wait; silence is measured on arrival")
         return wait_ns
 
-    def _duration_of(self, node: yaml.Node, key: str) -> int:
-        clause = self._parse(node)
-        if clause is None:
-            return 1
-        if not isinstance(clause.condition, g.Quantity) or clause.duration:
-            self.document.wrong(node, f"{key} is a duration such as 15 min")
-            return 1
-        return self._scope(node).duration(clause.condition)
-
-    def _select(self, places: bool = False) -> Select:
-        if "for_each" not in self.entries:
-            self.document.wrong(self.node, "for_each is missing: which devices, such as {kind: river-gauge}?")
-            return Select()
-        return self.selection(self.entries["for_each"].value, "for_each", places)
-
-    def selection(self, node: yaml.Node, what: str, places: bool = False) -> Select:
-        """What a mapping such as for_each selects; zones and areas themselves only where `places` may be subjects."""
-        parts: dict[str, tuple[str, ...]] = {}
-        attributes: list[tuple[str, str]] = []
-        entries = list(self.document.entries(node, what))
-        every = next((str(entry.value.value) for entry in entries if entry.key == "every"), "")
-        known = PLACE_KEYS.get(every, SELECT_KEYS) if places else SELECT_KEYS
-        for entry in entries:
-            if entry.key == "every" and not places:
-                self.document.wrong(entry.key_node, f"{what} selects devices here; only rules are about places")
-            elif entry.key == "every" and every not in PLACE_KEYS:
-                self.document.wrong(entry.value, unknown("place", every, tuple(PLACE_KEYS)))
-            elif entry.key not in known:
-                where = f"key of {what}: {{every: {every}}}" if every else f"key of {what}"
-                self.document.wrong(entry.key_node, unknown(where, entry.key, known))
-            elif entry.key == "attribute":
-                attributes = [
-                    (e.key, self.document.text_of(e.value, e.key) or "")
-                    for e in self.document.entries(entry.value, "attribute")
-                ]
-            else:
-                parts[entry.key] = self._texts(entry.value, entry.key)
-        return Select(
-            parts.get("kind", ()), parts.get("device", ()), parts.get("area", ()), parts.get("zone", ()),
-            parts.get("operator", ()), tuple(attributes), every if places and every in PLACE_KEYS else "", parts.get("of", ()),
-        )  # fmt: skip
-
-    def _texts(self, node: yaml.Node, what: str) -> tuple[str, ...]:
-        nodes = node.value if isinstance(node, yaml.SequenceNode) else [node]
-        return tuple(text for item in nodes if (text := self.document.text_of(item, what)) is not None)
-
     # ------------------------------------------------------------------------------------------ expressions
-
-    def _scope(self, node: yaml.Node) -> Scope:
-        reported: set[tuple[str, int]] = set()
-
-        def wrong(message: str, offset: int) -> None:
-            if (message, offset) not in reported:
-                reported.add((message, offset))
-                self.document.wrong(node, message, offset)
-
-        return Scope(wrong, self.lets, self.any_quality, self.hold_ns, self.memories, self.select, self.calendars)
-
-    def _parse(self, node: yaml.Node) -> g.Clause | None:
-        text = self.document.text_of(node, "an expression")
-        if text is None:
-            return None
-        try:
-            return g.parse(text)
-        except g.ExpressionError as error:
-            self.document.wrong(node, str(error), error.offset)
-            return None
 
     def _editions_and_lets(self) -> tuple[Source, ...]:
         """Reads `let` and `editions`; an edition's lets hold for what was observed before its `until`."""
@@ -372,12 +261,12 @@ class Reader:
                 self.document.wrong(
                     entry.key_node, f"{name!r} cannot be defined; lower-case letters, digits and _, and not 'level'"
                 )
-            clause = self._parse(entry.value)
+            clause = self.parse(entry.value)
             if clause is None:
                 continue
             if clause.duration:
                 self.document.wrong(entry.value, "'for' belongs to a level, not to let")
-            scope = self._scope(entry.value)
+            scope = self.scope(entry.value)
             node, this = scope.value(clause.condition)
             if cases and kind.kind == this.kind == "number":
                 node = scope._to(clause.condition, node, this, kind)
@@ -413,10 +302,10 @@ class Reader:
     def _condition(
         self, node: yaml.Node, find_level: Callable[[ir.Node], ir.Node | None] | None = None, level: str = ""
     ) -> Condition | None:
-        clause = self._parse(node)
+        clause = self.parse(node)
         if clause is None:
             return None
-        scope = self._scope(node)
+        scope = self.scope(node)
         scope.find_level, scope.level_name = find_level, level
         condition = scope.condition(clause.condition)
         for_ns = scope.duration(clause.duration) if clause.duration else 0
@@ -469,11 +358,11 @@ class Reader:
             return None, 0, False
         node = self.entries["silent"].value
         if isinstance(node, yaml.ScalarNode):
-            return self._duration_of(node, "silent"), 0, False
+            return self.duration_of(node, "silent"), 0, False
         after, level, exactly = None, 0, False
         for entry in self.document.entries(node, "silent"):
             if entry.key == "after":
-                after = self._duration_of(entry.value, "after")
+                after = self.duration_of(entry.value, "after")
             elif entry.key == "level" and entry.value.value in LEVELS:
                 level = LEVELS.index(str(entry.value.value))
             elif entry.key == "exactly" and entry.value.value in ("true", "false"):
@@ -491,21 +380,6 @@ class Reader:
             if text is not None:
                 fields[entry.key] = text
         return fields
-
-    def distance(self, node: yaml.Node, key: str, limit_m: float) -> float:
-        """Metres of a distance; 1 m (and a mistake) where it is none."""
-        clause = self._parse(node)
-        given = clause.condition if clause else None
-        try:
-            if not isinstance(given, g.Quantity) or t.quantity(given.unit or "").dimension != "length":
-                raise UnitError(f"{key} is a distance such as 800 m")
-            metres = t.tidy(given.value * t.quantity(given.unit or "").unit.factor)
-            if not 0 < metres <= limit_m:
-                raise UnitError(f"{key} may be up to {limit_m / 1000:g} km")
-        except UnitError as error:
-            self.document.wrong(node, str(error))
-            return 1.0
-        return metres
 
     def _title(self, short: str) -> tuple[str | Hole, ...]:
         if "title" not in self.entries:
@@ -534,7 +408,7 @@ class Reader:
             return Hole(name, "", "", 1.0, 0.0)
         if name in ("level", "rule"):
             return Hole(name, "", "", 1.0, 0.0)
-        scope = self._scope(node)
+        scope = self.scope(node)
         value, kind = scope.name(g.Name(name, match.start() + 1))
         if name not in self.lets:
             self.lets[name] = (value, kind)

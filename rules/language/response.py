@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import yaml
 
+from rules.language.entry import EntryReader
 from rules.language.places import unknown
-
-if TYPE_CHECKING:
-    from rules.language.document import Reader
 
 CAMERA_KEYS = ("within", "pick", "need")
 MAX_CAMERA_M = 100_000.0
@@ -38,14 +34,14 @@ CAP_WORDS = {
 }
 
 
-def read_cap(reader: Reader, node: yaml.Node) -> dict[str, object]:
+def read_cap(reader: EntryReader, node: yaml.Node) -> dict[str, object]:
     """`cap:`, every word of it one that CAP knows."""
     cap: dict[str, object] = {}
     for entry in reader.document.entries(node, "cap"):
         if entry.key not in CAP_WORDS:
             reader.document.wrong(entry.key_node, unknown("key of cap", entry.key, tuple(CAP_WORDS)))
             continue
-        words, known = reader._texts(entry.value, entry.key), CAP_WORDS[entry.key]
+        words, known = reader.texts(entry.value, entry.key), CAP_WORDS[entry.key]
         for word in words:
             if known and word not in known:
                 message = f"{unknown(entry.key, word, known)}; CAP 1.2 knows {', '.join(known)}"
@@ -55,7 +51,7 @@ def read_cap(reader: Reader, node: yaml.Node) -> dict[str, object]:
     return cap
 
 
-def read_cameras(reader: Reader, node: yaml.Node) -> dict[str, object]:
+def read_cameras(reader: EntryReader, node: yaml.Node) -> dict[str, object]:
     """`cameras:`: `within_m`, `pick` and `need`, as far as they are given."""
     wanted: dict[str, object] = {}
     for entry in reader.document.entries(node, "cameras"):

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
@@ -25,11 +25,9 @@ from hub.metrics import nearest, vocabulary
 from rules.language import grammar as g
 from rules.language import ir
 from rules.language import types as t
+from rules.language.entry import EntryReader
 from rules.language.rule import QualityEntry
 from rules.language.types import Type
-
-if TYPE_CHECKING:
-    from rules.language.document import Reader
 
 TESTS = ("range", "climatology", "spike", "rate", "flat", "gap", "neighbours")
 QUALITY_KEYS = ("quality", "about", "for_each", *TESTS)
@@ -44,7 +42,7 @@ Found = dict[str, Any]
 class SettingsReader:
     """Reads one entry; `reader` knows the file, its mistakes, and the selection language of rules."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: EntryReader) -> None:
         self.reader = reader
         self.document = reader.document
         self.metric = Type("?")
@@ -52,7 +50,7 @@ class SettingsReader:
     def read(self) -> QualityEntry | None:
         """The entry, None where it has a mistake."""
         reader, before = self.reader, len(self.document.mistakes)
-        reader._known_keys(QUALITY_KEYS)
+        reader.known_keys(QUALITY_KEYS)
         entry = reader.entries["quality"]
         metric = self.document.text_of(entry.value, "quality") or ""
         known = vocabulary().get(metric)
@@ -67,7 +65,7 @@ class SettingsReader:
         for key, node in given.items():
             off = isinstance(node, yaml.ScalarNode) and node.value in ("off", "false")
             found |= OFF[key] if off else _READERS[key](self, node)
-        select = reader._select()
+        select = reader.select_of()
         if len(self.document.mistakes) > before:
             return None
         line, column = self.document.locate(entry.key_node)
@@ -183,7 +181,7 @@ class SettingsReader:
 
     def _number(self, node: yaml.Node, target: Type) -> float:
         """A number in the target's unit; 1 (and a mistake) where it is none."""
-        clause = self.reader._parse(node)
+        clause = self.reader.parse(node)
         if clause is None or self.metric.kind != "number":
             return 1.0
         tree, sign = clause.condition, 1.0
@@ -193,13 +191,13 @@ class SettingsReader:
             self.document.wrong(node, f"a number is needed here, such as 5 {target.symbol}".rstrip())
             return 1.0
         literal = g.Quantity(sign * tree.value, tree.unit, tree.at)
-        scope = self.reader._scope(node)
+        scope = self.reader.scope(node)
         value, kind = scope.literal(literal)
         made = scope._to(literal, value, kind, target) if kind.kind == "number" else value
         return made.value if isinstance(made, ir.Const) and isinstance(made.value, float) else 1.0
 
     def _seconds(self, node: yaml.Node, key: str) -> float:
-        return self.reader._duration_of(node, key) / 1e9
+        return self.reader.duration_of(node, key) / 1e9
 
 
 def _months(word: str) -> tuple[int, ...]:

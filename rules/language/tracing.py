@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import yaml
 
 from hub.metrics import nearest, vocabulary
+from rules.language.entry import EntryReader
 from rules.language.places import Entry, unknown
 from rules.language.rule import HOUR, Select, Tracing
-
-if TYPE_CHECKING:
-    from rules.language.document import Reader
 
 KEYS = ("of", "candidates", "within", "wind", "pick")
 WIND_KEYS = ("kind", "within", "over")
@@ -21,7 +17,7 @@ MAX_OVER_NS = 6 * HOUR
 MAX_PICK = 10
 
 
-def read_tracing(reader: Reader, node: yaml.Node) -> Tracing | None:
+def read_tracing(reader: EntryReader, node: yaml.Node) -> Tracing | None:
     """What `attribute:` describes; None where it names no metric or no candidates."""
     document = reader.document
     given: dict[str, Entry] = {}
@@ -52,11 +48,11 @@ def read_tracing(reader: Reader, node: yaml.Node) -> Tracing | None:
             document.wrong(given["pick"].value, f"pick is how many candidates evidence names, 1 to {MAX_PICK}")
     for entry in document.entries(given["wind"].value, "wind") if "wind" in given else ():
         if entry.key == "kind":
-            spec.wind_kinds = reader._texts(entry.value, "kind")
+            spec.wind_kinds = reader.texts(entry.value, "kind")
         elif entry.key == "within":
             spec.wind_within_m = reader.distance(entry.value, "within", MAX_WIND_WITHIN_M)
         elif entry.key == "over":
-            spec.wind_over_ns = reader._duration_of(entry.value, "over")
+            spec.wind_over_ns = reader.duration_of(entry.value, "over")
             if spec.wind_over_ns > MAX_OVER_NS:
                 document.wrong(entry.value, "the wind of at most 6 h can be asked for")
         else:
