@@ -28,6 +28,7 @@ from rules.judging import alerts, elapsing, setback
 from rules.plan import PAIR
 from rules.routing import CELL_DEG, Routing
 from rules.state.clock import NEVER
+from rules.state.forwarded import Forwarding
 from rules.state.moments import in_its_turn, moment
 from rules.state.outcome import Outcome
 from rules.state.subject import Subject
@@ -260,6 +261,7 @@ class Parts(Judge):
             self.start(received, outcome)
         numbers = self._bring_home(reading, at, received)
         self.now = max(self.now, received)
+        self.world.clock.now = self.now  # the first one's clock is what is asked from outside
         told_before = len(outcome.derived)
         moments: list[int] = []
         self._some(numbers, lambda judge, told: moments.append(judge.take(reading, told)), outcome, reading.device)
@@ -349,8 +351,6 @@ class Parts(Judge):
             work(judge, told)
             changes += told.changes
             outcome.derived += [made for made in told.derived if self._home_of(made.device) == number]
-        if self.world.clock.now < self.now:
-            self.world.clock.now = self.now
         changes.sort(key=lambda change: (change.subject != device, change.subject))
         self._group(changes)
         outcome.changes += changes
@@ -403,8 +403,9 @@ class Parts(Judge):
         for number, judge in enumerate(self.judges):
             lanes = snapshot.thaw(judge.world, data)
             judge.world.failures = self.world.failures
-            if number:
+            if number:  # what is of no subject is the first one's
                 judge.world.refused = 0
+                judge.world.forwarding = Forwarding()
         self.now, self.groups = self.world.clock.now, dict(self.world.groups)
         self.known = {name: set(range(len(self.judges))) for name in self.world.subjects}
         for name, subject in self.world.subjects.items():
