@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hub.model import AlertChange, Device, Event, OperatorAction, Position, Reading, Tick, Value, Zone
 from rules.book import RuleBook, load, read_book
 from rules.engine import Engine
-from rules.partition import Partitions
+from rules.partition import Partitions, engine_of
 from tests.rules.test_resume import BOOK, DEVICES, ZONES, aimed, events
 
 SECOND = 1_000_000_000
@@ -159,6 +159,22 @@ def test_cars_that_cross_borders(seed: int, partitions: int) -> None:
         assert any(len(known) + 1 < partitions for known in many.judge.known.values()) or partitions == 2
         again = Partitions(book(TOWN), listed, zones, partitions, cell_deg=0.006)
         assert said(again, seen, len(seen) // 2) == expected
+
+
+def test_the_number_of_partitions_may_change_with_any_start() -> None:
+    """A snapshot is that of one engine, whoever made it: alerts open, memories half full, lanes waiting."""
+    listed, zones, stream = town(7, cars=9, steps=40)
+    one = Engine(book(TOWN), listed, zones)
+    expected = [change for event in stream for change in one.feed([event]).changes]
+    changes: list[AlertChange] = []
+    data: bytes | None = None
+    for turn, partitions in enumerate((3, 1, 5, 2)):
+        part = stream[turn * len(stream) // 4 : (turn + 1) * len(stream) // 4]
+        engine = engine_of(book(TOWN), listed, zones, partitions, data)
+        for event in part:
+            changes += engine.feed([event]).changes
+        data = engine.snapshot()
+    assert per_subject(changes) == per_subject(expected)
 
 
 @pytest.mark.parametrize("partitions", NUMBERS)
