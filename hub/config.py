@@ -18,10 +18,12 @@ import msgspec
 from hub.device_clock import CLOCKS
 from hub.extensions import Ill, extensions, must_be
 from hub.ports import Plugin, StoreKind
+from hub.tls import ServerTls
 
 S = TypeVar("S", bound=msgspec.Struct)
 
 NAME_MAX = 100
+LOG_LEVELS = ("debug", "info", "warning", "error")
 SECRET_KEYS = {"password", "token", "secret", "api_key", "psk", "private_key"}
 
 
@@ -53,6 +55,21 @@ class ApiOptions(msgspec.Struct, frozen=True):
     """Users who log in, in TOML (`hub.access.users`); users.toml in the city folder, where there is one, without it."""
     session_hours: float = 12.0
     """How long a log-in lasts: a shift."""
+    tls_cert_file: str | None = None
+    """PEM of the certificate chain: the API and the console are served over TLS. Read again when it changes."""
+    tls_key_file: str | None = None
+    """PEM of its key; None where it stands in `tls_cert_file`."""
+    tls_client_ca_file: str | None = None
+    """PEM of authorities: a client certificate of theirs whose name is that of a user or token is that user or token."""
+    tls_crl_file: str | None = None
+    """PEM of the certificates that these authorities took back."""
+    tls_client_required: bool = False
+    """No connection without such a certificate."""
+    proxy: bool | str | list[str] = False
+    """The address of the TLS proxy in front, or several, networks too: what it says of the client's address and scheme is believed.
+    `true`: there is one, and it is believed nothing."""
+    plain_http: bool = False
+    """Listen beyond loopback without TLS and without a proxy: passwords, tokens and data travel readable."""
     unknown_devices: str = "quarantine"
     body_bytes_max: int = 8 << 20
     hosts: list[str] = msgspec.field(default_factory=list)
@@ -63,6 +80,17 @@ class ApiOptions(msgspec.Struct, frozen=True):
     def __post_init__(self) -> None:
         if self.unknown_devices not in ("quarantine", "admit"):
             raise ValueError(f'unknown_devices is {self.unknown_devices!r}; "quarantine" or "admit" was meant')
+        for given in self.proxies:
+            try:
+                ipaddress.ip_network(given)
+            except ValueError:
+                raise ValueError(
+                    f"proxy = {given!r}: an address or a network such as 10.0.0.5 or 10.0.0.0/24 was meant"
+                ) from None
+        if self.tls_cert_file is None and (self.tls_key_file or self.tls_client_ca_file or self.tls_crl_file):
+            raise ValueError("tls_key_file, tls_client_ca_file and tls_crl_file need tls_cert_file as well")
+        if self.tls_client_ca_file is None and (self.tls_crl_file or self.tls_client_required):
+            raise ValueError("tls_crl_file and tls_client_required need tls_client_ca_file as well")
         if not 0.05 <= self.session_hours <= 24 * 31:
             raise ValueError(f"session_hours = {self.session_hours}: 0.05 to 744 hours were meant")
         if not 1024 <= self.body_bytes_max <= 1 << 30:
@@ -70,6 +98,24 @@ class ApiOptions(msgspec.Struct, frozen=True):
         for origin in self.origins:
             if not re.fullmatch(r"https?://[^/\s?#@]+", origin):
                 raise ValueError(f'origins: {origin!r} is no origin of web pages, such as "https://grafana.example"')
+
+    @property
+    def proxies(self) -> list[str]:
+        """Addresses and networks whose word about the client is believed."""
+        return [self.proxy] if isinstance(self.proxy, str) else self.proxy if isinstance(self.proxy, list) else []
+
+    @property
+    def covered(self) -> bool:
+        """Whether what travels is encrypted, or somebody said that it need not be."""
+        return bool(self.tls_cert_file or self.proxy or self.plain_http)
+
+    def server_tls(self) -> ServerTls | None:
+        """None where the API is served over plain HTTP. Raises OSError with a sentence where a file cannot be used."""
+        if self.tls_cert_file is None:
+            return None
+        return ServerTls(
+            self.tls_cert_file, self.tls_key_file, self.tls_client_ca_file, self.tls_crl_file, self.tls_client_required
+        )
 
 
 class StoreOptions(msgspec.Struct, frozen=True):
@@ -86,13 +132,33 @@ class StoreOptions(msgspec.Struct, frozen=True):
     token_env: str | None = None
     token_file: str | None = None
     memory_mb: int = 64
+    threads: int = 1
+    """Threads that a query of DuckDB may use."""
     timeout_s: float = 10.0
+    gzip: bool = True
+    """InfluxDB: compress what is written; worth its time on every network but loopback."""
+    batch_lines: int = 5_000
+    batch_bytes: int = 4_000_000
+    """InfluxDB: of one request, before compression."""
+    ca_file: str | None = None
+    """InfluxDB: certificate authority of a server with a private one, PEM."""
     keep_raw_days: float = 0
     """Days that raw rows are kept; 0 for ever. The same of the rollups below; those of a day are kept for ever."""
     keep_1m_days: float = 0
     keep_1h_days: float = 0
     options: dict[str, Any] = msgspec.field(default_factory=dict)
     """[store.options]: keys of a kind of store that a package brings."""
+
+    def __post_init__(self) -> None:
+        for name, least in (
+            ("memory_mb", 1),
+            ("threads", 1),
+            ("timeout_s", 0.1),
+            ("batch_lines", 1),
+            ("batch_bytes", 1_000),
+        ):
+            if not getattr(self, name) >= least:
+                raise ValueError(f"{name} = {getattr(self, name)}: at least {least} was meant")
 
 
 PARTITIONS_MAX = 64
@@ -137,6 +203,23 @@ class LogOptions(msgspec.Struct, frozen=True):
     alerts_gb: float = 1.0
     quarantine_gb: float = 0.5
     age_max_days: float | None = None
+
+
+class LoggingOptions(msgspec.Struct, frozen=True):
+    """[logging]: what the process says on standard error."""
+
+    format: str = "text"
+    """ "text" for people, "json" for machines: an object a line."""
+    level: str = "warning"
+    levels: dict[str, str] = msgspec.field(default_factory=dict)
+    """Of single parts, such as delivery = "debug" or "adapters.mqtt" = "info"."""
+
+    def __post_init__(self) -> None:
+        if self.format not in ("text", "json"):
+            raise ValueError(f'format is {self.format!r}; "text" or "json" was meant')
+        for name, level in {"level": self.level, **self.levels}.items():
+            if level not in LOG_LEVELS:
+                raise ValueError(f"{name} is {level!r}; one of {', '.join(LOG_LEVELS)} was meant")
 
 
 class CamerasOptions(msgspec.Struct, frozen=True):
@@ -190,6 +273,7 @@ class Config(msgspec.Struct, frozen=True):
     adapters: tuple[AdapterConfig, ...]
     sinks: tuple[SinkConfig, ...]
     cameras: CamerasOptions = CamerasOptions()
+    logging: LoggingOptions = LoggingOptions()
 
     @property
     def data(self) -> Path:
@@ -208,6 +292,7 @@ SECTIONS: Mapping[str, type[msgspec.Struct]] = {
     "ingest": IngestOptions,
     "log": LogOptions,
     "cameras": CamerasOptions,
+    "logging": LoggingOptions,
 }
 
 
@@ -388,6 +473,9 @@ class _Reader:
                     )
             elif field.required:
                 self._wrong(at, f"{key} is missing here")
+        for key, value in values.items():
+            if isinstance(value, str) and "://" in value and not _is_url(value):
+                self._wrong((*at, key), f"{key} = {_shown(value)} is no address: [ and ] enclose an address of IPv6")
         if len(self.mistakes) > before:
             return None
         try:
@@ -472,9 +560,15 @@ class _Reader:
         if not is_loopback(host) and not api.tokens_file and not has_users:
             self._wrong(
                 ("api", "listen"),
-                f"{api.listen} is reachable from outside, so users or tokens are needed: `cityhub users add`, or tokens_file (or listen "
-                "on 127.0.0.1)",
+                f"{api.listen} is reachable from outside, so tokens are needed, or users who log in: set tokens_file, or `cityhub users "
+                "add` (or listen on 127.0.0.1)",
             )
+
+        try:
+            if not any(mistake.message.startswith("tls_") for mistake in self.mistakes):
+                api.server_tls()
+        except OSError as error:
+            self._wrong(("api", "tls_cert_file"), str(error))
 
     def _check_store(self, store: StoreOptions | None) -> None:
         if store is None:
@@ -496,6 +590,8 @@ class _Reader:
         self._unknown(("store", "options"), store.options, list(store.options))
         if store.kind == "influxdb" and not store.url:
             self._wrong(("store",), 'url is missing here, such as url = "http://127.0.0.1:8086"')
+        elif store.kind == "influxdb" and not re.match(r"https?://[^/]", store.url or ""):
+            self._wrong(("store", "url"), f"url = {_shown(store.url)}: it should look like http://127.0.0.1:8086")
         if store.version not in (1, 2, 3):
             self._wrong(("store", "version"), f"version {store.version} is not known; 1, 2 or 3 was meant")
 
@@ -630,6 +726,15 @@ def _shown(value: Any) -> str:
     """What the file says, for a mistake; not all of it where it is long."""
     text = repr(value)
     return text if len(text) <= 100 else f"{text[:97]}..."
+
+
+def _is_url(text: str) -> bool:
+    """Whether it can be taken apart."""
+    try:
+        urlsplit(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _exists(path: Path) -> bool:

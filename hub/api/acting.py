@@ -21,6 +21,8 @@ from hub.api.problem import Problem
 from hub.api.sight import Sight
 from hub.api.state import State
 from hub.decoding import decoded
+from hub.delivery import Courier
+from hub.delivery.exercise import exercise
 from hub.identity import only
 from hub.log import LogFull
 from hub.model import OperatorAction, Verdict
@@ -235,6 +237,22 @@ class Acting:
                 return reply({"dropped": await asyncio.to_thread(self.state.journal.drop, given.numbers)})
         raise Problem(404, f"{request.path_params['action'][:100]!r} is no action; retry or drop is")
 
+    async def exercise(self, request: Request, given: questions.Exercise) -> Response:
+        """Send a destination an exercise, end to end: a warning that says it is none, raised and cleared."""
+        courier = self.state.couriers.get(given.name)
+        if courier is None:
+            near = get_close_matches(given.name, self.state.couriers, n=1)
+            raise Problem(
+                404, f"there is no destination {given.name!r}" + (f"; was {near[0]!r} meant?" if near else "")
+            )
+        if not isinstance(courier, Courier):
+            raise Problem(
+                409, f"{given.name!r} takes readings, not warnings; its own readings show whether it takes them"
+            )
+        name, _ = self._actor(request, given.who, None)
+        delivery = await courier.exercise(exercise(self.state.clock(), name))
+        return reply({"destination": given.name, "taken": delivery.taken, "detail": delivery.detail})
+
     # ---------------------------------------------------------------------------------------------- history
 
     async def export(self, _: Request, given: questions.Export) -> Response:
@@ -257,6 +275,10 @@ class Acting:
         except OSError as error:
             raise Problem(507, f"the copy for the backup cannot be written: {error}") from None
         return reply({"staged": str(staged)})
+
+    async def reload(self, _: Request, __: Any) -> Response:
+        """Take the city folder over as it is now: rules, registry, words, tokens, adapters. With a mistake in it nothing changes."""
+        return reply(await self.state.reload())
 
     async def rebuild(self, _: Request, given: questions.Rebuild) -> Response:
         """Make rollups anew, of a range or of all history."""

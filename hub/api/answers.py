@@ -139,6 +139,12 @@ class Alerts(Page):
     closed: list[Object]
 
 
+class Rules(Page):
+    """Rules: what each is about, which names stand for metrics, its levels with their conditions and limits, and how it is."""
+
+    rules: list[Object]
+
+
 class Windows(Page):
     """Planned work."""
 
@@ -171,6 +177,21 @@ class Deliveries(Page):
     attempts: list[Object]
 
 
+class Trips(msgspec.Struct):
+    """Trips and stops of a vehicle, in the order of time."""
+
+    device: str
+    trips: list[Object]
+    stops: list[Object]
+
+
+class Fleet(msgspec.Struct):
+    """What every vehicle did in a day of the city."""
+
+    day: str
+    vehicles: list[Object]
+
+
 class Cameras(msgspec.Struct):
     """Cameras that see the place, best first; or who will see what moves, one after another."""
 
@@ -191,6 +212,10 @@ class Features(msgspec.Struct):
 
     type: str
     features: list[Object]
+
+
+class SensorThings(msgspec.Struct):
+    """An entity, a list of entities or a property, as OGC 18-088 has them."""
 
 
 class Done(msgspec.Struct):
@@ -223,6 +248,14 @@ class Retried(msgspec.Struct):
     """In the log; the store has not answered yet."""
 
 
+class Exercised(msgspec.Struct):
+    """Whether the destination took the exercise, and what it said."""
+
+    destination: str
+    taken: bool
+    detail: str
+
+
 class Letters(msgspec.Struct):
     """Of a retry: how many were offered and taken; of a drop: how many were dropped."""
 
@@ -241,6 +274,14 @@ class Staged(msgspec.Struct):
     """Where what a backup needs has been prepared."""
 
     staged: str
+
+
+class Reloaded(msgspec.Struct):
+    """What became of a reload: mistakes (then nothing changed), what holds now, and what a restart is needed for."""
+
+    mistakes: list[str]
+    applied: list[str]
+    restart: list[str]
 
 
 class Rollups(msgspec.Struct):

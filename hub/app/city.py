@@ -12,10 +12,11 @@ import msgspec
 from hub.access.users import User, load_users, users_path
 from hub.access.users import able as users_able
 from hub.api.auth import Token, load_tokens
-from hub.config import Config, Mistake, load_config
+from hub.config import Config, Mistake, is_loopback, load_config, split_address, toml_lines
 from hub.metrics import use_city
 from hub.ports import Plugin
 from hub.registry import Registry, load_registry
+from hub.text_files import NotText, read_text
 from rules.book import RuleBook
 from rules.book import load as load_rules
 
@@ -64,6 +65,7 @@ def load_city(folder: Path, plugins: Mapping[str, Plugin]) -> tuple[City | None,
             )
     if config:
         mistakes += _strange_approvers(config, tokens or {}, users)
+        mistakes += _readable(config)
     secrets: dict[str, str] = {}
     if config and config.ingest.device_secrets_file:
         secrets, wrong = load_secrets(Path(config.ingest.device_secrets_file))
@@ -77,11 +79,27 @@ def load_words(folder: Path) -> list[Mistake]:
     """Take the folder's `metrics.toml` into the vocabulary, where it has one; what is wrong with it, by line."""
     path = folder / "metrics.toml"
     try:
-        text = path.read_text("utf-8") if path.exists() else ""
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(path) if path.exists() else ""
+    except (OSError, NotText) as error:
         use_city("")
-        return [Mistake(str(path), 1, f"cannot be read as UTF-8 text: {error}")]
+        return [
+            Mistake(str(path), 1, str(error) if isinstance(error, NotText) else f"cannot be read: {error.strerror}")
+        ]
     return [Mistake(str(path), line, message) for line, message in use_city(text)]
+
+
+def _readable(config: Config) -> list[Mistake]:
+    """An API beyond loopback over plain HTTP, unless somebody said that it is meant."""
+    api = config.api
+    if api.covered or is_loopback(split_address(api.listen)[0]):
+        return []
+    file = config.folder / "hub.toml"
+    line = toml_lines(file.read_text("utf-8")).get(("api", "listen"), 1)
+    told = (
+        f"{api.listen} is reachable from outside, and passwords, tokens and data would travel readable: set tls_cert_file, or proxy = the "
+        "address of the TLS proxy in front, or plain_http = true where that is meant"
+    )
+    return [Mistake(str(file), line, told)]
 
 
 def _strange_cameras(config: Config, registry: Registry) -> list[Mistake]:
