@@ -161,10 +161,20 @@ class StoreOptions(msgspec.Struct, frozen=True):
                 raise ValueError(f"{name} = {getattr(self, name)}: at least {least} was meant")
 
 
+PARTITIONS_MAX = 64
+
+
 class RulesOptions(msgspec.Struct, frozen=True):
     """[rules]"""
 
     packs: list[str] = msgspec.field(default_factory=list)
+    partitions: int = 1
+    """Parts among which subjects are shared out inside this process. The alerts are the same; more than one saves nothing on one
+    machine, and is there to try what many machines need."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.partitions <= PARTITIONS_MAX:
+            raise ValueError(f"partitions must be from 1 to {PARTITIONS_MAX}")
 
 
 class IngestOptions(msgspec.Struct, frozen=True):

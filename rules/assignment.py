@@ -110,6 +110,7 @@ def admit(world: World, reading: Reading) -> Subject | None:
         return None
     subject = Subject(Device(reading.device), world.hood)
     subject.kind = reading.kind
+    subject.guest = world.visits(subject.id)
     world.subjects[reading.device] = subject
     assign(world, subject)
     elapsing.listen(world, subject)
@@ -162,6 +163,7 @@ def assign(world: World, subject: Subject) -> None:
         )
         (world.suspects[rule.name].add if taken else world.suspects[rule.name].discard)(subject.id)
     plan = subject.plan = world.plans[key]
+    subject.slots = {}
     for name, samples in subject.samples.items():
         samples.size = plan.spans.get(name, 0) if plan is not None else 0
     if world.maintenance:

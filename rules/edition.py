@@ -68,8 +68,7 @@ def keep_only(world: World, kept: set[str]) -> None:
     sampled = {key.series for key in needed}
     for name in sorted(world.subjects):
         subject = world.subjects[name]
-        for key in [key for key in subject.windows if key not in needed]:
-            subject.samples[key.series].windows.remove(subject.windows.pop(key))
+        subject.keep_windows(needed.__contains__)
         for series in [series for series in subject.samples if series not in sampled]:
             del subject.samples[series]
         for rule in sorted(set(subject.standing) - kept):

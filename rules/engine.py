@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from heapq import heapify
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
@@ -18,7 +18,6 @@ from rules import assignment, edition, lateness, snapshot
 from rules import book as books
 from rules.book import RuleBook
 from rules.judge import Judge
-from rules.judging import planned_work
 from rules.lateness import Lane
 from rules.state.health import ENGINE as ENGINE_ITSELF
 from rules.state.outcome import Outcome
@@ -34,14 +33,17 @@ class Engine:
 
     def __init__(self, book: RuleBook, devices: Iterable[Device] = (), zones: Iterable[Zone] = ()) -> None:
         self.book = book
-        self.world = World()
-        self.judge = Judge(self.world)
+        self.judge = self._new_judge(0)
+        self.world = self.judge.world
         self.lanes: dict[int, Lane] = {}
         """By length of wait, what judges in the order of observation."""
         self._know_rules()
-        assignment.use_book(self.world, lateness.split(book)[0])
-        assignment.use_registry(self.world, devices, zones)
+        self.judge.use(lateness.split(book)[0], devices, zones)
         self._renew_lanes(None)
+
+    def _new_judge(self, wait_ns: int) -> Judge:
+        """What judges at once, or of a lane."""
+        return Judge(World(wait_ns))
 
     # ------------------------------------------------------------------------------------------ feeding
 
@@ -108,19 +110,30 @@ class Engine:
             if lane is None:
                 self.lanes[wait_ns] = self._lane(wait_ns, wanted[wait_ns])
             elif outcome is not None:
-                edition.change_book(lane.judge, book or self._no_rules(), outcome)
+                self._change_book(lane.judge, book or self._no_rules(), outcome)
                 lane.choose()
             if book is None:
                 del self.lanes[wait_ns]
 
     def _lane(self, wait_ns: int, book: RuleBook) -> Lane:
-        world = World(wait_ns)
-        world.elder, world.failures = self.world, self.world.failures
-        assignment.use_book(world, book)
-        assignment.use_registry(world, self.world.registry.values(), self.world.zones)
-        world.maintenance = dict(self.world.maintenance)
-        planned_work.spread(world)
-        return Lane(Judge(world), wait_ns)
+        judge = self._new_judge(wait_ns)
+        judge.follow(self.judge)
+        judge.use(book, self.world.registry.values(), self.world.zones)
+        return Lane(judge, wait_ns)
+
+    def _change_book(self, judge: Judge, book: RuleBook, outcome: Outcome) -> None:
+        edition.change_book(judge, book, outcome)
+
+    def _change_registry(self, judge: Judge, devices: list[Device], zones: list[Zone], outcome: Outcome) -> None:
+        assignment.use_registry(judge.world, devices, zones)
+        edition.drop_strays(judge.world, outcome)
+
+    def _whole(self, judge: Judge) -> World:
+        """The world with all subjects."""
+        return judge.world
+
+    def _thaw(self, judge: Judge, data: bytes) -> list[list[Any]]:
+        return snapshot.thaw(judge.world, data)
 
     def _no_rules(self) -> RuleBook:
         return replace(self.book, rules=(), derivations=())
@@ -137,14 +150,13 @@ class Engine:
             if new is not None and new.digest != self.book.digest:
                 self.book = new
                 self._know_rules()
-                edition.change_book(self.judge, lateness.split(new)[0], outcome)
+                self._change_book(self.judge, lateness.split(new)[0], outcome)
                 self._renew_lanes(outcome)
         elif event.what == "registry":
             registry = edition.registry_from_text(event.text)
             if registry is not None:
-                for world in (self.world, *(lane.judge.world for lane in self.lanes.values())):
-                    assignment.use_registry(world, *registry)
-                    edition.drop_strays(world, outcome)
+                for one in (self.judge, *(lane.judge for lane in self.lanes.values())):
+                    self._change_registry(one, *registry, outcome)
 
     # ------------------------------------------------------------------------------------------ looking in
 
@@ -167,9 +179,9 @@ class Engine:
 
     def open_alerts(self) -> list[OpenAlert]:
         """Alerts not cleared yet, by their id."""
-        alerts = dict(self.world.alerts)
+        alerts = dict(self._whole(self.judge).alerts)
         for lane in self.lanes.values():
-            alerts |= lane.judge.world.alerts
+            alerts |= self._whole(lane.judge).alerts
         return [alerts[name][0] for name in sorted(alerts)]
 
     def health(self) -> list[dict[str, Any]]:
@@ -182,28 +194,31 @@ class Engine:
     def snapshot(self) -> bytes:
         """The whole state. `Engine.restore` of it goes on as if nothing had happened."""
         lanes = [
-            [lane.wait_ns, snapshot.freeze(lane.judge.world, []), sorted(lane.held), lane.overflowed]
+            [lane.wait_ns, snapshot.freeze(self._whole(lane.judge), []), sorted(lane.held), lane.overflowed]
             for lane in self.lanes.values()
         ]
-        return snapshot.freeze(self.world, lanes)
+        return snapshot.freeze(self._whole(self.judge), lanes)
 
     @classmethod
     def restore(cls, data: bytes, book: RuleBook, devices: Iterable[Device] = (), zones: Iterable[Zone] = ()) -> Engine:
         """An engine from a snapshot. With another book, rules that changed start anew and alerts of rules that are
         gone clear at the next event. Raises ValueError where the bytes are no snapshot of this engine."""
-        engine = cls(book, devices, zones)
+        return cls(book, devices, zones).restored(data)
+
+    def restored(self, data: bytes) -> Self:
+        """This fresh engine with the state of a snapshot; raises as `restore` does."""
         try:
-            engine._thaw_lanes(snapshot.thaw(engine.world, data))
+            self._thaw_lanes(self._thaw(self.judge, data))
         except (KeyError, TypeError, AttributeError, IndexError, msgspec.MsgspecError) as error:
             raise ValueError(f"the snapshot is damaged: {error!r}") from None
-        return engine
+        return self
 
     def _thaw_lanes(self, frozen: Iterable[list[Any]]) -> None:
         """Fill the lanes from a snapshot. One whose rules are gone lives on until the next tick, to end its alerts."""
         wanted = lateness.split(self.book)[1]
         for wait_ns, data, held, overflowed in frozen:
             lane = self.lanes[wait_ns] = self._lane(wait_ns, wanted.get(wait_ns) or self._no_rules())
-            snapshot.thaw(lane.judge.world, data)
+            self._thaw(lane.judge, data)
             lane.held = [(at, device, reading) for at, device, reading in held]
             heapify(lane.held)
             lane.overflowed = overflowed
@@ -211,9 +226,9 @@ class Engine:
 
     def stats(self) -> dict[str, int]:
         """How big the state is; lanes are counted in."""
-        counts = _size(self.world)
+        counts = _size(self._whole(self.judge))
         for lane in self.lanes.values():
-            for name, count in _size(lane.judge.world).items():
+            for name, count in _size(self._whole(lane.judge)).items():
                 counts[name] += count if name in lateness.COUNTED else 0
         counts["rules"] = len(self.book.rules)
         counts["readings_waiting"] = sum(len(lane.held) for lane in self.lanes.values())

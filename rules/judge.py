@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from hub.model import Change, Deaf, Event, Mark, OperatorAction, Reading, Tick, Value
+from hub.model import Change, Deaf, Device, Event, Mark, OperatorAction, Reading, Tick, Value, Zone
 from rules import assignment
+from rules.book import RuleBook
 from rules.judging import (
     alerts,
     deriving,
@@ -31,6 +32,7 @@ from rules.state.moments import as_told, in_its_turn, moment
 from rules.state.outcome import Outcome
 from rules.state.subject import Subject
 from rules.state.world import World
+from rules.taking import DOUBTED
 
 USABLE_MARKS = frozenset((Mark.MANUAL.value, Mark.ESTIMATED.value))
 """Marks that leave a value usable (HJ 212: N and S are valid); every other mark takes it away from thresholds."""
@@ -41,6 +43,18 @@ class Judge:
 
     def __init__(self, world: World) -> None:
         self.world = world
+
+    def use(self, book: RuleBook, devices: Iterable[Device], zones: Iterable[Zone]) -> None:
+        """Begin with these rules and this registry."""
+        assignment.use_book(self.world, book)
+        assignment.use_registry(self.world, devices, zones)
+        if self.world.maintenance:
+            planned_work.spread(self.world)
+
+    def follow(self, elder: Judge) -> None:
+        """Be a lane of that judge: the last alerts, the health of rules and planned work are its."""
+        self.world.elder, self.world.failures = elder.world, elder.world.failures
+        self.world.maintenance = dict(elder.world.maintenance)
 
     def take(self, reading: Reading, outcome: Outcome) -> int:
         """Take one reading. Gives when it counts as observed (`rules.state.moments`)."""
@@ -54,30 +68,59 @@ class Judge:
         if subject.every:  # A device may call itself "zone:x", but it does not speak for the place.
             world.refused += 1
             return at
-        at = in_its_turn(at, reading, received, subject.newest)
+        if at != reading.observed_at:
+            at = in_its_turn(at, reading, received, subject.newest)
         if reading.kind and not subject.kind:
             subject.kind = reading.kind
             assignment.assign(world, subject)
             elapsing.listen(world, subject)
-        position = reading.position
-        crossed: tuple[str, ...] = ()
-        if position is not None and at >= subject.position_t:
-            subject.position_t = at
-            subject.motion = moving.motion(reading.values)
-            if position != subject.position:
-                subject.position = position
-                subject.zones = None
-                crossed = world.hood.moved(subject)
-                world.watchers.follow(subject, world.orders.compiled)
+        crossed = self._moved(subject, reading, at) if reading.position is not None and at >= subject.position_t else ()
         plan = subject.plan
         if plan is None:
             subject.newest = max(at, subject.newest)
             return at
+        if at > subject.newest and not (
+            reading.marks or subject.marks or subject.silent or plan.any_quality or subject.maintenance is not None
+        ):
+            values = reading.values
+            shape = plan.shape(values)
+            hit = shape.take(subject, values, at, True)
+            if hit != DOUBTED:
+                if shape.silent:
+                    self._speaks(subject, shape.silent, outcome)
+                if shape.gaps:
+                    quality.heard(world, subject, shape.gaps)
+                self._kept(subject, plan, shape, values, at, hit, reading, outcome)
+                if crossed:
+                    inside.wake(world, subject, subject.last, at, outcome, crossed)
+                return at
+        self._take_with_care(subject, plan, at, reading, outcome)
+        if crossed:
+            inside.wake(world, subject, subject.last, max(at, subject.newest), outcome, crossed)
+        return at
+
+    def _moved(self, subject: Subject, reading: Reading, at: int) -> tuple[str, ...]:
+        """Where the subject is now: the places that it has entered or left."""
+        world = self.world
+        subject.position_t = at
+        subject.motion = moving.motion(reading.values)
+        if reading.position == subject.position:
+            return ()
+        subject.position = reading.position
+        subject.zones = None
+        crossed = world.hood.moved(subject)
+        if subject.watching:
+            world.watchers.follow(subject, world.orders.compiled)
+        return crossed
+
+    def _take_with_care(self, subject: Subject, plan: Plan, at: int, reading: Reading, outcome: Outcome) -> None:
+        """A reading with anything unusual: marked, doubted, late, of a silent device or one at which people work."""
+        world = self.world
         values: Mapping[str, Value] = reading.values
         if reading.marks or subject.marks or subject.maintenance is not None or plan.any_quality:
             values = self._good(subject, reading, plan, at, outcome)
         shape = plan.shape(values)
-        if shape.tested and not shape.calm(subject.last, values, subject.last_t, at, subject.leaps):
+        if shape.tested and not shape.calm(subject, values, at):
             doubted = self._examined(subject, shape, values, at, as_told(reading, at))
             if doubted is not None:
                 values, shape = quality.doubt(subject, plan, shape, values, doubted, reading, at, outcome)
@@ -87,31 +130,30 @@ class Judge:
         if shape.gaps:
             quality.heard(world, subject, shape.gaps)
         if at > subject.newest:
-            self._in_order(subject, plan, shape, values, at, reading, outcome)
+            hit = shape.take(subject, values, at, False)
+            self._kept(subject, plan, shape, values, at, hit, reading, outcome)
         else:
             self._out_of_order(subject, plan, shape, values, at, reading, outcome)
-        if crossed:
-            inside.wake(world, subject, subject.last, max(at, subject.newest), outcome, crossed)
-        return at
 
-    def _in_order(
+    def _kept(
         self,
         subject: Subject,
         plan: Plan,
         shape: Shape,
         values: Mapping[str, Value],
         at: int,
+        hit: int,
         reading: Reading,
         outcome: Outcome,
     ) -> None:
+        """The values of the newest reading are kept, and `hit` says which rules need attention: what follows of it."""
         world = self.world
-        shape.store(subject, values, at)
         if shape.joins:
             world.hood.join_all(subject, shape.joins)
         subject.newest = at
         if shape.derivations:
             values, shape = deriving.derive(world, subject, plan, shape, values, at, reading, outcome)
-        hit = self._hit(subject, plan, shape, values, at)
+            hit = self._hit(subject, plan, shape, values, at)
         if hit:
             self._attend(subject, plan, hit, at, False, True, outcome)
         if world.orders.pairing and subject.kind == PAIR_MEMBERS:
@@ -243,7 +285,7 @@ class Judge:
             world.forwarding.pass_time(world.clock.now, outcome)
         for name, rule in world.clock.due():
             subject = world.subjects.get(name)
-            if subject is None or subject.plan is None:
+            if subject is None or subject.plan is None or subject.guest:
                 continue
             if rule in subject.gaps:
                 quality.miss(world, subject, rule, outcome)

@@ -13,17 +13,14 @@ from typing import Any, NamedTuple
 from hub.metrics import vocabulary
 from hub.model import LEVELS
 from rules import book as books
-from rules import qartod
+from rules import qartod, taking
 from rules.book import RuleBook
-from rules.figures.derived import LARGEST
 from rules.language import codegen, ir
 from rules.language.codegen import Compiled
 from rules.language.ir import WindowKey, walk
 from rules.language.rule import Derivation, QualityEntry, Rule, own_series
 from rules.qartod import Settings
 
-MAX_SAMPLES = 20_000
-"""Samples of one series that are kept; the oldest give way, and `overflow` counts them."""
 MAX_SHAPES = 512
 """Shapes of reading with a function of their own; a device that keeps inventing more gets the general one."""
 
@@ -42,16 +39,18 @@ class Shape(NamedTuple):
     """What a reading with these values needs done."""
 
     used: tuple[str, ...]
-    store: Callable[[Any, Mapping[str, Any], int], None]
-    """(subject, values, time) keeps the values of a reading that is the subject's newest."""
+    take: Callable[[Any, Mapping[str, Any], int, bool], int]
+    """(subject, values, time, whether to test them): `rules.taking.taking`. Where something is derived, it only keeps the values."""
     joins: tuple[str, ...]
     silent: tuple[str, ...]
     gaps: tuple[tuple[str, int], ...]
     """Metrics that are missing so many ns after their last value."""
     tested: tuple[tuple[str, Settings], ...]
-    calm: Callable[[Mapping[str, Any], Mapping[str, Any], Mapping[str, int], int, Mapping[str, Any]], bool]
+    calm: Callable[[Any, Mapping[str, Any], int], bool]
+    """(subject, values, time): `rules.taking.calm`."""
     derivations: tuple[Recipe, ...]
     judge: Callable[..., int]
+    """(subject, values, time) → bits of the rules that need attention."""
 
 
 class Plan:
@@ -88,6 +87,8 @@ class Plan:
         self.any_quality = frozenset(name for name in self.series if name.endswith("~"))
         self.shapes: dict[Any, Shape] = {}
         self.constants: dict[str, Any] = {}
+        self.slots: dict[WindowKey, int] = {}
+        """The place of each window in `Subject.slots`."""
 
     def shape(self, values: Mapping[str, Any]) -> Shape:
         """What to do with these values."""
@@ -104,19 +105,21 @@ class Plan:
     def _make(self, names: Sequence[str], general: bool) -> Shape:
         used = tuple(name for name in names if name in self.series)
         judge = self.readers if general else self._fused(frozenset(used))
+        derivations = tuple(
+            found
+            for found in self.derivations
+            if not found.inputs.isdisjoint(used) and found.metric not in {name.rstrip("~") for name in used}
+        )
         tested = tuple((name, self.settings[name]) for name in used if name in self.settings)
-        present = {name.rstrip("~") for name in used}
         return Shape(
             used=used,
-            store=_store(used, self.spans),
+            take=self._taking(used, tested, judge, bool(derivations)),
             joins=tuple(name for name in used if name in self.asked),
             silent=self.speakers(names),
             gaps=tuple((name, round(s.gap_s * qartod.SECOND)) for name, s in tested if s.gap_s < inf),
             tested=tested,
-            calm=_calm(tested),
-            derivations=tuple(
-                found for found in self.derivations if not found.inputs.isdisjoint(used) and found.metric not in present
-            ),
+            calm=taking.calm(tested),
+            derivations=derivations,
             judge=judge,
         )
 
@@ -134,6 +137,17 @@ class Plan:
         except Exception:  # one of the rules cannot be written so; it is found when each is looked at by itself
             return self.readers
 
+    def _taking(
+        self, used: Sequence[str], tested: Sequence[tuple[str, Settings]], judge: Callable[..., int], keep_only: bool
+    ) -> Callable[..., int]:
+        numbered = [(i, c.rule) for i, c in enumerate(self.rules)]
+        if keep_only or judge == self.readers:
+            kept = taking.taking(used, self.spans, tested, None, self.readers, {}, self.slots)
+            if keep_only:
+                return kept
+            return lambda d, v, t, c: found if (found := kept(d, v, t, c)) else self.readers(d, v, t)
+        return taking.taking(used, self.spans, tested, numbered, self.readers, self.constants, self.slots)
+
     def readers(self, subject: Any, values: Mapping[str, Any], at: int) -> int:
         """Every rule that reads one of these values: slower, and right for any shape."""
         hit = 0
@@ -143,44 +157,6 @@ class Plan:
             ):
                 hit |= 1 << position
         return hit
-
-
-def _store(used: Sequence[str], spans: Mapping[str, int]) -> Callable[[Any, Mapping[str, Any], int], None]:
-    """Values into newest values and samples, written out for these series: every reading comes this way. A sample that is newer
-    than all others, and need make none go, is appended here as `Samples.add` would; any other goes there."""
-    lines = ["L = d.last; LT = d.last_t; S = d.samples"] if used else ["pass"]
-    for name in used:
-        lines.append(f"x = L[{name!r}] = v[{name!r}]; LT[{name!r}] = t")
-        if name in spans:
-            lines += [
-                f"s = S.get({name!r}) or d.sampled({name!r}, {spans[name]})",
-                "q = s.times; n = len(q)",
-                f"if 0 < n < {MAX_SAMPLES} and q[-1] < t and q[n + 1 >> 2] >= t - s.size and {-LARGEST} <= x <= {LARGEST}:",
-                "    q.append(t); s.values.append(x)",
-                "else:",
-                "    s.add(t, x)",
-            ]
-    return codegen.define("store", "d, v, t", lines, {})
-
-
-def _calm(tested: Sequence[tuple[str, Settings]]) -> Callable[..., bool]:
-    """(newest values, values of a reading, times of the newest, its own, what nothing bears out yet) → whether no test of quality could have anything
-    against them: in range whatever the month, no jump, not too fast, no standing still. One expression, because nearly
-    every value is asked and nearly every one is calm."""
-    terms = []
-    for name, s in tested:
-        value, before = f"v[{name!r}]", f"L.get({name!r}, inf)"
-        usual = [(s.suspect_low, s.suspect_high), *(bounds for bounds in s.climatology if bounds)]
-        low, high = max(low for low, _ in usual), min(high for _, high in usual)
-        leap = min(s.jump, s.alone)
-        terms.append(f"{low} <= {value} <= {high} and -{leap} < {value} - {before} < {leap}")
-        if s.alone < inf:
-            terms.append(f"{name!r} not in P")
-        if s.flat_suspect_s:
-            terms.append(f"{value} != {before}")
-        if s.rate < inf:
-            terms.append(f"abs({value} - {before}) <= {s.rate / qartod.SECOND!r} * (t - LT.get({name!r}, t))")
-    return codegen.define("calm", "L, v, LT, t, P", [f"return {' and '.join(terms) or True}"], {"inf": inf})
 
 
 def _speaks(rule: Rule, present: set[str], anything: bool) -> bool:

@@ -18,13 +18,13 @@ from rules.state.windows import Samples
 from rules.state.world import World
 
 VERSION = 6
-_encoder = msgspec.msgpack.Encoder(order="deterministic")
+encode = msgspec.msgpack.Encoder(order="deterministic").encode
 
 
 def freeze(world: World, lanes: list[Any]) -> bytes:
     """The state of a world, with the lanes beside it, frozen already. Subjects are written down one by one: as Python objects all together, a city's would take
     several times the room of its bytes."""
-    return _encoder.encode(
+    return encode(
         {
             "version": VERSION,
             "rules": {rule.name: rule.digest for rule in world.orders.book.rules},
@@ -40,14 +40,13 @@ def freeze(world: World, lanes: list[Any]) -> bytes:
             "forwarded": world.forwarding.freeze(),
             "health": world.failures.freeze() if world.elder is None else None,
             "orphans": [[alert.freeze(), subject.id, reason] for alert, subject, reason in world.orphans],
-            "subjects": [
-                msgspec.Raw(_encoder.encode(_freeze_subject(world.subjects[name]))) for name in sorted(world.subjects)
-            ],
+            "subjects": [msgspec.Raw(encode(freeze_subject(world.subjects[name]))) for name in sorted(world.subjects)],
         }
     )
 
 
-def _freeze_subject(s: Subject) -> dict[str, Any]:
+def freeze_subject(s: Subject) -> dict[str, Any]:
+    """What is remembered of one subject."""
     position = [s.position.lon, s.position.lat, s.position.alt] if s.position else None
     return {
         "id": s.id,
@@ -103,7 +102,7 @@ def thaw(world: World, data: bytes) -> list[list[Any]]:
     for part in msgspec.msgpack.decode(parts["subjects"], type=list[msgspec.Raw]):
         frozen = msgspec.msgpack.decode(part)
         joined[frozen["id"]] = frozen["joined"]
-        _thaw_subject(world, frozen, kept)
+        thaw_subject(world, frozen, kept)
     for alert, name, reason in state["orphans"]:
         world.orphans.append((OpenAlert.thaw(alert), world.subjects[name], reason))
     assignment.renew_hood(world)
@@ -138,7 +137,8 @@ def health_of(data: bytes) -> list[dict[str, Any]]:
     return health.told()
 
 
-def _thaw_subject(world: World, frozen: dict[str, Any], kept: set[str]) -> None:
+def thaw_subject(world: World, frozen: dict[str, Any], kept: set[str]) -> None:
+    """Fill one subject; rules that are not among those kept start anew."""
     subject = world.subjects.get(frozen["id"])
     if subject is None:
         subject = world.subjects[frozen["id"]] = Subject(Device(frozen["id"]), world.hood)

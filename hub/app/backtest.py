@@ -18,7 +18,7 @@ from hub.model import LEVELS, AlertChange, Change, Event, Reading, Tick
 from hub.moment import SECOND
 from hub.recording import Recorded, RowCount
 from hub.validation import Validator, no_device_id
-from rules.engine import Engine
+from rules.partition import engine_of
 
 TICK_S = 60
 """Time passes in the recording by ticks of this length between its rows."""
@@ -68,7 +68,12 @@ class Backtest:
         self._recorded = recorded
         self._kind = kind
         self._devices = city.registry.devices
-        self._engine = Engine(city.book, city.registry.devices.values(), city.registry.zones.values())
+        self._engine = engine_of(
+            city.book,
+            city.registry.devices.values(),
+            city.registry.zones.values(),
+            city.config.rules.partitions,
+        )
         self._cameras = Cameras(city.registry.cameras.values(), city.registry.buildings, city.config.cameras.tasks)
         # A recording brings its own clock: what counts as "years off" is measured against its own time.
         self._validator = Validator(

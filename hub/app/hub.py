@@ -145,6 +145,7 @@ class Hub:
             self.cameras,
             self.data / SNAPSHOT,
             self.log.events.first,
+            self.city.config.rules.partitions,
         )
         self.log.events.begin_at(self.warner.state.cursor)
         self.live, self.alerts = Live(), Alerts()

@@ -26,6 +26,7 @@ from hub.whole_file import read, replace
 from rules.book import RuleBook, from_text
 from rules.edition import registry_from_text, registry_text
 from rules.engine import Engine
+from rules.partition import engine_of
 from rules.snapshot import health_of
 from rules.state.health import ENGINE
 
@@ -81,7 +82,16 @@ class _Repeats:
 class Warner:
     """Runs the city's rules over the stream "events"."""
 
-    def __init__(self, log: Log, book: RuleBook, registry: Registry, cameras: Cameras, path: Path, begin: int) -> None:
+    def __init__(
+        self,
+        log: Log,
+        book: RuleBook,
+        registry: Registry,
+        cameras: Cameras,
+        path: Path,
+        begin: int,
+        partitions: int = 1,
+    ) -> None:
         self.state = ReaderState("rules", "events", required=True, cursor=begin)
         self._log = log
         self._cameras = cameras
@@ -94,7 +104,10 @@ class Warner:
         """Errors, in words, that had events skipped and have been told."""
         self._safe_cursor = begin
         self._registry_text = registry_text(registry.devices.values(), registry.zones.values())
-        self._engine = self._restore(book) or Engine(book, registry.devices.values(), registry.zones.values())
+        self._partitions = partitions
+        self._engine = self._restore(book) or engine_of(
+            book, registry.devices.values(), registry.zones.values(), partitions
+        )
         log.events.require("rules", lambda: self._safe_cursor)
 
     def _restore(self, book: RuleBook) -> Engine | None:
@@ -103,7 +116,7 @@ class Warner:
         The rules of the snapshot judge what the log holds up to the edition that this start writes there, as a replay
         would. Where they cannot be read or run any more, those of today take over at once.
         """
-        restored = read(self._path, lambda data: _restored(data, book), None)
+        restored = read(self._path, lambda data: _restored(data, book, self._partitions), None)
         if (
             restored is None
         ):  # the first start, or one that ended before the first snapshot, or a damaged one: the log tells all again
@@ -221,24 +234,24 @@ class Warner:
         self._told, self._derived = set(), None
 
 
-def _restored(data: bytes, book: RuleBook) -> tuple[_Snapshot, Engine]:
+def _restored(data: bytes, book: RuleBook, partitions: int) -> tuple[_Snapshot, Engine]:
     """The snapshot in these bytes, and the engine it holds. Raises what decoding raises."""
     saved = msgspec.msgpack.decode(data, type=_Snapshot)
     registry = registry_from_text(saved.registry)
     if registry is None:
         raise ValueError("its registry is of a version that this one does not read")
-    return saved, _engine_of(saved, book, registry)
+    return saved, _engine_of(saved, book, registry, partitions)
 
 
-def _engine_of(saved: _Snapshot, book: RuleBook, registry: tuple[list[Device], list[Zone]]) -> Engine:
+def _engine_of(saved: _Snapshot, book: RuleBook, registry: tuple[list[Device], list[Zone]], partitions: int) -> Engine:
     """The saved engine under its own rules; under those of today where that fails. Raises ValueError."""
     try:
         before = from_text(saved.rules)
         if before is not None:
-            return Engine.restore(saved.engine, before, *registry)
+            return engine_of(before, *registry, partitions, saved.engine)
     except Exception:
         logger.exception("the rules that the hub ran last cannot be run any more; those of today take over")
-    return Engine.restore(saved.engine, book, *registry)
+    return engine_of(book, *registry, partitions, saved.engine)
 
 
 def saved_health(path: Path) -> list[dict[str, Any]]:

@@ -37,6 +37,8 @@ def attend(
     """Judge one rule, unless it is ill. One that fails here harms nobody else (`rules.state.health`): an open alert of it stays
     until it expires, and what was pending is forgotten, so that time alone raises nothing of it."""
     health, name = world.failures, compiled.rule.name
+    if subject.guest:
+        return
     if name in health.ill and health.left_out(name, subject.id):
         return
 

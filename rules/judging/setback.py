@@ -50,7 +50,7 @@ def _forget_the_future(world: World, subject: Subject, to: int) -> None:
             for at, value in zip(samples.times, samples.values, strict=True):
                 if at <= to:
                     kept.add(at, value)
-            subject.windows = {key: window for key, window in subject.windows.items() if key.series != series}
+            subject.keep_windows(lambda key, gone=series: key.series != gone)  # type: ignore[misc]
     for name, standing in subject.standing.items():
         standing.judged = min(standing.judged, to)
         if name in world.orders.compiled:

@@ -11,7 +11,7 @@ L newest values, LT their times, W windows, A attributes, H the neighbourhood.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from rules.figures import derived
 from rules.language import ir
@@ -55,6 +55,12 @@ class Writer:
         """Nodes to treat as true; used to find levels that neighbours' readings could still raise."""
         self.roughly = False
         """Whether a condition may also be said to hold that only nearly does: saves the rounding of means."""
+        self.slid: Mapping[WindowKey, tuple[str, str]] = {}
+        """Windows whose sum and number of samples stand in these variables already (`rules.taking`)."""
+        self.at_hand: Mapping[str, str] = {}
+        """Values of the reading that stand in these variables already."""
+        self.means: list[WindowKey] = []
+        """The windows whose mean was asked for, whatever the values are."""
         self.lines: list[str] = []
         self.names: dict[Any, tuple[str, bool]] = {}
         self.dear: dict[ir.Node, tuple[str, str]] = {}
@@ -83,6 +89,8 @@ class Writer:
                     code, missing = f"({this} if t < {until} else {code})", missing | more
                 return code, missing
             case ir.Series(series=series) if series in self.known:
+                if series in self.at_hand:
+                    return self.at_hand[series], frozenset()
                 return self._hoist(node, lambda: (f"v[{series!r}]", False))
             case _:
                 return self._hoist(node, lambda: self._lookup(node))
@@ -152,10 +160,17 @@ class Writer:
         """The variable that holds a window's mean, not rounded."""
         key = (node, "near")
         if key not in self.names:
-            window = self._window(node)
+            wanted = WindowKey(node.series, node.size_ns, node.closed)
+            self.means.append(wanted)
+            if wanted in self.slid:
+                total, count = self.slid[wanted]
+                code = f"{total} / {count} if {count} >= {max(1, node.at_least)} else None"
+            else:
+                window = self._window(node)
+                code = f"{window}.near_mean(t, {node.at_least}) if {window} is not None else None"
             name = f"{self.prefix}{len(self.names)}"
             self.names[key] = (name, True)
-            self.lines.append(f"{name} = {window}.near_mean(t, {node.at_least}) if {window} is not None else None")
+            self.lines.append(f"{name} = {code}")
         return self.names[key][0]
 
     def _window(self, node: ir.Window) -> str:
@@ -280,8 +295,11 @@ def function(
     name: str, parameters: str, writer: Writer, body: Sequence[str], constants: dict[str, Any]
 ) -> Callable[..., Any]:
     """Compile one function: fetched locals, hoisted values, body."""
-    lines = [_LOCALS[used] for used in ("L", "LT", "W", "A", "H") if used in writer.used]
-    return define(name, parameters, [*lines, *writer.lines, *body], constants)
+    return define(name, parameters, [*_fetched(writer), *writer.lines, *body], constants)
+
+
+def _fetched(writer: Writer) -> list[str]:
+    return [_LOCALS[used] for used in ("L", "LT", "W", "A", "H") if used in writer.used]
 
 
 def meets(node: ir.Agree, constants: dict[str, Any], wanted: bool = True) -> Callable[..., bool]:
@@ -442,13 +460,26 @@ def _is_condition(node: ir.Node) -> bool:
     )
 
 
-def fused(rules: Iterable[tuple[int, Rule]], known: frozenset[str], constants: dict[str, Any]) -> Callable[..., int]:
-    """One function for a shape of reading: (d, v, t) → bits of the rules (by position) that need attention.
+class Attention(NamedTuple):
+    """Code that leaves in `hit` the bits of the rules (by position) that need attention: d, v and t are at hand."""
 
-    `known` are the series that the reading brings; rules that read none of them are left out. A rule needs
-    attention when one of its levels is certainly true, when it is busy already, or when it has a memory.
-    """
+    lines: list[str]
+    means: list[WindowKey]
+    """The subject's own windows of which it wants the mean whatever the values are."""
+
+
+def attention(
+    rules: Iterable[tuple[int, Rule]],
+    known: frozenset[str],
+    constants: dict[str, Any],
+    slid: Mapping[WindowKey, tuple[str, str]] | None = None,
+    at_hand: Mapping[str, str] | None = None,
+) -> Attention:
+    """Which rules a shape of reading concerns. `known` are the series that it brings; rules that read none of them are left out.
+    A rule needs attention when one of its levels is certainly true, when it is busy already, or when it has a memory. `slid`:
+    windows whose sum and number of samples stand in variables already, `at_hand`: values that do."""
     writer = Writer(0, constants, known)
+    writer.slid, writer.at_hand = slid or {}, at_hand or {}
     writer.granted, writer.roughly = _is_dear, True
     touched = always = 0
     body: list[str] = []
@@ -467,7 +498,7 @@ def fused(rules: Iterable[tuple[int, Rule]], known: frozenset[str], constants: d
             first = _any(writer, nodes)
             writer.granted = _is_dear
             rest = Writer(rule.hold_ns, constants, known, prefix=f"r{position}_")
-            rest.granted, rest.roughly = _is_dear, True
+            rest.granted, rest.roughly, rest.at_hand = _is_dear, True, writer.at_hand
             condition = _any(rest, nodes)
             writer.used |= rest.used
             body += [f"if {first}:", *(f"    {line}" for line in rest.lines)]
@@ -475,7 +506,12 @@ def fused(rules: Iterable[tuple[int, Rule]], known: frozenset[str], constants: d
         else:
             body.append(f"if {_any(writer, nodes)}: hit |= {1 << position}")
     start = f"hit = d.busy & {touched}" + (f" | {always}" if always else "")
-    return function("fused", "d, v, t", writer, [start, *body, "return hit"], constants)
+    return Attention([*_fetched(writer), *writer.lines, start, *body], writer.means)
+
+
+def fused(rules: Iterable[tuple[int, Rule]], known: frozenset[str], constants: dict[str, Any]) -> Callable[..., int]:
+    """One function for a shape of reading: (d, v, t) → the rules that need attention."""
+    return define("fused", "d, v, t", [*attention(rules, known, constants).lines, "return hit"], constants)
 
 
 def _any(writer: Writer, nodes: list[ir.Node]) -> str:

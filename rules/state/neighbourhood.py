@@ -72,6 +72,20 @@ class Neighbourhood:
                 self._enter(place, series, subject.id)
         self.found.clear()
 
+    def forget(self, name: str) -> None:
+        """Nobody has this subject around any more."""
+        cell = self.cells.pop(name, None)
+        for series in self.joined.pop(name, ()):
+            if cell is not None:
+                self.members[series].get(cell, set()).discard(name)
+            for members in self.areas[series].values():
+                members.discard(name)
+        for place in self.stands.pop(name, ()):
+            for members in self.insiders.get(place, {}).values():
+                members.discard(name)
+            self.inside.pop(place, None)
+        self.found.clear()
+
     def join_all(self, subject: Subject, series: tuple[str, ...]) -> None:
         """The subject reports these series; nearly always they are known."""
         known = self.joined.get(subject.id, ())

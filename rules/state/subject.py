@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from hub.model import Device, Maintenance, Motion, Position, Value, Zone
@@ -168,8 +169,8 @@ class Subject:
     """One device as the rules know it, or one place (`rules.judging.inside`)."""
 
     __slots__ = (
-        "attributes", "busy", "device", "every", "flat", "gaps", "heard", "hood", "id", "jumps", "kind", "last", "last_t", "leaps",
-        "maintenance", "marks", "motion", "newest", "past", "plan", "position", "position_t", "raises", "recent", "resting", "samples", "silent", "standing",
+        "attributes", "busy", "device", "every", "flat", "gaps", "guest", "heard", "hood", "id", "jumps", "kind", "last", "last_t", "leaps",
+        "maintenance", "marks", "motion", "newest", "past", "plan", "position", "position_t", "raises", "recent", "resting", "samples", "silent", "slots", "standing",
         "usual", "watching", "windows",
         "zones",
     )  # fmt: skip
@@ -180,11 +181,15 @@ class Subject:
         self.every = ""
         """"zone" or "area" where the subject is a place, not a device."""
         self.hood = hood
+        self.guest = False
+        """Whether it is at home in another partition: known here, and not judged (`rules.partition`)."""
         self.last: dict[str, Value] = {}
         self.last_t: dict[str, int] = {}
         self.windows: dict[WindowKey, Window] = {}
         self.samples: dict[str, Samples] = {}
         """By series, what its windows look at."""
+        self.slots: dict[int, Window] = {}
+        """Windows by their place in the plan (`Plan.slots`): found faster than by their key; emptied with each new plan."""
         self.standing: dict[str, Standing] = {}
         self.silent: dict[str, OpenAlert] = {}
         self.heard: dict[str, int] = {}
@@ -247,6 +252,21 @@ class Subject:
         """A store for a series that windows look at."""
         samples = self.samples[series] = Samples(size_ns)
         return samples
+
+    def keep_windows(self, kept: Callable[[WindowKey], bool]) -> None:
+        """Let go of every window but these, also where it is found by its place."""
+        for key in [key for key in self.windows if not kept(key)]:
+            window = self.windows.pop(key)
+            if window in window.samples.windows:
+                window.samples.windows.remove(window)
+        self.slots = {}
+
+    def slot(self, number: int, key: WindowKey) -> Window:
+        """The window over a series that has samples, to be found by that number from now on."""
+        window = self.window(key)
+        assert window is not None
+        self.slots[number] = window
+        return window
 
     def window(self, key: WindowKey) -> Window | None:
         """The window, from its first demand on; None while its series was never told."""

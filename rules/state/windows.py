@@ -18,7 +18,7 @@ from rules.figures.aqi import nowcast
 from rules.figures.derived import LARGEST
 from rules.figures.trends import FEWEST, resistant_slope, same_hour
 from rules.language.ir import NEAR, OF_NOW
-from rules.plan import MAX_SAMPLES
+from rules.taking import MAX_SAMPLES
 
 SECOND = 1_000_000_000
 HOUR = 3600 * SECOND
@@ -374,6 +374,11 @@ class Window:
         self._sum, self._compensation = total, lost
         self._start, self._end = first + start, first + count
         return (total + lost) / inside
+
+    def near_total(self, now: int) -> tuple[float, int]:
+        """Sum, not rounded, and number of the samples that the window covers at `now`."""
+        inside = self.trim(now)
+        return (self.total() if inside else 0.0), inside
 
     def count(self) -> float:
         return float(len(self.samples.times) + self.samples.first - self._start)

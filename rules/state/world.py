@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
 from hub.model import Device, Maintenance, Zone
 from rules.plan import Orders, Plan
 from rules.state.clock import Clock
@@ -10,6 +13,17 @@ from rules.state.health import Health
 from rules.state.neighbourhood import Neighbourhood
 from rules.state.subject import OpenAlert, Subject
 from rules.state.watchers import Watchers
+
+
+class Elder(Protocol):
+    """What a lane asks of the world of the hub's own rules."""
+
+    @property
+    def subjects(self) -> Mapping[str, Subject]: ...
+
+
+def _nobody_visits(name: str) -> bool:
+    return False
 
 
 class World:
@@ -33,8 +47,10 @@ class World:
         """By the clock, when maintenance next begins or ends somewhere."""
         self.forwarding = Forwarding()
         self.failures = Health()
-        self.elder: World | None = None
+        self.elder: Elder | None = None
         """Of a lane: the world of the hub's own rules, which remembers the last alerts, since an edited rule may change lanes."""
+        self.visits: Callable[[str], bool] = _nobody_visits
+        """Whether a subject of that name is at home in another partition."""
         self.refused = 0
         self.hood = Neighbourhood(self.subjects, (), ())
         self.watchers = Watchers()

@@ -72,6 +72,7 @@ def test_the_starter_folder_is_clean(tmp_path: Path) -> None:
         (GOOD + '[api]\nlisten = "127.0.0.1:9000"\n[[adapters]]\nname = "a"\nprotocol = "ais"\nlisten = "tcp://0.0.0.0:9000"\n', ["hub.toml:9: port 9000 is used twice: [api] listens there already"]),
         (GOOD + '[[adapters]]\nname = "a"\nprotocol = "ais"\nlisten = "udp://0.0.0.0:9"\n[[adapters]]\nname = "a"\nprotocol = "ais"\nlisten = "udp://0.0.0.0:8"\n', ["hub.toml:8: the name 'a' is used in line 4 already"]),
         (GOOD + '[rules]\npacks = ["floood"]\n', ["unknown pack 'floood'"]),
+        (GOOD + "[rules]\npartitions = 0\n", ["partitions must be from 1 to 64"]),
         (GOOD + "[api\n", ["hub.toml:4: is not valid TOML"]),
     ],
 )  # fmt: skip

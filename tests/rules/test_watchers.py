@@ -102,19 +102,22 @@ def test_who_watches_is_found_again_where_the_registry_moved_it() -> None:
 
 
 def test_ten_rules_over_one_mean_compute_it_once_a_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The window is asked as a whole until it has a sum; from then on its mean is slid on by the function of the reading's shape."""
     asked: list[int] = []
-    near_mean = windows.Window.near_mean
+    near_total = windows.Window.near_total
 
-    def counted(window: windows.Window, now: int, at_least: int) -> float | None:
+    def counted(window: windows.Window, now: int) -> tuple[float, int]:
         asked.append(now)
-        return near_mean(window, now, at_least)
+        return near_total(window, now)
 
-    monkeypatch.setattr(windows.Window, "near_mean", counted)
+    monkeypatch.setattr(windows.Window, "near_total", counted)
+    monkeypatch.delattr(windows.Window, "near_mean")
     rules = "".join(
         f"- rule: r{n}\n  for_each: {{kind: gauge}}\n  levels: {{blue: 'mean(water_depth, 1 h) > {n + 1} m'}}\n"
         for n in range(10)
     )
     engine = Engine(book(rules))
-    engine.feed([depth("g", minute, 0.1) for minute in range(5)])
-    assert len(asked) == 5
+    engine.feed([depth("g", minute, 0.1 + minute / 1000) for minute in range(5)])
+    assert len(asked) == 1
+    assert len(engine.subjects["g"].slots) == 1
     assert engine.stats()["windows"] == 1

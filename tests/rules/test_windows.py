@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rules.language.ir import NEAR
-from rules.plan import MAX_SAMPLES
 from rules.state.windows import FEW_TO_SORT, NORMAL, SAME, Samples, percentile, pooled, spread
+from rules.taking import MAX_SAMPLES
 
 SECOND = 1_000_000_000
 samples = st.lists(

@@ -203,3 +203,19 @@ def test_a_clock_that_hurries_is_no_jump() -> None:
     ticking = Ticking()
     for n in range(10):
         assert ticking.entries(NOW + n * 10 * MINUTE) == [Tick(NOW + n * 10 * MINUTE)]
+
+
+def test_a_mean_after_the_clock_was_set_back_counts_what_came_since() -> None:
+    """The reading after the step is newer than those of the future were: it goes to the samples that are kept now."""
+    engine = Engine(
+        book("- rule: mean\n  for_each: {kind: gauge}\n  levels: {red: 'mean(water_depth, 10 min) >= 40 cm'}\n")
+    )
+    engine.feed([reading(NOW + n * MINUTE, 0.1 + n % 2 / 100) for n in range(20)])
+    engine.feed([reading(NOW + 19 * MINUTE + 40 * SECOND, 0.1), Tick(NOW + 19 * MINUTE + 10 * SECOND)])
+    engine.feed([reading(NOW + 20 * MINUTE, 0.12)])
+    samples = engine.subjects["g"].samples["water_depth"]
+    assert samples.times[-1] == NOW + 20 * MINUTE
+    again = Engine.restore(engine.snapshot(), engine.book)
+    rising: list[Event] = [reading(NOW + (21 + n) * MINUTE, 0.5 + n % 2 / 100) for n in range(12)]
+    assert engine.feed(rising).changes == again.feed(rising).changes != []
+    assert engine.snapshot() == again.snapshot()
