@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -39,11 +40,11 @@ class Streaming:
         )
 
     async def _events(self, request: Request) -> AsyncIterator[bytes]:
-        """Once a second: devices heard since, changes of warnings, the status."""
+        """Once a second: devices heard since, changes of warnings, the status. Each event's id says what comes after it, so that a client
+        that comes again with `Last-Event-ID` misses no change of a warning that the log still has, and no device."""
         state = self.state
         self.streams += 1
-        told = state.log.alerts.next
-        since = state.clock()
+        told, since = _after(request.headers.get("last-event-id"), state.log.alerts.next, state.clock())
         try:
             while not await request.is_disconnected():
                 who = self._authority.known(request)
@@ -54,17 +55,26 @@ class Streaming:
                 changed = list(views.devices(state, sight, since=since))
                 since = until
                 if changed:
-                    yield _sse("devices", {"devices": changed})
+                    yield _sse("devices", {"devices": changed}, told, since)
                 batch = state.log.alerts.read_now(told)
                 told = batch.next
-                for change in batch.entries:
+                for at, change in enumerate(batch.entries, batch.first + 1):
                     if sight.change(change):
-                        yield _sse("change", sight.of(change_to_json(change)))
-                yield _sse("status", views.status(state, sight))
+                        yield _sse("change", sight.of(change_to_json(change)), at, since)
+                yield _sse("status", views.status(state, sight), told, since)
                 await asyncio.sleep(STREAM_EVERY_S)
         finally:
             self.streams -= 1
 
 
-def _sse(event: str, data: Any) -> bytes:
-    return b"event: " + event.encode() + b"\ndata: " + msgspec.json.encode(data) + b"\n\n"
+def _sse(event: str, data: Any, told: int, since: int) -> bytes:
+    """One event; its id: the next entry of the log of warnings, and the time since when devices are told."""
+    return b"id: %d-%d\nevent: %s\ndata: %s\n\n" % (told, since, event.encode(), msgspec.json.encode(data))
+
+
+def _after(last: str | None, told: int, now: int) -> tuple[int, int]:
+    """Where the stream goes on for who saw the event of this id; from now on for anybody else."""
+    found = re.fullmatch(r"([0-9]{1,18})-([0-9]{1,19})", last or "")
+    if found is None:
+        return told, now
+    return min(int(found[1]), told), min(int(found[2]), now)
