@@ -139,6 +139,12 @@ class Alerts(Page):
     closed: list[Object]
 
 
+class Rules(Page):
+    """Rules: what each is about, which names stand for metrics, its levels with their conditions and limits, and how it is."""
+
+    rules: list[Object]
+
+
 class Windows(Page):
     """Planned work."""
 
@@ -169,6 +175,21 @@ class Deliveries(Page):
     destinations: list[Object]
     dead_letters: list[Object]
     attempts: list[Object]
+
+
+class Trips(msgspec.Struct):
+    """Trips and stops of a vehicle, in the order of time."""
+
+    device: str
+    trips: list[Object]
+    stops: list[Object]
+
+
+class Fleet(msgspec.Struct):
+    """What every vehicle did in a day of the city."""
+
+    day: str
+    vehicles: list[Object]
 
 
 class Cameras(msgspec.Struct):
@@ -225,6 +246,14 @@ class Retried(msgspec.Struct):
     refused: int
     waiting: int
     """In the log; the store has not answered yet."""
+
+
+class Exercised(msgspec.Struct):
+    """Whether the destination took the exercise, and what it said."""
+
+    destination: str
+    taken: bool
+    detail: str
 
 
 class Letters(msgspec.Struct):

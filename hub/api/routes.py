@@ -69,6 +69,7 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
         Endpoint(
             post, "/api/v1/alerts/{alert:path}/{action}", "operate", act.operate, questions.Act, gives=answers.Done
         ),
+        Endpoint(get, "/api/v1/rules", "view", look.rules, questions.Page, gives=answers.Rules),
         Endpoint(get, "/api/v1/maintenance", "view", look.maintenance, questions.Page, gives=answers.Windows),
         Endpoint(post, "/api/v1/maintenance", "operate", act.plan, questions.Plan, gives=answers.Planned),
         Endpoint(
@@ -133,6 +134,16 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
         Endpoint(get, "/api/v1/delivery", "view", look.delivery, questions.Page, gives=answers.Deliveries),
         Endpoint(
             post,
+            "/api/v1/delivery/test",
+            "operate",
+            act.exercise,
+            questions.Exercise,
+            gives=answers.Exercised,
+            needs="engineer",
+            whole=True,
+        ),
+        Endpoint(
+            post,
             "/api/v1/delivery/{action}",
             "operate",
             act.deliver,
@@ -142,6 +153,8 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
             whole=True,
         ),
         Endpoint(get, "/api/v1/cameras", "view", look.cameras, questions.Cameras, gives=answers.Cameras),
+        Endpoint(get, "/api/v1/trips", "view", look.trips, questions.Trips, gives=answers.Trips),
+        Endpoint(get, "/api/v1/fleet", "view", look.fleet, questions.Fleet, gives=answers.Fleet),
         Endpoint(get, "/api/v1/series", "view", look.series, questions.Series, gives=answers.Series),
         Endpoint(get, "/tiles/basemap.pmtiles", None, look.basemap, media="application/vnd.pmtiles"),
         Endpoint(get, "/api/v1/stream", "view", live.stream, media="text/event-stream"),

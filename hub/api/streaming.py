@@ -43,38 +43,39 @@ class Streaming:
         """Once a second: devices heard since, changes of warnings, the status. Each event's id says what comes after it, so that a client
         that comes again with `Last-Event-ID` misses no change of a warning that the log still has, and no device."""
         state = self.state
+        began = state.started_at
         self.streams += 1
-        told, since = _after(request.headers.get("last-event-id"), state.log.alerts.next, state.clock())
+        told, turn = _after(request.headers.get("last-event-id"), state.log.alerts.next, state.live.turn, began)
         try:
             while not await request.is_disconnected():
                 who = self._authority.known(request)
                 if who is None or not who.has("view"):
                     return  # logged out, disabled, or another password: what is open ends too
                 sight = Sight(state, who)
-                until = state.clock()
-                changed = list(views.devices(state, sight, since=since))
-                since = until
+                # By turn, not by receive time: what was received before the last look may have reached the present after it.
+                changed, turn = views.news(state, sight, turn), state.live.turn
                 if changed:
-                    yield _sse("devices", {"devices": changed}, told, since)
+                    yield _sse("devices", {"devices": changed}, told, turn, began)
                 batch = state.log.alerts.read_now(told)
                 told = batch.next
                 for at, change in enumerate(batch.entries, batch.first + 1):
                     if sight.change(change):
-                        yield _sse("change", sight.of(change_to_json(change)), at, since)
-                yield _sse("status", views.status(state, sight), told, since)
+                        yield _sse("change", sight.of(change_to_json(change)), at, turn, began)
+                yield _sse("status", views.status(state, sight), told, turn, began)
                 await asyncio.sleep(STREAM_EVERY_S)
         finally:
             self.streams -= 1
 
 
-def _sse(event: str, data: Any, told: int, since: int) -> bytes:
-    """One event; its id: the next entry of the log of warnings, and the time since when devices are told."""
-    return b"id: %d-%d\nevent: %s\ndata: %s\n\n" % (told, since, event.encode(), msgspec.json.encode(data))
+def _sse(event: str, data: Any, told: int, turn: int, began: int) -> bytes:
+    """One event; its id: the next entry of the log of warnings, and the turn of the present in the run of the hub that began then."""
+    return b"id: %d-%d-%d\nevent: %s\ndata: %s\n\n" % (told, turn, began, event.encode(), msgspec.json.encode(data))
 
 
-def _after(last: str | None, told: int, now: int) -> tuple[int, int]:
-    """Where the stream goes on for who saw the event of this id; from now on for anybody else."""
-    found = re.fullmatch(r"([0-9]{1,18})-([0-9]{1,19})", last or "")
+def _after(last: str | None, told: int, turn: int, began: int) -> tuple[int, int]:
+    """Where the stream goes on for who saw the event of this id; from now on for anybody else. Turns are counted anew by each run of
+    the hub: who comes from an earlier one is told of every device."""
+    found = re.fullmatch(r"([0-9]{1,18})-([0-9]{1,18})-([0-9]{1,19})", last or "")
     if found is None:
-        return told, now
-    return min(int(found[1]), told), min(int(found[2]), now)
+        return told, turn
+    return min(int(found[1]), told), min(int(found[2]), turn) if int(found[3]) == began else 0
