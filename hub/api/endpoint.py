@@ -40,8 +40,13 @@ class Endpoint:
     """The right that people and tokens need, where it is finer than `role`; see `hub.access.rights`."""
     whole: bool = False
     """It is about the whole hub: a grant that is limited to a part does not open it. All others show and do what the grant covers."""
+    local: bool = False
+    """Only for commands on this machine: refused at the address, whoever asks."""
     act: bool = True
     """A POST that stands in the audit; readings have the ledger, and the log-in its own entry."""
+
+    also: tuple[int, ...] = ()
+    """Further statuses it answers with, beside 200, 4XX and 503."""
 
     @property
     def right(self) -> str | None:

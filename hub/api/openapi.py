@@ -33,7 +33,10 @@ def document(endpoints: Sequence[Endpoint], version: str) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": components,
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "description": "A token of tokens_file; none on a hub that asks for none."}},
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer", "description": "A token of tokens_file; none on a hub that asks for none."},
+                "session": {"type": "apiKey", "in": "cookie", "name": "cityhub", "description": "The session of POST /api/v1/login; acts also need the header X-CSRF-Token. Over TLS its name begins with __Host-."},
+            },
         },
     }  # fmt: skip
 
@@ -45,7 +48,9 @@ def _operation(item: Endpoint, schemas: dict[Any, Any], components: dict[str, An
     ]
     told: dict[str, Any] = {"operationId": item.handler.__name__, "summary": item.summary, "parameters": parameters}
     if item.role is not None:
-        told |= {"security": [{"token": []}], "x-role": item.role}
+        told |= {"security": [{"token": []}, {"session": []}], "x-role": item.role, "x-right": item.right}
+        if item.whole:
+            told["x-whole"] = True
     if item.raw:
         told["requestBody"] = {"required": True, "content": {kind: {"schema": {}} for kind in READINGS}}
     elif item.takes is not Nothing and item.method == "POST":
@@ -56,4 +61,7 @@ def _operation(item: Endpoint, schemas: dict[Any, Any], components: dict[str, An
     answer = {"description": "fine", "content": {item.media: {"schema": schemas[item.gives] if item.gives else {}}}}
     problem = {"description": "what is wrong", "content": {PROBLEM: {"schema": schemas[Problem]}}}
     told["responses"] = {"200": answer, "4XX": problem, "503": answer if item.ill_alike else problem}
+    for status in item.also:
+        bare = {"description": "nothing there"}
+        told["responses"][str(status)] = bare if status == 204 else answer if status < 400 else problem
     return told

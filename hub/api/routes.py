@@ -95,6 +95,7 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
             gives=answers.Rows,
             needs="engineer",
             whole=True,
+            local=True,
         ),
         Endpoint(
             post,
@@ -114,6 +115,7 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
             gives=answers.Staged,
             needs="engineer",
             whole=True,
+            local=True,
         ),
         Endpoint(
             post,
@@ -124,6 +126,7 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
             gives=answers.Imported,
             needs="engineer",
             whole=True,
+            local=True,
         ),
         Endpoint(post, "/api/v1/reload", "operate", act.reload, gives=answers.Reloaded, needs="engineer", whole=True),
         Endpoint(
@@ -156,9 +159,18 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
         Endpoint(get, "/api/v1/series", "view", look.series, questions.Series, gives=answers.Series),
         Endpoint(get, "/tiles/basemap.pmtiles", None, look.basemap, media="application/vnd.pmtiles"),
         Endpoint(get, "/api/v1/stream", "view", live.stream, media="text/event-stream"),
-        Endpoint(get, f"{ROOT}/{{path:path}}", "view", things.sensorthings, gives=answers.SensorThings),
         Endpoint(
-            post, f"{ROOT}/{{path:path}}", "ingest", things.observe, gives=answers.SensorThings, raw=True, act=False
+            get, f"{ROOT}/{{path:path}}", "view", things.sensorthings, gives=answers.SensorThings, also=(204, 501)
+        ),
+        Endpoint(
+            post,
+            f"{ROOT}/{{path:path}}",
+            "ingest",
+            things.observe,
+            gives=answers.SensorThings,
+            also=(201,),
+            raw=True,
+            act=False,
         ),
     ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -39,11 +40,12 @@ class Streaming:
         )
 
     async def _events(self, request: Request) -> AsyncIterator[bytes]:
-        """Once a second: devices heard since, changes of warnings, the status."""
+        """Once a second: devices heard since, changes of warnings, the status. Each event's id says what comes after it, so that a client
+        that comes again with `Last-Event-ID` misses no change of a warning that the log still has, and no device."""
         state = self.state
+        began = state.started_at
         self.streams += 1
-        told = state.log.alerts.next
-        turn = state.live.turn
+        told, turn = _after(request.headers.get("last-event-id"), state.log.alerts.next, state.live.turn, began)
         try:
             while not await request.is_disconnected():
                 who = self._authority.known(request)
@@ -53,17 +55,27 @@ class Streaming:
                 # By turn, not by receive time: what was received before the last look may have reached the present after it.
                 changed, turn = views.news(state, sight, turn), state.live.turn
                 if changed:
-                    yield _sse("devices", {"devices": changed})
+                    yield _sse("devices", {"devices": changed}, told, turn, began)
                 batch = state.log.alerts.read_now(told)
                 told = batch.next
-                for change in batch.entries:
+                for at, change in enumerate(batch.entries, batch.first + 1):
                     if sight.change(change):
-                        yield _sse("change", sight.of(change_to_json(change)))
-                yield _sse("status", views.status(state, sight))
+                        yield _sse("change", sight.of(change_to_json(change)), at, turn, began)
+                yield _sse("status", views.status(state, sight), told, turn, began)
                 await asyncio.sleep(STREAM_EVERY_S)
         finally:
             self.streams -= 1
 
 
-def _sse(event: str, data: Any) -> bytes:
-    return b"event: " + event.encode() + b"\ndata: " + msgspec.json.encode(data) + b"\n\n"
+def _sse(event: str, data: Any, told: int, turn: int, began: int) -> bytes:
+    """One event; its id: the next entry of the log of warnings, and the turn of the present in the run of the hub that began then."""
+    return b"id: %d-%d-%d\nevent: %s\ndata: %s\n\n" % (told, turn, began, event.encode(), msgspec.json.encode(data))
+
+
+def _after(last: str | None, told: int, turn: int, began: int) -> tuple[int, int]:
+    """Where the stream goes on for who saw the event of this id; from now on for anybody else. Turns are counted anew by each run of
+    the hub: who comes from an earlier one is told of every device."""
+    found = re.fullmatch(r"([0-9]{1,18})-([0-9]{1,18})-([0-9]{1,19})", last or "")
+    if found is None:
+        return told, turn
+    return min(int(found[1]), told), min(int(found[2]), turn) if int(found[3]) == began else 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -168,7 +168,7 @@ async def test_every_role_at_every_route_in_the_own_and_a_foreign_area(hub: Hub)
         for part in ("all", "north"):
             async with as_user(hub, f"{role}-{part}") as client:
                 for item in table(hub):
-                    if item.right is None or item.path in ("/api/v1/export", "/api/v1/import"):
+                    if item.right is None or item.local:
                         continue
                     for whose in ("own", "foreign"):
                         tried += 1
@@ -271,6 +271,50 @@ async def test_what_cannot_be_noted_is_not_done(hub: Hub, monkeypatch: pytest.Mo
         )
         assert (answer.status_code, "so it is not done" in answer.json()["detail"]) == (503, True)
         assert hub.state.alerts.open[alerts["own-gauge"]].shelved_until is None
+
+
+async def test_a_stream_goes_on_where_it_was_left(hub: Hub) -> None:
+    """By the id of the last event that was heard: every change of a warning since then, and each once."""
+
+    async def events(
+        client: httpx.AsyncClient, last: str, enough: Callable[[list[tuple[str, str, Any]]], bool]
+    ) -> list[tuple[str, str, Any]]:
+        found: list[tuple[str, str, Any]] = []
+        async with (
+            client.stream("GET", "/api/v1/stream", headers={"last-event-id": last}) as answer,
+            asyncio.timeout(60),
+        ):
+            text = ""
+            async for piece in answer.aiter_text():
+                text += piece
+                *whole, text = text.split("\n\n")
+                for block in whole:
+                    lines = dict(line.split(": ", 1) for line in block.split("\n"))
+                    found.append((lines["id"], lines["event"], json.loads(lines["data"])))
+                if enough(found):
+                    return found
+        raise AssertionError("the stream ended")
+
+    alerts = await flood(hub)
+    async with as_token(hub, "desk") as client:
+        heard = await events(client, "", lambda found: any(event == "status" for _, event, _ in found))
+        last = heard[-1][0]
+        before = hub.log.alerts.next
+        for note in ("one", "two"):  # while nobody listens
+            path = f"/api/v1/alerts/{alerts['own-gauge']}/acknowledge"
+            assert (await client.post(path, json={"note": note})).status_code == 200
+        await client.post("/api/v1/readings", json={"device": "own-bus", "values": {"speed": 31}}, headers={"authorization": "Bearer feed"})  # fmt: skip
+        async with asyncio.timeout(60):
+            while hub.log.alerts.next < before + 2 or hub.live.devices["own-bus"].values["speed"][0] != 31:
+                await asyncio.sleep(0.02)
+        again = await events(client, last, lambda found: any(event == "status" for _, event, _ in found))
+        assert [data["note"] for _, event, data in again if event == "change"] == ["one", "two"]
+        assert "own-bus" in {one["device"] for _, event, data in again if event == "devices" for one in data["devices"]}
+        middle = next(id for id, event, _ in again if event == "change")
+        rest = await events(client, middle, lambda found: any(event == "status" for _, event, _ in found))
+        assert [data["note"] for _, event, data in rest if event == "change"] == ["two"]
+        for odd in ("x", "-1", "9" * 400, "99999999999999999-1-1"):
+            assert await events(client, odd, lambda found: any(event == "status" for _, event, _ in found))
 
 
 # ------------------------------------------------------------------------------------------------- log-in
