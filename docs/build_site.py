@@ -46,7 +46,6 @@ def build(into: Path) -> None:
             "-m",
             "mkdocs",
             "build",
-            "--quiet",
             "--strict",
             "--config-file",
             str(config),

@@ -111,3 +111,10 @@ def test_a_persona_has_a_page_in_both_languages_with_the_same_steps() -> None:
     for page in english:
         code = [re.findall(r"`([^`]+)`", one.read_text("utf-8")) for one in (page, page.with_suffix(".zh.md"))]
         assert set(code[0]) == set(code[1]), page.name
+
+
+def test_the_site_is_built_strictly() -> None:
+    """With --quiet mkdocs counts no warnings, and a link that leads nowhere passes."""
+    code = (ROOT / "docs" / "build_site.py").read_text("utf-8")
+    assert '"--strict"' in code
+    assert "quiet" not in code

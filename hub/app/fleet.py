@@ -43,6 +43,10 @@ class Fleet:
     def __init__(self, ask: Ask, registry: Registry, live: Live, zone: tzinfo, now: Callable[[], int]) -> None:
         self._ask, self._registry, self._live, self._zone, self._now = ask, registry, live, zone, now
 
+    def use_registry(self, registry: Registry) -> None:
+        """From now on these are the vehicles."""
+        self._registry = registry
+
     async def trips(self, device: str, start: int, end: int, ignition: bool) -> dict[str, Any]:
         """Trips and stops of a device between two times (ns). Raises TooMuch, `StoreUnavailable`."""
         found = await self._driven(device, start, end, Settings(use_ignition=ignition))

@@ -335,7 +335,7 @@ class Hub:
             *(follower.state for follower in self.followers),
             self.warner.state,
         ]
-        driving = Fleet(self._series, self.city.registry, self.live, config.zone, self.now)
+        driving = self._driving = Fleet(self._series, self.city.registry, self.live, config.zone, self.now)
         return State(
             config=config,
             registry=self.city.registry,
@@ -422,6 +422,7 @@ class Hub:
         self.warner.use_cameras(self.cameras)
         self.ingest.registry = self.state.registry = registry
         self.state.cameras = self.cameras
+        self._driving.use_registry(registry)
         self._area_of.clear()
         self._area_of.update(self._areas())
 
