@@ -216,6 +216,10 @@ class Features(msgspec.Struct):
     features: list[Object]
 
 
+class SensorThings(msgspec.Struct):
+    """An entity, a list of entities or a property, as OGC 18-088 has them."""
+
+
 class Done(msgspec.Struct):
     """It stands in the log."""
 

@@ -22,6 +22,7 @@ from hub.api.gate import Authority, Gate, cookie_name
 from hub.api.looking import Looking, reply
 from hub.api.openapi import document
 from hub.api.problem import Problem, problem
+from hub.api.sensorthings import ROOT, SensorThings
 from hub.api.state import State
 from hub.api.streaming import Streaming
 from hub.api.visiting import Visiting
@@ -35,7 +36,7 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
     """All routes but files. A new one is taken into the tests of every route by standing here."""
     auditing = Auditing(state)
     look, act, live = Looking(state, authority), Acting(state, trusted, auditing), Streaming(state, authority)
-    visit = Visiting(state, authority, auditing)
+    visit, things = Visiting(state, authority, auditing), SensorThings(state)
     get, post = "GET", "POST"
     found = [
         Endpoint(get, "/", None, look.console, media="text/html"),
@@ -154,6 +155,10 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
         Endpoint(get, "/api/v1/series", "view", look.series, questions.Series, gives=answers.Series),
         Endpoint(get, "/tiles/basemap.pmtiles", None, look.basemap, media="application/vnd.pmtiles"),
         Endpoint(get, "/api/v1/stream", "view", live.stream, media="text/event-stream"),
+        Endpoint(get, f"{ROOT}/{{path:path}}", "view", things.sensorthings, gives=answers.SensorThings),
+        Endpoint(
+            post, f"{ROOT}/{{path:path}}", "ingest", things.observe, gives=answers.SensorThings, raw=True, act=False
+        ),
     ]
 
     async def openapi(_: Request, __: Any) -> Response:
