@@ -17,15 +17,14 @@ export class Basemap {
     this.archive = null;
   }
 
-  /** Whether the city has one; false also where the console was not built (`make console`). */
+  /** Begins to read it; whether that works. It does not where the console was not built (`make console`). */
   async open() {
     try {
-      const given = await fetch(ADDRESS, { headers: { range: "bytes=0-6" } });
-      if (!given.ok) return false;
       const { PMTiles, VectorTile, PbfReader } = await others();
       this.read = (bytes) => new VectorTile(new PbfReader(new Uint8Array(bytes)));
-      this.archive = new PMTiles(new URL(ADDRESS, location.href).href);
-      this.head = await this.archive.getHeader();
+      const archive = new PMTiles(new URL(ADDRESS, location.href).href);
+      this.head = await archive.getHeader();
+      this.archive = archive; // last: from here on it is drawn
       this.ready();
       return true;
     } catch (error) {

@@ -63,13 +63,16 @@ export function cardsOf({ now, map, acts, source, chooseAlert, draw }) {
       chosen ? more(alert) : null);
   }
 
-  /** Worst and present value of what the rule compares. */
+  /** What the rule compares, when the warning was at its worst level and now. Between two changes it may have been worse still; the curve shows that. */
   function presentText(alert) {
-    const rule = now.rules.get(alert.rule.replace(/:silent$/, "")), said = [];
-    for (const [name, metric] of Object.entries(rule?.names ?? {})) {
-      const worst = alert.worst?.values?.[name], present = now.devices.get(alert.subject)?.values?.[metric];
-      if (typeof worst !== "number") continue;
-      said.push(`${metricName(metric)} ${say("worst")} ${valueText(metric, worst)}${present && alert.open ? ` · ${say("present")} ${valueText(metric, present.value)}` : ""}`);
+    const rule = now.rules.get(alert.rule.replace(/:silent$/, "")), values = now.devices.get(alert.subject)?.values ?? {};
+    const compared = new Set((rule?.levels ?? []).flatMap((level) => level.limits.map((limit) => limit.metric))), named = new Map(Object.entries(rule?.names ?? {}).map(([name, metric]) => [metric, name]));
+    const said = [];
+    for (const metric of compared.size ? compared : named.keys()) {
+      const worst = alert.worst?.values?.[named.get(metric)], parts = [];
+      if (typeof worst === "number") parts.push(`${language() === "en" ? `${say("at")} ${say(alert.worst.level)}` : `${say(alert.worst.level)}${say("at")}`} ${valueText(metric, worst)}`);
+      if (alert.open && metric in values) parts.push(`${say("present")} ${valueText(metric, values[metric].value)}`);
+      if (parts.length) said.push(`${metricName(metric)} ${parts.join(" · ")}`);
     }
     return said.slice(0, 2).join("; ");
   }

@@ -33,7 +33,8 @@ export async function plotted(box, { points, metric, limits = [], from, to, mome
       const x = plot.valToPos(moment.at / 1000, "x", true);
       pen.strokeStyle = pen.fillStyle = ink; pen.setLineDash([]); pen.lineWidth = 1.5;
       pen.beginPath(); pen.moveTo(x, top); pen.lineTo(x, top + height); pen.stroke();
-      pen.fillText(moment.text, x + 4, top + 12 * devicePixelRatio);
+      pen.textAlign = x > left + width * 0.8 ? "right" : "left";
+      pen.fillText(moment.text, x + (pen.textAlign === "left" ? 4 : -4), top + 12 * devicePixelRatio);
     }
     pen.fillStyle = look.levels.orange;
     for (const [at, value] of points) if (doubtful.has(at)) { const x = plot.valToPos(at / 1000, "x", true), y = plot.valToPos(value, "y", true); pen.fillRect(x - 3, y - 3, 6, 6); }

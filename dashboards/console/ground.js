@@ -26,7 +26,7 @@ export class Ground {
     this.buildings = city.buildings ?? [];
     this.cameras = new Map((city.cameras ?? []).filter((camera) => camera.position).map((camera) => [camera.camera, camera]));
     this.stale = true;
-    if (!this.basemap.archive) this.basemap.open();
+    if (city.basemap && !this.basemap.archive) this.basemap.open();
   }
 
   /** Draws the picture where the view is now. */

@@ -14,7 +14,7 @@ const WORDS = {
   range: ["Range", "时间范围"], range_30min: ["30 min", "30分"], range_6h: ["6 h", "6时"], range_1d: ["1 day", "1天"], range_7d: ["7 days", "7天"], range_30d: ["30 days", "30天"], range_1y: ["1 year", "1年"], range_2y: ["2 years", "2年"],
   table: ["Table", "表格"], quality: ["quality", "质量"], doubtful: ["values of doubtful quality (orange)", "个存疑数据（橙色）"], trips: ["Trips of the last day", "近一天行程"], notrips: ["No trips.", "无行程。"], idling: ["idling", "怠速"],
   rules: ["rules", "规则"], destinations: ["Destinations", "送达目标"], testsend: ["Send a test", "测试发送"], testtaken: ["It took the exercise.", "已接收演练消息。"], testfailed: ["It did not take the exercise:", "未接收演练消息："], retry: ["Try again", "重试"], stored: ["stored", "已存"], waitingFor: ["waiting", "等待"],
-  worst: ["worst", "最大"], present: ["now", "现在"], stream: ["Live picture", "实时画面"], nocurve: ["No curve can be drawn:", "无法绘制曲线："], unbuilt: ["Newest values (curves come with make console)", "最近数值（曲线需 make console）"],
+  at: ["at", "时"], present: ["now", "现在"], stream: ["Live picture", "实时画面"], nocurve: ["No curve can be drawn:", "无法绘制曲线："], unbuilt: ["Newest values (curves come with make console)", "最近数值（曲线需 make console）"],
   shelve: ["Shelve", "搁置"], unshelve: ["Unshelve", "取消搁置"], work: ["Maintenance", "维护"], undo: ["Undo", "撤销"], close: ["Close", "关闭"],
   will_acknowledge: ["Will be acknowledged in", "即将确认，剩余"], will_shelve: ["Will be shelved in", "即将搁置，剩余"], will_unshelve: ["Will be unshelved in", "即将取消搁置，剩余"], will_maintenance: ["Maintenance will begin in", "即将开始维护，剩余"],
   by_area: ["Any area", "全部区域"], by_pack: ["Any rules", "全部规则"], by_kind: ["Any kind", "全部类型"], hiddenSome: ["more are hidden; show all", "条被隐藏；显示全部"],

@@ -100,6 +100,8 @@ class City(msgspec.Struct):
     name: str
     timezone: str
     version: str
+    basemap: bool
+    """Whether /tiles/basemap.pmtiles is there."""
     bounds: list[float] | None
     cameras: list[Object]
     zones: list[Object]

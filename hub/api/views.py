@@ -45,6 +45,7 @@ def city(state: State, sight: Sight) -> dict[str, Any]:
         "name": state.config.hub.name,
         "timezone": state.config.hub.timezone,
         "version": state.version,
+        "basemap": any(path.is_file() for path in state.basemap),
         "bounds": bounds(seen, devices),
         "cameras": [camera(state.cameras, number) for number in numbers],
         "zones": [zone(item) for item in registry.zones.values() if sight.zone(item)],

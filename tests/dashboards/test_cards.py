@@ -79,7 +79,9 @@ def test_a_card_says_date_values_and_evidence(hub: RunningHub, browser: Browser)
     opened(browser, hub, f"#alert={warning(hub)['alert'].replace('/', '%2F')}")
     zone = datetime.now(UTC) + timedelta(hours=8) - timedelta(hours=26) + timedelta(minutes=10)
     browser.wait(f"{TEXT}.includes('{zone.day} {zone:%b}')", "a warning of yesterday has no date")
-    browser.wait(f"{TEXT}.includes('worst 0.45 m') && {TEXT}.includes('now 0.35 m')", "no worst and present value")
+    browser.wait(
+        f"{TEXT}.includes('water at Red 0.45 m') && {TEXT}.includes('now 0.35 m')", "no worst and present value"
+    )
     browser.wait("!!document.querySelector('.evidence .uplot canvas')", "no curve of evidence")
     if folder := os.environ.get("CITYHUB_PICTURES"):
         browser.picture(Path(folder) / "card.png")

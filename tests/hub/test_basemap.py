@@ -13,10 +13,13 @@ import pytest
 from pmtiles.reader import MemorySource, Reader, all_tiles
 
 import simulators
+from dashboards.bundle.__main__ import make
 from hub import basemap
 from hub.cli import main
 from tests.acceptance.ports import free_port
 from tests.acceptance.running import RunningHub, write_city
+from tests.dashboards.browser import Browser
+from tests.npm import or_skip
 
 
 def feature(kind: str, coordinates: Any, **tags: Any) -> dict[str, Any]:
@@ -121,12 +124,24 @@ def asked(api: int) -> tuple[int, bytes]:
 
 
 @pytest.mark.acceptance
-def test_the_hub_serves_parts_of_the_file(tmp_path: Path) -> None:
+def test_the_hub_serves_parts_of_the_file_and_the_console_draws_them(tmp_path: Path) -> None:
     api = free_port()
     city = write_city(tmp_path / "city", api=api)
     hub = RunningHub(city, api)
-    assert asked(api)[0] == 404
-    (tmp_path / "city.geojson").write_text(json.dumps(collection(LAKE, STREET)))
-    assert main(["basemap", str(tmp_path / "city.geojson"), str(city)]) == 0
-    assert asked(api) == (206, b"PMTiles")
-    assert hub.stop() == 0
+    try:
+        assert asked(api)[0] == 404
+        assert hub.get("/api/v1/city")["basemap"] is False
+        street = feature("LineString", [[121.48, 31.24], [121.5, 31.243]], highway="primary")
+        (tmp_path / "city.geojson").write_text(json.dumps(collection(street)))
+        assert main(["basemap", str(tmp_path / "city.geojson"), str(city)]) == 0
+        assert asked(api) == (206, b"PMTiles")
+        assert hub.get("/api/v1/city")["basemap"] is True
+        with or_skip():
+            make()
+        with Browser(tmp_path) as browser:
+            browser.go(f"http://127.0.0.1:{api}/")
+            tiles = "[...(document.getElementById('map').cityMap?.ground.basemap.tiles.values() ?? [])]"
+            browser.wait(f"{tiles}.some((tile) => tile?.road?.[0]?.class === 'major')", "the street was not drawn")
+            assert browser.errors == []
+    finally:
+        assert hub.stop() == 0
