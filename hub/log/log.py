@@ -18,6 +18,7 @@ import msgspec
 
 from hub.clock import now
 from hub.log import segment
+from hub.log.linger import Linger
 from hub.log.segment import Damage
 from hub.model import AlertChange, Event, Fault, Reading
 from hub.ports import Batch
@@ -123,6 +124,7 @@ class Stream:
         self._pending_entries = 0
         self._pending_bytes = 0
         self._committing: asyncio.Task[None] | None = None
+        self._linger = Linger()
         self._disk = ThreadPoolExecutor(1, thread_name_prefix=f"log-{self.name}")
         self._tail: deque[Batch] = deque()
         self._tail_at: deque[float] = deque()
@@ -159,6 +161,8 @@ class Stream:
         self._pending_bytes += len(data)
         if self._committing is None:
             self._committing = asyncio.get_running_loop().create_task(self._commit())
+        else:
+            self._linger.grown(self._pending_entries)
         return future
 
     def _reason_to_refuse(self) -> str | None:
@@ -171,9 +175,12 @@ class Stream:
         return None
 
     async def _commit(self) -> None:
+        """Group after group until nothing waits."""
         loop = asyncio.get_running_loop()
         try:
             while self._pending:
+                if (rest_s := self._linger.rest_s(self._pending_entries)) > 0:
+                    await self._linger.wait(rest_s)
                 group = self._take_group()
                 entries = [entry for append in group for entry in append.entries]
                 data = b"".join([_array_head(len(entries)), *(append.data for append in group)])
@@ -192,6 +199,7 @@ class Stream:
                     if not append.future.done():
                         append.future.set_result(offset)
                     offset += len(append.entries)
+                self._linger.committed(len(group), self._pending_entries)
         finally:
             self._committing = None
 
@@ -481,6 +489,8 @@ class Stream:
                 self.next = max(self.next, int(path.stem))
 
     async def close(self) -> None:
+        """Commit what waits, at once, and close the file."""
+        self._linger.close()
         while self._committing is not None:
             await asyncio.wait([self._committing])
         self._disk.shutdown()

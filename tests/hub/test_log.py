@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.log import Cursors, Limits, Log, LogFull, segment
+from hub.log import Cursors, Limits, Log, LogFull, linger, segment
 from hub.log.log import TAIL_S
 from hub.model import AlertChange, Change, Deaf, Edition, Fault, FaultKind, OperatorAction, Position, Reading, Tick
 
@@ -558,3 +559,87 @@ def test_a_frame_is_whole_or_it_is_none() -> None:
             flipped = bytearray(blob)
             flipped[position] ^= 1 << bit
             assert segment.whole_frame(memoryview(flipped), 0) is None
+
+
+class SlowDisk:
+    """A disk under which each sync ends when the test says so; counts syncs begun and ended. The log has its file already, whose
+    making syncs too."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.begun = self.ended = 0
+        self.free = threading.Semaphore(0)
+        real = os.fdatasync
+
+        def sync(fd: int) -> None:
+            self.begun += 1
+            assert self.free.acquire(timeout=60)
+            real(fd)
+            self.ended += 1
+
+        monkeypatch.setattr(os, "fdatasync", sync)
+
+    async def begins(self, number: int) -> None:
+        while self.begun < number:
+            await asyncio.sleep(0.001)
+
+
+async def on_slow_disk(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Log, SlowDisk]:
+    """A log that holds `reading(0)`."""
+    log = Log(folder)
+    await log.events.append([reading(0)])
+    return log, SlowDisk(monkeypatch)
+
+
+async def test_what_comes_in_during_a_commit_waits_for_more_and_is_committed_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(linger, "LINGER_S", 3600.0)
+    monkeypatch.setattr(linger, "LINGER_ENTRIES", 5)
+    log, disk = await on_slow_disk(tmp_path, monkeypatch)
+    appended = [log.events.append([reading(1)])]
+    await disk.begins(1)  # alone it went at once
+    appended.append(log.events.append([reading(2)]))
+    disk.free.release()
+    assert await appended[0] == 1
+    for number in (3, 4, 5):
+        appended.append(log.events.append([reading(number)]))
+        await asyncio.sleep(0)
+    assert disk.begun == 1
+    appended.append(log.events.append([reading(6)]))  # enough
+    await disk.begins(2)
+    assert not any(future.done() for future in appended[1:])  # nothing is acknowledged before its sync
+    disk.free.release(2)
+    assert await asyncio.gather(*appended[1:]) == [2, 3, 4, 5, 6]
+    assert disk.ended == 2
+    await log.close()
+
+
+async def test_an_append_without_company_never_waits_for_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linger, "LINGER_S", 3600.0)
+    log = Log(tmp_path)
+    for number in range(5):  # a device that waits for each answer
+        assert await asyncio.wait_for(log.events.append([reading(number)]), 60) == number
+    await log.close()
+
+
+async def test_closing_commits_at_once_what_lingers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linger, "LINGER_S", 3600.0)
+    log, disk = await on_slow_disk(tmp_path, monkeypatch)
+    appended = [log.events.append([reading(1)])]
+    await disk.begins(1)
+    appended.append(log.events.append([reading(2)]))
+    disk.free.release(2)
+    assert await appended[0] == 1
+    await log.close()
+    assert await appended[1] == 2
+    assert everything(Log(tmp_path)) == readings(3)
+
+
+async def test_a_wait_for_more_ends_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log, disk = await on_slow_disk(tmp_path, monkeypatch)
+    first = log.events.append([reading(1)])
+    await disk.begins(1)
+    second = log.events.append([reading(2)])
+    disk.free.release(2)
+    assert await asyncio.wait_for(asyncio.gather(first, second), 60) == [1, 2]
+    await log.close()
