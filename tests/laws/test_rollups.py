@@ -12,7 +12,21 @@ from hypothesis import strategies as st
 
 from hub.model import Reading
 from hub.ports import Bucket, SeriesQuery
-from hub.store.rollups import DAY, HOUR, MINUTE, WIDTHS, Window, apply_retention, fold, remake, touched, windows
+from hub.store.rollups import (
+    DAY,
+    HOUR,
+    MINUTE,
+    TOGETHER,
+    WIDTHS,
+    WINDOWS_MAX,
+    Window,
+    apply_retention,
+    fold,
+    jobs,
+    remake,
+    touched,
+    windows,
+)
 from tests.laws.test_stores import Open, influxd, reopen
 
 __all__ = ["influxd", "reopen"]
@@ -132,3 +146,29 @@ def test_windows_cover_every_touched_minute_once(minutes: set[int]) -> None:
     found = windows(minute * MINUTE for minute in minutes)
     assert all(any(window.start <= minute * MINUTE < window.end for window in found) for minute in minutes)
     assert all(before.end + HOUR <= after.start for before, after in pairwise(found))
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from([f"d{n}" for n in range(20)]), st.sets(st.integers(0, 200_000), min_size=1), max_size=20
+    )
+)
+def test_jobs_cover_every_touched_minute_of_every_device(touched_minutes: dict[str, set[int]]) -> None:
+    minutes = {device: {number * MINUTE for number in starts} for device, starts in touched_minutes.items()}
+    found = jobs(minutes)
+    for device, starts in minutes.items():
+        mine = [window for of, window in found if of in (None, device)]
+        assert all(any(window.start <= start < window.end for window in mine) for start in starts)
+
+
+def test_sparse_history_of_years_is_made_in_few_queries() -> None:
+    """A reading every two hours for a year made 4,380 windows of a device, each with queries of its own."""
+    minutes = {f"d{n}": {START + at * 2 * HOUR + n * MINUTE for at in range(4_380)} for n in range(20)}
+    assert len(jobs(minutes)) <= 20 * WINDOWS_MAX
+
+
+def test_minutes_of_many_devices_are_asked_for_together_where_that_is_less() -> None:
+    present = {f"d{n}": {START, START + MINUTE} for n in range(200)}
+    assert jobs(present) == [(None, Window(START, START + 2 * MINUTE))]
+    month = {f"d{n}": set(range(START, START + 20 * DAY, 10 * MINUTE)) for n in range(2 * TOGETHER)}
+    assert None not in {device for device, _ in jobs(month)}
