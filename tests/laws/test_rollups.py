@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from hub.model import Reading
 from hub.ports import Bucket, SeriesQuery
+from hub.store.every import buckets_every
 from hub.store.rollups import (
     DAY,
     HOUR,
@@ -146,6 +147,45 @@ def test_windows_cover_every_touched_minute_once(minutes: set[int]) -> None:
     found = windows(minute * MINUTE for minute in minutes)
     assert all(any(window.start <= minute * MINUTE < window.end for window in found) for minute in minutes)
     assert all(before.end + HOUR <= after.start for before, after in pairwise(found))
+
+
+RANGES = [
+    (0, 3 * DAY, DAY),
+    (7 * MINUTE + 3, 3 * DAY - 5, DAY),
+    (HOUR + 1, 2 * DAY + 1, 3 * HOUR),
+    (HOUR, HOUR + 90 * MINUTE, HOUR),
+    (5, 2 * HOUR, 10 * MINUTE),
+    (5, 2 * HOUR, 7_000_000_000),
+    (0, 30 * DAY, 2 * DAY),
+]
+"""From, to and width of buckets; times after START."""
+
+
+@pytest.mark.parametrize("made", ["a part", "none"])
+def test_buckets_of_any_width_are_those_of_the_rows(reopen: Open, made: str) -> None:
+    """Whatever rollups there are: the newest hours and days are not made yet, or made before they were over, or none is made."""
+    store: Any = reopen()
+    chance = random.Random(5)
+    told = [
+        reading(device, START + n * 33 * MINUTE + 5, pm25=round(chance.uniform(0, 300), 1), no2=1.0)
+        for n in range(120)
+        for device in ("a", "b")
+    ]
+    store.write("events", told, 0, len(told))
+    if made == "a part":
+        remake(store, Window(START, START + DAY + 5 * HOUR))
+        remake(store, Window(START + DAY + 5 * HOUR, START + DAY + 7 * HOUR), ("1m",))
+        # More comes into the day that was made last.
+        store.write("events", [reading("a", START + DAY + 8 * HOUR + MINUTE, pm25=999.0)], 240, 241)
+    for start, end, every in RANGES:
+        query = SeriesQuery(START + start, START + end, "a", "pm25")
+        found, expected = buckets_every(store, query, every), store.buckets(query, every)
+        assert [(b.time, b.device, b.metric, b.count, b.min, b.max, b.last) for b in found] == [
+            (b.time, b.device, b.metric, b.count, b.min, b.max, b.last) for b in expected
+        ], (start, end, every)
+        assert [b.mean for b in found] == pytest.approx([b.mean for b in expected])
+        newest = SeriesQuery(START + start, START + end, "a", "pm25", limit=2, newest=True)
+        assert buckets_every(store, newest, every) == found[-2:]
 
 
 @given(
