@@ -4,13 +4,21 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 2
 
-.PHONY: demo test check bench mutants env servers npm lock format soak dist sbom clean
+.PHONY: demo test console pictures check bench mutants oracle fuzz env servers npm lock format soak dist sbom clean
 
-demo: env
+demo: env console
 	@$(BIN)/cityhub demo
 
-test: env servers npm
+test: env servers npm console
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m "not slow"
+
+# The pictures in docs/pictures/, of a real demo.
+pictures: console servers
+	$(BIN)/python -m tests.dashboards.pictures
+
+# What the console uses from others, into one file; the machine's npm, or the one of the environment.
+console: env
+	@$(BIN)/python -m dashboards.bundle
 
 check: env
 	$(BIN)/ruff format --check .
@@ -26,6 +34,16 @@ bench: env servers
 # PARTS="log cameras" limits it to these.
 mutants: env servers
 	$(BIN)/python -m tests.mutants $(PARTS)
+
+# Ends hubs at random steps, cuts the power, makes the disk ill, and looks what became of everything they had acknowledged.
+# ORACLE="--runs 200 --seed 7" and the like; `.venv/bin/python -m tests.oracle --help`.
+oracle: env servers
+	$(BIN)/python -m tests.oracle $(ORACLE)
+
+# Inputs nobody meant, against every decoder, the loaders of rules and configuration, and the API; prints a table.
+# FUZZ="decoder --seconds 600" and the like.
+fuzz: env
+	$(BIN)/python -m tests.fuzz $(FUZZ)
 
 # Long fuzz and soak runs.
 soak: env servers
@@ -57,7 +75,7 @@ npm: env
 # The wheel, and beside it a CycloneDX list of every package that it brings, with version and licence.
 dist: sbom
 
-sbom: env
+sbom: env console
 	@rm -rf dist && mkdir dist
 	$(BIN)/python -m hatchling build -t wheel -d dist
 	@$(BIN)/uv venv --quiet dist/env

@@ -14,7 +14,6 @@ from hub.metrics import UnitError, nearest, to_vocabulary, vocabulary
 from hub.model import Fault, FaultKind, Position, Value
 from hub.moment import SECOND, from_text
 
-NUMBERS = frozenset(name for name, metric in vocabulary().items() if metric.type == "number")
 NUMBER_LIMIT = 2.0**53
 """Beyond this a double no longer holds every integer, and no metric's range reaches that far."""
 TEXT_LIMIT = 1024  # characters

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 import msgspec
@@ -21,7 +21,7 @@ from hub.health import Health
 from hub.knocks import Knocks
 from hub.ledger import Counts, Ledger
 from hub.log import Log, LogFull
-from hub.model import Fault, FaultKind, Forwarded, Message, Reading, Verdict
+from hub.model import Event, Fault, FaultKind, Forwarded, Message, Reading, Verdict
 from hub.moment import SECOND
 from hub.registry import Registry
 from hub.validation import Validator, no_device_id, unicode
@@ -51,7 +51,8 @@ class Ingest:
         health: Health | None = None,
         slices: bool = True,
     ) -> None:
-        """`slices=False`: large groups are checked in one go, for a recording whose ticks must not overtake its readings."""
+        """`slices=False`: large groups are checked in one go, for a recording whose ticks must not overtake its readings; and what a device
+        may send is counted by the recording's own minutes."""
         self.log = log
         self.health = health or Health(clock)
         self.registry = registry
@@ -64,11 +65,17 @@ class Ingest:
         self.recent = Recent(self.options.duplicates_max)
         self.under_way: dict[Key, asyncio.Future[int]] = {}
         """Readings on their way to the disk, and the future that tells whether they got there."""
-        self.pace = Pace(self.options.readings_per_device_s_max)
+        self.pace = Pace(self.options.readings_per_device_s_max, time.monotonic_ns if slices else clock)
         self.shares = Shares(log.quarantine.limits.bytes_max)
         self.knocked = Knocks()
         self.doors: dict[str, Door] = {}
         self._undated = 0
+
+    def remember(self, entries: Iterable[Event]) -> None:
+        """What the log took before the hub was stopped: a device that heard no answer sends it again, and it is a duplicate."""
+        for entry in entries:
+            if type(entry) is Reading:
+                self.recent.knows(self.recent.key(entry))
 
     def undated(self, at: int) -> int:
         """The observed time of a reading that brings none: now, a nanosecond apart from the one before it.
@@ -309,12 +316,15 @@ class Door:
         self._counts.unkept += left_out
         if not kept:
             return None
+        ledger = self._hub.ledger
+        ledger.faults_on_their_way(self.adapter, kept)
         written = self._hub.log.quarantine.append(kept)
-        number = sum(fault.count for fault in kept)
 
         def done(written: asyncio.Future[int]) -> None:
-            if written.cancelled() or written.exception() is not None:
-                self._counts.unkept += number
+            lost = written.cancelled() or written.exception() is not None
+            ledger.faults_written(self.adapter, kept, None if lost else written.result() + len(kept))
+            if lost:
+                self._counts.unkept += sum(fault.count for fault in kept)
 
         written.add_done_callback(done)
         return written
@@ -371,7 +381,7 @@ class Door:
         self._forget(group)
         error = LogFull("the hub is stopping") if written.cancelled() else written.exception()
         if error is None:
-            counts.logged += len(accepted)
+            self._hub.ledger.logged(self.adapter, len(accepted), written.result() + len(accepted))
             group.appended.set_result(written.result())
             if self._log_trouble:
                 self._log_trouble = False
@@ -434,7 +444,8 @@ def _failure(appended: asyncio.Future[int]) -> Verdict | None:
 class Pace:
     """What each device sent in this minute: a flood from one costs its neighbours nothing.
 
-    The minute is the machine's own, which no setting of the clock makes shorter or longer.
+    The minute is the machine's own, which no setting of the clock makes shorter or longer; in a replay it is the recording's, since a
+    year of minutes that is played in one is no flood.
     """
 
     def __init__(self, readings_s_max: float, monotonic: Callable[[], int] = time.monotonic_ns) -> None:

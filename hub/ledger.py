@@ -49,6 +49,8 @@ class _Saved(msgspec.Struct):
     readers: dict[str, int]
     refused: dict[str, dict[str, int]] = {}
     replaced: dict[str, dict[str, int]] = {}
+    refusals_next: int | None = None
+    """Where in quarantine the store's refusals begin that the counts do not have; None: at `quarantine_next`."""
 
 
 class Ledger:
@@ -63,14 +65,44 @@ class Ledger:
         """Readings that took the place of an earlier one with the same device, metric and time."""
         self._readers: dict[str, int] = {}
         self._written: dict[str, Written] = {}
+        self._counted = _Positions()
+        self._unwritten: dict[str, Counts] = {}
+        """Faults that are in the counts, and on their way to quarantine."""
 
     def of(self, adapter: str) -> Counts:
         return self.adapters.setdefault(adapter, Counts())
 
+    # ---------------------------------------------------------------------------------------------- where the counts hold
+
+    def logged(self, adapter: str, count: int, next_offset: int) -> None:
+        """So many readings of an adapter are on disk, before that offset of "events". Called in the order of the log."""
+        self.of(adapter).logged += count
+        self._counted.events = next_offset
+
+    def faults_on_their_way(self, adapter: str, faults: Sequence[Fault]) -> None:
+        """These are counted, and quarantine does not have them yet."""
+        _count(self._unwritten.setdefault(adapter, Counts()), faults, 1)
+
+    def faults_written(self, adapter: str, faults: Sequence[Fault], next_offset: int | None) -> None:
+        """Quarantine has them, before that offset; None where it could not take them."""
+        _count(self._unwritten[adapter], faults, -1)
+        if next_offset is not None:
+            self._counted.quarantine = next_offset
+
+    # ---------------------------------------------------------------------------------------------- readers
+
     def took(
-        self, reader: str, entries: Iterable[Event | Fault], next_offset: int, refusals: Sequence[Refusal] = ()
+        self,
+        reader: str,
+        entries: Iterable[Event | Fault],
+        next_offset: int,
+        refusals: Sequence[Refusal] = (),
+        quarantine_next: int | None = None,
     ) -> Outcome:
-        """A required reader has answered for these entries and stands at `next_offset` of "events"."""
+        """A required reader has answered for these entries and stands at `next_offset` of "events"; what it refused of them stands in
+        quarantine before `quarantine_next`."""
+        if quarantine_next is not None:
+            self._counted.refusals = quarantine_next
         outcome = self._written.setdefault(reader, Written()).outcome(entries, refusals)
         for counts, more in zip((self.stored, self.refused, self.replaced), outcome, strict=True):
             counts.setdefault(reader, Counter()).update(more)
@@ -106,17 +138,28 @@ class Ledger:
 
     # ---------------------------------------------------------------------------------------------- restarts
 
-    def encoded(self, log: Log) -> bytes:
-        """The counts with the log positions they hold for. Taken in one go, so they balance; what is in flight is not in."""
-        settled = {
-            name: msgspec.structs.replace(counts, received=counts.received - counts.in_flight, in_flight=0)
-            for name, counts in self.adapters.items()
-        }
+    def encoded(self) -> bytes:
+        """The counts with the log positions they hold for. Taken in one go, so they balance; what is in flight is not in: the log may
+        have it already, behind these positions, and then it is counted from there."""
+        settled = {name: self._settled(name, counts) for name, counts in self.adapters.items()}
         stored, refused, replaced = (
             {name: dict(counts) for name, counts in kind.items()} for kind in (self.stored, self.refused, self.replaced)
         )
+        at = self._counted
         return msgspec.json.encode(
-            _Saved(log.events.next, log.quarantine.next, settled, stored, self._readers, refused, replaced)
+            _Saved(at.events, at.quarantine, settled, stored, self._readers, refused, replaced, at.refusals)
+        )
+
+    def _settled(self, adapter: str, counts: Counts) -> Counts:
+        """The counts without what is in flight, to the log or to quarantine."""
+        unwritten = self._unwritten.get(adapter, Counts())
+        faults = {kind: count - unwritten.faults.get(kind, 0) for kind, count in counts.faults.items()}
+        return msgspec.structs.replace(
+            counts,
+            received=counts.received - counts.in_flight - unwritten.received,
+            in_flight=0,
+            quarantined=counts.quarantined - unwritten.quarantined,
+            faults=faults,
         )
 
     def recover(self, path: Path, log: Log, cursors: dict[str, int]) -> None:
@@ -132,17 +175,18 @@ class Ledger:
                 counts = self.of(entry.adapter)
                 counts.received += 1
                 counts.logged += 1
-        refusals: list[Refusal] = []
         for entry in _entries(log, "quarantine", saved.quarantine_next):
-            if type(entry) is Fault and entry.by:
-                refusals += [
-                    Refusal(reading, entry.detail) for reading in (entry.reading, *(entry.rest or ())) if reading
-                ]
-            elif type(entry) is Fault:
-                counts = self.of(entry.adapter)
-                counts.received += entry.readings
-                counts.quarantined += entry.readings
-                counts.faults[entry.kind] = counts.faults.get(entry.kind, 0) + entry.count
+            if type(entry) is Fault and not entry.by:
+                _count(self.of(entry.adapter), [entry], 1)
+        refused_from = saved.quarantine_next if saved.refusals_next is None else saved.refusals_next
+        refusals = [
+            Refusal(reading, entry.detail)
+            for entry in _entries(log, "quarantine", refused_from)
+            if type(entry) is Fault and entry.by
+            for reading in (entry.reading, *(entry.rest or ()))
+            if reading
+        ]
+        self._counted = _Positions(log.events.next, log.quarantine.next, log.quarantine.next)
         for reader, cursor in cursors.items():
             self.stored[reader] = Counter(saved.stored.get(reader, {}))
             self.refused[reader] = Counter(saved.refused.get(reader, {}))
@@ -151,6 +195,22 @@ class Ledger:
             if cursor < since:
                 self.set_back(reader, log.events, cursor)
             self.took(reader, _entries(log, "events", since, cursor), cursor, refusals)
+
+
+class _Positions(msgspec.Struct):
+    """Offsets of "events" and "quarantine" before which everything is in the counts."""
+
+    events: int = 0
+    quarantine: int = 0
+    refusals: int = 0
+    """In quarantine too, of what the store refused."""
+
+
+def _count(counts: Counts, faults: Iterable[Fault], sign: int) -> None:
+    for fault in faults:
+        counts.received += sign * fault.readings
+        counts.quarantined += sign * fault.readings
+        counts.faults[fault.kind] = counts.faults.get(fault.kind, 0) + sign * fault.count
 
 
 def _entries(log: Log, stream: str, start: int, end: int | None = None) -> Iterable[Event | Fault]:

@@ -12,7 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
-from hub.model import AlertChange, Event, Message, Reading, Verdict
+from hub.model import AlertChange, Camera, Event, Message, Reading, Verdict
 
 # ---------------------------------------------------------------------------------------------- taking data in
 
@@ -271,6 +271,37 @@ class Batch(msgspec.Struct, frozen=True):
             yield Batch(self.first + at, self.entries[at : at + entries_max])
 
 
+class StoreKind(msgspec.Struct, frozen=True):
+    """A kind of store, as `[store] kind` names it (entry points `cityhub.stores`)."""
+
+    summary: str
+    open: Callable[[Mapping[str, Any], Path, Mapping[str, str]], Store]
+    """(options, the hub's data folder, device → area) → a store that also keeps rollups (`cityhub.testing` holds it to all
+    laws). Options are the keys of `[store]` with secrets resolved, and on top those of `[store.options]`. Raises `StoreUnavailable`
+    where it cannot be opened now, ValueError for options that make no sense."""
+
+
+class Listing(msgspec.Struct, frozen=True):
+    """Cameras found elsewhere: the text of a `cameras.csv`, how many, and what a person should know of them."""
+
+    text: str
+    count: int
+    remarks: tuple[str, ...] = ()
+    said: str = ""
+    """A sentence about the whole."""
+    cameras: tuple[Camera, ...] = ()
+
+
+class Inventory(msgspec.Struct, frozen=True):
+    """A list of cameras from elsewhere (entry points `cityhub.inventories`), for `cityhub camera-list SOURCE --from NAME`."""
+
+    summary: str
+    read: Callable[[str, Mapping[str, str]], Listing]
+    """(SOURCE, the `--option KEY=VALUE` given) → what was found. Raises ValueError or OSError with a sentence."""
+    file: bool = False
+    """SOURCE is a file: `read` gets its text. Otherwise SOURCE as given, an address say."""
+
+
 class Store(Protocol):
     """History. A required reader of "events" (and of "alerts") that keeps its own cursor beside its rows.
 
@@ -362,6 +393,8 @@ class SeriesQuery(msgspec.Struct, frozen=True):
     limit: int | None = None
     newest: bool = False
     """Of more than `limit` rows the newest are wanted, oldest of them first, instead of the oldest."""
+    devices: tuple[str, ...] | None = None
+    """Only of these; none of them: no rows."""
 
 
 class StoreUnavailable(Exception):

@@ -23,10 +23,12 @@ DAMAGED = ".damaged-"
 Content = TypeVar("Content")
 
 
-def replace(path: Path, data: bytes) -> None:
-    """The file's content: written beside it, synced, renamed, and the name made durable. Raises OSError."""
+def replace(path: Path, data: bytes, mode: int = 0o666) -> None:
+    """The file's content: written beside it, synced, renamed, and the name made durable. `mode`: who may read it, but for what the
+    process leaves out (umask). Raises OSError."""
     temporary = path.with_name(path.name + ".new")
-    with temporary.open("wb") as file:
+    temporary.unlink(missing_ok=True)
+    with open(temporary, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
         file.write(data)
         file.flush()
         os.fdatasync(file.fileno())
@@ -83,11 +85,19 @@ def damaged(folder: Path) -> list[str]:
 
 
 def make_folder(folder: Path) -> None:
-    """The folder and those above it, their names made durable. Raises OSError."""
-    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    """The folder and those above it, their names made durable. Raises OSError.
+
+    Also the names of those that are there already: a process that was killed between making a folder and syncing the one above it
+    has left a folder that the next power cut takes away with all that is in it.
+    """
+    missing = {path for path in (folder, *folder.parents) if not path.exists()}
     folder.mkdir(parents=True, exist_ok=True)
-    for path in missing:
-        sync_folder(path.parent)
+    for path in (folder, *folder.parents):
+        try:
+            sync_folder(path.parent)
+        except OSError:  # one above that this process may not read, and did not make
+            if path in missing:
+                raise
 
 
 def sync_folder(folder: Path) -> None:

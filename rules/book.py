@@ -7,9 +7,13 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import cache
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
+from types import ModuleType
 
+from hub.extensions import Extension, working
 from hub.model import Device, Zone
 from rules.calendars import Calendar
 from rules.language import ir
@@ -118,9 +122,9 @@ def load(paths: Sequence[Path], packs: Sequence[str]) -> RuleBook | list[Mistake
     for pack in packs:
         text = pack_file(pack, "rules.yaml")
         if text is None:
-            known = shipped_packs()
+            known = known_packs()
             near = get_close_matches(pack, known, n=1)
-            hint = f"; was {near[0]} meant?" if near else f"; shipped are {', '.join(known)}"
+            hint = f"; was {near[0]} meant?" if near else f"; known are {', '.join(known)}"
             mistakes.append(Mistake("packs", 1, 1, f"unknown pack {pack!r}{hint}"))
         else:
             files.append((pack, f"{pack}/rules.yaml", text))
@@ -198,16 +202,50 @@ def from_text(text: str) -> RuleBook | None:
 
 def shipped_packs() -> list[str]:
     """Names of the packs that ship with the hub."""
-    folder = resources.files("rules").joinpath("packs")
-    return sorted(item.name for item in folder.iterdir() if item.joinpath("rules.yaml").is_file())
+    return sorted(name for name, (extension, _) in _shelf().items() if extension.own)
+
+
+def known_packs() -> list[str]:
+    """Names of all packs that `[rules] packs` may choose: those that ship and those that installed packages bring."""
+    return sorted(_shelf())
+
+
+def pack_origin(pack: str) -> str:
+    """The package that brings the pack, with its version."""
+    extension, _ = _shelf()[pack]
+    return f"{extension.package} {extension.version}"
 
 
 def pack_file(pack: str, name: str) -> str | None:
-    """The text of a shipped pack's file, None where there is none."""
-    if "/" in pack or "\\" in pack or pack.startswith("."):
+    """The text of a pack's file, None where there is none."""
+    if pack not in _shelf():
         return None
-    file = resources.files("rules").joinpath("packs", pack, name)
+    file = _shelf()[pack][1].joinpath(name)
     return file.read_text("utf-8") if file.is_file() else None
+
+
+@cache
+def _shelf() -> dict[str, tuple[Extension, Traversable]]:
+    """Pack → who brings it, its folder. An entry point of `cityhub.packs` names a package: its folder is a pack of the entry point's
+    name where it holds `rules.yaml`; else each folder in it that does is one. A name that is taken stays with whom it is."""
+    shelf: dict[str, tuple[Extension, Traversable]] = {}
+    for extension, module in working(
+        "packs", lambda thing: "" if isinstance(thing, ModuleType) else "it names no package"
+    ):
+        try:
+            folder = resources.files(module)
+            if folder.joinpath("rules.yaml").is_file():
+                found = {extension.name: folder}
+            else:
+                found = {item.name: item for item in folder.iterdir() if item.joinpath("rules.yaml").is_file()}
+        except (TypeError, OSError):  # a module that is no package has no folder
+            found = {}
+        taken = sorted(found.keys() & shelf.keys())
+        if taken or not found:
+            extension.reject(f"the pack {taken[0]} is there already" if taken else "its package holds no rules.yaml")
+        for name in found.keys() - shelf.keys():
+            shelf[name] = (extension, found[name])
+    return shelf
 
 
 def is_test_file(path: Path) -> bool:

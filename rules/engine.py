@@ -56,9 +56,9 @@ class Engine:
             try:
                 kind = type(event)
                 if kind is Reading:
-                    judge.take(event, outcome)  # type: ignore[arg-type]
-                    if self.lanes:
-                        self._hold(event, outcome)
+                    at = judge.take(event, outcome)  # type: ignore[arg-type]
+                    for lane in self.lanes.values():
+                        lane.take(event, at, outcome)  # type: ignore[arg-type]
                 elif kind is Tick:
                     judge.tick(event.at, outcome)  # type: ignore[union-attr]
                     if self.lanes:
@@ -74,7 +74,8 @@ class Engine:
         judge = self.judge
         if isinstance(event, Deaf):
             if judge.was_deaf(event, outcome):
-                self._hold(event, outcome)
+                for lane in self.lanes.values():
+                    lane.was_deaf(event, outcome)
         elif isinstance(event, Edition):
             judge.start(event.at, outcome)
             self._edition(event, outcome)
@@ -92,10 +93,6 @@ class Engine:
         return min((due for due in dues if due is not None), default=None)
 
     # ------------------------------------------------------------------------------------------ rules that wait
-
-    def _hold(self, event: Event, outcome: Outcome) -> None:
-        for lane in self.lanes.values():
-            lane.take(event, self.world.clock.now, outcome)
 
     def _advance(self, tick: int, outcome: Outcome) -> None:
         for wait_ns, lane in list(self.lanes.items()):

@@ -42,18 +42,18 @@ class Judge:
     def __init__(self, world: World) -> None:
         self.world = world
 
-    def take(self, reading: Reading, outcome: Outcome) -> None:
-        """Take one reading."""
+    def take(self, reading: Reading, outcome: Outcome) -> int:
+        """Take one reading. Gives when it counts as observed (`rules.state.moments`)."""
         world = self.world
         at, received = moment(reading, world.clock.now)
         if received > world.clock.now or world.clock.started == NEVER or world.orphans:
             self.start(received, outcome)
         subject = world.subjects.get(reading.device) or assignment.admit(world, reading)
         if subject is None:
-            return
+            return at
         if subject.every:  # A device may call itself "zone:x", but it does not speak for the place.
             world.refused += 1
-            return
+            return at
         at = in_its_turn(at, reading, received, subject.newest)
         if reading.kind and not subject.kind:
             subject.kind = reading.kind
@@ -72,7 +72,7 @@ class Judge:
         plan = subject.plan
         if plan is None:
             subject.newest = max(at, subject.newest)
-            return
+            return at
         values: Mapping[str, Value] = reading.values
         if reading.marks or subject.marks or subject.maintenance is not None or plan.any_quality:
             values = self._good(subject, reading, plan, at, outcome)
@@ -92,6 +92,7 @@ class Judge:
             self._out_of_order(subject, plan, shape, values, at, reading, outcome)
         if crossed:
             inside.wake(world, subject, subject.last, max(at, subject.newest), outcome, crossed)
+        return at
 
     def _in_order(
         self,

@@ -23,7 +23,6 @@ from rules.judging.setback import BACK_NS
 from rules.language.ir import Series, Window
 from rules.language.rule import Rule
 from rules.plan import PAIR_MEMBERS, PAIR_SERIES, asked_windows, pairs_wanted
-from rules.state.moments import moment
 from rules.state.outcome import Outcome
 
 COUNTED = frozenset(
@@ -112,16 +111,19 @@ class Lane:
         self.kinds = _kinds(book.rules) | ({PAIR_MEMBERS} if pairs_wanted(book) else set())
         self.kinds_whole = _kinds(rule for rule in book.rules if rule.on_any_reading())
 
-    def take(self, event: Event, clock: int, outcome: Outcome) -> None:
-        """Hold a reading, or a time in which the hub was deaf."""
-        if isinstance(event, Reading):
-            if self.series.isdisjoint(event.values) and not self._wanted(event):
-                return
-            at, _ = moment(event, clock)
-            kept: Event = msgspec.structs.replace(event, observed_at=at, received_at=at)
-            heappush(self.held, (at, event.device, _encode(kept)))
-        elif isinstance(event, Deaf):
-            heappush(self.held, (event.since, "", _encode(event)))
+    def take(self, reading: Reading, at: int, outcome: Outcome) -> None:
+        """Hold a reading that counts as observed `at`: the hub's own judge says when, so that one dated in the future comes
+        before what was on its way meanwhile, here as there."""
+        if self.series.isdisjoint(reading.values) and not self._wanted(reading):
+            return
+        self._hold(at, reading.device, msgspec.structs.replace(reading, observed_at=at, received_at=at), outcome)
+
+    def was_deaf(self, event: Deaf, outcome: Outcome) -> None:
+        """Hold a time in which the hub was deaf."""
+        self._hold(event.since, "", event, outcome)
+
+    def _hold(self, at: int, device: str, event: Reading | Deaf, outcome: Outcome) -> None:
+        heappush(self.held, (at, device, _encode(event)))
         if len(self.held) > MAX_HELD:
             self.overflowed += 1
             self._judge([_decode(heappop(self.held)[2])], outcome)

@@ -48,7 +48,7 @@ from hub.model import (
 )
 from hub.moment import from_text
 from hub.units import UnitError
-from rules.book import CITY, RuleBook, is_test_file, load, pack_file, shipped_packs
+from rules.book import CITY, RuleBook, is_test_file, known_packs, load, pack_file
 from rules.engine import Engine
 from rules.language import grammar as g
 from rules.language.places import Document, Mistake
@@ -156,7 +156,7 @@ def run_path(path: Path) -> Report:
     folder = path if path.is_dir() else path.parent
     pack = folder.name if folder.parent.name == "packs" else CITY
     files = [path] if path.is_file() and is_test_file(path) else sorted(p for p in folder.iterdir() if is_test_file(p))
-    if pack != CITY and pack in shipped_packs():
+    if pack != CITY and pack in known_packs():
         return run_pack(pack)
     book = load([folder], [])
     if not isinstance(book, RuleBook):

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
-from collections.abc import Callable
+import sys
+import warnings
+from collections.abc import Callable, Generator
+from contextlib import suppress
 
 import pytest
 from hypothesis import settings
@@ -14,7 +18,36 @@ settings.register_profile("cityhub", deadline=None)
 settings.load_profile("cityhub")
 
 
-@pytest.fixture
+_FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    item.stash[_FAILED] = item.stash.get(_FAILED, False) or report.failed
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """A test that failed leaves open what it had no time to close, and the traceback holds it until the next failure. It goes here,
+    unheard: else its ResourceWarning, an error by our filter, would fail whichever test runs when it is collected."""
+    outcome = yield
+    if item.stash.get(_FAILED, False):
+        for name in ("last_type", "last_value", "last_traceback", "last_exc"):
+            with suppress(AttributeError):
+                delattr(sys, name)
+        heard, sys.unraisablehook = sys.unraisablehook, lambda _: None
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                gc.collect()
+        finally:
+            sys.unraisablehook = heard
+    return outcome
+
+
+@pytest.fixture(scope="session")
 def need_program() -> Callable[[str], str]:
     """Path of a program that a test needs, such as a broker."""
 

@@ -9,14 +9,21 @@ from pathlib import Path
 import pytest
 
 from hub.app.city import load_city
-from hub.app.plugins import MODULES, Plugins
+from hub.app.plugins import Plugins
 from hub.config import load_config
+from hub.extensions import extensions
 from tests.acceptance.running import write_city
 from tests.shared import ROOT
 
-FOLDERS = sorted({module.removeprefix("adapters.") for module in MODULES.values()})
+MODULES = {
+    name: extension.value.partition(":")[0].removeprefix("adapters.")
+    for group in ("adapters", "sinks")
+    for name, extension in extensions(group).items()
+    if extension.own
+}
+FOLDERS = sorted(set(MODULES.values()))
 TAKING_IN = sorted(
-    {MODULES[name].removeprefix("adapters.") for name, plugin in Plugins().items() if plugin.codec or plugin.adapter}
+    {MODULES[name] for name, plugin in Plugins().items() if name in MODULES and (plugin.codec or plugin.adapter)}
 )
 SAMPLES = sorted(path.parent.name for path in (ROOT / "adapters").glob("*/sample.toml"))
 

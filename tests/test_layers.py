@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 ALLOWED = {
-    "rules": {"hub.metrics", "hub.model", "hub.moment", "hub.units"},
+    "rules": {"hub.extensions", "hub.metrics", "hub.model", "hub.moment", "hub.units"},
     "adapters": {
         "hub.decoding", "hub.forwarding", "hub.identity", "hub.metrics", "hub.model", "hub.moment", "hub.ports", "hub.sockets", "hub.units", "hub.whole_file", "hub.wire",
     },

@@ -5,11 +5,14 @@ from __future__ import annotations
 import multiprocessing
 import os
 import stat
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from tests import conftest
 from tests.npm import FOLDER, NpmError, install, or_skip
 from tests.shared import shared_path
 
@@ -55,6 +58,34 @@ def test_two_processes_install_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     os.utime(folder / "package-lock.json")
     install(folder)
     assert len((folder / "runs").read_text().splitlines()) == 2
+
+
+def test_what_a_failed_test_left_open_fails_no_later_test(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text(Path(conftest.__file__).read_text())
+    (tmp_path / "test_two.py").write_text(
+        "import gc, socket\n"
+        "def test_fails():\n    left = socket.socket()\n    cycle = [left]\n    cycle.append(cycle)\n    assert False\n"
+        "def test_is_well():\n    gc.collect()\n"
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-W",
+        "error",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:asyncio",
+        "-c",
+        os.devnull,
+        "--rootdir",
+        ".",
+    ]
+    ran = subprocess.run([*command, "test_two.py"], cwd=tmp_path, capture_output=True, text=True, timeout=100)
+    assert "1 failed, 1 passed" in ran.stdout, ran.stdout
+    assert "ResourceWarning" not in ran.stdout, ran.stdout
 
 
 def test_the_lock_file_has_hashes_and_no_addresses() -> None:

@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 
-from adapters.values import NUMBER_LIMIT, NUMBERS, Unusable, accept, device_name, moment, place, shown
-from hub.metrics import vocabulary
+from adapters.values import NUMBER_LIMIT, Unusable, accept, device_name, moment, place, shown
+from hub.metrics import numbers, vocabulary
 from hub.model import Fault, FaultKind, Mark, Message, Reading, Value
 
 PAYLOAD_LIMIT = 1_048_576  # bytes
@@ -36,6 +36,7 @@ class Native(msgspec.Struct, forbid_unknown_fields=True, gc=False, omit_defaults
     marks: dict[str, str] | None = None
 
 
+_NUMBERS = numbers()
 _NUMERIC = (float, int)  # exactly: a flag is an int too
 _KEYS = frozenset(Native.__struct_fields__)
 _decode_fast = msgspec.json.Decoder(list[Native] | Native).decode
@@ -60,7 +61,7 @@ def _reading(native: Native, received_at: int | None) -> Reading:
     """The fast way. Raises `Unusable` for the first thing that is wrong."""
     values = native.values
     for metric, value in values.items():
-        if type(value) in _NUMERIC and metric in NUMBERS and -NUMBER_LIMIT < value < NUMBER_LIMIT:  # type: ignore[operator]
+        if type(value) in _NUMERIC and metric in _NUMBERS and -NUMBER_LIMIT < value < NUMBER_LIMIT:  # type: ignore[operator]
             continue
         values[metric] = accept(metric, value)
     position = None

@@ -23,8 +23,9 @@ NODES_LIMIT = (
 )
 ALIASES_LIMIT = 50_000  # of one edge node
 PAYLOAD_LIMIT = 1_048_576  # bytes
-REBIRTH_PAUSE_NS = 30 * SECOND
-"""A node is not asked more often than this: its births are the largest messages it has."""
+REBIRTH_PAUSES_NS = (2 * SECOND, 30 * SECOND)
+"""A node is not asked again sooner, for its births are the largest messages it has: the pause doubles from the first to the second
+while no NBIRTH comes. The first is short, as a request or a birth may be lost (QoS 0), and until then every value of the node is."""
 
 _KINDS = ("NBIRTH", "NDEATH", "NDATA", "DBIRTH", "DDEATH", "DDATA")
 _COMMANDS = ("NCMD", "DCMD", "STATE")
@@ -83,6 +84,8 @@ class _Node(msgspec.Struct):
     """(device, metric name) → what its birth said."""
     devices: set[str] = set()
     asked_at: int | None = None
+    pause_ns: int = REBIRTH_PAUSES_NS[0]
+    """From one request for births to the next."""
 
 
 class Host:
@@ -147,8 +150,10 @@ class Host:
         return node
 
     def _ask(self, node: _Node, levels: list[str], received_at: int | None) -> str:
-        if node.asked_at is not None and (received_at is None or received_at - node.asked_at < REBIRTH_PAUSE_NS):
-            return ""
+        if node.asked_at is not None:
+            if received_at is None or received_at - node.asked_at < node.pause_ns:
+                return ""
+            node.pause_ns = min(2 * node.pause_ns, REBIRTH_PAUSES_NS[1])
         node.asked_at = received_at or 0
         return f"{NAMESPACE}/{levels[1]}/NCMD/{levels[3]}"
 
@@ -206,7 +211,7 @@ class _Turn:
             node.aliases.clear()
             node.names.clear()
             node.devices.clear()
-            node.asked_at = None
+            node.asked_at, node.pause_ns = None, REBIRTH_PAUSES_NS[0]
             node.birth = next((m.raw for m in self.payload.metrics if m.name == "bdSeq" and isinstance(m.raw, int)), -1)
         else:
             node.devices.add(self.device)

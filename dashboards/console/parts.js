@@ -23,7 +23,7 @@ export function svg(tag, props = {}, ...children) {
   return made;
 }
 
-/** Keeps `box`'s children in step with `items`: one element an item by `key`, built anew only when `stamp` changes. */
+/** Keeps `box`'s children in step with `items`: one element an item by `key`, built anew only when `stamp` changes. @param {any} box */
 export function keep(box, items, key, stamp, build) {
   const old = new Map([...box.children].filter((child) => child.dataset.key).map((child) => [child.dataset.key, child]));
   let after = null;
@@ -35,7 +35,7 @@ export function keep(box, items, key, stamp, build) {
       const fresh = build(item);
       fresh.dataset.key = name;
       fresh.dataset.stamp = mark;
-      const held = child?.contains(document.activeElement) ? document.activeElement.dataset.focus : null;
+      const held = child?.contains(document.activeElement) ? /** @type {any} */ (document.activeElement).dataset.focus : null;
       if (child) child.replaceWith(fresh);
       child = fresh;
       if (held) [...child.querySelectorAll("[data-focus]")].find((part) => part.dataset.focus === held)?.focus();
@@ -52,16 +52,6 @@ export function needle(bearing, sees) {
   return svg("svg", { viewBox: "0 0 26 26", width: 26, height: 26, "aria-hidden": "true" },
     svg("circle", { cx: 13, cy: 13, r: 11.5, fill: "none", stroke: "#2b4257" }),
     svg("path", { d: "M13 3 L17.5 18 L13 15 L8.5 18 Z", fill: sees ? "#5cc8ff" : "#5d7488", transform: `rotate(${Number(bearing) || 0} 13 13)` }));
-}
-
-/** A line through [time, value] points, as wide as its box. */
-export function spark(points) {
-  const width = 300, height = 74, times = points.map((point) => point[0]), values = points.map((point) => point[1]);
-  const t0 = Math.min(...times), t1 = Math.max(...times), low = Math.min(...values), high = Math.max(...values);
-  const x = (t) => ((t - t0) / Math.max(1, t1 - t0)) * width, y = (v) => height - 5 - ((v - low) / Math.max(1e-9, high - low)) * (height - 10);
-  const line = points.map((point, index) => `${index ? "L" : "M"}${x(point[0]).toFixed(1)} ${y(point[1]).toFixed(1)}`).join("");
-  return svg("svg", { class: "spark", viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", role: "img" },
-    svg("path", { class: "under", d: `${line}L${width} ${height}L0 ${height}Z` }), svg("path", { d: line }));
 }
 
 /** The last minutes of a rate as bars. */

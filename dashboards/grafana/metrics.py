@@ -16,12 +16,13 @@ GRAFANA: Mapping[str, str] = {
     "count": "none", "1": "none",
 }  # fmt: skip
 """UCUM → Grafana's unit; what stands not here is shown as it is written."""
-FAMILIES = "(air|device|emission|fire|gas|ground|plant|water|weather)"
-"""Of things that stand. Vehicles and vessels have pages of their own, which not everybody may see."""
+ELSEWHERE = ("hub", "vehicle", "vessel")
+FAMILIES = f"({'|'.join(sorted({metric.family for metric in vocabulary().values()} - set(ELSEWHERE)))})"
+"""Of things that stand, the city's own among them. Vehicles and vessels have pages of their own, which not everybody may see."""
 UNITS: Mapping[str, str] = {
     name: GRAFANA.get(metric.unit, f"suffix:{metric.unit}")
     for name, metric in sorted(vocabulary().items())
-    if metric.type == "number" and metric.family not in ("hub", "vehicle", "vessel")
+    if metric.type == "number" and metric.family not in ELSEWHERE
 }
 LIMITS: Mapping[str, Limits] = {
     "aqi": AQI, "pm25": PM25, "o3": O3, "no2": NO2, "over_warning_stage": OVER_STAGE, "water_depth": DEPTH, "turbidity": TURBIDITY,

@@ -57,6 +57,22 @@ class Readiness(msgspec.Struct):
     parts: list[PartState]
 
 
+class Session(msgspec.Struct):
+    """Who asks (null: nobody known) and what they may. `csrf` and `until` are of a log-in; `asks`: the hub asks who somebody is,
+    `password`: it has users who log in."""
+
+    user: str | None
+    kind: str | None
+    name: str
+    grants: list[str]
+    rights: list[str]
+    limited: bool
+    csrf: str | None
+    until: str | None
+    asks: bool
+    password: bool
+
+
 class Health(msgspec.Struct):
     """Whether input is taken."""
 
@@ -123,6 +139,12 @@ class Alerts(Page):
     closed: list[Object]
 
 
+class Rules(Page):
+    """Rules: what each is about, which names stand for metrics, its levels with their conditions and limits, and how it is."""
+
+    rules: list[Object]
+
+
 class Windows(Page):
     """Planned work."""
 
@@ -135,12 +157,39 @@ class Entries(Page):
     entries: list[Object]
 
 
+class Users(Page):
+    """Users with what they were granted; never their passwords."""
+
+    users: list[Object]
+
+
+class AuditEntries(Page):
+    """What was done and refused, the newest first."""
+
+    entries: list[Object]
+
+
 class Deliveries(Page):
     """Destinations, their dead letters (which the marks of the list are about), and the newest attempts."""
 
     destinations: list[Object]
     dead_letters: list[Object]
     attempts: list[Object]
+
+
+class Trips(msgspec.Struct):
+    """Trips and stops of a vehicle, in the order of time."""
+
+    device: str
+    trips: list[Object]
+    stops: list[Object]
+
+
+class Fleet(msgspec.Struct):
+    """What every vehicle did in a day of the city."""
+
+    day: str
+    vehicles: list[Object]
 
 
 class Cameras(msgspec.Struct):
@@ -163,6 +212,10 @@ class Features(msgspec.Struct):
 
     type: str
     features: list[Object]
+
+
+class SensorThings(msgspec.Struct):
+    """An entity, a list of entities or a property, as OGC 18-088 has them."""
 
 
 class Done(msgspec.Struct):
@@ -195,6 +248,14 @@ class Retried(msgspec.Struct):
     """In the log; the store has not answered yet."""
 
 
+class Exercised(msgspec.Struct):
+    """Whether the destination took the exercise, and what it said."""
+
+    destination: str
+    taken: bool
+    detail: str
+
+
 class Letters(msgspec.Struct):
     """Of a retry: how many were offered and taken; of a drop: how many were dropped."""
 
@@ -207,6 +268,12 @@ class Rows(msgspec.Struct):
     """How many rows the file has."""
 
     rows: int
+
+
+class Staged(msgspec.Struct):
+    """Where what a backup needs has been prepared."""
+
+    staged: str
 
 
 class Rollups(msgspec.Struct):

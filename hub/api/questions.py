@@ -62,6 +62,22 @@ class Series(msgspec.Struct, rename={"start": "from", "end": "to"}):
     every: Annotated[float, Meta(gt=0, le=YEARS_S)] | None = None
 
 
+class Trips(msgspec.Struct, rename={"start": "from", "end": "to"}):
+    """Of a vehicle between two times; the last day without them. `ignition`: whether switching off ends a trip at once."""
+
+    device: str = ""
+    start: str | None = None
+    end: str | None = None
+    ignition: bool = False
+
+
+class Fleet(msgspec.Struct):
+    """A day of the city, such as 2026-11-29 (yesterday without it), and a kind of vehicles."""
+
+    day: str | None = None
+    kind: str | None = None
+
+
 class Cameras(msgspec.Struct):
     """Who sees a point, a zone, or what moves; see docs/cameras.md."""
 
@@ -74,6 +90,13 @@ class Cameras(msgspec.Struct):
     limit: Annotated[int, Meta(ge=0, le=NUMBER_MAX)] = 5
 
 
+class Audit(msgspec.Struct):
+    """The newest `limit` entries with a number below `before`."""
+
+    limit: Annotated[int, Meta(ge=1, le=PAGE_MAX)] = 100
+    before: Number | None = None
+
+
 class Readiness(msgspec.Struct):
     """`part`: ask for this part alone."""
 
@@ -81,6 +104,13 @@ class Readiness(msgspec.Struct):
 
 
 # ------------------------------------------------------------------------------------------------- bodies
+
+
+class LogIn(msgspec.Struct):
+    """Name and password of a user."""
+
+    user: Name
+    password: Annotated[str, Meta(max_length=200)]
 
 
 class Act(msgspec.Struct):
@@ -106,6 +136,13 @@ class Retry(msgspec.Struct):
     """One entry of quarantine, or all."""
 
     offset: Number | None = None
+
+
+class Exercise(msgspec.Struct):
+    """A destination by its name, and who tries it."""
+
+    name: Name
+    who: Name | None = None
 
 
 class Letters(msgspec.Struct):

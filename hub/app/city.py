@@ -9,8 +9,11 @@ from pathlib import Path
 
 import msgspec
 
+from hub.access.users import User, load_users, users_path
+from hub.access.users import able as users_able
 from hub.api.auth import Token, load_tokens
-from hub.config import Config, Mistake, load_config
+from hub.config import Config, Mistake, is_loopback, load_config, split_address, toml_lines
+from hub.metrics import use_city
 from hub.ports import Plugin
 from hub.registry import Registry, load_registry
 from rules.book import RuleBook
@@ -24,14 +27,16 @@ class City(msgspec.Struct, frozen=True):
     registry: Registry
     book: RuleBook
     tokens: Mapping[str, Token] | None
-    """None where the city names no tokens file; then only whoever is on the machine may use the API."""
+    """None where the city names no tokens file; without users too, only whoever is on the machine may use the API then."""
     secrets: Mapping[str, str] = msgspec.field(default_factory=dict)
     """Device → what it must show when it logs in."""
 
 
 def load_city(folder: Path, plugins: Mapping[str, Plugin]) -> tuple[City | None, list[Mistake]]:
-    """The city in `folder`, or everything that is wrong with it."""
-    config, mistakes = load_config(folder, plugins)
+    """The city in `folder`, or everything that is wrong with it. Its words become the vocabulary of this process."""
+    mistakes = load_words(folder)
+    config, wrong = load_config(folder, plugins)
+    mistakes += wrong
     registry, wrong = load_registry(folder)
     mistakes += wrong
     if config:
@@ -45,8 +50,21 @@ def load_city(folder: Path, plugins: Mapping[str, Plugin]) -> tuple[City | None,
     if config and config.api.tokens_file:
         tokens, wrong = load_tokens(Path(config.api.tokens_file))
         mistakes += wrong
+    users: dict[str, User] = {}
+    if config and (config.api.users_file or users_path(folder, None).exists()):
+        users, wrong = load_users(users_path(folder, config.api.users_file))
+        mistakes += wrong
+        if both := users.keys() & (tokens or {}).keys():
+            mistakes.append(
+                Mistake(
+                    str(config.api.tokens_file),
+                    1,
+                    f"{sorted(both)[0]!r} is the name of a token and of a user; acts are recorded by name, so give each its own",
+                )
+            )
     if config:
-        mistakes += _strange_approvers(config, tokens or {})
+        mistakes += _strange_approvers(config, tokens or {}, users)
+        mistakes += _readable(config)
     secrets: dict[str, str] = {}
     if config and config.ingest.device_secrets_file:
         secrets, wrong = load_secrets(Path(config.ingest.device_secrets_file))
@@ -54,6 +72,31 @@ def load_city(folder: Path, plugins: Mapping[str, Plugin]) -> tuple[City | None,
     if mistakes or config is None or book is None:
         return None, mistakes
     return City(config, registry, book, tokens, secrets), []
+
+
+def load_words(folder: Path) -> list[Mistake]:
+    """Take the folder's `metrics.toml` into the vocabulary, where it has one; what is wrong with it, by line."""
+    path = folder / "metrics.toml"
+    try:
+        text = path.read_text("utf-8") if path.exists() else ""
+    except (OSError, UnicodeDecodeError) as error:
+        use_city("")
+        return [Mistake(str(path), 1, f"cannot be read as UTF-8 text: {error}")]
+    return [Mistake(str(path), line, message) for line, message in use_city(text)]
+
+
+def _readable(config: Config) -> list[Mistake]:
+    """An API beyond loopback over plain HTTP, unless somebody said that it is meant."""
+    api = config.api
+    if api.covered or is_loopback(split_address(api.listen)[0]):
+        return []
+    file = config.folder / "hub.toml"
+    line = toml_lines(file.read_text("utf-8")).get(("api", "listen"), 1)
+    told = (
+        f"{api.listen} is reachable from outside, and passwords, tokens and data would travel readable: set tls_cert_file, or proxy = the "
+        "address of the TLS proxy in front, or plain_http = true where that is meant"
+    )
+    return [Mistake(str(file), line, told)]
 
 
 def _strange_cameras(config: Config, registry: Registry) -> list[Mistake]:
@@ -74,9 +117,9 @@ def _strange_cameras(config: Config, registry: Registry) -> list[Mistake]:
     ]
 
 
-def _strange_approvers(config: Config, tokens: Mapping[str, Token]) -> list[Mistake]:
-    """Approvers of public warnings who are no token's name: nobody could ever approve as them, or anybody."""
-    able = [name for name, token in tokens.items() if "operate" in token.roles]
+def _strange_approvers(config: Config, tokens: Mapping[str, Token], users: Mapping[str, User]) -> list[Mistake]:
+    """Approvers of public warnings who are no user's or token's name: nobody could ever approve as them, or anybody."""
+    able = [name for name, token in tokens.items() if "operate" in token.roles] + users_able(users, "operate")
     mistakes = []
     for sink in config.sinks:
         for name in getattr(sink.options, "approvers", None) or ():
@@ -85,9 +128,11 @@ def _strange_approvers(config: Config, tokens: Mapping[str, Token]) -> list[Mist
                 hint = (
                     f"was {near[0]!r} meant?"
                     if near
-                    else "approvals count by the token's name: [api] tokens_file, [tokens.NAME]"
+                    else "approvals count by the name of a user or token: `cityhub users add`, or [tokens.NAME] of [api] tokens_file"
                 )
                 why = "has no role operate" if name in tokens else "is the name of no token"
+                if name in users:
+                    why = "may not operate, or is disabled"
                 mistakes.append(
                     Mistake(
                         str(config.folder / "hub.toml"),

@@ -14,13 +14,12 @@ from adapters.ptz import Leases, TurnsCameras
 from hub.api import ReaderState
 from hub.app.plugins import Plugins
 from hub.config import SinkConfig
-from hub.delivery import Courier, Filters, Journal, Pace, ReadingCourier
+from hub.delivery import JOURNAL, Courier, Filters, Journal, Pace, ReadingCourier
 from hub.delivery.line import Status
 from hub.health import Part
 from hub.log import Cursors, Log
 from hub.ports import ReadingSink, RememberingSink, RunningSink, SessionSink
 
-JOURNAL = "delivery.db"
 LEASES = "ptz.json"
 """Which PTZ cameras are turned for what, so that they go home also after a restart."""
 
@@ -64,6 +63,10 @@ class Destinations:
                 courier = ReadingCourier(config.name, sink, log.events, cursors, self.journal, areas, pace)
                 self.couriers[courier.name] = courier
         self.parts = {name: Part(f"destination/{name}", "up") for name in self.couriers}
+
+    async def begin(self) -> None:
+        """Every destination knows, durably, where it begins. To be awaited before anything is taken in or judged."""
+        await asyncio.gather(*(courier.begin() for courier in self.couriers.values()))
 
     def start(self, run: Callable[[Coroutine[Any, Any, None]], None]) -> None:
         for sink in self._sinks.values():

@@ -16,7 +16,7 @@ def open_city_store(options: StoreOptions, folder: Path, areas: Mapping[str, str
     given: dict[str, Any]
     if options.kind == "duckdb":
         given = {"memory_mb": options.memory_mb}
-    else:
+    else:  # what most servers ask for; a kind that a package brings has its own keys in [store.options]
         given = {
             "url": options.url,
             "version": options.version,
@@ -27,4 +27,4 @@ def open_city_store(options: StoreOptions, folder: Path, areas: Mapping[str, str
             "token": secret(None, options.token_env, options.token_file, "[store] token"),
             "password": secret(None, options.password_env, options.password_file, "[store] password"),
         }
-    return open_store(options.kind, given, folder, areas)
+    return open_store(options.kind, given | options.options, folder, areas)

@@ -17,11 +17,16 @@ import msgspec
 
 import dashboards
 from hub import clock
+from hub.access.audit import Audit
+from hub.access.roll import Roll
+from hub.access.sessions import Sessions
+from hub.access.users import users_path
 from hub.alerts import Alerts
 from hub.api import ReaderState, State
 from hub.app.city import City
 from hub.app.commanding import Commander
 from hub.app.destinations import Destinations
+from hub.app.fleet import Fleet
 from hub.app.history import open_city_store
 from hub.app.importing import Imported, Importer, messages, rejects_file
 from hub.app.listening import Listening
@@ -29,7 +34,9 @@ from hub.app.plugins import Plugins
 from hub.app.readers import Follower, StoreReader
 from hub.app.retrying import Retrier
 from hub.app.rollups import Rollups
+from hub.app.rulebook import described
 from hub.app.sources import decode_body, run_adapter
+from hub.app.staging import stage
 from hub.app.telemetry import Reporter
 from hub.app.ticking import Ticking
 from hub.app.warning import SNAPSHOT, Warner
@@ -46,7 +53,7 @@ from hub.moment import SECOND, to_zone_text
 from hub.ports import Adapter, Bucket, Plugin, Row, SeriesQuery
 from hub.store.reopening import reopening
 from hub.store.rollups import RollupStore
-from hub.whole_file import damaged, make_folder, read, replace
+from hub.whole_file import damaged, make_folder, read, replace, sync_folder
 from rules.edition import registry_text
 from rules.engine import ENGINE
 from rules.judging.setback import BACK_NS
@@ -96,6 +103,7 @@ class Hub:
         self._sources: list[asyncio.Task[Any]] = []
         self._adapters: dict[str, Adapter] = {}
         self._plugins: dict[str, Plugin] = {}
+        self._staging = asyncio.Lock()
 
     # ---------------------------------------------------------------------------------------------- life
 
@@ -109,10 +117,15 @@ class Hub:
 
     async def start(self) -> None:
         config = self.city.config
-        if self.city.tokens is None and not is_loopback(split_address(config.api.listen)[0]):
-            raise ValueError(f"[api] listen: {config.api.listen} is reachable from outside, so tokens are needed")
         make_folder(self.data)
+        self.roll = Roll(users_path(config.folder, config.api.users_file), self.data, self._tell_of_users)
+        if self.city.tokens is None and not self.roll.asks and not is_loopback(split_address(config.api.listen)[0]):
+            raise ValueError(
+                f"[api] listen: {config.api.listen} is reachable from outside, so users or tokens are needed"
+            )
         self._lock()
+        with suppress(OSError):  # names that a killed process left unsynced are relied upon from here on
+            sync_folder(self.data)
         self._open_log()
         self._open_store()
         await asyncio.gather(*(reader.open(self.cursors.get(reader.state.name)) for reader in self.store_readers))
@@ -137,7 +150,6 @@ class Hub:
             Follower("live", self.log.events, self.live.feed, recent),
             Follower("alerts", self.log.alerts, self.alerts.feed, self.log.alerts.first),
         ]
-        await self._catch_up()
         self.ingest = Ingest(
             self.log,
             self.city.registry,
@@ -148,9 +160,11 @@ class Hub:
             self.health,
             slices=self._live,
         )
+        await self._catch_up()
         self.destinations = Destinations(
             self.city.config.sinks if self._live else (), self.log, self.cursors, self.data, self._areas()
         )
+        await self.destinations.begin()
         self._gather_parts()
         self.state = self._state()
         await self._note_start()
@@ -263,11 +277,14 @@ class Hub:
         return {device.device: device.area for device in self.city.registry.devices.values()}
 
     async def _catch_up(self) -> None:
-        """Fold the recent past into the present before anybody looks."""
+        """Fold the recent past into the present before anybody looks, and remember what devices may send again."""
         for follower in self.followers:
             stream = self.log.streams[follower.state.stream]
             while follower.state.cursor < stream.next:
-                follower.take(stream.read_now(follower.state.cursor))
+                batch = stream.read_now(follower.state.cursor)
+                follower.take(batch)
+                if stream is self.log.events:
+                    self.ingest.remember(batch.entries)
                 await asyncio.sleep(0)
 
     async def _note_start(self) -> None:
@@ -305,6 +322,7 @@ class Hub:
             *(follower.state for follower in self.followers),
             self.warner.state,
         ]
+        driving = Fleet(self._series, self.city.registry, self.live, config.zone, self.now)
         return State(
             config=config,
             registry=self.city.registry,
@@ -316,22 +334,30 @@ class Hub:
             cameras=self.cameras,
             clock=self.now,
             console=Path(dashboards.__file__).parent / "console",
+            basemap=(config.folder / "basemap.pmtiles", self.data / "basemap.pmtiles"),
             decode=decode_body,
             door=door,
             retry=Retrier(self.log.quarantine, self.ingest, door, self.store_readers[0], self.ledger).retry,
             series=self._series,
             buckets=self._buckets,
+            trips=driving.trips,
+            fleet=driving.day,
             export=self._export,
             operate=self._operate,
             rebuild=self.rollups.rebuild,
             take_in=self._take_in,
             command=Commander(self._adapters, self._plugins, self._operate, self.now).command,
+            stage=self._stage,
             health=self.health,
             readers=lambda: [*readers, *self.destinations.states()],
             couriers=self.destinations.couriers,
             journal=self.destinations.journal,
+            roll=self.roll,
+            sessions=Sessions(self.now, config.api.session_hours),
+            audit=Audit(self.data),
             tokens=self.city.tokens,
             rules=self.warner.figures,
+            rulebook=lambda: described(self.warner.engine.book, self.now()),
             maintenance=lambda: tuple(self.warner.engine.windows.values()),
             protocols={adapter.name: adapter.protocol for adapter in config.adapters},
             started_at=self.now(),
@@ -376,7 +402,7 @@ class Hub:
 
     async def _write_down(self) -> None:
         """Ledger and cursors. On a full disk the old ones stay, which costs a recount, not a reading."""
-        ledger = self.ledger.encoded(self.log)
+        ledger = self.ledger.encoded()
         cursors = {reader.state.name: reader.state.cursor for reader in self.store_readers}
         cursors["rules"] = self.warner.state.cursor
 
@@ -399,10 +425,22 @@ class Hub:
     async def _export(self, query: SeriesQuery, form: str, path: Path) -> int:
         return await asyncio.to_thread(self.store.export, query, form, path)
 
+    def _tell_of_users(self, reason: str) -> None:
+        """The users' file cannot be used any more, or can again."""
+        if reason or "users" in {part.name for part in self.health.parts()}:
+            self.health.part("users").report("degraded" if reason else "up", reason)
+
     async def _take_in(self, paths: Sequence[Path], map_file: Path | None, admit: bool) -> Imported:
         rejects = rejects_file(self.data, self.now())
         importer = Importer(self.store, self.city.registry, self.city.config.ingest, self.now(), rejects, admit)
         return await asyncio.to_thread(lambda: importer.run(messages(paths, map_file)))
+
+    async def _stage(self) -> Path:
+        """All that a backup needs beside the log. What has been read of the log is written down first."""
+        self.warner.save()
+        await self._write_down()
+        async with self._staging:
+            return await asyncio.to_thread(stage, self.data, self.store)
 
     async def _operate(self, action: OperatorAction) -> None:
         await self.log.events.append([action])

@@ -13,7 +13,7 @@ from hub.faults import Faults
 from hub.health import Part
 from hub.ledger import Ledger
 from hub.log import LogFull, Stream
-from hub.model import Fault, FaultKind, Reading
+from hub.model import AlertChange, Fault, FaultKind, Reading
 from hub.ports import FRAME_ENTRIES_MAX, Batch, Refusal, Store, StoreUnavailable
 
 logger = logging.getLogger(__name__)
@@ -26,6 +26,8 @@ FOLD_ENTRIES = 2_000
 FOLLOW_S = 0.02
 """The least time between two looks of a follower: people see no difference, and it is not woken by each commit."""
 BACKOFF_S = (0.5, 30.0)
+ASK_EVERY_S = 5.0
+"""While nothing but ticks flows the store has nothing to write: so often it is asked all the same whether it is there."""
 
 
 class StoreReader:
@@ -102,6 +104,7 @@ class StoreReader:
 
     async def write(self, batch: Batch) -> None:
         """Store a batch, account for it, and set aside what was refused for good."""
+        await self._see_that_it_answers(batch)
         refusals = await asyncio.to_thread(self._store.write, self._stream.name, batch.entries, batch.first, batch.next)
         if refusals:
             at = self._clock()
@@ -113,8 +116,20 @@ class StoreReader:
         self.state.report("up")
         self._failures = 0
         if self._stream.name == "events":
-            self._ledger.took("store", batch.entries, batch.next, refusals)
+            self._ledger.took("store", batch.entries, batch.next, refusals, self._quarantine.next)
 
+    async def _see_that_it_answers(self, batch: Batch) -> None:
+        """A batch of ticks reaches no server, so that it goes through says nothing of the store. Raises `StoreUnavailable`."""
+        now = asyncio.get_running_loop().time()
+        writes = any(type(entry) is Reading or type(entry) is AlertChange for entry in batch.entries)
+        if not writes:
+            if self.state.state != "down" and now - self._answered_at < ASK_EVERY_S:
+                return
+            await asyncio.to_thread(self._store.reach)
+        self._answered_at = now
+
+    _answered_at = 0.0
+    """When the store was last written to or asked, by the loop's clock."""
     _failures = 0
 
     def _down(self, why: str) -> None:

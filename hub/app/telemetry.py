@@ -190,8 +190,13 @@ def _adapters(state: State, at: int) -> Iterable[Reading]:
         yield _reading("hub-adapter", name, at, values)
 
 
+def noted_by_the_hub(reading: Reading) -> bool:
+    """Whether it is one of those that this module makes, and not what the rules derived."""
+    return reading.adapter == "hub" and (reading.kind.startswith("hub-") or "heard" in reading.values)
+
+
 def _reading(kind: str, name: str, at: int, values: dict[str, Value]) -> Reading:
     return Reading(f"{kind}:{name}", at, values, received_at=at, adapter="hub", kind=kind)
 
 
-__all__ = ["Reporter", "Zones", "device_report", "open_warnings", "worst_levels"]
+__all__ = ["Reporter", "Zones", "device_report", "noted_by_the_hub", "open_warnings", "worst_levels"]

@@ -1,8 +1,8 @@
 """The rules reader: events in, changes of warnings out, with the cameras that see the place.
 
 Its cursor lies inside its snapshot. After a crash it takes up the snapshot, reads the tail of what it had already
-appended to "alerts" since then, and repeats none of it: the same events give the same changes, so known ids are
-dropped and everything else is new.
+appended to "alerts" and "derived" since then, and repeats none of it: the same events give the same changes and the same
+derived readings, so known ids, and readings that the log has next, are dropped and everything else is new.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ import msgspec
 
 from hub.api import ReaderState
 from hub.app.eyes import look
+from hub.app.telemetry import noted_by_the_hub
 from hub.cameras import Cameras
-from hub.log import Log, LogFull
-from hub.model import AlertChange, Device, Edition, Event, Zone
+from hub.log import Log, LogFull, Stream
+from hub.model import AlertChange, Device, Edition, Event, Reading, Zone
 from hub.ports import FRAME_ENTRIES_MAX
 from hub.registry import Registry
 from hub.whole_file import read, replace
@@ -47,6 +48,35 @@ class _Snapshot(msgspec.Struct):
     cursor: int
     alerts_next: int
     engine: bytes
+    derived_next: int | None = None
+    """None in a snapshot of a version that did not note it."""
+
+
+class _Repeats:
+    """What the stream "derived" has already of what the rules derive again after a restart: the same readings in the same order,
+    so they are compared one by one, and none is kept in memory."""
+
+    def __init__(self, stream: Stream, offset: int) -> None:
+        self._stream, self._offset = stream, offset
+        self._known: list[Reading] = []
+        self._at = 0
+
+    def without(self, derived: Sequence[Reading]) -> Sequence[Reading]:
+        """Those that the log does not have. From the first that differs on all are new: other rules derive other readings."""
+        for number, reading in enumerate(derived):
+            if reading != self._next():
+                self._offset = self._stream.next
+                self._known = []
+                return derived[number:]
+            self._at += 1
+        return ()
+
+    def _next(self) -> Reading | None:
+        while self._at == len(self._known) and self._offset < self._stream.next:
+            batch = self._stream.read_now(self._offset, BATCH_MAX)
+            self._known = [reading for reading in batch.entries if not noted_by_the_hub(reading)]
+            self._at, self._offset = 0, batch.next
+        return self._known[self._at] if self._at < len(self._known) else None
 
 
 class Warner:
@@ -58,6 +88,7 @@ class Warner:
         self._cameras = cameras
         self._path = path
         self._told: set[str] = set()
+        self._derived: _Repeats | None = None
         self._ill: set[str] = set()
         """Rules of which it has been said that they are ill."""
         self._said_of: set[str] = set()
@@ -78,11 +109,14 @@ class Warner:
             restored is None
         ):  # the first start, or one that ended before the first snapshot, or a damaged one: the log tells all again
             self._told = {change.id for change in _tail(self._log, self._log.alerts.first)}
+            self._derived = _Repeats(self._log.derived, self._log.derived.first)
             return None
         saved, engine = restored
         self._registry_text = saved.registry
         self.state.cursor = self._safe_cursor = saved.cursor
         self._told = {change.id for change in _tail(self._log, saved.alerts_next)}
+        if saved.derived_next is not None:
+            self._derived = _Repeats(self._log.derived, saved.derived_next)
         return engine
 
     @property
@@ -115,7 +149,8 @@ class Warner:
         changes = [change for change in outcome.changes if change.id not in self._told]
         for change in changes:
             self._look(change)
-        wanted = ((self._log.derived, outcome.derived), (self._log.alerts, changes))
+        derived = outcome.derived if self._derived is None else self._derived.without(outcome.derived)
+        wanted = ((self._log.derived, derived), (self._log.alerts, changes))
         await asyncio.gather(*(self._append(stream.append, entries) for stream, entries in wanted if entries))
         self.state.cursor = next_offset
         return changes
@@ -173,6 +208,7 @@ class Warner:
             self.state.cursor,
             self._log.alerts.next,
             self._engine.snapshot(),
+            self._log.derived.next,
         )
         try:
             replace(self._path, msgspec.msgpack.encode(snapshot))
@@ -180,7 +216,7 @@ class Warner:
             self.state.report(self.state.state, f"its snapshot could not be written: {error.strerror}")
             return
         self._safe_cursor = snapshot.cursor
-        self._told = set()
+        self._told, self._derived = set(), None
 
 
 def _restored(data: bytes, book: RuleBook) -> tuple[_Snapshot, Engine]:

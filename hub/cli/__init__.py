@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from hub.cli import (
+    access,
+    backing,
     camera_lists,
     checking,
     commanding,
@@ -18,7 +20,11 @@ from hub.cli import (
     health,
     judging,
     looking,
+    making,
+    mapping,
     planning,
+    plugging,
+    reporting,
     scanning,
     seeing,
     serving,
@@ -29,6 +35,8 @@ from hub.cli.output import Problem
 GROUPS = (
     serving,
     checking,
+    plugging,
+    making,
     health,
     decoding,
     judging,
@@ -37,8 +45,12 @@ GROUPS = (
     commanding,
     planning,
     storing,
+    backing,
     camera_lists,
+    mapping,
+    reporting,
     scanning,
+    access,
     dashboards,
 )
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import csv
-import json
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,12 @@ from adapters.gcj02 import to_wgs84
 from adapters.onvif import discovery, inventory
 from adapters.onvif.client import Client
 from adapters.peer_http import Peer
-from hub.camera_import import import_cameras
-from hub.cameras import osm
 from hub.cameras.listing import to_csv
 from hub.cli.client import ask, config_of
 from hub.cli.output import Problem, command, json_line, note
+from hub.extensions import Ill, extensions, must_be
 from hub.model import Camera, Position
+from hub.ports import Inventory
 
 REMARKS_SHOWN = 20
 SURVEYS_AT_ONCE = 16
@@ -44,6 +44,14 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "source", type=Path, nargs="?", help="Overpass JSON, GeoJSON or CSV; with --platform the city folder"
     )
+    parser.add_argument(
+        "--from",
+        dest="inventory",
+        default="",
+        metavar="NAME",
+        help="the inventory that reads it (`cityhub plugins` lists them); a file is told by its content without it",
+    )
+    parser.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help="for that inventory")
     parser.add_argument(
         "--platform", metavar="SINK", help="ask the platform of this gb28181 destination for its catalog"
     )
@@ -68,7 +76,7 @@ def camera_list(options: argparse.Namespace) -> int:
     elif options.source is None:
         raise Problem("a file, a city folder with --platform, or --onvif was meant", 2)
     else:
-        text, count, remarks = _from_platform(options) if options.platform else _from_file(options)
+        text, count, remarks = _from_platform(options) if options.platform else _from_list(options)
     if options.output:
         Path(options.output).write_text(text, "utf-8")
     elif options.json:
@@ -84,38 +92,55 @@ def camera_list(options: argparse.Namespace) -> int:
     return 1 if remarks else 0
 
 
-def _from_file(options: argparse.Namespace) -> tuple[str, int, list[str]]:
-    path: Path = options.source
+def _from_list(options: argparse.Namespace) -> tuple[str, int, list[str]]:
+    """From a file, told by its first character where `--from` does not name an inventory, or from what an inventory asks itself."""
+    text = str(options.source)
+    name = options.inventory
+    found = _inventory(name) if name else None
+    if found is None or found.file:
+        text = _text_of(options.source)
+    if found is None:
+        found = _inventory(name := "openstreetmap" if text.lstrip()[:1] == "{" else "csv")
+    if name == "csv" and options.gcj02:
+        raise Problem("--gcj02 is for OpenStreetMap-like files and platforms; convert a CSV list before", 2)
     try:
-        text = path.read_text("utf-8-sig")
+        listed = found.read(text, _options(options.option))
+    except (ValueError, OSError) as error:
+        raise Problem(f"{options.source} {error}") from None
+    if listed.said:
+        note(listed.said)
+    moved = to_csv(_moved(listed.cameras)) if options.gcj02 else listed.text
+    return moved, listed.count, list(listed.remarks)
+
+
+def _inventory(name: str) -> Inventory:
+    known = extensions("inventories")
+    if name not in known:
+        raise Problem(f"--from {name}: no such inventory; known are {', '.join(known)}", 2)
+    try:
+        found: Inventory = known[name].load(must_be(Inventory))
+    except Ill as error:
+        raise Problem(f"the inventory {error}") from None
+    return found
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise Problem(
             f"{path} cannot be read as UTF-8 text: {error}; a list from a Chinese spreadsheet is often GB 18030: iconv -f GB18030 -t UTF-8"
         ) from None
-    if text.lstrip()[:1] != "{":
-        if options.gcj02:
-            raise Problem("--gcj02 is for OpenStreetMap-like files and platforms; convert a CSV list before", 2)
-        listed, told = import_cameras(csv.DictReader(text.splitlines()))
-        remarks = [
-            f"direction {word!r} ({count} times) names no direction" for word, count in told.odd_directions.items()
-        ]
-        if told.unplaced:
-            swapped = f"; in {told.swapped} of them longitude and latitude seem to be swapped" if told.swapped else ""
-            remarks.append(f"{told.unplaced} rows have no position on Earth{swapped}")
-        note(
-            f"{told.rows} rows: {told.duplicates} said twice, {told.unplaced} without a position, "
-            f"{told.cameras - told.directed} cameras without a direction"
-        )
-        return listed, told.cameras, remarks
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise Problem(f"{path} is not valid JSON: {error}") from None
-    found, remarks = osm.cameras(osm.from_overpass(data) if "elements" in data else osm.from_geojson(data))
-    return to_csv(_moved(found) if options.gcj02 else found), len(found), remarks
 
 
-def _moved(found: list[Camera]) -> list[Camera]:
+def _options(given: list[str]) -> dict[str, str]:
+    for item in given:
+        if "=" not in item:
+            raise Problem(f"--option {item!r}: KEY=VALUE was meant", 2)
+    return dict(item.split("=", 1) for item in given)
+
+
+def _moved(found: Sequence[Camera]) -> list[Camera]:
     return [
         replace(
             one,

@@ -98,10 +98,13 @@ def _parts(log: Log, stream: str, start: int | None) -> Iterator[tuple[int, Sequ
 
 def config_of(folder: Path) -> Config:
     """hub.toml of a city folder; its mistakes as a `Problem`."""
+    from hub.app.city import load_words
     from hub.app.plugins import Plugins
     from hub.config import load_config
 
-    config, mistakes = load_config(folder, Plugins())
+    mistakes = load_words(folder)
+    config, wrong = load_config(folder, Plugins())
+    mistakes += wrong
     if config is None:
         raise Problem("\n".join(str(mistake) for mistake in mistakes))
     return config

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hub.app.city import load_words
 from hub.cli.output import Problem, command, json_line
 
 if TYPE_CHECKING:
@@ -25,7 +26,11 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--hub", default="", metavar="URL", help="publish: the hub as browsers reach it, for links to its console"
     )
-    parser.add_argument("--city", metavar="DIR", help="publish: the city folder whose zones are drawn on maps")
+    parser.add_argument(
+        "--city",
+        metavar="DIR",
+        help="publish: the city folder whose zones are drawn on maps, and whose metrics.toml names units",
+    )
     parser.add_argument(
         "--influx",
         default="",
@@ -76,6 +81,10 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _publish(options: argparse.Namespace) -> int:
+    if options.city:  # before the pages are made: their charts know the city's words too
+        wrong = load_words(Path(options.city))
+        if wrong:
+            raise Problem("\n".join(map(str, wrong)))
     from dashboards.grafana.build import pages
     from dashboards.grafana.publish import Publisher, PublishError, connect
     from dashboards.grafana.zones import ZonesError, outlines

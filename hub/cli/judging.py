@@ -29,7 +29,7 @@ from hub.model import AlertChange
 from hub.moment import from_text
 from hub.recording import Recorded, RecordingError
 from hub.wire import change_line
-from rules.book import RuleBook, shipped_packs
+from rules.book import RuleBook, known_packs, pack_origin, shipped_packs
 from rules.book import load as load_rules
 from rules.explain import explain
 from rules.explain import summary as summary_of
@@ -72,13 +72,11 @@ def add(commands: Any) -> None:
         nargs="*",
         type=Path,
         metavar="PATH",
-        help="city folders, rule folders or test files; without any, every shipped pack",
+        help="city folders, rule folders or test files; without any, every pack",
     )
     action = command(actions, "list", rules_list, "every rule, its levels, its standard and how it is")
     action.add_argument("dir", nargs="?", type=folder, metavar="DIR", help="the same as --city DIR")
-    action.add_argument(
-        "--city", type=folder, metavar="DIR", help="the rules of this city (without it: every shipped pack)"
-    )
+    action.add_argument("--city", type=folder, metavar="DIR", help="the rules of this city (without it: every pack)")
     action = command(
         actions, "explain", rules_explain, "what a rule watches, what raises and clears it, where its figures come from"
     )
@@ -282,7 +280,7 @@ def rules_test(options: argparse.Namespace) -> int:
     tested = (
         [run_path(_rules_in(path)) for path in options.paths]
         if options.paths
-        else [run_pack(pack) for pack in shipped_packs()]
+        else [run_pack(pack) for pack in known_packs()]
     )
     empty = [
         str(path)
@@ -321,10 +319,22 @@ def _rules_in(path: Path) -> Path:
 
 
 def _book(city: Path | None) -> RuleBook:
-    book = clean_city(city).book if city else load_rules([], shipped_packs())
+    book = clean_city(city).book if city else load_rules([], _packs())
     if not isinstance(book, RuleBook):
         raise Problem("\n".join(map(str, book)))
     return book
+
+
+def _packs() -> list[str]:
+    """All packs that can be read; one of another package that cannot is named."""
+    packs = shipped_packs()
+    for pack in sorted(set(known_packs()) - set(packs)):
+        found = load_rules([], [pack])
+        if isinstance(found, RuleBook):
+            packs.append(pack)
+        else:
+            note(f"pack {pack} of {pack_origin(pack)} is left out: {found[0]}")
+    return packs
 
 
 def rules_list(options: argparse.Namespace) -> int:

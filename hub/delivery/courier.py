@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -18,7 +18,7 @@ import msgspec
 
 from hub import clock
 from hub.delivery.journal import DeadLetter, Journal
-from hub.delivery.line import Line, Pace, Status
+from hub.delivery.line import Cursors, Line, Pace, Status
 from hub.model import AlertChange, Change
 from hub.moment import SECOND
 from hub.ports import Batch, Delivery, HistorySink, RenewingSink, Sink
@@ -41,14 +41,6 @@ class Stream(Protocol):
     def first(self) -> int: ...
 
     async def read(self, offset: int, entries_max: int = ...) -> Batch: ...
-
-
-class Cursors(Protocol):
-    """Durable positions of readers (`hub.log.Cursors`)."""
-
-    def get(self, reader: str) -> int | None: ...
-
-    def set(self, reader: str, offset: int) -> None: ...
 
 
 class Filters(msgspec.Struct, frozen=True):
@@ -92,30 +84,42 @@ class Courier:
         self._sink, self._stream, self._cursors, self._journal = sink, stream, cursors, journal
         self._filters = filters or Filters()
         self._reader = f"delivery.{name}"
+        self._end = stream.next
+        """What the log holds from here on was said to this courier too, however late `run` comes to its turn."""
         self._followed: set[str] = set()
         self._settled: set[str] = set()
         """Changes that need not be offered again after the cursor was lost."""
+        self._begin_at: int | None = None
 
     @property
     def status(self) -> Status:
         return self._line.status
 
-    async def run(self) -> None:
-        """Deliver until cancelled. A destination never seen before starts at the end, or as far back as it wants to know."""
+    async def begin(self) -> None:
+        """Decide where to begin, and make it durable. A destination never seen before begins at what was the end when the courier
+        was made, or as far back as it wants to know. The hub calls this before it takes or judges anything, so that one killed in
+        its first moments has no warning that such a destination misses."""
         self._followed = await asyncio.to_thread(self._journal.followed, self.name)
         offset = self._cursors.get(self._reader)
         if offset is None and await asyncio.to_thread(self._journal.served, self.name):
             offset = await self._again()
-        elif offset is None or offset > self._stream.next:  # never seen before, or the log has begun anew
+        elif offset is None or offset > self._end:  # never seen before, or the log has begun anew
             offset = await self._beginning()
         elif self._journal.begun_anew:
             await self._follow_by_log(offset)
-        await asyncio.to_thread(self._cursors.set, self._reader, offset)
+        self._begin_at = offset
+        await self._line.settle(self._cursors, self._reader, offset)
         await self._line.note(self._journal.serve, self.name)
+
+    async def run(self) -> None:
+        """Deliver until cancelled."""
+        if self._begin_at is None:
+            await self.begin()
+        assert self._begin_at is not None
         await self._offer_again(await asyncio.to_thread(self._journal.dead_letters, self.name, True))
         renewing = asyncio.create_task(self._keep_renewed())
         try:
-            await self._deliver_from(offset)
+            await self._deliver_from(self._begin_at)
         finally:
             renewing.cancel()
             await asyncio.gather(renewing, return_exceptions=True)
@@ -140,7 +144,7 @@ class Courier:
     async def _beginning(self) -> int:
         """Where a new destination starts: for a `HistorySink` at the first change of the time it wants to know of."""
         back_s = self._sink.catch_up_s if isinstance(self._sink, HistorySink) else 0.0
-        since, offset, end = self._line.now() - round(back_s * SECOND), self._stream.first, self._stream.next
+        since, offset, end = self._line.now() - round(back_s * SECOND), self._stream.first, self._end
         while back_s and offset < end:
             batch = await self._stream.read(offset, CATCH_UP_ENTRIES)
             for at, change in enumerate(batch.entries, batch.first):
@@ -168,7 +172,7 @@ class Courier:
                     await self._ended(change)
                 offset += 1
                 if wanted or offset == batch.next:
-                    await asyncio.to_thread(self._cursors.set, self._reader, offset)
+                    await self._line.settle(self._cursors, self._reader, offset)
 
     async def _keep_renewed(self) -> None:
         """Say again what runs out, where the sink's messages do."""
@@ -183,6 +187,16 @@ class Courier:
         chosen = [letter for letter in found if numbers is None or letter.number in numbers]
         self._line.wake()
         return await self._offer_again(chosen)
+
+    async def exercise(self, changes: Sequence[AlertChange]) -> Delivery:
+        """Hand over an exercise, each change once and past every filter: the first outcome that is not "taken", else the last. No letter is
+        kept of it, and what waits in the log keeps its place."""
+        delivery = Delivery(True)
+        for change in changes:
+            delivery = await self._line.attempt(change.id, partial(self._sink.deliver, change, change.id))
+            if not delivery.taken:
+                break
+        return delivery
 
     async def close(self) -> None:
         await self._sink.close()

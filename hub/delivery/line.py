@@ -8,6 +8,7 @@ import random
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 import msgspec
 
@@ -19,6 +20,14 @@ logger = logging.getLogger(__name__)
 
 Offer = Callable[[int], Awaitable[Delivery]]
 """One call of the sink at a time (ns)."""
+
+
+class Cursors(Protocol):
+    """Durable positions of readers (`hub.log.Cursors`)."""
+
+    def get(self, reader: str) -> int | None: ...
+
+    def set(self, reader: str, offset: int) -> None: ...
 
 
 class Pace(msgspec.Struct, frozen=True):
@@ -87,6 +96,7 @@ class Line:
         self._enabled.set()
         self._hurry = asyncio.Event()
         self._free_at = 0.0
+        self._unsettled = False
 
     async def hand_over(self, key: str, offer: Offer) -> tuple[Delivery, int]:
         """Until it is taken or refused for good: the outcome, and how many attempts it took."""
@@ -160,6 +170,18 @@ class Line:
             logger.error("destination %s: its journal cannot be written: %s", self.name, error)
             return False
         return True
+
+    async def settle(self, cursors: Cursors, reader: str, offset: int) -> None:
+        """Make it durable that the destination has come so far. A disk that fails is no reason to keep warnings from people: it is
+        logged, and after a restart what was taken since is offered again, by the same keys."""
+        try:
+            await asyncio.to_thread(cursors.set, reader, offset)
+        except OSError as error:
+            if not self._unsettled:
+                logger.error("destination %s: its position cannot be written: %s", self.name, error)
+            self._unsettled = True
+            return
+        self._unsettled = False
 
     async def _keep_rate(self) -> None:
         """At most `per_second_max` attempts in any second, at once if need be."""

@@ -13,9 +13,9 @@ from functools import partial
 from typing import Any
 
 from hub import clock
-from hub.delivery.courier import Cursors, Stream
+from hub.delivery.courier import Stream
 from hub.delivery.journal import DeadLetter, Journal
-from hub.delivery.line import Line, Pace, Status
+from hub.delivery.line import Cursors, Line, Pace, Status
 from hub.delivery.thinning import Chooser, Thinner
 from hub.model import Reading, Tick
 from hub.ports import FRAME_ENTRIES_MAX, Delivery, ReadingSink
@@ -51,6 +51,8 @@ class ReadingCourier:
         self._choose = Chooser(sink.chosen, areas).part
         self._thinner = Thinner(sink.chosen.every_ns) if sink.chosen.every_ns else None
         self._reader = f"forward.{name}"
+        self._begin_at: int | None = None
+        self._end = stream.next
 
     @property
     def status(self) -> Status:
@@ -64,16 +66,23 @@ class ReadingCourier:
     async def close(self) -> None:
         """The sink is the other courier's to close."""
 
-    async def run(self) -> None:
-        """Deliver until cancelled. A destination never seen before starts at the end of the stream."""
+    async def begin(self) -> None:
+        """Decide where to begin, and make it durable, before the hub takes anything (`Courier.begin`). A destination never seen before
+        starts at what was the end when the courier was made."""
         offset = self._cursors.get(self._reader)
-        if offset is None or offset > self._stream.next:  # never seen before, or the log has begun anew
+        if offset is None or offset > self._end:  # never seen before, or the log has begun anew
             served = offset is None and await asyncio.to_thread(self._line.journal.served, self.name)
-            offset = (
-                self._stream.first if served else self._stream.next
-            )  # a lost cursor: all once more, by the same keys
+            offset = self._stream.first if served else self._end  # a lost cursor: all once more, by the same keys
             await self._settle(offset)
+        self._begin_at = offset
         await self._line.note(self._line.journal.serve, self.name)
+
+    async def run(self) -> None:
+        """Deliver until cancelled."""
+        if self._begin_at is None:
+            await self.begin()
+        assert self._begin_at is not None
+        offset = self._begin_at
         while True:
             self._line.tell(offset, self._stream.next)
             batch = await self._stream.read(offset, FRAME_ENTRIES_MAX)
@@ -110,4 +119,4 @@ class ReadingCourier:
             await self._line.hand_over(key, partial(self._sink.deliver_readings, some, key))
 
     async def _settle(self, offset: int) -> None:
-        await asyncio.to_thread(self._cursors.set, self._reader, offset)
+        await self._line.settle(self._cursors, self._reader, offset)

@@ -10,6 +10,7 @@ import os
 import re
 import struct
 import zlib
+from contextlib import suppress
 from pathlib import Path
 
 from hub.whole_file import make_folder, read, sync_folder
@@ -24,6 +25,8 @@ class Cursors:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         make_folder(folder)
+        with suppress(OSError):  # names that a killed process left unsynced
+            sync_folder(folder)
         self._sequence: dict[str, int] = {}
         self._known: dict[str, int] = {}
         for path in folder.glob("*.cursor"):

@@ -433,7 +433,9 @@ class Stream:
     # ---------------------------------------------------------------------------------------------- opening and closing
 
     def _open(self) -> None:
-        """Find the segments. Only the newest is read: it is where a crash leaves its mark; others are checked when read."""
+        """Find the segments. Only the newest is read: it is where a crash leaves its mark; others are checked when read. It is synced
+        first: a process that was killed between a write and its sync leaves a frame that can be read, and that would be gone after a
+        power cut, when readers have gone by it and its readings have been acknowledged as duplicates."""
         make_folder(self._folder)
         paths = sorted(path for path in self._folder.glob(f"*{segment.SUFFIX}") if path.stem.isdecimal())
         for number, path in enumerate(paths, 1):
@@ -442,6 +444,8 @@ class Stream:
             status = path.stat()
             part = _Segment(path, first, first, status.st_size, status.st_mtime_ns)
             if number == len(paths):
+                if self._sync:
+                    segment.sync(path)
                 for found in segment.walk(path):
                     if isinstance(found, Damage):
                         self._note(found)

@@ -15,6 +15,7 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -118,6 +119,17 @@ def create(path: Path, first: int) -> int:
         path.unlink(missing_ok=True)
         raise
     return fd
+
+
+def sync(path: Path) -> None:
+    """Make durable what the segment holds, and its name. A disk that cannot be written is no reason not to read it."""
+    with suppress(OSError):
+        fd = os.open(path, os.O_RDWR)
+        try:
+            os.fdatasync(fd)
+        finally:
+            os.close(fd)
+        sync_folder(path.parent)
 
 
 def write_all(fd: int, data: bytes, position: int) -> None:

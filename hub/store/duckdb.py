@@ -9,6 +9,7 @@ the row written last. Columns go in as numpy arrays: 700 k rows/s against 290 k 
 from __future__ import annotations
 
 import contextlib
+import subprocess
 import threading
 from collections.abc import Iterator, Sequence
 from itertools import chain
@@ -20,6 +21,7 @@ import msgspec
 import numpy as np
 
 from hub.model import AlertChange, Event, Reading, Value
+from hub.moment import ON_THE_WAY_NS
 from hub.ports import Bucket, Refusal, Row, SeriesQuery, StoreUnavailable
 from hub.store.rows import GOOD, POSITION_METRIC, as_text, observed, point, quality, restore, sift
 from hub.whole_file import make_folder, set_aside
@@ -41,6 +43,9 @@ create table if not exists cursors (stream varchar not null, next bigint not nul
 
 _READ = "epoch_ns(time), device, kind, metric, value, text, quality, lon, lat, epoch_ns(received_at)"
 _LAST_WRITTEN = "qualify row_number() over (partition by device, metric, time order by rowid desc) = 1"
+_COUNTS_AS_OBSERVED = (
+    f"case when time <= received_at then epoch_ns(time) else epoch_ns(received_at) - {ON_THE_WAY_NS} end"
+)
 _NUMBERS = {float, int, bool}
 _MAY_PASS = ("lock on file", "Permission denied", "No space left", "Too many open files", "Out of Memory")
 """Words of DuckDB for what is no damage of the file."""
@@ -145,11 +150,10 @@ class DuckDBStore:
     # ---------------------------------------------------------------------------------------------- reading
 
     def latest(self, devices: Sequence[str] | None = None) -> list[Row]:
-        """The newest row of each device and metric, by observed time, which is never taken as later than it was received."""
+        """The newest row of each device and metric, by observed time; what is dated in the future counts as older than what may
+        have been on its way when it was received (docs/decisions/wrong-clocks.md)."""
         chosen, values = ("", []) if devices is None else ("where device in (select unnest(?))", [list(devices)])
-        newest = (
-            f"select max_by(rowid, (least(time, received_at), rowid)) from readings {chosen} group by device, metric"
-        )
+        newest = f"select max_by(rowid, ({_COUNTS_AS_OBSERVED}, rowid)) from readings {chosen} group by device, metric"
         return self._rows(f"select {_READ} from readings where rowid in ({newest}) order by device, metric", values)
 
     def series(self, query: SeriesQuery) -> list[Row]:
@@ -234,6 +238,21 @@ class DuckDBStore:
         found = f"(select * from readings {where} {_LAST_WRITTEN} order by time, device, metric {limit})"
         return self._fetch(copy_statement(found, form, path), values)[0][0]  # type: ignore[no-any-return]
 
+    def copy_to(self, folder: Path) -> list[str]:
+        """A consistent copy of the file (and of what is not in it yet) into `folder`; their names. Writes wait meanwhile.
+
+        A process of its own copies: whoever closes a file gives up the locks that his process has on it (POSIX, fcntl), and DuckDB's is
+        one of them.
+        """
+        with self._explained("copy"), self._writing:
+            with contextlib.suppress(
+                duckdb.Error
+            ):  # a query that runs may be in its way; the changes then come as they are
+                self._writer.execute("checkpoint")
+            files = [path for path in (self._path, self._path.with_name(self._path.name + ".wal")) if path.exists()]
+            subprocess.run(["cp", "--reflink=auto", *map(str, files), str(folder)], check=True, capture_output=True)
+        return [path.name for path in files]
+
     def close(self) -> None:
         """Write everything into the file and let it go."""
         with self._reading:
@@ -296,6 +315,7 @@ def _where(query: SeriesQuery) -> tuple[str, list[Any]]:
         ("time < make_timestamp_ns(?)", query.end),
         ("device = ?", query.device),
         ("metric = ?", query.metric),
+        ("device in (select unnest(?))", None if query.devices is None else list(query.devices)),
     ):
         if value is not None:
             terms.append(term)

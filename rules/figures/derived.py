@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import wraps
+import re
+from collections.abc import Callable, Mapping
+from functools import cache, wraps
 from typing import NamedTuple
 
+from hub.extensions import working
+from hub.units import UnitError, unit
 from rules.figures import aqi, driving, landslide, seismic, weather
 
 LARGEST = 1e100
@@ -15,7 +18,8 @@ LARGEST = 1e100
 class Derived(NamedTuple):
     """`function` takes numbers in `units`, in that order; with `takes_missing` some may be None, and the observed time
     (ns) comes first where `dated`. It may answer None: not known. In `FUNCTIONS` it never raises and never answers
-    infinity: what cannot be computed of absurd numbers is not known."""
+    infinity: what cannot be computed of absurd numbers is not known. Packages bring their own by `cityhub.functions`: an entry point
+    names one, or a mapping of name → function."""
 
     function: Callable[..., float | None]
     units: tuple[str, ...]
@@ -66,18 +70,16 @@ def _known_or_none(function: Callable[..., float | None]) -> Callable[..., float
     def known(*arguments: float | None) -> float | None:
         try:
             answer = function(*arguments)
-        except (
-            ArithmeticError,
-            ValueError,
-            TypeError,
-        ):  # no decimal of 1e300, no root of less than 0, no complex numbers
+        except Exception:  # no decimal of 1e300, no root of less than 0; and a foreign formula may raise anything
             return None
-        return answer if answer is not None and -LARGEST <= answer <= LARGEST else None
+        if not isinstance(answer, int | float):  # None, or what is no number: 1j
+            return None
+        return answer if -LARGEST <= answer <= LARGEST else None
 
     return known
 
 
-_FORMULAS: dict[str, Derived] = {
+FORMULAS: dict[str, Derived] = {
     "aqi_cn_hourly": Derived(
         aqi.aqi_cn_hourly, ("ug/m3", "ug/m3", "mg/m3", "ug/m3", "ug/m3", "ug/m3"), "index",
         "aqi_cn_hourly(so2, no2, co, o3, pm10, pm25)", takes_missing=True, dated=True,
@@ -131,5 +133,42 @@ _FORMULAS: dict[str, Derived] = {
 }  # fmt: skip
 
 FUNCTIONS: dict[str, Derived] = {
-    name: spec._replace(function=_known_or_none(spec.function)) for name, spec in _FORMULAS.items()
+    name: spec._replace(function=_known_or_none(spec.function)) for name, spec in FORMULAS.items()
 }
+"""What expressions may call. `functions()` adds those of other packages."""
+ORIGINS: dict[str, str] = {}
+"""Function of another package → that package and its version."""
+
+
+@cache
+def functions() -> Mapping[str, Derived]:
+    """`FUNCTIONS`, complete. Called where a name is looked up, not at import: a package's module may import this one."""
+    for extension, thing in working("functions", _wrong):
+        brought: Mapping[str, Derived] = {extension.name: thing} if isinstance(thing, Derived) else thing
+        if brought is FORMULAS:
+            continue
+        taken = sorted(brought.keys() & FUNCTIONS.keys())
+        if taken:
+            extension.reject(f"the function {taken[0]} is there already")
+            continue
+        for name, spec in brought.items():
+            FUNCTIONS[name] = spec._replace(function=_known_or_none(spec.function))
+            ORIGINS[name] = f"{extension.package} {extension.version}"
+    return FUNCTIONS
+
+
+def _wrong(thing: object) -> str:
+    """Why this brings no functions, in a sentence."""
+    if isinstance(thing, Derived):
+        thing = {"x": thing}
+    if not isinstance(thing, Mapping) or not all(isinstance(spec, Derived) for spec in thing.values()):
+        return "it names neither a cityhub.plugin.Function nor a mapping of them"
+    for name, spec in thing.items():
+        if not isinstance(name, str) or not re.fullmatch("[a-z][a-z0-9_]*", name):
+            return f"{name!r} is no name of a function: small letters, digits and _ were meant"
+        for symbol in (*spec.units, spec.result):
+            try:
+                unit(symbol)
+            except UnitError as error:
+                return f"{name}: {error}"
+    return ""

@@ -31,7 +31,7 @@ METRES_PER_NM = 1852.0
 
 
 def meet(
-    world: World, subject: Subject, at: int, received: int, outcome: Outcome, take: Callable[[Reading, Outcome], None]
+    world: World, subject: Subject, at: int, received: int, outcome: Outcome, take: Callable[[Reading, Outcome], object]
 ) -> None:
     """Set a vessel's new fix against those around it."""
     own = _fix(subject, at)

@@ -65,7 +65,7 @@ PERCENT_OF.3: /\d+(?:\.\d+)?\s*%\s*of\b/
 QUANTITY.2: /\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\s*(?!(?:and|or|of|for|then|within|not)(?![A-Za-z0-9_\/]))[%°µμA-Za-z\[{][A-Za-z0-9%°µμ³²\/.\[\]{}_]*/
 NUMBER: /\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/
 STRING: /"[^"\n]*"|'[^'\n]*'/
-NAME: /[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)?/
+NAME: /[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*|#[a-z0-9][a-z0-9_]*)?/
 %ignore /\s+/
 """
 

@@ -10,12 +10,14 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from math import fsum, sqrt
 from typing import Any
 
 from rules.figures.aqi import nowcast
 from rules.figures.derived import LARGEST
-from rules.language.ir import NEAR
+from rules.figures.trends import FEWEST, resistant_slope, same_hour
+from rules.language.ir import NEAR, OF_NOW
 from rules.plan import MAX_SAMPLES
 
 SECOND = 1_000_000_000
@@ -146,6 +148,7 @@ class Window:
         "_end",
         "_highs",
         "_lows",
+        "_ordered",
         "_ranked",
         "_reach",
         "_start",
@@ -170,6 +173,8 @@ class Window:
         self._highs: list[tuple[int, float]] | None = None
         self._ranked: list[float] | None = None
         """What is accounted for, in order of size; made anew from the samples after a snapshot."""
+        self._ordered = False
+        """Whether extremes or ranks were ever asked for: only sums are slid on without them."""
 
     # ------------------------------------------------------------------------------------------ samples
 
@@ -330,8 +335,9 @@ class Window:
         knows the function, trims and calls it by itself."""
         if self.trim(now) < at_least:
             return 0.0 if function == "count" and at_least <= 1 else None
-        if function == "nowcast":
-            return self.nowcast(now)
+        if function in OF_NOW:
+            of_now: float | None = getattr(self, function)(now)
+            return of_now
         result: float | None = (
             getattr(self, function)(parameter) if function == "percentile" else getattr(self, function)()
         )
@@ -346,13 +352,7 @@ class Window:
         samples = self.samples
         times, edge, first = samples.times, now - self._reach, samples.first
         start, count, total = self._start - first, len(times), self._sum
-        if (
-            total is None
-            or self._lows
-            or self._highs
-            or first + count - self._end != 1
-            or (start and times[start - 1] > edge)
-        ):
+        if total is None or self._ordered or first + count - self._end != 1 or (start and times[start - 1] > edge):
             inside = self.trim(now)
             return self.total() / inside if inside >= at_least else None
         values, lost = samples.values, self._compensation
@@ -398,6 +398,7 @@ class Window:
         """The samples inside in order of size, kept so from the first demand on."""
         self._catch_up()
         if self._ranked is None:
+            self._ordered = True
             self._ranked = sorted(self._inside())
             self._end = self.samples.first + len(self.samples.times)
         return self._ranked
@@ -422,6 +423,7 @@ class Window:
             return min(self.samples.values[-inside:])
         self._catch_up()
         if self._lows is None:
+            self._ordered = True
             self._lows = self._extremes(_push_low)
         return self._lows[0][1]
 
@@ -431,6 +433,7 @@ class Window:
             return max(self.samples.values[-inside:])
         self._catch_up()
         if self._highs is None:
+            self._ordered = True
             self._highs = self._extremes(_push_high)
         return self._highs[0][1]
 
@@ -454,6 +457,32 @@ class Window:
     def fall(self) -> float | None:
         """Highest minus newest."""
         return round(self.max() - self.samples.values[-1], DIGITS) if self.count() > 1 else None
+
+    def largest_step(self) -> float | None:
+        """The largest change from one sample to the next, either way. O(n) at each demand: meant for windows of hours."""
+        inside = self._inside()
+        steps = [abs(after - before) for before, after in pairwise(inside)]
+        return round(max(steps), DIGITS) if steps else None
+
+    def trend(self) -> float | None:
+        """Change per second of the resistant line, once the samples span at least half the window."""
+        times, values = self.samples.times[self._start - self.samples.first :], self._inside()
+        if len(times) < 3 or (times[-1] - times[0]) * 2 < self.size:
+            return None
+        return resistant_slope(times, values)
+
+    def hour_median(self, now: int) -> float | None:
+        """The median of this hour of the day on earlier days; None with fewer than five samples."""
+        ranked = self._of_the_hour(now)
+        return of_ranked(ranked, 50) if len(ranked) >= FEWEST else None
+
+    def hour_spread(self, now: int) -> float | None:
+        """The spread of this hour of the day on earlier days."""
+        ranked = self._of_the_hour(now)
+        return spread(ranked) if len(ranked) >= FEWEST else None
+
+    def _of_the_hour(self, now: int) -> list[float]:
+        return sorted(same_hour(self.samples.times[self._start - self.samples.first :], self._inside(), now))
 
     def _inside(self) -> array[float]:
         return self.samples.values[self._start - self.samples.first :]
@@ -546,12 +575,12 @@ def pooled(function: str, windows: Sequence[Window], now: int, parameter: float,
     """The figure over several devices' windows; `at_least` counts devices that have samples.
 
     Samples are pooled for count, sum, mean, min, max, std and percentile; `last` is the mean of the newest values;
-    rate, delta, rise and fall are the largest of any device.
+    rate, delta, rise, fall, largest_step and trend are the largest of any device.
     """
     filled = [window for window in windows if window.trim(now)]
     if len(filled) < at_least:
         return 0.0 if function == "count" and at_least <= 1 else None
-    if function in ("rate", "delta", "rise", "fall"):
+    if function in ("rate", "delta", "rise", "fall", "largest_step", "trend"):
         figures = [figure for window in filled if (figure := getattr(window, function)()) is not None]
         return max(figures) if figures else None
     if function in ("percentile", "std", "spread"):

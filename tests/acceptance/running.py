@@ -63,7 +63,7 @@ class RunningHub:
         )
         self._listening = threading.Thread(target=self._listen, daemon=True)
         self._listening.start()
-        self.wait(lambda: any("Ctrl-C stops it" in line for line in self.said), "the hub did not start")
+        self.wait(lambda: any("Ctrl-C stops it" in line for line in self.said), "the hub did not start", 120)
 
     def _listen(self) -> None:
         assert self.process.stderr is not None

@@ -38,6 +38,7 @@ def test_influxdb_may_go_and_come_back(tmp_path: Path) -> None:
         hub.wait(lambda: len(stored(url)) == 10, "the store was not caught up", 60)
         assert hub.reading({"water_level": 1.0})[0] == 200
         hub.wait(lambda: len(stored(url)) == 11, "live data does not flow")
+    hub.wait(lambda: hub.reader("store/events")["state"] == "down", "with only ticks nobody noticed", 30)
     for number in range(5):
         assert hub.reading({"water_level": 2 + number / 10})[0] == 200
     with influx_server(tmp_path / "influx", port) as url:

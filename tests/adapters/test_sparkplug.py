@@ -291,6 +291,25 @@ def test_nothing_raises_and_what_comes_out_can_be_logged(messages: list[tuple[st
         msgspec.json.encode(message.body.detail())
 
 
+def test_a_lost_request_for_births_costs_seconds_and_a_deaf_node_is_asked_ever_less_often() -> None:
+    host = Host()
+    asked = [
+        second
+        for second in range(200)
+        if host.read(
+            "spBv1.0/G/NDATA/E", payload(second, metric(value=1.0, alias=1)), AT + second * SECOND
+        ).body.rebirth
+    ]
+    assert asked == [0, 2, 6, 14, 30, 60, 90, 120, 150, 180]
+    host.read("spBv1.0/G/NBIRTH/E", NBIRTH, AT + 200 * SECOND)
+    again = [
+        second
+        for second in range(201, 206)
+        if host.read("spBv1.0/G/NDATA/E", payload(2, metric(value=1.0, alias=9)), AT + second * SECOND).body.rebirth
+    ]
+    assert again == [201, 203]
+
+
 def test_rebirth_command_is_what_the_standard_says() -> None:
     (command,) = decode(rebirth_command(MS)).metrics
     assert (command.name, command.timestamp, command.datatype, command.raw) == ("Node Control/Rebirth", MS, 11, True)

@@ -1,15 +1,21 @@
 """Rules: how many rule·readings one core judges a second, with 300 rules loaded over 10,000 devices. Ten of the rules apply to
 each reading of five values, and only those are counted.
 
-    python -m tests.bench.bench_rules
+    python -m tests.bench.bench_rules [--now]
 
-Time is that of the processor, the best of some rounds. A round is one reading of every device.
+Time is that of the processor, the best of some rounds. A round is one reading of every device. Each profile is measured with the
+present code and with that of an earlier commit (`tests.bench.before`), one after the other; `--now` leaves the earlier one out.
 """
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
 
 from hub.model import Device, Event, Position, Reading
 from rules.book import RuleBook, read_book
@@ -27,7 +33,6 @@ HOT = 75.0
 LEVELS = ("blue", "yellow", "orange", "red")
 START = 1_780_000_000_000_000_000
 SECOND = 1_000_000_000
-GOAL = 1_000_000
 
 Level = Callable[[int, int], str]
 """(number of the rule within its kind, level) → condition."""
@@ -86,31 +91,92 @@ def round_of(turn: int, above: Callable[[int], bool]) -> list[Event]:
     return made
 
 
-def run(title: str, level: Level, warm: int = 1, above: Callable[[int, int], bool] = lambda n, turn: False) -> None:
+class Profile(NamedTuple):
+    """What the rules ask, and what the readings are like."""
+
+    title: str
+    level: Level
+    goal: float
+    """Rule·readings a second."""
+    warm: int = 1
+    """Rounds before those that are measured."""
+    storm: bool = False
+    """Whether one reading in twenty stands above a level, so that alerts are raised and cleared all the time."""
+
+
+PROFILES = {
+    "thresholds": Profile("thresholds, calm", threshold, 3.0e6),
+    "means": Profile("hourly means, calm", window, 1.2e6, WARM_ROUNDS),
+    "mixed": Profile("mixed: 7 thresholds, 2 means, 1 neighbours", mixed, 1.0e6, WARM_ROUNDS),
+    "storm": Profile("thresholds, one reading in 20 above a level", threshold, 0.5e6, storm=True),
+}
+
+
+def measure(profile: Profile) -> tuple[float, str]:
+    """Seconds of the processor for one reading, and the state that was built."""
     devices = [Device(f"d{n}", kind=f"kind-{n % KINDS}", position=place(n)) for n in range(DEVICES)]
-    engine = Engine(book(level), devices)
-    for turn in range(warm):
+    engine = Engine(book(profile.level), devices)
+    for turn in range(profile.warm):
         engine.feed(round_of(turn, lambda n: False))
     best, changes = float("inf"), 0
-    for turn in range(warm, warm + ROUNDS):
-        events = round_of(turn, lambda n, turn=turn: above(n, turn))  # type: ignore[misc]
+    for turn in range(profile.warm, profile.warm + ROUNDS):
+        events = round_of(turn, lambda n, turn=turn: profile.storm and (n + turn) % 20 == 0)  # type: ignore[misc]
         began = time.process_time()
         changes += len(engine.feed(events).changes)
         best = min(best, (time.process_time() - began) / DEVICES)
-    rate = RULES_PER_KIND / best
-    met = "" if above(0, 0) else f", goal {GOAL / 1e6:.2f} M: {'met' if rate >= GOAL else 'NOT met'}"
-    print(f"{title:46} {best * 1e6:6.2f} µs a reading  {rate / 1e6:5.2f} M rule·readings/s{met}")
     state = engine.stats()
     told = ", ".join(f"{state[name]:,} {name}" for name in ("windows", "samples", "standings", "open_alerts", "timers"))
-    print(f"{'':46} {changes:,} changes; state: {told}", flush=True)
+    return best, f"{changes:,} changes; state: {told}"
+
+
+def measured_with(code: Path, name: str) -> tuple[float, str]:
+    """`measure` in a process of its own, with the rules of the project in that folder."""
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__)), "--one", name],
+        cwd=code,
+        env={**os.environ, "PYTHONPATH": str(code)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    seconds, state = done.stdout.strip().split(" ", 1)
+    return float(seconds), state
+
+
+def compare(before: Path | None) -> None:
+    """Print a line a profile: the present code, and what it was before."""
+    for name, profile in PROFILES.items():
+        earlier = measured_with(before, name)[0] if before else None
+        seconds, state = measured_with(Path(__file__).resolve().parents[2], name)
+        rate = RULES_PER_KIND / seconds
+        was = (
+            f", before {RULES_PER_KIND / earlier / 1e6:.2f} M ({earlier / seconds:.2f} times as fast)"
+            if earlier
+            else ""
+        )
+        met = "met" if rate >= profile.goal else "NOT met"
+        print(
+            f"{profile.title:46} {seconds * 1e6:6.2f} µs a reading  {rate / 1e6:5.2f} M rule·readings/s{was}, goal {profile.goal / 1e6:.1f} M: {met}"
+        )
+        print(f"{'':46} {state}", flush=True)
 
 
 def main() -> None:
+    if "--one" in sys.argv:
+        print(*measure(PROFILES[sys.argv[-1]]))
+        return
+    from tests.bench.before import BEFORE, code_of
+
     print(f"{KINDS * RULES_PER_KIND} rules, {DEVICES:,} devices, {RULES_PER_KIND} rules apply to each reading")
-    run("thresholds, calm", threshold)
-    run("hourly means, calm", window, WARM_ROUNDS)
-    run("mixed: 7 thresholds, 2 means, 1 neighbours", mixed, WARM_ROUNDS)
-    run("thresholds, one reading in 20 above a level", threshold, above=lambda n, turn: (n + turn) % 20 == 0)
+    if "--now" in sys.argv:
+        compare(None)
+        return
+    try:
+        with code_of(BEFORE) as folder:
+            compare(folder)
+    except LookupError as error:
+        print(f"The present code alone: {error}")
+        compare(None)
 
 
 if __name__ == "__main__":

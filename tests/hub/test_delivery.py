@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import random
 import sqlite3
 import time
@@ -137,6 +138,17 @@ async def test_a_new_destination_starts_at_the_end(hub: Hub) -> None:
         await hub.say(change("fresh"))
         await until(lambda: hub.at("new") == 2)
     assert sink.heard == ["fresh#0"]
+
+
+async def test_a_new_destination_hears_what_was_raised_before_its_courier_came_to_its_turn(hub: Hub) -> None:
+    """On a busy machine `run` begins late: what the log took in since the courier was made is for it."""
+    await hub.say(change("old"))
+    sink = Sink()
+    courier = hub.courier("new", sink)
+    await hub.say(change("meanwhile"))
+    async with running(courier):
+        await until(lambda: hub.at("new") == 2)
+    assert sink.heard == ["meanwhile#0"]
 
 
 @pytest.mark.parametrize(("back_s", "heard"), [(0.0, []), (1.5, ["b#0", "c#0"]), (1e9, ["a#0", "b#0", "c#0"])])
@@ -429,3 +441,26 @@ def test_a_second_process_may_look_into_the_journal(tmp_path: Path) -> None:
     assert running.dead_letters() == []
     running.close()
     looking.close()
+
+
+async def test_a_disk_that_keeps_no_positions_keeps_no_warning_from_people(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    put, broken = hub.cursors.set, True
+
+    def set_on_a_bad_disk(reader: str, offset: int) -> None:
+        if broken:
+            raise OSError(errno.EIO, "Input/output error")
+        put(reader, offset)
+
+    monkeypatch.setattr(hub.cursors, "set", set_on_a_bad_disk)
+    said = [change("a", n) for n in range(4)]
+    await hub.say(*said[:3])
+    sink = Sink()
+    async with running(hub.courier("video", sink)):
+        await until(lambda: len(sink.taken) == 3)
+        broken = False
+        await hub.say(said[3])
+        await until(lambda: hub.at("video") == 4)
+    assert sink.taken == [c.id for c in said]
+    assert sum("its position cannot be written" in record.message for record in caplog.records) == 1

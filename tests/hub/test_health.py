@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,11 +11,14 @@ from typing import Any
 import pytest
 
 from hub.api import ReaderState
+from hub.app import readers
 from hub.app.watching import BEHIND_DEGRADED_S, BEHIND_DOWN_S, RuleParts, Watch
 from hub.health import BURST, FLAPPING_EVERY_S, Health, Part
+from hub.ledger import Ledger
 from hub.log import Log
-from hub.model import Tick
+from hub.model import Reading, Tick
 from hub.moment import SECOND
+from hub.ports import StoreUnavailable
 
 NOW = 1_780_000_000 * SECOND
 
@@ -51,6 +55,60 @@ def test_since_is_when_the_state_began_and_the_reason_is_the_newest() -> None:
     bench.at += SECOND
     part.report("down", "timed out")
     assert (part.since, part.reason) == (NOW, "timed out")
+
+
+class Server:
+    """A store that writes only what there is to write, and may be away."""
+
+    def __init__(self) -> None:
+        self.away = False
+        self.asked = 0
+
+    def reach(self) -> None:
+        self.asked += 1
+        if self.away:
+            raise StoreUnavailable("nobody listens")
+
+    def write(self, stream: str, events: Sequence[Any], first: int, next: int) -> list[Any]:
+        if self.away and any(isinstance(event, Reading) for event in events):
+            raise StoreUnavailable("nobody listens")
+        return []
+
+    def cursor(self, stream: str) -> int | None:
+        return None
+
+
+async def test_a_store_that_dies_while_only_ticks_flow_is_down_and_stays_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch of ticks is nothing to write: that it goes through must not say that the store is there."""
+    monkeypatch.setattr(readers, "ASK_EVERY_S", 0.05)
+    monkeypatch.setattr(readers, "STORE_LINGER_S", 0.0)
+    monkeypatch.setattr(readers, "BACKOFF_S", (0.01, 0.02))
+    log, server = Log(tmp_path / "log"), Server()
+    reader = readers.StoreReader(server, log.events, log.quarantine, Ledger(), lambda: NOW)  # type: ignore[arg-type]
+    await reader.open(None)
+    running = asyncio.create_task(reader.run())
+
+    async def tick_until(state: str) -> None:
+        async with asyncio.timeout(30):
+            while reader.state.state != state:
+                await log.events.append([Tick(NOW)])
+                await asyncio.sleep(0.01)
+
+    server.away = True
+    await tick_until("down")
+    states = set()
+    for _ in range(20):
+        await log.events.append([Tick(NOW)])
+        await asyncio.sleep(0.01)
+        states.add(reader.state.state)
+    assert states == {"down"}
+    server.away = False
+    await tick_until("up")
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await log.close()
 
 
 def test_a_part_that_flaps_is_said_a_few_times_and_then_how_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

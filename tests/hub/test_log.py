@@ -562,6 +562,27 @@ async def test_an_entry_that_cannot_be_written_costs_nobody_else_theirs(tmp_path
 # ------------------------------------------------------------------------------------------------- cursors
 
 
+async def test_what_a_killed_process_left_unsynced_is_synced_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between a write and its sync: the next life reads the frame, and calls what comes again a duplicate of it."""
+    await grown(tmp_path)
+    synced: list[str] = []
+    real = os.fdatasync
+    monkeypatch.setattr(os, "fdatasync", lambda fd: (synced.append(os.readlink(f"/proc/self/fd/{fd}")), real(fd))[1])
+    walk = segment.walk
+
+    def read(path: Path, *position: int) -> object:
+        assert str(path) in synced or path.parent.name != "events", "it was read before it was synced"
+        return walk(path, *position)
+
+    monkeypatch.setattr(segment, "walk", read)
+    again = Log(tmp_path)
+    assert synced
+    assert len(everything(again)) == 50
+    await again.close()
+
+
 def test_cursors_survive_a_torn_slot(tmp_path: Path) -> None:
     cursors = Cursors(tmp_path)
     assert cursors.get("store/events") is None

@@ -224,6 +224,17 @@ async def test_what_the_log_dropped_is_a_counted_gap(hub: Hub) -> None:
     assert (courier.status.skipped, sink.taken) == (40, [("g", 1.0)])
 
 
+async def test_a_new_destination_hears_what_came_before_its_courier_came_to_its_turn(hub: Hub) -> None:
+    hub.cursors.forget("forward.up")
+    await hub.log.events.append([reading()])
+    sink = Sink()
+    courier = hub.courier(sink)  # type: ignore[arg-type]
+    await hub.log.events.append([reading("meanwhile")])
+    async with running(courier):
+        await until(lambda: hub.at() == 2)
+    assert sink.taken == [("meanwhile", 1.0)]
+
+
 async def test_a_new_destination_starts_at_the_end(hub: Hub) -> None:
     hub.cursors.forget("forward.up")
     await hub.log.events.append([reading()])

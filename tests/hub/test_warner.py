@@ -80,6 +80,30 @@ async def test_a_crash_before_or_behind_a_snapshot_repeats_nothing(tmp_path: Pat
         await log.close()
 
 
+async def test_a_crash_repeats_no_derived_reading(tmp_path: Path) -> None:
+    """With the hub's own notes between them in the log, before a snapshot and behind one."""
+    quiet = [depth(n * 10**9, 0.01) for n in range(3)]
+    spikes: list[Event] = [depth(n * 10**9, 0.9 if n % 2 else 0.01) for n in range(3, 13)]
+    once = Log(tmp_path / "once")
+    await once.events.append([*quiet, *spikes])
+    await read_all(warner(tmp_path / "once", once), once)
+    implied = once.derived.read_now(0).entries
+    await once.close()
+    assert len(implied) > 3
+    log = Log(tmp_path / "crashing")
+    await log.events.append(quiet)
+    for number, event in enumerate(spikes):
+        await log.events.append([event])
+        reader = warner(tmp_path / "crashing", log)  # it was killed, and begins anew
+        await read_all(reader, log)
+        await log.derived.append([Reading("hub-reader:rules", T, {"up": True}, adapter="hub", kind="hub-reader")])
+        if number == 4:
+            reader.save()
+    kept = [entry for entry in log.derived.read_now(0).entries if entry.adapter != "hub"]
+    assert kept == implied
+    await log.close()
+
+
 SICK = """
 - rule: sick
   for_each: {kind: k}

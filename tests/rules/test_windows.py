@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -59,6 +62,8 @@ def test_any_order_gives_what_a_rescan_gives(given_samples: list[tuple[int, floa
         assert window.figure("percentile", now, 20, 1) == percentile(values, 20)
         assert window.figure("spread", now, 0, 1) == by_definition(values)
         assert window.figure("rise", now, 0, 2) == (round(values[-1] - min(values), 9) if len(values) > 1 else None)
+        steps = [abs(after - before) for before, after in pairwise(values)]
+        assert window.figure("largest_step", now, 0, 1) == (round(max(steps), 9) if steps else None)
         assert window.figure("delta", now, 0, 2) == (round(values[-1] - values[0], 9) if len(values) > 1 else None)
 
 
@@ -178,3 +183,22 @@ def test_samples_kept_in_order_of_size_give_what_sorting_gives_and_a_snapshot_ke
 def test_the_spread_is_robust_and_never_finer_than_the_instrument(values: list[float], wanted: float | None) -> None:
     found = spread(sorted(values))
     assert found == (None if wanted is None else pytest.approx(wanted))
+
+
+@pytest.mark.parametrize(
+    ("figure", "right"), [("min", min), ("max", max), ("percentile", lambda v: percentile(v, 95.0))]
+)
+def test_a_mean_that_is_slid_on_leaves_extremes_and_ranks_right(
+    figure: str, right: Callable[[list[float]], float]
+) -> None:
+    """One window asked for its mean first, and for another figure after it, at each of 400 samples; also after a gap in which
+    everything left it."""
+    window = Samples(3_600 * SECOND).window(3_600 * SECOND, False)
+    kept: list[tuple[int, float]] = []
+    for n in range(400):
+        at = (n * 30 + (7_200 if n >= 200 else 0)) * SECOND
+        value = float(n * 7919 % 101)
+        window.samples.add(at, value)
+        kept = [(t, v) for t, v in kept if t > at - 3_600 * SECOND] + [(at, value)]
+        window.near_mean(at, 1)
+        assert window.figure(figure, at, 95.0, 1) == right([v for _, v in kept])

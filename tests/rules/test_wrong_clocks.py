@@ -79,6 +79,16 @@ def test_what_was_on_its_way_meanwhile_is_newer(early: int, since: int) -> None:
     assert engine.subjects["g"].last["water_depth"] == 0.6
 
 
+def test_rules_that_wait_take_what_was_on_its_way_meanwhile_for_newer_too() -> None:
+    """The wrong one, taken for the last, would hold the warning down until the next report."""
+    text = "- rule: waits\n  for_each: {kind: gauge}\n  wait: 2 min\n  levels: {red: water_depth >= 50 cm for 1 min}\n"
+    engine = Engine(book(text))
+    engine.feed([reading(NOW - MINUTE, 0.05, NOW - MINUTE), reading(NOW, 0.06, NOW + 9 * MINUTE)])
+    engine.feed([reading(NOW + 1_000_000, 0.6, NOW - SECOND)])
+    told = raised(engine, [Tick(NOW + n * MINUTE) for n in range(1, 6)])
+    assert [(rule, change) for rule, change, _ in told] == [("waits", "raised")]
+
+
 def test_a_reading_from_the_future_is_newer_than_what_came_before_it() -> None:
     engine = Engine(BOOK)
     told = raised(engine, [reading(NOW - 1_000, 0.05, NOW - 1_000), reading(NOW, 0.6, NOW + 9 * MINUTE)])

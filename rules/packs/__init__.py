@@ -1,0 +1,1 @@
+"""The packs that ship: a folder each, with `rules.yaml`, `tests.yaml` and a README."""

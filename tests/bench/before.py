@@ -1,0 +1,28 @@
+"""The code of an earlier commit beside the present one, so that both are measured or compared in the same run."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BEFORE = "a1061fb"
+"""The last commit before rules got their fused `take`."""
+
+
+@contextmanager
+def code_of(commit: str) -> Iterator[Path]:
+    """A folder with the project as it was at that commit, for as long as the context lasts. Raises LookupError where this is no
+    repository that has it."""
+    packed = subprocess.run(["git", "archive", commit], cwd=ROOT, capture_output=True, check=False)
+    if packed.returncode:
+        raise LookupError(f"no commit {commit} here: {packed.stderr.decode().strip()}")
+    with tempfile.TemporaryDirectory(prefix="cityhub-before-") as folder:
+        with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as archive:
+            archive.extractall(folder, filter="data")
+        yield Path(folder)

@@ -1,0 +1,75 @@
+"""Whether an earlier commit and the present code give the same alerts, byte for byte, on every recording.
+
+    python -m tests.bench.same_alerts [--commit COMMIT] [NAME…]
+
+Each code plays its own city folders with its own packs, so an edited rule shows as a difference too. Prints one line a recording and
+the first lines that differ; ends with 1 where any do. The recordings lie beside the project (`tests.bench.recordings`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from difflib import unified_diff
+from pathlib import Path
+
+from tests.bench.before import BEFORE, ROOT, code_of
+from tests.bench.recordings import DATA, RUNS, Run
+
+SHOWN = 20
+"""Lines of difference that are shown."""
+
+
+def alerts(code: Path, run: Run) -> list[str]:
+    """Every change of a warning that the code in that folder makes of a recording, one JSON line each, in order."""
+    city = code / "rules" / "recordings" / run.city
+    arguments = [
+        sys.executable,
+        "-m",
+        "hub.cli",
+        "backtest",
+        str(city),
+        "--json",
+        "--quiet",
+        "--readings",
+        *run.arguments(city),
+    ]
+    environment = {**os.environ, "PYTHONPATH": str(code)}
+    done = subprocess.run(arguments, cwd=code, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{run.name}: {done.stderr[-2000:]}")
+    return done.stdout.splitlines()
+
+
+def differences(before: list[str], now: list[str]) -> Iterator[str]:
+    """The lines that only one of the two has, or has elsewhere."""
+    if before != now:
+        for line in unified_diff(before, now, "before", "now", n=0, lineterm=""):
+            if not line.startswith(("---", "+++", "@@")):
+                yield line
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", help="recordings; default all")
+    parser.add_argument("--commit", default=BEFORE, help="the code to compare with (default %(default)s)")
+    asked = parser.parse_args(arguments)
+    differ = 0
+    with code_of(asked.commit) as folder:
+        for run in RUNS:
+            if (asked.names and run.name not in asked.names) or not list(DATA.glob(run.files)):
+                continue
+            before, now = alerts(folder, run), alerts(ROOT, run)
+            found = list(differences(before, now))
+            differ += bool(found)
+            print(f"{run.name}: {len(now):,} changes, {'DIFFERENT' if found else 'the same bytes'}", flush=True)
+            for line in found[:SHOWN]:
+                print(f"    {line[:300]}", flush=True)
+    return 1 if differ else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
