@@ -690,6 +690,8 @@ async def test_closing_commits_at_once_what_lingers(tmp_path: Path, monkeypatch:
     assert await appended[0] == 1
     await log.close()
     assert await appended[1] == 2
+    assert disk.ended == 2
+    monkeypatch.undo()  # opening syncs too
     assert everything(Log(tmp_path)) == readings(3)
 
 
