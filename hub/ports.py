@@ -6,7 +6,7 @@ nothing else of the hub; the hub reaches it only through this module.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -248,6 +248,10 @@ class Plugin(msgspec.Struct, frozen=True):
 # ---------------------------------------------------------------------------------------------- reading the log
 
 
+FRAME_ENTRIES_MAX = 20_000
+"""Entries that the log writes into one frame at most. A reader that takes so many at a time has no frame decoded twice."""
+
+
 class Batch(msgspec.Struct, frozen=True):
     """Consecutive entries of a stream: `entries[0]` has offset `first`."""
 
@@ -257,6 +261,14 @@ class Batch(msgspec.Struct, frozen=True):
     @property
     def next(self) -> int:
         return self.first + len(self.entries)
+
+    def parts(self, entries_max: int) -> Iterator[Batch]:
+        """The same in pieces of so many entries, for a reader that gives others their turn in between. Itself where it is small."""
+        if len(self.entries) <= entries_max:
+            yield self
+            return
+        for at in range(0, len(self.entries), entries_max):
+            yield Batch(self.first + at, self.entries[at : at + entries_max])
 
 
 class StoreKind(msgspec.Struct, frozen=True):

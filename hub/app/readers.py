@@ -14,14 +14,17 @@ from hub.health import Part
 from hub.ledger import Ledger
 from hub.log import LogFull, Stream
 from hub.model import AlertChange, Fault, FaultKind, Reading
-from hub.ports import Batch, Refusal, Store, StoreUnavailable
+from hub.ports import FRAME_ENTRIES_MAX, Batch, Refusal, Store, StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
-STORE_BATCH_MAX = 20_000
+STORE_BATCH_MAX = FRAME_ENTRIES_MAX
 STORE_LINGER_S = 0.25
 """The store likes few large batches: how long one may gather entries before it is written."""
-LIVE_BATCH_MAX = 2_000
+FOLD_ENTRIES = 2_000
+"""Entries that a follower folds in one go, a few milliseconds, before others get their turn."""
+FOLLOW_S = 0.02
+"""The least time between two looks of a follower: people see no difference, and it is not woken by each commit."""
 BACKOFF_S = (0.5, 30.0)
 ASK_EVERY_S = 5.0
 """While nothing but ticks flows the store has nothing to write: so often it is asked all the same whether it is there."""
@@ -164,8 +167,12 @@ class Follower:
 
     async def run(self) -> None:
         while True:
-            self.take(await self._stream.read(self.state.cursor, LIVE_BATCH_MAX))
-            await asyncio.sleep(0)
+            batch = await self._stream.read(self.state.cursor, FRAME_ENTRIES_MAX)
+            for part in batch.parts(FOLD_ENTRIES):
+                self.take(part)
+                await asyncio.sleep(0)
+            if len(batch.entries) < FOLD_ENTRIES:
+                await asyncio.sleep(FOLLOW_S)
 
     def take(self, batch: Batch) -> None:
         self._take(batch.entries)

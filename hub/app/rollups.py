@@ -18,7 +18,7 @@ from hub.health import Part
 from hub.log import Cursors, Stream
 from hub.model import Reading
 from hub.moment import SECOND
-from hub.ports import SeriesQuery, StoreUnavailable
+from hub.ports import FRAME_ENTRIES_MAX, SeriesQuery, StoreUnavailable
 from hub.store.rollups import DAY, HOUR, MINUTE, RollupStore, Window, apply_retention, jobs, remake, touched
 
 MINUTES_EVERY_S = 60.0
@@ -26,7 +26,6 @@ ALL_EVERY_S = 600.0
 RETENTION_EVERY_S = 3600.0
 STEP_S = 1800.0
 """The hub's clock has stepped where it is off so much from one look to the next."""
-BATCH_MAX = 5_000
 WORK_S = 20.0
 MINUTES_MAX = 500_000
 """Minutes of devices remembered as touched; with more, all widths are made at once and forgotten. Ten minutes of 20,000 devices
@@ -129,7 +128,7 @@ class Rollups:
             state.skipped += stream.first - state.cursor
             state.cursor = stream.first
         while state.cursor < min(self._stored[name](), stream.next) and not _many(self._minutes):
-            batch = stream.read_now(state.cursor, BATCH_MAX)
+            batch = stream.read_now(state.cursor, FRAME_ENTRIES_MAX)
             minutes = touched(entry for entry in batch.entries if type(entry) is Reading)
             for device, starts in minutes.items():
                 self._new.setdefault(device, set()).update(starts)

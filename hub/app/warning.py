@@ -21,6 +21,7 @@ from hub.app.telemetry import noted_by_the_hub
 from hub.cameras import Cameras
 from hub.log import Log, LogFull, Stream
 from hub.model import AlertChange, Device, Edition, Event, Reading, Zone
+from hub.ports import FRAME_ENTRIES_MAX
 from hub.registry import Registry
 from hub.whole_file import read, replace
 from rules.book import RuleBook, from_text
@@ -147,12 +148,13 @@ class Warner:
         self.state.report("up", self.state.detail)
         saved_at = asyncio.get_running_loop().time()
         while True:
-            batch = await self._log.events.read(self.state.cursor, BATCH_MAX)
-            await self.take(batch.entries, batch.next)
+            batch = await self._log.events.read(self.state.cursor, FRAME_ENTRIES_MAX)
+            for part in batch.parts(BATCH_MAX):
+                await self.take(part.entries, part.next)
+                await asyncio.sleep(0)
             if asyncio.get_running_loop().time() - saved_at > SNAPSHOT_EVERY_S:
                 self.save()
                 saved_at = asyncio.get_running_loop().time()
-            await asyncio.sleep(0)
 
     async def take(self, events: Sequence[Event], next_offset: int) -> list[AlertChange]:
         """Evaluate these events and append what they change. Returns the changes."""

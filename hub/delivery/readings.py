@@ -18,9 +18,8 @@ from hub.delivery.journal import DeadLetter, Journal
 from hub.delivery.line import Cursors, Line, Pace, Status
 from hub.delivery.thinning import Chooser, Thinner
 from hub.model import Reading, Tick
-from hub.ports import Delivery, ReadingSink
+from hub.ports import FRAME_ENTRIES_MAX, Delivery, ReadingSink
 
-BATCH_ENTRIES = 2_000
 LINGER_S = 0.5
 """Few large requests: how long a batch may gather entries."""
 PER_REQUEST_MAX = 500
@@ -86,10 +85,10 @@ class ReadingCourier:
         offset = self._begin_at
         while True:
             self._line.tell(offset, self._stream.next)
-            batch = await self._stream.read(offset, BATCH_ENTRIES)
-            if len(batch.entries) < BATCH_ENTRIES:
+            batch = await self._stream.read(offset, FRAME_ENTRIES_MAX)
+            if len(batch.entries) < FRAME_ENTRIES_MAX:
                 await asyncio.sleep(LINGER_S)
-                batch = await self._stream.read(offset, BATCH_ENTRIES)
+                batch = await self._stream.read(offset, FRAME_ENTRIES_MAX)
             if batch.first > offset:
                 await self._line.gap(batch.first - offset, ENTRIES, "the log no longer holds them")
                 offset = batch.first

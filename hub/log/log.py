@@ -18,23 +18,19 @@ import msgspec
 
 from hub.clock import now
 from hub.log import segment
+from hub.log.linger import Linger
 from hub.log.segment import Damage
+from hub.log.tail import Tail
 from hub.model import AlertChange, Event, Fault, Reading
-from hub.ports import Batch
+from hub.ports import FRAME_ENTRIES_MAX, Batch
 from hub.whole_file import make_folder
 
-TAIL_ENTRIES = 25_000
-"""Entries kept in memory for readers that are caught up: they get the very objects, not decoded copies."""
-TAIL_S = 10.0
-"""And for how long: a reader that is caught up is some tenths of a second behind. At 200 readings/s the entries of two
-minutes would take 20 MB that nobody asks for."""
 RETRY_AFTER_S = 1.0
 """How long a stream refuses at once after a failed write, before it tries the disk again."""
 RESUME_MAX = 16
 """Places in files that are remembered for readers on their way through history."""
-BATCH_ENTRIES_MAX = 20_000
 GROUP_BYTES_MAX = 8 << 20
-"""A group commit takes no more entries and bytes than this, so that no batch grows without bound. One append is never
+"""A group commit takes no more bytes than this and no more entries than `FRAME_ENTRIES_MAX`, so that no batch grows without bound. One append is never
 split: where it is larger, it is a group by itself."""
 SEGMENTS_MIN = 8
 """A stream is kept in at least so many segments, because room is made by dropping the oldest of them."""
@@ -123,10 +119,9 @@ class Stream:
         self._pending_entries = 0
         self._pending_bytes = 0
         self._committing: asyncio.Task[None] | None = None
+        self._linger = Linger()
         self._disk = ThreadPoolExecutor(1, thread_name_prefix=f"log-{self.name}")
-        self._tail: deque[Batch] = deque()
-        self._tail_at: deque[float] = deque()
-        self._tail_entries = 0
+        self._tail = Tail()
         self._grown = asyncio.Event()
         self._fd: int | None = None
         self._position = 0
@@ -159,6 +154,8 @@ class Stream:
         self._pending_bytes += len(data)
         if self._committing is None:
             self._committing = asyncio.get_running_loop().create_task(self._commit())
+        else:
+            self._linger.grown(self._pending_entries)
         return future
 
     def _reason_to_refuse(self) -> str | None:
@@ -171,9 +168,12 @@ class Stream:
         return None
 
     async def _commit(self) -> None:
+        """Group after group until nothing waits."""
         loop = asyncio.get_running_loop()
         try:
             while self._pending:
+                if (rest_s := self._linger.rest_s(self._pending_entries)) > 0:
+                    await self._linger.wait(rest_s)
                 group = self._take_group()
                 entries = [entry for append in group for entry in append.entries]
                 data = b"".join([_array_head(len(entries)), *(append.data for append in group)])
@@ -186,12 +186,13 @@ class Stream:
                     continue
                 self.refusing = None
                 offset = self.next
-                self._publish(Batch(offset, entries))
+                self._publish(Batch(offset, entries), len(data))
                 self._drop(0)
                 for append in group:
                     if not append.future.done():
                         append.future.set_result(offset)
                     offset += len(append.entries)
+                self._linger.committed(len(group), self._pending_entries)
         finally:
             self._committing = None
 
@@ -202,7 +203,7 @@ class Stream:
             append = self._pending[0]
             count += len(append.entries)
             size += len(append.data)
-            if group and (count > BATCH_ENTRIES_MAX or size > GROUP_BYTES_MAX):
+            if group and (count > FRAME_ENTRIES_MAX or size > GROUP_BYTES_MAX):
                 break
             group.append(self._pending.popleft())
             self._pending_entries -= len(append.entries)
@@ -283,15 +284,9 @@ class Stream:
             os.close(fd)
         self._stray = None
 
-    def _publish(self, batch: Batch) -> None:
+    def _publish(self, batch: Batch, size: int) -> None:
         self.next = batch.next
-        at = time.monotonic()
-        self._tail.append(batch)
-        self._tail_at.append(at)
-        self._tail_entries += len(batch.entries)
-        while len(self._tail) > 1 and (self._tail_entries > TAIL_ENTRIES or at - self._tail_at[0] > TAIL_S):
-            self._tail_entries -= len(self._tail.popleft().entries)
-            self._tail_at.popleft()
+        self._tail.add(batch, size)
         self._grown.set()
         self._grown = asyncio.Event()
 
@@ -318,31 +313,17 @@ class Stream:
                 await asyncio.wait_for(grown.wait(), wait_s)
             except TimeoutError:
                 return Batch(offset, [])
-        if self._tail and offset >= self._tail[0].first:
-            return self._from_tail(offset, entries_max)
+        if self._tail.holds(offset):
+            return self._tail.read(offset, entries_max)
         return await asyncio.get_running_loop().run_in_executor(None, self._from_disk, offset, entries_max)
 
     def read_now(self, offset: int, entries_max: int = 10_000) -> Batch:
         """As `read`, but at once and blocking: empty at the end."""
         if offset >= self.next:
             return Batch(offset, [])
-        if self._tail and offset >= self._tail[0].first:
-            return self._from_tail(offset, entries_max)
+        if self._tail.holds(offset):
+            return self._tail.read(offset, entries_max)
         return self._from_disk(offset, entries_max)
-
-    def _from_tail(self, offset: int, entries_max: int) -> Batch:
-        at = bisect.bisect_right(self._tail, offset, key=lambda batch: batch.first) - 1
-        batch = self._tail[at]
-        if offset == batch.first and (len(batch.entries) >= entries_max or batch.next == self.next):
-            if len(batch.entries) <= entries_max:
-                return batch
-            return Batch(offset, batch.entries[:entries_max])
-        taken: list[Any] = []
-        while at < len(self._tail) and len(taken) < entries_max:
-            batch = self._tail[at]
-            taken.extend(batch.entries[max(0, offset - batch.first) :])
-            at += 1
-        return Batch(offset, taken[:entries_max])
 
     def _from_disk(self, offset: int, entries_max: int) -> Batch:
         """The next entries at or behind `offset` that are whole on disk, from one segment."""
@@ -369,9 +350,8 @@ class Stream:
             if taken:
                 self._remember(first + len(taken), part, last)
                 return Batch(first, taken)
-        if self._tail:  # nothing whole between here and what is in memory
-            return self._from_tail(self._tail[0].first, entries_max)
-        return Batch(self.next, [])
+        # Nothing whole between here and what is in memory.
+        return self._tail.read_oldest(entries_max) or Batch(self.next, [])
 
     def _places(self, offset: int) -> list[tuple[_Segment, int]]:
         """Segments that may hold `offset` or what follows it, each with the position to begin at."""
@@ -485,6 +465,8 @@ class Stream:
                 self.next = max(self.next, int(path.stem))
 
     async def close(self) -> None:
+        """Commit what waits, at once, and close the file."""
+        self._linger.close()
         while self._committing is not None:
             await asyncio.wait([self._committing])
         self._disk.shutdown()

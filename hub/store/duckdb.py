@@ -188,12 +188,17 @@ class DuckDBStore:
             "count": np.array([bucket.count for bucket in buckets], dtype=np.int64),
             **{name: numbers([getattr(bucket, name) for bucket in buckets]) for name in ("min", "mean", "max", "last")},
         }
-        key = " and ".join(f"rollups.{name} = batch.{name}" for name in ("width", "time", "device", "metric"))
+        times = [bucket.time for bucket in buckets]
+        span = "rollups.width = ? and rollups.time between make_timestamp_ns(?) and make_timestamp_ns(?)"
+        key = " and ".join(f"rollups.{name} = batch.{name}" for name in ("time", "device", "metric"))
         with self._explained("write"), self._writing:
             self._writer.begin()
             try:
                 self._writer.register("batch", columns)
-                self._writer.execute(f"delete from rollups using batch where {key}")
+                # The span lets DuckDB pass over what was made for other times.
+                self._writer.execute(
+                    f"delete from rollups using batch where {span} and {key}", [width, min(times), max(times)]
+                )
                 self._writer.execute(f"insert into rollups select {', '.join(columns)} from batch")
                 self._writer.commit()
             except BaseException:

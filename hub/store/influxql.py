@@ -164,14 +164,25 @@ class Influxql:
         for measurement, fields in self.fields().items():
             if not measurement.endswith(f"_{width}") or measurement.removesuffix(f"_{width}") not in families:
                 continue
-            metrics = [name.removesuffix("_count") for name in fields if name.endswith("_count") and name.removesuffix("_count") in fields]  # fmt: skip
-            for _, cells in self._rows(f"SELECT * FROM {_name(measurement)} {_where(query)}"):
+            metrics = [
+                metric
+                for name in fields
+                if name.endswith("_count")
+                and (metric := name.removesuffix("_count")) in fields
+                and query.metric in (None, metric)
+            ]
+            if not metrics:
+                continue
+            wanted = (
+                "*"
+                if query.metric is None
+                else ", ".join(map(_name, (*_rollup_fields(query.metric), "device", "kind")))
+            )
+            for _, cells in self._rows(f"SELECT {wanted} FROM {_name(measurement)} {_where(query)}"):
                 for metric in metrics:
                     count = cells.get(f"{metric}_count")
-                    if count and query.metric in (None, metric):
-                        low, mean, high, last = (
-                            float(cells[name]) for name in (f"{metric}_min", metric, f"{metric}_max", f"{metric}_last")
-                        )
+                    if count:
+                        low, mean, high, last = (float(cells[name]) for name in _rollup_fields(metric)[1:])
                         key = (cells["time"], cells.get("device") or "", metric)
                         found[key] = Bucket(*key, int(count), low, mean, high, last, cells.get("kind") or "")
         ordered = [found[key] for key in sorted(found)]
@@ -295,6 +306,11 @@ def _row(metric: str, cells: Mapping[str, Any], value: Any) -> Row:
         None if lat is None else float(lat),
         int(cells.get("received_at") or cells["time"]),
     )
+
+
+def _rollup_fields(metric: str) -> tuple[str, ...]:
+    """Count, min, mean, max and last of a metric, as `rollup_lines` names them."""
+    return f"{metric}_count", f"{metric}_min", metric, f"{metric}_max", f"{metric}_last"
 
 
 def _where(query: SeriesQuery) -> str:

@@ -28,6 +28,8 @@ ONE_DEVICE_AT_A_TIME = 30 * DAY
 """The same for one device: 43,200 minutes of each metric."""
 TOGETHER = 8
 """More devices than this in one minute are asked for together: one query over all of them costs about as much as eight of one."""
+WINDOWS_MAX = 20
+"""Of one device. One with more, as sparse history has, is asked for in long ranges: each query has its price, a wide one hardly more."""
 
 
 class RollupStore(Store, Protocol):
@@ -93,20 +95,37 @@ def touched(readings: Iterable[Reading]) -> dict[str, set[int]]:
 
 
 def jobs(minutes: Mapping[str, set[int]]) -> list[tuple[str | None, Window]]:
-    """The windows to make anew, the newest first, of one device each, or of all (None) for minutes that many devices touched."""
+    """The windows to make anew, the newest first, of one device each, or of all (None) for minutes that many devices touched, where
+    that takes fewer queries."""
     devices = Counter(start for starts in minutes.values() for start in starts)
     shared = {start for start, count in devices.items() if count > TOGETHER}
+    if not _together_is_less(minutes, shared):
+        shared = set()
     found: list[tuple[str | None, Window]] = [(None, window) for window in windows(shared)]
     for device, starts in minutes.items():
-        found += [(device, window) for window in windows(starts - shared)]
+        own = windows(starts - shared)
+        if len(own) > WINDOWS_MAX:
+            own = windows(starts - shared, ONE_DEVICE_AT_A_TIME)
+        found += [(device, window) for window in own]
     return sorted(found, key=lambda job: -job[1].end)
 
 
-def windows(minutes: Iterable[int]) -> list[Window]:
-    """Minutes as few windows: those less than an hour apart are taken together."""
+def _together_is_less(minutes: Mapping[str, set[int]], shared: set[int]) -> bool:
+    """Whether asking for these minutes of all devices takes less than asking for each device that has any."""
+    of_all = TOGETHER * len({start // _AT_A_TIME["1m"] for start in shared})
+    of_one = 0
+    for starts in minutes.values():
+        of_one += len({start // ONE_DEVICE_AT_A_TIME for start in starts & shared})
+        if of_one >= of_all:
+            return True
+    return False
+
+
+def windows(minutes: Iterable[int], apart: int = HOUR) -> list[Window]:
+    """Minutes as few windows: those less than `apart` ns from one another are taken together."""
     found: list[Window] = []
     for start in sorted(minutes):
-        if found and start - found[-1].end < HOUR:
+        if found and start - found[-1].end < apart:
             found[-1] = Window(found[-1].start, start + MINUTE)
         else:
             found.append(Window(start, start + MINUTE))

@@ -19,7 +19,7 @@ import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,15 +61,17 @@ def city(folder: Path, broker: int, api: int) -> Path:
 class RunningHub:
     """`cityhub run` in a process of its own, watched through its API and /proc."""
 
-    def __init__(self, folder: Path, api: int) -> None:
+    def __init__(self, folder: Path, api: int, command: Sequence[str] = (sys.executable, "-m", "hub.cli")) -> None:
         self.api = api
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "hub.cli", "run", str(folder)], cwd=ROOT, stderr=subprocess.PIPE, text=True
-        )
+        self.process = subprocess.Popen([*command, "run", str(folder)], cwd=ROOT, stderr=subprocess.PIPE, text=True)
         assert self.process.stderr is not None
-        line = self.process.stderr.readline()
-        if "listening" not in line:
-            raise RuntimeError(line + self.process.stderr.read())
+        said: list[str] = []
+        for line in self.process.stderr:  # each part says how it is before the hub says that it listens
+            said.append(line)
+            if "Ctrl-C stops it" in line:
+                break
+        else:
+            raise RuntimeError(f"the hub did not start: {''.join(said)}")
         threading.Thread(target=self.process.stderr.read, daemon=True).start()
         wait(lambda: adapter(self.status())["state"] == "up", 20, "the hub never reached the broker")
 

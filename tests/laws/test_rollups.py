@@ -12,7 +12,22 @@ from hypothesis import strategies as st
 
 from hub.model import Reading
 from hub.ports import Bucket, SeriesQuery
-from hub.store.rollups import DAY, HOUR, MINUTE, WIDTHS, Window, apply_retention, fold, remake, touched, windows
+from hub.store.every import buckets_every
+from hub.store.rollups import (
+    DAY,
+    HOUR,
+    MINUTE,
+    TOGETHER,
+    WIDTHS,
+    WINDOWS_MAX,
+    Window,
+    apply_retention,
+    fold,
+    jobs,
+    remake,
+    touched,
+    windows,
+)
 from tests.laws.test_stores import Open, influxd, reopen
 
 __all__ = ["influxd", "reopen"]
@@ -132,3 +147,68 @@ def test_windows_cover_every_touched_minute_once(minutes: set[int]) -> None:
     found = windows(minute * MINUTE for minute in minutes)
     assert all(any(window.start <= minute * MINUTE < window.end for window in found) for minute in minutes)
     assert all(before.end + HOUR <= after.start for before, after in pairwise(found))
+
+
+RANGES = [
+    (0, 3 * DAY, DAY),
+    (7 * MINUTE + 3, 3 * DAY - 5, DAY),
+    (HOUR + 1, 2 * DAY + 1, 3 * HOUR),
+    (HOUR, HOUR + 90 * MINUTE, HOUR),
+    (5, 2 * HOUR, 10 * MINUTE),
+    (5, 2 * HOUR, 7_000_000_000),
+    (0, 30 * DAY, 2 * DAY),
+]
+"""From, to and width of buckets; times after START."""
+
+
+@pytest.mark.parametrize("made", ["a part", "none"])
+def test_buckets_of_any_width_are_those_of_the_rows(reopen: Open, made: str) -> None:
+    """Whatever rollups there are: the newest hours and days are not made yet, or made before they were over, or none is made."""
+    store: Any = reopen()
+    chance = random.Random(5)
+    told = [
+        reading(device, START + n * 33 * MINUTE + 5, pm25=round(chance.uniform(0, 300), 1), no2=1.0)
+        for n in range(120)
+        for device in ("a", "b")
+    ]
+    store.write("events", told, 0, len(told))
+    if made == "a part":
+        remake(store, Window(START, START + DAY + 5 * HOUR))
+        remake(store, Window(START + DAY + 5 * HOUR, START + DAY + 7 * HOUR), ("1m",))
+        # More comes into the day that was made last.
+        store.write("events", [reading("a", START + DAY + 8 * HOUR + MINUTE, pm25=999.0)], 240, 241)
+    for start, end, every in RANGES:
+        query = SeriesQuery(START + start, START + end, "a", "pm25")
+        found, expected = buckets_every(store, query, every), store.buckets(query, every)
+        assert [(b.time, b.device, b.metric, b.count, b.min, b.max, b.last) for b in found] == [
+            (b.time, b.device, b.metric, b.count, b.min, b.max, b.last) for b in expected
+        ], (start, end, every)
+        assert [b.mean for b in found] == pytest.approx([b.mean for b in expected])
+        newest = SeriesQuery(START + start, START + end, "a", "pm25", limit=2, newest=True)
+        assert buckets_every(store, newest, every) == found[-2:]
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from([f"d{n}" for n in range(20)]), st.sets(st.integers(0, 200_000), min_size=1), max_size=20
+    )
+)
+def test_jobs_cover_every_touched_minute_of_every_device(touched_minutes: dict[str, set[int]]) -> None:
+    minutes = {device: {number * MINUTE for number in starts} for device, starts in touched_minutes.items()}
+    found = jobs(minutes)
+    for device, starts in minutes.items():
+        mine = [window for of, window in found if of in (None, device)]
+        assert all(any(window.start <= start < window.end for window in mine) for start in starts)
+
+
+def test_sparse_history_of_years_is_made_in_few_queries() -> None:
+    """A reading every two hours for a year made 4,380 windows of a device, each with queries of its own."""
+    minutes = {f"d{n}": {START + at * 2 * HOUR + n * MINUTE for at in range(4_380)} for n in range(20)}
+    assert len(jobs(minutes)) <= 20 * WINDOWS_MAX
+
+
+def test_minutes_of_many_devices_are_asked_for_together_where_that_is_less() -> None:
+    present = {f"d{n}": {START, START + MINUTE} for n in range(200)}
+    assert jobs(present) == [(None, Window(START, START + 2 * MINUTE))]
+    month = {f"d{n}": set(range(START, START + 20 * DAY, 10 * MINUTE)) for n in range(2 * TOGETHER)}
+    assert None not in {device for device, _ in jobs(month)}
