@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 2
 
-.PHONY: demo test console pictures check bench mutants oracle fuzz env servers npm lock format soak dist sbom clean
+.PHONY: demo test console pictures check bench mutants oracle fuzz env servers npm lock format soak dist sbom docs clean
 
 demo: env console
 	@$(BIN)/cityhub demo
@@ -82,6 +82,10 @@ sbom: env console
 	@$(BIN)/uv pip install --quiet --python dist/env/bin/python --constraint requirements.lock dist/*.whl
 	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --sv 1.6 -o dist/cityhub.cdx.json dist/env/bin/python
 	@rm -rf dist/env
+
+# The documentation site in dist/site; every link must lead somewhere.
+docs: env
+	$(BIN)/python -m docs.build_site
 
 # Hashes, no addresses.
 lock: env

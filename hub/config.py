@@ -23,6 +23,7 @@ from hub.tls import ServerTls
 S = TypeVar("S", bound=msgspec.Struct)
 
 NAME_MAX = 100
+LOG_LEVELS = ("debug", "info", "warning", "error")
 SECRET_KEYS = {"password", "token", "secret", "api_key", "psk", "private_key"}
 
 
@@ -131,13 +132,33 @@ class StoreOptions(msgspec.Struct, frozen=True):
     token_env: str | None = None
     token_file: str | None = None
     memory_mb: int = 64
+    threads: int = 1
+    """Threads that a query of DuckDB may use."""
     timeout_s: float = 10.0
+    gzip: bool = True
+    """InfluxDB: compress what is written; worth its time on every network but loopback."""
+    batch_lines: int = 5_000
+    batch_bytes: int = 4_000_000
+    """InfluxDB: of one request, before compression."""
+    ca_file: str | None = None
+    """InfluxDB: certificate authority of a server with a private one, PEM."""
     keep_raw_days: float = 0
     """Days that raw rows are kept; 0 for ever. The same of the rollups below; those of a day are kept for ever."""
     keep_1m_days: float = 0
     keep_1h_days: float = 0
     options: dict[str, Any] = msgspec.field(default_factory=dict)
     """[store.options]: keys of a kind of store that a package brings."""
+
+    def __post_init__(self) -> None:
+        for name, least in (
+            ("memory_mb", 1),
+            ("threads", 1),
+            ("timeout_s", 0.1),
+            ("batch_lines", 1),
+            ("batch_bytes", 1_000),
+        ):
+            if not getattr(self, name) >= least:
+                raise ValueError(f"{name} = {getattr(self, name)}: at least {least} was meant")
 
 
 class RulesOptions(msgspec.Struct, frozen=True):
@@ -172,6 +193,23 @@ class LogOptions(msgspec.Struct, frozen=True):
     alerts_gb: float = 1.0
     quarantine_gb: float = 0.5
     age_max_days: float | None = None
+
+
+class LoggingOptions(msgspec.Struct, frozen=True):
+    """[logging]: what the process says on standard error."""
+
+    format: str = "text"
+    """ "text" for people, "json" for machines: an object a line."""
+    level: str = "warning"
+    levels: dict[str, str] = msgspec.field(default_factory=dict)
+    """Of single parts, such as delivery = "debug" or "adapters.mqtt" = "info"."""
+
+    def __post_init__(self) -> None:
+        if self.format not in ("text", "json"):
+            raise ValueError(f'format is {self.format!r}; "text" or "json" was meant')
+        for name, level in {"level": self.level, **self.levels}.items():
+            if level not in LOG_LEVELS:
+                raise ValueError(f"{name} is {level!r}; one of {', '.join(LOG_LEVELS)} was meant")
 
 
 class CamerasOptions(msgspec.Struct, frozen=True):
@@ -225,6 +263,7 @@ class Config(msgspec.Struct, frozen=True):
     adapters: tuple[AdapterConfig, ...]
     sinks: tuple[SinkConfig, ...]
     cameras: CamerasOptions = CamerasOptions()
+    logging: LoggingOptions = LoggingOptions()
 
     @property
     def data(self) -> Path:
@@ -243,6 +282,7 @@ SECTIONS: Mapping[str, type[msgspec.Struct]] = {
     "ingest": IngestOptions,
     "log": LogOptions,
     "cameras": CamerasOptions,
+    "logging": LoggingOptions,
 }
 
 
@@ -423,6 +463,9 @@ class _Reader:
                     )
             elif field.required:
                 self._wrong(at, f"{key} is missing here")
+        for key, value in values.items():
+            if isinstance(value, str) and "://" in value and not _is_url(value):
+                self._wrong((*at, key), f"{key} = {_shown(value)} is no address: [ and ] enclose an address of IPv6")
         if len(self.mistakes) > before:
             return None
         try:
@@ -537,6 +580,8 @@ class _Reader:
         self._unknown(("store", "options"), store.options, list(store.options))
         if store.kind == "influxdb" and not store.url:
             self._wrong(("store",), 'url is missing here, such as url = "http://127.0.0.1:8086"')
+        elif store.kind == "influxdb" and not re.match(r"https?://[^/]", store.url or ""):
+            self._wrong(("store", "url"), f"url = {_shown(store.url)}: it should look like http://127.0.0.1:8086")
         if store.version not in (1, 2, 3):
             self._wrong(("store", "version"), f"version {store.version} is not known; 1, 2 or 3 was meant")
 
@@ -671,6 +716,15 @@ def _shown(value: Any) -> str:
     """What the file says, for a mistake; not all of it where it is long."""
     text = repr(value)
     return text if len(text) <= 100 else f"{text[:97]}..."
+
+
+def _is_url(text: str) -> bool:
+    """Whether it can be taken apart."""
+    try:
+        urlsplit(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _exists(path: Path) -> bool:

@@ -94,12 +94,14 @@ def numbers() -> Set[str]:
 
 
 def _count_numbers() -> None:
-    _numbers.clear()
-    _numbers.update(name for name, metric in vocabulary().items() if metric.type == "number")
+    found = {name for name, metric in vocabulary().items() if metric.type == "number"}
+    _numbers.update(found)
+    _numbers.intersection_update(found)
 
 
 _city: dict[str, Metric | None] = {}
 """What the city's file changed: name → what stood there before."""
+_texts = [""]
 
 
 def use_city(text: str) -> list[tuple[int, str]]:
@@ -109,31 +111,36 @@ def use_city(text: str) -> list[tuple[int, str]]:
     The file reads as `hub/metrics.toml`. A name that is there already may get another range or title, never another unit or type.
     """
     words = _vocabulary()
-    for name, before in _city.items():
-        if before is None:
-            del words[name]
-        else:
-            words[name] = before
-    _city.clear()
-    nearest.cache_clear()
-    _words_by_pair.cache_clear()
-    brought, wrong = read(text, words)
+    known = {name: metric for name, metric in words.items() if name not in _city}
+    known |= {name: before for name, before in _city.items() if before is not None}
+    brought, wrong = read(text, known)
     for name, metric in brought.items():
-        known = words.get(name)
-        if known and (metric.unit, metric.type, metric.family) != (known.unit, known.type, known.family):
-            was = f"[{known.family}], type {known.type}" + (f", unit {known.unit}" if known.unit else "")
+        was = known.get(name)
+        if was and (metric.unit, metric.type, metric.family) != (was.unit, was.type, was.family):
+            said = f"[{was.family}], type {was.type}" + (f", unit {was.unit}" if was.unit else "")
             wrong.append(
                 (
                     _line_of(text, name),
-                    f"{name} is in the vocabulary as {was}; a name never changes these: choose another name",
+                    f"{name} is in the vocabulary as {said}; a name never changes these: choose another name",
                 )
             )
-    if not wrong:
-        for name, metric in brought.items():
-            _city[name] = words.get(name)
-            words[name] = metric
+    if wrong:
+        return wrong
+    words.update(known | brought)  # never without a word that stays, for others are reading
+    for name in words.keys() - known.keys() - brought.keys():
+        del words[name]
+    _city.clear()
+    _city.update({name: known.get(name) for name in brought})
+    _texts[:] = [text]
+    nearest.cache_clear()
+    _words_by_pair.cache_clear()
     _count_numbers()
-    return wrong
+    return []
+
+
+def city_text() -> str:
+    """The file that `use_city` took last."""
+    return _texts[0]
 
 
 def city_words() -> list[str]:

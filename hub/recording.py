@@ -12,7 +12,6 @@ from __future__ import annotations
 import csv
 import gzip
 import heapq
-import io
 import re
 import zlib
 from collections import deque
@@ -22,6 +21,7 @@ from typing import IO, NamedTuple
 
 import msgspec
 
+from hub import text_files
 from hub.model import Fault, FaultKind, Message, Reading
 from hub.moment import SECOND, from_text
 from hub.ports import Codec
@@ -36,6 +36,7 @@ from hub.recording_map import (
     mapped_layout,
     plain_layout,
 )
+from hub.text_files import NotText, undecoded
 
 LINE_MAX = 1 << 20
 """Characters of one line of a recording."""
@@ -90,18 +91,21 @@ def read_files(
 # ------------------------------------------------------------------------------------------------- lines
 
 
-def open_text(path: Path) -> IO[str]:
-    """A text file, unpacked where its name ends in .gz. Raises `RecordingError`."""
+def open_text(path: Path, encoding: str = "") -> IO[str]:
+    """A text file, as `hub.text_files.open_text`. Raises `RecordingError`."""
     try:
-        raw = gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # noqa: SIM115  the caller closes it
+        return text_files.open_text(path, encoding)
+    except NotText as error:
+        raise RecordingError(str(error)) from None
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise RecordingError(f"{path} is no whole gzip file: {error}") from None
     except OSError as error:
         raise RecordingError(f"{path} cannot be read: {error.strerror}") from None
-    return io.TextIOWrapper(raw, "utf-8-sig", errors="replace", newline="")
 
 
-def _lines(path: Path) -> Iterator[str | Fault]:
+def _lines(path: Path, encoding: str = "") -> Iterator[str | Fault]:
     """The lines of a file; a fault for one that is too long, and one where the file breaks off."""
-    with open_text(path) as file:
+    with open_text(path, encoding) as file:
         whole = True
         try:
             while line := file.readline(LINE_MAX):
@@ -110,7 +114,7 @@ def _lines(path: Path) -> Iterator[str | Fault]:
                     yield line
                 elif whole:
                     why = f"{path.name}: a line of more than {LINE_MAX >> 20} MB was left out"
-                    yield Fault(FaultKind.OVERSIZE, why, line[:2000].encode(), readings=1)
+                    yield Fault(FaultKind.OVERSIZE, why, _bytes(line[:2000]), readings=1)
                 whole = ends
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             yield Fault(FaultKind.TRUNCATED, f"{path.name} breaks off ({error}); what stood before was used")
@@ -128,12 +132,20 @@ def _rows(path: Path, mapping: Map | None, count: RowCount) -> Iterator[Message]
     layout: Layout | None = None
     if mapping and mapping.columns:
         layout = mapped_layout(mapping.columns, mapping, path)
-    for number, line in enumerate(_lines(path), 1):
+    encoding = mapping.encoding if mapping else ""
+    for number, line in enumerate(_lines(path, encoding), 1):
         if isinstance(line, Fault):
             count.rows += line.readings
             yield Message([], [line])
             continue
         if not line.strip() or (comment and line.startswith(comment)):
+            continue
+        lost = undecoded(line, encoding)
+        if lost and layout is None:
+            raise RecordingError(f"{path}: its first line: {lost}")
+        if lost:
+            count.rows += 1
+            yield _unreadable(FaultKind.SYNTAX, f"{path.name} line {number}: {lost}", line)
             continue
         row = split(line)
         if layout is None:
@@ -172,13 +184,17 @@ def _splitter(delimiter: str) -> Callable[[str], Cells]:
     return split
 
 
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
 def _unreadable(kind: FaultKind, why: str, line: str) -> Message:
-    return Message([], [Fault(kind, why, line.strip().encode()[:2000], readings=1)])
+    return Message([], [Fault(kind, why, _bytes(line.strip())[:2000], readings=1)])
 
 
 def _at_line(fault: Fault, path: Path, number: int, line: str) -> Fault:
     return msgspec.structs.replace(
-        fault, detail=f"{path.name} line {number}: {fault.detail}", raw=line.strip().encode()[:2000]
+        fault, detail=f"{path.name} line {number}: {fault.detail}", raw=_bytes(line.strip())[:2000]
     )
 
 

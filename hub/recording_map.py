@@ -22,6 +22,7 @@ from hub.geo import distance_m
 from hub.metrics import nearest, vocabulary
 from hub.model import Fault, FaultKind, Mark, Message, Position, Reading, Value
 from hub.moment import SECOND, LocalOrder, candidates, from_datetime, from_text, naive_text
+from hub.text_files import NotText, known_encoding, open_text, undecoded
 from hub.units import UnitError, conversion
 
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "None")
@@ -92,6 +93,8 @@ class ValueMap(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     offset: float = 0.0
     texts: dict[str, float] = {}
     """Numbers for texts that stand in the column, such as wind = {N = 0, NE = 45}."""
+    suffix: str = ""
+    """A pattern of what stands behind the number and is none of it, such as " ?dBm"."""
     true: list[str] = []
     """For flags: the texts that mean true; all others mean false."""
 
@@ -129,6 +132,10 @@ class Map(Part, forbid_unknown_fields=True, frozen=True, kw_only=True):
 
     time: TimeMap = TimeMap()
     missing: tuple[str, ...] = MISSING
+    encoding: str = ""
+    """Of the file, such as gb18030; UTF-8 (or UTF-16 with its mark in front) if not stated."""
+    decimal: str = "."
+    """"," where numbers are written 1.554,20: then a point groups thousands."""
     delimiter: str = ","
     columns: list[str] | None = None
     """Names of the columns where the file has no header line."""
@@ -153,6 +160,16 @@ def load_map(path: Path) -> Map:
         raise RecordingError(f"{path}: {error}") from None
     if found.order not in ("file", "time"):
         raise RecordingError(f'{path}: order is {found.order!r}; "file" or "time" was meant')
+    if found.encoding and not known_encoding(found.encoding):
+        raise RecordingError(
+            f"{path}: encoding is {found.encoding!r}; a name such as gb18030, cp1252 or utf-16 was meant"
+        )
+    if found.decimal not in (".", ","):
+        raise RecordingError(f'{path}: decimal is {found.decimal!r}; "." or "," was meant')
+    if found.decimal == found.delimiter:
+        raise RecordingError(
+            f'{path}: decimal and delimiter are both {found.decimal!r}; say delimiter = ";", or what it is'
+        )
     if found.delimiter != WHITESPACE and len(found.delimiter) != 1:
         raise RecordingError(f"{path}: delimiter is {found.delimiter!r}; one character or {WHITESPACE!r} was meant")
     if found.time.zone is not None:
@@ -176,6 +193,11 @@ def _check_part(part: Part, path: Path) -> None:
         known = vocabulary().get(metric)
         if known is None:
             raise RecordingError(f"{path}: unknown metric {metric!r}{nearest(metric)}")
+        if isinstance(source, ValueMap) and source.suffix:
+            try:
+                re.compile(source.suffix)
+            except re.error as error:
+                raise RecordingError(f"{path}: {metric}: suffix is no pattern: {error}") from None
         if isinstance(source, ValueMap) and source.unit is not None:
             try:
                 conversion(source.unit, known.unit)
@@ -271,7 +293,7 @@ def mapped_layout(header: list[str], mapping: Map, path: Path) -> Layout:
         _time_reader(mapping.time.format, _zone(mapping.time.zone, path) if mapping.time.zone else None),
     )
     missing = frozenset(mapping.missing)
-    parts = [_part(part, at, missing, Path(mapping.folder), path) for part in mapping.parts]
+    parts = [_part(part, at, missing, Path(mapping.folder), path, mapping.decimal) for part in mapping.parts]
     filters = [_filter(part, at) for part in mapping.parts]
 
     def takes(row: Cells) -> bool:
@@ -318,12 +340,15 @@ class _RowTime:
 PartReader = Callable[[Cells, _RowTime], Message | None]
 
 
-def _part(part: Part, at: Callable[[str], int], missing: frozenset[str], folder: Path, path: Path) -> PartReader:
+def _part(
+    part: Part, at: Callable[[str], int], missing: frozenset[str], folder: Path, path: Path, decimal: str
+) -> PartReader:
     device_of = _device_reader(part.device, at, folder, path)
     places = (at(part.position.lon), at(part.position.lat)) if part.position else None
     nowhere = missing.union(part.position.missing) if part.position else missing
+    degrees = _number(decimal)
     columns = [
-        _column(metric, at(source if isinstance(source, str) else source.column), source)
+        _column(metric, at(source if isinstance(source, str) else source.column), source, decimal)
         for metric, source in part.values.items()
     ]
     marks = [(at(marking.column), marking) for marking in part.marks]
@@ -336,7 +361,7 @@ def _part(part: Part, at: Callable[[str], int], missing: frozenset[str], folder:
         device = device_of(row)
         said = [(marking, mark) for at, marking in marks if (mark := marking.texts.get(row[at].strip())) is not None]
         observed_at = time.at(row, device, order)
-        message = _message(row, device, observed_at, columns, missing, places, kind, nowhere, marked=bool(said))
+        message = _message(row, device, observed_at, columns, missing, places, kind, nowhere, bool(said), degrees)
         if message is not None and message.readings:
             reading = message.readings[0]
             if constants:
@@ -397,6 +422,7 @@ def _message(
     kind: str = "",
     nowhere: frozenset[str] = _MISSING,
     marked: bool = False,
+    degrees: Callable[[str], float] = float,
 ) -> Message | None:
     """The reading of these cells, with a fault for every cell that cannot be read; None where there is nothing. With `marked` the
     row carries a mark, which is worth a reading without values too."""
@@ -414,7 +440,7 @@ def _message(
     position: Position | None = None
     if places is not None and row[places[0]].strip() not in nowhere and row[places[1]].strip() not in nowhere:
         try:
-            position = Position(float(row[places[0]]), float(row[places[1]]))
+            position = Position(degrees(row[places[0]]), degrees(row[places[1]]))
         except ValueError:
             wrong.append(f"its position is {row[places[0]][:40]!r}, {row[places[1]][:40]!r}; degrees were meant")
     kept = bool(values) or position is not None or marked
@@ -433,7 +459,32 @@ def _sentence(metric: str, text: str) -> str:
     return f"{metric} is {text[:80]!r}; {meant} meant"
 
 
-def _column(metric: str, at: int, source: ValueMap | str) -> _Column:
+def _number(decimal: str, suffix: str = "") -> Callable[[str], float]:
+    """Reads a number with this decimal sign and, behind it, what the pattern `suffix` says. What it reads raises ValueError where it is
+    none."""
+    if decimal == "." and not suffix:
+        return float
+    behind = re.compile(rf"(.*?)(?:{suffix})?")
+
+    def read(text: str) -> float:
+        found = behind.fullmatch(text.strip())
+        number = found[1].strip() if found else text
+        if decimal == ",":
+            if not _COMMA_NUMBER.fullmatch(number):
+                raise ValueError(number)
+            number = (
+                number.replace(".", "").replace(" ", "").replace("\u00a0", "").replace("\u202f", "").replace(",", ".")
+            )
+        return float(number)
+
+    return read
+
+
+_COMMA_NUMBER = re.compile(r"[+-]?(?:\d{1,3}(?:[. \u00a0\u202f]\d{3})+|\d*)(?:,\d*)?(?:[eE][+-]?\d+)?")
+"""A decimal comma; points, blanks or narrow blanks stand only between groups of three digits, so that 1.5 is no 15."""
+
+
+def _column(metric: str, at: int, source: ValueMap | str, decimal: str = ".") -> _Column:
     found = vocabulary()[metric]
     source = ValueMap(source) if isinstance(source, str) else source
     if found.type == "flag":
@@ -445,11 +496,12 @@ def _column(metric: str, at: int, source: ValueMap | str) -> _Column:
         return _Column(metric, at, _text)
     scale, shift = conversion(source.unit or found.unit, found.unit)
     factor, added, texts = source.scale * scale, source.offset * scale + shift, source.texts
+    number = _number(decimal, source.suffix)
     if texts:
-        return _Column(metric, at, lambda text: (texts[text] if text in texts else float(text)) * factor + added)
+        return _Column(metric, at, lambda text: (texts[text] if text in texts else number(text)) * factor + added)
     if (factor, added) == (1.0, 0.0):
-        return _Column(metric, at, float)
-    return _Column(metric, at, lambda text: float(text) * factor + added)
+        return _Column(metric, at, number)
+    return _Column(metric, at, lambda text: number(text) * factor + added)
 
 
 def _text(text: str) -> str:
@@ -542,9 +594,12 @@ def _table(lookup: Lookup, folder: Path, path: Path) -> Mapping[str, str]:
     if file.stat().st_size > LOOKUP_BYTES_MAX:
         raise RecordingError(f"{file}: a lookup may have at most {LOOKUP_BYTES_MAX >> 20} MB")
     try:
-        with file.open(encoding="utf-8-sig", newline="") as text:
-            return dict(_pairs(csv.DictReader(text), lookup, file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        with open_text(file) as text:
+            lines = text.read()
+        if lost := undecoded(lines):
+            raise RecordingError(f"{file}: {lost}")
+        return dict(_pairs(csv.DictReader(lines.splitlines()), lookup, file))
+    except (OSError, NotText, csv.Error) as error:
         raise RecordingError(f"{file}: {error}") from None
 
 

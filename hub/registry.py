@@ -16,6 +16,7 @@ import msgspec
 from hub.config import Mistake
 from hub.geo import distance_m
 from hub.model import Building, Camera, Device, Position, Preset, Zone
+from hub.text_files import NotText, read_text
 
 DEVICE_COLUMNS = ("device", "name", "kind", "lon", "lat", "elevation_m", "area", "operator")
 ID_COLUMNS = ("upstream",)
@@ -434,12 +435,14 @@ def _features(path: Path, mistakes: list[Mistake]) -> Iterator[tuple[int, dict[s
 
 def _text(path: Path, mistakes: list[Mistake]) -> str | None:
     try:
-        return path.read_text("utf-8-sig")
+        return read_text(path)
     except FileNotFoundError:
         return None
-    except (OSError, UnicodeDecodeError) as error:
-        mistakes.append(Mistake(str(path), 1, f"cannot be read as UTF-8 text: {error}"))
-        return None
+    except NotText as error:
+        mistakes.append(Mistake(str(path), 1, str(error)))
+    except OSError as error:
+        mistakes.append(Mistake(str(path), 1, f"cannot be read: {error.strerror}"))
+    return None
 
 
 def _position(path: Path, line: int, row: dict[str, str], mistakes: list[Mistake]) -> Position | None:

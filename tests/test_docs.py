@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from docs.build_site import build
 from hub.app.city import load_city
 from hub.app.plugins import Plugins
 from hub.config import load_config
@@ -91,3 +92,22 @@ def test_the_keys_that_a_sample_offers_exist(folder: str, tmp_path: Path) -> Non
         (tmp_path / "hub.toml").write_text('[hub]\nname = "x"\n' + "\n".join(rest))
         _, mistakes = load_config(tmp_path, Plugins())
         assert not [said for said in mistakes if "unknown key" in said.message], (number, line, mistakes)
+
+
+@pytest.mark.timeout(600)
+def test_the_site_builds_and_every_link_leads_somewhere(tmp_path: Path) -> None:
+    build(tmp_path / "site")
+    for page in ("README.html", "docs/personas/water.zh.html", "reference/configuration.html", "reference/packs.html"):
+        text = (tmp_path / "site" / ("index.html" if page == "README.html" else page)).read_text("utf-8")
+        assert "<h1" in text, page
+    commands = (tmp_path / "site" / "reference" / "commands.html").read_text("utf-8")
+    assert "cityhub restore" in commands
+
+
+def test_a_persona_has_a_page_in_both_languages_with_the_same_steps() -> None:
+    pages = sorted((ROOT / "docs" / "personas").glob("*.md"))
+    english = [page for page in pages if not page.name.endswith(".zh.md")]
+    assert len(pages) == 2 * len(english) > 0
+    for page in english:
+        code = [re.findall(r"`([^`]+)`", one.read_text("utf-8")) for one in (page, page.with_suffix(".zh.md"))]
+        assert set(code[0]) == set(code[1]), page.name

@@ -26,6 +26,8 @@ LOCATIONS_MAX = 500
 _KMH_PER_KNOT = 1.852
 _MILLISECONDS_FROM = 1e11
 """Numbers this large count milliseconds: as seconds they would lie beyond the year 5000."""
+_SECONDS_MAX = (1 << 63) / SECOND
+"""What 64 bits of nanoseconds hold: to the year 2262."""
 _LOST_PLUS = re.compile(r"(T[\d:.]+) (\d\d:?\d\d)$")
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
@@ -159,9 +161,9 @@ class OsmandCodec:
             return None
         number = _float(stamp)
         if number is not None:
-            if abs(number) < _MILLISECONDS_FROM:
+            if abs(number) < _SECONDS_MAX:
                 return round(number * 1e6) * 1000
-            if abs(number) < min(_MILLISECONDS_FROM * 1000, (1 << 63) / 1_000_000):  # else beyond the year 2262
+            if _MILLISECONDS_FROM <= abs(number) < 1000 * _SECONDS_MAX:
                 return round(number) * (SECOND // 1000)
         elif isinstance(stamp, str):
             return from_text(_LOST_PLUS.sub(r"\1+\2", stamp.strip()), self._zone, self._received_at)

@@ -276,6 +276,10 @@ class Acting:
             raise Problem(507, f"the copy for the backup cannot be written: {error}") from None
         return reply({"staged": str(staged)})
 
+    async def reload(self, _: Request, __: Any) -> Response:
+        """Take the city folder over as it is now: rules, registry, words, tokens, adapters. With a mistake in it nothing changes."""
+        return reply(await self.state.reload())
+
     async def rebuild(self, _: Request, given: questions.Rebuild) -> Response:
         """Make rollups anew, of a range or of all history."""
         return reply({"rollups": await self.state.rebuild(*self._range(given))})

@@ -278,6 +278,14 @@ class Staged(msgspec.Struct):
     staged: str
 
 
+class Reloaded(msgspec.Struct):
+    """What became of a reload: mistakes (then nothing changed), what holds now, and what a restart is needed for."""
+
+    mistakes: list[str]
+    applied: list[str]
+    restart: list[str]
+
+
 class Rollups(msgspec.Struct):
     """How many rollups were made."""
 

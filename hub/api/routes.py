@@ -125,6 +125,7 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
             needs="engineer",
             whole=True,
         ),
+        Endpoint(post, "/api/v1/reload", "operate", act.reload, gives=answers.Reloaded, needs="engineer", whole=True),
         Endpoint(
             get, "/api/v1/geojson/{what}", "view", look.geojson, gives=answers.Features, media="application/geo+json"
         ),

@@ -83,6 +83,8 @@ class State:
     """(device, command, who, seconds to wait, what notes it) → the device's answer; see `hub.app.commanding`."""
     stage: Callable[[], Awaitable[Path]]
     """Everything but the log as it is now, in a folder beside it, for a backup; see `hub.app.staging`."""
+    reload: Callable[[], Awaitable[Any]]
+    """Take the city folder over as it is now; see `hub.app.reloading`."""
     trips: Callable[[str, int, int, bool], Awaitable[Any]]
     """(device, from, to, whether ignition counts) → trips and stops; see `hub.app.fleet`. Raises ValueError for too long a range."""
     fleet: Callable[[str | None, str | None, Callable[[str], bool]], Awaitable[Any]]

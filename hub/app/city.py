@@ -16,6 +16,7 @@ from hub.config import Config, Mistake, is_loopback, load_config, split_address,
 from hub.metrics import use_city
 from hub.ports import Plugin
 from hub.registry import Registry, load_registry
+from hub.text_files import NotText, read_text
 from rules.book import RuleBook
 from rules.book import load as load_rules
 
@@ -78,10 +79,12 @@ def load_words(folder: Path) -> list[Mistake]:
     """Take the folder's `metrics.toml` into the vocabulary, where it has one; what is wrong with it, by line."""
     path = folder / "metrics.toml"
     try:
-        text = path.read_text("utf-8") if path.exists() else ""
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(path) if path.exists() else ""
+    except (OSError, NotText) as error:
         use_city("")
-        return [Mistake(str(path), 1, f"cannot be read as UTF-8 text: {error}")]
+        return [
+            Mistake(str(path), 1, str(error) if isinstance(error, NotText) else f"cannot be read: {error.strerror}")
+        ]
     return [Mistake(str(path), line, message) for line, message in use_city(text)]
 
 

@@ -15,7 +15,7 @@ def open_city_store(options: StoreOptions, folder: Path, areas: Mapping[str, str
     """Raises ValueError where a secret cannot be found, `StoreUnavailable` where the store cannot be opened."""
     given: dict[str, Any]
     if options.kind == "duckdb":
-        given = {"memory_mb": options.memory_mb}
+        given = {"memory_mb": options.memory_mb, "threads": options.threads}
     else:  # what most servers ask for; a kind that a package brings has its own keys in [store.options]
         given = {
             "url": options.url,
@@ -27,4 +27,6 @@ def open_city_store(options: StoreOptions, folder: Path, areas: Mapping[str, str
             "token": secret(None, options.token_env, options.token_file, "[store] token"),
             "password": secret(None, options.password_env, options.password_file, "[store] password"),
         }
+    if options.kind == "influxdb":
+        given |= {name: getattr(options, name) for name in ("gzip", "batch_lines", "batch_bytes", "ca_file")}
     return open_store(options.kind, given | options.options, folder, areas)

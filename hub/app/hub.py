@@ -23,6 +23,7 @@ from hub.access.sessions import Sessions
 from hub.access.users import users_path
 from hub.alerts import Alerts
 from hub.api import ReaderState, State
+from hub.api.answers import Reloaded
 from hub.app.city import City
 from hub.app.commanding import Commander
 from hub.app.destinations import Destinations
@@ -30,29 +31,30 @@ from hub.app.fleet import Fleet
 from hub.app.history import open_city_store
 from hub.app.importing import Imported, Importer, messages, rejects_file
 from hub.app.listening import Listening
-from hub.app.plugins import Plugins
 from hub.app.readers import Follower, StoreReader
+from hub.app.reloading import AT_START, for_the_next_start, read_again
 from hub.app.retrying import Retrier
 from hub.app.rollups import Rollups
 from hub.app.rulebook import described
-from hub.app.sources import decode_body, run_adapter
+from hub.app.sources import Sources, decode_body
 from hub.app.staging import stage
 from hub.app.telemetry import Reporter
 from hub.app.ticking import Ticking
 from hub.app.warning import SNAPSHOT, Warner
 from hub.app.watching import RuleParts, Watch
 from hub.cameras import Cameras
-from hub.config import is_loopback, split_address
+from hub.config import AdapterConfig, is_loopback, split_address
 from hub.health import Health, Part
-from hub.ingest import Ingest
+from hub.ingest import Door, Ingest
 from hub.ledger import Ledger
 from hub.live import Live
 from hub.log import Cursors, Limits, Log, LogFull
 from hub.model import Deaf, Edition, OperatorAction, Tick
 from hub.moment import SECOND, to_zone_text
-from hub.ports import Adapter, Bucket, Plugin, Row, SeriesQuery
+from hub.ports import Bucket, Plugin, Row, SeriesQuery
 from hub.store.reopening import reopening
 from hub.store.rollups import RollupStore
+from hub.validation import Validator
 from hub.whole_file import damaged, make_folder, read, replace, sync_folder
 from rules.edition import registry_text
 from rules.engine import ENGINE
@@ -100,9 +102,10 @@ class Hub:
         self.health = Health(now, say, lambda at: to_zone_text(at, city.config.zone))
         self.ledger = Ledger()
         self._tasks: list[asyncio.Task[Any]] = []
-        self._sources: list[asyncio.Task[Any]] = []
-        self._adapters: dict[str, Adapter] = {}
-        self._plugins: dict[str, Plugin] = {}
+        self.sources = Sources(self._door)
+        self._say = say
+        self._reloading = asyncio.Lock()
+        self._area_of = self._areas()
         self._staging = asyncio.Lock()
 
     # ---------------------------------------------------------------------------------------------- life
@@ -162,7 +165,7 @@ class Hub:
         )
         await self._catch_up()
         self.destinations = Destinations(
-            self.city.config.sinks if self._live else (), self.log, self.cursors, self.data, self._areas()
+            self.city.config.sinks if self._live else (), self.log, self.cursors, self.data, self._area_of
         )
         await self.destinations.begin()
         self._gather_parts()
@@ -182,13 +185,13 @@ class Hub:
             self.destinations.start(self._run)
             self._keep("ticker", self._ticker, required=True)
             self._keep("telemetry", Reporter(self.state).run)
-            await self._start_adapters()
+            await self.sources.run(config.adapters)
 
     async def stop(self) -> None:
         """Stop taking input, let readers finish what is in the log, write everything down, close."""
         self.health.hush()
         self.listening.shut()
-        await self._cancel(self._sources)
+        await self.sources.stop()
         await self.drain(DRAIN_S)
         await self.listening.close()
         await self._cancel(self._tasks)
@@ -243,7 +246,7 @@ class Hub:
                 stream.begin_at(cursor)
 
     def _open_store(self) -> None:
-        self.store: RollupStore = reopening(lambda: open_city_store(self.city.config.store, self.data, self._areas()))
+        self.store: RollupStore = reopening(lambda: open_city_store(self.city.config.store, self.data, self._area_of))
         self.store_readers = [
             StoreReader(self.store, self.log.streams[name], self.log.quarantine, self.ledger, self.now)
             for name in ("events", "derived", "alerts")
@@ -296,6 +299,13 @@ class Hub:
             entries.append(Deaf(last, at))
         elif last is not None and at < last - BACK_NS:
             entries.append(Tick(at))  # the clock was set back while the hub was down
+        if entries:
+            with suppress(LogFull, OSError):
+                await self.log.events.append(entries)
+        await self._note_editions()
+
+    async def _note_editions(self) -> list[str]:
+        """Into the log what of rules and registry has changed: from there on it holds. A sentence for each."""
         path = self.data / "editions.json"
         noted: dict[str, str] = read(path, lambda data: msgspec.json.decode(data, type=dict[str, str]), {})
         registry = self.city.registry
@@ -304,13 +314,15 @@ class Hub:
             "registry": registry_text(registry.devices.values(), registry.zones.values()),
         }
         digests = {what: hashlib.sha256(f"{EDITION}\n{text}".encode()).hexdigest() for what, text in texts.items()}
-        entries += [
-            Edition(at, what, EDITION, text) for what, text in texts.items() if noted.get(what) != digests[what]
-        ]
-        if entries:
-            with suppress(LogFull, OSError):  # a full disk: noted at the next start
-                await self.log.events.append(entries)
+        changed = [what for what in texts if noted.get(what) != digests[what]]
+        if changed:
+            at = self.now()
+            try:
+                await self.log.events.append([Edition(at, what, EDITION, texts[what]) for what in changed])
                 replace(path, msgspec.json.encode(digests))
+            except (LogFull, OSError) as error:  # a full disk: noted at the next start
+                return [f"{what}: not taken over, for the log takes nothing now ({error})" for what in changed]
+        return [f"{what}: taken over" for what in changed]
 
     def _state(self) -> State:
         config = self.city.config
@@ -346,8 +358,9 @@ class Hub:
             operate=self._operate,
             rebuild=self.rollups.rebuild,
             take_in=self._take_in,
-            command=Commander(self._adapters, self._plugins, self._operate, self.now).command,
+            command=Commander(self.sources.adapters, self.sources.plugins, self._operate, self.now).command,
             stage=self._stage,
+            reload=self.reload,
             health=self.health,
             readers=lambda: [*readers, *self.destinations.states()],
             couriers=self.destinations.couriers,
@@ -374,12 +387,42 @@ class Hub:
         """Run a loop that can begin anew whenever it raised."""
         self._tasks.append(asyncio.create_task(_kept(loop, self.health.part(name, required, "up"))))
 
-    async def _start_adapters(self) -> None:
-        plugins = Plugins()
-        for config in self.city.config.adapters:
-            plugin = self._plugins[config.name] = plugins[config.protocol]
-            door = self.ingest.door(config.name, plugin.kind, config.unknown_devices, plugin.proof, config.clock)
-            self._sources.append(asyncio.create_task(run_adapter(plugin, config, door, self._adapters)))
+    def _door(self, plugin: Plugin, config: AdapterConfig) -> Door:
+        return self.ingest.door(config.name, plugin.kind, config.unknown_devices, plugin.proof, config.clock)
+
+    async def reload(self) -> Reloaded:
+        """Take the city folder over as it is now. Connections, what waits to be acknowledged and unchanged adapters are not touched."""
+        async with self._reloading:
+            old = self.city
+            city, mistakes, words = await asyncio.to_thread(read_again, old.config.folder)
+            if city is None:
+                return Reloaded([str(mistake) for mistake in mistakes], [], [])
+            applied = [] if not words else ["metrics.toml: taken over"]
+            if words:
+                self.ingest.validator = Validator(self.ingest.options)
+            later = for_the_next_start(old, city)
+            kept = {name: getattr(old.config, name) for name in AT_START}
+            self.city = msgspec.structs.replace(city, config=msgspec.structs.replace(city.config, **kept))
+            self._take_registry()
+            applied += await self._note_editions()
+            self.ingest.secrets = city.secrets
+            self.state.tokens = city.tokens
+            if self._live:
+                applied += await self.sources.run(city.config.adapters)
+            self.state.config = self.city.config
+            self.state.protocols = {adapter.name: adapter.protocol for adapter in city.config.adapters}
+            for sentence in (*applied, *later):
+                self._say(f"reload: {sentence}")
+            return Reloaded([], applied, later)
+
+    def _take_registry(self) -> None:
+        registry = self.city.registry
+        self.cameras = Cameras(registry.cameras.values(), registry.buildings, self.city.config.cameras.tasks)
+        self.warner.use_cameras(self.cameras)
+        self.ingest.registry = self.state.registry = registry
+        self.state.cameras = self.cameras
+        self._area_of.clear()
+        self._area_of.update(self._areas())
 
     async def _ticker(self) -> None:
         """Time passing, into the log. A full log misses ticks; silence rules then simply learn later."""

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from adapters.json import decode_native
 from adapters.senml import decode_cbor, decode_json
+from hub.app.plugins import Plugins
 from hub.config import AdapterConfig
 from hub.ingest import Door
 from hub.model import Message
@@ -16,6 +23,60 @@ from hub.sockets import not_bound
 BACKOFF_S = (1.0, 60.0)
 STEADY_S = 60.0
 """An adapter that ran this long was well; its next failure starts the back-off afresh."""
+
+
+class Sources:
+    """The city's adapters, each a task by its name. One whose block, or a file that it names, is as before goes on undisturbed."""
+
+    def __init__(self, doors: Callable[[Plugin, AdapterConfig], Door]) -> None:
+        self.adapters: dict[str, Adapter] = {}
+        self.plugins: dict[str, Plugin] = {}
+        self._doors = doors
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._signs: dict[str, Any] = {}
+
+    async def run(self, wanted: Sequence[AdapterConfig]) -> list[str]:
+        """Have these run and no others; a sentence for each that was started, stopped or started anew."""
+        plugins, said = Plugins(), []
+        signs = {config.name: _sign(config) for config in wanted}
+        gone = [name for name, sign in self._signs.items() if signs.get(name) != sign]
+        await self._end(gone)
+        for config in wanted:
+            if config.name in self._tasks:
+                continue
+            plugin = self.plugins[config.name] = plugins[config.protocol]
+            door = self._doors(plugin, config)
+            self._tasks[config.name] = asyncio.create_task(run_adapter(plugin, config, door, self.adapters))
+            said.append(f"adapter {config.name}: {'started anew' if config.name in gone else 'started'}")
+        said += [f"adapter {name}: stopped" for name in gone if name not in signs]
+        self._signs = signs
+        return said
+
+    async def stop(self) -> None:
+        await self._end(list(self._tasks))
+
+    async def _end(self, names: Sequence[str]) -> None:
+        tasks = [self._tasks.pop(name) for name in names]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for name in names:
+            self.adapters.pop(name, None)
+
+
+def _sign(config: AdapterConfig) -> Any:
+    """What an adapter is made of: its block but for where it stands, and the files that it names (maps, certificates, lists)."""
+    fields = msgspec.structs.fields(type(config.options)) if config.options is not None else ()
+    named = [getattr(config.options, field.name) for field in fields]
+    files = [hashlib.sha256(Path(text).read_bytes()).hexdigest() for text in named if _is_file(text)]
+    return msgspec.structs.replace(config, line=0), files
+
+
+def _is_file(text: object) -> bool:
+    try:
+        return isinstance(text, str) and "/" in text and Path(text).is_file()
+    except (OSError, ValueError):
+        return False
 
 
 async def run_adapter(plugin: Plugin, config: AdapterConfig, door: Door, running: dict[str, Adapter]) -> None:

@@ -122,6 +122,10 @@ class Warner:
     def engine(self) -> Engine:
         return self._engine
 
+    def use_cameras(self, cameras: Cameras) -> None:
+        """Look for witnesses among these from now on."""
+        self._cameras = cameras
+
     def figures(self) -> dict[str, Any]:
         """The state of the rules in figures, and under `ill` those that fail."""
         return {**self._engine.stats(), "ill": self._engine.health()}

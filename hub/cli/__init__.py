@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
+from typing import Any
 
 from hub.cli import (
     access,
@@ -17,7 +18,9 @@ from hub.cli import (
     commanding,
     dashboards,
     decoding,
+    describing,
     health,
+    installing,
     judging,
     looking,
     making,
@@ -29,6 +32,7 @@ from hub.cli import (
     seeing,
     serving,
     storing,
+    upgrading,
 )
 from hub.cli.output import Problem
 
@@ -38,6 +42,7 @@ GROUPS = (
     plugging,
     making,
     health,
+    installing,
     decoding,
     judging,
     looking,
@@ -46,20 +51,36 @@ GROUPS = (
     planning,
     storing,
     backing,
+    upgrading,
     camera_lists,
     mapping,
     reporting,
     scanning,
     access,
     dashboards,
+    describing,
 )
+
+
+class _Parser(argparse.ArgumentParser):
+    """Takes options and arguments in any order: argparse by itself has done with an argument that may be left out (`[FILE]`) as soon
+    as an option stands before it, and calls the file behind the option unrecognised."""
+
+    _mixing = False
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        if self._mixing or self._subparsers is not None:
+            return super().parse_known_args(args, namespace)
+        self._mixing = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._mixing = False
 
 
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    top = argparse.ArgumentParser(
-        "cityhub", description="One hub for a city's senses.", epilog="cityhub COMMAND --help says more."
-    )
+    top = _Parser("cityhub", description="One hub for a city's senses.", epilog="cityhub COMMAND --help says more.")
     top.add_argument("--version", action="version", version=f"cityhub {version('cityhub')}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for group in GROUPS:

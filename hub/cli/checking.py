@@ -10,6 +10,7 @@ from typing import Any
 
 from hub.app.city import load_city
 from hub.app.plugins import Plugins
+from hub.app.strange import strange
 from hub.cli.client import told_by_hub
 from hub.cli.output import Problem, command, folder, json_line
 from rules.unread import never, unread
@@ -41,7 +42,8 @@ def init(options: argparse.Namespace) -> int:
 
 
 def check(options: argparse.Namespace) -> int:
-    city, mistakes = load_city(options.dir, Plugins())
+    plugins = Plugins()
+    city, mistakes = load_city(options.dir, plugins)
     if options.json:
         for mistake in mistakes:
             json_line({"file": mistake.file, "line": mistake.line, "message": mistake.message})
@@ -51,6 +53,7 @@ def check(options: argparse.Namespace) -> int:
     if city is None:
         return 1
     notes = city.book.notes(city.registry.devices.values(), city.registry.zones.values())
+    notes += strange(city.registry.devices.values(), city.book, plugins)
     told = told_by_hub(city.config)  # metrics are known only of devices that have been heard
     notes += [*map(str, unread(city.book, told)), *never(city.book, told, city.registry.devices.values())]
     if options.json:

@@ -18,12 +18,14 @@ import simulators
 from hub.app.city import City
 from hub.app.demo import adapters_up, endpoints, with_free_ports, with_sink
 from hub.app.hub import TICK_S, AlreadyRunning, Hub
+from hub.app.notifying import keep_alive, notify, reloading
 from hub.app.replay import replay
 from hub.app.terminal import Terminal
 from hub.cli import mapping
 from hub.cli.cities import clean_city
 from hub.cli.judging import add_layout, recordings
 from hub.cli.output import Problem, command, folder, json_line, note
+from hub.cli.telling import set_up
 from hub.clock import ToldClock, now
 from hub.config import ApiOptions, StoreOptions
 from hub.log import LogFull
@@ -76,18 +78,45 @@ def run(options: argparse.Namespace) -> int:
 
 
 async def _serve(city: City, stop: asyncio.Event) -> None:
-    hub = await started(Hub(city, say=note))
     config = city.config
+    say = set_up(config.logging)
+    hub = await started(Hub(city, say=say))
     where = f"listening on {hub.address}" if hub.listening.listens else f"not listening on {config.api.listen} yet"
-    note(f"{config.hub.name}: {where} with {len(config.adapters)} adapters, data in {hub.data}; Ctrl-C stops it")
     for damage in hub.log.damage():
-        note(f"log damaged, the rest is used: {damage}")
+        say(f"log damaged, the rest is used: {damage}")
+    taking = _take_over_on_hangup(hub, say)
+    alive = asyncio.create_task(keep_alive())
+    notify("READY=1", f"STATUS={where}")
+    say(f"{config.hub.name}: {where} with {len(config.adapters)} adapters, data in {hub.data}; Ctrl-C stops it")
     try:
         await stop.wait()
-        note("stopping: letting readers finish")
+        notify("STOPPING=1")
+        say("stopping: letting readers finish")
     finally:
         await hub.stop()
-    note("stopped")
+        for task in (taking, alive):
+            task.cancel()
+    say("stopped")
+
+
+def _take_over_on_hangup(hub: Hub, say: Callable[[str], None]) -> asyncio.Task[None]:
+    """SIGHUP: take the city folder over as it is now, as `cityhub reload` does."""
+    asked = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, asked.set)
+
+    async def take_over() -> None:
+        while True:
+            await asked.wait()
+            asked.clear()
+            reloading()
+            told = await hub.reload()
+            for mistake in told.mistakes:
+                say(f"not reloaded: {mistake}")
+            if not (told.mistakes or told.applied or told.restart):
+                say("reload: nothing has changed")
+            notify("READY=1")
+
+    return asyncio.create_task(take_over())
 
 
 async def started(hub: Hub) -> Hub:

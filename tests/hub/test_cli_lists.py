@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import time
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from hub.cli import parser
 from tests.acceptance.ports import free_port
 from tests.acceptance.running import RunningHub, cityhub, write_city
 
@@ -125,3 +127,36 @@ def test_a_table_sends_no_control_characters_to_the_terminal(capsys: pytest.Capt
         shown = capsys.readouterr().out
         assert "\x1b[2J" not in shown
         assert shown.count("evil") == rows
+
+
+def _commands(top: argparse.ArgumentParser, *before: str) -> Iterator[tuple[list[str], argparse.ArgumentParser]]:
+    below = [action for action in top._actions if isinstance(action, argparse._SubParsersAction)]
+    if not below:
+        yield list(before), top
+    for action in below:
+        for name, command in action.choices.items():
+            yield from _commands(command, *before, name)
+
+
+def test_an_argument_that_may_be_left_out_may_stand_behind_an_option() -> None:
+    """Of every command: `decode json --map F frames.txt` called the frames an unrecognised argument."""
+    tried = 0
+    for words, command in _commands(parser()):
+        places = command._get_positional_actions()
+        options = [
+            action
+            for action in command._actions
+            if action.option_strings and action.nargs is None and not action.choices
+        ]
+        if not places or not options or not all(place.nargs in (None, "?") for place in places):
+            continue
+        if any(action.required for action in command._actions if action.option_strings):
+            continue
+        option = next((one for one in options if one.type is None), None)
+        if option is None:
+            continue
+        given = [str(place.choices[0]) if place.choices else str(at + 1) for at, place in enumerate(places)]
+        read = parser().parse_args([*words, *given[:-1], option.option_strings[-1], "x", given[-1]])
+        assert [str(getattr(read, place.dest)) for place in places] == given, words
+        tried += 1
+    assert tried >= 5

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from hub.app import history
 from hub.app.city import load_city
 from hub.app.plugins import Plugins
+from hub.app.strange import strange
 from hub.config import secret, split_address, toml_lines
 from hub.registry import load_registry
-from tests.acceptance.running import cityhub
+from tests.acceptance.running import ROOT, cityhub
 
 GOOD = '[hub]\nname = "harbour"\ntimezone = "Asia/Shanghai"\n'
 
@@ -51,10 +55,15 @@ def test_the_starter_folder_is_clean(tmp_path: Path) -> None:
         (GOOD + "[stroe]\n", ["hub.toml:4: unknown key 'stroe'; was 'store' meant?"]),
         (GOOD + '[store]\nkind = "mysql"\n', ["hub.toml:5: unknown store 'mysql'; \"duckdb\" or \"influxdb\" was meant"]),
         (GOOD + '[store]\nkind = "influxdb"\n', ['hub.toml:4: url is missing here, such as url = "http://127.0.0.1:8086"']),
+        (GOOD + '[store]\nkind = "influxdb"\nurl = "http://[::1"\n', ["hub.toml:6: url = 'http://[::1' is no address: [ and ] enclose an address of IPv6"]),
+        (GOOD + '[store]\nkind = "influxdb"\nurl = "127.0.0.1:8086"\n', ["hub.toml:6: url = '127.0.0.1:8086': it should look like http://127.0.0.1:8086"]),
+        (GOOD + '[store]\nbatch_lines = 0\n', ["batch_lines = 0: at least 1 was meant"]),
+        (GOOD + '[[adapters]]\nname = "a"\nprotocol = "jt808"\nlisten = "tcp://1[[2:5"\n', ["hub.toml:7: listen = 'tcp://1[[2:5' is no address"]),
+        (GOOD + '[[sinks]]\nprotocol = "webhook"\nurl = "http://[x"\n', ["hub.toml:6: url = 'http://[x' is no address"]),
         (GOOD + '[[adapters]]\nname = "a"\n', ["hub.toml:4: this block names no protocol; one of"]),
         (GOOD + '[[adapters]]\nname = "a"\nprotocol = "mqqt"\n', ["hub.toml:6: unknown protocol 'mqqt'; was 'mqtt' meant?"]),
         (GOOD + '[[adapters]]\nname = "a"\nprotocol = "mqtt"\n', ["hub.toml:4: topics is missing here"]),
-        (GOOD + '[api]\nlisten = "0.0.0.0:80"\n', ["hub.toml:5: 0.0.0.0:80 is reachable from outside, so tokens are needed"]),
+        (GOOD + '[api]\nlisten = "0.0.0.0:80"\n', ["hub.toml:5: 0.0.0.0:80 is reachable from outside, so users or tokens are needed"]),
         (GOOD + '[store]\nkind = "influxdb"\nurl = "http://x"\ntoken = "abc"\n', ["hub.toml:7: a secret stands in the file; name an environment variable with token_env"]),
         (GOOD + '[[sinks]]\nprotocol = "webhook"\nurl = "https://u:p@x/y"\n', ["hub.toml:6: a secret stands in the file (a password in the address)"]),
         (GOOD + '[[sinks]]\nprotocol = "webhook"\nurl = "https://x/y"\nsecret = "whsec_abc"\n', ["hub.toml:7: a secret stands in the file"]),
@@ -70,6 +79,35 @@ def test_each_mistake_in_hub_toml_is_named(tmp_path: Path, toml: str, expected: 
     found = mistakes(city(tmp_path, hub_dot_toml=toml))
     for sentence in expected:
         assert any(sentence in line for line in found), found
+
+
+@pytest.mark.parametrize("kind", ["duckdb", "influxdb"])
+def test_every_documented_option_of_a_store_can_be_written(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of the tables in hub/store/README.md reach the store as they were written."""
+    (tmp_path / "ca.pem").write_text("")
+    wanted: dict[str, Any] = {"memory_mb": 99, "threads": 3}
+    if kind == "influxdb":
+        wanted = {
+            "url": "http://127.0.0.1:1",
+            "version": 1,
+            "database": "db/rp",
+            "org": "o",
+            "username": "u",
+            "timeout_s": 3.0,
+        }
+        wanted |= {"gzip": False, "batch_lines": 77, "batch_bytes": 9_000, "ca_file": str(tmp_path / "ca.pem")}
+    lines = [f"{key} = {json.dumps(value)}" for key, value in wanted.items()]
+    folder = city(tmp_path, hub_dot_toml=GOOD + f'[store]\nkind = "{kind}"\n' + "\n".join(lines) + "\n")
+    loaded, found = load_city(folder, Plugins())
+    assert loaded is not None, found
+    opened: list[dict[str, Any]] = []
+    monkeypatch.setattr(history, "open_store", lambda kind, options, folder, areas: opened.append(dict(options)))
+    history.open_city_store(loaded.config.store, tmp_path)
+    assert opened[0].items() >= wanted.items()
+    documented = (ROOT / "hub" / "store" / "README.md").read_text()
+    assert all(f"`{key}`" in documented for key in wanted)
 
 
 def test_all_mistakes_of_all_files_come_at_once(tmp_path: Path) -> None:
@@ -221,3 +259,37 @@ def test_what_stands_far_off_because_its_coordinates_are_swapped(tmp_path: Path,
     found = load_registry(tmp_path)[1]
     assert [(Path(mistake.file).name, mistake.line) for mistake in found] == [("cameras.csv", 3)]
     assert "were lon and lat swapped?" in found[0].message
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (b"\x1f\x8b\x08\0\0\0\0\0", "devices.csv:1: is packed by gzip; text was meant"),
+        (b"PK\x03\x04", "devices.csv:1: is a ZIP archive or a spreadsheet (.xlsx, .ods)"),
+        (
+            "device,name\na,北京站\n".encode("gbk"),
+            "devices.csv:1: is not UTF-8 text (line 2 has the byte 0xB1); save it as UTF-8",
+        ),
+        ("device,name\na,b\n".encode("utf-16"), "devices.csv:1: is UTF-16 text; save it as UTF-8"),
+    ],
+)
+def test_a_list_of_devices_that_is_no_utf_8_is_called_what_it_is(tmp_path: Path, data: bytes, sentence: str) -> None:
+    folder = city(tmp_path, hub_dot_toml=GOOD)
+    (folder / "devices.csv").write_bytes(data)
+    (told,) = mistakes(folder)
+    assert told.startswith(sentence)
+    assert "codec" not in told
+
+
+def test_slips_in_the_list_of_devices_are_noted(tmp_path: Path) -> None:
+    lines = "a,underpass-guage\ntt:8.64717E+14,vehicle\nE1,\nb,underpass-gauge\nc,vessel\nd,xyzzy\n1e5,phone\n"
+    folder = city(tmp_path, hub_dot_toml=GOOD, devices_dot_csv=f"device,kind\n{lines}")
+    loaded, found = load_city(folder, Plugins())
+    assert loaded is not None, found
+    told = strange(loaded.registry.devices.values(), loaded.book, Plugins())
+    assert told == [
+        "devices.csv: tt:8.64717E+14 looks like a number that a spreadsheet has shortened; write the id in full, as text",
+        "devices.csv: 1e5 looks like a number that a spreadsheet has shortened; write the id in full, as text",
+        "devices.csv: no rule, pack or adapter knows the kind 'underpass-guage' (a); was 'underpass-gauge' meant?",
+        "devices.csv: no rule, pack or adapter knows the kind 'xyzzy' (d)",
+    ]

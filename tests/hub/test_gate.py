@@ -274,16 +274,17 @@ def test_a_listed_origin_may_look(tmp_path: Path) -> None:
 
 
 def test_answers_on_a_kept_connection_come_at_once(hub: RunningHub) -> None:
-    """Without TCP_NODELAY each took 44 ms: the peer's delayed acknowledgement."""
+    """Without TCP_NODELAY each takes 44 ms, the peer's delayed acknowledgement, as soon as the connection is past its first packets;
+    with it 0.6 ms. A busy machine delays many answers, but not all."""
     link = http.client.HTTPConnection("127.0.0.1", hub.api, timeout=20)
-    took = []
-    for _ in range(60):
+    took: list[float] = []
+    while len(took) < 40 or sum(seconds < 0.002 for seconds in took[40:]) < 10:
+        assert len(took) < 500, sorted(took)
         began = time.perf_counter()
         link.request("GET", "/healthz")
         link.getresponse().read()
         took.append(time.perf_counter() - began)
     link.close()
-    assert sorted(took)[len(took) // 4] < 0.010, took
 
 
 async def test_the_listening_socket_hands_its_haste_to_connections() -> None:

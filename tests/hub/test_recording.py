@@ -334,3 +334,100 @@ def test_two_rows_of_the_hour_that_comes_twice_are_two_readings(tmp_path: Path) 
     readings, faults = read(path, mapping=mapping)
     assert not faults
     assert [to_text(reading.observed_at or 0)[11:16] for reading in readings] == ["23:30", "00:30", "01:30", "02:30"]
+
+
+# ------------------------------------------------------------------------------------------------- files of other makers
+
+HEADED = "time,device,metric,value\n2026-01-01T00:00:00Z,北京站,pm25,7.5\n"
+
+
+@pytest.mark.parametrize(
+    ("beginning", "kind"),
+    [
+        (b"PK\x03\x04\x14\0", "a spreadsheet (.xlsx"), (b"\xd0\xcf\x11\xe0\xa1\xb1", "a spreadsheet (.xls)"), (b"PAR1\x15\x04", "a Parquet file"),
+        (b"BZh91AY", "packed by bzip2"), (b"\xfd7zXZ\0", "packed by xz"), (b"\x28\xb5\x2f\xfd", "packed by zstd"), (b"%PDF-1.7", "a PDF document"),
+    ],
+)  # fmt: skip
+def test_what_is_no_text_is_called_what_it_is(tmp_path: Path, beginning: bytes, kind: str) -> None:
+    with pytest.raises(RecordingError, match="save or unpack it as text") as told:
+        read(written(tmp_path, "a.csv", beginning + bytes(60)))
+    assert kind in str(told.value)
+
+
+def test_gzip_is_unpacked_whatever_its_name_and_a_bad_one_is_named(tmp_path: Path) -> None:
+    packed = gzip.compress(HEADED.encode())
+    assert len(read(written(tmp_path, "a.csv", packed))[0]) == 1
+    with pytest.raises(RecordingError, match="no whole gzip file"):
+        read(written(tmp_path, "b.csv.gz", b"time,device,metric,value\n"))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_marks_of_unicode_in_front_are_understood(tmp_path: Path, encoding: str) -> None:
+    (reading,), faults = read(written(tmp_path, "a.csv", HEADED.encode(encoding)))
+    assert (reading.device, faults) == ("北京站", [])
+
+
+@pytest.mark.parametrize(("encoding", "name"), [("gb18030", "北京站"), ("cp1252", "Zürich Süd"), ("shift_jis", "東京")])
+def test_another_encoding_costs_rows_until_the_map_names_it(tmp_path: Path, encoding: str, name: str) -> None:
+    text = f"when,who,v\n2026-01-01T00:00:00Z,{name},1\n2026-01-01T00:01:00Z,b,2\n"
+    path = written(tmp_path, "a.csv", text.encode(encoding))
+    plain = '[time]\ncolumn = "when"\n[device]\ncolumn = "who"\n[values]\npm25 = "v"\n'
+    count = RowCount()
+    (other,), (fault,) = read(path, mapping=written(tmp_path, "m.toml", plain), count=count)
+    assert (other.device, fault.kind, fault.readings, count.rows) == ("b", FaultKind.SYNTAX, 1, 2)
+    assert "is no UTF-8; say the file's in the map" in fault.detail
+    assert "surrogate" not in fault.detail
+    readings, faults = read(path, mapping=written(tmp_path, "n.toml", f'encoding = "{encoding}"\n{plain}'))
+    assert ([reading.device for reading in readings], faults) == ([name, "b"], [])
+
+
+def test_a_heading_in_another_encoding_is_said(tmp_path: Path) -> None:
+    with pytest.raises(
+        RecordingError, match=r'first line: byte 0x.. at character \d is no UTF-8; .*encoding = "gb18030"'
+    ):
+        read(written(tmp_path, "a.csv", "时间,device,metric,value\n".encode("gb18030")))
+
+
+@pytest.mark.parametrize(
+    ("options", "suffix", "text", "value"),
+    [
+        ('decimal = ","', "", "21,5", 21.5), ('decimal = ","', "", "1.554,25", 1554.25), ('decimal = ","', "", "-1 554,5", -1554.5),
+        ('decimal = ","', "", "7", 7.0), ('decimal = ","', " ?°C", "21,5 °C", 21.5), ('decimal = ","', "", "1,5e2", 150.0),
+        ("", " ?dBm", "-76 dBm", -76.0), ("", " ?dBm", "-76dBm", -76.0), ("", " ?dBm", "-76", -76.0), ("", r"\\.?[A-Z0-9]{3}", "1554.N0N", 1554.0),
+        ('decimal = ","', "", "1.5", None), ('decimal = ","', "", "1.55.4", None), ('decimal = ","', "", ",", None), ("", "", "21,5", None),
+        ("", " ?dBm", "-76 dB", None),
+    ],
+)  # fmt: skip
+def test_numbers_as_others_write_them(
+    tmp_path: Path, options: str, suffix: str, text: str, value: float | None
+) -> None:
+    mapping = f'delimiter = ";"\n{options}\n[time]\ncolumn = "t"\n[device]\ncolumn = "d"\n[values]\ncount = {{ column = "v", suffix = "{suffix}" }}\n'
+    path = written(tmp_path, "a.csv", f"t;d;v\n2026-01-01T00:00:00Z;a;{text}\n")
+    readings, faults = read(path, mapping=written(tmp_path, "m.toml", mapping))
+    assert [reading.values for reading in readings] == ([{"count": value}] if value is not None else [])
+    assert [fault.kind for fault in faults] == ([] if value is not None else [FaultKind.VALUE])
+
+
+def test_positions_with_a_decimal_comma(tmp_path: Path) -> None:
+    mapping = 'delimiter = ";"\ndecimal = ","\n[time]\ncolumn = "t"\n[device]\ncolumn = "d"\n[position]\nlon = "x"\nlat = "y"\n[values]\n'
+    path = written(tmp_path, "a.csv", "t;d;x;y\n2026-01-01T00:00:00Z;a;8,54;47,37\n")
+    (reading,), _ = read(path, mapping=written(tmp_path, "m.toml", mapping))
+    assert reading.position is not None
+    assert (reading.position.lon, reading.position.lat) == (8.54, 47.37)
+
+
+@pytest.mark.parametrize(
+    ("lines", "sentence"),
+    [
+        ('encoding = "gbk2"', "encoding is 'gbk2'; a name such as gb18030"),
+        ('encoding = "base64"', "encoding is 'base64'"),
+        ('decimal = "·"', 'decimal is \'·\'; "." or "," was meant'),
+        ('decimal = ","', "decimal and delimiter are both ','"),
+        ('[values.pm25]\ncolumn = "v"\nsuffix = "("', "pm25: suffix is no pattern"),
+    ],
+)
+def test_such_options_of_a_map_are_checked(tmp_path: Path, lines: str, sentence: str) -> None:
+    values = "" if "[values" in lines else '[values]\npm25 = "v"\n'
+    with pytest.raises(RecordingError) as told:
+        load_map(written(tmp_path, "m.toml", f'{lines}\n{values}[device]\ncolumn = "d"\n'))
+    assert sentence in str(told.value)
