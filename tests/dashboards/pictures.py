@@ -38,6 +38,7 @@ def take(into: Path) -> None:
                 browser.ask(f"{OPEN}.classList.contains('chosen') || {OPEN}.querySelector('.head').click()")
                 browser.wait("!!document.querySelector('.evidence .uplot')", "no curve", SHOWN_S)
                 browser.wait("!document.getElementById('map').cityMap.view.flight", "the map still moves", SHOWN_S)
+                browser.wait("(({ tiles, asked }) => tiles.size > 0 && asked.size === 0)(document.getElementById('map').cityMap.ground.basemap)", "no base map", SHOWN_S)  # fmt: skip
                 browser.picture(into / f"{name}.webp")
         finally:
             demo.process.send_signal(signal.SIGINT)
