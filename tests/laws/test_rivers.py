@@ -144,3 +144,26 @@ def test_what_rises_and_stops_below_the_warning_stage_is_not_expected_there() ->
     leapt = [*[1.2 + 0.01 * (n % 2) for n in range(20)], *[3.4] * 10]
     raises = said("flood", [gauge], {"g": every(900, [{"water_level": v} for v in leapt])}, tick_s=600)
     assert [one for one in raises if one.rule == "flood/river-stage"] == []
+
+
+@pytest.mark.parametrize("cadence_min", [5, 15])
+@pytest.mark.parametrize(
+    ("metric", "surge"), [("water_flow", [20.0, 70.0, 160.0, 320.0]), ("water_level", [2.2, 3.1, 4.2, 5.6])]
+)
+def test_a_gauge_torn_away_in_flood_is_told_down_the_river_within_the_hour(
+    cadence_min: int, metric: str, surge: list[float]
+) -> None:
+    below = Device("below", kind="river-gauge", attributes={"upstream": "g", "travel_min": 90.0})
+    calm = [1.2 + 0.01 * (n % 2) for n in range(CALM_H * 60 // cadence_min)]
+    torn = [{metric: value} for value in [*calm, *surge]]
+    goes_on = [{metric: value} for value in [*calm, *[1.2] * (120 // cadence_min)]]
+    raises = said(
+        "flood",
+        [GAUGE, below],
+        {"g": every(cadence_min * 60, torn), "below": every(cadence_min * 60, goes_on)},
+        tick_s=300,
+    )
+    last = (len(torn) - 1) * cadence_min * 60
+    lost = first([one for one in raises if one.subject == "below"], "orange", "flood/gauge-lost-upstream")
+    assert lost is not None
+    assert last < lost <= last + 3600
