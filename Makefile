@@ -4,13 +4,17 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 2
 
-.PHONY: demo test check bench mutants oracle fuzz env servers npm lock format soak dist sbom clean
+.PHONY: demo test console check bench mutants oracle fuzz env servers npm lock format soak dist sbom clean
 
-demo: env
+demo: env console
 	@$(BIN)/cityhub demo
 
-test: env servers npm
+test: env servers npm console
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m "not slow"
+
+# What the console uses from others, into one file; the machine's npm, or the one of the environment.
+console: env
+	@$(BIN)/python -m dashboards.bundle
 
 check: env
 	$(BIN)/ruff format --check .
@@ -67,7 +71,7 @@ npm: env
 # The wheel, and beside it a CycloneDX list of every package that it brings, with version and licence.
 dist: sbom
 
-sbom: env
+sbom: env console
 	@rm -rf dist && mkdir dist
 	$(BIN)/python -m hatchling build -t wheel -d dist
 	@$(BIN)/uv venv --quiet dist/env

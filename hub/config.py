@@ -49,6 +49,10 @@ class ApiOptions(msgspec.Struct, frozen=True):
 
     listen: str = "127.0.0.1:8080"
     tokens_file: str | None = None
+    users_file: str | None = None
+    """Users who log in, in TOML (`hub.access.users`); users.toml in the city folder, where there is one, without it."""
+    session_hours: float = 12.0
+    """How long a log-in lasts: a shift."""
     unknown_devices: str = "quarantine"
     body_bytes_max: int = 8 << 20
     hosts: list[str] = msgspec.field(default_factory=list)
@@ -59,6 +63,8 @@ class ApiOptions(msgspec.Struct, frozen=True):
     def __post_init__(self) -> None:
         if self.unknown_devices not in ("quarantine", "admit"):
             raise ValueError(f'unknown_devices is {self.unknown_devices!r}; "quarantine" or "admit" was meant')
+        if not 0.05 <= self.session_hours <= 24 * 31:
+            raise ValueError(f"session_hours = {self.session_hours}: 0.05 to 744 hours were meant")
         if not 1024 <= self.body_bytes_max <= 1 << 30:
             raise ValueError(f"body_bytes_max = {self.body_bytes_max}: 1024 to {1 << 30} bytes were meant")
         for origin in self.origins:
@@ -390,7 +396,7 @@ class _Reader:
             path = self.folder / value
             if "\0" in value:
                 self._wrong((*at, key), f"{key} = {value!r}: no file has such a name")
-            elif key not in ("file", "folder") and not _exists(path):
+            elif key not in ("file", "folder", "users_file") and not _exists(path):
                 self._wrong((*at, key), f"{key} = {value!r}: there is no such file in {self.folder}")
             return str(path)
         return value
@@ -452,10 +458,12 @@ class _Reader:
         except ValueError as error:
             self._wrong(("api", "listen"), str(error))
             return
-        if not is_loopback(host) and not api.tokens_file:
+        has_users = bool(api.users_file) or _exists(self.folder / "users.toml")
+        if not is_loopback(host) and not api.tokens_file and not has_users:
             self._wrong(
                 ("api", "listen"),
-                f"{api.listen} is reachable from outside, so tokens are needed: set tokens_file (or listen on 127.0.0.1)",
+                f"{api.listen} is reachable from outside, so users or tokens are needed: `cityhub users add`, or tokens_file (or listen "
+                "on 127.0.0.1)",
             )
 
     def _check_store(self, store: StoreOptions | None) -> None:

@@ -51,7 +51,8 @@ class Ingest:
         health: Health | None = None,
         slices: bool = True,
     ) -> None:
-        """`slices=False`: large groups are checked in one go, for a recording whose ticks must not overtake its readings."""
+        """`slices=False`: large groups are checked in one go, for a recording whose ticks must not overtake its readings; and what a device
+        may send is counted by the recording's own minutes."""
         self.log = log
         self.health = health or Health(clock)
         self.registry = registry
@@ -64,7 +65,7 @@ class Ingest:
         self.recent = Recent(self.options.duplicates_max)
         self.under_way: dict[Key, asyncio.Future[int]] = {}
         """Readings on their way to the disk, and the future that tells whether they got there."""
-        self.pace = Pace(self.options.readings_per_device_s_max)
+        self.pace = Pace(self.options.readings_per_device_s_max, time.monotonic_ns if slices else clock)
         self.shares = Shares(log.quarantine.limits.bytes_max)
         self.knocked = Knocks()
         self.doors: dict[str, Door] = {}
@@ -443,7 +444,8 @@ def _failure(appended: asyncio.Future[int]) -> Verdict | None:
 class Pace:
     """What each device sent in this minute: a flood from one costs its neighbours nothing.
 
-    The minute is the machine's own, which no setting of the clock makes shorter or longer.
+    The minute is the machine's own, which no setting of the clock makes shorter or longer; in a replay it is the recording's, since a
+    year of minutes that is played in one is no flood.
     """
 
     def __init__(self, readings_s_max: float, monotonic: Callable[[], int] = time.monotonic_ns) -> None:

@@ -381,6 +381,8 @@ class SeriesQuery(msgspec.Struct, frozen=True):
     limit: int | None = None
     newest: bool = False
     """Of more than `limit` rows the newest are wanted, oldest of them first, instead of the oldest."""
+    devices: tuple[str, ...] | None = None
+    """Only of these; none of them: no rows."""
 
 
 class StoreUnavailable(Exception):

@@ -23,10 +23,12 @@ DAMAGED = ".damaged-"
 Content = TypeVar("Content")
 
 
-def replace(path: Path, data: bytes) -> None:
-    """The file's content: written beside it, synced, renamed, and the name made durable. Raises OSError."""
+def replace(path: Path, data: bytes, mode: int = 0o666) -> None:
+    """The file's content: written beside it, synced, renamed, and the name made durable. `mode`: who may read it, but for what the
+    process leaves out (umask). Raises OSError."""
     temporary = path.with_name(path.name + ".new")
-    with temporary.open("wb") as file:
+    temporary.unlink(missing_ok=True)
+    with open(temporary, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
         file.write(data)
         file.flush()
         os.fdatasync(file.fileno())

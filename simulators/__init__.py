@@ -3,6 +3,7 @@
 from simulators.running import DEMO, Player, run
 from simulators.scenarios.checking import Finding, Receiver, changes_of, check
 from simulators.scenarios.language import Scenario, ScenarioError, find, shipped
+from simulators.world.basemap import features as basemap
 from simulators.world.places import CITY
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Receiver",
     "Scenario",
     "ScenarioError",
+    "basemap",
     "changes_of",
     "check",
     "find",

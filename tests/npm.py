@@ -1,63 +1,37 @@
 """Schemas and Grafana's own code that only npm has: installed once into dashboards/grafana/schema/, by its lock file.
 
-`make test` installs before any test begins (`python -m tests.npm`). A test that runs alone installs for itself; a file
-lock lets one process at a time do that, because two `npm ci` in one folder undo each other's work.
+`make test` installs before any test begins (`python -m tests.npm`). A test that runs alone installs for itself.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
-import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from dashboards.bundle import npm
+from dashboards.bundle.npm import NpmError, locked
+
+__all__ = ["FOLDER", "GROUP", "INSTALL_S", "MAKE_S", "NpmError", "install", "installed", "locked", "or_skip", "run_npm"]
+
 FOLDER = Path(__file__).resolve().parents[1] / "dashboards" / "grafana" / "schema"
-INSTALL_S, MAKE_S = 240, 90
+INSTALL_S, MAKE_S = npm.INSTALL_S, 90
 GROUP = "npm"
 """Tests that use it stay on one worker (`xdist_group`), so that none waits for another's install."""
 
 
-class NpmError(Exception):
-    """npm is missing or did not work; the text says what happened."""
-
-
 def run_npm(arguments: list[str], seconds: float, folder: Path = FOLDER) -> str:
     """npm in that folder; what it printed."""
-    npm = shutil.which("npm")
-    if npm is None:
-        raise NpmError("there is no npm here (Debian: apt-get install npm)")
-    try:
-        done = subprocess.run([npm, *arguments], cwd=folder, capture_output=True, text=True, timeout=seconds)
-    except subprocess.TimeoutExpired:
-        raise NpmError(f"npm {' '.join(arguments)}: no end within {seconds} s") from None
-    if done.returncode:
-        raise NpmError(f"npm {' '.join(arguments)}: {done.stderr[-2000:] or 'it failed without a word'}")
-    return done.stdout
+    return npm.run_npm(arguments, seconds, folder)
 
 
 def install(folder: Path = FOLDER) -> Path:
-    """node_modules as the lock file has it; one process at a time, and only where something changed."""
-    modules = folder / "node_modules"
-    mark = modules / ".package-lock.json"
-    with locked(folder):
-        if not mark.exists() or mark.stat().st_mtime < (folder / "package-lock.json").stat().st_mtime:
-            run_npm(["ci", "--no-audit", "--no-fund"], INSTALL_S, folder)
-            mark.touch()
-    return modules
-
-
-@contextlib.contextmanager
-def locked(folder: Path = FOLDER) -> Iterator[None]:
-    """Wait until no other process installs or makes something in that folder."""
-    with (folder / ".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    """node_modules as the lock file has it."""
+    return npm.install(folder)
 
 
 def installed() -> Path:

@@ -224,12 +224,12 @@ def _class_b_extended(m: Any, reading: Reading, faults: list[Fault], length: int
 def _utc(m: Any, reading: Reading, faults: list[Fault], length: int) -> None:
     """Base station report and UTC response carry date and time in full; a date that cannot be is "not available"."""
     _place(reading, faults, m.lon, m.lat)
+    if not 1970 <= m.year <= YEAR_MAX:
+        return
     try:
-        moment = datetime(m.year, m.month, m.day, m.hour, m.minute, m.second, tzinfo=UTC)
+        reading.observed_at = from_datetime(datetime(m.year, m.month, m.day, m.hour, m.minute, m.second, tzinfo=UTC))
     except ValueError:
         return
-    if moment.year <= YEAR_MAX:
-        reading.observed_at = from_datetime(moment)
 
 
 def _voyage(m: Any, reading: Reading, faults: list[Fault], length: int) -> None:

@@ -19,6 +19,9 @@ from hub.ports import Intake
 DATAGRAMS_PER_S_MAX = 200.0
 """Of one endpoint. At some 265 a second it would use up its 65,536 message ids within the 247 s that they are remembered."""
 
+IN_FLIGHT_BYTES_MAX = 16 << 20
+"""Of payloads that wait for the log: a thousand uploads of 256 KiB would be more than small machines have."""
+
 
 class Readings(resource.Resource):  # type: ignore[misc]
     """POST or PUT /readings. Assembles blocks by itself, because aiocoap's own assembly has no limit."""
@@ -34,6 +37,7 @@ class Readings(resource.Resource):  # type: ignore[misc]
         self._uploads = Uploads(options.payload_bytes_max, options.transfers_max, options.transfer_timeout_s)
         self._rates = Rates(options.requests_per_s_max, options.endpoints_max)
         self._in_flight = 0
+        self._in_flight_bytes = 0
 
     def get_link_description(self) -> dict[str, Any]:
         return {"rt": self.rt, "ct": self.ct, "title": "POST readings"}
@@ -83,9 +87,10 @@ class Readings(resource.Resource):  # type: ignore[misc]
             return _answer(Code.UNSUPPORTED_CONTENT_FORMAT, f"{given}; send {FORMATS_IN_WORDS}")
         if not payload:
             return _answer(Code.BAD_REQUEST, "the payload is empty")
-        if self._in_flight >= self._options.in_flight_max:
+        if self._in_flight >= self._options.in_flight_max or self._in_flight_bytes >= IN_FLIGHT_BYTES_MAX:
             return self._later(Code.SERVICE_UNAVAILABLE, "the hub is busy")
         self._in_flight += 1
+        self._in_flight_bytes += len(payload)
         try:
             message = await decoded(len(payload), decode, payload, self._now())
             if device is not None:
@@ -93,6 +98,7 @@ class Readings(resource.Resource):  # type: ignore[misc]
             (verdict,) = await self._intake.submit([message])
         finally:
             self._in_flight -= 1
+            self._in_flight_bytes -= len(payload)
         if verdict is Verdict.STORED:
             return aiocoap.Message(code=Code.CHANGED)
         if verdict is Verdict.BUSY:

@@ -46,6 +46,8 @@ _CP = b"CP=&&"
 _HEX4 = re.compile(rb"[0-9A-Fa-f]{4}")
 _ITEM = re.compile(r"([^=;,]+)=(//.*?//|[^;,]*)")
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+_BELOW = re.compile(r"([<＜≤]=?)?\s*(.*?)(?:(?<=[\d.])\s*([Ll]))?")
+"""A value below the limit of detection: a sign before the limit, or the letter L behind it (HJ/T 91-2002)."""
 _SPACE = b"\r\n\t \x00"
 
 COMMANDS = {
@@ -94,6 +96,9 @@ COMMANDS = {
 EDITIONS = {0: "HJ/T 212-2005", 1: "HJ 212-2017", 2: "HJ 212-2025"}
 _DATA = frozenset({"2011", "2031", "2051", "2061", "2111"})
 """Commands whose CP holds factor values."""
+_PERIODS_S = {"2061": 3600, "2031": 86_400}
+"""Of the commands whose period the standard fixes; minute data have the station's own."""
+_FLOWS = frozenset({"W00000", "B01"})
 _NOTICES = frozenset({"1013", "2012", "2022"})
 _ANSWERED = frozenset({"1001", "1011", "1013", "1061", "1063", "9015"})
 """What a station sends by itself or in answer to a query, beyond 2xxx and 3xxx."""
@@ -370,7 +375,8 @@ class Hj212Codec:
         system = frame.number.get("ST", "")
         flags: dict[str, str] = {}
         found: dict[str, tuple[int, str, float]] = {}
-        told: dict[str, str] = {}
+        told = _repeated_as_totals_tell(frame)
+        taken: set[str] = set()
         limited: set[str] = set()
         for key, text in frame.cp:
             code, dash, suffix = key.rpartition("-")
@@ -390,11 +396,12 @@ class Hj212Codec:
             number, below = self._number(key, text, message)
             if number is None:
                 continue
-            if key in told:
-                said = f"{key}={text.strip()} stands in the frame again; its first value {told[key]} was taken"
+            if key in taken or told.get(key, text) != text:
+                said = f"{key}={text.strip()} stands in the frame again; its value {told[key].strip()} was taken"
                 message.faults.append(Fault(FaultKind.VALUE, said, message.raw, message.device))
                 continue
-            told[key] = text.strip()
+            taken.add(key)
+            told[key] = text
             rank = VALUE_SUFFIXES.index(suffix) if suffix in VALUE_SUFFIXES else len(VALUE_SUFFIXES)
             if meaning.metric in found and found[meaning.metric][0] <= rank:
                 if found[meaning.metric][0] == rank:
@@ -443,17 +450,17 @@ class Hj212Codec:
         text = text.strip()
         if text.upper() in NO_VALUE:
             return None, False
+        found = _BELOW.fullmatch(text)
+        sign, text, letter = found.groups() if found else (None, text, None)
         if text.upper() in BELOW_DETECTION:
             return 0.0, True
-        below = text.startswith("<")
-        text = text.lstrip("<").strip()
         if not _NUMBER.fullmatch(text) or not isfinite(float(text)):
             message.faults.append(
                 Fault(FaultKind.VALUE, f"{key}={text!r} is no number", message.raw, device=message.device)
             )
             return None, False
         number = float(text)
-        return (None, False) if number in SENTINELS else (number, below)
+        return (None, False) if number in SENTINELS else (number, bool(sign or letter))
 
     # --------------------------------------------------------------------------------------------------- reply
 
@@ -542,6 +549,26 @@ def _header(head: str) -> tuple[dict[str, str], dict[str, str]]:
         if equals:
             header[key] = value.strip()
     return header, {_NAMES.get(key.upper(), key): value for key, value in header.items()}
+
+
+def _repeated_as_totals_tell(frame: Frame) -> dict[str, str]:
+    """Of keys that stand in the frame more than once with different values: the value that the period's total (`-Cou`) fits.
+
+    A flow (L/s) kept up for the period gives the total (m3), a mean concentration does not; so this tells flows only. Where no value
+    comes within a tenth of the total the frame is left to its order.
+    """
+    period_s = _PERIODS_S.get(frame.number.get("CN", ""), 0)
+    totals = {key[: -len("-Cou")]: text for key, text in frame.cp if key.endswith("-Cou")}
+    fitting: dict[str, str] = {}
+    for key, text in frame.cp if period_s else ():
+        code, _, suffix = key.rpartition("-")
+        total = totals.get(code, "")
+        if suffix != "Avg" or code.upper() not in _FLOWS or not (_NUMBER.fullmatch(total) and _NUMBER.fullmatch(text)):
+            continue
+        expected = float(text) * period_s / 1000
+        if key not in fitting and abs(expected - float(total)) <= 0.1 * abs(float(total)):
+            fitting[key] = text
+    return fitting
 
 
 def _device_states(frame: Frame) -> dict[str, Value]:

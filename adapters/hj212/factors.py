@@ -214,8 +214,8 @@ MARKS: dict[str, str | None] = {
 }
 
 NO_VALUE = frozenset({"", "-", "--", "---", "NA", "N/A", "NULL", "NAN", "NONE", "*", "/"})
-BELOW_DETECTION = frozenset({"ND", "N.D.", "N.D", "BDL", "未检出", "L"})
-"""Words for "below the detection limit" that do not tell the limit: the value is 0."""
+BELOW_DETECTION = frozenset({"ND", "N.D.", "N.D", "BDL", "未检出", "L", "DL", "LOD", "MDL"})
+"""Words for "below the detection limit" that do not tell the limit, `<DL` (SL 219) without its sign among them: the value is 0."""
 SENTINELS = frozenset({-99.0, -999.0, -9999.0, -99.9, -999.9, -9999.9, -99.99, -999.99})
 """What loggers send for "no value"."""
 

@@ -36,15 +36,21 @@ class Lost(Exception):
         self.code = code
 
 
+IN_FLIGHT_BYTES_MAX = 16 << 20
+"""Of payloads that are read and not yet answered; beyond, nothing more is read. `receive_max` alone would let a broker hand over
+2,000 messages of a mebibyte each."""
+
+
 class _Group:
     """The messages of one chunk of bytes: their verdicts, and what answers them."""
 
-    __slots__ = ("answers", "count", "verdicts")
+    __slots__ = ("answers", "count", "size", "verdicts")
 
-    def __init__(self, verdicts: asyncio.Future[list[Verdict]], answers: list[bytes], count: int) -> None:
+    def __init__(self, verdicts: asyncio.Future[list[Verdict]], answers: list[bytes], count: int, size: int) -> None:
         self.verdicts = verdicts
         self.answers = answers
         self.count = count
+        self.size = size
 
 
 class Session(asyncio.Protocol):
@@ -66,6 +72,7 @@ class Session(asyncio.Protocol):
         self._subscribing = 0
         self.closed: asyncio.Future[None] = loop.create_future()
         self.in_flight = 0
+        self.in_flight_bytes = 0
         self.version = version
         self._loop = loop
         self._intake = intake
@@ -183,8 +190,10 @@ class Session(asyncio.Protocol):
         else:
             before, self._reading = self._reading, asyncio.Event()
             verdicts = self._read_apart(received, before, self._reading)
-        group = _Group(asyncio.ensure_future(verdicts), answers, len(received))
+        size = sum(len(packet.payload) for packet, _ in received)
+        group = _Group(asyncio.ensure_future(verdicts), answers, len(received), size)
         self.in_flight += group.count
+        self.in_flight_bytes += group.size
         self._drained.clear()
         self._groups.append(group)
         group.verdicts.add_done_callback(self._settle)
@@ -225,6 +234,7 @@ class Session(asyncio.Protocol):
         while self._groups and self._groups[0].verdicts.done() and not busy:
             group = self._groups.popleft()
             self.in_flight -= group.count
+            self.in_flight_bytes -= group.size
             failed = group.verdicts.cancelled() or group.verdicts.exception() is not None
             if failed:
                 busy = "the hub could not take messages"
@@ -246,11 +256,12 @@ class Session(asyncio.Protocol):
         """Read while what is in flight is bounded; the broker waits on its side of the socket."""
         if self._transport is None or self._transport.is_closing():
             return
-        full = self.in_flight >= self._in_flight_max or not self._writable
+        large = self.in_flight_bytes >= IN_FLIGHT_BYTES_MAX
+        full = large or self.in_flight >= self._in_flight_max or not self._writable
         if full and not self._paused:
             self._paused = True
             self._transport.pause_reading()
-        elif self._paused and self._writable and self.in_flight <= self._in_flight_max // 2:
+        elif self._paused and self._writable and not large and self.in_flight <= self._in_flight_max // 2:
             self._paused = False
             self._heard_at = self._loop.time()
             self._transport.resume_reading()

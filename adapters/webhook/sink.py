@@ -163,13 +163,15 @@ def _seconds(retry_after: str | None, now: int) -> float | None:
     """Retry-After (RFC 9110 §10.2.3): seconds, or a date. Nothing that makes sense is None."""
     if retry_after is None:
         return None
-    if retry_after.strip().isascii() and retry_after.strip().isdigit():
+    retry_after = retry_after.strip()
+    if retry_after.isascii() and retry_after.isdigit():
         return float(retry_after[:12])
     try:
         moment = parsedate_to_datetime(retry_after)
+        at = from_datetime(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
     except (ValueError, TypeError):
         return None
-    return max(0.0, (from_datetime(moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now) / 1e9)
+    return max(0.0, (at - now) / 1e9)
 
 
 async def _words(answer: httpx.Response) -> str:

@@ -4,6 +4,7 @@ import { CityMap } from "./map.js";
 import { deskOf } from "./panels.js";
 import { h, keep } from "./parts.js";
 import { Source } from "./source.js";
+import { switchTheme, theme } from "./theme.js";
 import { trust } from "./trust.js";
 import { FAMILIES, agoText, changeName, clockText, count, familyName, kindName, language, metricName, say, stateName, switchLanguage, telling, useZone, valueText } from "./words.js";
 
@@ -12,7 +13,10 @@ const TABS = ["warnings", "devices", "hub", "quarantine"];
 const TOAST_MS = 9000;
 const RATES_KEPT = 60;
 const CURVE_STEP_S = 10;
+/** @returns {any} */
 const byId = (id) => document.getElementById(id);
+/** @returns {any[]} */
+const all = (selector) => [...document.querySelectorAll(selector)];
 
 const source = new Source();
 const now = { city: null, devices: new Map(), open: new Map(), closed: [], status: null, rates: new Map(), quarantine: [], unknown: [], chosen: null, device: null, metric: null, series: null, search: "", tab: "warnings", link: "lost", heardAt: 0, skew: 0 };
@@ -25,6 +29,7 @@ const map = new CityMap(byId("map"), {
     else { map.marked = null; now.device = null; chooseAlert(null); }
   },
   onHover: tip,
+  covered: () => ["legend", "tools", "scale", "toasts"].map((id) => byId(id)).filter((box) => box.offsetWidth).map((box) => [box.offsetLeft, box.offsetTop, box.offsetLeft + box.offsetWidth, box.offsetTop + box.offsetHeight]),
   onView(metresPerPixel) {
     const wide = [1, 2, 5].flatMap((n) => [1, 10, 100, 1e3, 1e4, 1e5].map((size) => n * size)).sort((a, b) => a - b).filter((size) => size / metresPerPixel < 140).at(-1) ?? 1;
     const scale = byId("scale");
@@ -32,7 +37,12 @@ const map = new CityMap(byId("map"), {
     scale.textContent = wide >= 1000 ? `${wide / 1000} km` : `${wide} m`;
   },
 });
-const desk = deskOf({ now, map, source, chooseAlert, chooseDevice, chooseMetric, acknowledge, showTab, draw });
+// No warning hides behind the legend: it fades where one lies under it.
+map.onMarks = (marks) => {
+  const box = byId("legend"), [left, top, right, bottom] = [box.offsetLeft, box.offsetTop, box.offsetLeft + box.offsetWidth, box.offsetTop + box.offsetHeight];
+  box.classList.toggle("aside", marks.some((mark) => mark[0] < right && mark[2] > left && mark[1] < bottom && mark[3] > top));
+};
+const desk = deskOf({ now, map, chooseAlert, chooseDevice, chooseMetric, acknowledge, draw });
 
 // ---------------------------------------------------------------------------------------------------- choosing
 
@@ -42,7 +52,7 @@ function chooseAlert(id) {
   map.chosen = alert;
   if (alert) {
     showTab("warnings");
-    const place = map.placeOfAlert(alert);
+    const place = map.whereIs(alert);
     const eyes = (alert.cameras ?? []).filter((view) => view.sees).map((view) => map.cameras.get(view.camera)?.position).filter(Boolean);
     if (place) map.flyTo([place, ...eyes]);
   }
@@ -139,6 +149,7 @@ function takeAlerts(data) {
   now.open = new Map(named(data.open).map((alert) => [alert.alert, alert]));
   now.closed = named(data.closed);
   map.alerts = [...now.open.values()];
+  map.changed = true;
   map.chosen = now.open.get(now.chosen) ?? now.closed.find((item) => item.alert === now.chosen) ?? null;
 }
 
@@ -248,16 +259,19 @@ function tip(found, at) {
 
 function speak() {
   document.documentElement.lang = language();
-  for (const part of document.querySelectorAll("[data-text]")) part.textContent = say(part.dataset.text);
-  for (const part of document.querySelectorAll("[data-title]")) { part.title = say(part.dataset.title); part.setAttribute("aria-label", say(part.dataset.title)); }
+  for (const part of all("[data-text]")) part.textContent = say(part.dataset.text);
+  for (const part of all("[data-title]")) { part.title = say(part.dataset.title); part.setAttribute("aria-label", say(part.dataset.title)); }
   byId("language").textContent = say("language");
   byId("language").title = say("languageTitle");
+  byId("theme").title = say(theme() === "dark" ? "toLight" : "toDark");
+  byId("theme").setAttribute("aria-label", byId("theme").title);
   byId("legend").replaceChildren(...Object.entries(FAMILIES).filter(([name]) => name !== "other").map(([name, family]) => h("span", {}, h("i", { vars: { "--dot": family.colour } }), familyName(name))), h("span", {}, h("i", { vars: { "--dot": "#6d8aa3" } }), say("camera")));
   draw();
 }
 
+byId("theme").addEventListener("click", () => { switchTheme(); map.changed = true; speak(); });
 byId("language").addEventListener("click", () => { switchLanguage(); speak(); });
-byId("tools").addEventListener("click", (event) => {
+byId("tools").addEventListener("click", (/** @type {any} */ event) => {
   const button = event.target.closest("button");
   const what = button?.dataset.do;
   if (what === "in") map.zoom(1.6);
@@ -266,27 +280,46 @@ byId("tools").addEventListener("click", (event) => {
   else if (what === "sectors" || what === "labels") {
     const name = what === "sectors" ? "showSectors" : "showLabels";
     map[name] = !map[name];
-    map.groundStale = true;
     button.setAttribute("aria-pressed", String(map[name]));
   }
 });
 setInterval(() => {
   if (trust(now).state !== now.trust?.state) draw();
   byId("clock").textContent = clockText(hubTime(), { timeZoneName: "short" });
-  for (const part of document.querySelectorAll("[data-since]")) part.textContent = agoText(hubTime() - Number(part.dataset.since));
+  for (const part of all("[data-since]")) part.textContent = agoText(hubTime() - Number(part.dataset.since));
 }, 1000);
 
 // ---------------------------------------------------------------------------------------------------- beginning
 
-function askToken() {
+/** Who are you: name and password where the hub has users, else a token. Ends when the hub knows. */
+async function askWho() {
+  let session = null;
+  try { session = await source.whoAmI(); } catch { /* a token that is none any more */ source.useToken(""); }
   return new Promise((given) => {
-    const door = byId("door"), field = h("input", { type: "password", autocomplete: "off", "aria-label": say("token") });
-    const enter = () => { source.useToken(field.value.trim()); door.close(); given(); };
-    field.addEventListener("keydown", (event) => { if (event.key === "Enter") enter(); });
-    door.replaceChildren(h("p", {}, say("token")), field, h("button", { type: "button", class: "go", onclick: enter }, say("enter")));
+    const door = byId("door"), told = h("p", { class: "told", role: "alert" });
+    const byName = session?.password ?? false;
+    const user = h("input", { type: "text", name: "user", autocomplete: "username", "aria-label": say("user"), placeholder: say("user") });
+    const field = h("input", { type: "password", name: "password", autocomplete: byName ? "current-password" : "off", "aria-label": say(byName ? "password" : "token"), placeholder: byName ? say("password") : "" });
+    const enter = async () => {
+      try {
+        if (byName && user.value.trim()) await source.logIn(user.value.trim(), field.value);
+        else source.useToken(field.value.trim());
+        door.close();
+        given();
+      } catch (error) { field.value = ""; told.textContent = error.message; }
+    };
+    for (const input of [user, field]) input.addEventListener("keydown", (event) => { if (event.key === "Enter") enter(); });
+    door.replaceChildren(h("p", {}, say(byName ? "login" : "token")), ...(byName ? [user] : []), field, h("button", { type: "button", class: "go", onclick: enter }, say("enter")), told);
     door.showModal();
   });
 }
+
+function showWho() {
+  const button = byId("leave"), who = source.session?.kind === "user" ? source.session : null;
+  button.hidden = !who;
+  button.textContent = who ? `${who.name || who.user} · ${say("logout")}` : "";
+}
+byId("leave").addEventListener("click", async () => { try { await source.logOut(); } finally { location.reload(); } });
 
 /** Links into the page: #alert=ID (as other systems may send them), #device=ID, or the name of a tab. */
 function followLink() {
@@ -301,6 +334,8 @@ async function begin() {
   speak();
   for (;;) {
     try {
+      await source.whoAmI().catch(() => {}); // what it may see, the next question tells
+      showWho();
       now.city = await source.get("/api/v1/city");
       byId("city").replaceChildren(now.city.name, " ", h("small", {}, `cityhub ${now.city.version ?? ""}`));
       useZone(now.city.timezone);
@@ -315,7 +350,7 @@ async function begin() {
     } catch (error) {
       now.link = "lost";
       draw();
-      if (error.status === 401 || error.status === 403) await askToken();
+      if (error.status === 401 || error.status === 403) await askWho();
       else await new Promise((wake) => setTimeout(wake, 2500));
     }
   }

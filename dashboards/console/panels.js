@@ -8,6 +8,7 @@ const DEVICES_SHOWN = 300;
 const CLOSED_SHOWN = 12;
 const STALE_MS = 300_000;
 const DAY = { month: "short", day: "numeric", second: undefined, hour: "2-digit", minute: "2-digit" };
+/** @returns {any} */
 const byId = (id) => document.getElementById(id);
 
 export function deskOf({ now, map, chooseAlert, chooseDevice, chooseMetric, acknowledge, draw }) {
@@ -89,7 +90,7 @@ export function deskOf({ now, map, chooseAlert, chooseDevice, chooseMetric, ackn
   }
 
   function look(alert, view) {
-    const camera = map.cameras.get(view.camera), place = map.placeOfAlert(alert);
+    const camera = map.cameras.get(view.camera), place = map.whereIs(alert);
     map.marked = { camera: view.camera };
     if (camera && place) map.flyTo([place, camera.position]);
   }
@@ -197,6 +198,6 @@ export function deskOf({ now, map, chooseAlert, chooseDevice, chooseMetric, ackn
 }
 
 function bytesText(bytes) {
-  for (const [size, name] of [[1 << 30, "GiB"], [1 << 20, "MiB"], [1 << 10, "KiB"]]) if (bytes >= size) return `${(bytes / size).toFixed(1)} ${name}`;
+  for (const [size, name] of /** @type {[number, string][]} */ ([[1 << 30, "GiB"], [1 << 20, "MiB"], [1 << 10, "KiB"]])) if (bytes >= size) return `${(bytes / size).toFixed(1)} ${name}`;
   return `${bytes ?? 0} B`;
 }

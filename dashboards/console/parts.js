@@ -23,7 +23,7 @@ export function svg(tag, props = {}, ...children) {
   return made;
 }
 
-/** Keeps `box`'s children in step with `items`: one element an item by `key`, built anew only when `stamp` changes. */
+/** Keeps `box`'s children in step with `items`: one element an item by `key`, built anew only when `stamp` changes. @param {any} box */
 export function keep(box, items, key, stamp, build) {
   const old = new Map([...box.children].filter((child) => child.dataset.key).map((child) => [child.dataset.key, child]));
   let after = null;
@@ -35,7 +35,7 @@ export function keep(box, items, key, stamp, build) {
       const fresh = build(item);
       fresh.dataset.key = name;
       fresh.dataset.stamp = mark;
-      const held = child?.contains(document.activeElement) ? document.activeElement.dataset.focus : null;
+      const held = child?.contains(document.activeElement) ? /** @type {any} */ (document.activeElement).dataset.focus : null;
       if (child) child.replaceWith(fresh);
       child = fresh;
       if (held) [...child.querySelectorAll("[data-focus]")].find((part) => part.dataset.focus === held)?.focus();

@@ -11,6 +11,22 @@ export class Refused extends Error {
 export class Source {
   constructor() {
     try { this.token = sessionStorage.getItem("cityhub.token") ?? ""; } catch { this.token = ""; }
+    this.session = null; // who is logged in, by the cookie, which this page cannot read
+  }
+
+  /** Who asks, as the hub sees it; it brings the word that every act of a log-in must carry. */
+  async whoAmI() {
+    this.session = await this.get("/api/v1/session");
+    return this.session;
+  }
+
+  async logIn(user, password) {
+    this.useToken("");
+    this.session = await this.post("/api/v1/login", { user, password });
+  }
+
+  async logOut() {
+    try { await this.post("/api/v1/logout", {}); } finally { this.useToken(""); this.session = null; }
   }
 
   useToken(token) {
@@ -27,7 +43,7 @@ export class Source {
   }
 
   async post(path, body) {
-    const headers = this.headers({ "content-type": "application/json" });
+    const headers = this.headers({ "content-type": "application/json", ...(this.session?.csrf ? { "x-csrf-token": this.session.csrf } : {}) });
     return this.#json(await fetch(path, { method: "POST", headers, body: JSON.stringify(body) }));
   }
 

@@ -6,7 +6,7 @@ const WORDS = {
   zoomin: ["Zoom in", "放大"], zoomout: ["Zoom out", "缩小"], fit: ["Whole city", "全城"], sectors: ["What cameras see", "摄像机视野"], labels: ["Names", "名称"],
   warnings: ["Warnings", "预警"], devices: ["Devices", "设备"], hub: ["Hub", "中枢"], quarantine: ["Quarantine", "隔离区"],
   live: ["live", "实时"], polling: ["asking every few seconds", "轮询中"], lost: ["no connection to the hub", "与中枢失去连接"],
-  language: ["中文", "English"], languageTitle: ["改用中文", "Switch to English"],
+  toLight: ["Light", "浅色"], toDark: ["Dark", "深色"], language: ["中文", "English"], languageTitle: ["改用中文", "Switch to English"],
   alarmLost: ["No connection to the hub", "与中枢失去连接"], alarmNever: ["Not connected to the hub yet", "尚未连接中枢"], alarmSince: ["What is shown below is from", "以下内容截至"], alarmMissing: ["New warnings do not reach this page.", "新预警无法到达本页。"],
   alarmIll: ["The hub is not well: warnings may be missing or late", "中枢异常：预警可能缺失或延迟"], titleLost: ["NO CONNECTION", "失去连接"], titleIll: ["HUB NOT WELL", "中枢异常"],
   unsure: ["Whether there are warnings is not known", "未知是否有预警"], unheard: ["Not everything is heard:", "部分来源无数据："], parts: ["Parts that are not well", "异常部件"],
@@ -25,7 +25,7 @@ const WORDS = {
   received: ["received", "接收"], logged: ["logged", "入日志"], quarantined: ["quarantined", "隔离"], duplicate: ["duplicate", "重复"], refused: ["refused", "拒收"], inflight: ["in flight", "途中"], behind: ["behind", "落后"], caughtup: ["caught up", "无积压"], required: ["required", "必需"], entries: ["entries", "条"],
   up: ["up", "正常"], down: ["down", "中断"], degraded: ["degraded", "降级"], starting: ["starting", "启动中"], ended: ["failed", "失效"],
   clean: ["Nothing in quarantine", "隔离区为空"], cleanline: ["Every frame could be used.", "所有报文均可使用。"], unknowns: ["Unknown devices that knocked", "未登记而上报的设备"], times: ["times", "次"], newest: ["Newest input that could not be used", "最近无法使用的输入"],
-  token: ["This hub asks for a token.", "此中枢需要令牌。"], enter: ["Enter", "进入"], failed: ["That did not work:", "操作失败："], rate: ["readings", "读数"],
+  token: ["This hub asks for a token.", "此中枢需要令牌。"], login: ["Log in", "登录"], logout: ["log out", "退出"], user: ["User", "用户名"], password: ["Password", "密码"], enter: ["Enter", "进入"], failed: ["That did not work:", "操作失败："], rate: ["readings", "读数"],
   ago_s: ["s", "秒"], ago_m: ["min", "分"], ago_h: ["h", "小时"], camera: ["camera", "摄像机"], away: ["away", ""],
 };
 
@@ -47,7 +47,8 @@ export const FAMILIES = {
   sea: { colour: "#5ce1e6", kinds: ["vessel"], words: ["Vessels", "船舶"] },
   other: { colour: "#9fb3c4", kinds: [], words: ["Other", "其他"] },
 };
-const FAMILY_OF = new Map(Object.entries(FAMILIES).flatMap(([name, family]) => family.kinds.map((kind) => [kind, name])));
+/** @type {Map<string, string>} */
+const FAMILY_OF = new Map(Object.entries(FAMILIES).flatMap(([name, family]) => family.kinds.map((kind) => /** @type {[string, string]} */ ([kind, name]))));
 
 const METRICS = {
   water_depth: ["water", "水深", "m"], water_level: ["level", "水位", "m"], water_flow: ["flow", "流量", "m³/s"], rain_intensity: ["rain", "雨强", "mm/h"], rainfall: ["rain", "雨量", "mm"], rainfall_total: ["rain counter", "累计雨量", "mm"],

@@ -11,14 +11,17 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from hub.access import Principal
 from hub.api import questions
-from hub.api.auth import LOCAL, Token
+from hub.api.auditing import Auditing
+from hub.api.auth import LOCAL
 from hub.api.endpoint import body
 from hub.api.looking import reply
 from hub.api.problem import Problem
+from hub.api.sight import Sight
 from hub.api.state import State
 from hub.decoding import decoded
-from hub.identity import listed, only
+from hub.identity import only
 from hub.log import LogFull
 from hub.model import OperatorAction, Verdict
 from hub.moment import SECOND, from_text, to_text
@@ -30,11 +33,15 @@ COMMAND_WAIT_MAX_S = 30.0
 MAINTENANCE_MAX = 900
 """Windows planned at once; the rules keep a few more (`rules.state.maintenance.MAX_WINDOWS`)."""
 
+NOTE_THEMSELVES = frozenset({"operate", "plan", "cancel", "command"})
+"""Handlers that note in the audit what was before and what comes after; all others are noted by their route."""
+
 
 class Acting:
-    def __init__(self, state: State, trusted: bool) -> None:
+    def __init__(self, state: State, trusted: bool, auditing: Auditing) -> None:
         self.state = state
         self._trusted = trusted
+        self._auditing = auditing
 
     # ---------------------------------------------------------------------------------------------- readings in
 
@@ -43,9 +50,13 @@ class Acting:
         data = await body(request, self.state.config.api.body_bytes_max)
         content_type = request.headers.get("content-type", "")
         message = await decoded(len(data), self.state.decode, content_type, data, "")
-        token: Token = request.state.token
-        if token.devices:
-            message = only(message, lambda device: listed(device, token.devices), f"the token {token.name!r}")
+        who: Principal = request.state.who
+        sight = Sight(self.state, who, "ingest")
+        if not sight.whole:
+            kinds = {reading.device: reading.kind for reading in message.readings}
+            message = only(
+                message, lambda device: sight.device(device, kinds.get(device, "")), f"the {who.kind} {who.name!r}"
+            )
         offered = len(message.readings)
         faults = [{"kind": fault.kind, "detail": fault.detail} for fault in message.faults]
         before = dict(self.state.ledger.of(self.state.door.adapter).faults)
@@ -71,17 +82,27 @@ class Acting:
         if action not in ("acknowledge", "shelve", "unshelve"):
             raise Problem(404, f"{action[:100]!r} is no action; acknowledge, shelve or unshelve is")
         alert = request.path_params["alert"]
-        if alert not in self.state.alerts.open:
+        found = self.state.alerts.open.get(alert)
+        sight = Sight(self.state, request.state.who)
+        if found is None or not sight.alert(found):
             raise Problem(404, f"no open warning has the id {alert[:300]!r}")
+        if not Sight(self.state, request.state.who, "operate").alert(found):
+            raise Problem(403, f"{request.state.who.name!r} may see this warning, and not act on it")
         until = self._time(given.until, "until")
         name, note = self._actor(request, given.who, given.note)
+        before = {
+            "acknowledged_by": found.acknowledged_by,
+            "shelved_until": to_text(found.shelved_until) if found.shelved_until else None,
+        }
+        after = {"action": action, "note": note, "until": to_text(until) if until is not None else None}
+        await self._auditing.note(request, action, alert, before, after)
         await self._note(OperatorAction(self.state.clock(), name, action, alert, note, until))
         return reply({"ok": True})
 
     async def plan(self, request: Request, given: questions.Plan) -> Response:
         """Plan work. 404 where the city knows no such target."""
         at = self.state.clock()
-        target = self._target(given.target)
+        target = self._target(given.target, request.state.who)
         since, until = self._time(given.start, "from") or at, self._time(given.until, "until")
         every_s = given.every_s or 0
         if until is None or until <= since or (until <= at and not every_s):
@@ -91,31 +112,42 @@ class Acting:
         if sum(item.every > 0 or item.until > at for item in self.state.maintenance()) >= MAINTENANCE_MAX:
             raise Problem(409, f"{MAINTENANCE_MAX} windows are planned already; cancel some")
         name, note = self._actor(request, given.who, given.note)
+        after = {"from": to_text(since), "until": to_text(until), "every_s": every_s, "note": note}
+        await self._auditing.note(request, "maintenance", target, None, after)
         await self._note(OperatorAction(at, name, "maintenance", target, note, until, since, every_s * SECOND))
         return reply({"id": f"{target}@{to_text(since)}"})
 
     async def cancel(self, request: Request, given: questions.Act) -> Response:
         """End planned work, now or before it begins."""
         window = request.path_params["id"]
-        if window not in {item.id for item in self.state.maintenance()}:
+        sight = Sight(self.state, request.state.who, "operate")
+        found = next(
+            (item for item in self.state.maintenance() if item.id == window and sight.subject(item.target)), None
+        )
+        if found is None:
             raise Problem(404, f"no maintenance has the id {window[:300]!r}")
         name, note = self._actor(request, given.who, given.note)
+        before = {"until": to_text(found.until), "who": found.who, "note": found.note}
+        await self._auditing.note(request, "cancel-maintenance", window, before, {"note": note})
         await self._note(OperatorAction(self.state.clock(), name, "cancel-maintenance", window, note))
         return reply({"ok": True})
 
-    def _target(self, target: str) -> str:
-        """What work can be planned on: a device, area:NAME or zone:NAME that the city knows."""
+    def _target(self, target: str, who: Principal) -> str:
+        """What work can be planned on: a device, area:NAME or zone:NAME that the city knows and they may act on."""
+        sight = Sight(self.state, who, "operate")
         registry = self.state.registry
         what, _, name = target.partition(":")
         known = {
             "area": {device.area for device in registry.devices.values()} - {""},
             "zone": {word for zone in registry.zones.values() for word in (zone.zone, zone.kind)} - {""},
         }.get(what)
-        if known is not None and name in known:
+        there = known is not None and name in known
+        there = there or target in registry.devices or target in self.state.live.devices
+        if there and sight.subject(target):
             return target
-        if target in registry.devices or target in self.state.live.devices:
-            return target
-        names = [*registry.devices, *(f"{what}:{name}" for name in known or ())]
+        names = [
+            name for name in (*registry.devices, *(f"{what}:{name}" for name in known or ())) if sight.subject(name)
+        ]
         near = get_close_matches(target, names, n=1)
         hint = f"; was {near[0]!r} meant?" if near else "; a device, area:NAME or zone:NAME was meant"
         raise Problem(404, f"the city knows no {target!r}{hint}")
@@ -129,20 +161,21 @@ class Acting:
     def _actor(self, request: Request, claimed: str | None, note: str | None) -> tuple[str, str]:
         """Under whose name this is done, and the note. Approvals of public warnings go by the name.
 
-        A token acts under its own name, whatever the body says; another name given beside it is kept in the note. Where the hub asks
-        for no tokens, the name given is all there is; it may not be that of a token.
+        Who is known acts under that name, whatever the body says; another name given beside it is kept in the note. Where the hub asks
+        nobody, the name given is all there is; it may not be that of a user or token.
         """
-        token: Token = request.state.token
+        who: Principal = request.state.who
         for name, text in (("who", claimed), ("note", note)):
             if text and not text.isprintable():
                 raise Problem(400, f"{name}: a text on one line was meant, without control characters")
         said = (note or "").strip()
         claimed = (claimed or "").strip()
-        if claimed != token.name and claimed in (self.state.tokens or ()):
-            raise Problem(403, f"{claimed!r} is the name of another token; only its holder acts under it")
-        if token is LOCAL:
-            return claimed or token.name, said
-        return token.name, f"{said} [{claimed}]".strip() if claimed and claimed != token.name else said
+        if claimed != who.name and (claimed in (self.state.tokens or ()) or claimed in self.state.roll.users):
+            what = "token" if claimed in (self.state.tokens or ()) else "user"
+            raise Problem(403, f"{claimed!r} is the name of another {what}; only its holder acts under it")
+        if who is LOCAL:
+            return claimed or who.name, said
+        return who.name, f"{said} [{claimed}]".strip() if claimed and claimed != who.name else said
 
     async def _note(self, action: OperatorAction) -> None:
         try:
@@ -156,11 +189,17 @@ class Acting:
         `wait_s` (5, at most 30): how long to wait for the answer; `answer` is null where none came.
         """
         device = request.path_params["device"]
+        if not Sight(self.state, request.state.who, "command").device(device):
+            raise Problem(404, f"{device[:300]!r} is not connected, or not granted to {request.state.who.name!r}")
         wait_s = min(max(given.wait_s, 0.0), COMMAND_WAIT_MAX_S)
         wanted = DeviceCommand(given.command, given.seconds, given.text, given.urgent, given.message, given.data)
         name, _ = self._actor(request, given.who, None)
+
+        async def allowed() -> None:
+            await self._auditing.note(request, "command", device, None, msgspec.to_builtins(wanted))
+
         try:
-            answer = await self.state.command(device, wanted, name, wait_s)
+            answer = await self.state.command(device, wanted, name, wait_s, allowed)
         except NotReached as error:
             raise Problem(404, str(error)) from None
         except NotSupported as error:

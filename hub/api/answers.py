@@ -57,6 +57,22 @@ class Readiness(msgspec.Struct):
     parts: list[PartState]
 
 
+class Session(msgspec.Struct):
+    """Who asks (null: nobody known) and what they may. `csrf` and `until` are of a log-in; `asks`: the hub asks who somebody is,
+    `password`: it has users who log in."""
+
+    user: str | None
+    kind: str | None
+    name: str
+    grants: list[str]
+    rights: list[str]
+    limited: bool
+    csrf: str | None
+    until: str | None
+    asks: bool
+    password: bool
+
+
 class Health(msgspec.Struct):
     """Whether input is taken."""
 
@@ -131,6 +147,18 @@ class Windows(Page):
 
 class Entries(Page):
     """Input that could not be used, the newest first."""
+
+    entries: list[Object]
+
+
+class Users(Page):
+    """Users with what they were granted; never their passwords."""
+
+    users: list[Object]
+
+
+class AuditEntries(Page):
+    """What was done and refused, the newest first."""
 
     entries: list[Object]
 

@@ -4,8 +4,9 @@
 
     [tokens.weather-feed]
     sha256 = "…"            # of the token; or: token = "…"
-    roles = ["ingest"]      # ingest, view, operate
-    devices = ["gauge-7", "weather-*"]   # optional: whose readings it may bring
+    roles = ["ingest"]      # ingest, view, operate, administer
+    devices = ["gauge-7", "weather-*"]   # optional limits: whose readings it may bring and see, where it may act;
+    areas = ["north"]                    # also kinds and fleets
 
 The file is read strictly, because what it leaves out is a right that somebody has or lacks: unknown keys are mistakes, and a file
 without a valid token lets nobody in. Only a hub that names no tokens file, and listens on loopback, trusts whoever is on the machine.
@@ -24,9 +25,10 @@ from typing import Any
 
 import msgspec
 
+from hub.access.rights import EVERYTHING, TOKEN_ROLES, Grant, Principal
 from hub.config import Mistake, toml_lines
 
-ROLES = ("ingest", "view", "operate")
+ROLES = tuple(TOKEN_ROLES)
 DEVICES = 'devices is a list of ids, such as ["gauge-7", "weather-*"]'
 
 
@@ -37,7 +39,15 @@ class Token(msgspec.Struct, frozen=True):
     sha256: str
     roles: tuple[str, ...]
     devices: tuple[str, ...] = ()
-    """Whose readings it may bring: ids, or beginnings of ids with a *; empty: of all."""
+    """Whose readings it may bring and see: ids, or beginnings of ids with a *; empty: of all."""
+    areas: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    fleets: tuple[str, ...] = ()
+
+    @property
+    def principal(self) -> Principal:
+        rights = frozenset(right for role in self.roles for right in TOKEN_ROLES[role])
+        return Principal(self.name, "token", (Grant(rights, self.areas, self.kinds, self.fleets, self.devices),))
 
 
 class _Entry(msgspec.Struct, frozen=True):
@@ -47,9 +57,12 @@ class _Entry(msgspec.Struct, frozen=True):
     token: str | None = None
     sha256: str | None = None
     devices: list[str] | None = None
+    areas: list[str] | None = None
+    kinds: list[str] | None = None
+    fleets: list[str] | None = None
 
 
-LOCAL = Token("local", "", ROLES)
+LOCAL = Principal("local", "local", (EVERYTHING,))
 """Whoever is on the machine, where the hub asks for no tokens."""
 
 
@@ -115,9 +128,15 @@ class _Reader:
             self._wrong((*at, "roles"), f"[tokens.{name}] {told}; some of {', '.join(ROLES)} were meant")
         if read.devices is not None and not (read.devices and all(one.strip() for one in read.devices)):
             self._wrong((*at, "devices"), f"[tokens.{name}]: {DEVICES}")
+        for limit in ("areas", "kinds", "fleets"):
+            named = getattr(read, limit)
+            if named is not None and not (named and all(one.strip() for one in named)):
+                self._wrong(
+                    (*at, limit), f"[tokens.{name}]: {limit} is a list of names; leave it out where it is no limit"
+                )
         digest = self._digest(name, read)
-        limited = tuple(read.devices or ())
-        return Token(name, digest, tuple(read.roles), limited) if digest and len(self._mistakes) == known else None
+        limits = [tuple(given or ()) for given in (read.devices, read.areas, read.kinds, read.fleets)]
+        return Token(name, digest, tuple(read.roles), *limits) if digest and len(self._mistakes) == known else None
 
     def _digest(self, name: str, read: _Entry) -> str:
         at = ("tokens", name)

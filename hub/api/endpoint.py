@@ -22,7 +22,7 @@ CONTROLLED_BODY_MAX = 1 << 20
 
 @dataclass(frozen=True)
 class Endpoint:
-    """`role` is what the caller needs, None for everybody. `takes` is decoded from the query (GET) or the body (POST)."""
+    """`role` is what a token needs, None for everybody. `takes` is decoded from the query (GET) or the body (POST)."""
 
     method: str
     path: str
@@ -36,6 +36,16 @@ class Endpoint:
     """The handler reads the body itself: readings, which come in several formats."""
     ill_alike: bool = False
     """Its 503 has the same shape as its 200: probes."""
+    needs: str | None = None
+    """The right that people and tokens need, where it is finer than `role`; see `hub.access.rights`."""
+    whole: bool = False
+    """It is about the whole hub: a grant that is limited to a part does not open it. All others show and do what the grant covers."""
+    act: bool = True
+    """A POST that stands in the audit; readings have the ledger, and the log-in its own entry."""
+
+    @property
+    def right(self) -> str | None:
+        return self.needs or self.role
 
     @property
     def summary(self) -> str:
@@ -43,9 +53,10 @@ class Endpoint:
         return (self.handler.__doc__ or "").strip().partition("\n")[0]
 
     async def call(self, request: Request) -> Response:
-        return await self.handler(request, await self._given(request))
+        return await self.handler(request, await self.given(request))
 
-    async def _given(self, request: Request) -> msgspec.Struct:
+    async def given(self, request: Request) -> msgspec.Struct:
+        """What the request brings, decoded. Raises `Problem` 400."""
         if self.raw:
             return Nothing()
         if self.method == "POST":

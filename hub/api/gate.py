@@ -10,13 +10,17 @@ from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from hub.api.auth import LOCAL, Token, who
+from hub.access import Principal
+from hub.access.sessions import Session, same
+from hub.api.auth import LOCAL, who
 from hub.api.problem import Problem, problem
 from hub.api.state import State
 from hub.config import is_loopback, split_address
 
+CSRF_HEADER = "X-CSRF-Token"
 LOCAL_NAMES = frozenset({"localhost"})
 FORMS = frozenset({"text/plain", "application/x-www-form-urlencoded", "multipart/form-data"})
 """What a page of another site can post without asking first."""
@@ -52,11 +56,11 @@ class Gate:
     def _refused(self, scope: Scope, headers: Headers) -> tuple[int, str] | None:
         if scope["path"].startswith("/tiles/"):
             return None  # public pictures, for maps on other pages too
-        if self._state.tokens is None:
+        if not self._state.asks:
             if not self._known_host(headers.get("host", "")):
                 return 403, (
-                    f"this hub has no tokens, so it answers only to names of this machine, not to Host {headers.get('host', '')[:100]!r}; "
-                    "give it tokens, or list the name in [api] hosts"
+                    f"this hub has neither users nor tokens, so it answers only to names of this machine, not to Host {headers.get('host', '')[:100]!r}; "
+                    "give it users or tokens, or list the name in [api] hosts"
                 )
             if scope["method"] == "POST" and _media_type(headers) in FORMS:
                 return 415, (
@@ -96,25 +100,56 @@ class Gate:
 
 
 class Authority:
-    """Who asks, by the token shown."""
+    """Who asks: by the token shown, by the session of the cookie, or whoever is on the machine where nobody is asked."""
 
     def __init__(self, state: State, trusted: bool) -> None:
         self._state = state
         self._trusted = trusted
 
-    def admit(self, authorization: str | None, role: str) -> Token:
-        """The token that asks. Raises `Problem`: 401 without a known token, 403 without the role."""
-        token = self.known(authorization)
-        if token is None:
-            raise Problem(401, "a known token is needed: Authorization: Bearer …", {"WWW-Authenticate": "Bearer"})
-        if role not in token.roles:
-            raise Problem(403, f"the token {token.name!r} lacks the role {role!r}")
-        return token
+    def admit(self, request: Request, right: str, whole: bool = False) -> Principal:
+        """Who asks. Raises `Problem`: 401 for who is not known, 403 without the right, or, where `whole`, with it for a part only."""
+        who = self.known(request)
+        if who is None:
+            raise Problem(
+                401,
+                "a known token is needed (Authorization: Bearer …), or a log-in (POST /api/v1/login)",
+                {"WWW-Authenticate": "Bearer"},
+            )
+        request.state.who = who
+        if not who.has(right):
+            raise Problem(403, f"the {who.kind} {who.name!r} lacks the right {right!r}")
+        if whole and not who.everywhere(right):
+            raise Problem(403, f"this is about the whole hub, and the {who.kind} {who.name!r} is granted a part of it")
+        return who
 
-    def known(self, authorization: str | None) -> Token | None:
-        if self._trusted or self._state.tokens is None:
+    def known(self, request: Request) -> Principal | None:
+        """Who asks, None for nobody known. Raises `Problem` 403 for a session's act without its CSRF word."""
+        if self._trusted or not self._state.asks:
             return LOCAL
-        return who(authorization, self._state.tokens)
+        authorization = request.headers.get("authorization")
+        if authorization is not None:
+            token = who(authorization, self._state.tokens or {})
+            return token.principal if token else None
+        session = self.session(request)
+        if session is None:
+            return None
+        if request.method not in ("GET", "HEAD") and not same(request.headers.get(CSRF_HEADER, ""), session.csrf):
+            raise Problem(
+                403, f"the header {CSRF_HEADER} is missing or not that of this log-in; GET /api/v1/session tells it"
+            )
+        return self._state.roll.users[session.user].principal
+
+    def session(self, request: Request) -> Session | None:
+        """The log-in behind the cookie, as long as the user may come in and has the password of then."""
+        session = self._state.sessions.of(request.cookies.get(cookie_name(request)))
+        if session is None or session.kept != self._state.roll.kept(session.user):
+            return None
+        return session
+
+
+def cookie_name(request: Request) -> str:
+    """`__Host-` binds the cookie to this very host and to TLS; browsers take it over TLS alone."""
+    return "__Host-cityhub" if request.url.scheme == "https" else "cityhub"
 
 
 def _with_headers(send: Send, path: str, allowed: str) -> Callable[[Message], Awaitable[None]]:

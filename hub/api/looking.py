@@ -14,7 +14,9 @@ from hub.api import prometheus, questions, views
 from hub.api.gate import Authority
 from hub.api.pages import marks, page
 from hub.api.problem import Problem
+from hub.api.sight import Sight
 from hub.api.state import State
+from hub.model import Alert
 from hub.moment import SECOND, from_text, to_text
 from hub.ports import SeriesQuery
 
@@ -39,14 +41,21 @@ class Looking:
             raise Problem(404, "this installation has no console page; the API is under /api/v1/")
         return FileResponse(found, headers={"Cache-Control": "no-cache"})
 
+    async def basemap(self, _: Request, __: Any) -> Response:
+        """The city's base map, as `cityhub basemap` made it; the console reads parts of it (Range). As any map it is no secret."""
+        found = next((path for path in self.state.basemap if path.is_file()), None)
+        if found is None:
+            raise Problem(404, "this city has no base map; cityhub basemap makes one")
+        return FileResponse(found, media_type="application/vnd.pmtiles", headers={"Cache-Control": "no-cache"})
+
     async def alive(self, _: Request, __: Any) -> Response:
         """The process answers; what it can do stands in /readyz."""
         return reply({"ok": True, "version": self.state.version})
 
     async def ready(self, request: Request, asked: questions.Readiness) -> Response:
         """200 while every part works that the hub cannot do without, else 503. Why a part is ill is told to whoever may look."""
-        token = self._authority.known(request.headers.get("authorization"))
-        may_look = token is not None and "view" in token.roles
+        who = self._authority.known(request)
+        may_look = who is not None and who.everywhere("view")
         parts = [views.part(item, may_look) for item in self.state.health.parts()]
         ready = self.state.health.ready
         if asked.part is not None:
@@ -70,18 +79,24 @@ class Looking:
 
     # ---------------------------------------------------------------------------------------------- the present
 
-    async def city(self, _: Request, __: Any) -> Response:
+    async def city(self, request: Request, _: Any) -> Response:
         """The registry, for maps."""
-        return reply(await asyncio.to_thread(views.city, self.state))  # footprints take milliseconds each
+        return reply(
+            await asyncio.to_thread(views.city, self.state, self._sight(request))
+        )  # footprints take milliseconds each
 
-    async def status(self, _: Request, __: Any) -> Response:
+    async def status(self, request: Request, _: Any) -> Response:
         """The hub itself: parts, adapters, readers, the log, the rules."""
-        return reply(views.status(self.state))
+        return reply(views.status(self.state, self._sight(request)))
+
+    def _sight(self, request: Request) -> Sight:
+        return Sight(self.state, request.state.who)
 
     async def devices(self, request: Request, asked: questions.Devices) -> Response:
         """Newest values and positions of devices."""
         since = moment(asked.since, "since") or 0
-        found = sorted(views.heard(self.state, asked.kind, since), key=lambda item: item.device)
+        seen = self._sight(request).devices(views.heard(self.state, asked.kind, since))
+        found = sorted(seen, key=lambda item: item.device)
         shown, cut = page(found, asked.limit, asked.skip)
         registered = self.state.registry.devices
         return reply(
@@ -93,7 +108,9 @@ class Looking:
 
     async def unknown(self, request: Request, asked: questions.Page) -> Response:
         """Who reported and was not known, the latest first."""
-        found = sorted(self.state.ingest.knocked.values(), key=lambda item: item.last_at, reverse=True)
+        sight = self._sight(request)
+        knocked = [item for item in self.state.ingest.knocked.values() if sight.device(item.device, item.kind)]
+        found = sorted(knocked, key=lambda item: item.last_at, reverse=True)
         shown, cut = page(found, asked.limit, asked.skip)
         return reply(
             {
@@ -104,12 +121,18 @@ class Looking:
 
     async def alerts(self, request: Request, asked: questions.Alerts) -> Response:
         """All open warnings, and the latest closed ones."""
-        closed = sorted(self.state.alerts.closed.values(), key=lambda item: item.changed_at, reverse=True)
+        sight = self._sight(request)
+        seen = filter(sight.alert, self.state.alerts.closed.values())
+        closed = sorted(seen, key=lambda item: item.changed_at, reverse=True)
         shown, cut = page(closed, asked.closed, asked.skip)
+
+        def made(item: Alert) -> dict[str, Any]:
+            return sight.of(views.alert(item))
+
         return reply(
             {
-                "open": await _made(views.alert, self.state.alerts.newest_first()),
-                "closed": await _made(views.alert, shown),
+                "open": await _made(made, [*filter(sight.alert, self.state.alerts.newest_first())]),
+                "closed": await _made(made, shown),
                 **marks(request, asked.closed, cut, closed=asked.closed or 100, skip=asked.skip + len(shown)),
             }
         )
@@ -117,7 +140,11 @@ class Looking:
     async def maintenance(self, request: Request, asked: questions.Page) -> Response:
         """Planned work, and for a day what is over."""
         at = self.state.clock()
-        shown, cut = page(sorted(self.state.maintenance(), key=lambda item: item.since), asked.limit, asked.skip)
+        sight = self._sight(request)
+        windows = sorted(
+            (item for item in self.state.maintenance() if sight.subject(item.target)), key=lambda item: item.since
+        )
+        shown, cut = page(windows, asked.limit, asked.skip)
         return reply(
             {
                 "windows": [views.maintenance(item, at) for item in shown],
@@ -129,19 +156,21 @@ class Looking:
         """The newest first."""
         limit = min(asked.limit, QUARANTINE_SHOWN)
         stream = self.state.log.quarantine
+        sight = self._sight(request)
         end = stream.next if asked.before is None else min(asked.before, stream.next)
         first = max(stream.first, end - limit)
         batch = stream.read_now(first, end - first) if end > first else None
         entries = [
-            views.quarantined(batch.first + at, fault)
+            views.quarantined(batch.first + at, fault, sight.whole)
             for at, fault in enumerate(batch.entries if batch else ())
-            if batch and batch.first + at < end
+            if batch and batch.first + at < end and (sight.whole or (fault.device and sight.device(fault.device)))
         ]
         return reply({"entries": entries[::-1], **marks(request, limit, first > stream.first, before=first)})
 
     async def delivery(self, request: Request, asked: questions.Page) -> Response:
         """Destinations, what they refused for good, and the newest attempts."""
-        found = await asyncio.to_thread(views.delivery, self.state.couriers, self.state.journal)
+        sight = self._sight(request)
+        found = await asyncio.to_thread(views.delivery, self.state.couriers, self.state.journal, sight)
         letters, cut = page(found["dead_letters"], asked.limit, asked.skip)
         return reply(
             {**found, "dead_letters": letters, **marks(request, asked.limit, cut, skip=asked.skip + len(letters))}
@@ -151,7 +180,7 @@ class Looking:
         """Cameras that see a point or a zone, or will see what moves."""
         given = {name: value for name in ("at", "zone", "need", "error", "course", "speed") if (value := getattr(asked, name)) is not None}  # fmt: skip
         try:
-            answer = await asyncio.to_thread(views.who_sees, self.state, given, asked.limit)
+            answer = await asyncio.to_thread(views.who_sees, self.state, given, asked.limit, self._sight(request))
         except ValueError as error:
             raise Problem(400, str(error)) from None
         return reply(answer)
@@ -159,7 +188,9 @@ class Looking:
     async def geojson(self, request: Request, _: Any) -> Response:
         """Zones, cameras, their footprints or devices as GeoJSON (RFC 7946), for maps elsewhere."""
         try:
-            found = await asyncio.to_thread(views.geojson, self.state, request.path_params["what"])
+            found = await asyncio.to_thread(
+                views.geojson, self.state, request.path_params["what"], self._sight(request)
+            )
         except KeyError:
             raise Problem(404, "zones, cameras, footprints and devices are there as GeoJSON") from None
         return Response(msgspec.json.encode(found), 200, None, "application/geo+json")
@@ -169,6 +200,10 @@ class Looking:
     async def series(self, request: Request, asked: questions.Series) -> Response:
         """Rows out of the store, oldest first; where the limit cuts, the newest of them, and `next` leads to those before."""
         query = SeriesQuery(moment(asked.start, "from"), moment(asked.end, "to"), asked.device, asked.metric)
+        sight = self._sight(request)
+        if not sight.whole:  # of what is not seen there are no rows
+            seen = sight.known() if asked.device is None else (asked.device,) if sight.device(asked.device) else ()
+            query = msgspec.structs.replace(query, devices=seen)
         if asked.every is not None:
             return await self._buckets(query, asked.every)
         limit = min(asked.limit, SERIES_ROWS_MAX)

@@ -74,6 +74,13 @@ class Cameras(msgspec.Struct):
     limit: Annotated[int, Meta(ge=0, le=NUMBER_MAX)] = 5
 
 
+class Audit(msgspec.Struct):
+    """The newest `limit` entries with a number below `before`."""
+
+    limit: Annotated[int, Meta(ge=1, le=PAGE_MAX)] = 100
+    before: Number | None = None
+
+
 class Readiness(msgspec.Struct):
     """`part`: ask for this part alone."""
 
@@ -81,6 +88,13 @@ class Readiness(msgspec.Struct):
 
 
 # ------------------------------------------------------------------------------------------------- bodies
+
+
+class LogIn(msgspec.Struct):
+    """Name and password of a user."""
+
+    user: Name
+    password: Annotated[str, Meta(max_length=200)]
 
 
 class Act(msgspec.Struct):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -14,14 +15,16 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from hub.api import answers, questions
-from hub.api.acting import Acting
+from hub.api.acting import NOTE_THEMSELVES, Acting
+from hub.api.auditing import Auditing
 from hub.api.endpoint import Endpoint
-from hub.api.gate import Authority, Gate
+from hub.api.gate import Authority, Gate, cookie_name
 from hub.api.looking import Looking, reply
 from hub.api.openapi import document
 from hub.api.problem import Problem, problem
 from hub.api.state import State
 from hub.api.streaming import Streaming
+from hub.api.visiting import Visiting
 from hub.log import LogFull
 from hub.ports import StoreUnavailable
 
@@ -30,15 +33,24 @@ logger = logging.getLogger(__name__)
 
 def endpoints(state: State, authority: Authority, trusted: bool = False) -> list[Endpoint]:
     """All routes but files. A new one is taken into the tests of every route by standing here."""
-    look, act, live = Looking(state, authority), Acting(state, trusted), Streaming(state)
+    auditing = Auditing(state)
+    look, act, live = Looking(state, authority), Acting(state, trusted, auditing), Streaming(state, authority)
+    visit = Visiting(state, authority, auditing)
     get, post = "GET", "POST"
     found = [
         Endpoint(get, "/", None, look.console, media="text/html"),
         Endpoint(get, "/healthz", None, look.alive, gives=answers.Alive),
         Endpoint(get, "/readyz", None, look.ready, questions.Readiness, gives=answers.Readiness, ill_alike=True),
-        Endpoint(get, "/metrics", "view", look.metrics, media="text/plain"),
+        Endpoint(get, "/metrics", "view", look.metrics, media="text/plain", whole=True),
+        Endpoint(get, "/api/v1/session", None, visit.session, gives=answers.Session),
+        Endpoint(post, "/api/v1/login", None, visit.log_in, questions.LogIn, gives=answers.Session, act=False),
+        Endpoint(post, "/api/v1/logout", None, visit.log_out, gives=answers.Done, act=False),
+        Endpoint(get, "/api/v1/users", "administer", visit.users, questions.Page, gives=answers.Users, whole=True),
+        Endpoint(
+            get, "/api/v1/audit", "administer", visit.audit, questions.Audit, gives=answers.AuditEntries, whole=True
+        ),
         Endpoint(get, "/api/v1/health", None, look.health, gives=answers.Health, ill_alike=True),
-        Endpoint(post, "/api/v1/readings", "ingest", act.readings, gives=answers.Accepted, raw=True),
+        Endpoint(post, "/api/v1/readings", "ingest", act.readings, gives=answers.Accepted, raw=True, act=False),
         Endpoint(get, "/api/v1/city", "view", look.city, gives=answers.City),
         Endpoint(get, "/api/v1/status", "view", look.status, gives=answers.Status),
         Endpoint(get, "/api/v1/devices", "view", look.devices, questions.Devices, gives=answers.Devices),
@@ -49,6 +61,7 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
             act.command,
             questions.Command,
             gives=answers.Commanded,
+            needs="command",
         ),
         Endpoint(get, "/api/v1/unknown", "view", look.unknown, questions.Page, gives=answers.Devices),
         Endpoint(get, "/api/v1/alerts", "view", look.alerts, questions.Alerts, gives=answers.Alerts),
@@ -61,17 +74,63 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
             post, "/api/v1/maintenance/{id:path}/cancel", "operate", act.cancel, questions.Act, gives=answers.Done
         ),
         Endpoint(get, "/api/v1/quarantine", "view", look.quarantine, questions.Quarantine, gives=answers.Entries),
-        Endpoint(post, "/api/v1/quarantine/retry", "operate", act.retry, questions.Retry, gives=answers.Retried),
-        Endpoint(post, "/api/v1/export", "operate", act.export, questions.Export, gives=answers.Rows),
-        Endpoint(post, "/api/v1/store/rebuild", "operate", act.rebuild, questions.Rebuild, gives=answers.Rollups),
-        Endpoint(post, "/api/v1/import", "operate", act.take_in, questions.Import, gives=answers.Imported),
+        Endpoint(
+            post,
+            "/api/v1/quarantine/retry",
+            "operate",
+            act.retry,
+            questions.Retry,
+            gives=answers.Retried,
+            needs="engineer",
+            whole=True,
+        ),
+        Endpoint(
+            post,
+            "/api/v1/export",
+            "operate",
+            act.export,
+            questions.Export,
+            gives=answers.Rows,
+            needs="engineer",
+            whole=True,
+        ),
+        Endpoint(
+            post,
+            "/api/v1/store/rebuild",
+            "operate",
+            act.rebuild,
+            questions.Rebuild,
+            gives=answers.Rollups,
+            needs="engineer",
+            whole=True,
+        ),
+        Endpoint(
+            post,
+            "/api/v1/import",
+            "operate",
+            act.take_in,
+            questions.Import,
+            gives=answers.Imported,
+            needs="engineer",
+            whole=True,
+        ),
         Endpoint(
             get, "/api/v1/geojson/{what}", "view", look.geojson, gives=answers.Features, media="application/geo+json"
         ),
         Endpoint(get, "/api/v1/delivery", "view", look.delivery, questions.Page, gives=answers.Deliveries),
-        Endpoint(post, "/api/v1/delivery/{action}", "operate", act.deliver, questions.Letters, gives=answers.Letters),
+        Endpoint(
+            post,
+            "/api/v1/delivery/{action}",
+            "operate",
+            act.deliver,
+            questions.Letters,
+            gives=answers.Letters,
+            needs="engineer",
+            whole=True,
+        ),
         Endpoint(get, "/api/v1/cameras", "view", look.cameras, questions.Cameras, gives=answers.Cameras),
         Endpoint(get, "/api/v1/series", "view", look.series, questions.Series, gives=answers.Series),
+        Endpoint(get, "/tiles/basemap.pmtiles", None, look.basemap, media="application/vnd.pmtiles"),
         Endpoint(get, "/api/v1/stream", "view", live.stream, media="text/event-stream"),
     ]
 
@@ -85,8 +144,8 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
 
 def build(state: State, trusted: bool = False) -> Starlette:
     """The application. `trusted`: for the socket inside the data folder, whose file permissions are the authorisation."""
-    authority = Authority(state, trusted)
-    routes: list[Route | Mount] = [_route(item, authority) for item in endpoints(state, authority, trusted)]
+    authority, auditing = Authority(state, trusted), Auditing(state)
+    routes: list[Route | Mount] = [_route(item, authority, auditing) for item in endpoints(state, authority, trusted)]
     tiles = state.config.folder / "tiles"
     if tiles.is_dir():
         # A basemap of the city's own, z/x/y.png: for maps without internet, Grafana's too. No secret, so no token.
@@ -105,13 +164,39 @@ def build(state: State, trusted: bool = False) -> Starlette:
     )
 
 
-def _route(item: Endpoint, authority: Authority) -> Route:
+def _route(item: Endpoint, authority: Authority, auditing: Auditing) -> Route:
     async def guarded(request: Request) -> Response:
-        if item.role is not None:
-            request.state.token = authority.admit(request.headers.get("authorization"), item.role)
-        return await item.call(request)
+        action = item.handler.__name__
+        try:
+            if item.right is not None:
+                authority.admit(request, item.right, item.whole)
+        except Problem as problem:
+            if request.headers.get("authorization") or request.cookies.get(cookie_name(request)):
+                await auditing.refused(request, action, problem.detail)
+            raise
+        if item.method != "POST" or not item.act:
+            return await item.call(request)
+        return await _act(item, request, auditing, action)
 
     return Route(item.path, guarded, methods=[item.method])
+
+
+async def _act(item: Endpoint, request: Request, auditing: Auditing, action: str) -> Response:
+    """An act: it stands in the audit before it is done. Its handler notes what it changes; one that does not is noted here, so that
+    no act can be forgotten. What could not be done after all has a second entry."""
+    given = await item.given(request)
+    if action not in NOTE_THEMSELVES:
+        await auditing.note(request, action, request.url.path[:300], after=msgspec.to_builtins(given))
+    try:
+        return await item.handler(request, given)
+    except Exception as error:
+        told = error.detail if isinstance(error, HTTPException) else f"{type(error).__name__}: {error}"
+        if noted := getattr(request.state, "noted", None):
+            noted_action, target = noted
+            await auditing.note(request, noted_action, target, outcome="failed", detail=told)
+        elif isinstance(error, HTTPException) and error.status_code == 403:
+            await auditing.refused(request, action, told)
+        raise
 
 
 async def _problem(_: Request, error: Exception) -> Response:

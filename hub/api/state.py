@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hub.access.audit import Audit
+from hub.access.roll import Roll
+from hub.access.sessions import Sessions
 from hub.alerts import Alerts
 from hub.api.auth import Token
 from hub.cameras import Cameras
@@ -61,6 +64,8 @@ class State:
     cameras: Cameras
     clock: Callable[[], int]
     console: Path
+    basemap: tuple[Path, ...]
+    """Where the city's base map may be, the first that is there counts."""
     decode: Callable[[str, bytes, str], Message]
     """(content type, body, topic) → message: how a body posted to the API is read."""
     door: Door
@@ -74,14 +79,20 @@ class State:
     """Rollups between two times made anew; their number."""
     take_in: Callable[[Sequence[Path], Path | None, bool], Awaitable[Any]]
     """(files, map, admit unknown devices) → what became of the readings in them."""
-    command: Callable[[str, DeviceCommand, str, float], Awaitable[Message | None]]
-    """(device, command, who, seconds to wait) → the device's answer; see `hub.app.commanding`."""
+    command: Callable[[str, DeviceCommand, str, float, Callable[[], Awaitable[None]]], Awaitable[Message | None]]
+    """(device, command, who, seconds to wait, what notes it) → the device's answer; see `hub.app.commanding`."""
     health: Health
     readers: Callable[[], Sequence[ReaderState]]
     couriers: Mapping[str, Courier | ReadingCourier]
     journal: Journal
+    roll: Roll
+    """The users, read again whenever their file changes."""
+    sessions: Sessions
+    audit: Audit
     tokens: Mapping[str, Token] | None = None
-    """None where the hub asks for none, which only one on loopback may."""
+    """None where the hub has no tokens file."""
+    cameras_of: dict[tuple[str, ...], Cameras] = field(default_factory=dict)
+    """The cameras that somebody sees who does not see all, by their ids."""
     rules: Callable[[], Mapping[str, Any]] = dict
     maintenance: Callable[[], Sequence[Maintenance]] = tuple
     """Windows planned and, for a day, those over."""
@@ -90,3 +101,8 @@ class State:
     version: str = ""
     set_aside: Sequence[str] = ()
     """Files of the data folder that could not be used, a sentence each."""
+
+    @property
+    def asks(self) -> bool:
+        """Whether the hub asks who somebody is. One without users and tokens trusts whoever is on the machine."""
+        return self.tokens is not None or self.roll.asks

@@ -11,7 +11,9 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from hub.api import views
+from hub.api.gate import Authority
 from hub.api.problem import Problem
+from hub.api.sight import Sight
 from hub.api.state import State
 from hub.wire import change_to_json
 
@@ -21,8 +23,9 @@ STREAMS_MAX = 200
 
 
 class Streaming:
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, authority: Authority) -> None:
         self.state = state
+        self._authority = authority
         self.streams = 0
 
     async def stream(self, request: Request, _: Any) -> Response:
@@ -43,16 +46,21 @@ class Streaming:
         since = state.clock()
         try:
             while not await request.is_disconnected():
+                who = self._authority.known(request)
+                if who is None or not who.has("view"):
+                    return  # logged out, disabled, or another password: what is open ends too
+                sight = Sight(state, who)
                 until = state.clock()
-                changed = list(views.devices(state, since=since))
+                changed = list(views.devices(state, sight, since=since))
                 since = until
                 if changed:
                     yield _sse("devices", {"devices": changed})
                 batch = state.log.alerts.read_now(told)
                 told = batch.next
                 for change in batch.entries:
-                    yield _sse("change", change_to_json(change))
-                yield _sse("status", views.status(state))
+                    if sight.change(change):
+                        yield _sse("change", sight.of(change_to_json(change)))
+                yield _sse("status", views.status(state, sight))
                 await asyncio.sleep(STREAM_EVERY_S)
         finally:
             self.streams -= 1

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import shapely
 
+from hub.api.sight import Sight
 from hub.api.state import State
 from hub.cameras import Cameras, question
 from hub.cameras.covering import cover
@@ -16,12 +17,13 @@ from hub.delivery import Courier, Journal, ReadingCourier
 from hub.health import Part
 from hub.knocks import Knock
 from hub.live import DeviceState
-from hub.model import Alert, Device, Fault, Maintenance, Motion, Position, Zone
+from hub.model import Alert, Camera, Device, Fault, Maintenance, Motion, Position, Zone
 from hub.moment import SECOND, to_text
-from hub.registry import Registry
 from hub.wire import camera_to_json, change_to_json, watch_to_json
 
 CAMERAS_SHOWN = 1_000
+CAMERAS_OF_MAX = 16
+"""Different parts of the city whose cameras are kept ready to be ranked."""
 BUILDINGS_SHOWN = 5_000
 """On the map; all of them cut footprints."""
 DRIVING_KMH = 50.0
@@ -31,16 +33,19 @@ MAINTENANCE_SHOWN = 100
 """Windows in the status, which goes out every second; the route of their own shows all."""
 
 
-def city(state: State) -> dict[str, Any]:
+def city(state: State, sight: Sight) -> dict[str, Any]:
     """The registry, for maps."""
     registry = state.registry
+    devices = [item for item in registry.devices.values() if sight.device(item.device)]
+    numbers = [number for number in range(len(state.cameras)) if sight.camera(state.cameras.cameras[number])]
+    seen = [state.cameras.cameras[number] for number in numbers]
     return {
         "name": state.config.hub.name,
         "timezone": state.config.hub.timezone,
         "version": state.version,
-        "bounds": bounds(registry),
-        "cameras": [camera(state.cameras, number) for number in range(len(state.cameras))],
-        "zones": [zone(item) for item in registry.zones.values()],
+        "bounds": bounds(seen, devices),
+        "cameras": [camera(state.cameras, number) for number in numbers],
+        "zones": [zone(item) for item in registry.zones.values() if sight.zone(item)],
         "buildings": [item.rings for item in registry.buildings[:BUILDINGS_SHOWN]],
         "devices": [
             {
@@ -50,16 +55,14 @@ def city(state: State) -> dict[str, Any]:
                 "position": place(item.position),
                 "area": item.area,
             }
-            for item in registry.devices.values()
+            for item in devices
         ],
     }
 
 
-def bounds(registry: Registry) -> list[float] | None:
+def bounds(cameras: Iterable[Camera], devices: Iterable[Device]) -> list[float] | None:
     """[west, south, east, north] of everything that has a place."""
-    places = [item.position for item in registry.cameras.values()] + [
-        item.position for item in registry.devices.values() if item.position
-    ]
+    places = [item.position for item in cameras] + [item.position for item in devices if item.position]
     if not places:
         return None
     lons, lats = [at.lon for at in places], [at.lat for at in places]
@@ -133,18 +136,18 @@ def alert(item: Alert) -> dict[str, Any]:
     }
 
 
-def who_sees(state: State, asked: Mapping[str, str], limit: int) -> dict[str, Any]:
+def who_sees(state: State, asked: Mapping[str, str], limit: int, sight: Sight) -> dict[str, Any]:
     """Cameras for a point (`at`, uncertain with `error`), for a `zone`, or for what moves from `at` on (`course`, `speed`).
 
     Raises ValueError for what is no question.
     """
-    cameras, need = state.cameras, asked.get("need", "")
+    cameras, need = _cameras_seen(state, sight), asked.get("need", "")
     if not 1 <= limit <= CAMERAS_SHOWN:
         raise ValueError(f"limit={limit}: 1 to {CAMERAS_SHOWN} was meant")
     if need and need not in cameras.tasks:
         raise ValueError(f"{need!r} is no task for a camera; known are {', '.join(cameras.tasks)}")
     if name := asked.get("zone"):
-        if name not in state.registry.zones:
+        if name not in state.registry.zones or not sight.zone(state.registry.zones[name]):
             raise ValueError(f"there is no zone {name!r}")
         rings = state.registry.zones[name].rings
         parts = cover(cameras, shapely.Polygon(rings[0], rings[1:]), limit, need)
@@ -159,6 +162,21 @@ def who_sees(state: State, asked: Mapping[str, str], limit: int) -> dict[str, An
         return {"handover": [watch_to_json(watch) for watch in follow(cameras, ahead(position, motion), need)]}
     error = question.error(asked["error"]) if "error" in asked else None
     return {"cameras": [camera_to_json(view) for view in cameras.rank(position, limit, need=need, error=error)]}
+
+
+def _cameras_seen(state: State, sight: Sight) -> Cameras:
+    """The cameras to rank: all of them, or those that are seen, so that a limit counts only these."""
+    if sight.whole:
+        return state.cameras
+    seen = tuple(item.camera for item in state.cameras.cameras if sight.camera(item))
+    if seen not in state.cameras_of:
+        while len(state.cameras_of) >= CAMERAS_OF_MAX:
+            state.cameras_of.pop(next(iter(state.cameras_of)))
+        registry = state.registry
+        state.cameras_of[seen] = Cameras(
+            [registry.cameras[name] for name in seen], registry.buildings, state.config.cameras.tasks
+        )
+    return state.cameras_of[seen]
 
 
 def _number(asked: Mapping[str, str], name: str, otherwise: float = 0.0) -> float:
@@ -185,10 +203,12 @@ def maintenance(item: Maintenance, at: int) -> dict[str, Any]:
     }
 
 
-def quarantined(offset: int, fault: Fault) -> dict[str, Any]:
-    """One entry. The raw bytes of a message stand with the first of its faults: `raw_entry`."""
+def quarantined(offset: int, fault: Fault, whole: bool = True) -> dict[str, Any]:
+    """One entry. The raw bytes of a message stand with the first of its faults: `raw_entry`. They may speak of several devices, so
+    who sees a part of the city does not see them."""
+    raw = fault.raw if whole else b""
     try:
-        text: str | None = fault.raw.decode("utf-8")
+        text: str | None = raw.decode("utf-8")
     except UnicodeDecodeError:
         text = None
     return {
@@ -201,7 +221,7 @@ def quarantined(offset: int, fault: Fault) -> dict[str, Any]:
         "count": fault.count,
         "readings": fault.readings,
         "raw_entry": offset - fault.back,
-        "raw_hex": fault.raw.hex(),
+        "raw_hex": raw.hex(),
         "raw_text": text if text is not None and (text.isprintable() or "\n" in text) else None,
     }
 
@@ -217,10 +237,14 @@ def knock(item: Knock) -> dict[str, Any]:
     }
 
 
-def delivery(couriers: Mapping[str, Courier | ReadingCourier], journal: Journal) -> dict[str, Any]:
-    """Destinations, their dead letters and newest attempts. Blocking: the journal is a file."""
+def delivery(
+    couriers: Mapping[str, Courier | ReadingCourier], journal: Journal, sight: Sight | None = None
+) -> dict[str, Any]:
+    """Destinations, their dead letters and newest attempts; who sees a part of the city sees its dead letters only. Blocking: the
+    journal is a file."""
+    whole = sight is None or sight.whole
     return {
-        "destinations": [msgspec.to_builtins(courier.status) for courier in couriers.values()],
+        "destinations": [msgspec.to_builtins(courier.status) for courier in couriers.values() if whole],
         "dead_letters": [
             {
                 "number": letter.number,
@@ -228,18 +252,44 @@ def delivery(couriers: Mapping[str, Courier | ReadingCourier], journal: Journal)
                 "at": to_text(letter.at),
                 "reason": letter.reason,
                 "attempts": letter.attempts,
-                "change": change_to_json(letter.change),
+                "change": change_to_json(letter.change) if sight is None else sight.of(change_to_json(letter.change)),
             }
             for letter in journal.dead_letters()
+            if sight is None or sight.change(letter.change)
         ],
         "attempts": [
-            {**msgspec.to_builtins(attempt), "at": to_text(attempt.at)} for attempt in journal.attempts(limit=100)
+            {**msgspec.to_builtins(attempt), "at": to_text(attempt.at)}
+            for attempt in (journal.attempts(limit=100) if whole else ())
         ],
     }
 
 
-def status(state: State) -> dict[str, Any]:
-    """The hub itself: adapters with their ledgers, readers with their lag, the log."""
+def status(state: State, sight: Sight) -> dict[str, Any]:
+    """The hub itself: adapters with their ledgers, readers with their lag, the log. Who sees a part of the city sees which parts of the
+    hub are well and the counts of what is theirs; the ledgers are about everything."""
+    whole = _whole_status(state)
+    if sight.whole:
+        return whole
+    at = state.clock()
+    return {
+        **whole,
+        "parts": [part(item, may_look=False) for item in state.health.parts()],
+        "adapters": [],
+        "readers": [],
+        "log": {},
+        "damage": [],
+        "devices": sum(1 for _ in sight.devices(state.live.devices.values())),
+        "open_alerts": sum(map(sight.alert, state.alerts.open.values())),
+        "rules": {},
+        "maintenance": [
+            maintenance(item, at)
+            for item in sorted(state.maintenance(), key=lambda item: item.since)
+            if sight.subject(item.target) and (item.covers(at) or item.next_turn(at) is not None)
+        ][:MAINTENANCE_SHOWN],
+    }
+
+
+def _whole_status(state: State) -> dict[str, Any]:
     adapters = []
     for name, door in state.ingest.doors.items():
         counts = state.ledger.of(name)
@@ -322,10 +372,10 @@ def heard(state: State, kind: str | None = None, since: int = 0) -> Iterable[Dev
     )
 
 
-def devices(state: State, kind: str | None = None, since: int = 0) -> Iterable[dict[str, Any]]:
-    """As `heard`, for people."""
+def devices(state: State, sight: Sight, kind: str | None = None, since: int = 0) -> Iterable[dict[str, Any]]:
+    """As `heard`, for people: what they may see of it."""
     registered = state.registry.devices
-    return (device(item, registered.get(item.device)) for item in heard(state, kind, since))
+    return (device(item, registered.get(item.device)) for item in sight.devices(heard(state, kind, since)))
 
 
 def part(item: Part, may_look: bool = True) -> dict[str, Any]:
@@ -339,18 +389,23 @@ def part(item: Part, may_look: bool = True) -> dict[str, Any]:
     }
 
 
-def geojson(state: State, what: str) -> dict[str, Any]:
+def geojson(state: State, what: str, sight: Sight) -> dict[str, Any]:
     """A GeoJSON FeatureCollection (RFC 7946) of "zones", "cameras", "footprints" or "devices". Raises KeyError for anything else."""
     registry = state.registry
     features: list[tuple[str, Any, dict[str, Any]]]
     if what == "zones":
-        features = [("Polygon", item.rings, {"zone": item.zone, "kind": item.kind, "name": item.name, **item.limits}) for item in registry.zones.values()]  # fmt: skip
+        features = [("Polygon", item.rings, {"zone": item.zone, "kind": item.kind, "name": item.name, **item.limits}) for item in registry.zones.values() if sight.zone(item)]  # fmt: skip
     elif what == "cameras":
-        features = [("Point", _lon_lat(item.position), {"camera": item.camera, "name": item.name, "area": item.area}) for item in registry.cameras.values()]  # fmt: skip
+        features = [("Point", _lon_lat(item.position), {"camera": item.camera, "name": item.name, "area": item.area}) for item in registry.cameras.values() if sight.camera(item)]  # fmt: skip
     elif what == "footprints":
-        return {"type": "FeatureCollection", "features": [state.cameras.feature(n) for n in range(len(state.cameras))]}
+        return {
+            "type": "FeatureCollection",
+            "features": [
+                state.cameras.feature(n) for n in range(len(state.cameras)) if sight.camera(state.cameras.cameras[n])
+            ],
+        }
     elif what == "devices":
-        features = [("Point", _lon_lat(item.position), {"device": item.device, "name": item.name, "kind": item.kind, "area": item.area}) for item in registry.devices.values() if item.position]  # fmt: skip
+        features = [("Point", _lon_lat(item.position), {"device": item.device, "name": item.name, "kind": item.kind, "area": item.area}) for item in registry.devices.values() if item.position and sight.device(item.device)]  # fmt: skip
     else:
         raise KeyError(what)
     return {

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import msgspec
 
+from hub.access.users import User, load_users, users_path
+from hub.access.users import able as users_able
 from hub.api.auth import Token, load_tokens
 from hub.config import Config, Mistake, load_config
 from hub.metrics import use_city
@@ -25,7 +27,7 @@ class City(msgspec.Struct, frozen=True):
     registry: Registry
     book: RuleBook
     tokens: Mapping[str, Token] | None
-    """None where the city names no tokens file; then only whoever is on the machine may use the API."""
+    """None where the city names no tokens file; without users too, only whoever is on the machine may use the API then."""
     secrets: Mapping[str, str] = msgspec.field(default_factory=dict)
     """Device → what it must show when it logs in."""
 
@@ -48,8 +50,20 @@ def load_city(folder: Path, plugins: Mapping[str, Plugin]) -> tuple[City | None,
     if config and config.api.tokens_file:
         tokens, wrong = load_tokens(Path(config.api.tokens_file))
         mistakes += wrong
+    users: dict[str, User] = {}
+    if config and (config.api.users_file or users_path(folder, None).exists()):
+        users, wrong = load_users(users_path(folder, config.api.users_file))
+        mistakes += wrong
+        if both := users.keys() & (tokens or {}).keys():
+            mistakes.append(
+                Mistake(
+                    str(config.api.tokens_file),
+                    1,
+                    f"{sorted(both)[0]!r} is the name of a token and of a user; acts are recorded by name, so give each its own",
+                )
+            )
     if config:
-        mistakes += _strange_approvers(config, tokens or {})
+        mistakes += _strange_approvers(config, tokens or {}, users)
     secrets: dict[str, str] = {}
     if config and config.ingest.device_secrets_file:
         secrets, wrong = load_secrets(Path(config.ingest.device_secrets_file))
@@ -88,9 +102,9 @@ def _strange_cameras(config: Config, registry: Registry) -> list[Mistake]:
     ]
 
 
-def _strange_approvers(config: Config, tokens: Mapping[str, Token]) -> list[Mistake]:
-    """Approvers of public warnings who are no token's name: nobody could ever approve as them, or anybody."""
-    able = [name for name, token in tokens.items() if "operate" in token.roles]
+def _strange_approvers(config: Config, tokens: Mapping[str, Token], users: Mapping[str, User]) -> list[Mistake]:
+    """Approvers of public warnings who are no user's or token's name: nobody could ever approve as them, or anybody."""
+    able = [name for name, token in tokens.items() if "operate" in token.roles] + users_able(users, "operate")
     mistakes = []
     for sink in config.sinks:
         for name in getattr(sink.options, "approvers", None) or ():
@@ -99,9 +113,11 @@ def _strange_approvers(config: Config, tokens: Mapping[str, Token]) -> list[Mist
                 hint = (
                     f"was {near[0]!r} meant?"
                     if near
-                    else "approvals count by the token's name: [api] tokens_file, [tokens.NAME]"
+                    else "approvals count by the name of a user or token: `cityhub users add`, or [tokens.NAME] of [api] tokens_file"
                 )
                 why = "has no role operate" if name in tokens else "is the name of no token"
+                if name in users:
+                    why = "may not operate, or is disabled"
                 mistakes.append(
                     Mistake(
                         str(config.folder / "hub.toml"),

@@ -27,8 +27,10 @@ class Commander:
         self._note = note
         self._now = now
 
-    async def command(self, device: str, wanted: DeviceCommand, who: str, wait_s: float) -> Message | None:
-        """The device's answer, None where none came in time.
+    async def command(
+        self, device: str, wanted: DeviceCommand, who: str, wait_s: float, allowed: Callable[[], Awaitable[None]]
+    ) -> Message | None:
+        """The device's answer, None where none came in time. `allowed` notes in the audit what is about to be sent, and may raise.
 
         Raises `NotReached` (no live session), `NotSupported` (no such command there) or ValueError (a wrong one), each with a
         sentence, before anything is noted or sent.
@@ -44,6 +46,7 @@ class Commander:
                 raise NotSupported(f"{device} is connected by {plugin.protocol}, which takes no commands")
             order = plugin.order(codec, device, wanted)
             said = msgspec.json.encode({key: value for key, value in msgspec.to_builtins(wanted).items() if value})
+            await allowed()
             await self._note(OperatorAction(self._now(), who, "command", device, said.decode()[:NOTE_MAX]))
             return await adapter.ask(device, order, wait_s)
         raise NotReached(f"{device} has no connection to this hub now")

@@ -17,6 +17,10 @@ import msgspec
 
 import dashboards
 from hub import clock
+from hub.access.audit import Audit
+from hub.access.roll import Roll
+from hub.access.sessions import Sessions
+from hub.access.users import users_path
 from hub.alerts import Alerts
 from hub.api import ReaderState, State
 from hub.app.city import City
@@ -109,9 +113,12 @@ class Hub:
 
     async def start(self) -> None:
         config = self.city.config
-        if self.city.tokens is None and not is_loopback(split_address(config.api.listen)[0]):
-            raise ValueError(f"[api] listen: {config.api.listen} is reachable from outside, so tokens are needed")
         make_folder(self.data)
+        self.roll = Roll(users_path(config.folder, config.api.users_file), self.data, self._tell_of_users)
+        if self.city.tokens is None and not self.roll.asks and not is_loopback(split_address(config.api.listen)[0]):
+            raise ValueError(
+                f"[api] listen: {config.api.listen} is reachable from outside, so users or tokens are needed"
+            )
         self._lock()
         with suppress(OSError):  # names that a killed process left unsynced are relied upon from here on
             sync_folder(self.data)
@@ -322,6 +329,7 @@ class Hub:
             cameras=self.cameras,
             clock=self.now,
             console=Path(dashboards.__file__).parent / "console",
+            basemap=(config.folder / "basemap.pmtiles", self.data / "basemap.pmtiles"),
             decode=decode_body,
             door=door,
             retry=Retrier(self.log.quarantine, self.ingest, door, self.store_readers[0], self.ledger).retry,
@@ -336,6 +344,9 @@ class Hub:
             readers=lambda: [*readers, *self.destinations.states()],
             couriers=self.destinations.couriers,
             journal=self.destinations.journal,
+            roll=self.roll,
+            sessions=Sessions(self.now, config.api.session_hours),
+            audit=Audit(self.data),
             tokens=self.city.tokens,
             rules=self.warner.figures,
             maintenance=lambda: tuple(self.warner.engine.windows.values()),
@@ -404,6 +415,11 @@ class Hub:
 
     async def _export(self, query: SeriesQuery, form: str, path: Path) -> int:
         return await asyncio.to_thread(self.store.export, query, form, path)
+
+    def _tell_of_users(self, reason: str) -> None:
+        """The users' file cannot be used any more, or can again."""
+        if reason or "users" in {part.name for part in self.health.parts()}:
+            self.health.part("users").report("degraded" if reason else "up", reason)
 
     async def _take_in(self, paths: Sequence[Path], map_file: Path | None, admit: bool) -> Imported:
         rejects = rejects_file(self.data, self.now())

@@ -14,6 +14,8 @@ from rich.panel import Panel
 from rich.text import Text
 
 from hub.api import State, views
+from hub.api.auth import LOCAL
+from hub.api.sight import Sight
 from hub.model import LEVELS, AlertChange, Change
 from hub.moment import SECOND
 
@@ -67,7 +69,7 @@ class Terminal:
             self._tell_changes()
             if loop.time() >= due:
                 due += PLAIN_EVERY_S
-                self._note(self._sum(views.status(self._state)), "")
+                self._note(self._sum(views.status(self._state, Sight(self._state, LOCAL))), "")
 
     # ---------------------------------------------------------------------------------------------- the diary
 
@@ -109,7 +111,7 @@ class Terminal:
     # ---------------------------------------------------------------------------------------------- the picture
 
     def _view(self) -> Group:
-        status = views.status(self._state)
+        status = views.status(self._state, Sight(self._state, LOCAL))
         head = Text.assemble(
             (" cityhub ", "bold white on blue"),
             f"  {self._state.config.hub.name}   ",

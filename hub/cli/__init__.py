@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from hub.cli import (
+    access,
     camera_lists,
     checking,
     commanding,
@@ -18,6 +19,7 @@ from hub.cli import (
     health,
     judging,
     looking,
+    mapping,
     planning,
     plugging,
     scanning,
@@ -40,7 +42,9 @@ GROUPS = (
     planning,
     storing,
     camera_lists,
+    mapping,
     scanning,
+    access,
     dashboards,
 )
 

@@ -20,6 +20,7 @@ from hub.app.demo import adapters_up, endpoints, with_free_ports, with_sink
 from hub.app.hub import TICK_S, AlreadyRunning, Hub
 from hub.app.replay import replay
 from hub.app.terminal import Terminal
+from hub.cli import mapping
 from hub.cli.cities import clean_city
 from hub.cli.judging import add_layout, recordings
 from hub.cli.output import Problem, command, folder, json_line, note
@@ -224,6 +225,7 @@ async def _demo(options: argparse.Namespace, city: City, data: Path, stop: async
         flush=True,
     )
     print("that see the place, and is over within two; then something else happens, every minute or two.", flush=True)
+    await asyncio.to_thread(mapping.write, simulators.basemap(), data / mapping.NAME)
     await adapters_up(hub)
     terminal = Terminal(hub.state, hub.address)
     showing = asyncio.create_task(terminal.run())

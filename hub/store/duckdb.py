@@ -294,6 +294,7 @@ def _where(query: SeriesQuery) -> tuple[str, list[Any]]:
         ("time < make_timestamp_ns(?)", query.end),
         ("device = ?", query.device),
         ("metric = ?", query.metric),
+        ("device in (select unnest(?))", None if query.devices is None else list(query.devices)),
     ):
         if value is not None:
             terms.append(term)

@@ -305,6 +305,8 @@ def _where(query: SeriesQuery) -> str:
         terms.append(f"time < {int(query.end)}")
     if query.device is not None:
         terms.append(f"device = {_text(query.device)}")
+    if query.devices is not None:  # InfluxQL has no IN; a name that no device has stands for none
+        terms.append(f"({' OR '.join(f'device = {_text(name)}' for name in query.devices or ('',))})")
     return f"WHERE {' AND '.join(terms)}" if terms else ""
 
 

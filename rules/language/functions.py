@@ -21,10 +21,10 @@ MAX_MARGIN_M = 5_000.0
 WINDOW_FUNCTIONS = {
     "last": "value", "min": "value", "max": "value", "mean": "value", "sum": "value", "percentile": "value",
     "count": "count", "std": "difference", "rate": "rate", "delta": "difference", "rise": "difference",
-    "fall": "difference", "nowcast": "value", "spread": "difference",
+    "fall": "difference", "nowcast": "value", "spread": "difference", "largest_step": "difference",
 }  # fmt: skip
 """What each window function's result is, in terms of the metric's type."""
-CLOSED = {"rate", "delta", "rise", "fall"}
+CLOSED = {"rate", "delta", "rise", "fall", "largest_step"}
 ENOUGH_TO_BE_USUAL = 30
 """Samples that `anomaly` asks for unless it is told how many."""
 OTHER_FUNCTIONS = (

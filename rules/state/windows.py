@@ -10,6 +10,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from math import fsum, sqrt
 from typing import Any
 
@@ -455,6 +456,12 @@ class Window:
         """Highest minus newest."""
         return round(self.max() - self.samples.values[-1], DIGITS) if self.count() > 1 else None
 
+    def largest_step(self) -> float | None:
+        """The largest change from one sample to the next, either way. O(n) at each demand: meant for windows of hours."""
+        inside = self._inside()
+        steps = [abs(after - before) for before, after in pairwise(inside)]
+        return round(max(steps), DIGITS) if steps else None
+
     def _inside(self) -> array[float]:
         return self.samples.values[self._start - self.samples.first :]
 
@@ -546,12 +553,12 @@ def pooled(function: str, windows: Sequence[Window], now: int, parameter: float,
     """The figure over several devices' windows; `at_least` counts devices that have samples.
 
     Samples are pooled for count, sum, mean, min, max, std and percentile; `last` is the mean of the newest values;
-    rate, delta, rise and fall are the largest of any device.
+    rate, delta, rise, fall and largest_step are the largest of any device.
     """
     filled = [window for window in windows if window.trim(now)]
     if len(filled) < at_least:
         return 0.0 if function == "count" and at_least <= 1 else None
-    if function in ("rate", "delta", "rise", "fall"):
+    if function in ("rate", "delta", "rise", "fall", "largest_step"):
         figures = [figure for window in filled if (figure := getattr(window, function)()) is not None]
         return max(figures) if figures else None
     if function in ("percentile", "std", "spread"):

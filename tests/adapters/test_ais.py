@@ -290,7 +290,20 @@ def test_other_stations_have_their_own_kinds() -> None:
 
 
 @pytest.mark.parametrize("msg_type", [4, 11])
-@pytest.mark.parametrize(("year", "own"), [(2261, True), (2262, False), (2263, False), (9999, False), (16383, False)])
+@pytest.mark.parametrize(
+    ("year", "own"),
+    [
+        (1, False),
+        (1254, False),
+        (1969, False),
+        (1970, True),
+        (2261, True),
+        (2262, False),
+        (2263, False),
+        (9999, False),
+        (16383, False),
+    ],
+)
 def test_a_base_station_beyond_the_year_2261_has_no_time_of_its_own(msg_type: int, year: int, own: bool) -> None:
     """Its 14 bits of year reach 16383, 64 bits of nanoseconds only 2262: the report counts, at the time it was received."""
     lines = encoded(

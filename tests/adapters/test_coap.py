@@ -16,7 +16,7 @@ from aiocoap import Code, resource
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.coap import CoapAdapter, CoapOptions, CoapResource
+from adapters.coap import CoapAdapter, CoapOptions, CoapResource, server
 from adapters.coap.exchange import FORMATS, Incomplete, Rates, TooLarge, TooMany, Uploads, decoder, is_newer
 from adapters.json import decode_native
 from adapters.senml import decode_any_json, decode_cbor
@@ -195,6 +195,21 @@ async def test_refusals_are_told() -> None:
         intake.verdict = Verdict.BUSY
         answer = await post(context, url + "/readings", SENML, content_format=110)
         assert (answer.code, answer.opt.max_age) == (Code.SERVICE_UNAVAILABLE, 10)
+
+
+async def test_bytes_that_wait_for_the_log_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "IN_FLIGHT_BYTES_MAX", 1_000)
+    intake = FakeIntake(hold=True)
+    pack = b"[" + b",".join(b'{"n":"gauge-%d/water_level","v":1}' % n for n in range(30)) + b"]"
+    async with serving(intake) as url, client() as context, client() as other:
+        waits = asyncio.create_task(post(context, url + "/readings", pack, content_format=110))
+        await intake.until(lambda: bool(intake.held))
+        answer = await post(other, url + "/readings", SENML, content_format=110)
+        assert (answer.code, answer.opt.max_age) == (Code.SERVICE_UNAVAILABLE, 10)
+        intake.hold = False
+        intake.release()
+        assert (await waits).code is Code.CHANGED
+        assert (await post(other, url + "/readings", SENML, content_format=110)).code is Code.CHANGED
 
 
 async def test_blockwise() -> None:

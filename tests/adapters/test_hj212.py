@@ -319,6 +319,56 @@ def test_below_detection_is_a_value_with_a_mark() -> None:
     assert marks == {"cod": "estimated", "ammonia_nitrogen": "estimated"}
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("<0.5", 0.5),
+        ("< 0.5", 0.5),
+        ("＜0.5", 0.5),
+        ("<=0.5", 0.5),
+        ("≤0.5", 0.5),
+        ("0.5L", 0.5),
+        (".5l", 0.5),
+        ("<0.5L", 0.5),
+        ("5. L", 5.0),
+    ]
+    + [(word, 0.0) for word in ("ND", "nd", "未检出", "<DL", "< MDL", "L", "BDL")],
+)
+def test_every_way_to_write_below_detection(text: str, value: float) -> None:
+    """HJ/T 91-2002: the limit and the letter L; SL 219: <DL; HJ/T 166: the words."""
+    values, marks, faults = readings_of(f"ST=32;CN=2011;PW=1;MN=M;CP=&&DataTime=20261129000000;w01018-Rtd={text}&&")
+    assert (values, marks, faults) == ({"cod": value}, {"cod": "estimated"}, [])
+
+
+@pytest.mark.parametrize("text", ["<", "L5", "<<0.5", "0.5LL", "<x", "1e999", "<1e999"])
+def test_what_only_looks_like_below_detection_is_a_fault(text: str) -> None:
+    values, _, faults = readings_of(
+        f"ST=32;CN=2011;PW=1;MN=M;CP=&&DataTime=20261129000000;w01018-Rtd={text};w01001-Rtd=7&&"
+    )
+    assert values == {"ph": 7.0}
+    assert [kind for kind, _ in faults] == ["value"]
+
+
+@pytest.mark.parametrize(
+    ("command", "items", "flow", "left"),
+    [
+        ("2061", "w00000-Avg=19796346.00,w00000-Cou=238;w00000-Avg=66.09", 66.09, "19796346.00"),
+        ("2061", "w00000-Avg=66.09,w00000-Cou=238;w00000-Avg=19796346.00", 66.09, "19796346.00"),
+        ("2031", "w00000-Cou=5710;w00000-Avg=19796346.00;w00000-Avg=66.09", 66.09, "19796346.00"),
+        ("2061", "w00000-Avg=19796346.00,w00000-Cou=5;w00000-Avg=66.09", 19796346.0, "66.09"),
+        ("2051", "w00000-Avg=5.0,w00000-Cou=238;w00000-Avg=66.09", 5.0, "66.09"),
+    ],
+)
+def test_of_a_flow_told_twice_the_one_that_fits_the_total_counts(
+    command: str, items: str, flow: float, left: str
+) -> None:
+    """Where none fits, or the period is the station's own, it is the first."""
+    values, _, faults = readings_of(f"ST=32;CN={command};PW=1;MN=M;CP=&&DataTime=20261129000000;{items}&&")
+    assert values["flow"] == pytest.approx(flow * 3.6)
+    assert [kind for kind, _ in faults] == ["value"]
+    assert f"={left} stands in the frame again" in faults[0][1]
+
+
 KEY = "0123456789abcdeffedcba9876543210"
 
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.mqtt import PLUGIN, MqttAdapter, MqttOptions, codec, payload
+from adapters.mqtt import PLUGIN, MqttAdapter, MqttOptions, codec, payload, session
 from adapters.mqtt.codec import V5, V311, Connack, Decoder, Disconnect, Pingresp, Publish, Pubrel, Suback
 from hub.model import FaultKind, Message, Verdict
 from hub.moment import from_text
@@ -435,6 +435,28 @@ async def test_what_is_in_flight_is_bounded_even_if_the_broker_does_not_care() -
 
     async with playing(play, intake, receive_max=100, version="3.1.1"):
         await asyncio.wait_for(done.wait(), 15)
+
+
+async def test_bytes_in_flight_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few large messages, far below `receive_max`: a broker may hand over 2,000 of a mebibyte."""
+    monkeypatch.setattr(session, "IN_FLIGHT_BYTES_MAX", 1 << 20)
+    intake, done = FakeIntake(hold=True), asyncio.Event()
+    large = READING[:-1] + b" " * 20_000 + b"}"
+
+    async def play(broker: Broker) -> None:
+        await broker.greet(V311)
+        broker.writer.write(b"".join(codec.publish("a", large, 1, 1 + at, V311) for at in range(600)))  # 12 MB
+        await intake.until(lambda: len(intake.messages) * len(large) >= 1 << 20)
+        await asyncio.sleep(0.3)
+        assert len(intake.messages) * len(large) < 2 << 20, "and one chunk of at most 256 KiB on top"
+        intake.hold = False
+        intake.release()
+        await intake.until(lambda: len(intake.messages) == 600)
+        done.set()
+        await broker.reader.read()
+
+    async with playing(play, intake, version="3.1.1"):
+        await asyncio.wait_for(done.wait(), 60)
 
 
 async def test_a_broker_of_3_1_1_is_met_in_its_own_version() -> None:

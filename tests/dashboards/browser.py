@@ -99,7 +99,7 @@ class Browser:
         while True:
             heard = self._hear()
             if heard.get("method") == "Runtime.exceptionThrown":
-                self.errors.append(json.dumps(heard["params"])[:500])
+                self.errors.append(json.dumps(heard["params"])[:1500])
             if heard.get("id") == self._number:
                 assert "error" not in heard, heard
                 result: dict[str, Any] = heard["result"]

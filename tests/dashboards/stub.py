@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -67,12 +68,17 @@ ANSWERS: dict[str, Any] = {
 
 @dataclass
 class Stub:
-    """Serves the console and canned answers on a free port. `streams`: whether the live stream works."""
+    """Serves the console and canned answers on a free port. `streams`: whether the live stream works. `further`: answers in place of the canned
+    ones. `beats`: what the stream says once a second until the page goes; without it the stream says a little and ends."""
 
     streams: bool = True
+    further: dict[str, Any] = field(default_factory=dict)
+    beats: Callable[[], list[tuple[str, Any]]] | None = None
+    posted: list[tuple[str, Any]] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
+    ended: threading.Event = field(default_factory=threading.Event)
 
-    def __enter__(self) -> Stub:
+    def __enter__(self) -> Stub:  # noqa: C901 - one handler with all that it answers
         stub = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -81,23 +87,45 @@ class Stub:
                 stub.asked.append(self.path)
                 if path == "/api/v1/stream":
                     self._stream()
+                elif path in stub.further:
+                    self._send(json.dumps(stub.further[path]).encode(), "application/json")
                 elif path in ANSWERS:
                     self._send(json.dumps(ANSWERS[path]).encode(), "application/json")
                 else:
                     name = "index.html" if path == "/" else path.removeprefix("/static/")
                     file = CONSOLE / name
-                    if path != "/" and (not path.startswith("/static/") or "/" in name or not file.is_file()):
+                    if path != "/" and (not path.startswith("/static/") or ".." in name or not file.is_file()):
                         self.send_error(404)
                     else:
                         self._send(file.read_bytes(), TYPES[file.suffix])
+
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers.get("content-length") or 0)) or b"{}")
+                stub.posted.append((urlsplit(self.path).path, body))
+                self._send(b'{"ok": true, "id": "x"}', "application/json")
 
             def _stream(self) -> None:
                 if not stub.streams:
                     self.send_error(404)
                     return
+                if stub.beats is not None:
+                    self._beat(stub.beats)
+                    return
                 events = [("devices", {"devices": [DEVICE]}), ("change", CHANGE), ("status", STATUS)]
                 text = "".join(f"event: {name}\ndata: {json.dumps(data)}\n\n" for name, data in events)
                 self._send(text.encode(), "text/event-stream")
+
+            def _beat(self, beats: Callable[[], list[tuple[str, Any]]]) -> None:
+                self.send_response(200)
+                self.send_header("content-type", "text/event-stream")
+                self.end_headers()
+                try:
+                    while not stub.ended.wait(1):
+                        for name, data in beats():
+                            self.wfile.write(f"event: {name}\ndata: {json.dumps(data)}\n\n".encode())
+                        self.wfile.flush()
+                except OSError:
+                    return  # the page has gone
 
             def _send(self, body: bytes, kind: str) -> None:
                 self.send_response(200)
@@ -115,6 +143,7 @@ class Stub:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.ended.set()
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()

@@ -23,7 +23,7 @@ def schema() -> jsonschema.Draft7Validator:
     installed()
     made = FOLDER / "dashboard.schema.json"
     sources = [FOLDER / name for name in ("package-lock.json", "package.json", "dashboard.ts")]
-    with or_skip(), locked():
+    with or_skip(), locked(FOLDER):
         if not made.exists() or made.stat().st_mtime < max(path.stat().st_mtime for path in sources):
             run_npm(["run", "-s", "schema"], MAKE_S)
     return jsonschema.Draft7Validator(json.loads(made.read_text("utf-8")))

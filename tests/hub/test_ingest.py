@@ -345,3 +345,18 @@ async def test_a_duplicate_waits_for_its_own_original_and_shares_its_fate(
     assert await bench.give(message({"water_level": 1.0})) == [Verdict.STORED]
     assert sorted(reading.values["water_level"] for reading in bench.logged()) == [1.0, 2.0, 3.0]
     await bench.log.close()
+
+
+@pytest.mark.parametrize("live", [True, False], ids=["live", "replay"])
+async def test_what_a_device_may_send_in_a_minute_is_counted_by_the_recordings_minutes_in_a_replay(
+    tmp_path: Path, live: bool
+) -> None:
+    bench = Bench(tmp_path, readings_per_device_s_max=0.05)
+    ingest = Ingest(bench.log, REGISTRY, bench.ledger, lambda: bench.at, bench.ingest.options, slices=live)
+    door = ingest.door("broker")
+    verdicts = []
+    for minute in range(10):
+        bench.at = NOW + minute * 60 * 1_000_000_000
+        verdicts += await door.submit([message({"water_level": 3.0 + minute}, at=bench.at)])
+    assert verdicts.count(Verdict.STORED) == (3 if live else 10)
+    await bench.log.close()

@@ -13,6 +13,8 @@ import jsonschema
 import pytest
 from starlette.routing import Route
 
+from hub.access.rights import RIGHTS
+from hub.api.auth import ROLES
 from hub.api.gate import Authority
 from hub.api.routes import build, endpoints
 from hub.app.city import load_city
@@ -59,8 +61,10 @@ async def test_every_route_says_what_it_does_for_whom_and_what_it_answers(hub: H
     for item in endpoints(hub.state, Authority(hub.state, False)):
         assert len(item.summary) > 10, item.path
         assert item.gives or item.media != "application/json" or item.path == "/api/v1/openapi.json", item.path
-        assert item.role is None or item.role in ("ingest", "view", "operate")
-        assert item.role == "operate" or item.method == "GET" or item.path == "/api/v1/readings", (
+        assert item.role is None or item.role in ROLES
+        assert item.right is None or item.right in RIGHTS
+        others = ("/api/v1/readings", "/api/v1/login", "/api/v1/logout")
+        assert item.role == "operate" or item.method == "GET" or item.path in others, (
             f"{item.path}: what does something needs the role operate"
         )
 

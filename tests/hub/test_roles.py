@@ -16,7 +16,9 @@ from hub.app.hub import Hub
 from hub.app.plugins import Plugins
 from tests.acceptance.running import write_city
 
-OPEN = {"/", "/healthz", "/readyz", "/api/v1/health", "/api/v1/openapi.json"}
+OPEN = {
+    "/", "/healthz", "/readyz", "/api/v1/health", "/api/v1/openapi.json", "/api/v1/session", "/api/v1/login", "/api/v1/logout",
+}  # fmt: skip
 """What nobody needs a token for. It tells nothing of the city."""
 
 

@@ -154,6 +154,15 @@ def stands(metric: str, before: float, steps: int = 8, beside: Row | None = None
     return rows
 
 
+def climbs(metric: str, before: float, steps: int = 4) -> Callable[[float], list[Row]]:
+    """From `before` by the size in three readings, as a wave comes, and there it stays."""
+
+    def rows(size: float) -> list[Row]:
+        return [{metric: before}] * 5 + [{metric: before + part * size} for part in (0.35, 0.7, *(1.0,) * steps)]
+
+    return rows
+
+
 def _history(size: float) -> list[Row]:
     return [{"seepage": 1 + 0.001 * (n % 2)} for n in range(120)] + [{"seepage": size}] * 3
 
@@ -196,7 +205,7 @@ def _southward(miles: float) -> dict[str, list[Row]]:
 
 
 def _wave(size: float) -> dict[str, list[Row]]:
-    return {"up": [{"water_level": 2.0}] * 5 + [{"water_level": 2.0 + size}] * 4}
+    return {"up": climbs("water_level", 2.0, 2)(size)}
 
 
 def _rain(hours: int) -> Callable[[float], list[Row]]:
@@ -306,10 +315,10 @@ WRITTEN: dict[str, list[Scene]] = {
         Scene("flood/river-flow", "water_flow", {"blue": 80.0, "yellow": 100.0, "orange": 250.0, "red": 500.0}, {"water_flow": 20.0}, 900, attributes=FLOWS, step=0.002)
     ],
     "flood/flow-surge": [
-        Scene("flood/flow-surge", "water_flow", {"yellow": 5.0, "orange": 20.0, "red": 100.0}, {"water_flow": 0.5}, 900, make=stands("water_flow", 0.5, 4), spike=900.0)
+        Scene("flood/flow-surge", "water_flow", {"yellow": 5.0, "orange": 20.0, "red": 100.0}, {"water_flow": 0.5}, 900, make=climbs("water_flow", 0.5), spike=900.0)
     ],
     "flood/fast-rise": [
-        Scene("flood/fast-rise", "water_level", {"yellow": 0.45, "orange": 0.9144, "red": 3.048}, {"water_level": 2.0}, 900, make=stands("water_level", 2.0, 4), spike=9.0)
+        Scene("flood/fast-rise", "water_level", {"yellow": 0.45, "orange": 0.9144, "red": 3.048}, {"water_level": 2.0}, 900, make=climbs("water_level", 2.0), spike=9.0)
     ],
     "flood/flood-wave-upstream": [
         Scene("flood/flood-wave-upstream", "water_level", {"yellow": 0.9144, "orange": 3.048}, {"water_level": 2.0}, 900, make=lambda _: [{"water_level": 2.0}] * 9,

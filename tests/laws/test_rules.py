@@ -152,7 +152,7 @@ def test_one_absurd_reading_raises_no_disaster(scene: Scene, slowly: bool, dropp
 
 # ------------------------------------------------------------------------------------------------ values that stand alone
 
-DIFFERENCES = {"rate", "delta", "rise", "fall"}
+DIFFERENCES = {"rate", "delta", "rise", "fall", "largest_step"}
 EXTREMES = {"min", "max", "std"}
 AT_ONCE_BY_ITSELF = {
     "dam-bridge/bridge-vibration": "its rows are of shaking, seconds apart: every second one stands alone",

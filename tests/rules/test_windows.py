@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -61,6 +62,8 @@ def test_any_order_gives_what_a_rescan_gives(given_samples: list[tuple[int, floa
         assert window.figure("percentile", now, 20, 1) == percentile(values, 20)
         assert window.figure("spread", now, 0, 1) == by_definition(values)
         assert window.figure("rise", now, 0, 2) == (round(values[-1] - min(values), 9) if len(values) > 1 else None)
+        steps = [abs(after - before) for before, after in pairwise(values)]
+        assert window.figure("largest_step", now, 0, 1) == (round(max(steps), 9) if steps else None)
         assert window.figure("delta", now, 0, 2) == (round(values[-1] - values[0], 9) if len(values) > 1 else None)
 
 

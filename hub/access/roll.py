@@ -1,0 +1,78 @@
+"""Users and their passwords as a running hub knows them: read again as soon as a file changes, without a restart.
+
+A file that cannot be used any more changes nothing: the users of before stay, and the hub says what is wrong.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from hub.access import passwords
+from hub.access.users import User, load_users
+
+logger = logging.getLogger(__name__)
+
+Stamp = tuple[int, int, int] | None
+
+
+class Roll:
+    """The users of one city. `asks`: whether the hub asks people who they are; once it does, it does so until it ends."""
+
+    def __init__(self, path: Path, data: Path, told: Callable[[str], None] = lambda reason: None) -> None:
+        """`told` hears why the file cannot be used, "" when it can again."""
+        self._path, self._data, self._told = path, data, told
+        self._users: dict[str, User] = {}
+        self._hashes: dict[str, str] = {}
+        self._stamps: dict[Path, Stamp] = {}
+        self._asks = path.exists()
+
+    @property
+    def asks(self) -> bool:
+        return bool(self.users) or self._asks
+
+    @property
+    def users(self) -> Mapping[str, User]:
+        if self._changed(self._path):
+            self._read()
+        return self._users
+
+    def kept(self, user: str) -> str | None:
+        """The hash of the user's password; None where there is none, or the user may not come in."""
+        if self._changed(self._data / passwords.FILE):
+            self._hashes = passwords.load(self._data)
+        found = self.users.get(user)
+        return None if found is None or found.disabled else self._hashes.get(user)
+
+    def _read(self) -> None:
+        if not self._path.exists():
+            if self._asks:
+                self._say(f"{self._path} is gone; the users of before stay")
+            return
+        self._asks = True
+        users, mistakes = load_users(self._path)
+        if mistakes:
+            self._say("; ".join(map(str, mistakes[:3])) + "; the users of before stay")
+            return
+        self._users = users
+        self._told("")
+
+    def _say(self, reason: str) -> None:
+        logger.error("users: %s", reason)
+        self._told(reason)
+
+    def _changed(self, path: Path) -> bool:
+        stamp = _stamp(path)
+        if path in self._stamps and self._stamps[path] == stamp:
+            return False
+        self._stamps[path] = stamp
+        return True
+
+
+def _stamp(path: Path) -> Stamp:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino

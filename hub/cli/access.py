@@ -1,0 +1,276 @@
+"""`cityhub users` and `cityhub audit`: who may use a hub, and what was done with it.
+
+Both work on the files themselves, beside a running hub, which reads users again as soon as they change.
+"""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from hub.access import audit as records
+from hub.access import passwords
+from hub.access.audit import Act, Audit, AuditUnavailable
+from hub.access.rights import ROLES, role_named
+from hub.access.users import LIMITS, RoleGrant, User, load_users, save_user, users_path
+from hub.cli.client import config_of
+from hub.cli.output import Problem, command, cut, json_line, note, table
+from hub.cli.times import wall
+from hub.clock import now
+from hub.config import Config
+
+USERS = ("add", "grant", "revoke", "disable", "enable", "password", "list")
+AUDIT = ("show", "verify", "export")
+SHOWN = 100
+
+
+def add(commands: Any) -> None:
+    parser = command(commands, "users", users, "who may log in to a hub, and what they may do")
+    _dir_and_action(parser, USERS)
+    parser.add_argument("user", nargs="?", default="", help="the name to log in with")
+    parser.add_argument("--role", help=f"add, grant: {', '.join(ROLES)}")
+    for limit in LIMITS:
+        parser.add_argument(f"--{limit[:-1]}", dest=limit, action="append", default=[], help=f"add, grant: only of this {limit[:-1]}; again for more")  # fmt: skip
+    parser.add_argument("--name", help="add: the name for people")
+    secret = parser.add_mutually_exclusive_group()
+    secret.add_argument(
+        "--password-file", metavar="FILE", help="add, password: its first line; - is the standard input"
+    )
+    secret.add_argument("--password-stdin", action="store_const", const="-", dest="password_file", help="the same as --password-file -")  # fmt: skip
+    secret.add_argument("--password-env", metavar="NAME", help="add, password: what this environment variable holds")
+    secret.add_argument("--no-password", action="store_true", help="add: set none now")
+
+    parser = command(
+        commands, "audit", audit, "what people and programs did with a hub, and whether the record is whole"
+    )
+    _dir_and_action(parser, AUDIT)
+    parser.add_argument("--limit", type=int, default=SHOWN, help=f"show: the newest so many; {SHOWN} without it")
+    parser.add_argument("--who", help="show, export: only what this one did")
+    parser.add_argument(
+        "--head", metavar="HASH", help="verify: an entry with this hash, noted earlier, must be in the chain"
+    )
+    parser.add_argument("-o", "--output", type=Path, help="export: into this file; the standard output without it")
+
+
+def _dir_and_action(parser: argparse.ArgumentParser, actions: tuple[str, ...]) -> None:
+    """`users add DIR` and `users DIR add` are both understood."""
+    parser.add_argument("first", metavar="ACTION", help=", ".join(actions))
+    parser.add_argument("second", metavar="DIR", help="the city folder")
+    parser.set_defaults(actions=actions)
+
+
+def _told(options: argparse.Namespace) -> tuple[str, Config]:
+    action, place = options.first, options.second
+    if action not in options.actions and place in options.actions:
+        action, place = place, action
+    if action not in options.actions:
+        raise Problem(f"{action!r} is no action; {', '.join(options.actions)} are there", 2)
+    return action, config_of(Path(place))
+
+
+# ------------------------------------------------------------------------------------------------- users
+
+
+def users(options: argparse.Namespace) -> int:
+    action, config = _told(options)
+    path = users_path(config.folder, config.api.users_file)
+    known = _load(path)
+    if action == "list":
+        return _list(options, config, known)
+    if not options.user:
+        raise Problem(f"{action} needs the name of a user", 2)
+    before = known.get(options.user)
+    if action == "add" and before is not None:
+        raise Problem(f"there is a user {options.user!r} already; `cityhub users grant` gives further rights")
+    if action != "add" and before is None:
+        raise Problem(f"there is no user {options.user!r}; `cityhub users list` shows who is there")
+    password = _password(options, action)
+    after = _changed(before or User(options.user), action, options)
+    try:
+        if after != before:
+            _noted(config, action, before, after)
+            save_user(path, after)
+        if password is not None:
+            if after == before:
+                _noted(config, action, before, after)
+            passwords.store(config.data, after.user, password)
+    except (ValueError, OSError) as error:
+        raise Problem(str(error)) from None
+    return _answer(options, config, after)
+
+
+def _load(path: Path) -> dict[str, User]:
+    if not path.exists():
+        return {}
+    found, mistakes = load_users(path)
+    if mistakes:
+        raise Problem("\n".join(map(str, mistakes)))
+    return found
+
+
+def _changed(user: User, action: str, options: argparse.Namespace) -> User:
+    if action in ("disable", "enable"):
+        return msgspec.structs.replace(user, disabled=action == "disable")
+    if options.name is not None:
+        user = msgspec.structs.replace(user, name=options.name)
+    if action == "revoke":
+        left = () if options.role is None else tuple(one for one in user.grants if one.role != _role(options.role))
+        return msgspec.structs.replace(user, grants=left)
+    if action in ("add", "grant"):
+        if options.role is None:
+            if action == "grant" or any(getattr(options, limit) for limit in LIMITS):
+                raise Problem(f"{action} needs --role, one of {', '.join(ROLES)}", 2)
+            return user
+        limits = {limit: tuple(getattr(options, limit)) for limit in LIMITS}
+        grant = RoleGrant(_role(options.role), **limits)
+        return user if grant in user.grants else msgspec.structs.replace(user, grants=(*user.grants, grant))
+    return user
+
+
+def _role(text: str) -> str:
+    role = role_named(text)
+    if role is None:
+        raise Problem(f"there is no role {text!r}; {', '.join(ROLES)} are there", 2)
+    return role
+
+
+def _password(options: argparse.Namespace, action: str) -> str | None:
+    """The new password, asked for at a terminal; None where none is to be set."""
+    if action not in ("add", "password") or options.no_password:
+        return None
+    if options.password_env:
+        shown = os.environ.get(options.password_env, "")
+    elif options.password_file:
+        try:
+            text = (
+                sys.stdin.readline() if options.password_file == "-" else Path(options.password_file).read_text("utf-8")
+            )
+        except (OSError, UnicodeDecodeError) as error:
+            raise Problem(f"{options.password_file} cannot be read: {error}") from None
+        shown = text.partition("\n")[0].rstrip("\r")
+    elif sys.stdin.isatty():
+        shown = getpass.getpass(f"password of {options.user}: ")
+        if shown != getpass.getpass("the same again: "):
+            raise Problem("these were two different passwords; nothing was changed")
+    elif action == "add":
+        note(f"no password was given; `cityhub users password DIR {options.user}` sets one")
+        return None
+    else:
+        raise Problem("password needs --password-file, --password-env or a terminal", 2)
+    try:
+        return passwords.fit(shown)
+    except ValueError as error:
+        raise Problem(str(error)) from None
+
+
+def _noted(config: Config, action: str, before: User | None, after: User) -> None:
+    """Into the audit, before it is done; passwords never stand there."""
+    shown = None if before is None else _described(before)
+    act = Act(_me(), "local", "command line", f"users {action}", after.user, "allowed", shown, _described(after))
+    try:
+        Audit(config.data).append(act, now())
+    except AuditUnavailable as error:
+        raise Problem(f"{error}, so nothing was changed") from None
+
+
+def _me() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return f"uid {os.getuid()}"
+
+
+def _described(user: User) -> dict[str, Any]:
+    return {"name": user.name, "disabled": user.disabled, "grants": [grant.words for grant in user.grants]}
+
+
+def _answer(options: argparse.Namespace, config: Config, user: User) -> int:
+    if options.json:
+        json_line({"user": user.user, **_described(user), "password": user.user in passwords.load(config.data)})
+    else:
+        what = ", ".join(grant.words for grant in user.grants) or "no rights yet: `cityhub users grant`"
+        print(f"{user.user}: {'disabled; ' if user.disabled else ''}{what}")
+    return 0
+
+
+def _list(options: argparse.Namespace, config: Config, known: dict[str, User]) -> int:
+    hashes = passwords.load(config.data)
+    if options.json:
+        for user in known.values():
+            json_line({"user": user.user, **_described(user), "password": user.user in hashes})
+        return 0
+    rows = [
+        (
+            user.user,
+            user.name,
+            "disabled" if user.disabled else "" if user.user in hashes else "no password",
+            "; ".join(grant.words for grant in user.grants),
+        )
+        for user in known.values()
+    ]
+    table(("user", "name", "", "grants"), rows, "no users; `cityhub users add DIR NAME --role ROLE` makes one")
+    return 0
+
+
+# ------------------------------------------------------------------------------------------------- audit
+
+
+def audit(options: argparse.Namespace) -> int:
+    action, config = _told(options)
+    if action == "verify":
+        return _verify(options, config)
+    found = (one for one in records.entries(config.data) if options.who in (None, one.get("who")))
+    if action == "export":
+        try:
+            with options.output.open("wb") if options.output else os.fdopen(os.dup(sys.stdout.fileno()), "wb") as file:
+                for entry in found:
+                    file.write(msgspec.json.encode(entry) + b"\n")
+        except OSError as error:
+            raise Problem(f"{options.output} cannot be written: {error.strerror}") from None
+        return 0
+    every = list(found)
+    shown = every[-options.limit :] if options.limit > 0 else []
+    if options.json:
+        for entry in shown:
+            json_line(entry)
+    else:
+        at = wall(options, config.zone)
+        rows = [
+            (
+                entry["number"],
+                at(entry["at"]),
+                entry["who"],
+                entry["address"],
+                entry["action"],
+                entry["target"],
+                entry["outcome"],
+                entry["detail"] or ("" if entry["after"] is None else msgspec.json.encode(entry["after"]).decode()),
+            )
+            for entry in shown
+        ]
+        table(("", "at", "who", "from", "what", "on", "", ""), rows, "nothing has been done yet")
+    if len(shown) < len(every):
+        cut(len(shown), len(every), "--limit shows more")
+    return 0
+
+
+def _verify(options: argparse.Namespace, config: Config) -> int:
+    """Exit 0 where the chain is whole, 1 where it is not."""
+    found = records.verify(config.data)
+    faults = list(found.faults)
+    if options.head and not any(entry.get("hash") == options.head for entry in records.entries(config.data)):
+        faults.append(f"no entry has the hash {options.head}: the record was replaced, or its end was cut off")
+    if options.json:
+        json_line({"entries": found.entries, "head": found.head, "ok": not faults, "faults": faults})
+    else:
+        for fault in faults:
+            print(fault)
+        state = "the chain is whole" if not faults else "THE CHAIN IS BROKEN"
+        print(f"{found.entries} entries; {state}; head {found.head}")
+    return 1 if faults else 0
