@@ -248,6 +248,16 @@ class Acting:
             raise Problem(400, f"{given.path!r} cannot be written: {error}") from None
         return reply({"rows": rows})
 
+    async def backup(self, _: Request, __: Any) -> Response:
+        """Prepare a backup, for `cityhub backup` on this machine; it fetches what is prepared, and takes it away."""
+        if not self._trusted:
+            raise Problem(403, "backups are made by `cityhub backup` on this machine only")
+        try:
+            staged = await self.state.stage()
+        except OSError as error:
+            raise Problem(507, f"the copy for the backup cannot be written: {error}") from None
+        return reply({"staged": str(staged)})
+
     async def rebuild(self, _: Request, given: questions.Rebuild) -> Response:
         """Make rollups anew, of a range or of all history."""
         return reply({"rollups": await self.state.rebuild(*self._range(given))})

@@ -237,6 +237,12 @@ class Rows(msgspec.Struct):
     rows: int
 
 
+class Staged(msgspec.Struct):
+    """Where what a backup needs has been prepared."""
+
+    staged: str
+
+
 class Rollups(msgspec.Struct):
     """How many rollups were made."""
 

@@ -106,6 +106,15 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
         ),
         Endpoint(
             post,
+            "/api/v1/backup",
+            "operate",
+            act.backup,
+            gives=answers.Staged,
+            needs="engineer",
+            whole=True,
+        ),
+        Endpoint(
+            post,
             "/api/v1/import",
             "operate",
             act.take_in,

@@ -81,6 +81,8 @@ class State:
     """(files, map, admit unknown devices) → what became of the readings in them."""
     command: Callable[[str, DeviceCommand, str, float, Callable[[], Awaitable[None]]], Awaitable[Message | None]]
     """(device, command, who, seconds to wait, what notes it) → the device's answer; see `hub.app.commanding`."""
+    stage: Callable[[], Awaitable[Path]]
+    """Everything but the log as it is now, in a folder beside it, for a backup; see `hub.app.staging`."""
     health: Health
     readers: Callable[[], Sequence[ReaderState]]
     couriers: Mapping[str, Courier | ReadingCourier]

@@ -14,13 +14,12 @@ from adapters.ptz import Leases, TurnsCameras
 from hub.api import ReaderState
 from hub.app.plugins import Plugins
 from hub.config import SinkConfig
-from hub.delivery import Courier, Filters, Journal, Pace, ReadingCourier
+from hub.delivery import JOURNAL, Courier, Filters, Journal, Pace, ReadingCourier
 from hub.delivery.line import Status
 from hub.health import Part
 from hub.log import Cursors, Log
 from hub.ports import ReadingSink, RememberingSink, RunningSink, SessionSink
 
-JOURNAL = "delivery.db"
 LEASES = "ptz.json"
 """Which PTZ cameras are turned for what, so that they go home also after a restart."""
 

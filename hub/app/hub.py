@@ -34,6 +34,7 @@ from hub.app.readers import Follower, StoreReader
 from hub.app.retrying import Retrier
 from hub.app.rollups import Rollups
 from hub.app.sources import decode_body, run_adapter
+from hub.app.staging import stage
 from hub.app.telemetry import Reporter
 from hub.app.ticking import Ticking
 from hub.app.warning import SNAPSHOT, Warner
@@ -100,6 +101,7 @@ class Hub:
         self._sources: list[asyncio.Task[Any]] = []
         self._adapters: dict[str, Adapter] = {}
         self._plugins: dict[str, Plugin] = {}
+        self._staging = asyncio.Lock()
 
     # ---------------------------------------------------------------------------------------------- life
 
@@ -340,6 +342,7 @@ class Hub:
             rebuild=self.rollups.rebuild,
             take_in=self._take_in,
             command=Commander(self._adapters, self._plugins, self._operate, self.now).command,
+            stage=self._stage,
             health=self.health,
             readers=lambda: [*readers, *self.destinations.states()],
             couriers=self.destinations.couriers,
@@ -425,6 +428,13 @@ class Hub:
         rejects = rejects_file(self.data, self.now())
         importer = Importer(self.store, self.city.registry, self.city.config.ingest, self.now(), rejects, admit)
         return await asyncio.to_thread(lambda: importer.run(messages(paths, map_file)))
+
+    async def _stage(self) -> Path:
+        """All that a backup needs beside the log. What has been read of the log is written down first."""
+        self.warner.save()
+        await self._write_down()
+        async with self._staging:
+            return await asyncio.to_thread(stage, self.data, self.store)
 
     async def _operate(self, action: OperatorAction) -> None:
         await self.log.events.append([action])

@@ -11,6 +11,7 @@ from importlib.metadata import version
 
 from hub.cli import (
     access,
+    backing,
     camera_lists,
     checking,
     commanding,
@@ -19,6 +20,7 @@ from hub.cli import (
     health,
     judging,
     looking,
+    making,
     mapping,
     planning,
     plugging,
@@ -33,6 +35,7 @@ GROUPS = (
     serving,
     checking,
     plugging,
+    making,
     health,
     decoding,
     judging,
@@ -41,6 +44,7 @@ GROUPS = (
     commanding,
     planning,
     storing,
+    backing,
     camera_lists,
     mapping,
     scanning,

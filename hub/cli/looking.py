@@ -10,14 +10,13 @@ from typing import Any
 
 from hub.alerts import CLOSED_MAX, Alerts
 from hub.api import views
-from hub.app.destinations import JOURNAL
 from hub.app.history import open_city_store
 from hub.cli.client import ask, ask_on, batches, config_of, entries, open_log
 from hub.cli.output import Problem, command, cut, folder, json_line, note, table
 from hub.cli.times import Wall, wall
 from hub.clock import now
 from hub.config import Config
-from hub.delivery import Journal
+from hub.delivery import JOURNAL, Journal
 from hub.live import Live
 from hub.model import AlertChange, Change
 from hub.moment import from_text, to_text

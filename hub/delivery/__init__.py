@@ -12,4 +12,7 @@ from hub.delivery.journal import Attempt, DeadLetter, Journal
 from hub.delivery.line import Pace, Status
 from hub.delivery.readings import ReadingCourier
 
-__all__ = ["Attempt", "Courier", "DeadLetter", "Filters", "Journal", "Pace", "ReadingCourier", "Status"]
+JOURNAL = "delivery.db"
+"""The journal's file in the data folder."""
+
+__all__ = ["JOURNAL", "Attempt", "Courier", "DeadLetter", "Filters", "Journal", "Pace", "ReadingCourier", "Status"]

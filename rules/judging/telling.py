@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from hub.metrics import vocabulary
 from hub.model import LEVELS, AlertChange, Change, Value
-from rules.judging import moving
+from rules.judging import learnt, moving
 from rules.judging.unusual import words
 from rules.language import ir
 from rules.language.codegen import Compiled
@@ -135,7 +135,11 @@ def reason(compiled: Compiled, subject: Subject, standing: Standing, level: int)
     said = parts(compiled, level).when
     held = f"; more is withheld: {standing.withheld}" if standing.withheld else ""
     unusual = f"; {told}" if said.quotients and (told := words(subject, said.quotients)) else ""
-    return f"{LEVELS[level]}: {said.text}{_with_values(said, observe(compiled, subject, standing))}{unusual}{held}"
+    told_by = learnt.words(subject, standing.memories, said.learnt) if said.learnt else ""
+    known = f"; {told_by}" if told_by else ""
+    return (
+        f"{LEVELS[level]}: {said.text}{_with_values(said, observe(compiled, subject, standing))}{unusual}{known}{held}"
+    )
 
 
 def cleared(compiled: Compiled, subject: Subject, standing: Standing, level: int) -> str:
@@ -156,6 +160,7 @@ class Said(NamedTuple):
     agreed: tuple[ir.Agree, ...]
     attributes: tuple[str, ...]
     quotients: tuple[ir.Operation, ...] = ()
+    learnt: tuple[ir.Memory | ir.Comparison, ...] = ()
 
 
 class Parts(NamedTuple):
@@ -194,6 +199,7 @@ def _said(rule: Rule, condition: Condition) -> Said:
         tuple(node for node in nodes if isinstance(node, ir.Agree)),
         tuple(node.name for node in nodes if isinstance(node, ir.Attribute)),
         tuple(node for node in nodes if isinstance(node, ir.Operation) and node.op == "/"),
+        tuple(node for node in nodes if isinstance(node, ir.Memory | ir.Comparison) and learnt.tells(node)),
     )
 
 

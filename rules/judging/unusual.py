@@ -23,14 +23,15 @@ def words(subject: Subject, nodes: Iterable[ir.Node]) -> str:
             case ir.Operation(
                 "/",
                 ir.Operation("-", ir.Series(series=series), ir.Window() as usual),
-                ir.Window(function="spread") as spread,
+                ir.Window(function="spread" | "hour_spread") as spread,
             ):
                 told = _far(subject, series, usual, spread)
                 if told is not None and abs(told) >= WORTH_TELLING:
                     metric = series.rstrip("~")
                     unit = vocabulary()[metric].unit
                     value = f"{metric} {subject.last[series]:.4g}{f' {unit}' if unit not in ('', '1') else ''}"
-                    way = f"{abs(told):.0f} spreads {'above' if told > 0 else 'below'} the median of {seconds_text(usual.size_ns)}"
+                    span = "this hour in " if spread.function == "hour_spread" else ""
+                    way = f"{abs(told):.0f} spreads {'above' if told > 0 else 'below'} the median of {span}{seconds_text(usual.size_ns)}"
                     found[metric] = (-abs(told), f"{value}, {way}")
     return "; ".join(text for _, text in sorted(found.values())[:TOLD_MAX])
 

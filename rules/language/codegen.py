@@ -118,7 +118,7 @@ class Writer:
             case ir.Window(around=ir.Around(which="")):
                 slot = self._window(node)
                 absent = "0.0" if node.function == "count" and node.at_least <= 1 else "None"
-                given = {"percentile": repr(node.parameter), "nowcast": "t"}.get(node.function, "")
+                given = {"percentile": repr(node.parameter), **dict.fromkeys(ir.OF_NOW, "t")}.get(node.function, "")
                 enough = f"{slot} is not None and {slot}.trim(t) >= {node.at_least}"
                 return f"{slot}.{node.function}({given}) if {enough} else {absent}", True
             case ir.Window():

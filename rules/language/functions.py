@@ -22,13 +22,20 @@ WINDOW_FUNCTIONS = {
     "last": "value", "min": "value", "max": "value", "mean": "value", "sum": "value", "percentile": "value",
     "count": "count", "std": "difference", "rate": "rate", "delta": "difference", "rise": "difference",
     "fall": "difference", "nowcast": "value", "spread": "difference", "largest_step": "difference",
+    "trend": "rate",
 }  # fmt: skip
 """What each window function's result is, in terms of the metric's type."""
 CLOSED = {"rate", "delta", "rise", "fall", "largest_step"}
 ENOUGH_TO_BE_USUAL = 30
 """Samples that `anomaly` asks for unless it is told how many."""
+STUCK_READINGS = 6
+"""Equal readings that `stuck` asks for unless it is told how many, as the flat-line test of QARTOD does."""
 OTHER_FUNCTIONS = (
     "anomaly",
+    "hourly_anomaly",
+    "stuck",
+    "expects",
+    "residual",
     "ewma",
     "cusum",
     "soil_water",
@@ -139,6 +146,61 @@ class Scope(Expressions):
         usual = ir.Window("percentile", node.series, sizes[-1], False, 50.0, 1, ir.Around())
         spread = ir.Window("spread", node.series, sizes[0], False, 0.0, at_least, ir.Around())
         return ir.Operation("/", ir.Operation("-", node, usual), spread), t.NUMBER
+
+    def _call_hourly_anomaly(self, tree: g.Call) -> tuple[ir.Node, Type]:
+        """hourly_anomaly(x, 7 d): how many spreads the newest value stands off what this hour of the day was on the days before."""
+        plain = [a for a in tree.arguments if not isinstance(a, g.Aside)]
+        series = self._series(plain[0] if plain else None, "hourly_anomaly", tree.at)
+        size = self.duration(plain[1]) if len(plain) == 2 and isinstance(plain[1], g.Quantity) else 0
+        if series is None or not 2 * 24 * HOUR <= size <= MAX_WINDOW_NS or len(plain) != len(tree.arguments):
+            longest = t.seconds_text(MAX_WINDOW_NS)
+            self.wrong(f"hourly_anomaly is written hourly_anomaly(metric, 7 d), of two days to {longest}", tree.at)
+            return ir.Const(0.0), t.UNKNOWN
+        usual, spread = (
+            ir.Window(name, series[0].series, size, False, 0.0, 1, ir.Around())
+            for name in ("hour_median", "hour_spread")
+        )
+        return ir.Operation("/", ir.Operation("-", series[0], usual), spread), t.NUMBER
+
+    def _call_stuck(self, tree: g.Call) -> tuple[ir.Node, Type]:
+        """stuck(x, 1 h): whether the value has been the same to the last digit for so long, in six readings at least."""
+        plain = [a for a in tree.arguments if not isinstance(a, g.Aside)]
+        readings = next((a.count for a in tree.arguments if isinstance(a, g.AtLeast)), STUCK_READINGS)
+        series = self._series(plain[0] if plain else None, "stuck", tree.at)
+        if series is None or len(plain) != 2 or not isinstance(plain[1], g.Quantity) or self._around(tree).which:
+            self.wrong("stuck is written stuck(metric, 1 h), or stuck(metric, 1 h, at least 12)", tree.at)
+            return ir.Const(False), t.FLAG
+        unchanged = self._memory("unchanged", (series[0],), (float(readings),), tree.at)
+        return ir.Comparison(">=", unchanged, ir.Const(self.duration(plain[1]) / 1e9)), t.FLAG
+
+    def _call_expects(self, tree: g.Call) -> tuple[ir.Node, Type]:
+        """expects(x, 30 min): what the value will be by its damped trend; expects(x, 30 min, 20 %): what it will be above in four
+        cases of five."""
+        arguments = tree.arguments
+        series = self._series(arguments[0] if arguments else None, "expects", tree.at)
+        horizon = arguments[1] if len(arguments) in (2, 3) else None
+        share = arguments[2] if len(arguments) == 3 else None
+        if (
+            series is None
+            or not isinstance(horizon, g.Quantity)
+            or not (share is None or (isinstance(share, g.Quantity) and share.unit == "%" and 1 <= share.value <= 99))
+        ):
+            self.wrong("expects is written expects(metric, 30 min), or expects(metric, 30 min, 20 %)", tree.at)
+            return ir.Const(0.0), t.UNKNOWN
+        percent = share.value if isinstance(share, g.Quantity) else 50.0
+        return self._memory("expects", (series[0],), (float(self.duration(horizon)), percent), tree.at), series[1]
+
+    def _call_residual(self, tree: g.Call) -> tuple[ir.Node, Type]:
+        """residual(y, x, 24 h): how many spreads y stands off what x lets expect."""
+        arguments = tree.arguments
+        y, x = (self._series(a, "residual", tree.at) for a in (*arguments, None, None)[:2])
+        if y is None or x is None or len(arguments) != 3 or not isinstance(arguments[2], g.Quantity):
+            self.wrong(
+                "residual is written residual(flow, pressure, 24 h): the channel, the coupled one, how long it learns",
+                tree.at,
+            )
+            return ir.Const(0.0), t.UNKNOWN
+        return self._memory("residual", (y[0], x[0]), (float(self.duration(arguments[2])),), tree.at), t.NUMBER
 
     def _call_greatest_known(self, tree: g.Call) -> tuple[ir.Node, Type]:
         return self._several(tree, "greatest_known")

@@ -122,7 +122,7 @@ class Memory:
     """The outcome of a stateful operator, kept per rule and subject; `index` is its place among the rule's."""
 
     index: int
-    kind: str  # k-of-n, then (conditions); since, ewma, cusum, soil-water (numbers)
+    kind: str  # k-of-n, then (conditions); since, ewma, cusum, soil-water, unchanged, expects, residual (numbers)
     operands: tuple[Node, ...]
     numbers: tuple[float, ...]
 
@@ -231,8 +231,10 @@ class WindowKey(NamedTuple):
 
 
 NEAR = 1e-9
+OF_NOW = ("nowcast", "hour_median", "hour_spread")
+"""Window functions that ask what moment it is."""
 
 
-NEWS = ("k-of-n", "ewma", "cusum", "soil-water")
+NEWS = ("k-of-n", "ewma", "cusum", "soil-water", "unchanged", "expects", "residual")
 """Kinds that take each value once: they are pushed when a series that their operands read has a new value, not when the rule is
 judged for another one. Their `told` is the newest time of those series that they have taken."""

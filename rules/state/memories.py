@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from rules.figures.derived import LARGEST
 from rules.figures.landslide import Tanks, soil_water_step
+from rules.state.learning import Expectation, Residual, Unchanged
 
 SECOND = 1_000_000_000
 
@@ -172,4 +173,7 @@ KINDS: dict[str, type] = {
     "ewma": Ewma,
     "cusum": Cusum,
     "soil-water": SoilWater,
+    "unchanged": Unchanged,
+    "expects": Expectation,
+    "residual": Residual,
 }

@@ -16,7 +16,8 @@ from typing import Any
 
 from rules.figures.aqi import nowcast
 from rules.figures.derived import LARGEST
-from rules.language.ir import NEAR
+from rules.figures.trends import FEWEST, resistant_slope, same_hour
+from rules.language.ir import NEAR, OF_NOW
 from rules.plan import MAX_SAMPLES
 
 SECOND = 1_000_000_000
@@ -334,8 +335,9 @@ class Window:
         knows the function, trims and calls it by itself."""
         if self.trim(now) < at_least:
             return 0.0 if function == "count" and at_least <= 1 else None
-        if function == "nowcast":
-            return self.nowcast(now)
+        if function in OF_NOW:
+            of_now: float | None = getattr(self, function)(now)
+            return of_now
         result: float | None = (
             getattr(self, function)(parameter) if function == "percentile" else getattr(self, function)()
         )
@@ -462,6 +464,26 @@ class Window:
         steps = [abs(after - before) for before, after in pairwise(inside)]
         return round(max(steps), DIGITS) if steps else None
 
+    def trend(self) -> float | None:
+        """Change per second of the resistant line, once the samples span at least half the window."""
+        times, values = self.samples.times[self._start - self.samples.first :], self._inside()
+        if len(times) < 3 or (times[-1] - times[0]) * 2 < self.size:
+            return None
+        return resistant_slope(times, values)
+
+    def hour_median(self, now: int) -> float | None:
+        """The median of this hour of the day on earlier days; None with fewer than five samples."""
+        ranked = self._of_the_hour(now)
+        return of_ranked(ranked, 50) if len(ranked) >= FEWEST else None
+
+    def hour_spread(self, now: int) -> float | None:
+        """The spread of this hour of the day on earlier days."""
+        ranked = self._of_the_hour(now)
+        return spread(ranked) if len(ranked) >= FEWEST else None
+
+    def _of_the_hour(self, now: int) -> list[float]:
+        return sorted(same_hour(self.samples.times[self._start - self.samples.first :], self._inside(), now))
+
     def _inside(self) -> array[float]:
         return self.samples.values[self._start - self.samples.first :]
 
@@ -553,12 +575,12 @@ def pooled(function: str, windows: Sequence[Window], now: int, parameter: float,
     """The figure over several devices' windows; `at_least` counts devices that have samples.
 
     Samples are pooled for count, sum, mean, min, max, std and percentile; `last` is the mean of the newest values;
-    rate, delta, rise, fall and largest_step are the largest of any device.
+    rate, delta, rise, fall, largest_step and trend are the largest of any device.
     """
     filled = [window for window in windows if window.trim(now)]
     if len(filled) < at_least:
         return 0.0 if function == "count" and at_least <= 1 else None
-    if function in ("rate", "delta", "rise", "fall", "largest_step"):
+    if function in ("rate", "delta", "rise", "fall", "largest_step", "trend"):
         figures = [figure for window in filled if (figure := getattr(window, function)()) is not None]
         return max(figures) if figures else None
     if function in ("percentile", "std", "spread"):

@@ -18,6 +18,7 @@ from tests.acceptance.running import write_city
 
 OPEN = {
     "/", "/healthz", "/readyz", "/api/v1/health", "/api/v1/openapi.json", "/api/v1/session", "/api/v1/login", "/api/v1/logout",
+    "/tiles/basemap.pmtiles",
 }  # fmt: skip
 """What nobody needs a token for. It tells nothing of the city."""
 

@@ -23,6 +23,7 @@ class Raise(NamedTuple):
     subject: str
     level: str
     at_s: int
+    reason: str
 
 
 @cache
@@ -57,7 +58,7 @@ def said(
     events.sort(key=lambda item: item[:2])
     changes = Engine(book(pack), list(devices), list(zones)).feed([event for _, _, event in events]).changes
     return [
-        Raise(change.rule, change.subject, change.level, (change.at - NOW) // SECOND)
+        Raise(change.rule, change.subject, change.level, (change.at - NOW) // SECOND, change.reason)
         for change in changes
         if change.change in (Change.RAISED, Change.ESCALATED) and not change.rule.endswith(":silent")
     ]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
 
 from adapters.modbus.registers import read_map
+from cityhub.testing import Seed
 
 _PUMP = """
 [[devices]]
@@ -19,27 +19,6 @@ order = "CDAB"
   type = "float32"
   unit = "L/s"
 """
-
-
-class Seed(NamedTuple):
-    """Frames of one protocol. Each of `reports` gives readings by itself, once `before` was heard on the connection."""
-
-    reports: tuple[bytes, bytes]
-    before: bytes = b""
-    """What opens the session: a login, a birth."""
-    checked: bool = True
-    """A checksum guards the frame, so that no flipped bit may give another reading."""
-    junk: bytes | None = b"\x00 no frame at all \x00"
-    """What between two frames costs one fault; None where the codec's input is always one whole payload."""
-    pieces: tuple[bytes, ...] = ()
-    """Further frames and fragments of them: start marks, wrong lengths, parts of a multi-part message."""
-    endless: tuple[bytes, ...] = ()
-    """Beginnings of frames that could go on for ever."""
-    options: Mapping[str, Any] = {}
-    holds_bytes: int = 200_000
-    """What the codec may keep of a frame without an end."""
-    junk_bytes: int = 10_000_000
-    """How much of plain junk it is fed; less for the codecs of recordings, where every byte may begin a frame."""
 
 
 def _forwarded(items: bytes) -> bytes:

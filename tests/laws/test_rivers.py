@@ -115,3 +115,32 @@ def test_up_to_three_wrong_readings_reach_no_stage_nor_flow_of_disaster(fault: s
 def test_a_leap_beyond_the_record_that_stays_is_told_with_the_fourth_reading() -> None:
     rows = [{"water_level": 1.2, "water_flow": 9.6}] * 40 + [{"water_level": 7.0, "water_flow": 70.0}] * 4
     assert first(said("flood", [MARKED_OUT], {"g": every(900, rows)}, tick_s=3600), "red") == 43 * 900
+
+
+@pytest.mark.parametrize("cadence_min", [5, 15])
+def test_yellow_comes_before_the_warning_stage_and_says_when_it_is_expected(cadence_min: int) -> None:
+    calm = [1.2 + 0.01 * (n % 2) for n in range(120 // cadence_min)]
+    values = [*calm, *[round(1.2 + 0.8 * n * cadence_min / 60, 3) for n in range(1, 300 // cadence_min)]]
+    gauge = Device("g", kind="river-gauge", attributes={"warning_level_m": 4.0})
+    raises = [
+        one
+        for one in said(
+            "flood", [gauge], {"g": every(cadence_min * 60, [{"water_level": v} for v in values])}, tick_s=600
+        )
+        if one.rule == "flood/river-stage"
+    ]
+    reached = next(n for n, value in enumerate(values) if value >= 4.0) * cadence_min * 60
+    [yellow] = [one for one in raises if one.level == "yellow"]
+    assert reached - 45 * 60 <= yellow.at_s <= reached - 10 * 60
+    assert "water_level expected to reach 4 m at 0" in yellow.reason
+    assert "UTC ± " in yellow.reason
+
+
+def test_what_rises_and_stops_below_the_warning_stage_is_not_expected_there() -> None:
+    gauge = Device("g", kind="river-gauge", attributes={"warning_level_m": 4.0})
+    values = [*[1.2] * 10, *[1.2 + 0.1 * n for n in range(19)], *[3.0 + 0.01 * (n % 3) for n in range(20)]]
+    raises = said("flood", [gauge], {"g": every(900, [{"water_level": round(v, 2)} for v in values])}, tick_s=600)
+    assert [one for one in raises if one.rule == "flood/river-stage"] == []
+    leapt = [*[1.2 + 0.01 * (n % 2) for n in range(20)], *[3.4] * 10]
+    raises = said("flood", [gauge], {"g": every(900, [{"water_level": v} for v in leapt])}, tick_s=600)
+    assert [one for one in raises if one.rule == "flood/river-stage"] == []

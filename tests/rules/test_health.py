@@ -236,7 +236,7 @@ def test_a_derived_function_answers_absurd_arguments_with_a_number_or_nothing(na
 
 
 EXPRESSIONS = {
-    **{name: f"{name}(water_depth, 10 min) > 1" + {"count": "", "rate": " m/s"}.get(name, " m") for name in WINDOW_FUNCTIONS if name != "percentile"},
+    **{name: f"{name}(water_depth, 10 min) > 1" + {"count": "", "rate": " m/s", "trend": " m/s"}.get(name, " m") for name in WINDOW_FUNCTIONS if name != "percentile"},
     "percentile": "percentile(water_depth, 95 %, 10 min) > 1 m",
     "ewma": "ewma(water_depth, 10 min) > 1 m",
     "cusum": "cusum(water_depth, 10 cm, 5 cm) > 1 m",
@@ -251,6 +251,10 @@ EXPRESSIONS = {
     "least": "least(water_depth, water_level) > 1 m",
     "abs": "abs(water_depth) > 1 m",
     "anomaly": "anomaly(water_depth, 10 min) > 3",
+    "hourly_anomaly": "hourly_anomaly(water_depth, 7 d) > 3",
+    "stuck": "stuck(water_depth, 10 min)",
+    "expects": "expects(water_depth, 10 min, 20 %) > 1 m",
+    "residual": "residual(water_depth, water_level, 1 h) > 3",
     "greatest_known": "greatest_known(water_depth, water_level) > 1 m",
     "second_greatest": "second_greatest(water_depth, water_level) > 1 m",
     "third_greatest": "third_greatest(water_depth, water_level, water_depth) > 1 m",
