@@ -4,13 +4,17 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 2
 
-.PHONY: demo test console check bench mutants oracle fuzz env servers npm lock format soak dist sbom clean
+.PHONY: demo test console pictures check bench mutants oracle fuzz env servers npm lock format soak dist sbom clean
 
 demo: env console
 	@$(BIN)/cityhub demo
 
 test: env servers npm console
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m "not slow"
+
+# The pictures in docs/pictures/, of a real demo.
+pictures: console servers
+	$(BIN)/python -m tests.dashboards.pictures
 
 # What the console uses from others, into one file; the machine's npm, or the one of the environment.
 console: env

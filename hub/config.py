@@ -18,6 +18,7 @@ import msgspec
 from hub.device_clock import CLOCKS
 from hub.extensions import Ill, extensions, must_be
 from hub.ports import Plugin, StoreKind
+from hub.tls import ServerTls
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -53,6 +54,21 @@ class ApiOptions(msgspec.Struct, frozen=True):
     """Users who log in, in TOML (`hub.access.users`); users.toml in the city folder, where there is one, without it."""
     session_hours: float = 12.0
     """How long a log-in lasts: a shift."""
+    tls_cert_file: str | None = None
+    """PEM of the certificate chain: the API and the console are served over TLS. Read again when it changes."""
+    tls_key_file: str | None = None
+    """PEM of its key; None where it stands in `tls_cert_file`."""
+    tls_client_ca_file: str | None = None
+    """PEM of authorities: a client certificate of theirs whose name is that of a user or token is that user or token."""
+    tls_crl_file: str | None = None
+    """PEM of the certificates that these authorities took back."""
+    tls_client_required: bool = False
+    """No connection without such a certificate."""
+    proxy: bool | str | list[str] = False
+    """The address of the TLS proxy in front, or several, networks too: what it says of the client's address and scheme is believed.
+    `true`: there is one, and it is believed nothing."""
+    plain_http: bool = False
+    """Listen beyond loopback without TLS and without a proxy: passwords, tokens and data travel readable."""
     unknown_devices: str = "quarantine"
     body_bytes_max: int = 8 << 20
     hosts: list[str] = msgspec.field(default_factory=list)
@@ -63,6 +79,17 @@ class ApiOptions(msgspec.Struct, frozen=True):
     def __post_init__(self) -> None:
         if self.unknown_devices not in ("quarantine", "admit"):
             raise ValueError(f'unknown_devices is {self.unknown_devices!r}; "quarantine" or "admit" was meant')
+        for given in self.proxies:
+            try:
+                ipaddress.ip_network(given)
+            except ValueError:
+                raise ValueError(
+                    f"proxy = {given!r}: an address or a network such as 10.0.0.5 or 10.0.0.0/24 was meant"
+                ) from None
+        if self.tls_cert_file is None and (self.tls_key_file or self.tls_client_ca_file or self.tls_crl_file):
+            raise ValueError("tls_key_file, tls_client_ca_file and tls_crl_file need tls_cert_file as well")
+        if self.tls_client_ca_file is None and (self.tls_crl_file or self.tls_client_required):
+            raise ValueError("tls_crl_file and tls_client_required need tls_client_ca_file as well")
         if not 0.05 <= self.session_hours <= 24 * 31:
             raise ValueError(f"session_hours = {self.session_hours}: 0.05 to 744 hours were meant")
         if not 1024 <= self.body_bytes_max <= 1 << 30:
@@ -70,6 +97,24 @@ class ApiOptions(msgspec.Struct, frozen=True):
         for origin in self.origins:
             if not re.fullmatch(r"https?://[^/\s?#@]+", origin):
                 raise ValueError(f'origins: {origin!r} is no origin of web pages, such as "https://grafana.example"')
+
+    @property
+    def proxies(self) -> list[str]:
+        """Addresses and networks whose word about the client is believed."""
+        return [self.proxy] if isinstance(self.proxy, str) else self.proxy if isinstance(self.proxy, list) else []
+
+    @property
+    def covered(self) -> bool:
+        """Whether what travels is encrypted, or somebody said that it need not be."""
+        return bool(self.tls_cert_file or self.proxy or self.plain_http)
+
+    def server_tls(self) -> ServerTls | None:
+        """None where the API is served over plain HTTP. Raises OSError with a sentence where a file cannot be used."""
+        if self.tls_cert_file is None:
+            return None
+        return ServerTls(
+            self.tls_cert_file, self.tls_key_file, self.tls_client_ca_file, self.tls_crl_file, self.tls_client_required
+        )
 
 
 class StoreOptions(msgspec.Struct, frozen=True):
@@ -462,9 +507,15 @@ class _Reader:
         if not is_loopback(host) and not api.tokens_file and not has_users:
             self._wrong(
                 ("api", "listen"),
-                f"{api.listen} is reachable from outside, so users or tokens are needed: `cityhub users add`, or tokens_file (or listen "
-                "on 127.0.0.1)",
+                f"{api.listen} is reachable from outside, so tokens are needed, or users who log in: set tokens_file, or `cityhub users "
+                "add` (or listen on 127.0.0.1)",
             )
+
+        try:
+            if not any(mistake.message.startswith("tls_") for mistake in self.mistakes):
+                api.server_tls()
+        except OSError as error:
+            self._wrong(("api", "tls_cert_file"), str(error))
 
     def _check_store(self, store: StoreOptions | None) -> None:
         if store is None:

@@ -35,6 +35,8 @@ class DeviceState(msgspec.Struct):
     position_at: int = 0
     values: dict[str, tuple[Value, int]] = msgspec.field(default_factory=dict)
     """Metric → (value, observed time)."""
+    turn: int = 0
+    """Of `Live` when it was last heard of: what is told step by step goes by it, as receive times may reach here out of order."""
 
 
 class Live:
@@ -42,11 +44,17 @@ class Live:
 
     def __init__(self) -> None:
         self.devices: dict[str, DeviceState] = {}
+        self.turn = 0
+        """Reports taken so far."""
 
     def feed(self, events: Iterable[Event]) -> None:
         for event in events:
             if type(event) is Reading:
                 self._take(event)
+
+    def heard_after(self, turn: int) -> list[DeviceState]:
+        """Devices heard of since `self.turn` was that."""
+        return [state for state in self.devices.values() if state.turn > turn]
 
     def _take(self, reading: Reading) -> None:
         received = reading.received_at
@@ -69,6 +77,8 @@ class Live:
             self.devices[reading.device] = state
         elif state.observed_at > received:  # the hub's clock was ahead, and has been set back
             _set_back(state, received)
+        self.turn += 1
+        state.turn = self.turn
         state.readings += 1
         state.received_at = reading.received_at
         state.kind = reading.kind

@@ -19,7 +19,7 @@ def authority(folder: Path, name: str = "authority") -> Files:
     files = Files(str(folder / f"{name}.pem"), str(folder / f"{name}.key"))
     _openssl(
         "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-        "-subj", f"/CN={name}", "-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign",
+        "-subj", f"/CN={name}", "-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign,cRLSign",
         "-keyout", files.key, "-out", files.cert,
     )  # fmt: skip
     return files
@@ -60,3 +60,19 @@ def signed(
 
 def _openssl(*arguments: str) -> None:
     subprocess.run(["openssl", *arguments], check=True, capture_output=True)
+
+
+def revoked(folder: Path, by: Files, *taken_back: Files) -> str:
+    """A list of what the authority took back, PEM."""
+    state = folder / f"revoking-{len(taken_back)}"
+    state.mkdir(exist_ok=True)
+    (state / "index.txt").touch()
+    (state / "crlnumber").write_text(f"{len(taken_back) + 1:02d}\n")
+    config = state / "ca.conf"
+    config.write_text(f"[ca]\ndefault_ca=me\n[me]\ndatabase={state}/index.txt\ncrlnumber={state}/crlnumber\ndefault_md=sha256\ndefault_crl_days=2\n")  # fmt: skip
+    common = ("-config", str(config), "-cert", by.cert, "-keyfile", by.key)
+    for files in taken_back:
+        _openssl("ca", *common, "-revoke", files.cert)
+    path = state / "crl.pem"
+    _openssl("ca", *common, "-gencrl", "-out", str(path))
+    return path.read_text()

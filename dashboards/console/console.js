@@ -1,25 +1,28 @@
 // The operator's console: keeps the present as the hub tells it, and shows it as a map, warnings, devices, the hub and its quarantine.
 
 import { CityMap } from "./map.js";
+import { Acts, secondsText } from "./acts.js";
+import { cardsOf, worstFirst } from "./cards.js";
+import { fromLink, noFilter } from "./filters.js";
 import { deskOf } from "./panels.js";
 import { h, keep } from "./parts.js";
+import { alarm, soundState, switchSound, wake } from "./sound.js";
 import { Source } from "./source.js";
 import { switchTheme, theme } from "./theme.js";
 import { trust } from "./trust.js";
-import { FAMILIES, agoText, changeName, clockText, count, familyName, kindName, language, metricName, say, stateName, switchLanguage, telling, useZone, valueText } from "./words.js";
+import { FAMILIES, agoText, changeName, clockText, count, familyName, kindName, language, metricName, momentText, say, stateName, switchLanguage, telling, useZone, valueText } from "./words.js";
 
 const LEVELS = ["red", "orange", "yellow", "blue"];
 const TABS = ["warnings", "devices", "hub", "quarantine"];
 const TOAST_MS = 9000;
 const RATES_KEPT = 60;
-const CURVE_STEP_S = 10;
 /** @returns {any} */
 const byId = (id) => document.getElementById(id);
 /** @returns {any[]} */
 const all = (selector) => [...document.querySelectorAll(selector)];
 
 const source = new Source();
-const now = { city: null, devices: new Map(), open: new Map(), closed: [], status: null, rates: new Map(), quarantine: [], unknown: [], chosen: null, device: null, metric: null, series: null, search: "", tab: "warnings", link: "lost", heardAt: 0, skew: 0 };
+const now = { city: null, devices: new Map(), open: new Map(), closed: [], status: null, rates: new Map(), quarantine: [], unknown: [], chosen: null, device: null, metric: null, range: 1800, search: "", filter: noFilter(), rules: new Map(), tab: "warnings", link: "lost", heardAt: 0, skew: 0 };
 
 const map = new CityMap(byId("map"), {
   onPick(found) {
@@ -42,7 +45,10 @@ map.onMarks = (marks) => {
   const box = byId("legend"), [left, top, right, bottom] = [box.offsetLeft, box.offsetTop, box.offsetLeft + box.offsetWidth, box.offsetTop + box.offsetHeight];
   box.classList.toggle("aside", marks.some((mark) => mark[0] < right && mark[2] > left && mark[1] < bottom && mark[3] > top));
 };
-const desk = deskOf({ now, map, chooseAlert, chooseDevice, chooseMetric, acknowledge, draw });
+const acts = new Acts({ source, done: () => askAlerts(), draw });
+const cards = cardsOf({ now, map, acts, source, chooseAlert, draw });
+now.who = () => acts.who();
+const desk = deskOf({ now, map, source, chooseDevice, chooseMetric, draw });
 
 // ---------------------------------------------------------------------------------------------------- choosing
 
@@ -63,7 +69,6 @@ function chooseAlert(id) {
 function chooseDevice(id) {
   if (now.device === id && now.tab === "devices") return;
   now.device = id;
-  now.series = null;
   const device = now.devices.get(id);
   map.marked = id ? { device: id } : null;
   if (!device) { draw(); return; }
@@ -73,27 +78,9 @@ function chooseDevice(id) {
   chooseMetric(telling(device.values ?? {})?.[0] ?? null);
 }
 
-async function chooseMetric(metric) {
+function chooseMetric(metric) {
   now.metric = metric;
-  const asked = now.device;
   draw();
-  if (!metric || !asked) return;
-  const from = new Date(hubTime() - 30 * 60_000).toISOString();
-  const path = `/api/v1/series?device=${encodeURIComponent(asked)}&metric=${encodeURIComponent(metric)}&from=${from}`;
-  try {
-    let answer = await source.get(path);
-    if (answer.truncated) answer = await source.get(`${path}&every=${CURVE_STEP_S}`); // more readings than a curve needs
-    const rows = answer.buckets ?? answer.rows ?? [];
-    const points = rows.map((row) => [typeof row.time === "number" ? row.time / 1e6 : Date.parse(row.time), Number(row.value ?? row.last)]).filter((point) => point.every(Number.isFinite));
-    if (now.device === asked && now.metric === metric) now.series = points.sort((a, b) => a[0] - b[0]);
-  } catch { now.series = []; }
-  draw();
-}
-
-async function acknowledge(alert, who, note) {
-  await source.post(`/api/v1/alerts/${encodeURIComponent(alert).replaceAll("%2F", "/")}/acknowledge`, { who, note });
-  try { localStorage.setItem("cityhub.who", who); } catch { /* asked again, then */ }
-  await askAlerts();
 }
 
 function showTab(tab) {
@@ -119,10 +106,6 @@ function takeDevice(device) {
   const whole = { ...known, ...device, position: device.position ?? known?.position, values: { ...known?.values, ...device.values } };
   now.devices.set(device.device, whole);
   map.setDevice(whole, Date.now());
-  if (now.device === device.device && now.metric && now.series && device.values?.[now.metric]) {
-    const { value, at } = device.values[now.metric], time = Date.parse(at);
-    if (typeof value === "number" && time > (now.series.at(-1)?.[0] ?? 0)) now.series.push([time, value]);
-  }
 }
 
 function takeStatus(status) {
@@ -160,6 +143,7 @@ function takeChange(change) {
   byId("toasts").append(toast);
   while (byId("toasts").children.length > 4) byId("toasts").firstChild.remove();
   setTimeout(() => toast.remove(), TOAST_MS);
+  if (change.level === "red" && (change.change === "raised" || change.change === "escalated")) alarm(titleOf(change));
   askAlerts().catch(() => {});
 }
 
@@ -192,7 +176,9 @@ function drawSoon() { drawing ||= requestAnimationFrame(draw); }
 function draw() {
   drawing = 0;
   const open = [...now.open.values()];
+  const before = now.trust?.state;
   now.trust = trust(now);
+  if (now.trust.state === "lost" && before && before !== "lost") alarm(say("alarmLost"));
   const lost = now.trust.state === "lost";
   byId("levels").replaceChildren(...LEVELS.map((level) => {
     const here = open.filter((alert) => alert.level === level).length;
@@ -208,6 +194,7 @@ function draw() {
   const trouble = { lost: `⚠ ${say("titleLost")} · `, ill: `⚠ ${say("titleIll")} · ` }[now.trust.state] ?? "";
   document.title = `${trouble}${open.length ? `(${open.length}) ` : ""}${now.city?.name ?? "cityhub"} · cityhub`;
   drawTabs(open);
+  cards.draw();
   desk.draw();
 }
 
@@ -218,8 +205,8 @@ function warn() {
   box.hidden = state === "well";
   box.className = state;
   const lines = state === "lost"
-    ? [say(now.heardAt ? "alarmLost" : "alarmNever"), now.heardAt ? `${say("alarmSince")} ${clockText(now.heardAt + now.skew)}. ${say("alarmMissing")}` : ""]
-    : [say("alarmIll"), parts.map((part) => `${part.part}: ${stateName(part.state)} (${clockText(part.since)})${part.reason ? `, ${part.reason}` : ""}`).join(" · ")];
+    ? [say(now.heardAt ? "alarmLost" : "alarmNever"), now.heardAt ? `${say("alarmSince")} ${momentText(now.heardAt + now.skew)}. ${say("alarmMissing")}` : ""]
+    : [say("alarmIll"), parts.map((part) => `${part.part}: ${stateName(part.state)} (${momentText(part.since)})${part.reason ? `, ${part.reason}` : ""}`).join(" · ")];
   const stamp = lines.join("\n");
   if (box.dataset.stamp === stamp) return; // spoken once, not at every drawing
   box.dataset.stamp = stamp;
@@ -247,7 +234,7 @@ function tip(found, at) {
   box.hidden = !found;
   if (!found) return;
   const { alert, device, camera } = found;
-  if (alert) box.replaceChildren(h("b", {}, alert.title), h("span", {}, `${say(alert.level)} · ${clockText(alert.raised_at)}`));
+  if (alert) box.replaceChildren(h("b", {}, alert.title), h("span", {}, `${say(alert.level)} · ${momentText(alert.raised_at, now.skew)}`));
   else if (device) {
     const tells = telling(device.values ?? {});
     box.replaceChildren(h("b", {}, device.name || device.device), h("span", {}, `${kindName(device.kind)}${tells ? ` · ${metricName(tells[0])} ${valueText(...tells)}` : ""}${device.received_at ? ` · ${agoText(hubTime() - Date.parse(device.received_at))}` : ""}`));
@@ -257,18 +244,33 @@ function tip(found, at) {
   box.style.top = `${Math.min(at[1] + 14, stage.clientHeight - box.offsetHeight - 8)}px`;
 }
 
+function drawSound() {
+  const button = byId("sound"), state = soundState();
+  button.textContent = { off: "🔇", on: "🔊", blocked: "🔈" }[state];
+  button.className = state;
+  button.setAttribute("aria-pressed", String(state === "on"));
+  button.title = say(`sound_${state}`);
+  button.setAttribute("aria-label", button.title);
+}
+
 function speak() {
   document.documentElement.lang = language();
   for (const part of all("[data-text]")) part.textContent = say(part.dataset.text);
   for (const part of all("[data-title]")) { part.title = say(part.dataset.title); part.setAttribute("aria-label", say(part.dataset.title)); }
   byId("language").textContent = say("language");
   byId("language").title = say("languageTitle");
+  byId("keys").setAttribute("aria-label", say("keys"));
+  byId("keys").title = say("keys");
+  drawSound();
   byId("theme").title = say(theme() === "dark" ? "toLight" : "toDark");
   byId("theme").setAttribute("aria-label", byId("theme").title);
   byId("legend").replaceChildren(...Object.entries(FAMILIES).filter(([name]) => name !== "other").map(([name, family]) => h("span", {}, h("i", { vars: { "--dot": family.colour } }), familyName(name))), h("span", {}, h("i", { vars: { "--dot": "#6d8aa3" } }), say("camera")));
   draw();
 }
 
+byId("sound").addEventListener("click", async () => { await switchSound(); drawSound(); });
+addEventListener("pointerdown", () => { wake().then(drawSound); });
+byId("keys").addEventListener("click", showKeys);
 byId("theme").addEventListener("click", () => { switchTheme(); map.changed = true; speak(); });
 byId("language").addEventListener("click", () => { switchLanguage(); speak(); });
 byId("tools").addEventListener("click", (/** @type {any} */ event) => {
@@ -286,6 +288,7 @@ byId("tools").addEventListener("click", (/** @type {any} */ event) => {
 setInterval(() => {
   if (trust(now).state !== now.trust?.state) draw();
   byId("clock").textContent = clockText(hubTime(), { timeZoneName: "short" });
+  for (const part of all("[data-due]")) part.textContent = secondsText(Number(part.dataset.due));
   for (const part of all("[data-since]")) part.textContent = agoText(hubTime() - Number(part.dataset.since));
 }, 1000);
 
@@ -321,11 +324,48 @@ function showWho() {
 }
 byId("leave").addEventListener("click", async () => { try { await source.logOut(); } finally { location.reload(); } });
 
-/** Links into the page: #alert=ID (as other systems may send them), #device=ID, or the name of a tab. */
+// ---------------------------------------------------------------------------------------------------- keys
+
+const KEYS = [["j n", "key_next"], ["k p", "key_before"], ["a", "acknowledge"], ["s", "key_shelve"], ["m", "key_work"], ["u", "undo"], ["Esc", "key_close"], ["1 2 3 4", "key_tabs"], ["?", "keys"]];
+
+/** The open warning after the chosen one, or before it. */
+function step(way) {
+  const open = [...now.open.values()].sort(worstFirst), at = open.findIndex((alert) => alert.alert === now.chosen);
+  const next = open[at < 0 ? (way > 0 ? 0 : open.length - 1) : Math.max(0, Math.min(open.length - 1, at + way))];
+  if (next && next.alert !== now.chosen) chooseAlert(next.alert);
+}
+
+function showKeys() {
+  const door = byId("door");
+  door.replaceChildren(h("h2", {}, say("keys")), h("table", {}, h("tbody", {}, KEYS.map(([key, what]) => h("tr", {}, h("td", {}, h("kbd", {}, key)), h("td", {}, say(what)))))), h("button", { type: "button", class: "go", onclick: () => door.close() }, say("close")));
+  door.showModal();
+}
+
+/** A key presses the button that a mouse would press. */
+const press = (kind) => document.querySelector(`.card.chosen [data-act="${kind}"]`)?.dispatchEvent(new MouseEvent("click"));
+
+addEventListener("keydown", (/** @type {any} */ event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest?.("input, select, textarea, dialog")) return;
+  const tab = TABS[Number(event.key) - 1];
+  if (event.key === "j" || event.key === "n") step(1);
+  else if (event.key === "k" || event.key === "p") step(-1);
+  else if (event.key === "a") press("acknowledge");
+  else if (event.key === "s") press("shelve");
+  else if (event.key === "m") press("maintenance");
+  else if (event.key === "u") acts.undo();
+  else if (event.key === "Escape") chooseAlert(null);
+  else if (event.key === "?") showKeys();
+  else if (tab) showTab(tab);
+  else return;
+  event.preventDefault();
+});
+
+/** Links into the page: #alert=ID (as other systems may send them), #device=ID, #filter=…, or the name of a tab. */
 function followLink() {
   const [what, id] = location.hash.slice(1).split(/=(.*)/s).map(decodeURIComponent);
   if (what === "alert" && now.chosen !== id) chooseAlert(id);
   else if (what === "device") chooseDevice(id);
+  else if (what === "filter") { now.filter = fromLink(id ?? ""); showTab("warnings"); draw(); }
   else if (TABS.includes(what)) showTab(what);
 }
 addEventListener("hashchange", followLink);
@@ -345,6 +385,7 @@ async function begin() {
       hear("devices", devices);
       hear("alerts", alerts);
       hear("status", status);
+      source.get("/api/v1/rules").then((book) => { now.rules = new Map(book.rules.map((rule) => [rule.rule, rule])); drawSoon(); }).catch(() => {}); // figures and limits; cards stand without them
       followLink();
       await source.follow(hear, (state) => { if (now.link !== state) { now.link = state; drawSoon(); } });
     } catch (error) {

@@ -26,6 +26,7 @@ export class CityMap {
     this.home = null;
     this.alerts = [];
     this.chosen = null; // the chosen warning, or null
+    this.track = null; // the way of a chosen trip: [lon, lat] each
     this.marked = null; // the chosen device or camera: { device } or { camera }
     this.showLabels = true;
     this.changed = true;
@@ -97,6 +98,7 @@ export class CityMap {
     this.labels = [];
     const label = (text, x, y, colour, weight) => this.labels.push({ text: text.length > 60 ? `${text.slice(0, 58)}…` : text, x, y, colour, weight });
     this.#sight(now, look);
+    if (this.track?.length) this.#way(look);
     this.#cameras(look, label);
     this.things.draw(pen, view, wall, look, this.marked?.device, label);
     const marks = this.#alerts(now, wall, look, label);
@@ -124,6 +126,14 @@ export class CityMap {
       pen.beginPath(); pen.moveTo(...view.project(...camera.position)); pen.lineTo(...target); pen.stroke();
       pen.setLineDash([]);
     }
+  }
+
+  #way(look) {
+    const { pen, view } = this;
+    pen.strokeStyle = look.lit; pen.lineWidth = 3; pen.lineJoin = "round";
+    pen.beginPath();
+    this.track.forEach((place, index) => { const [x, y] = view.project(...place); if (index) pen.lineTo(x, y); else pen.moveTo(x, y); });
+    pen.stroke();
   }
 
   #cameras(look, label) {

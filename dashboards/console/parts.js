@@ -54,16 +54,6 @@ export function needle(bearing, sees) {
     svg("path", { d: "M13 3 L17.5 18 L13 15 L8.5 18 Z", fill: sees ? "#5cc8ff" : "#5d7488", transform: `rotate(${Number(bearing) || 0} 13 13)` }));
 }
 
-/** A line through [time, value] points, as wide as its box. */
-export function spark(points) {
-  const width = 300, height = 74, times = points.map((point) => point[0]), values = points.map((point) => point[1]);
-  const t0 = Math.min(...times), t1 = Math.max(...times), low = Math.min(...values), high = Math.max(...values);
-  const x = (t) => ((t - t0) / Math.max(1, t1 - t0)) * width, y = (v) => height - 5 - ((v - low) / Math.max(1e-9, high - low)) * (height - 10);
-  const line = points.map((point, index) => `${index ? "L" : "M"}${x(point[0]).toFixed(1)} ${y(point[1]).toFixed(1)}`).join("");
-  return svg("svg", { class: "spark", viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", role: "img" },
-    svg("path", { class: "under", d: `${line}L${width} ${height}L0 ${height}Z` }), svg("path", { d: line }));
-}
-
 /** The last minutes of a rate as bars. */
 export function bars(rates) {
   const high = Math.max(1e-9, ...rates), wide = 300 / Math.max(40, rates.length);

@@ -42,9 +42,10 @@ export class Source {
     return this.#json(await fetch(path, { headers: this.headers(), cache: "no-store", signal }));
   }
 
-  async post(path, body) {
+  /** `leaving`: the page is going; the request outlives it. */
+  async post(path, body, leaving = false) {
     const headers = this.headers({ "content-type": "application/json", ...(this.session?.csrf ? { "x-csrf-token": this.session.csrf } : {}) });
-    return this.#json(await fetch(path, { method: "POST", headers, body: JSON.stringify(body) }));
+    return this.#json(await fetch(path, { method: "POST", headers, body: JSON.stringify(body), keepalive: leaving }));
   }
 
   async #json(answer) {

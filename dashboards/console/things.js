@@ -3,7 +3,7 @@
 import { FAMILIES, familyOf, telling, valueText } from "./words.js";
 import { mercatorX, mercatorY, metresBetween } from "./view.js";
 
-const MOVING = new Set(["vehicle", "bus", "hazmat-truck", "phone", "vessel"]);
+export const MOVING = new Set(["vehicle", "bus", "hazmat-truck", "phone", "vessel"]);
 const TRAIL_MS = 90_000;
 const TRAIL_POINTS = 60;
 const TRAILS_DRAWN = 60;

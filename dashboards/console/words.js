@@ -11,6 +11,15 @@ const WORDS = {
   alarmIll: ["The hub is not well: warnings may be missing or late", "中枢异常：预警可能缺失或延迟"], titleLost: ["NO CONNECTION", "失去连接"], titleIll: ["HUB NOT WELL", "中枢异常"],
   unsure: ["Whether there are warnings is not known", "未知是否有预警"], unheard: ["Not everything is heard:", "部分来源无数据："], parts: ["Parts that are not well", "异常部件"],
   allcalm: ["All calm", "一切平静"], nowarnings: ["No open warnings.", "当前没有预警。"], lately: ["Cleared lately", "最近解除"],
+  range: ["Range", "时间范围"], range_30min: ["30 min", "30分"], range_6h: ["6 h", "6时"], range_1d: ["1 day", "1天"], range_7d: ["7 days", "7天"], range_30d: ["30 days", "30天"], range_1y: ["1 year", "1年"], range_2y: ["2 years", "2年"],
+  table: ["Table", "表格"], quality: ["quality", "质量"], doubtful: ["values of doubtful quality (orange)", "个存疑数据（橙色）"], trips: ["Trips of the last day", "近一天行程"], notrips: ["No trips.", "无行程。"], idling: ["idling", "怠速"],
+  rules: ["rules", "规则"], destinations: ["Destinations", "送达目标"], testsend: ["Send a test", "测试发送"], testtaken: ["It took the exercise.", "已接收演练消息。"], testfailed: ["It did not take the exercise:", "未接收演练消息："], retry: ["Try again", "重试"], stored: ["stored", "已存"], waitingFor: ["waiting", "等待"],
+  worst: ["worst", "最大"], present: ["now", "现在"], stream: ["Live picture", "实时画面"], nocurve: ["No curve can be drawn:", "无法绘制曲线："], unbuilt: ["Newest values (curves come with make console)", "最近数值（曲线需 make console）"],
+  shelve: ["Shelve", "搁置"], unshelve: ["Unshelve", "取消搁置"], work: ["Maintenance", "维护"], undo: ["Undo", "撤销"], close: ["Close", "关闭"],
+  will_acknowledge: ["Will be acknowledged in", "即将确认，剩余"], will_shelve: ["Will be shelved in", "即将搁置，剩余"], will_unshelve: ["Will be unshelved in", "即将取消搁置，剩余"], will_maintenance: ["Maintenance will begin in", "即将开始维护，剩余"],
+  by_area: ["Any area", "全部区域"], by_pack: ["Any rules", "全部规则"], by_kind: ["Any kind", "全部类型"], hiddenSome: ["more are hidden; show all", "条被隐藏；显示全部"],
+  sound_off: ["Sound is off. Turn it on and hear it", "声音已关闭。点击开启并试听"], sound_on: ["Sound is on. Mute", "声音已开启。点击静音"], sound_blocked: ["Sound waits for a click in this page", "点击页面后声音才会生效"], titleAlarm: ["cityhub: warning", "cityhub：预警"],
+  keys: ["Keys", "快捷键"], key_next: ["next warning", "下一条预警"], key_before: ["warning before", "上一条预警"], key_shelve: ["shelve for an hour", "搁置一小时"], key_work: ["plan maintenance", "计划维护"], key_close: ["close the card", "关闭卡片"], key_tabs: ["tabs", "标签页"],
   acknowledge: ["Acknowledge", "确认"], who: ["Your name", "您的姓名"], note: ["Note", "备注"], acknowledgedBy: ["acknowledged by", "已确认："], shelved: ["shelved until", "搁置至"],
   cameras: ["Cameras that look at it", "可见摄像机"], nocamera: ["No camera is near.", "附近没有摄像机。"], handover: ["Who will see it next", "接续摄像机"], nobody: ["nobody sees it", "无可见摄像机"], history: ["History", "经过"], upwind: ["Who lies upwind", "上风向可能来源"], sees: ["sees it", "可见"], blind: ["nearby, does not see it", "附近，不可见"],
   raised: ["raised", "发布"], escalated: ["escalated", "升级"], lowered: ["lowered", "降级"], cleared: ["cleared", "解除"], acknowledged: ["acknowledged", "确认"], unshelved: ["unshelved", "取消搁置"], expired: ["expired", "过期"], called: ["next contact called", "呼叫下一联系人"],
@@ -26,7 +35,7 @@ const WORDS = {
   up: ["up", "正常"], down: ["down", "中断"], degraded: ["degraded", "降级"], starting: ["starting", "启动中"], ended: ["failed", "失效"],
   clean: ["Nothing in quarantine", "隔离区为空"], cleanline: ["Every frame could be used.", "所有报文均可使用。"], unknowns: ["Unknown devices that knocked", "未登记而上报的设备"], times: ["times", "次"], newest: ["Newest input that could not be used", "最近无法使用的输入"],
   token: ["This hub asks for a token.", "此中枢需要令牌。"], login: ["Log in", "登录"], logout: ["log out", "退出"], user: ["User", "用户名"], password: ["Password", "密码"], enter: ["Enter", "进入"], failed: ["That did not work:", "操作失败："], rate: ["readings", "读数"],
-  ago_s: ["s", "秒"], ago_m: ["min", "分"], ago_h: ["h", "小时"], camera: ["camera", "摄像机"], away: ["away", ""],
+  ago_s: ["s", "秒"], ago_m: ["min", "分"], ago_h: ["h", "小时"], ago_d: ["days", "天"], camera: ["camera", "摄像机"], away: ["away", ""],
 };
 
 const KINDS = {
@@ -97,12 +106,24 @@ export function agoText(ms) {
   const s = Math.max(0, Math.round(ms / 1000));
   if (s < 90) return `${s} ${say("ago_s")}`;
   if (s < 5400) return `${Math.round(s / 60)} ${say("ago_m")}`;
-  return `${Math.round(s / 3600)} ${say("ago_h")}`;
+  if (s < 48 * 3600) return `${Math.round(s / 3600)} ${say("ago_h")}`;
+  return `${Math.round(s / 86_400)} ${say("ago_d")}`;
 }
 let timeZone;
 /** All times are the city's own from now on; a zone this browser does not know leaves its own. */
 export function useZone(name) {
   try { new Intl.DateTimeFormat("en", { timeZone: name }); timeZone = name; } catch { timeZone = undefined; }
 }
+const dayText = (at) => new Date(at).toLocaleDateString("en-CA", { timeZone });
+/** A time of today as a time, any other with its date: an old warning must not look like one of this morning. `skew`: the hub's clock minus this one, ms. */
+export function momentText(at, skew = 0) {
+  const when = new Date(at);
+  if (Number.isNaN(when.getTime())) return "–";
+  if (dayText(when) === dayText(Date.now() + skew)) return clockText(when);
+  const year = dayText(when).slice(0, 4) === dayText(Date.now() + skew).slice(0, 4) ? undefined : "numeric";
+  return when.toLocaleString(language() === "en" ? "en-GB" : language(), { timeZone, hour12: false, year, month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
+}
+/** A mark of a time axis that spans so many ms. */
+export const axisText = (at, span) => new Date(at).toLocaleString(language() === "en" ? "en-GB" : language(), span > 2 * 86_400_000 ? { timeZone, month: "short", day: "numeric" } : { timeZone, hour12: false, hour: "2-digit", minute: "2-digit" });
 export const clockText = (at, more = {}) => new Date(at).toLocaleTimeString(language(), { hour12: false, timeZone, ...more });
 export const count = (n) => (n ?? 0).toLocaleString(language());

@@ -21,6 +21,8 @@ from hub.api.problem import Problem
 from hub.api.sight import Sight
 from hub.api.state import State
 from hub.decoding import decoded
+from hub.delivery import Courier
+from hub.delivery.exercise import exercise
 from hub.identity import only
 from hub.log import LogFull
 from hub.model import OperatorAction, Verdict
@@ -234,6 +236,22 @@ class Acting:
             case "drop":
                 return reply({"dropped": await asyncio.to_thread(self.state.journal.drop, given.numbers)})
         raise Problem(404, f"{request.path_params['action'][:100]!r} is no action; retry or drop is")
+
+    async def exercise(self, request: Request, given: questions.Exercise) -> Response:
+        """Send a destination an exercise, end to end: a warning that says it is none, raised and cleared."""
+        courier = self.state.couriers.get(given.name)
+        if courier is None:
+            near = get_close_matches(given.name, self.state.couriers, n=1)
+            raise Problem(
+                404, f"there is no destination {given.name!r}" + (f"; was {near[0]!r} meant?" if near else "")
+            )
+        if not isinstance(courier, Courier):
+            raise Problem(
+                409, f"{given.name!r} takes readings, not warnings; its own readings show whether it takes them"
+            )
+        name, _ = self._actor(request, given.who, None)
+        delivery = await courier.exercise(exercise(self.state.clock(), name))
+        return reply({"destination": given.name, "taken": delivery.taken, "detail": delivery.detail})
 
     # ---------------------------------------------------------------------------------------------- history
 

@@ -139,6 +139,12 @@ class Alerts(Page):
     closed: list[Object]
 
 
+class Rules(Page):
+    """Rules: what each is about, which names stand for metrics, its levels with their conditions and limits, and how it is."""
+
+    rules: list[Object]
+
+
 class Windows(Page):
     """Planned work."""
 
@@ -171,6 +177,21 @@ class Deliveries(Page):
     attempts: list[Object]
 
 
+class Trips(msgspec.Struct):
+    """Trips and stops of a vehicle, in the order of time."""
+
+    device: str
+    trips: list[Object]
+    stops: list[Object]
+
+
+class Fleet(msgspec.Struct):
+    """What every vehicle did in a day of the city."""
+
+    day: str
+    vehicles: list[Object]
+
+
 class Cameras(msgspec.Struct):
     """Cameras that see the place, best first; or who will see what moves, one after another."""
 
@@ -191,6 +212,10 @@ class Features(msgspec.Struct):
 
     type: str
     features: list[Object]
+
+
+class SensorThings(msgspec.Struct):
+    """An entity, a list of entities or a property, as OGC 18-088 has them."""
 
 
 class Done(msgspec.Struct):
@@ -221,6 +246,14 @@ class Retried(msgspec.Struct):
     refused: int
     waiting: int
     """In the log; the store has not answered yet."""
+
+
+class Exercised(msgspec.Struct):
+    """Whether the destination took the exercise, and what it said."""
+
+    destination: str
+    taken: bool
+    detail: str
 
 
 class Letters(msgspec.Struct):

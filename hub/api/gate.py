@@ -46,7 +46,7 @@ class Gate:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        answering = _with_headers(send, scope["path"], self._allowed(headers))
+        answering = _with_headers(send, scope["path"], scope["scheme"], self._allowed(headers))
         why = None if self._trusted else self._refused(scope, headers)
         if why is not None:
             await problem(*why)(scope, receive, answering)
@@ -132,12 +132,22 @@ class Authority:
             return token.principal if token else None
         session = self.session(request)
         if session is None:
-            return None
+            return self._certified(request)
         if request.method not in ("GET", "HEAD") and not same(request.headers.get(CSRF_HEADER, ""), session.csrf):
             raise Problem(
                 403, f"the header {CSRF_HEADER} is missing or not that of this log-in; GET /api/v1/session tells it"
             )
         return self._state.roll.users[session.user].principal
+
+    def _certified(self, request: Request) -> Principal | None:
+        """Whose verified client certificate this is: that of the user, else the token, of one of its names."""
+        for name in getattr(request.state, "certificate", ()):
+            user = self._state.roll.users.get(name)
+            if user is not None:
+                return None if user.disabled else user.principal
+            if name in (self._state.tokens or {}):
+                return (self._state.tokens or {})[name].principal
+        return None
 
     def session(self, request: Request) -> Session | None:
         """The log-in behind the cookie, as long as the user may come in and has the password of then."""
@@ -152,7 +162,7 @@ def cookie_name(request: Request) -> str:
     return "__Host-cityhub" if request.url.scheme == "https" else "cityhub"
 
 
-def _with_headers(send: Send, path: str, allowed: str) -> Callable[[Message], Awaitable[None]]:
+def _with_headers(send: Send, path: str, scheme: str, allowed: str) -> Callable[[Message], Awaitable[None]]:
     page = path == "/" or path.startswith("/static/")
     tiles = path.startswith("/tiles/")
 
@@ -163,6 +173,8 @@ def _with_headers(send: Send, path: str, allowed: str) -> Callable[[Message], Aw
             headers["X-Content-Type-Options"] = "nosniff"
             headers["X-Frame-Options"] = "DENY"
             headers["Referrer-Policy"] = "no-referrer"
+            if scheme == "https":
+                headers["Strict-Transport-Security"] = "max-age=31536000"
             headers["Cross-Origin-Opener-Policy"] = "same-origin"
             headers["Cross-Origin-Resource-Policy"] = "cross-origin" if tiles or allowed else "same-origin"
             if not page and not tiles:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -24,6 +24,7 @@ QUARANTINE_SHOWN = 200
 SERIES_ROWS_MAX = 50_000
 BUCKETS_MAX = 50_000
 AT_A_TIME = 200
+DAY_NS = 86_400 * SECOND
 T = TypeVar("T")
 
 
@@ -137,6 +138,18 @@ class Looking:
             }
         )
 
+    async def rules(self, request: Request, asked: questions.Page) -> Response:
+        """The rules in force: conditions, the limits that they compare a metric with, their sources, and those that fail."""
+        shown, cut = page(self.state.rulebook(), asked.limit, asked.skip)
+        sight = self._sight(request)
+        ill = {item["rule"]: sight.of(item) for item in self.state.rules().get("ill", [])}
+        return reply(
+            {
+                "rules": [{**rule, "ill": ill.get(rule["rule"])} for rule in shown],
+                **marks(request, asked.limit, cut, skip=asked.skip + len(shown)),
+            }
+        )
+
     async def maintenance(self, request: Request, asked: questions.Page) -> Response:
         """Planned work, and for a day what is over."""
         at = self.state.clock()
@@ -218,6 +231,26 @@ class Looking:
             rows = whole
         before = to_text(rows[0].time) if cut else ""
         return reply({"rows": rows, **marks(request, limit, cut, to=before)})
+
+    async def trips(self, request: Request, asked: questions.Trips) -> Response:
+        """Trips and stops of a vehicle."""
+        end = moment(asked.end, "to") or self.state.clock()
+        start = moment(asked.start, "from") or end - DAY_NS
+        if not asked.device or start >= end:
+            raise Problem(400, "device is needed, and a from that lies before to")
+        if not self._sight(request).device(asked.device):
+            return reply({"device": asked.device, "trips": [], "stops": []})  # of what is not seen there are no rows
+        return reply(await self._driven(self.state.trips(asked.device, start, end, asked.ignition)))
+
+    async def fleet(self, request: Request, asked: questions.Fleet) -> Response:
+        """What every vehicle did in a day of the city."""
+        return reply(await self._driven(self.state.fleet(asked.day, asked.kind, self._sight(request).device)))
+
+    async def _driven(self, work: Awaitable[T]) -> T:
+        try:
+            return await work
+        except ValueError as error:
+            raise Problem(400, str(error)) from None
 
     async def _buckets(self, query: SeriesQuery, every: float) -> Response:
         start, end = query.start, query.end if query.end is not None else self.state.clock()

@@ -62,6 +62,22 @@ class Series(msgspec.Struct, rename={"start": "from", "end": "to"}):
     every: Annotated[float, Meta(gt=0, le=YEARS_S)] | None = None
 
 
+class Trips(msgspec.Struct, rename={"start": "from", "end": "to"}):
+    """Of a vehicle between two times; the last day without them. `ignition`: whether switching off ends a trip at once."""
+
+    device: str = ""
+    start: str | None = None
+    end: str | None = None
+    ignition: bool = False
+
+
+class Fleet(msgspec.Struct):
+    """A day of the city, such as 2026-11-29 (yesterday without it), and a kind of vehicles."""
+
+    day: str | None = None
+    kind: str | None = None
+
+
 class Cameras(msgspec.Struct):
     """Who sees a point, a zone, or what moves; see docs/cameras.md."""
 
@@ -120,6 +136,13 @@ class Retry(msgspec.Struct):
     """One entry of quarantine, or all."""
 
     offset: Number | None = None
+
+
+class Exercise(msgspec.Struct):
+    """A destination by its name, and who tries it."""
+
+    name: Name
+    who: Name | None = None
 
 
 class Letters(msgspec.Struct):

@@ -22,6 +22,7 @@ from hub.api.gate import Authority, Gate, cookie_name
 from hub.api.looking import Looking, reply
 from hub.api.openapi import document
 from hub.api.problem import Problem, problem
+from hub.api.sensorthings import ROOT, SensorThings
 from hub.api.state import State
 from hub.api.streaming import Streaming
 from hub.api.visiting import Visiting
@@ -35,7 +36,7 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
     """All routes but files. A new one is taken into the tests of every route by standing here."""
     auditing = Auditing(state)
     look, act, live = Looking(state, authority), Acting(state, trusted, auditing), Streaming(state, authority)
-    visit = Visiting(state, authority, auditing)
+    visit, things = Visiting(state, authority, auditing), SensorThings(state)
     get, post = "GET", "POST"
     found = [
         Endpoint(get, "/", None, look.console, media="text/html"),
@@ -68,6 +69,7 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
         Endpoint(
             post, "/api/v1/alerts/{alert:path}/{action}", "operate", act.operate, questions.Act, gives=answers.Done
         ),
+        Endpoint(get, "/api/v1/rules", "view", look.rules, questions.Page, gives=answers.Rules),
         Endpoint(get, "/api/v1/maintenance", "view", look.maintenance, questions.Page, gives=answers.Windows),
         Endpoint(post, "/api/v1/maintenance", "operate", act.plan, questions.Plan, gives=answers.Planned),
         Endpoint(
@@ -129,6 +131,16 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
         Endpoint(get, "/api/v1/delivery", "view", look.delivery, questions.Page, gives=answers.Deliveries),
         Endpoint(
             post,
+            "/api/v1/delivery/test",
+            "operate",
+            act.exercise,
+            questions.Exercise,
+            gives=answers.Exercised,
+            needs="engineer",
+            whole=True,
+        ),
+        Endpoint(
+            post,
             "/api/v1/delivery/{action}",
             "operate",
             act.deliver,
@@ -138,9 +150,15 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
             whole=True,
         ),
         Endpoint(get, "/api/v1/cameras", "view", look.cameras, questions.Cameras, gives=answers.Cameras),
+        Endpoint(get, "/api/v1/trips", "view", look.trips, questions.Trips, gives=answers.Trips),
+        Endpoint(get, "/api/v1/fleet", "view", look.fleet, questions.Fleet, gives=answers.Fleet),
         Endpoint(get, "/api/v1/series", "view", look.series, questions.Series, gives=answers.Series),
         Endpoint(get, "/tiles/basemap.pmtiles", None, look.basemap, media="application/vnd.pmtiles"),
         Endpoint(get, "/api/v1/stream", "view", live.stream, media="text/event-stream"),
+        Endpoint(get, f"{ROOT}/{{path:path}}", "view", things.sensorthings, gives=answers.SensorThings),
+        Endpoint(
+            post, f"{ROOT}/{{path:path}}", "ingest", things.observe, gives=answers.SensorThings, raw=True, act=False
+        ),
     ]
 
     async def openapi(_: Request, __: Any) -> Response:

@@ -83,6 +83,10 @@ class State:
     """(device, command, who, seconds to wait, what notes it) → the device's answer; see `hub.app.commanding`."""
     stage: Callable[[], Awaitable[Path]]
     """Everything but the log as it is now, in a folder beside it, for a backup; see `hub.app.staging`."""
+    trips: Callable[[str, int, int, bool], Awaitable[Any]]
+    """(device, from, to, whether ignition counts) → trips and stops; see `hub.app.fleet`. Raises ValueError for too long a range."""
+    fleet: Callable[[str | None, str | None, Callable[[str], bool]], Awaitable[Any]]
+    """(day, kind, which devices are seen) → a line a vehicle. Raises ValueError for what is no day."""
     health: Health
     readers: Callable[[], Sequence[ReaderState]]
     couriers: Mapping[str, Courier | ReadingCourier]
@@ -96,6 +100,8 @@ class State:
     cameras_of: dict[tuple[str, ...], Cameras] = field(default_factory=dict)
     """The cameras that somebody sees who does not see all, by their ids."""
     rules: Callable[[], Mapping[str, Any]] = dict
+    rulebook: Callable[[], Sequence[Mapping[str, Any]]] = tuple
+    """Every rule for people: see `hub.app.rulebook`."""
     maintenance: Callable[[], Sequence[Maintenance]] = tuple
     """Windows planned and, for a day, those over."""
     protocols: dict[str, str] = field(default_factory=dict)

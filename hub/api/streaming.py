@@ -43,16 +43,15 @@ class Streaming:
         state = self.state
         self.streams += 1
         told = state.log.alerts.next
-        since = state.clock()
+        turn = state.live.turn
         try:
             while not await request.is_disconnected():
                 who = self._authority.known(request)
                 if who is None or not who.has("view"):
                     return  # logged out, disabled, or another password: what is open ends too
                 sight = Sight(state, who)
-                until = state.clock()
-                changed = list(views.devices(state, sight, since=since))
-                since = until
+                # By turn, not by receive time: what was received before the last look may have reached the present after it.
+                changed, turn = views.news(state, sight, turn), state.live.turn
                 if changed:
                     yield _sse("devices", {"devices": changed})
                 batch = state.log.alerts.read_now(told)

@@ -17,7 +17,7 @@ from hub.delivery import Courier, Journal, ReadingCourier
 from hub.health import Part
 from hub.knocks import Knock
 from hub.live import DeviceState
-from hub.model import Alert, Camera, Device, Fault, Maintenance, Motion, Position, Zone
+from hub.model import LEVELS, Alert, Camera, Change, Device, Fault, Maintenance, Motion, Position, Zone
 from hub.moment import SECOND, to_text
 from hub.wire import camera_to_json, change_to_json, watch_to_json
 
@@ -26,6 +26,8 @@ CAMERAS_OF_MAX = 16
 """Different parts of the city whose cameras are kept ready to be ranked."""
 BUILDINGS_SHOWN = 5_000
 """On the map; all of them cut footprints."""
+JUDGED = frozenset({Change.RAISED, Change.ESCALATED, Change.LOWERED})
+"""Changes that the rule makes while the warning stands: why it stands is the reason of the last of them, whatever people did since."""
 DRIVING_KMH = 50.0
 """Of what moves without a speed."""
 
@@ -112,6 +114,8 @@ def alert(item: Alert) -> dict[str, Any]:
     newest = item.changes[-1]
     placed = next((change for change in reversed(item.changes) if change.position), newest)
     seen = next((change for change in reversed(item.changes) if change.cameras), newest)
+    judged = [change for change in item.changes if change.change in JUDGED] or [newest]
+    worst = max(judged, key=lambda change: LEVELS.index(change.level))
     titled = next((change for change in reversed(item.changes) if change.title), newest)
     return {
         "alert": item.alert,
@@ -131,6 +135,9 @@ def alert(item: Alert) -> dict[str, Any]:
         "handover": [watch_to_json(watch, seen.at) for watch in seen.handover],
         "evidence": newest.evidence,
         "reason": newest.reason,
+        "cause": judged[-1].reason,
+        "values": newest.values,
+        "worst": {"level": worst.level, "at": to_text(worst.at), "values": worst.values},
         "origin": item.changes[0].origin.hub if item.changes[0].origin else None,
         "changes": [change_to_json(change) for change in item.changes],
     }
@@ -372,10 +379,10 @@ def heard(state: State, kind: str | None = None, since: int = 0) -> Iterable[Dev
     )
 
 
-def devices(state: State, sight: Sight, kind: str | None = None, since: int = 0) -> Iterable[dict[str, Any]]:
-    """As `heard`, for people: what they may see of it."""
+def news(state: State, sight: Sight, turn: int) -> list[dict[str, Any]]:
+    """Devices heard of since that turn of `state.live`, for people: what they may see of it."""
     registered = state.registry.devices
-    return (device(item, registered.get(item.device)) for item in sight.devices(heard(state, kind, since)))
+    return [device(item, registered.get(item.device)) for item in sight.devices(state.live.heard_after(turn))]
 
 
 def part(item: Part, may_look: bool = True) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import msgspec
 from hub.access.users import User, load_users, users_path
 from hub.access.users import able as users_able
 from hub.api.auth import Token, load_tokens
-from hub.config import Config, Mistake, load_config
+from hub.config import Config, Mistake, is_loopback, load_config, split_address, toml_lines
 from hub.metrics import use_city
 from hub.ports import Plugin
 from hub.registry import Registry, load_registry
@@ -64,6 +64,7 @@ def load_city(folder: Path, plugins: Mapping[str, Plugin]) -> tuple[City | None,
             )
     if config:
         mistakes += _strange_approvers(config, tokens or {}, users)
+        mistakes += _readable(config)
     secrets: dict[str, str] = {}
     if config and config.ingest.device_secrets_file:
         secrets, wrong = load_secrets(Path(config.ingest.device_secrets_file))
@@ -82,6 +83,20 @@ def load_words(folder: Path) -> list[Mistake]:
         use_city("")
         return [Mistake(str(path), 1, f"cannot be read as UTF-8 text: {error}")]
     return [Mistake(str(path), line, message) for line, message in use_city(text)]
+
+
+def _readable(config: Config) -> list[Mistake]:
+    """An API beyond loopback over plain HTTP, unless somebody said that it is meant."""
+    api = config.api
+    if api.covered or is_loopback(split_address(api.listen)[0]):
+        return []
+    file = config.folder / "hub.toml"
+    line = toml_lines(file.read_text("utf-8")).get(("api", "listen"), 1)
+    told = (
+        f"{api.listen} is reachable from outside, and passwords, tokens and data would travel readable: set tls_cert_file, or proxy = the "
+        "address of the TLS proxy in front, or plain_http = true where that is meant"
+    )
+    return [Mistake(str(file), line, told)]
 
 
 def _strange_cameras(config: Config, registry: Registry) -> list[Mistake]:

@@ -26,6 +26,7 @@ from hub.api import ReaderState, State
 from hub.app.city import City
 from hub.app.commanding import Commander
 from hub.app.destinations import Destinations
+from hub.app.fleet import Fleet
 from hub.app.history import open_city_store
 from hub.app.importing import Imported, Importer, messages, rejects_file
 from hub.app.listening import Listening
@@ -33,6 +34,7 @@ from hub.app.plugins import Plugins
 from hub.app.readers import Follower, StoreReader
 from hub.app.retrying import Retrier
 from hub.app.rollups import Rollups
+from hub.app.rulebook import described
 from hub.app.sources import decode_body, run_adapter
 from hub.app.staging import stage
 from hub.app.telemetry import Reporter
@@ -320,6 +322,7 @@ class Hub:
             *(follower.state for follower in self.followers),
             self.warner.state,
         ]
+        driving = Fleet(self._series, self.city.registry, self.live, config.zone, self.now)
         return State(
             config=config,
             registry=self.city.registry,
@@ -337,6 +340,8 @@ class Hub:
             retry=Retrier(self.log.quarantine, self.ingest, door, self.store_readers[0], self.ledger).retry,
             series=self._series,
             buckets=self._buckets,
+            trips=driving.trips,
+            fleet=driving.day,
             export=self._export,
             operate=self._operate,
             rebuild=self.rollups.rebuild,
@@ -352,6 +357,7 @@ class Hub:
             audit=Audit(self.data),
             tokens=self.city.tokens,
             rules=self.warner.figures,
+            rulebook=lambda: described(self.warner.engine.book, self.now()),
             maintenance=lambda: tuple(self.warner.engine.windows.values()),
             protocols={adapter.name: adapter.protocol for adapter in config.adapters},
             started_at=self.now(),

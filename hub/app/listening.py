@@ -11,10 +11,12 @@ from pathlib import Path
 import uvicorn
 
 from hub.api import State, build
+from hub.app.connections import settings
 from hub.app.files import SOCKET, socket_path
 from hub.config import split_address
 from hub.health import Part
 from hub.sockets import listener, not_bound
+from hub.tls import LOOK_EVERY_S, ServerTls
 
 AGAIN_S = 5.0
 """Between two attempts to listen on an address that cannot be had."""
@@ -26,12 +28,16 @@ class Listening:
     """The API of one hub. `open` returns when commands on this machine can be answered; the public address may come later."""
 
     def __init__(self, state: State, listen: str, data: Path, part: Part) -> None:
-        self.address = f"http://{listen}"
+        api = state.config.api
+        self._tls = api.server_tls()
+        self._scheme = "https" if self._tls else "http"
+        self.address = f"{self._scheme}://{listen}"
         self._state, self._listen, self._data, self._part = state, listen, data, part
         self._servers: list[_Server] = []
         self._serving: list[asyncio.Task[None]] = []
         self._sockets: list[socket.socket] = []
         self._trying: asyncio.Task[None] | None = None
+        self._renewing: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         path = self._data / SOCKET
@@ -58,10 +64,22 @@ class Listening:
         except OSError as error:
             self._part.report("down", f"{not_bound(self._listen, error)}; tried again every {AGAIN_S:.0f} s")
             return False
-        self.address = "http://{}:{}".format(*_shown(public))
+        self.address = "{}://{}:{}".format(self._scheme, *_shown(public))
         await self._serve(public, trusted=False)
         self._part.report("up", f"listening on {self.address}")
+        if self._tls is not None and self._renewing is None:
+            self._renewing = asyncio.create_task(self._renew(self._tls))
         return True
+
+    async def _renew(self, tls: ServerTls) -> None:
+        """Certificates are renewed every few weeks; new connections get the new one."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            try:
+                if tls.renew():
+                    self._part.report("up", f"listening on {self.address}, with the certificate renewed")
+            except OSError as error:
+                self._part.report("up", f"listening on {self.address}; the certificate of before is in use: {error}")
 
     async def _try_again(self) -> None:
         while True:
@@ -71,16 +89,13 @@ class Listening:
 
     async def _serve(self, sock: socket.socket, trusted: bool) -> None:
         self._sockets.append(sock)
-        server = _Server(
-            uvicorn.Config(
-                build(self._state, trusted),
-                log_level="warning",
-                access_log=False,
-                lifespan="off",
-                server_header=False,
-                timeout_graceful_shutdown=2,
-            )
+        tls = None if trusted else self._tls
+        told = uvicorn.Config(
+            build(self._state, trusted),
+            ssl_context_factory=None if tls is None else lambda *_: tls.context,
+            **settings([] if trusted else self._state.config.api.proxies),
         )
+        server = _Server(told)
         self._servers.append(server)
         self._serving.append(asyncio.create_task(server.serve(sockets=[sock])))
         while not server.started:
@@ -88,8 +103,9 @@ class Listening:
 
     def shut(self) -> None:
         """Take no more requests; those under way are answered."""
-        if self._trying is not None:
-            self._trying.cancel()
+        for task in (self._trying, self._renewing):
+            if task is not None:
+                task.cancel()
         for server in self._servers:
             server.should_exit = True
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import getpass
 import sys
 from itertools import islice
 from pathlib import Path
@@ -48,8 +49,10 @@ def add(commands: Any) -> None:
     parser.add_argument("-o", dest="output", metavar="FILE")
     parser = command(commands, "delivery", delivery, "what destinations have not taken")
     parser.add_argument("dir", type=folder)
-    parser.add_argument("action", choices=("list", "retry", "drop"))
-    parser.add_argument("numbers", nargs="*", type=int, help="dead letters to retry or drop; all without any")
+    parser.add_argument("action", choices=("list", "retry", "drop", "test"))
+    parser.add_argument(
+        "numbers", nargs="*", help="dead letters to retry or drop, all without any; test: the destination"
+    )
     parser = command(commands, "export", export, "readings out of the store")
     parser.add_argument("dir", type=folder)
     parser.add_argument("--from", dest="start", metavar="T")
@@ -375,9 +378,34 @@ def _retry(options: argparse.Namespace, config: Any) -> int:
 # ------------------------------------------------------------------------------------------------- delivery
 
 
+def _exercise(options: argparse.Namespace, config: Config) -> int:
+    """Exit 0 where the destination took it, 1 where it did not."""
+    if len(options.numbers) != 1:
+        raise Problem("delivery test needs the name of one destination, as hub.toml has it", 2)
+    body = {"name": options.numbers[0], "who": getpass.getuser()}
+    answer = ask(config, "/api/v1/delivery/test", "POST", json=body)
+    if answer is None:
+        raise Problem(f"no hub runs on {options.dir}; a test goes the way that warnings go, so it needs one")
+    if options.json:
+        json_line(answer)
+    else:
+        said = f": {answer['detail']}" if answer["detail"] else ""
+        print(
+            f"{answer['destination']} {'took the exercise' if answer['taken'] else 'did not take the exercise'}{said}"
+        )
+    return 0 if answer["taken"] else 1
+
+
 def delivery(options: argparse.Namespace) -> int:
     config = config_of(options.dir)
-    numbers = options.numbers or None
+    if options.action == "test":
+        return _exercise(options, config)
+    try:
+        numbers = [int(number) for number in options.numbers] or None
+    except ValueError:
+        raise Problem(
+            f"{' '.join(options.numbers)}: numbers of dead letters were meant, as list shows them", 2
+        ) from None
     if options.action != "list":
         answer = ask(config, f"/api/v1/delivery/{options.action}", "POST", json={"numbers": numbers})
         if answer is None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -187,6 +187,16 @@ class Courier:
         chosen = [letter for letter in found if numbers is None or letter.number in numbers]
         self._line.wake()
         return await self._offer_again(chosen)
+
+    async def exercise(self, changes: Sequence[AlertChange]) -> Delivery:
+        """Hand over an exercise, each change once and past every filter: the first outcome that is not "taken", else the last. No letter is
+        kept of it, and what waits in the log keeps its place."""
+        delivery = Delivery(True)
+        for change in changes:
+            delivery = await self._line.attempt(change.id, partial(self._sink.deliver, change, change.id))
+            if not delivery.taken:
+                break
+        return delivery
 
     async def close(self) -> None:
         await self._sink.close()

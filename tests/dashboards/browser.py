@@ -87,8 +87,17 @@ class Browser:
                 raise AssertionError(f"{complaint}; the page says: {text}")
             time.sleep(0.1)
 
+    def size(self, width: int, height: int) -> None:
+        """As large as this from now on."""
+        self._call(
+            "Emulation.setDeviceMetricsOverride",
+            {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600},
+        )
+
     def picture(self, path: Path) -> None:
-        path.write_bytes(base64.b64decode(self._call("Page.captureScreenshot", {"format": "png"})["data"]))
+        """In the format that the name's ending says: png, webp."""
+        kind = path.suffix.lstrip(".")
+        path.write_bytes(base64.b64decode(self._call("Page.captureScreenshot", {"format": kind})["data"]))
 
     def _call(self, method: str, parameters: dict[str, Any]) -> dict[str, Any]:
         self._number += 1

@@ -55,7 +55,7 @@ def render(tmp_path: Path) -> Callable[[str], str]:
 def test_a_warning_is_shown_with_the_cameras_that_look_at_it(render: Callable[[str], str]) -> None:
     with Stub() as stub:
         page = render(f"{stub.url}/#alert=a%2F1")
-    assert re.search(r'<span class="pill red">Red</span>', page)
+    assert re.search(r'<span class="pill red"><i class="shape red" aria-hidden="true"></i>Red</span>', page)
     assert "Gate camera" in page
     assert "97 m · 90°" in page
     assert "97 m away, looking E" in page

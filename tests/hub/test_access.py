@@ -20,6 +20,7 @@ from hub.access.users import RoleGrant, User, load_users, save_user
 from hub.api.endpoint import Endpoint
 from hub.api.gate import Authority
 from hub.api.routes import endpoints
+from hub.api.sensorthings.entities import number as id_of
 from hub.app.city import load_city
 from hub.app.hub import Hub
 from hub.app.plugins import Plugins
@@ -131,15 +132,24 @@ def address(item: Endpoint, whose: str, alerts: dict[str, str]) -> str:
     """The route's path, about something of the own or the foreign area."""
     path = item.path.replace("{device:path}", f"{whose}-bus").replace("{alert:path}", alerts[f"{whose}-gauge"])
     path = path.replace("{id:path}", f"{whose}-gauge@2030-01-01T00:00:00Z").replace("{what}", "devices")
+    stream = id_of(f"{whose}-gauge", "water_depth")
+    asks = (
+        "Observations?$expand=Datastream($expand=Thing)"
+        if item.method == "GET"
+        else f"Datastreams({stream})/Observations"
+    )
+    path = path.replace("{path:path}", asks)
     return path.replace("{action}", "acknowledge" if "alerts" in path else "retry")
 
 
 BODIES: dict[str, Any] = {
     "/api/v1/maintenance": {"target": "{whose}-gauge", "from": "2030-01-01T00:00:00Z", "until": "2100-01-01T00:00:00Z"},
     "/api/v1/devices/{device:path}/command": {"command": "locate"},
+    "/sensorthings/v1.1/{path:path}": {"result": 0.5},
     "/api/v1/readings": {"device": "{whose}-gauge", "values": {"water_depth": 0.5}},
 }
 QUERIES = {
+    "/api/v1/trips": "?device=own-gauge",
     "/api/v1/cameras": "?at=121.4915,31.2412&limit=50",
     "/api/v1/series": "?from=2020-01-01T00:00:00Z&every=86400000",
 }

@@ -47,3 +47,14 @@ def test_a_clock_of_the_hub_that_was_ahead_and_is_set_back_hides_nothing() -> No
 
 def test_a_clock_of_the_hub_that_jumps_ahead_goes_on() -> None:
     assert shown(report(1.0, NOW), report(2.0, NOW + 24 * HOUR)) == (2.0, NOW + 24 * HOUR, NOW + 24 * HOUR)
+
+
+def test_what_reaches_the_present_late_is_still_news() -> None:
+    """A busy hub looked at the present between a report's receipt and its arrival here; going by receive times, the page never heard of it."""
+    live = Live()
+    live.feed([report(1.0, 100, 100)])
+    turn = live.turn
+    assert live.heard_after(turn) == []
+    live.feed([report(2.0, 99, 99)])
+    assert [state.readings for state in live.heard_after(turn)] == [2]
+    assert live.heard_after(live.turn) == []

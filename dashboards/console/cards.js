@@ -1,0 +1,128 @@
+// Warnings as cards: what, since when, how bad at worst and now, why, who sees it, who has it; and what can be done about it.
+
+import { evidenceOf } from "./evidence.js";
+import { filtered, filterBar } from "./filters.js";
+import { h, keep, needle } from "./parts.js";
+import { agoText, changeName, clockText, language, metricName, momentText, say, valueText } from "./words.js";
+
+export const LEVELS = ["blue", "yellow", "orange", "red"];
+const CLOSED_SHOWN = 12;
+const SHELVE_H = [1, 8, 24];
+const WORK_H = 2;
+/** @returns {any} */
+const byId = (id) => document.getElementById(id);
+
+export const worstFirst = (a, b) => LEVELS.indexOf(b.level) - LEVELS.indexOf(a.level) || Date.parse(b.raised_at) - Date.parse(a.raised_at);
+
+export function cardsOf({ now, map, acts, source, chooseAlert, draw }) {
+  const bar = h("div", { id: "filters" }), list = h("div", { id: "cards" });
+  byId("tab-warnings").append(bar, list);
+  const evidence = evidenceOf({ now, source });
+
+  function warnings() {
+    const open = [...now.open.values()].sort(worstFirst), shown = open.filter((alert) => filtered(now, alert));
+    filterBar(bar, now, open, open.length - shown.length, draw);
+    const parts = [];
+    const { state, unheard } = now.trust ?? { state: "lost", unheard: [] };
+    const calm = state === "well" && !unheard.length;
+    if (!open.length) parts.push({ key: "calm", calm: true });
+    parts.push(...shown.map((alert) => ({ key: alert.alert, alert })));
+    if (now.closed.length) parts.push({ key: "lately", heading: say("lately") }, ...now.closed.slice(0, CLOSED_SHOWN).map((alert) => ({ key: `closed ${alert.alert}`, alert })));
+    const stamp = ({ alert, heading }) => JSON.stringify([language(), now.rules.size, heading, alert ? "" : [state, unheard.map((part) => part.part)], alert && [alert.level, alert.changed_at, alert.acknowledged_by, alert.shelved_until, alert.title, alert.open, alert.changes?.length, alert.cameras?.length, now.chosen === alert.alert, acts.stamp(alert.alert)]]);
+    keep(list, parts, (part) => part.key, stamp, (part) =>
+      part.calm ? calmness(calm, state, unheard) : part.heading ? h("h2", {}, part.heading) : card(part.alert));
+    // Values change every second. A card is not built anew for them: somebody may be writing in it.
+    for (const part of parts) if (part.alert) {
+      const line = /** @type {any} */ ([...list.children].find((child) => /** @type {any} */ (child).dataset.key === part.key)?.querySelector(".values")), text = presentText(part.alert);
+      if (line && line.textContent !== text) line.textContent = text;
+    }
+  }
+
+  /** "All calm" is a promise: only while the hub is heard, is well, and hears its sources. */
+  function calmness(calm, state, unheard) {
+    if (calm) return h("div", { class: "none" }, h("b", {}, say("allcalm")), say("nowarnings"));
+    if (state !== "well") return h("div", { class: "none unsure" }, h("b", {}, say("unsure")));
+    return h("div", { class: "none unsure" }, h("b", {}, say("nowarnings")), `${say("unheard")} ${unheard.map((part) => part.part.replace("adapter/", "")).join(", ")}`);
+  }
+
+  function card(alert) {
+    const chosen = now.chosen === alert.alert, since = Date.parse(alert.open ? alert.raised_at : alert.changed_at);
+    const seeing = (alert.cameras ?? []).filter((view) => view.sees).length;
+    return h("article", { class: `card ${alert.level}${chosen ? " chosen" : ""}${alert.open ? " fresh" : " closed"}`, "data-alert": alert.alert },
+      h("button", { class: "head", type: "button", "aria-expanded": String(chosen), "data-focus": "head", onclick: () => chooseAlert(alert.alert) },
+        h("span", { class: "row" },
+          h("span", { class: `pill ${alert.level}` }, h("i", { class: `shape ${alert.level}`, "aria-hidden": "true" }), alert.open ? say(alert.level) : `✓ ${say("cleared")}`),
+          h("time", { datetime: alert.raised_at }, momentText(alert.raised_at, now.skew)),
+          alert.acknowledged_by ? h("span", { class: "has" }, `✓ ${alert.acknowledged_by}`) : null,
+          alert.shelved_until ? h("span", { class: "has" }, `⏸ ${say("shelved")} ${momentText(alert.shelved_until, now.skew)}`) : null,
+          h("span", { class: "since", "data-since": since }, agoText(Date.now() + now.skew - since))),
+        h("span", { class: "title" }, alert.title || alert.subject),
+        h("span", { class: "values" }, presentText(alert)),
+        h("span", { class: "sub" }, `${alert.origin ? `${alert.origin} › ` : ""}${nameOf(alert.subject)} · ${alert.rule}${seeing ? ` · ◉ ${seeing}` : ""}`)),
+      acts.pending(alert.alert),
+      chosen ? more(alert) : null);
+  }
+
+  /** Worst and present value of what the rule compares. */
+  function presentText(alert) {
+    const rule = now.rules.get(alert.rule.replace(/:silent$/, "")), said = [];
+    for (const [name, metric] of Object.entries(rule?.names ?? {})) {
+      const worst = alert.worst?.values?.[name], present = now.devices.get(alert.subject)?.values?.[metric];
+      if (typeof worst !== "number") continue;
+      said.push(`${metricName(metric)} ${say("worst")} ${valueText(metric, worst)}${present && alert.open ? ` · ${say("present")} ${valueText(metric, present.value)}` : ""}`);
+    }
+    return said.slice(0, 2).join("; ");
+  }
+
+  function more(alert) {
+    const parts = [h("p", { class: "reason" }, alert.cause || alert.reason || "")];
+    if (alert.contact > 1) parts.push(h("p", {}, `☎ ${say("called")}: ${alert.contact}`));
+    parts.push(evidence.box(alert));
+    const traced = (alert.changes ?? []).flatMap((change) => change.evidence ?? []).filter((item) => item.attribution).at(-1)?.attribution;
+    if (traced) parts.push(h("h3", {}, say("upwind")), traced.withheld ? h("p", {}, traced.withheld) : h("ol", { class: "history" }, traced.candidates.map((found) => h("li", {}, h("time", {}, found.score.toFixed(2)), `${found.name} · ${found.why}`))));
+    parts.push(h("h3", {}, say("cameras")));
+    if (!alert.cameras?.length) parts.push(h("p", {}, say("nocamera")));
+    parts.push(...(alert.cameras ?? []).map((view) => cameraRow(alert, view)));
+    if (alert.handover?.length) {
+      // It moves: who will have it when. Times are the hub's own.
+      parts.push(h("h3", {}, say("handover")), h("ol", { class: "history" }, alert.handover.map((watch) => h("li", {}, h("time", {}, clockText(watch.from)), watch.camera ? watch.name || watch.camera : say("nobody")))));
+    }
+    const history = (alert.changes ?? []).map((change) => h("li", { class: change.change === "cleared" ? "" : change.level }, h("time", {}, momentText(change.at, now.skew)), `${say(change.level)} ${changeName(change.change)}${change.who ? ` · ${change.who}` : ""}${change.note ? `: ${change.note}` : ""}`));
+    if (history.length) parts.push(h("h3", {}, say("history")), h("ol", { class: "history" }, history));
+    if (alert.open) parts.push(acting(alert));
+    return h("div", { class: "more" }, parts);
+  }
+
+  function cameraRow(alert, view) {
+    const row = h("button", { type: "button", class: `camera${view.sees ? "" : " blind"}`, "data-focus": `camera ${view.camera}`, onclick: () => look(alert, view) },
+      needle(view.bearing_deg, view.sees), h("span", {}, view.name || view.camera), h("span", { class: "far" }, `${Math.round(view.distance_m)} m · ${Math.round(view.bearing_deg)}°`),
+      h("span", { class: "why" }, view.reason || say(view.sees ? "sees" : "blind")));
+    const stream = /^https?:\/\//.test(view.stream_url ?? "") ? h("a", { class: "stream", href: view.stream_url, target: "_blank", rel: "noopener noreferrer" }, say("stream")) : null;
+    return stream ? h("div", {}, row, stream) : row;
+  }
+
+  function acting(alert) {
+    const who = h("input", { placeholder: say("who"), "aria-label": say("who"), value: acts.draft(alert.alert).who ?? acts.who(), oninput: (event) => acts.keep(alert.alert, { who: event.target.value }), maxlength: 100, autocomplete: "name", "data-focus": "who" });
+    const note = h("input", { placeholder: say("note"), "aria-label": say("note"), value: acts.draft(alert.alert).note ?? "", oninput: (event) => acts.keep(alert.alert, { note: event.target.value }), maxlength: 500, "data-focus": "note" });
+    const act = (kind, more = {}) => () => (who.value.trim() ? acts.begin(alert, kind, { who: who.value.trim(), note: note.value.trim(), ...more }) : who.focus());
+    const button = (text, kind, more, strong = "") => h("button", { type: "button", class: strong, "data-act": kind, "data-focus": `${kind} ${text}`, onclick: act(kind, more) }, text);
+    const until = (hours) => ({ until: new Date(Date.now() + now.skew + hours * 3_600_000).toISOString() });
+    note.addEventListener("keydown", (event) => { if (event.key === "Enter") act(alert.acknowledged_by ? "shelve" : "acknowledge", alert.acknowledged_by ? until(SHELVE_H[0]) : {})(); });
+    const trouble = acts.trouble(alert.alert);
+    return h("div", { class: "act" }, who, note,
+      alert.acknowledged_by ? null : button(say("acknowledge"), "acknowledge", {}, "go"),
+      alert.shelved_until ? button(say("unshelve"), "unshelve", {}) : SHELVE_H.map((hours) => button(`${say("shelve")} ${hours} ${say("ago_h")}`, "shelve", until(hours))),
+      now.devices.has(alert.subject) ? button(`${say("work")} ${WORK_H} ${say("ago_h")}`, "maintenance", { target: alert.subject, ...until(WORK_H) }) : null,
+      trouble ? h("div", { class: "wrong", role: "alert" }, `${say("failed")} ${trouble}`) : null);
+  }
+
+  function look(alert, view) {
+    const camera = map.cameras.get(view.camera), place = map.whereIs(alert);
+    map.marked = { camera: view.camera };
+    if (camera && place) map.flyTo([place, camera.position]);
+  }
+
+  const nameOf = (subject) => subject.split("+").map((id) => now.devices.get(id)?.name || id).join(" + ");
+
+  return { draw: warnings };
+}
