@@ -17,6 +17,7 @@ from urllib.parse import quote_from_bytes
 
 import httpx
 
+from cityhub.testing.codecs import usable
 from hub.app.city import load_city
 from hub.app.hub import Hub
 from hub.app.plugins import Plugins
@@ -28,7 +29,7 @@ from tests.acceptance.running import CAMERAS, DEVICES, RULES, write_city
 from tests.hub.test_config_mutated import BASE, toml
 from tests.laws.test_codec_costs import make
 from tests.laws.test_codec_fuzz import frames
-from tests.laws.test_codecs import NOW, PROTOCOLS, usable
+from tests.laws.test_codecs import NOW, PROTOCOLS
 
 ROOT = Path(__file__).resolve().parents[2]
 Try = Callable[[bytes], None]

@@ -12,10 +12,11 @@ from collections.abc import Iterator
 import pytest
 
 from adapters.nmea0183.line import xor
+from cityhub.testing.codecs import readings, usable
 from hub.model import Message
 from tests.laws.seeds import SEEDS
 from tests.laws.test_codec_costs import make
-from tests.laws.test_codecs import NOW, PROTOCOLS, readings, usable, vectors
+from tests.laws.test_codecs import NOW, PROTOCOLS, vectors
 
 MUTANTS = int(os.environ.get("CITYHUB_FUZZ", "150"))
 WITHOUT_VECTORS = {
