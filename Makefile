@@ -45,8 +45,9 @@ oracle: env servers
 fuzz: env
 	$(BIN)/python -m tests.fuzz $(FUZZ)
 
-# Long fuzz and soak runs.
+# The whole city for an hour, with one trouble after another (SOAK="--seconds 600 --plot soak.svg"), then the slow tests.
 soak: env servers
+	$(BIN)/python -m tests.oracle.soak $(SOAK)
 	$(BIN)/pytest -n $(WORKERS) -m slow --timeout 3600
 
 format: env

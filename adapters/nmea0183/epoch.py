@@ -20,6 +20,8 @@ DAY = 86_400 * SECOND
 YEAR_MAX = 2261
 """The last whole year that 64 bits of nanoseconds since 1970 hold."""
 SATELLITES_MAX = 100
+INTEGER_MAX = 1e9
+"""No field has a count like this; beyond 64 bits a reading could not even be written down."""
 """Satellite numbers kept for `detail`, over all constellations."""
 
 FIX_QUALITY = (
@@ -299,6 +301,8 @@ def _decimal(text: str, what: str) -> float | None:
 
 def _integer(text: str, what: str) -> int | None:
     value = _decimal(text, what)
+    if value is not None and abs(value) >= INTEGER_MAX:
+        raise FieldError(FaultKind.VALUE, f"{what} {text!r} is no such number")
     return None if value is None else int(value)
 
 

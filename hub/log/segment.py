@@ -15,7 +15,6 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -122,14 +121,13 @@ def create(path: Path, first: int) -> int:
 
 
 def sync(path: Path) -> None:
-    """Make durable what the segment holds, and its name. A disk that cannot be written is no reason not to read it."""
-    with suppress(OSError):
-        fd = os.open(path, os.O_RDWR)
-        try:
-            os.fdatasync(fd)
-        finally:
-            os.close(fd)
-        sync_folder(path.parent)
+    """Make durable what the segment holds, and its name. Raises OSError: on a disk that cannot do that nothing may be relied upon."""
+    fd = os.open(path, os.O_RDWR)
+    try:
+        os.fdatasync(fd)
+    finally:
+        os.close(fd)
+    sync_folder(path.parent)
 
 
 def write_all(fd: int, data: bytes, position: int) -> None:

@@ -6,6 +6,7 @@ A target is a context (a folder, a running hub) that gives a function of bytes, 
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -16,19 +17,21 @@ from tempfile import TemporaryDirectory
 from urllib.parse import quote_from_bytes
 
 import httpx
+import msgspec
 
 from hub.app.city import load_city
 from hub.app.hub import Hub
 from hub.app.plugins import Plugins
-from hub.model import Reading
+from hub.model import Reading, Verdict
 from hub.registry import load_registry
+from hub.wire import detail_to_json
 from rules.book import RuleBook, read_book
 from rules.engine import Engine
 from tests.acceptance.running import CAMERAS, DEVICES, RULES, write_city
 from tests.hub.test_config_mutated import BASE, toml
 from tests.laws.test_codec_costs import make
 from tests.laws.test_codec_fuzz import frames
-from tests.laws.test_codecs import NOW, PROTOCOLS, usable
+from tests.laws.test_codecs import NOW, PROTOCOLS
 
 ROOT = Path(__file__).resolve().parents[2]
 Try = Callable[[bytes], None]
@@ -57,7 +60,11 @@ def _codec(protocol: str) -> Target:
             if count % 50 == 0:
                 codec = make(protocol)
             for message in [*codec.feed(data, NOW if count % 2 else None), *(codec.end() if count % 3 else [])]:
-                usable(codec, message)
+                for verdict in Verdict:
+                    assert isinstance(codec.reply(message, verdict, NOW), bytes | None)
+                json.dumps(detail_to_json(message), allow_nan=False)
+                msgspec.msgpack.encode(message.readings)
+                msgspec.msgpack.encode(message.faults)
 
         yield attempt
 

@@ -33,8 +33,8 @@ class Desk:
                 size = next(int(line.partition(b":")[2]) for line in head if line.startswith(b"content-length:"))
                 key = next(line.partition(b":")[2].strip().decode() for line in head if line.startswith(b"webhook-id:"))
                 body = await reader.readexactly(size)
-                if self.silent:
-                    await asyncio.sleep(3600)
+                while self.silent:  # and when it is well again the line breaks
+                    await asyncio.sleep(0.1)
                 luck = self._chance.random()
                 if luck < self._ill / 2:
                     writer.write(b"HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n")

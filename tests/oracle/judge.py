@@ -19,7 +19,7 @@ import msgspec
 from hub.app.city import load_city
 from hub.app.plugins import Plugins
 from hub.app.telemetry import noted_by_the_hub
-from hub.model import AlertChange, Event, Reading
+from hub.model import AlertChange, Event, Fault, Reading
 from rules.engine import Engine
 from tests.oracle.devices import Account
 
@@ -77,7 +77,8 @@ def judged(
     alerts = entries(var / "log" / "alerts", AlertChange, wrong)
     readings = [event for event in events if type(event) is Reading]
     derived = entries(var / "log" / "derived", Reading, wrong)
-    _log(account, readings, wrong)
+    kept_out = entries(var / "log" / "quarantine", Fault, wrong) if account.may_refuse else []
+    _log(account, readings, kept_out, wrong)
     _store(var / "history.duckdb", [*readings, *derived], alerts, wrong)
     _implied(city, events, alerts, derived, wrong)
     _deliveries(alerts, heard, wrong)
@@ -87,9 +88,17 @@ def judged(
     return wrong
 
 
-def _log(account: Account, readings: Sequence[Reading], wrong: list[str]) -> None:
+def _log(account: Account, readings: Sequence[Reading], kept_out: Sequence[Fault], wrong: list[str]) -> None:
+    """`kept_out`: where readings may rightly be refused. MQTT acknowledges also what quarantine has, so that it is not sent for ever."""
     logged = Counter((reading.device, reading.observed_at) for reading in readings)
-    _say(wrong, "acknowledged and not in the log", [key for key in account.owed if key not in logged])
+    refused = {
+        (reading.device, reading.observed_at)
+        for fault in kept_out
+        for reading in (fault.reading, *(fault.rest or ()))
+        if reading is not None
+    }
+    missing = [key for key in account.owed if key not in logged and key not in refused]
+    _say(wrong, "acknowledged and not in the log", missing)
     _say(wrong, "in the log more than once", [key for key, count in logged.items() if count > 1])
     _say(wrong, "in the log and never sent", [key for key in logged if key not in account.sent])
     changed = [

@@ -14,6 +14,7 @@ import os
 import resource
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +70,8 @@ class Nursery:
 
     async def close(self) -> None:
         if self._process is not None:
-            assert self._process.stdin is not None
-            self._process.stdin.close()
+            with suppress(ProcessLookupError):
+                self._process.kill()  # and the life that may still be going on ends with it
             await self._process.wait()
 
 
