@@ -69,10 +69,10 @@ def _reason(answer: httpx.Response) -> str:
 
 @contextlib.contextmanager
 def open_log(config: Config) -> Iterator[Log]:
-    """The log of a hub that does not run."""
+    """The log of a hub that does not run, to look at: also on a disk that cannot be written or synced."""
     if not (config.data / "log").is_dir():
         raise Problem(f"{config.data} holds no log yet: this hub has never run")
-    yield Log(config.data / "log")
+    yield Log(config.data / "log", sync=False)
 
 
 def batches(log: Log, stream: str, start: int | None = None) -> Iterator[Sequence[Any]]:

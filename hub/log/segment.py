@@ -122,12 +122,16 @@ def create(path: Path, first: int) -> int:
 
 def sync(path: Path) -> None:
     """Make durable what the segment holds, and its name. Raises OSError: on a disk that cannot do that nothing may be relied upon."""
-    fd = os.open(path, os.O_RDWR)
     try:
-        os.fdatasync(fd)
-    finally:
-        os.close(fd)
-    sync_folder(path.parent)
+        fd = os.open(path, os.O_RDWR)
+        try:
+            os.fdatasync(fd)
+        finally:
+            os.close(fd)
+        sync_folder(path.parent)
+    except OSError as error:
+        why = f"the disk cannot sync what the log holds, so nothing in it may be relied upon ({error.strerror})"
+        raise OSError(error.errno, why, str(path)) from None
 
 
 def write_all(fd: int, data: bytes, position: int) -> None:

@@ -545,6 +545,25 @@ async def test_age_is_told_from_the_order_of_segments_where_the_clock_stepped(
     await log.close()
 
 
+async def test_a_log_that_cannot_be_synced_is_not_gone_on_with_but_can_be_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a killed process left unsynced would be gone with the next power cut, and its repetition be called a duplicate."""
+    log = Log(tmp_path)
+    await log.events.append(readings(3))
+    await log.close()
+
+    def fails(fd: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fdatasync", fails)
+    with pytest.raises(OSError, match="nothing in it may be relied upon"):
+        Log(tmp_path)
+    looked_at = Log(tmp_path, sync=False)
+    assert everything(looked_at) == readings(3)
+    await looked_at.close()
+
+
 async def test_an_entry_that_cannot_be_written_costs_nobody_else_theirs(tmp_path: Path) -> None:
     log = Log(tmp_path)
     poison = Reading("gauge-1", 2**70, {})
