@@ -20,6 +20,12 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(600)]
 README = (ROOT / "README.md").read_text("utf-8")
 
 
+ELSEWHERE = ("cityhub run /etc/cityhub", "cityhub delivery city test video")
+"""A service manager runs the one; the other reaches a video platform (`tests/hub/test_exercise.py` has one)."""
+STREETS = '{"type": "Feature", "properties": {"highway": "primary"}, "geometry": {"type": "LineString", "coordinates": [[121.49, 31.23], [121.51, 31.24]]}}'
+"""What `osmium export` gives, of a very small city."""
+
+
 def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
 
@@ -32,15 +38,16 @@ def commands() -> list[str]:
 
 
 def spoken() -> list[str]:
-    """Commands in running text, but for the one that a service manager runs."""
+    """Commands in running text, but for those of elsewhere."""
     prose = re.sub(r"```.*?```", "", README, flags=re.DOTALL)
-    return [line for line in re.findall(r"`(cityhub [^`]+)`", prose) if line != "cityhub run /etc/cityhub"]
+    return [line for line in re.findall(r"`(cityhub [^`]+)`", prose) if line not in ELSEWHERE]
 
 
 def test_the_tour_works_as_written(tmp_path: Path) -> None:
     api = free_port()
     ran: list[str] = []
     hub: RunningHub | None = None
+    (tmp_path / "city.geojson").write_text(f'{{"type": "FeatureCollection", "features": [{STREETS}]}}')
     try:
         for line in [*commands(), *spoken()]:
             if line.startswith("cityhub run "):

@@ -18,12 +18,12 @@ from adapters.hub.peers import BURST_S, Peers, load_peers
 from adapters.hub.sink import HubSink, HubSinkOptions, ReadingsOptions, every_ns
 from adapters.peer_http import Peer
 from adapters.transport.adapter import StreamAdapter
+from cityhub.testing.codecs import held_bytes
 from hub.model import AlertChange, CameraView, Change, FaultKind, Message, Origin, Position, Reading, Verdict
 from tests.acceptance.running import write_city
 from tests.adapters.http_peer import Heard, http_peer
 from tests.adapters.intake import FakeIntake
 from tests.certificates import authority, signed
-from tests.laws.test_codecs import held_bytes
 
 T = 1_795_334_400_000_000_000
 SECOND = 1_000_000_000

@@ -252,8 +252,8 @@ async def test_the_warning_says_the_authenticated_name_and_the_audit_before_and_
     assert "acknowledged_by" in noted["before"]
     assert [one["outcome"] for one in audit.entries(hub.data) if one["action"] == "operate"][-1:] == ["refused"]
     async with as_user(hub, "administrator-all") as client:
-        shown = (await client.get("/api/v1/audit?limit=2")).json()
-        assert len(shown["entries"]) == 2
+        shown = (await client.get("/api/v1/audit?limit=1")).json()
+        assert len(shown["entries"]) == 1
         assert shown["truncated"]
     assert audit.verify(hub.data).faults == []
 

@@ -175,6 +175,7 @@ def test_the_console_and_the_stream_are_served(hub: RunningHub) -> None:
     link = http.client.HTTPConnection("127.0.0.1", hub.api, timeout=20)
     link.request("GET", "/api/v1/stream", headers={"Authorization": "Bearer look"})
     answer = link.getresponse()
+    assert answer.readline().startswith(b"id: ")
     assert answer.readline().startswith(b"event: ")
     link.close()
 

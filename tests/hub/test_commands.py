@@ -55,7 +55,7 @@ async def until(what: Callable[[], bool], seconds: float = 15.0) -> None:
 
 
 def port(hub: Hub, adapter: str) -> int:
-    return int(hub._adapters[adapter].bound.rpartition(":")[2])  # type: ignore[attr-defined]
+    return int(hub.sources.adapters[adapter].bound.rpartition(":")[2])  # type: ignore[attr-defined]
 
 
 TRACKERS = """
@@ -70,7 +70,7 @@ login_required = true
 
 async def test_a_terminal_is_told_and_answers(tmp_path: Path) -> None:
     async with hub_on(tmp_path, TRACKERS) as (hub, client):
-        await until(lambda: bool(getattr(hub._adapters.get("trackers"), "bound", "")))
+        await until(lambda: bool(getattr(hub.sources.adapters.get("trackers"), "bound", "")))
         dialect = Jt808(PHONE, "A12345")
         terminal = Terminal(DEVICE, dialect)
         running = asyncio.create_task(terminal.run(f"tcp://127.0.0.1:{port(hub, 'trackers')}"))
@@ -116,7 +116,7 @@ async def test_a_terminal_is_told_and_answers(tmp_path: Path) -> None:
 async def test_a_tracker_takes_its_own_words_and_refuses_others(tmp_path: Path) -> None:
     toml = TRACKERS.replace("jt808", "teltonika")
     async with hub_on(tmp_path, toml) as (hub, client):
-        await until(lambda: bool(getattr(hub._adapters.get("trackers"), "bound", "")))
+        await until(lambda: bool(getattr(hub.sources.adapters.get("trackers"), "bound", "")))
         reader, writer = await asyncio.open_connection("127.0.0.1", port(hub, "trackers"))
         writer.write(TELTONIKA_LOGIN + tcp(data([record()])))
         assert await asyncio.wait_for(reader.readexactly(5), 10) == b"\1\0\0\0\1"
@@ -136,7 +136,7 @@ async def test_a_wrong_secret_is_refused_and_strangers_are_listed(tmp_path: Path
     (tmp_path / "secrets" / "devices.toml").write_text('"jt808:014450376202" = "right"\n')
     toml = '[ingest]\ndevice_secrets_file = "secrets/devices.toml"\n' + TRACKERS.replace("admit", "quarantine")
     async with hub_on(tmp_path, toml, "jt808:014450376202,Bus 7,bus,,,,,,\n") as (hub, client):
-        await until(lambda: bool(getattr(hub._adapters.get("trackers"), "bound", "")))
+        await until(lambda: bool(getattr(hub.sources.adapters.get("trackers"), "bound", "")))
         known, stranger = Id(bytes.fromhex("014450376202")), Id(bytes.fromhex("013800000001"))
 
         async def said(terminal: Id, *frames: tuple[int, bytes]) -> list[int]:
@@ -209,7 +209,7 @@ async def test_a_station_shows_its_password_in_every_message(tmp_path: Path) -> 
         "login_required = true", ""
     )
     async with hub_on(tmp_path, toml) as (hub, _):
-        await until(lambda: bool(getattr(hub._adapters.get("trackers"), "bound", "")))
+        await until(lambda: bool(getattr(hub.sources.adapters.get("trackers"), "bound", "")))
         _, writer = await asyncio.open_connection("127.0.0.1", port(hub, "trackers"))
         for password in ("", "PW=654321;", "PW=123456;"):
             segment = HJ212.format(password=password).encode()

@@ -63,7 +63,7 @@ def test_the_starter_folder_is_clean(tmp_path: Path) -> None:
         (GOOD + '[[adapters]]\nname = "a"\n', ["hub.toml:4: this block names no protocol; one of"]),
         (GOOD + '[[adapters]]\nname = "a"\nprotocol = "mqqt"\n', ["hub.toml:6: unknown protocol 'mqqt'; was 'mqtt' meant?"]),
         (GOOD + '[[adapters]]\nname = "a"\nprotocol = "mqtt"\n', ["hub.toml:4: topics is missing here"]),
-        (GOOD + '[api]\nlisten = "0.0.0.0:80"\n', ["hub.toml:5: 0.0.0.0:80 is reachable from outside, so users or tokens are needed"]),
+        (GOOD + '[api]\nlisten = "0.0.0.0:80"\n', ["hub.toml:5: 0.0.0.0:80 is reachable from outside, so tokens are needed, or users who log in"]),
         (GOOD + '[store]\nkind = "influxdb"\nurl = "http://x"\ntoken = "abc"\n', ["hub.toml:7: a secret stands in the file; name an environment variable with token_env"]),
         (GOOD + '[[sinks]]\nprotocol = "webhook"\nurl = "https://u:p@x/y"\n', ["hub.toml:6: a secret stands in the file (a password in the address)"]),
         (GOOD + '[[sinks]]\nprotocol = "webhook"\nurl = "https://x/y"\nsecret = "whsec_abc"\n', ["hub.toml:7: a secret stands in the file"]),

@@ -286,8 +286,8 @@ async def test_a_ledger_saved_while_the_log_has_more_than_is_counted_counts_noth
     saved: list[bytes] = []
     publish, write = Stream._publish, Stream._write
 
-    def published(stream: Stream, batch: Batch) -> None:
-        publish(stream, batch)
+    def published(stream: Stream, batch: Batch, size: int) -> None:
+        publish(stream, batch, size)
         saved.append(bench.ledger.encoded())
 
     def written(stream: Stream, first: int, count: int, data: bytes) -> None:
