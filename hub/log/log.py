@@ -187,11 +187,12 @@ class Stream:
                 self.refusing = None
                 offset = self.next
                 self._publish(Batch(offset, entries), len(data))
-                self._drop(0)
                 for append in group:
                     if not append.future.done():
                         append.future.set_result(offset)
                     offset += len(append.entries)
+                with suppress(OSError):  # an old segment that cannot be removed now is tried again with the next commit
+                    self._drop(0)
                 self._linger.committed(len(group), self._pending_entries)
         finally:
             self._committing = None
@@ -387,12 +388,16 @@ class Stream:
         self.next = max(self.next, offset)
 
     def trim(self, until: int) -> None:
-        """Drop whole old segments that lie over the size or age limit and below `until` and every required cursor."""
+        """Drop whole old segments that lie over the size or age limit and below `until` and every required cursor. What cannot be removed now
+        is tried again the next time."""
         keep_from = min(until, self._kept_from())
         while len(self._segments) > 1 and self._segments[1].first <= keep_from:
             if self.size() <= self.limits.bytes_max and not self._aged():
                 return
-            self._drop_oldest()
+            try:
+                self._drop_oldest()
+            except OSError:
+                return
 
     def _aged(self) -> bool:
         """Whether the oldest segment is too old. It is no younger than any behind it, whatever the clock said then."""
@@ -428,7 +433,8 @@ class Stream:
             self._drop_oldest()
 
     def _drop_oldest(self) -> None:
-        self._segments.pop(0).path.unlink(missing_ok=True)
+        self._segments[0].path.unlink(missing_ok=True)
+        self._segments.pop(0)
 
     # ---------------------------------------------------------------------------------------------- opening and closing
 

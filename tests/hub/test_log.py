@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -542,6 +543,34 @@ async def test_age_is_told_from_the_order_of_segments_where_the_clock_stepped(
     at += 2 * 3600 * 10**9
     log.events.trim(log.events.next)
     assert log.events.first == 30
+    await log.close()
+
+
+async def test_an_old_segment_that_cannot_be_removed_keeps_nobody_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is on the disk is acknowledged; the old goes once it can."""
+    log = Log(tmp_path, {"events": Limits(bytes_max=8_000)})
+    unlink = Path.unlink
+
+    def fails(path: Path, missing_ok: bool = False) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    offset = 0
+    while log.events.size() < 7_900:
+        offset = await asyncio.wait_for(log.events.append(readings(1, offset)), 60) + 1
+    monkeypatch.setattr(Path, "unlink", fails)
+    with suppress(LogFull):
+        await asyncio.wait_for(log.events.append(readings(2, offset)), 60)
+    log.events.limits = Limits(bytes_max=4_000)
+    log.events.trim(log.events.next)
+    log.events.limits = Limits(bytes_max=8_000)
+    monkeypatch.setattr(Path, "unlink", unlink)
+    monkeypatch.setattr("hub.log.log.RETRY_AFTER_S", 0.0)
+    for number in range(40):
+        await asyncio.wait_for(log.events.append(readings(1, number)), 60)
+    assert log.events.size() <= 8_000
+    assert sum(path.stat().st_size for path in (tmp_path / "events").glob("*.log")) == log.events.size()
     await log.close()
 
 
