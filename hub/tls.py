@@ -11,15 +11,29 @@ LOOK_EVERY_S = 2.0
 """How soon a renewed certificate is used."""
 
 
+class _Renewable(ssl.SSLContext):
+    """A context that hands each new connection to the one of now.
+
+    Files are never read into a context in use: it would believe the authorities of before beside those of now, go by the older of two
+    revocation lists, and resume sessions of clients whose certificates were taken back since.
+    """
+
+    now: ssl.SSLContext
+
+    def wrap_bio(self, *args: Any, **kwargs: Any) -> ssl.SSLObject:
+        return self.now.wrap_bio(*args, **kwargs)
+
+
 class ServerTls:
-    """One server's context. Connections made after `renew` see the new files; those that stand keep what they have."""
+    """What one server shows and believes. Connections made after `renew` see the new files; those that stand keep what they have."""
 
     def __init__(self, cert: str, key: str | None, client_ca: str | None, crl: str | None, required: bool) -> None:
         """`client_ca`: PEM of the authorities whose client certificates are believed; `crl`: what they took back; `required`: no
         connection without one. Raises OSError with a sentence where a file cannot be used."""
         self._cert, self._key, self._client_ca, self._crl, self._required = cert, key, client_ca, crl, required
         self._stamps = self._stamp()
-        self.context = self._made()
+        self.context = _Renewable(ssl.PROTOCOL_TLS_SERVER)
+        self.context.now = self._made()
 
     def renew(self) -> bool:
         """Read changed files again; whether there were any. Raises OSError where they cannot be used: the old ones stay in use."""
@@ -27,8 +41,7 @@ class ServerTls:
         if stamps == self._stamps:
             return False
         self._stamps = stamps
-        self._made()  # tried apart first: half of a renewal must not get into the context in use
-        self._load(self.context)
+        self.context.now = self._made()
         return True
 
     def _made(self) -> ssl.SSLContext:

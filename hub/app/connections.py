@@ -41,6 +41,11 @@ class Connection(H11Protocol):  # type: ignore[misc]
         self._stop()
         super().connection_lost(exc)
 
+    def end_if_certified(self) -> None:
+        """End it where a certificate says who the client is: that certificate may have been taken back since. Who may come in comes again."""
+        if self.app_state.get("certificate"):
+            self.transport.close()
+
     def _watch(self) -> None:
         """Time what is awaited of the client: the head, the body, or nothing."""
         awaits = {h11.IDLE: "head", h11.SEND_BODY: "body"}.get(self.conn.their_state, "")

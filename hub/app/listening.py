@@ -72,11 +72,14 @@ class Listening:
         return True
 
     async def _renew(self, tls: ServerTls) -> None:
-        """Certificates are renewed every few weeks; new connections get the new one."""
+        """Certificates are renewed every few weeks, lists of what was taken back every day or so. New connections get the new ones, and
+        whoever is known by a certificate has to show it again."""
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             try:
                 if tls.renew():
+                    for connection in [one for server in self._servers for one in server.server_state.connections]:
+                        connection.end_if_certified()
                     self._part.report("up", f"listening on {self.address}, with the certificate renewed")
             except OSError as error:
                 self._part.report("up", f"listening on {self.address}; the certificate of before is in use: {error}")

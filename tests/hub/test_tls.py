@@ -45,7 +45,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         name: certificates.signed(folder, ca, name, f"DNS:{name}") for name in ("li.example", "wu.example", "nobody")
     }
     files["foreign"] = certificates.signed(folder, strange, "foreign", "DNS:li.example")
-    return {"ca": ca, "folder": folder, **files}
+    return {"ca": ca, "strange": strange, "folder": folder, **files}
 
 
 @asynccontextmanager
@@ -84,6 +84,28 @@ def serial_of(address: str, made: dict[str, Any]) -> str:
         return str((tls.getpeercert() or {})["serialNumber"])
 
 
+def resumed(
+    address: str, context: ssl.SSLContext, session: ssl.SSLSession | None
+) -> tuple[bool, ssl.SSLSession | None]:
+    """Whether the server took the session up again, and the session of this connection. Raises OSError where it lets nobody in."""
+    host, _, port = address.rpartition("//")[2].partition(":")
+    with socket.create_connection((host, int(port)), timeout=20) as plain, context.wrap_socket(plain, server_hostname=host, session=session) as tls:  # fmt: skip
+        return bool(tls.session_reused), tls.session
+
+
+def replaced(path: Path, text: str) -> None:
+    """A file whose content is another from one moment to the next."""
+    path.with_suffix(".new").write_text(text)
+    path.with_suffix(".new").rename(path)
+
+
+async def renewed(hub: Hub, before: str) -> None:
+    """Wait until the hub has read its files again."""
+    async with asyncio.timeout(60):
+        while hub.listening.reason == before:
+            await asyncio.sleep(0.02)
+
+
 async def test_the_certificate_is_renewed_without_a_restart(
     made: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -108,28 +130,50 @@ async def test_the_certificate_is_renewed_without_a_restart(
 async def test_a_client_certificate_is_who_its_name_says_until_it_is_taken_back(
     made: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Also on a connection that stands, for a session that is resumed, and by a list of the same second as the one before."""
     monkeypatch.setattr(listening, "LOOK_EVERY_S", 0.02)
     put(tmp_path, made["server"])
     shutil.copy(made["ca"].cert, tmp_path / "ca.pem")
     (tmp_path / "crl.pem").write_text(certificates.revoked(tmp_path, made["ca"]))
-    async with running(city_with(tmp_path, TLS + 'tls_client_ca_file = "ca.pem"\ntls_crl_file = "crl.pem"\n')) as hub:
+    async with (
+        running(city_with(tmp_path, TLS + 'tls_client_ca_file = "ca.pem"\ntls_crl_file = "crl.pem"\n')) as hub,
+        httpx.AsyncClient(base_url=hub.address, verify=client_tls(made, "li.example"), timeout=30) as standing,
+    ):
         assert (await asked(hub, made, None)).status_code == 401
         assert (await asked(hub, made, "nobody")).status_code == 401
         assert (await asked(hub, made, "li.example")).status_code == 200
-        assert (await asked(hub, made, "li.example", "/api/v1/session")).json()["user"] == "li.example"
+        assert (await standing.get("/api/v1/session")).json()["user"] == "li.example"
         with pytest.raises(httpx.HTTPError):  # signed by an authority that nobody named
             await asked(hub, made, "foreign")
-        await asyncio.sleep(1.1)  # of two lists of one second OpenSSL may go by the older
-        (tmp_path / "crl.new").write_text(certificates.revoked(tmp_path, made["ca"], made["li.example"]))
-        (tmp_path / "crl.new").rename(tmp_path / "crl.pem")
-        async with asyncio.timeout(60):
-            while True:
-                try:
-                    await asked(hub, made, "li.example")
-                except httpx.HTTPError:
-                    break
-                await asyncio.sleep(0.05)
+        older = client_tls(made, "li.example")
+        older.maximum_version = ssl.TLSVersion.TLSv1_2
+        session = (await asyncio.to_thread(resumed, hub.address, older, None))[1]
+        assert (await asyncio.to_thread(resumed, hub.address, older, session))[0]  # as long as nothing was taken back
+        before = hub.listening.reason
+        replaced(tmp_path / "crl.pem", certificates.revoked(tmp_path, made["ca"], made["li.example"]))
+        await renewed(hub, before)
+        for taken_back in (asked(hub, made, "li.example"), standing.get("/api/v1/session")):
+            with pytest.raises(httpx.HTTPError):
+                await taken_back
+        with pytest.raises(OSError):  # noqa: PT011 - an alert of TLS, or the end of the connection
+            await asyncio.to_thread(resumed, hub.address, older, session)
         assert (await asked(hub, made, "wu.example")).status_code == 200
+
+
+async def test_an_authority_that_is_no_longer_named_is_believed_no_longer(
+    made: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listening, "LOOK_EVERY_S", 0.02)
+    put(tmp_path, made["server"])
+    shutil.copy(made["ca"].cert, tmp_path / "ca.pem")
+    async with running(city_with(tmp_path, TLS + 'tls_client_ca_file = "ca.pem"\n')) as hub:
+        assert (await asked(hub, made, "li.example")).status_code == 200
+        before = hub.listening.reason
+        replaced(tmp_path / "ca.pem", (made["folder"] / "strange.pem").read_text())
+        await renewed(hub, before)
+        with pytest.raises(httpx.HTTPError):
+            await asked(hub, made, "li.example")
+        assert (await asked(hub, made, "foreign")).status_code == 200
 
 
 async def test_a_required_certificate_is_required(made: dict[str, Any], tmp_path: Path) -> None:
