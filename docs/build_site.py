@@ -20,8 +20,8 @@ import msgspec
 from hub.app.plugins import Plugins
 from hub.cli import parser
 from hub.cli.describing import EXIT_CODES, _commands
-from hub.config import SECTIONS
 from hub.metrics import vocabulary
+from hub.options import SECTIONS
 from rules.book import RuleBook, known_packs, load
 from rules.figures.derived import functions
 

@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -17,283 +17,14 @@ import msgspec
 
 from hub.device_clock import CLOCKS
 from hub.extensions import Ill, extensions, must_be
+from hub.mistakes import Mistake, in_map, toml_lines
+from hub.options import SECTIONS, AdapterConfig, ApiOptions, Config, HubOptions, SinkConfig, StoreOptions
 from hub.ports import Plugin, StoreKind
-from hub.tls import ServerTls
 
 S = TypeVar("S", bound=msgspec.Struct)
 
 NAME_MAX = 100
-LOG_LEVELS = ("debug", "info", "warning", "error")
 SECRET_KEYS = {"password", "token", "secret", "api_key", "psk", "private_key"}
-
-
-class Mistake(NamedTuple):
-    """Something wrong in the city folder. `str()` gives the line that `cityhub check` prints."""
-
-    file: str
-    line: int
-    message: str
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.message}"
-
-
-class HubOptions(msgspec.Struct, frozen=True):
-    """[hub]"""
-
-    name: str
-    timezone: str = "UTC"
-    data: str = "var"
-
-
-class ApiOptions(msgspec.Struct, frozen=True):
-    """[api]"""
-
-    listen: str = "127.0.0.1:8080"
-    tokens_file: str | None = None
-    users_file: str | None = None
-    """Users who log in, in TOML (`hub.access.users`); users.toml in the city folder, where there is one, without it."""
-    session_hours: float = 12.0
-    """How long a log-in lasts: a shift."""
-    tls_cert_file: str | None = None
-    """PEM of the certificate chain: the API and the console are served over TLS. Read again when it changes."""
-    tls_key_file: str | None = None
-    """PEM of its key; None where it stands in `tls_cert_file`."""
-    tls_client_ca_file: str | None = None
-    """PEM of authorities: a client certificate of theirs whose name is that of a user or token is that user or token."""
-    tls_crl_file: str | None = None
-    """PEM of the certificates that these authorities took back."""
-    tls_client_required: bool = False
-    """No connection without such a certificate."""
-    proxy: bool | str | list[str] = False
-    """The address of the TLS proxy in front, or several, networks too: what it says of the client's address and scheme is believed.
-    `true`: there is one, and it is believed nothing."""
-    plain_http: bool = False
-    """Listen beyond loopback without TLS and without a proxy: passwords, tokens and data travel readable."""
-    unknown_devices: str = "quarantine"
-    body_bytes_max: int = 8 << 20
-    hosts: list[str] = msgspec.field(default_factory=list)
-    """Further names of this hub in requests, where it asks for no tokens (a proxy that passes its own on)."""
-    origins: list[str] = msgspec.field(default_factory=list)
-    """Web pages that may ask the API, such as "https://grafana.example"; the console's own needs no entry."""
-
-    def __post_init__(self) -> None:
-        if self.unknown_devices not in ("quarantine", "admit"):
-            raise ValueError(f'unknown_devices is {self.unknown_devices!r}; "quarantine" or "admit" was meant')
-        for given in self.proxies:
-            try:
-                ipaddress.ip_network(given)
-            except ValueError:
-                raise ValueError(
-                    f"proxy = {given!r}: an address or a network such as 10.0.0.5 or 10.0.0.0/24 was meant"
-                ) from None
-        if self.tls_cert_file is None and (self.tls_key_file or self.tls_client_ca_file or self.tls_crl_file):
-            raise ValueError("tls_key_file, tls_client_ca_file and tls_crl_file need tls_cert_file as well")
-        if self.tls_client_ca_file is None and (self.tls_crl_file or self.tls_client_required):
-            raise ValueError("tls_crl_file and tls_client_required need tls_client_ca_file as well")
-        if not 0.05 <= self.session_hours <= 24 * 31:
-            raise ValueError(f"session_hours = {self.session_hours}: 0.05 to 744 hours were meant")
-        if not 1024 <= self.body_bytes_max <= 1 << 30:
-            raise ValueError(f"body_bytes_max = {self.body_bytes_max}: 1024 to {1 << 30} bytes were meant")
-        for origin in self.origins:
-            if not re.fullmatch(r"https?://[^/\s?#@]+", origin):
-                raise ValueError(f'origins: {origin!r} is no origin of web pages, such as "https://grafana.example"')
-
-    @property
-    def proxies(self) -> list[str]:
-        """Addresses and networks whose word about the client is believed."""
-        return [self.proxy] if isinstance(self.proxy, str) else self.proxy if isinstance(self.proxy, list) else []
-
-    @property
-    def covered(self) -> bool:
-        """Whether what travels is encrypted, or somebody said that it need not be."""
-        return bool(self.tls_cert_file or self.proxy or self.plain_http)
-
-    def server_tls(self) -> ServerTls | None:
-        """None where the API is served over plain HTTP. Raises OSError with a sentence where a file cannot be used."""
-        if self.tls_cert_file is None:
-            return None
-        return ServerTls(
-            self.tls_cert_file, self.tls_key_file, self.tls_client_ca_file, self.tls_crl_file, self.tls_client_required
-        )
-
-
-class StoreOptions(msgspec.Struct, frozen=True):
-    """[store]"""
-
-    kind: str = "duckdb"
-    url: str | None = None
-    version: int = 2
-    database: str = "city"
-    org: str = "city"
-    username: str | None = None
-    password_env: str | None = None
-    password_file: str | None = None
-    token_env: str | None = None
-    token_file: str | None = None
-    memory_mb: int = 64
-    threads: int = 1
-    """Threads that a query of DuckDB may use."""
-    timeout_s: float = 10.0
-    gzip: bool = True
-    """InfluxDB: compress what is written; worth its time on every network but loopback."""
-    batch_lines: int = 5_000
-    batch_bytes: int = 4_000_000
-    """InfluxDB: of one request, before compression."""
-    ca_file: str | None = None
-    """InfluxDB: certificate authority of a server with a private one, PEM."""
-    keep_raw_days: float = 0
-    """Days that raw rows are kept; 0 for ever. The same of the rollups below; those of a day are kept for ever."""
-    keep_1m_days: float = 0
-    keep_1h_days: float = 0
-    options: dict[str, Any] = msgspec.field(default_factory=dict)
-    """[store.options]: keys of a kind of store that a package brings."""
-
-    def __post_init__(self) -> None:
-        for name, least in (
-            ("memory_mb", 1),
-            ("threads", 1),
-            ("timeout_s", 0.1),
-            ("batch_lines", 1),
-            ("batch_bytes", 1_000),
-        ):
-            if not getattr(self, name) >= least:
-                raise ValueError(f"{name} = {getattr(self, name)}: at least {least} was meant")
-
-
-PARTITIONS_MAX = 64
-
-
-class RulesOptions(msgspec.Struct, frozen=True):
-    """[rules]"""
-
-    packs: list[str] = msgspec.field(default_factory=list)
-    partitions: int = 1
-    """Parts among which subjects are shared out inside this process. The alerts are the same; more than one saves nothing on one
-    machine, and is there to try what many machines need."""
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.partitions <= PARTITIONS_MAX:
-            raise ValueError(f"partitions must be from 1 to {PARTITIONS_MAX}")
-
-
-class IngestOptions(msgspec.Struct, frozen=True):
-    """[ingest]: what a reading's time may be, how long duplicates are remembered, what one device may send and must show."""
-
-    future_max_s: float = 600.0
-    past_max_days: float = 3660.0
-    duplicates_max: int = 100_000
-    readings_per_device_s_max: float = 1000.0
-    """Readings a second of one device, as a mean over a minute (back-filled batches come at once); above it: fault "rate"."""
-    zero_position: bool = False
-    """Keep positions of latitude 0, longitude 0; otherwise they are no fix (for who works in the Gulf of Guinea)."""
-    device_secrets_file: str | None = None
-    """TOML outside of version control, `"jt808:014450376202" = "secret"`: what a device must show when it logs in."""
-
-    def __post_init__(self) -> None:
-        for name in ("future_max_s", "past_max_days", "duplicates_max", "readings_per_device_s_max"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be more than 0")
-
-
-class LogOptions(msgspec.Struct, frozen=True):
-    """[log]: what the log may occupy on disk."""
-
-    events_gb: float = 8.0
-    alerts_gb: float = 1.0
-    quarantine_gb: float = 0.5
-    age_max_days: float | None = None
-
-
-class LoggingOptions(msgspec.Struct, frozen=True):
-    """[logging]: what the process says on standard error."""
-
-    format: str = "text"
-    """ "text" for people, "json" for machines: an object a line."""
-    level: str = "warning"
-    levels: dict[str, str] = msgspec.field(default_factory=dict)
-    """Of single parts, such as delivery = "debug" or "adapters.mqtt" = "info"."""
-
-    def __post_init__(self) -> None:
-        if self.format not in ("text", "json"):
-            raise ValueError(f'format is {self.format!r}; "text" or "json" was meant')
-        for name, level in {"level": self.level, **self.levels}.items():
-            if level not in LOG_LEVELS:
-                raise ValueError(f"{name} is {level!r}; one of {', '.join(LOG_LEVELS)} was meant")
-
-
-class CamerasOptions(msgspec.Struct, frozen=True):
-    """[cameras]: picture elements per metre that a task needs, where they differ from EN 62676-4:2015."""
-
-    tasks: dict[str, float] = msgspec.field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        for name, needs in self.tasks.items():
-            if not needs > 0:
-                raise ValueError(f"tasks: {name} needs a number of picture elements per metre above 0")
-
-
-class AdapterConfig(msgspec.Struct, frozen=True):
-    """One [[adapters]] block: the common keys, and the protocol's own as its typed options."""
-
-    name: str
-    protocol: str
-    unknown_devices: str
-    options: Any
-    line: int
-    clock: str = "device"
-    """Whose time its readings have: one of `CLOCKS`."""
-
-
-class SinkConfig(msgspec.Struct, frozen=True):
-    """One [[sinks]] block."""
-
-    name: str
-    protocol: str
-    options: Any
-    levels: tuple[str, ...]
-    packs: tuple[str, ...]
-    areas: tuple[str, ...]
-    line: int
-    contact: int = 1
-    per_second_max: float = 20.0
-    """Attempts a second; a burst of one second's worth goes at once."""
-
-
-class Config(msgspec.Struct, frozen=True):
-    """All of hub.toml."""
-
-    folder: Path
-    hub: HubOptions
-    api: ApiOptions
-    store: StoreOptions
-    rules: RulesOptions
-    ingest: IngestOptions
-    log: LogOptions
-    adapters: tuple[AdapterConfig, ...]
-    sinks: tuple[SinkConfig, ...]
-    cameras: CamerasOptions = CamerasOptions()
-    logging: LoggingOptions = LoggingOptions()
-
-    @property
-    def data(self) -> Path:
-        return self.folder / self.hub.data
-
-    @property
-    def zone(self) -> ZoneInfo:
-        return ZoneInfo(self.hub.timezone)
-
-
-SECTIONS: Mapping[str, type[msgspec.Struct]] = {
-    "hub": HubOptions,
-    "api": ApiOptions,
-    "store": StoreOptions,
-    "rules": RulesOptions,
-    "ingest": IngestOptions,
-    "log": LogOptions,
-    "cameras": CamerasOptions,
-    "logging": LoggingOptions,
-}
 
 
 def load_config(folder: Path, plugins: Mapping[str, Plugin]) -> tuple[Config | None, list[Mistake]]:
@@ -393,7 +124,7 @@ class _Reader:
         """What a plug-in said of its options; of its map by that file's own line."""
         mistakes = getattr(error, "mistakes", None)
         if mistakes and map is not None:
-            self.mistakes += [_in_map(Path(map), sentence) for sentence in mistakes]
+            self.mistakes += [in_map(Path(map), sentence) for sentence in mistakes]
         else:
             self._wrong(at, str(error))
 
@@ -639,51 +370,6 @@ class _Reader:
         while at and at not in self.lines:
             at = at[:-1]
         return self.lines.get(at, 1)
-
-
-# ------------------------------------------------------------------------------------------------- helpers of meaning
-
-
-def toml_lines(text: str) -> dict[tuple[Any, ...], int]:
-    """Line of every table and key: ("adapters", 0, "listen") → 17. tomllib keeps no lines, so this reads the headers."""
-    lines: dict[tuple[Any, ...], int] = {}
-    counts: dict[str, int] = {}
-    here: tuple[Any, ...] = ()
-    for number, line in enumerate(text.splitlines(), 1):
-        if array := re.match(r"\s*\[\[\s*([\w.-]+)\s*\]\]", line):
-            here = (array[1], counts.get(array[1], 0))
-            counts[array[1]] = here[1] + 1
-            lines.setdefault((array[1],), number)
-            lines[here] = number
-        elif header := re.match(r"\s*\[\s*([\w.-]+)\s*\]", line):
-            parts = header[1].split(".")
-            parent = (parts[0], counts[parts[0]] - 1) if parts[0] in counts else (parts[0],)
-            here = (*parent, *parts[1:])
-            lines[here] = number
-        elif key := re.match(r"""\s*["']?([\w-]+)["']?(?:\.[\w-]+)*\s*=""", line):
-            lines.setdefault((*here, key[1]), number)
-    return lines
-
-
-def _in_map(path: Path, sentence: str) -> Mistake:
-    """ "pumps.toml: pump-1, flow: …" as a mistake in that file, at the line where pump-1's flow stands."""
-    sentence = sentence.removeprefix(f"{path}: ").removeprefix(f"{path.name}: ")
-    try:
-        lines = path.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
-        lines = []
-    line = 0
-    if told := re.search(r"\(at line (\d+)", sentence):
-        line = int(told[1]) - 1
-    elif "(at end of document)" in sentence:
-        line = len(lines) - 1
-    elif ": " in sentence:
-        for word in re.findall(r"[\w./-]+", sentence.partition(": ")[0]):
-            named = re.compile(
-                rf'["\'=]\s*{re.escape(word)}["\']|^\s*\W*{re.escape(word)}\W*\s*=|\[{re.escape(word)}\]'
-            )
-            line = next((number for number in range(line, len(lines)) if named.search(lines[number])), line)
-    return Mistake(str(path), line + 1, sentence)
 
 
 def split_address(listen: str) -> tuple[str, int]:

@@ -14,7 +14,6 @@ from typing import TypeAlias
 
 import msgspec
 
-from hub.config import IngestOptions
 from hub.device_clock import without_rollover
 from hub.faults import Faults, Shares
 from hub.health import Health
@@ -23,6 +22,7 @@ from hub.ledger import Counts, Ledger
 from hub.log import Log, LogFull
 from hub.model import Event, Fault, FaultKind, Forwarded, Message, Reading, Verdict
 from hub.moment import SECOND
+from hub.options import IngestOptions
 from hub.registry import Registry
 from hub.validation import Validator, no_device_id, unicode
 

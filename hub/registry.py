@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 
-from hub.config import Mistake
 from hub.geo import distance_m
+from hub.mistakes import Mistake
 from hub.model import Building, Camera, Device, Position, Preset, Zone
 from hub.text_files import NotText, read_text
 

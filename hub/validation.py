@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from hub.config import IngestOptions
 from hub.metrics import nearest, vocabulary
 from hub.model import FaultKind, Position, Reading, Value
 from hub.moment import SECOND, to_text
+from hub.options import IngestOptions
 
 TEXT_MAX = 2000
 """Characters of one text value."""

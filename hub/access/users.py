@@ -24,7 +24,7 @@ import msgspec
 import tomlkit
 
 from hub.access.rights import ROLES, Grant, Principal, role_named
-from hub.config import Mistake, toml_lines
+from hub.mistakes import Mistake, toml_lines
 from hub.whole_file import sync_folder
 
 FILE = "users.toml"

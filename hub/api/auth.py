@@ -26,7 +26,7 @@ from typing import Any
 import msgspec
 
 from hub.access.rights import EVERYTHING, TOKEN_ROLES, Grant, Principal
-from hub.config import Mistake, toml_lines
+from hub.mistakes import Mistake, toml_lines
 
 ROLES = tuple(TOKEN_ROLES)
 DEVICES = 'devices is a list of ids, such as ["gauge-7", "weather-*"]'

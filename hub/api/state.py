@@ -13,7 +13,6 @@ from hub.access.sessions import Sessions
 from hub.alerts import Alerts
 from hub.api.auth import Token
 from hub.cameras import Cameras
-from hub.config import Config
 from hub.delivery import Courier, Journal, ReadingCourier
 from hub.health import Health, Part
 from hub.ingest import Door, Ingest
@@ -21,6 +20,7 @@ from hub.ledger import Ledger
 from hub.live import Live
 from hub.log import Log
 from hub.model import Maintenance, Message, OperatorAction
+from hub.options import Config
 from hub.ports import Bucket, DeviceCommand, Row, SeriesQuery
 from hub.registry import Registry
 

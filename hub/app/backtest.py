@@ -12,10 +12,10 @@ from hub.app.city import City
 from hub.app.eyes import look
 from hub.app.observed import Observed
 from hub.cameras import Cameras
-from hub.config import IngestOptions
 from hub.ingest import Recent
 from hub.model import LEVELS, AlertChange, Change, Event, Reading, Tick
 from hub.moment import SECOND
+from hub.options import IngestOptions
 from hub.recording import Recorded, RowCount
 from hub.validation import Validator, no_device_id
 from rules.partition import engine_of

@@ -12,8 +12,10 @@ import msgspec
 from hub.access.users import User, load_users, users_path
 from hub.access.users import able as users_able
 from hub.api.auth import Token, load_tokens
-from hub.config import Config, Mistake, is_loopback, load_config, split_address, toml_lines
+from hub.config import is_loopback, load_config, split_address
 from hub.metrics import use_city
+from hub.mistakes import Mistake, toml_lines
+from hub.options import Config
 from hub.ports import Plugin
 from hub.registry import Registry, load_registry
 from hub.text_files import NotText, read_text

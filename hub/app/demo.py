@@ -11,7 +11,7 @@ import msgspec
 
 from hub.app.city import City
 from hub.app.hub import Hub
-from hub.config import AdapterConfig, SinkConfig
+from hub.options import AdapterConfig, SinkConfig
 
 
 def endpoints(city: City, api: str) -> dict[str, str]:

@@ -13,11 +13,11 @@ from urllib.parse import quote
 from adapters.ptz import Leases, TurnsCameras
 from hub.api import ReaderState
 from hub.app.plugins import Plugins
-from hub.config import SinkConfig
 from hub.delivery import JOURNAL, Courier, Filters, Journal, Pace, ReadingCourier
 from hub.delivery.line import Status
 from hub.health import Part
 from hub.log import Cursors, Log
+from hub.options import SinkConfig
 from hub.ports import ReadingSink, RememberingSink, RunningSink, SessionSink
 
 LEASES = "ptz.json"

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hub.config import StoreOptions, secret
+from hub.config import secret
+from hub.options import StoreOptions
 from hub.store import open_store
 from hub.store.rollups import RollupStore
 

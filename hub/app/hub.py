@@ -43,7 +43,7 @@ from hub.app.ticking import Ticking
 from hub.app.warning import SNAPSHOT, Warner
 from hub.app.watching import RuleParts, Watch
 from hub.cameras import Cameras
-from hub.config import AdapterConfig, is_loopback, split_address
+from hub.config import is_loopback, split_address
 from hub.health import Health, Part
 from hub.ingest import Door, Ingest
 from hub.ledger import Ledger
@@ -51,6 +51,7 @@ from hub.live import Live
 from hub.log import Cursors, Limits, Log, LogFull
 from hub.model import Deaf, Edition, OperatorAction, Tick
 from hub.moment import SECOND, to_zone_text
+from hub.options import AdapterConfig
 from hub.ports import Bucket, Plugin, Row, SeriesQuery
 from hub.store.reopening import reopening
 from hub.store.rollups import RollupStore

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import msgspec
 
-from hub.config import IngestOptions
 from hub.model import Fault, FaultKind, Message, Reading
 from hub.moment import SECOND, to_text
+from hub.options import IngestOptions
 from hub.recording import Map, load_map, open_text, read_files
 from hub.registry import Registry
 from hub.store.lineimport import read_line

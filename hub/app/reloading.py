@@ -8,8 +8,8 @@ import msgspec
 
 from hub.app.city import City, load_city
 from hub.app.plugins import Plugins
-from hub.config import Mistake
 from hub.metrics import city_text, use_city
+from hub.mistakes import Mistake
 
 AT_START = ("hub", "api", "store", "ingest", "log", "logging", "sinks")
 """Sections of hub.toml that are read when the hub starts, and then no more."""

@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 
 from hub.app.plugins import Plugins
-from hub.config import LOG_LEVELS, SECTIONS
 from hub.device_clock import CLOCKS
 from hub.metrics import NAME, TYPES, vocabulary
+from hub.options import LOG_LEVELS, SECTIONS
 from hub.store import kinds
 from rules.book import known_packs
 from rules.language.document import RULE_KEYS

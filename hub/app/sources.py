@@ -14,9 +14,9 @@ import msgspec
 from adapters.json import decode_native
 from adapters.senml import decode_cbor, decode_json
 from hub.app.plugins import Plugins
-from hub.config import AdapterConfig
 from hub.ingest import Door
 from hub.model import Message
+from hub.options import AdapterConfig
 from hub.ports import Adapter, Plugin
 from hub.sockets import not_bound
 

@@ -23,7 +23,7 @@ from hub.cli.client import config_of
 from hub.cli.output import Problem, command, cut, json_line, note, table
 from hub.cli.times import wall
 from hub.clock import now
-from hub.config import Config
+from hub.options import Config
 
 USERS = ("add", "grant", "revoke", "disable", "enable", "password", "list")
 AUDIT = ("show", "verify", "export")

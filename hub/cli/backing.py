@@ -19,8 +19,8 @@ from hub.app.staging import files_beside_the_log, log_files
 from hub.backup import FORMAT, Backup, BackupError, Repository
 from hub.cli.client import ask, config_of
 from hub.cli.output import Problem, command, folder, json_line, note, table
-from hub.config import Config
 from hub.moment import to_text
+from hub.options import Config
 
 STAGE_S = 3600.0
 

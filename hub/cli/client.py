@@ -11,8 +11,8 @@ import httpx
 
 from hub.app.files import SOCKET, socket_path
 from hub.cli.output import Problem
-from hub.config import Config
 from hub.log import Log
+from hub.options import Config
 
 
 def ask(config: Config, path: str, method: str = "GET", timeout: float = 30, **more: Any) -> Any | None:

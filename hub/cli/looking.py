@@ -16,11 +16,11 @@ from hub.cli.client import ask, ask_on, batches, config_of, entries, open_log
 from hub.cli.output import Problem, command, cut, folder, json_line, note, table
 from hub.cli.times import Wall, wall
 from hub.clock import now
-from hub.config import Config
 from hub.delivery import JOURNAL, Journal
 from hub.live import Live
 from hub.model import AlertChange, Change
 from hub.moment import from_text, to_text
+from hub.options import Config
 from hub.ports import SeriesQuery, StoreUnavailable
 from hub.registry import load_registry
 from rules.figures.alarm_load import Load, alarm_load

@@ -13,9 +13,9 @@ from hub.cli.client import ask, config_of, entries, open_log
 from hub.cli.output import Problem, command, folder, json_line, table
 from hub.cli.times import wall
 from hub.clock import now
-from hub.config import Config
 from hub.model import OperatorAction
 from hub.moment import SECOND, from_text, to_text
+from hub.options import Config
 from hub.units import UnitError
 from rules.language.types import nanoseconds, seconds_text
 from rules.state.maintenance import Windows, apply

@@ -27,8 +27,8 @@ from hub.cli.judging import add_layout, recordings
 from hub.cli.output import Problem, command, folder, json_line, note
 from hub.cli.telling import set_up
 from hub.clock import ToldClock, now
-from hub.config import ApiOptions, StoreOptions
 from hub.log import LogFull
+from hub.options import ApiOptions, StoreOptions
 from hub.ports import StoreUnavailable
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from hub.config import LoggingOptions
+from hub.options import LoggingOptions
 
 HIDDEN = "•••"
 _SECRETS = re.compile(

@@ -17,9 +17,9 @@ from hub.app.plugins import Plugins
 from hub.app.staging import files_beside_the_log
 from hub.cli.client import ask
 from hub.cli.output import Problem, command, folder, json_line
-from hub.config import Config
 from hub.log import segment
 from hub.log.log import ENTRY_TYPES
+from hub.options import Config
 from hub.ports import SeriesQuery, StoreUnavailable
 from hub.whole_file import DAMAGED
 

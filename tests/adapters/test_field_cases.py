@@ -16,13 +16,13 @@ from adapters.gt06.codec import Gt06Codec
 from adapters.nmea0183.codec import Nmea0183Codec
 from adapters.osmand.codec import OsmandCodec
 from adapters.transport import StreamOptions
-from hub.config import IngestOptions
 from hub.device_clock import ROLLOVER_NS, without_rollover
 from hub.ingest import Ingest
 from hub.ledger import Ledger
 from hub.log import Log
 from hub.model import Device, FaultKind, Message, Position, Reading, Verdict
 from hub.moment import SECOND, from_text
+from hub.options import IngestOptions
 from hub.registry import Registry
 from tests.adapters.test_gt06 import GPS, LOGIN, frame
 

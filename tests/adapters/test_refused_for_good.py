@@ -10,12 +10,12 @@ import httpx
 import pytest
 
 from adapters.osmand import PLUGIN
-from hub.config import IngestOptions
 from hub.ingest import Ingest
 from hub.ledger import Ledger
 from hub.log import Log
 from hub.model import Fault, FaultKind, Message, Verdict
 from hub.moment import from_text
+from hub.options import IngestOptions
 from hub.registry import Registry
 from tests.adapters.jt808.frames import codec as jt808_codec
 from tests.adapters.test_teltonika import LOGIN, data, record, tcp

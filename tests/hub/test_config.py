@@ -12,7 +12,8 @@ from hub.app import history
 from hub.app.city import load_city
 from hub.app.plugins import Plugins
 from hub.app.strange import strange
-from hub.config import secret, split_address, toml_lines
+from hub.config import secret, split_address
+from hub.mistakes import toml_lines
 from hub.registry import load_registry
 from tests.acceptance.running import ROOT, cityhub
 

@@ -19,10 +19,10 @@ import pytest
 from adapters.hub.sink import HubSink, HubSinkOptions
 from adapters.webhook.sink import WebhookOptions, WebhookSink
 from hub.app.destinations import Destinations
-from hub.config import SinkConfig
 from hub.delivery import Attempt, Courier, Journal, Pace
 from hub.log import Cursors, Log
 from hub.model import AlertChange, Change
+from hub.options import SinkConfig
 from hub.ports import Sink
 from tests.acceptance.running import cityhub, write_city
 from tests.adapters.test_webhook import until

@@ -16,9 +16,9 @@ from adapters.gb28181.manscdp import Channel
 from adapters.gb28181.sink import Gb28181Options
 from adapters.onvif.sink import OnvifCamera, OnvifOptions
 from hub.app.destinations import Destinations
-from hub.config import SinkConfig
 from hub.log import Cursors, Log
 from hub.model import AlertChange, CameraView, Change, Pose
+from hub.options import SinkConfig
 from tests.adapters.gb28181_platform import PASSWORD, Platform, tag
 from tests.adapters.http_peer import http_peer
 

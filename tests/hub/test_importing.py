@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from hub.app.importing import Imported, Importer, messages
 from hub.cli import main
-from hub.config import IngestOptions
 from hub.model import Device, Position, Reading
 from hub.moment import from_text
+from hub.options import IngestOptions
 from hub.ports import SeriesQuery
 from hub.registry import Registry
 from hub.store import open_store

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.config import IngestOptions
 from hub.ingest import Door, Ingest
 from hub.ledger import Ledger
 from hub.log import Limits, Log, Stream
 from hub.model import Device, Fault, FaultKind, Message, Position, Reading, Tick, Verdict
 from hub.moment import SECOND, from_text
+from hub.options import IngestOptions
 from hub.ports import Batch
 from hub.registry import Registry
 

@@ -7,8 +7,8 @@ from random import Random
 import msgspec
 import pytest
 
-from hub.config import IngestOptions
 from hub.model import AlertChange, Device, Event, Reading, Tick
+from hub.options import IngestOptions
 from hub.validation import Validator
 from rules.book import RuleBook, load, read_book
 from rules.engine import Engine

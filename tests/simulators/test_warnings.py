@@ -12,8 +12,8 @@ from adapters.ais import PLUGIN as AIS
 from hub.app.eyes import look
 from hub.cameras import Cameras
 from hub.clock import ToldClock
-from hub.config import IngestOptions
 from hub.model import Position, Reading, Tick
+from hub.options import IngestOptions
 from hub.registry import load_registry
 from hub.validation import Validator
 from hub.wire import change_to_json
