@@ -13,8 +13,6 @@ from functools import lru_cache
 from math import isfinite
 from typing import Any
 
-import msgspec
-
 from adapters.framing import Unchecked
 from adapters.hj212.checksum import crc16
 from adapters.hj212.encryption import decrypted, looks_encrypted, read_keys
@@ -30,6 +28,7 @@ from adapters.hj212.factors import (
     known_code,
     local_factor,
 )
+from adapters.hj212.frame import ITEM, Frame, frame_of, header_of
 from adapters.wallclock import zone_named
 from hub.metrics import vocabulary
 from hub.model import Fault, FaultKind, Mark, Message, Reading, Value, Verdict
@@ -44,56 +43,11 @@ _HEAD_BYTES, _NEXT_HEAD_BYTES = 6, 8
 """Bytes that tell the one or the other."""
 _CP = b"CP=&&"
 _HEX4 = re.compile(rb"[0-9A-Fa-f]{4}")
-_ITEM = re.compile(r"([^=;,]+)=(//.*?//|[^;,]*)")
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _BELOW = re.compile(r"([<＜≤]=?)?\s*(.*?)(?:(?<=[\d.])\s*([Ll]))?")
 """A value below the limit of detection: a sign before the limit, or the letter L behind it (HJ/T 91-2002)."""
 _SPACE = b"\r\n\t \x00"
 
-COMMANDS = {
-    "1000": "set timeouts and resends",
-    "1001": "logger hardware serial",
-    "1002": "set MN",
-    "1011": "read clock",
-    "1012": "set clock",
-    "1013": "clock request",
-    "1014": "new key",
-    "1061": "read real-time interval",
-    "1062": "set real-time interval",
-    "1063": "read minute interval",
-    "1064": "set minute interval",
-    "1072": "set password",
-    "2011": "real-time data",
-    "2012": "stop real-time data",
-    "2013": "raw data",
-    "2021": "device state",
-    "2022": "stop device state",
-    "2031": "day data",
-    "2041": "device running time of the day",
-    "2051": "minute data",
-    "2052": "single noise data",
-    "2061": "hour data",
-    "2062": "standard-sample check",
-    "2081": "logger start",
-    "2111": "furnace temperature",
-    "3011": "zero or span calibration",
-    "3012": "sample now",
-    "3013": "clean now",
-    "3014": "compare by standard sample",
-    "3015": "retain a sample",
-    "3016": "set sampling period",
-    "3017": "read sampling period",
-    "3018": "read sampling time",
-    "3019": "device identification",
-    "3020": "device information",
-    "3021": "set device parameter",
-    "9011": "request acknowledged",
-    "9012": "command result",
-    "9013": "notice acknowledged",
-    "9014": "data acknowledged",
-    "9015": "heartbeat",
-}
-EDITIONS = {0: "HJ/T 212-2005", 1: "HJ 212-2017", 2: "HJ 212-2025"}
 _DATA = frozenset({"2011", "2031", "2051", "2061", "2111"})
 """Commands whose CP holds factor values."""
 _PERIODS_S = {"2061": 3600, "2031": 86_400}
@@ -102,58 +56,6 @@ _FLOWS = frozenset({"W00000", "B01"})
 _NOTICES = frozenset({"1013", "2012", "2022"})
 _ANSWERED = frozenset({"1001", "1011", "1013", "1061", "1063", "9015"})
 """What a station sends by itself or in answer to a query, beyond 2xxx and 3xxx."""
-
-
-class Frame(msgspec.Struct, gc=False):
-    """One data segment: header and CP items as they stood on the wire."""
-
-    declared_length: int
-    segment_length: int
-    crc_in_frame: str
-    crc_computed: int
-    header: dict[str, str]
-    cp: list[tuple[str, str]]
-    number: dict[str, str]
-    """The header again under the standard's spelling of its names (QN ST CN PW MN Flag PNUM PNO)."""
-
-    @property
-    def flag(self) -> int | None:
-        """Bits 7-2 edition, bit 1 package numbers follow, bit 0 an answer is wanted; None where absent or no number."""
-        text = self.number.get("Flag", "")
-        return int(text) if text.isdecimal() and len(text) <= 3 else None
-
-    @property
-    def version(self) -> int:
-        return (self.flag or 0) >> 2
-
-    @property
-    def ack_required(self) -> bool:
-        return bool((self.flag or 0) & 1)
-
-    def detail(self) -> dict[str, Any]:
-        flag = self.flag
-        return {
-            "command": COMMANDS.get(self.number.get("CN", ""), "unknown"),
-            "edition": EDITIONS.get(self.version, "unknown") if flag is not None else None,
-            "declared_length": self.declared_length,
-            "segment_length": self.segment_length,
-            "length_ok": self.declared_length == self.segment_length,
-            "crc_in_frame": self.crc_in_frame,
-            "crc_computed": f"{self.crc_computed:04X}",
-            "crc_ok": int(self.crc_in_frame, 16) == self.crc_computed,
-            "header": self.header,
-            "cp": dict(self.cp),
-            "flag": {
-                "version": self.version,
-                "has_package_no": bool(flag & 2),
-                "ack_required": self.ack_required,
-            }
-            if flag is not None
-            else None,
-        }
-
-
-_NAMES = {name.upper(): name for name in ("QN", "ST", "CN", "PW", "MN", "Flag", "PNUM", "PNO")}
 
 
 class Hj212Codec:
@@ -289,7 +191,7 @@ class Hj212Codec:
         head, mark, content = segment.partition(_CP)
         if not looks_encrypted(content):
             return None
-        mn = _header(head.decode("ascii", "replace"))[1].get("MN", "")
+        mn = header_of(head.decode("ascii", "replace"))[1].get("MN", "")
         key = self._keys.get(mn)
         if key is None:
             return f"CP is encrypted (HJ 212-2025) and keys_file has no key for the station {mn!r}", b""
@@ -310,7 +212,7 @@ class Hj212Codec:
     # ------------------------------------------------------------------------------------------------- content
 
     def _message(self, segment: bytes, crc_text: str, computed: int, declared: int, raw: bytes) -> Message:
-        frame, content = _frame_of(segment, crc_text, computed, declared)
+        frame, content = frame_of(segment, crc_text, computed, declared)
         number = frame.number
         mn = number.get("MN", "")
         message = Message([], [], f"hj212:{mn}" if mn else None, frame, raw, credential=number.get("PW", ""))
@@ -324,7 +226,7 @@ class Hj212Codec:
         return message
 
     def _check_items(self, frame: Frame, content: str, message: Message) -> None:
-        broken = [part for part in re.split(r"[;,]", _ITEM.sub("", content)) if part.strip()]
+        broken = [part for part in re.split(r"[;,]", ITEM.sub("", content)) if part.strip()]
         if not broken:
             return
         if frame.version >= 2 and not frame.cp:
@@ -541,16 +443,6 @@ def _checked(buffer: bytearray, start: int, end: int) -> tuple[bytes, str, int] 
     return (segment, text.decode(), computed) if int(text, 16) == computed else None
 
 
-def _header(head: str) -> tuple[dict[str, str], dict[str, str]]:
-    """The header as written, and again under the standard's spelling."""
-    header: dict[str, str] = {}
-    for item in head.split(";"):
-        key, equals, value = item.strip(" ,\r\n").partition("=")
-        if equals:
-            header[key] = value.strip()
-    return header, {_NAMES.get(key.upper(), key): value for key, value in header.items()}
-
-
 def _repeated_as_totals_tell(frame: Frame) -> dict[str, str]:
     """Of keys that stand in the frame more than once with different values: the value that the period's total (`-Cou`) fits.
 
@@ -608,22 +500,6 @@ def _junk(raw: bytes) -> Message:
     )
 
 
-def _frame_of(segment: bytes, crc_text: str, computed: int, declared: int) -> tuple[Frame, str]:
-    """The segment taken apart, and the text between the && of its CP."""
-    try:
-        text = segment.decode("utf-8")
-    except UnicodeDecodeError:
-        text = segment.decode("gb18030", errors="replace")
-    head, _, content = text.partition("CP=&&")
-    header, number = _header(head)
-    content = content.rpartition("&&")[0]
-    cp = [(key.strip(), value) for key, value in _ITEM.findall(content)]
-    for key, value in cp:
-        if key in ("PNUM", "PNO"):  # some stations put them inside CP
-            number.setdefault(key, value)
-    return Frame(declared, len(segment), crc_text, computed, header, cp, number), content
-
-
 def _checksum_fault(raw: bytes, start: int, close: int) -> Message:
     """What the frame would have said stands in the detail, for the engineer; no reading and no device come of it."""
     text, segment = raw[close : close + 4].decode("ascii", "replace"), raw[start:close]
@@ -632,5 +508,5 @@ def _checksum_fault(raw: bytes, start: int, close: int) -> Message:
     if declared != close - start:
         sentence += f"; it declares {declared} bytes of data and has {close - start}"
     message = _fault(FaultKind.CHECKSUM, sentence, raw)
-    message.body = Unchecked(lambda: _frame_of(segment, text, computed, declared)[0])
+    message.body = Unchecked(lambda: frame_of(segment, text, computed, declared)[0])
     return message

@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from rules.figures import derived
+from rules.figures.ranks import NEAR
 from rules.language import ir
-from rules.language.ir import NEAR, NEWS, WindowKey
+from rules.language.ir import NEWS, WindowKey
 from rules.language.rule import Derivation, Rule, own_series
 
 INVERSE = {">": "<=", ">=": "<", "<": ">=", "<=": ">", "==": "!=", "!=": "=="}

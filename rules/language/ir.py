@@ -230,7 +230,6 @@ class WindowKey(NamedTuple):
     closed: bool
 
 
-NEAR = 1e-9
 OF_NOW = ("nowcast", "hour_median", "hour_spread")
 """Window functions that ask what moment it is."""
 

@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from hub.model import Device, Reading, Tick
 from rules.book import RuleBook, load
 from rules.engine import Engine
+from rules.figures.ranks import spread
 from rules.figures.trends import DAY, resistant_slope, same_hour
 from rules.state.learning import Expectation, Residual, Unchanged
-from rules.state.windows import Samples, spread
+from rules.state.windows import Samples
 
 SECOND = 1_000_000_000
 MINUTE = 60 * SECOND

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.language.ir import NEAR
-from rules.state.windows import FEW_TO_SORT, NORMAL, SAME, Samples, percentile, pooled, spread
+from rules.figures.ranks import NEAR, NORMAL, SAME, percentile, spread
+from rules.state.windows import FEW_TO_SORT, Samples, pooled
 from rules.taking import MAX_SAMPLES
 
 SECOND = 1_000_000_000
