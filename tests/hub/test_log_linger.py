@@ -1,0 +1,137 @@
+"""The log's commits: which of them wait for more, and readers that take whole frames."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hub.app.readers import FOLD_ENTRIES, Follower
+from hub.log import Log, linger
+from hub.ports import FRAME_ENTRIES_MAX, Batch
+from tests.hub.logs import everything, reading, readings
+
+
+class SlowDisk:
+    """A disk under which each sync ends when the test says so; counts syncs begun and ended. The log has its file already, whose
+    making syncs too."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.begun = self.ended = 0
+        self.free = threading.Semaphore(0)
+        real = os.fdatasync
+
+        def sync(fd: int) -> None:
+            self.begun += 1
+            assert self.free.acquire(timeout=60)
+            real(fd)
+            self.ended += 1
+
+        monkeypatch.setattr(os, "fdatasync", sync)
+
+    async def begins(self, number: int) -> None:
+        while self.begun < number:
+            await asyncio.sleep(0.001)
+
+
+async def on_slow_disk(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Log, SlowDisk]:
+    """A log that holds `reading(0)`."""
+    log = Log(folder)
+    await log.events.append([reading(0)])
+    return log, SlowDisk(monkeypatch)
+
+
+async def test_what_comes_in_during_a_commit_waits_for_more_and_is_committed_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(linger, "LINGER_S", 3600.0)
+    monkeypatch.setattr(linger, "LINGER_ENTRIES", 5)
+    log, disk = await on_slow_disk(tmp_path, monkeypatch)
+    appended = [log.events.append([reading(1)])]
+    await disk.begins(1)  # alone it went at once
+    appended.append(log.events.append([reading(2)]))
+    disk.free.release()
+    assert await appended[0] == 1
+    for number in (3, 4, 5):
+        appended.append(log.events.append([reading(number)]))
+        await asyncio.sleep(0)
+    assert disk.begun == 1
+    appended.append(log.events.append([reading(6)]))  # enough
+    await disk.begins(2)
+    assert not any(future.done() for future in appended[1:])  # nothing is acknowledged before its sync
+    disk.free.release(2)
+    assert await asyncio.gather(*appended[1:]) == [2, 3, 4, 5, 6]
+    assert disk.ended == 2
+    await log.close()
+
+
+def test_a_batch_in_parts_is_the_same_entries_at_the_same_offsets() -> None:
+    whole = Batch(7, readings(10))
+    assert [(part.first, part.next) for part in whole.parts(4)] == [(7, 11), (11, 15), (15, 17)]
+    assert [entry for part in whole.parts(4) for entry in part.entries] == readings(10)
+    assert list(whole.parts(10)) == [whole]
+    assert list(Batch(7, []).parts(4)) == [Batch(7, [])]
+
+
+async def test_an_append_without_company_never_waits_for_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linger, "LINGER_S", 3600.0)
+    log = Log(tmp_path)
+    for number in range(5):  # a device that waits for each answer
+        assert await asyncio.wait_for(log.events.append([reading(number)]), 60) == number
+    await log.close()
+
+
+async def test_closing_commits_at_once_what_lingers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linger, "LINGER_S", 3600.0)
+    log, disk = await on_slow_disk(tmp_path, monkeypatch)
+    appended = [log.events.append([reading(1)])]
+    await disk.begins(1)
+    appended.append(log.events.append([reading(2)]))
+    disk.free.release(2)
+    assert await appended[0] == 1
+    await log.close()
+    assert await appended[1] == 2
+    assert disk.ended == 2
+    monkeypatch.undo()  # opening syncs too
+    assert everything(Log(tmp_path)) == readings(3)
+
+
+async def test_a_wait_for_more_ends_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log, disk = await on_slow_disk(tmp_path, monkeypatch)
+    first = log.events.append([reading(1)])
+    await disk.begins(1)
+    second = log.events.append([reading(2)])
+    disk.free.release(2)
+    assert await asyncio.wait_for(asyncio.gather(first, second), 60) == [1, 2]
+    await log.close()
+
+
+class CountingDecoder:
+    def __init__(self, decoder: Any) -> None:
+        self._decoder, self.decoded = decoder, 0
+
+    def decode(self, data: bytes) -> Any:
+        self.decoded += 1
+        return self._decoder.decode(data)
+
+
+async def test_a_follower_on_its_way_through_history_has_each_frame_decoded_once(tmp_path: Path) -> None:
+    log = Log(tmp_path)
+    for number in range(2):
+        await log.events.append(readings(FRAME_ENTRIES_MAX, number * FRAME_ENTRIES_MAX))
+    await log.close()
+    log = Log(tmp_path)
+    decoder = log.events._decoder = CountingDecoder(log.events._decoder)  # type: ignore[assignment]
+    taken: list[int] = []
+    follower = Follower("test", log.events, lambda entries: taken.append(len(entries)), 0)
+    following = asyncio.create_task(follower.run())
+    while follower.state.cursor < log.events.next:
+        await asyncio.sleep(0.01)
+    following.cancel()
+    assert decoder.decoded == 2
+    assert max(taken) <= FOLD_ENTRIES  # others get their turn in between
+    await log.close()
