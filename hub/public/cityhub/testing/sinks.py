@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 
 from cityhub.testing.stores import T, change
 from hub.ports import Delivery, Sink
 
 
-class SinkLaws:
+class SinkLaws(ABC):
     """A test class that derives from this and has `make` holds a destination to them."""
 
+    @abstractmethod
     def make(self, url: str) -> Sink:
         """The sink, with its peer at `url` (http://127.0.0.1:PORT)."""
-        raise NotImplementedError
 
     def test_what_the_peer_took_is_taken(self) -> None:
         given, asked = self._deliver(200)
