@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -38,6 +39,7 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
     look, act, live = Looking(state, authority), Acting(state, trusted, auditing), Streaming(state, authority)
     visit, things = Visiting(state, authority, auditing), SensorThings(state)
     get, post = "GET", "POST"
+    on_the_hub = partial(Endpoint, post, role="operate", needs="engineer", whole=True)
     found = [
         Endpoint(get, "/", None, look.console, media="text/html"),
         Endpoint(get, "/healthz", None, look.alive, gives=answers.Alive),
@@ -76,83 +78,18 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
             post, "/api/v1/maintenance/{id:path}/cancel", "operate", act.cancel, questions.Act, gives=answers.Done
         ),
         Endpoint(get, "/api/v1/quarantine", "view", look.quarantine, questions.Quarantine, gives=answers.Entries),
-        Endpoint(
-            post,
-            "/api/v1/quarantine/retry",
-            "operate",
-            act.retry,
-            questions.Retry,
-            gives=answers.Retried,
-            needs="engineer",
-            whole=True,
-        ),
-        Endpoint(
-            post,
-            "/api/v1/export",
-            "operate",
-            act.export,
-            questions.Export,
-            gives=answers.Rows,
-            needs="engineer",
-            whole=True,
-            local=True,
-        ),
-        Endpoint(
-            post,
-            "/api/v1/store/rebuild",
-            "operate",
-            act.rebuild,
-            questions.Rebuild,
-            gives=answers.Rollups,
-            needs="engineer",
-            whole=True,
-        ),
-        Endpoint(
-            post,
-            "/api/v1/backup",
-            "operate",
-            act.backup,
-            gives=answers.Staged,
-            needs="engineer",
-            whole=True,
-            local=True,
-        ),
-        Endpoint(
-            post,
-            "/api/v1/import",
-            "operate",
-            act.take_in,
-            questions.Import,
-            gives=answers.Imported,
-            needs="engineer",
-            whole=True,
-            local=True,
-        ),
-        Endpoint(post, "/api/v1/reload", "operate", act.reload, gives=answers.Reloaded, needs="engineer", whole=True),
+        on_the_hub("/api/v1/quarantine/retry", handler=act.retry, takes=questions.Retry, gives=answers.Retried),
+        on_the_hub("/api/v1/export", handler=act.export, takes=questions.Export, gives=answers.Rows, local=True),
+        on_the_hub("/api/v1/store/rebuild", handler=act.rebuild, takes=questions.Rebuild, gives=answers.Rollups),
+        on_the_hub("/api/v1/backup", handler=act.backup, gives=answers.Staged, local=True),
+        on_the_hub("/api/v1/import", handler=act.take_in, takes=questions.Import, gives=answers.Imported, local=True),
+        on_the_hub("/api/v1/reload", handler=act.reload, gives=answers.Reloaded),
         Endpoint(
             get, "/api/v1/geojson/{what}", "view", look.geojson, gives=answers.Features, media="application/geo+json"
         ),
         Endpoint(get, "/api/v1/delivery", "view", look.delivery, questions.Page, gives=answers.Deliveries),
-        Endpoint(
-            post,
-            "/api/v1/delivery/test",
-            "operate",
-            act.exercise,
-            questions.Exercise,
-            gives=answers.Exercised,
-            needs="engineer",
-            whole=True,
-        ),
-        Endpoint(
-            post,
-            "/api/v1/delivery/{action}",
-            "operate",
-            act.deliver,
-            questions.Letters,
-            gives=answers.Letters,
-            needs="engineer",
-            whole=True,
-        ),
+        on_the_hub("/api/v1/delivery/test", handler=act.exercise, takes=questions.Exercise, gives=answers.Exercised),
+        on_the_hub("/api/v1/delivery/{action}", handler=act.deliver, takes=questions.Letters, gives=answers.Letters),
         Endpoint(get, "/api/v1/cameras", "view", look.cameras, questions.Cameras, gives=answers.Cameras),
         Endpoint(get, "/api/v1/trips", "view", look.trips, questions.Trips, gives=answers.Trips),
         Endpoint(get, "/api/v1/fleet", "view", look.fleet, questions.Fleet, gives=answers.Fleet),

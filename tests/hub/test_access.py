@@ -21,12 +21,11 @@ from hub.api.endpoint import Endpoint
 from hub.api.gate import Authority
 from hub.api.routes import endpoints
 from hub.api.sensorthings.entities import number as id_of
-from hub.app.city import load_city
 from hub.app.hub import Hub
-from hub.app.plugins import Plugins
 from hub.cli import main
 from tests.acceptance.running import write_city
 from tests.dashboards.browser import Browser
+from tests.hub.running import running
 
 DEVICES = """device,name,kind,lon,lat,area,fleet
 own-gauge,Own Gate,underpass-gauge,121.491,31.241,north,
@@ -74,18 +73,6 @@ def city_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     users = load_users(folder / "users.toml")[0]
     (folder / "var" / passwords.FILE).write_bytes(msgspec.json.encode(dict.fromkeys(users, kept)))
     return folder
-
-
-@asynccontextmanager
-async def running(folder: Path) -> AsyncIterator[Hub]:
-    city, mistakes = load_city(folder, Plugins())
-    assert city is not None, mistakes
-    hub = Hub(city)
-    await hub.start()
-    try:
-        yield hub
-    finally:
-        await hub.stop()
 
 
 @pytest.fixture

@@ -17,10 +17,9 @@ from hub.access.rights import RIGHTS
 from hub.api.auth import ROLES
 from hub.api.gate import Authority
 from hub.api.routes import build, endpoints
-from hub.app.city import load_city
 from hub.app.hub import Hub
-from hub.app.plugins import Plugins
 from tests.acceptance.running import ROOT, write_city
+from tests.hub.running import running
 
 
 @pytest.fixture
@@ -28,12 +27,8 @@ async def hub(tmp_path: Path) -> AsyncIterator[Hub]:
     city_folder = write_city(tmp_path)
     toml = city_folder / "hub.toml"
     toml.write_text(toml.read_text() + '\n[api]\nlisten = "127.0.0.1:0"\n')
-    city, mistakes = load_city(city_folder, Plugins())
-    assert city is not None, mistakes
-    running = Hub(city)
-    await running.start()
-    yield running
-    await running.stop()
+    async with running(city_folder) as hub:
+        yield hub
 
 
 def plain(path: str) -> str:

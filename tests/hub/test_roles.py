@@ -11,10 +11,9 @@ import pytest
 from hub.api.auth import ROLES
 from hub.api.gate import Authority
 from hub.api.routes import endpoints
-from hub.app.city import load_city
 from hub.app.hub import Hub
-from hub.app.plugins import Plugins
 from tests.acceptance.running import write_city
+from tests.hub.running import running
 
 OPEN = {
     "/", "/healthz", "/readyz", "/api/v1/health", "/api/v1/openapi.json", "/api/v1/session", "/api/v1/login", "/api/v1/logout",
@@ -29,12 +28,8 @@ async def hub(tmp_path: Path) -> AsyncIterator[Hub]:
     (folder / "tokens.toml").write_text(
         "".join(f'[tokens.{role}]\ntoken = "{role}-token"\nroles = ["{role}"]\n' for role in ROLES)
     )
-    city, mistakes = load_city(folder, Plugins())
-    assert city is not None, mistakes
-    running = Hub(city)
-    await running.start()
-    yield running
-    await running.stop()
+    async with running(folder) as hub:
+        yield hub
 
 
 async def test_each_role_opens_its_own_routes_and_no_other(hub: Hub) -> None:

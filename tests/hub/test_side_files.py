@@ -14,15 +14,14 @@ from typing import Any
 
 import pytest
 
-from hub.app.city import load_city
 from hub.app.hub import Hub
-from hub.app.plugins import Plugins
 from hub.log import Cursors, Log
 from hub.model import Message, Reading, Verdict
 from hub.moment import SECOND
 from hub.ports import SeriesQuery
 from hub.whole_file import damaged, read, replace
 from tests.acceptance.running import write_city
+from tests.hub.running import running
 
 READINGS = 40
 PENDING = "underpass-1"
@@ -54,7 +53,7 @@ class Desk:
 
 
 @asynccontextmanager
-async def running(folder: Path, desk: Desk) -> AsyncIterator[Hub]:
+async def warning(folder: Path, desk: Desk) -> AsyncIterator[Hub]:
     server = await asyncio.start_server(desk.answer, "127.0.0.1", desk.port)
     desk.port = server.sockets[0].getsockname()[1]
     write_city(
@@ -62,14 +61,10 @@ async def running(folder: Path, desk: Desk) -> AsyncIterator[Hub]:
         '[api]\nlisten = "127.0.0.1:0"\n'
         f'[[sinks]]\nname = "desk"\nprotocol = "webhook"\nurl = "http://127.0.0.1:{desk.port}/"\n',
     )
-    city, mistakes = load_city(folder, Plugins())
-    assert city is not None, mistakes
-    hub = Hub(city)
-    await hub.start()
     try:
-        yield hub
+        async with running(folder) as hub:
+            yield hub
     finally:
-        await hub.stop()
         server.close()
 
 
@@ -90,7 +85,7 @@ async def until(what: Callable[[], bool], why: str, seconds: float = 30.0) -> No
 async def lived(folder: Path) -> None:
     """A hub that took readings, raised and cleared a warning, delivered both, and was stopped."""
     desk = Desk()
-    async with running(folder, desk) as hub:
+    async with warning(folder, desk) as hub:
         now = hub.now()
         await tell(hub, "gauge-7", *((now - n * SECOND, {"water_level": n / 100}) for n in range(READINGS)))
         await tell(
@@ -98,7 +93,7 @@ async def lived(folder: Path) -> None:
         )
         await until(lambda: {"raised", "cleared"} <= {body["change"] for body in desk.bodies}, "nothing was delivered")
         await hub.drain(20)
-    async with running(folder, desk):  # the second start leaves a second segment, a second edition of every file
+    async with warning(folder, desk):  # the second start leaves a second segment, a second edition of every file
         pass
 
 
@@ -152,7 +147,7 @@ async def test_whatever_becomes_of_a_file_the_hub_comes_up_warns_and_keeps_what_
         shutil.copytree(city, folder)
         HARMS[harm](folder / name)
         desk = Desk()
-        async with running(folder, desk) as hub:
+        async with warning(folder, desk) as hub:
             what = f"{name} was {harm}"
             await tell(hub, "underpass-1", (hub.now(), {"water_depth": 0.6}))
             await until(
@@ -171,7 +166,7 @@ async def test_a_lost_cursor_means_again_and_not_from_now_on(city: Path, tmp_pat
     shutil.copytree(city, folder)
     desk = Desk()
     desk.status = 503
-    async with running(folder, desk) as hub:
+    async with warning(folder, desk) as hub:
         for n in range(10):
             await tell(hub, "underpass-1", (hub.now(), {"water_depth": 0.5 if n % 2 == 0 else 0.0}))
         await until(lambda: hub.log.alerts.next >= 6, f"only {hub.log.alerts.next} changes", 8)
@@ -181,7 +176,7 @@ async def test_a_lost_cursor_means_again_and_not_from_now_on(city: Path, tmp_pat
             made += [change.id for change in hub.log.alerts.read_now(len(made)).entries]
     (folder / "var" / "cursors" / "delivery.desk.cursor").unlink()
     desk.status = 200
-    async with running(folder, desk) as hub:
+    async with warning(folder, desk) as hub:
         await until(lambda: hub.destinations.couriers["desk"].status.cursor >= len(made), "not all was delivered")
         await until(lambda: {body["id"] for body in desk.bodies} >= set(made[2:]), "the pending ones were skipped")
     assert len(desk.bodies) == len(made) - 2  # two were on record as taken
@@ -224,7 +219,7 @@ async def test_what_a_device_sends_again_after_a_restart_is_known(tmp_path: Path
     folder, desk = tmp_path / "city", Desk()
     at = time.time_ns()
     for life in range(3):
-        async with running(folder, desk) as hub:
+        async with warning(folder, desk) as hub:
             await tell(hub, "gauge-7", (at, {"water_level": 1.25}), (at + 1 + life, {"water_level": 2.0 + life}))
             await hub.drain(20)
     counts = hub.ledger.of("api")
@@ -243,7 +238,7 @@ async def test_a_new_destination_hears_of_what_the_hub_had_not_judged_when_it_wa
         [Reading("underpass-1", at, {"water_depth": 0.6}, received_at=at, adapter="api", kind="underpass-gauge")]
     )
     await log.close()
-    async with running(folder, desk):
+    async with warning(folder, desk):
         await until(lambda: [body["change"] for body in desk.bodies] == ["raised"], "it was not delivered")
 
 
@@ -258,5 +253,5 @@ async def test_a_new_destination_has_its_place_before_anything_is_taken(
         await note_start(hub)
 
     monkeypatch.setattr(Hub, "_note_start", noted)
-    async with running(tmp_path / "city", Desk()):
+    async with warning(tmp_path / "city", Desk()):
         assert begun == [0]

@@ -6,8 +6,6 @@ import asyncio
 import shutil
 import socket
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ from hub.app.hub import Hub
 from hub.app.plugins import Plugins
 from tests import certificates
 from tests.acceptance.running import write_city
+from tests.hub.running import running
 
 TLS = '[api]\nlisten = "127.0.0.1:0"\ntls_cert_file = "server.pem"\ntls_key_file = "server.key"\n'
 
@@ -46,18 +45,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     }
     files["foreign"] = certificates.signed(folder, strange, "foreign", "DNS:li.example")
     return {"ca": ca, "strange": strange, "folder": folder, **files}
-
-
-@asynccontextmanager
-async def running(folder: Path) -> AsyncIterator[Hub]:
-    city, mistakes = load_city(folder, Plugins())
-    assert city is not None, mistakes
-    hub = Hub(city)
-    await hub.start()
-    try:
-        yield hub
-    finally:
-        await hub.stop()
 
 
 def put(folder: Path, files: certificates.Files) -> None:
