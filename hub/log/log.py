@@ -172,8 +172,8 @@ class Stream:
         loop = asyncio.get_running_loop()
         try:
             while self._pending:
-                if (rest_s := self._linger.rest_s(self._pending_entries)) > 0:
-                    await self._linger.wait(rest_s)
+                if waits := self._linger.pays(self._pending_entries):
+                    await self._linger.wait()
                 group = self._take_group()
                 entries = [entry for append in group for entry in append.entries]
                 data = b"".join([_array_head(len(entries)), *(append.data for append in group)])
@@ -186,6 +186,7 @@ class Stream:
                     continue
                 self.refusing = None
                 offset = self.next
+                self._linger.committed(len(entries), waits, bool(self._pending))
                 self._publish(Batch(offset, entries), len(data))
                 for append in group:
                     if not append.future.done():
@@ -193,7 +194,6 @@ class Stream:
                     offset += len(append.entries)
                 with suppress(OSError):  # an old segment that cannot be removed now is tried again with the next commit
                     self._drop(0)
-                self._linger.committed(len(group), self._pending_entries)
         finally:
             self._committing = None
 

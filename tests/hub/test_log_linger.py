@@ -80,8 +80,21 @@ def test_a_batch_in_parts_is_the_same_entries_at_the_same_offsets() -> None:
 async def test_an_append_without_company_never_waits_for_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(linger, "LINGER_S", 3600.0)
     log = Log(tmp_path)
-    for number in range(5):  # a device that waits for each answer
+    for number in range(linger.ALONE):  # a device that waits for each answer
         assert await asyncio.wait_for(log.events.append([reading(number)]), 60) == number
+    await log.close()
+
+
+async def test_after_a_wait_in_vain_commits_go_at_once_for_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(linger, "LINGER_S", 0.001)
+    log = Log(tmp_path)
+    await asyncio.gather(*(log.events.append([reading(number)]) for number in range(3)))  # company: so the next waits
+    await log.events.append([reading(3)])  # and nobody comes
+    monkeypatch.setattr(linger, "LINGER_S", 3600.0)
+    for number in range(linger.ALONE):
+        await asyncio.wait_for(log.events.append([reading(number)]), 60)
     await log.close()
 
 
