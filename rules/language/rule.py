@@ -152,6 +152,7 @@ class Rule:
     """None: what a `call` entry of the book says of it."""
     _own: frozenset[str] | None = field(default=None, compare=False)
     _inside: frozenset[str] | None = field(default=None, compare=False)
+    _attributes: dict[int, frozenset[str]] = field(default_factory=dict, compare=False)
 
     @property
     def silent_name(self) -> str:
@@ -195,7 +196,7 @@ class Rule:
         """Whether every reading of the subject has it judged: it asks for marks, or for nothing but where the subject is."""
         nodes = self.conditions()
         return any(isinstance(node, ir.Marked) for node in nodes) or (
-            not self.own_series() and any(isinstance(node, ir.InZone) for node in nodes)
+            not self.own_series() and any(isinstance(node, ir.InZone | ir.Stay) for node in nodes)
         )
 
     def calendars(self) -> list[Calendar]:
@@ -205,8 +206,10 @@ class Rule:
 
     def attributes_of(self, level: LevelRule) -> frozenset[str]:
         """Attributes of the subject that this level compares with (not those of the devices it asks)."""
-        roots = [level.when.node] + ([level.clear.node] if level.clear else [])
-        return frozenset(name for root in roots for name in _own_attributes(root))
+        if level.level not in self._attributes:
+            roots = [level.when.node] + ([level.clear.node] if level.clear else [])
+            self._attributes[level.level] = frozenset(name for root in roots for name in _own_attributes(root))
+        return self._attributes[level.level]
 
     def source_at(self, at: int) -> dict[str, str]:
         """The source of the edition in force when something was observed."""
