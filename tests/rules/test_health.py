@@ -245,6 +245,7 @@ EXPRESSIONS = {
     "agree": "agree(std(water_depth, 10 min) > 1 m, 10 min, within 5 km) >= 1",
     "share": "share(water_depth > 1 m, 10 min, within 5 km, at least 1) >= 50 %",
     "in_zone": 'in_zone("z", margin 50 m)',
+    "reports_here": "reports_here(20 m) >= 2",
     "during": 'during("always")',
     "marked": 'marked("fault")',
     "greatest": "greatest(water_depth, water_level) > 1 m",
