@@ -56,9 +56,12 @@ _FOLDED_ROWS = (
     f"from (select time, device, kind, metric, value, quality from readings {_OF_WANTED} {_LAST_WRITTEN}) "
     f"where {_IS_GOOD} group by {_BUCKET}, device, metric"
 )
-_FOLDED_ROLLUPS = (  # rounding must not push a mean out of the range of what it is the mean of
-    f"select make_timestamp_ns({_BUCKET}) as time, device, kind, metric, sum(count)::bigint as count, min(min) as min, "
-    f"least(greatest(sum(mean * count) / sum(count), min(min)), max(max)) as mean, max(max) as max, max_by(last, time) as last "
+_FIGURES_OF_ROLLUPS = (  # rounding must not push a mean out of the range of what it is the mean of
+    "sum(count)::bigint as count, min(min) as min, least(greatest(sum(mean * count) / sum(count), min(min)), max(max)) as mean, "
+    "max(max) as max, max_by(last, time) as last"
+)
+_FOLDED_ROLLUPS = (
+    f"select make_timestamp_ns({_BUCKET}) as time, device, kind, metric, {_FIGURES_OF_ROLLUPS} "
     f"from rollups {_OF_WANTED} and width = '$finer' group by {_BUCKET}, device, metric, kind"
 )
 _COUNTS_AS_OBSERVED = (
@@ -273,6 +276,15 @@ class DuckDBStore:
             "select epoch_ns(time), device, metric, count, min, mean, max, last, kind from rollups "
             f"{where or 'where true'} and width = ? order by time, device, metric {limit}"
         )
+        return [Bucket(*row) for row in self._fetch(sql, [*values, width])]
+
+    def folded(self, width: str, query: SeriesQuery, every: int) -> list[Bucket]:
+        where, values = _where(query)
+        limit = "" if query.limit is None else f"limit {int(query.limit)}"
+        sql = (
+            f"select {_BUCKET} as bucket, device, metric, {_FIGURES_OF_ROLLUPS}, kind from rollups {where or 'where true'} and width = ? "
+            f"group by bucket, device, metric, kind order by bucket, device, metric, kind {limit}"
+        ).replace("$every", str(int(every)))
         return [Bucket(*row) for row in self._fetch(sql, [*values, width])]
 
     def forget(self, what: str, before: int) -> None:

@@ -45,6 +45,10 @@ class RollupStore(Store, Protocol):
         """Those that begin in the query's range, by time, device and metric."""
         ...
 
+    def folded(self, width: str, query: SeriesQuery, every: int) -> list[Bucket]:
+        """As `fold(self.rollups(width, query), every)`, for `every` a multiple of the width."""
+        ...
+
     def remake(self, width: str, minutes: Mapping[str, set[int]]) -> int:
         """Make those anew that hold these minutes of these devices, minutes from raw rows, others from the next finer width; gives how
         many were written. More than these may be made anew, never less."""

@@ -156,6 +156,20 @@ def test_parts_are_every_touched_minute_once_the_newest_first(touched_minutes: d
     assert all(newer[0] >= older[1] for newer, older in pairwise(ends))
 
 
+@pytest.mark.parametrize("metric", ["pm25", None])
+def test_a_store_folds_rollups_as_the_hub_does(reopen: Open, metric: str | None) -> None:
+    store: Any = reopen()
+    told = [reading(device, START + n * MINUTE, pm25=n % 7.0, no2=1.0) for n in range(180) for device in ("a", "b")]
+    store.write("events", told, 0, len(told))
+    remake(store, Window(START, START + 3 * HOUR))
+    query = SeriesQuery(START + 15 * MINUTE, START + 2 * HOUR, metric=metric)
+    found, expected = store.folded("1m", query, 10 * MINUTE), fold(store.rollups("1m", query), 10 * MINUTE)
+    assert [(b.time, b.device, b.metric, b.count, b.min, b.max, b.last, b.kind) for b in found] == [
+        (b.time, b.device, b.metric, b.count, b.min, b.max, b.last, b.kind) for b in expected
+    ]
+    assert [b.mean for b in found] == pytest.approx([b.mean for b in expected])
+
+
 def test_retention_drops_what_is_old_and_nothing_else(reopen: Open) -> None:
     store: Any = reopen()
     told = [reading("a", START + n * DAY, pm25=float(n)) for n in range(6)]
@@ -208,6 +222,7 @@ RANGES = [
     (HOUR + 1, 2 * DAY + 1, 3 * HOUR),
     (HOUR, HOUR + 90 * MINUTE, HOUR),
     (5, 2 * HOUR, 10 * MINUTE),
+    (7 * MINUTE + 3, 2 * DAY - 5, 10 * MINUTE),
     (5, 2 * HOUR, 7_000_000_000),
     (0, 30 * DAY, 2 * DAY),
 ]
