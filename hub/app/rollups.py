@@ -15,11 +15,10 @@ from typing import TypeVar
 
 from hub.api import ReaderState
 from hub.health import Part
-from hub.log import Cursors, Stream
 from hub.model import Reading
 from hub.moment import SECOND
-from hub.ports import FRAME_ENTRIES_MAX, SeriesQuery, StoreUnavailable
-from hub.store.rollups import DAY, HOUR, MINUTE, RollupStore, Window, apply_retention, jobs, remake, touched
+from hub.ports import FRAME_ENTRIES_MAX, Cursors, LogPosition, SeriesQuery, StoreUnavailable, Stream
+from hub.store.rollups import DAY, HOUR, RollupStore, Window, apply_retention, parts, remake, touched
 
 MINUTES_EVERY_S = 60.0
 ALL_EVERY_S = 600.0
@@ -40,7 +39,7 @@ class Rollups:
         self,
         store: RollupStore,
         streams: Mapping[str, Stream],
-        stored: Mapping[str, Callable[[], int]],
+        stored: Mapping[str, Callable[[], LogPosition]],
         cursors: Cursors,
         now: Callable[[], int],
         keep_days: Mapping[str, float],
@@ -108,14 +107,15 @@ class Rollups:
         in the next step."""
         written = 0
         until = time.monotonic() + WORK_S
-        for device, window in jobs(minutes):
+        for part in parts(minutes):
             if time.monotonic() > until:
                 break
-            written += await self._in_thread(partial(remake, self._store, window, widths, device))
-            for name in [device] if device is not None else list(minutes):
-                minutes[name] -= set(range(window.start, window.end, MINUTE))
-                if not minutes[name]:
-                    del minutes[name]
+            for width in widths:
+                written += await self._in_thread(partial(self._store.remake, width, part))
+            for device, starts in part.items():
+                minutes[device] -= starts
+                if not minutes[device]:
+                    del minutes[device]
         return written
 
     async def rebuild(self, start: int | None, end: int | None) -> int:
@@ -125,7 +125,7 @@ class Rollups:
     async def _look(self, name: str, state: ReaderState) -> None:
         stream = self._streams[name]
         if state.cursor < stream.first:
-            state.skipped += stream.first - state.cursor
+            state.skipped += stream.lag(state.cursor, stream.first)
             state.cursor = stream.first
         while state.cursor < min(self._stored[name](), stream.next) and not _many(self._minutes):
             batch = stream.read_now(state.cursor, FRAME_ENTRIES_MAX)
