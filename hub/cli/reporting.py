@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import io
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import Any
 
 from hub.app.fleet import COLUMNS
 from hub.cli.client import ask, config_of
-from hub.cli.output import Problem, command, folder, json_line, table
+from hub.cli.output import Problem, command, folder, json_line, table, write_csv
+from hub.cli.times import wall
 
 WORDS = {
     "device": ("device", "设备"), "name": ("name", "名称"), "trips": ("trips", "行程数"), "distance_km": ("distance, km", "里程 km"),
@@ -22,7 +22,7 @@ WORDS = {
 
 
 def add(commands: Any) -> None:
-    parser = command(commands, "report", report, "what vehicles did in a day")
+    parser = command(commands, "report", report, "what vehicles did in a day", lists=True)
     parser.add_argument("what", choices=("fleet",))
     parser.add_argument("dir", type=folder)
     parser.add_argument("--day", metavar="2026-11-29", help="a day of the city; yesterday without it")
@@ -35,13 +35,19 @@ def add(commands: Any) -> None:
 
 
 def report(options: argparse.Namespace) -> int:
+    if options.csv:
+        options.format = "csv"
     if options.format == "xlsx" and options.output is None:
         raise Problem("a spreadsheet goes into a file: -o FILE.xlsx", 2)
     wanted = "&".join(f"{key}={value}" for key, value in (("day", options.day), ("kind", options.kind)) if value)
-    answer = ask(config_of(options.dir), f"/api/v1/fleet?{wanted}")
+    config = config_of(options.dir)
+    answer = ask(config, f"/api/v1/fleet?{wanted}")
     if answer is None:
         raise Problem(f"no hub runs on {options.dir}; it owns the store that the report is made of")
-    rows = answer["vehicles"]
+    at = wall(options, config.zone)
+    rows = [
+        row | {"first_start": at(row["first_start"]), "last_end": at(row["last_end"])} for row in answer["vehicles"]
+    ]
     headings = [WORDS[column][options.language == "zh"] for column in COLUMNS]
     if options.json:
         json_line(answer)
@@ -56,17 +62,9 @@ def report(options: argparse.Namespace) -> int:
 
 
 def as_csv(headings: Sequence[str], rows: Sequence[dict[str, Any]]) -> str:
-    """RFC 4180. A text that a spreadsheet would take for a formula gets an apostrophe before it: names come from devices."""
     made = io.StringIO()
-    writer = csv.writer(made)
-    writer.writerow(headings)
-    for row in rows:
-        writer.writerow([_harmless(row[column]) for column in COLUMNS])
+    write_csv(made, headings, [[row[column] for column in COLUMNS] for row in rows])
     return made.getvalue()
-
-
-def _harmless(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t\r" else value
 
 
 def as_xlsx(headings: Sequence[str], rows: Sequence[dict[str, Any]], day: str) -> bytes:
