@@ -12,13 +12,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from rich.progress import track
-
 from hub import clock
 from hub.app.staging import files_beside_the_log, log_files
 from hub.backup import FORMAT, Backup, BackupError, Repository
 from hub.cli.client import ask, config_of
 from hub.cli.output import Problem, command, folder, json_line, note, table
+from hub.cli.progress import progress
 from hub.moment import to_text
 from hub.options import Config
 
@@ -103,11 +102,14 @@ def _keep_data(kept: Backup, repository: Repository, beside: Path, data: Path) -
     """The state first and the log last: so the log is never behind what the state says of it."""
     for path in files_beside_the_log(beside):
         kept.data[str(path.relative_to(beside))] = repository.keep(path)
-    for path in track(log_files(data), "log", transient=True, disable=not os.isatty(2)):
-        try:
-            kept.data[str(path.relative_to(data))] = repository.keep(path)
-        except FileNotFoundError:  # the log has just let go of its oldest segment
-            continue
+    files = list(log_files(data))
+    with progress("files of the log") as told:
+        for number, path in enumerate(files):
+            told(number, len(files))
+            try:
+                kept.data[str(path.relative_to(data))] = repository.keep(path)
+            except FileNotFoundError:  # the log has just let go of its oldest segment
+                continue
 
 
 @contextmanager
