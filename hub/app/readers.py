@@ -51,10 +51,13 @@ class StoreReader:
         self._stages = stages if stream.name == "events" else None
         stream.require(self.state.name, lambda: self.state.cursor)
 
-    async def open(self, known: LogPosition | None) -> None:
-        """Ask the store where it stands. `known`: where the hub last saw it, for a store that cannot be asked now."""
+    async def open(self, known: LogPosition | None, shared: bool = False) -> None:
+        """Ask the store where it stands. `known`: where the hub last saw it, for a store that cannot be asked now. `shared`: another hub may
+        have written to it since this one did, so that it may be further than it says here."""
         try:
             await self._ask(self._stream.first)
+            if shared:
+                self.state.cursor = max(self.state.cursor, known or self._stream.first)
         except StoreUnavailable as error:
             if not self._told:
                 self.state.cursor = known or self._stream.first

@@ -92,13 +92,15 @@ class Warner:
         path: Path,
         begin: LogPosition,
         partitions: int = 1,
+        keep: Callable[[Path, bytes], None] = replace,
         stages: Stages | None = None,
     ) -> None:
+        """`keep`: how the snapshot is written down; until it is, no event that it holds may go from the log."""
         self.state = ReaderState("rules", "events", required=True, cursor=begin)
         self._log = log
         self._stages = stages
         self._cameras = cameras
-        self._path = path
+        self._path, self._keep = path, keep
         self._told: set[str] = set()
         self._derived: _Repeats | None = None
         self._ill: set[str] = set()
@@ -234,9 +236,9 @@ class Warner:
             self._log.derived.next,
         )
         try:
-            replace(self._path, msgspec.msgpack.encode(snapshot))
+            self._keep(self._path, msgspec.msgpack.encode(snapshot))
         except OSError as error:
-            self.state.report(self.state.state, f"its snapshot could not be written: {error.strerror}")
+            self.state.report(self.state.state, f"its snapshot could not be written: {error.strerror or error}")
             return
         self._safe_cursor = snapshot.cursor
         self._told, self._derived = set(), None
