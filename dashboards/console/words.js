@@ -85,8 +85,16 @@ export const say = (key) => WORDS[key]?.[tongue] ?? key;
 export const kindName = (kind) => KINDS[kind]?.[tongue] ?? kind ?? "";
 export const familyOf = (kind) => FAMILY_OF.get(kind) ?? "other";
 export const familyName = (name) => FAMILIES[name].words[tongue];
-export const metricName = (metric) => METRICS[metric]?.[tongue] ?? metric.replaceAll("_", " ");
-export const unitOf = (metric) => METRICS[metric]?.[2] ?? "";
+/** Every metric by name, as the hub tells it: for those that have no short name here. @type {Map<string, any>} */
+let vocabulary = new Map();
+export function useVocabulary(metrics) { vocabulary = new Map(metrics.map((item) => [item.metric, item])); }
+const titled = (metric) => (tongue && vocabulary.get(metric)?.title_zh) || vocabulary.get(metric)?.title || metric.replaceAll("_", " ");
+export const metricName = (metric) => METRICS[metric]?.[tongue] ?? titled(metric);
+const UNITS = { "ug/m3": "µg/m³", "mg/m3": "mg/m³", "m3/s": "m³/s", "m3/h": "m³/h", "m/s2": "m/s²", Cel: "°C", deg: "°", index: "", count: "", 1: "", "[pH]": "", "uS/cm": "µS/cm" };
+export const unitOf = (metric) => { const unit = METRICS[metric]?.[2] ?? vocabulary.get(metric)?.unit ?? ""; return UNITS[unit] ?? unit; };
+
+/** What the hub says of something, in the page's language: its records hold the Chinese beside the English. */
+export const told = (of, key) => (tongue && of?.[`${key}_zh`]) || (of?.[key] ?? "");
 export const stateName = (state) => say(state === "failed" ? "ended" : state);
 export const changeName = (change) => (change === "shelved" ? say("shelvedChange") : say(change));
 

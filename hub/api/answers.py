@@ -147,6 +147,12 @@ class Rules(Page):
     rules: list[Object]
 
 
+class Vocabulary(Page):
+    """Metrics: unit, range, and name in both languages."""
+
+    metrics: list[Object]
+
+
 class Windows(Page):
     """Planned work."""
 

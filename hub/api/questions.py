@@ -32,12 +32,24 @@ class Page(msgspec.Struct):
     skip: Number = 0
 
 
+class Spoken(msgspec.Struct):
+    """`lang`: "en" or "zh", the language of what people read; without it what Accept-Language prefers, else English."""
+
+    lang: Literal["en", "zh"] | None = None
+
+
 class Devices(Page):
     kind: str | None = None
     since: str | None = None
 
 
-class Alerts(msgspec.Struct):
+class Words(Page):
+    """Of a family, such as "water"; without it all."""
+
+    family: str | None = None
+
+
+class Alerts(Spoken):
     """`closed`: how many of the latest closed ones, behind the first `skip`."""
 
     closed: Annotated[int, Meta(ge=0, le=PAGE_MAX)] = 100
@@ -78,7 +90,7 @@ class Fleet(msgspec.Struct):
     kind: str | None = None
 
 
-class Cameras(msgspec.Struct):
+class Cameras(Spoken):
     """Who sees a point, a zone, or what moves; see docs/cameras.md."""
 
     at: str | None = None
