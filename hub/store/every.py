@@ -21,8 +21,23 @@ def buckets_every(store: RollupStore, query: SeriesQuery, every: int) -> list[Bu
     widths = [name for name, width in WIDTHS.items() if every % width == 0]
     if not widths:
         return _limited(store.buckets(_span(query, query.start, query.end), every), query)
-    parts = _parts(store, query, query.start, query.end, widths)
+    parts = _folded(store, query, every, widths) or _parts(store, query, query.start, query.end, widths)
     return _limited(fold(parts, every), query)
+
+
+def _folded(store: RollupStore, query: SeriesQuery, every: int, widths: list[str]) -> list[Bucket]:
+    """As `_parts`, the middle in buckets of `every` made by the store itself; nothing where there is no such middle."""
+    low = None if query.start is None else -(-query.start // every) * every
+    high = None if query.end is None else query.end // every * every
+    if every == WIDTHS[widths[-1]] or (low is not None and high is not None and low >= high):
+        return []
+    made = store.folded(widths[-1], _span(query, low, high), every)
+    if not made:
+        return []
+    newest = made[-1].time  # perhaps not all of its rollups are made yet
+    head = [] if low is None else _parts(store, query, query.start, low, widths)
+    middle = [bucket for bucket in made if bucket.time < newest]
+    return [*head, *middle, *_parts(store, query, newest, query.end, widths)]
 
 
 def _parts(
