@@ -20,7 +20,7 @@ from hub.bilingual import preferred
 from hub.metrics import vocabulary
 from hub.model import Alert
 from hub.moment import SECOND, from_text, to_text
-from hub.ports import SeriesQuery
+from hub.ports import LogPosition, SeriesQuery
 from hub.wire import in_language
 
 QUARANTINE_SHOWN = 200
@@ -187,13 +187,13 @@ class Looking:
         limit = min(asked.limit, QUARANTINE_SHOWN)
         stream = self.state.log.quarantine
         sight = self._sight(request)
-        end = stream.next if asked.before is None else min(asked.before, stream.next)
-        first = max(stream.first, end - limit)
-        batch = stream.read_now(first, end - first) if end > first else None
+        end = stream.next if asked.before is None else min(LogPosition(asked.before), stream.next)
+        first = stream.before(end, limit)
+        batch = stream.read_now(first, limit).until(end)
         entries = [
-            views.quarantined(batch.first + at, fault, sight.whole)
-            for at, fault in enumerate(batch.entries if batch else ())
-            if batch and batch.first + at < end and (sight.whole or (fault.device and sight.device(fault.device)))
+            views.quarantined(stream, at, fault, sight.whole)
+            for fault, at in zip(batch.entries, batch.positions, strict=False)
+            if sight.whole or (fault.device and sight.device(fault.device))
         ]
         return reply({"entries": entries[::-1], **marks(request, limit, first > stream.first, before=first)})
 

@@ -150,7 +150,7 @@ class Hub:
         )
         self.log.events.begin_at(self.warner.state.cursor)
         self.live, self.alerts = Live(), Alerts()
-        recent = max(self.log.events.first, self.log.events.next - LIVE_ENTRIES)
+        recent = self.log.events.before(self.log.events.next, LIVE_ENTRIES)
         self.followers = [
             Follower("live", self.log.events, self.live.feed, recent),
             Follower("alerts", self.log.alerts, self.alerts.feed, self.log.alerts.first),
@@ -441,10 +441,8 @@ class Hub:
         while True:
             await asyncio.sleep(HOUSEKEEPING_S)
             await self._write_down()
-            self.log.events.trim(self.log.events.next)
-            self.log.alerts.trim(self.log.alerts.next)
-            self.log.quarantine.trim(self.log.quarantine.next)
-            self.log.derived.trim(self.log.derived.next)
+            for stream in self.log.streams.values():
+                stream.trim()
 
     async def _write_down(self) -> None:
         """Ledger and cursors. On a full disk the old ones stay, which costs a recount, not a reading."""

@@ -27,9 +27,8 @@ from hub.cli.judging import add_layout, recordings
 from hub.cli.output import Problem, command, folder, json_line, note
 from hub.cli.telling import set_up
 from hub.clock import ToldClock, now
-from hub.log import LogFull
 from hub.options import ApiOptions, StoreOptions
-from hub.ports import StoreUnavailable
+from hub.ports import LogFull, StoreUnavailable
 
 
 def add(commands: Any) -> None:

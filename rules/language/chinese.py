@@ -23,14 +23,14 @@ ATTRIBUTES = {
     "bankfull_3h_mm": "3小时平滩雨量", "bankfull_6h_mm": "6小时平滩雨量", "report_every_min": "上报间隔", "normal_level_m": "正常蓄水位", "flood_limit_level_m": "汛限水位",
     "design_flood_level_m": "设计洪水位", "check_flood_level_m": "校核洪水位", "design_level_m": "设计水位", "check_level_m": "校核水位", "crack_limit_mm": "裂缝限值",
     "displacement_limit_mm": "位移限值", "gust_close_mps": "封桥阵风", "gust_high_vehicles_mps": "高车限行阵风", "gust_slow_mps": "降速阵风", "pore_limit_kpa": "孔压限值",
-    "soil_water_limit_mm": "土壤含水限值", "start_level_m": "启泵水位", "temperature_limit_cel": "温度限值", "speed_limit_kn": "限速",
+    "soil_water_limit_mm": "土壤含水限值", "start_level_m": "启泵水位", "free_speed_kmh": "畅行车速", "heading_deg": "道路方向", "temperature_limit_cel": "温度限值", "speed_limit_kn": "限速",
 }  # fmt: skip
 TEXTS = {
     "aground": "搁浅", "not under command": "失控", "at anchor": "锚泊", "moored": "系泊", "under way using engine": "机动航行", "restricted manoeuvrability": "操纵能力受限",
     "constrained by her draught": "吃水受限", "engaged in fishing": "捕捞作业", "under way sailing": "驶帆航行", "AIS-SART is active": "搜救应答器已启动", "undefined": "未定义",
     "rollover": "侧翻", "collision": "碰撞", "harsh_braking": "急刹车", "harsh_acceleration": "急加速", "harsh_cornering": "急转弯", "emergency": "紧急报警",
     "school": "学校", "school-hours": "上下学", "bridge": "桥梁", "tunnel": "隧道", "restricted": "管制区", "channel": "航道", "anchorage": "锚地", "forbidden": "禁入区", "allowed": "限行区", "route": "规定路线", "crossing": "道口",
-    "bridge-1": "第一桥区", "bridge-2": "第二桥区", "fatigue": "疲劳驾驶", "no-entry": "禁入区", "keep-in": "限定活动区", "hazmat-restricted": "危化品管制区", "hazmat-route": "危化品路线", "comms": "通信故障",
+    "bridge-1": "第一桥区", "bridge-2": "第二桥区", "fatigue": "疲劳驾驶", "motorway-segment": "高速公路路段", "no-entry": "禁入区", "keep-in": "限定活动区", "hazmat-restricted": "危化品管制区", "hazmat-route": "危化品路线", "comms": "通信故障",
     "SOS": "紧急求助", "sos": "紧急求助", "overspeed": "超速", "fatigue pre-warning": "疲劳预警", "harsh acceleration": "急加速", "harsh braking": "急刹车", "harsh cornering": "急转弯",
     "harsh-acceleration": "急加速", "harsh-braking": "急刹车", "harsh-cornering": "急转弯", "harsh-left-turn": "急左转", "harsh-right-turn": "急右转", "": "空",
     "maintenance": "维护", "calibration": "校准", "fault": "故障", "suspect": "存疑", "river-gauge": "水文站", "hazmat": "危化品",
@@ -139,8 +139,9 @@ class _Speaker:
         return f"（{said}）" if isinstance(tree, g.Junction | g.Arithmetic | g.Not | g.Then) else said
 
     def call(self, tree: g.Call) -> str:
-        plain = [a for a in tree.arguments if not isinstance(a, g.Scope | g.AtLeast | g.Margin)]
+        plain = [a for a in tree.arguments if not isinstance(a, g.Scope | g.AtLeast | g.Margin | g.Together)]
         around = "".join(_around(a) for a in tree.arguments if isinstance(a, g.Scope))
+        spot = "".join(f"同处一地（{_quantity(a.distance)}内）" for a in tree.arguments if isinstance(a, g.Together))
         sizes = [a for a in plain if isinstance(a, g.Quantity)]
         rest = [a for a in plain if not isinstance(a, g.Quantity)]
         what = "、".join(self.inner(a) for a in rest)
@@ -154,9 +155,11 @@ class _Speaker:
             return f"{'、'.join(self.inner(a) for a in plain)}{'中' if len(plain) > 1 and tree.name not in DERIVED else '的'}{OF_FIGURES[tree.name]}"
         known: dict[str, Callable[[], str]] = {
             "abs": lambda: f"{what}的绝对值",
-            "agree": lambda: f"{around}{what}的设备数",
+            "agree": lambda: f"{around}{spot}{what}的设备数",
             "share": lambda: f"{around}{what}的设备比例",
             "stuck": lambda: f"{what}{_quantity(sizes[0])}不变",
+            "reports_here": lambda: f"停在{_quantity(sizes[0])}范围内的上报次数",
+            "angle_between": lambda: f"{what}的夹角",
             "time_since": lambda: f"距{what}的时间",
             "in_zone": lambda: f"位于{what}内",
             "during": lambda: f"处于{what}时段",
@@ -191,6 +194,10 @@ def _around(scope: g.Scope) -> str:
             return f"周边{reach}内"
         case "upstream":
             return f"上游{f'（流达{reach}内）' if reach else ''}"
+        case "ahead":
+            return f"同一{text_zh(scope.name) if scope.name else '区'}及其前方"
+        case "passing":
+            return "途经"
         case "same area":
             return "同一区域"
         case "same zone":

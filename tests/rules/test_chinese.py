@@ -88,7 +88,7 @@ def test_every_condition_of_every_pack_can_be_said_in_chinese() -> None:
 
 def test_every_function_has_a_chinese_wording() -> None:
     (rule,) = [rule for rule in book("underpass").rules if rule.name == "underpass/flooding"]
-    arguments = {"percentile": "water_depth, 90 %, 1 h", "residual": "water_depth, water_level, 1 h", "in_zone": '"bridge"', "during": '"x"', "marked": '"fault"', "agree": "water_depth > 1 m, 1 h, inside", "share": "water_depth > 1 m, 1 h, inside", "time_since": "water_depth > 1 m"}  # fmt: skip
+    arguments = {"percentile": "water_depth, 90 %, 1 h", "residual": "water_depth, water_level, 1 h", "in_zone": '"bridge"', "during": '"x"', "marked": '"fault"', "agree": "water_depth > 1 m, 1 h, inside", "share": "water_depth > 1 m, 1 h, inside", "time_since": "water_depth > 1 m", "reports_here": "20 m"}  # fmt: skip
     for name in (*functions.WINDOW_FUNCTIONS, *functions.OTHER_FUNCTIONS):
         said = chinese.condition(f"{name}({arguments.get(name, 'water_depth, 1 h')}) > 1", rule)
         assert name not in said, said
