@@ -4,6 +4,7 @@ import { CityMap } from "./map.js";
 import { Acts, secondsText } from "./acts.js";
 import { cardsOf, worstFirst } from "./cards.js";
 import { fromLink, noFilter } from "./filters.js";
+import { fleetOf } from "./fleet.js";
 import { deskOf } from "./panels.js";
 import { h, keep } from "./parts.js";
 import { alarm, soundState, switchSound, wake } from "./sound.js";
@@ -13,7 +14,7 @@ import { trust } from "./trust.js";
 import { FAMILIES, agoText, changeName, clockText, count, familyName, kindName, language, metricName, momentText, say, stateName, switchLanguage, telling, told, useVocabulary, useZone, valueText } from "./words.js";
 
 const LEVELS = ["red", "orange", "yellow", "blue"];
-const TABS = ["warnings", "devices", "hub", "quarantine"];
+const TABS = ["warnings", "devices", "fleet", "hub", "quarantine"];
 const TOAST_MS = 9000;
 const RATES_KEPT = 60;
 /** @returns {any} */
@@ -49,6 +50,7 @@ const acts = new Acts({ source, done: () => askAlerts(), draw });
 const cards = cardsOf({ now, map, acts, source, chooseAlert, draw });
 now.who = () => acts.who();
 const desk = deskOf({ now, map, source, chooseDevice, chooseMetric, draw });
+const fleet = fleetOf({ now, source, panel: byId("tab-fleet"), chooseDevice });
 
 // ---------------------------------------------------------------------------------------------------- choosing
 
@@ -196,6 +198,7 @@ function draw() {
   drawTabs(open);
   cards.draw();
   desk.draw();
+  fleet.draw();
 }
 
 /** The banner: that the hub is not heard, or what of it is not well. */
@@ -326,7 +329,7 @@ byId("leave").addEventListener("click", async () => { try { await source.logOut(
 
 // ---------------------------------------------------------------------------------------------------- keys
 
-const KEYS = [["j n", "key_next"], ["k p", "key_before"], ["a", "acknowledge"], ["s", "key_shelve"], ["m", "key_work"], ["u", "undo"], ["Esc", "key_close"], ["1 2 3 4", "key_tabs"], ["?", "keys"]];
+const KEYS = [["j n", "key_next"], ["k p", "key_before"], ["a", "acknowledge"], ["s", "key_shelve"], ["m", "key_work"], ["u", "undo"], ["Esc", "key_close"], ["1 2 3 4 5", "key_tabs"], ["?", "keys"]];
 
 /** The open warning after the chosen one, or before it. */
 function step(way) {
