@@ -193,6 +193,13 @@ class Trips(msgspec.Struct):
     stops: list[Object]
 
 
+class Air(msgspec.Struct):
+    """Air stations by day: values, index, class, primary pollutants, capture rate."""
+
+    span: str
+    days: list[Object]
+
+
 class Fleet(msgspec.Struct):
     """What every vehicle did in a day of the city."""
 

@@ -263,6 +263,10 @@ class Looking:
         """What every vehicle did in a day of the city."""
         return reply(await self._driven(self.state.fleet(asked.day, asked.kind, self._sight(request).device)))
 
+    async def air(self, request: Request, asked: questions.Air) -> Response:
+        """Air stations by day, of a month or one day: daily means, index, class, how much of the data is there."""
+        return reply(await self._driven(self.state.air(asked.span, self._sight(request).device)))
+
     async def _driven(self, work: Awaitable[T]) -> T:
         try:
             return await work

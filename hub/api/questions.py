@@ -83,6 +83,12 @@ class Trips(msgspec.Struct, rename={"start": "from", "end": "to"}):
     ignition: bool = False
 
 
+class Air(msgspec.Struct):
+    """A month of the city, such as 2026-11, or a day of it, such as 2026-11-29 (yesterday without it)."""
+
+    span: str | None = None
+
+
 class Fleet(msgspec.Struct):
     """A day of the city, such as 2026-11-29 (yesterday without it), and a kind of vehicles."""
 

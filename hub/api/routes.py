@@ -92,6 +92,7 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
         on_the_hub("/api/v1/delivery/{action}", handler=act.deliver, takes=questions.Letters, gives=answers.Letters),
         Endpoint(get, "/api/v1/cameras", "view", look.cameras, questions.Cameras, gives=answers.Cameras),
         Endpoint(get, "/api/v1/trips", "view", look.trips, questions.Trips, gives=answers.Trips),
+        Endpoint(get, "/api/v1/air", "view", look.air, questions.Air, gives=answers.Air),
         Endpoint(get, "/api/v1/fleet", "view", look.fleet, questions.Fleet, gives=answers.Fleet),
         Endpoint(get, "/api/v1/series", "view", look.series, questions.Series, gives=answers.Series),
         Endpoint(get, "/tiles/basemap.pmtiles", None, look.basemap, media="application/vnd.pmtiles"),
