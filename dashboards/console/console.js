@@ -1,5 +1,6 @@
 // The operator's console: keeps the present as the hub tells it, and shows it as a map, warnings, devices, the hub and its quarantine.
 
+import { airOf } from "./air.js";
 import { CityMap } from "./map.js";
 import { Acts, secondsText } from "./acts.js";
 import { cardsOf, worstFirst } from "./cards.js";
@@ -14,7 +15,7 @@ import { trust } from "./trust.js";
 import { FAMILIES, agoText, changeName, clockText, count, familyName, kindName, language, metricName, momentText, say, stateName, switchLanguage, telling, told, useVocabulary, useZone, valueText } from "./words.js";
 
 const LEVELS = ["red", "orange", "yellow", "blue"];
-const TABS = ["warnings", "devices", "fleet", "hub", "quarantine"];
+const TABS = ["warnings", "devices", "fleet", "air", "hub", "quarantine"];
 const TOAST_MS = 9000;
 const RATES_KEPT = 60;
 /** @returns {any} */
@@ -50,6 +51,7 @@ const acts = new Acts({ source, done: () => askAlerts(), draw });
 const cards = cardsOf({ now, map, acts, source, chooseAlert, draw });
 now.who = () => acts.who();
 const desk = deskOf({ now, map, source, chooseDevice, chooseMetric, draw });
+const air = airOf({ now, source, panel: byId("tab-air"), chooseDevice });
 const fleet = fleetOf({ now, source, panel: byId("tab-fleet"), chooseDevice });
 
 // ---------------------------------------------------------------------------------------------------- choosing
@@ -199,6 +201,7 @@ function draw() {
   cards.draw();
   desk.draw();
   fleet.draw();
+  air.draw();
 }
 
 /** The banner: that the hub is not heard, or what of it is not well. */
@@ -329,7 +332,7 @@ byId("leave").addEventListener("click", async () => { try { await source.logOut(
 
 // ---------------------------------------------------------------------------------------------------- keys
 
-const KEYS = [["j n", "key_next"], ["k p", "key_before"], ["a", "acknowledge"], ["s", "key_shelve"], ["m", "key_work"], ["u", "undo"], ["Esc", "key_close"], ["1 2 3 4 5", "key_tabs"], ["?", "keys"]];
+const KEYS = [["j n", "key_next"], ["k p", "key_before"], ["a", "acknowledge"], ["s", "key_shelve"], ["m", "key_work"], ["u", "undo"], ["Esc", "key_close"], ["1 – 6", "key_tabs"], ["?", "keys"]];
 
 /** The open warning after the chosen one, or before it. */
 function step(way) {

@@ -4,6 +4,8 @@ const WORDS = {
   skip: ["Skip to the warnings", "跳到预警列表"],
   maphelp: ["Map. Arrow keys move it, plus and minus zoom, 0 shows the whole city.", "地图。方向键移动，加减键缩放，0 键显示全城。"],
   zoomin: ["Zoom in", "放大"], zoomout: ["Zoom out", "缩小"], fit: ["Whole city", "全城"], sectors: ["What cameras see", "摄像机视野"], labels: ["Names", "名称"],
+  air: ["Air", "空气"], airNow: ["Index now", "实时指数"], airYesterday: ["Above the standard yesterday", "昨日超标"], airMonth: ["Month by classes", "月历（按级别）"], airStation: ["Station", "站点"], airUnknown: ["not enough data", "数据不足"], airNoneAbove: ["No station.", "无站点超标。"], airCapture: ["data capture", "数据获取率"],
+  class_1: ["excellent", "优"], class_2: ["good", "良"], class_3: ["light pollution", "轻度污染"], class_4: ["moderate pollution", "中度污染"], class_5: ["heavy pollution", "重度污染"], class_6: ["severe pollution", "严重污染"],
   fleet: ["Fleet", "车队"], fleetNow: ["Now", "当前"], fleetDay: ["Day of the city", "按日报表"], novehicles: ["No vehicles.", "无车辆。"],
   is_moving: ["moving", "行驶"], is_idling: ["idling", "怠速"], is_parked: ["parked", "停放"], is_offline: ["offline", "离线"],
   fleet_name: ["vehicle", "车辆"], fleet_trips: ["trips", "行程"], fleet_distance_km: ["km", "里程 km"], fleet_moving_h: ["moving, h", "行驶 h"], fleet_idling_h: ["idling, h", "怠速 h"], fleet_standing_h: ["standing, h", "停车 h"], fleet_fastest_kmh: ["fastest, km/h", "最高 km/h"], fleet_first_start: ["first start", "首次出发"], fleet_last_end: ["last end", "最后到达"], fleet_fuel_l: ["fuel, L", "油耗 L"],
