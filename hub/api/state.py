@@ -93,6 +93,8 @@ class State:
     """Take the city folder over as it is now; see `hub.app.reloading`."""
     trips: Callable[[str, int, int, bool], Awaitable[Any]]
     """(device, from, to, whether ignition counts) → trips and stops; see `hub.app.fleet`. Raises ValueError for too long a range."""
+    air: Callable[[str | None, Callable[[str], bool]], Awaitable[Any]]
+    """(day or month, which devices are seen) → a line an air station and day; see `hub.app.air`. Raises ValueError for neither."""
     fleet: Callable[[str | None, str | None, Callable[[str], bool]], Awaitable[Any]]
     """(day, kind, which devices are seen) → a line a vehicle. Raises ValueError for what is no day."""
     health: Health

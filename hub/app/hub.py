@@ -25,6 +25,7 @@ from hub.access.users import users_path
 from hub.alerts import Alerts
 from hub.api import ReaderState, State
 from hub.api.answers import Reloaded
+from hub.app.air import Air
 from hub.app.city import City
 from hub.app.commanding import Commander
 from hub.app.destinations import Destinations
@@ -347,6 +348,7 @@ class Hub:
             *(follower.state for follower in self.followers),
             self.warner.state,
         ]
+        breathing = self._air = Air(self._buckets, self.city.registry, config.zone, self.now)
         driving = self._driving = Fleet(self._series, self.city.registry, self.live, config.zone, self.now)
         return State(
             config=config,
@@ -367,6 +369,7 @@ class Hub:
             buckets=self._buckets,
             trips=driving.trips,
             fleet=driving.day,
+            air=breathing.days,
             export=self._export,
             operate=self._operate,
             rebuild=self.rollups.rebuild,
@@ -436,6 +439,7 @@ class Hub:
         self.ingest.registry = self.state.registry = registry
         self.state.cameras = self.cameras
         self._driving.use_registry(registry)
+        self._air.use_registry(registry)
         self._area_of.clear()
         self._area_of.update(self._areas())
 
