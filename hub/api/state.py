@@ -22,6 +22,7 @@ from hub.model import Maintenance, Message, OperatorAction
 from hub.options import Config
 from hub.ports import BEGINNING, Bucket, DeviceCommand, Log, LogPosition, Row, SeriesQuery
 from hub.registry import Registry
+from hub.stages import Stages
 
 
 class ReaderState:
@@ -114,6 +115,8 @@ class State:
     maintenance: Callable[[], Sequence[Maintenance]] = tuple
     """Windows planned and, for a day, those over."""
     protocols: dict[str, str] = field(default_factory=dict)
+    stages: Stages | None = None
+    """How long the stages of the journey take, where the hub measures it."""
     started_at: int = 0
     version: str = ""
     set_aside: Sequence[str] = ()

@@ -35,7 +35,7 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--keep", type=int, metavar="N", help="drop all but the newest N backups afterwards")
     parser.add_argument("--verify", action="store_true", help="read every piece of this backup again, old ones too")
-    parser = command(commands, "restore", restore, "a backup into a new city folder")
+    parser = command(commands, "restore", restore, "a backup into a new city folder", lists=True)
     parser.add_argument("dir", type=folder, help="a folder that is empty or not there")
     parser.add_argument("source", type=folder, metavar="BACKUPS", help="the folder of backups")
     parser.add_argument(
@@ -53,6 +53,10 @@ def backup(options: argparse.Namespace) -> int:
     if options.keep is not None and options.keep < 1:
         raise Problem("--keep: at least 1 was meant", 2)
     config = config_of(options.dir)
+    if config.log.servers:
+        raise Problem(
+            "the log lies on servers, so a backup of this folder would be of no use; back those up (docs/scale.md)"
+        )
     if _within(options.to, options.dir) or _within(options.to, config.data):
         raise Problem(
             f"{options.to} lies inside of what is backed up; name a folder elsewhere, best on another disk", 2
@@ -174,7 +178,7 @@ def _list(options: argparse.Namespace, repository: Repository, names: list[str])
         for row in rows:
             json_line(dict(zip(("backup", "version", "bytes", "note"), row, strict=True)))
     else:
-        table(("backup", "cityhub", "bytes", ""), rows, "none")
+        table(("backup", "cityhub", "bytes", "note"), rows, "none", options)
     return 0
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import io
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +11,8 @@ from urllib.parse import urlencode
 
 from hub.app import air, fleet
 from hub.cli.client import ask, config_of
-from hub.cli.output import Problem, command, folder, json_line, table
+from hub.cli.output import Problem, command, folder, json_line, table, write_csv
+from hub.cli.times import wall
 from hub.metrics import vocabulary
 
 WORDS = {
@@ -26,7 +26,7 @@ WORDS = {
 
 
 def add(commands: Any) -> None:
-    parser = command(commands, "report", report, "what vehicles did in a day; air stations by day")
+    parser = command(commands, "report", report, "what vehicles did in a day; air stations by day", lists=True)
     parser.add_argument("what", choices=("fleet", "air"))
     parser.add_argument("dir", type=folder)
     parser.add_argument("--day", metavar="2026-11-29", help="a day of the city; yesterday without it")
@@ -40,6 +40,8 @@ def add(commands: Any) -> None:
 
 
 def report(options: argparse.Namespace) -> int:
+    if options.csv:
+        options.format = "csv"
     if options.format == "xlsx" and options.output is None:
         raise Problem("a spreadsheet goes into a file: -o FILE.xlsx", 2)
     answer, columns, lines, span = _air(options) if options.what == "air" else _fleet(options)
@@ -65,7 +67,11 @@ def _fleet(options: argparse.Namespace) -> Told:
     if options.month:
         raise Problem("--month is for air; the fleet is told by --day", 2)
     answer = _asked(options, "fleet", day=options.day, kind=options.kind)
-    return answer, fleet.COLUMNS, answer["vehicles"], answer["day"]
+    at = wall(options, config_of(options.dir).zone)
+    lines = [
+        line | {"first_start": at(line["first_start"]), "last_end": at(line["last_end"])} for line in answer["vehicles"]
+    ]
+    return answer, fleet.COLUMNS, lines, answer["day"]
 
 
 def _air(options: argparse.Namespace) -> Told:
@@ -96,17 +102,9 @@ def _asked(options: argparse.Namespace, what: str, **wanted: str | None) -> dict
 
 
 def as_csv(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """RFC 4180. A text that a spreadsheet would take for a formula gets an apostrophe before it: names come from devices."""
     made = io.StringIO()
-    writer = csv.writer(made)
-    writer.writerow(headings)
-    for row in rows:
-        writer.writerow([_harmless(value) for value in row])
+    write_csv(made, headings, rows)
     return made.getvalue()
-
-
-def _harmless(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t\r" else value
 
 
 def as_xlsx(headings: Sequence[str], rows: Sequence[Sequence[Any]], day: str) -> bytes:
