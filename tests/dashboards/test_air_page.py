@@ -52,4 +52,8 @@ def test_index_now_exceedances_and_a_month_by_classes(stub: Stub, browser: Brows
     browser.ask("document.getElementById('language').click()")
     browser.wait("document.getElementById('air-above').innerText.includes('轻度污染') && document.getElementById('air-now').innerText.endsWith('62 良')", "not Chinese")  # fmt: skip
     browser.ask("document.getElementById('language').click()")
+    browser.ask("document.querySelector('#for-quarantine').append(' 1,234,567')")
+    assert browser.ask("document.getElementById('tabs').scrollWidth <= document.getElementById('tabs').clientWidth"), (
+        "a tab is cut off"
+    )
     assert browser.errors == []
