@@ -147,6 +147,12 @@ class Rules(Page):
     rules: list[Object]
 
 
+class Vocabulary(Page):
+    """Metrics: unit, range, and name in both languages."""
+
+    metrics: list[Object]
+
+
 class Windows(Page):
     """Planned work."""
 
@@ -185,6 +191,13 @@ class Trips(msgspec.Struct):
     device: str
     trips: list[Object]
     stops: list[Object]
+
+
+class Air(msgspec.Struct):
+    """Air stations by day: values, index, class, primary pollutants, capture rate."""
+
+    span: str
+    days: list[Object]
 
 
 class Fleet(msgspec.Struct):

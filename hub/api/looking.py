@@ -16,9 +16,12 @@ from hub.api.pages import marks, page
 from hub.api.problem import Problem
 from hub.api.sight import Sight
 from hub.api.state import State
+from hub.bilingual import preferred
+from hub.metrics import vocabulary
 from hub.model import Alert
 from hub.moment import SECOND, from_text, to_text
 from hub.ports import LogPosition, SeriesQuery
+from hub.wire import in_language
 
 QUARANTINE_SHOWN = 200
 SERIES_ROWS_MAX = 50_000
@@ -127,14 +130,28 @@ class Looking:
         closed = sorted(seen, key=lambda item: item.changed_at, reverse=True)
         shown, cut = page(closed, asked.closed, asked.skip)
 
+        language = language_of(request, asked)
+
         def made(item: Alert) -> dict[str, Any]:
-            return sight.of(views.alert(item))
+            told: dict[str, Any] = in_language(sight.of(views.alert(item)), language)
+            return told
 
         return reply(
             {
                 "open": await _made(made, [*filter(sight.alert, self.state.alerts.newest_first())]),
                 "closed": await _made(made, shown),
                 **marks(request, asked.closed, cut, closed=asked.closed or 100, skip=asked.skip + len(shown)),
+            }
+        )
+
+    async def vocabulary(self, request: Request, asked: questions.Words) -> Response:
+        """Every metric: its unit, its range, and its name in both languages."""
+        found = [item for item in vocabulary().values() if asked.family is None or item.family == asked.family]
+        shown, cut = page(found, asked.limit, asked.skip)
+        return reply(
+            {
+                "metrics": [views.word(item) for item in shown],
+                **marks(request, asked.limit, cut, skip=asked.skip + len(shown)),
             }
         )
 
@@ -196,7 +213,7 @@ class Looking:
             answer = await asyncio.to_thread(views.who_sees, self.state, given, asked.limit, self._sight(request))
         except ValueError as error:
             raise Problem(400, str(error)) from None
-        return reply(answer)
+        return reply(in_language(answer, language_of(request, asked)))
 
     async def geojson(self, request: Request, _: Any) -> Response:
         """Zones, cameras, their footprints or devices as GeoJSON (RFC 7946), for maps elsewhere."""
@@ -246,6 +263,10 @@ class Looking:
         """What every vehicle did in a day of the city."""
         return reply(await self._driven(self.state.fleet(asked.day, asked.kind, self._sight(request).device)))
 
+    async def air(self, request: Request, asked: questions.Air) -> Response:
+        """Air stations by day, of a month or one day: daily means, index, class, how much of the data is there."""
+        return reply(await self._driven(self.state.air(asked.span, self._sight(request).device)))
+
     async def _driven(self, work: Awaitable[T]) -> T:
         try:
             return await work
@@ -273,6 +294,11 @@ async def _made(make: Callable[[T], dict[str, Any]], items: Sequence[T]) -> list
         made += [make(item) for item in items[at : at + AT_A_TIME]]
         await asyncio.sleep(0)
     return made
+
+
+def language_of(request: Request, asked: questions.Spoken) -> str:
+    """In which language the caller reads."""
+    return asked.lang or preferred(request.headers.get("accept-language", ""))
 
 
 def reply(data: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:

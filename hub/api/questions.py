@@ -32,12 +32,24 @@ class Page(msgspec.Struct):
     skip: Number = 0
 
 
+class Spoken(msgspec.Struct):
+    """`lang`: "en" or "zh", the language of what people read; without it what Accept-Language prefers, else English."""
+
+    lang: Literal["en", "zh"] | None = None
+
+
 class Devices(Page):
     kind: str | None = None
     since: str | None = None
 
 
-class Alerts(msgspec.Struct):
+class Words(Page):
+    """Of a family, such as "water"; without it all."""
+
+    family: str | None = None
+
+
+class Alerts(Spoken):
     """`closed`: how many of the latest closed ones, behind the first `skip`."""
 
     closed: Annotated[int, Meta(ge=0, le=PAGE_MAX)] = 100
@@ -71,6 +83,12 @@ class Trips(msgspec.Struct, rename={"start": "from", "end": "to"}):
     ignition: bool = False
 
 
+class Air(msgspec.Struct):
+    """A month of the city, such as 2026-11, or a day of it, such as 2026-11-29 (yesterday without it)."""
+
+    span: str | None = None
+
+
 class Fleet(msgspec.Struct):
     """A day of the city, such as 2026-11-29 (yesterday without it), and a kind of vehicles."""
 
@@ -78,7 +96,7 @@ class Fleet(msgspec.Struct):
     kind: str | None = None
 
 
-class Cameras(msgspec.Struct):
+class Cameras(Spoken):
     """Who sees a point, a zone, or what moves; see docs/cameras.md."""
 
     at: str | None = None
