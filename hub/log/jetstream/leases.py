@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import uuid
 from contextlib import suppress
 
 from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError
@@ -14,6 +15,8 @@ from hub.log.jetstream.servers import TROUBLES, Servers
 TTL_S = 5.0
 """The servers drop a lease that was not renewed for so long."""
 RENEW_S = 1.0
+RENEWED_S = 1.5
+"""How long one renewal may take before the next is tried."""
 SURE_S = 4.0
 """So long after the last renewal was sent its holder may act. Shorter than `TTL_S`: nobody else has it yet, though clocks run apart by a tenth."""
 WRONG_LAST_SEQUENCE = 10071
@@ -24,7 +27,8 @@ class Lease:
     """One lease, asked for by one node."""
 
     def __init__(self, servers: Servers, bucket: KeyValue, name: str, node: str) -> None:
-        self._servers, self._bucket, self.name, self.node = servers, bucket, name, node
+        self._servers, self._bucket, self.name = servers, bucket, name
+        self._value = f"{node} {uuid.uuid4().hex}".encode()
         self._revision = 0
         self._sure_until = 0.0
 
@@ -41,7 +45,7 @@ class Lease:
 
     async def _holder(self) -> str:
         try:
-            return (await self._bucket.get(self.name)).value.decode()  # type: ignore[union-attr]
+            return ((await self._bucket.get(self.name)).value or b"").decode().rpartition(" ")[0]
         except KeyNotFoundError:
             return ""
 
@@ -53,27 +57,40 @@ class Lease:
         """Try once."""
         sent = time.monotonic()
         try:
-            self._revision = await self._servers.call(self._bucket.create(self.name, self.node.encode()))
+            self._revision = await self._servers.call(self._bucket.create(self.name, self._value))
         except TROUBLES:
             return False
         self._sure_until = sent + SURE_S
         return True
 
     async def keep(self) -> None:
-        """Renew it for as long as that goes. Returns when it is lost: then nothing that it allowed may be done any more."""
+        """Renew it for as long as that goes. Returns when it is lost: then nothing that it allowed may be done any more. The connection's own
+        event loop does it, so a hub that is busy for seconds (a start, a large snapshot) loses nothing by that."""
+        await self._servers.call(self._keep())
+
+    async def _keep(self) -> None:
         while self.held:
             await asyncio.sleep(RENEW_S)
             sent = time.monotonic()
             try:
-                renewed = self._bucket.update(self.name, self.node.encode(), last=self._revision)
-                self._revision = await asyncio.wait_for(self._servers.call(renewed), SURE_S)
-            except KeyWrongLastSequenceError:  # another revision: somebody else has it
-                self.give_up()
+                renewing = self._bucket.update(self.name, self._value, last=self._revision)
+                self._revision = await asyncio.wait_for(renewing, RENEWED_S)
+            except KeyWrongLastSequenceError:
+                await self._look_whose()
             except TROUBLES:
                 continue
             else:
                 if self.held:
                     self._sure_until = sent + SURE_S
+
+    async def _look_whose(self) -> None:
+        """After a renewal that was refused because of a newer one: that may be this node's own, whose answer was lost."""
+        with suppress(*TROUBLES):
+            found = await self._bucket.get(self.name)
+            if found.value == self._value:
+                self._revision = found.revision or 0
+            else:
+                self.give_up()
 
     async def release(self) -> None:
         """Give it back, so that nobody has to wait for it to run out."""

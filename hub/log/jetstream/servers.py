@@ -6,7 +6,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Coroutine, Sequence
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -29,8 +29,8 @@ CONNECT_S = 10.0
 """How long the first connection may take, over all servers."""
 CALL_S = 5.0
 """How long one question to the servers may take."""
-TROUBLES = (nats.errors.Error, OSError, TimeoutError, asyncio.TimeoutError)
-"""What calls raise where the servers do not answer, or say no."""
+TROUBLES = (nats.errors.Error, OSError, TimeoutError, CancelledError)
+"""What calls raise where the servers do not answer, or say no; the last where the client, closing, drops a call."""
 
 Result = TypeVar("Result")
 
