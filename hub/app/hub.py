@@ -53,6 +53,7 @@ from hub.model import Deaf, Edition, OperatorAction, Tick
 from hub.moment import SECOND, to_zone_text
 from hub.options import AdapterConfig
 from hub.ports import Bucket, Plugin, Row, SeriesQuery
+from hub.store.every import buckets_every
 from hub.store.reopening import reopening
 from hub.store.rollups import RollupStore
 from hub.validation import Validator
@@ -466,7 +467,7 @@ class Hub:
         return await asyncio.to_thread(self.store.series, query)
 
     async def _buckets(self, query: SeriesQuery, every: int) -> Sequence[Bucket]:
-        return await asyncio.to_thread(self.store.buckets, query, every)
+        return await asyncio.to_thread(buckets_every, self.store, query, every)
 
     async def _export(self, query: SeriesQuery, form: str, path: Path) -> int:
         return await asyncio.to_thread(self.store.export, query, form, path)
