@@ -121,8 +121,8 @@ def applicable(rule: Rule, subject: Subject) -> bool:
     """Whether any level of the rule can work with the attributes that this subject has."""
     if not rule.levels or rule.silent_ns is not None:
         return True
-    have = subject.attributes
-    return any(all(name in have for name in rule.attributes_of(level)) for level in rule.levels)
+    have = subject.attributes.keys()
+    return any(have >= needed for needed in rule.needs())
 
 
 def assign(world: World, subject: Subject) -> None:
@@ -131,7 +131,7 @@ def assign(world: World, subject: Subject) -> None:
     stands_in = hood.standing_in(subject) if subject.every else hood.zones_of(subject.device.position)
     zones = frozenset(word for zone in stands_in for word in (zone.zone, zone.kind))
     chosen = tuple(
-        rule.name for rule in book.rules
+        rule.name for rule in orders.of_kind(subject.kind)
         if rule.select.takes(subject.device, subject.kind, zones, subject.every) and applicable(rule, subject)
     )  # fmt: skip
     derivations = tuple(

@@ -283,8 +283,16 @@ class Orders:
                     asked.setdefault(series, ())
         self.asked: Mapping[str, tuple[WindowKey, ...]] = asked
         """By series, the windows over it that others may ask of a subject."""
+        self._of_kind = {
+            kind: [rule for rule in book.rules if rule.select.may_take(kind)]
+            for kind in {"", *(kind for rule in book.rules for kind in rule.select.kinds)}
+        }
         self.calls = {rule.name: book.calls_of(rule) for rule in book.rules}
         self.asks_upstream = {rule.name: above for rule in book.rules if (above := asks_upstream(rule.nodes()))}
+
+    def of_kind(self, kind: str) -> list[Rule]:
+        """The rules whose selection does not rule this kind out, in the book's order."""
+        return self._of_kind[kind if kind in self._of_kind else ""]
 
     @classmethod
     def none(cls) -> Orders:

@@ -60,7 +60,7 @@ def never(book: RuleBook, told: Told, devices: Iterable[Device] = ()) -> list[st
             found.append(f"{rule.name} can never warn: {' and '.join(kinds)} tell no {', '.join(lacking)}")
             continue
         subjects = [d for d in listed if rule.select.takes(d, d.kind, frozenset(rule.select.zones))]
-        needs = [rule.attributes_of(level) for level in rule.levels]
+        needs = rule.needs()
         if subjects and not any(
             all(usable(n, d.attributes.get(n)) for n in names) for names in needs for d in subjects
         ):

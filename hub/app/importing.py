@@ -21,7 +21,7 @@ from hub.recording import Map, load_map, open_text, read_files
 from hub.registry import Registry
 from hub.store.lineimport import read_line
 from hub.store.outcome import Written
-from hub.store.rollups import RollupStore, jobs, remake, touched
+from hub.store.rollups import WIDTHS, RollupStore, parts, touched
 from hub.validation import Validator, no_device_id
 
 BATCH = 10_000
@@ -85,9 +85,10 @@ class Importer:
                 batch = []
                 progress(self.done.readings)
         self._write(batch)
-        for device, window in jobs(self._minutes):
-            self.done.rollups += remake(self._store, window, device=device)
-            progress(self.done.readings)
+        for part in parts(self._minutes):
+            for width in WIDTHS:
+                self.done.rollups += self._store.remake(width, part)
+                progress(self.done.readings)
         progress(self.done.readings)
         self.done.faults = dict(self._faults)
         return self.done

@@ -19,7 +19,7 @@ from hub.log import Cursors, Stream
 from hub.model import Reading
 from hub.moment import SECOND
 from hub.ports import FRAME_ENTRIES_MAX, SeriesQuery, StoreUnavailable
-from hub.store.rollups import DAY, HOUR, MINUTE, RollupStore, Window, apply_retention, jobs, remake, touched
+from hub.store.rollups import DAY, HOUR, RollupStore, Window, apply_retention, parts, remake, touched
 
 MINUTES_EVERY_S = 60.0
 ALL_EVERY_S = 600.0
@@ -108,14 +108,15 @@ class Rollups:
         in the next step."""
         written = 0
         until = time.monotonic() + WORK_S
-        for device, window in jobs(minutes):
+        for part in parts(minutes):
             if time.monotonic() > until:
                 break
-            written += await self._in_thread(partial(remake, self._store, window, widths, device))
-            for name in [device] if device is not None else list(minutes):
-                minutes[name] -= set(range(window.start, window.end, MINUTE))
-                if not minutes[name]:
-                    del minutes[name]
+            for width in widths:
+                written += await self._in_thread(partial(self._store.remake, width, part))
+            for device, starts in part.items():
+                minutes[device] -= starts
+                if not minutes[device]:
+                    del minutes[device]
         return written
 
     async def rebuild(self, start: int | None, end: int | None) -> int:

@@ -51,7 +51,23 @@ def _made(store: RollupStore, query: SeriesQuery, start: int | None, end: int | 
     short = query.start is not None and query.end is not None and query.end - query.start <= FROM_ROWS_NS
     if short or not widths:
         return store.buckets(_span(query, start, end), every)
-    return fold(_parts(store, query, start, end, widths), every)
+    piece = _span(query, start, end)
+    return fold(_folded(store, piece, every, widths) or _parts(store, piece, start, end, widths), every)
+
+
+def _folded(store: RollupStore, query: SeriesQuery, every: int, widths: list[str]) -> list[Bucket]:
+    """As `_parts`, the middle in buckets of `every` made by the store itself; nothing where there is no such middle."""
+    low = None if query.start is None else -(-query.start // every) * every
+    high = None if query.end is None else query.end // every * every
+    if every == WIDTHS[widths[-1]] or (low is not None and high is not None and low >= high):
+        return []
+    made = store.folded(widths[-1], _span(query, low, high), every)
+    if not made:
+        return []
+    newest = made[-1].time  # perhaps not all of its rollups are made yet
+    head = [] if low is None else _parts(store, query, query.start, low, widths)
+    middle = [bucket for bucket in made if bucket.time < newest]
+    return [*head, *middle, *_parts(store, query, newest, query.end, widths)]
 
 
 def _parts(

@@ -25,6 +25,7 @@ from hub.moment import to_text
 from hub.ports import Bucket, Refusal, Row, SeriesQuery, StoreUnavailable
 from hub.store.influxql import Influxql, place_of
 from hub.store.lineprotocol import Encoder, Unwritable, alert_line, rollup_lines
+from hub.store.rollups import fold, remake_by_queries
 from hub.store.rows import only, sift
 
 GZIP_LEVEL = 1
@@ -264,6 +265,14 @@ class InfluxDBStore:
             # A server with a retention policy of its own refuses what it would drop at once.
             if status != 204 and "retention" not in words:
                 raise StoreUnavailable(f"InfluxDB answers rollups with {status}: {words}")
+
+    def folded(self, width: str, query: SeriesQuery, every: int) -> list[Bucket]:
+        if query.metric is None or query.limit is not None:
+            return fold(self.rollups(width, query), every)
+        return self._influxql.folded(width, query, query.metric, every)
+
+    def remake(self, width: str, minutes: Mapping[str, set[int]]) -> int:
+        return remake_by_queries(self, width, minutes)
 
     def rollups(self, width: str, query: SeriesQuery) -> list[Bucket]:
         return self._influxql.rollups(width, query)

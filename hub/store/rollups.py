@@ -30,6 +30,8 @@ TOGETHER = 8
 """More devices than this in one minute are asked for together: one query over all of them costs about as much as eight of one."""
 WINDOWS_MAX = 20
 """Of one device. One with more, as sparse history has, is asked for in long ranges: each query has its price, a wide one hardly more."""
+PART_MINUTES = 50_000
+"""Minutes of devices made in one go: bounds what is in memory, and how long the next part, or the present, waits."""
 
 
 class RollupStore(Store, Protocol):
@@ -41,6 +43,15 @@ class RollupStore(Store, Protocol):
 
     def rollups(self, width: str, query: SeriesQuery) -> list[Bucket]:
         """Those that begin in the query's range, by time, device and metric."""
+        ...
+
+    def folded(self, width: str, query: SeriesQuery, every: int) -> list[Bucket]:
+        """As `fold(self.rollups(width, query), every)`, for `every` a multiple of the width."""
+        ...
+
+    def remake(self, width: str, minutes: Mapping[str, set[int]]) -> int:
+        """Make those anew that hold these minutes of these devices, minutes from raw rows, others from the next finer width; gives how
+        many were written. More than these may be made anew, never less."""
         ...
 
     def forget(self, what: str, before: int) -> None:
@@ -78,11 +89,41 @@ def remake(store: RollupStore, window: Window, widths: Iterable[str] = tuple(WID
         for part in _parts(window, every, _AT_A_TIME[width] if device is None else ONE_DEVICE_AT_A_TIME):
             query = SeriesQuery(part.start, part.end, device)
             finest = width == "1m"
-            buckets = store.buckets(query, every) if finest else fold(store.rollups(_finer(width), query), every)
+            buckets = store.buckets(query, every) if finest else fold(store.rollups(finer(width), query), every)
             if buckets:
                 store.write_rollups(width, buckets)
                 written += len(buckets)
     return written
+
+
+def remake_by_queries(store: RollupStore, width: str, minutes: Mapping[str, set[int]]) -> int:
+    """`RollupStore.remake` for a server that cannot fold rows into rollups by itself."""
+    every = WIDTHS[width]
+    begins = {device: {start - start % every for start in starts} for device, starts in minutes.items()}
+    return sum(remake(store, window, (width,), device) for device, window in jobs(begins))
+
+
+def parts(minutes: Mapping[str, set[int]]) -> Iterator[dict[str, set[int]]]:
+    """Touched minutes in parts for `RollupStore.remake`, the newest first. What is more than a day apart is in parts of its own, unless
+    that gives too many: a part costs a look at all that lies between its ends."""
+    every = set().union(*minutes.values()) if minutes else set()
+    spans = windows(every, DAY)
+    if len(spans) > WINDOWS_MAX:
+        spans = windows(every, ONE_DEVICE_AT_A_TIME)
+    newest_first = sorted(((start, device) for device, starts in minutes.items() for start in starts), reverse=True)
+    begins = iter(span.start for span in reversed(spans))
+    begin, size = next(begins, 0), 0
+    part: dict[str, set[int]] = {}
+    for start, device in newest_first:
+        if start < begin or size == PART_MINUTES:
+            yield part
+            part, size = {}, 0
+        while start < begin:
+            begin = next(begins)
+        part.setdefault(device, set()).add(start)
+        size += 1
+    if part:
+        yield part
 
 
 def touched(readings: Iterable[Reading]) -> dict[str, set[int]]:
@@ -141,7 +182,8 @@ def apply_retention(store: RollupStore, days: Mapping[str, float], now: int) -> 
             store.forget(what, before - before % DAY)
 
 
-def _finer(width: str) -> str:
+def finer(width: str) -> str:
+    """The width that rollups of this one are made of."""
     names = list(WIDTHS)
     return names[names.index(width) - 1]
 

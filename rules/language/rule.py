@@ -42,7 +42,7 @@ class Select:
         a zone or an area itself."""
         if self.every != every:
             return False
-        if self.kinds and kind not in self.kinds and "*" not in self.kinds:
+        if not self.may_take(kind):
             return False
         if self.devices and not any(fnmatchcase(device.device, pattern) for pattern in self.devices):
             return False
@@ -51,6 +51,10 @@ class Select:
         if self.zones and not zones.intersection(self.zones):
             return False
         return all(_as_text(device.attributes.get(name)) == wanted for name, wanted in self.attributes)
+
+    def may_take(self, kind: str) -> bool:
+        """Whether a device of this kind is not ruled out by that alone."""
+        return not self.kinds or kind in self.kinds or "*" in self.kinds
 
     def precision(self) -> tuple[bool | int, ...]:
         """How closely it names its devices, for comparison: one device before a pattern, that before attributes, zones,
@@ -152,6 +156,7 @@ class Rule:
     """None: what a `call` entry of the book says of it."""
     _own: frozenset[str] | None = field(default=None, compare=False)
     _inside: frozenset[str] | None = field(default=None, compare=False)
+    _needs: tuple[frozenset[str], ...] | None = field(default=None, init=False, compare=False)
 
     @property
     def silent_name(self) -> str:
@@ -207,6 +212,12 @@ class Rule:
         """Attributes of the subject that this level compares with (not those of the devices it asks)."""
         roots = [level.when.node] + ([level.clear.node] if level.clear else [])
         return frozenset(name for root in roots for name in _own_attributes(root))
+
+    def needs(self) -> tuple[frozenset[str], ...]:
+        """The attributes that each level compares with."""
+        if self._needs is None:
+            self._needs = tuple(self.attributes_of(level) for level in self.levels)
+        return self._needs
 
     def source_at(self, at: int) -> dict[str, str]:
         """The source of the edition in force when something was observed."""

@@ -26,6 +26,7 @@ from hub.store.rollups import (
     apply_retention,
     fold,
     jobs,
+    parts,
     remake,
     touched,
     windows,
@@ -105,6 +106,72 @@ def test_rollups_can_be_chosen_and_survive_a_restart(reopen: Open) -> None:
     assert figures(store, "1h", device="nobody") == []
 
 
+def test_remaking_what_was_touched_is_remaking_everything(reopen: Open) -> None:
+    store: Any = reopen()
+    chance = random.Random(7)
+    told = [
+        reading(device, START + minute * MINUTE + 3, pm25=round(chance.uniform(0, 300), 1), no2=float(minute))
+        for device in ("a", "b", "c")
+        for minute in sorted(chance.sample(range(3 * 1440), 40))
+    ]
+    store.write("events", told, 0, len(told))
+    minutes = touched(told)
+    written = sum(store.remake(width, part) for width in WIDTHS for part in parts(minutes))
+    made = {width: store.rollups(width, SeriesQuery()) for width in WIDTHS}
+    assert written >= sum(map(len, made.values()))
+    remake(store, Window(START, START + 3 * DAY))
+    for width in WIDTHS:
+        again = store.rollups(width, SeriesQuery())
+        assert [(b.time, b.device, b.metric, b.count, b.min, b.max, b.last, b.kind) for b in made[width]] == [
+            (b.time, b.device, b.metric, b.count, b.min, b.max, b.last, b.kind) for b in again
+        ]
+        assert [b.mean for b in made[width]] == pytest.approx([b.mean for b in again])
+
+
+def test_what_was_not_touched_is_left_as_it_is(reopen: Open) -> None:
+    store: Any = reopen()
+    told = [reading(device, START + n * HOUR, pm25=1.0) for device in ("a", "b") for n in range(48)]
+    store.write("events", told, 0, len(told))
+    remake(store, Window(START, START + 2 * DAY))
+    store.forget("raw", START + DAY)  # what minutes, hours and days were made of
+    late = [reading("a", START + 30 * HOUR, pm25=5.0)]
+    store.write("events", late, len(told), len(told) + 1)
+    for width in WIDTHS:
+        store.remake(width, touched(late))
+    assert len(figures(store, "1m")) == 96
+    assert len(figures(store, "1h", device="b")) == 48
+    assert len(figures(store, "1d", device="b")) == 2
+    assert [b.last for b in store.rollups("1h", SeriesQuery(START + 30 * HOUR, START + 31 * HOUR, "a"))] == [5.0]
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from([f"d{n}" for n in range(5)]), st.sets(st.integers(0, 200_000), min_size=1), max_size=5
+    )
+)
+def test_parts_are_every_touched_minute_once_the_newest_first(touched_minutes: dict[str, set[int]]) -> None:
+    minutes = {device: {number * MINUTE for number in starts} for device, starts in touched_minutes.items()}
+    found = list(parts(minutes))
+    told = [(start, device) for part in found for device, starts in part.items() for start in starts]
+    assert sorted(told) == sorted((start, device) for device, starts in minutes.items() for start in starts)
+    ends = [(min(map(min, part.values())), max(map(max, part.values()))) for part in found]
+    assert all(newer[0] >= older[1] for newer, older in pairwise(ends))
+
+
+@pytest.mark.parametrize("metric", ["pm25", None])
+def test_a_store_folds_rollups_as_the_hub_does(reopen: Open, metric: str | None) -> None:
+    store: Any = reopen()
+    told = [reading(device, START + n * MINUTE, pm25=n % 7.0, no2=1.0) for n in range(180) for device in ("a", "b")]
+    store.write("events", told, 0, len(told))
+    remake(store, Window(START, START + 3 * HOUR))
+    query = SeriesQuery(START + 15 * MINUTE, START + 2 * HOUR, metric=metric)
+    found, expected = store.folded("1m", query, 10 * MINUTE), fold(store.rollups("1m", query), 10 * MINUTE)
+    assert [(b.time, b.device, b.metric, b.count, b.min, b.max, b.last, b.kind) for b in found] == [
+        (b.time, b.device, b.metric, b.count, b.min, b.max, b.last, b.kind) for b in expected
+    ]
+    assert [b.mean for b in found] == pytest.approx([b.mean for b in expected])
+
+
 def test_retention_drops_what_is_old_and_nothing_else(reopen: Open) -> None:
     store: Any = reopen()
     told = [reading("a", START + n * DAY, pm25=float(n)) for n in range(6)]
@@ -157,6 +224,7 @@ RANGES = [
     (HOUR + 1, 2 * DAY + 1, 3 * HOUR),
     (HOUR, HOUR + 90 * MINUTE, HOUR),
     (5, 2 * HOUR, 10 * MINUTE),
+    (7 * MINUTE + 3, 2 * DAY - 5, 10 * MINUTE),
     (5, 2 * HOUR, 7_000_000_000),
     (0, 30 * DAY, 2 * DAY),
 ]
