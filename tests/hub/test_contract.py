@@ -23,14 +23,14 @@ from tests.acceptance.running import write_city
 from tests.hub.running import running
 
 SETTINGS = settings(
-    max_examples=4,
+    max_examples=2,
     derandomize=True,
     database=None,
     deadline=None,
     phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-"""A few of each operation, kind and asker: together more than a thousand requests."""
+"""A few of each operation, kind and asker: together some five hundred requests."""
 CHECKS = [
     checks.not_a_server_error,
     openapi_checks.status_code_conformance,
@@ -103,7 +103,7 @@ def held(client: httpx.Client, address: str, document: dict[str, Any]) -> int:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("token", ["chief", "part", ""], ids=["everything", "a part", "nobody"])
 async def test_every_answer_is_as_the_document_says(hub: Hub, token: str) -> None:
-    assert await asyncio.to_thread(hold, hub.address, token) > 200
+    assert await asyncio.to_thread(hold, hub.address, token) > 100
     assert all(part.works for part in hub.health.parts() if part.required)
 
 
