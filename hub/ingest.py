@@ -19,10 +19,10 @@ from hub.faults import Faults, Shares
 from hub.health import Health
 from hub.knocks import Knocks
 from hub.ledger import Counts, Ledger
-from hub.log import Log, LogFull
 from hub.model import Event, Fault, FaultKind, Forwarded, Message, Reading, Verdict
 from hub.moment import SECOND
 from hub.options import IngestOptions
+from hub.ports import Log, LogFull, LogPosition, behind
 from hub.registry import Registry
 from hub.validation import Validator, no_device_id, unicode
 
@@ -63,10 +63,10 @@ class Ingest:
         self.slices = slices
         self.validator = Validator(self.options)
         self.recent = Recent(self.options.duplicates_max)
-        self.under_way: dict[Key, asyncio.Future[int]] = {}
+        self.under_way: dict[Key, asyncio.Future[LogPosition]] = {}
         """Readings on their way to the disk, and the future that tells whether they got there."""
         self.pace = Pace(self.options.readings_per_device_s_max, time.monotonic_ns if slices else clock)
-        self.shares = Shares(log.quarantine.limits.bytes_max)
+        self.shares = Shares(log.quarantine.bytes_max)
         self.knocked = Knocks()
         self.doors: dict[str, Door] = {}
         self._undated = 0
@@ -309,7 +309,7 @@ class Door:
         faults = self._counts.faults
         faults[kind] = faults.get(kind, 0) + 1
 
-    def _quarantine(self, faults: list[Fault]) -> asyncio.Future[int] | None:
+    def _quarantine(self, faults: list[Fault]) -> asyncio.Future[LogPosition] | None:
         """Have these written down, as far as there is room and they have not used up their share. What is good never waits
         for that, or fails by it: a fault without a place is counted, and that is all."""
         kept, left_out = self._hub.shares.admit(faults, time.monotonic_ns())
@@ -320,9 +320,9 @@ class Door:
         ledger.faults_on_their_way(self.adapter, kept)
         written = self._hub.log.quarantine.append(kept)
 
-        def done(written: asyncio.Future[int]) -> None:
+        def done(written: asyncio.Future[LogPosition]) -> None:
             lost = written.cancelled() or written.exception() is not None
-            ledger.faults_written(self.adapter, kept, None if lost else written.result() + len(kept))
+            ledger.faults_written(self.adapter, kept, None if lost else behind(written.result(), len(kept)))
             if lost:
                 self._counts.unkept += sum(fault.count for fault in kept)
 
@@ -334,7 +334,7 @@ class Door:
     def _log(self, group: _Group) -> asyncio.Future[list[Verdict]]:
         """The verdicts, as soon as the disk has everything they speak of."""
         done: asyncio.Future[list[Verdict]] = asyncio.get_running_loop().create_future()
-        waits: list[tuple[int | None, asyncio.Future[int]]] = []
+        waits: list[tuple[int | None, asyncio.Future[LogPosition]]] = []
         self._hand_over(group)
         if group.accepted:
             written = self._hub.log.events.append(group.accepted)
@@ -348,7 +348,7 @@ class Door:
             return done
         left = {future for _, future in waits}
 
-        def part_done(part: asyncio.Future[int]) -> None:
+        def part_done(part: asyncio.Future[LogPosition]) -> None:
             left.discard(part)
             if left or done.done():
                 return
@@ -375,13 +375,13 @@ class Door:
         group.appended.set_exception(error)
         group.appended.exception()  # seen: whoever waits for it gets it too
 
-    def _logged(self, group: _Group, written: asyncio.Future[int]) -> None:
+    def _logged(self, group: _Group, written: asyncio.Future[LogPosition]) -> None:
         counts = self._counts
         accepted = group.accepted
         self._forget(group)
         error = LogFull("the hub is stopping") if written.cancelled() else written.exception()
         if error is None:
-            self._hub.ledger.logged(self.adapter, len(accepted), written.result() + len(accepted))
+            self._hub.ledger.logged(self.adapter, len(accepted), behind(written.result(), len(accepted)))
             group.appended.set_result(written.result())
             if self._log_trouble:
                 self._log_trouble = False
@@ -419,9 +419,9 @@ class _Group:
         self.accepted_of: dict[int, None] = {}
         """Numbers of the messages that `accepted` come from."""
         self.keys: list[Key] = []
-        self.originals: list[tuple[int, asyncio.Future[int]]] = []
+        self.originals: list[tuple[int, asyncio.Future[LogPosition]]] = []
         """Of duplicates: their message's number, and the future of the original, which may still fail."""
-        self.appended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self.appended: asyncio.Future[LogPosition] = asyncio.get_running_loop().create_future()
         self.faults = Faults(at, adapter)
         self.verdicts: list[Verdict] = []
         self.over = asyncio.Event()
@@ -435,7 +435,7 @@ class _Group:
         self.accepted_of[len(self.verdicts)] = None
 
 
-def _failure(appended: asyncio.Future[int]) -> Verdict | None:
+def _failure(appended: asyncio.Future[LogPosition]) -> Verdict | None:
     """What a message is told whose readings did not get to the disk, None where they did."""
     error = LogFull("the hub is stopping") if appended.cancelled() else appended.exception()
     return None if error is None else Verdict.BUSY if isinstance(error, LogFull) else Verdict.REFUSED

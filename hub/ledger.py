@@ -17,9 +17,8 @@ from pathlib import Path
 import msgspec
 
 from hub import whole_file
-from hub.log import Log, Stream
 from hub.model import Event, Fault, Forwarded, Reading
-from hub.ports import Refusal
+from hub.ports import BEGINNING, Log, LogPosition, Refusal, Stream
 from hub.store.outcome import Outcome, Written
 
 
@@ -42,14 +41,14 @@ class Counts(msgspec.Struct):
 
 
 class _Saved(msgspec.Struct):
-    events_next: int
-    quarantine_next: int
+    events_next: LogPosition
+    quarantine_next: LogPosition
     adapters: dict[str, Counts]
     stored: dict[str, dict[str, int]]
-    readers: dict[str, int]
+    readers: dict[str, LogPosition]
     refused: dict[str, dict[str, int]] = {}
     replaced: dict[str, dict[str, int]] = {}
-    refusals_next: int | None = None
+    refusals_next: LogPosition | None = None
     """Where in quarantine the store's refusals begin that the counts do not have; None: at `quarantine_next`."""
 
 
@@ -63,7 +62,7 @@ class Ledger:
         """Readings of which the reader has taken nothing, for good."""
         self.replaced: dict[str, Counter[str]] = {}
         """Readings that took the place of an earlier one with the same device, metric and time."""
-        self._readers: dict[str, int] = {}
+        self._readers: dict[str, LogPosition] = {}
         self._written: dict[str, Written] = {}
         self._counted = _Positions()
         self._unwritten: dict[str, Counts] = {}
@@ -74,20 +73,20 @@ class Ledger:
 
     # ---------------------------------------------------------------------------------------------- where the counts hold
 
-    def logged(self, adapter: str, count: int, next_offset: int) -> None:
-        """So many readings of an adapter are on disk, before that offset of "events". Called in the order of the log."""
+    def logged(self, adapter: str, count: int, behind: LogPosition) -> None:
+        """So many readings of an adapter are on disk, before that place in "events". Called in the order of the log."""
         self.of(adapter).logged += count
-        self._counted.events = next_offset
+        self._counted.events = behind
 
     def faults_on_their_way(self, adapter: str, faults: Sequence[Fault]) -> None:
         """These are counted, and quarantine does not have them yet."""
         _count(self._unwritten.setdefault(adapter, Counts()), faults, 1)
 
-    def faults_written(self, adapter: str, faults: Sequence[Fault], next_offset: int | None) -> None:
-        """Quarantine has them, before that offset; None where it could not take them."""
+    def faults_written(self, adapter: str, faults: Sequence[Fault], behind: LogPosition | None) -> None:
+        """Quarantine has them, before that place; None where it could not take them."""
         _count(self._unwritten[adapter], faults, -1)
-        if next_offset is not None:
-            self._counted.quarantine = next_offset
+        if behind is not None:
+            self._counted.quarantine = behind
 
     # ---------------------------------------------------------------------------------------------- readers
 
@@ -95,21 +94,21 @@ class Ledger:
         self,
         reader: str,
         entries: Iterable[Event | Fault],
-        next_offset: int,
+        cursor: LogPosition,
         refusals: Sequence[Refusal] = (),
-        quarantine_next: int | None = None,
+        quarantine_next: LogPosition | None = None,
     ) -> Outcome:
-        """A required reader has answered for these entries and stands at `next_offset` of "events"; what it refused of them stands in
+        """A required reader has answered for these entries and stands at `cursor` of "events"; what it refused of them stands in
         quarantine before `quarantine_next`."""
         if quarantine_next is not None:
             self._counted.refusals = quarantine_next
         outcome = self._written.setdefault(reader, Written()).outcome(entries, refusals)
         for counts, more in zip((self.stored, self.refused, self.replaced), outcome, strict=True):
             counts.setdefault(reader, Counter()).update(more)
-        self._readers[reader] = next_offset
+        self._readers[reader] = cursor
         return outcome
 
-    def set_back(self, reader: str, events: Stream, cursor: int) -> None:
+    def set_back(self, reader: str, events: Stream, cursor: LogPosition) -> None:
         """The reader has lost what it had from `cursor` on, and takes it again as far as the log has it: that is waiting."""
         again = Counter(
             entry.adapter
@@ -162,7 +161,7 @@ class Ledger:
             faults=faults,
         )
 
-    def recover(self, path: Path, log: Log, cursors: dict[str, int]) -> None:
+    def recover(self, path: Path, log: Log, cursors: dict[str, LogPosition]) -> None:
         """Take up the saved counts, and on top what stands in the log behind them.
 
         `cursors`: where each required reader is now.
@@ -198,11 +197,11 @@ class Ledger:
 
 
 class _Positions(msgspec.Struct):
-    """Offsets of "events" and "quarantine" before which everything is in the counts."""
+    """Places in "events" and "quarantine" before which everything is in the counts."""
 
-    events: int = 0
-    quarantine: int = 0
-    refusals: int = 0
+    events: LogPosition = BEGINNING
+    quarantine: LogPosition = BEGINNING
+    refusals: LogPosition = BEGINNING
     """In quarantine too, of what the store refused."""
 
 
@@ -213,13 +212,13 @@ def _count(counts: Counts, faults: Iterable[Fault], sign: int) -> None:
         counts.faults[fault.kind] = counts.faults.get(fault.kind, 0) + sign * fault.count
 
 
-def _entries(log: Log, stream: str, start: int, end: int | None = None) -> Iterable[Event | Fault]:
+def _entries(log: Log, stream: str, start: LogPosition, end: LogPosition | None = None) -> Iterable[Event | Fault]:
     source = log.streams[stream]
     yield from _from(source, start, source.next if end is None else end)
 
 
-def _from(source: Stream, start: int, end: int) -> Iterable[Event | Fault]:
+def _from(source: Stream, start: LogPosition, end: LogPosition) -> Iterable[Event | Fault]:
     while start < end:
         batch = source.read_now(start)
-        yield from batch.entries[: max(0, end - batch.first)]
+        yield from batch.until(end).entries
         start = batch.next

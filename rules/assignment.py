@@ -164,6 +164,10 @@ def assign(world: World, subject: Subject) -> None:
         (world.suspects[rule.name].add if taken else world.suspects[rule.name].discard)(subject.id)
     plan = subject.plan = world.plans[key]
     subject.slots = {}
+    if subject.passing:
+        subject.passing = {
+            key: told for key, told in subject.passing.items() if plan is not None and key in plan.passing
+        }
     for name, samples in subject.samples.items():
         samples.size = plan.spans.get(name, 0) if plan is not None else 0
     if world.maintenance:

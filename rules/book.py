@@ -18,7 +18,7 @@ from hub.model import Device, Zone
 from rules.calendars import Calendar
 from rules.language import ir
 from rules.language.calendars import read_calendars
-from rules.language.document import read_rules
+from rules.language.document import metrics_of_places, read_rules
 from rules.language.places import Document, Mistake
 from rules.language.rule import NO_CALLS, CallEntry, Calls, Derivation, QualityEntry, Rule
 from rules.language.types import attribute_unit
@@ -148,9 +148,10 @@ def read_book(files: Sequence[tuple[str, str, str]]) -> RuleBook | list[Mistake]
     calls: list[CallEntry] = []
     documents = [(pack, Document(name, text)) for pack, name, text in files]
     calendars = _calendars(documents)
+    measured = frozenset[str]().union(*(metrics_of_places(document) for _, document in documents))
     for pack, document in documents:
         name = document.file
-        found = read_rules(document, pack, calendars)
+        found = read_rules(document, pack, calendars, measured)
         for rule in found.rules:
             known = next((r for r in rules if r.name == rule.name), None)
             if known:

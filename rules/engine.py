@@ -47,14 +47,13 @@ class Engine:
 
     # ------------------------------------------------------------------------------------------ feeding
 
-    def feed(self, events: Sequence[Event], first: int | None = None) -> Outcome:
-        """Take events in the order of the log; `first` is the number of the first of them there."""
+    def feed(self, events: Sequence[Event], numbers: Sequence[int] | None = None) -> Outcome:
+        """Take events in the order of the log; `numbers` is where each stands there, one after another without them."""
         outcome = Outcome([], [])
         judge, failures = self.judge, self.world.failures
-        if first is not None:
-            failures.event = first - 1
-        for event in events:
-            failures.event += 1
+        if numbers is None:
+            numbers = range(failures.event + 1, failures.event + 1 + len(events))
+        for failures.event, event in zip(numbers, events, strict=False):
             try:
                 kind = type(event)
                 if kind is Reading:

@@ -167,6 +167,8 @@ def _around(around: ir.Around) -> str:
     if around.which == "upstream" and around.travel_min < inf:
         return f"upstream, from where water takes up to {seconds_text(round(around.travel_min * 60e9))}"
     words = f" ({' or '.join(around.words)})" if around.words else ""
+    if around.which == "ahead":
+        return f"in the zone it is in{words} and those named there as 'ahead'"
     return around.which + words
 
 

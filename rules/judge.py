@@ -17,6 +17,7 @@ from rules.judging import (
     elapsing,
     inside,
     life,
+    measuring,
     moving,
     pairs,
     people,
@@ -102,6 +103,8 @@ class Judge:
     def _moved(self, subject: Subject, reading: Reading, at: int) -> tuple[str, ...]:
         """Where the subject is now: the places that it has entered or left."""
         world = self.world
+        if world.orders.stays and at > subject.position_t and reading.position is not None:
+            subject.stay(reading.position, world.orders.stays)
         subject.position_t = at
         subject.motion = moving.motion(reading.values)
         if reading.position == subject.position:
@@ -158,7 +161,9 @@ class Judge:
             self._attend(subject, plan, hit, at, False, True, outcome)
         if world.orders.pairing and subject.kind == PAIR_MEMBERS:
             pairs.meet(world, subject, at, reading.received_at or at, outcome, self.take)
-        if shape.joins and (world.watchers.waiting or world.orders.over or subject.id in world.downstream):
+        if shape.joins and (
+            world.watchers.waiting or world.orders.over or world.orders.measures or subject.id in world.downstream
+        ):
             waking.wake(world, subject, shape.joins, at, outcome)
 
     def _out_of_order(
@@ -334,6 +339,11 @@ class Judge:
             outcome.failed.append(error)
 
     def tick(self, at: int, outcome: Outcome) -> None:
+        """Time has come to `at`: what that completes, and where a minute is over what is measured of places."""
+        self.come_to(at, outcome)
+        self.measure(outcome)
+
+    def come_to(self, at: int, outcome: Outcome) -> None:
         """Time has come to `at`. A tick well before the clock says that the hub's clock was set back."""
         if at < self.world.clock.now - setback.BACK_NS:
             setback.set_back(self.world, at)
@@ -341,6 +351,14 @@ class Judge:
                 planned_work.spread(self.world)
                 planned_work.turn(self.world, outcome)
         self.pass_time(at, outcome)
+
+    def measure(self, outcome: Outcome) -> None:
+        """Where a minute is over: measure the places, and judge what reads that."""
+        minute = measuring.over(self.world)
+        if minute is not None:
+            made = measuring.figures(self.world, minute)
+            outcome.derived += made
+            measuring.judge(self.world, measuring.keep(self.world, made, minute), minute, outcome)
 
     def was_deaf(self, event: Deaf, outcome: Outcome) -> bool:
         """The hub did not listen for a while: silence does not count it. False where that was known."""
@@ -364,4 +382,5 @@ class Judge:
     def due(self) -> int | None:
         """The moment before which ticks change nothing; None where only an event can bring one about."""
         world = self.world
-        return min((at for at in (world.clock.next_due(), world.turns_at) if at is not None), default=None)
+        dues = (world.clock.next_due(), world.turns_at, measuring.due(world))
+        return min((at for at in dues if at is not None), default=None)

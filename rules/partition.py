@@ -24,7 +24,7 @@ from rules import assignment, edition, snapshot
 from rules.book import RuleBook
 from rules.engine import Engine
 from rules.judge import Judge
-from rules.judging import alerts, elapsing, setback
+from rules.judging import alerts, elapsing, measuring, setback
 from rules.plan import PAIR
 from rules.routing import CELL_DEG, Routing
 from rules.state.clock import NEVER
@@ -155,7 +155,11 @@ class Parts(Judge):
     def _circles(self, subject: Subject, position: Position | None) -> tuple[str, ...]:
         if not self.routing.by_circle:
             return ()
-        zones = tuple(f"zone:{zone.zone}" for zone in self.world.hood.zones_of(position))
+        hood = self.world.hood
+        names = [zone.zone for zone in hood.zones_of(position)]
+        if self.routing.asks_ahead:
+            names = list(dict.fromkeys([*names, *(ahead for name in names for ahead in hood.ahead[name])]))
+        zones = tuple(f"zone:{name}" for name in names)
         return (*zones, f"area:{subject.area}") if subject.area else zones
 
     def _stand(self, name: str, circles: tuple[str, ...]) -> set[str]:
@@ -319,7 +323,19 @@ class Parts(Judge):
     def tick(self, at: int, outcome: Outcome) -> None:
         if at < self.now - setback.BACK_NS:
             self.groups = {place: (group, min(joined, at)) for place, (group, joined) in self.groups.items()}
-        self._all(lambda judge, told: judge.tick(at, told), outcome)
+        self._all(lambda judge, told: judge.come_to(at, told), outcome)
+        self.measure(outcome)
+
+    def measure(self, outcome: Outcome) -> None:
+        """Measure each place where it is at home; every partition gets to know the figures, since anybody's rules may ask for them."""
+        for judge in self.judges:
+            minute = measuring.over(judge.world)
+        if minute is None:
+            return
+        made = [reading for judge in self.judges for reading in measuring.figures(judge.world, minute)]
+        outcome.derived += made
+        hits = {id(judge): measuring.keep(judge.world, made, minute) for judge in self.judges}
+        self._all(lambda judge, told: measuring.judge(judge.world, hits[id(judge)], minute, told), outcome)
 
     def was_deaf(self, event: Deaf, outcome: Outcome) -> bool:
         known: list[bool] = []
@@ -381,6 +397,7 @@ class Parts(Judge):
         )
         world.clock.started = first.clock.started
         world.orders, world.elder, world.failures = first.orders, first.elder, first.failures
+        world.measured = first.measured
         world.maintenance, world.turns_at, world.forwarding = first.maintenance, first.turns_at, first.forwarding
         world.groups = self.groups
         world.refused = sum(judge.world.refused for judge in self.judges)
@@ -428,6 +445,7 @@ class Parts(Judge):
         for alert in [alert for alert, (_, whose) in world.alerts.items() if whose is subject]:
             del world.alerts[alert]
         subject.standing, subject.silent, subject.watching, subject.busy = {}, {}, {}, 0
+        subject.passing = {}
 
 
 class _AtHome(Mapping[str, Subject]):

@@ -65,13 +65,21 @@ class Plan:
     ) -> None:
         self.rules = tuple(rules)
         self.positions = {compiled.rule.name: position for position, compiled in enumerate(self.rules)}
-        self.derivations = tuple(map(recipe, derivations))
+        self.derivations = tuple(recipe(spec) for spec in derivations if not spec.select.every)
         self.inputs = frozenset().union(*(found.inputs for found in self.derivations))
         """What something is derived of."""
+        self.measures = tuple(recipe(spec) for spec in derivations if spec.select.every)
+        """Of a place: what is derived of it each minute."""
         self.silent = tuple(c.rule.name for c in self.rules if c.rule.silent_ns is not None)
         self.asked = asked
         nodes = [node for c in self.rules for node in c.rule.nodes()]
         nodes += [node for spec in derivations for node in walk(spec.node)]
+        self.passing: dict[tuple[str, tuple[str, ...]], int] = {}
+        """Of a place: (series, kinds) told in it that are kept, and for how long, ns."""
+        for node in nodes:
+            if isinstance(node, ir.Window) and node.around.which == "passing":
+                told = node.series, node.around.words
+                self.passing[told] = max(node.size_ns, self.passing.get(told, 0))
         windows = [*codegen.window_keys(nodes, own=True).items(), *asked.items()]
         self.spans: dict[str, int] = {}
         """The largest window over each series, ns."""
@@ -81,6 +89,7 @@ class Plan:
         self.series = frozenset(asked).union(
             *(_series(c.rule) for c in self.rules),
             self.inputs,
+            *(found.inputs for found in self.measures),
             (entry.metric for entry in qualities),
         )
         self.settings = qartod.settled(qualities)
@@ -108,7 +117,8 @@ class Plan:
         derivations = tuple(
             found
             for found in self.derivations
-            if not found.inputs.isdisjoint(used) and found.metric not in {name.rstrip("~") for name in used}
+            if (not found.inputs or not found.inputs.isdisjoint(used))
+            and found.metric not in {name.rstrip("~") for name in used}
         )
         tested = tuple((name, self.settings[name]) for name in used if name in self.settings)
         return Shape(
@@ -233,7 +243,8 @@ def pairs_wanted(book: RuleBook) -> bool:
 
 def asks_who_is_inside(nodes: Iterable[ir.Node]) -> bool:
     """Whether any of these nodes needs to know who is inside a place."""
-    return any(isinstance(n, ir.Window | ir.Agree) and n.around.which in ("inside", "same zone") for n in nodes)
+    places = ("inside", "passing", "same zone", "ahead")
+    return any(isinstance(n, ir.Window | ir.Agree) and n.around.which in places for n in nodes)
 
 
 def asks_upstream(nodes: Iterable[ir.Node]) -> tuple[tuple[str, ir.Around], ...]:
@@ -266,6 +277,10 @@ class Orders:
                         asked[inner.series] = tuple(dict.fromkeys((*asked.get(inner.series, ()), key)))
         self.over = {rule.name: inside for rule in book.rules if (inside := rule.series_inside())}
         """Per rule about places, what it asks of the devices inside."""
+        self.measures = any(spec.select.every for spec in book.derivations)
+        """Whether anything is derived of places."""
+        self.stays = tuple(sorted({node.metres for node in nodes if isinstance(node, ir.Stay)}))
+        """The distances within which it is counted in how many reports a device has stayed."""
         for series in sorted({name for inside in self.over.values() for name in inside}):
             asked.setdefault(series, ())
         self.asks_inside = bool(self.over) or asks_who_is_inside(nodes)

@@ -60,11 +60,17 @@ def _widest(nodes: Iterable[ir.Node]) -> float:
 
 def asks_by_circle(book: RuleBook) -> bool:
     """Whether any rule asks everybody in the same area or zone, or inside a place, however far that reaches."""
-    return bool(any(rule.select.every for rule in book.rules)) or any(
-        node.around.which in ("same area", "same zone", "inside")
+    selects = [rule.select for rule in book.rules] + [spec.select for spec in book.derivations]
+    return any(select.every for select in selects) or any(
+        node.around.which in ("same area", "same zone", "inside", "ahead")
         for node in books.nodes_of(book)
         if isinstance(node, ir.Window | ir.Agree)
     )
+
+
+def asks_ahead(book: RuleBook) -> bool:
+    """Whether any rule asks those in zones ahead."""
+    return any(n.around.which == "ahead" for n in books.nodes_of(book) if isinstance(n, ir.Window | ir.Agree))
 
 
 class Routing:
@@ -75,6 +81,7 @@ class Routing:
         self.cell_deg = cell_deg
         self.reach_m = reach_m(book)
         self.by_circle = asks_by_circle(book)
+        self.asks_ahead = asks_ahead(book)
         self._halos: dict[tuple[int, int, int, int], frozenset[int]] = {}
 
     def home(self, name: str, position: Position | None) -> int:

@@ -12,6 +12,7 @@ from rules.judging import elapsing
 from rules.language.ir import WindowKey
 from rules.state.forwarded import Forwarding
 from rules.state.health import Health
+from rules.state.passing import Passing
 from rules.state.subject import GONE, NEVER, OpenAlert, Standing, Subject, new_standing
 from rules.state.track import Jump, Leap
 from rules.state.windows import Samples
@@ -36,6 +37,7 @@ def freeze(world: World, lanes: list[Any]) -> bytes:
             "groups": world.groups,
             "windows": list(world.maintenance.values()),
             "turns_at": world.turns_at,
+            "measured": world.measured,
             "lanes": lanes,
             "forwarded": world.forwarding.freeze(),
             "health": world.failures.freeze() if world.elder is None else None,
@@ -47,6 +49,11 @@ def freeze(world: World, lanes: list[Any]) -> bytes:
 
 def freeze_subject(s: Subject) -> dict[str, Any]:
     """What is remembered of one subject."""
+    seldom: dict[str, Any] = {}
+    if s.passing:
+        seldom["passing"] = [[*key, s.passing[key].freeze()] for key in sorted(s.passing)]
+    if s.stays:
+        seldom["stays"] = sorted(s.stays.items())
     position = [s.position.lon, s.position.lat, s.position.alt] if s.position else None
     return {
         "id": s.id,
@@ -74,6 +81,7 @@ def freeze_subject(s: Subject) -> dict[str, Any]:
         "marks": sorted(s.marks) if s.marks else None,
         "resting": s.resting,
         "joined": sorted(s.hood.joined.get(s.id, ())),
+        **seldom,
     }
 
 
@@ -93,6 +101,7 @@ def thaw(world: World, data: bytes) -> list[list[Any]]:
     world.groups = {place: (group, at) for place, (group, at) in state["groups"].items()}
     world.maintenance = {window.id: window for window in msgspec.convert(state["windows"], list[Maintenance])}
     world.turns_at = state["turns_at"]
+    world.measured = state.get("measured", NEVER)
     world.forwarding = Forwarding.thaw(state.get("forwarded"))
     if world.elder is None:
         world.failures.thaw(state["health"])
@@ -181,3 +190,7 @@ def thaw_subject(world: World, frozen: dict[str, Any], kept: set[str]) -> None:
     subject.gaps = {metric: (heard, missing) for metric, (heard, missing) in frozen["gaps"].items()}
     subject.recent = {name: (list(times), list(values)) for name, (times, values) in frozen["recent"].items()}
     subject.watching = frozen["watching"]
+    if "passing" in frozen:
+        subject.passing = {(series, tuple(kinds)): Passing.thaw(told) for series, kinds, told in frozen["passing"]}
+    if "stays" in frozen:
+        subject.stays = {metres: (lon, lat, reports) for metres, (lon, lat, reports) in frozen["stays"]}

@@ -24,10 +24,9 @@ from hub.decoding import decoded
 from hub.delivery import Courier
 from hub.delivery.exercise import exercise
 from hub.identity import only
-from hub.log import LogFull
 from hub.model import OperatorAction, Verdict
 from hub.moment import SECOND, from_text, to_text
-from hub.ports import DeviceCommand, NotReached, NotSupported, SeriesQuery
+from hub.ports import DeviceCommand, LogFull, LogPosition, NotReached, NotSupported, SeriesQuery, behind
 from hub.recording import RecordingError
 from hub.wire import detail_to_json
 
@@ -220,10 +219,10 @@ class Acting:
         Answers after the store has; what it has not answered within 30 s is `waiting`.
         """
         stream = self.state.log.quarantine
-        offset = given.offset
+        offset = None if given.offset is None else LogPosition(given.offset)
         if offset is not None and not stream.first <= offset < stream.next:
             raise Problem(404, f"no entry {offset} in quarantine")
-        start, end = (stream.first, stream.next) if offset is None else (offset, offset + 1)
+        start, end = (stream.first, stream.next) if offset is None else (offset, behind(offset))
         return reply(await self.state.retry(start, end))
 
     async def deliver(self, request: Request, given: questions.Letters) -> Response:

@@ -10,6 +10,7 @@ from hub.api.sight import Sight
 from hub.api.state import State
 from hub.model import Fault, Position
 from hub.moment import to_text
+from hub.ports import LogPosition
 
 FAULTS_SHOWN, FAULTS_LOOKED_AT = 20, 5_000
 """Of one device; and entries of quarantine that are looked through for them, the newest."""
@@ -93,12 +94,16 @@ def detail(state: State, sight: Sight, name: str) -> dict[str, Any]:
 def faults(state: State, name: str, whole: bool) -> list[dict[str, Any]]:
     """The newest entries of quarantine about it, the newest first, with the frame as it came for who sees everything. Blocking."""
     stream = state.log.quarantine
-    found: list[tuple[int, Fault]] = []
-    at = max(stream.first, stream.next - FAULTS_LOOKED_AT)
+    found: list[tuple[LogPosition, Fault]] = []
+    at = stream.before(stream.next, FAULTS_LOOKED_AT)
     while at < stream.next:
-        batch = stream.read_now(at)
+        batch = stream.read_now(at, FAULTS_LOOKED_AT)
+        found += [
+            (position, fault)
+            for position, fault in zip(batch.positions, batch.entries, strict=False)
+            if fault.device == name
+        ]
         if not batch.entries:
             break
-        found += [item for item in enumerate(batch.entries, batch.first) if item[1].device == name]
         at = batch.next
-    return [views.quarantined(offset, fault, whole) for offset, fault in found[: -FAULTS_SHOWN - 1 : -1]]
+    return [views.quarantined(stream, position, fault, whole) for position, fault in found[: -FAULTS_SHOWN - 1 : -1]]

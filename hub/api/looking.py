@@ -18,7 +18,7 @@ from hub.api.sight import Sight
 from hub.api.state import State
 from hub.model import Alert
 from hub.moment import SECOND
-from hub.ports import SeriesQuery, StoreUnavailable
+from hub.ports import LogPosition, SeriesQuery, StoreUnavailable
 
 QUARANTINE_SHOWN = 200
 AT_A_TIME = 200
@@ -194,13 +194,13 @@ class Looking:
         limit = min(asked.limit, QUARANTINE_SHOWN)
         stream = self.state.log.quarantine
         sight = self._sight(request)
-        end = stream.next if asked.before is None else min(asked.before, stream.next)
-        first = max(stream.first, end - limit)
-        batch = stream.read_now(first, end - first) if end > first else None
+        end = stream.next if asked.before is None else min(LogPosition(asked.before), stream.next)
+        first = stream.before(end, limit)
+        batch = stream.read_now(first, limit).until(end)
         entries = [
-            views.quarantined(batch.first + at, fault, sight.whole)
-            for at, fault in enumerate(batch.entries if batch else ())
-            if batch and batch.first + at < end and (sight.whole or (fault.device and sight.device(fault.device)))
+            views.quarantined(stream, at, fault, sight.whole)
+            for fault, at in zip(batch.entries, batch.positions, strict=False)
+            if sight.whole or (fault.device and sight.device(fault.device))
         ]
         return reply({"entries": entries[::-1], **marks(request, limit, first > stream.first, before=first)})
 

@@ -113,7 +113,7 @@ def render(state: State) -> str:
         "gauge",
         "Log entries that a reader has not taken yet.",
         [
-            ({"reader": item.name, "stream": item.stream}, max(0, state.log.streams[item.stream].next - item.cursor))
+            ({"reader": item.name, "stream": item.stream}, state.log.streams[item.stream].lag(item.cursor))
             for item in readers
         ],
     )

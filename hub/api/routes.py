@@ -30,8 +30,7 @@ from hub.api.state import State
 from hub.api.streaming import Streaming
 from hub.api.transfer import Transfer
 from hub.api.visiting import Visiting
-from hub.log import LogFull
-from hub.ports import StoreUnavailable
+from hub.ports import LogFull, StoreUnavailable
 
 logger = logging.getLogger(__name__)
 

@@ -18,10 +18,9 @@ from hub.health import Health, Part
 from hub.ingest import Door, Ingest
 from hub.ledger import Ledger
 from hub.live import Live
-from hub.log import Log
 from hub.model import Maintenance, Message, OperatorAction
 from hub.options import Config
-from hub.ports import Bucket, DeviceCommand, Row, SeriesQuery
+from hub.ports import BEGINNING, Bucket, DeviceCommand, Log, LogPosition, Row, SeriesQuery
 from hub.registry import Registry
 
 
@@ -29,7 +28,13 @@ class ReaderState:
     """How far one reader of the log has come; how it is stands in its `part`."""
 
     def __init__(
-        self, name: str, stream: str, required: bool, cursor: int = 0, part: Part | None = None, skipped: int = 0
+        self,
+        name: str,
+        stream: str,
+        required: bool,
+        cursor: LogPosition = BEGINNING,
+        part: Part | None = None,
+        skipped: int = 0,
     ) -> None:
         self.name = name
         self.stream = stream
@@ -69,8 +74,8 @@ class State:
     decode: Callable[[str, bytes, str], Message]
     """(content type, body, topic) → message: how a body posted to the API is read."""
     door: Door
-    retry: Callable[[int, int], Awaitable[Any]]
-    """Offer what entries of quarantine, from the first offset to before the second, kept out again; what became of it."""
+    retry: Callable[[LogPosition, LogPosition], Awaitable[Any]]
+    """Offer what entries of quarantine, from the first place to before the second, kept out again; what became of it."""
     series: Callable[[SeriesQuery], Awaitable[Sequence[Row]]]
     buckets: Callable[[SeriesQuery, int], Awaitable[Sequence[Bucket]]]
     export: Callable[[SeriesQuery, str, Path], Awaitable[int]]

@@ -16,6 +16,7 @@ from hub.api.gate import Authority
 from hub.api.problem import Problem
 from hub.api.sight import Sight
 from hub.api.state import State
+from hub.ports import LogPosition
 from hub.wire import change_to_json
 
 STREAM_EVERY_S = 1.0
@@ -58,7 +59,7 @@ class Streaming:
                     yield _sse("devices", {"devices": changed}, told, turn, began)
                 batch = state.log.alerts.read_now(told)
                 told = batch.next
-                for at, change in enumerate(batch.entries, batch.first + 1):
+                for change, at in batch.after_each():
                     if sight.change(change):
                         yield _sse("change", sight.of(change_to_json(change)), at, turn, began)
                 yield _sse("status", views.status(state, sight), told, turn, began)
@@ -67,15 +68,15 @@ class Streaming:
             self.streams -= 1
 
 
-def _sse(event: str, data: Any, told: int, turn: int, began: int) -> bytes:
+def _sse(event: str, data: Any, told: LogPosition, turn: int, began: int) -> bytes:
     """One event; its id: the next entry of the log of warnings, and the turn of the present in the run of the hub that began then."""
     return b"id: %d-%d-%d\nevent: %s\ndata: %s\n\n" % (told, turn, began, event.encode(), msgspec.json.encode(data))
 
 
-def _after(last: str | None, told: int, turn: int, began: int) -> tuple[int, int]:
+def _after(last: str | None, told: LogPosition, turn: int, began: int) -> tuple[LogPosition, int]:
     """Where the stream goes on for who saw the event of this id; from now on for anybody else. Turns are counted anew by each run of
     the hub: who comes from an earlier one is told of every device."""
     found = re.fullmatch(r"([0-9]{1,18})-([0-9]{1,18})-([0-9]{1,19})", last or "")
     if found is None:
         return told, turn
-    return min(int(found[1]), told), min(int(found[2]), turn) if int(found[3]) == began else 0
+    return min(LogPosition(int(found[1])), told), min(int(found[2]), turn) if int(found[3]) == began else 0

@@ -19,6 +19,7 @@ from hub.knocks import Knock
 from hub.live import DeviceState
 from hub.model import LEVELS, Alert, Camera, Change, Device, Fault, Maintenance, Motion, Position, Zone
 from hub.moment import SECOND, to_text
+from hub.ports import LogPosition, Stream
 from hub.wire import camera_to_json, change_to_json, watch_to_json
 
 CAMERAS_SHOWN = 1_000
@@ -213,8 +214,8 @@ def maintenance(item: Maintenance, at: int) -> dict[str, Any]:
     }
 
 
-def quarantined(offset: int, fault: Fault, whole: bool = True) -> dict[str, Any]:
-    """One entry. The raw bytes of a message stand with the first of its faults: `raw_entry`. They may speak of several devices, so
+def quarantined(stream: Stream, place: LogPosition, fault: Fault, whole: bool = True) -> dict[str, Any]:
+    """One entry of that stream. The raw bytes of a message stand with the first of its faults: `raw_entry`. They may speak of several devices, so
     who sees a part of the city does not see them."""
     raw = fault.raw if whole else b""
     try:
@@ -222,7 +223,7 @@ def quarantined(offset: int, fault: Fault, whole: bool = True) -> dict[str, Any]
     except UnicodeDecodeError:
         text = None
     return {
-        "offset": offset,
+        "offset": place,
         "at": to_text(fault.received_at),
         "adapter": fault.adapter,
         "device": fault.device,
@@ -230,7 +231,7 @@ def quarantined(offset: int, fault: Fault, whole: bool = True) -> dict[str, Any]
         "detail": fault.detail,
         "count": fault.count,
         "readings": fault.readings,
-        "raw_entry": offset - fault.back,
+        "raw_entry": stream.before(place, fault.back),
         "raw_hex": raw.hex(),
         "raw_text": text if text is not None and (text.isprintable() or "\n" in text) else None,
     }
@@ -331,7 +332,7 @@ def _whole_status(state: State) -> dict[str, Any]:
             "stream": reader.stream,
             "required": reader.required,
             "cursor": reader.cursor,
-            "behind": max(0, state.log.streams[reader.stream].next - reader.cursor),
+            "behind": state.log.streams[reader.stream].lag(reader.cursor),
             "skipped": reader.skipped,
             "state": reader.state,
             "detail": reader.detail,
@@ -348,7 +349,13 @@ def _whole_status(state: State) -> dict[str, Any]:
         "adapters": adapters,
         "readers": readers,
         "log": {
-            name: {"first": stream.first, "next": stream.next, "bytes": stream.size(), "refusing": stream.refusing}
+            name: {
+                "first": stream.first,
+                "next": stream.next,
+                "entries": stream.lag(stream.first),
+                "bytes": stream.size(),
+                "refusing": stream.refusing,
+            }
             for name, stream in state.log.streams.items()
         },
         "damage": [*(str(found) for found in state.log.damage()), *state.set_aside],

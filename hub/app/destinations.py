@@ -16,9 +16,8 @@ from hub.app.plugins import Plugins
 from hub.delivery import JOURNAL, Courier, Filters, Journal, Pace, ReadingCourier
 from hub.delivery.line import Status
 from hub.health import Part
-from hub.log import Cursors, Log
 from hub.options import SinkConfig
-from hub.ports import ReadingSink, RememberingSink, RunningSink, SessionSink
+from hub.ports import Cursors, Log, ReadingSink, RememberingSink, RunningSink, SessionSink
 
 LEASES = "ptz.json"
 """Which PTZ cameras are turned for what, so that they go home also after a restart."""

@@ -12,9 +12,8 @@ from hub.api import ReaderState
 from hub.faults import Faults
 from hub.health import Part
 from hub.ledger import Ledger
-from hub.log import LogFull, Stream
 from hub.model import AlertChange, Fault, FaultKind, Reading
-from hub.ports import FRAME_ENTRIES_MAX, Batch, Refusal, Store, StoreUnavailable
+from hub.ports import FRAME_ENTRIES_MAX, Batch, LogFull, LogPosition, Refusal, Store, StoreUnavailable, Stream
 
 logger = logging.getLogger(__name__)
 
@@ -44,10 +43,13 @@ class StoreReader:
         self._clock = clock
         stream.require(self.state.name, lambda: self.state.cursor)
 
-    async def open(self, known: int | None) -> None:
-        """Ask the store where it stands. `known`: where the hub last saw it, for a store that cannot be asked now."""
+    async def open(self, known: LogPosition | None, shared: bool = False) -> None:
+        """Ask the store where it stands. `known`: where the hub last saw it, for a store that cannot be asked now. `shared`: another hub may
+        have written to it since this one did, so that it may be further than it says here."""
         try:
             await self._ask(self._stream.first)
+            if shared:
+                self.state.cursor = max(self.state.cursor, known or self._stream.first)
         except StoreUnavailable as error:
             if not self._told:
                 self.state.cursor = known or self._stream.first
@@ -56,11 +58,11 @@ class StoreReader:
     _told = False
     """Whether the store has said where it stands."""
 
-    def _cursor(self) -> int | None:
-        cursor: int | None = self._store.cursor(self._stream.name)
-        return cursor
+    def _cursor(self) -> LogPosition | None:
+        cursor = self._store.cursor(self._stream.name)
+        return None if cursor is None else LogPosition(cursor)
 
-    async def _ask(self, otherwise: int) -> None:
+    async def _ask(self, otherwise: LogPosition) -> None:
         """Where the store stands by its own account, and whether it answers: only then it is up."""
         cursor = await asyncio.get_running_loop().run_in_executor(None, self._cursor)
         before, self.state.cursor = self.state.cursor, otherwise if cursor is None else cursor
@@ -89,10 +91,10 @@ class StoreReader:
             batch = await self._stream.read(self.state.cursor, STORE_BATCH_MAX)
         await self.write(batch)
 
-    async def reaches(self, offset: int, within_s: float) -> bool:
-        """Wait until the store has answered for everything before that offset. False where time ran out first."""
+    async def reaches(self, position: LogPosition, within_s: float) -> bool:
+        """Wait until the store has answered for everything before that place. False where time ran out first."""
         until = asyncio.get_running_loop().time() + within_s
-        while self.state.cursor < offset:
+        while self.state.cursor < position:
             if self.state.state == "down" or asyncio.get_running_loop().time() > until:
                 return False
             await asyncio.sleep(0.05)
@@ -160,7 +162,7 @@ def _refused(refusals: Sequence[Refusal], at: int) -> list[Fault]:
 class Follower:
     """A reader that only folds entries into memory: it begins at the oldest entry worth having, and keeps no cursor."""
 
-    def __init__(self, name: str, stream: Stream, take: Callable[[Sequence[Any]], None], begin: int) -> None:
+    def __init__(self, name: str, stream: Stream, take: Callable[[Sequence[Any]], None], begin: LogPosition) -> None:
         self.state = ReaderState(name, stream.name, False, begin, Part(f"reader/{name}", "up"))
         self._stream = stream
         self._take = take

@@ -9,9 +9,9 @@ from typing import Any
 
 from hub.app.hub import Hub
 from hub.clock import ToldClock
-from hub.log import LogFull
 from hub.model import Message, Tick, Verdict
 from hub.moment import SECOND
+from hub.ports import LogFull
 from hub.recording import Recorded
 
 TICK_NS = 60 * SECOND
@@ -108,5 +108,5 @@ class _Player:
 
 
 async def _keep_pace(hub: Hub, behind_max: int) -> None:
-    while hub.log.events.next - hub.warner.state.cursor > behind_max:
+    while hub.log.events.lag(hub.warner.state.cursor) > behind_max:
         await asyncio.sleep(0.01)

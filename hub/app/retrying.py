@@ -13,9 +13,8 @@ import msgspec
 from hub.app.readers import StoreReader
 from hub.ingest import Door, Ingest
 from hub.ledger import Ledger
-from hub.log import Stream
 from hub.model import Fault, Message, Reading, Verdict
-from hub.ports import Refusal, StoreUnavailable
+from hub.ports import LogPosition, Refusal, StoreUnavailable, Stream
 from hub.store.rows import observed
 
 BATCH = 500
@@ -41,14 +40,14 @@ class Retrier:
         self._quarantine, self._ingest, self._otherwise = quarantine, ingest, otherwise
         self._store, self._ledger = store, ledger
 
-    async def retry(self, start: int, end: int) -> Retried:
+    async def retry(self, start: LogPosition, end: LogPosition) -> Retried:
         """Offer the readings of these entries again."""
         done = Retried()
         offered: set[tuple[str, int]] = set()
         news = self._quarantine.next
         while start < end:
-            batch = self._quarantine.read_now(start, min(BATCH, end - start))
-            start = batch.next
+            batch = self._quarantine.read_now(start, BATCH)
+            start, batch = batch.next, batch.until(end)
             for fault in batch.entries:
                 readings = [_copy(reading) for reading in (fault.reading, *(fault.rest or ())) if reading is not None]
                 done.offered += len(readings)
@@ -86,7 +85,7 @@ class Retrier:
         done.stored += len(readings) - refused
         self._ledger.took_after_all("store", _without(readings, refusals))
 
-    async def _hear_store(self, done: Retried, news: int, offered: set[tuple[str, int]]) -> None:
+    async def _hear_store(self, done: Retried, news: LogPosition, offered: set[tuple[str, int]]) -> None:
         """Wait for the store to answer for what the log has taken; what it refused stands in quarantine from `news` on."""
         if not await self._store.reaches(self._store.stream.next, STORE_WAIT_S):
             return

@@ -15,10 +15,9 @@ from typing import TypeVar
 
 from hub.api import ReaderState
 from hub.health import Part
-from hub.log import Cursors, Stream
 from hub.model import Reading
 from hub.moment import SECOND
-from hub.ports import FRAME_ENTRIES_MAX, SeriesQuery, StoreUnavailable
+from hub.ports import FRAME_ENTRIES_MAX, Cursors, LogPosition, SeriesQuery, StoreUnavailable, Stream
 from hub.store.rollups import DAY, HOUR, RollupStore, Window, apply_retention, parts, remake, touched
 
 MINUTES_EVERY_S = 60.0
@@ -40,7 +39,7 @@ class Rollups:
         self,
         store: RollupStore,
         streams: Mapping[str, Stream],
-        stored: Mapping[str, Callable[[], int]],
+        stored: Mapping[str, Callable[[], LogPosition]],
         cursors: Cursors,
         now: Callable[[], int],
         keep_days: Mapping[str, float],
@@ -126,7 +125,7 @@ class Rollups:
     async def _look(self, name: str, state: ReaderState) -> None:
         stream = self._streams[name]
         if state.cursor < stream.first:
-            state.skipped += stream.first - state.cursor
+            state.skipped += stream.lag(state.cursor, stream.first)
             state.cursor = stream.first
         while state.cursor < min(self._stored[name](), stream.next) and not _many(self._minutes):
             batch = stream.read_now(state.cursor, FRAME_ENTRIES_MAX)

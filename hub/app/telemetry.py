@@ -15,9 +15,9 @@ import shapely
 
 from hub.api import State
 from hub.live import DeviceState
-from hub.log import LogFull
 from hub.model import LEVELS, Alert, Device, FaultKind, Position, Reading, Value, Zone
 from hub.moment import SECOND
+from hub.ports import LogFull
 
 EVERY_S = 60.0
 DEVICES_PER_S = 200
@@ -59,7 +59,7 @@ class Reporter:
             *_adapters(state, at),
             *(
                 _reading("hub-reader", item.name, at, {
-                    "reader_lag": max(0, state.log.streams[item.stream].next - item.cursor),
+                    "reader_lag": state.log.streams[item.stream].lag(item.cursor),
                     "reader_skipped": item.skipped,
                     "up": item.state == "up",
                 })

@@ -18,6 +18,7 @@ from hub.api.auth import LOCAL
 from hub.api.sight import Sight
 from hub.model import LEVELS, AlertChange, Change
 from hub.moment import SECOND
+from hub.ports import BEGINNING
 
 LINES = 9
 """Of the diary. All of the view fits into a terminal of 24 lines."""
@@ -45,7 +46,7 @@ class Terminal:
         self._diary: deque[Text] = deque(maxlen=LINES)
         self._before: dict[str, int] = {}
         self._lively = sys.stdout.isatty()
-        self._told = 0
+        self._told = BEGINNING
 
     def say(self, sentence: str) -> None:
         self._note(sentence, "bold" if sentence.startswith("—") else "")

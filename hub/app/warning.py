@@ -19,9 +19,8 @@ from hub.api import ReaderState
 from hub.app.eyes import look
 from hub.app.telemetry import noted_by_the_hub
 from hub.cameras import Cameras
-from hub.log import Log, LogFull, Stream
-from hub.model import AlertChange, Device, Edition, Event, Reading, Zone
-from hub.ports import FRAME_ENTRIES_MAX
+from hub.model import AlertChange, Device, Edition, Reading, Zone
+from hub.ports import FRAME_ENTRIES_MAX, Batch, Log, LogFull, LogPosition, Stream
 from hub.registry import Registry
 from hub.whole_file import read, replace
 from rules.book import RuleBook, from_text
@@ -46,10 +45,10 @@ class _Snapshot(msgspec.Struct):
 
     rules: str
     registry: str
-    cursor: int
-    alerts_next: int
+    cursor: LogPosition
+    alerts_next: LogPosition
     engine: bytes
-    derived_next: int | None = None
+    derived_next: LogPosition | None = None
     """None in a snapshot of a version that did not note it."""
 
 
@@ -57,7 +56,7 @@ class _Repeats:
     """What the stream "derived" has already of what the rules derive again after a restart: the same readings in the same order,
     so they are compared one by one, and none is kept in memory."""
 
-    def __init__(self, stream: Stream, offset: int) -> None:
+    def __init__(self, stream: Stream, offset: LogPosition) -> None:
         self._stream, self._offset = stream, offset
         self._known: list[Reading] = []
         self._at = 0
@@ -90,13 +89,15 @@ class Warner:
         registry: Registry,
         cameras: Cameras,
         path: Path,
-        begin: int,
+        begin: LogPosition,
         partitions: int = 1,
+        keep: Callable[[Path, bytes], None] = replace,
     ) -> None:
+        """`keep`: how the snapshot is written down; until it is, no event that it holds may go from the log."""
         self.state = ReaderState("rules", "events", required=True, cursor=begin)
         self._log = log
         self._cameras = cameras
-        self._path = path
+        self._path, self._keep = path, keep
         self._told: set[str] = set()
         self._derived: _Repeats | None = None
         self._ill: set[str] = set()
@@ -150,17 +151,17 @@ class Warner:
         while True:
             batch = await self._log.events.read(self.state.cursor, FRAME_ENTRIES_MAX)
             for part in batch.parts(BATCH_MAX):
-                await self.take(part.entries, part.next)
+                await self.take(part)
                 await asyncio.sleep(0)
             if asyncio.get_running_loop().time() - saved_at > SNAPSHOT_EVERY_S:
                 self.save()
                 saved_at = asyncio.get_running_loop().time()
 
-    async def take(self, events: Sequence[Event], next_offset: int) -> list[AlertChange]:
+    async def take(self, batch: Batch) -> list[AlertChange]:
         """Evaluate these events and append what they change. Returns the changes."""
-        outcome = self._engine.feed(events, next_offset - len(events))
+        outcome = self._engine.feed(batch.entries, batch.positions)
         self._tell_of_failures(outcome.failed)
-        for event in events:
+        for event in batch.entries:
             if type(event) is Edition and event.what == "registry":
                 self._registry_text = event.text
         changes = [change for change in outcome.changes if change.id not in self._told]
@@ -169,7 +170,7 @@ class Warner:
         derived = outcome.derived if self._derived is None else self._derived.without(outcome.derived)
         wanted = ((self._log.derived, derived), (self._log.alerts, changes))
         await asyncio.gather(*(self._append(stream.append, entries) for stream, entries in wanted if entries))
-        self.state.cursor = next_offset
+        self.state.cursor = batch.next
         return changes
 
     def _ails(self) -> str:
@@ -228,9 +229,9 @@ class Warner:
             self._log.derived.next,
         )
         try:
-            replace(self._path, msgspec.msgpack.encode(snapshot))
+            self._keep(self._path, msgspec.msgpack.encode(snapshot))
         except OSError as error:
-            self.state.report(self.state.state, f"its snapshot could not be written: {error.strerror}")
+            self.state.report(self.state.state, f"its snapshot could not be written: {error.strerror or error}")
             return
         self._safe_cursor = snapshot.cursor
         self._told, self._derived = set(), None
@@ -265,7 +266,7 @@ def saved_health(path: Path) -> list[dict[str, Any]]:
         return []
 
 
-def _tail(log: Log, offset: int) -> list[AlertChange]:
+def _tail(log: Log, offset: LogPosition) -> list[AlertChange]:
     found: list[AlertChange] = []
     while offset < log.alerts.next:
         batch = log.alerts.read_now(offset)

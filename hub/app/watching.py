@@ -10,7 +10,7 @@ from typing import Any
 
 from hub.api import ReaderState
 from hub.health import Health
-from hub.log import Log, Stream
+from hub.ports import Log, LogPosition, Stream
 
 LOOK_EVERY_S = 1.0
 BEHIND_DEGRADED_S = 30.0
@@ -26,7 +26,7 @@ class Watch:
         self, health: Health, log: Log, readers: Sequence[ReaderState], look: Sequence[Callable[[], None]] = ()
     ) -> None:
         self._health, self._log, self._readers, self._look = health, log, readers, look
-        self._ends: dict[str, deque[tuple[float, int]]] = {name: deque() for name in log.streams}
+        self._ends: dict[str, deque[tuple[float, LogPosition]]] = {name: deque() for name in log.streams}
 
     async def run(self) -> None:
         while True:
@@ -60,7 +60,7 @@ class Watch:
         if reader.state not in ("up", "degraded") and not lagging:
             return
         if behind_s > BEHIND_DEGRADED_S:
-            waiting = self._log.streams[reader.stream].next - reader.cursor
+            waiting = self._log.streams[reader.stream].lag(reader.cursor)
             why = f"{reader.name} {BEHIND} {behind_s:.0f} s: {waiting} entries wait"
             reader.report("down" if behind_s > BEHIND_DOWN_S else "degraded", why)
         elif lagging:
@@ -88,6 +88,6 @@ class RuleParts:
 def _refusing(stream: Stream, events: Stream) -> str | None:
     """Why the stream takes nothing now. A stream that is seldom written learns late that the disk has room again; the ticks in
     "events" show it every second."""
-    if stream is not events and events.refusing is None and stream.size() < stream.limits.bytes_max:
+    if stream is not events and events.refusing is None and stream.size() < stream.bytes_max:
         return None
     return stream.refusing

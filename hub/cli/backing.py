@@ -53,6 +53,10 @@ def backup(options: argparse.Namespace) -> int:
     if options.keep is not None and options.keep < 1:
         raise Problem("--keep: at least 1 was meant", 2)
     config = config_of(options.dir)
+    if config.log.servers:
+        raise Problem(
+            "the log lies on servers, so a backup of this folder would be of no use; back those up (docs/scale.md)"
+        )
     if _within(options.to, options.dir) or _within(options.to, config.data):
         raise Problem(
             f"{options.to} lies inside of what is backed up; name a folder elsewhere, best on another disk", 2

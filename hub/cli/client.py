@@ -13,6 +13,7 @@ from hub.app.files import SOCKET, socket_path
 from hub.cli.output import Problem
 from hub.log import Log
 from hub.options import Config
+from hub.ports import Batch, LogPosition
 
 
 def ask(config: Config, path: str, method: str = "GET", timeout: float = 30, **more: Any) -> Any | None:
@@ -70,30 +71,34 @@ def _reason(answer: httpx.Response) -> str:
 @contextlib.contextmanager
 def open_log(config: Config) -> Iterator[Log]:
     """The log of a hub that does not run, to look at: also on a disk that cannot be written or synced."""
+    if config.log.servers:
+        raise Problem(
+            f"the log lies on {', '.join(config.log.servers)}: look at it through a hub that runs (`cityhub run`)"
+        )
     if not (config.data / "log").is_dir():
         raise Problem(f"{config.data} holds no log yet: this hub has never run")
     yield Log(config.data / "log", sync=False)
 
 
-def batches(log: Log, stream: str, start: int | None = None) -> Iterator[Sequence[Any]]:
+def batches(log: Log, stream: str, start: LogPosition | None = None) -> Iterator[Sequence[Any]]:
     """The entries of a stream, oldest first, many at a time."""
-    for _, found in _parts(log, stream, start):
-        yield found
+    for batch in _parts(log, stream, start):
+        yield batch.entries
 
 
-def entries(log: Log, stream: str, start: int | None = None) -> Iterator[tuple[int, Any]]:
-    """(offset, entry) of a stream, oldest first."""
-    for first, found in _parts(log, stream, start):
-        yield from enumerate(found, first)
+def entries(log: Log, stream: str, start: LogPosition | None = None) -> Iterator[tuple[LogPosition, Any]]:
+    """(place, entry) of a stream, oldest first."""
+    for batch in _parts(log, stream, start):
+        yield from zip(batch.positions, batch.entries, strict=False)
 
 
-def _parts(log: Log, stream: str, start: int | None) -> Iterator[tuple[int, Sequence[Any]]]:
+def _parts(log: Log, stream: str, start: LogPosition | None) -> Iterator[Batch]:
     source = log.streams[stream]
-    offset = source.first if start is None else start
-    while offset < source.next:
-        batch = source.read_now(offset)
-        yield batch.first, batch.entries
-        offset = batch.next
+    place = source.first if start is None else start
+    while place < source.next:
+        batch = source.read_now(place)
+        yield batch
+        place = batch.next
 
 
 def config_of(folder: Path) -> Config:

@@ -21,7 +21,7 @@ from hub.live import Live
 from hub.model import AlertChange, Change
 from hub.moment import from_text, to_text
 from hub.options import Config
-from hub.ports import SeriesQuery, StoreUnavailable
+from hub.ports import LogPosition, SeriesQuery, StoreUnavailable, behind
 from hub.registry import load_registry
 from rules.figures.alarm_load import Load, alarm_load
 
@@ -321,13 +321,14 @@ def _quarantined(options: argparse.Namespace, config: Config) -> tuple[list[dict
     if answer is not None:
         found = answer[0][::-1]
         status = ask(config, "/api/v1/status") or {}
-        stream = status.get("log", {}).get("quarantine", {"first": 0, "next": len(found)})
-        total = stream["next"] - stream["first"]
+        stream = status.get("log", {}).get("quarantine", {"entries": len(found)})
+        total = stream["entries"]
     else:
         with open_log(config) as log:
-            total = log.quarantine.next - log.quarantine.first
-            start = max(log.quarantine.first, log.quarantine.next - (limit or total))
-            found = [views.quarantined(offset, fault) for offset, fault in entries(log, "quarantine", start)]
+            stream = log.quarantine
+            total = stream.lag(stream.first)
+            start = stream.before(stream.next, limit or total)
+            found = [views.quarantined(stream, place, fault) for place, fault in entries(log, "quarantine", start)]
     if options.action == "show":
         by_offset = {item["offset"]: item for item in found}
         for item in found:
@@ -346,13 +347,14 @@ def _one_quarantined(offset: int, config: Config) -> list[dict[str, Any]]:
 
 
 def _entry(offset: int, config: Config) -> dict[str, Any] | None:
-    answer = ask(config, "/api/v1/quarantine", params={"limit": 1, "before": offset + 1})
+    answer = ask(config, "/api/v1/quarantine", params={"limit": 1, "before": behind(LogPosition(offset))})
     if answer is not None:
         found = answer["entries"]
     else:
         with open_log(config) as log:
-            here = islice(entries(log, "quarantine", max(log.quarantine.first, offset)), 1)
-            found = [views.quarantined(at, fault) for at, fault in here]
+            stream = log.quarantine
+            here = islice(entries(log, "quarantine", max(stream.first, LogPosition(offset))), 1)
+            found = [views.quarantined(stream, place, fault) for place, fault in here]
     return next((item for item in found if item["offset"] == offset), None)
 
 

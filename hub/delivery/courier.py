@@ -12,16 +12,15 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Protocol
 
 import msgspec
 
 from hub import clock
 from hub.delivery.journal import DeadLetter, Journal
-from hub.delivery.line import Cursors, Line, Pace, Status
+from hub.delivery.line import Line, Pace, Status
 from hub.model import AlertChange, Change
 from hub.moment import SECOND
-from hub.ports import Batch, Delivery, HistorySink, RenewingSink, Sink
+from hub.ports import Cursors, Delivery, HistorySink, LogPosition, RenewingSink, Sink, Stream
 
 logger = logging.getLogger(__name__)
 
@@ -30,17 +29,6 @@ ENTRIES = "alert changes"
 RENEWALS_EVERY_S = 30.0
 CATCH_UP_ENTRIES = 10_000
 ENDING = frozenset({Change.CLEARED, Change.EXPIRED})
-
-
-class Stream(Protocol):
-    """What a courier needs of the log's stream "alerts" (`hub.log.Stream`)."""
-
-    next: int
-
-    @property
-    def first(self) -> int: ...
-
-    async def read(self, offset: int, entries_max: int = ...) -> Batch: ...
 
 
 class Filters(msgspec.Struct, frozen=True):
@@ -89,7 +77,7 @@ class Courier:
         self._followed: set[str] = set()
         self._settled: set[str] = set()
         """Changes that need not be offered again after the cursor was lost."""
-        self._begin_at: int | None = None
+        self._begin_at: LogPosition | None = None
 
     @property
     def status(self) -> Status:
@@ -124,45 +112,45 @@ class Courier:
             renewing.cancel()
             await asyncio.gather(renewing, return_exceptions=True)
 
-    async def _again(self) -> int:
+    async def _again(self) -> LogPosition:
         """Its cursor is lost: everything that the log still has is offered once more, but for what is on record as taken. What is
         offered twice all the same has the key it had."""
         self._settled = await asyncio.to_thread(self._journal.settled, self.name)
         logger.warning("destination %s: its cursor is lost; what the log still has is delivered again", self.name)
         return self._stream.first
 
-    async def _follow_by_log(self, until: int) -> None:
+    async def _follow_by_log(self, until: LogPosition) -> None:
         """Which alerts it follows, by the log: the journal that knew it is lost."""
         offset = self._stream.first
         while offset < until:
             batch = await self._stream.read(offset, CATCH_UP_ENTRIES)
-            for at, change in enumerate(batch.entries, batch.first):
-                if at < until and await self._wants(change):
+            for change in batch.until(until).entries:
+                if await self._wants(change):
                     await self._ended(change)
             offset = batch.next
 
-    async def _beginning(self) -> int:
+    async def _beginning(self) -> LogPosition:
         """Where a new destination starts: for a `HistorySink` at the first change of the time it wants to know of."""
         back_s = self._sink.catch_up_s if isinstance(self._sink, HistorySink) else 0.0
         since, offset, end = self._line.now() - round(back_s * SECOND), self._stream.first, self._end
         while back_s and offset < end:
             batch = await self._stream.read(offset, CATCH_UP_ENTRIES)
-            for at, change in enumerate(batch.entries, batch.first):
+            for change, at in zip(batch.entries, batch.positions, strict=False):
                 if change.at >= since:
                     return at
             offset = batch.next
         return end
 
-    async def _deliver_from(self, offset: int) -> None:
+    async def _deliver_from(self, offset: LogPosition) -> None:
         while True:
             offset = await self._skip_if_far_behind(offset)
-            self._line.tell(offset, self._stream.next)
+            self._line.tell(offset, self._stream.lag(offset))
             batch = await self._stream.read(offset, BATCH_ENTRIES)
-            if batch.first > offset:
-                await self._line.gap(batch.first - offset, ENTRIES, "the log no longer holds them")
+            if missing := self._stream.lag(offset, batch.first):
+                await self._line.gap(missing, ENTRIES, "the log no longer holds them")
                 offset = batch.first
-            for change in batch.entries:
-                self._line.tell(offset, self._stream.next)
+            for change, after in batch.after_each():
+                self._line.tell(offset, self._stream.lag(offset))
                 wanted = await self._wants(change)
                 if wanted:
                     if change.id in self._settled:
@@ -170,7 +158,7 @@ class Courier:
                     else:
                         await self._hand_over(change)
                     await self._ended(change)
-                offset += 1
+                offset = after
                 if wanted or offset == batch.next:
                     await self._line.settle(self._cursors, self._reader, offset)
 
@@ -242,10 +230,10 @@ class Courier:
 
     # ---------------------------------------------------------------------------------------------- gaps
 
-    async def _skip_if_far_behind(self, offset: int) -> int:
-        behind = self._stream.next - offset
+    async def _skip_if_far_behind(self, offset: LogPosition) -> LogPosition:
+        behind = self._stream.lag(offset)
         if behind <= self._line.pace.behind_max:
             return offset
-        target = self._stream.next - self._line.pace.behind_max
-        await self._line.gap(target - offset, ENTRIES, f"the destination was {behind} entries behind")
+        target = self._stream.before(self._stream.next, self._line.pace.behind_max)
+        await self._line.gap(self._stream.lag(offset, target), ENTRIES, f"the destination was {behind} entries behind")
         return target

@@ -8,26 +8,17 @@ import random
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable
-from typing import Protocol
 
 import msgspec
 
 from hub import clock
 from hub.delivery.journal import Attempt, Journal
-from hub.ports import Delivery
+from hub.ports import BEGINNING, Cursors, Delivery, LogPosition
 
 logger = logging.getLogger(__name__)
 
 Offer = Callable[[int], Awaitable[Delivery]]
 """One call of the sink at a time (ns)."""
-
-
-class Cursors(Protocol):
-    """Durable positions of readers (`hub.log.Cursors`)."""
-
-    def get(self, reader: str) -> int | None: ...
-
-    def set(self, reader: str, offset: int) -> None: ...
 
 
 class Pace(msgspec.Struct, frozen=True):
@@ -61,7 +52,7 @@ class Status(msgspec.Struct):
     name: str
     state: str = "idle"
     """"idle" (all taken), "delivering", "retrying", "open" (the breaker), or "disabled" (the destination said it is gone)."""
-    cursor: int = 0
+    cursor: LogPosition = BEGINNING
     behind: int = 0
     taken: int = 0
     refused: int = 0
@@ -150,10 +141,10 @@ class Line:
         logger.warning("destination %s: %s", self.name, detail)
         await self.note(self.journal.record, Attempt(self.name, "", self.now(), 0.0, "skipped", detail))
 
-    def tell(self, offset: int, end: int) -> None:
-        """Where the courier is in its stream."""
-        self.status.cursor = offset
-        self.status.behind = max(0, end - offset)
+    def tell(self, position: LogPosition, behind: int) -> None:
+        """Where the courier is in its stream, and how many entries are before it."""
+        self.status.cursor = position
+        self.status.behind = behind
         if not self.status.behind and self.status.state != "disabled":
             self.status.state = "idle"
 
@@ -171,11 +162,11 @@ class Line:
             return False
         return True
 
-    async def settle(self, cursors: Cursors, reader: str, offset: int) -> None:
+    async def settle(self, cursors: Cursors, reader: str, position: LogPosition) -> None:
         """Make it durable that the destination has come so far. A disk that fails is no reason to keep warnings from people: it is
         logged, and after a restart what was taken since is offered again, by the same keys."""
         try:
-            await asyncio.to_thread(cursors.set, reader, offset)
+            await asyncio.to_thread(cursors.set, reader, position)
         except OSError as error:
             if not self._unsettled:
                 logger.error("destination %s: its position cannot be written: %s", self.name, error)

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import Any
 
 from hub import clock
-from hub.delivery.courier import Stream
 from hub.delivery.journal import DeadLetter, Journal
-from hub.delivery.line import Cursors, Line, Pace, Status
+from hub.delivery.line import Line, Pace, Status
 from hub.delivery.thinning import Chooser, Thinner
 from hub.model import Reading, Tick
-from hub.ports import FRAME_ENTRIES_MAX, Delivery, ReadingSink
+from hub.ports import FRAME_ENTRIES_MAX, Batch, Cursors, Delivery, LogPosition, ReadingSink, Stream
 
 LINGER_S = 0.5
 """Few large requests: how long a batch may gather entries."""
@@ -51,7 +49,7 @@ class ReadingCourier:
         self._choose = Chooser(sink.chosen, areas).part
         self._thinner = Thinner(sink.chosen.every_ns) if sink.chosen.every_ns else None
         self._reader = f"forward.{name}"
-        self._begin_at: int | None = None
+        self._begin_at: LogPosition | None = None
         self._end = stream.next
 
     @property
@@ -84,13 +82,13 @@ class ReadingCourier:
         assert self._begin_at is not None
         offset = self._begin_at
         while True:
-            self._line.tell(offset, self._stream.next)
+            self._line.tell(offset, self._stream.lag(offset))
             batch = await self._stream.read(offset, FRAME_ENTRIES_MAX)
             if len(batch.entries) < FRAME_ENTRIES_MAX:
                 await asyncio.sleep(LINGER_S)
                 batch = await self._stream.read(offset, FRAME_ENTRIES_MAX)
-            if batch.first > offset:
-                await self._line.gap(batch.first - offset, ENTRIES, "the log no longer holds them")
+            if missing := self._stream.lag(offset, batch.first):
+                await self._line.gap(missing, ENTRIES, "the log no longer holds them")
                 offset = batch.first
             if self._thinner is None:
                 wanted = [part for entry in batch.entries if type(entry) is Reading and (part := self._choose(entry))]
@@ -98,25 +96,24 @@ class ReadingCourier:
                 offset = batch.next
                 await self._settle(offset)
             else:
-                offset = await self._gather(self._thinner, batch.entries, offset)
+                offset = await self._gather(self._thinner, batch)
 
-    async def _gather(self, thinner: Thinner, entries: Sequence[Any], offset: int) -> int:
+    async def _gather(self, thinner: Thinner, batch: Batch) -> LogPosition:
         """Through these entries; whenever a hand-out is due it goes out, and the cursor moves to where it ended."""
-        for entry in entries:
+        for entry, offset in zip(batch.entries, batch.positions, strict=False):
             at = entry.received_at if type(entry) is Reading else entry.at if type(entry) is Tick else None
             if at is not None and thinner.due(at):
                 await self._hand_over(thinner.hand_out(), offset)
                 await self._settle(offset)
             if type(entry) is Reading and (part := self._choose(entry)):
                 thinner.take(part)
-            offset += 1
-        return offset
+        return batch.next
 
-    async def _hand_over(self, readings: list[Reading], offset: int) -> None:
+    async def _hand_over(self, readings: list[Reading], offset: LogPosition) -> None:
         for at in range(0, len(readings), PER_REQUEST_MAX):
             some = readings[at : at + PER_REQUEST_MAX]
             key = f"{self.name} {offset}+{at}: {len(some)}"
             await self._line.hand_over(key, partial(self._sink.deliver_readings, some, key))
 
-    async def _settle(self, offset: int) -> None:
+    async def _settle(self, offset: LogPosition) -> None:
         await self._line.settle(self._cursors, self._reader, offset)

@@ -9,7 +9,9 @@ Why files of our own and not SQLite: docs/decisions/log-in-segment-files.md.
 """
 
 from hub.log.cursors import Cursors
-from hub.log.log import Limits, Log, LogFull, Stream
+from hub.log.log import Limits, Log, Stream
+from hub.log.numbered import numbered
 from hub.log.segment import Damage
+from hub.ports import LogFull
 
-__all__ = ["Cursors", "Damage", "Limits", "Log", "LogFull", "Stream"]
+__all__ = ["Cursors", "Damage", "Limits", "Log", "LogFull", "Stream", "numbered"]

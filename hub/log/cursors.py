@@ -13,6 +13,7 @@ import zlib
 from contextlib import suppress
 from pathlib import Path
 
+from hub.ports import LogPosition
 from hub.whole_file import make_folder, read, sync_folder
 
 _SLOT = struct.Struct("<QQI")  # sequence, offset, CRC-32 of both
@@ -28,20 +29,20 @@ class Cursors:
         with suppress(OSError):  # names that a killed process left unsynced
             sync_folder(folder)
         self._sequence: dict[str, int] = {}
-        self._known: dict[str, int] = {}
+        self._known: dict[str, LogPosition] = {}
         for path in folder.glob("*.cursor"):
             newest = read(path, _newest, None)
             if newest is not None:
-                self._sequence[path.stem], self._known[path.stem] = newest
+                self._sequence[path.stem], self._known[path.stem] = newest[0], LogPosition(newest[1])
 
-    def get(self, reader: str) -> int | None:
-        """The next offset that this reader wants, None for a reader never seen."""
+    def get(self, reader: str) -> LogPosition | None:
+        """The next entry that this reader wants, None for a reader never seen."""
         return self._known.get(_file_name(reader))
 
-    def set(self, reader: str, offset: int) -> None:
+    def set(self, reader: str, position: LogPosition) -> None:
         """Make the reader's position durable."""
         stem = _file_name(reader)
-        if self._known.get(stem) == offset:
+        if self._known.get(stem) == position:
             return
         sequence = self._sequence.get(stem, 0) + 1
         path = self._folder / f"{stem}.cursor"
@@ -50,14 +51,14 @@ class Cursors:
         try:
             if fresh:
                 os.pwrite(fd, bytes(2 * _STRIDE), 0)
-            slot = struct.pack("<QQ", sequence, offset)
+            slot = struct.pack("<QQ", sequence, position)
             os.pwrite(fd, slot + struct.pack("<I", zlib.crc32(slot)), sequence % 2 * _STRIDE)
             os.fdatasync(fd)
         finally:
             os.close(fd)
         if fresh:
             sync_folder(self._folder)
-        self._sequence[stem], self._known[stem] = sequence, offset
+        self._sequence[stem], self._known[stem] = sequence, position
 
     def forget(self, reader: str) -> None:
         """Drop the cursor of a reader that is no more, so that it holds back no retention."""
@@ -66,7 +67,7 @@ class Cursors:
         self._sequence.pop(stem, None)
         (self._folder / f"{stem}.cursor").unlink(missing_ok=True)
 
-    def all(self) -> dict[str, int]:
+    def all(self) -> dict[str, LogPosition]:
         return dict(self._known)
 
 

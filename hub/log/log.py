@@ -7,22 +7,23 @@ import bisect
 import errno
 import os
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
 from hub.clock import now
 from hub.log import segment
 from hub.log.linger import Linger
+from hub.log.numbered import numbered
+from hub.log.pending import Append, Group, Pending
 from hub.log.segment import Damage
 from hub.log.tail import Tail
 from hub.model import AlertChange, Event, Fault, Reading
-from hub.ports import FRAME_ENTRIES_MAX, Batch
+from hub.ports import FRAME_ENTRIES_MAX, Batch, LogFull, LogPosition
 from hub.whole_file import make_folder
 
 RETRY_AFTER_S = 1.0
@@ -30,8 +31,7 @@ RETRY_AFTER_S = 1.0
 RESUME_MAX = 16
 """Places in files that are remembered for readers on their way through history."""
 GROUP_BYTES_MAX = 8 << 20
-"""A group commit takes no more bytes than this and no more entries than `FRAME_ENTRIES_MAX`, so that no batch grows without bound. One append is never
-split: where it is larger, it is a group by itself."""
+"""A group commit takes no more bytes than this and no more entries than `FRAME_ENTRIES_MAX`, so that no batch grows without bound."""
 SEGMENTS_MIN = 8
 """A stream is kept in at least so many segments, because room is made by dropping the oldest of them."""
 
@@ -39,10 +39,6 @@ DAMAGED = ".damaged"
 """The ending of a segment in which nothing can be read."""
 
 ENTRY_TYPES: Mapping[str, Any] = {"events": Event, "derived": Reading, "alerts": AlertChange, "quarantine": Fault}
-
-
-class LogFull(Exception):
-    """The log cannot take more now; the message says why in words fit for an operator."""
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -55,14 +51,6 @@ class Limits(msgspec.Struct, frozen=True):
     pending_bytes_max: int = 64 << 20
     """Entries and bytes waiting for a commit; while so much waits `append` refuses. What waits is over them by one append at
     most, so that an append larger than all of it finds its way too."""
-
-
-class _Append(NamedTuple):
-    """Entries on their way to the disk, and the same in MessagePack, one after another."""
-
-    entries: Sequence[Any]
-    data: bytes
-    future: asyncio.Future[int]
 
 
 class _Segment(msgspec.Struct, eq=False):
@@ -81,7 +69,7 @@ class Log:
         nothing to anybody and can be played again."""
         limits = limits or {}
         self.folder = folder
-        self.streams = {
+        self.streams: Mapping[str, Stream] = {
             name: Stream(folder / name, kind, limits.get(name, Limits()), sync) for name, kind in ENTRY_TYPES.items()
         }
         self.events = self.streams["events"]
@@ -104,20 +92,18 @@ class Stream:
     def __init__(self, folder: Path, entry_type: Any, limits: Limits, sync: bool = True) -> None:
         self.name = folder.name
         self.limits = limits
+        self.bytes_max = limits.bytes_max
         self._sync = sync
         self.damage: list[Damage] = []
         self.refusing: str | None = None
         """Why new entries are refused now, None while they are taken."""
         self._folder = folder
-        self._encoder = msgspec.msgpack.Encoder()
         self._decoder = msgspec.msgpack.Decoder(list[entry_type])
         self._segments: list[_Segment] = []
         self._resume: dict[int, tuple[_Segment, int]] = {}
-        self._required: dict[str, Callable[[], int]] = {}
+        self._required: dict[str, Callable[[], LogPosition]] = {}
         self._refused_at = 0.0
-        self._pending: deque[_Append] = deque()
-        self._pending_entries = 0
-        self._pending_bytes = 0
+        self._pending = Pending(FRAME_ENTRIES_MAX, GROUP_BYTES_MAX)
         self._committing: asyncio.Task[None] | None = None
         self._linger = Linger()
         self._disk = ThreadPoolExecutor(1, thread_name_prefix=f"log-{self.name}")
@@ -128,40 +114,39 @@ class Stream:
         self._segment_bytes = min(limits.segment_bytes, limits.bytes_max // SEGMENTS_MIN)
         self._roll = False
         self._stray: tuple[Path, int] | None = None
-        self.next = 0
+        self.next = LogPosition(0)
+        """The number that the next entry gets."""
         self._open()
 
     # ---------------------------------------------------------------------------------------------- appending
 
-    def append(self, entries: Sequence[Any]) -> asyncio.Future[int]:
+    def append(self, entries: Sequence[Any]) -> asyncio.Future[LogPosition]:
         """Commit these together, in this order. The future gives the first offset once they are on disk.
 
         Raises through the future, and none of the entries is kept then: `LogFull` where the log cannot take them now,
         what the encoder raises where one of them cannot be written down.
         """
-        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[LogPosition] = asyncio.get_running_loop().create_future()
         reason = self._reason_to_refuse()
         if reason:
             future.set_exception(LogFull(reason))
             return future
         try:
-            data = self._encoder.encode(entries)[len(_array_head(len(entries))) :]
+            data = self._pending.encoded(entries)
         except Exception as error:  # one caller's unwritable entry costs the others nothing
             future.set_exception(error)
             return future
-        self._pending.append(_Append(entries, data, future))
-        self._pending_entries += len(entries)
-        self._pending_bytes += len(data)
+        self._pending.add(Append(entries, data, future))
         if self._committing is None:
             self._committing = asyncio.get_running_loop().create_task(self._commit())
         else:
-            self._linger.grown(self._pending_entries)
+            self._linger.grown(self._pending.entries)
         return future
 
     def _reason_to_refuse(self) -> str | None:
         limits = self.limits
-        if self._pending_entries >= limits.pending_max or self._pending_bytes >= limits.pending_bytes_max:
-            waiting = f"{self._pending_entries} entries, {self._pending_bytes >> 10} KiB"
+        if self._pending.entries >= limits.pending_max or self._pending.bytes >= limits.pending_bytes_max:
+            waiting = f"{self._pending.entries} entries, {self._pending.bytes >> 10} KiB"
             return f"the log's queue is full: {waiting} wait for the disk"
         if self.refusing and time.monotonic() - self._refused_at < RETRY_AFTER_S:
             return self.refusing
@@ -172,11 +157,10 @@ class Stream:
         loop = asyncio.get_running_loop()
         try:
             while self._pending:
-                if waits := self._linger.pays(self._pending_entries):
+                if waits := self._linger.pays(self._pending.entries):
                     await self._linger.wait()
-                group = self._take_group()
-                entries = [entry for append in group for entry in append.entries]
-                data = b"".join([_array_head(len(entries)), *(append.data for append in group)])
+                group = self._pending.take()
+                entries, data = group.entries, group.data
                 try:
                     if not self._make_room(len(data)):
                         raise LogFull(self.refusing or "the log is full")
@@ -187,31 +171,17 @@ class Stream:
                 self.refusing = None
                 offset = self.next
                 self._linger.committed(len(entries), waits, bool(self._pending))
-                self._publish(Batch(offset, entries), len(data))
-                for append in group:
+                self._publish(numbered(offset, entries), len(data))
+                for append in group.appends:
                     if not append.future.done():
                         append.future.set_result(offset)
-                    offset += len(append.entries)
+                    offset = LogPosition(offset + len(append.entries))
                 with suppress(OSError):  # an old segment that cannot be removed now is tried again with the next commit
                     self._drop(0)
         finally:
             self._committing = None
 
-    def _take_group(self) -> list[_Append]:
-        group: list[_Append] = []
-        count = size = 0
-        while self._pending:
-            append = self._pending[0]
-            count += len(append.entries)
-            size += len(append.data)
-            if group and (count > FRAME_ENTRIES_MAX or size > GROUP_BYTES_MAX):
-                break
-            group.append(self._pending.popleft())
-            self._pending_entries -= len(append.entries)
-            self._pending_bytes -= len(append.data)
-        return group
-
-    def _fail(self, group: Sequence[_Append], error: Exception) -> None:
+    def _fail(self, group: Group, error: Exception) -> None:
         if isinstance(error, OSError):
             self.refusing = (
                 f"the disk under {self._folder} is full; input is refused until there is room"
@@ -220,9 +190,7 @@ class Stream:
             )
             self._refused_at = time.monotonic()
             error = LogFull(self.refusing)
-        for append in group:
-            if not append.future.done():
-                append.future.set_exception(error)
+        group.fail(error)
 
     def _write(self, first: int, count: int, data: bytes) -> None:
         """In the disk thread: one frame, durable when this returns. On failure the segment ends before it."""
@@ -294,34 +262,36 @@ class Stream:
     # ---------------------------------------------------------------------------------------------- reading
 
     @property
-    def first(self) -> int:
+    def first(self) -> LogPosition:
         """The oldest offset still here."""
-        return self._segments[0].first if self._segments else self.next
+        return LogPosition(self._segments[0].first) if self._segments else self.next
 
     @property
     def last_at(self) -> int | None:
         """When the newest entry was appended, ns; None in an empty stream."""
         return self._segments[-1].newest_at if self._segments else None
 
-    async def read(self, offset: int, entries_max: int = 10_000, wait_s: float | None = None) -> Batch:
-        """Entries from `offset` on, waiting for the first one (at most `wait_s`; then an empty batch).
+    async def read(self, position: LogPosition, entries_max: int = 10_000, wait_s: float | None = None) -> Batch:
+        """Entries from `position` on, waiting for the first one (at most `wait_s`; then an empty batch).
 
-        A batch that begins behind `offset` shows a gap: those entries were dropped by retention or are damaged.
+        A batch that begins behind `position` shows a gap: those entries were dropped by retention or are damaged.
         """
+        offset = position
         while offset >= self.next:
             grown = self._grown
             try:
                 await asyncio.wait_for(grown.wait(), wait_s)
             except TimeoutError:
-                return Batch(offset, [])
+                return numbered(offset, [])
         if self._tail.holds(offset):
             return self._tail.read(offset, entries_max)
         return await asyncio.get_running_loop().run_in_executor(None, self._from_disk, offset, entries_max)
 
-    def read_now(self, offset: int, entries_max: int = 10_000) -> Batch:
+    def read_now(self, position: LogPosition, entries_max: int = 10_000) -> Batch:
         """As `read`, but at once and blocking: empty at the end."""
+        offset = position
         if offset >= self.next:
-            return Batch(offset, [])
+            return numbered(offset, [])
         if self._tail.holds(offset):
             return self._tail.read(offset, entries_max)
         return self._from_disk(offset, entries_max)
@@ -350,9 +320,17 @@ class Stream:
                 last = frame.position
             if taken:
                 self._remember(first + len(taken), part, last)
-                return Batch(first, taken)
+                return numbered(first, taken)
         # Nothing whole between here and what is in memory.
-        return self._tail.read_oldest(entries_max) or Batch(self.next, [])
+        return self._tail.read_oldest(entries_max) or numbered(self.next, [])
+
+    def lag(self, position: LogPosition, end: LogPosition | None = None) -> int:
+        """How many entries lie from `position` to before `end`, which is `next` without one; 0 where none does."""
+        return max(0, (self.next if end is None else end) - position)
+
+    def before(self, end: LogPosition, entries: int) -> LogPosition:
+        """The place so many entries before `end`; `first` where there are fewer."""
+        return LogPosition(max(self.first, end - entries))
 
     def _places(self, offset: int) -> list[tuple[_Segment, int]]:
         """Segments that may hold `offset` or what follows it, each with the position to begin at."""
@@ -375,7 +353,7 @@ class Stream:
 
     # ---------------------------------------------------------------------------------------------- keeping and dropping
 
-    def require(self, reader: str, cursor: Callable[[], int]) -> None:
+    def require(self, reader: str, cursor: Callable[[], LogPosition]) -> None:
         """Keep what this reader still needs: entries from `cursor()` on are never dropped."""
         self._required[reader] = cursor
 
@@ -383,14 +361,14 @@ class Stream:
         """Bytes on disk."""
         return sum(part.size for part in self._segments)
 
-    def begin_at(self, offset: int) -> None:
-        """Never number a new entry below `offset`: readers have been there, though damage may have eaten the end."""
-        self.next = max(self.next, offset)
+    def begin_at(self, position: LogPosition) -> None:
+        """Never number a new entry below `position`: readers have been there, though damage may have eaten the end."""
+        self.next = max(self.next, position)
 
-    def trim(self, until: int) -> None:
-        """Drop whole old segments that lie over the size or age limit and below `until` and every required cursor. What cannot be removed now
-        is tried again the next time."""
-        keep_from = min(until, self._kept_from())
+    def trim(self) -> None:
+        """Drop whole old segments that lie over the size or age limit and below every required cursor. What cannot be removed now is tried
+        again the next time."""
+        keep_from = self._kept_from()
         while len(self._segments) > 1 and self._segments[1].first <= keep_from:
             if self.size() <= self.limits.bytes_max and not self._aged():
                 return
@@ -446,7 +424,7 @@ class Stream:
         paths = sorted(path for path in self._folder.glob(f"*{segment.SUFFIX}") if path.stem.isdecimal())
         for number, path in enumerate(paths, 1):
             first = int(path.stem)
-            self.next = max(self.next, first)
+            self.next = LogPosition(max(self.next, first))
             status = path.stat()
             part = _Segment(path, first, first, status.st_size, status.st_mtime_ns)
             if number == len(paths):
@@ -463,12 +441,12 @@ class Stream:
                 part.next > first or status.st_size <= segment.HEADER.size
             ):  # one without a batch keeps the number it begins at
                 self._segments.append(part)
-                self.next = max(self.next, part.next)
+                self.next = LogPosition(max(self.next, part.next))
             else:
                 path.rename(path.with_suffix(DAMAGED))
         for path in self._folder.glob(f"*{DAMAGED}"):
             if path.stem.isdecimal():
-                self.next = max(self.next, int(path.stem))
+                self.next = LogPosition(max(self.next, int(path.stem)))
 
     async def close(self) -> None:
         """Commit what waits, at once, and close the file."""
@@ -479,10 +457,3 @@ class Stream:
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
-
-
-def _array_head(count: int) -> bytes:
-    """How an array of so many entries begins in MessagePack."""
-    if count < 16:
-        return bytes((0x90 | count,))
-    return b"\xdc" + count.to_bytes(2) if count < 1 << 16 else b"\xdd" + count.to_bytes(4)

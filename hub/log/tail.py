@@ -7,6 +7,7 @@ import time
 from collections import deque
 from typing import Any, NamedTuple
 
+from hub.log.numbered import numbered
 from hub.ports import Batch
 
 TAIL_BYTES = 12 << 20
@@ -49,13 +50,13 @@ class Tail:
         at = bisect.bisect_right(self.batches, offset, key=lambda batch: batch.first) - 1
         batch = self.batches[at]
         if offset == batch.first and (len(batch.entries) >= entries_max or at == len(self.batches) - 1):
-            return batch if len(batch.entries) <= entries_max else Batch(offset, batch.entries[:entries_max])
+            return batch if len(batch.entries) <= entries_max else numbered(offset, batch.entries[:entries_max])
         taken: list[Any] = []
         while at < len(self.batches) and len(taken) < entries_max:
             batch = self.batches[at]
             taken.extend(batch.entries[max(0, offset - batch.first) :])
             at += 1
-        return Batch(offset, taken[:entries_max])
+        return numbered(offset, taken[:entries_max])
 
     def read_oldest(self, entries_max: int) -> Batch | None:
         """What is here from its beginning on; None where nothing was added yet."""

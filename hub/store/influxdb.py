@@ -22,7 +22,7 @@ import msgspec
 
 from hub.model import AlertChange, Event, Reading
 from hub.moment import to_text
-from hub.ports import Bucket, Refusal, Row, SeriesQuery, StoreUnavailable
+from hub.ports import Bucket, LogPosition, Refusal, Row, SeriesQuery, StoreUnavailable
 from hub.store.influxql import Influxql, place_of
 from hub.store.lineprotocol import Encoder, Unwritable, alert_line, rollup_lines
 from hub.store.rollups import fold, remake_by_queries
@@ -129,7 +129,7 @@ class InfluxDBStore:
                 on_its_way = self._sender.submit(self._send, lines)
             if on_its_way is not None:
                 refused.extend(on_its_way.result())
-            self._cursors.set(stream, next)
+            self._cursors.set(stream, LogPosition(next))
         return refused
 
     def _send(self, lines: list[Line]) -> list[Refusal]:

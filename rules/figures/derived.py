@@ -110,6 +110,7 @@ FORMULAS: dict[str, Derived] = {
         takes_missing=True,
     ),
     "cornering": Derived(driving.cornering, ("km/h", "deg", "s"), "m/s2", "cornering(speed, delta(course, 2 s), 2 s)"),
+    "angle_between": Derived(driving.angle_between, ("deg", "deg"), "deg", "angle_between(course, zone.heading_deg)"),
     "caine_ratio": Derived(
         landslide.exceedance(landslide.CAINE_1980), _RAIN_SUMS, "index", "caine_ratio" + _RAIN_USAGE
     ),

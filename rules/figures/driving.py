@@ -28,6 +28,11 @@ def cornering(speed_kmh: float, turn_deg: float, seconds: float) -> float:
     return abs(speed_kmh / KMH_PER_MPS * radians(turn) / seconds)
 
 
+def angle_between(course_deg: float, other_deg: float) -> float:
+    """How far one course is off another, degrees from 0 to 180."""
+    return abs((course_deg - other_deg + 180) % 360 - 180)
+
+
 # ------------------------------------------------------------------------------------------------ time at the wheel
 
 

@@ -24,7 +24,8 @@ def of_ranked(ranked: Sequence[float], share: float) -> float:
     rank = (len(ranked) - 1) * share / 100
     low = int(rank)
     high = min(low + 1, len(ranked) - 1)
-    return round(ranked[low] + (ranked[high] - ranked[low]) * (rank - low), DIGITS)
+    # Never -0.0: equal numbers lie in no order that a snapshot keeps.
+    return round(ranked[low] + (ranked[high] - ranked[low]) * (rank - low), DIGITS) + 0.0
 
 
 NORMAL = 1.4826

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from statistics import median
 
 SECOND = 1_000_000_000
 HOUR = 3600 * SECOND
@@ -15,14 +14,10 @@ FEWEST = 5
 """Samples that an hour of the day must have."""
 
 
-def resistant_slope(times: Sequence[int], values: Sequence[float]) -> float | None:
-    """Change per second of the resistant line (Tukey, Exploratory Data Analysis, 1977): between the medians of the first and the
-    last third of the samples, so that a spike makes no trend. `times` in ns, rising. None with fewer than three samples."""
-    third = len(times) // 3
-    if not third:
-        return None
-    span = median(times[-third:]) - median(times[:third])
-    return (median(values[-third:]) - median(values[:third])) / (span / SECOND) if span > 0 else None
+def middle(ranked: Sequence[float], start: int, end: int) -> float:
+    """The median of a stretch (at least one long) of numbers in order of size."""
+    half = (start + end) // 2
+    return ranked[half] if (end - start) % 2 else (ranked[half - 1] + ranked[half]) / 2
 
 
 def least_squares_slope(times: Sequence[int], values: Sequence[float]) -> float | None:
@@ -35,10 +30,11 @@ def least_squares_slope(times: Sequence[int], values: Sequence[float]) -> float 
     return sum((at - middle) * (value - mean) for at, value in zip(seconds, values, strict=True)) / square
 
 
-def same_hour(times: Sequence[int], values: Sequence[float], now: int) -> list[float]:
-    """The values of earlier days from half an hour before to half an hour after this time of day."""
-    found: list[float] = []
-    for ago in range(1, (now - times[0] + AROUND) // DAY + 1 if times else 0):
+def same_hour(times: Sequence[int], start: int, now: int) -> list[tuple[int, int]]:
+    """Which samples from `start` on lie on earlier days from half an hour before to half an hour after this time of day: (place of the
+    first, place behind the last) of each day, the newest day first. `times` in ns, rising."""
+    found: list[tuple[int, int]] = []
+    for ago in range(1, (now - times[start] + AROUND) // DAY + 1 if start < len(times) else 0):
         centre = now - ago * DAY
-        found += values[bisect_left(times, centre - AROUND) : bisect_right(times, centre + AROUND)]
+        found.append((bisect_left(times, centre - AROUND, start), bisect_right(times, centre + AROUND, start)))
     return found

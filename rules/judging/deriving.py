@@ -35,7 +35,7 @@ def derive(
     remember(subject, plan, values, at)
     made: dict[str, Value] = {}
     for found in shape.derivations:
-        value = _figure(world, subject, found, subject, at)
+        value = figure_of(world, subject, found, subject, at)
         if value is not None:
             made[found.metric] = value
     if not made:
@@ -54,7 +54,7 @@ def derive(
     return merged, shape
 
 
-def _figure(world: World, subject: Subject, found: Recipe, of: Subject | _Past, at: int) -> float | None:
+def figure_of(world: World, subject: Subject, found: Recipe, of: Subject | _Past, at: int) -> float | None:
     """The figure; None where it is not known, or no finite number, or its expression fails."""
     health = world.failures
     if found.name in health.ill and health.left_out(found.name, subject.id):
@@ -79,7 +79,7 @@ def derive_late(
         return made
     for found in shape.derivations:
         past = _past(subject, found, values, at) if found.timeless else None
-        value = _figure(world, subject, found, past, at) if past is not None else None
+        value = figure_of(world, subject, found, past, at) if past is not None else None
         if value is not None:
             made[found.metric] = value
     if made:

@@ -7,9 +7,9 @@ alone that meet what it counts.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
-from rules.judging import elapsing, life
+from rules.judging import elapsing, life, measuring
 from rules.language.codegen import Compiled
 from rules.language.rule import Rule
 from rules.state.maintenance import at_work
@@ -19,27 +19,32 @@ from rules.state.world import World
 
 
 def wake(
-    world: World, subject: Subject, series: Iterable[str], at: int, outcome: Outcome, crossed: tuple[str, ...] = ()
+    world: World, subject: Subject, series: Collection[str], at: int, outcome: Outcome, crossed: tuple[str, ...] = ()
 ) -> None:
     """A device inside has told these series at observed time `at`, or has `crossed` the edges of these places."""
     for name in crossed or world.hood.stands.get(subject.id, ()):
         place = world.subjects.get(name)
         plan = place.plan if place is not None else None
-        if place is None or plan is None or not plan.rules:
+        if place is None or plan is None or not (plan.rules or plan.measures):
             continue
+        if plan.passing and not crossed and not place.guest:
+            measuring.told(place, plan, subject, series, at)
         if place.maintenance is not None and at_work(place, at):
             continue
         fresh = at >= place.newest
         now = place.newest = max(at, place.newest)
         for position, compiled in enumerate(plan.rules):
             rule = compiled.rule
-            if world.orders.over[rule.name].isdisjoint(series) or not _counts(rule, subject):
+            if world.orders.over.get(rule.name, _NOTHING).isdisjoint(series) or not _counts(rule, subject):
                 continue
             if rule.silent_ns is not None and not crossed:
                 _hear(world, place, rule, outcome)
             bit = 1 << position
             if place.busy & bit or _decides(world, place, compiled, subject, now):
                 life.attend(world, place, compiled, bit, now, False, fresh, outcome)
+
+
+_NOTHING: frozenset[str] = frozenset()
 
 
 def _counts(rule: Rule, subject: Subject) -> bool:

@@ -12,7 +12,7 @@ from rules.state.world import World
 
 def wake(world: World, subject: Subject, series: tuple[str, ...], at: int, outcome: Outcome) -> None:
     """Judge whatever others ask of these series, which the subject told at `at`."""
-    if world.orders.over:
+    if world.orders.over or world.orders.measures:
         inside.wake(world, subject, series, at, outcome)
     if subject.id in world.downstream:
         _downstream(world, subject, series, at, outcome)

@@ -32,6 +32,7 @@ class Expressions(ABC):
         memories: list[ir.Memory],
         select: Select | None = None,
         calendars: Mapping[str, Calendar] = MappingProxyType({}),
+        measured: frozenset[str] = frozenset(),
     ) -> None:
         self.wrong = wrong
         self.lets = lets
@@ -40,6 +41,10 @@ class Expressions(ABC):
         self.memories = memories
         self.select = select or Select()
         self.calendars = calendars
+        self.measured = measured
+        """Metrics that the book derives of places."""
+        self.measuring = False
+        """Whether this is the value of a metric derived of places, once a minute."""
         self.find_level: Callable[[ir.Node], ir.Node | None] | None = None
         self.level: tuple[ir.Node, Type] | None = None
         self.level_name = ""
@@ -220,7 +225,7 @@ class Expressions(ABC):
 
     def _metric(self, name: str, at: int) -> tuple[ir.Node, Type]:
         metric = vocabulary()[name]
-        if self.select.every and not self.of_others:
+        if self.select.every and not self.of_others and name not in self.measured:
             self.wrong(
                 f"{self._subject()} has no {name} of its own; ask the devices in it, such as mean({name}, 1 h, inside) or agree({name} > …, inside) >= 3",
                 at,

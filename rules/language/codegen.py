@@ -140,11 +140,13 @@ class Writer:
                     f"d, t, {self._constant(node.around)}, {series!r}, {self._constant(meets(node, self.constants))}"
                 )
                 if not node.share:
-                    return f"H.agree({asked})", True
+                    return f"H.agree({asked}, {node.together_m!r})", True
                 denies = self._constant(meets(node, self.constants, wanted=False))
                 return f"H.share({asked}, {denies}, {node.at_least})", True
             case ir.Memory(index=index):
                 return f"m[{index}].value", True
+            case ir.Stay(metres=metres):
+                return f"d.stayed({metres!r})", True
             case ir.Function(name=name, arguments=arguments):
                 return self._call(name, arguments), True
         raise TypeError(f"{node!r} is a condition, not a value")
@@ -425,8 +427,9 @@ class Compiled:
 
 
 def _asked(node: ir.Node) -> list[tuple[str, ir.Around]]:
-    """What a node asks of neighbours: their series. Gauges upstream wake those below in any case, devices their place."""
-    if isinstance(node, ir.Agree | ir.Window) and node.around.which in ("upstream", "inside"):
+    """What a node asks of neighbours: their series. Gauges upstream wake those below in any case, devices their place; what lies ahead
+    is asked with each reading of one's own."""
+    if isinstance(node, ir.Agree | ir.Window) and node.around.which in ("upstream", "inside", "ahead"):
         return []
     if isinstance(node, ir.Agree):
         return [(n.series, node.around) for n in ir.walk(node.condition) if isinstance(n, ir.Series | ir.Window)]

@@ -57,9 +57,27 @@ class Entries:
     calls: list[CallEntry] = field(default_factory=list)
 
 
-def read_rules(document: Document, pack: str, calendars: Mapping[str, Calendar] = MappingProxyType({})) -> Entries:
-    """The entries of one file, rules named `pack/rule`. Mistakes are kept in the document. `calendars` are those of the
-    whole book, which were read before (`read_calendars`)."""
+def metrics_of_places(document: Document) -> frozenset[str]:
+    """The metrics that a file derives of places: read before all rules, since any may read them. Mistakes are left for `read_rules`."""
+    found = set()
+    for node in document.root.value if isinstance(document.root, yaml.SequenceNode) else ():
+        entries = node.value if isinstance(node, yaml.MappingNode) else ()
+        keys = {key.value: value for key, value in entries if isinstance(key, yaml.ScalarNode)}
+        derive, select = keys.get("derive"), keys.get("for_each")
+        of_places = isinstance(select, yaml.MappingNode) and any(key.value == "every" for key, _ in select.value)
+        if isinstance(derive, yaml.ScalarNode) and of_places:
+            found.add(str(derive.value))
+    return frozenset(found)
+
+
+def read_rules(
+    document: Document,
+    pack: str,
+    calendars: Mapping[str, Calendar] = MappingProxyType({}),
+    measured: frozenset[str] = frozenset(),
+) -> Entries:
+    """The entries of one file, rules named `pack/rule`. Mistakes are kept in the document. `calendars` and `measured` (metrics derived of
+    places) are those of the whole book, which were read before."""
     found = Entries()
     if document.root is None:
         return found
@@ -68,7 +86,7 @@ def read_rules(document: Document, pack: str, calendars: Mapping[str, Calendar] 
             continue
         entries = {entry.key: entry for entry in document.entries(node, "a rule")}
         if "derive" in entries:
-            derivation = RuleReader(document, pack, node, entries, calendars).derivation()
+            derivation = RuleReader(document, pack, node, entries, calendars, measured).derivation()
             if derivation:
                 found.derivations.append(derivation)
         elif "quality" in entries and "rule" not in entries:
@@ -80,7 +98,7 @@ def read_rules(document: Document, pack: str, calendars: Mapping[str, Calendar] 
             if call:
                 found.calls.append(call)
         elif "rule" in entries:
-            rule = RuleReader(document, pack, node, entries, calendars).rule()
+            rule = RuleReader(document, pack, node, entries, calendars, measured).rule()
             if rule:
                 found.rules.append(rule)
         elif isinstance(node, yaml.MappingNode):
@@ -150,7 +168,7 @@ class RuleReader(EntryReader):
         found = vocabulary().get(metric)
         if found is None or found.type != "number":
             self.document.wrong(entry.value, f"{metric!r} is not a metric with a number{nearest(metric)}")
-        self.select = self.select_of()
+        self.select = self.select_of(places=True)
         self.hold_ns = self.duration("hold", DEFAULT_HOLD_NS)
         node: ir.Node = ir.Const(0.0)
         if "value" not in self.entries:
@@ -158,6 +176,7 @@ class RuleReader(EntryReader):
         else:
             value = self.entries["value"].value
             scope = self.scope(value)
+            scope.measuring = self.select.every != ""
             clause = self.parse(value)
             if clause is not None:
                 node, kind = scope.number(clause.condition)
@@ -432,7 +451,7 @@ def _wakes(node: ir.Node) -> bool:
     """Whether something other than the subject's own metrics has a rule with this node judged."""
     if isinstance(node, ir.Window | ir.Agree):
         return node.around.which in ("upstream", "inside")
-    return isinstance(node, ir.Marked | ir.InZone)
+    return isinstance(node, ir.Marked | ir.InZone | ir.Stay)
 
 
 def _calendars_of(nodes: Iterable[ir.Node]) -> str:

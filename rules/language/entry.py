@@ -31,9 +31,12 @@ class EntryReader:
         node: yaml.Node,
         entries: dict[str, Entry],
         calendars: Mapping[str, Calendar],
+        measured: frozenset[str] = frozenset(),
     ) -> None:
         self.document = document
         self.calendars = calendars
+        self.measured = measured
+        """Metrics that the book derives of places."""
         self.pack = pack
         self.node = node
         self.entries = entries
@@ -133,7 +136,9 @@ class EntryReader:
                 reported.add((message, offset))
                 self.document.wrong(node, message, offset)
 
-        return Scope(wrong, self.lets, self.any_quality, self.hold_ns, self.memories, self.select, self.calendars)
+        return Scope(
+            wrong, self.lets, self.any_quality, self.hold_ns, self.memories, self.select, self.calendars, self.measured
+        )
 
     def parse(self, node: yaml.Node) -> g.Clause | None:
         text = self.document.text_of(node, "an expression")

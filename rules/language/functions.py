@@ -25,6 +25,8 @@ WINDOW_FUNCTIONS = {
     "trend": "rate",
 }  # fmt: skip
 """What each window function's result is, in terms of the metric's type."""
+OF_PASSING = ("mean", "count", "min", "max")
+"""What may be asked of those passing through a place."""
 CLOSED = {"rate", "delta", "rise", "fall", "largest_step"}
 ENOUGH_TO_BE_USUAL = 30
 """Samples that `anomaly` asks for unless it is told how many."""
@@ -43,6 +45,7 @@ OTHER_FUNCTIONS = (
     "agree",
     "share",
     "in_zone",
+    "reports_here",
     "during",
     "marked",
     "greatest",
@@ -61,6 +64,10 @@ class Scope(Expressions):
         for argument in tree.arguments:
             if isinstance(argument, g.Margin) and tree.name != "in_zone":
                 self.wrong("'margin' belongs to in_zone, such as in_zone(\"restricted\", margin 50 m)", argument.at)
+            if isinstance(argument, g.Together) and tree.name != "agree":
+                self.wrong(
+                    "'together' belongs to agree, such as agree(speed < 3 km/h, inside, together 20 m)", argument.at
+                )
         if tree.name in WINDOW_FUNCTIONS:
             return self._window(tree)
         if tree.name in OTHER_FUNCTIONS:
@@ -93,6 +100,8 @@ class Scope(Expressions):
         plain = [a for a in tree.arguments if not isinstance(a, g.Aside)]
         around = self._around(tree)
         at_least = next((a.count for a in tree.arguments if isinstance(a, g.AtLeast)), 1)
+        if around.which == "passing" and name not in OF_PASSING:
+            self.wrong(f"those passing are asked for {', '.join(OF_PASSING)}, not for {name}", tree.at)
         before, self.of_others = self.of_others, self.of_others or around.which != ""
         series = self._series(plain[0] if plain else None, name, tree.at)
         self.of_others = before
@@ -217,11 +226,21 @@ class Scope(Expressions):
             return ir.Around()
         if len(scopes) > 1:
             self.wrong(
-                "only one of 'within', 'upstream', 'same area', 'same zone' and 'inside' can stand here", tree.at
+                "only one of 'within', 'upstream', 'same area', 'same zone', 'ahead', 'inside' and 'passing' can stand here",
+                tree.at,
             )
         if self.inside_neighbour:
             self.wrong("neighbours of neighbours cannot be asked", tree.at)
         scope = scopes[0]
+        if scope.which == "passing":
+            if not self.measuring or tree.name not in WINDOW_FUNCTIONS:
+                self.wrong(
+                    "'passing' belongs to a metric derived of places, such as derive: segment_speed, value: mean(speed, 1 min, passing)",
+                    scope.at,
+                )
+            return ir.Around("passing", words=self.select.of)
+        if scope.which == "ahead" and self.select.every != "area":
+            return ir.Around("ahead", words=(scope.name,) if scope.name else ())
         if (scope.which == "inside") != (self.select.every != ""):
             hint = (
                 f"{self._subject()} asks the devices 'inside' it, not '{scope.which}'"
@@ -309,13 +328,29 @@ class Scope(Expressions):
                 tree.at,
             )
             return ir.Const(0.0)
+        spots = [a.distance for a in tree.arguments if isinstance(a, g.Together)]
+        together = self._distance(spots[0], "'together' needs a distance such as 20 m") if spots else 0.0
+        if spots and not 0 < together <= MAX_MARGIN_M:
+            self.wrong(f"what stands together may be up to {MAX_MARGIN_M / 1000:g} km apart", spots[0].at)
         age = self.duration(plain[1]) if len(plain) == 2 and isinstance(plain[1], g.Quantity) else self.hold_ns
         self.inside_neighbour = self.of_others = True
         condition = self.condition(plain[0])
         self.inside_neighbour = self.of_others = False
         if not any(isinstance(node, ir.Series | ir.Window) for node in ir.walk(condition)):
             self.wrong(f"{name} needs a condition on a metric", tree.at)
-        return ir.Agree(condition, around, age, name == "share", max(at_least, 1) if name == "share" else 1)
+        at_least = max(at_least, 1) if name == "share" else 1
+        return ir.Agree(condition, around, age, name == "share", at_least, together)
+
+    def _call_reports_here(self, tree: g.Call) -> tuple[ir.Node, Type]:
+        """reports_here(20 m): in how many reports, up to the newest, it has been within that distance of one place."""
+        distance = tree.arguments[0] if len(tree.arguments) == 1 else None
+        if not isinstance(distance, g.Quantity) or (self.select.every and not self.of_others):
+            self.wrong("reports_here is written reports_here(20 m), of a device", tree.at)
+            return ir.Const(0.0), t.COUNT
+        metres = self._distance(distance, "reports_here needs a distance such as 20 m")
+        if not 0 < metres <= MAX_MARGIN_M:
+            self.wrong(f"reports_here takes up to {MAX_MARGIN_M / 1000:g} km", distance.at)
+        return ir.Stay(metres), t.COUNT
 
     def _call_in_zone(self, tree: g.Call) -> tuple[ir.Node, Type]:
         plain = [a for a in tree.arguments if not isinstance(a, g.Margin)]

@@ -47,14 +47,19 @@ clause: expr ("for" quantity)?
          | UPSTREAM ("within" quantity)? -> upstream
          | SAME "area" -> same_area
          | SAME "zone" STRING? -> same_zone
+         | AHEAD STRING? -> ahead
          | INSIDE -> inside
+         | PASSING -> passing
+         | "together" quantity -> together
          | "margin" quantity -> margin
          | "at" "least" NUMBER -> at_least
 quantity: QUANTITY
 
 UPSTREAM: "upstream"
 SAME: "same"
+AHEAD: "ahead"
 INSIDE: "inside"
+PASSING: "passing"
 COMPARE: ">=" | "<=" | "==" | "!=" | ">" | "<"
 PLUS: "+"
 MINUS: "-"
@@ -167,8 +172,8 @@ class Then:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Which other devices: "within" a distance, "upstream" (`distance` is then a time of travel), "same area", "same zone" (of that name or kind), or all "inside"
-    the place that is the subject."""
+    """Which other devices: "within" a distance, "upstream" (`distance` is then a time of travel), "same area", "same zone" (of that name or kind), that zone and those "ahead",
+    all "inside" the place that is the subject, or all "passing" through it."""
 
     which: str
     distance: Quantity | None
@@ -185,6 +190,14 @@ class AtLeast:
 @dataclass(frozen=True, slots=True)
 class Margin:
     """How far beyond the edge of a zone one has to be to be out of it."""
+
+    distance: Quantity
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """How far from one of them others may be to stand at one spot with it."""
 
     distance: Quantity
     at: int
@@ -223,7 +236,7 @@ Tree: TypeAlias = (
 )
 
 
-Aside: TypeAlias = Scope | AtLeast | Margin
+Aside: TypeAlias = Scope | AtLeast | Margin | Together
 """What stands among the arguments of a function without being a value."""
 
 
@@ -325,6 +338,15 @@ class _Build(Transformer[Token, Any]):
 
     def inside(self, token: Token) -> Scope:
         return Scope("inside", None, _at(token))
+
+    def ahead(self, token: Token, name: Token | None = None) -> Scope:
+        return Scope("ahead", None, _at(token), name[1:-1] if name else "")
+
+    def passing(self, token: Token) -> Scope:
+        return Scope("passing", None, _at(token))
+
+    def together(self, distance: Quantity) -> Together:
+        return Together(distance, distance.at)
 
     def margin(self, distance: Quantity) -> Margin:
         return Margin(distance, distance.at)

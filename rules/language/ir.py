@@ -47,7 +47,8 @@ class Limit:
 @dataclass(frozen=True, slots=True)
 class Around:
     """Other devices: within `metres`, "upstream" (from which water takes `travel_min` at most), in the "same area", in the "same zone" (`words`: of those names or kinds),
-    or all "inside" the place that is the subject (`words`: of those kinds). Empty `which` means the subject alone."""
+    in that zone and those that it names under `ahead` ("ahead"), all "inside" the place that is the subject (`words`: of those kinds), or all that told something while
+    they were in it ("passing"). Empty `which` means the subject alone."""
 
     which: str = ""
     metres: float = 0.0
@@ -130,13 +131,15 @@ class Memory:
 @dataclass(frozen=True, slots=True)
 class Agree:
     """How many other devices meet a condition now, none of their values older than `age_ns`; as a `share`, how many in a
-    hundred of those that can say (unknown while fewer than `at_least` can)."""
+    hundred of those that can say (unknown while fewer than `at_least` can). With `together_m`, how many of them stand at one spot: the
+    most within that distance of one of them."""
 
     condition: Node
     around: Around
     age_ns: int
     share: bool = False
     at_least: int = 1
+    together_m: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +167,13 @@ class InZone:
 
 
 @dataclass(frozen=True, slots=True)
+class Stay:
+    """In how many reports, up to the newest, the subject has been within so many metres of where it was in the first of them."""
+
+    metres: float
+
+
+@dataclass(frozen=True, slots=True)
 class During:
     """Whether the moment judged lies in a calendar."""
 
@@ -179,7 +189,7 @@ class Marked:
 
 Node: TypeAlias = (
     Const | Series | Attribute | Limit | Window | Operation | Scaled | Comparison | Flag | Has | AllOf | AnyOf | Negated
-    | Memory | Agree | ByDate | Function | InZone | During | Marked
+    | Memory | Agree | ByDate | Function | InZone | Stay | During | Marked
 )  # fmt: skip
 
 
@@ -205,7 +215,7 @@ def _nodes_in(value: object) -> Iterator[Node]:
 
 
 _NODES = {Const, Series, Attribute, Limit, Window, Operation, Scaled, Comparison, Flag, Has, AllOf, AnyOf, Negated,
-          Memory, Agree, ByDate, Function, InZone, During, Marked}  # fmt: skip
+          Memory, Agree, ByDate, Function, InZone, Stay, During, Marked}  # fmt: skip
 
 
 def implies(lower: Node, higher: Node) -> bool:

@@ -200,7 +200,7 @@ class Rule:
         """Whether every reading of the subject has it judged: it asks for marks, or for nothing but where the subject is."""
         nodes = self.conditions()
         return any(isinstance(node, ir.Marked) for node in nodes) or (
-            not self.own_series() and any(isinstance(node, ir.InZone) for node in nodes)
+            not self.own_series() and any(isinstance(node, ir.InZone | ir.Stay) for node in nodes)
         )
 
     def calendars(self) -> list[Calendar]:

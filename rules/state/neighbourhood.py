@@ -18,6 +18,8 @@ CELL_DEG = 0.05
 PLOT_DEG = 0.005
 MAX_PLOTS = 2_000
 """Zones are listed by plots of about half a kilometre; those that reach over more than so many are looked at everywhere."""
+AHEAD = "ahead"
+"""The property in which a zone names the zones ahead of it: of a one-way road, those that its vehicles come to next."""
 _CELLS_AROUND = round(360 / CELL_DEG)
 
 
@@ -30,6 +32,10 @@ class Neighbourhood:
         """`places`: whether some rule asks who is inside a place, so that it is to be known."""
         self.subjects = subjects
         self.zones = tuple(sorted(zones, key=lambda zone: zone.zone))
+        self.ahead = {
+            zone.zone: tuple(str(zone.limits.get(AHEAD, "")).replace(",", " ").split()) for zone in self.zones
+        }
+        """By zone, those that it says lie ahead of it."""
         self.boxes = [_box(zone) for zone in self.zones]
         self.plots = _plots(self.boxes)
         """The zones that may reach into each plot, by their index; under None those too wide to list so."""
@@ -164,12 +170,14 @@ class Neighbourhood:
             }  # fmt: skip
         if around.which == "same area":
             return set(self.areas[series].get(subject.area, ()))
-        if around.which == "same zone":
+        if around.which in ("same zone", "ahead"):
             zones = [
-                zone for zone in self.standing_in(subject)
+                zone.zone for zone in self.standing_in(subject)
                 if not around.words or zone.zone in around.words or zone.kind in around.words
             ]  # fmt: skip
-            return {name for zone in zones for name in self.insiders.get(f"zone:{zone.zone}", {}).get(series, ())}
+            if around.which == "ahead":
+                zones += [name for zone in zones for name in self.ahead[zone]]
+            return {name for zone in zones for name in self.insiders.get(f"zone:{zone}", {}).get(series, ())}
         here = subject.position
         if here is None:
             return set()
@@ -212,15 +220,29 @@ class Neighbourhood:
 
     def figure(self, subject: Subject, now: int, node: ir.Window) -> float | None:
         """A window's figure over the subjects around; None where there are too few."""
+        if node.around.which == "passing":
+            told = subject.passing.get((node.series, node.around.words))
+            return told.figure(node.function, now, node.size_ns, node.at_least) if told is not None else None
         key = WindowKey(node.series, node.size_ns, node.closed)
         windows = [w for other in self.others(subject, node.series, node.around) if (w := other.window(key))]
         return pooled(node.function, windows, now, node.parameter, node.at_least)
 
     def agree(
-        self, subject: Subject, now: int, around: ir.Around, series: str, condition: Callable[[Subject, int], bool]
+        self,
+        subject: Subject,
+        now: int,
+        around: ir.Around,
+        series: str,
+        condition: Callable[[Subject, int], bool],
+        together_m: float = 0.0,
     ) -> float:
-        """How many subjects around, of those that report the series, meet the condition."""
-        return float(sum(1 for other in self.others(subject, series, around) if condition(other, now)))
+        """How many subjects around, of those that report the series, meet the condition; with `together_m`, how many of these are within
+        that distance of one of them, at most."""
+        met = [other for other in self.others(subject, series, around) if condition(other, now)]
+        if not together_m:
+            return float(len(met))
+        spots = [other.position for other in met if other.position is not None]
+        return float(max((sum(distance_m(a, b) <= together_m for b in spots) for a in spots), default=0))
 
     def share(
         self,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from types import MappingProxyType
 from typing import Any
 
 from hub.model import Device, Maintenance, Motion, Position, Value, Zone
@@ -10,11 +11,15 @@ from rules.language.ir import WindowKey
 from rules.language.rule import Rule
 from rules.language.types import attribute_unit
 from rules.plan import Plan
+from rules.state.geometry import distance_m
 from rules.state.memories import KINDS, Memory
+from rules.state.passing import Passing
 from rules.state.track import Jump, Leap, Recent
 from rules.state.windows import Samples, Window
 
 NEVER = -(1 << 62)
+_NOTHING: Any = MappingProxyType({})
+"""What most subjects remember of what few rules ask."""
 
 ZONE, AREA = "zone", "area"
 
@@ -170,7 +175,7 @@ class Subject:
 
     __slots__ = (
         "attributes", "busy", "device", "every", "flat", "gaps", "guest", "heard", "hood", "id", "jumps", "kind", "last", "last_t", "leaps",
-        "maintenance", "marks", "motion", "newest", "past", "plan", "position", "position_t", "raises", "recent", "resting", "samples", "silent", "slots", "standing",
+        "maintenance", "marks", "motion", "newest", "passing", "past", "plan", "position", "position_t", "raises", "recent", "resting", "samples", "silent", "slots", "standing", "stays",
         "usual", "watching", "windows",
         "zones",
     )  # fmt: skip
@@ -209,6 +214,10 @@ class Subject:
         """The latest values of what something is derived of."""
         self.raises: dict[str, list[int]] = {}
         """Per rule, when its last alerts were raised: as many as tell that it flaps."""
+        self.passing: dict[tuple[str, tuple[str, ...]], Passing] = _NOTHING
+        """Of a place: by series and kinds, what was told in it."""
+        self.stays: dict[float, tuple[float, float, int]] = _NOTHING
+        """By a distance in metres: where it was (lon, lat) in the first of the reports since which it has kept within that, and their number."""
         self.watching: dict[str, int] = {}
         """Rules that neighbours' readings are to have judged again, and why (see `rules.state.watchers`)."""
         self.marks: frozenset[str] | None = None
@@ -247,6 +256,29 @@ class Subject:
             del values[times.index(at)], times[times.index(at)]
         for standing in self.standing.values():
             standing.go_back(at)
+
+    def stay(self, position: Position, distances: Iterable[float]) -> None:
+        """A report says that it is there now, newer than all others."""
+        if self.stays is _NOTHING:
+            self.stays = {}
+        for metres in distances:
+            lon, lat, reports = self.stays.get(metres, (position.lon, position.lat, 0))
+            if distance_m(Position(lon, lat), position) > metres:
+                lon, lat, reports = position.lon, position.lat, 0
+            self.stays[metres] = (lon, lat, reports + 1)
+
+    def stayed(self, metres: float) -> float | None:
+        """In how many reports it has kept within that distance of one place; None while it has told no position."""
+        known = self.stays.get(metres)
+        return float(known[2]) if known else None
+
+    def passed(self, key: tuple[str, tuple[str, ...]], size_ns: int) -> Passing:
+        """Of a place: what is kept of what is told in it."""
+        if self.passing is _NOTHING:
+            self.passing = {}
+        known = self.passing.get(key) or self.passing.setdefault(key, Passing(size_ns))
+        known.size = size_ns
+        return known
 
     def sampled(self, series: str, size_ns: int) -> Samples:
         """A store for a series that windows look at."""

@@ -17,8 +17,9 @@ from typing import Any
 from rules.figures.aqi import nowcast
 from rules.figures.derived import LARGEST
 from rules.figures.ranks import DIGITS, deviation, of_ranked, percentile, spread
-from rules.figures.trends import FEWEST, resistant_slope, same_hour
+from rules.figures.trends import FEWEST, middle, same_hour
 from rules.language.ir import OF_NOW
+from rules.state.stretches import Stretches
 from rules.taking import MAX_SAMPLES
 
 SECOND = 1_000_000_000
@@ -149,6 +150,7 @@ class Window:
         "_ranked",
         "_reach",
         "_start",
+        "_stretches",
         "_sum",
         "closed",
         "samples",
@@ -170,6 +172,8 @@ class Window:
         self._highs: list[tuple[int, float]] | None = None
         self._ranked: list[float] | None = None
         """What is accounted for, in order of size; made anew from the samples after a snapshot."""
+        self._stretches: dict[str, Stretches] | None = None
+        """Parts of the window in order of size, by what they are; made anew from the samples after a snapshot or a late sample."""
         self._ordered = False
         """Whether extremes or ranks were ever asked for: only sums are slid on without them."""
 
@@ -210,6 +214,9 @@ class Window:
         """Samples before the one at place `stop` are outside."""
         samples = self.samples
         start, end = self._start - samples.first, self._end - samples.first
+        if self._stretches is not None:
+            for stretch in self._stretches.values():
+                stretch.cut(samples, samples.first + stop)
         if stop <= start:
             return
         if self._sum is not None:
@@ -254,7 +261,7 @@ class Window:
             self._account(value)
             if self._ranked is not None:
                 insort(self._ranked, value)
-        self._lows = self._highs = None
+        self._lows = self._highs = self._stretches = None
 
     def remove(self, number: int, value: float) -> None:
         """The sample of that number, with that value, is no more."""
@@ -266,7 +273,7 @@ class Window:
             self._account(-value)
             if self._ranked is not None:
                 del self._ranked[bisect_left(self._ranked, value)]
-        self._lows = self._highs = None
+        self._lows = self._highs = self._stretches = None
 
     def replace(self, number: int, old: float, value: float) -> None:
         """The sample of that number has another value now."""
@@ -276,7 +283,7 @@ class Window:
             if self._ranked is not None:
                 del self._ranked[bisect_left(self._ranked, old)]
                 insort(self._ranked, value)
-        self._lows = self._highs = None
+        self._lows = self._highs = self._stretches = None
 
     def _catch_up(self) -> None:
         """Account for the samples that came since the last demand."""
@@ -467,11 +474,21 @@ class Window:
         return round(max(steps), DIGITS) if steps else None
 
     def trend(self) -> float | None:
-        """Change per second of the resistant line, once the samples span at least half the window."""
-        times, values = self.samples.times[self._start - self.samples.first :], self._inside()
-        if len(times) < 3 or (times[-1] - times[0]) * 2 < self.size:
+        """Change per second of the resistant line (Tukey, Exploratory Data Analysis, 1977): between the medians of the first and the
+        last third of the samples, so that a spike makes no trend; once the samples span at least half the window."""
+        samples, times = self.samples, self.samples.times
+        start, end = self._start - samples.first, len(times)
+        third = (end - start) // 3
+        if not third or (times[-1] - times[start]) * 2 < self.size:
             return None
-        return resistant_slope(times, values)
+        span = middle(times, end - third, end) - middle(times, start, start + third)
+        if span <= 0:
+            return None
+        first, newest = samples.first, samples.first + end
+        older = self._stretch("first third").move(samples, [(first + start, first + start + third)])
+        newer = self._stretch("last third").move(samples, [(newest - third, newest)])
+        change = middle(newer, 0, third) - middle(older, 0, third)
+        return change / (span / SECOND) + 0.0  # never -0.0, which a snapshot's order could make 0.0
 
     def hour_median(self, now: int) -> float | None:
         """The median of this hour of the day on earlier days; None with fewer than five samples."""
@@ -484,7 +501,16 @@ class Window:
         return spread(ranked) if len(ranked) >= FEWEST else None
 
     def _of_the_hour(self, now: int) -> list[float]:
-        return sorted(same_hour(self.samples.times[self._start - self.samples.first :], self._inside(), now))
+        samples = self.samples
+        first = samples.first
+        places = same_hour(samples.times, self._start - first, now)
+        return self._stretch("this hour").move(samples, [(first + start, first + end) for start, end in places])
+
+    def _stretch(self, name: str) -> Stretches:
+        known = self._stretches
+        if known is None:
+            known = self._stretches = {}
+        return known.get(name) or known.setdefault(name, Stretches())
 
     def _inside(self) -> array[float]:
         return self.samples.values[self._start - self.samples.first :]

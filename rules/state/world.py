@@ -7,7 +7,7 @@ from typing import Protocol
 
 from hub.model import Device, Maintenance, Zone
 from rules.plan import Orders, Plan
-from rules.state.clock import Clock
+from rules.state.clock import NEVER, Clock
 from rules.state.forwarded import Forwarding
 from rules.state.health import Health
 from rules.state.neighbourhood import Neighbourhood
@@ -45,6 +45,8 @@ class World:
         """Planned work, by id."""
         self.turns_at: int | None = None
         """By the clock, when maintenance next begins or ends somewhere."""
+        self.measured = NEVER
+        """The end of the minute as of which places were last measured (`rules.judging.measuring`)."""
         self.forwarding = Forwarding()
         self.failures = Health()
         self.elder: Elder | None = None

@@ -52,9 +52,9 @@ def write_city(folder: Path, toml: str = "", api: int | None = None, rules: str 
 
 
 class RunningHub:
-    """`cityhub run FOLDER`, ready when constructed. `prefix` goes before the command (strace)."""
+    """`cityhub run FOLDER`, ready when constructed, which is when it has said `ready`. `prefix` goes before the command (strace)."""
 
-    def __init__(self, folder: Path, api: int, prefix: Sequence[str] = ()) -> None:
+    def __init__(self, folder: Path, api: int, prefix: Sequence[str] = (), ready: str = "Ctrl-C stops it") -> None:
         self.folder = folder
         self.api = api
         self.said: list[str] = []
@@ -63,7 +63,10 @@ class RunningHub:
         )
         self._listening = threading.Thread(target=self._listen, daemon=True)
         self._listening.start()
-        self.wait(lambda: any("Ctrl-C stops it" in line for line in self.said), "the hub did not start", 120)
+        self.wait(lambda: self.has_said(ready), "the hub did not start", 120)
+
+    def has_said(self, words: str) -> bool:
+        return any(words in line for line in self.said)
 
     def _listen(self) -> None:
         assert self.process.stderr is not None

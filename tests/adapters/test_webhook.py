@@ -19,6 +19,7 @@ from adapters.webhook import PLUGIN
 from adapters.webhook.signing import message_id, secret_keys
 from adapters.webhook.sink import WebhookOptions, WebhookSink, outcome
 from hub.delivery import Courier, Journal, Pace
+from hub.log import numbered
 from hub.model import AlertChange, CameraView, Change, Position
 from hub.ports import Batch
 from hub.wire import change_to_json
@@ -129,7 +130,10 @@ class Alerts:
     async def read(self, offset: int, entries_max: int = 10_000) -> Batch:
         if offset >= len(self.entries):
             await asyncio.Event().wait()
-        return Batch(offset, self.entries[offset : offset + entries_max])
+        return numbered(offset, self.entries[offset : offset + entries_max])
+
+    def lag(self, offset: int, end: int | None = None) -> int:
+        return max(0, (self.next if end is None else end) - offset)
 
 
 class Places:

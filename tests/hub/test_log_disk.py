@@ -90,7 +90,7 @@ async def test_old_segments_go_by_age_and_size_when_nobody_needs_them(tmp_path: 
     log = Log(tmp_path, {"events": Limits(bytes_max=5000, segment_bytes=1000)})
     for number in range(100):
         await log.events.append(readings(5, 5 * number))
-    log.events.trim(log.events.next)
+    log.events.trim()
     assert log.events.size() <= 6000
     batch = log.events.read_now(0)
     if not log.events._tail.batches:
@@ -250,7 +250,7 @@ async def test_age_is_told_from_the_order_of_segments_where_the_clock_stepped(
     for number in range(1, 4):
         await log.events.append(readings(10, 10 * number))
     at += 2 * 3600 * 10**9
-    log.events.trim(log.events.next)
+    log.events.trim()
     assert log.events.first == 30
     await log.close()
 
@@ -272,7 +272,7 @@ async def test_an_old_segment_that_cannot_be_removed_keeps_nobody_waiting(
     with suppress(LogFull):
         await asyncio.wait_for(log.events.append(readings(2, offset)), 60)
     log.events.limits = Limits(bytes_max=4_000)
-    log.events.trim(log.events.next)
+    log.events.trim()
     log.events.limits = Limits(bytes_max=8_000)
     monkeypatch.setattr(Path, "unlink", unlink)
     monkeypatch.setattr("hub.log.log.RETRY_AFTER_S", 0.0)

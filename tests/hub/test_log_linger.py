@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from hub.app.readers import FOLD_ENTRIES, Follower
-from hub.log import Log, linger
-from hub.ports import FRAME_ENTRIES_MAX, Batch
+from hub.log import Log, linger, numbered
+from hub.ports import FRAME_ENTRIES_MAX
 from tests.hub.logs import everything, reading, readings
 
 
@@ -70,11 +70,11 @@ async def test_what_comes_in_during_a_commit_waits_for_more_and_is_committed_tog
 
 
 def test_a_batch_in_parts_is_the_same_entries_at_the_same_offsets() -> None:
-    whole = Batch(7, readings(10))
+    whole = numbered(7, readings(10))
     assert [(part.first, part.next) for part in whole.parts(4)] == [(7, 11), (11, 15), (15, 17)]
     assert [entry for part in whole.parts(4) for entry in part.entries] == readings(10)
     assert list(whole.parts(10)) == [whole]
-    assert list(Batch(7, []).parts(4)) == [Batch(7, [])]
+    assert list(numbered(7, []).parts(4)) == [numbered(7, [])]
 
 
 async def test_an_append_without_company_never_waits_for_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,7 +61,7 @@ def warner(folder: Path, log: Log, cameras: Cameras | None = None) -> Warner:
 async def read_all(reader: Warner, log: Log) -> None:
     while reader.state.cursor < log.events.next:
         batch = log.events.read_now(reader.state.cursor)
-        await reader.take(batch.entries, batch.next)
+        await reader.take(batch)
 
 
 async def test_a_crash_before_or_behind_a_snapshot_repeats_nothing(tmp_path: Path) -> None:

@@ -138,6 +138,10 @@ NO_NUMBER: dict[str, str] = {
     "flood/flow-wave-upstream": "a count of gauges",
     "flood/gauge-lost-upstream": "a count of gauges",
     "underpass/area-flooding": "a count of gauges",
+    "traffic/congestion": "what the vehicles on it tell",
+    "traffic/accident": "a count of vehicles",
+    "traffic/accident-ahead": "a count of vehicles",
+    "traffic/stopped-vehicle": "a count of reports",
 }
 """Rules of yes and no: their own tests in the pack hold the cases."""
 
@@ -295,6 +299,10 @@ WRITTEN: dict[str, list[Scene]] = {
     "fleet/overspeed": [
         Scene("fleet/overspeed", "speed", {"yellow": 60.0, "orange": 90.0}, {"speed": 30.0, "alarms": [], "lon": 121.5, "lat": 31.5}, 15,
               beside={"lon": 121.5, "lat": 31.5, "alarms": []}, zones={"road": {"speed_limit_kmh": 60.0}})
+    ],
+    "traffic/wrong-way": [
+        Scene("traffic/wrong-way", "course", {"orange": 135.0}, {"course": 0.0, "speed": 60.0, "lon": 121.5, "lat": 31.5}, 10,
+              beside={"speed": 60.0, "lon": 121.5, "lat": 31.5}, zones={"motorway-segment": {"heading_deg": 0.0}})
     ],
     "fleet/fatigue": [
         Scene("fleet/fatigue", "speed", {"yellow": 3.58, "orange": 4.08}, {"speed": 0.0, "driver": "Li", "alarms": []}, 600, make=_driving, step=0.025,

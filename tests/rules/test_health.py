@@ -94,7 +94,7 @@ def told(changes: list[Any]) -> list[tuple[str, str]]:
 def test_a_rule_that_raises_harms_no_other_and_is_seen(broken: Callable[..., Broken]) -> None:
     broken()
     engine = Engine(book(SICK, DEEP))
-    outcome = engine.feed([reading(0, 0.1), reading(1, 0.8)], first=500)
+    outcome = engine.feed([reading(0, 0.1), reading(1, 0.8)], numbers=[500, 501])
     assert told(outcome.changes) == [("t/deep", "raised")]
     [ill] = engine.health()
     assert (ill["rule"], ill["subject"], ill["event"], ill["first_event"]) == ("t/sick", "g", 501, 500)
@@ -177,7 +177,7 @@ def test_an_event_that_fails_outside_any_rule_is_skipped_and_counted(monkeypatch
     with monkeypatch.context() as patched:
         patched.setattr(moving, "motion", breaks)
         bad = msgspec.structs.replace(reading(0, 0.1), position=Position(1.0, 2.0))
-        outcome = engine.feed([bad, reading(1, 0.8)], first=7)
+        outcome = engine.feed([bad, reading(1, 0.8)], numbers=[7, 8])
     assert told(outcome.changes) == [("t/deep", "raised")]
     assert [type(error) for error in outcome.failed] == [KeyError]
     assert engine.stats()["events_skipped"] == 1
@@ -211,7 +211,7 @@ def test_bytes_that_are_half_a_snapshot_are_a_value_error() -> None:
     engine = Engine(book(DEEP))
     engine.feed([reading(0, 0.8)])
     data = msgspec.msgpack.decode(engine.snapshot())
-    for name in data.keys() - {"forwarded"}:
+    for name in data.keys() - {"forwarded", "measured"}:
         with pytest.raises(ValueError, match="snapshot"):
             Engine.restore(msgspec.msgpack.encode({k: v for k, v in data.items() if k != name}), book(DEEP))
 
@@ -245,6 +245,7 @@ EXPRESSIONS = {
     "agree": "agree(std(water_depth, 10 min) > 1 m, 10 min, within 5 km) >= 1",
     "share": "share(water_depth > 1 m, 10 min, within 5 km, at least 1) >= 50 %",
     "in_zone": 'in_zone("z", margin 50 m)',
+    "reports_here": "reports_here(20 m) >= 2",
     "during": 'during("always")',
     "marked": 'marked("fault")',
     "greatest": "greatest(water_depth, water_level) > 1 m",

@@ -18,7 +18,7 @@ from hub.model import Device, Reading, Tick
 from rules.book import RuleBook, load
 from rules.engine import Engine
 from rules.figures.ranks import spread
-from rules.figures.trends import DAY, resistant_slope, same_hour
+from rules.figures.trends import DAY
 from rules.state.learning import Expectation, Residual, Unchanged
 from rules.state.windows import Samples
 
@@ -141,7 +141,6 @@ def test_a_trend_is_that_of_the_resistant_line_and_needs_half_the_window(rows: l
         change = median(values[-third:]) - median(values[:third])
         expected = pytest.approx(change / (median(times[-third:]) - median(times[:third])), abs=1e-12)
     assert window.figure("trend", now * SECOND, 0, 1) == expected
-    assert resistant_slope([0, SECOND, 2 * SECOND], [0.0, 1.0, 2.0]) == 1.0
 
 
 @given(st.lists(st.tuples(st.integers(0, 10 * 96), st.integers(-50, 50)), min_size=1, max_size=200))
@@ -157,12 +156,66 @@ def test_this_hour_of_the_days_before(rows: list[tuple[int, int]]) -> None:
         for at, value in quarters
         if now - at < 7 * 96 and any(abs(now - 96 * ago - at) <= 2 for ago in range(1, 8))
     ]
-    times = [at * 15 * MINUTE for at, _ in quarters if now - at < 7 * 96]
-    values = [value for at, value in quarters if now - at < 7 * 96]
-    assert sorted(same_hour(times, values, now * 15 * MINUTE)) == sorted(found)
     usual = window.figure("hour_median", now * 15 * MINUTE, 0, 1)
     assert usual == (median(found) if len(found) >= 5 else None)
     assert window.figure("hour_spread", now * 15 * MINUTE, 0, 1) == (spread(sorted(found)) if len(found) >= 5 else None)
+
+
+def resistant_line(times: list[int], values: list[float], size: int) -> float | None:
+    """Change per second, by sorting both thirds anew."""
+    third = len(times) // 3
+    if not third or 2 * (times[-1] - times[0]) < size:
+        return None
+    span = median(times[-third:]) - median(times[:third])
+    return (median(values[-third:]) - median(values[:third])) / (span / SECOND) if span > 0 else None
+
+
+def of_this_hour(times: list[int], values: list[float], now: int) -> list[float]:
+    """Values of earlier days within half an hour of this time of day, by looking at each."""
+    half = 30 * MINUTE
+    return sorted(v for at, v in zip(times, values, strict=True) if any(abs(now - ago * DAY - at) <= half for ago in range(1, 5)))  # fmt: skip
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([1, 2, 5, 19, 60]), st.integers(-4, 4), st.sampled_from(["new"] * 8 + ["late", "again", "gone", "thaw"])),
+        min_size=2,
+        max_size=150,
+    ),
+    st.booleans(),
+)  # fmt: skip
+def test_trend_and_hour_moved_on_give_what_sorting_anew_gives(steps: list[tuple[int, int, str]], closed: bool) -> None:
+    """To the last bit, asked after every step: new samples, late ones, other values, denied ones, and a snapshot between."""
+    size = 3 * DAY
+    store = Samples(size)
+    store.window(size, closed)
+    kept: dict[int, float] = {}
+    for number, (step, value, kind) in enumerate(steps):
+        newest = max(kept, default=0)
+        at = {"late": newest - step * 7 * MINUTE, "again": newest, "gone": newest}.get(
+            kind, newest + step * 10 * MINUTE
+        )
+        if kind == "gone" and kept:
+            at = sorted(kept)[len(kept) // 2]
+            store.remove(at)
+            kept.pop(at)
+        elif kind == "thaw":
+            store = Samples.thaw(msgspec.msgpack.decode(msgspec.msgpack.encode(store.freeze())))
+        elif at > newest - size:
+            store.add(at, float(value))
+            kept[at] = float(value)
+        if not kept:
+            continue
+        now = max(kept)
+        kept = {then: v for then, v in kept.items() if then > now - size or (closed and then == now - size)}
+        times = sorted(kept)
+        values = [kept[then] for then in times]
+        (window,) = store.windows
+        if number % 3:
+            assert window.figure("trend", now, 0, 1) == resistant_line(times, values, size)
+        found = of_this_hour(times, values, now)
+        assert window.figure("hour_median", now, 0, 1) == (median(found) if len(found) >= 5 else None)
+        assert window.figure("hour_spread", now, 0, 1) == (spread(found) if len(found) >= 5 else None)
 
 
 # ------------------------------------------------------------------------------------------------ through the engine

@@ -91,6 +91,24 @@ RULES = """
   for_each: {kind: gauge}
   levels:
     blue: in_zone("dry", margin 400 m) and max(water_depth, 30 min, same zone) > 20 cm for 2 min
+- derive: water_level
+  for_each: {every: zone, of: gauge}
+  value: mean(water_depth, 3 min, passing)
+- derive: upstream_level
+  for_each: {every: area}
+  value: max(water_depth, 10 min, inside) + agree(water_depth > 5 cm and reports_here(500 m) >= 2, 9 min, inside, together 2 km) * 1 m
+- rule: basin
+  for_each: {every: zone}
+  levels:
+    blue: water_level > 10 cm for 2 min
+    orange: 2 of 2 (water_level > 20 cm)
+- rule: town
+  for_each: {every: area}
+  levels: {yellow: upstream_level > 1.2 m}
+- rule: what-comes
+  for_each: {kind: gauge}
+  levels:
+    yellow: water_depth > 5 cm and max(water_level, 10 min, ahead) > 15 cm and reports_here(400 m) >= 2
 """
 
 EDITED = (
@@ -115,7 +133,13 @@ DEVICES = [
     Device("rain", "R", "rain-gauge", Position(120.0, 30.01)),
 ]
 ZONES = [
-    Zone("wet", "flood-district", "W", (((119.99, 29.99), (120.018, 29.99), (120.018, 30.02), (119.99, 30.02)),)),
+    Zone(
+        "wet",
+        "flood-district",
+        "W",
+        (((119.99, 29.99), (120.018, 29.99), (120.018, 30.02), (119.99, 30.02)),),
+        {"ahead": "z, nowhere"},
+    ),
     Zone("z", "dry", "Z", (((120.015, 29.99), (120.03, 29.99), (120.03, 30.02), (120.015, 30.02)),)),
 ]
 

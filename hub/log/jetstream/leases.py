@@ -1,0 +1,88 @@
+"""Leases: which node does what only one may do. A key that its holder must renew, or the servers drop it and another node takes it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+
+from nats.js.errors import APIError, KeyNotFoundError
+from nats.js.kv import KeyValue
+
+from hub.log.jetstream.servers import TROUBLES, Servers
+
+TTL_S = 5.0
+"""The servers drop a lease that was not renewed for so long."""
+RENEW_S = 1.0
+SURE_S = 4.0
+"""So long after the last renewal was sent its holder may act. Shorter than `TTL_S`: nobody else has it yet, though clocks run apart by a tenth."""
+WRONG_LAST_SEQUENCE = 10071
+"""JetStream's error code: somebody has written since."""
+
+
+class Lease:
+    """One lease, asked for by one node."""
+
+    def __init__(self, servers: Servers, bucket: KeyValue, name: str, node: str) -> None:
+        self._servers, self._bucket, self.name, self.node = servers, bucket, name, node
+        self._revision = 0
+        self._sure_until = 0.0
+
+    @property
+    def held(self) -> bool:
+        """Whether this node may act on it now. Of any thread."""
+        return time.monotonic() < self._sure_until
+
+    async def holder(self) -> str:
+        """The node that has it; empty where none has, or nobody knows."""
+        with suppress(*TROUBLES):
+            return await self._servers.call(self._holder())
+        return ""
+
+    async def _holder(self) -> str:
+        try:
+            return (await self._bucket.get(self.name)).value.decode()  # type: ignore[union-attr]
+        except KeyNotFoundError:
+            return ""
+
+    def give_up(self) -> None:
+        """Act on it no more: something has shown that another node does."""
+        self._sure_until = 0.0
+
+    async def take(self) -> bool:
+        """Try once."""
+        sent = time.monotonic()
+        try:
+            self._revision = await self._servers.call(self._bucket.create(self.name, self.node.encode()))
+        except TROUBLES:
+            return False
+        self._sure_until = sent + SURE_S
+        return True
+
+    async def keep(self) -> None:
+        """Renew it for as long as that goes. Returns when it is lost: then nothing that it allowed may be done any more."""
+        while self.held:
+            await asyncio.sleep(RENEW_S)
+            sent = time.monotonic()
+            try:
+                renewed = self._bucket.update(self.name, self.node.encode(), last=self._revision)
+                self._revision = await asyncio.wait_for(self._servers.call(renewed), SURE_S)
+            except APIError as error:
+                if error.err_code == WRONG_LAST_SEQUENCE:  # another revision: somebody else has it
+                    self.give_up()
+            except TROUBLES:
+                continue
+            else:
+                if self.held:
+                    self._sure_until = sent + SURE_S
+
+    async def release(self) -> None:
+        """Give it back, so that nobody has to wait for it to run out."""
+        held, self._sure_until = self.held, 0.0
+        if held:
+            with suppress(*TROUBLES):
+                await self._servers.call(self._bucket.delete(self.name, last=self._revision))
+
+
+def bucket_of_leases(servers: Servers, space: str, replicas: int) -> KeyValue:
+    return servers.bucket(f"{space}-leases", replicas, TTL_S)

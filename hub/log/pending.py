@@ -1,0 +1,80 @@
+"""Entries on their way into a log: taken up one append at a time, handed on in groups."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from hub.ports import LogPosition
+
+
+class Append(NamedTuple):
+    """Entries on their way, and the same in MessagePack, one after another."""
+
+    entries: Sequence[Any]
+    data: bytes
+    future: asyncio.Future[LogPosition]
+
+
+class Group(NamedTuple):
+    """Appends that go together: one array of MessagePack."""
+
+    appends: Sequence[Append]
+    entries: list[Any]
+    data: bytes
+
+    def fail(self, error: Exception) -> None:
+        for append in self.appends:
+            if not append.future.done():
+                append.future.set_exception(error)
+
+
+class Pending:
+    """What waits, in order, with its size. Use it from one event loop."""
+
+    def __init__(self, entries_max: int, bytes_max: int) -> None:
+        """`entries_max`, `bytes_max`: of one group. One append is never split: where it is larger, it is a group by itself."""
+        self._entries_max, self._bytes_max = entries_max, bytes_max
+        self._encoder = msgspec.msgpack.Encoder()
+        self._appends: deque[Append] = deque()
+        self.entries = 0
+        self.bytes = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._appends)
+
+    def add(self, append: Append) -> None:
+        self._appends.append(append)
+        self.entries += len(append.entries)
+        self.bytes += len(append.data)
+
+    def encoded(self, entries: Sequence[Any]) -> bytes:
+        """The entries one after another. Raises what the encoder raises where one of them cannot be written down."""
+        return self._encoder.encode(entries)[len(_array_head(len(entries))) :]
+
+    def take(self) -> Group:
+        """The oldest that go together."""
+        appends: list[Append] = []
+        count = size = 0
+        while self._appends:
+            append = self._appends[0]
+            count += len(append.entries)
+            size += len(append.data)
+            if appends and (count > self._entries_max or size > self._bytes_max):
+                break
+            appends.append(self._appends.popleft())
+            self.entries -= len(append.entries)
+            self.bytes -= len(append.data)
+        entries = [entry for append in appends for entry in append.entries]
+        return Group(appends, entries, b"".join([_array_head(len(entries)), *(append.data for append in appends)]))
+
+
+def _array_head(count: int) -> bytes:
+    """How an array of so many entries begins in MessagePack."""
+    if count < 16:
+        return bytes((0x90 | count,))
+    return b"\xdc" + count.to_bytes(2) if count < 1 << 16 else b"\xdd" + count.to_bytes(4)
