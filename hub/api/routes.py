@@ -185,10 +185,24 @@ async def _act(item: Endpoint, request: Request, auditing: Auditing, action: str
         raise
 
 
-async def _problem(_: Request, error: Exception) -> Response:
+async def _problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if error.status_code == 405 and not isinstance(error, Problem):
+        return _no_such_method(request)
     more = error.more if isinstance(error, Problem) else {}
     return problem(error.status_code, error.detail, dict(error.headers or {}), **more)
+
+
+def _no_such_method(request: Request) -> Response:
+    """405 with what the path does take, over all its routes, as RFC 9110 wants `Allow`."""
+    there = [route for route in request.app.routes if isinstance(route, Route)]
+    taken = sorted(
+        {method for route in there if route.path_regex.match(request.url.path) for method in route.methods or ()}
+    )
+    told = f"{request.method} is not done here, only {', '.join(taken)}"
+    if request.url.path.startswith(f"{ROOT}/") and request.method in ("PATCH", "PUT", "DELETE"):
+        told += "; an Observation is never changed or removed, as it stands in a log that only grows, and things stand in the city's registry"
+    return problem(405, told, {"Allow": ", ".join(taken)})
 
 
 async def _away(_: Request, error: Exception) -> Response:

@@ -183,3 +183,22 @@ async def test_the_page_of_the_api_names_every_operation_and_asks_for_nothing_fr
     assert "<script" not in answer.text
     assert "http" not in answer.text.replace("https://", "http://").partition("<body>")[0]
     assert (await client.get("/static/api.css")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "takes", "sentence"),
+    [
+        ("DELETE", "/api/v1/maintenance", {"GET", "HEAD", "POST"}, "DELETE is not done here"),
+        ("POST", "/api/v1/status", {"GET", "HEAD"}, "POST is not done here"),
+        ("PATCH", "/sensorthings/v1.1/Observations(1)", {"GET", "HEAD", "POST"}, "a log that only grows"),
+        ("DELETE", "/sensorthings/v1.1/Observations('1-2')", {"GET", "HEAD", "POST"}, "a log that only grows"),
+        ("PUT", "/sensorthings/v1.1/Things(1)", {"GET", "HEAD", "POST"}, "the city's registry"),
+    ],
+)
+async def test_what_a_path_does_not_take_is_refused_with_what_it_takes(
+    client: httpx.AsyncClient, method: str, path: str, takes: set[str], sentence: str
+) -> None:
+    answer = await client.request(method, path, json={})
+    assert answer.status_code == 405
+    assert set(answer.headers["allow"].split(", ")) == takes
+    assert sentence in answer.json()["detail"]
