@@ -224,6 +224,13 @@ class LoggingOptions(msgspec.Struct, frozen=True):
                 raise ValueError(f"{name} is {level!r}; one of {', '.join(LOG_LEVELS)} was meant")
 
 
+class MetricsOptions(msgspec.Struct, frozen=True):
+    """[metrics]: what `/metrics` has beside the counters."""
+
+    stages: bool = False
+    """Histograms of how long each stage of a reading's journey takes (`cityhub_stage_seconds`)."""
+
+
 class CamerasOptions(msgspec.Struct, frozen=True):
     """[cameras]: picture elements per metre that a task needs, where they differ from EN 62676-4:2015."""
 
@@ -276,6 +283,7 @@ class Config(msgspec.Struct, frozen=True):
     sinks: tuple[SinkConfig, ...]
     cameras: CamerasOptions = CamerasOptions()
     logging: LoggingOptions = LoggingOptions()
+    metrics: MetricsOptions = MetricsOptions()
 
     @property
     def data(self) -> Path:
@@ -295,4 +303,5 @@ SECTIONS: Mapping[str, type[msgspec.Struct]] = {
     "log": LogOptions,
     "cameras": CamerasOptions,
     "logging": LoggingOptions,
+    "metrics": MetricsOptions,
 }

@@ -35,6 +35,8 @@ export class Source {
   }
 
   headers(more = {}) {
+    // The page itself chooses between the languages that a record holds: what it asks for is the record as it is.
+    more = { "accept-language": "en", ...more };
     return this.token ? { authorization: `Bearer ${this.token}`, ...more } : more;
   }
 

@@ -167,6 +167,12 @@ class Rules(Page):
     rules: list[Object]
 
 
+class Vocabulary(Page):
+    """Metrics: unit, range, and name in both languages."""
+
+    metrics: list[Object]
+
+
 class Windows(Page):
     """Planned work."""
 
@@ -205,6 +211,13 @@ class Trips(Page):
     device: str
     trips: list[Object]
     stops: list[Object]
+
+
+class Air(Page):
+    """Air stations by day: values, index, class, primary pollutants, capture rate."""
+
+    span: str
+    days: list[Object]
 
 
 class Fleet(Page):

@@ -100,6 +100,13 @@ class History:
         told = marks(request, asked.limit, cut, day=found["day"], skip=asked.skip + len(shown))
         return reply({**found, "vehicles": shown, **told})
 
+    async def air(self, request: Request, asked: questions.Air) -> Response:
+        """Air stations by day, of a month or one day: daily means, index, class, how much of the data is there."""
+        found = await self._driven(self.state.air(asked.span, Sight(self.state, request.state.who).device))
+        shown, cut = page(found["days"], asked.limit, asked.skip)
+        told = marks(request, asked.limit, cut, span=found["span"], skip=asked.skip + len(shown))
+        return reply({**found, "days": shown, **told})
+
     async def _driven(self, work: Awaitable[T]) -> T:
         try:
             return await work

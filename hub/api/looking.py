@@ -16,9 +16,12 @@ from hub.api.pages import marks, moment, page, reply
 from hub.api.problem import Problem
 from hub.api.sight import Sight
 from hub.api.state import State
+from hub.bilingual import preferred
+from hub.metrics import vocabulary
 from hub.model import Alert
 from hub.moment import SECOND
 from hub.ports import LogPosition, SeriesQuery, StoreUnavailable
+from hub.wire import in_language
 
 QUARANTINE_SHOWN = 200
 AT_A_TIME = 200
@@ -150,8 +153,11 @@ class Looking:
         closed = sorted(seen, key=lambda item: item.changed_at, reverse=True)
         shown, cut = page(closed, asked.closed, asked.skip)
 
+        language = language_of(request, asked)
+
         def made(item: Alert) -> dict[str, Any]:
-            return sight.of(views.alert(item))
+            told: dict[str, Any] = in_language(sight.of(views.alert(item)), language)
+            return told
 
         still_open = [item for item in self.state.alerts.newest_first() if sight.alert(item) and wanted(item)]
         return reply(
@@ -159,6 +165,17 @@ class Looking:
                 "open": await _made(made, still_open),
                 "closed": await _made(made, shown),
                 **marks(request, asked.closed, cut, closed=asked.closed or 100, skip=asked.skip + len(shown)),
+            }
+        )
+
+    async def vocabulary(self, request: Request, asked: questions.Words) -> Response:
+        """Every metric: its unit, its range, and its name in both languages."""
+        found = [item for item in vocabulary().values() if asked.family is None or item.family == asked.family]
+        shown, cut = page(found, asked.limit, asked.skip)
+        return reply(
+            {
+                "metrics": [views.word(item) for item in shown],
+                **marks(request, asked.limit, cut, skip=asked.skip + len(shown)),
             }
         )
 
@@ -222,10 +239,12 @@ class Looking:
             )
         except ValueError as error:
             raise Problem(400, str(error)) from None
+        language = language_of(request, asked)
         if "cameras" not in answer:  # the stretches of a way are as many as they are
-            return reply({**answer, **marks(request, None, False)})
+            return reply(in_language({**answer, **marks(request, None, False)}, language))
         shown, cut = page(answer["cameras"], asked.limit)
-        return reply({"cameras": shown, **marks(request, asked.limit, cut, skip=asked.skip + len(shown))})
+        told = {"cameras": shown, **marks(request, asked.limit, cut, skip=asked.skip + len(shown))}
+        return reply(in_language(told, language))
 
     async def geojson(self, request: Request, _: Any) -> Response:
         """Zones, cameras, their footprints or devices as GeoJSON (RFC 7946), for maps elsewhere."""
@@ -262,3 +281,8 @@ async def _made(make: Callable[[T], dict[str, Any]], items: Sequence[T]) -> list
         made += [make(item) for item in items[at : at + AT_A_TIME]]
         await asyncio.sleep(0)
     return made
+
+
+def language_of(request: Request, asked: questions.Spoken) -> str:
+    """In which language the caller reads."""
+    return asked.lang or preferred(request.headers.get("accept-language", ""))

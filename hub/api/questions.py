@@ -34,12 +34,24 @@ class Page(msgspec.Struct):
     skip: Number = 0
 
 
+class Spoken(msgspec.Struct):
+    """`lang`: "en" or "zh", the language of what people read; without it what Accept-Language prefers, else English."""
+
+    lang: Literal["en", "zh"] | None = None
+
+
 class Devices(Page):
     kind: str | None = None
     since: str | None = None
 
 
-class Alerts(msgspec.Struct, rename={"start": "from", "end": "to"}):
+class Words(Page):
+    """Of a family, such as "water"; without it all."""
+
+    family: str | None = None
+
+
+class Alerts(Spoken, rename={"start": "from", "end": "to"}):
     """`closed`: how many of the latest closed ones, behind the first `skip`. The rest choose among open and closed ones alike: of these
     rules, levels, subjects or areas, and which stood at some time between `from` and `to`."""
 
@@ -89,6 +101,12 @@ class Trips(Page, rename={"start": "from", "end": "to"}):
     ignition: bool = False
 
 
+class Air(Page):
+    """A month of the city, such as 2026-11, or a day of it, such as 2026-11-29 (yesterday without it)."""
+
+    span: str | None = None
+
+
 class Fleet(Page):
     """A day of the city, such as 2026-11-29 (yesterday without it), and a kind of vehicles."""
 
@@ -96,7 +114,7 @@ class Fleet(Page):
     kind: str | None = None
 
 
-class Cameras(msgspec.Struct):
+class Cameras(Spoken):
     """Who sees a point, a zone, or what moves; see docs/cameras.md."""
 
     at: str | None = None

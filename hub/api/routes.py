@@ -75,6 +75,7 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
         Endpoint(
             post, "/api/v1/alerts/{alert:path}/{action}", "operate", act.operate, questions.Act, gives=answers.Done
         ),
+        Endpoint(get, "/api/v1/vocabulary", "view", look.vocabulary, questions.Words, gives=answers.Vocabulary),
         Endpoint(get, "/api/v1/rules", "view", look.rules, questions.Page, gives=answers.Rules),
         Endpoint(get, "/api/v1/maintenance", "view", look.maintenance, questions.Page, gives=answers.Windows),
         Endpoint(post, "/api/v1/maintenance", "operate", act.plan, questions.Plan, gives=answers.Planned),
@@ -96,10 +97,11 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
         on_the_hub("/api/v1/delivery/{action}", handler=act.deliver, takes=questions.Letters, gives=answers.Letters),
         Endpoint(get, "/api/v1/cameras", "view", look.cameras, questions.Cameras, gives=answers.Cameras),
         Endpoint(get, "/api/v1/trips", "view", past.trips, questions.Trips, gives=answers.Trips),
+        Endpoint(get, "/api/v1/air", "view", past.air, questions.Air, gives=answers.Air),
         Endpoint(get, "/api/v1/fleet", "view", past.fleet, questions.Fleet, gives=answers.Fleet),
         Endpoint(get, "/api/v1/series", "view", past.series, questions.Series, gives=answers.Series),
         Endpoint(get, "/tiles/basemap.pmtiles", None, look.basemap, media="application/vnd.pmtiles"),
-        Endpoint(get, "/api/v1/stream", "view", live.stream, media="text/event-stream"),
+        Endpoint(get, "/api/v1/stream", "view", live.stream, questions.Spoken, media="text/event-stream"),
         Endpoint(
             get, f"{ROOT}/{{path:path}}", "view", things.sensorthings, gives=answers.SensorThings, also=(204, 501)
         ),

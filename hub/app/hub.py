@@ -25,6 +25,7 @@ from hub.access.users import users_path
 from hub.alerts import Alerts
 from hub.api import ReaderState, State
 from hub.api.answers import Reloaded
+from hub.app.air import Air
 from hub.app.city import City
 from hub.app.commanding import Commander
 from hub.app.destinations import Destinations
@@ -54,6 +55,7 @@ from hub.model import Deaf, Edition, OperatorAction, Tick
 from hub.moment import SECOND, to_zone_text
 from hub.options import AdapterConfig
 from hub.ports import Bucket, LogFull, Plugin, Row, SeriesQuery
+from hub.stages import Stages
 from hub.store.every import buckets_every
 from hub.store.reopening import reopening
 from hub.store.rollups import RollupStore
@@ -131,6 +133,7 @@ class Hub:
             raise ValueError(
                 f"[api] listen: {config.api.listen} is reachable from outside, so users or tokens are needed"
             )
+        self.stages = Stages() if config.metrics.stages else None
         self._lock()
         with suppress(OSError):  # names that a killed process left unsynced are relied upon from here on
             sync_folder(self.data)
@@ -160,6 +163,7 @@ class Hub:
             self.log.events.first,
             self.city.config.rules.partitions,
             self._keeping.replace,
+            self.stages,
         )
         self.log.events.begin_at(self.warner.state.cursor)
         self.live, self.alerts = Live(), Alerts()
@@ -177,10 +181,11 @@ class Hub:
             self.city.secrets,
             self.health,
             slices=self._live,
+            stages=self.stages,
         )
         await self._catch_up()
         self.destinations = Destinations(
-            self.city.config.sinks if self._live else (), self.log, self.cursors, self.data, self._area_of
+            self.city.config.sinks if self._live else (), self.log, self.cursors, self.data, self._area_of, self.stages
         )
         if self._keeping.travels:
             self.destinations.journal.begun_anew = True
@@ -258,7 +263,7 @@ class Hub:
     def _open_store(self) -> None:
         self.store: RollupStore = reopening(lambda: open_city_store(self.city.config.store, self.data, self._area_of))
         self.store_readers = [
-            StoreReader(self.store, self.log.streams[name], self.log.quarantine, self.ledger, self.now)
+            StoreReader(self.store, self.log.streams[name], self.log.quarantine, self.ledger, self.now, self.stages)
             for name in ("events", "derived", "alerts")
         ]
         stored = {reader.state.stream: (lambda state=reader.state: state.cursor) for reader in self.store_readers}
@@ -344,6 +349,7 @@ class Hub:
             *(follower.state for follower in self.followers),
             self.warner.state,
         ]
+        breathing = self._air = Air(self._buckets, self.city.registry, config.zone, self.now)
         driving = self._driving = Fleet(self._series, self.city.registry, self.live, config.zone, self.now)
         return State(
             config=config,
@@ -364,6 +370,7 @@ class Hub:
             buckets=self._buckets,
             trips=driving.trips,
             fleet=driving.day,
+            air=breathing.days,
             export=self._export,
             operate=self._operate,
             rebuild=self.rollups.rebuild,
@@ -383,6 +390,7 @@ class Hub:
             rulebook=lambda: described(self.warner.engine.book, self.now()),
             maintenance=lambda: tuple(self.warner.engine.windows.values()),
             protocols={adapter.name: adapter.protocol for adapter in config.adapters},
+            stages=self.stages,
             started_at=self.now(),
             version=VERSION,
             set_aside=(*damaged(self.data), *damaged(self.data / "cursors")),
@@ -432,6 +440,7 @@ class Hub:
         self.ingest.registry = self.state.registry = registry
         self.state.cameras = self.cameras
         self._driving.use_registry(registry)
+        self._air.use_registry(registry)
         self._area_of.clear()
         self._area_of.update(self._areas())
 

@@ -160,7 +160,7 @@ class OnServers:
         replace(path, data)
 
     async def lost(self) -> None:
-        await asyncio.shield(self._keeping)
+        await asyncio.wait([self._keeping])  # also where a defect has ended it: then nobody renews the lease
 
     async def close(self) -> None:
         await self.log.close()

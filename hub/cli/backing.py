@@ -35,7 +35,7 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--keep", type=int, metavar="N", help="drop all but the newest N backups afterwards")
     parser.add_argument("--verify", action="store_true", help="read every piece of this backup again, old ones too")
-    parser = command(commands, "restore", restore, "a backup into a new city folder")
+    parser = command(commands, "restore", restore, "a backup into a new city folder", lists=True)
     parser.add_argument("dir", type=folder, help="a folder that is empty or not there")
     parser.add_argument("source", type=folder, metavar="BACKUPS", help="the folder of backups")
     parser.add_argument(
@@ -178,7 +178,7 @@ def _list(options: argparse.Namespace, repository: Repository, names: list[str])
         for row in rows:
             json_line(dict(zip(("backup", "version", "bytes", "note"), row, strict=True)))
     else:
-        table(("backup", "cityhub", "bytes", ""), rows, "none")
+        table(("backup", "cityhub", "bytes", "note"), rows, "none", options)
     return 0
 
 

@@ -74,7 +74,7 @@ def add(commands: Any) -> None:
         metavar="PATH",
         help="city folders, rule folders or test files; without any, every pack",
     )
-    action = command(actions, "list", rules_list, "every rule, its levels, its standard and how it is")
+    action = command(actions, "list", rules_list, "every rule, its levels, its standard and how it is", lists=True)
     action.add_argument("dir", nargs="?", type=folder, metavar="DIR", help="the same as --city DIR")
     action.add_argument("--city", type=folder, metavar="DIR", help="the rules of this city (without it: every pack)")
     action = command(
@@ -348,7 +348,9 @@ def rules_list(options: argparse.Namespace) -> int:
             line = {"rule": name, "subjects": subjects, "levels": levels, "standard": standard}
             json_line(line | {"ill": ill.get(name)} if city else line)
         return 0
-    table(("rule", "for", "levels", "standard"), rows, "no rules")
+    table(("rule", "for", "levels", "standard"), rows, "no rules", options)
+    if options.csv:
+        return 0
     for name, item in ill.items():
         where = "everywhere" if item["left_out"] == "everywhere" else f"for {item['left_out']} subjects"
         print(

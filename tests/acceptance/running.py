@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RULES = """
 - rule: underpass-flooding
   title: "{subject.name}: water {depth:.0f cm} deep"
+  title_zh: "{subject.name}：积水深{depth:.0f cm}"
   for_each: {kind: underpass-gauge}
   let:
     depth: water_depth
@@ -47,7 +48,7 @@ def write_city(folder: Path, toml: str = "", api: int | None = None, rules: str 
     (folder / "hub.toml").write_text(f'[hub]\nname = "test"\ntimezone = "Asia/Shanghai"\n{listen}\n{toml}')
     (folder / "devices.csv").write_text(DEVICES)
     (folder / "cameras.csv").write_text(CAMERAS)
-    (folder / "rules" / "own.yaml").write_text(rules)
+    (folder / "rules" / "own.yaml").write_text(rules, "utf-8")
     return folder
 
 

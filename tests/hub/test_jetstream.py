@@ -217,6 +217,15 @@ async def test_a_node_that_keeps_its_lease_has_it_for_longer_than_one_lasts(conn
     keeping.cancel()
 
 
+async def test_a_node_whose_lease_another_has_taken_finds_out_when_it_renews_it(connect: Connect) -> None:
+    a, servers = lease(connect(), "a"), connect()
+    assert await a.take()
+    bucket = bucket_of_leases(servers, "test", 1)
+    servers.wait(bucket.put("hub", b"b"))
+    await asyncio.wait_for(a.keep(), 30)
+    assert not a.held
+
+
 async def test_a_node_that_was_overtaken_says_nothing_more_though_it_believes_in_its_lease(connect: Connect) -> None:
     """As a process does that was stopped for a while, between looking at its lease and sending."""
     async with kept(connect(), "a") as first, kept(connect(), "b", "another") as second:

@@ -6,7 +6,7 @@ import asyncio
 import time
 from contextlib import suppress
 
-from nats.js.errors import APIError, KeyNotFoundError
+from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError
 from nats.js.kv import KeyValue
 
 from hub.log.jetstream.servers import TROUBLES, Servers
@@ -67,9 +67,8 @@ class Lease:
             try:
                 renewed = self._bucket.update(self.name, self.node.encode(), last=self._revision)
                 self._revision = await asyncio.wait_for(self._servers.call(renewed), SURE_S)
-            except APIError as error:
-                if error.err_code == WRONG_LAST_SEQUENCE:  # another revision: somebody else has it
-                    self.give_up()
+            except KeyWrongLastSequenceError:  # another revision: somebody else has it
+                self.give_up()
             except TROUBLES:
                 continue
             else:
