@@ -41,7 +41,7 @@ export class Source {
   }
 
   async get(path, signal) {
-    return this.#json(await fetch(path, { headers: this.headers(), cache: "no-store", signal }));
+    return this.#json(await fetch(path, { headers: this.headers(), cache: "no-cache", signal }));
   }
 
   /** `leaving`: the page is going; the request outlives it. */

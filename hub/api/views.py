@@ -165,8 +165,9 @@ def alert(item: Alert) -> dict[str, Any]:
     }
 
 
-def who_sees(state: State, asked: Mapping[str, str], limit: int, sight: Sight) -> dict[str, Any]:
-    """Cameras for a point (`at`, uncertain with `error`), for a `zone`, or for what moves from `at` on (`course`, `speed`).
+def who_sees(state: State, asked: Mapping[str, str], limit: int, sight: Sight, skip: int = 0) -> dict[str, Any]:
+    """Cameras for a point (`at`, uncertain with `error`), for a `zone`, or for what moves from `at` on (`course`, `speed`): those behind
+    the first `skip`, and one more than `limit` where there is one.
 
     Raises ValueError for what is no question.
     """
@@ -179,8 +180,8 @@ def who_sees(state: State, asked: Mapping[str, str], limit: int, sight: Sight) -
         if name not in state.registry.zones or not sight.zone(state.registry.zones[name]):
             raise ValueError(f"there is no zone {name!r}")
         rings = state.registry.zones[name].rings
-        parts = cover(cameras, shapely.Polygon(rings[0], rings[1:]), limit, need)
-        return {"cameras": [msgspec.to_builtins(part) for part in parts]}
+        parts = cover(cameras, shapely.Polygon(rings[0], rings[1:]), skip + limit + 1, need)
+        return {"cameras": [msgspec.to_builtins(part) for part in parts[skip:]]}
     if "at" not in asked:
         raise ValueError("at=LON,LAT is needed, such as ?at=121.49,31.24, or zone=NAME")
     position = question.place(asked["at"])
@@ -190,7 +191,8 @@ def who_sees(state: State, asked: Mapping[str, str], limit: int, sight: Sight) -
         )
         return {"handover": [watch_to_json(watch) for watch in follow(cameras, ahead(position, motion), need)]}
     error = question.error(asked["error"]) if "error" in asked else None
-    return {"cameras": [camera_to_json(view) for view in cameras.rank(position, limit, need=need, error=error)]}
+    ranked = cameras.rank(position, skip + limit + 1, need=need, error=error)
+    return {"cameras": [camera_to_json(view) for view in ranked[skip:]]}
 
 
 def _cameras_seen(state: State, sight: Sight) -> Cameras:

@@ -56,6 +56,7 @@ from hub.moment import SECOND, to_zone_text
 from hub.options import AdapterConfig
 from hub.ports import Bucket, LogFull, Plugin, Row, SeriesQuery
 from hub.stages import Stages
+from hub.store.every import buckets_every
 from hub.store.reopening import reopening
 from hub.store.rollups import RollupStore
 from hub.validation import Validator
@@ -480,7 +481,7 @@ class Hub:
         return await asyncio.to_thread(self.store.series, query)
 
     async def _buckets(self, query: SeriesQuery, every: int) -> Sequence[Bucket]:
-        return await asyncio.to_thread(self.store.buckets, query, every)
+        return await asyncio.to_thread(buckets_every, self.store, query, every)
 
     async def _export(self, query: SeriesQuery, form: str, path: Path) -> int:
         return await asyncio.to_thread(self.store.export, query, form, path)
