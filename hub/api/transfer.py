@@ -19,7 +19,7 @@ PACKED_FROM = 1_000
 IN_A_THREAD_FROM = 64_000
 """Bytes; packing more takes milliseconds, in which the hub would hear nobody."""
 GZIP_LEVEL = 1
-"""JSON of 10,000 devices: 11 times smaller in 30 ms; level 6 takes three times as long for 15 times."""
+"""1.66 MB of JSON (10,000 made-up rows of devices): 7 times smaller in 9 ms; level 6 takes 22 ms for 9 times."""
 HELD_MAX = 64 << 20
 """Bytes of an answer that are held to be packed; what is longer passes as it is."""
 TEXTS = re.compile(r"text/(?!event-stream)|application/(?:[\w.-]+\+)?(?:json|javascript|xml)\b|image/svg\+xml")
