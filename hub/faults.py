@@ -30,6 +30,8 @@ DOOR_SHARE = 1 / 8
 KIND_SHARE = 1 / 16
 """Of the quota of quarantine: what one door, and one kind of fault at one door, may write at once, and again within a day."""
 DAY = 86_400 * SECOND
+SUMMED_UP = "share"
+"""`Fault.by` of an entry that sums up: its faults were counted when they came, also where the ledger was saved before it was written."""
 SUMMARY_EVERY = 60 * SECOND
 """How often what found no place is summed up in an entry."""
 
@@ -159,7 +161,7 @@ class Shares:
         left = self._left_out.get(key)
         if left is None:
             left = self._left_out[key] = msgspec.structs.replace(
-                fault, raw=b"", reading=None, rest=None, back=0, count=0, readings=0
+                fault, raw=b"", reading=None, rest=None, back=0, count=0, readings=0, by=SUMMED_UP
             )
         left.count += fault.count
         left.readings += fault.readings

@@ -155,13 +155,12 @@ class Door:
             return
         self._hand_over(group)
         if group.accepted:
-            self._counts.received -= len(group.accepted)
             self._forget(group)
             self._failed(group, LogFull("the hub is stopping"))
 
     def _sift(self, messages: Sequence[Message], group: _Group) -> Iterator[bool]:
         """Sort what came into what goes to the log, what to quarantine, and what is known; yields False after each slice."""
-        counts = self._counts
+        counts = group.counts
         recent, under_way = self._hub.recent, self._hub.under_way
         weight = 0
         for message in messages:
@@ -185,18 +184,16 @@ class Door:
                     if key in under_way:
                         group.originals.append((len(group.verdicts), under_way[key]))
                 else:
-                    counts.in_flight += 1
                     group.accept(reading)
                     group.keys.append(key)
                     under_way[key] = group.appended
             if message.changes and kept:  # the rules reader knows which of them it passed on before
                 counts.received += len(message.changes)
-                counts.in_flight += len(message.changes)
                 usable += len(message.changes)
                 for change in message.changes:
                     group.accept(Forwarded(group.at, self.adapter, change))
             for fault in message.faults:
-                self._count_fault(fault.kind)
+                counts.count_fault(fault.kind)
                 counts.received += fault.readings
                 counts.quarantined += fault.readings
                 device = fault.device or message.device
@@ -237,7 +234,7 @@ class Door:
             return True
         if not self.knows(device):
             self._hub.knocked.note(device, self.adapter, self.kind, group.at)
-            self._count_fault(FaultKind.UNKNOWN_DEVICE)
+            group.counts.count_fault(FaultKind.UNKNOWN_DEVICE)
             group.faults.add(
                 FaultKind.UNKNOWN_DEVICE, f"{device} is not in the registry; it was refused", unicode(device)
             )
@@ -245,7 +242,7 @@ class Door:
             return False
         expected = self._hub.secrets.get(device) if shows else None
         if expected is not None and not hmac.compare_digest(expected.encode(), message.credential.encode()):
-            self._count_fault(FaultKind.UNAUTHORISED)
+            group.counts.count_fault(FaultKind.UNAUTHORISED)
             group.begin(None)  # its bytes may hold another device's code
             group.faults.add(FaultKind.UNAUTHORISED, f"{device} offered a wrong authentication code", device)
             group.begin(message)
@@ -279,7 +276,7 @@ class Door:
         for finding in findings or ():
             if finding.whole:
                 return self._refuse(reading, finding.kind, finding.detail, group)
-            self._count_fault(finding.kind)
+            group.counts.count_fault(finding.kind)
             group.faults.add(finding.kind, finding.detail, reading.device)
         return True
 
@@ -304,15 +301,11 @@ class Door:
 
     def _refuse(self, reading: Reading, kind: FaultKind, why: str, group: _Group) -> bool:
         """The whole reading goes to quarantine."""
-        self._counts.received += 1
-        self._counts.quarantined += 1
-        self._count_fault(kind)
+        group.counts.received += 1
+        group.counts.quarantined += 1
+        group.counts.count_fault(kind)
         group.faults.add(kind, why, reading.device, 1, reading)
         return False
-
-    def _count_fault(self, kind: str) -> None:
-        faults = self._counts.faults
-        faults[kind] = faults.get(kind, 0) + 1
 
     def _quarantine(self, faults: list[Fault]) -> asyncio.Future[LogPosition] | None:
         """Have these written down, as far as there is room and they have not used up their share. What is good never waits
@@ -329,7 +322,7 @@ class Door:
             lost = written.cancelled() or written.exception() is not None
             ledger.faults_written(self.adapter, kept, None if lost else behind(written.result(), len(kept)))
             if lost:
-                self._counts.unkept += sum(fault.count for fault in kept)
+                self._counts.unkept += sum(fault.count for fault in kept if not fault.by)
 
         written.add_done_callback(done)
         return written
@@ -341,6 +334,8 @@ class Door:
         done: asyncio.Future[list[Verdict]] = asyncio.get_running_loop().create_future()
         waits: list[tuple[int | None, asyncio.Future[LogPosition]]] = []
         self._hand_over(group)
+        self._counts.add(group.counts)
+        self._counts.in_flight += len(group.accepted)
         if group.accepted:
             written = self._hub.log.events.append(group.accepted)
             written.add_done_callback(lambda written: self._logged(group, written))
@@ -368,7 +363,6 @@ class Door:
 
     def _forget(self, group: _Group) -> None:
         """Nothing of the group is on its way any more."""
-        self._counts.in_flight -= len(group.accepted)
         for key in group.keys:
             if self._hub.under_way.get(key) is group.appended:
                 del self._hub.under_way[key]
@@ -383,6 +377,7 @@ class Door:
     def _logged(self, group: _Group, written: asyncio.Future[LogPosition]) -> None:
         counts = self._counts
         accepted = group.accepted
+        counts.in_flight -= len(accepted)
         self._forget(group)
         error = LogFull("the hub is stopping") if written.cancelled() else written.exception()
         if error is None:
@@ -406,15 +401,16 @@ class Door:
         faults = _Group(self._hub.clock(), self.adapter)
         for entry in accepted:
             if isinstance(entry, Forwarded):
-                counts.received += 1
-                counts.quarantined += 1
-                self._count_fault(FaultKind.SYNTAX)
+                faults.counts.received += 1
+                faults.counts.quarantined += 1
+                faults.counts.count_fault(FaultKind.SYNTAX)
                 why = f"{entry.change.alert[:200]}: the change cannot be written down ({error})"
                 faults.faults.add(FaultKind.SYNTAX, why, None, 1)
             else:  # a value that passed the checks and cannot be written: never for the device to repeat
                 why = f"{entry.device}: its reading cannot be written down ({error})"
                 self._refuse(entry, FaultKind.SYNTAX, why, faults)
         faults.faults.close()
+        counts.add(faults.counts)
         self._quarantine(faults.faults.entries)
 
 
@@ -425,6 +421,8 @@ class _Group:
         self.at = at
         self.received_at = 0.0
         """By the clock of the stages, where they are measured."""
+        self.counts = Counts()
+        """The group's own, until it is handed to the log: a ledger saved meanwhile knows nothing of it, nor does the log."""
         self.accepted: list[Reading | Forwarded] = []
         self.accepted_of: dict[int, None] = {}
         """Numbers of the messages that `accepted` come from."""
@@ -488,8 +486,10 @@ class Recent:
         self._encode = msgspec.msgpack.Encoder().encode
 
     def key(self, reading: Reading) -> Key:
-        """What tells this reading from every other: its device, its time, and a hash of what it says."""
-        return reading.device, reading.observed_at, hash(self._encode((reading.values, reading.position)))
+        """What tells this reading from every other: its device, its time, and a hash of what it says. Its marks are a part of that:
+        a value said again with a mark is denied, and a mark without a value is news."""
+        said = (reading.values, reading.position, reading.marks or None)
+        return reading.device, reading.observed_at, hash(self._encode(said))
 
     def knows(self, key: Key) -> bool:
         """Whether this is a duplicate; remembers it if not."""

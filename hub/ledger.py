@@ -36,6 +36,18 @@ class Counts(msgspec.Struct):
     """Faults that found no place in quarantine: it could not be written, or their kind has used up its share."""
     faults: dict[str, int] = msgspec.field(default_factory=dict)
 
+    def count_fault(self, kind: str) -> None:
+        self.faults[kind] = self.faults.get(kind, 0) + 1
+
+    def add(self, more: Counts) -> None:
+        """These too."""
+        self.frames += more.frames
+        self.received += more.received
+        self.quarantined += more.quarantined
+        self.duplicate += more.duplicate
+        for kind, count in more.faults.items():
+            self.faults[kind] = self.faults.get(kind, 0) + count
+
     def balances(self) -> bool:
         return self.received == self.logged + self.in_flight + self.quarantined + self.duplicate
 
@@ -175,13 +187,13 @@ class Ledger:
                 counts.received += 1
                 counts.logged += 1
         for entry in _entries(log, "quarantine", saved.quarantine_next):
-            if type(entry) is Fault and not entry.by:
+            if type(entry) is Fault:
                 _count(self.of(entry.adapter), [entry], 1)
         refused_from = saved.quarantine_next if saved.refusals_next is None else saved.refusals_next
         refusals = [
             Refusal(reading, entry.detail)
             for entry in _entries(log, "quarantine", refused_from)
-            if type(entry) is Fault and entry.by
+            if type(entry) is Fault and entry.by == "store"
             for reading in (entry.reading, *(entry.rest or ()))
             if reading
         ]
@@ -207,6 +219,8 @@ class _Positions(msgspec.Struct):
 
 def _count(counts: Counts, faults: Iterable[Fault], sign: int) -> None:
     for fault in faults:
+        if fault.by:  # counted elsewhere: by the store's answer, or when what it sums up came
+            continue
         counts.received += sign * fault.readings
         counts.quarantined += sign * fault.readings
         counts.faults[fault.kind] = counts.faults.get(fault.kind, 0) + sign * fault.count

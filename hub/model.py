@@ -66,6 +66,10 @@ class Mark(StrEnum):
     ESTIMATED = "estimated"
 
 
+USABLE_MARKS = frozenset((Mark.MANUAL.value, Mark.ESTIMATED.value))
+"""Marks that leave a value usable (HJ 212: N and S are valid); every other mark denies it."""
+
+
 class FaultKind(StrEnum):
     """Why input could not be used. A closed set: it labels counters."""
 
@@ -107,7 +111,8 @@ class Fault(msgspec.Struct, array_like=True, tag="fault", gc=False):
     rest: list[Reading] | None = None
     """Readings that the other faults it stands for kept out, to be offered again too."""
     by: str = ""
-    """"store" where the hub took the reading and the store refused it; "" where the front door did."""
+    """"store" where the hub took the reading and the store refused it; "share" where this only sums up what is counted already; "" where
+    the front door refused it."""
 
 
 class Message(msgspec.Struct, gc=False):

@@ -5,13 +5,14 @@ Used by the front door and by back-tests alike, so that a recording meets the sa
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import islice
 from typing import NamedTuple
 
 import msgspec
 
 from hub.metrics import nearest, vocabulary
-from hub.model import FaultKind, Position, Reading, Value
+from hub.model import USABLE_MARKS, FaultKind, Position, Reading, Value
 from hub.moment import SECOND, to_text
 from hub.options import IngestOptions
 
@@ -76,6 +77,10 @@ class Validator:
         misplaced = position is not None and (
             not (-180 <= position.lon <= 180 and -90 <= position.lat <= 90) or (self._no_zero and is_zero(position))
         )
+        if reading.marks:
+            for name in reading.marks.keys() - reading.values.keys() - self._metrics.keys():
+                bad = bad or {}
+                bad[name] = self._unknown(name, brief or len(bad) >= SUGGESTIONS_MAX)
         if not bad and not misplaced and (reading.values or position is not None or reading.marks):
             return None
         return self._findings(reading, bad or {}, misplaced)
@@ -86,7 +91,8 @@ class Validator:
         if misplaced and reading.position is not None:
             findings.append(Finding(FaultKind.POSITION, f"{device}: {_place(reading.position)}", False))
             reading.position = None
-        if reading.position is None and len(bad) == len(reading.values):
+        kept = _denied(reading, bad)
+        if reading.position is None and not kept and not reading.values.keys() - bad.keys():
             told = [why for _, why in islice(bad.values(), WHOLE_TOLD_MAX)]
             if len(bad) > len(told):
                 told.append(f"and {len(bad) - len(told)} more of its values")
@@ -98,17 +104,21 @@ class Validator:
                 )
             ]
         for name, (kind, why) in bad.items():
-            findings.append(Finding(kind, f"{device}: {why}; the rest of its reading was kept", False))
-            del reading.values[name]
-            if reading.marks:
+            rest = f"its mark {kept[name]!r}" if name in kept else "the rest of its reading"
+            findings.append(Finding(kind, f"{device}: {why}; {rest} was kept", False))
+            reading.values.pop(name, None)
+            if reading.marks and name not in kept:
                 reading.marks.pop(name, None)
         return findings
+
+    def _unknown(self, name: str, brief: bool) -> tuple[FaultKind, str]:
+        return FaultKind.UNKNOWN_METRIC, f"unknown metric {name[:80]!r}" + ("" if brief else nearest(name[:80]))
 
     def _problem(self, name: str, value: Value, reading: Reading, brief: bool) -> tuple[FaultKind, str] | None:
         """Why this value cannot be used, None where it can (a flag written as 0 or 1 is mended in place)."""
         metric = self._metrics.get(name)
         if metric is None:
-            return FaultKind.UNKNOWN_METRIC, f"unknown metric {name[:80]!r}" + ("" if brief else nearest(name[:80]))
+            return self._unknown(name, brief)
         said = f"{name} is {str(value)[:80]!r}"
         if metric.type == "number":
             if isinstance(value, bool) or not isinstance(value, float | int):
@@ -136,6 +146,16 @@ class Validator:
         if fits and [unicode(text) for text in texts] == texts:
             return None
         return FaultKind.VALUE, f"{said}; a list of texts was meant"
+
+
+def _denied(reading: Reading, bad: Mapping[str, tuple[FaultKind, str]]) -> dict[str, str]:
+    """Marks by which the device itself denies a metric, the value of which is missing or impossible. They are news without it: an
+    instrument that is ill often says -9999 as well."""
+    return {
+        name: mark
+        for name, mark in (reading.marks or {}).items()
+        if mark not in USABLE_MARKS and bad.get(name, (None,))[0] is not FaultKind.UNKNOWN_METRIC
+    }
 
 
 def no_device_id(device: str) -> str | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from hub.model import Change, Deaf, Device, Event, Mark, OperatorAction, Reading, Tick, Value, Zone
+from hub.model import USABLE_MARKS, Change, Deaf, Device, Event, OperatorAction, Reading, Tick, Value, Zone
 from rules import assignment
 from rules.book import RuleBook
 from rules.judging import (
@@ -34,9 +34,6 @@ from rules.state.outcome import Outcome
 from rules.state.subject import Subject
 from rules.state.world import World
 from rules.taking import DOUBTED
-
-USABLE_MARKS = frozenset((Mark.MANUAL.value, Mark.ESTIMATED.value))
-"""Marks that leave a value usable (HJ 212: N and S are valid); every other mark takes it away from thresholds."""
 
 
 class Judge:

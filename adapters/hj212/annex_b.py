@@ -171,6 +171,16 @@ NOISE: dict[str, tuple[str, str]] = {
     "LMx": ("noise_max", "dBA"),
     "LMn": ("noise_min", "dBA"),
 }
+SOUND = frozenset(("LA", "Leq", "a50001", "a50007"))
+"""Codes that mean the sound itself, of which stations tell figures by the suffix."""
+NOISE_FIELDS: dict[str, tuple[str, str]] = {
+    **{name: meaning for name, meaning in NOISE.items() if name != "LA"},
+    **dict.fromkeys(("LMax", "Max"), NOISE["LMx"]),
+    **dict.fromkeys(("LMin", "Min"), NOISE["LMn"]),
+    "DayData": NOISE["Ld"],
+    "NightData": NOISE["Ln"],
+}
+"""By suffix: the standard's figures of the day and of the night, and names of figures as stations write them behind LA (LA-Leq, LA-L10)."""
 NOISE |= {f"a500{number:02d}": meaning for number, meaning in enumerate(list(NOISE.values()), 1)}
 
 FORMER: dict[str, str] = {

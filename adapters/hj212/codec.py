@@ -18,10 +18,12 @@ from adapters.hj212.checksum import crc16
 from adapters.hj212.encryption import decrypted, looks_encrypted, read_keys
 from adapters.hj212.factors import (
     BELOW_DETECTION,
+    ELECTRICITY,
     KINDS,
     MARKS,
     NO_VALUE,
     SENTINELS,
+    SILENT_SUFFIXES,
     VALUE_SUFFIXES,
     Factor,
     factor,
@@ -280,19 +282,17 @@ class Hj212Codec:
         told = _repeated_as_totals_tell(frame)
         taken: set[str] = set()
         limited: set[str] = set()
+        passed_over: set[str] = set()  # codes of which the value before was not taken, nor is the flag behind it
         for key, text in frame.cp:
             code, dash, suffix = key.rpartition("-")
-            if not dash:
-                continue
             if suffix == "Flag":
-                flags[code] = text.strip()
+                if code not in passed_over or code not in flags:
+                    flags[code] = text.strip()
                 continue
-            meaning = self._meaning(code, suffix, system)
+            meaning = self._meaning(code, suffix, system) if dash else None
             if meaning is None:
-                if suffix in VALUE_SUFFIXES and code not in self._map and not known_code(code):
-                    said = (
-                        f"{key}={text.strip()}: no factor of HJ 212 has the code {code!r}; `map` can say what it means"
-                    )
+                if wrong := self._not_known(code, suffix) if dash else _without_suffix(key):
+                    said = f"{key}={text.strip()}: {wrong}"
                     message.faults.append(Fault(FaultKind.UNKNOWN_METRIC, said, message.raw, message.device))
                 continue
             number, below = self._number(key, text, message)
@@ -301,7 +301,9 @@ class Hj212Codec:
             if key in taken or told.get(key, text) != text:
                 said = f"{key}={text.strip()} stands in the frame again; its value {told[key].strip()} was taken"
                 message.faults.append(Fault(FaultKind.VALUE, said, message.raw, message.device))
+                passed_over.add(code)
                 continue
+            passed_over.discard(code)
             taken.add(key)
             told[key] = text
             rank = VALUE_SUFFIXES.index(suffix) if suffix in VALUE_SUFFIXES else len(VALUE_SUFFIXES)
@@ -340,6 +342,16 @@ class Hj212Codec:
                 if mark is not None:
                     marks[meaning.metric] = mark
         return marks
+
+    def _not_known(self, code: str, suffix: str) -> str:
+        """Why nothing comes of this item; "" where that is as it should be: figures that no metric stands for."""
+        if suffix in VALUE_SUFFIXES:
+            if code in self._map or known_code(code):
+                return ""
+            return f"no factor of HJ 212 has the code {code!r}; `map` can say what it means"
+        if suffix in SILENT_SUFFIXES or code == ELECTRICITY:
+            return ""
+        return f"{suffix!r} is no figure that HJ 212 has of {code!r}"
 
     def _meaning(self, code: str, suffix: str, system: str) -> Factor | None:
         unit = self._units.get(code, "")
@@ -461,6 +473,11 @@ def _repeated_as_totals_tell(frame: Frame) -> dict[str, str]:
         if key not in fitting and abs(expected - float(total)) <= 0.1 * abs(float(total)):
             fitting[key] = text
     return fitting
+
+
+def _without_suffix(key: str) -> str:
+    """Why nothing comes of an item without a dash; "" where it is none of a factor (DataTime)."""
+    return f"what figure of it this is does not stand behind the code ({key}-Rtd, {key}-Avg)" if known_code(key) else ""
 
 
 def _device_states(frame: Frame) -> dict[str, Value]:

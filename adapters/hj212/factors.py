@@ -192,8 +192,19 @@ STACK_SYSTEMS = frozenset({"31", "51"})
 KINDS = {"22": "air-station", "39": "air-station", "32": "outfall", "52": "outfall"}
 """The kind of device by the frame's ST, where the registry says nothing."""
 
+ELECTRICITY = "100000"
+"""The one code of a station's electricity meter, of which the suffix says what it measures."""
+
 VALUE_SUFFIXES = ("Rtd", "Avg", "Data", "td")
 """Suffixes that carry the factor's value, best first: real time, period mean, noise, and a clipped Rtd from the field."""
+
+SILENT_SUFFIXES = frozenset(
+    (
+        "Min", "Max", "Cou", "Flag", "EFlag", "SampleTime", "ZsRtd", "ZsAvg", "ZsMin", "ZsMax", "ZsCou", "Info", "SN", "RS", "RT",
+        "ValidNum", "TotalNum",
+    )
+)  # fmt: skip
+"""Suffixes of the standard that no metric stands for, or only of some codes; what else stands behind a code is told as unknown."""
 
 MARKS: dict[str, str | None] = {
     # HJ 212-2017 table 8 (data marks)
@@ -253,7 +264,7 @@ def known_code(code: str) -> bool:
     """Whether the standard has this code, or it is met in the field."""
     name = _FORMER.get(code.upper()) or annex_b.FORMER.get(code.upper(), code)
     tables = (_WATER, annex_b.NOISE, _AT_THE_STACK, _OUTSIDE, _COUNTERS)
-    return code == "100000" or any(name in table for table in tables)
+    return code == ELECTRICITY or any(name in table for table in tables)
 
 
 @lru_cache(maxsize=4096)  # bounded: codes come from the wire
@@ -263,13 +274,15 @@ def factor(code: str, suffix: str, system: str, unit: str = "") -> Factor | None
     `unit` replaces the standard's unit (for stations that send others). Raises `UnitError` where it does not fit.
     """
     entry: tuple[str, str] | None
-    if code == "100000":
+    if code == ELECTRICITY:
         entry = _ELECTRICITY.get(suffix)
     else:
         name = _FORMER.get(code.upper()) or annex_b.FORMER.get(code.upper(), code)
         air = _AT_THE_STACK if system in STACK_SYSTEMS else _OUTSIDE
         if suffix == "Cou":
             entry = _TOTALS.get(name)
+        elif suffix in annex_b.NOISE_FIELDS and name in annex_b.SOUND:
+            entry = annex_b.NOISE_FIELDS[suffix]
         elif suffix in VALUE_SUFFIXES:
             entry = _COUNTERS.get(name) or _WATER.get(name) or annex_b.NOISE.get(name) or air.get(name)
         elif suffix in ("ZsRtd", "ZsAvg"):

@@ -8,9 +8,8 @@ from collections.abc import Collection, Iterable
 
 from hub.geo import distance_m
 from hub.metrics import vocabulary
-from hub.model import Device, Position, Reading
+from hub.model import USABLE_MARKS, Device, Position, Reading
 from rules.book import RuleBook
-from rules.judge import USABLE_MARKS
 
 TRACK_MAX = 4_000
 """Positions kept of one moving device; beyond, every second one is let go."""

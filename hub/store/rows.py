@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from hub.metrics import vocabulary
-from hub.model import Mark, Position, Reading, Value
+from hub.model import USABLE_MARKS, Mark, Position, Reading, Value
 from hub.ports import Refusal
 
 QUALITY: Mapping[str, int] = {mark.value: code for code, mark in enumerate(Mark, 1)}
@@ -17,7 +17,7 @@ QUALITY: Mapping[str, int] = {mark.value: code for code, mark in enumerate(Mark,
 DOUBTED = 10
 """Any other mark: the hub's own quality tests doubt the value."""
 
-GOOD = frozenset({0, QUALITY[Mark.MANUAL], QUALITY[Mark.ESTIMATED]})
+GOOD = frozenset({0, *(QUALITY[mark] for mark in USABLE_MARKS)})
 """Quality of what enters rollups, means and buckets. All other marks say that the value does not hold: HJ 212's flags but for what
 people entered, and what the hub's own tests found suspect or failed (QARTOD 3 and 4)."""
 

@@ -407,3 +407,41 @@ def test_an_encrypted_frame_is_read_with_the_stations_key(tmp_path: Path) -> Non
     keys.write_text('"S9" = "00112233445566778899aabbccddeeff"\n')
     (wrong,) = decoded(Hj212Codec({"keys_file": str(keys)}), [raw])
     assert [fault.kind for fault in wrong.faults] == ["encrypted"]
+
+
+# ------------------------------------------------------------------------------------------------- figures that HJ 212 lacks
+
+
+def told(items: str) -> tuple[dict[str, Any], dict[str, str], list[tuple[str, str]]]:
+    return readings_of(f"ST=32;CN=2011;PW=1;MN=M;CP=&&DataTime=20261129000000;{items}&&")
+
+
+def test_noise_told_behind_la_is_read() -> None:
+    values, marks, faults = told("LA-Leq=55.1,LA-L10=60,LA-Max=71,LA-Min=40,LA-DayData=57,LA-NightData=48,LA-Flag=D")
+    assert values == {
+        "noise": 55.1,
+        "noise_l10": 60.0,
+        "noise_max": 71.0,
+        "noise_min": 40.0,
+        "noise_ld": 57.0,
+        "noise_ln": 48.0,
+    }
+    assert marks["noise"] == Mark.FAULT
+    assert faults == []
+
+
+@pytest.mark.parametrize("item", ["w01018-Qwe=9", "LA-Loud=9", "zz1-Mean=9", "w01018=9"])
+def test_a_figure_that_nobody_knows_is_told_with_its_value(item: str) -> None:
+    values, _, [(kind, said)] = told(f"w21003-Rtd=1.5;{item}")
+    assert (values, kind) == ({"ammonia_nitrogen": 1.5}, FaultKind.UNKNOWN_METRIC)
+    assert said.startswith(f"{item}: ")
+
+
+def test_figures_of_the_standard_without_a_metric_are_no_faults() -> None:
+    items = "w01018-Min=1,w01018-Avg=2,w01018-Max=3,w01018-Cou=4,w01018-SampleTime=20240501120000,w01018-EFlag=A01,w01018-Flag=N"
+    assert told(items) == ({"cod": 2.0}, {}, [])
+
+
+def test_a_factor_twice_in_a_frame_keeps_its_own_flag() -> None:
+    values, marks, _ = told("w01018-Rtd=12,w01018-Flag=D;w01018-Rtd=13,w01018-Flag=N")
+    assert (values, marks) == ({"cod": 12.0}, {"cod": Mark.FAULT})

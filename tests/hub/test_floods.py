@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from hub.app.sources import decode_body
-from hub.faults import FAULTS_MAX, RAW_MAX, Shares
+from hub.faults import FAULTS_MAX, RAW_MAX, SUMMARY_EVERY, Shares
 from hub.knocks import PASSING_MAX, RETURNING_MAX, Knocks
-from hub.log import Limits, LogFull
+from hub.ledger import Ledger
+from hub.log import Limits, Log, LogFull
 from hub.metrics import nearest
 from hub.model import Fault, FaultKind, Message, Reading, Verdict
 from hub.moment import SECOND
@@ -123,6 +124,46 @@ async def test_a_message_given_up_half_way_may_come_again(tmp_path: Path) -> Non
     assert await bench.give(message({"water_level": 1.0})) == [Verdict.STORED]
     assert len(bench.logged()) == 1
     await bench.log.close()
+
+
+async def test_a_ledger_saved_while_a_large_message_is_checked_counts_none_of_it_twice(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    checking = bench.door.submit([upload(10_000), message({"water_level": 1.0})])
+    saved = []
+    while not checking.done():
+        saved.append(bench.ledger.encoded())
+        await asyncio.sleep(0)
+    await bench.log.close()
+    log = Log(tmp_path / "log")
+    assert len(saved) > 5
+    for data in saved:
+        (tmp_path / "ledger.json").write_bytes(data)
+        ledger = Ledger()
+        ledger.recover(tmp_path / "ledger.json", log, {})
+        counts = ledger.of("broker")
+        assert (counts.received, counts.logged, counts.quarantined) == (10_001, 1, 10_000)
+        assert counts.faults == {"unknown-device": 10_000}
+    await log.close()
+
+
+async def test_what_a_summary_sums_up_is_counted_once(tmp_path: Path) -> None:
+    """Each fault was counted when it came; the ledger was saved then, and the summary was written after that."""
+    bench = Bench(tmp_path, {"quarantine": Limits(bytes_max=160 << 10)})
+    bench.ingest.shares = Shares(20_000)
+    strangers = [message({"water_level": 1.0}, device=f"stranger-{number}") for number in range(100)]
+    await bench.give(*strangers)
+    counts = bench.ledger.of("broker")
+    assert 0 < counts.unkept < 100
+    (tmp_path / "ledger.json").write_bytes(bench.ledger.encoded())
+    bench.ingest.shares._said_at = dict.fromkeys(bench.ingest.shares._left_out, -SUMMARY_EVERY)
+    await bench.give(message({"water_level": 1.0}, device="stranger-100"))
+    assert "were counted and not kept" in bench.quarantined()[-1].detail
+    await bench.log.close()
+    log, ledger = Log(tmp_path / "log"), Ledger()
+    ledger.recover(tmp_path / "ledger.json", log, {})
+    assert ledger.of("broker").quarantined == 100  # and not those again that the summary tells of
+    assert ledger.of("broker").balances()
+    await log.close()
 
 
 async def test_a_quarantine_that_cannot_be_written_never_holds_up_what_is_good(

@@ -131,6 +131,54 @@ async def test_an_impossible_position_costs_the_position_only(bench: Bench) -> N
     assert bench.quarantined()[0].kind == FaultKind.POSITION
 
 
+@pytest.mark.parametrize("value", [-9999.0, float("nan"), "----"], ids=["sentinel", "NaN", "text"])
+async def test_an_ill_instrument_that_says_nonsense_still_says_that_it_is_ill(bench: Bench, value: Any) -> None:
+    assert await bench.give(message({"water_level": value}, marks={"water_level": "fault"})) == [Verdict.STORED]
+    [stored] = bench.logged()
+    assert (stored.values, stored.marks) == ({}, {"water_level": "fault"})
+    [fault] = bench.quarantined()
+    assert (fault.kind, fault.readings) == (FaultKind.VALUE, 0)
+    assert fault.detail.endswith("; its mark 'fault' was kept")
+
+
+async def test_what_is_wrong_with_one_value_costs_no_mark_of_another(bench: Bench) -> None:
+    both = message({"colour": 1}, marks={"water_level": "comms", "colour": "fault"})
+    assert await bench.give(both) == [Verdict.STORED]
+    assert (bench.logged()[0].values, bench.logged()[0].marks) == ({}, {"water_level": "comms"})
+
+
+@pytest.mark.parametrize(
+    ("values", "marks"),
+    [
+        ({"water_level": -9999.0}, {"water_level": "manual"}),
+        ({}, {"colour": "fault"}),
+        ({"colour": 1}, {"colour": "fault"}),
+    ],
+    ids=["a usable mark", "a mark of nothing known", "both"],
+)
+async def test_a_mark_that_denies_nothing_known_keeps_no_reading_alive(
+    bench: Bench, values: dict[str, Any], marks: dict[str, str]
+) -> None:
+    assert await bench.give(message(values, marks=marks)) == [Verdict.REFUSED]
+    assert bench.logged() == []
+    assert bench.quarantined()[0].readings == 1
+
+
+async def test_the_same_value_with_a_mark_and_two_marks_of_one_moment_are_no_duplicates(bench: Bench) -> None:
+    await bench.give(message({"water_level": 1.0}))
+    await bench.give(message({"water_level": 1.0}, marks={"water_level": "fault"}))
+    await bench.give(message({}, at=NOW - SECOND, marks={"water_level": "fault"}))
+    await bench.give(message({}, at=NOW - SECOND, marks={"water_flow": "fault"}))
+    await bench.give(message({}, at=NOW - SECOND, marks={"water_flow": "fault"}))
+    assert [reading.marks for reading in bench.logged()] == [
+        None,
+        {"water_level": "fault"},
+        {"water_level": "fault"},
+        {"water_flow": "fault"},
+    ]
+    assert bench.ledger.of("broker").duplicate == 1
+
+
 async def test_an_unknown_device_is_quarantined_whole_and_remembered(bench: Bench) -> None:
     assert await bench.give(message({"water_level": 1.0}, device="gauge-8")) == [Verdict.REFUSED]
     [fault] = bench.quarantined()
