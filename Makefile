@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 2
 
-.PHONY: demo test console pictures check bench mutants oracle fuzz env servers npm lock format soak dist sbom docs clean
+.PHONY: demo test console pictures check bench mutants oracle oracle-cluster fuzz env servers npm lock format soak dist sbom docs clean
 
 demo: env console
 	@$(BIN)/cityhub demo
@@ -39,6 +39,10 @@ mutants: env servers
 # ORACLE="--runs 200 --seed 7" and the like; `.venv/bin/python -m tests.oracle --help`.
 oracle: env servers
 	$(BIN)/python -m tests.oracle $(ORACLE)
+
+# Two hubs with a log on a server: the one that works is killed or stopped, twenty times in turn.
+oracle-cluster: env
+	$(BIN)/pytest -s -m slow tests/acceptance/test_standby.py
 
 # Inputs nobody meant, against every decoder, the loaders of rules and configuration, and the API; prints a table.
 # FUZZ="decoder --seconds 600" and the like.

@@ -172,7 +172,7 @@ def _protocols() -> Iterator[str]:
 
 
 def _cli() -> Iterator[str]:
-    yield "# Commands\n\nEvery command takes `--json` and `--utc`. Exit codes:\n"
+    yield "# Commands\n\nEvery command takes `--json` and `--utc`, every list `--csv` too. Exit codes:\n"
     yield from (f"- {code}: {text}" for code, text in EXIT_CODES)
     for name, one in _commands(parser()):
         one.prog = f"cityhub {name}"

@@ -282,6 +282,8 @@ class CameraView(msgspec.Struct, gc=False):
     """Picture elements on a metre of the target; None where the camera cannot say."""
     pose: Pose | None = None
     """How to turn it, for PTZ cameras that can see the place."""
+    reason_zh: str = ""
+    """The reason in Chinese; empty in what hubs of before wrote."""
 
 
 class Motion(msgspec.Struct, frozen=True, gc=False):
@@ -310,6 +312,7 @@ class Watch(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """Where the target will be then."""
     stream_url: str = ""
     gb28181_id: str = ""
+    reason_zh: str = ""
 
 
 class Origin(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -364,6 +367,10 @@ class AlertChange(msgspec.Struct, tag="change", gc=False, omit_defaults=True):
     title_now: str = ""
     """Of a warning that has ended: its title with the values of the end. `title` stays that of its worst moment, `values` are
     those of the end. Empty where both titles are the same."""
+    title_zh: str = ""
+    title_now_zh: str = ""
+    reason_zh: str = ""
+    """The same three in Chinese; empty where the English stands in (a rule without `title_zh`, a hub of before)."""
 
     @property
     def id(self) -> str:

@@ -175,12 +175,36 @@ class IngestOptions(msgspec.Struct, frozen=True):
 
 
 class LogOptions(msgspec.Struct, frozen=True):
-    """[log]: what the log may occupy on disk."""
+    """[log]: what the log may occupy, and where it is kept."""
 
     events_gb: float = 8.0
     alerts_gb: float = 1.0
     quarantine_gb: float = 0.5
     age_max_days: float | None = None
+    servers: list[str] = msgspec.field(default_factory=list)
+    """NATS servers with JetStream that keep the log, "nats://HOST:4222" each (docs/scale.md); without them it lies in segment files."""
+    space: str = "cityhub"
+    """The log's name on the servers: all hubs of a city have the same, another city has another."""
+    replicas: int = 3
+    """On how many servers every entry is kept; a majority has it before it is acknowledged."""
+    monitoring: list[str] = msgspec.field(default_factory=list)
+    """Monitoring ports of the servers, "http://HOST:8222" each: the hub sees there that they sync before they acknowledge."""
+    synced: bool = False
+    """A statement: every server's configuration says `sync_interval: always`. Needed with one replica where `monitoring` is not given."""
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,40}", self.space):
+            raise ValueError(f"space = {self.space!r}: up to 40 letters, digits, - and _ were meant")
+        if self.replicas not in (1, 3, 5):
+            raise ValueError(f"replicas = {self.replicas}: 1, 3 or 5 were meant, so that there is a majority")
+        for address in self.servers:
+            if not re.fullmatch(r"(nats|tls)://[^/\s]+", address):
+                raise ValueError(f'servers: {address!r} is no address such as "nats://10.0.0.5:4222"')
+        for address in self.monitoring:
+            if not re.fullmatch(r"https?://[^/\s]+/?", address):
+                raise ValueError(f'monitoring: {address!r} is no address such as "http://10.0.0.5:8222"')
+        if not self.servers and (self.monitoring or self.synced):
+            raise ValueError("monitoring and synced are of servers, and none are named")
 
 
 class LoggingOptions(msgspec.Struct, frozen=True):
@@ -198,6 +222,13 @@ class LoggingOptions(msgspec.Struct, frozen=True):
         for name, level in {"level": self.level, **self.levels}.items():
             if level not in LOG_LEVELS:
                 raise ValueError(f"{name} is {level!r}; one of {', '.join(LOG_LEVELS)} was meant")
+
+
+class MetricsOptions(msgspec.Struct, frozen=True):
+    """[metrics]: what `/metrics` has beside the counters."""
+
+    stages: bool = False
+    """Histograms of how long each stage of a reading's journey takes (`cityhub_stage_seconds`)."""
 
 
 class CamerasOptions(msgspec.Struct, frozen=True):
@@ -252,6 +283,7 @@ class Config(msgspec.Struct, frozen=True):
     sinks: tuple[SinkConfig, ...]
     cameras: CamerasOptions = CamerasOptions()
     logging: LoggingOptions = LoggingOptions()
+    metrics: MetricsOptions = MetricsOptions()
 
     @property
     def data(self) -> Path:
@@ -271,4 +303,5 @@ SECTIONS: Mapping[str, type[msgspec.Struct]] = {
     "log": LogOptions,
     "cameras": CamerasOptions,
     "logging": LoggingOptions,
+    "metrics": MetricsOptions,
 }

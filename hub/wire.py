@@ -7,12 +7,14 @@ from typing import Any
 
 import msgspec
 
+from hub.bilingual import Text
 from hub.model import AlertChange, CameraView, Message, Motion, Origin, Reading, Watch
 from hub.moment import SECOND, to_text
 
 CLIP_BEFORE_NS = 60 * SECOND
 CLIP_AFTER_NS = 120 * SECOND
 """House values: a minute before, two after."""
+NOBODY = Text("nobody sees it", "无可见摄像机")
 
 
 def change_to_json(change: AlertChange) -> dict[str, Any]:
@@ -47,6 +49,9 @@ def _shown(change: AlertChange) -> dict[str, Any]:
         "title": change.title,
         "title_now": change.title_now,
         "reason": change.reason,
+        "title_zh": change.title_zh,
+        "title_now_zh": change.title_now_zh,
+        "reason_zh": change.reason_zh,
         "evidence": change.evidence,
         "source": change.source,
         "cap": change.cap,
@@ -59,6 +64,18 @@ def _shown(change: AlertChange) -> dict[str, Any]:
         "until": to_text(change.until) if change.until is not None else None,
         "origin": origin_to_json(change.origin) if change.origin else None,
     }
+
+
+def in_language(shown: Any, language: str) -> Any:
+    """What people read of an object in their language: in Chinese, each text that has another with `_zh` after its name gives way to
+    it, at any depth. Both stay under their own names, too. English is what is there already."""
+    if language != "zh":
+        return shown
+    if isinstance(shown, list):
+        return [in_language(item, language) for item in shown]
+    if not isinstance(shown, dict):
+        return shown
+    return {key: shown.get(f"{key}_zh") or in_language(value, language) for key, value in shown.items()}
 
 
 def origin_to_json(origin: Origin) -> dict[str, Any]:
@@ -79,6 +96,7 @@ def camera_to_json(view: CameraView) -> dict[str, Any]:
         "bearing_deg": view.bearing_deg,
         "sees": view.sees,
         "reason": view.reason,
+        "reason_zh": view.reason_zh,
         "name": view.name,
         "stream_url": view.stream_url,
         "gb28181_id": view.gb28181_id or None,
@@ -101,7 +119,8 @@ def watch_to_json(watch: Watch, at: int | None = None) -> dict[str, Any]:
         "until_s": watch.until_s,
         "turn_by_s": watch.turn_by_s,
         "score": watch.score,
-        "reason": watch.reason if watch.camera else "nobody sees it",
+        "reason": watch.reason if watch.camera else NOBODY.en,
+        "reason_zh": watch.reason_zh if watch.camera else NOBODY.zh,
         "name": watch.name,
         "position": [watch.position.lon, watch.position.lat] if watch.position else None,
         "stream_url": watch.stream_url or None,

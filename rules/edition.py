@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from hub.bilingual import Text
 from hub.model import Change, Device, Zone
 from rules import assignment
 from rules.book import RuleBook
@@ -100,10 +101,13 @@ def _restart(world: World, subject: Subject, rule: str) -> None:
     world.clock.schedule(after.heard + compiled.rule.expire_ns, subject.id, rule)
 
 
-def _gone(world: World, rule: str) -> str:
-    return (
-        "the rule was edited and no longer knows this warning" if rule in world.orders.compiled else "the rule is gone"
-    )
+UNWATCHED = Text("the registry no longer has this rule watch the device", "登记表中该规则不再监视此设备")
+
+
+def _gone(world: World, rule: str) -> Text:
+    if rule in world.orders.compiled:
+        return Text("the rule was edited and no longer knows this warning", "规则已修改，不再包含此预警")
+    return Text("the rule is gone", "规则已移除")
 
 
 def drop_strays(world: World, outcome: Outcome) -> None:
@@ -120,7 +124,7 @@ def drop_strays(world: World, outcome: Outcome) -> None:
                     alert,
                     Change.CLEARED,
                     world.clock.now,
-                    "the registry no longer has this rule watch the device",
+                    UNWATCHED,
                     outcome,
                 )
         for rule in sorted(set(subject.silent) - set(positions)):
@@ -130,7 +134,7 @@ def drop_strays(world: World, outcome: Outcome) -> None:
                 subject.silent.pop(rule),
                 Change.CLEARED,
                 world.clock.now,
-                "the registry no longer has this rule watch the device",
+                UNWATCHED,
                 outcome,
             )
         for rule in sorted(set(subject.heard) - set(positions)):

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from hub.bilingual import Text
 from hub.model import Device, Maintenance, Motion, Position
 from rules import assignment, edition
 from rules.judging import elapsing
@@ -18,7 +19,9 @@ from rules.state.track import Jump, Leap
 from rules.state.windows import Samples
 from rules.state.world import World
 
-VERSION = 6
+VERSION = 7
+READS = (6, 7)
+"""6 has no Chinese words: what was open then says them in English."""
 encode = msgspec.msgpack.Encoder(order="deterministic").encode
 
 
@@ -41,7 +44,7 @@ def freeze(world: World, lanes: list[Any]) -> bytes:
             "lanes": lanes,
             "forwarded": world.forwarding.freeze(),
             "health": world.failures.freeze() if world.elder is None else None,
-            "orphans": [[alert.freeze(), subject.id, reason] for alert, subject, reason in world.orphans],
+            "orphans": [[alert.freeze(), subject.id, reason.freeze()] for alert, subject, reason in world.orphans],
             "subjects": [msgspec.Raw(encode(freeze_subject(world.subjects[name]))) for name in sorted(world.subjects)],
         }
     )
@@ -93,7 +96,7 @@ def thaw(world: World, data: bytes) -> list[list[Any]]:
         version = state["version"]
     except (msgspec.DecodeError, TypeError, KeyError):
         raise ValueError("these bytes are no snapshot of the rules engine") from None
-    if version != VERSION:
+    if version not in READS:
         raise ValueError(f"the snapshot is of version {version}, this engine reads version {VERSION}")
     clock = world.clock
     clock.now, clock.deaf, clock.deaf_until = state["clock"], state["deaf"], state["deaf_until"]
@@ -113,7 +116,7 @@ def thaw(world: World, data: bytes) -> list[list[Any]]:
         joined[frozen["id"]] = frozen["joined"]
         thaw_subject(world, frozen, kept)
     for alert, name, reason in state["orphans"]:
-        world.orphans.append((OpenAlert.thaw(alert), world.subjects[name], reason))
+        world.orphans.append((OpenAlert.thaw(alert), world.subjects[name], Text.thaw(reason)))
     assignment.renew_hood(world)
     for name, reported in joined.items():
         for series in reported:
@@ -135,7 +138,7 @@ def health_of(data: bytes) -> list[dict[str, Any]]:
     """The rules that are ill by a snapshot. Raises ValueError where the bytes are none of this version."""
     try:
         state = msgspec.msgpack.decode(data, type=dict[str, msgspec.Raw])
-        if msgspec.msgpack.decode(state["version"]) != VERSION:
+        if msgspec.msgpack.decode(state["version"]) not in READS:
             raise ValueError("the snapshot is of another version")
         health = Health()
         frozen = msgspec.msgpack.decode(state["health"])

@@ -102,12 +102,14 @@ def _about(change: AlertChange, told: AlertChange | None) -> AlertChange:
     return msgspec.structs.replace(
         change,
         title=change.title or told.title,
+        title_zh=change.title_zh if change.title else told.title_zh,
         values=change.values or told.values,
         position=change.position or told.position,
         source=change.source or told.source,
         cap=change.cap or told.cap,
         area=change.area or told.area,
         reason=change.reason or told.reason,
+        reason_zh=change.reason_zh if change.reason else told.reason_zh,
     )
 
 

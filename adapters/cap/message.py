@@ -15,6 +15,7 @@ import msgspec
 
 from adapters.cap.words import COLOURS, EVENTS, HEADLINE_MAX, RESPONSES, SEVERITY, is_chinese
 from adapters.xml_text import legal
+from hub.metrics import vocabulary
 from hub.model import AlertChange, Change
 from hub.moment import SECOND
 
@@ -155,7 +156,9 @@ def event(change: AlertChange, chinese: bool) -> str:
 def headline(change: AlertChange, chinese: bool, status: str) -> str:
     """One line: level, what, where. An exercise says so."""
     colour = COLOURS.get(change.level, ("", ""))[not chinese]
-    what = change.title if change.title and is_chinese(change.title) == chinese else ""
+    title = change.title_zh or change.title if chinese else change.title
+    # Names of places may be Chinese in an English title; where there is a Chinese title beside it, each is known for what it is.
+    what = title if title and (change.title_zh or is_chinese(title) == chinese) else ""
     what = what or f"{event(change, chinese)} {change.subject}"
     over = change.change in (Change.CLEARED, Change.EXPIRED)
     if chinese:
@@ -167,9 +170,17 @@ def headline(change: AlertChange, chinese: bool, status: str) -> str:
 
 
 def description(change: AlertChange, chinese: bool) -> str:
-    values = ", ".join(f"{name} {value}" for name, value in change.values.items())
-    now = f"{'现在：' if chinese else 'Now: '}{change.title_now}" if change.title_now else ""
-    said = [change.title, now, change.reason, ("实测值：" if chinese else "Measured: ") + values if values else ""]
+    named = {name: name for name in change.values}
+    if chinese and change.reason_zh:  # which has all of them; here those that have a name of their own
+        words = vocabulary()
+        named = {name: words[name].title_zh for name in change.values if name in words and words[name].title_zh}
+    values = ", ".join(f"{word} {change.values[name]}" for name, word in named.items())
+    title, title_now, reason = change.title, change.title_now, change.reason
+    if chinese:
+        title, title_now = change.title_zh or title, change.title_now_zh or title_now
+        reason = change.reason_zh or reason
+    now = f"{'现在：' if chinese else 'Now: '}{title_now}" if title_now else ""
+    said = [title, now, reason, ("实测值：" if chinese else "Measured: ") + values if values else ""]
     standard = change.source.get("standard", "")
     if standard:
         said.append(("依据：" if chinese else "Threshold from: ") + standard)

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, tzinfo
 from email.message import EmailMessage
 from email.utils import format_datetime
 
-from hub.model import AlertChange
+from hub.bilingual import CHANGES_ZH, LEVELS_ZH
+from hub.model import AlertChange, Position
 from hub.moment import SECOND
 
 WORDS = {
@@ -22,12 +23,15 @@ def message_id(key: str, domain: str) -> str:
     return f"<{hashlib.sha256(key.encode()).hexdigest()[:32]}.cityhub@{domain}>"
 
 
-def build(change: AlertChange, key: str, sender: str, recipients: Sequence[str], zone: tzinfo = UTC) -> EmailMessage:
-    """Plain text. All mails of one alert form one thread."""
+def build(
+    change: AlertChange, key: str, sender: str, recipients: Sequence[str], zone: tzinfo = UTC, language: str = "en"
+) -> EmailMessage:
+    """Plain text in English ("en") or Chinese ("zh"). All mails of one alert form one thread."""
     domain = sender.rpartition("@")[2].strip("> ") or "localhost"
     mail = EmailMessage()
-    title = " ".join((change.title or f"{change.rule}: {change.subject}").split())
-    mail["Subject"] = f"[{change.level}] {WORDS.get(change.change.value, '')}{title}"[:200]
+    title = " ".join((_title(change, language) or f"{change.rule}: {change.subject}").split())
+    level = LEVELS_ZH.get(change.level, change.level) if language == "zh" else change.level
+    mail["Subject"] = f"[{level}] {WORDS.get(change.change.value, '')}{title}"[:200]
     mail["From"] = sender
     mail["To"] = ", ".join(recipients)
     mail["Date"] = format_datetime(datetime.fromtimestamp(change.at // SECOND, UTC))
@@ -37,8 +41,12 @@ def build(change: AlertChange, key: str, sender: str, recipients: Sequence[str],
         mail["In-Reply-To"] = mail["References"] = first
     mail["Auto-Submitted"] = "auto-generated"
     mail["X-Cityhub-Alert"] = hashlib.sha256(change.alert.encode()).hexdigest()[:32]
-    mail.set_content(text(change, zone), cte="base64")
+    mail.set_content(text_zh(change, zone) if language == "zh" else text(change, zone), cte="base64")
     return mail
+
+
+def _title(change: AlertChange, language: str) -> str:
+    return change.title_zh or change.title if language == "zh" else change.title
 
 
 def text(change: AlertChange, zone: tzinfo) -> str:
@@ -51,11 +59,7 @@ def text(change: AlertChange, zone: tzinfo) -> str:
     if change.reason:
         lines.append(change.reason)
     if change.position:
-        lat, lon = change.position.lat, change.position.lon
-        lines += [
-            "",
-            f"place: {lat:.6f}, {lon:.6f}  https://www.openstreetmap.org/?mlat={lat:.6f}&mlon={lon:.6f}#map=17/{lat:.6f}/{lon:.6f}",
-        ]
+        lines += ["", f"place: {_place(change.position)}"]
     if change.cameras:
         lines += ["", "cameras:"]
         lines += [
@@ -65,5 +69,40 @@ def text(change: AlertChange, zone: tzinfo) -> str:
         lines += ["", f"{change.who}: {change.note}"]
     if change.late:
         lines += ["", "raised by data that came late"]
-    body = "\n".join(lines)
-    return body.encode("utf-8", "replace").decode()
+    return _sendable(lines)
+
+
+def text_zh(change: AlertChange, zone: tzinfo) -> str:
+    """The same in Chinese. The values stand in the reason, under their Chinese names."""
+    at = datetime.fromtimestamp(change.at // SECOND, zone).isoformat(" ")
+    level, what = LEVELS_ZH.get(change.level, change.level), CHANGES_ZH[change.change]
+    lines = [_title(change, "zh") or change.rule, "", f"{what}，{level}，{at}", f"规则：{change.rule}"]
+    lines.append(f"对象：{change.subject}" + (f"，{change.area}" if change.area else ""))
+    if now := change.title_now_zh or change.title_now:
+        lines.append(f"现在：{now}")
+    if reason := change.reason_zh or change.reason:
+        lines.append(f"原因：{reason}")
+    if change.position:
+        lines += ["", f"位置：{_place(change.position)}"]
+    if change.cameras:
+        lines += ["", "摄像机："]
+        lines += [
+            f"- {view.name or view.camera}：{view.reason_zh or view.reason} {view.stream_url or ''}".rstrip()
+            for view in change.cameras
+        ]
+    if change.who or change.note:
+        lines += ["", f"{change.who}：{change.note}"]
+    if change.late:
+        lines += ["", "由迟到数据触发"]
+    return _sendable(lines)
+
+
+def _place(position: Position) -> str:
+    lat, lon = position.lat, position.lon
+    return (
+        f"{lat:.6f}, {lon:.6f}  https://www.openstreetmap.org/?mlat={lat:.6f}&mlon={lon:.6f}#map=17/{lat:.6f}/{lon:.6f}"
+    )
+
+
+def _sendable(lines: Sequence[str]) -> str:
+    return "\n".join(lines).encode("utf-8", "replace").decode()

@@ -13,6 +13,7 @@ import msgspec
 from adapters.email.message import build
 from adapters.secrets import secret
 from adapters.wallclock import zone_named
+from hub.bilingual import LANGUAGES
 from hub.model import AlertChange
 from hub.ports import Delivery
 
@@ -36,6 +37,8 @@ class EmailOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     changes: list[str] = msgspec.field(default_factory=lambda: ["raised", "escalated", "called", "cleared"])
     """Which changes are worth a mail."""
     timezone: str = "Asia/Shanghai"
+    language: str = "en"
+    """ "en" or "zh"."""
     timeout_s: float = 20.0
     ca_file: str | None = None
 
@@ -50,6 +53,8 @@ class EmailOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             raise ValueError(f"security = {self.security!r}: one of {', '.join(SECURITY)} was meant")
         if self.username and self.security == "none":
             raise ValueError('a password is not sent in the clear: security = "starttls" or "tls" was meant')
+        if self.language not in LANGUAGES:
+            raise ValueError(f"language = {self.language!r}: one of {', '.join(LANGUAGES)} was meant")
         zone_named(self.timezone)
 
 
@@ -65,7 +70,8 @@ class EmailSink:
     async def deliver(self, change: AlertChange, key: str, now: int) -> Delivery:
         if change.change.value not in self._options.changes:
             return Delivery(True, detail=f"no mail for {change.change.value}")
-        mail = build(change, key, self._options.sender, self._options.recipients, self._zone)
+        options = self._options
+        mail = build(change, key, options.sender, options.recipients, self._zone, options.language)
         try:
             return await asyncio.to_thread(self._send, mail)
         except smtplib.SMTPRecipientsRefused as error:

@@ -3,7 +3,7 @@
 import { evidenceOf } from "./evidence.js";
 import { filtered, filterBar } from "./filters.js";
 import { h, keep, needle } from "./parts.js";
-import { agoText, changeName, clockText, language, metricName, momentText, say, valueText } from "./words.js";
+import { agoText, changeName, clockText, language, metricName, momentText, say, told, valueText } from "./words.js";
 
 export const LEVELS = ["blue", "yellow", "orange", "red"];
 const CLOSED_SHOWN = 12;
@@ -56,7 +56,7 @@ export function cardsOf({ now, map, acts, source, chooseAlert, draw }) {
           alert.acknowledged_by ? h("span", { class: "has" }, `✓ ${alert.acknowledged_by}`) : null,
           alert.shelved_until ? h("span", { class: "has" }, `⏸ ${say("shelved")} ${momentText(alert.shelved_until, now.skew)}`) : null,
           h("span", { class: "since", "data-since": since }, agoText(Date.now() + now.skew - since))),
-        h("span", { class: "title" }, alert.title || alert.subject),
+        h("span", { class: "title" }, told(alert, "title") || alert.subject),
         h("span", { class: "values" }, presentText(alert)),
         h("span", { class: "sub" }, `${alert.origin ? `${alert.origin} › ` : ""}${nameOf(alert.subject)} · ${alert.rule}${seeing ? ` · ◉ ${seeing}` : ""}`)),
       acts.pending(alert.alert),
@@ -78,11 +78,11 @@ export function cardsOf({ now, map, acts, source, chooseAlert, draw }) {
   }
 
   function more(alert) {
-    const parts = [h("p", { class: "reason" }, alert.cause || alert.reason || "")];
+    const parts = [h("p", { class: "reason" }, told(alert, "cause") || told(alert, "reason"))];
     if (alert.contact > 1) parts.push(h("p", {}, `☎ ${say("called")}: ${alert.contact}`));
     parts.push(evidence.box(alert));
     const traced = (alert.changes ?? []).flatMap((change) => change.evidence ?? []).filter((item) => item.attribution).at(-1)?.attribution;
-    if (traced) parts.push(h("h3", {}, say("upwind")), traced.withheld ? h("p", {}, traced.withheld) : h("ol", { class: "history" }, traced.candidates.map((found) => h("li", {}, h("time", {}, found.score.toFixed(2)), `${found.name} · ${found.why}`))));
+    if (traced) parts.push(h("h3", {}, say("upwind")), traced.withheld ? h("p", {}, told(traced, "withheld")) : h("ol", { class: "history" }, traced.candidates.map((found) => h("li", {}, h("time", {}, found.score.toFixed(2)), `${found.name} · ${told(found, "why")}`))));
     parts.push(h("h3", {}, say("cameras")));
     if (!alert.cameras?.length) parts.push(h("p", {}, say("nocamera")));
     parts.push(...(alert.cameras ?? []).map((view) => cameraRow(alert, view)));
@@ -99,7 +99,7 @@ export function cardsOf({ now, map, acts, source, chooseAlert, draw }) {
   function cameraRow(alert, view) {
     const row = h("button", { type: "button", class: `camera${view.sees ? "" : " blind"}`, "data-focus": `camera ${view.camera}`, onclick: () => look(alert, view) },
       needle(view.bearing_deg, view.sees), h("span", {}, view.name || view.camera), h("span", { class: "far" }, `${Math.round(view.distance_m)} m · ${Math.round(view.bearing_deg)}°`),
-      h("span", { class: "why" }, view.reason || say(view.sees ? "sees" : "blind")));
+      h("span", { class: "why" }, told(view, "reason") || say(view.sees ? "sees" : "blind")));
     const stream = /^https?:\/\//.test(view.stream_url ?? "") ? h("a", { class: "stream", href: view.stream_url, target: "_blank", rel: "noopener noreferrer" }, say("stream")) : null;
     return stream ? h("div", {}, row, stream) : row;
   }

@@ -1,19 +1,21 @@
 // The operator's console: keeps the present as the hub tells it, and shows it as a map, warnings, devices, the hub and its quarantine.
 
+import { airOf } from "./air.js";
 import { CityMap } from "./map.js";
 import { Acts, secondsText } from "./acts.js";
 import { cardsOf, worstFirst } from "./cards.js";
 import { fromLink, noFilter } from "./filters.js";
+import { fleetOf } from "./fleet.js";
 import { deskOf } from "./panels.js";
 import { h, keep } from "./parts.js";
 import { alarm, soundState, switchSound, wake } from "./sound.js";
 import { Source } from "./source.js";
 import { switchTheme, theme } from "./theme.js";
 import { trust } from "./trust.js";
-import { FAMILIES, agoText, changeName, clockText, count, familyName, kindName, language, metricName, momentText, say, stateName, switchLanguage, telling, useZone, valueText } from "./words.js";
+import { FAMILIES, agoText, changeName, clockText, count, familyName, kindName, language, metricName, momentText, say, stateName, switchLanguage, telling, told, useVocabulary, useZone, valueText } from "./words.js";
 
 const LEVELS = ["red", "orange", "yellow", "blue"];
-const TABS = ["warnings", "devices", "hub", "quarantine"];
+const TABS = ["warnings", "devices", "fleet", "air", "hub", "quarantine"];
 const TOAST_MS = 9000;
 const RATES_KEPT = 60;
 /** @returns {any} */
@@ -49,6 +51,8 @@ const acts = new Acts({ source, done: () => askAlerts(), draw });
 const cards = cardsOf({ now, map, acts, source, chooseAlert, draw });
 now.who = () => acts.who();
 const desk = deskOf({ now, map, source, chooseDevice, chooseMetric, draw });
+const air = airOf({ now, source, panel: byId("tab-air"), chooseDevice });
+const fleet = fleetOf({ now, source, panel: byId("tab-fleet"), chooseDevice });
 
 // ---------------------------------------------------------------------------------------------------- choosing
 
@@ -128,7 +132,7 @@ function takeStatus(status) {
 const quarantinedIn = (status) => status?.log?.quarantine?.next ?? 0;
 
 function takeAlerts(data) {
-  const named = (alerts) => (alerts ?? []).map((alert) => ({ ...alert, title: titleOf(alert) }));
+  const named = (alerts) => (alerts ?? []).map((alert) => ({ ...alert, title: titleOf(alert, alert.title), title_zh: alert.title_zh ? titleOf(alert, alert.title_zh) : "" }));
   now.open = new Map(named(data.open).map((alert) => [alert.alert, alert]));
   now.closed = named(data.closed);
   map.alerts = [...now.open.values()];
@@ -139,17 +143,17 @@ function takeAlerts(data) {
 function takeChange(change) {
   const sign = { raised: "▲", escalated: "▲", lowered: "▼", cleared: "✓", acknowledged: "✓", called: "☎" }[change.change] ?? "•";
   const toast = h("div", { class: `toast ${change.change === "cleared" ? "" : change.level}` },
-    h("b", {}, `${sign} ${say(change.level)} · ${changeName(change.change)}`), titleOf(change));
+    h("b", {}, `${sign} ${say(change.level)} · ${changeName(change.change)}`), titleOf(change, told(change, "title")));
   byId("toasts").append(toast);
   while (byId("toasts").children.length > 4) byId("toasts").firstChild.remove();
   setTimeout(() => toast.remove(), TOAST_MS);
-  if (change.level === "red" && (change.change === "raised" || change.change === "escalated")) alarm(titleOf(change));
+  if (change.level === "red" && (change.change === "raised" || change.change === "escalated")) alarm(titleOf(change, told(change, "title")));
   askAlerts().catch(() => {});
 }
 
-/** The warning's own title, with names where it has only ids (vessels bring theirs by radio). */
-function titleOf(alert) {
-  return alert.subject.split("+").reduce((title, id) => title.replaceAll(id, now.devices.get(id)?.name || id), alert.title || alert.subject);
+/** A title of the warning, with names where it has only ids (vessels bring theirs by radio). */
+function titleOf(alert, title) {
+  return alert.subject.split("+").reduce((said, id) => said.replaceAll(id, now.devices.get(id)?.name || id), title || alert.subject);
 }
 
 let asking = null;
@@ -196,6 +200,8 @@ function draw() {
   drawTabs(open);
   cards.draw();
   desk.draw();
+  fleet.draw();
+  air.draw();
 }
 
 /** The banner: that the hub is not heard, or what of it is not well. */
@@ -234,7 +240,7 @@ function tip(found, at) {
   box.hidden = !found;
   if (!found) return;
   const { alert, device, camera } = found;
-  if (alert) box.replaceChildren(h("b", {}, alert.title), h("span", {}, `${say(alert.level)} · ${momentText(alert.raised_at, now.skew)}`));
+  if (alert) box.replaceChildren(h("b", {}, told(alert, "title")), h("span", {}, `${say(alert.level)} · ${momentText(alert.raised_at, now.skew)}`));
   else if (device) {
     const tells = telling(device.values ?? {});
     box.replaceChildren(h("b", {}, device.name || device.device), h("span", {}, `${kindName(device.kind)}${tells ? ` · ${metricName(tells[0])} ${valueText(...tells)}` : ""}${device.received_at ? ` · ${agoText(hubTime() - Date.parse(device.received_at))}` : ""}`));
@@ -272,7 +278,7 @@ byId("sound").addEventListener("click", async () => { await switchSound(); drawS
 addEventListener("pointerdown", () => { wake().then(drawSound); });
 byId("keys").addEventListener("click", showKeys);
 byId("theme").addEventListener("click", () => { switchTheme(); map.changed = true; speak(); });
-byId("language").addEventListener("click", () => { switchLanguage(); speak(); });
+byId("language").addEventListener("click", () => { switchLanguage(); map.changed = true; speak(); });
 byId("tools").addEventListener("click", (/** @type {any} */ event) => {
   const button = event.target.closest("button");
   const what = button?.dataset.do;
@@ -326,7 +332,7 @@ byId("leave").addEventListener("click", async () => { try { await source.logOut(
 
 // ---------------------------------------------------------------------------------------------------- keys
 
-const KEYS = [["j n", "key_next"], ["k p", "key_before"], ["a", "acknowledge"], ["s", "key_shelve"], ["m", "key_work"], ["u", "undo"], ["Esc", "key_close"], ["1 2 3 4", "key_tabs"], ["?", "keys"]];
+const KEYS = [["j n", "key_next"], ["k p", "key_before"], ["a", "acknowledge"], ["s", "key_shelve"], ["m", "key_work"], ["u", "undo"], ["Esc", "key_close"], ["1 – 6", "key_tabs"], ["?", "keys"]];
 
 /** The open warning after the chosen one, or before it. */
 function step(way) {
@@ -386,6 +392,7 @@ async function begin() {
       hear("alerts", alerts);
       hear("status", status);
       source.get("/api/v1/rules").then((book) => { now.rules = new Map(book.rules.map((rule) => [rule.rule, rule])); drawSoon(); }).catch(() => {}); // figures and limits; cards stand without them
+      source.get("/api/v1/vocabulary").then((words) => { useVocabulary(words.metrics); drawSoon(); }).catch(() => {}); // short names stand without it
       followLink();
       await source.follow(hear, (state) => { if (now.link !== state) { now.link = state; drawSoon(); } });
     } catch (error) {

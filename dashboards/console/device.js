@@ -1,6 +1,7 @@
 // One device: its newest values, a curve over any range with the limits of the rules, quality, a table, CSV; of a vehicle its trips.
 
 import { plotted } from "./chart.js";
+import { saved } from "./csv.js";
 import { pointsOf } from "./evidence.js";
 import { h } from "./parts.js";
 import { MOVING } from "./things.js";
@@ -89,14 +90,9 @@ export function deviceOf({ now, map, source, box, chooseDevice, chooseMetric }) 
     return [...now.rules.values()].filter((rule) => !rule.kinds.length || rule.kinds.includes(device.kind)).flatMap((rule) => rule.levels.flatMap((level) => level.limits.filter((limit) => limit.metric === metric).map((limit) => ({ ...limit, level: level.level })))).slice(0, 8);
   }
 
-  /** The curve's rows as a file. A text that a spreadsheet would run gets an apostrophe before it. */
+  /** The curve's rows as a file. */
   function save(device) {
-    const harmless = (text) => { const said = String(text ?? ""); return /^[=+\-@\t\r]/.test(said) && !Number.isFinite(Number(said)) ? `'${said}` : said; };
-    const line = (parts) => parts.map((part) => `"${harmless(part).replaceAll('"', '""')}"`).join(",");
-    const text = [line(["time", "device", "metric", "value", "unit", "quality"]), ...curve.rows.map((row) => line([new Date(row.at).toISOString(), device.device, now.metric, row.value, unitOf(now.metric), row.quality]))].join("\r\n");
-    const link = h("a", { href: URL.createObjectURL(new Blob(["\ufeff", text, "\r\n"], { type: "text/csv" })), download: `${device.device.replace(/[^\w.-]+/g, "_")}-${now.metric}.csv` });
-    link.click();
-    URL.revokeObjectURL(link.href);
+    saved(`${device.device}-${now.metric}`, [["time", "device", "metric", "value", "unit", "quality"], ...curve.rows.map((row) => [new Date(row.at).toISOString(), device.device, now.metric, row.value, unitOf(now.metric), row.quality])]);
   }
 
   async function askTrips(device, into) {

@@ -4,6 +4,7 @@ import { Ground, ringsOf, trace } from "./ground.js";
 import { colours } from "./theme.js";
 import { Things } from "./things.js";
 import { View } from "./view.js";
+import { told } from "./words.js";
 
 const STILL = matchMedia("(prefers-reduced-motion: reduce)");
 const RANK = { blue: 0, yellow: 1, orange: 2, red: 3 };
@@ -176,7 +177,7 @@ export class CityMap {
       pen.fillStyle = alert.acknowledged_by ? look.land : colour; pen.fill();
       pen.strokeStyle = alert.acknowledged_by ? colour : look.outline; pen.lineWidth = alert.acknowledged_by ? 3 : 2; pen.stroke();
       marks.push([x - size, y - size, x + size, y + size]);
-      if (this.chosen?.alert === alert.alert || view.metresPerPixel() < 12) label(alert.title || alert.subject, x, y, colour, this.chosen?.alert === alert.alert ? 4 : 2 + RANK[alert.level] / 4);
+      if (this.chosen?.alert === alert.alert || view.metresPerPixel() < 12) label(told(alert, "title") || alert.subject, x, y, colour, this.chosen?.alert === alert.alert ? 4 : 2 + RANK[alert.level] / 4);
     }
     this.onMarks?.(marks);
     return marks;

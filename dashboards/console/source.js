@@ -35,11 +35,13 @@ export class Source {
   }
 
   headers(more = {}) {
+    // The page itself chooses between the languages that a record holds: what it asks for is the record as it is.
+    more = { "accept-language": "en", ...more };
     return this.token ? { authorization: `Bearer ${this.token}`, ...more } : more;
   }
 
   async get(path, signal) {
-    return this.#json(await fetch(path, { headers: this.headers(), cache: "no-store", signal }));
+    return this.#json(await fetch(path, { headers: this.headers(), cache: "no-cache", signal }));
   }
 
   /** `leaving`: the page is going; the request outlives it. */

@@ -4,6 +4,11 @@ const WORDS = {
   skip: ["Skip to the warnings", "跳到预警列表"],
   maphelp: ["Map. Arrow keys move it, plus and minus zoom, 0 shows the whole city.", "地图。方向键移动，加减键缩放，0 键显示全城。"],
   zoomin: ["Zoom in", "放大"], zoomout: ["Zoom out", "缩小"], fit: ["Whole city", "全城"], sectors: ["What cameras see", "摄像机视野"], labels: ["Names", "名称"],
+  air: ["Air", "空气"], airNow: ["Index now", "实时指数"], airYesterday: ["Above the standard yesterday", "昨日超标"], airMonth: ["Month by classes", "月历（按级别）"], airStation: ["Station", "站点"], airUnknown: ["not enough data", "数据不足"], airNoneAbove: ["No station.", "无站点超标。"], airCapture: ["data capture", "数据获取率"],
+  class_1: ["excellent", "优"], class_2: ["good", "良"], class_3: ["light pollution", "轻度污染"], class_4: ["moderate pollution", "中度污染"], class_5: ["heavy pollution", "重度污染"], class_6: ["severe pollution", "严重污染"],
+  fleet: ["Fleet", "车队"], fleetNow: ["Now", "当前"], fleetDay: ["Day of the city", "按日报表"], novehicles: ["No vehicles.", "无车辆。"],
+  is_moving: ["moving", "行驶"], is_idling: ["idling", "怠速"], is_parked: ["parked", "停放"], is_offline: ["offline", "离线"],
+  fleet_name: ["vehicle", "车辆"], fleet_trips: ["trips", "行程"], fleet_distance_km: ["km", "里程 km"], fleet_moving_h: ["moving, h", "行驶 h"], fleet_idling_h: ["idling, h", "怠速 h"], fleet_standing_h: ["standing, h", "停车 h"], fleet_fastest_kmh: ["fastest, km/h", "最高 km/h"], fleet_first_start: ["first start", "首次出发"], fleet_last_end: ["last end", "最后到达"], fleet_fuel_l: ["fuel, L", "油耗 L"],
   warnings: ["Warnings", "预警"], devices: ["Devices", "设备"], hub: ["Hub", "中枢"], quarantine: ["Quarantine", "隔离区"],
   live: ["live", "实时"], polling: ["asking every few seconds", "轮询中"], lost: ["no connection to the hub", "与中枢失去连接"],
   toLight: ["Light", "浅色"], toDark: ["Dark", "深色"], language: ["中文", "English"], languageTitle: ["改用中文", "Switch to English"],
@@ -85,8 +90,16 @@ export const say = (key) => WORDS[key]?.[tongue] ?? key;
 export const kindName = (kind) => KINDS[kind]?.[tongue] ?? kind ?? "";
 export const familyOf = (kind) => FAMILY_OF.get(kind) ?? "other";
 export const familyName = (name) => FAMILIES[name].words[tongue];
-export const metricName = (metric) => METRICS[metric]?.[tongue] ?? metric.replaceAll("_", " ");
-export const unitOf = (metric) => METRICS[metric]?.[2] ?? "";
+/** Every metric by name, as the hub tells it: for those that have no short name here. @type {Map<string, any>} */
+let vocabulary = new Map();
+export function useVocabulary(metrics) { vocabulary = new Map(metrics.map((item) => [item.metric, item])); }
+const titled = (metric) => (tongue && vocabulary.get(metric)?.title_zh) || vocabulary.get(metric)?.title || metric.replaceAll("_", " ");
+export const metricName = (metric) => METRICS[metric]?.[tongue] ?? titled(metric);
+const UNITS = { "ug/m3": "µg/m³", "mg/m3": "mg/m³", "m3/s": "m³/s", "m3/h": "m³/h", "m/s2": "m/s²", Cel: "°C", deg: "°", index: "", count: "", 1: "", "[pH]": "", "uS/cm": "µS/cm" };
+export const unitOf = (metric) => { const unit = METRICS[metric]?.[2] ?? vocabulary.get(metric)?.unit ?? ""; return UNITS[unit] ?? unit; };
+
+/** What the hub says of something, in the page's language: its records hold the Chinese beside the English. */
+export const told = (of, key) => (tongue && of?.[`${key}_zh`]) || (of?.[key] ?? "");
 export const stateName = (state) => say(state === "failed" ? "ended" : state);
 export const changeName = (change) => (change === "shelved" ? say("shelvedChange") : say(change));
 

@@ -15,7 +15,7 @@ import msgspec
 from hub.identity import listed
 
 RIGHTS = ("ingest", "view", "operate", "command", "engineer", "personal", "administer")
-"""`command`: tell devices something; `engineer`: quarantine, delivery, history; `personal`: see who drives; `administer`: users, audit."""
+"""`command`: tell devices something; `engineer`: quarantine, delivery, history; `administer`: users, audit; `personal`: nothing asks for it yet."""
 
 ROLES: Mapping[str, frozenset[str]] = MappingProxyType(
     {

@@ -16,7 +16,7 @@ from hub.api import questions
 from hub.api.auditing import Auditing
 from hub.api.auth import LOCAL
 from hub.api.endpoint import body
-from hub.api.looking import reply
+from hub.api.pages import reply
 from hub.api.problem import Problem
 from hub.api.sight import Sight
 from hub.api.state import State

@@ -134,6 +134,26 @@ class Devices(Page):
     devices: list[Object]
 
 
+class Positions(Page):
+    """Where devices are now."""
+
+    positions: list[Object]
+
+
+class Detail(msgspec.Struct):
+    """A device: `now` as in the list of devices (null: not heard of yet), what the registry says (null: it does not list it), the
+    newest stored values, and the newest input of it that could not be used. `without`: why there are no rows."""
+
+    device: str
+    now: Object | None
+    registered: Object | None
+    alerts: list[str]
+    """Open warnings about it."""
+    faults: list[Object]
+    rows: list[Row] | UnsetType = UNSET
+    without: str | UnsetType = UNSET
+
+
 class Alerts(Page):
     """All open warnings, and the latest closed ones; `limit`, `truncated` and `next` are about the closed."""
 
@@ -145,6 +165,12 @@ class Rules(Page):
     """Rules: what each is about, which names stand for metrics, its levels with their conditions and limits, and how it is."""
 
     rules: list[Object]
+
+
+class Vocabulary(Page):
+    """Metrics: unit, range, and name in both languages."""
+
+    metrics: list[Object]
 
 
 class Windows(Page):
@@ -179,7 +205,7 @@ class Deliveries(Page):
     attempts: list[Object]
 
 
-class Trips(msgspec.Struct):
+class Trips(Page):
     """Trips and stops of a vehicle, in the order of time."""
 
     device: str
@@ -187,14 +213,21 @@ class Trips(msgspec.Struct):
     stops: list[Object]
 
 
-class Fleet(msgspec.Struct):
+class Air(Page):
+    """Air stations by day: values, index, class, primary pollutants, capture rate."""
+
+    span: str
+    days: list[Object]
+
+
+class Fleet(Page):
     """What every vehicle did in a day of the city."""
 
     day: str
     vehicles: list[Object]
 
 
-class Cameras(msgspec.Struct):
+class Cameras(Page):
     """Cameras that see the place, best first; or who will see what moves, one after another."""
 
     cameras: list[Object] | UnsetType = UNSET

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -66,7 +67,7 @@ class Endpoint:
             return Nothing()
         if self.method == "POST":
             return decoded(await body(request, CONTROLLED_BODY_MAX), self.takes)
-        return asked(dict(request.query_params), self.takes)
+        return asked(request.query_params.multi_items(), self.takes)
 
 
 async def body(request: Request, limit: int) -> bytes:
@@ -90,12 +91,29 @@ def decoded(data: bytes, kind: type[T]) -> T:
         raise Problem(400, _sentence(error, None)) from None
 
 
-def asked(query: dict[str, str], kind: type[T]) -> T:
-    """A query, its texts read as what the fields are. Raises `Problem` 400 that names what is wrong."""
+def asked(items: Sequence[tuple[str, str]], kind: type[T]) -> T:
+    """A query, its texts read as what the fields are: a list has every value of its name, anything else the last. Raises `Problem`
+    400 that names what is wrong."""
+    query: dict[str, Any] = dict(items)
+    for name in _lists(kind) & query.keys():
+        query[name] = [value for key, value in items if key == name]
     try:
         return msgspec.convert(query, kind, strict=False)
     except msgspec.MsgspecError as error:
         raise Problem(400, _sentence(error, query)) from None
+
+
+@cache
+def _lists(kind: type[msgspec.Struct]) -> frozenset[str]:
+    """The fields that are lists."""
+    found = msgspec.inspect.type_info(kind)
+    assert isinstance(found, msgspec.inspect.StructType)
+    return frozenset(
+        field.encode_name
+        for field in found.fields
+        for one in (field.type.types if isinstance(field.type, msgspec.inspect.UnionType) else (field.type,))
+        if isinstance(one, msgspec.inspect.ListType)
+    )
 
 
 WORDS = {
@@ -104,7 +122,7 @@ WORDS = {
 }  # fmt: skip
 
 
-def _sentence(error: Exception, query: dict[str, str] | None) -> str:
+def _sentence(error: Exception, query: Mapping[str, Any] | None) -> str:
     """ "limit is 'many'; a whole number was meant", "offset: an object was meant, not a list" …"""
     told = str(error)
     what, _, where = told.partition(" - at `$")
@@ -114,7 +132,7 @@ def _sentence(error: Exception, query: dict[str, str] | None) -> str:
     if wrong := re.match(r"Expected `([\w |]+)`(?:, got `(\w+)`)?$", what):
         meant = " or ".join(WORDS.get(word, word) for word in wrong[1].split(" | ") if word != "null")
         if query is not None and name in query:
-            return f"{name} is {query[name][:100]!r}; {meant} was meant"
+            return f"{name} is {str(query[name])[:100]!r}; {meant} was meant"
         got = f", not {WORDS.get(wrong[2], wrong[2])}" if wrong[2] else ""
         return f"{name or 'the body'}: {meant} was meant{got}"
     what = re.sub(r"Expected `(\w+)`", lambda found: f"{WORDS.get(found[1], found[1])} was meant:", what)

@@ -28,6 +28,7 @@ CSP_PAGE = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'"
 )
+PAGES = frozenset({"/", "/api/v1/docs"})
 CSP_DATA = "default-src 'none'; frame-ancestors 'none'"
 
 
@@ -46,7 +47,7 @@ class Gate:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        answering = _with_headers(send, scope["path"], scope["scheme"], self._allowed(headers))
+        answering = _with_headers(send, scope["path"], scope["scheme"], self._allowed(headers), bool(self._origins))
         why = None if self._trusted else self._refused(scope, headers)
         if why is not None:
             await problem(*why)(scope, receive, answering)
@@ -162,8 +163,11 @@ def cookie_name(request: Request) -> str:
     return "__Host-cityhub" if request.url.scheme == "https" else "cityhub"
 
 
-def _with_headers(send: Send, path: str, scheme: str, allowed: str) -> Callable[[Message], Awaitable[None]]:
-    page = path == "/" or path.startswith("/static/")
+def _with_headers(
+    send: Send, path: str, scheme: str, allowed: str, varies: bool
+) -> Callable[[Message], Awaitable[None]]:
+    """`varies`: the answer's headers depend on the origin that asks, so that a cache must not give one's to another."""
+    page = path in PAGES or path.startswith("/static/")
     tiles = path.startswith("/tiles/")
 
     async def answering(message: Message) -> None:
@@ -178,10 +182,12 @@ def _with_headers(send: Send, path: str, scheme: str, allowed: str) -> Callable[
             headers["Cross-Origin-Opener-Policy"] = "same-origin"
             headers["Cross-Origin-Resource-Policy"] = "cross-origin" if tiles or allowed else "same-origin"
             if not page and not tiles:
-                headers.setdefault("Cache-Control", "no-store")
+                # What has a tag may be kept by who asked for it, and is asked for again each time: a log-out, too, is heard.
+                headers.setdefault("Cache-Control", "private, no-cache" if "etag" in headers else "no-store")
+            if varies:
+                headers.add_vary_header("Origin")
             if allowed:
                 headers["Access-Control-Allow-Origin"] = allowed
-                headers["Vary"] = "Origin"
         await send(message)
 
     return answering

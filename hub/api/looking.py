@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
-from hub.api import prometheus, questions, views
+from hub.api import device_views, prometheus, questions, views
 from hub.api.gate import Authority
-from hub.api.pages import marks, page
+from hub.api.pages import marks, moment, page, reply
 from hub.api.problem import Problem
 from hub.api.sight import Sight
 from hub.api.state import State
+from hub.bilingual import preferred
+from hub.metrics import vocabulary
 from hub.model import Alert
-from hub.moment import SECOND, from_text, to_text
-from hub.ports import LogPosition, SeriesQuery
+from hub.moment import SECOND
+from hub.ports import LogPosition, SeriesQuery, StoreUnavailable
+from hub.wire import in_language
 
 QUARANTINE_SHOWN = 200
-SERIES_ROWS_MAX = 50_000
-BUCKETS_MAX = 50_000
 AT_A_TIME = 200
+DETAIL_ROWS, DETAIL_DAYS = 50, 7
+"""Of one device: the newest stored values, of the last days only, so that a long history costs nothing."""
 DAY_NS = 86_400 * SECOND
 T = TypeVar("T")
 
@@ -107,6 +110,28 @@ class Looking:
             }
         )
 
+    async def positions(self, request: Request, asked: questions.Positions) -> Response:
+        """Where devices are now, in a box of the map."""
+        since = moment(asked.since, "since") or 0
+        box = device_views.box(asked.bbox) if asked.bbox is not None else None
+        found = device_views.positions(self.state, self._sight(request), asked.kind, since, box)
+        shown, cut = page(found, asked.limit, asked.skip)
+        return reply({"positions": shown, **marks(request, asked.limit, cut, skip=asked.skip + len(shown))})
+
+    async def device(self, request: Request, _: Any) -> Response:
+        """One device: newest values, what the registry says, its latest stored values and what of it could not be used."""
+        name, sight = request.path_params["device"], self._sight(request)
+        if not sight.there(name):
+            raise Problem(404, f"there is no device {name[:100]!r}")
+        shown = device_views.detail(self.state, sight, name)
+        end = self.state.clock() + DAY_NS
+        query = SeriesQuery(end - DETAIL_DAYS * DAY_NS, end, name, limit=DETAIL_ROWS, newest=True)
+        try:
+            shown["rows"] = list(await self.state.series(query))[::-1]
+        except StoreUnavailable as error:  # the present goes on without history
+            shown["without"] = f"history cannot be had now: {error}"
+        return reply({**shown, "faults": await asyncio.to_thread(device_views.faults, self.state, name, sight.whole)})
+
     async def unknown(self, request: Request, asked: questions.Page) -> Response:
         """Who reported and was not known, the latest first."""
         sight = self._sight(request)
@@ -123,18 +148,34 @@ class Looking:
     async def alerts(self, request: Request, asked: questions.Alerts) -> Response:
         """All open warnings, and the latest closed ones."""
         sight = self._sight(request)
-        seen = filter(sight.alert, self.state.alerts.closed.values())
+        wanted = _chosen(asked)
+        seen = [item for item in self.state.alerts.closed.values() if sight.alert(item) and wanted(item)]
         closed = sorted(seen, key=lambda item: item.changed_at, reverse=True)
         shown, cut = page(closed, asked.closed, asked.skip)
 
-        def made(item: Alert) -> dict[str, Any]:
-            return sight.of(views.alert(item))
+        language = language_of(request, asked)
 
+        def made(item: Alert) -> dict[str, Any]:
+            told: dict[str, Any] = in_language(sight.of(views.alert(item)), language)
+            return told
+
+        still_open = [item for item in self.state.alerts.newest_first() if sight.alert(item) and wanted(item)]
         return reply(
             {
-                "open": await _made(made, [*filter(sight.alert, self.state.alerts.newest_first())]),
+                "open": await _made(made, still_open),
                 "closed": await _made(made, shown),
                 **marks(request, asked.closed, cut, closed=asked.closed or 100, skip=asked.skip + len(shown)),
+            }
+        )
+
+    async def vocabulary(self, request: Request, asked: questions.Words) -> Response:
+        """Every metric: its unit, its range, and its name in both languages."""
+        found = [item for item in vocabulary().values() if asked.family is None or item.family == asked.family]
+        shown, cut = page(found, asked.limit, asked.skip)
+        return reply(
+            {
+                "metrics": [views.word(item) for item in shown],
+                **marks(request, asked.limit, cut, skip=asked.skip + len(shown)),
             }
         )
 
@@ -193,10 +234,17 @@ class Looking:
         """Cameras that see a point or a zone, or will see what moves."""
         given = {name: value for name in ("at", "zone", "need", "error", "course", "speed") if (value := getattr(asked, name)) is not None}  # fmt: skip
         try:
-            answer = await asyncio.to_thread(views.who_sees, self.state, given, asked.limit, self._sight(request))
+            answer = await asyncio.to_thread(
+                views.who_sees, self.state, given, asked.limit, self._sight(request), asked.skip
+            )
         except ValueError as error:
             raise Problem(400, str(error)) from None
-        return reply(answer)
+        language = language_of(request, asked)
+        if "cameras" not in answer:  # the stretches of a way are as many as they are
+            return reply(in_language({**answer, **marks(request, None, False)}, language))
+        shown, cut = page(answer["cameras"], asked.limit)
+        told = {"cameras": shown, **marks(request, asked.limit, cut, skip=asked.skip + len(shown))}
+        return reply(in_language(told, language))
 
     async def geojson(self, request: Request, _: Any) -> Response:
         """Zones, cameras, their footprints or devices as GeoJSON (RFC 7946), for maps elsewhere."""
@@ -208,62 +256,22 @@ class Looking:
             raise Problem(404, "zones, cameras, footprints and devices are there as GeoJSON") from None
         return Response(msgspec.json.encode(found), 200, None, "application/geo+json")
 
-    # ---------------------------------------------------------------------------------------------- history
 
-    async def series(self, request: Request, asked: questions.Series) -> Response:
-        """Rows out of the store, oldest first; where the limit cuts, the newest of them, and `next` leads to those before."""
-        query = SeriesQuery(moment(asked.start, "from"), moment(asked.end, "to"), asked.device, asked.metric)
-        sight = self._sight(request)
-        if not sight.whole:  # of what is not seen there are no rows
-            seen = sight.known() if asked.device is None else (asked.device,) if sight.device(asked.device) else ()
-            query = msgspec.structs.replace(query, devices=seen)
-        if asked.every is not None:
-            return await self._buckets(query, asked.every)
-        limit = min(asked.limit, SERIES_ROWS_MAX)
-        rows = list(await self.state.series(msgspec.structs.replace(query, limit=limit + 1, newest=True)))
-        cut = len(rows) > limit
-        if cut:
-            # A page ends between two moments, so that nothing of one moment falls between two pages.
-            last, whole = rows[0].time, [row for row in rows if row.time > rows[0].time]
-            if not whole:  # one moment alone is more than a page: all of it, or the rest of it could never be asked for
-                query = msgspec.structs.replace(query, start=last, end=last + 1)
-                whole = list(await self.state.series(query))
-            rows = whole
-        before = to_text(rows[0].time) if cut else ""
-        return reply({"rows": rows, **marks(request, limit, cut, to=before)})
+def _chosen(asked: questions.Alerts) -> Callable[[Alert], bool]:
+    """Whether a warning is among those asked for."""
+    start, end = moment(asked.start, "from"), moment(asked.end, "to")
 
-    async def trips(self, request: Request, asked: questions.Trips) -> Response:
-        """Trips and stops of a vehicle."""
-        end = moment(asked.end, "to") or self.state.clock()
-        start = moment(asked.start, "from") or end - DAY_NS
-        if not asked.device or start >= end:
-            raise Problem(400, "device is needed, and a from that lies before to")
-        if not self._sight(request).device(asked.device):
-            return reply({"device": asked.device, "trips": [], "stops": []})  # of what is not seen there are no rows
-        return reply(await self._driven(self.state.trips(asked.device, start, end, asked.ignition)))
-
-    async def fleet(self, request: Request, asked: questions.Fleet) -> Response:
-        """What every vehicle did in a day of the city."""
-        return reply(await self._driven(self.state.fleet(asked.day, asked.kind, self._sight(request).device)))
-
-    async def _driven(self, work: Awaitable[T]) -> T:
-        try:
-            return await work
-        except ValueError as error:
-            raise Problem(400, str(error)) from None
-
-    async def _buckets(self, query: SeriesQuery, every: float) -> Response:
-        start, end = query.start, query.end if query.end is not None else self.state.clock()
-        width = round(every * SECOND)
-        if start is None:
-            raise Problem(400, "every needs from: since when the buckets are wanted")
-        if (end - start) // max(1, width) > BUCKETS_MAX:
-            raise Problem(400, f"more than {BUCKETS_MAX} buckets; a longer every or a shorter range was meant")
-        found = await self.state.buckets(msgspec.structs.replace(query, end=end, limit=BUCKETS_MAX + 1), width)
-        cut = len(found) > BUCKETS_MAX
-        return reply(
-            {"buckets": found[:BUCKETS_MAX], "every": every, "limit": BUCKETS_MAX, "truncated": cut, "next": None}
+    def wanted(item: Alert) -> bool:
+        return (
+            (asked.rule is None or item.rule in asked.rule)
+            and (asked.level is None or item.level in asked.level)
+            and (asked.subject is None or item.subject in asked.subject)
+            and (asked.area is None or item.changes[-1].area in asked.area)
+            and (end is None or item.raised_at < end)
+            and (start is None or item.open or item.changed_at >= start)
         )
+
+    return wanted
 
 
 async def _made(make: Callable[[T], dict[str, Any]], items: Sequence[T]) -> list[dict[str, Any]]:
@@ -275,15 +283,6 @@ async def _made(make: Callable[[T], dict[str, Any]], items: Sequence[T]) -> list
     return made
 
 
-def reply(data: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return Response(msgspec.json.encode(data), status, headers, "application/json")
-
-
-def moment(text: str | None, name: str) -> int | None:
-    """A time of a query. A "+" in it reaches the hub as a blank."""
-    if text is None:
-        return None
-    try:
-        return from_text(text.replace(" ", "+"))
-    except ValueError as error:
-        raise Problem(400, f"{name}: {error}") from None
+def language_of(request: Request, asked: questions.Spoken) -> str:
+    """In which language the caller reads."""
+    return asked.lang or preferred(request.headers.get("accept-language", ""))

@@ -1,4 +1,5 @@
-"""Lists that may be cut: every one says `limit`, `truncated` and `next`, the address of what follows."""
+"""What answers have in common: JSON, times in queries, and lists that may be cut. Every list says `limit`, `truncated` and `next`, the
+address of what follows."""
 
 from __future__ import annotations
 
@@ -6,7 +7,12 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
+import msgspec
 from starlette.requests import Request
+from starlette.responses import Response
+
+from hub.api.problem import Problem
+from hub.moment import from_text
 
 T = TypeVar("T")
 
@@ -22,6 +28,20 @@ def marks(request: Request, limit: int | None, truncated: bool, **further: Any) 
     """The fields that every list has. `further`: the query's parameters that lead to what follows."""
     following = None
     if truncated:
-        query = dict(request.query_params) | {key: str(value) for key, value in further.items()}
-        following = f"{quote(request.url.path)}?{urlencode(query)}"
+        kept = [(key, value) for key, value in request.query_params.multi_items() if key not in further]
+        following = f"{quote(request.url.path)}?{urlencode([*kept, *further.items()])}"
     return {"limit": limit, "truncated": truncated, "next": following}
+
+
+def reply(data: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(msgspec.json.encode(data), status, headers, "application/json")
+
+
+def moment(text: str | None, name: str) -> int | None:
+    """A time of a query. A "+" in it reaches the hub as a blank."""
+    if text is None:
+        return None
+    try:
+        return from_text(text.replace(" ", "+"))
+    except ValueError as error:
+        raise Problem(400, f"{name}: {error}") from None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import accumulate
 
 from hub.api.state import State
 from hub.health import WORST
 from hub.moment import SECOND
+from hub.stages import BOUNDS_S, Stages
 
 
 def render(state: State) -> str:
@@ -176,7 +178,22 @@ def render(state: State) -> str:
         "How often a rule has failed since it was last edited.",
         [({"rule": item["rule"]}, item["count"]) for item in state.rules().get("ill", ())],
     )
+    if state.stages is not None:
+        lines.extend(_stages(state.stages))
     return "\n".join(lines) + "\n"
+
+
+def _stages(stages: Stages) -> Iterator[str]:
+    """A histogram has cumulative counts by upper bound, a sum and a number."""
+    name = "cityhub_stage_seconds"
+    yield f"# HELP {name} How long a stage of a reading's or a warning's journey takes."
+    yield f"# TYPE {name} histogram"
+    for stage, found in stages.histograms.items():
+        counted = list(accumulate(found.counts))
+        for bound, count in zip((*map("{:g}".format, BOUNDS_S), "+Inf"), counted, strict=True):
+            yield f"{name}_bucket{_labels({'stage': stage, 'le': bound})} {count}"
+        yield f"{name}_sum{_labels({'stage': stage})} {found.sum_s:.6f}"
+        yield f"{name}_count{_labels({'stage': stage})} {counted[-1]}"
 
 
 def _labels(labels: Mapping[str, str]) -> str:

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from hub.model import Level
+
 NUMBER_MAX = (1 << 53) - 1
 """Offsets and numbers beyond it are not exact in every client's JSON."""
 PAGE_MAX = 100_000
@@ -32,16 +34,44 @@ class Page(msgspec.Struct):
     skip: Number = 0
 
 
+class Spoken(msgspec.Struct):
+    """`lang`: "en" or "zh", the language of what people read; without it what Accept-Language prefers, else English."""
+
+    lang: Literal["en", "zh"] | None = None
+
+
 class Devices(Page):
     kind: str | None = None
     since: str | None = None
 
 
-class Alerts(msgspec.Struct):
-    """`closed`: how many of the latest closed ones, behind the first `skip`."""
+class Words(Page):
+    """Of a family, such as "water"; without it all."""
+
+    family: str | None = None
+
+
+class Alerts(Spoken, rename={"start": "from", "end": "to"}):
+    """`closed`: how many of the latest closed ones, behind the first `skip`. The rest choose among open and closed ones alike: of these
+    rules, levels, subjects or areas, and which stood at some time between `from` and `to`."""
 
     closed: Annotated[int, Meta(ge=0, le=PAGE_MAX)] = 100
     skip: Number = 0
+    rule: list[str] | None = None
+    level: list[Level] | None = None
+    subject: list[str] | None = None
+    area: list[str] | None = None
+    start: str | None = None
+    end: str | None = None
+
+
+class Positions(Page):
+    """Where devices are: in the box `bbox` (west,south,east,north in degrees; a west above the east crosses the 180th meridian), of a
+    kind, heard of since."""
+
+    bbox: str | None = None
+    kind: str | None = None
+    since: str | None = None
 
 
 class Quarantine(msgspec.Struct):
@@ -52,18 +82,18 @@ class Quarantine(msgspec.Struct):
 
 
 class Series(msgspec.Struct, rename={"start": "from", "end": "to"}):
-    """Rows of a device and metric between two times; with `every` (seconds) the buckets of that width."""
+    """Rows of devices and a metric between two times; with `every` (seconds) the buckets of that width."""
 
-    device: str | None = None
+    device: list[str] | None = None
     metric: str | None = None
     start: str | None = None
     end: str | None = None
-    limit: Annotated[int, Meta(ge=1, le=NUMBER_MAX)] = 2000
+    limit: Annotated[int, Meta(ge=1, le=NUMBER_MAX)] | None = None
     every: Annotated[float, Meta(gt=0, le=YEARS_S)] | None = None
 
 
-class Trips(msgspec.Struct, rename={"start": "from", "end": "to"}):
-    """Of a vehicle between two times; the last day without them. `ignition`: whether switching off ends a trip at once."""
+class Trips(Page, rename={"start": "from", "end": "to"}):
+    """`limit` and `skip` are of the trips. Of a vehicle between two times; the last day without them. `ignition`: whether switching off ends a trip at once."""
 
     device: str = ""
     start: str | None = None
@@ -71,14 +101,20 @@ class Trips(msgspec.Struct, rename={"start": "from", "end": "to"}):
     ignition: bool = False
 
 
-class Fleet(msgspec.Struct):
+class Air(Page):
+    """A month of the city, such as 2026-11, or a day of it, such as 2026-11-29 (yesterday without it)."""
+
+    span: str | None = None
+
+
+class Fleet(Page):
     """A day of the city, such as 2026-11-29 (yesterday without it), and a kind of vehicles."""
 
     day: str | None = None
     kind: str | None = None
 
 
-class Cameras(msgspec.Struct):
+class Cameras(Spoken):
     """Who sees a point, a zone, or what moves; see docs/cameras.md."""
 
     at: str | None = None
@@ -88,6 +124,7 @@ class Cameras(msgspec.Struct):
     course: str | None = None
     speed: str | None = None
     limit: Annotated[int, Meta(ge=0, le=NUMBER_MAX)] = 5
+    skip: Annotated[int, Meta(ge=0, le=1_000)] = 0
 
 
 class Audit(msgspec.Struct):

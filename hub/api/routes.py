@@ -15,17 +15,20 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from hub.api import answers, questions
+from hub.api import answers, document_page, questions
 from hub.api.acting import NOTE_THEMSELVES, Acting
 from hub.api.auditing import Auditing
 from hub.api.endpoint import Endpoint
 from hub.api.gate import Authority, Gate, cookie_name
-from hub.api.looking import Looking, reply
+from hub.api.history import History
+from hub.api.looking import Looking
 from hub.api.openapi import document
+from hub.api.pages import reply
 from hub.api.problem import Problem, problem
 from hub.api.sensorthings import ROOT, SensorThings
 from hub.api.state import State
 from hub.api.streaming import Streaming
+from hub.api.transfer import Transfer
 from hub.api.visiting import Visiting
 from hub.ports import LogFull, StoreUnavailable
 
@@ -36,7 +39,7 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
     """All routes but files. A new one is taken into the tests of every route by standing here."""
     auditing = Auditing(state)
     look, act, live = Looking(state, authority), Acting(state, trusted, auditing), Streaming(state, authority)
-    visit, things = Visiting(state, authority, auditing), SensorThings(state)
+    visit, things, past = Visiting(state, authority, auditing), SensorThings(state), History(state)
     get, post = "GET", "POST"
     on_the_hub = partial(Endpoint, post, role="operate", needs="engineer", whole=True)
     found = [
@@ -56,6 +59,8 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
         Endpoint(get, "/api/v1/city", "view", look.city, gives=answers.City),
         Endpoint(get, "/api/v1/status", "view", look.status, gives=answers.Status),
         Endpoint(get, "/api/v1/devices", "view", look.devices, questions.Devices, gives=answers.Devices),
+        Endpoint(get, "/api/v1/positions", "view", look.positions, questions.Positions, gives=answers.Positions),
+        Endpoint(get, "/api/v1/devices/{device:path}", "view", look.device, gives=answers.Detail),
         Endpoint(
             post,
             "/api/v1/devices/{device:path}/command",
@@ -70,6 +75,7 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
         Endpoint(
             post, "/api/v1/alerts/{alert:path}/{action}", "operate", act.operate, questions.Act, gives=answers.Done
         ),
+        Endpoint(get, "/api/v1/vocabulary", "view", look.vocabulary, questions.Words, gives=answers.Vocabulary),
         Endpoint(get, "/api/v1/rules", "view", look.rules, questions.Page, gives=answers.Rules),
         Endpoint(get, "/api/v1/maintenance", "view", look.maintenance, questions.Page, gives=answers.Windows),
         Endpoint(post, "/api/v1/maintenance", "operate", act.plan, questions.Plan, gives=answers.Planned),
@@ -90,11 +96,12 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
         on_the_hub("/api/v1/delivery/test", handler=act.exercise, takes=questions.Exercise, gives=answers.Exercised),
         on_the_hub("/api/v1/delivery/{action}", handler=act.deliver, takes=questions.Letters, gives=answers.Letters),
         Endpoint(get, "/api/v1/cameras", "view", look.cameras, questions.Cameras, gives=answers.Cameras),
-        Endpoint(get, "/api/v1/trips", "view", look.trips, questions.Trips, gives=answers.Trips),
-        Endpoint(get, "/api/v1/fleet", "view", look.fleet, questions.Fleet, gives=answers.Fleet),
-        Endpoint(get, "/api/v1/series", "view", look.series, questions.Series, gives=answers.Series),
+        Endpoint(get, "/api/v1/trips", "view", past.trips, questions.Trips, gives=answers.Trips),
+        Endpoint(get, "/api/v1/air", "view", past.air, questions.Air, gives=answers.Air),
+        Endpoint(get, "/api/v1/fleet", "view", past.fleet, questions.Fleet, gives=answers.Fleet),
+        Endpoint(get, "/api/v1/series", "view", past.series, questions.Series, gives=answers.Series),
         Endpoint(get, "/tiles/basemap.pmtiles", None, look.basemap, media="application/vnd.pmtiles"),
-        Endpoint(get, "/api/v1/stream", "view", live.stream, media="text/event-stream"),
+        Endpoint(get, "/api/v1/stream", "view", live.stream, questions.Spoken, media="text/event-stream"),
         Endpoint(
             get, f"{ROOT}/{{path:path}}", "view", things.sensorthings, gives=answers.SensorThings, also=(204, 501)
         ),
@@ -114,7 +121,12 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
         """This description of the API, OpenAPI 3.1."""
         return reply(document(found, state.version))
 
+    async def docs(_: Request, __: Any) -> Response:
+        """This description of the API as a page for people; it works without internet."""
+        return Response(document_page.page(document(found, state.version)), media_type="text/html")
+
     found.append(Endpoint(get, "/api/v1/openapi.json", None, openapi))
+    found.append(Endpoint(get, "/api/v1/docs", None, docs, media="text/html"))
     return found
 
 
@@ -130,7 +142,7 @@ def build(state: State, trusted: bool = False) -> Starlette:
         routes.append(Mount("/static", StaticFiles(directory=state.console)))
     return Starlette(
         routes=routes,
-        middleware=[Middleware(Gate, state=state, trusted=trusted)],
+        middleware=[Middleware(Gate, state=state, trusted=trusted), Middleware(Transfer)],
         exception_handlers={
             HTTPException: _problem,
             StoreUnavailable: _away,
@@ -175,10 +187,24 @@ async def _act(item: Endpoint, request: Request, auditing: Auditing, action: str
         raise
 
 
-async def _problem(_: Request, error: Exception) -> Response:
+async def _problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if error.status_code == 405 and not isinstance(error, Problem):
+        return _no_such_method(request)
     more = error.more if isinstance(error, Problem) else {}
     return problem(error.status_code, error.detail, dict(error.headers or {}), **more)
+
+
+def _no_such_method(request: Request) -> Response:
+    """405 with what the path does take, over all its routes, as RFC 9110 wants `Allow`."""
+    there = [route for route in request.app.routes if isinstance(route, Route)]
+    taken = sorted(
+        {method for route in there if route.path_regex.match(request.url.path) for method in route.methods or ()}
+    )
+    told = f"{request.method} is not done here, only {', '.join(taken)}"
+    if request.url.path.startswith(f"{ROOT}/") and request.method in ("PATCH", "PUT", "DELETE"):
+        told += "; an Observation is never changed or removed, as it stands in a log that only grows, and things stand in the city's registry"
+    return problem(405, told, {"Allow": ", ".join(taken)})
 
 
 async def _away(_: Request, error: Exception) -> Response:

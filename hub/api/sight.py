@@ -43,6 +43,10 @@ class Sight:
     def device(self, device: str, kind: str = "", area: str = "") -> bool:
         return self.whole or self._who.may(self._right, self.item(device, kind, area))
 
+    def there(self, device: str) -> bool:
+        """Whether there is such a device and it is seen: who may not see it hears the same as of one that is not there."""
+        return (device in self._state.registry.devices or device in self._state.live.devices) and self.device(device)
+
     def camera(self, camera: Camera) -> bool:
         return self.whole or self._who.may(self._right, Item(camera.camera, "camera", camera.area))
 

@@ -22,6 +22,7 @@ from hub.model import Maintenance, Message, OperatorAction
 from hub.options import Config
 from hub.ports import BEGINNING, Bucket, DeviceCommand, Log, LogPosition, Row, SeriesQuery
 from hub.registry import Registry
+from hub.stages import Stages
 
 
 class ReaderState:
@@ -92,6 +93,8 @@ class State:
     """Take the city folder over as it is now; see `hub.app.reloading`."""
     trips: Callable[[str, int, int, bool], Awaitable[Any]]
     """(device, from, to, whether ignition counts) → trips and stops; see `hub.app.fleet`. Raises ValueError for too long a range."""
+    air: Callable[[str | None, Callable[[str], bool]], Awaitable[Any]]
+    """(day or month, which devices are seen) → a line an air station and day; see `hub.app.air`. Raises ValueError for neither."""
     fleet: Callable[[str | None, str | None, Callable[[str], bool]], Awaitable[Any]]
     """(day, kind, which devices are seen) → a line a vehicle. Raises ValueError for what is no day."""
     health: Health
@@ -112,6 +115,8 @@ class State:
     maintenance: Callable[[], Sequence[Maintenance]] = tuple
     """Windows planned and, for a day, those over."""
     protocols: dict[str, str] = field(default_factory=dict)
+    stages: Stages | None = None
+    """How long the stages of the journey take, where the hub measures it."""
     started_at: int = 0
     version: str = ""
     set_aside: Sequence[str] = ()

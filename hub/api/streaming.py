@@ -11,13 +11,14 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from hub.api import views
+from hub.api import questions, views
 from hub.api.gate import Authority
+from hub.api.looking import language_of
 from hub.api.problem import Problem
 from hub.api.sight import Sight
 from hub.api.state import State
 from hub.ports import LogPosition
-from hub.wire import change_to_json
+from hub.wire import change_to_json, in_language
 
 STREAM_EVERY_S = 1.0
 STREAMS_MAX = 200
@@ -30,17 +31,19 @@ class Streaming:
         self._authority = authority
         self.streams = 0
 
-    async def stream(self, request: Request, _: Any) -> Response:
+    async def stream(self, request: Request, asked: questions.Spoken) -> Response:
         """Server-sent events: devices, changes of warnings, the status, once a second."""
         if self.streams >= STREAMS_MAX:
             raise Problem(503, f"{STREAMS_MAX} live streams are open already", {"Retry-After": "5"})
         if request.method == "HEAD":  # whoever only wants to see whether it is there must not hold one open
             return Response(media_type="text/event-stream")
         return StreamingResponse(
-            self._events(request), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
+            self._events(request, language_of(request, asked)),
+            media_type="text/event-stream",
+            headers={"Cache-Control": "no-store"},
         )
 
-    async def _events(self, request: Request) -> AsyncIterator[bytes]:
+    async def _events(self, request: Request, language: str) -> AsyncIterator[bytes]:
         """Once a second: devices heard since, changes of warnings, the status. Each event's id says what comes after it, so that a client
         that comes again with `Last-Event-ID` misses no change of a warning that the log still has, and no device."""
         state = self.state
@@ -61,7 +64,8 @@ class Streaming:
                 told = batch.next
                 for change, at in batch.after_each():
                     if sight.change(change):
-                        yield _sse("change", sight.of(change_to_json(change)), at, turn, began)
+                        told_of = in_language(sight.of(change_to_json(change)), language)
+                        yield _sse("change", told_of, at, turn, began)
                 yield _sse("status", views.status(state, sight), told, turn, began)
                 await asyncio.sleep(STREAM_EVERY_S)
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from math import isfinite
 from typing import Any
 
 import msgspec
@@ -17,6 +18,7 @@ from hub.delivery import Courier, Journal, ReadingCourier
 from hub.health import Part
 from hub.knocks import Knock
 from hub.live import DeviceState
+from hub.metrics import Metric
 from hub.model import LEVELS, Alert, Camera, Change, Device, Fault, Maintenance, Motion, Position, Zone
 from hub.moment import SECOND, to_text
 from hub.ports import LogPosition, Stream
@@ -88,6 +90,20 @@ def camera(cameras: Cameras, number: int) -> dict[str, Any]:
     }
 
 
+def word(metric: Metric) -> dict[str, Any]:
+    """A metric as people read it; `low` and `high` (null: no such end) are what an instrument can say."""
+    return {
+        "metric": metric.name,
+        "family": metric.family,
+        "type": metric.type,
+        "unit": metric.unit,
+        "title": metric.title,
+        "title_zh": metric.title_zh,
+        "low": metric.low if isfinite(metric.low) else None,
+        "high": metric.high if isfinite(metric.high) else None,
+    }
+
+
 def zone(item: Zone) -> dict[str, Any]:
     return {"zone": item.zone, "kind": item.kind, "name": item.name, "rings": item.rings, "limits": dict(item.limits)}
 
@@ -126,6 +142,8 @@ def alert(item: Alert) -> dict[str, Any]:
         "level": item.level,
         "title": titled.title,
         "title_now": newest.title_now,
+        "title_zh": titled.title_zh,
+        "title_now_zh": newest.title_now_zh,
         "raised_at": to_text(item.raised_at),
         "changed_at": to_text(item.changed_at),
         "open": item.open,
@@ -138,6 +156,8 @@ def alert(item: Alert) -> dict[str, Any]:
         "evidence": newest.evidence,
         "reason": newest.reason,
         "cause": judged[-1].reason,
+        "reason_zh": newest.reason_zh,
+        "cause_zh": judged[-1].reason_zh,
         "values": newest.values,
         "worst": {"level": worst.level, "at": to_text(worst.at), "values": worst.values},
         "origin": item.changes[0].origin.hub if item.changes[0].origin else None,
@@ -145,8 +165,9 @@ def alert(item: Alert) -> dict[str, Any]:
     }
 
 
-def who_sees(state: State, asked: Mapping[str, str], limit: int, sight: Sight) -> dict[str, Any]:
-    """Cameras for a point (`at`, uncertain with `error`), for a `zone`, or for what moves from `at` on (`course`, `speed`).
+def who_sees(state: State, asked: Mapping[str, str], limit: int, sight: Sight, skip: int = 0) -> dict[str, Any]:
+    """Cameras for a point (`at`, uncertain with `error`), for a `zone`, or for what moves from `at` on (`course`, `speed`): those behind
+    the first `skip`, and one more than `limit` where there is one.
 
     Raises ValueError for what is no question.
     """
@@ -159,8 +180,8 @@ def who_sees(state: State, asked: Mapping[str, str], limit: int, sight: Sight) -
         if name not in state.registry.zones or not sight.zone(state.registry.zones[name]):
             raise ValueError(f"there is no zone {name!r}")
         rings = state.registry.zones[name].rings
-        parts = cover(cameras, shapely.Polygon(rings[0], rings[1:]), limit, need)
-        return {"cameras": [msgspec.to_builtins(part) for part in parts]}
+        parts = cover(cameras, shapely.Polygon(rings[0], rings[1:]), skip + limit + 1, need)
+        return {"cameras": [msgspec.to_builtins(part) for part in parts[skip:]]}
     if "at" not in asked:
         raise ValueError("at=LON,LAT is needed, such as ?at=121.49,31.24, or zone=NAME")
     position = question.place(asked["at"])
@@ -170,7 +191,8 @@ def who_sees(state: State, asked: Mapping[str, str], limit: int, sight: Sight) -
         )
         return {"handover": [watch_to_json(watch) for watch in follow(cameras, ahead(position, motion), need)]}
     error = question.error(asked["error"]) if "error" in asked else None
-    return {"cameras": [camera_to_json(view) for view in cameras.rank(position, limit, need=need, error=error)]}
+    ranked = cameras.rank(position, skip + limit + 1, need=need, error=error)
+    return {"cameras": [camera_to_json(view) for view in ranked[skip:]]}
 
 
 def _cameras_seen(state: State, sight: Sight) -> Cameras:

@@ -16,8 +16,7 @@ from hub.access.sessions import Session
 from hub.api import questions
 from hub.api.auditing import Auditing, address_of
 from hub.api.gate import Authority, cookie_name
-from hub.api.looking import reply
-from hub.api.pages import marks, page
+from hub.api.pages import marks, page, reply
 from hub.api.problem import Problem
 from hub.api.state import State
 from hub.moment import to_text
@@ -88,7 +87,8 @@ class Visiting:
         """Who asks, what they were granted, and whether the hub asks at all."""
         found = self._authority.known(request)
         session = self._authority.session(request) if found is not None and found.kind == "user" else None
-        return reply(self._described(found, session))
+        # It tells the CSRF word of the log-in, so no cache keeps it.
+        return reply(self._described(found, session), headers={"Cache-Control": "no-store"})
 
     def _described(self, who: Principal | None, session: Session | None) -> dict[str, Any]:
         user = self.state.roll.users.get(who.name) if who is not None and who.kind == "user" else None

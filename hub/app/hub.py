@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import logging
 import os
+import socket
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from importlib.metadata import version
@@ -24,12 +25,14 @@ from hub.access.users import users_path
 from hub.alerts import Alerts
 from hub.api import ReaderState, State
 from hub.api.answers import Reloaded
+from hub.app.air import Air
 from hub.app.city import City
 from hub.app.commanding import Commander
 from hub.app.destinations import Destinations
 from hub.app.fleet import Fleet
 from hub.app.history import open_city_store
 from hub.app.importing import Imported, Importer, messages, rejects_file
+from hub.app.keeping import keeping
 from hub.app.listening import Listening
 from hub.app.readers import Follower, StoreReader
 from hub.app.reloading import AT_START, for_the_next_start, read_again
@@ -48,15 +51,16 @@ from hub.health import Health, Part
 from hub.ingest import Door, Ingest
 from hub.ledger import Ledger
 from hub.live import Live
-from hub.log import Cursors, Limits, Log, LogFull
 from hub.model import Deaf, Edition, OperatorAction, Tick
 from hub.moment import SECOND, to_zone_text
 from hub.options import AdapterConfig
-from hub.ports import Bucket, Plugin, Row, SeriesQuery
+from hub.ports import Bucket, LogFull, Plugin, Row, SeriesQuery
+from hub.stages import Stages
+from hub.store.every import buckets_every
 from hub.store.reopening import reopening
 from hub.store.rollups import RollupStore
 from hub.validation import Validator
-from hub.whole_file import damaged, make_folder, read, replace, sync_folder
+from hub.whole_file import damaged, make_folder, read, sync_folder
 from rules.edition import registry_text
 from rules.engine import ENGINE
 from rules.judging.setback import BACK_NS
@@ -71,7 +75,6 @@ AGAIN_S = 5.0
 """Before a part of the hub that raised is started again."""
 LIVE_ENTRIES = 200_000
 """How far back the present is folded from when the hub starts."""
-GIB = 1 << 30
 VERSION = version("cityhub")
 EDITION = f"cityhub {VERSION}, engine {ENGINE}"
 
@@ -91,12 +94,15 @@ class Hub:
         live: bool = True,
         tick_s: float = TICK_S,
         say: Callable[[str], None] = logger.info,
+        node: str | None = None,
     ) -> None:
         """`data`: another place than the city's for log and state. `live=False`: no adapters, no destinations and no
         ticks of its own; whoever plays a recording through the hub brings the time. `tick_s`: the machine's seconds
-        from tick to tick, shorter where `now` hurries. `say` hears one line at each change of a part's state."""
+        from tick to tick, shorter where `now` hurries. `say` hears one line at each change of a part's state. `node`: this hub's name among those of its city, the machine's
+        without one."""
         self.city = city
         self.data = data or city.config.data
+        self._keeping = keeping(city.config.log, self.data, node or socket.gethostname(), alone=not live)
         self.now = now
         self._live = live
         self._tick_s = tick_s
@@ -127,12 +133,21 @@ class Hub:
             raise ValueError(
                 f"[api] listen: {config.api.listen} is reachable from outside, so users or tokens are needed"
             )
+        self.stages = Stages() if config.metrics.stages else None
         self._lock()
         with suppress(OSError):  # names that a killed process left unsynced are relied upon from here on
             sync_folder(self.data)
-        self._open_log()
+        await self.wait_for_its_turn()
+        await asyncio.to_thread(self._keeping.open)
+        self.log, self.cursors = self._keeping.log, self._keeping.cursors
+        for name, cursor in self.cursors.all().items():
+            if stream := self.log.streams.get(_stream_of(name)):
+                stream.begin_at(cursor)
         self._open_store()
-        await asyncio.gather(*(reader.open(self.cursors.get(reader.state.name)) for reader in self.store_readers))
+        shared = self._keeping.travels and config.store.kind != "duckdb"
+        await asyncio.gather(
+            *(reader.open(self.cursors.get(reader.state.name), shared) for reader in self.store_readers)
+        )
         for reader in self.store_readers:  # it has been there, whatever became of the log's end
             self.log.streams[reader.state.stream].begin_at(reader.state.cursor)
         self.ledger.recover(self.data / "ledger.json", self.log, {"store": self.store_readers[0].state.cursor})
@@ -147,6 +162,8 @@ class Hub:
             self.data / SNAPSHOT,
             self.log.events.first,
             self.city.config.rules.partitions,
+            self._keeping.replace,
+            self.stages,
         )
         self.log.events.begin_at(self.warner.state.cursor)
         self.live, self.alerts = Live(), Alerts()
@@ -164,11 +181,14 @@ class Hub:
             self.city.secrets,
             self.health,
             slices=self._live,
+            stages=self.stages,
         )
         await self._catch_up()
         self.destinations = Destinations(
-            self.city.config.sinks if self._live else (), self.log, self.cursors, self.data, self._area_of
+            self.city.config.sinks if self._live else (), self.log, self.cursors, self.data, self._area_of, self.stages
         )
+        if self._keeping.travels:
+            self.destinations.journal.begun_anew = True
         await self.destinations.begin()
         self._gather_parts()
         self.state = self._state()
@@ -200,9 +220,17 @@ class Hub:
         await self.destinations.close()
         self.warner.save()
         await self._write_down()
-        await self.log.close()
+        await self._keeping.close()
         await asyncio.to_thread(self.store.close)
         os.close(self._lock_fd)
+
+    async def wait_for_its_turn(self) -> None:
+        """While another hub works on the same log, this one stands by. Ends at once where each has its own."""
+        await self._keeping.wait(self._say)
+
+    async def lost(self) -> None:
+        """Returns when another hub may have begun to work on the same log: then this one must end without another word."""
+        await self._keeping.lost()
 
     @property
     def address(self) -> str:
@@ -232,25 +260,10 @@ class Hub:
             os.close(self._lock_fd)
             raise AlreadyRunning(f"a hub is running on {self.data} already") from None
 
-    def _open_log(self) -> None:
-        options = self.city.config.log
-        age = options.age_max_days * 86400 if options.age_max_days else None
-        limits = {
-            "events": Limits(bytes_max=int(options.events_gb * GIB), age_max_s=age),
-            "derived": Limits(bytes_max=int(options.events_gb * GIB), age_max_s=age),
-            "alerts": Limits(bytes_max=int(options.alerts_gb * GIB)),
-            "quarantine": Limits(bytes_max=int(options.quarantine_gb * GIB)),
-        }
-        self.log = Log(self.data / "log", limits, sync=self._live)
-        self.cursors = Cursors(self.data / "cursors")
-        for reader, cursor in self.cursors.all().items():
-            if stream := self.log.streams.get(_stream_of(reader)):
-                stream.begin_at(cursor)
-
     def _open_store(self) -> None:
         self.store: RollupStore = reopening(lambda: open_city_store(self.city.config.store, self.data, self._area_of))
         self.store_readers = [
-            StoreReader(self.store, self.log.streams[name], self.log.quarantine, self.ledger, self.now)
+            StoreReader(self.store, self.log.streams[name], self.log.quarantine, self.ledger, self.now, self.stages)
             for name in ("events", "derived", "alerts")
         ]
         stored = {reader.state.stream: (lambda state=reader.state: state.cursor) for reader in self.store_readers}
@@ -321,7 +334,7 @@ class Hub:
             at = self.now()
             try:
                 await self.log.events.append([Edition(at, what, EDITION, texts[what]) for what in changed])
-                replace(path, msgspec.json.encode(digests))
+                self._keeping.replace(path, msgspec.json.encode(digests))
             except (LogFull, OSError) as error:  # a full disk: noted at the next start
                 return [f"{what}: not taken over, for the log takes nothing now ({error})" for what in changed]
         return [f"{what}: taken over" for what in changed]
@@ -336,6 +349,7 @@ class Hub:
             *(follower.state for follower in self.followers),
             self.warner.state,
         ]
+        breathing = self._air = Air(self._buckets, self.city.registry, config.zone, self.now)
         driving = self._driving = Fleet(self._series, self.city.registry, self.live, config.zone, self.now)
         return State(
             config=config,
@@ -356,6 +370,7 @@ class Hub:
             buckets=self._buckets,
             trips=driving.trips,
             fleet=driving.day,
+            air=breathing.days,
             export=self._export,
             operate=self._operate,
             rebuild=self.rollups.rebuild,
@@ -375,6 +390,7 @@ class Hub:
             rulebook=lambda: described(self.warner.engine.book, self.now()),
             maintenance=lambda: tuple(self.warner.engine.windows.values()),
             protocols={adapter.name: adapter.protocol for adapter in config.adapters},
+            stages=self.stages,
             started_at=self.now(),
             version=VERSION,
             set_aside=(*damaged(self.data), *damaged(self.data / "cursors")),
@@ -424,6 +440,7 @@ class Hub:
         self.ingest.registry = self.state.registry = registry
         self.state.cameras = self.cameras
         self._driving.use_registry(registry)
+        self._air.use_registry(registry)
         self._area_of.clear()
         self._area_of.update(self._areas())
 
@@ -453,7 +470,7 @@ class Hub:
         def write() -> None:
             for reader, cursor in cursors.items():
                 self.cursors.set(reader, cursor)
-            replace(self.data / "ledger.json", ledger)
+            self._keeping.replace(self.data / "ledger.json", ledger)
 
         with suppress(OSError):
             await asyncio.to_thread(write)
@@ -464,7 +481,7 @@ class Hub:
         return await asyncio.to_thread(self.store.series, query)
 
     async def _buckets(self, query: SeriesQuery, every: int) -> Sequence[Bucket]:
-        return await asyncio.to_thread(self.store.buckets, query, every)
+        return await asyncio.to_thread(buckets_every, self.store, query, every)
 
     async def _export(self, query: SeriesQuery, form: str, path: Path) -> int:
         return await asyncio.to_thread(self.store.export, query, form, path)

@@ -14,6 +14,7 @@ from hub.health import Part
 from hub.ledger import Ledger
 from hub.model import AlertChange, Fault, FaultKind, Reading
 from hub.ports import FRAME_ENTRIES_MAX, Batch, LogFull, LogPosition, Refusal, Store, StoreUnavailable, Stream
+from hub.stages import LOGGED_TO_STORED, Stages
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +34,13 @@ class StoreReader:
     """Feeds one stream to the store. The store keeps the cursor beside its rows; what it refuses goes to quarantine."""
 
     def __init__(
-        self, store: Store, stream: Stream, quarantine: Stream, ledger: Ledger, clock: Callable[[], int]
+        self,
+        store: Store,
+        stream: Stream,
+        quarantine: Stream,
+        ledger: Ledger,
+        clock: Callable[[], int],
+        stages: Stages | None = None,
     ) -> None:
         self.state = ReaderState(f"store/{stream.name}", stream.name, required=True)
         self._store = store
@@ -41,12 +48,16 @@ class StoreReader:
         self._quarantine = quarantine
         self._ledger = ledger
         self._clock = clock
+        self._stages = stages if stream.name == "events" else None
         stream.require(self.state.name, lambda: self.state.cursor)
 
-    async def open(self, known: LogPosition | None) -> None:
-        """Ask the store where it stands. `known`: where the hub last saw it, for a store that cannot be asked now."""
+    async def open(self, known: LogPosition | None, shared: bool = False) -> None:
+        """Ask the store where it stands. `known`: where the hub last saw it, for a store that cannot be asked now. `shared`: another hub may
+        have written to it since this one did, so that it may be further than it says here."""
         try:
             await self._ask(self._stream.first)
+            if shared:
+                self.state.cursor = max(self.state.cursor, known or self._stream.first)
         except StoreUnavailable as error:
             if not self._told:
                 self.state.cursor = known or self._stream.first
@@ -112,6 +123,8 @@ class StoreReader:
             except LogFull as error:  # what is good goes on; the refusal is counted all the same
                 logger.error("what the store refused finds no place in quarantine: %s", error)
         self.state.cursor = batch.next
+        if self._stages is not None:
+            self._stages.read(LOGGED_TO_STORED, batch.next)
         self.state.report("up")
         self._failures = 0
         if self._stream.name == "events":

@@ -113,6 +113,8 @@ def _rules() -> dict[str, Any]:
     known: dict[str, Any] = {
         "rule": {"type": "string", "pattern": "^[a-z0-9][a-z0-9-]*$"},
         "title": {"type": "string"},
+        "title_zh": {"type": "string"},
+        "let_zh": {"type": "object", "additionalProperties": {"type": "string"}},
         "let": {"type": "object", "additionalProperties": expression},
         "levels": levels,
         "clear": {"anyOf": [expression, levels]},

@@ -22,6 +22,7 @@ from hub.cameras import Cameras
 from hub.model import AlertChange, Device, Edition, Reading, Zone
 from hub.ports import FRAME_ENTRIES_MAX, Batch, Log, LogFull, LogPosition, Stream
 from hub.registry import Registry
+from hub.stages import LOGGED_TO_JUDGED, Stages
 from hub.whole_file import read, replace
 from rules.book import RuleBook, from_text
 from rules.edition import registry_from_text, registry_text
@@ -91,11 +92,15 @@ class Warner:
         path: Path,
         begin: LogPosition,
         partitions: int = 1,
+        keep: Callable[[Path, bytes], None] = replace,
+        stages: Stages | None = None,
     ) -> None:
+        """`keep`: how the snapshot is written down; until it is, no event that it holds may go from the log."""
         self.state = ReaderState("rules", "events", required=True, cursor=begin)
         self._log = log
+        self._stages = stages
         self._cameras = cameras
-        self._path = path
+        self._path, self._keep = path, keep
         self._told: set[str] = set()
         self._derived: _Repeats | None = None
         self._ill: set[str] = set()
@@ -165,10 +170,14 @@ class Warner:
         changes = [change for change in outcome.changes if change.id not in self._told]
         for change in changes:
             self._look(change)
+            if self._stages is not None:
+                self._stages.raised(change.id)
         derived = outcome.derived if self._derived is None else self._derived.without(outcome.derived)
         wanted = ((self._log.derived, derived), (self._log.alerts, changes))
         await asyncio.gather(*(self._append(stream.append, entries) for stream, entries in wanted if entries))
         self.state.cursor = batch.next
+        if self._stages is not None:
+            self._stages.read(LOGGED_TO_JUDGED, batch.next)
         return changes
 
     def _ails(self) -> str:
@@ -227,9 +236,9 @@ class Warner:
             self._log.derived.next,
         )
         try:
-            replace(self._path, msgspec.msgpack.encode(snapshot))
+            self._keep(self._path, msgspec.msgpack.encode(snapshot))
         except OSError as error:
-            self.state.report(self.state.state, f"its snapshot could not be written: {error.strerror}")
+            self.state.report(self.state.state, f"its snapshot could not be written: {error.strerror or error}")
             return
         self._safe_cursor = snapshot.cursor
         self._told, self._derived = set(), None

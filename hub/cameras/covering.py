@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 import shapely
 
+from hub.bilingual import Text
 from hub.cameras.aiming import pose_at
 from hub.cameras.ranking import Cameras
 from hub.cameras.sector import PTZ_HFOV_DEG
@@ -33,6 +34,7 @@ class Part(msgspec.Struct, frozen=True, omit_defaults=True):
     reason: str
     name: str = ""
     pose: Pose | None = None
+    reason_zh: str = ""
 
 
 def cover(cameras: Cameras, area: shapely.Polygon, limit: int = 5, need: str = "") -> list[Part]:
@@ -55,10 +57,12 @@ def cover(cameras: Cameras, area: shapely.Polygon, limit: int = 5, need: str = "
         covered |= mask
         taken.add(index)
         camera = cameras.cameras[index]
-        reason = f"sees {mask.mean():.0%} of the area, adds {adds:.0%}"
+        share = float(mask.mean())
+        reason = Text(f"sees {share:.0%} of the area, adds {adds:.0%}", f"可见该区域的{share:.0%}，新增{adds:.0%}")
         if pose:
-            reason += f" when turned to {pose.azimuth_deg:.0f}°"
-        parts.append(Part(camera.camera, float(mask.mean()), adds, float(covered.mean()), reason, camera.name, pose))
+            reason += Text(f" when turned to {pose.azimuth_deg:.0f}°", f"（转至{pose.azimuth_deg:.0f}°时）")
+        together = float(covered.mean())
+        parts.append(Part(camera.camera, share, adds, together, reason.en, camera.name, pose, reason.zh))
     return parts
 
 

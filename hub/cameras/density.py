@@ -12,6 +12,8 @@ TASKS: Mapping[str, float] = MappingProxyType(
 """Picture elements per metre that each task needs, EN 62676-4:2015, Annex B. `[cameras] tasks` in hub.toml overrides them:
 IEC 62676-4:2025 names other tasks with other values."""
 
+TASKS_ZH = {"monitor": "监控", "detect": "发现", "observe": "观察", "recognise": "辨认", "identify": "识别"}
+
 WIDTH_PX = 1920
 """Assumed where the registry does not say: full HD."""
 FLAT_MAX_DEG = 150.0

@@ -107,6 +107,7 @@ def _watch(cameras: Cameras, stretch: list[tuple[Moment, Sight]], until_s: float
         pose = pose_at(camera, first.away_m, first.towards_deg)
         turn_by = max(0.0, round(begins.after_s - turn_s(camera, None, first.towards_deg), 1))
     best = max(sight.score for _, sight in stretch)
+    view = cameras.view(first)
     return Watch(
         camera.camera,
         begins.after_s,
@@ -115,8 +116,9 @@ def _watch(cameras: Cameras, stretch: list[tuple[Moment, Sight]], until_s: float
         round(best, 3),
         pose,
         turn_by,
-        cameras.view(first).reason,
+        view.reason,
         Position(round(begins.lon, 7), round(begins.lat, 7)),
         camera.stream_url,
         camera.gb28181_id,
+        view.reason_zh,
     )

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import shapely
 
+from hub.bilingual import COMPASS_ZH, NOTHING, Text
 from hub.cameras.aiming import pose_at, tightest_deg
 from hub.cameras.buildings import Buildings, simplified
-from hub.cameras.density import TASKS, WIDTH_PX, pixels_per_m
+from hub.cameras.density import TASKS, TASKS_ZH, WIDTH_PX, pixels_per_m
 from hub.cameras.grid import Grid
 from hub.cameras.sector import HEIGHT_M, HFOV_DEG, Sector, footprint, sector
 from hub.geo import angle_between, compass, destination, polar
@@ -57,7 +58,7 @@ class Sight(NamedTuple):
     away_m: float
     towards_deg: float
     off_axis_deg: float
-    why_not: str
+    why_not: Text
     pixels_per_m: float
     score: float
 
@@ -171,7 +172,7 @@ class Cameras:
         off_axis = 0.0 if ground.width_deg >= 360 else angle_between(towards, ground.azimuth_deg)
         why_not = _why_not(camera, ground, away, off_axis)
         if not why_not and self._buildings and (building := self._buildings.between(camera, lon, lat)):
-            why_not = f"hidden by building {building.building}"
+            why_not = Text(f"hidden by building {building.building}", f"被建筑{building.building}遮挡")
         if why_not:
             return Sight(index, away, towards, off_axis, why_not, 0.0, 0.0)
         density = self._focal_px[index] / hypot(away, camera.height_m or HEIGHT_M)
@@ -180,37 +181,51 @@ class Cameras:
             score *= 1.0 - 0.6 * off_axis / ground.width_deg
         if density < needed:
             score *= 0.5 + 0.5 * density / needed
-        return Sight(index, away, towards, off_axis, "", density, score)
+        return Sight(index, away, towards, off_axis, NOTHING, density, score)
 
-    def view(self, sight: Sight, need: str = "", note: str = "") -> CameraView:
+    def view(self, sight: Sight, need: str = "", note: Text = NOTHING) -> CameraView:
         """The sight in words."""
         camera, ground = self.cameras[sight.camera], self.sectors[sight.camera]
+        reason = Text(f"{sight.away_m:.0f} m away, ", f"相距{sight.away_m:.0f} m，")
         if sight.why_not:
-            reason = f"{sight.away_m:.0f} m away, {sight.why_not}"
+            reason += sight.why_not
         else:
-            reason = f"{sight.away_m:.0f} m away, looking {compass(sight.towards_deg)}"
+            towards = compass(sight.towards_deg)
+            reason += Text(f"looking {towards}", f"朝{COMPASS_ZH[towards]}观察")
             if camera.ptz:
-                reason += ", PTZ: turn it to the bearing"
+                reason += Text(", PTZ: turn it to the bearing", "，云台：请转向该方位")
             elif ground.width_deg < 360:
-                reason += f", {sight.off_axis_deg:.0f}° off the middle of its picture"
+                off = f"{sight.off_axis_deg:.0f}°"
+                reason += Text(f", {off} off the middle of its picture", f"，偏离画面中心{off}")
                 if camera.azimuth_error_deg and camera.azimuth_error_deg >= ERROR_SAID_DEG:
-                    reason += f" if its direction is right (± {camera.azimuth_error_deg:.0f}°)"
+                    error = f"± {camera.azimuth_error_deg:.0f}°"
+                    reason += Text(f" if its direction is right ({error})", f"（若其朝向无误，{error}）")
             if camera.position_error_m and camera.position_error_m >= MISPLACED_SAID_M:
-                reason += f", if it stands where the registry has it (± {camera.position_error_m:.0f} m)"
+                error = f"± {camera.position_error_m:.0f} m"
+                reason += Text(
+                    f", if it stands where the registry has it ({error})", f"，若其位置与登记一致（{error}）"
+                )
+            density = f"{sight.pixels_per_m:.0f} px/m"
             if need and sight.pixels_per_m < self.tasks[need]:
-                reason += f", only {sight.pixels_per_m:.0f} px/m where {need} needs {self.tasks[need]:g}"
+                wanted = f"{self.tasks[need]:g}"
+                reason += Text(
+                    f", only {density} where {need} needs {wanted}",
+                    f"，仅{density}，{TASKS_ZH.get(need, need)}需{wanted}",
+                )
             elif need:
-                reason += f", {sight.pixels_per_m:.0f} px/m"
+                reason += Text(f", {density}", f"，{density}")
         reason += note
         if ground.assumed:
-            reason += f" ({', '.join(ground.assumed)})"
+            assumed, assumed_zh = (part.en for part in ground.assumed), (part.zh for part in ground.assumed)
+            reason += Text(f" ({', '.join(assumed)})", f"（{'，'.join(assumed_zh)}）")
         return CameraView(
             camera=camera.camera,
             score=round(sight.score, 3),
             distance_m=round(sight.away_m, 1),
             bearing_deg=round(sight.towards_deg, 1),
             sees=not sight.why_not,
-            reason=reason,
+            reason=reason.en,
+            reason_zh=reason.zh,
             name=camera.name,
             stream_url=camera.stream_url or None,
             gb28181_id=camera.gb28181_id,
@@ -238,8 +253,10 @@ class Cameras:
             if share < 0.5 or sight.away_m > within_m:
                 continue
             density = self._focal_px[index] / hypot(sight.away_m, self.cameras[index].height_m or HEIGHT_M)
-            sight = sight._replace(why_not="", pixels_per_m=density, score=scores[index])
-            views.append(self.view(sight, need, f", sees {share:.0%} of where it may be"))
+            sight = sight._replace(why_not=NOTHING, pixels_per_m=density, score=scores[index])
+            views.append(
+                self.view(sight, need, Text(f", sees {share:.0%} of where it may be", f"，可见其可能位置的{share:.0%}"))
+            )
         return sorted(views, key=lambda view: (-view.score, view.distance_m, view.camera))
 
     def _blind(self, position: Position, within_m: float, seen: set[str], limit: int) -> list[CameraView]:
@@ -275,16 +292,18 @@ def _rough(camera: Camera, ground: Sector) -> tuple[float, ...]:
     return lon, lat, cos(radians(lat)), far * far, sin(axis), cos(axis), cosine
 
 
-def _why_not(camera: Camera, ground: Sector, away: float, off_axis: float) -> str:
+def _why_not(camera: Camera, ground: Sector, away: float, off_axis: float) -> Text:
     if away > ground.far_m:
-        return f"beyond its range of {ground.far_m:.0f} m"
+        return Text(f"beyond its range of {ground.far_m:.0f} m", f"超出其{ground.far_m:.0f} m的可视距离")
     if away < ground.near_m:
-        return f"below its picture, which begins at {ground.near_m:.0f} m"
+        near = f"{ground.near_m:.0f} m"
+        return Text(f"below its picture, which begins at {near}", f"在其画面下方的盲区内，画面自{near}起")
     if ground.width_deg < 360 and off_axis > ground.width_deg / 2:
+        off, wide = f"{off_axis:.0f}°", f"{ground.width_deg:.0f}°"
         if camera.ptz:
-            return f"{off_axis:.0f}° off the middle of its reach of {ground.width_deg:.0f}°"
-        return f"{off_axis:.0f}° off its axis, outside its field of view of {ground.width_deg:.0f}°"
-    return ""
+            return Text(f"{off} off the middle of its reach of {wide}", f"偏离其{wide}转动范围中心{off}")
+        return Text(f"{off} off its axis, outside its field of view of {wide}", f"偏离光轴{off}，在其{wide}视场之外")
+    return NOTHING
 
 
 def _focal_px(camera: Camera, ground: Sector) -> float:

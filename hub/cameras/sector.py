@@ -11,6 +11,7 @@ from math import atan, cos, degrees, radians, tan
 import msgspec
 import shapely
 
+from hub.bilingual import Text
 from hub.geo import destination
 from hub.model import Camera
 
@@ -32,7 +33,7 @@ class Sector(msgspec.Struct, frozen=True, gc=False):
     far_m: float
     azimuth_deg: float
     width_deg: float  # 360: all round
-    assumed: tuple[str, ...]
+    assumed: tuple[Text, ...]
 
 
 def vertical_deg(camera: Camera, hfov_deg: float) -> float:
@@ -44,23 +45,25 @@ def vertical_deg(camera: Camera, hfov_deg: float) -> float:
 
 def sector(camera: Camera) -> Sector:
     """The camera's ground by its height, tilt (positive = down), field of view and range; defaults where unknown."""
-    assumed: list[str] = []
+    assumed: list[Text] = []
     far = camera.range_m
     if far is None:
         far = PTZ_RANGE_M if camera.ptz else RANGE_M
-        assumed.append(f"range not known, {far:.0f} m assumed")
+        assumed.append(Text(f"range not known, {far:.0f} m assumed", f"可视距离未知，按{far:.0f} m计"))
     if camera.ptz:
         return _within_reach(camera, far, assumed)
     hfov = 360.0 if camera.panoramic and camera.hfov_deg is None else camera.hfov_deg
     if hfov is None:
         hfov = HFOV_DEG
         if camera.azimuth_deg is not None:
-            assumed.append(f"field of view not known, {hfov:.0f}° assumed")
+            assumed.append(Text(f"field of view not known, {hfov:.0f}° assumed", f"视场角未知，按{hfov:.0f}°计"))
     near, far = _depth(camera, hfov, far)
     if hfov >= 360:
         return Sector(near, far, 0.0, 360.0, tuple(assumed))
     if camera.azimuth_deg is None:
-        return Sector(near, far, 0.0, 360.0, ("direction not known, all round assumed", *assumed))
+        return Sector(
+            near, far, 0.0, 360.0, (Text("direction not known, all round assumed", "朝向未知，按全向计"), *assumed)
+        )
     return Sector(near, far, camera.azimuth_deg, hfov, tuple(assumed))
 
 
@@ -78,7 +81,7 @@ def _depth(camera: Camera, hfov: float, far: float) -> tuple[float, float]:
     return min(near, far), far
 
 
-def _within_reach(camera: Camera, far: float, assumed: list[str]) -> Sector:
+def _within_reach(camera: Camera, far: float, assumed: list[Text]) -> Sector:
     wide = camera.hfov_deg if camera.hfov_deg is not None else PTZ_HFOV_DEG
     near = 0.0
     if camera.tilt_max_deg is not None and camera.height_m:

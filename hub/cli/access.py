@@ -31,7 +31,7 @@ SHOWN = 100
 
 
 def add(commands: Any) -> None:
-    parser = command(commands, "users", users, "who may log in to a hub, and what they may do")
+    parser = command(commands, "users", users, "who may log in to a hub, and what they may do", lists=True)
     _dir_and_action(parser, USERS)
     parser.add_argument("user", nargs="?", default="", help="the name to log in with")
     parser.add_argument("--role", help=f"add, grant: {', '.join(ROLES)}")
@@ -47,7 +47,7 @@ def add(commands: Any) -> None:
     secret.add_argument("--no-password", action="store_true", help="add: set none now")
 
     parser = command(
-        commands, "audit", audit, "what people and programs did with a hub, and whether the record is whole"
+        commands, "audit", audit, "what people and programs did with a hub, and whether the record is whole", lists=True
     )
     _dir_and_action(parser, AUDIT)
     parser.add_argument("--limit", type=int, default=SHOWN, help=f"show: the newest so many; {SHOWN} without it")
@@ -214,7 +214,8 @@ def _list(options: argparse.Namespace, config: Config, known: dict[str, User]) -
         )
         for user in known.values()
     ]
-    table(("user", "name", "", "grants"), rows, "no users; `cityhub users add DIR NAME --role ROLE` makes one")
+    nobody = "no users; `cityhub users add DIR NAME --role ROLE` makes one"
+    table(("user", "name", "state", "grants"), rows, nobody, options)
     return 0
 
 
@@ -254,7 +255,8 @@ def audit(options: argparse.Namespace) -> int:
             )
             for entry in shown
         ]
-        table(("", "at", "who", "from", "what", "on", "", ""), rows, "nothing has been done yet")
+        columns = ("number", "at", "who", "from", "what", "on", "outcome", "detail")
+        table(columns, rows, "nothing has been done yet", options)
     if len(shown) < len(every):
         cut(len(shown), len(every), "--limit shows more")
     return 0

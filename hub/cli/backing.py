@@ -12,13 +12,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from rich.progress import track
-
 from hub import clock
 from hub.app.staging import files_beside_the_log, log_files
 from hub.backup import FORMAT, Backup, BackupError, Repository
 from hub.cli.client import ask, config_of
 from hub.cli.output import Problem, command, folder, json_line, note, table
+from hub.cli.progress import progress
 from hub.moment import to_text
 from hub.options import Config
 
@@ -35,7 +34,7 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--keep", type=int, metavar="N", help="drop all but the newest N backups afterwards")
     parser.add_argument("--verify", action="store_true", help="read every piece of this backup again, old ones too")
-    parser = command(commands, "restore", restore, "a backup into a new city folder")
+    parser = command(commands, "restore", restore, "a backup into a new city folder", lists=True)
     parser.add_argument("dir", type=folder, help="a folder that is empty or not there")
     parser.add_argument("source", type=folder, metavar="BACKUPS", help="the folder of backups")
     parser.add_argument(
@@ -53,6 +52,10 @@ def backup(options: argparse.Namespace) -> int:
     if options.keep is not None and options.keep < 1:
         raise Problem("--keep: at least 1 was meant", 2)
     config = config_of(options.dir)
+    if config.log.servers:
+        raise Problem(
+            "the log lies on servers, so a backup of this folder would be of no use; back those up (docs/scale.md)"
+        )
     if _within(options.to, options.dir) or _within(options.to, config.data):
         raise Problem(
             f"{options.to} lies inside of what is backed up; name a folder elsewhere, best on another disk", 2
@@ -103,11 +106,14 @@ def _keep_data(kept: Backup, repository: Repository, beside: Path, data: Path) -
     """The state first and the log last: so the log is never behind what the state says of it."""
     for path in files_beside_the_log(beside):
         kept.data[str(path.relative_to(beside))] = repository.keep(path)
-    for path in track(log_files(data), "log", transient=True, disable=not os.isatty(2)):
-        try:
-            kept.data[str(path.relative_to(data))] = repository.keep(path)
-        except FileNotFoundError:  # the log has just let go of its oldest segment
-            continue
+    files = list(log_files(data))
+    with progress("files of the log") as told:
+        for number, path in enumerate(files):
+            told(number, len(files))
+            try:
+                kept.data[str(path.relative_to(data))] = repository.keep(path)
+            except FileNotFoundError:  # the log has just let go of its oldest segment
+                continue
 
 
 @contextmanager
@@ -174,7 +180,7 @@ def _list(options: argparse.Namespace, repository: Repository, names: list[str])
         for row in rows:
             json_line(dict(zip(("backup", "version", "bytes", "note"), row, strict=True)))
     else:
-        table(("backup", "cityhub", "bytes", ""), rows, "none")
+        table(("backup", "cityhub", "bytes", "note"), rows, "none", options)
     return 0
 
 

@@ -71,6 +71,10 @@ def _reason(answer: httpx.Response) -> str:
 @contextlib.contextmanager
 def open_log(config: Config) -> Iterator[Log]:
     """The log of a hub that does not run, to look at: also on a disk that cannot be written or synced."""
+    if config.log.servers:
+        raise Problem(
+            f"the log lies on {', '.join(config.log.servers)}: look at it through a hub that runs (`cityhub run`)"
+        )
     if not (config.data / "log").is_dir():
         raise Problem(f"{config.data} holds no log yet: this hub has never run")
     yield Log(config.data / "log", sync=False)

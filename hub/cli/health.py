@@ -12,7 +12,7 @@ from hub.health import WORST
 
 
 def add(commands: Any) -> None:
-    parser = command(commands, "health", health, "how every part of the running hub is, the worst first")
+    parser = command(commands, "health", health, "how every part of the running hub is, the worst first", lists=True)
     parser.add_argument("dir", type=folder)
 
 
@@ -32,6 +32,7 @@ def health(options: argparse.Namespace) -> int:
             (part["part"], part["state"], "required" if part["required"] else "", at(part["since"]), part["reason"])
             for part in parts
         ]
-        table(("part", "state", "", "since", "why"), rows, "no parts")
-        print("ready" if status["ready"] else "NOT READY: a required part does not work")
+        table(("part", "state", "required", "since", "why"), rows, "no parts", options)
+        if not options.csv:
+            print("ready" if status["ready"] else "NOT READY: a required part does not work")
     return 0 if status["ready"] else 1

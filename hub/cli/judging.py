@@ -9,8 +9,6 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from rich.progress import Progress, TimeElapsedColumn
-
 from hub.app.backtest import Backtest, Tally, level_counts
 from hub.app.city import City
 from hub.app.evaluation import EventResult, Summary
@@ -24,6 +22,7 @@ from hub.app.warning import SNAPSHOT, saved_health
 from hub.cli.cities import clean_city
 from hub.cli.client import ask, config_of, told_by_hub
 from hub.cli.output import Problem, command, folder, json_line, note, table
+from hub.cli.progress import progress
 from hub.cli.times import Wall, wall
 from hub.model import AlertChange
 from hub.moment import from_text
@@ -74,7 +73,7 @@ def add(commands: Any) -> None:
         metavar="PATH",
         help="city folders, rule folders or test files; without any, every pack",
     )
-    action = command(actions, "list", rules_list, "every rule, its levels, its standard and how it is")
+    action = command(actions, "list", rules_list, "every rule, its levels, its standard and how it is", lists=True)
     action.add_argument("dir", nargs="?", type=folder, metavar="DIR", help="the same as --city DIR")
     action.add_argument("--city", type=folder, metavar="DIR", help="the rules of this city (without it: every pack)")
     action = command(
@@ -187,17 +186,9 @@ def _write(
 
 
 def _with_progress(run: Backtest, quiet: bool) -> Iterator[AlertChange]:
-    if quiet or not sys.stderr.isatty():
-        yield from run.changes()
-        return
-    from rich.console import Console
-
-    with Progress(
-        *Progress.get_default_columns(), TimeElapsedColumn(), console=Console(stderr=True), transient=True
-    ) as progress:
-        task = progress.add_task("readings", total=None)
+    with progress("readings", quiet) as told:
         for change in run.changes():
-            progress.update(task, completed=run.tally.readings, description=f"{run.tally.readings:,} readings")
+            told(run.tally.readings, None)
             yield change
 
 
@@ -348,7 +339,9 @@ def rules_list(options: argparse.Namespace) -> int:
             line = {"rule": name, "subjects": subjects, "levels": levels, "standard": standard}
             json_line(line | {"ill": ill.get(name)} if city else line)
         return 0
-    table(("rule", "for", "levels", "standard"), rows, "no rules")
+    table(("rule", "for", "levels", "standard"), rows, "no rules", options)
+    if options.csv:
+        return 0
     for name, item in ill.items():
         where = "everywhere" if item["left_out"] == "everywhere" else f"for {item['left_out']} subjects"
         print(

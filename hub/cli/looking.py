@@ -30,16 +30,16 @@ LISTED = 100
 
 
 def add(commands: Any) -> None:
-    parser = command(commands, "devices", devices, "registry and live state; who knocked and was not known")
+    parser = command(commands, "devices", devices, "registry and live state; who knocked and was not known", lists=True)
     parser.add_argument("dir", type=folder)
     parser.add_argument("--unknown", action="store_true", help="devices that reported and are not in the registry")
-    parser = command(commands, "alerts", alerts, "warnings and their history")
+    parser = command(commands, "alerts", alerts, "warnings and their history", lists=True)
     parser.add_argument("dir", type=folder)
     parser.add_argument("--all", action="store_true", help="closed ones too")
     parser.add_argument(
         "--load", action="store_true", help="what the warnings ask of their watchers (ISA-18.2, EEMUA 191)"
     )
-    parser = command(commands, "quarantine", quarantine, "input that could not be used")
+    parser = command(commands, "quarantine", quarantine, "input that could not be used", lists=True)
     parser.add_argument("dir", type=folder)
     parser.add_argument("action", choices=("list", "show", "export", "retry"))
     parser.add_argument("offset", nargs="?", type=int, help="entry to show or retry; all are retried without it")
@@ -47,7 +47,7 @@ def add(commands: Any) -> None:
         "--limit", type=_count, metavar="N", help="list: the newest so many (100); export: all without it"
     )
     parser.add_argument("-o", dest="output", metavar="FILE")
-    parser = command(commands, "delivery", delivery, "what destinations have not taken")
+    parser = command(commands, "delivery", delivery, "what destinations have not taken", lists=True)
     parser.add_argument("dir", type=folder)
     parser.add_argument("action", choices=("list", "retry", "drop", "test"))
     parser.add_argument(
@@ -114,7 +114,7 @@ def devices(options: argparse.Namespace) -> int:
             at(item.get("observed_at", "never")),
             item.get("readings", 0),
             f"{item.get('skew_s', 0):g}",
-            _values(item["values"]),
+            _values(item["values"], whole=options.csv),
         )
         for item in found
     ]
@@ -122,13 +122,15 @@ def devices(options: argparse.Namespace) -> int:
         ("device", "kind", "name", "last observed", "readings", "late by s", "values"),
         rows,
         "no devices: none registered, none heard",
+        options,
     )
     return 0
 
 
-def _values(values: dict[str, Any]) -> str:
-    shown = [f"{metric} {value['value']}" for metric, value in list(values.items())[:4]]
-    return ", ".join(shown) + (" …" if len(values) > 4 else "")
+def _values(values: dict[str, Any], whole: bool) -> str:
+    """All of them where `whole`, else the first four."""
+    shown = [f"{metric} {value['value']}" for metric, value in values.items()]
+    return ", ".join(shown) if whole or len(shown) <= 4 else f"{', '.join(shown[:4])} …"
 
 
 def _unknown(options: argparse.Namespace, config: Any) -> int:
@@ -160,6 +162,7 @@ def _unknown(options: argparse.Namespace, config: Any) -> int:
             for item in found
         ],
         "nobody unknown has knocked",
+        options,
     )
     return 0
 
@@ -185,7 +188,7 @@ def alerts(options: argparse.Namespace) -> int:
         return _load(
             [change for item in (*answer["open"], *answer["closed"]) for change in item["changes"]],
             until,
-            options.json,
+            options,
             at,
         )
     chosen = [*answer["open"], *(answer["closed"] if options.all else ())]
@@ -208,9 +211,10 @@ def alerts(options: argparse.Namespace) -> int:
         for item in chosen
     ]
     table(
-        ("level", "", "rule", "subject", "what", "raised", "acknowledged by", "cameras that see it"),
+        ("level", "state", "rule", "subject", "what", "raised", "acknowledged by", "cameras that see it"),
         rows,
         "no warning is open" if not options.all else "no warning was ever raised",
+        options,
     )
     if options.all and len(answer["closed"]) >= CLOSED_MAX:
         cut(
@@ -221,7 +225,7 @@ def alerts(options: argparse.Namespace) -> int:
     return 0
 
 
-def _load(changes: list[dict[str, Any]], until: int | None, as_json: bool, at: Wall) -> int:
+def _load(changes: list[dict[str, Any]], until: int | None, options: argparse.Namespace, at: Wall) -> int:
     """Show the alarm load of the warnings that the hub still knows, up to `until` (without it, to the last of them)."""
     load = alarm_load(
         (
@@ -232,14 +236,14 @@ def _load(changes: list[dict[str, Any]], until: int | None, as_json: bool, at: W
         ),
         until=until,
     )
-    if as_json:
+    if options.json:
         json_line(_load_json(load))
         return 0
-    if not load.alarms:
+    if not load.alarms and not options.csv:
         print("no warning was ever raised")
         return 0
     rows = [
-        ("warnings raised", f"{load.alarms}", f"{at(load.since)} to {at(load.until)}"),
+        ("warnings raised", f"{load.alarms}", f"{at(load.since)} to {at(load.until)}" if load.alarms else ""),
         ("per 10 min, mean", f"{load.per_10_min:.2f}", "one can be watched, two managed"),
         ("per 10 min, most", f"{load.peak_10_min}", "ten at most"),
         ("time in floods", f"{load.flood_share:.1%}", f"{len(load.floods)} floods; below 1 %"),
@@ -247,8 +251,9 @@ def _load(changes: list[dict[str, Any]], until: int | None, as_json: bool, at: W
         ("chattering", f"{len(load.chattering)}", "three times in a minute; none"),
         ("open for more than 24 h", f"{len(load.stale)}", "below five"),
     ]
-    table(("figure", "", "should be"), rows, "")
-    table(("rule", "subject", "raised"), [(rule, subject, f"{n}") for rule, subject, n in load.top], "")
+    table(("figure", "value", "should be"), rows, "", options)
+    if not options.csv:
+        table(("rule", "subject", "raised"), [(rule, subject, f"{n}") for rule, subject, n in load.top], "")
     return 0
 
 
@@ -305,6 +310,7 @@ def quarantine(options: argparse.Namespace) -> int:
             for item in found
         ],
         "quarantine is empty",
+        options,
     )
     if len(found) < total:
         cut(len(found), total, "--limit N shows more, `export` gives all")
@@ -315,7 +321,7 @@ def _quarantined(options: argparse.Namespace, config: Config) -> tuple[list[dict
     """Entries, oldest first, as many as were asked for, and how many there are."""
     if options.action == "show" and options.offset is not None:
         return _one_quarantined(options.offset, config), 1
-    limit = options.limit or (None if options.action != "list" or options.json else LISTED)
+    limit = options.limit or (None if options.action != "list" or options.json or options.csv else LISTED)
     params: dict[str, Any] = {"limit": 200 if limit is None else min(limit, 200)}
     answer = ask_on(config, "/api/v1/quarantine", "entries", limit, params=params)
     if answer is not None:
@@ -426,7 +432,7 @@ def delivery(options: argparse.Namespace) -> int:
         json_line(answer)
         return 0
     at = wall(options, config.zone)
-    if answer["destinations"]:
+    if answer["destinations"] and not options.csv:
         table(
             ("destination", "state", "taken", "refused", "behind", ""),
             [
@@ -449,6 +455,7 @@ def delivery(options: argparse.Namespace) -> int:
             for item in answer["dead_letters"]
         ],
         "no dead letters: every destination has taken what it was given",
+        options,
     )
     return 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -36,9 +37,15 @@ def json_line(data: Any) -> None:
     sys.stdout.write(msgspec.json.encode(data).decode() + "\n")
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], empty: str) -> None:
-    """A table as wide as the terminal; `empty` where there is nothing to show."""
+def table(
+    columns: Sequence[str], rows: Iterable[Sequence[Any]], empty: str, options: argparse.Namespace | None = None
+) -> None:
+    """A table as wide as the terminal; `empty` where there is nothing to show. With the `options` of a list (`command(…, lists=True)`),
+    CSV where `--csv` asks for it."""
     shown = list(rows)
+    if options is not None and options.csv:
+        write_csv(sys.stdout, columns, shown)
+        return
     if not shown:
         print(empty)
         return
@@ -70,6 +77,30 @@ def _one_line(cell: Any) -> str:
     return text if text.isprintable() else "".join(letter if letter.isprintable() else "�" for letter in text)
 
 
+def write_csv(file: Any, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """RFC 4180 with a line of headings. A text that a spreadsheet would take for a formula gets an apostrophe before it: names come from
+    devices and people."""
+    writer = csv.writer(file)
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow([_harmless(cell) for cell in row])
+
+
+def _harmless(cell: Any) -> Any:
+    if not isinstance(cell, str):
+        return cell
+    text = _one_line(cell)
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@") and not _is_number(text) else text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def cut(shown: int, of: int | None, how: str) -> None:
     """Say that a list was cut, and how to see the rest; `of` where the whole is known."""
     note(f"{shown:,} of {of:,} shown; {how}" if of is not None else f"{shown:,} shown, and there are more; {how}")
@@ -88,11 +119,14 @@ def _short(value: Any) -> str:
     return str(value)
 
 
-def command(commands: Any, name: str, run: Any, summary: str) -> argparse.ArgumentParser:
-    """A subcommand with `--json` and `--utc`."""
+def command(commands: Any, name: str, run: Any, summary: str, lists: bool = False) -> argparse.ArgumentParser:
+    """A subcommand with `--json` and `--utc`; one that lists something has `--csv` too."""
     parser: argparse.ArgumentParser = commands.add_parser(name, help=summary, description=summary)
     parser.set_defaults(run=run)
-    parser.add_argument("--json", action="store_true", help="print JSON, one object a line; times are UTC")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON, one object a line; times are UTC")
+    if lists:
+        form.add_argument("--csv", action="store_true", help="print CSV; times are the city's, UTC with --utc")
     parser.add_argument("--utc", action="store_true", help="show times in UTC instead of the city's")
     return parser
 

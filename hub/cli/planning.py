@@ -24,7 +24,9 @@ EVERY = {"day": "1 d", "week": "7 d"}
 
 
 def add(commands: Any) -> None:
-    parser = command(commands, "maintenance", maintenance, "plan work on devices, which then raise no warnings")
+    parser = command(
+        commands, "maintenance", maintenance, "plan work on devices, which then raise no warnings", lists=True
+    )
     parser.add_argument("dir", type=folder)
     parser.add_argument("action", choices=("list", "plan", "cancel"))
     parser.add_argument(
@@ -101,7 +103,8 @@ def _list(options: argparse.Namespace, config: Config) -> int:
         )
         for item in found
     ]
-    table(("state", "target", "from", "until", "again", "who", "note", "id"), rows, "no work is planned")
+    columns = ("state", "target", "from", "until", "again", "who", "note", "id")
+    table(columns, rows, "no work is planned", options)
     return 0
 
 

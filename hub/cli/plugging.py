@@ -16,7 +16,9 @@ from rules.figures.derived import functions
 
 
 def add(commands: Any) -> None:
-    parser = command(commands, "plugins", plugins, "what packages add to the hub, and whether each part works")
+    parser = command(
+        commands, "plugins", plugins, "what packages add to the hub, and whether each part works", lists=True
+    )
     parser.add_argument("--group", choices=tuple(GROUPS), help="only these")
 
 
@@ -36,8 +38,9 @@ def plugins(options: argparse.Namespace) -> int:
             )  # fmt: skip
     else:
         rows = [(one.group, one.name, f"{one.package} {one.version}", one.trouble or "works") for one in found]
-        table(("group", "name", "package", "state"), rows, "none")
-        print(f"{len(found)} in all, {len(ill)} of them cannot be used")
+        table(("group", "name", "package", "state"), rows, "none", options)
+        if not options.csv:
+            print(f"{len(found)} in all, {len(ill)} of them cannot be used")
     return 1 if ill else 0
 
 

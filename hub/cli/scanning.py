@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import sys
 from typing import Any
 
 import msgspec
-from rich.console import Console
-from rich.progress import Progress
 
 from hub.cli.output import Problem, command, json_line, note, table
+from hub.cli.progress import progress
 
 
 def add(commands: Any) -> None:
@@ -36,8 +34,7 @@ def scan(options: argparse.Namespace) -> int:
     from adapters.modbus.scan import scan as read
 
     async def run() -> Scan:
-        with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
-            task = progress.add_task("reading", total=None)
+        with progress("addresses") as told:
             return await read(
                 options.url,
                 unit=options.unit,
@@ -46,7 +43,7 @@ def scan(options: argparse.Namespace) -> int:
                 end=options.end,
                 block=options.block,
                 timeout_s=options.timeout,
-                progress=lambda done, of: progress.update(task, completed=done, total=of),
+                progress=told,
             )
 
     try:

@@ -22,7 +22,7 @@ from hub.wire import camera_to_json, watch_to_json
 
 
 def add(commands: Any) -> None:
-    parser = command(commands, "cameras", cameras, "ranked cameras that can see a point, with reasons")
+    parser = command(commands, "cameras", cameras, "ranked cameras that can see a point, with reasons", lists=True)
     parser.add_argument("dir", type=folder)
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--at", metavar="LON,LAT")
@@ -71,7 +71,7 @@ def cameras(options: argparse.Namespace) -> int:
             shown = _as_json(one)
             json_line({**shown, "footprint": city.geometry(city.numbers[one.camera]) if one.camera else None})
     else:
-        show(found)
+        show(found, options)
     return 1 if mistakes else 0
 
 
@@ -80,7 +80,7 @@ Found: TypeAlias = Sequence[CameraView] | Sequence[Part] | Sequence[Watch]
 
 def _answer(
     city: Cameras, registry: Registry, options: argparse.Namespace
-) -> tuple[Found, Callable[[Any], None] | None]:
+) -> tuple[Found, Callable[[Any, argparse.Namespace], None] | None]:
     """What was asked for, and how people see it. Raises ValueError for what is no question."""
     if options.limit < 1:
         raise ValueError(f"--limit {options.limit}: 1 or more was meant")
@@ -115,7 +115,7 @@ def _text(path: Path) -> str:
         raise Problem(f"{path} cannot be read as UTF-8 text: {error}") from None
 
 
-def _show_ranked(ranked: Sequence[CameraView]) -> None:
+def _show_ranked(ranked: Sequence[CameraView], options: argparse.Namespace) -> None:
     rows = [
         (
             view.camera,
@@ -128,15 +128,16 @@ def _show_ranked(ranked: Sequence[CameraView]) -> None:
         )
         for view in ranked
     ]
-    table(("camera", "name", "sees it", "score", "distance", "bearing", "why"), rows, "no camera within 1 km of there")
+    columns = ("camera", "name", "sees it", "score", "distance", "bearing", "why")
+    table(columns, rows, "no camera within 1 km of there", options)
 
 
-def _show_cover(parts: Sequence[Part]) -> None:
+def _show_cover(parts: Sequence[Part], options: argparse.Namespace) -> None:
     rows = [(part.camera, part.name, f"{part.together:.0%}", part.reason) for part in parts]
-    table(("camera", "name", "together", "why"), rows, "no camera sees any of it")
+    table(("camera", "name", "together", "why"), rows, "no camera sees any of it", options)
 
 
-def _show_way(watches: Sequence[Watch]) -> None:
+def _show_way(watches: Sequence[Watch], options: argparse.Namespace) -> None:
     rows = [
         (
             f"{watch.from_s:.0f} s",
@@ -148,7 +149,7 @@ def _show_way(watches: Sequence[Watch]) -> None:
         )
         for watch in watches
     ]
-    table(("from", "until", "camera", "name", "turn it", "why"), rows, "no camera will see it")
+    table(("from", "until", "camera", "name", "turn it", "why"), rows, "no camera will see it", options)
 
 
 def _turning(watch: Watch) -> str:

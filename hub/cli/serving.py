@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import shutil
 import signal
 import sys
@@ -29,6 +30,9 @@ from hub.cli.telling import set_up
 from hub.clock import ToldClock, now
 from hub.options import ApiOptions, StoreOptions
 from hub.ports import LogFull, StoreUnavailable
+
+OVERTAKEN = 75
+"""The exit code of a hub that another has overtaken (EX_TEMPFAIL of sysexits.h): start it again."""
 
 
 def add(commands: Any) -> None:
@@ -79,12 +83,18 @@ def run(options: argparse.Namespace) -> int:
 async def _serve(city: City, stop: asyncio.Event) -> None:
     config = city.config
     say = set_up(config.logging)
-    hub = await started(Hub(city, say=say))
+    hub = Hub(city, say=say)
+    alive = asyncio.create_task(keep_alive())
+    if not await _has_its_turn(hub, stop):
+        alive.cancel()
+        say("stopped")
+        return
+    await started(hub)
+    overtaken = asyncio.create_task(_end_when_overtaken(hub))
     where = f"listening on {hub.address}" if hub.listening.listens else f"not listening on {config.api.listen} yet"
     for damage in hub.log.damage():
         say(f"log damaged, the rest is used: {damage}")
     taking = _take_over_on_hangup(hub, say)
-    alive = asyncio.create_task(keep_alive())
     notify("READY=1", f"STATUS={where}")
     say(f"{config.hub.name}: {where} with {len(config.adapters)} adapters, data in {hub.data}; Ctrl-C stops it")
     try:
@@ -92,10 +102,38 @@ async def _serve(city: City, stop: asyncio.Event) -> None:
         notify("STOPPING=1")
         say("stopping: letting readers finish")
     finally:
+        overtaken.cancel()
         await hub.stop()
         for task in (taking, alive):
             task.cancel()
     say("stopped")
+
+
+async def _has_its_turn(hub: Hub, stop: asyncio.Event) -> bool:
+    """Whether the hub may start: at once with a log of its own; on servers, when no other hub works. False where it is to stop before."""
+    turn, stopping = asyncio.create_task(hub.wait_for_its_turn()), asyncio.create_task(stop.wait())
+    done, _ = await asyncio.wait({turn, stopping}, timeout=1, return_when=asyncio.FIRST_COMPLETED)
+    if not done:
+        notify("READY=1", "STATUS=standing by")
+        await asyncio.wait({turn, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not turn.done():
+        turn.cancel()
+        await asyncio.gather(turn, return_exceptions=True)
+        return False
+    try:
+        turn.result()
+    except (OSError, ValueError) as error:
+        raise Problem(f"the hub cannot start: {error}") from None
+    return True
+
+
+async def _end_when_overtaken(hub: Hub) -> None:
+    """Another hub may work on the same log from now on. What this one still has in hand the other takes up, as after a power failure; so it
+    ends without writing anything down."""
+    await hub.lost()
+    print("this hub has lost its lease on the log, and ends; started again it stands by", file=sys.stderr, flush=True)
+    os._exit(OVERTAKEN)
 
 
 def _take_over_on_hangup(hub: Hub, say: Callable[[str], None]) -> asyncio.Task[None]:

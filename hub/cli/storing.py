@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from rich.progress import Progress
 
 from hub import clock
 from hub.app.history import open_city_store
@@ -17,6 +15,7 @@ from hub.app.importing import Imported, Importer, messages, rejects_file
 from hub.app.rollups import rebuild
 from hub.cli.client import ask, config_of
 from hub.cli.output import Problem, command, folder, json_line
+from hub.cli.progress import progress
 from hub.moment import from_text
 from hub.ports import StoreUnavailable
 from hub.recording import RecordingError
@@ -60,11 +59,8 @@ def take_in(options: argparse.Namespace) -> int:
             try:
                 now = clock.now()
                 importer = Importer(history, registry, config.ingest, now, rejects_file(config.data, now), admit)
-                with _progress() as bar:
-                    task = bar.add_task("readings", total=None)
-                    done = importer.run(
-                        messages(options.files, options.map), lambda count: bar.update(task, completed=count)
-                    )
+                with progress("readings") as told:
+                    done = importer.run(messages(options.files, options.map), lambda count: told(count, None))
             finally:
                 history.close()
         except (RecordingError, StoreUnavailable, ValueError) as error:
@@ -101,15 +97,8 @@ def store(options: argparse.Namespace) -> int:
         try:
             history = open_city_store(config.store, config.data, areas)
             try:
-                with _progress() as bar:
-                    task = bar.add_task("days", total=None)
-                    written = rebuild(
-                        history,
-                        start,
-                        end,
-                        clock.now(),
-                        lambda days: bar.update(task, completed=days),
-                    )
+                with progress("days") as told:
+                    written = rebuild(history, start, end, clock.now(), lambda days: told(days, None))
             finally:
                 history.close()
         except (StoreUnavailable, ValueError) as error:
@@ -119,7 +108,3 @@ def store(options: argparse.Namespace) -> int:
     else:
         print(f"{written} rollups made anew in {time.monotonic() - begun:.1f} s")
     return 0
-
-
-def _progress() -> Progress:
-    return Progress(transient=True, disable=not sys.stderr.isatty())

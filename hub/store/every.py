@@ -1,13 +1,19 @@
 """One question for charts: buckets of any width over any range, from the coarsest rollups that they can be made of.
 
 A year by days reads 365 rollups of a day instead of the rows. What is newer than the newest rollup comes from finer ones and at the
-end from the rows, because minutes are made once a minute, hours and days every ten. A late reading shows when its rollups are made anew.
+end from the rows, because minutes are made once a minute, hours and days every ten. A late reading shows when its rollups are made anew;
+in a range of three days at once, as that is made from the rows.
 """
 
 from __future__ import annotations
 
 from hub.ports import Bucket, SeriesQuery
-from hub.store.rollups import WIDTHS, RollupStore, fold
+from hub.store.rollups import DAY, WIDTHS, RollupStore, fold
+
+FROM_ROWS_NS = 3 * DAY
+"""A range this short is made from the rows: what came late, such as the hours that a gauge was cut off, shows at once in the charts by
+which people act."""
+PIECES = 16
 
 
 def buckets_every(store: RollupStore, query: SeriesQuery, every: int) -> list[Bucket]:
@@ -18,11 +24,35 @@ def buckets_every(store: RollupStore, query: SeriesQuery, every: int) -> list[Bu
     """
     if every < 1:
         raise ValueError(f"every = {every}: a bucket lasts 1 ns or longer")
+    found: list[Bucket] = []
+    for start, end in _pieces(query, every):
+        piece = _made(store, query, start, end, every)
+        found = [*piece, *found] if query.newest else [*found, *piece]
+        if query.limit is not None and len(found) >= query.limit:
+            break
+    return _limited(found, query)
+
+
+def _pieces(query: SeriesQuery, every: int) -> list[tuple[int | None, int | None]]:
+    """The range in pieces of whole buckets, in the order in which a limit wants them. Of one device it is one piece; of many a piece at a
+    time is in memory, and a limit spares most of them."""
+    if query.start is None or query.end is None or query.device is not None or query.limit is None:
+        return [(query.start, query.end)]
+    first, last = query.start // every, -(-query.end // every)
+    step = max(1, -(-(last - first) // PIECES))
+    turns = [max(query.start, turn * every) for turn in range(first, last, step)]
+    pieces: list[tuple[int | None, int | None]] = list(zip(turns, [*turns[1:], query.end], strict=True))
+    return pieces[::-1] if query.newest else pieces
+
+
+def _made(store: RollupStore, query: SeriesQuery, start: int | None, end: int | None, every: int) -> list[Bucket]:
+    """All buckets between two times."""
     widths = [name for name, width in WIDTHS.items() if every % width == 0]
-    if not widths:
-        return _limited(store.buckets(_span(query, query.start, query.end), every), query)
-    parts = _folded(store, query, every, widths) or _parts(store, query, query.start, query.end, widths)
-    return _limited(fold(parts, every), query)
+    short = query.start is not None and query.end is not None and query.end - query.start <= FROM_ROWS_NS
+    if short or not widths:
+        return store.buckets(_span(query, start, end), every)
+    piece = _span(query, start, end)
+    return fold(_folded(store, piece, every, widths) or _parts(store, piece, start, end, widths), every)
 
 
 def _folded(store: RollupStore, query: SeriesQuery, every: int, widths: list[str]) -> list[Bucket]:
@@ -64,7 +94,7 @@ def _parts(
 
 
 def _span(query: SeriesQuery, start: int | None, end: int | None) -> SeriesQuery:
-    return SeriesQuery(start, end, query.device, query.metric)
+    return SeriesQuery(start, end, query.device, query.metric, devices=query.devices)
 
 
 def _limited(buckets: list[Bucket], query: SeriesQuery) -> list[Bucket]:

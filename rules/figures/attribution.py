@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from math import atan2, cos, degrees, exp, hypot, log, radians, sin, sqrt
 from typing import NamedTuple
 
+from hub.bilingual import NOTHING, Text
 from hub.model import Position
 
 METRES_PER_DEG = 111_195.0
@@ -54,7 +55,7 @@ class Attribution(NamedTuple):
     """Candidates, best first; or why none are named."""
 
     candidates: tuple[Candidate, ...]
-    withheld: str
+    withheld: Text
 
 
 def mean_wind(winds: Iterable[Wind]) -> tuple[Wind, float] | None:
@@ -85,20 +86,36 @@ def attribute(sensor: Position, winds: Sequence[Wind], sources: Iterable[Source]
     """
     mean = mean_wind(winds)
     if mean is None:
-        return Attribution((), "no wind is known")
+        return Attribution((), Text("no wind is known", "风况未知"))
     wind, scatter = mean
     if wind.speed_mps < CALM_MPS:
-        return Attribution((), f"calm: {wind.speed_mps:.1f} m/s, below {CALM_MPS:g} m/s smoke goes anywhere")
+        return Attribution(
+            (),
+            Text(
+                f"calm: {wind.speed_mps:.1f} m/s, below {CALM_MPS:g} m/s smoke goes anywhere",
+                f"静风：{wind.speed_mps:.1f} m/s，低于{CALM_MPS:g} m/s时烟气去向不定",
+            ),
+        )
     if scatter > SHIFTING_DEG:
-        return Attribution((), f"the wind shifts: its direction scatters by {scatter:.0f} degrees")
+        return Attribution(
+            (),
+            Text(
+                f"the wind shifts: its direction scatters by {scatter:.0f} degrees", f"风向多变：风向离散{scatter:.0f}°"
+            ),
+        )
     found = [candidate for source in sources if (candidate := _candidate(sensor, wind, source))]
     if not found:
-        return Attribution((), f"no known source lies upwind ({wind.from_deg:.0f} degrees)")
+        return Attribution((), _nobody(wind))
     found = sorted(found, key=lambda candidate: (-candidate.score, candidate.source))[:limit]
     total = sum(candidate.score for candidate in found)
     if total <= 0:
-        return Attribution((), f"no known source lies upwind ({wind.from_deg:.0f} degrees)")
-    return Attribution(tuple(c._replace(score=round(c.score / total, 6)) for c in found), "")
+        return Attribution((), _nobody(wind))
+    return Attribution(tuple(c._replace(score=round(c.score / total, 6)) for c in found), NOTHING)
+
+
+def _nobody(wind: Wind) -> Text:
+    towards = f"{wind.from_deg:.0f}"
+    return Text(f"no known source lies upwind ({towards} degrees)", f"上风向（{towards}°）无已知来源")
 
 
 def combine(seen: Sequence[Attribution], limit: int = 5) -> Attribution:
@@ -111,12 +128,14 @@ def combine(seen: Sequence[Attribution], limit: int = 5) -> Attribution:
             named.setdefault(candidate.source, candidate)
             scores[candidate.source] = scores.get(candidate.source, 0.0) + candidate.score
     if not named:
-        return Attribution((), next((attribution.withheld for attribution in seen), "no sensor has a position"))
+        return Attribution((), next((one.withheld for one in seen), Text("no sensor has a position", "监测点位置未知")))
     whole = sum(scores.values())
     worth = [source for source in named if scores[source] >= WORTH_NAMING * whole]
     best = sorted(worth, key=lambda source: (-scores[source], source))[:limit]
     total = sum(scores[source] for source in best)
-    return Attribution(tuple(named[source]._replace(score=round(scores[source] / total, 6)) for source in best), "")
+    return Attribution(
+        tuple(named[source]._replace(score=round(scores[source] / total, 6)) for source in best), NOTHING
+    )
 
 
 def _candidate(sensor: Position, wind: Wind, source: Source) -> Candidate | None:

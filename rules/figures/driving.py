@@ -1,11 +1,10 @@
-"""Driving: harsh manoeuvres, time at the wheel, and what probe vehicles tell of a road, as pure functions."""
+"""Driving: harsh manoeuvres, courses and time at the wheel, as pure functions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from math import inf, radians
-from statistics import harmonic_mean
 from typing import NamedTuple
 
 KMH_PER_MPS = 3.6
@@ -71,24 +70,3 @@ def driven_s(fixes: Sequence[Fix], window_s: float = DAY_S) -> float:
         if before.speed_kmh >= STANDS_KMH or after.speed_kmh >= STANDS_KMH:
             moved += max(0.0, after.at - max(before.at, since))
     return moved
-
-
-# ------------------------------------------------------------------------------------------------ roads
-
-PROBES_MIN = 3
-"""Fewer vehicles within five minutes say nothing of a road (a common choice, to be confirmed)."""
-GRADES = {"expressway": (65.0, 50.0, 35.0, 20.0), "arterial": (40.0, 30.0, 20.0, 15.0), "secondary": (35.0, 25.0, 15.0, 10.0)}  # fmt: skip
-"""Speeds (km/h) down to which a road is free, basically free, lightly and moderately congested; below the last, severely.
-By class of road, as municipal evaluations of congestion have them; read in a secondary copy, to be confirmed."""
-
-
-def road_speed_kmh(speeds_kmh: Iterable[float]) -> float | None:
-    """The space-mean speed of a road from one speed of each vehicle on it: their harmonic mean, which is length over mean
-    travel time. Vehicles that stand count with 1 km/h. None below three vehicles."""
-    speeds = [max(1.0, speed) for speed in speeds_kmh]
-    return float(harmonic_mean(speeds)) if len(speeds) >= PROBES_MIN else None
-
-
-def congestion_grade(speed_kmh: float, road: str) -> int:
-    """1 free to 5 severely congested, for a road of the class `expressway`, `arterial` or `secondary`."""
-    return 1 + sum(speed_kmh <= bound for bound in GRADES[road])

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from math import floor
 
+from hub.bilingual import NOTHING, Text, duration_zh
 from hub.model import Change
 from rules.judging import telling
 from rules.language.rule import NO_CALLS
 from rules.state.maintenance import at_work
 from rules.state.outcome import Outcome
 from rules.state.subject import OpenAlert, Subject
-from rules.state.words import alert_id, duration
+from rules.state.words import SHELF_OVER, alert_id, duration
 from rules.state.world import World
 
 
@@ -39,7 +40,7 @@ def tell(
     alert: OpenAlert,
     change: Change,
     at: int,
-    reason: str,
+    reason: Text,
     outcome: Outcome,
     late: bool = False,
     who: str = "",
@@ -57,7 +58,7 @@ def close(
     alert: OpenAlert,
     change: Change,
     at: int,
-    reason: str,
+    reason: Text,
     outcome: Outcome,
     late: bool = False,
 ) -> None:
@@ -89,7 +90,7 @@ def unshelve_when_due(world: World, subject: Subject, alert: OpenAlert, outcome:
         end_shelf(world, subject, alert)
         return
     alert.shelved_until = None
-    tell(world, subject, alert, Change.UNSHELVED, now, "the time it was shelved for is over", outcome)
+    tell(world, subject, alert, Change.UNSHELVED, now, SHELF_OVER, outcome)
     wait(world, subject, alert)
 
 
@@ -166,19 +167,22 @@ def arm(world: World, subject: Subject, alert: OpenAlert) -> None:
         world.clock.schedule(due, subject.id, alert.rule.removesuffix(":silent"))
 
 
-def call_when_due(world: World, subject: Subject, alert: OpenAlert) -> str:
+def call_when_due(world: World, subject: Subject, alert: OpenAlert) -> Text:
     """Why the next contact is to be called now, in a sentence; empty where it is not. Moves the alert on to that contact."""
     due = _due(world, alert)
     if due is None or world.clock.listening < due:
-        return ""
+        return NOTHING
     if at_work(subject, world.clock.now):
         wait(world, subject, alert)
-        return ""
-    waited = duration(_waits(world, alert)[alert.contact - 1])
+        return NOTHING
+    waited = _waits(world, alert)[alert.contact - 1]
     alert.contact += 1
     alert.waiting = world.clock.listening
     arm(world, subject, alert)
-    return f"nobody has answered for {waited}: contact {alert.contact} is called"
+    return Text(
+        f"nobody has answered for {duration(waited)}: contact {alert.contact} is called",
+        f"{duration_zh(waited)}无人应答：呼叫第{alert.contact}联系人",
+    )
 
 
 def _waits(world: World, alert: OpenAlert) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hub.bilingual import NOTHING, Text, duration_zh
 from hub.model import Change
 from rules.judging import alerts, life
 from rules.language.codegen import Compiled
@@ -67,7 +68,10 @@ def _shelf_and_expiry(world: World, subject: Subject, compiled: Compiled, standi
     if world.clock.listening < due:
         world.clock.schedule(due, subject.id, rule.name)
         return
-    reason = f"no usable data for {duration(rule.expire_ns)}: nobody can say whether it still holds"
+    reason = Text(
+        f"no usable data for {duration(rule.expire_ns)}: nobody can say whether it still holds",
+        f"{duration_zh(rule.expire_ns)}无可用数据：无法判断是否仍成立",
+    )
     alerts.close(world, subject, alert, Change.EXPIRED, world.clock.now, reason, outcome)
     standing.alert = standing.calm = None
     standing.latched = 0
@@ -145,10 +149,12 @@ def _silence(world: World, subject: Subject, rule: Rule, outcome: Outcome) -> No
         return  # One dead device, one alert: this one is looked at again when that one ends.
     alert = alerts.begin(world, subject, rule.silent_name, rule.silent_level, max(subject.newest, 0), world.clock.now)
     subject.silent[rule.name] = alert
-    who = " from anybody inside" if subject.every else ""
+    who = Text(" from anybody inside", "区内所有设备") if subject.every else NOTHING
     shown = silent_ns if silent_ns == rule.silent_ns else silent_ns // 60_000_000_000 * 60_000_000_000
-    longer = ", longer than it is used to" if silent_ns != rule.silent_ns else ""
-    reason = f"no data{who} for {duration(shown)}{longer}" + ("" if subject.newest > 0 else "; it never reported")
+    longer = Text(", longer than it is used to", "，超过其惯常间隔") if silent_ns != rule.silent_ns else NOTHING
+    reason = Text(f"no data{who.en} for {duration(shown)}", f"{who.zh}{duration_zh(shown)}无数据") + longer
+    if subject.newest <= 0:
+        reason += Text("; it never reported", "；从未上报")
     alerts.tell(world, subject, alert, Change.RAISED, world.clock.now, reason, outcome)
     alerts.wait(world, subject, alert)
 
@@ -168,7 +174,9 @@ def resume(world: World, subject: Subject) -> None:
 def end_silence(world: World, subject: Subject, rule: str, outcome: Outcome) -> None:
     """The subject is heard again."""
     alert = subject.silent.pop(rule)
-    alerts.close(world, subject, alert, Change.CLEARED, world.clock.now, "it reports again", outcome)
+    alerts.close(
+        world, subject, alert, Change.CLEARED, world.clock.now, Text("it reports again", "已恢复上报"), outcome
+    )
     silent_ns = world.orders.compiled[rule].rule.silent_ns or 0
     world.clock.schedule(world.clock.listening + silent_ns, subject.id, rule)
     for other in subject.plan.silent if subject.plan else ():

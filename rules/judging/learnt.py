@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from hub.bilingual import NOTHING, Text, joined, unit_zh
 from hub.metrics import vocabulary
 from rules.language import ir
 from rules.state.learning import Expectation, Residual, Unchanged
@@ -17,17 +18,17 @@ WORTH_TELLING = 2.0
 SECOND = 1_000_000_000
 
 
-def words(subject: Subject, memories: Sequence[Memory], nodes: Iterable[ir.Memory | ir.Comparison]) -> str:
+def words(subject: Subject, memories: Sequence[Memory], nodes: Iterable[ir.Memory | ir.Comparison]) -> Text:
     """ "water_level expected to reach 5 m at 18:20 UTC ± 15 min; pressure 200 kPa unchanged since 2026-11-29T08:00:00Z" for such
     operators in a condition, in its order."""
-    found: dict[str, None] = {}
+    found: dict[Text, None] = {}
     for node in nodes:
         if isinstance(node, ir.Comparison):
             if isinstance(node.left, ir.Memory) and (told := _expected(subject, memories, node.left, node.right)):
                 found[told] = None
         elif told := _known(subject, memories, node):
             found[told] = None
-    return "; ".join(found)
+    return joined(found)
 
 
 def tells(node: ir.Node) -> bool:
@@ -37,38 +38,63 @@ def tells(node: ir.Node) -> bool:
     return isinstance(node, ir.Memory) and node.kind in ("unchanged", "residual")
 
 
-def _expected(subject: Subject, memories: Sequence[Memory], node: ir.Memory, limit: ir.Node) -> str:
+def _expected(subject: Subject, memories: Sequence[Memory], node: ir.Memory, limit: ir.Node) -> Text:
     memory, value = memories[node.index], _number(subject, limit)
     if not isinstance(memory, Expectation) or value is None or memory.value is None:
-        return ""
+        return NOTHING
     crossing = memory.crossing(value)
     if crossing is None:
-        return ""
-    metric, unit = _name(node)
+        return NOTHING
+    metric, unit, metric_zh, unit_zh = _name(node)
     at = to_text(crossing.at)[11:16]
     minutes = max(1, round(crossing.give_or_take_s / 60))
-    return f"{metric} expected to reach {value:.4g}{unit} at {at} UTC ± {minutes} min"
+    return Text(
+        f"{metric} expected to reach {value:.4g}{unit} at {at} UTC ± {minutes} min",
+        f"预计{metric_zh}于协调世界时{at}（±{minutes}分钟）达到{value:.4g}{unit_zh}",
+    )
 
 
-def _known(subject: Subject, memories: Sequence[Memory], node: ir.Memory) -> str:
+def _known(subject: Subject, memories: Sequence[Memory], node: ir.Memory) -> Text:
     memory = memories[node.index]
-    metric, unit = _name(node)
+    metric, unit, metric_zh, unit_zh = _name(node)
     if isinstance(memory, Unchanged) and memory.value and memory.last is not None:
-        return f"{metric} {memory.last:.4g}{unit} unchanged since {to_text(memory.since)}"
+        since = to_text(memory.since)
+        return Text(
+            f"{metric} {memory.last:.4g}{unit} unchanged since {since}",
+            f"{metric_zh} {memory.last:.4g}{unit_zh}自{since}起未变",
+        )
     if isinstance(memory, Residual) and memory.pair is not None and abs(memory.value or 0.0) >= WORTH_TELLING:
         y, x = memory.pair
         off = memory.value or 0.0
-        other = node.operands[1].metric if isinstance(node.operands[1], ir.Series) else "the other"
-        way = "above" if off > 0 else "below"
-        return f"{metric} {y:.4g}{unit}, {abs(off):.0f} spreads {way} the {memory.expected(x):.4g}{unit} that {other} lets expect"
-    return ""
+        coupled = node.operands[1]
+        other, other_zh = (
+            (coupled.metric, _title_zh(coupled.metric)) if isinstance(coupled, ir.Series) else ("the other", "另一通道")
+        )
+        expected = f"{memory.expected(x):.4g}"
+        return Text(
+            f"{metric} {y:.4g}{unit}, {abs(off):.0f} spreads {'above' if off > 0 else 'below'} the {expected}{unit} that {other} lets expect",
+            f"{metric_zh} {y:.4g}{unit_zh}，{'高于' if off > 0 else '低于'}按{other_zh}预期的{expected}{unit_zh}{abs(off):.0f}个离散度",
+        )
+    return NOTHING
 
 
-def _name(node: ir.Memory) -> tuple[str, str]:
+def _name(node: ir.Memory) -> tuple[str, str, str, str]:
+    """The metric and its unit, in English and in Chinese."""
     series = node.operands[0]
     metric = series.metric if isinstance(series, ir.Series) else "value"
     unit = vocabulary()[metric].unit if metric in vocabulary() else ""
-    return metric, f" {unit}" if unit not in ("", "1") else ""
+    return (
+        metric,
+        f" {unit}" if unit not in ("", "1") else "",
+        _title_zh(metric),
+        f" {unit_zh(unit)}".rstrip(),
+    )
+
+
+def _title_zh(metric: str) -> str:
+    if metric == "value":
+        return "数值"
+    return (vocabulary()[metric].title_zh if metric in vocabulary() else "") or metric
 
 
 def _number(subject: Subject, node: ir.Node) -> float | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from hub.bilingual import LEVELS_ZH, NOTHING, Text, duration_zh, joined
 from hub.model import LEVELS, Change
 from rules.judging import alerts, quality, telling, tracing
 from rules.language.codegen import CLEAR, FALSE, NOT_CLEAR, TRUE, Compiled
@@ -125,7 +126,7 @@ def _withhold(world: World, subject: Subject, compiled: Compiled, standing: Stan
     if subject.every:
         return _without_doubted(world, subject, compiled, standing, bits, new, at)
     standing.withheld = (
-        quality.withheld(world.hood, subject, rule.own_series(), at, rule.hold_ns) if new and rule.levels else ""
+        quality.withheld(world.hood, subject, rule.own_series(), at, rule.hold_ns) if new and rule.levels else NOTHING
     )
     return bits & ~(new << TRUE) if standing.withheld else bits
 
@@ -134,14 +135,14 @@ def _without_doubted(
     world: World, place: Subject, compiled: Compiled, standing: Standing, bits: int, new: int, at: int
 ) -> int:
     """The bits of a place without those levels of disaster that hold no longer once lone jumps inside it are left out."""
-    standing.withheld = ""
+    standing.withheld = NOTHING
     doubts = quality.doubted(world, place, compiled.rule, at) if new else {}
     if not doubts:
         return bits
     world.hood.doubted = frozenset(doubts)
     lost = new & ~(compiled.judge(place, at, standing.memories) >> TRUE)
     world.hood.doubted = frozenset()
-    standing.withheld = "; ".join(doubts.values()) if lost else ""
+    standing.withheld = joined(doubts.values()) if lost else NOTHING
     return bits & ~(lost << TRUE)
 
 
@@ -233,7 +234,7 @@ def settle(
         None,
         judging=False,
     )
-    alerts.tell(world, subject, alert, change, at, reason + (traced.said if traced else ""), outcome, late)
+    alerts.tell(world, subject, alert, change, at, reason + (traced.said if traced else NOTHING), outcome, late)
     if traced:
         outcome.changes[-1].evidence.append(traced.evidence)
     alerts.wait(world, subject, alert)
@@ -245,15 +246,15 @@ def _said(
     subject: Subject,
     standing: Standing,
     level: int,
-    words: Callable[[Compiled, Subject, Standing, int], str],
-) -> str:
+    words: Callable[[Compiled, Subject, Standing, int], Text],
+) -> Text:
     """The sentence of a change; where it cannot be put together, the level alone."""
     return world.failures.alone(
         compiled.rule.name,
         subject.id,
         world.clock.now,
         lambda: words(compiled, subject, standing, level),
-        LEVELS[level],
+        Text(LEVELS[level], LEVELS_ZH[LEVELS[level]]),
         judging=False,
     )
 
@@ -267,12 +268,13 @@ def _flaps(subject: Subject, rule: str) -> bool:
     return len(times) == FLAPS and times[-1] - times[0] <= FLAP_WITHIN_NS
 
 
-def _flapping(subject: Subject, alert: OpenAlert) -> str:
-    held = duration(FLAP_HOLD_NS)
-    return (
-        f"; it flaps, {FLAPS} times within an hour, and clears only after {held} of calm"
-        if _flaps(subject, alert.rule)
-        else ""
+def _flapping(subject: Subject, alert: OpenAlert) -> Text:
+    if not _flaps(subject, alert.rule):
+        return NOTHING
+    held, held_zh = duration(FLAP_HOLD_NS), duration_zh(FLAP_HOLD_NS)
+    return Text(
+        f"; it flaps, {FLAPS} times within an hour, and clears only after {held} of calm",
+        f"；反复触发，1小时内{FLAPS}次，平稳{held_zh}后才解除",
     )
 
 

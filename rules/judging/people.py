@@ -5,7 +5,7 @@ from __future__ import annotations
 from hub.model import Change, OperatorAction
 from rules.judging import alerts, planned_work
 from rules.state.outcome import Outcome
-from rules.state.words import moment
+from rules.state.words import by, until
 from rules.state.world import World
 
 
@@ -22,7 +22,7 @@ def operator(world: World, action: OperatorAction, outcome: Outcome) -> None:
     change = words.get(action.action)
     if change is None or (change is Change.UNSHELVED and alert.shelved_until is None):
         return
-    reason = f"{change.value} by {action.who}"
+    reason = by(change, action.who)
     if change is Change.ACKNOWLEDGED:
         alert.acknowledged_by = action.who
         alerts.answer(alert)
@@ -34,6 +34,6 @@ def operator(world: World, action: OperatorAction, outcome: Outcome) -> None:
     else:
         alert.shelved_until = action.until
         alert.waiting = None
-        reason += f" until {moment(action.until)}"
+        reason += until(action.until)
         alerts.end_shelf(world, subject, alert)
     alerts.tell(world, subject, alert, change, action.at, reason, outcome, who=action.who, note=action.note)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hub.bilingual import Text
 from hub.model import Change, OperatorAction
 from rules.judging import alerts, elapsing
 from rules.state.maintenance import apply, at_work, windows_of
@@ -39,7 +40,15 @@ def turn(world: World, outcome: Outcome) -> None:
         if now:
             for rule in sorted(subject.silent):
                 alert = subject.silent.pop(rule)
-                alerts.close(world, subject, alert, Change.CLEARED, clock, "its device is in maintenance", outcome)
+                alerts.close(
+                    world,
+                    subject,
+                    alert,
+                    Change.CLEARED,
+                    clock,
+                    Text("its device is in maintenance", "设备正在维护"),
+                    outcome,
+                )
         elapsing.resume(world, subject)
 
 

@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from hub.bilingual import NOTHING, Text
+from hub.metrics import vocabulary
 from hub.model import Reading, Value
 from rules.language import ir
 from rules.language.rule import Rule
@@ -196,7 +198,7 @@ def doubt(
 # ------------------------------------------------------------------------------------------------ lone jumps
 
 
-def withheld(hood: Neighbourhood, subject: Subject, series: Set[str], at: int, hold_ns: int) -> str:
+def withheld(hood: Neighbourhood, subject: Subject, series: Set[str], at: int, hold_ns: int) -> Text:
     """Why a rule over these series may not raise a disaster warning now; empty where nothing speaks against it."""
     settings = subject.plan.settings if subject.plan else SETTINGS
     for metric in sorted(subject.jumps.keys() & series):
@@ -210,12 +212,15 @@ def withheld(hood: Neighbourhood, subject: Subject, series: Set[str], at: int, h
         ]
         if neighbours(jump.before, jump.value, heard) is Flag.SUSPECT:
             reach = f"{around.metres / 1000:g} km"
-            span = f"{min(heard):g}" if min(heard) == max(heard) else f"{min(heard):g} to {max(heard):g}"
-            return (
+            low, high = f"{min(heard):g}", f"{max(heard):g}"
+            span = Text(low, low) if low == high else Text(f"{low} to {high}", f"{low}至{high}")
+            name = vocabulary()[metric.rstrip("~")].title_zh or metric
+            return Text(
                 f"{metric} jumped from {jump.before:g} to {jump.value:g} in one reading while {len(heard)} within {reach} "
-                f"stay at {span}; it waits for the next reading or a neighbour"
+                f"stay at {span.en}; it waits for the next reading or a neighbour",
+                f"{name}在一次读数中由{jump.before:g}跳变为{jump.value:g}，而{reach}内{len(heard)}个站点保持在{span.zh}；等待下一读数或邻站印证",
             )
-    return ""
+    return NOTHING
 
 
 # ------------------------------------------------------------------------------------------------ gaps
@@ -257,14 +262,14 @@ def arm(world: World, subject: Subject) -> None:
             world.clock.schedule(since + round(settings[metric].gap_s * SECOND), subject.id, metric)
 
 
-def doubted(world: World, place: Subject, rule: Rule, at: int) -> dict[str, str]:
+def doubted(world: World, place: Subject, rule: Rule, at: int) -> dict[str, Text]:
     """The devices inside whose newest value jumped alone, and what speaks against each."""
     around = ir.Around("inside", words=rule.select.of)
-    found: dict[str, str] = {}
+    found: dict[str, Text] = {}
     for series in sorted(world.orders.over[rule.name]):
         for device in world.hood.others(place, series, around):
             if series in device.jumps and device.id not in found:
                 why = withheld(world.hood, device, frozenset((series,)), at, rule.hold_ns)
                 if why:
-                    found[device.id] = f"{device.name}: {why}"
+                    found[device.id] = Text(f"{device.name}: ", f"{device.name}：") + why
     return found

@@ -7,11 +7,12 @@ from itertools import islice
 from math import inf
 from typing import Any, NamedTuple
 
+from hub.bilingual import LEVELS_ZH, NOTHING, UNITS_ZH, Text, figure_zh, joined
 from hub.metrics import vocabulary
 from hub.model import LEVELS, AlertChange, Change, Value
 from rules.judging import learnt, moving
 from rules.judging.unusual import words
-from rules.language import ir
+from rules.language import chinese, ir
 from rules.language.codegen import Compiled
 from rules.language.ir import WindowKey
 from rules.language.rule import Condition, Hole, Rule
@@ -29,7 +30,7 @@ def change(
     alert: OpenAlert,
     what: Change,
     at: int,
-    reason: str,
+    reason: Text,
     late: bool,
     who: str,
     note: str,
@@ -46,7 +47,8 @@ def change(
         change=what,
         level=LEVELS[alert.level],
         position=subject.position,
-        reason=reason,
+        reason=reason.en,
+        reason_zh=reason.zh,
         late=late,
         area=subject.area,
         group=alert.group,
@@ -57,10 +59,12 @@ def change(
         motion=moving.now(world, subject, at),
     )
     if alert.rule != base:
-        made.title = f"{subject.name}: {'no data' if what is not Change.CLEARED else 'reports again'}"
+        over = what is Change.CLEARED
+        made.title = f"{subject.name}: {'reports again' if over else 'no data'}"
+        made.title_zh = f"{subject.name}：{'恢复上报' if over else '无数据'}"
         made.values = {"last_observed": to_text(subject.newest)} if subject.newest > 0 else {}
         made.evidence = [
-            {"condition": reason, "last_observed": to_text(subject.newest) if subject.newest > 0 else None}
+            {"condition": reason.en, "last_observed": to_text(subject.newest) if subject.newest > 0 else None}
         ]
     elif compiled is not None:
         made.title = f"{subject.name}: {base}"  # where the rule's own cannot be put together, a warning still goes out
@@ -70,6 +74,7 @@ def change(
             values = observe(compiled, subject, standing)
             made.values = {name: value for name, value in values.items() if value is not None}
             made.title = title(compiled.rule, subject, alert.level, values)
+            made.title_zh = title_zh(compiled.rule, subject, alert.level, values)
             made.evidence = evidence(compiled, subject, standing, alert.level)
 
         world.failures.alone(base, subject.id, world.clock.now, tell, None, judging=False)
@@ -86,8 +91,10 @@ def _keep_worst(alert: OpenAlert, made: AlertChange) -> None:
     if made.change in (Change.CLEARED, Change.EXPIRED):
         if made.title != alert.title:
             made.title, made.title_now = alert.title or made.title, made.title if alert.title else ""
+        if made.title_zh != alert.title_zh:
+            made.title_zh, made.title_now_zh = alert.title_zh, made.title_zh if alert.title_zh else ""
     elif alert.level > alert.worst:
-        alert.title, alert.worst = made.title, alert.level
+        alert.title, alert.title_zh, alert.worst = made.title, made.title_zh, alert.level
 
 
 def observe(compiled: Compiled, subject: Subject, standing: Standing | None) -> dict[str, Value | None]:
@@ -103,6 +110,29 @@ def observe(compiled: Compiled, subject: Subject, standing: Standing | None) -> 
 def title(rule: Rule, subject: Subject, level: int, values: dict[str, Value | None]) -> str:
     """The title with its holes filled; what is not known shows as –."""
     return "".join(part if isinstance(part, str) else _fill(part, rule, subject, level, values) for part in rule.title)
+
+
+def title_zh(rule: Rule, subject: Subject, level: int, values: dict[str, Value | None]) -> str:
+    """The title in Chinese; empty where the rule has none."""
+    return "".join(
+        part if isinstance(part, str) else _fill_zh(part, rule, subject, level, values) for part in rule.title_zh
+    )
+
+
+def _fill_zh(hole: Hole, rule: Rule, subject: Subject, level: int, values: dict[str, Value | None]) -> str:
+    if hole.name == "level":
+        return LEVELS_ZH[LEVELS[level]]
+    value = values.get(hole.name)
+    if isinstance(value, bool):
+        return "是" if value else "否"
+    if isinstance(value, list):
+        return "、".join(map(chinese.text_zh, value))
+    if isinstance(value, str):
+        return chinese.text_zh(value)
+    said = _fill(hole, rule, subject, level, values)
+    if hole.unit in UNITS_ZH and said.endswith(hole.unit):
+        return figure_zh(said.removesuffix(hole.unit).strip(), hole.unit)
+    return said
 
 
 def _fill(hole: Hole, rule: Rule, subject: Subject, level: int, values: dict[str, Value | None]) -> str:
@@ -130,31 +160,29 @@ def _fill(hole: Hole, rule: Rule, subject: Subject, level: int, values: dict[str
     return f"{text} {hole.unit}".strip()
 
 
-def reason(compiled: Compiled, subject: Subject, standing: Standing, level: int) -> str:
+def reason(compiled: Compiled, subject: Subject, standing: Standing, level: int) -> Text:
     """Why the alert stands at this level, in a sentence."""
     said = parts(compiled, level).when
-    held = f"; more is withheld: {standing.withheld}" if standing.withheld else ""
-    unusual = f"; {told}" if said.quotients and (told := words(subject, said.quotients)) else ""
-    told_by = learnt.words(subject, standing.memories, said.learnt) if said.learnt else ""
-    known = f"; {told_by}" if told_by else ""
-    return (
-        f"{LEVELS[level]}: {said.text}{_with_values(said, observe(compiled, subject, standing))}{unusual}{known}{held}"
-    )
+    held = standing.withheld and Text("more is withheld: ", "更高级别暂缓：") + standing.withheld
+    unusual = words(subject, said.quotients) if said.quotients else NOTHING
+    known = learnt.words(subject, standing.memories, said.learnt) if said.learnt else NOTHING
+    why = Text(LEVELS[level] + ": ", LEVELS_ZH[LEVELS[level]] + "：") + _met(compiled, said, subject, standing)
+    return joined((why, unusual, known, held))
 
 
-def cleared(compiled: Compiled, subject: Subject, standing: Standing, level: int) -> str:
+def cleared(compiled: Compiled, subject: Subject, standing: Standing, level: int) -> Text:
     """Why the alert left this level, in a sentence."""
     found = parts(compiled, level)
-    said = found.clear or found.when
-    word = "clear" if found.clear else "no longer"
-    return f"{word}: {said.text}{_with_values(said, observe(compiled, subject, standing))}"
+    word = Text("clear: ", "解除条件满足：") if found.clear else Text("no longer: ", "条件不再满足：")
+    return word + _met(compiled, found.clear or found.when, subject, standing)
 
 
 class Said(NamedTuple):
     """A condition's text, the names of values in it with their units, and the nodes that evidence is taken of."""
 
-    text: str
-    names: tuple[tuple[str, str], ...]
+    text: Text
+    names: tuple[tuple[Text, str, str], ...]
+    """What is said before a value, the value's name, its unit."""
     series: tuple[str, ...]
     windows: tuple[ir.Window, ...]
     agreed: tuple[ir.Agree, ...]
@@ -173,12 +201,12 @@ def parts(compiled: Compiled, level: int) -> Parts:
     known: dict[int, Parts] = compiled.said
     if level not in known:
         found = next((item for item in compiled.rule.levels if item.level == level), None)
-        when = _said(compiled.rule, found.when) if found else Said("", (), (), (), (), ())
-        known[level] = Parts(when, _said(compiled.rule, found.clear) if found and found.clear else None)
+        when = _said(compiled.rule, found.when) if found else Said(NOTHING, (), (), (), (), ())
+        known[level] = Parts(when, _said(compiled.rule, found.clear, clear=True) if found and found.clear else None)
     return known[level]
 
 
-def _said(rule: Rule, condition: Condition) -> Said:
+def _said(rule: Rule, condition: Condition, clear: bool = False) -> Said:
     nodes = list(dict.fromkeys(ir.walk(condition.node)))
     inside = set(nodes)
     named = {let for let, _ in rule.lets.values()}
@@ -192,8 +220,8 @@ def _said(rule: Rule, condition: Condition) -> Said:
         if let in inside and not isinstance(let, ir.Const)
     ]
     return Said(
-        condition.text,
-        tuple(names),
+        Text(condition.text, chinese.condition(condition.text, rule, clear)),
+        tuple((Text(name, chinese.name(name, rule)), name, unit) for name, unit in names),
         tuple(node.series for node in nodes if isinstance(node, ir.Series)),
         tuple(node for node in nodes if isinstance(node, ir.Window)),
         tuple(node for node in nodes if isinstance(node, ir.Agree)),
@@ -203,27 +231,37 @@ def _said(rule: Rule, condition: Condition) -> Said:
     )
 
 
-def _with_values(said: Said, values: dict[str, Value | None]) -> str:
-    shown = [
-        f"{name} = {_plain(value)} {unit}".strip()
-        for name, unit in said.names
-        if (value := values.get(name)) is not None
-    ]
-    return f" ({', '.join(shown)})" if shown else ""
+def _met(compiled: Compiled, said: Said, subject: Subject, standing: Standing) -> Text:
+    """A condition, and the values that it was judged by."""
+    values = observe(compiled, subject, standing)
+    known = [(word, value, unit) for word, name, unit in said.names if (value := values.get(name)) is not None]
+    if not known:
+        return said.text
+    english = ", ".join(f"{word.en} = {_plain(value)} {unit}".strip() for word, value, unit in known)
+    chinese_ = "，".join(f"{word.zh} = {_plain_zh(value, unit)}" for word, value, unit in known)
+    return said.text + Text(f" ({english})", f"（{chinese_}）")
 
 
 def _plain(value: Value) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
+def _plain_zh(value: Value, unit: str) -> str:
+    if isinstance(value, bool):
+        return "是" if value else "否"
+    if isinstance(value, list):
+        return "、".join(map(chinese.text_zh, value)) or "无"
+    return chinese.text_zh(value) if isinstance(value, str) else figure_zh(_plain(value), unit)
+
+
 def evidence(compiled: Compiled, subject: Subject, standing: Standing | None, level: int) -> list[dict[str, Any]]:
     """The condition of the level, and the readings, windows, attributes and neighbours behind it, with their times."""
     said = parts(compiled, level).when
-    item: dict[str, Any] = {"level": LEVELS[level], "condition": said.text}
+    item: dict[str, Any] = {"level": LEVELS[level], "condition": said.text.en, "condition_zh": said.text.zh}
     if standing is not None and (since := standing.since[level]) is not None:
         item["since"] = to_text(since[0])
     if standing is not None and standing.withheld:
-        item["withheld"] = standing.withheld
+        item["withheld"], item["withheld_zh"] = standing.withheld.en, standing.withheld.zh
     if readings := [r for series in said.series if (r := _reading(subject, series))]:
         item["readings"] = readings
     if said.windows:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from hub.bilingual import Text, duration_zh
 from hub.moment import to_text
 from rules.figures import attribution
 from rules.figures.attribution import Attribution, Candidate, Source, Wind
@@ -32,7 +33,7 @@ SAID = 2
 class Traced(NamedTuple):
     """What to add to a change: words for its reason, an item for its evidence."""
 
-    said: str
+    said: Text
     evidence: dict[str, Any]
 
 
@@ -53,10 +54,11 @@ def trace(world: World, subject: Subject, rule: Rule, at: int) -> Traced | None:
     sensors = _rising(world, subject, rule, spec, at)
     air = _wind(world, subject, spec, at)
     if not sensors or subject.position is None:
-        found = Attribution((), "nobody knows where the sensor is")
+        found = Attribution((), Text("nobody knows where the sensor is", "监测点位置未知"))
     elif air is None:
-        reach, since = f"{spec.wind_within_m / 1000:g} km", seconds_text(spec.wind_over_ns)
-        found = Attribution((), f"no station within {reach} has told the wind of the last {since}")
+        reach, over = f"{spec.wind_within_m / 1000:g} km", spec.wind_over_ns
+        said = f"no station within {reach} has told the wind of the last {seconds_text(over)}"
+        found = Attribution((), Text(said, f"{reach}内无站点上报最近{duration_zh(over)}的风况"))
     else:
         sources = _suspects(world, rule, sensors, at)
         found = attribution.combine(
@@ -70,10 +72,14 @@ def trace(world: World, subject: Subject, rule: Rule, at: int) -> Traced | None:
         item["wind"] = _air(air)
         item["sensors"] = [sensor.id for sensor in sensors]
     if found.withheld:
-        return Traced(f"; no source is named: {found.withheld}", {"attribution": item | {"withheld": found.withheld}})
+        why = {"withheld": found.withheld.en, "withheld_zh": found.withheld.zh}
+        return Traced(Text("; no source is named: ", "；未指出来源：") + found.withheld, {"attribution": item | why})
     item["candidates"] = [_candidate(world, candidate) for candidate in found.candidates]
-    named = [f"{c['name']} (score {c['score']:.2f}, {_far(c['distance_m'])})" for c in item["candidates"][:SAID]]
-    return Traced(f"; upwind: {', '.join(named)}", {"attribution": item})
+    best = item["candidates"][:SAID]
+    named = [f"{c['name']} (score {c['score']:.2f}, {_far(c['distance_m'])})" for c in best]
+    named_zh = [f"{c['name']}（得分{c['score']:.2f}，{_far(c['distance_m'])}）" for c in best]
+    upwind = Text(f"; upwind: {', '.join(named)}", f"；上风向：{'、'.join(named_zh)}")
+    return Traced(upwind, {"attribution": item})
 
 
 def _rising(world: World, subject: Subject, rule: Rule, spec: Tracing, at: int) -> list[Subject]:
@@ -180,6 +186,11 @@ def _candidate(world: World, candidate: Candidate) -> dict[str, Any]:
             f"{candidate.travel_s / 60:.0f} min of travel"
             if candidate.distance_m
             else "the sensor stands in it"
+        ),
+        "why_zh": (
+            f"上风向{_far(candidate.distance_m)}，偏离风轴{candidate.off_axis_deg:.0f}°，传输{candidate.travel_s / 60:.0f}分钟"
+            if candidate.distance_m
+            else "监测点位于其内"
         ),
     }
     if suspect.position is not None:

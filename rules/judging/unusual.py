@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from hub.bilingual import Text, duration_zh, figure_zh, joined
 from hub.metrics import vocabulary
 from rules.language import ir
 from rules.language.ir import WindowKey
@@ -15,9 +16,9 @@ WORTH_TELLING = 2.0
 TOLD_MAX = 3
 
 
-def words(subject: Subject, nodes: Iterable[ir.Node]) -> str:
+def words(subject: Subject, nodes: Iterable[ir.Node]) -> Text:
     """ "conductivity 312 uS/cm, 9 spreads above its last hour; ph 8.1, 4 below" for `anomaly` in a condition, farthest first."""
-    found: dict[str, tuple[float, str]] = {}
+    found: dict[str, tuple[float, Text]] = {}
     for node in nodes:
         match node:
             case ir.Operation(
@@ -28,12 +29,14 @@ def words(subject: Subject, nodes: Iterable[ir.Node]) -> str:
                 told = _far(subject, series, usual, spread)
                 if told is not None and abs(told) >= WORTH_TELLING:
                     metric = series.rstrip("~")
-                    unit = vocabulary()[metric].unit
-                    value = f"{metric} {subject.last[series]:.4g}{f' {unit}' if unit not in ('', '1') else ''}"
-                    span = "this hour in " if spread.function == "hour_spread" else ""
-                    way = f"{abs(told):.0f} spreads {'above' if told > 0 else 'below'} the median of {span}{seconds_text(usual.size_ns)}"
-                    found[metric] = (-abs(told), f"{value}, {way}")
-    return "; ".join(text for _, text in sorted(found.values())[:TOLD_MAX])
+                    known, above, hourly = vocabulary()[metric], told > 0, spread.function == "hour_spread"
+                    figure, unit = f"{subject.last[series]:.4g}", known.unit
+                    value = f"{metric} {figure}{f' {unit}' if unit not in ('', '1') else ''}"
+                    way = f"{abs(told):.0f} spreads {'above' if above else 'below'} the median of {'this hour in ' if hourly else ''}{seconds_text(usual.size_ns)}"
+                    way_zh = f"{'高于' if above else '低于'}{duration_zh(usual.size_ns)}{'同时段' if hourly else ''}中位数{abs(told):.0f}个离散度"
+                    said_zh = f"{known.title_zh or metric} {figure_zh(figure, unit)}，{way_zh}"
+                    found[metric] = (-abs(told), Text(f"{value}, {way}", said_zh))
+    return joined(text for _, text in sorted(found.values(), key=lambda told: (told[0], told[1].en))[:TOLD_MAX])
 
 
 def _far(subject: Subject, series: str, usual: ir.Window, spread: ir.Window) -> float | None:

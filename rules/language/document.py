@@ -39,7 +39,7 @@ from rules.language.rule import (
 from rules.language.settings import SettingsReader
 from rules.language.tracing import read_tracing
 
-RULE_KEYS = ("rule", "title", "about", "for_each", "let", "editions", "levels", "clear", "silent", "hold", "late", "wait", "expire", "quality", "source", "cap", "cameras", "call", "attribute")  # fmt: skip
+RULE_KEYS = ("rule", "title", "title_zh", "about", "for_each", "let", "let_zh", "editions", "levels", "clear", "silent", "hold", "late", "wait", "expire", "quality", "source", "cap", "cameras", "call", "attribute")  # fmt: skip
 DERIVE_KEYS = ("derive", "about", "for_each", "value", "hold", "source")
 MAX_WAIT_NS = 24 * HOUR
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*\Z")
@@ -145,6 +145,8 @@ class RuleReader(EntryReader):
         )
         rule.silent_ns, rule.silent_level, rule.silent_exactly = self._silent()
         rule.title = self._title(short)
+        rule.title_zh = self._template("title_zh") if "title_zh" in self.entries else ()
+        rule.let_zh = self._names_zh()
         rule.memories = tuple(self.memories)
         rule.digest = _digest(text + _calendars_of(rule.nodes()))
         if "levels" not in self.entries and rule.silent_ns is None:
@@ -403,8 +405,11 @@ class RuleReader(EntryReader):
     def _title(self, short: str) -> tuple[str | Hole, ...]:
         if "title" not in self.entries:
             return (Hole("subject.name", "", "", 1.0, 0.0), f": {short} ", Hole("level", "", "", 1.0, 0.0))
-        node = self.entries["title"].value
-        template = self.document.text_of(node, "title") or ""
+        return self._template("title")
+
+    def _template(self, key: str) -> tuple[str | Hole, ...]:
+        node = self.entries[key].value
+        template = self.document.text_of(node, key) or ""
         parts: list[str | Hole] = []
         position = 0
         for match in _HOLE.finditer(template):
@@ -415,6 +420,16 @@ class RuleReader(EntryReader):
             position = match.end()
         parts.append(template[position:])
         return tuple(part for part in parts if part != "")
+
+    def _names_zh(self) -> dict[str, str]:
+        names: dict[str, str] = {}
+        if "let_zh" not in self.entries:
+            return names
+        for entry in self.document.entries(self.entries["let_zh"].value, "let_zh"):
+            if entry.key not in self.let_texts:
+                self.document.wrong(entry.key_node, f"let has no name {entry.key!r}")
+            names[entry.key] = self.document.text_of(entry.value, entry.key) or entry.key
+        return names
 
     def _hole(self, node: yaml.Node, match: re.Match[str]) -> Hole | None:
         name, _, form = match.group(1).partition(":")

@@ -8,7 +8,7 @@ mean(rain_intensity, 30 min, within 3 km, at least 2) > 20 mm/h
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, TypeAlias
 
 from lark import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedEOF, UnexpectedInput, UnexpectedToken, v_args
@@ -363,8 +363,10 @@ def _parser() -> Lark:
 _SHOWN = {"QUANTITY": "a quantity such as 5 cm", "NUMBER": "a number", "NAME": "a name", "STRING": "a text in quotes"}
 
 
+@lru_cache(maxsize=4096)
 def parse(text: str) -> Clause:
-    """The tree of an expression with its optional `for` duration. Raises `ExpressionError`."""
+    """The tree of an expression with its optional `for` duration; remembered, since a book is read and said many times over.
+    Raises `ExpressionError`."""
     if len(text) > MAX_LENGTH:
         raise ExpressionError(f"longer than {MAX_LENGTH} characters", 0)
     try:

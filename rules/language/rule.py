@@ -133,10 +133,14 @@ class Rule:
     digest: str
     select: Select
     title: tuple[str | Hole, ...] = ()
+    title_zh: tuple[str | Hole, ...] = ()
+    """The title in Chinese; empty where the rule has none, and `title` stands in."""
     about: str = ""
     levels: tuple[LevelRule, ...] = ()
     lets: dict[str, tuple[ir.Node, Type]] = field(default_factory=dict)
     let_texts: dict[str, str] = field(default_factory=dict)
+    let_zh: dict[str, str] = field(default_factory=dict)
+    """What names of `let` are called in Chinese."""
     memories: tuple[ir.Memory, ...] = ()
     silent_ns: int | None = None
     silent_level: int = 0

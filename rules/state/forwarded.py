@@ -11,9 +11,11 @@ from typing import Any
 
 import msgspec
 
+from hub.bilingual import Text
 from hub.model import AlertChange, Change, Forwarded, OperatorAction, Origin
 from rules.state.outcome import Outcome
-from rules.state.words import moment
+from rules.state.words import SHELF_OVER, by
+from rules.state.words import until as until_text
 
 WARNINGS_MAX = 50_000
 """Warnings of other hubs remembered; ended ones are forgotten first, the one that changed longest ago first of all."""
@@ -25,7 +27,19 @@ WORDS = {"acknowledge": Change.ACKNOWLEDGED, "shelve": Change.SHELVED, "unshelve
 class Known:
     """One warning of another hub, as far as this one has heard."""
 
-    __slots__ = ("area", "group", "heard", "hub", "level", "ordinal", "rule", "shelved_until", "subject", "title")
+    __slots__ = (
+        "area",
+        "group",
+        "heard",
+        "hub",
+        "level",
+        "ordinal",
+        "rule",
+        "shelved_until",
+        "subject",
+        "title",
+        "title_zh",
+    )
 
     def __init__(self, change: AlertChange, hub: str) -> None:
         self.hub = hub
@@ -36,6 +50,7 @@ class Known:
         self.heard: dict[str, int] = {}
         """By the hub that made them, the number of its newest change."""
         self.shelved_until: int | None = None
+        self.title_zh = change.title_zh
 
     def freeze(self) -> list[Any]:
         return [getattr(self, name) for name in self.__slots__]
@@ -43,7 +58,8 @@ class Known:
     @classmethod
     def thaw(cls, frozen: list[Any]) -> Known:
         known = cls.__new__(cls)
-        for name, value in zip(cls.__slots__, frozen, strict=True):
+        known.title_zh = ""  # snapshots from before there was Chinese lack it, the last
+        for name, value in zip(cls.__slots__, frozen, strict=False):
             setattr(known, name, value)
         return known
 
@@ -73,7 +89,9 @@ class Forwarding:
         known.heard[maker] = origin.ordinal
         known.ordinal += 1
         if change.change in MATTER:
-            known.level, known.title, ended = change.level, change.title or known.title, False
+            known.level, ended = change.level, False
+            if change.title:
+                known.title, known.title_zh = change.title, change.title_zh
         elif change.change in ENDS:
             ended = True
         if ended and known.shelved_until is not None:
@@ -87,7 +105,7 @@ class Forwarding:
         name, known, change = action.target, self.open.get(action.target), WORDS.get(action.action)
         if known is None or change is None or (change is Change.UNSHELVED and known.shelved_until is None):
             return
-        reason = f"{change.value} by {action.who}"
+        reason = by(change, action.who)
         if change is Change.UNSHELVED:
             known.shelved_until = None
             self.shelved.discard(name)
@@ -96,7 +114,7 @@ class Forwarding:
                 return
             known.shelved_until = action.until
             self.shelved.add(name)
-            reason += f" until {moment(action.until)}"
+            reason += until_text(action.until)
         self._tell(name, known, change, action.at, reason, outcome, action.who, action.note, known.shelved_until)
 
     def pass_time(self, clock: int, outcome: Outcome) -> None:
@@ -106,7 +124,7 @@ class Forwarding:
             if known.shelved_until is not None and known.shelved_until <= clock:
                 known.shelved_until = None
                 self.shelved.discard(name)
-                self._tell(name, known, Change.UNSHELVED, clock, "the time it was shelved for is over", outcome)
+                self._tell(name, known, Change.UNSHELVED, clock, SHELF_OVER, outcome)
 
     def _tell(
         self,
@@ -114,7 +132,7 @@ class Forwarding:
         known: Known,
         change: Change,
         at: int,
-        reason: str,
+        reason: Text,
         outcome: Outcome,
         who: str = "",
         note: str = "",
@@ -124,8 +142,8 @@ class Forwarding:
         known.ordinal += 1
         outcome.changes.append(
             AlertChange(
-                name, known.ordinal, at, known.rule, known.subject, change, known.level, known.title, reason=reason,
-                area=known.area, who=who, note=note, group=known.group, until=until if change is Change.SHELVED else None,
+                name, known.ordinal, at, known.rule, known.subject, change, known.level, known.title, reason=reason.en, reason_zh=reason.zh,
+                area=known.area, who=who, note=note, group=known.group, title_zh=known.title_zh, until=until if change is Change.SHELVED else None,
                 origin=Origin(known.hub, known.ordinal),
             )
         )  # fmt: skip

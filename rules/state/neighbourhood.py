@@ -55,6 +55,10 @@ class Neighbourhood:
         """The places that each subject is in: its zones and its area."""
         self.insiders: dict[str, dict[str, set[str]]] = {}
         """Who is inside each place, by series."""
+        self.crossings: dict[str, int] = {}
+        """By series, how often somebody who reports it has entered or left a place."""
+        self.grounds: dict[tuple[tuple[str, ...], str, ir.Around], tuple[int, tuple[Subject, ...]]] = {}
+        """Who is in these zones (or ahead of them), as of that many crossings: a series that only places tell is seldom crossed."""
         self.inside: dict[str, dict[tuple[str, ir.Around], tuple[Subject, ...]]] = {}
         """What was asked of a place, until somebody enters or leaves it."""
         self.doubted: frozenset[str] = frozenset()
@@ -87,8 +91,9 @@ class Neighbourhood:
             for members in self.areas[series].values():
                 members.discard(name)
         for place in self.stands.pop(name, ()):
-            for members in self.insiders.get(place, {}).values():
+            for series, members in self.insiders.get(place, {}).items():
                 members.discard(name)
+                self.crossings[series] = self.crossings.get(series, 0) + 1
             self.inside.pop(place, None)
         self.found.clear()
 
@@ -128,10 +133,12 @@ class Neighbourhood:
             for place in set(before) - set(now):
                 self.insiders[place][name].discard(subject.id)
                 self.inside.pop(place, None)
+                self.crossings[name] = self.crossings.get(name, 0) + 1
         return tuple(sorted(set(before) ^ set(now)))
 
     def _enter(self, place: str, series: str, name: str) -> None:
         self.insiders.setdefault(place, {}).setdefault(series, set()).add(name)
+        self.crossings[series] = self.crossings.get(series, 0) + 1
         self.inside.pop(place, None)
 
     def _places_of(self, subject: Subject) -> tuple[str, ...]:
@@ -146,12 +153,23 @@ class Neighbourhood:
         """The other subjects around this one that report the series, in order of their names."""
         if around.which == "inside":
             return self._inside(subject.id, series, around)
+        if around.which in ("same zone", "ahead"):
+            return self._on_the_same_grounds(subject, series, around)
         key = (subject.id, series, around)
         found = self.found.get(key)
         if found is None:
             names = sorted(self._names(subject, series, around) - {subject.id})
             found = self.found[key] = tuple(self.subjects[name] for name in names)
         return found
+
+    def _on_the_same_grounds(self, subject: Subject, series: str, around: ir.Around) -> tuple[Subject, ...]:
+        key = (tuple([zone.zone for zone in self.standing_in(subject)]), series, around)
+        crossed, found = self.grounds.get(key, (-1, ()))
+        if crossed != self.crossings.get(series, 0):
+            names = sorted(self._names(subject, series, around))
+            found = tuple(self.subjects[name] for name in names)
+            self.grounds[key] = (self.crossings.get(series, 0), found)
+        return tuple(other for other in found if other is not subject) if subject in found else found
 
     def _inside(self, place: str, series: str, around: ir.Around) -> tuple[Subject, ...]:
         known = self.inside.setdefault(place, {})

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from types import MappingProxyType
 from typing import Any
 
+from hub.bilingual import NOTHING, Text
 from hub.model import Device, Maintenance, Motion, Position, Value, Zone
 from rules.language.ir import WindowKey
 from rules.language.rule import Rule
@@ -49,9 +50,12 @@ class OpenAlert:
         "shelved_until",
         "subject",
         "title",
+        "title_zh",
         "waiting",
         "worst",
     )
+    FROZEN = (*(name for name in __slots__ if name != "title_zh"), "title_zh")
+    """In the order of snapshots: what is new stands last."""
 
     def __init__(self, alert: str, rule: str, subject: str, level: int, raised_at: int, ordinal: int = 0) -> None:
         self.alert = alert
@@ -71,18 +75,21 @@ class OpenAlert:
         """The level at which somebody acknowledged it."""
         self.title = ""
         """Of its worst moment: when it first reached its highest level."""
+        self.title_zh = ""
+        """That title in Chinese; empty where the rule has none."""
         self.worst = -1
         """That level."""
         self.waiting: int | None = None
         """Listening time since which an answer is waited for."""
 
     def freeze(self) -> list[Any]:
-        return [getattr(self, name) for name in self.__slots__]
+        return [getattr(self, name) for name in self.FROZEN]
 
     @classmethod
     def thaw(cls, frozen: list[Any]) -> OpenAlert:
         alert = cls.__new__(cls)
-        for name, value in zip(cls.__slots__, frozen, strict=True):
+        alert.title_zh = ""  # snapshots from before there was Chinese lack it, the last
+        for name, value in zip(cls.FROZEN, frozen, strict=False):
             setattr(alert, name, value)
         return alert
 
@@ -121,7 +128,7 @@ class Standing:
         self.timer: int | None = None
         self.calm: int | None = None
         """Listening time since which a flapping alert would be clear; it stays open until that has lasted."""
-        self.withheld = ""
+        self.withheld = NOTHING
         """Why orange and red are held back although their condition holds; empty where they are not."""
 
     def look_out(self, at: int) -> None:
@@ -154,13 +161,14 @@ class Standing:
             alert,
             self.judged,
             self.heard,
-            self.withheld,
+            self.withheld.freeze(),
             self.calm,
             self.before,
         ]
 
     def thaw(self, frozen: list[Any], keep_memories: bool = True) -> None:
-        self.latched, since, quiet, memories, alert, self.judged, self.heard, self.withheld, self.calm, before = frozen
+        self.latched, since, quiet, memories, alert, self.judged, self.heard, withheld, self.calm, before = frozen
+        self.withheld = Text.thaw(withheld)
         self.since = [tuple(pair) if pair else None for pair in since]
         self.quiet = [tuple(pair) if pair else None for pair in quiet]
         if keep_memories:

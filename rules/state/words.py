@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from hub.bilingual import CHANGES_ZH, Text
+from hub.model import Change
 from hub.moment import to_text as write_moment
 from rules.language.types import seconds_text
 
@@ -17,6 +19,18 @@ def to_text(at: int) -> str:
 
 
 moment = to_text
+
+
+def by(change: Change, who: str) -> Text:
+    """Who did something with a warning."""
+    return Text(f"{change.value} by {who}", f"由{who}{CHANGES_ZH[change]}")
+
+
+def until(at: int) -> Text:
+    return Text(f" until {to_text(at)}", f"，至{to_text(at)}")
+
+
+SHELF_OVER = Text("the time it was shelved for is over", "搁置时间已到")
 
 
 def alert_id(rule: str, subject: str, observed: int) -> str:

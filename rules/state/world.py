@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from hub.bilingual import Text
 from hub.model import Device, Maintenance, Zone
 from rules.plan import Orders, Plan
 from rules.state.clock import NEVER, Clock
@@ -37,7 +38,7 @@ class World:
         self.zones: tuple[Zone, ...] = ()
         self.alerts: dict[str, tuple[OpenAlert, Subject]] = {}
         """Those that are open, by id."""
-        self.orphans: list[tuple[OpenAlert, Subject, str]] = []
+        self.orphans: list[tuple[OpenAlert, Subject, Text]] = []
         """Alerts that nothing judges any more, and why: they end with the next event."""
         self.groups: dict[str, tuple[str, int]] = {}
         """Place of a rule → (group, when an alert last joined, ns)."""

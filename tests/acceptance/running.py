@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RULES = """
 - rule: underpass-flooding
   title: "{subject.name}: water {depth:.0f cm} deep"
+  title_zh: "{subject.name}：积水深{depth:.0f cm}"
   for_each: {kind: underpass-gauge}
   let:
     depth: water_depth
@@ -47,14 +48,14 @@ def write_city(folder: Path, toml: str = "", api: int | None = None, rules: str 
     (folder / "hub.toml").write_text(f'[hub]\nname = "test"\ntimezone = "Asia/Shanghai"\n{listen}\n{toml}')
     (folder / "devices.csv").write_text(DEVICES)
     (folder / "cameras.csv").write_text(CAMERAS)
-    (folder / "rules" / "own.yaml").write_text(rules)
+    (folder / "rules" / "own.yaml").write_text(rules, "utf-8")
     return folder
 
 
 class RunningHub:
-    """`cityhub run FOLDER`, ready when constructed. `prefix` goes before the command (strace)."""
+    """`cityhub run FOLDER`, ready when constructed, which is when it has said `ready`. `prefix` goes before the command (strace)."""
 
-    def __init__(self, folder: Path, api: int, prefix: Sequence[str] = ()) -> None:
+    def __init__(self, folder: Path, api: int, prefix: Sequence[str] = (), ready: str = "Ctrl-C stops it") -> None:
         self.folder = folder
         self.api = api
         self.said: list[str] = []
@@ -63,7 +64,10 @@ class RunningHub:
         )
         self._listening = threading.Thread(target=self._listen, daemon=True)
         self._listening.start()
-        self.wait(lambda: any("Ctrl-C stops it" in line for line in self.said), "the hub did not start", 120)
+        self.wait(lambda: self.has_said(ready), "the hub did not start", 120)
+
+    def has_said(self, words: str) -> bool:
+        return any(words in line for line in self.said)
 
     def _listen(self) -> None:
         assert self.process.stderr is not None

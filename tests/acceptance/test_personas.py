@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import pytest
 
-from hub.cli import main
+from hub.cli import main, parser
 from tests.acceptance.ports import free_port
 from tests.hub.running import running
 from tests.shared import ROOT
@@ -166,3 +166,15 @@ def test_the_chinese_page_has_the_same_files_and_commands(name: str) -> None:
 
 def _bare(block: Block) -> Block:
     return block._replace(text=re.sub(r"[ \t]*#\s.*$", "", block.text, flags=re.MULTILINE))
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_commands_in_running_text_exist(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A command may be named without its arguments; what is given of them must be what it takes."""
+    prose = re.sub(r"```.*?```", "", PAGES[name], flags=re.DOTALL)
+    for command in re.findall(r"`cityhub ([^`]+)`", prose):
+        with contextlib.suppress(SystemExit):
+            parser().parse_args(shlex.split(command))
+        said = capsys.readouterr().err
+        assert "invalid choice" not in said, said
+        assert "unrecognized" not in said, said

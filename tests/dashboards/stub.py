@@ -62,6 +62,8 @@ ANSWERS: dict[str, Any] = {
     "/api/v1/unknown": {
         "devices": [{"device": "jt808:0", "adapter": "jt808", "kind": "", "count": 3, "first_at": AT, "last_at": AT}]
     },
+    "/api/v1/air": {"span": "2026-11-22", "days": []},
+    "/api/v1/fleet": {"day": "2026-11-22", "vehicles": []},
     "/api/v1/series": {"rows": [{"time": AT, "value": 0.1}, {"time": "2026-11-22T08:01:00Z", "value": 0.42}]},
 }
 

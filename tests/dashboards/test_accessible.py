@@ -42,7 +42,7 @@ def test_no_violations(axe: str, browser: Browser, stub: Stub, theme: str) -> No
     browser.go(f"{stub.url}/")
     browser.wait("document.readyState === 'complete'", "the page did not load")
     browser.ask(f"localStorage.setItem('cityhub.theme', '{theme}'), localStorage.setItem('cityhub.tongue', '{int(theme == 'light')}')")  # fmt: skip
-    for fragment in ("alert=a%2F1", "device=gauge-1", "hub", "quarantine"):
+    for fragment in ("alert=a%2F1", "device=gauge-1", "fleet", "air", "hub", "quarantine"):
         browser.go("about:blank")
         browser.go(f"{stub.url}/#{fragment}")
         shown = "!!document.querySelector('[role=tabpanel]:not([hidden])')?.children.length && document.documentElement.dataset.theme"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -113,6 +114,25 @@ def test_an_act_can_be_undone_and_then_goes_to_the_hub_and_the_reason_stays(hub:
     browser.ask(CLICK.format("shelve"))
     browser.go("about:blank")  # whoever leaves the page meant it
     hub.wait(lambda: warning(hub)["shelved_until"] is not None, "leaving the page lost the act", 60)
+
+
+def test_the_same_in_chinese_by_the_api_and_on_the_page(hub: RunningHub, browser: Browser) -> None:
+    english, asked = warning(hub), hub.get("/api/v1/alerts?lang=zh")["open"][0]
+    assert english["title"].startswith("North Gate: water")
+    assert asked["title"] == english["title_zh"]
+    assert asked["title"].startswith("North Gate：积水深")
+    assert asked["cause"].startswith("红色：水深 ≥ 40 cm（水深 = ")
+    assert asked["cameras"][0]["reason"] == english["cameras"][0]["reason_zh"] != english["cameras"][0]["reason"]
+    opened(browser, hub)
+    browser.ask("document.getElementById('language').click()")
+    browser.ask(f"location.hash = 'alert={english['alert'].replace('/', '%2F')}'")
+    browser.wait(f"{TEXT}.includes('红色：水深 ≥ 40 cm')", "the reason is not Chinese")
+    browser.wait(f"{TEXT}.includes('积水深') && {TEXT}.includes('观察')", "title or cameras are not Chinese")
+    said = str(browser.ask("document.body.innerText"))
+    browser.ask("document.getElementById('language').click()")
+    for name in ("North Gate", english["rule"], *(view["name"] for view in english["cameras"]), "half a sent"):
+        said = said.replace(name, "")
+    assert re.findall(r"[A-Za-z]{2,}[ ,]+(?:[A-Za-z]+[ ,]+)+[A-Za-z]+", said) == [], "an English sentence"
 
 
 def test_filters_say_what_they_hide_and_stand_in_the_link(hub: RunningHub, browser: Browser) -> None:

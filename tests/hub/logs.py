@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hub.log import Log
 from hub.model import Position, Reading
+from hub.ports import Log
 
 
 def reading(number: int) -> Reading:

@@ -165,6 +165,8 @@ async def test_every_role_at_every_route_in_the_own_and_a_foreign_area(hub: Hub)
                         granted = item.right in rights and not (item.whole and part == "north")
                         if not granted:
                             assert status == 403, told
+                        elif item.method == "GET" and "{device" in item.path and (part, whose) == ("north", "foreign"):
+                            assert status == 404, (told, text)  # as for one that is not there
                         elif item.method == "GET":
                             assert status == 200, (told, text)
                             assert part == "all" or FOREIGN not in text, (told, text[max(0, text.find(FOREIGN) - 200) :][:400])  # fmt: skip

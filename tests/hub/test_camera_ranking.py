@@ -7,6 +7,7 @@ from math import atan, cos, degrees, hypot, radians, sin, tan
 import pytest
 import shapely
 
+from hub.bilingual import Text
 from hub.cameras import Cameras, Error, footprint, sector
 from hub.cameras.density import pixels_per_m
 from hub.cameras.ranking import SAMPLES
@@ -154,12 +155,16 @@ def test_a_picture_of_half_a_circle_or_more_has_no_depth_by_its_tilt() -> None:
 
 
 def test_defaults_are_those_written_down_and_are_said() -> None:
-    assert sector(camera(azimuth_deg=0, hfov_deg=60)).assumed == ("range not known, 150 m assumed",)
-    assert sector(camera(ptz=True)).assumed == ("range not known, 300 m assumed",)
-    assert sector(camera(azimuth_deg=0, range_m=80)).assumed == ("field of view not known, 60° assumed",)
+    assert [part.en for part in sector(camera(azimuth_deg=0, hfov_deg=60)).assumed] == [
+        "range not known, 150 m assumed"
+    ]
+    assert [part.en for part in sector(camera(ptz=True)).assumed] == ["range not known, 300 m assumed"]
+    assert [part.en for part in sector(camera(azimuth_deg=0, range_m=80)).assumed] == [
+        "field of view not known, 60° assumed"
+    ]
     assert sector(camera(azimuth_deg=0, range_m=80)).width_deg == 60
     lost = sector(camera(range_m=80))
-    assert lost == Sector(0.0, 80, 0.0, 360.0, ("direction not known, all round assumed",))
+    assert lost == Sector(0.0, 80, 0.0, 360.0, (Text("direction not known, all round assumed", "朝向未知，按全向计"),))
     assert sector(camera(panoramic=True, range_m=80)) == Sector(0.0, 80, 0.0, 360.0, ())
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import csv
+import io
 import json
+import resource
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from hub.cli import parser
+from hub.cli import main, parser
+from hub.cli.output import write_csv
 from tests.acceptance.ports import free_port
 from tests.acceptance.running import RunningHub, cityhub, write_city
 
@@ -42,6 +46,43 @@ def test_times_are_the_citys_unless_utc_or_json_is_asked_for(hub: RunningHub) ->
     assert json.loads(cityhub("alerts", hub.folder, "--json").stdout.splitlines()[0])["at"].endswith("Z")
     assert "+08:00" in cityhub("devices", hub.folder, "--unknown").stdout
     assert "+08:00" in cityhub("quarantine", hub.folder, "list").stdout
+
+
+LISTS = [
+    "devices CITY", "devices CITY --unknown", "alerts CITY --all", "quarantine CITY list", "users list CITY", "audit show CITY",
+    "plugins", "health CITY", "rules list CITY", "maintenance CITY list", "cameras CITY --at 121.491,31.241",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("line", LISTS)
+def test_every_list_is_also_csv_with_as_many_rows_as_json(
+    hub: RunningHub, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [word.replace("CITY", str(hub.folder)) for word in line.split()]
+    main([*command, "--json"])
+    as_json = [json.loads(text) for text in capsys.readouterr().out.splitlines()]
+    main([*command, "--csv"])
+    columns, *rows = csv.reader(io.StringIO(capsys.readouterr().out))
+    assert all(columns)
+    assert len(set(columns)) == len(columns) > 2
+    assert len(rows) == len(as_json)
+    assert {len(row) for row in rows} <= {len(columns)}
+    if "observed" in " ".join(columns):
+        assert any("+08:00" in cell for row in rows for cell in row)
+
+
+def test_a_delivery_list_as_csv_is_that_of_the_dead_letters(
+    hub: RunningHub, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["delivery", str(hub.folder), "list", "--csv"]) == 0
+    (columns,) = csv.reader(io.StringIO(capsys.readouterr().out))
+    assert columns[0] == "letter"
+
+
+def test_a_name_becomes_no_formula_and_orders_no_terminal() -> None:
+    made = io.StringIO()
+    write_csv(made, ["name", "at"], [["=HYPERLINK(1)", -3], ["-121.5", "two\x1b[2J\nlines"], ["-x, y", None]])
+    assert made.getvalue() == "name,at\r\n'=HYPERLINK(1),-3\r\n-121.5,two�[2J�lines\r\n\"'-x, y\",\r\n"
 
 
 def test_a_list_that_is_cut_says_so_and_how_to_go_on(hub: RunningHub) -> None:
@@ -99,9 +140,9 @@ def test_20_000_devices_are_shown_in_seconds(tmp_path: Path) -> None:
     city = write_city(tmp_path)
     rows = "".join(f"gauge-{n},水位 {n},river-gauge,121.4,31.2,3,north,water,\n" for n in range(20_000) if n != 7)
     (city / "devices.csv").write_text((city / "devices.csv").read_text() + rows)
-    began = time.monotonic()
+    began = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime  # of the CPU, which a busy machine does not stretch
     shown = cityhub("devices", city)
-    took = time.monotonic() - began
+    took = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - began
     lines = shown.stdout.splitlines()
     assert len(lines) == 20_000 + 3
     assert lines[0].split()[:2] == ["device", "kind"]

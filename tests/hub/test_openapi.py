@@ -100,7 +100,7 @@ async def test_real_answers_are_as_the_document_says(hub: Hub) -> None:
             for path, item in document["paths"].items()
             if "get" in item
             and "{" not in path
-            and path not in ("/", "/metrics", "/api/v1/stream", "/api/v1/openapi.json")
+            and path not in ("/", "/metrics", "/api/v1/stream", "/api/v1/openapi.json", "/api/v1/docs")
         ]
         for method, path, address, body in asked:
             answer = await client.request(method.upper(), address or path, json=body) if body is not None else await client.get(address or path)  # fmt: skip

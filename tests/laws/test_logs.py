@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 from hub import clock
 from hub.log import Limits
 from hub.log import Log as SegmentLog
+from hub.log.jetstream import JetStreamLog, Servers
 from hub.model import Reading, Tick
 from hub.moment import SECOND
 from hub.ports import BEGINNING, Log, LogFull, LogPosition, Stream, behind
+from tests.acceptance.nats_server import NatsServer
 from tests.hub.logs import everything, readings
 
 
@@ -49,7 +51,41 @@ class Segments:
             await log.close()
 
 
-@pytest.fixture(params=[Segments])
+class JetStream:
+    """Logs on a server of their own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._server = NatsServer(folder)
+        self._server.start()
+        self._log: JetStreamLog | None = None
+
+    async def open(self, events_bytes: int = 1 << 30) -> Log:
+        """The log as it is; opened where it was not, or was killed."""
+        if self._log is None:
+            limits = {name: Limits(events_bytes) for name in ("events", "derived", "alerts", "quarantine")}
+            needed = {"events": ("store/events", "rules")}
+            self._servers = Servers([self._server.url])
+            self._log = JetStreamLog(self._servers, "test", 1, limits, needed)
+        return self._log
+
+    async def kill(self) -> None:
+        """The servers, and then whoever wrote to them."""
+        self._server.kill()
+        await self._end_log()
+        self._server.start()
+
+    async def _end_log(self) -> None:
+        if self._log is not None:
+            await self._log.close()
+            self._servers.close()
+            self._log = None
+
+    async def end(self) -> None:
+        await self._end_log()
+        self._server.kill()
+
+
+@pytest.fixture(params=[Segments, JetStream])
 async def logs(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Any]:
     kind = request.param(tmp_path)
     yield kind

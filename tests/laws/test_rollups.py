@@ -6,12 +6,14 @@ import random
 from itertools import pairwise
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.model import Reading
 from hub.ports import Bucket, SeriesQuery
+from hub.store import every as every_
 from hub.store.every import buckets_every
 from hub.store.rollups import (
     DAY,
@@ -230,8 +232,9 @@ RANGES = [
 
 
 @pytest.mark.parametrize("made", ["a part", "none"])
-def test_buckets_of_any_width_are_those_of_the_rows(reopen: Open, made: str) -> None:
+def test_buckets_of_any_width_are_those_of_the_rows(reopen: Open, made: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever rollups there are: the newest hours and days are not made yet, or made before they were over, or none is made."""
+    monkeypatch.setattr(every_, "FROM_ROWS_NS", 0)
     store: Any = reopen()
     chance = random.Random(5)
     told = [
@@ -254,6 +257,24 @@ def test_buckets_of_any_width_are_those_of_the_rows(reopen: Open, made: str) -> 
         assert [b.mean for b in found] == pytest.approx([b.mean for b in expected])
         newest = SeriesQuery(START + start, START + end, "a", "pm25", limit=2, newest=True)
         assert buckets_every(store, newest, every) == found[-2:]
+        for devices in (("b", "nobody"), ("a", "b"), (), None):  # somebody who may see one of them sees no other's
+            some = SeriesQuery(START + start, START + end, metric="pm25", devices=devices)
+            seen = {bucket.device for bucket in buckets_every(store, some, every)}
+            assert seen <= set(devices if devices is not None else ("a", "b"))
+            whole = [bucket.time for bucket in buckets_every(store, some, every)]
+            for newest_first, wanted in ((True, whole[-3:]), (False, whole[:3])):
+                cut = msgspec.structs.replace(some, limit=3, newest=newest_first)
+                assert [bucket.time for bucket in buckets_every(store, cut, every)] == wanted
+
+
+def test_what_came_late_shows_at_once_in_a_short_range(reopen: Open) -> None:
+    store: Any = reopen()
+    told = [reading("a", START + n * MINUTE, pm25=1.0) for n in (0, 1, 120, 121)]
+    store.write("events", told, 0, 4)
+    remake(store, Window(START, START + 3 * HOUR))
+    store.write("events", [reading("a", START + 30 * MINUTE, pm25=9.0)], 4, 5)
+    found = buckets_every(store, SeriesQuery(START, START + DAY, "a", "pm25"), HOUR)
+    assert [(bucket.count, bucket.max) for bucket in found] == [(3, 9.0), (2, 1.0)]
 
 
 @given(

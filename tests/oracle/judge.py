@@ -80,8 +80,8 @@ def judged(
     kept_out = entries(var / "log" / "quarantine", Fault, wrong) if account.may_refuse else []
     _log(account, readings, kept_out, wrong)
     _store(var / "history.duckdb", [*readings, *derived], alerts, wrong)
-    _implied(city, events, alerts, derived, wrong)
-    _deliveries(alerts, heard, wrong)
+    implied(city, events, alerts, derived, wrong)
+    deliveries(alerts, heard, wrong)
     _books(readings, status, wrong)
     ill = [part for part in ready["parts"] if part["state"] != "up"]
     wrong += [f"{part['part']} is {part['state']}: {part['reason']}" for part in ill]
@@ -129,14 +129,14 @@ def _store(path: Path, readings: Sequence[Reading], alerts: Sequence[AlertChange
     )
 
 
-def _implied(
+def implied(
     city: Path, events: Sequence[Event], alerts: Sequence[AlertChange], derived: Sequence[Reading], wrong: list[str]
 ) -> None:
     """What the rules told and derived is what the log implies, once, in its order."""
     loaded, mistakes = load_city(city, Plugins())
     assert loaded is not None, mistakes
     engine = Engine(loaded.book, loaded.registry.devices.values(), loaded.registry.zones.values())
-    outcome = engine.feed(events, 0)
+    outcome = engine.feed(events)
     for what, implied, told in (
         ("warnings", [_said(change) for change in outcome.changes], [_said(change) for change in alerts]),
         (
@@ -161,7 +161,7 @@ def _read(reading: Reading) -> str:
     return f"{reading.device} {reading.observed_at} {reading.values} {reading.marks}"
 
 
-def _deliveries(alerts: Sequence[AlertChange], heard: Sequence[Mapping[str, Any]], wrong: list[str]) -> None:
+def deliveries(alerts: Sequence[AlertChange], heard: Sequence[Mapping[str, Any]], wrong: list[str]) -> None:
     told, taken = [change.id for change in alerts], [body["id"] for body in heard]
     _say(wrong, "warnings that were not delivered", [key for key in told if key not in set(taken)])
     _say(wrong, "deliveries of warnings that the log does not have", [key for key in taken if key not in set(told)])

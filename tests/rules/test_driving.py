@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rules.figures.driving import Fix, congestion_grade, continuous_driving_s, cornering, driven_s, road_speed_kmh
+from rules.figures.driving import Fix, angle_between, continuous_driving_s, cornering, driven_s
 
 H = 3600
 
@@ -41,13 +41,8 @@ def test_driving_of_a_day_counts_what_moved_in_its_24_hours() -> None:
     assert driven_s([]) == 0
 
 
-def test_the_speed_of_a_road_is_length_over_mean_travel_time() -> None:
-    """A kilometre at 60, 30 and 20 km/h takes 1, 2 and 3 min: 2 min in the mean, 30 km/h."""
-    assert road_speed_kmh([60, 30, 20]) == pytest.approx(30)
-    assert road_speed_kmh([60, 30]) is None
-    assert road_speed_kmh([0, 0, 0]) == pytest.approx(1)
-
-
-@pytest.mark.parametrize(("speed", "road", "grade"), [(66, "expressway", 1), (65, "expressway", 2), (20, "expressway", 5), (16, "arterial", 4), (11, "secondary", 4), (9, "secondary", 5)])  # fmt: skip
-def test_grades_of_congestion(speed: float, road: str, grade: int) -> None:
-    assert congestion_grade(speed, road) == grade
+@pytest.mark.parametrize(
+    ("course", "road", "off"), [(10, 350, 20), (350, 10, 20), (90, 270, 180), (0, 360, 0), (271, 90, 179)]
+)
+def test_courses_are_compared_the_short_way_round(course: float, road: float, off: float) -> None:
+    assert angle_between(course, road) == off

@@ -10,6 +10,7 @@ import yaml
 from rules.book import RuleBook, load, pack_file, shipped_packs
 from rules.explain import explain, summary
 from rules.testing import run_pack
+from tests.rules.test_chinese import english_in
 
 
 def book(*packs: str) -> RuleBook:
@@ -24,6 +25,7 @@ def test_pack_keeps_its_promises(pack: str) -> None:
     assert report.mistakes == []
     assert [(result.name, result.problems) for result in report.results if not result.passed] == []
     assert report.untested == []
+    assert [english_in(change) for result in report.results for change in result.changes if english_in(change)] == []
     assert pack_file(pack, "README.md"), "a pack says what it covers and what not"
 
 

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from hub.api.endpoint import CONTROLLED_BODY_MAX, body
-from hub.api.looking import reply
+from hub.api.pages import reply
 from hub.api.problem import Problem
 from hub.api.sensorthings import filtering
 from hub.api.sensorthings.entities import (

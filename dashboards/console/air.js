@@ -1,0 +1,79 @@
+// Air: the index of each station now, who was above the limits yesterday, and a month by classes.
+
+import { saved } from "./csv.js";
+import { h, keep } from "./parts.js";
+import { language, metricName, say, told as inLanguage, valueText } from "./words.js";
+
+const KIND = "air-station";
+const POLLUTANTS = ["so2", "no2", "co", "o3", "pm10", "pm25"];
+const CLASSES = [[50, "#00e400", "class_1"], [100, "#e6e600", "class_2"], [150, "#ff7e00", "class_3"], [200, "#ff0000", "class_4"], [300, "#99004c", "class_5"], [Infinity, "#7e0023", "class_6"]]; // HJ 633-2026, Annex A
+const LIMIT = 100; // a day above it exceeds the standard
+
+/** The class of an index: its colour and the key of its name. */
+export const classOf = (aqi) => { const [, colour, name] = CLASSES.find(([upper]) => aqi <= upper); return { colour, name }; };
+
+export function airOf({ now, source, panel, chooseDevice }) {
+  const nowHeading = h("h2", {}), list = h("div", { id: "air-now" }), dayHeading = h("h2", {}), above = h("div", { id: "air-above" }), monthHeading = h("h2", {}), calendar = h("div", { id: "air-month" });
+  const station = /** @type {any} */ (h("select", { onchange: () => month() })), which = /** @type {any} */ (h("input", { type: "month", onchange: () => ask() }));
+  const save = h("button", { type: "button", onclick: () => days && saved(`air-${days.span}`, [["device", "name", "day", ...POLLUTANTS, "aqi", "class", "primary", "capture_pct"], ...days.days.map((line) => [line.device, line.name, line.day, ...POLLUTANTS.map((name) => line[name]), line.aqi, inLanguage(line, "class"), line.primary.join(" "), line.capture_pct])]) }, "CSV");
+  panel.append(nowHeading, list, dayHeading, above, monthHeading, h("div", { class: "act" }, station, which, save), calendar);
+  let days = null, yesterday = null, tongue = "", asked = false;
+
+  function draw() {
+    if (panel.hidden) return;
+    const stations = [...now.devices.values()].filter((device) => device.kind === KIND).map((device) => ({ device, aqi: device.values?.aqi?.value }));
+    stations.sort((a, b) => (b.aqi ?? -1) - (a.aqi ?? -1) || nameOf(a.device).localeCompare(nameOf(b.device)));
+    nowHeading.textContent = say("airNow");
+    dayHeading.textContent = say("airYesterday");
+    monthHeading.textContent = say("airMonth");
+    station.setAttribute("aria-label", say("airStation"));
+    which.setAttribute("aria-label", say("airMonth"));
+    keep(list, stations, ({ device }) => device.device, ({ device, aqi }) => [aqi, device.name, language()], ({ device, aqi }) =>
+      h("button", { type: "button", class: "device", "data-focus": "device", onclick: () => chooseDevice(device.device) },
+        h("i", { vars: { "--dot": aqi == null ? "transparent" : classOf(aqi).colour } }), h("span", { class: "name" }, nameOf(device)), h("span", { class: "value" }, aqi == null ? say("airUnknown") : `${valueText("aqi", aqi)} ${say(classOf(aqi).name)}`)));
+    if (!asked && stations.length) { asked = true; ask(); } else if (tongue !== language() && asked) tables();
+  }
+
+  async function ask() {
+    try {
+      yesterday ??= await source.get("/api/v1/air");
+      which.value ||= yesterday.span.slice(0, 7);
+      days = await source.get(`/api/v1/air?span=${encodeURIComponent(which.value)}`);
+      tables();
+    } catch (error) { calendar.replaceChildren(h("p", { class: "wrong", role: "alert" }, `${say("failed")} ${error.message}`)); }
+  }
+
+  function tables() {
+    tongue = language();
+    const beyond = (yesterday?.days ?? []).filter((line) => line.aqi > LIMIT);
+    above.replaceChildren(beyond.length ? h("ul", {}, beyond.map((line) => h("li", {}, `${line.name || line.device}: AQI ${line.aqi}, ${inLanguage(line, "class")} · ${line.primary.map((name) => `${metricName(name)} ${valueText(name, line[name])}`).join(", ")}`)))
+      : h("p", { class: "sub" }, say((yesterday?.days ?? []).some((line) => line.aqi !== null) ? "airNoneAbove" : "airUnknown")));
+    const chosen = station.value, known = new Map((days?.days ?? []).map((line) => [line.device, line.name || line.device]));
+    station.replaceChildren(...[...known].map(([id, name]) => h("option", { value: id, selected: id === chosen }, name)));
+    month();
+  }
+
+  /** Weeks as rows, Monday first; each day says its index and class in words, too. */
+  function month() {
+    const lines = (days?.days ?? []).filter((line) => line.device === station.value);
+    if (!lines.length) { calendar.replaceChildren(h("p", { class: "sub" }, say("airUnknown"))); return; }
+    const weekday = (day) => (new Date(`${day}T00:00:00Z`).getUTCDay() + 6) % 7;
+    const cells = [...Array(weekday(lines[0].day)).fill(null), ...lines], weeks = [];
+    while (cells.length) weeks.push(cells.splice(0, 7));
+    calendar.replaceChildren(h("table", { class: "month" },
+      h("thead", {}, h("tr", {}, [...Array(7).keys()].map((number) => h("th", { scope: "col" }, new Date(Date.UTC(2026, 5, 1 + number)).toLocaleDateString(language(), { weekday: "short", timeZone: "UTC" }))))),
+      h("tbody", {}, weeks.map((week) => h("tr", {}, [...Array(7).keys()].map((number) => cell(week[number] ?? null)))))),
+      h("p", { class: "sub" }, `${say("airCapture")} ${(lines.reduce((sum, line) => sum + line.capture_pct, 0) / lines.length).toFixed(1)} %`));
+  }
+
+  function cell(line) {
+    if (!line) return h("td", {});
+    const words = line.aqi === null ? say("airUnknown") : inLanguage(line, "class");
+    return h("td", { "data-day": line.day, class: "day", vars: { "--dot": line.aqi === null ? "transparent" : classOf(line.aqi).colour }, title: `${line.day}: ${words} · ${say("airCapture")} ${line.capture_pct} %` },
+      h("span", { class: "sub" }, String(Number(line.day.slice(8)))), h("b", {}, line.aqi === null ? "–" : String(line.aqi)), h("span", { class: "unseen" }, words));
+  }
+
+  const nameOf = (device) => device.name || device.device;
+
+  return { draw };
+}

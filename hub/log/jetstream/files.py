@@ -1,0 +1,73 @@
+"""Small files of state on the servers, replaced all or nothing: whichever node takes over finds them. A node that has been overtaken replaces
+none of them any more."""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import suppress
+
+from nats.js import api
+from nats.js.errors import KeyNotFoundError, NotFoundError
+from nats.js.object_store import ObjectStore
+
+from hub.log.jetstream.servers import TROUBLES, Servers
+
+INLINE_MAX = 256 << 10
+"""Up to so many bytes a file is the value of its key; a larger one is an object, and the value is its name."""
+INLINE, OBJECT = b"=", b"@"
+PUT_S = 60.0
+
+
+class JetStreamFiles:
+    def __init__(self, servers: Servers, space: str, replicas: int) -> None:
+        self._servers = servers
+        self._keys = servers.bucket(f"{space}-files", replicas)
+        self._objects: ObjectStore = servers.demand(
+            self._open_objects(f"{space}-objects", replicas),
+            "the store of large files cannot be had from the servers of the log",
+        )
+        self._revisions: dict[str, int] = {}
+
+    async def _open_objects(self, name: str, replicas: int) -> ObjectStore:
+        try:
+            return await self._servers.js.object_store(name)
+        except NotFoundError:
+            return await self._servers.js.create_object_store(
+                name, api.ObjectStoreConfig(bucket=name, replicas=replicas, storage=api.StorageType.FILE)
+            )
+
+    def read(self, name: str) -> bytes | None:
+        """None where there is none. Raises OSError where the servers do not answer."""
+        return self._servers.demand(self._read(name), f"{name} cannot be read from the servers of the log", PUT_S)
+
+    async def _read(self, name: str) -> bytes | None:
+        try:
+            entry = await self._keys.get(name)
+        except KeyNotFoundError:
+            self._revisions[name] = 0
+            return None
+        self._revisions[name] = entry.revision or 0
+        value = entry.value or INLINE
+        if value[:1] == INLINE:
+            return value[1:]
+        return (await self._objects.get(value[1:].decode())).data
+
+    def replace(self, name: str, data: bytes) -> None:
+        """Raises OSError where the servers do not answer, or another node has replaced it since this one has read it."""
+        what = f"{name} cannot be kept on the servers of the log"
+        self._servers.demand(self._replace(name, data), what, PUT_S)
+
+    async def _replace(self, name: str, data: bytes) -> None:
+        if name not in self._revisions:
+            await self._read(name)
+        value, made = INLINE + data, ""
+        if len(data) > INLINE_MAX:
+            made = f"{name}-{uuid.uuid4().hex}"
+            await self._objects.put(made, data)
+            value = OBJECT + made.encode()
+        self._revisions[name] = await self._keys.update(name, value, last=self._revisions[name])
+        if made:
+            for old in await self._objects.list():
+                if old.name and old.name != made and old.name.startswith(f"{name}-"):
+                    with suppress(*TROUBLES):
+                        await self._objects.delete(old.name)

@@ -1,0 +1,104 @@
+"""Leases: which node does what only one may do. A key that its holder must renew, or the servers drop it and another node takes it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from contextlib import suppress
+
+from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError
+from nats.js.kv import KeyValue
+
+from hub.log.jetstream.servers import TROUBLES, Servers
+
+TTL_S = 5.0
+"""The servers drop a lease that was not renewed for so long."""
+RENEW_S = 1.0
+RENEWED_S = 1.5
+"""How long one renewal may take before the next is tried."""
+SURE_S = 4.0
+"""So long after the last renewal was sent its holder may act. Shorter than `TTL_S`: nobody else has it yet, though clocks run apart by a tenth."""
+WRONG_LAST_SEQUENCE = 10071
+"""JetStream's error code: somebody has written since."""
+
+
+class Lease:
+    """One lease, asked for by one node."""
+
+    def __init__(self, servers: Servers, bucket: KeyValue, name: str, node: str) -> None:
+        self._servers, self._bucket, self.name = servers, bucket, name
+        self._value = f"{node} {uuid.uuid4().hex}".encode()
+        self._revision = 0
+        self._sure_until = 0.0
+
+    @property
+    def held(self) -> bool:
+        """Whether this node may act on it now. Of any thread."""
+        return time.monotonic() < self._sure_until
+
+    async def holder(self) -> str:
+        """The node that has it; empty where none has, or nobody knows."""
+        with suppress(*TROUBLES):
+            return await self._servers.call(self._holder())
+        return ""
+
+    async def _holder(self) -> str:
+        try:
+            return ((await self._bucket.get(self.name)).value or b"").decode().rpartition(" ")[0]
+        except KeyNotFoundError:
+            return ""
+
+    def give_up(self) -> None:
+        """Act on it no more: something has shown that another node does."""
+        self._sure_until = 0.0
+
+    async def take(self) -> bool:
+        """Try once."""
+        sent = time.monotonic()
+        try:
+            self._revision = await self._servers.call(self._bucket.create(self.name, self._value))
+        except TROUBLES:
+            return False
+        self._sure_until = sent + SURE_S
+        return True
+
+    async def keep(self) -> None:
+        """Renew it for as long as that goes. Returns when it is lost: then nothing that it allowed may be done any more. The connection's own
+        event loop does it, so a hub that is busy for seconds (a start, a large snapshot) loses nothing by that."""
+        await self._servers.call(self._keep())
+
+    async def _keep(self) -> None:
+        while self.held:
+            await asyncio.sleep(RENEW_S)
+            sent = time.monotonic()
+            try:
+                renewing = self._bucket.update(self.name, self._value, last=self._revision)
+                self._revision = await asyncio.wait_for(renewing, RENEWED_S)
+            except KeyWrongLastSequenceError:
+                await self._look_whose()
+            except TROUBLES:
+                continue
+            else:
+                if self.held:
+                    self._sure_until = sent + SURE_S
+
+    async def _look_whose(self) -> None:
+        """After a renewal that was refused because of a newer one: that may be this node's own, whose answer was lost."""
+        with suppress(*TROUBLES):
+            found = await self._bucket.get(self.name)
+            if found.value == self._value:
+                self._revision = found.revision or 0
+            else:
+                self.give_up()
+
+    async def release(self) -> None:
+        """Give it back, so that nobody has to wait for it to run out."""
+        held, self._sure_until = self.held, 0.0
+        if held:
+            with suppress(*TROUBLES):
+                await self._servers.call(self._bucket.delete(self.name, last=self._revision))
+
+
+def bucket_of_leases(servers: Servers, space: str, replicas: int) -> KeyValue:
+    return servers.bucket(f"{space}-leases", replicas, TTL_S)

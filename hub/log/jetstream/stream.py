@@ -1,0 +1,524 @@
+"""One stream of the log on JetStream: group commits by acknowledged messages, reading from any place, back-pressure, retention."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from nats.js import api
+from nats.js.errors import APIError, KeyNotFoundError, NotFoundError
+from nats.js.kv import KeyValue
+
+from hub.clock import now
+from hub.log.jetstream.blobs import ENTRIES_MAX, Blob, Blobs, blob_of, entry_of, place
+from hub.log.jetstream.leases import WRONG_LAST_SEQUENCE, Lease
+from hub.log.jetstream.servers import CALL_S, TROUBLES, Servers
+from hub.log.pending import Append, Group, Pending
+from hub.moment import SECOND
+from hub.ports import Batch, LogFull, LogPosition
+
+logger = logging.getLogger(__name__)
+
+ACK_S = 2.0
+"""How long a message may wait for its acknowledgement before it is sent again, by the same id."""
+AGAIN_S = 0.2
+RETRY_AFTER_S = 1.0
+"""How long a stream refuses at once after the servers refused, before it asks them again."""
+DUPLICATES_S = 600.0
+"""For so long the servers know the ids of messages: a message sent again within it is not stored twice."""
+PENDING_MAX = 100_000
+PENDING_BYTES_MAX = 64 << 20
+HEAD_BYTES = 4096
+"""Of a message, beside its entries."""
+FETCH_BLOBS = 64
+FETCH_BYTES = 4 << 20
+LOOK_EVERY_S = 0.5
+"""So often the stream's state is asked for; what is appended anywhere is told at once beside it."""
+NOT_YET_S = 0.01
+"""Before a replica is asked again that does not have yet what the majority has."""
+TRIM_FROM, TRIM_TO = 0.9, 0.8
+"""Parts of the limit: above the one the oldest go, until the other is reached."""
+OVERTAKEN = "another hub may have begun to work, so this one says nothing more"
+WALK_BLOBS_MAX = 2_000
+"""How far `before` goes back blob by blob."""
+FULL = frozenset({10023, 10047, 10052, 10054, 10077, 10110})
+"""Error codes of JetStream by which a message is refused and certainly not stored: resources, storage, size, the stream's limits."""
+
+
+class JetStreamStream:
+    """Use it from one event loop; `read_now` from any thread."""
+
+    def __init__(
+        self,
+        servers: Servers,
+        name: str,
+        stream: str,
+        subject: str,
+        entry_type: Any,
+        bytes_max: int,
+        age_max_s: float | None,
+        needed: Sequence[str],
+        readers: KeyValue,
+        lease: Lease | None,
+    ) -> None:
+        """`stream`, `subject`: on the servers, where the stream is made already. `needed`: required readers wherever they run, whose
+        places stand in `readers`; nothing is dropped while one of them has told none. `lease`: with it this node is the
+        only one that appends, and finds out where that does not hold."""
+        self.name = name
+        self.bytes_max = bytes_max
+        self.refusing: str | None = None
+        self.damage: list[str] = []
+        self._servers, self._stream, self._subject = servers, stream, subject
+        self._age_max_s, self._needed, self._readers = age_max_s, needed, readers
+        self._lease = lease
+        self._last = 0
+        """The number of the newest blob, by this node's account: only behind it the servers may put the next where there is a lease."""
+        self._grown_subject = f"{subject}-grown"
+        self._decoder = msgspec.msgpack.Decoder(list[entry_type])
+        self._blobs = Blobs()
+        self._pending = Pending(min(20_000, ENTRIES_MAX), servers.client.max_payload - HEAD_BYTES)
+        self._committing: asyncio.Task[None] | None = None
+        self._closing = False
+        self._refused_at = 0.0
+        self._required: dict[str, Callable[[], LogPosition]] = {}
+        self._told_places: dict[str, int] = {}
+        self._fetching: dict[int, asyncio.Task[int | None]] = {}
+        self._tending: Future[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._grown = asyncio.Event()
+        self._first = self._end = 1
+        self._bytes = 0
+        self._last_at: int | None = None
+        self._looker: Future[None] | None = None
+        servers.wait(self._open(), CALL_S + 1)
+
+    # ---------------------------------------------------------------------------------------------- what the servers have
+
+    async def _open(self) -> None:
+        await self._look()
+        self._last = self._end - 1
+        await self._servers.client.subscribe(self._grown_subject, cb=self._hear)
+        self._looker = self._servers.start(self._keep_looking())
+
+    async def _keep_looking(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            with suppress(*TROUBLES):
+                await self._look()
+
+    async def _look(self) -> None:
+        info = await self._servers.js.stream_info(self._stream)
+        self._first = max(self._first, info.state.first_seq)
+        self._bytes = info.state.bytes
+        self._learn(info.state.last_seq + 1)
+        if self._last_at is None and info.state.messages:
+            await self._fetch(info.state.last_seq)
+
+    async def _hear(self, message: Any) -> None:
+        """Somebody has appended."""
+        with suppress(ValueError):
+            number, count, at = map(int, message.data.split())
+            self._blobs.count(number, count)
+            self._last_at = max(self._last_at or 0, at)
+            self._learn(number + 1)
+
+    def _learn(self, end: int) -> None:
+        if end <= self._end:
+            return
+        self._end = end
+        loop = self._loop
+        if loop is not None:
+            with suppress(RuntimeError):  # the loop has ended, and with it whoever waited
+                loop.call_soon_threadsafe(self._wake)
+
+    def _wake(self) -> None:
+        self._grown.set()
+        self._grown = asyncio.Event()
+
+    @property
+    def first(self) -> LogPosition:
+        return place(min(self._first, self._end))
+
+    @property
+    def next(self) -> LogPosition:
+        return place(self._end)
+
+    @property
+    def last_at(self) -> int | None:
+        return self._last_at
+
+    def size(self) -> int:
+        return self._bytes
+
+    # ---------------------------------------------------------------------------------------------- appending
+
+    def append(self, entries: Sequence[Any]) -> asyncio.Future[LogPosition]:
+        loop = self._loop = asyncio.get_running_loop()
+        future: asyncio.Future[LogPosition] = loop.create_future()
+        if not entries:
+            future.set_result(self.next)
+            return future
+        reason = self._reason_to_refuse(len(entries))
+        if reason:
+            future.set_exception(LogFull(reason))
+            return future
+        try:
+            data = self._pending.encoded(entries)
+            if len(data) > self._servers.client.max_payload - HEAD_BYTES:
+                raise ValueError(f"{len(data)} bytes at once are more than the servers of the log take (max_payload)")
+        except Exception as error:  # one caller's unwritable entry costs the others nothing
+            future.set_exception(error)
+            return future
+        self._pending.add(Append(entries, data, future))
+        if self._committing is None:
+            self._committing = loop.create_task(self._commit())
+        return future
+
+    def _reason_to_refuse(self, count: int) -> str | None:
+        if self._closing:
+            return "the hub is stopping"
+        if count > ENTRIES_MAX or self._pending.entries >= PENDING_MAX or self._pending.bytes >= PENDING_BYTES_MAX:
+            waiting = f"{self._pending.entries} entries, {self._pending.bytes >> 10} KiB"
+            return f"the log's queue is full: {waiting} wait for the servers"
+        if self.refusing and time.monotonic() - self._refused_at < RETRY_AFTER_S:
+            return self.refusing
+        return None
+
+    async def _commit(self) -> None:
+        """Group after group until nothing waits."""
+        try:
+            while self._pending:
+                group = self._pending.take()
+                try:
+                    number = await self._publish(group)
+                except Exception as error:
+                    group.fail(error)
+                    continue
+                self.refusing = None
+                self._blobs.add(Blob(number, group.entries, len(group.data)))
+                self._learn(number + 1)
+                at = 0
+                for append in group.appends:
+                    if not append.future.done():
+                        append.future.set_result(place(number, at))
+                    at += len(append.entries)
+        finally:
+            self._committing = None
+
+    async def _publish(self, group: Group) -> int:
+        """The number of the group's blob once the servers have acknowledged it. Whether a message without an acknowledgement was stored
+        nobody knows, so it is sent until there is an answer, by the same id, which is stored once."""
+        identity = uuid.uuid4().hex
+        while True:
+            try:
+                return await self._servers.call(self._send(group, identity))
+            except APIError as error:
+                if error.err_code in FULL:
+                    self._refuse(
+                        f"the log {self.name!r} is full on its servers ({error.description}); input is refused until its readers catch up"
+                    )
+                    raise LogFull(self.refusing or "") from None
+                if error.err_code == WRONG_LAST_SEQUENCE and self._lease is not None:
+                    self._lease.give_up()
+                    self._refuse(OVERTAKEN)
+                    raise LogFull(OVERTAKEN) from None
+                why = str(error.description)
+            except TROUBLES as error:
+                why = str(error) or type(error).__name__
+            self._refuse(f"the servers of the log do not acknowledge ({why}); input is refused until they do")
+            if self._closing:
+                raise LogFull("the hub is stopping, and the servers of the log have not acknowledged")
+            await asyncio.sleep(AGAIN_S)
+
+    async def _send(self, group: Group, identity: str) -> int:
+        if self._lease is not None and not self._lease.held:
+            raise LogFull(OVERTAKEN)
+        at = now()
+        headers = {"Nats-Msg-Id": identity, "Entries": str(len(group.entries)), "At": str(at)}
+        if self._lease is not None:
+            headers["Nats-Expected-Last-Sequence"] = str(self._last)
+        try:
+            acknowledged = await self._servers.js.publish(
+                self._subject, group.data, timeout=ACK_S, stream=self._stream, headers=headers
+            )
+            number = acknowledged.seq
+        except APIError as error:
+            if error.err_code != WRONG_LAST_SEQUENCE or not await self._is_newest(identity):
+                raise
+            number = self._last + 1
+        self._last = max(self._last, number)
+        self._last_at = max(self._last_at or 0, at)
+        with suppress(*TROUBLES):
+            await self._servers.client.publish(self._grown_subject, b"%d %d %d" % (number, len(group.entries), at))
+        return number
+
+    async def _is_newest(self, identity: str) -> bool:
+        """Whether it was this message itself that the servers have put behind the newest that this node knows of: its acknowledgement
+        was lost, and they compare numbers before they compare ids."""
+        try:
+            found = await self._servers.js.get_msg(self._stream, seq=self._last + 1)
+        except NotFoundError:
+            return False
+        return (found.headers or {}).get("Nats-Msg-Id") == identity
+
+    def _refuse(self, why: str) -> None:
+        self.refusing = why
+        self._refused_at = time.monotonic()
+
+    # ---------------------------------------------------------------------------------------------- reading
+
+    async def read(self, position: LogPosition, entries_max: int = 10_000, wait_s: float | None = None) -> Batch:
+        self._loop = loop = asyncio.get_running_loop()
+        until = None if wait_s is None else loop.time() + wait_s
+        while True:
+            grown = self._grown
+            position = max(position, self.first)
+            if blob_of(position) < self._end:
+                batch = self._blobs.gather(position, self._end, entries_max)
+                if batch.entries:
+                    return batch
+                position = batch.next
+                if blob_of(position) < self._end:
+                    position = await self._found(position)
+                    continue
+            try:
+                await asyncio.wait_for(grown.wait(), None if until is None else max(0.0, until - loop.time()))
+            except TimeoutError:
+                return Batch([], [position])
+
+    async def _found(self, position: LogPosition) -> LogPosition:
+        """Have the blob at hand that stands there; or where the next one is, where that is gone. A place that a lost connection leaves
+        unknown is asked for again."""
+        try:
+            number = await self._servers.call(self._fetch(blob_of(position)))
+        except TROUBLES:
+            await asyncio.sleep(AGAIN_S)
+            return position
+        return position if number is None or number <= blob_of(position) else place(number)
+
+    def read_now(self, position: LogPosition, entries_max: int = 10_000) -> Batch:
+        """Raises OSError where the servers do not answer."""
+        position = max(position, self.first)
+        while blob_of(position) < self._end:
+            batch = self._blobs.gather(position, self._end, entries_max)
+            if batch.entries:
+                return batch
+            position = batch.next
+            if blob_of(position) >= self._end:
+                break
+            try:
+                number = self._servers.wait(self._fetch(blob_of(position)))
+            except TROUBLES as error:
+                raise OSError(f"the servers of the log do not answer ({error or type(error).__name__})") from None
+            if number is not None and number > blob_of(position):
+                position = place(number)
+        return Batch([], [position])
+
+    async def _fetch(self, number: int) -> int | None:
+        """Have blobs from that number on at hand. The number of the first that there is; None where the replica that was asked does not
+        have it yet. Readers that want the same share one question."""
+        if number in self._blobs:
+            return number
+        task = self._fetching.get(number)
+        if task is None:
+            task = self._fetching[number] = asyncio.ensure_future(self._ask_for(number))
+            task.add_done_callback(lambda _: self._fetching.pop(number, None))
+        return await asyncio.shield(task)
+
+    async def _ask_for(self, number: int) -> int | None:
+        client = self._servers.client
+        inbox = client.new_inbox()
+        answers = await client.subscribe(inbox)
+        try:
+            question = msgspec.json.encode({"seq": number, "batch": FETCH_BLOBS, "max_bytes": FETCH_BYTES})
+            await client.publish(f"$JS.API.DIRECT.GET.{self._stream}", question, reply=inbox)
+            first: int | None = None
+            while True:
+                message = await answers.next_msg(timeout=CALL_S)
+                headers = message.headers or {}
+                if "Status" in headers:
+                    break
+                found = int(headers["Nats-Sequence"])
+                first = found if first is None else first
+                self._take_up(found, headers, message.data)
+        finally:
+            with suppress(*TROUBLES):
+                await answers.unsubscribe()
+        if first is None:
+            await asyncio.sleep(NOT_YET_S)
+            info = await self._servers.js.stream_info(self._stream)
+            self._first = max(self._first, info.state.first_seq)
+            return info.state.first_seq if info.state.first_seq > number else None
+        return first
+
+    def _take_up(self, number: int, headers: Mapping[str, str], data: bytes) -> None:
+        if number in self._blobs:
+            return
+        try:
+            entries = self._decoder.decode(data)
+        except msgspec.MsgspecError as error:  # a blob that holds what this version cannot read
+            self.damage.append(f"{self._stream}: message {number} cannot be read ({error})")
+            entries = []
+        self._blobs.add(Blob(number, entries, len(data)))
+        at = headers.get("At", "")
+        if number == self._end - 1 and at.isdecimal():
+            self._last_at = max(self._last_at or 0, int(at))
+
+    # ---------------------------------------------------------------------------------------------- counting
+
+    def lag(self, position: LogPosition, end: LogPosition | None = None) -> int:
+        """How many entries lie from `position` to before `end`: exact as far as this process has seen the blobs between, else an estimate by
+        their mean."""
+        position = max(position, place(1))
+        end = self.next if end is None else end
+        if position >= end:
+            return 0
+        whole = self._blobs.estimate(blob_of(position), blob_of(end))
+        return max(0, whole - self._within(position) + self._within(end))
+
+    def _within(self, position: LogPosition) -> int:
+        """How many entries of its blob stand before that place."""
+        count = self._blobs.entries(blob_of(position))
+        return entry_of(position) if count is None else min(entry_of(position), count)
+
+    def before(self, end: LogPosition, entries: int) -> LogPosition:
+        """The place so many entries before `end`; `first` where there are fewer, or more than 2,000 blobs lie between."""
+        number, at, first = blob_of(end), self._within(end), blob_of(self.first)
+        least = max(first, number - WALK_BLOBS_MAX)
+        while entries > at and number > least:
+            entries -= at
+            number -= 1
+            at = self._count_of(number, least)
+        return place(number, at - min(entries, at)) if number >= first else self.first
+
+    def _count_of(self, number: int, least: int) -> int:
+        count = self._blobs.entries(number)
+        if count is None:
+            with suppress(*TROUBLES):
+                self._servers.wait(self._fetch(max(least, number - FETCH_BLOBS + 1)))
+            if self._blobs.entries(number) is None:
+                with suppress(*TROUBLES):
+                    self._servers.wait(self._fetch(number))
+            count = self._blobs.entries(number)
+        return count or 0
+
+    # ---------------------------------------------------------------------------------------------- keeping and dropping
+
+    def require(self, reader: str, cursor: Callable[[], LogPosition]) -> None:
+        self._required[reader] = cursor
+
+    def begin_at(self, position: LogPosition) -> None:
+        """Raises ValueError where readers have been further than the stream reaches: then it is not the stream that they have read."""
+        if position <= self.next:
+            return
+        if self._first < self._end:
+            raise ValueError(
+                f"a reader of {self.name!r} has been further than the stream {self._stream} on the servers reaches: the stream was made anew, or the servers are others; "
+                "remove the reader's old state, or give [log] space another name"
+            )
+        self._servers.wait(self._begin_at(blob_of(position) + bool(entry_of(position))))
+
+    async def _begin_at(self, number: int) -> None:
+        """An empty stream begins at that number."""
+        await self._servers.js.purge_stream(self._stream, seq=number)
+        await self._look()
+        self._last = self._end - 1
+
+    def trim(self) -> None:
+        """Tell the servers how far the required readers are, and drop what is over the limits and needed by none. It is done beside
+        everything else."""
+        if self._tending is None or self._tending.done():
+            places = {reader: cursor() for reader, cursor in self._required.items()}
+            self._tending = self._servers.start(self._tend(places))
+
+    async def _tend(self, places: Mapping[str, LogPosition]) -> None:
+        with suppress(*TROUBLES):
+            for reader, position in places.items():
+                if reader in self._needed and self._told_places.get(reader) != position:
+                    await self._readers.put(_key(self.name, reader), b"%d" % position)
+                    self._told_places[reader] = position
+            await self._drop(min([self.next, *places.values()]))
+
+    async def _drop(self, keep_from: LogPosition) -> None:
+        info = await self._servers.js.stream_info(self._stream)
+        state = info.state
+        self._bytes = state.bytes
+        if not state.messages:
+            return
+        until = state.first_seq
+        if state.bytes > TRIM_FROM * self.bytes_max:
+            over = state.bytes - TRIM_TO * self.bytes_max
+            until += round(over / state.bytes * state.messages)
+        if self._age_max_s is not None:
+            until = max(until, await self._first_since(now() - round(self._age_max_s * SECOND)))
+        if until <= state.first_seq:
+            return
+        for reader in self._needed:
+            try:
+                told = (await self._readers.get(_key(self.name, reader))).value or b"0"
+            except KeyNotFoundError:
+                return
+            keep_from = min(keep_from, LogPosition(int(told)))
+        until = min(until, blob_of(keep_from), state.last_seq)
+        if until > state.first_seq:
+            await self._servers.js.purge_stream(self._stream, seq=until)
+            await self._look()
+
+    async def _first_since(self, at: int) -> int:
+        """The number of the oldest blob that was stored at or after that time, ns."""
+        since = datetime.fromtimestamp(at / SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        question = msgspec.json.encode({"start_time": since, "batch": 1})
+        client = self._servers.client
+        inbox = client.new_inbox()
+        answers = await client.subscribe(inbox)
+        try:
+            await client.publish(f"$JS.API.DIRECT.GET.{self._stream}", question, reply=inbox)
+            headers = (await answers.next_msg(timeout=CALL_S)).headers or {}
+        finally:
+            await answers.unsubscribe()
+        return self._first if "Status" in headers else int(headers["Nats-Sequence"])
+
+    async def close(self) -> None:
+        """Commit what waits, as far as the servers answer."""
+        self._closing = True
+        while self._committing is not None:
+            await asyncio.wait([self._committing])
+        if self._looker is not None:
+            self._looker.cancel()
+
+
+def _key(stream: str, reader: str) -> str:
+    return f"{stream}.{reader.replace('/', '.')}"
+
+
+async def made(servers: Servers, stream: str, subject: str, bytes_max: int, replicas: int) -> api.StreamInfo:
+    """The stream on the servers, made where it is not there; its size is brought to `bytes_max`."""
+    config = api.StreamConfig(
+        name=stream,
+        subjects=[subject],
+        retention=api.RetentionPolicy.LIMITS,
+        discard=api.DiscardPolicy.NEW,
+        storage=api.StorageType.FILE,
+        max_bytes=bytes_max,
+        num_replicas=replicas,
+        duplicate_window=DUPLICATES_S,
+        allow_direct=True,
+    )
+    try:
+        return await servers.js.add_stream(config)
+    except APIError as error:
+        if error.err_code != 10058:  # the name is in use with another configuration
+            raise
+    info = await servers.js.stream_info(stream)
+    if info.config.max_bytes != bytes_max:
+        info.config.max_bytes = bytes_max
+        info = await servers.js.update_stream(info.config)
+    return info

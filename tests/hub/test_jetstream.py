@@ -1,0 +1,339 @@
+"""What a log on servers has beside the laws of every log: which servers it trusts, who may speak, and what outlives a node."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from nats.js import api
+
+from hub.app.readers import StoreReader
+from hub.ledger import Ledger
+from hub.log import Limits
+from hub.log.jetstream import (
+    JetStreamFiles,
+    JetStreamLog,
+    Lease,
+    Servers,
+    Unsafe,
+    bucket_of_leases,
+    see_that_it_keeps,
+    stream,
+)
+from hub.log.jetstream.files import INLINE_MAX
+from hub.log.jetstream.leases import TTL_S
+from hub.ports import LogFull
+from tests.acceptance.nats_server import NatsServer, cluster
+from tests.hub.logs import everything, reading, readings
+
+Connect = Callable[[], Servers]
+LIMITS = {name: Limits(1 << 20) for name in ("events", "derived", "alerts", "quarantine")}
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[NatsServer]:
+    running = NatsServer(tmp_path / "servers")
+    running.start()
+    yield running
+    running.kill()
+
+
+@pytest.fixture
+def connect(server: NatsServer) -> Iterator[Connect]:
+    """Each call is a node of its own."""
+    made: list[Servers] = []
+
+    def connected() -> Servers:
+        made.append(Servers([server.url]))
+        return made[-1]
+
+    yield connected
+    for servers in made:
+        servers.close()
+
+
+def lease(servers: Servers, node: str) -> Lease:
+    return Lease(servers, bucket_of_leases(servers, "test", 1), "hub", node)
+
+
+@asynccontextmanager
+async def kept(servers: Servers, node: str, name: str = "hub") -> AsyncIterator[Lease]:
+    """A lease that is held and renewed."""
+    found = Lease(servers, bucket_of_leases(servers, "test", 1), name, node)
+    assert await found.take()
+    keeping = asyncio.create_task(found.keep())
+    yield found
+    keeping.cancel()
+    await asyncio.gather(keeping, return_exceptions=True)
+
+
+# ------------------------------------------------------------------------------------------------ which servers are trusted
+
+
+@pytest.mark.parametrize("sync", ["always", "2m"])
+def test_one_replica_is_trusted_where_its_server_is_seen_to_sync_or_somebody_states_it(
+    tmp_path: Path, sync: str
+) -> None:
+    server = NatsServer(tmp_path, sync=sync)
+    server.start()
+    try:
+        with closing(Servers([server.url])) as servers:
+            with pytest.raises(Unsafe, match="sync_interval: always"):
+                see_that_it_keeps(servers, 1, [], stated=False)
+            see_that_it_keeps(servers, 1, [], stated=True)
+            see_that_it_keeps(servers, 3, [], stated=False)
+            if sync == "always":
+                see_that_it_keeps(servers, 1, [server.monitoring], stated=False)
+            else:
+                with pytest.raises(Unsafe, match="acknowledges before its disk"):
+                    see_that_it_keeps(servers, 3, [server.monitoring], stated=True)
+            with pytest.raises(Unsafe, match="does not tell"):
+                see_that_it_keeps(servers, 1, [server.url.replace("nats", "http")], stated=False)
+    finally:
+        server.kill()
+
+
+def test_servers_that_take_small_messages_only_are_refused(tmp_path: Path) -> None:
+    server = NatsServer(tmp_path, payload="1MB")
+    server.start()
+    try:
+        with closing(Servers([server.url])) as servers, pytest.raises(Unsafe, match="max_payload"):
+            see_that_it_keeps(servers, 3, [], stated=True)
+    finally:
+        server.kill()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"storage": api.StorageType.MEMORY}, "in memory"),
+        ({"discard": api.DiscardPolicy.OLD}, "drops its oldest"),
+        ({"max_age": 60.0}, "by age"),
+        ({"no_ack": True}, "acknowledges nothing"),
+        ({"retention": api.RetentionPolicy.WORK_QUEUE}, "have been read"),
+        ({"allow_direct": False}, "allow_direct"),
+    ],
+)
+def test_a_stream_that_may_lose_what_it_took_is_refused(connect: Connect, wrong: dict[str, object], said: str) -> None:
+    servers = connect()
+    sound: dict[str, object] = {
+        "storage": api.StorageType.FILE, "discard": api.DiscardPolicy.NEW, "max_bytes": 1 << 20, "allow_direct": True
+    }  # fmt: skip
+    config = api.StreamConfig(name="test-events", subjects=["test.events"], **{**sound, **wrong})  # type: ignore[arg-type]
+    servers.wait(servers.js.add_stream(config))
+    with pytest.raises(Unsafe, match=said):
+        JetStreamLog(servers, "test", 1, {"events": Limits(1 << 20)})
+
+
+def test_no_server_is_said_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hub.log.jetstream.servers.CONNECT_S", 0.5)
+    with pytest.raises(OSError, match=r"no server of the log answers at nats://127\.0\.0\.1:1"):
+        Servers(["nats://127.0.0.1:1"])
+
+
+# ------------------------------------------------------------------------------------------------ acknowledgements
+
+
+async def test_an_acknowledgement_that_got_lost_doubles_nothing(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message is sent again by its id, also where the node is fenced and the message itself has moved the fence."""
+    servers = connect()
+    publish = servers.js.publish
+    lost = 2
+
+    async def loses(subject: str, *given: object, **named: object) -> object:
+        nonlocal lost
+        answer = await publish(subject, *given, **named)  # type: ignore[arg-type]
+        if lost and subject == "test.events":
+            lost -= 1
+            raise TimeoutError
+        return answer
+
+    monkeypatch.setattr(servers.js, "publish", loses)
+    async with kept(servers, "a") as lease:
+        log = JetStreamLog(servers, "test", 1, LIMITS, lease=lease)
+        await log.events.append(readings(3))
+        await log.events.append(readings(2, 3))
+        assert everything(log) == readings(5)
+        assert lost == 0
+        assert lease.held
+        await log.close()
+
+
+async def test_while_the_servers_are_away_input_is_refused_and_what_waits_is_kept_when_they_are_back(
+    server: NatsServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "ACK_S", 0.3)
+    log = JetStreamLog(connect(), "test", 1, LIMITS)
+    await log.events.append(readings(2))
+    server.kill()
+    waits = log.events.append([reading(2)])
+    async with asyncio.timeout(30):
+        while log.events.refusing is None:
+            await asyncio.sleep(0.02)
+    with pytest.raises(LogFull, match="do not acknowledge"):
+        await log.events.append([reading(9)])
+    assert not waits.done()
+    server.start()
+    await asyncio.wait_for(waits, 60)
+    await log.events.append([reading(3)])
+    assert everything(log) == readings(4)
+    await log.close()
+
+
+# ------------------------------------------------------------------------------------------------ who may speak
+
+
+async def test_a_lease_is_one_nodes_until_it_gives_it_back_or_is_gone(connect: Connect) -> None:
+    a, b = lease(connect(), "a"), lease(connect(), "b")
+    assert await a.take()
+    assert not await b.take()
+    assert await b.holder() == "a"
+    await a.release()
+    assert not a.held
+    assert await b.take()
+    began = asyncio.get_running_loop().time()
+    async with asyncio.timeout(60):
+        while not await a.take():  # b renews it no more
+            await asyncio.sleep(0.1)
+    assert not b.held  # it has stopped before
+    assert asyncio.get_running_loop().time() - began > TTL_S - 2
+
+
+async def test_a_node_that_keeps_its_lease_has_it_for_longer_than_one_lasts(connect: Connect) -> None:
+    a, b = lease(connect(), "a"), lease(connect(), "b")
+    assert await a.take()
+    keeping = asyncio.create_task(a.keep())
+    until = time.monotonic() + TTL_S + 1
+    await asyncio.sleep(0)
+    time.sleep(TTL_S - 1)  # noqa: ASYNC251 - the hub is busy with something else
+    while time.monotonic() < until:
+        assert not await b.take()
+        await asyncio.sleep(0.2)
+    assert a.held
+    keeping.cancel()
+
+
+async def test_a_node_whose_lease_another_has_taken_finds_out_when_it_renews_it(connect: Connect) -> None:
+    a, servers = lease(connect(), "a"), connect()
+    assert await a.take()
+    bucket = bucket_of_leases(servers, "test", 1)
+    servers.wait(bucket.put("hub", b"b"))
+    await asyncio.wait_for(a.keep(), 30)
+    assert not a.held
+
+
+async def test_a_renewal_whose_answer_was_lost_costs_no_lease(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    servers = connect()
+    publish, lost = servers.js.publish, 0
+
+    async def loses(*given: object, **named: object) -> object:
+        nonlocal lost
+        answer = await publish(*given, **named)  # type: ignore[arg-type]
+        lost += 1
+        if lost == 2:  # the first is that by which it is taken
+            raise TimeoutError
+        return answer
+
+    monkeypatch.setattr(servers.js, "publish", loses)
+    async with kept(servers, "a") as held:
+        async with asyncio.timeout(30):
+            while lost < 5:
+                await asyncio.sleep(0.1)
+        assert held.held
+
+
+async def test_a_node_that_was_overtaken_says_nothing_more_though_it_believes_in_its_lease(connect: Connect) -> None:
+    """As a process does that was stopped for a while, between looking at its lease and sending."""
+    async with kept(connect(), "a") as first, kept(connect(), "b", "another") as second:
+        old = JetStreamLog(connect(), "test", 1, LIMITS, lease=first)
+        await old.events.append(readings(2))
+        new = JetStreamLog(connect(), "test", 1, LIMITS, lease=second)
+        await new.events.append(readings(2, 2))
+        assert first.held
+        with pytest.raises(LogFull, match="another hub"):
+            await old.events.append(readings(1, 99))
+        assert not first.held
+        await new.events.append(readings(1, 4))
+        assert everything(new) == readings(5)
+        await asyncio.gather(old.close(), new.close())
+
+
+# ------------------------------------------------------------------------------------------------ what outlives a node
+
+
+async def test_places_and_files_are_there_for_the_next_node(connect: Connect) -> None:
+    log = JetStreamLog(connect(), "test", 1, LIMITS)
+    assert log.cursors.get("delivery.Duty room/1") is None
+    log.cursors.set("delivery.Duty room/1", log.events.next)
+    files = JetStreamFiles(log.servers, "test", 1)
+    assert files.read("rules.snapshot") is None
+    files.replace("rules.snapshot", b"small")
+    again = JetStreamLog(connect(), "test", 1, LIMITS)
+    assert again.cursors.get("delivery.Duty room/1") == log.events.next
+    again.cursors.forget("delivery.Duty room/1")
+    assert log.cursors.get("delivery.Duty room/1") is None
+    others = JetStreamFiles(again.servers, "test", 1)
+    for large in (b"1" * (INLINE_MAX + 1), b"2" * (3 * INLINE_MAX)):
+        assert others.read("rules.snapshot") is not None
+        others.replace("rules.snapshot", large)
+        assert JetStreamFiles(log.servers, "test", 1).read("rules.snapshot") == large
+    with pytest.raises(OSError, match="cannot be kept"):  # the one that was overtaken
+        files.replace("rules.snapshot", b"old")
+    assert others.read("rules.snapshot") == b"2" * (3 * INLINE_MAX)
+    await asyncio.gather(log.close(), again.close())
+
+
+async def test_a_store_that_another_hub_has_written_to_is_not_written_again(connect: Connect) -> None:
+    log = JetStreamLog(connect(), "test", 1, LIMITS)
+    await log.events.append(readings(6))
+    own, known = (log.events.before(log.events.next, entries) for entries in (4, 1))
+    store = SimpleNamespace(cursor=lambda _: own, reach=lambda: None)
+    for shared, expected in ((False, own), (True, known)):
+        reader = StoreReader(store, log.events, log.quarantine, Ledger(), lambda: 0)  # type: ignore[arg-type]
+        await reader.open(known, shared)
+        assert reader.state.cursor == expected
+    await log.close()
+
+
+async def test_three_replicas_lose_nothing_that_was_acknowledged_when_the_leader_is_killed(tmp_path: Path) -> None:
+    machines = cluster(tmp_path)
+    servers = Servers([machine.url for machine in machines])
+    try:
+        async with asyncio.timeout(100):
+            log = await made_when_they_agree(servers)
+            await log.events.append(readings(5))
+            info = servers.wait(servers.js.stream_info("test-events"))
+            assert info.cluster is not None
+            leader = next(machine for machine in machines if machine.name == info.cluster.leader)
+            leader.kill()
+            taken = 5
+            while taken < 50:
+                try:
+                    await log.events.append(readings(5, taken))
+                    taken += 5
+                except LogFull:
+                    await asyncio.sleep(0.1)
+            assert everything(log) == readings(taken)
+            await log.close()
+    finally:
+        servers.close()
+        for machine in machines:
+            machine.kill()
+
+
+async def made_when_they_agree(servers: Servers) -> JetStreamLog:
+    """The log, as soon as the servers have elected who leads."""
+    while True:
+        try:
+            return JetStreamLog(servers, "test", 3, LIMITS)
+        except OSError:
+            await asyncio.sleep(0.2)
