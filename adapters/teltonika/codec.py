@@ -6,6 +6,7 @@ from adapters.framing import Waiting
 from adapters.teltonika.packet import (
     AVL_CODECS,
     CODEC_8,
+    HEAD_ZEROS,
     MAX_DATA,
     TEXT_CODECS,
     WINDOW,
@@ -61,7 +62,9 @@ class TeltonikaCodec:
             raw = buffer[at : at + length]
             message = self._message(kind, raw)
             if any(fault.kind is FaultKind.CHECKSUM for fault in message.faults):
-                length = _inside(raw)  # its length may lie: where a packet begins inside, it is read again
+                length = _inside(
+                    raw, goes_on=True
+                )  # its length may lie: where a packet begins inside, it is read again
                 if length < len(raw):
                     message = _bad(FaultKind.CHECKSUM, message.faults[0].detail, raw[:length])
             out.append(message)
@@ -77,7 +80,7 @@ class TeltonikaCodec:
             if skipping:
                 break
             start = starts(rest, 0)
-            cut = _inside(rest) if start is not None else len(rest)
+            cut = _inside(rest, goes_on=False) if start is not None else len(rest)
             out.append(_left_over(rest[:cut], start))
             self._take(rest[cut:], out)  # whole packets that a wrong length had swallowed
         self._searched = 0
@@ -165,15 +168,16 @@ class TeltonikaCodec:
         return packet.count.to_bytes(4, "big")
 
 
-def _inside(raw: bytes) -> int:
-    """Where, inside a packet that cannot be used, the next one begins whole; its end where none does."""
+def _inside(raw: bytes, goes_on: bool) -> int:
+    """Where, inside a packet that cannot be used, the next one begins; its end where none does. Where the stream goes on, that one may
+    reach beyond, since a length that lies may end within the packet behind, also among the zeros of its head; else it must be whole."""
     at = 1
     while (at := next_start(raw, at)) >= 0:
         start = starts(raw, at)
-        if start is not None and start[0] is not Start.PING and at + start[1] <= len(raw):
+        if start is not None and start[0] is not Start.PING and (goes_on or at + start[1] <= len(raw)):
             return at
         at += 1
-    return len(raw)
+    return max(len(raw.rstrip(b"\0")), len(raw) - HEAD_ZEROS, 1) if goes_on else len(raw)
 
 
 def _left_over(rest: bytes, start: tuple[Start, int] | None) -> Message:

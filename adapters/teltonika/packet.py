@@ -29,6 +29,8 @@ AVL_CODECS = frozenset({CODEC_8, CODEC_8E, CODEC_16})
 TEXT_CODECS = frozenset({0x0C, 0x0D, 0x0E, 0x0F})
 CODECS = AVL_CODECS | TEXT_CODECS | {0x07}
 
+HEAD_ZEROS = 7
+"""Zeros at the head of a TCP packet: four, and the upper bytes of its length."""
 _TCP_HEAD = Struct(">IIB")
 _CRC = Struct(">I")
 _MS = 1_000_000

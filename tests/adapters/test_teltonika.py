@@ -409,3 +409,15 @@ def test_packets_behind_a_wrong_length_are_read_at_the_end() -> None:
     codec_ = codec({})
     messages = [*codec_.feed(lying + good + good), *codec_.end()]
     assert sum(len(message.readings) for message in messages) == 2
+
+
+@pytest.mark.parametrize("chunk", [1, 4096])
+@pytest.mark.parametrize("off_by", [*range(-8, 8), 30, 44, 60, 100])
+def test_a_wrong_length_costs_its_own_packet_and_none_behind_it(off_by: int, chunk: int) -> None:
+    """Also where it ends within the packet behind: among the zeros of its head, or later."""
+    good = [tcp(data([record({239: (1, number)})])) for number in (0, 1, 2)]
+    length = int.from_bytes(good[0][4:8], "big") + off_by
+    lying = good[0][:4] + length.to_bytes(4, "big") + good[0][8:]
+    sent = b"".join([good[0] if off_by == 0 else lying, *good])
+    messages = decoded(codec({}), [sent[at : at + chunk] for at in range(0, len(sent), chunk)])
+    assert sum(len(message.readings) for message in messages) == (4 if off_by == 0 else 3)
