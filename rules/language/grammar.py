@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from math import isinf
 from typing import Any, TypeAlias
 
 from lark import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedEOF, UnexpectedInput, UnexpectedToken, v_args
@@ -252,6 +253,14 @@ def _at(item: Any) -> int:
     return int(item.start_pos or 0) if isinstance(item, Token) else int(item.at)
 
 
+def _number(text: str, at: int) -> float:
+    """The one place where the digits of an expression become a number."""
+    value = float(text)
+    if isinf(value):
+        raise ExpressionError(f"{text[:20]} is larger than any number here", at)
+    return value
+
+
 @v_args(inline=True)
 class _Build(Transformer[Token, Any]):
     def clause(self, condition: Tree, duration: Quantity | None = None) -> Clause:
@@ -266,10 +275,10 @@ class _Build(Transformer[Token, Any]):
             if not (char.isdigit() or char in ".+-" or exponent):
                 digits = index
                 break
-        return Quantity(float(token[:digits].strip()), token[digits:].strip(), _at(token))
+        return Quantity(_number(token[:digits].strip(), _at(token)), token[digits:].strip(), _at(token))
 
     def number(self, token: Token) -> Quantity:
-        return Quantity(float(token), None, _at(token))
+        return Quantity(_number(token, _at(token)), None, _at(token))
 
     def text(self, token: Token) -> Text:
         return Text(token[1:-1], _at(token))
@@ -292,7 +301,7 @@ class _Build(Transformer[Token, Any]):
         return Arithmetic(str(op), left, right, _at(op))
 
     def percent_of(self, token: Token, operand: Tree) -> Share:
-        return Share(float(token.split("%")[0]), operand, _at(token))
+        return Share(_number(token.split("%")[0], _at(token)), operand, _at(token))
 
     def comparison(self, first: Tree, *rest: Any) -> Tree:
         links: list[Tree] = []
@@ -319,7 +328,7 @@ class _Build(Transformer[Token, Any]):
 
     def k_of_n(self, token: Token, operand: Tree) -> KofN:
         k, _, n = token.split()
-        return KofN(int(k), int(n), operand, _at(token))
+        return KofN(int(_number(k, _at(token))), int(_number(n, _at(token))), operand, _at(token))
 
     def call(self, name: Token, *arguments: Any) -> Call:
         return Call(str(name), tuple(a for a in arguments if a is not None), _at(name))
@@ -352,7 +361,7 @@ class _Build(Transformer[Token, Any]):
         return Margin(distance, distance.at)
 
     def at_least(self, token: Token) -> AtLeast:
-        return AtLeast(int(float(token)), _at(token))
+        return AtLeast(int(_number(token, _at(token))), _at(token))
 
 
 @cache
@@ -380,7 +389,11 @@ def parse(text: str) -> Clause:
         raise ExpressionError(f"{text[position : position + 1]!r} does not belong here{hint}", position) from None
     except (UnexpectedEOF, UnexpectedInput) as error:
         raise ExpressionError("the expression ends too early", _offset(error, text)) from None
-    except (VisitError, RecursionError):
+    except VisitError as error:
+        if isinstance(error.orig_exc, ExpressionError):
+            raise error.orig_exc from None
+        raise ExpressionError("the expression is nested too deeply", 0) from None
+    except RecursionError:
         raise ExpressionError("the expression is nested too deeply", 0) from None
     assert isinstance(clause, Clause)
     return clause

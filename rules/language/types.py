@@ -125,10 +125,10 @@ def nanoseconds(value: float, symbol: str | None) -> int:
     found = unit(symbol)
     if found.dimension != "time":
         raise UnitError(f"{symbol!r} is a {found.dimension}; a duration such as 10 min was meant?")
-    result = round(value * found.factor * 1e9)
-    if not 1_000_000 <= result <= MAX_DURATION_NS:
+    result = value * found.factor * 1e9
+    if not 1_000_000 <= result <= MAX_DURATION_NS:  # nor is infinity between them, which has no whole number
         raise UnitError("a duration must lie between 1 ms and 366 d")
-    return result
+    return round(result)
 
 
 def seconds_text(ns: int) -> str:

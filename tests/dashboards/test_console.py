@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from hub.api import document_page
 from tests.dashboards.stub import CONSOLE, HOSTILE, Stub
 
 
@@ -98,6 +99,7 @@ def test_every_file_the_page_names_is_there() -> None:
     for file in own_files():
         named |= set(re.findall(r"/static/([\w./]+)", file.read_text("utf-8")))
         named |= set(re.findall(r'(?:from |import\()"\./([\w./]+)"', file.read_text("utf-8")))
+    named |= set(re.findall(r"/static/([\w./]+)", Path(document_page.__file__).read_text("utf-8")))
     built = {"vendor/vendor.js", "vendor/vendor.css"}
     assert named - built == {file.name for file in own_files() if file.suffix != ".md"}
     assert named & built  # `make console` makes them; the test of the bundle holds that
