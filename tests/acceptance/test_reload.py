@@ -69,7 +69,7 @@ def test_a_folder_is_taken_over_while_connections_stay(tmp_path: Path) -> None:
         (city / "metrics.toml").unlink()
         done = cityhub("reload", city)
         assert done.returncode == 1
-        assert "own.yaml:8" in done.stdout
+        assert "own.yaml:9" in done.stdout
         assert hub.reading({"wave_height": 3.0}, "underpass-2")[0] == 200, "a folder with mistakes changes nothing"
         (city / "rules" / "own.yaml").write_text(RULES)
         toml.write_text(toml.read_text().replace(str(second), str(free_port())).replace(f":{first}", f":{second}"))

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from adapters.transport import StreamAdapter, StreamOptions
 from hub.model import FaultKind
-from tests.adapters.transport.peers import Hub, running, soon, until
+from tests.adapters.transport.peers import Hub, LineCodec, running, soon, until
 
 
 async def test_a_recording_that_breaks_off_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
@@ -22,9 +23,9 @@ async def test_a_recording_that_breaks_off_is_read_as_far_as_it_goes(tmp_path: P
     async with running(hub, file=str(recording)):
         await until(lambda: any(state == "degraded" for state, _ in hub.states), 20)
     assert "in part" in hub.states[-2][1]
+    missing = StreamAdapter("toy", StreamOptions(file=str(tmp_path / "missing")), LineCodec)
     with pytest.raises(FileNotFoundError):
-        async with running(hub := Hub(), file=str(tmp_path / "missing")):
-            pass
+        await asyncio.wait_for(missing.run(hub := Hub()), 20)
     assert hub.states[-1][0] == "down"
 
 
