@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hub.model import Change
-from hub.moment import SECOND
+from hub.moment import largest_unit
 
 LANGUAGES = ("en", "zh")
 
@@ -66,12 +66,9 @@ UNITS_ZH = {
 
 
 def duration_zh(ns: int) -> str:
-    """90 秒, 15 分钟, 24 小时, 3 天: what `rules.language.types.seconds_text` says in English."""
-    seconds = ns / SECOND
-    for size, word in ((86400, "天"), (3600, "小时"), (60, "分钟")):
-        if seconds >= size and seconds % size == 0 and (word != "天" or seconds >= 2 * 86400):
-            return f"{seconds / size:g}{word}"
-    return f"{seconds:g}秒"
+    """90秒, 15分钟, 24小时, 3天: what `rules.language.types.seconds_text` says in English."""
+    figure, unit = largest_unit(ns)
+    return f"{figure:g}{UNITS_ZH[unit]}"
 
 
 def unit_zh(unit: str) -> str:

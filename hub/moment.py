@@ -26,6 +26,15 @@ def to_zone_text(at: int, zone: tzinfo) -> str:
     return moment.strftime("%Y-%m-%d %H:%M:%S ") + f"{offset[:3]}:{offset[3:5]}"
 
 
+def largest_unit(ns: int) -> tuple[float, str]:
+    """A duration in the largest unit ("d", "h", "min", "s") of which it has a whole number; a day of 24 h stays 24 h."""
+    seconds = ns / SECOND
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size and seconds % size == 0 and (unit != "d" or seconds >= 2 * 86400):
+            return seconds / size, unit
+    return seconds, "s"
+
+
 def from_text(text: str, zone: tzinfo | None = None, near: int | None = None) -> int:
     """ns UTC of an ISO 8601 time. Without an offset it is read in `zone`, as `from_local` does. Raises ValueError with a
     sentence."""

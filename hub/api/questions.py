@@ -93,7 +93,8 @@ class Series(msgspec.Struct, rename={"start": "from", "end": "to"}):
 
 
 class Trips(Page, rename={"start": "from", "end": "to"}):
-    """`limit` and `skip` are of the trips. Of a vehicle between two times; the last day without them. `ignition`: whether switching off ends a trip at once."""
+    """Of a vehicle between two times; the last day without them. `ignition`: whether switching off ends a trip at once. `limit` and `skip`
+    hold for trips and stops alike."""
 
     device: str = ""
     start: str | None = None

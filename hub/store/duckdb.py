@@ -56,6 +56,7 @@ _FOLDED_ROWS = (
     f"from (select time, device, kind, metric, value, quality from readings {_OF_WANTED} {_LAST_WRITTEN}) "
     f"where {_IS_GOOD} group by {_BUCKET}, device, metric"
 )
+_ROLLUP = "time, device, kind, metric, count, min, mean, max, last"
 _FIGURES_OF_ROLLUPS = (  # rounding must not push a mean out of the range of what it is the mean of
     "sum(count)::bigint as count, min(min) as min, least(greatest(sum(mean * count) / sum(count), min(min)), max(max)) as mean, "
     "max(max) as max, max_by(last, time) as last"
@@ -145,28 +146,48 @@ class DuckDBStore:
         readings = [event for event in events if type(event) is Reading]
         changes = [event for event in events if type(event) is AlertChange]
         columns, refused = _columns(readings)
+        with self._transaction():
+            if columns is not None:
+                self._insert("readings", columns)
+            if changes:
+                self._insert("alert_changes", _change_columns(changes))
+            self._writer.execute("delete from cursors where stream = ?", [stream])
+            self._writer.execute("insert into cursors values (?, ?)", [stream, next])
+        return refused
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """All of it is written, or nothing. Raises `StoreUnavailable`."""
         with self._explained("write"), self._writing:
             self._writer.begin()
             try:
-                if columns is not None:
-                    self._insert("readings", columns)
-                if changes:
-                    self._insert("alert_changes", _change_columns(changes))
-                self._writer.execute("delete from cursors where stream = ?", [stream])
-                self._writer.execute("insert into cursors values (?, ?)", [stream, next])
+                yield
                 self._writer.commit()
             except BaseException:
                 with contextlib.suppress(duckdb.Error):  # a failed commit has already rolled back
                     self._writer.rollback()
                 raise
-        return refused
+
+    @contextlib.contextmanager
+    def _beside(self, name: str, columns: dict[str, Any]) -> Iterator[None]:
+        """The columns as a table of that name, for statements of a transaction."""
+        self._writer.register(name, columns)
+        try:
+            yield
+        finally:
+            self._writer.unregister(name)
 
     def _insert(self, table: str, columns: dict[str, Any]) -> None:
-        self._writer.register("batch", columns)
-        try:
+        with self._beside("batch", columns):
             self._writer.execute(f"insert into {table} select {', '.join(columns)} from batch")
-        finally:
-            self._writer.unregister("batch")
+
+    def _replace_rollups(self, width: str, source: str, first: int, last: int) -> None:
+        """Put the rows of a table into the place of what stood there for the same device, metric and time, all between these two times."""
+        key = " and ".join(f"rollups.{name} = {source}.{name}" for name in ("time", "device", "metric"))
+        # The span lets DuckDB pass over what was made for other times.
+        span = "rollups.width = ? and rollups.time between make_timestamp_ns(?) and make_timestamp_ns(?)"
+        self._writer.execute(f"delete from rollups using {source} where {span} and {key}", [width, first, last])
+        self._writer.execute(f"insert into rollups select ?, {_ROLLUP} from {source}", [width])
 
     # ---------------------------------------------------------------------------------------------- reading
 
@@ -203,31 +224,14 @@ class DuckDBStore:
     def write_rollups(self, width: str, buckets: list[Bucket]) -> None:
         """As `hub.store.rollups` says. What stood there for the same device, metric and time goes in the same transaction."""
         columns = {
-            "width": texts([width] * len(buckets)),
             "time": moments([bucket.time for bucket in buckets]),
             **{name: texts([getattr(bucket, name) for bucket in buckets]) for name in ("device", "kind", "metric")},
             "count": np.array([bucket.count for bucket in buckets], dtype=np.int64),
             **{name: numbers([getattr(bucket, name) for bucket in buckets]) for name in ("min", "mean", "max", "last")},
         }
         times = [bucket.time for bucket in buckets]
-        span = "rollups.width = ? and rollups.time between make_timestamp_ns(?) and make_timestamp_ns(?)"
-        key = " and ".join(f"rollups.{name} = batch.{name}" for name in ("time", "device", "metric"))
-        with self._explained("write"), self._writing:
-            self._writer.begin()
-            try:
-                self._writer.register("batch", columns)
-                # The span lets DuckDB pass over what was made for other times.
-                self._writer.execute(
-                    f"delete from rollups using batch where {span} and {key}", [width, min(times), max(times)]
-                )
-                self._writer.execute(f"insert into rollups select {', '.join(columns)} from batch")
-                self._writer.commit()
-            except BaseException:
-                with contextlib.suppress(duckdb.Error):
-                    self._writer.rollback()
-                raise
-            finally:
-                self._writer.unregister("batch")
+        with self._transaction(), self._beside("batch", columns):
+            self._replace_rollups(width, "batch", min(times), max(times))
 
     def remake(self, width: str, minutes: Mapping[str, set[int]]) -> int:
         """As `hub.store.rollups` says, exactly those asked for, in the database alone: nothing passes through Python."""
@@ -235,38 +239,19 @@ class DuckDBStore:
         wanted = [(device, start) for device, starts in minutes.items() for start in {at - at % every for at in starts}]
         if not wanted:
             return 0
+        first, last = min(start for _, start in wanted), max(start for _, start in wanted)
         columns = {
             "device": texts([device for device, _ in wanted]),
             "start": np.array([start for _, start in wanted], dtype=np.int64),
         }
-        first, end = min(start for _, start in wanted), max(start for _, start in wanted) + every
-        with self._explained("write"), self._writing:
-            self._writer.begin()
-            try:
-                self._writer.register("wanted", columns)
-                folded = _FOLDED_ROWS if width == "1m" else _FOLDED_ROLLUPS.replace("$finer", finer(width))
-                self._writer.execute(
-                    f"create or replace temp table made as {folded}".replace("$every", str(every)), [first, end]
-                )
-                self._writer.execute(
-                    "delete from rollups using made where rollups.width = ? and rollups.time >= make_timestamp_ns(?) "
-                    "and rollups.time < make_timestamp_ns(?) and rollups.time = made.time and rollups.device = made.device "
-                    "and rollups.metric = made.metric",
-                    [width, first, end],
-                )
-                self._writer.execute(
-                    "insert into rollups select ?, time, device, kind, metric, count, min, mean, max, last from made",
-                    [width],
-                )
-                written = self._writer.execute("select count(*) from made").fetchall()[0][0]
-                self._writer.execute("drop table made")
-                self._writer.commit()
-            except BaseException:
-                with contextlib.suppress(duckdb.Error):
-                    self._writer.rollback()
-                raise
-            finally:
-                self._writer.unregister("wanted")
+        folded = _FOLDED_ROWS if width == "1m" else _FOLDED_ROLLUPS.replace("$finer", finer(width))
+        with self._transaction(), self._beside("wanted", columns):
+            self._writer.execute(
+                f"create or replace temp table made as {folded}".replace("$every", str(every)), [first, last + every]
+            )
+            self._replace_rollups(width, "made", first, last)
+            written = self._writer.execute("select count(*) from made").fetchall()[0][0]
+            self._writer.execute("drop table made")
         return int(written)
 
     def rollups(self, width: str, query: SeriesQuery) -> list[Bucket]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from hub.moment import SECOND
+from hub.moment import SECOND, largest_unit
 from hub.units import Unit, UnitError, unit
 
 PER_TIME = {"length": "speed", "speed": "acceleration", "angle": "turn rate", "volume": "flow", "energy": "power"}
@@ -133,8 +133,5 @@ def nanoseconds(value: float, symbol: str | None) -> int:
 
 def seconds_text(ns: int) -> str:
     """A duration for people: 90 s, 15 min, 24 h, 3 d."""
-    seconds = ns / SECOND
-    for size, symbol in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size and seconds % size == 0 and (symbol != "d" or seconds >= 2 * 86400):
-            return f"{seconds / size:g} {symbol}"
-    return f"{seconds:g} s"
+    figure, unit = largest_unit(ns)
+    return f"{figure:g} {unit}"

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -334,30 +334,30 @@ class JetStreamStream:
         return await asyncio.shield(task)
 
     async def _ask_for(self, number: int) -> int | None:
-        client = self._servers.client
-        inbox = client.new_inbox()
-        answers = await client.subscribe(inbox)
-        try:
-            question = msgspec.json.encode({"seq": number, "batch": FETCH_BLOBS, "max_bytes": FETCH_BYTES})
-            await client.publish(f"$JS.API.DIRECT.GET.{self._stream}", question, reply=inbox)
-            first: int | None = None
-            while True:
-                message = await answers.next_msg(timeout=CALL_S)
-                headers = message.headers or {}
-                if "Status" in headers:
-                    break
-                found = int(headers["Nats-Sequence"])
-                first = found if first is None else first
-                self._take_up(found, headers, message.data)
-        finally:
-            with suppress(*TROUBLES):
-                await answers.unsubscribe()
+        first: int | None = None
+        async for headers, data in self._got({"seq": number, "batch": FETCH_BLOBS, "max_bytes": FETCH_BYTES}):
+            found = int(headers["Nats-Sequence"])
+            first = found if first is None else first
+            self._take_up(found, headers, data)
         if first is None:
             await asyncio.sleep(NOT_YET_S)
             info = await self._servers.js.stream_info(self._stream)
             self._first = max(self._first, info.state.first_seq)
             return info.state.first_seq if info.state.first_seq > number else None
         return first
+
+    async def _got(self, question: Mapping[str, Any]) -> AsyncIterator[tuple[Mapping[str, str], bytes]]:
+        """The messages by which a replica answers a direct get, oldest first: headers and data."""
+        client = self._servers.client
+        inbox = client.new_inbox()
+        answers = await client.subscribe(inbox)
+        try:
+            await client.publish(f"$JS.API.DIRECT.GET.{self._stream}", msgspec.json.encode(question), reply=inbox)
+            while "Status" not in (headers := (message := await answers.next_msg(timeout=CALL_S)).headers or {}):
+                yield headers, message.data
+        finally:
+            with suppress(*TROUBLES):
+                await answers.unsubscribe()
 
     def _take_up(self, number: int, headers: Mapping[str, str], data: bytes) -> None:
         if number in self._blobs:
@@ -475,16 +475,8 @@ class JetStreamStream:
     async def _first_since(self, at: int) -> int:
         """The number of the oldest blob that was stored at or after that time, ns."""
         since = datetime.fromtimestamp(at / SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        question = msgspec.json.encode({"start_time": since, "batch": 1})
-        client = self._servers.client
-        inbox = client.new_inbox()
-        answers = await client.subscribe(inbox)
-        try:
-            await client.publish(f"$JS.API.DIRECT.GET.{self._stream}", question, reply=inbox)
-            headers = (await answers.next_msg(timeout=CALL_S)).headers or {}
-        finally:
-            await answers.unsubscribe()
-        return self._first if "Status" in headers else int(headers["Nats-Sequence"])
+        found = [int(headers["Nats-Sequence"]) async for headers, _ in self._got({"start_time": since, "batch": 1})]
+        return found[0] if found else self._first
 
     async def close(self) -> None:
         """Commit what waits, as far as the servers answer."""
