@@ -1,5 +1,5 @@
-"""Waiting for company before a group commit, where company comes. A lone reading, or one device that waits for each answer, waits for nothing
-but the disk.
+"""Waiting for company before a group commit, where company comes. A lone reading, or one device that sends reading after reading and waits for
+each answer, waits for nothing but the disk.
 
 Company may come late: a broker that does not set TCP_NODELAY sends what has gathered in one piece, and only once it has the acknowledgement of
 the piece before. So what tells whether waiting pays is how many entries a commit had, not how many appends came while it waited.
