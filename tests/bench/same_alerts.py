@@ -1,5 +1,7 @@
 """Whether an earlier commit and the present code give the same alerts, byte for byte, on every recording.
 
+What is compared is what both say: keys that only one of the two ever writes are named and left out.
+
     python -m tests.bench.same_alerts [--commit COMMIT] [NAME…]
 
 Each code plays its own city folders with its own packs, so an edited rule shows as a difference too. Prints one line a recording and
@@ -9,12 +11,14 @@ the first lines that differ; ends with 1 where any do. The recordings lie beside
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from difflib import unified_diff
 from pathlib import Path
+from typing import Any
 
 from tests.bench.before import BEFORE, ROOT, code_of
 from tests.bench.recordings import DATA, RUNS, Run
@@ -44,6 +48,28 @@ def alerts(code: Path, run: Run) -> list[str]:
     return done.stdout.splitlines()
 
 
+def keys_of(value: Any) -> set[str]:
+    """The names of all fields in it, however deep."""
+    if isinstance(value, dict):
+        return set(value).union(*map(keys_of, value.values()))
+    return set().union(*map(keys_of, value)) if isinstance(value, list) else set()
+
+
+def only(value: Any, keys: set[str]) -> Any:
+    """It without the fields of other names."""
+    if isinstance(value, dict):
+        return {key: only(item, keys) for key, item in value.items() if key in keys}
+    return [only(item, keys) for item in value] if isinstance(value, list) else value
+
+
+def in_common(before: list[str], now: list[str]) -> tuple[list[str], list[str], set[str]]:
+    """Both with the fields that both know, and the names of the others. Numbers stay as they were written."""
+    told = [[json.loads(line, parse_float=str, parse_int=str) for line in lines] for lines in (before, now)]
+    known, knows = map(keys_of, told)
+    kept = [[json.dumps(only(change, known & knows), ensure_ascii=False) for change in changes] for changes in told]
+    return kept[0], kept[1], known ^ knows
+
+
 def differences(before: list[str], now: list[str]) -> Iterator[str]:
     """The lines that only one of the two has, or has elsewhere."""
     if before != now:
@@ -62,10 +88,14 @@ def main(arguments: list[str]) -> int:
         for run in RUNS:
             if (asked.names and run.name not in asked.names) or not list(DATA.glob(run.files)):
                 continue
-            before, now = alerts(folder, run), alerts(ROOT, run)
+            before, now, others = in_common(alerts(folder, run), alerts(ROOT, run))
             found = list(differences(before, now))
             differ += bool(found)
-            print(f"{run.name}: {len(now):,} changes, {'DIFFERENT' if found else 'the same bytes'}", flush=True)
+            print(
+                f"{run.name}: {len(now):,} changes, {'DIFFERENT' if found else 'the same bytes'}"
+                + (f", but for {', '.join(sorted(others))}" if others else ""),
+                flush=True,
+            )
             for line in found[:SHOWN]:
                 print(f"    {line[:300]}", flush=True)
     return 1 if differ else 0

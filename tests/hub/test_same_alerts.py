@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.bench.before import code_of
-from tests.bench.same_alerts import differences
+from tests.bench.same_alerts import differences, in_common
 
 
 def test_the_same_lines_have_no_differences_and_another_line_shows_on_both_sides() -> None:
@@ -20,3 +20,12 @@ def test_another_order_is_a_difference() -> None:
 def test_a_commit_that_is_not_there_is_named() -> None:
     with pytest.raises(LookupError, match="no commit nowhere here"), code_of("nowhere"):
         pass
+
+
+def test_what_only_one_code_writes_is_named_and_not_compared() -> None:
+    before = ['{"level":"red","score":0.10,"cameras":[{"camera":"a"}]}']
+    now = ['{"level":"red","title_zh":"水","score":0.10,"cameras":[{"camera":"a","reason_zh":"x"}]}']
+    earlier, later, others = in_common(before, now)
+    assert (earlier == later, others) == (True, {"title_zh", "reason_zh"})
+    earlier, later, _ = in_common(before, [now[0].replace("0.10", "0.1")])
+    assert earlier != later, "a number that is written otherwise is another byte"
