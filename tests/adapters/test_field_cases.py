@@ -253,4 +253,5 @@ async def test_hello_is_said_again_on_every_connection() -> None:
     async with running(Hub(), connect=f"tcp://127.0.0.1:{port}", hello="?WATCH\n", reconnect_min_s=0.01):
         await until(lambda: len(said) >= 2)
     server.close()
-    assert set(said) == {b"?WATCH\r\n"}
+    # Only the first two: the adapter is stopped while it connects once more, and that connection may end unsaid.
+    assert said[:2] == [b"?WATCH\r\n"] * 2
