@@ -22,6 +22,11 @@ const WORDS = {
   at: ["at", "时"], present: ["now", "现在"], stream: ["Live picture", "实时画面"], nocurve: ["No curve can be drawn:", "无法绘制曲线："], unbuilt: ["Newest values (curves come with make console)", "最近数值（曲线需 make console）"],
   shelve: ["Shelve", "搁置"], unshelve: ["Unshelve", "取消搁置"], work: ["Maintenance", "维护"], undo: ["Undo", "撤销"], close: ["Close", "关闭"],
   will_acknowledge: ["Will be acknowledged in", "即将确认，剩余"], will_shelve: ["Will be shelved in", "即将搁置，剩余"], will_unshelve: ["Will be unshelved in", "即将取消搁置，剩余"], will_maintenance: ["Maintenance will begin in", "即将开始维护，剩余"],
+  comment: ["Comment", "备注说明"], falseAlarm: ["False alarm", "误报"], noFalseAlarm: ["No false alarm after all", "撤销误报标记"], nextcall: ["If nobody answers, the next contact is called in", "若无人应答，呼叫下一联系人倒计时"], dueNow: ["now", "即将"],
+  "will_comment": ["Will be commented in", "即将写入备注，剩余"], "will_false-alarm": ["Will be marked as a false alarm in", "即将标记为误报，剩余"], "will_no-false-alarm": ["The mark will be taken back in", "即将撤销误报标记，剩余"],
+  "noted_comment": ["comment", "备注"], "noted_false-alarm": ["marked as a false alarm", "标记为误报"], "noted_no-false-alarm": ["mark of a false alarm taken back", "撤销误报标记"],
+  handoverWrite: ["Note for the next shift", "交接班留言"], handoverText: ["What the next shift should know", "下一班需要知道的事项"], handoverLeave: ["Leave it", "留言"], handoverLeft: ["Left for this shift", "上一班留言"], handoverRead: ["I have read it", "已阅"],
+  picture: ["Picture now", "当前画面"], nopicture: ["No picture:", "无法获取画面："],
   by_area: ["Any area", "全部区域"], by_pack: ["Any rules", "全部规则"], by_kind: ["Any kind", "全部类型"], hiddenSome: ["more are hidden; show all", "条被隐藏；显示全部"],
   sound_off: ["Sound is off. Turn it on and hear it", "声音已关闭。点击开启并试听"], sound_on: ["Sound is on. Mute", "声音已开启。点击静音"], sound_blocked: ["Sound waits for a click in this page", "点击页面后声音才会生效"], titleAlarm: ["cityhub: warning", "cityhub：预警"],
   keys: ["Keys", "快捷键"], key_next: ["next warning", "下一条预警"], key_before: ["warning before", "上一条预警"], key_shelve: ["shelve for an hour", "搁置一小时"], key_work: ["plan maintenance", "计划维护"], key_close: ["close the card", "关闭卡片"], key_tabs: ["tabs", "标签页"],
@@ -115,6 +120,8 @@ export function telling(values) {
   const metric = TELLING.find((name) => name in values) ?? Object.keys(values)[0];
   return metric ? [metric, values[metric].value] : null;
 }
+/** How long until something is due. */
+export const untilText = (ms) => (ms <= 0 ? say("dueNow") : ms < 3_600_000 ? `${Math.floor(ms / 60_000)}:${String(Math.floor(ms / 1000) % 60).padStart(2, "0")}` : agoText(ms));
 export function agoText(ms) {
   const s = Math.max(0, Math.round(ms / 1000));
   if (s < 90) return `${s} ${say("ago_s")}`;

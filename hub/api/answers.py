@@ -179,6 +179,18 @@ class Windows(Page):
     windows: list[Object]
 
 
+class Notes(Page):
+    """What people wrote down, the newest first."""
+
+    notes: list[Object]
+
+
+class Noted(msgspec.Struct):
+    """The note is kept under this number."""
+
+    number: int
+
+
 class Entries(Page):
     """Input that could not be used, the newest first."""
 

@@ -17,6 +17,7 @@ from hub.api.problem import Problem
 from hub.api.sight import Sight
 from hub.api.state import State
 from hub.bilingual import preferred
+from hub.cameras.picture import NoPicture, Pictures
 from hub.metrics import vocabulary
 from hub.model import Alert
 from hub.moment import SECOND
@@ -35,6 +36,7 @@ class Looking:
     def __init__(self, state: State, authority: Authority) -> None:
         self.state = state
         self._authority = authority
+        self._pictures = Pictures()
 
     # ---------------------------------------------------------------------------------------------- people and probes
 
@@ -156,7 +158,8 @@ class Looking:
         language = language_of(request, asked)
 
         def made(item: Alert) -> dict[str, Any]:
-            told: dict[str, Any] = in_language(sight.of(views.alert(item)), language)
+            shown = views.alert(item, self.state.notes, self.state.next_call(item.alert) if item.open else None)
+            told: dict[str, Any] = in_language(sight.of(shown), language)
             return told
 
         still_open = [item for item in self.state.alerts.newest_first() if sight.alert(item) and wanted(item)]
@@ -245,6 +248,21 @@ class Looking:
         shown, cut = page(answer["cameras"], asked.limit)
         told = {"cameras": shown, **marks(request, asked.limit, cut, skip=asked.skip + len(shown))}
         return reply(in_language(told, language))
+
+    async def picture(self, request: Request, _: Any) -> Response:
+        """A camera's still picture as it is now. The hub fetches it; 404 where there is no such camera, 502 where it gives none."""
+        name = request.path_params["camera"]
+        camera = self.state.registry.cameras.get(name)
+        if camera is None or not self._sight(request).camera(camera):
+            raise Problem(404, f"there is no camera {name[:100]!r}")
+        if not camera.snapshot_url:
+            raise Problem(404, f"the registry has no snapshot_url of {name[:100]!r}")
+        try:
+            found = await self._pictures.of(camera)
+        except NoPicture as error:
+            raise Problem(502, f"no picture of {name[:100]!r}: {error}") from None
+        headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+        return Response(found.data, 200, headers, found.media)
 
     async def geojson(self, request: Request, _: Any) -> Response:
         """Zones, cameras, their footprints or devices as GeoJSON (RFC 7946), for maps elsewhere."""

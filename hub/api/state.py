@@ -19,6 +19,7 @@ from hub.ingest import Door, Ingest
 from hub.ledger import Ledger
 from hub.live import Live
 from hub.model import Maintenance, Message, OperatorAction
+from hub.notes import Notes
 from hub.options import Config
 from hub.ports import BEGINNING, Bucket, DeviceCommand, Log, LogPosition, Row, SeriesQuery
 from hub.registry import Registry
@@ -105,6 +106,7 @@ class State:
     """The users, read again whenever their file changes."""
     sessions: Sessions
     audit: Audit
+    notes: Notes
     tokens: Mapping[str, Token] | None = None
     """None where the hub has no tokens file."""
     cameras_of: dict[tuple[str, ...], Cameras] = field(default_factory=dict)
@@ -112,6 +114,8 @@ class State:
     rules: Callable[[], Mapping[str, Any]] = dict
     rulebook: Callable[[], Sequence[Mapping[str, Any]]] = tuple
     """Every rule for people: see `hub.app.rulebook`."""
+    next_call: Callable[[str], int | None] = lambda alert: None
+    """When the next contact of an open warning is called if nobody answers."""
     maintenance: Callable[[], Sequence[Maintenance]] = tuple
     """Windows planned and, for a day, those over."""
     protocols: dict[str, str] = field(default_factory=dict)

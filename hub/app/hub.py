@@ -53,6 +53,7 @@ from hub.ledger import Ledger
 from hub.live import Live
 from hub.model import Deaf, Edition, OperatorAction, Tick
 from hub.moment import SECOND, to_zone_text
+from hub.notes import NOTES, Notes
 from hub.options import AdapterConfig
 from hub.ports import Bucket, LogFull, Plugin, Row, SeriesQuery
 from hub.stages import Stages
@@ -385,9 +386,11 @@ class Hub:
             roll=self.roll,
             sessions=Sessions(self.now, config.api.session_hours),
             audit=Audit(self.data),
+            notes=Notes(self.data / NOTES, self._keeping.replace),
             tokens=self.city.tokens,
             rules=self.warner.figures,
             rulebook=lambda: described(self.warner.engine.book, self.now()),
+            next_call=lambda alert: self.warner.engine.next_call(alert),
             maintenance=lambda: tuple(self.warner.engine.windows.values()),
             protocols={adapter.name: adapter.protocol for adapter in config.adapters},
             stages=self.stages,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from hub.log import Cursors as FolderCursors
 from hub.log import Limits
 from hub.log import Log as SegmentLog
+from hub.notes import NOTES
 from hub.options import LogOptions
 from hub.ports import Cursors, Log
 from hub.whole_file import replace
@@ -25,7 +26,7 @@ GIB = 1 << 30
 LEASE = "hub"
 NEEDED = {"events": ("store/events", "rules"), "derived": ("store/derived",), "alerts": ("store/alerts",)}
 """By stream: readers without which nothing may be dropped, also while no hub works."""
-FILES = ("rules.snapshot", "ledger.json", "editions.json")
+FILES = ("rules.snapshot", "ledger.json", "editions.json", NOTES)
 """Of the data folder, what the next hub needs of the one before."""
 HOLDER_EVERY_S = 10.0
 
