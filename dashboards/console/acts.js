@@ -1,7 +1,7 @@
 // What an operator does: it waits ten seconds, in which it can be undone, then it goes to the hub. Until the hub has it, the page says that it has not.
 
 import { h } from "./parts.js";
-import { say } from "./words.js";
+import { language, say } from "./words.js";
 
 export const UNDO_MS = 10_000;
 /** What is written about a warning and changes nothing of it. */
@@ -54,7 +54,7 @@ export class Acts {
   }
 
   trouble(id) { return this.troubles.get(id); }
-  stamp(id) { const act = this.waiting.get(id); return [act?.kind, act?.due, this.troubles.get(id)]; }
+  stamp(id) { const act = this.waiting.get(id); return [act?.kind, act?.due, this.troubles.get(id)?.message, language()]; }
 
   /** A line in the card while an act waits. */
   pending(id) {
@@ -71,7 +71,7 @@ export class Acts {
     try {
       await this.source.post(path, noted ? { ...act.body, kind: act.kind } : act.body, leaving);
       await this.done();
-    } catch (error) { this.troubles.set(act.alert, error.message); }
+    } catch (error) { this.troubles.set(act.alert, error); }
     this.draw();
   }
 }

@@ -12,7 +12,7 @@ import { alarm, soundState, switchSound, wake } from "./sound.js";
 import { Source } from "./source.js";
 import { switchTheme, theme } from "./theme.js";
 import { trust } from "./trust.js";
-import { FAMILIES, agoText, changeName, clockText, count, familyName, kindName, language, metricName, momentText, say, stateName, switchLanguage, telling, told, untilText, useVocabulary, useZone, valueText } from "./words.js";
+import { FAMILIES, agoText, changeName, clockText, count, familyName, kindName, language, metricName, momentText, partName, refusalText, say, stateName, switchLanguage, telling, told, untilText, useVocabulary, useZone, valueText } from "./words.js";
 
 const LEVELS = ["red", "orange", "yellow", "blue"];
 const TABS = ["warnings", "devices", "fleet", "air", "hub", "quarantine"];
@@ -212,7 +212,7 @@ function warn() {
   box.className = state;
   const lines = state === "lost"
     ? [say(now.heardAt ? "alarmLost" : "alarmNever"), now.heardAt ? `${say("alarmSince")} ${momentText(now.heardAt + now.skew)}. ${say("alarmMissing")}` : ""]
-    : [say("alarmIll"), parts.map((part) => `${part.part}: ${stateName(part.state)} (${momentText(part.since)})${part.reason ? `, ${part.reason}` : ""}`).join(" · ")];
+    : [say("alarmIll"), parts.map((part) => `${partName(part.part)}: ${stateName(part.state)} (${momentText(part.since)})${part.reason ? `, ${part.reason}` : ""}`).join(" · ")];
   const stamp = lines.join("\n");
   if (box.dataset.stamp === stamp) return; // spoken once, not at every drawing
   box.dataset.stamp = stamp;
@@ -316,7 +316,7 @@ async function askWho() {
         else source.useToken(field.value.trim());
         door.close();
         given();
-      } catch (error) { field.value = ""; told.textContent = error.message; }
+      } catch (error) { field.value = ""; told.textContent = refusalText(error); }
     };
     for (const input of [user, field]) input.addEventListener("keydown", (event) => { if (event.key === "Enter") enter(); });
     door.replaceChildren(h("p", {}, say(byName ? "login" : "token")), ...(byName ? [user] : []), field, h("button", { type: "button", class: "go", onclick: enter }, say("enter")), told);

@@ -1,13 +1,13 @@
 // What one shift leaves to the next: shown above the warnings until somebody has read it.
 
 import { h } from "./parts.js";
-import { language, momentText, say } from "./words.js";
+import { language, momentText, refusalText, say } from "./words.js";
 
 const SHOWN = 20;
 
 export function handoverOf({ now, acts, source }) {
   const box = h("div", { id: "handover" });
-  let notes = [], trouble = "", stamp = "";
+  let notes = [], trouble = null, stamp = "";
   const who = h("input", { maxlength: 100, autocomplete: "name", "data-focus": "handover who" });
   const text = h("textarea", { rows: 3, maxlength: 4000, "data-focus": "handover text" });
   const send = h("button", { type: "button", class: "go", "data-focus": "handover send", onclick: () => leave() });
@@ -22,7 +22,7 @@ export function handoverOf({ now, acts, source }) {
   }
 
   async function post(path, body) {
-    try { await source.post(path, body); trouble = ""; } catch (error) { trouble = error.message; }
+    try { await source.post(path, body); trouble = null; } catch (error) { trouble = error; }
     stamp = "";
     await ask();
     draw();
@@ -40,14 +40,14 @@ export function handoverOf({ now, acts, source }) {
   const line = (note) => [h("b", {}, note.who), h("time", {}, momentText(note.at, now.skew))];
 
   function draw() {
-    const mark = JSON.stringify([language(), notes, trouble, source.session?.limited]);
+    const mark = JSON.stringify([language(), notes, trouble?.message, source.session?.limited]);
     if (mark === stamp) return;
     stamp = mark;
     /** @type {any} */ (box).hidden = source.session?.limited ?? false; // what one part of the city is told may speak of others
     title.textContent = say("handoverWrite");
     for (const [field, name] of /** @type {[any, string][]} */ ([[who, "who"], [text, "handoverText"]])) { field.placeholder = say(name); field.setAttribute("aria-label", say(name)); }
     send.textContent = say("handoverLeave");
-    wrong.textContent = trouble ? `${say("failed")} ${trouble}` : "";
+    wrong.textContent = trouble ? `${say("failed")} ${refusalText(trouble)}` : "";
     unread.replaceChildren(...notes.filter((note) => !note.read_by).map((note) => h("div", { class: "box handover", role: "note" },
       h("div", { class: "top" }, h("span", {}, say("handoverLeft")), line(note)), h("p", { class: "lines" }, note.note),
       h("button", { type: "button", "data-taken": note.number, "data-focus": `taken ${note.number}`, onclick: () => taken(note.number) }, say("handoverRead")))));

@@ -197,6 +197,18 @@ class Entries(Page):
     entries: list[Object]
 
 
+class Decoded(msgspec.Struct):
+    """What the codec says today of bytes in quarantine: what would be read of them, what is wrong, and the frame's own fields."""
+
+    offset: int
+    protocol: str
+    readings: list[Object]
+    faults: list[Object]
+    reply: str | None
+    detail: Object
+    device: str | UnsetType | None = UNSET
+
+
 class Users(Page):
     """Users with what they were granted; never their passwords."""
 

@@ -21,7 +21,7 @@ from hub.cameras.picture import NoPicture, Pictures
 from hub.metrics import vocabulary
 from hub.model import Alert
 from hub.moment import SECOND
-from hub.ports import LogPosition, SeriesQuery, StoreUnavailable
+from hub.ports import LogPosition, NotSupported, SeriesQuery, StoreUnavailable
 from hub.wire import in_language
 
 QUARANTINE_SHOWN = 200
@@ -223,6 +223,21 @@ class Looking:
             if sight.whole or (fault.device and sight.device(fault.device))
         ]
         return reply({"entries": entries[::-1], **marks(request, limit, first > stream.first, before=first)})
+
+    async def decode(self, request: Request, asked: questions.Entry) -> Response:
+        """What the codec says today of the bytes of an entry. 404 where there is no such entry, 409 where nothing can be said of it."""
+        stream = self.state.log.quarantine
+        if not stream.first <= asked.offset < stream.next:
+            raise Problem(404, f"no entry {asked.offset} in quarantine")
+        (fault,) = stream.read_now(LogPosition(asked.offset), 1).entries[:1]
+        raw, holder = fault.raw, stream.before(LogPosition(asked.offset), fault.back)
+        if fault.back and holder >= stream.first:
+            raw = stream.read_now(holder, 1).entries[0].raw
+        try:
+            found = await asyncio.to_thread(self.state.decode_again, fault, raw)
+        except NotSupported as error:
+            raise Problem(409, f"entry {asked.offset} cannot be decoded: {error}") from None
+        return reply({"offset": asked.offset, **found})
 
     async def delivery(self, request: Request, asked: questions.Page) -> Response:
         """Destinations, what they refused for good, and the newest attempts."""

@@ -89,6 +89,12 @@ class Quarantine(msgspec.Struct):
     before: Number | None = None
 
 
+class Entry(msgspec.Struct):
+    """An entry of quarantine by its number."""
+
+    offset: Number
+
+
 class Series(msgspec.Struct, rename={"start": "from", "end": "to"}):
     """Rows of devices and a metric between two times; with `every` (seconds) the buckets of that width."""
 

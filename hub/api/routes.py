@@ -101,6 +101,9 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
             post, "/api/v1/maintenance/{id:path}/cancel", "operate", act.cancel, questions.Act, gives=answers.Done
         ),
         Endpoint(get, "/api/v1/quarantine", "view", look.quarantine, questions.Quarantine, gives=answers.Entries),
+        Endpoint(
+            get, "/api/v1/quarantine/decode", "view", look.decode, questions.Entry, gives=answers.Decoded, whole=True
+        ),
         on_the_hub("/api/v1/quarantine/retry", handler=act.retry, takes=questions.Retry, gives=answers.Retried),
         on_the_hub("/api/v1/export", handler=act.export, takes=questions.Export, gives=answers.Rows, local=True),
         on_the_hub("/api/v1/store/rebuild", handler=act.rebuild, takes=questions.Rebuild, gives=answers.Rollups),

@@ -18,7 +18,7 @@ from hub.health import Health, Part
 from hub.ingest import Door, Ingest
 from hub.ledger import Ledger
 from hub.live import Live
-from hub.model import Maintenance, Message, OperatorAction
+from hub.model import Fault, Maintenance, Message, OperatorAction
 from hub.notes import Notes
 from hub.options import Config
 from hub.ports import BEGINNING, Bucket, DeviceCommand, Log, LogPosition, Row, SeriesQuery
@@ -78,6 +78,8 @@ class State:
     door: Door
     retry: Callable[[LogPosition, LogPosition], Awaitable[Any]]
     """Offer what entries of quarantine, from the first place to before the second, kept out again; what became of it."""
+    decode_again: Callable[[Fault, bytes], dict[str, Any]]
+    """What the codec says today of the bytes of an entry of quarantine; see `hub.app.decoded`. Raises `NotSupported`."""
     series: Callable[[SeriesQuery], Awaitable[Sequence[Row]]]
     buckets: Callable[[SeriesQuery, int], Awaitable[Sequence[Bucket]]]
     export: Callable[[SeriesQuery, str, Path], Awaitable[int]]

@@ -28,6 +28,7 @@ from hub.api.answers import Reloaded
 from hub.app.air import Air
 from hub.app.city import City
 from hub.app.commanding import Commander
+from hub.app.decoded import decoded_again
 from hub.app.destinations import Destinations
 from hub.app.fleet import Fleet
 from hub.app.history import open_city_store
@@ -367,6 +368,7 @@ class Hub:
             decode=decode_body,
             door=door,
             retry=Retrier(self.log.quarantine, self.ingest, door, self.store_readers[0], self.ledger).retry,
+            decode_again=lambda fault, raw: decoded_again(self.city.config.adapters, self.sources.plugins, fault, raw),
             series=self._series,
             buckets=self._buckets,
             trips=driving.trips,

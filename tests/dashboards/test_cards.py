@@ -276,4 +276,17 @@ def test_the_hub_page_shows_rules_and_offers_what_was_kept_out_again(hub: Runnin
     browser.wait("!!document.querySelector('[data-retry]')", "nothing to try again")
     browser.ask("document.querySelector('[data-retry]').click()")
     browser.wait("document.getElementById('tab-quarantine').innerText.includes('refused 1')", "no outcome of the retry")
+    assert hub.post("/api/v1/readings", {"device": "underpass-1", "values": {"water_depth": "deep"}})[0] == 400
+    browser.wait(
+        "document.getElementById('tab-quarantine').innerText.includes('value not usable')", "the fault has no words"
+    )
+    browser.ask("document.querySelector('[data-decode]').click()")
+    browser.wait("document.querySelector('.decoded')?.innerText.includes('Read by json: nothing would be read')", "not decoded")  # fmt: skip
+    browser.ask("document.getElementById('language').click()")
+    browser.wait("document.getElementById('tab-quarantine').innerText.includes('数值无效')", "the fault is not Chinese")
+    browser.ask("document.querySelector('[data-decode]').click()")
+    browser.wait("document.querySelector('.decoded')?.innerText.includes('无可读数据')", "not decoded in Chinese")
+    browser.ask("location.hash = '#hub'")
+    browser.wait("['存储 事件', '规则引擎', '隔离'].every((word) => document.getElementById('tab-hub').innerText.includes(word))", "parts are not Chinese")  # fmt: skip
+    browser.ask("document.getElementById('language').click()")
     assert browser.errors == []
