@@ -63,13 +63,12 @@ class Catalogue:
     """What one asker sees. Made and used in a thread of its own, as it names every device; copies of the hub's tables are taken whole."""
 
     def __init__(self, state: State, sight: Sight, series: Callable[[SeriesQuery], Sequence[Row]]) -> None:
-        self._series, self._seen = series, sight.known()
+        self._series, self._sight, self._seen = series, sight, sight.known()
         self._sets: dict[str, dict[int | str, Entity]] = {name: {} for name in RELATIONS}
-        registry, live = state.registry.devices, dict(state.live.devices)
-        names = self._seen if self._seen is not None else tuple({**registry, **live})
+        names = self._seen if self._seen is not None else tuple({**state.registry.devices, **state.live.devices})
         for name in names:
-            heard = live.get(name)
-            known = registry.get(name) or Device(name, kind=heard.kind if heard else "")
+            heard = sight.heard(name)
+            known = sight.registered(name) or Device(name, kind=heard.kind if heard else "")
             position = (heard.position if heard else None) or known.position
             at = heard.position_at if heard and heard.position else state.started_at
             self._add_device(known, position, at)
@@ -159,7 +158,7 @@ class Catalogue:
         if of is not None:
             query = msgspec.structs.replace(query, device=of.device, metric=of.metric or None)
         rows = self._series(query)
-        made = [observed(row) for row in rows if row.metric != POSITION_METRIC]
+        made = [observed(row) for row in self._sight.rows(rows) if row.metric != POSITION_METRIC]
         return made[::-1] if newest else made, len(rows) < limit
 
     def _observation(self, id: str) -> Entity | None:
