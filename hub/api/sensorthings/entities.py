@@ -65,16 +65,17 @@ class Fresh:
     """Observations just posted, by id, until the store surely has them: their link holds from the moment it is given."""
 
     def __init__(self) -> None:
-        self._made: dict[int, tuple[float, Entity]] = {}
+        self._made: dict[int, tuple[float, Row]] = {}
 
-    def add(self, entity: Entity) -> None:
-        self._made[entity.id] = time.monotonic(), entity
+    def add(self, row: Row) -> None:
+        self._made[observation_number(row)] = time.monotonic(), row
         if len(self._made) > FRESH_MAX:
             self._made.pop(next(iter(self._made)), None)
 
-    def get(self, id: int) -> Entity | None:
-        made_at, entity = self._made.get(id, (0.0, None))
-        return entity if time.monotonic() - made_at < FRESH_S else None
+    def get(self, id: int) -> list[Row]:
+        """That one, or none."""
+        made_at, row = self._made.get(id, (0.0, None))
+        return [row] if row is not None and time.monotonic() - made_at < FRESH_S else []
 
 
 class Catalogue:
@@ -83,13 +84,12 @@ class Catalogue:
     def __init__(
         self, state: State, sight: Sight, series: Callable[[SeriesQuery], Sequence[Row]], fresh: Fresh | None = None
     ) -> None:
-        self._series, self._seen, self._fresh = series, sight.known(), fresh or Fresh()
+        self._series, self._sight, self._seen, self._fresh = series, sight, sight.known(), fresh or Fresh()
         self._sets: dict[str, dict[int, Entity]] = {name: {} for name in RELATIONS}
-        registry, live = state.registry.devices, dict(state.live.devices)
-        names = self._seen if self._seen is not None else tuple({**registry, **live})
+        names = self._seen if self._seen is not None else tuple({**state.registry.devices, **state.live.devices})
         for name in names:
-            heard = live.get(name)
-            known = registry.get(name) or Device(name, kind=heard.kind if heard else "")
+            heard = sight.heard(name)
+            known = sight.registered(name) or Device(name, kind=heard.kind if heard else "")
             position = (heard.position if heard else None) or known.position
             at = heard.position_at if heard and heard.position else state.started_at
             self._add_device(known, position, at)
@@ -179,7 +179,7 @@ class Catalogue:
         if of is not None:
             query = msgspec.structs.replace(query, device=of.device, metric=of.metric or None)
         rows = self._series(query)
-        made = [observed(row) for row in rows if row.metric != POSITION_METRIC]
+        made = [observed(row) for row in self._sight.rows(rows) if row.metric != POSITION_METRIC]
         return made[::-1] if newest else made, len(rows) < limit
 
     def _observation(self, id: int) -> Entity | None:
@@ -189,8 +189,8 @@ class Catalogue:
         second = (id >> HASH_BITS) * SECOND
         found = [item for item in self.observations(None, second, second + SECOND, SCAN_MAX, True)[0] if item.id == id]
         if not found:
-            made = self._fresh.get(id)
-            return made if made and (self._seen is None or made.device in self._seen) else None
+            made = [row for row in self._fresh.get(id) if self._seen is None or row.device in self._seen]
+            found = [observed(row) for row in self._sight.rows(made)]
         return found[0] if len(found) == 1 else None
 
 
