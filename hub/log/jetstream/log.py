@@ -13,7 +13,6 @@ from hub.log.jetstream.stream import JetStreamStream, made
 from hub.log.jetstream.trust import see_that_it_is_kept
 from hub.log.log import ENTRY_TYPES, Limits
 
-
 SHARED = ("events", "quarantine")
 """What every node appends to that takes input."""
 
