@@ -18,7 +18,7 @@ from hub.access import Item, Principal
 from hub.api.state import State
 from hub.live import DeviceState
 from hub.model import Alert, AlertChange, Camera, Device, Fault, Zone
-from hub.personal import hidden, masked_change, masked_fault, moves, names_in, names_somebody, parts
+from hub.personal import devices_named, hidden, masked_change, masked_fault, moves, names_in, names_somebody, parts
 from hub.ports import Bucket, Row
 
 _GONE = object()
@@ -204,7 +204,7 @@ class Sight:
         """Changes of one warning. `history`: all of it, for a title may be one of before."""
         subject = changes[0].subject
         subjects = [subject] if self._is_device(subject) else subject.split("+")
-        named = {*subjects, *(name for change in history for name in self._devices_in(change.evidence))}
+        named = {*subjects, *(name for change in history for name in devices_named(change.evidence, self._is_device))}
         if all(map(self._knows, named)):
             return list(changes)
         private = any(self._masks_subject(one, change) for one in subjects for change in history)
@@ -231,14 +231,6 @@ class Sight:
         if self._is_device(subject) or self._known_as(subject) is not None:
             return self.masks(subject)
         return not self._knows(subject) and moves(change)
-
-    def _devices_in(self, value: Any) -> set[str]:
-        """The devices that an object names, at any depth."""
-        if isinstance(value, str):
-            return {value} if self._is_device(value) else set()
-        if isinstance(value, dict):
-            return {name for item in (*value, *value.values()) for name in self._devices_in(item)}
-        return {name for item in value for name in self._devices_in(item)} if isinstance(value, list) else set()
 
     def _names_of(self, device: str) -> list[str | float]:
         """What a device says now of who somebody is: no text may have it."""
