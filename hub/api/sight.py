@@ -153,6 +153,10 @@ class Sight:
             return found
         return msgspec.structs.replace(found, position=None)
 
+    def value(self, device: str, metric: str, kind: str = "") -> bool:
+        """Whether what a device says of this metric is shown."""
+        return not hidden(metric, self.masks(device, kind)) or self._knows(device, kind)
+
     def rows(self, rows: Iterable[Row]) -> list[Row]:
         if self._open:
             return list(rows)
@@ -172,12 +176,7 @@ class Sight:
     def buckets(self, buckets: Iterable[Bucket]) -> list[Bucket]:
         if self._open:
             return list(buckets)
-        return [
-            bucket
-            for bucket in buckets
-            if self._knows(bucket.device, bucket.kind)
-            or not hidden(bucket.metric, self.masks(bucket.device, bucket.kind))
-        ]
+        return [bucket for bucket in buckets if self.value(bucket.device, bucket.metric, bucket.kind)]
 
     def ways(self, device: str, driven: dict[str, Any]) -> dict[str, Any]:
         """Trips and stops of a device: when and how far, and where only for who may know."""

@@ -256,6 +256,18 @@ async def test_what_is_not_personal_stays(hub: Hub) -> None:
         assert "personal" not in (await client.get("/api/v1/session")).json()["rights"]
 
 
+async def test_an_observation_just_posted_is_shown_to_who_may_know(hub: Hub) -> None:
+    """Its link holds before the store has it."""
+    async with as_token(hub, "masked") as client:
+        path = f"/sensorthings/v1.1/Datastreams({id_of('bus-9', 'driver')})/Observations"
+        posted = await client.post(path, json={"result": DRIVERS[1]})
+        assert posted.status_code == 201, posted.text
+        link = posted.headers["location"]
+        assert (await client.get(link)).status_code == 404
+    async with as_token(hub, "desk") as client:
+        assert DRIVERS[1] in (await client.get(link)).text
+
+
 async def test_a_command_s_answer_is_shown_to_who_may_know(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     async def located(*_: Any) -> Message:
         return Message([], [], body={"lon": PLACES[0][0], "driver": DRIVERS[0]})
