@@ -125,6 +125,9 @@ class StoreOptions(msgspec.Struct, frozen=True):
     """Days that raw rows are kept; 0 for ever. The same of the rollups below; those of a day are kept for ever."""
     keep_1m_days: float = 0
     keep_1h_days: float = 0
+    keep_personal_days: float = 0
+    """Days that what vehicles and phones told is kept, rows and rollups of all widths, and who and where in warnings; 0 as long as everything
+    else. See docs/personal-data.md."""
     options: dict[str, Any] = msgspec.field(default_factory=dict)
     """[store.options]: keys of a kind of store that a package brings."""
 
@@ -135,6 +138,10 @@ class StoreOptions(msgspec.Struct, frozen=True):
             ("timeout_s", 0.1),
             ("batch_lines", 1),
             ("batch_bytes", 1_000),
+            ("keep_raw_days", 0),
+            ("keep_1m_days", 0),
+            ("keep_1h_days", 0),
+            ("keep_personal_days", 0),
         ):
             if not getattr(self, name) >= least:
                 raise ValueError(f"{name} = {getattr(self, name)}: at least {least} was meant")

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -56,6 +56,7 @@ from hub.moment import SECOND, to_zone_text
 from hub.options import AdapterConfig
 from hub.ports import Batch, Bucket, LogFull, Plugin, Row, SeriesQuery
 from hub.stages import Stages
+from hub.store.erasing import Eraser, ErasingStore
 from hub.store.every import buckets_every
 from hub.store.reopening import reopening
 from hub.store.rollups import RollupStore
@@ -276,7 +277,17 @@ class Hub:
             self.cursors,
             self.now,
             {"raw": options.keep_raw_days, "1m": options.keep_1m_days, "1h": options.keep_1h_days},
+            Eraser(
+                cast(ErasingStore, self.store), self.city.config.personal, options.keep_personal_days, self._kind_of
+            ),
         )
+
+    def _kind_of(self, device: str) -> str | None:
+        """What the registry or the device itself says; None where nobody knows it."""
+        registered, heard = self.city.registry.devices.get(device), self.live.devices.get(device)
+        if registered is None and heard is None:
+            return None
+        return (registered.kind if registered else "") or (heard.kind if heard else "")
 
     def _gather_parts(self) -> None:
         """The hub is ready while it takes input, judges it, shows it and keeps it; see docs/operating.md."""
