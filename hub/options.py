@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from hub.personal import Personal
 from hub.tls import ServerTls
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -143,6 +144,9 @@ class StoreOptions(msgspec.Struct, frozen=True):
     """Days that raw rows are kept; 0 for ever. The same of the rollups below; those of a day are kept for ever."""
     keep_1m_days: float = 0
     keep_1h_days: float = 0
+    keep_personal_days: float = 0
+    """Days that what vehicles and phones told is kept, rows and rollups of all widths, and who and where in warnings; 0 as long as everything
+    else. See docs/personal-data.md."""
     options: dict[str, Any] = msgspec.field(default_factory=dict)
     """[store.options]: keys of a kind of store that a package brings."""
 
@@ -153,6 +157,10 @@ class StoreOptions(msgspec.Struct, frozen=True):
             ("timeout_s", 0.1),
             ("batch_lines", 1),
             ("batch_bytes", 1_000),
+            ("keep_raw_days", 0),
+            ("keep_1m_days", 0),
+            ("keep_1h_days", 0),
+            ("keep_personal_days", 0),
         ):
             if not getattr(self, name) >= least:
                 raise ValueError(f"{name} = {getattr(self, name)}: at least {least} was meant")
@@ -303,6 +311,7 @@ class Config(msgspec.Struct, frozen=True):
     cameras: CamerasOptions = CamerasOptions()
     logging: LoggingOptions = LoggingOptions()
     metrics: MetricsOptions = MetricsOptions()
+    personal: Personal = Personal()
 
     @property
     def data(self) -> Path:
@@ -323,4 +332,5 @@ SECTIONS: Mapping[str, type[msgspec.Struct]] = {
     "cameras": CamerasOptions,
     "logging": LoggingOptions,
     "metrics": MetricsOptions,
+    "personal": Personal,
 }

@@ -8,11 +8,11 @@ import hashlib
 import logging
 import os
 import socket
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -54,11 +54,12 @@ from hub.health import Health, Part
 from hub.ingest import Door, Ingest
 from hub.ledger import Ledger
 from hub.live import Live
-from hub.model import Deaf, Edition, Maintenance, OperatorAction, Tick
+from hub.model import Deaf, Edition, OperatorAction, Tick
 from hub.moment import SECOND, to_zone_text
 from hub.options import ROLES, WORK, AdapterConfig
 from hub.ports import Batch, Bucket, LogFull, LogPosition, Plugin, Row, SeriesQuery
 from hub.stages import Stages
+from hub.store.erasing import Eraser, ErasingStore
 from hub.store.every import buckets_every
 from hub.store.reopening import reopening
 from hub.store.rollups import RollupStore
@@ -283,6 +284,9 @@ class Hub:
             self.cursors,
             self.now,
             {"raw": options.keep_raw_days, "1m": options.keep_1m_days, "1h": options.keep_1h_days},
+            Eraser(
+                cast(ErasingStore, self.store), self.city.config.personal, options.keep_personal_days, self._kind_of
+            ),
         )
 
     def _take_up_work(self) -> None:
@@ -304,22 +308,18 @@ class Hub:
     def _node(self) -> Node:
         """What this hub says of itself to the others of its city."""
         can = [role for role in self.roles if role not in WORK or self.works]
-        rules, maintenance = (dict(self._rules()), list(self._maintenance())) if self.works else ({}, [])
         address = self.listening.address if "api" in self.roles else ""
-        return Node(self.node, self.roles, can, address, self.health.ready, rules, maintenance)
-
-    def _rules(self) -> Mapping[str, Any]:
-        """How the rules are, by who runs them."""
+        said = Node(self.node, self.roles, can, address, self.health.ready)
         if self.works:
-            return self.warner.figures()
-        worker = self.nodes.worker
-        return {} if worker is None else worker.rules
+            said.rules, said.maintenance = self.warner.figures(), list(self.warner.engine.windows.values())
+        return said
 
-    def _maintenance(self) -> Sequence[Maintenance]:
-        if self.works:
-            return tuple(self.warner.engine.windows.values())
-        worker = self.nodes.worker
-        return () if worker is None else worker.maintenance
+    def _kind_of(self, device: str) -> str | None:
+        """What the registry or the device itself says; None where nobody knows it."""
+        registered, heard = self.city.registry.devices.get(device), self.live.devices.get(device)
+        if registered is None and heard is None:
+            return None
+        return (registered.kind if registered else "") or (heard.kind if heard else "")
 
     def _gather_parts(self) -> None:
         """The hub is ready while it takes input, judges it, shows it and keeps it; see docs/operating.md."""
@@ -451,9 +451,9 @@ class Hub:
             sessions=Sessions(self.now, config.api.session_hours),
             audit=Audit(self.data),
             tokens=self.city.tokens,
-            rules=self._rules,
+            rules=lambda: self.nodes.rules,
             rulebook=lambda: described(self.warner.engine.book if self.works else self.city.book, self.now()),
-            maintenance=self._maintenance,
+            maintenance=lambda: self.nodes.maintenance,
             nodes=lambda: msgspec.to_builtins(self.nodes.all()),
             own=lambda: msgspec.to_builtins(self._node()),
             protocols={adapter.name: adapter.protocol for adapter in config.adapters},

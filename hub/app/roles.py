@@ -90,5 +90,21 @@ class Nodes:
 
     @property
     def worker(self) -> Node | None:
-        """The one that works; None where none is heard."""
-        return next((node for node in self.all() if node.works_in and works(node.works_in)), None)
+        """The one that works: this one, or who said so last; None where none is heard."""
+        own = self._own()
+        if works(own.works_in):
+            return own
+        since = time.monotonic() - GONE_S
+        heard = [(at, node) for at, node in list(self._heard.values()) if at > since and works(node.works_in)]
+        return max(heard, key=lambda one: one[0])[1] if heard else None
+
+    @property
+    def rules(self) -> dict[str, Any]:
+        """How the rules are, by who runs them."""
+        worker = self.worker
+        return {} if worker is None else worker.rules
+
+    @property
+    def maintenance(self) -> Sequence[Maintenance]:
+        worker = self.worker
+        return () if worker is None else worker.maintenance
