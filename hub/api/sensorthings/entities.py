@@ -65,16 +65,17 @@ class Fresh:
     """Observations just posted, by id, until the store surely has them: their link holds from the moment it is given."""
 
     def __init__(self) -> None:
-        self._made: dict[int, tuple[float, Entity]] = {}
+        self._made: dict[int, tuple[float, Row]] = {}
 
-    def add(self, entity: Entity) -> None:
-        self._made[entity.id] = time.monotonic(), entity
+    def add(self, row: Row) -> None:
+        self._made[observation_number(row)] = time.monotonic(), row
         if len(self._made) > FRESH_MAX:
             self._made.pop(next(iter(self._made)), None)
 
-    def get(self, id: int) -> Entity | None:
-        made_at, entity = self._made.get(id, (0.0, None))
-        return entity if time.monotonic() - made_at < FRESH_S else None
+    def get(self, id: int) -> list[Row]:
+        """That one, or none."""
+        made_at, row = self._made.get(id, (0.0, None))
+        return [row] if row is not None and time.monotonic() - made_at < FRESH_S else []
 
 
 class Catalogue:
@@ -188,13 +189,8 @@ class Catalogue:
         second = (id >> HASH_BITS) * SECOND
         found = [item for item in self.observations(None, second, second + SECOND, SCAN_MAX, True)[0] if item.id == id]
         if not found:
-            made = self._fresh.get(id)
-            seen = (
-                made
-                and (self._seen is None or made.device in self._seen)
-                and self._sight.value(made.device, made.metric)
-            )
-            return made if seen else None
+            made = [row for row in self._fresh.get(id) if self._seen is None or row.device in self._seen]
+            found = [observed(row) for row in self._sight.rows(made)]
         return found[0] if len(found) == 1 else None
 
 

@@ -120,9 +120,9 @@ class SensorThings:
             if isinstance(given.result, int | float | bool | str)
             else msgspec.json.encode(given.result).decode()
         )
-        entity = observed(Row(at, found.device, "", found.metric, value, 0, None, None, self.state.clock()))
-        self._fresh.add(entity)
-        shown = _Asking(None, _root(request)).shown(entity, Options())
+        row = Row(at, found.device, "", found.metric, value, 0, None, None, self.state.clock())
+        self._fresh.add(row)
+        shown = _Asking(None, _root(request)).shown(observed(row), Options())
         answer = reply(shown, 201)
         answer.headers["Location"] = shown["@iot.selfLink"]
         return answer
