@@ -5,6 +5,7 @@
     [[users.wang.grants]]
     role = "operator"           # viewer, operator, fleet-manager, engineer, administrator
     areas = ["north"]           # optional limits: areas, kinds, fleets, devices
+    personal = true             # also who drives, and where vehicles and phones are
 
 It holds no secret: passwords are argon2 hashes in the data folder (`hub.access.passwords`). The file is read strictly, as what it leaves
 out is a right that somebody has or lacks.
@@ -42,12 +43,22 @@ class RoleGrant(msgspec.Struct, frozen=True):
     kinds: tuple[str, ...] = ()
     fleets: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
+    personal: bool = False
+    """The right `personal` too, where the role does not have it."""
+
+    @property
+    def rights(self) -> frozenset[str]:
+        return ROLES[self.role] | {"personal"} if self.personal else ROLES[self.role]
 
     @property
     def words(self) -> str:
-        """ "operator of areas north" """
+        """ "operator of areas north with personal data" """
         limits = [f"{limit} {', '.join(getattr(self, limit))}" for limit in LIMITS if getattr(self, limit)]
-        return f"{self.role} of {' and '.join(limits)}" if limits else self.role
+        return (
+            self.role
+            + (f" of {' and '.join(limits)}" if limits else "")
+            + (" with personal data" if self.personal else "")
+        )
 
 
 class User(msgspec.Struct, frozen=True):
@@ -60,9 +71,7 @@ class User(msgspec.Struct, frozen=True):
 
     @property
     def principal(self) -> Principal:
-        grants = tuple(
-            Grant(ROLES[item.role], item.areas, item.kinds, item.fleets, item.devices) for item in self.grants
-        )
+        grants = tuple(Grant(item.rights, item.areas, item.kinds, item.fleets, item.devices) for item in self.grants)
         return Principal(self.user, "user", grants)
 
 
@@ -76,7 +85,7 @@ def load_users(path: Path) -> tuple[dict[str, User], list[Mistake]]:
     """The users of a file, by name, and everything that is wrong with it."""
     file = str(path)
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
         table = tomllib.loads(text)
     except OSError as error:
         return {}, [Mistake(file, 1, f"cannot be read ({error.strerror}); `cityhub users add` makes it")]
@@ -152,7 +161,7 @@ def save_user(path: Path, user: User) -> None:
     Raises ValueError where the file or the user cannot be used, OSError where it cannot be written.
     """
     check(user)
-    document = tomlkit.parse(path.read_text("utf-8")) if path.exists() else tomlkit.document().add(tomlkit.comment(HEAD))  # fmt: skip
+    document = tomlkit.parse(path.read_text("utf-8-sig")) if path.exists() else tomlkit.document().add(tomlkit.comment(HEAD))  # fmt: skip
     if "users" not in document:
         document["users"] = tomlkit.table(is_super_table=True)
     table = document["users"].get(user.user)
@@ -174,6 +183,8 @@ def save_user(path: Path, user: User) -> None:
             for limit in LIMITS:
                 if getattr(grant, limit):
                     block[limit] = list(getattr(grant, limit))
+            if grant.personal:
+                block["personal"] = True
             blocks.append(block)
         table["grants"] = blocks
     text = tomlkit.dumps(document)

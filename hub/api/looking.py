@@ -69,7 +69,9 @@ class Looking:
             if not parts:
                 raise Problem(404, f"there is no part {asked.part[:100]!r}")
             ready = parts[0]["state"] == "up"
-        return reply({"ready": ready, "parts": parts}, 200 if ready else 503)
+        own = self.state.own()
+        roles = {key: own.get(key, []) for key in ("roles", "works_in")}
+        return reply({"ready": ready, "parts": parts, **roles}, 200 if ready else 503)
 
     async def health(self, _: Request, __: Any) -> Response:
         """Whether input is taken; 503 with the reason where not."""
@@ -101,13 +103,12 @@ class Looking:
     async def devices(self, request: Request, asked: questions.Devices) -> Response:
         """Newest values and positions of devices."""
         since = moment(asked.since, "since") or 0
-        seen = self._sight(request).devices(views.heard(self.state, asked.kind, since))
-        found = sorted(seen, key=lambda item: item.device)
+        sight = self._sight(request)
+        found = sorted(sight.devices(views.heard(self.state, asked.kind, since)), key=lambda item: item.device)
         shown, cut = page(found, asked.limit, asked.skip)
-        registered = self.state.registry.devices
         return reply(
             {
-                "devices": await _made(lambda item: views.device(item, registered.get(item.device)), shown),
+                "devices": await _made(lambda item: views.device(item, sight.registered(item.device)), shown),
                 **marks(request, asked.limit, cut, skip=asked.skip + len(shown)),
             }
         )
@@ -129,10 +130,10 @@ class Looking:
         end = self.state.clock() + DAY_NS
         query = SeriesQuery(end - DETAIL_DAYS * DAY_NS, end, name, limit=DETAIL_ROWS, newest=True)
         try:
-            shown["rows"] = list(await self.state.series(query))[::-1]
+            shown["rows"] = sight.rows(await self.state.series(query))[::-1]
         except StoreUnavailable as error:  # the present goes on without history
             shown["without"] = f"history cannot be had now: {error}"
-        return reply({**shown, "faults": await asyncio.to_thread(device_views.faults, self.state, name, sight.whole)})
+        return reply({**shown, "faults": await asyncio.to_thread(device_views.faults, self.state, name, sight)})
 
     async def unknown(self, request: Request, asked: questions.Page) -> Response:
         """Who reported and was not known, the latest first."""
@@ -158,7 +159,8 @@ class Looking:
         language = language_of(request, asked)
 
         def made(item: Alert) -> dict[str, Any]:
-            shown = views.alert(item, self.state.notes, self.state.next_call(item.alert) if item.open else None)
+            notes = [sight.note(note) for note in self.state.notes.about(item.alert)]
+            shown = views.alert(sight.told_alert(item), notes, self.state.next_call(item.alert) if item.open else None)
             told: dict[str, Any] = in_language(sight.of(shown), language)
             return told
 
@@ -218,7 +220,7 @@ class Looking:
         first = stream.before(end, limit)
         batch = stream.read_now(first, limit).until(end)
         entries = [
-            views.quarantined(stream, at, fault, sight.whole)
+            views.quarantined(stream, at, sight.fault(fault))
             for fault, at in zip(batch.entries, batch.positions, strict=False)
             if sight.whole or (fault.device and sight.device(fault.device))
         ]
@@ -226,6 +228,10 @@ class Looking:
 
     async def decode(self, request: Request, asked: questions.Entry) -> Response:
         """What the codec says today of the bytes of an entry. 404 where there is no such entry, 409 where nothing can be said of it."""
+        if self._sight(request).untold:
+            raise Problem(
+                403, "the bytes of a message may name persons; the right `personal` for the whole city is needed"
+            )
         stream = self.state.log.quarantine
         if not stream.first <= asked.offset < stream.next:
             raise Problem(404, f"no entry {asked.offset} in quarantine")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite
 from typing import Any
 
@@ -21,7 +21,7 @@ from hub.live import DeviceState
 from hub.metrics import Metric
 from hub.model import LEVELS, Alert, Camera, Change, Device, Fault, Maintenance, Motion, Position, Zone
 from hub.moment import SECOND, to_text
-from hub.notes import Note, Notes
+from hub.notes import Note, standing_mark
 from hub.ports import LogPosition, Stream
 from hub.wire import camera_to_json, change_to_json, watch_to_json
 
@@ -35,6 +35,7 @@ JUDGED = frozenset({Change.RAISED, Change.ESCALATED, Change.LOWERED})
 DRIVING_KMH = 50.0
 """Of what moves without a speed."""
 
+NODE_SHOWN = ("node", "roles", "works_in", "address", "ready")
 MAINTENANCE_SHOWN = 100
 """Windows in the status, which goes out every second; the route of their own shows all."""
 
@@ -42,7 +43,7 @@ MAINTENANCE_SHOWN = 100
 def city(state: State, sight: Sight) -> dict[str, Any]:
     """The registry, for maps."""
     registry = state.registry
-    devices = [item for item in registry.devices.values() if sight.device(item.device)]
+    devices = [item for name in registry.devices if sight.device(name) and (item := sight.registered(name))]
     numbers = [number for number in range(len(state.cameras)) if sight.camera(state.cameras.cameras[number])]
     seen = [state.cameras.cameras[number] for number in numbers]
     return {
@@ -103,6 +104,7 @@ def word(metric: Metric) -> dict[str, Any]:
         "title_zh": metric.title_zh,
         "low": metric.low if isfinite(metric.low) else None,
         "high": metric.high if isfinite(metric.high) else None,
+        "personal": metric.personal or None,
     }
 
 
@@ -129,9 +131,9 @@ def device(state: DeviceState, registered: Device | None) -> dict[str, Any]:
     }
 
 
-def alert(item: Alert, notes: Notes | None = None, next_call: int | None = None) -> dict[str, Any]:
+def alert(item: Alert, notes: Sequence[Note] = (), next_call: int | None = None) -> dict[str, Any]:
     """One warning, its history and what people wrote about it. Cameras and position are those of its newest change that has them."""
-    false_alarm = notes.false_alarm(item.alert) if notes else None
+    false_alarm = standing_mark(notes)
     newest = item.changes[-1]
     placed = next((change for change in reversed(item.changes) if change.position), newest)
     seen = next((change for change in reversed(item.changes) if change.cameras), newest)
@@ -155,7 +157,7 @@ def alert(item: Alert, notes: Notes | None = None, next_call: int | None = None)
         "contact": item.contact,
         "next_call_at": to_text(next_call) if next_call is not None else None,
         "false_alarm": note(false_alarm) if false_alarm else None,
-        "notes": [note(one) for one in notes.about(item.alert)] if notes else [],
+        "notes": [note(one) for one in notes],
         "position": place(placed.position),
         "cameras": [camera_to_json(view) for view in seen.cameras],
         "handover": [watch_to_json(watch, seen.at) for watch in seen.handover],
@@ -258,12 +260,10 @@ def maintenance(item: Maintenance, at: int) -> dict[str, Any]:
     }
 
 
-def quarantined(stream: Stream, place: LogPosition, fault: Fault, whole: bool = True) -> dict[str, Any]:
-    """One entry of that stream. The raw bytes of a message stand with the first of its faults: `raw_entry`. They may speak of several devices, so
-    who sees a part of the city does not see them."""
-    raw = fault.raw if whole else b""
+def quarantined(stream: Stream, place: LogPosition, fault: Fault) -> dict[str, Any]:
+    """One entry of that stream. The raw bytes of a message stand with the first of its faults: `raw_entry`."""
     try:
-        text: str | None = raw.decode("utf-8")
+        text: str | None = fault.raw.decode("utf-8")
     except UnicodeDecodeError:
         text = None
     return {
@@ -276,7 +276,7 @@ def quarantined(stream: Stream, place: LogPosition, fault: Fault, whole: bool = 
         "count": fault.count,
         "readings": fault.readings,
         "raw_entry": stream.before(place, fault.back),
-        "raw_hex": raw.hex(),
+        "raw_hex": fault.raw.hex(),
         "raw_text": text if text is not None and (text.isprintable() or "\n" in text) else None,
     }
 
@@ -307,7 +307,9 @@ def delivery(
                 "at": to_text(letter.at),
                 "reason": letter.reason,
                 "attempts": letter.attempts,
-                "change": change_to_json(letter.change) if sight is None else sight.of(change_to_json(letter.change)),
+                "change": change_to_json(letter.change)
+                if sight is None
+                else sight.of(change_to_json(sight.told(letter.change))),
             }
             for letter in journal.dead_letters()
             if sight is None or sight.change(letter.change)
@@ -336,6 +338,7 @@ def status(state: State, sight: Sight) -> dict[str, Any]:
         "devices": sum(1 for _ in sight.devices(state.live.devices.values())),
         "open_alerts": sum(map(sight.alert, state.alerts.open.values())),
         "rules": {},
+        "nodes": [],
         "maintenance": [
             maintenance(item, at)
             for item in sorted(state.maintenance(), key=lambda item: item.since)
@@ -407,6 +410,7 @@ def _whole_status(state: State) -> dict[str, Any]:
         "open_alerts": len(state.alerts.open),
         "balances": all(counts.balances() for counts in state.ledger.adapters.values()),
         "rules": dict(state.rules()),
+        "nodes": [{key: node[key] for key in NODE_SHOWN} for node in state.nodes()],
         "maintenance": [
             maintenance(item, at)
             for item in sorted(state.maintenance(), key=lambda item: item.since)
@@ -435,8 +439,7 @@ def heard(state: State, kind: str | None = None, since: int = 0) -> Iterable[Dev
 
 def news(state: State, sight: Sight, turn: int) -> list[dict[str, Any]]:
     """Devices heard of since that turn of `state.live`, for people: what they may see of it."""
-    registered = state.registry.devices
-    return [device(item, registered.get(item.device)) for item in sight.devices(state.live.heard_after(turn))]
+    return [device(item, sight.registered(item.device)) for item in sight.devices(state.live.heard_after(turn))]
 
 
 def part(item: Part, may_look: bool = True) -> dict[str, Any]:
@@ -466,7 +469,7 @@ def geojson(state: State, what: str, sight: Sight) -> dict[str, Any]:
             ],
         }
     elif what == "devices":
-        features = [("Point", _lon_lat(item.position), {"device": item.device, "name": item.name, "kind": item.kind, "area": item.area}) for item in registry.devices.values() if item.position and sight.device(item.device)]  # fmt: skip
+        features = [("Point", _lon_lat(item.position), {"device": item.device, "name": item.name, "kind": item.kind, "area": item.area}) for name in registry.devices if sight.device(name) and (item := sight.registered(name)) and item.position]  # fmt: skip
     else:
         raise KeyError(what)
     return {
