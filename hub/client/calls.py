@@ -67,6 +67,14 @@ def users(asked: q.Page | None = None) -> Call[a.Users]:
     return Call("GET", f"{API}/users", a.Users, asked)
 
 
+def add_user(asked: q.NewUser) -> Call[a.User]:
+    return Call("POST", f"{API}/users", a.User, asked)
+
+
+def change_user(user: str, asked: q.ChangedUser) -> Call[a.User]:
+    return Call("POST", f"{API}/users/{_part(user)}", a.User, asked)
+
+
 def audit(asked: q.Audit | None = None) -> Call[a.AuditEntries]:
     return Call("GET", f"{API}/audit", a.AuditEntries, asked)
 

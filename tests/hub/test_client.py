@@ -67,7 +67,7 @@ def sample(function: Callable[..., Call[Any]]) -> Call[Any]:
         if name != "asked":
             arguments.append(given[name])
         elif parameter.default is inspect.Parameter.empty:
-            arguments.append({questions.Plan: questions.Plan("gauge-7"), questions.Command: questions.Command("locate"), questions.Exercise: questions.Exercise("x")}.get(kinds["asked"]) or kinds["asked"]())  # fmt: skip
+            arguments.append({questions.Plan: questions.Plan("gauge-7"), questions.Command: questions.Command("locate"), questions.Exercise: questions.Exercise("x"), questions.NewUser: questions.NewUser("li"), questions.ChangedUser: questions.ChangedUser()}.get(kinds["asked"]) or kinds["asked"]())  # fmt: skip
     return function(*arguments)
 
 
