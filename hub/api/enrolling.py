@@ -19,8 +19,8 @@ from hub.api.state import State
 
 
 class Enrolling:
-    def __init__(self, state: State, auditing: Auditing) -> None:
-        self.state, self._auditing = state, auditing
+    def __init__(self, state: State, auditing: Auditing, trusted: bool) -> None:
+        self.state, self._auditing, self._trusted = state, auditing, trusted
         self._one_at_a_time = asyncio.Lock()
         """Who writes the file has read it just before."""
 
@@ -32,6 +32,12 @@ class Enrolling:
 
     async def add_user(self, request: Request, given: questions.NewUser) -> Response:
         """A new user. 409 where there is one of that name. Without a password nobody logs in as them."""
+        if not self.state.asks and not self._trusted:
+            # From that user on the hub asks everybody: that is for who has the machine to decide, and not for every program on it.
+            raise Problem(
+                409,
+                "this hub asks nobody who they are; make its first user on the machine: cityhub users add DIR NAME --role administrator",
+            )
         async with self._one_at_a_time:
             if given.user in self.state.roll.users:
                 raise Problem(409, f"there is a user {given.user!r} already")

@@ -41,7 +41,7 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
     """All routes but files. A new one is taken into the tests of every route by standing here."""
     auditing = Auditing(state)
     look, act, live = Looking(state, authority), Acting(state, trusted, auditing), Streaming(state, authority)
-    enrol = Enrolling(state, auditing)
+    enrol = Enrolling(state, auditing, trusted)
     visit, things, past = Visiting(state, authority, auditing), SensorThings(state), History(state)
     get, post = "GET", "POST"
     on_the_hub = partial(Endpoint, post, role="operate", needs="engineer", whole=True)

@@ -115,6 +115,20 @@ async def test_nobody_else_does(hub: Hub) -> None:
     assert kept(hub) == before
 
 
+async def test_the_first_user_is_made_on_the_machine(tmp_path: Path) -> None:
+    """From then on the hub asks everybody, so no program that happens to reach it may decide that."""
+    async with running(write_city(tmp_path, '[api]\nlisten = "127.0.0.1:0"\n')) as hub:
+        first = {"user": "chief", "grants": [{"role": "administrator"}]}
+        async with httpx.AsyncClient(base_url=hub.address, timeout=60) as client:
+            refused = await client.post("/api/v1/users", json=first)
+            assert (refused.status_code, "cityhub users add" in refused.json()["detail"]) == (409, True)
+            assert (await client.get("/api/v1/devices")).status_code == 200
+            way = httpx.AsyncHTTPTransport(uds=str(hub.data / "hub.sock"))
+            async with httpx.AsyncClient(transport=way, base_url="http://hub", timeout=60) as local:
+                assert (await local.post("/api/v1/users", json=first)).status_code == 200
+            assert (await client.get("/api/v1/devices")).status_code == 401
+
+
 # ------------------------------------------------------------------------------------------------- how often
 
 
