@@ -32,7 +32,7 @@ def load_config(folder: Path, plugins: Mapping[str, Plugin]) -> tuple[Config | N
     path = folder / "hub.toml"
     file = str(path)
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
     except OSError as error:
         return None, [
             Mistake(file, 1, f"cannot be read ({error.strerror}); `cityhub init {folder}` writes a starter folder")
@@ -410,7 +410,7 @@ def secret(value: str | None, env: str | None, file: str | None, what: str) -> s
         return os.environ[env]
     if file:
         try:
-            return Path(file).read_text("utf-8").strip()
+            return Path(file).read_text("utf-8-sig").strip()
         except OSError as error:
             raise ValueError(f"{what}: {file} cannot be read ({error.strerror})") from None
     return None

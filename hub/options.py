@@ -17,12 +17,31 @@ from hub.tls import ServerTls
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
+ROLES = ("ingest", "api", "store", "delivery", "rules")
+WORK = ("store", "delivery", "rules")
+"""What one node of a city does at a time."""
+
+
 class HubOptions(msgspec.Struct, frozen=True):
     """[hub]"""
 
     name: str
     timezone: str = "UTC"
     data: str = "var"
+    roles: list[str] = msgspec.field(default_factory=lambda: list(ROLES))
+    """What this machine does of a city whose log lies on servers (docs/scale.md). Without it: everything."""
+
+    def __post_init__(self) -> None:
+        named = ["delivery" if role == "deliver" else role for role in self.roles]
+        msgspec.structs.force_setattr(self, "roles", list(dict.fromkeys(named)))
+        if unknown := [role for role in self.roles if role not in ROLES]:
+            raise ValueError(f"roles: {unknown[0]!r} is none; {', '.join(ROLES)} are")
+        if not self.roles:
+            raise ValueError(f"roles is empty: some of {', '.join(ROLES)} were meant")
+        if 0 < len(set(WORK) & set(self.roles)) < len(WORK):
+            raise ValueError(
+                f"roles = {self.roles}: {', '.join(WORK)} go together for now, under one lease; give a machine all three of them or none"
+            )
 
 
 class ApiOptions(msgspec.Struct, frozen=True):
