@@ -23,8 +23,8 @@ from hub.access.roll import Roll
 from hub.access.sessions import Sessions
 from hub.access.users import users_path
 from hub.alerts import Alerts
-from hub.api import ReaderState, State
 from hub.api.answers import Reloaded
+from hub.api.state import ReaderState, State
 from hub.app.air import Air
 from hub.app.city import City
 from hub.app.commanding import Commander

@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
-
-import httpx
+from typing import TYPE_CHECKING, Any
 
 from hub.app.files import SOCKET, socket_path
 from hub.cli.output import Problem
@@ -15,12 +13,17 @@ from hub.log import Log
 from hub.options import Config
 from hub.ports import Batch, LogPosition
 
+if TYPE_CHECKING:
+    import httpx
+
 
 def ask(config: Config, path: str, method: str = "GET", timeout: float = 30, **more: Any) -> Any | None:
     """The running hub's answer, None where no hub runs on this folder. Raises `Problem` with the hub's own words."""
     socket = config.data / SOCKET
     if not socket.exists():
         return None
+    import httpx  # a third of the time that a command takes to start, and most find no hub to ask
+
     try:
         with httpx.Client(
             transport=httpx.HTTPTransport(uds=socket_path(config.data)), base_url="http://hub", timeout=timeout
