@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 2
 
-.PHONY: demo test console pictures check bench mutants oracle oracle-cluster fuzz env servers npm lock format soak dist sbom docs clean
+.PHONY: demo test console pictures check bench mutants oracle oracle-cluster conformance fuzz env servers npm lock format soak dist sbom docs clean
 
 demo: env console
 	@$(BIN)/cityhub demo
@@ -43,6 +43,11 @@ oracle: env servers
 # Two hubs with a log on a server: the one that works is killed or stopped, twenty times in turn.
 oracle-cluster: env
 	$(BIN)/pytest -s -m slow tests/acceptance/test_standby.py
+
+# The SensorThings API under the conformance suite of OGC, which is Java and comes by Maven.
+conformance: env
+	@sh tests/install.sh maven default-jdk-headless
+	CI=true $(BIN)/pytest -s -m slow tests/conformance
 
 # Inputs nobody meant, against every decoder, the loaders of rules and configuration, and the API; prints a table.
 # FUZZ="decoder --seconds 600" and the like.

@@ -22,7 +22,7 @@ from hub.ledger import Counts, Ledger
 from hub.model import Event, Fault, FaultKind, Forwarded, Message, Reading, Verdict
 from hub.moment import SECOND
 from hub.options import IngestOptions
-from hub.ports import Log, LogFull, LogPosition, behind
+from hub.ports import Batch, Log, LogFull, LogPosition, behind
 from hub.registry import Registry
 from hub.stages import Stages
 from hub.validation import Validator, no_device_id, unicode
@@ -66,8 +66,8 @@ class Ingest:
         self.stages = stages
         self.validator = Validator(self.options)
         self.recent = Recent(self.options.duplicates_max)
-        self.under_way: dict[Key, asyncio.Future[LogPosition]] = {}
-        """Readings on their way to the disk, and the future that tells whether they got there."""
+        self.under_way: dict[Key, _Group] = {}
+        """Readings on their way to the disk, and the group whose future tells whether they got there."""
         self.pace = Pace(self.options.readings_per_device_s_max, time.monotonic_ns if slices else clock)
         self.shares = Shares(log.quarantine.bytes_max)
         self.knocked = Knocks()
@@ -79,6 +79,22 @@ class Ingest:
         for entry in entries:
             if type(entry) is Reading:
                 self.recent.knows(self.recent.key(entry))
+
+    def heard(self, batch: Batch) -> list[Reading]:
+        """What other nodes have put into the log. A device that gave up one node and came to another has its reading there once: gives
+        those on their way here that the log has already, which are duplicates after all."""
+        there: list[Reading] = []
+        for entry in batch.entries:
+            if type(entry) is not Reading:
+                continue
+            key = self.recent.key(entry)
+            group = self.under_way.get(key)
+            if group is None:
+                self.recent.knows(key)
+            elif key not in group.there:
+                group.there.add(key)
+                there.append(group.keys[key])
+        return there
 
     def undated(self, at: int) -> int:
         """The observed time of a reading that brings none: now, a nanosecond apart from the one before it.
@@ -182,11 +198,11 @@ class Door:
                 if recent.knows(key):
                     counts.duplicate += 1
                     if key in under_way:
-                        group.originals.append((len(group.verdicts), under_way[key]))
+                        group.originals.append((len(group.verdicts), under_way[key].appended))
                 else:
                     group.accept(reading)
-                    group.keys.append(key)
-                    under_way[key] = group.appended
+                    group.keys[key] = reading
+                    under_way[key] = group
             if message.changes and kept:  # the rules reader knows which of them it passed on before
                 counts.received += len(message.changes)
                 usable += len(message.changes)
@@ -364,12 +380,12 @@ class Door:
     def _forget(self, group: _Group) -> None:
         """Nothing of the group is on its way any more."""
         for key in group.keys:
-            if self._hub.under_way.get(key) is group.appended:
+            if self._hub.under_way.get(key) is group:
                 del self._hub.under_way[key]
 
     def _failed(self, group: _Group, error: BaseException) -> None:
         """What was accepted is not on disk: it may come again, and whoever waits for it as an original learns of it."""
-        for key in group.keys:
+        for key in group.keys.keys() - group.there:
             self._hub.recent.forget(key)
         group.appended.set_exception(error)
         group.appended.exception()  # seen: whoever waits for it gets it too
@@ -381,8 +397,10 @@ class Door:
         self._forget(group)
         error = LogFull("the hub is stopping") if written.cancelled() else written.exception()
         if error is None:
-            after = behind(written.result(), len(accepted))
-            self._hub.ledger.logged(self.adapter, len(accepted), after)
+            count = len(accepted) - len(group.there)
+            counts.duplicate += len(group.there)
+            after = behind(written.result(), count)
+            self._hub.ledger.logged(self.adapter, count, after)
             if self._hub.stages is not None:
                 self._hub.stages.logged(group.received_at, len(accepted), after)
             group.appended.set_result(written.result())
@@ -426,7 +444,9 @@ class _Group:
         self.accepted: list[Reading | Forwarded] = []
         self.accepted_of: dict[int, None] = {}
         """Numbers of the messages that `accepted` come from."""
-        self.keys: list[Key] = []
+        self.keys: dict[Key, Reading] = {}
+        self.there: set[Key] = set()
+        """Of them, those that another node has put into the log meanwhile."""
         self.originals: list[tuple[int, asyncio.Future[LogPosition]]] = []
         """Of duplicates: their message's number, and the future of the original, which may still fail."""
         self.appended: asyncio.Future[LogPosition] = asyncio.get_running_loop().create_future()

@@ -18,7 +18,7 @@ import msgspec
 
 from hub import whole_file
 from hub.model import Event, Fault, Forwarded, Reading
-from hub.ports import BEGINNING, Log, LogPosition, Refusal, Stream
+from hub.ports import BEGINNING, Batch, Log, LogPosition, Refusal, Stream
 from hub.store.outcome import Outcome, Written
 
 
@@ -89,6 +89,21 @@ class Ledger:
         """So many readings of an adapter are on disk, before that place in "events". Called in the order of the log."""
         self.of(adapter).logged += count
         self._counted.events = behind
+
+    def logged_elsewhere(self, batch: Batch) -> None:
+        """Other nodes have put these into "events": the city's books count them as its own."""
+        for entry in batch.entries:
+            if type(entry) is Reading or type(entry) is Forwarded:
+                counts = self.of(entry.adapter)
+                counts.received += 1
+                counts.logged += 1
+        self._counted.events = batch.next
+
+    def faults_elsewhere(self, batch: Batch) -> None:
+        """Other nodes have put these into quarantine."""
+        for fault in batch.entries:
+            _count(self.of(fault.adapter), [fault], 1)
+        self._counted.quarantine = batch.next
 
     def faults_on_their_way(self, adapter: str, faults: Sequence[Fault]) -> None:
         """These are counted, and quarantine does not have them yet."""
@@ -173,6 +188,11 @@ class Ledger:
             faults=faults,
         )
 
+    @property
+    def counted(self) -> tuple[LogPosition, LogPosition]:
+        """Places in "events" and in quarantine before which everything is in the counts."""
+        return self._counted.events, self._counted.quarantine
+
     def recover(self, path: Path, log: Log, cursors: dict[str, LogPosition]) -> None:
         """Take up the saved counts, and on top what stands in the log behind them.
 
@@ -181,23 +201,24 @@ class Ledger:
         from_log = _Saved(log.events.first, log.quarantine.first, {}, {}, {})
         saved = whole_file.read(path, lambda data: msgspec.json.decode(data, type=_Saved), from_log)
         self.adapters = saved.adapters
-        for entry in _entries(log, "events", saved.events_next):
+        ends = _Positions(log.events.next, log.quarantine.next, log.quarantine.next)
+        for entry in _entries(log, "events", saved.events_next, ends.events):
             if type(entry) is Reading or type(entry) is Forwarded:
                 counts = self.of(entry.adapter)
                 counts.received += 1
                 counts.logged += 1
-        for entry in _entries(log, "quarantine", saved.quarantine_next):
+        for entry in _entries(log, "quarantine", saved.quarantine_next, ends.quarantine):
             if type(entry) is Fault:
                 _count(self.of(entry.adapter), [entry], 1)
         refused_from = saved.quarantine_next if saved.refusals_next is None else saved.refusals_next
         refusals = [
             Refusal(reading, entry.detail)
-            for entry in _entries(log, "quarantine", refused_from)
+            for entry in _entries(log, "quarantine", refused_from, ends.refusals)
             if type(entry) is Fault and entry.by == "store"
             for reading in (entry.reading, *(entry.rest or ()))
             if reading
         ]
-        self._counted = _Positions(log.events.next, log.quarantine.next, log.quarantine.next)
+        self._counted = ends
         for reader, cursor in cursors.items():
             self.stored[reader] = Counter(saved.stored.get(reader, {}))
             self.refused[reader] = Counter(saved.refused.get(reader, {}))

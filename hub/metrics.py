@@ -21,6 +21,7 @@ LIKE_MAX = 8
 """Words compared with an unknown name, to suggest one."""
 NAME = "[a-z][a-z0-9_]*"
 TYPES = ("number", "flag", "text", "texts")
+PERSONAL = ("person", "place")
 NAME_MAX = 80
 """Characters of an unknown name that are looked at."""
 
@@ -37,6 +38,8 @@ class Metric(msgspec.Struct, frozen=True):
     high: float = float("inf")
     title_zh: str = ""
     """In Chinese; the English title stands in where it is empty."""
+    personal: str = ""
+    """ "person" where it says who somebody is, "place" where a device is or goes; see `hub.personal`."""
 
 
 class _Entry(msgspec.Struct, forbid_unknown_fields=True):
@@ -47,6 +50,7 @@ class _Entry(msgspec.Struct, forbid_unknown_fields=True):
     unit: str | None = None
     range: tuple[float, float] | None = None
     title_zh: str = ""
+    personal: str = ""
 
 
 def vocabulary() -> Mapping[str, Metric]:
@@ -126,6 +130,13 @@ def use_city(text: str) -> list[tuple[int, str]]:
             )
     if wrong:
         return wrong
+    # What is personal stays so where a city only gives a name another range or title.
+    brought = {
+        name: msgspec.structs.replace(
+            metric, personal=metric.personal or (known[name].personal if name in known else "")
+        )
+        for name, metric in brought.items()
+    }
     words.update(known | brought)  # never without a word that stays, for others are reading
     for name in words.keys() - known.keys() - brought.keys():
         del words[name]
@@ -193,10 +204,12 @@ def _metric(family: str, name: str, entry: object, known: Mapping[str, Metric]) 
         if found.unit is None:
             raise ValueError('a number needs a unit, such as unit = "m" (UCUM; "1" or "index" where there is none)')
         unit(found.unit)
+    if found.personal and found.personal not in PERSONAL:
+        raise ValueError(f"personal is {found.personal!r}; {' or '.join(PERSONAL)} was meant")
     low, high = found.range or (float("-inf"), float("inf"))
     if not low < high:
         raise ValueError(f"range = [{low:g}, {high:g}]: the lower end, then the higher was meant")
-    return Metric(name, family, found.type, found.title, found.unit or "", low, high, found.title_zh)
+    return Metric(name, family, found.type, found.title, found.unit or "", low, high, found.title_zh, found.personal)
 
 
 def _instance(family: str, name: str, entry: object, known: Mapping[str, Metric]) -> Metric:
@@ -215,6 +228,7 @@ def _instance(family: str, name: str, entry: object, known: Mapping[str, Metric]
             if key in given:
                 raise ValueError(f"an instance has the {key} of {base}; take it out")
         given["type"] = of.type
+        given.setdefault("personal", of.personal)
         if of.type == "number":
             given["unit"] = of.unit
             given.setdefault("range", [of.low, of.high])

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from hub.personal import Personal
 from hub.tls import ServerTls
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -284,6 +285,7 @@ class Config(msgspec.Struct, frozen=True):
     cameras: CamerasOptions = CamerasOptions()
     logging: LoggingOptions = LoggingOptions()
     metrics: MetricsOptions = MetricsOptions()
+    personal: Personal = Personal()
 
     @property
     def data(self) -> Path:
@@ -304,4 +306,5 @@ SECTIONS: Mapping[str, type[msgspec.Struct]] = {
     "cameras": CamerasOptions,
     "logging": LoggingOptions,
     "metrics": MetricsOptions,
+    "personal": Personal,
 }

@@ -10,7 +10,7 @@ import asyncio
 import bisect
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NewType, Protocol, runtime_checkable
+from typing import Any, NewType, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 
@@ -303,6 +303,10 @@ class Batch(msgspec.Struct, frozen=True):
         return Batch(self.entries[:count], self.positions[: count + 1])
 
 
+Heard: TypeAlias = Callable[[Batch], Sequence[Any]]
+"""Is told what others have appended, and gives those of this node's own entries, still on their way, that stand there already."""
+
+
 class LogFull(Exception):
     """The log cannot take more now; the message says why in words fit for an operator."""
 
@@ -363,6 +367,11 @@ class Stream(Protocol):
 
     def before(self, end: LogPosition, entries: int) -> LogPosition:
         """The place so many entries before `end`; `first` where there are fewer."""
+        ...
+
+    def hear(self, since: LogPosition, told: Heard) -> None:
+        """Tell of what other nodes append from there on, once and in order, before anything of this node's own is put behind it. What
+        `told` gives back is left out of the append that it belongs to, whose future then counts the others only."""
         ...
 
     def require(self, reader: str, cursor: Callable[[], LogPosition]) -> None:

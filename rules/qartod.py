@@ -90,11 +90,12 @@ def neighbours(before: float, value: float, others: Iterable[float], share: floa
     return Flag.GOOD if agrees else Flag.SUSPECT
 
 
+_GRAVEST_FIRST = (Flag.FAIL, Flag.SUSPECT, Flag.GOOD, Flag.MISSING, Flag.NOT_EVALUATED)
+
+
 def worst(flags: Iterable[Flag]) -> Flag:
     """One flag for a value: FAIL before SUSPECT before GOOD; MISSING and NOT_EVALUATED only where nothing else is known."""
-    order = (Flag.FAIL, Flag.SUSPECT, Flag.GOOD, Flag.MISSING, Flag.NOT_EVALUATED)
-    given = set(flags)
-    return next((flag for flag in order if flag in given), Flag.NOT_EVALUATED)
+    return min(flags, key=_GRAVEST_FIRST.index, default=Flag.NOT_EVALUATED)
 
 
 class Settings(NamedTuple):

@@ -15,7 +15,8 @@ import msgspec
 from hub.identity import listed
 
 RIGHTS = ("ingest", "view", "operate", "command", "engineer", "personal", "administer")
-"""`command`: tell devices something; `engineer`: quarantine, delivery, history; `administer`: users, audit; `personal`: nothing asks for it yet."""
+"""`command`: tell devices something; `engineer`: quarantine, delivery, history; `administer`: users, audit; `personal`: who drives,
+and where vehicles and phones are."""
 
 ROLES: Mapping[str, frozenset[str]] = MappingProxyType(
     {
@@ -32,7 +33,7 @@ TOKEN_ROLES: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         "ingest": frozenset({"ingest"}),
         "view": frozenset({"view", "personal"}),
-        "operate": frozenset({"operate", "command", "engineer"}),
+        "operate": frozenset({"operate", "command", "engineer", "personal"}),
         "administer": frozenset({"administer"}),
     }
 )

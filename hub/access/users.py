@@ -5,6 +5,7 @@
     [[users.wang.grants]]
     role = "operator"           # viewer, operator, fleet-manager, engineer, administrator
     areas = ["north"]           # optional limits: areas, kinds, fleets, devices
+    personal = true             # also who drives, and where vehicles and phones are
 
 It holds no secret: passwords are argon2 hashes in the data folder (`hub.access.passwords`). The file is read strictly, as what it leaves
 out is a right that somebody has or lacks.
@@ -42,12 +43,22 @@ class RoleGrant(msgspec.Struct, frozen=True):
     kinds: tuple[str, ...] = ()
     fleets: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
+    personal: bool = False
+    """The right `personal` too, where the role does not have it."""
+
+    @property
+    def rights(self) -> frozenset[str]:
+        return ROLES[self.role] | {"personal"} if self.personal else ROLES[self.role]
 
     @property
     def words(self) -> str:
-        """ "operator of areas north" """
+        """ "operator of areas north with personal data" """
         limits = [f"{limit} {', '.join(getattr(self, limit))}" for limit in LIMITS if getattr(self, limit)]
-        return f"{self.role} of {' and '.join(limits)}" if limits else self.role
+        return (
+            self.role
+            + (f" of {' and '.join(limits)}" if limits else "")
+            + (" with personal data" if self.personal else "")
+        )
 
 
 class User(msgspec.Struct, frozen=True):
@@ -60,9 +71,7 @@ class User(msgspec.Struct, frozen=True):
 
     @property
     def principal(self) -> Principal:
-        grants = tuple(
-            Grant(ROLES[item.role], item.areas, item.kinds, item.fleets, item.devices) for item in self.grants
-        )
+        grants = tuple(Grant(item.rights, item.areas, item.kinds, item.fleets, item.devices) for item in self.grants)
         return Principal(self.user, "user", grants)
 
 
@@ -174,6 +183,8 @@ def save_user(path: Path, user: User) -> None:
             for limit in LIMITS:
                 if getattr(grant, limit):
                     block[limit] = list(getattr(grant, limit))
+            if grant.personal:
+                block["personal"] = True
             blocks.append(block)
         table["grants"] = blocks
     text = tomlkit.dumps(document)

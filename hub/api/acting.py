@@ -26,6 +26,7 @@ from hub.delivery.exercise import exercise
 from hub.identity import only
 from hub.model import OperatorAction, Verdict
 from hub.moment import SECOND, from_text, to_text
+from hub.personal import UNTOLD
 from hub.ports import DeviceCommand, LogFull, LogPosition, NotReached, NotSupported, SeriesQuery, behind
 from hub.recording import RecordingError
 from hub.wire import detail_to_json
@@ -209,7 +210,10 @@ class Acting:
             raise Problem(503, f"the command cannot be noted in the log, so it is not sent: {error}") from None
         except (msgspec.MsgspecError, ValueError) as error:
             raise Problem(400, str(error)) from None
-        return reply({"device": device, "sent": True, "answer": None if answer is None else detail_to_json(answer)})
+        told = None if answer is None else detail_to_json(answer)
+        if told is not None and Sight(self.state, request.state.who).masks(device):
+            told = {"hidden": UNTOLD}
+        return reply({"device": device, "sent": True, "answer": told})
 
     # ---------------------------------------------------------------------------------------------- once more
 

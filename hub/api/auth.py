@@ -7,6 +7,7 @@
     roles = ["ingest"]      # ingest, view, operate, administer
     devices = ["gauge-7", "weather-*"]   # optional limits: whose readings it may bring and see, where it may act;
     areas = ["north"]                    # also kinds and fleets
+    personal = false                     # sees neither drivers nor where vehicles and phones are
 
 The file is read strictly, because what it leaves out is a right that somebody has or lacks: unknown keys are mistakes, and a file
 without a valid token lets nobody in. Only a hub that names no tokens file, and listens on loopback, trusts whoever is on the machine.
@@ -43,10 +44,13 @@ class Token(msgspec.Struct, frozen=True):
     areas: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
     fleets: tuple[str, ...] = ()
+    personal: bool = True
+    """Whether who may look sees personal data too: tokens of before did, so it is said where one does not."""
 
     @property
     def principal(self) -> Principal:
         rights = frozenset(right for role in self.roles for right in TOKEN_ROLES[role])
+        rights = rights if self.personal else rights - {"personal"}
         return Principal(self.name, "token", (Grant(rights, self.areas, self.kinds, self.fleets, self.devices),))
 
 
@@ -60,6 +64,7 @@ class _Entry(msgspec.Struct, frozen=True):
     areas: list[str] | None = None
     kinds: list[str] | None = None
     fleets: list[str] | None = None
+    personal: bool = True
 
 
 LOCAL = Principal("local", "local", (EVERYTHING,))
@@ -135,8 +140,12 @@ class _Reader:
                     (*at, limit), f"[tokens.{name}]: {limit} is a list of names; leave it out where it is no limit"
                 )
         digest = self._digest(name, read)
-        limits = [tuple(given or ()) for given in (read.devices, read.areas, read.kinds, read.fleets)]
-        return Token(name, digest, tuple(read.roles), *limits) if digest and len(self._mistakes) == known else None
+        devices, areas, kinds, fleets = (
+            tuple(given or ()) for given in (read.devices, read.areas, read.kinds, read.fleets)
+        )
+        if not digest or len(self._mistakes) > known:
+            return None
+        return Token(name, digest, tuple(read.roles), devices, areas, kinds, fleets, read.personal)
 
     def _digest(self, name: str, read: _Entry) -> str:
         at = ("tokens", name)

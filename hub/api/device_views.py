@@ -47,10 +47,9 @@ def box(text: str) -> Box:
 
 def positions(state: State, sight: Sight, kind: str | None, since: int, within: Box | None) -> list[dict[str, Any]]:
     """Devices that have a place now, by their ids: one of their own that moves, or that of the registry."""
-    registered = state.registry.devices
     found = []
-    for name in sorted({**registered, **state.live.devices}):
-        known, heard = registered.get(name), state.live.devices.get(name)
+    for name in sorted({**state.registry.devices, **state.live.devices}):
+        known, heard = sight.registered(name), sight.heard(name)
         at = (heard.position if heard else None) or (known.position if known else None)
         what = heard.kind if heard else known.kind if known else ""
         told = heard.received_at if heard else 0
@@ -71,7 +70,7 @@ def positions(state: State, sight: Sight, kind: str | None, since: int, within: 
 
 def detail(state: State, sight: Sight, name: str) -> dict[str, Any]:
     """What is known of one device without asking the store. Of the registry only what is no secret: attributes may be codes."""
-    known, heard = state.registry.devices.get(name), state.live.devices.get(name)
+    known, heard = sight.registered(name), sight.heard(name)
     return {
         "device": name,
         "now": views.device(heard, known) if heard else None,
@@ -91,8 +90,8 @@ def detail(state: State, sight: Sight, name: str) -> dict[str, Any]:
     }
 
 
-def faults(state: State, name: str, whole: bool) -> list[dict[str, Any]]:
-    """The newest entries of quarantine about it, the newest first, with the frame as it came for who sees everything. Blocking."""
+def faults(state: State, name: str, sight: Sight) -> list[dict[str, Any]]:
+    """The newest entries of quarantine about it, the newest first. Blocking."""
     stream = state.log.quarantine
     found: list[tuple[LogPosition, Fault]] = []
     at = stream.before(stream.next, FAULTS_LOOKED_AT)
@@ -106,4 +105,6 @@ def faults(state: State, name: str, whole: bool) -> list[dict[str, Any]]:
         if not batch.entries:
             break
         at = batch.next
-    return [views.quarantined(stream, position, fault, whole) for position, fault in found[: -FAULTS_SHOWN - 1 : -1]]
+    return [
+        views.quarantined(stream, position, sight.fault(fault)) for position, fault in found[: -FAULTS_SHOWN - 1 : -1]
+    ]

@@ -31,11 +31,12 @@ class History:
     async def series(self, request: Request, asked: questions.Series) -> Response:
         """Rows out of the store, oldest first; where the limit cuts, the newest of them, and `next` leads to those before."""
         query = SeriesQuery(moment(asked.start, "from"), moment(asked.end, "to"), metric=asked.metric)
-        devices = self._devices(request, asked.device)
+        sight = Sight(self.state, request.state.who)
+        devices = self._devices(sight, asked.device)
         alone = devices[0] if devices and len(devices) == 1 else None  # one name is what stores find fastest
         query = msgspec.structs.replace(query, device=alone, devices=None if alone else devices)
         if asked.every is not None:
-            return await self._buckets(request, query, asked.every, asked.limit)
+            return await self._buckets(request, sight, query, asked.every, asked.limit)
         limit = min(asked.limit or SERIES_ROWS, SERIES_ROWS_MAX)
         rows = list(await self.state.series(msgspec.structs.replace(query, limit=limit + 1, newest=True)))
         cut = len(rows) > limit
@@ -45,11 +46,10 @@ class History:
                 query = msgspec.structs.replace(query, start=last, end=last + 1)
                 rows = list(await self.state.series(query))
         before = to_text(rows[0].time) if cut else ""
-        return reply({"rows": rows, **marks(request, limit, cut, to=before)})
+        return reply({"rows": sight.rows(rows), **marks(request, limit, cut, to=before)})
 
-    def _devices(self, request: Request, asked: list[str] | None) -> tuple[str, ...] | None:
+    def _devices(self, sight: Sight, asked: list[str] | None) -> tuple[str, ...] | None:
         """The devices asked for that are seen; of what is not seen there are no rows. None: of all, as nothing is hidden."""
-        sight = Sight(self.state, request.state.who)
         if asked is None:
             return sight.known()
         return tuple(dict.fromkeys(name for said in asked for name in self._named(said) if sight.device(name)))
@@ -59,7 +59,9 @@ class History:
         there = said in self.state.registry.devices or said in self.state.live.devices
         return [said] if there else said.split(",")
 
-    async def _buckets(self, request: Request, query: SeriesQuery, every: float, asked: int | None) -> Response:
+    async def _buckets(
+        self, request: Request, sight: Sight, query: SeriesQuery, every: float, asked: int | None
+    ) -> Response:
         start, end = query.start, query.end if query.end is not None else self.state.clock()
         width, limit = round(every * SECOND), min(asked or BUCKETS_MAX, BUCKETS_MAX)
         if start is None:
@@ -75,7 +77,7 @@ class History:
                 whole = msgspec.structs.replace(query, start=max(last, start), end=min(last + width, end), limit=None)
                 found = list(await self.state.buckets(whole, width))
         before = to_text(found[0].time) if cut else ""
-        return reply({"buckets": found, "every": every, **marks(request, limit, cut, to=before)})
+        return reply({"buckets": sight.buckets(found), "every": every, **marks(request, limit, cut, to=before)})
 
     async def trips(self, request: Request, asked: questions.Trips) -> Response:
         """Trips and stops of a vehicle."""
@@ -84,8 +86,10 @@ class History:
         if not asked.device or start >= end:
             raise Problem(400, "device is needed, and a from that lies before to")
         found: dict[str, Any] = {"device": asked.device, "trips": [], "stops": []}
-        if Sight(self.state, request.state.who).device(asked.device):  # of what is not seen there is nothing
-            found = await self._driven(self.state.trips(asked.device, start, end, asked.ignition))
+        sight = Sight(self.state, request.state.who)
+        if sight.device(asked.device):  # of what is not seen there is nothing
+            driven = await self._driven(self.state.trips(asked.device, start, end, asked.ignition))
+            found = sight.ways(asked.device, driven)
         trips, more_trips = page(found["trips"], asked.limit, asked.skip)
         stops, more_stops = page(found["stops"], asked.limit, asked.skip)
         further = {"from": to_text(start), "to": to_text(end), "skip": asked.skip + (asked.limit or 0)}

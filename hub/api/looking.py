@@ -99,13 +99,12 @@ class Looking:
     async def devices(self, request: Request, asked: questions.Devices) -> Response:
         """Newest values and positions of devices."""
         since = moment(asked.since, "since") or 0
-        seen = self._sight(request).devices(views.heard(self.state, asked.kind, since))
-        found = sorted(seen, key=lambda item: item.device)
+        sight = self._sight(request)
+        found = sorted(sight.devices(views.heard(self.state, asked.kind, since)), key=lambda item: item.device)
         shown, cut = page(found, asked.limit, asked.skip)
-        registered = self.state.registry.devices
         return reply(
             {
-                "devices": await _made(lambda item: views.device(item, registered.get(item.device)), shown),
+                "devices": await _made(lambda item: views.device(item, sight.registered(item.device)), shown),
                 **marks(request, asked.limit, cut, skip=asked.skip + len(shown)),
             }
         )
@@ -127,10 +126,10 @@ class Looking:
         end = self.state.clock() + DAY_NS
         query = SeriesQuery(end - DETAIL_DAYS * DAY_NS, end, name, limit=DETAIL_ROWS, newest=True)
         try:
-            shown["rows"] = list(await self.state.series(query))[::-1]
+            shown["rows"] = sight.rows(await self.state.series(query))[::-1]
         except StoreUnavailable as error:  # the present goes on without history
             shown["without"] = f"history cannot be had now: {error}"
-        return reply({**shown, "faults": await asyncio.to_thread(device_views.faults, self.state, name, sight.whole)})
+        return reply({**shown, "faults": await asyncio.to_thread(device_views.faults, self.state, name, sight)})
 
     async def unknown(self, request: Request, asked: questions.Page) -> Response:
         """Who reported and was not known, the latest first."""
@@ -156,7 +155,7 @@ class Looking:
         language = language_of(request, asked)
 
         def made(item: Alert) -> dict[str, Any]:
-            told: dict[str, Any] = in_language(sight.of(views.alert(item)), language)
+            told: dict[str, Any] = in_language(sight.of(views.alert(sight.told_alert(item))), language)
             return told
 
         still_open = [item for item in self.state.alerts.newest_first() if sight.alert(item) and wanted(item)]
@@ -215,7 +214,7 @@ class Looking:
         first = stream.before(end, limit)
         batch = stream.read_now(first, limit).until(end)
         entries = [
-            views.quarantined(stream, at, fault, sight.whole)
+            views.quarantined(stream, at, sight.fault(fault))
             for fault, at in zip(batch.entries, batch.positions, strict=False)
             if sight.whole or (fault.device and sight.device(fault.device))
         ]

@@ -2,17 +2,24 @@
 
 Who is granted everything sees the hub's own objects untouched. For anybody else what they may not see is not there at all: not in
 lists, not in the evidence of a warning, not among its cameras, not in counts.
+
+What is seen is handed out here too, without what is personal (`hub.personal`) for who lacks the right to it: devices as they are now and as the
+registry has them, rows, warnings, faults. A view that shows one of these takes it from here and not from the hub's own tables.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
+
+import msgspec
 
 from hub.access import Item, Principal
 from hub.api.state import State
 from hub.live import DeviceState
-from hub.model import Alert, AlertChange, Camera, Zone
+from hub.model import Alert, AlertChange, Camera, Device, Fault, Zone
+from hub.personal import hidden, masked_change, masked_fault, moves, names_in, names_somebody, parts
+from hub.ports import Bucket, Row
 
 _GONE = object()
 NAMING = ("device", "subject", "station", "camera", "source", "target", "gauge", "sensor")
@@ -25,6 +32,11 @@ class Sight:
     def __init__(self, state: State, who: Principal, right: str = "view") -> None:
         self._state, self._who, self._right = state, who, right
         self.whole = who.everywhere(right)
+        self._open = right != "view" or who.everywhere("personal")
+        """Nothing is masked: they may know all, or are asked about an act, which shows nothing."""
+        self.untouched = self.whole and self._open
+        """They see what the hub has as it is."""
+        self._private: dict[tuple[str, str], bool] = {}
 
     # ---------------------------------------------------------------------------------------------- what is it
 
@@ -82,7 +94,8 @@ class Sight:
     # ---------------------------------------------------------------------------------------------- lists of them
 
     def devices(self, found: Iterable[DeviceState]) -> Iterable[DeviceState]:
-        return found if self.whole else (item for item in found if self.device(item.device))
+        """Those that are seen, as they are seen."""
+        return found if self.untouched else (self._masked(item) for item in found if self.device(item.device))
 
     def known(self) -> tuple[str, ...] | None:
         """The ids of all devices that are seen; None where all are."""
@@ -90,6 +103,152 @@ class Sight:
             return None
         names = {**self._state.registry.devices, **self._state.live.devices}
         return tuple(name for name in names if self.device(name))
+
+    # ---------------------------------------------------------------------------------------------- without what is personal
+
+    def masks(self, device: str, kind: str = "") -> bool:
+        """Whether where this device is, is hidden: it is a person's, and they lack the right to know. `kind`: what a row or a warning says."""
+        if self._open:
+            return False
+        found = self._private.get((device, kind))
+        if found is None:
+            found = self._private[device, kind] = not self._knows(device, kind) and self._is_private(device, kind)
+        return found
+
+    def _is_private(self, device: str, kind: str) -> bool:
+        registered, heard = self._known_as(device), self._state.live.devices.get(device)
+        kinds = [registered.kind if registered else "", heard.kind if heard else "", kind]
+        return self._state.config.personal.device(kinds, tuple(heard.values) if heard else ())
+
+    def _knows(self, device: str, kind: str = "") -> bool:
+        return self._open or self._who.may("personal", self.item(device, kind))
+
+    def _known_as(self, device: str) -> Device | None:
+        """What the registry says of it, or of what it is a part of."""
+        while device not in self._state.registry.devices and "/" in device:
+            device = device.rpartition("/")[0]
+        return self._state.registry.devices.get(device)
+
+    def heard(self, device: str) -> DeviceState | None:
+        """The device as it is now."""
+        found = self._state.live.devices.get(device)
+        return None if found is None else self._masked(found)
+
+    def _masked(self, state: DeviceState) -> DeviceState:
+        if self._knows(state.device, state.kind):
+            return state
+        private = self.masks(state.device, state.kind)
+        values = dict(state.values)  # others are writing into it
+        if not private and not any(map(names_somebody, values)):
+            return state
+        values = {metric: told for metric, told in values.items() if not hidden(metric, private)}
+        if private:
+            return msgspec.structs.replace(state, values=values, position=None, position_at=0)
+        return msgspec.structs.replace(state, values=values)
+
+    def registered(self, device: str) -> Device | None:
+        """What the registry says of it; where a vehicle is kept at night is personal too."""
+        found = self._state.registry.devices.get(device)
+        if found is None or found.position is None or not self.masks(device):
+            return found
+        return msgspec.structs.replace(found, position=None)
+
+    def rows(self, rows: Iterable[Row]) -> list[Row]:
+        if self._open:
+            return list(rows)
+        seen: list[Row] = []
+        masked: dict[tuple[str, str], tuple[bool, bool]] = {}
+        for row in rows:
+            of = row.device, row.kind
+            if of not in masked:
+                masked[of] = self._knows(*of), self.masks(*of)
+            knows, private = masked[of]
+            if knows or not hidden(row.metric, private):
+                seen.append(
+                    msgspec.structs.replace(row, lon=None, lat=None) if private and row.lon is not None else row
+                )
+        return seen
+
+    def buckets(self, buckets: Iterable[Bucket]) -> list[Bucket]:
+        if self._open:
+            return list(buckets)
+        return [
+            bucket
+            for bucket in buckets
+            if self._knows(bucket.device, bucket.kind)
+            or not hidden(bucket.metric, self.masks(bucket.device, bucket.kind))
+        ]
+
+    def ways(self, device: str, driven: dict[str, Any]) -> dict[str, Any]:
+        """Trips and stops of a device: when and how far, and where only for who may know."""
+        if not self.masks(device):
+            return driven
+        places = {"trips": {"start": None, "end": None}, "stops": {"at": None}}
+        return {**driven, **{what: [{**item, **unsaid} for item in driven[what]] for what, unsaid in places.items()}}
+
+    def told(self, change: AlertChange) -> AlertChange:
+        """A change of a warning, for who may see it."""
+        if self._open:
+            return change
+        alerts = self._state.alerts
+        found = alerts.open.get(change.alert) or alerts.closed.get(change.alert)
+        return self._told([change], [change, *(found.changes if found else ())])[0]
+
+    def told_alert(self, alert: Alert) -> Alert:
+        """A warning with its history, for who may see it."""
+        if self._open:
+            return alert
+        return msgspec.structs.replace(alert, changes=self._told(alert.changes, alert.changes))
+
+    def _told(self, changes: Sequence[AlertChange], history: Sequence[AlertChange]) -> list[AlertChange]:
+        """Changes of one warning. `history`: all of it, for a title may be one of before."""
+        subject = changes[0].subject
+        subjects = [subject] if self._is_device(subject) else subject.split("+")
+        named = {*subjects, *(name for change in history for name in self._devices_in(change.evidence))}
+        if all(map(self._knows, named)):
+            return list(changes)
+        private = any(self._masks_subject(one, change) for one in subjects for change in history)
+        devices = {name for name in named if self._is_device(name) and self.masks(name)} | (
+            set(subjects) if private else set()
+        )
+        names = [text for change in history for text in names_in(change, private, devices)]
+        names += [text for name in named for text in self._names_of(name)]
+        return [masked_change(change, private, devices, names) for change in changes]
+
+    def fault(self, fault: Fault) -> Fault:
+        """An entry of quarantine. The bytes of a message may speak of several devices, so only who sees all that there is sees them."""
+        if self._open:
+            return fault if self.whole else msgspec.structs.replace(fault, raw=b"")
+        return masked_fault(fault, not fault.device or self.masks(fault.device))
+
+    def _is_device(self, name: str) -> bool:
+        return name in self._state.registry.devices or name in self._state.live.devices
+
+    def _masks_subject(self, subject: str, change: AlertChange) -> bool:
+        """Whether where the subject is, is hidden; zones and areas stand still, and of what nobody here knows the warning itself tells."""
+        if subject.startswith(("zone:", "area:")):
+            return False
+        if self._is_device(subject) or self._known_as(subject) is not None:
+            return self.masks(subject)
+        return not self._knows(subject) and moves(change)
+
+    def _devices_in(self, value: Any) -> set[str]:
+        """The devices that an object names, at any depth."""
+        if isinstance(value, str):
+            return {value} if self._is_device(value) else set()
+        if isinstance(value, dict):
+            return {name for item in (*value, *value.values()) for name in self._devices_in(item)}
+        return {name for item in value for name in self._devices_in(item)} if isinstance(value, list) else set()
+
+    def _names_of(self, device: str) -> list[str | float]:
+        """What a device says now of who somebody is: no text may have it."""
+        heard = self._state.live.devices.get(device)
+        return [
+            text
+            for metric, (value, _) in dict(heard.values if heard else {}).items()
+            if names_somebody(metric)
+            for text in parts(value)
+        ]
 
     # ---------------------------------------------------------------------------------------------- inside an object
 

@@ -64,7 +64,7 @@ class Streaming:
                 told = batch.next
                 for change, at in batch.after_each():
                     if sight.change(change):
-                        told_of = in_language(sight.of(change_to_json(change)), language)
+                        told_of = in_language(sight.of(change_to_json(sight.told(change))), language)
                         yield _sse("change", told_of, at, turn, began)
                 yield _sse("status", views.status(state, sight), told, turn, began)
                 await asyncio.sleep(STREAM_EVERY_S)

@@ -41,7 +41,7 @@ MAINTENANCE_SHOWN = 100
 def city(state: State, sight: Sight) -> dict[str, Any]:
     """The registry, for maps."""
     registry = state.registry
-    devices = [item for item in registry.devices.values() if sight.device(item.device)]
+    devices = [item for name in registry.devices if sight.device(name) and (item := sight.registered(name))]
     numbers = [number for number in range(len(state.cameras)) if sight.camera(state.cameras.cameras[number])]
     seen = [state.cameras.cameras[number] for number in numbers]
     return {
@@ -101,6 +101,7 @@ def word(metric: Metric) -> dict[str, Any]:
         "title_zh": metric.title_zh,
         "low": metric.low if isfinite(metric.low) else None,
         "high": metric.high if isfinite(metric.high) else None,
+        "personal": metric.personal or None,
     }
 
 
@@ -234,12 +235,10 @@ def maintenance(item: Maintenance, at: int) -> dict[str, Any]:
     }
 
 
-def quarantined(stream: Stream, place: LogPosition, fault: Fault, whole: bool = True) -> dict[str, Any]:
-    """One entry of that stream. The raw bytes of a message stand with the first of its faults: `raw_entry`. They may speak of several devices, so
-    who sees a part of the city does not see them."""
-    raw = fault.raw if whole else b""
+def quarantined(stream: Stream, place: LogPosition, fault: Fault) -> dict[str, Any]:
+    """One entry of that stream. The raw bytes of a message stand with the first of its faults: `raw_entry`."""
     try:
-        text: str | None = raw.decode("utf-8")
+        text: str | None = fault.raw.decode("utf-8")
     except UnicodeDecodeError:
         text = None
     return {
@@ -252,7 +251,7 @@ def quarantined(stream: Stream, place: LogPosition, fault: Fault, whole: bool = 
         "count": fault.count,
         "readings": fault.readings,
         "raw_entry": stream.before(place, fault.back),
-        "raw_hex": raw.hex(),
+        "raw_hex": fault.raw.hex(),
         "raw_text": text if text is not None and (text.isprintable() or "\n" in text) else None,
     }
 
@@ -283,7 +282,9 @@ def delivery(
                 "at": to_text(letter.at),
                 "reason": letter.reason,
                 "attempts": letter.attempts,
-                "change": change_to_json(letter.change) if sight is None else sight.of(change_to_json(letter.change)),
+                "change": change_to_json(letter.change)
+                if sight is None
+                else sight.of(change_to_json(sight.told(letter.change))),
             }
             for letter in journal.dead_letters()
             if sight is None or sight.change(letter.change)
@@ -411,8 +412,7 @@ def heard(state: State, kind: str | None = None, since: int = 0) -> Iterable[Dev
 
 def news(state: State, sight: Sight, turn: int) -> list[dict[str, Any]]:
     """Devices heard of since that turn of `state.live`, for people: what they may see of it."""
-    registered = state.registry.devices
-    return [device(item, registered.get(item.device)) for item in sight.devices(state.live.heard_after(turn))]
+    return [device(item, sight.registered(item.device)) for item in sight.devices(state.live.heard_after(turn))]
 
 
 def part(item: Part, may_look: bool = True) -> dict[str, Any]:
@@ -442,7 +442,7 @@ def geojson(state: State, what: str, sight: Sight) -> dict[str, Any]:
             ],
         }
     elif what == "devices":
-        features = [("Point", _lon_lat(item.position), {"device": item.device, "name": item.name, "kind": item.kind, "area": item.area}) for item in registry.devices.values() if item.position and sight.device(item.device)]  # fmt: skip
+        features = [("Point", _lon_lat(item.position), {"device": item.device, "name": item.name, "kind": item.kind, "area": item.area}) for name in registry.devices if sight.device(name) and (item := sight.registered(name)) and item.position]  # fmt: skip
     else:
         raise KeyError(what)
     return {

@@ -54,7 +54,7 @@ from hub.live import Live
 from hub.model import Deaf, Edition, OperatorAction, Tick
 from hub.moment import SECOND, to_zone_text
 from hub.options import AdapterConfig
-from hub.ports import Bucket, LogFull, Plugin, Row, SeriesQuery
+from hub.ports import Batch, Bucket, LogFull, Plugin, Row, SeriesQuery
 from hub.stages import Stages
 from hub.store.every import buckets_every
 from hub.store.reopening import reopening
@@ -184,6 +184,7 @@ class Hub:
             stages=self.stages,
         )
         await self._catch_up()
+        self._hear_others()
         self.destinations = Destinations(
             self.city.config.sinks if self._live else (), self.log, self.cursors, self.data, self._area_of, self.stages
         )
@@ -304,6 +305,21 @@ class Hub:
                 if stream is self.log.events:
                     self.ingest.remember(batch.entries)
                 await asyncio.sleep(0)
+
+    def _hear_others(self) -> None:
+        """What other nodes put into the log is known here before anything is put behind it, and is in the city's books."""
+
+        def logged(batch: Batch) -> Sequence[Any]:
+            self.ledger.logged_elsewhere(batch)
+            return self.ingest.heard(batch)
+
+        def kept_out(batch: Batch) -> Sequence[Any]:
+            self.ledger.faults_elsewhere(batch)
+            return ()
+
+        events, quarantine = self.ledger.counted
+        self.log.events.hear(events, logged)
+        self.log.quarantine.hear(quarantine, kept_out)
 
     async def _note_start(self) -> None:
         """Into the log: how long the hub was deaf, and which editions of rules and registry hold from here on."""

@@ -9,7 +9,7 @@ import msgspec
 
 from hub.app.plugins import Plugins
 from hub.device_clock import CLOCKS
-from hub.metrics import NAME, TYPES, vocabulary
+from hub.metrics import NAME, PERSONAL, TYPES, vocabulary
 from hub.options import LOG_LEVELS, SECTIONS
 from hub.store import kinds
 from rules.book import known_packs
@@ -94,6 +94,7 @@ def _metrics() -> dict[str, Any]:
             "type": {"enum": list(TYPES), "default": "number"},
             "unit": {"type": "string", "examples": sorted({metric.unit for metric in vocabulary().values()} - {""})},
             "range": {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2},
+            "personal": {"enum": list(PERSONAL)},
         },
         "required": ["title"],
         "additionalProperties": False,

@@ -37,6 +37,9 @@ def add(commands: Any) -> None:
     parser.add_argument("--role", help=f"add, grant: {', '.join(ROLES)}")
     for limit in LIMITS:
         parser.add_argument(f"--{limit[:-1]}", dest=limit, action="append", default=[], help=f"add, grant: only of this {limit[:-1]}; again for more")  # fmt: skip
+    parser.add_argument(
+        "--personal", action="store_true", help="add, grant: also who drives, and where vehicles and phones are"
+    )
     parser.add_argument("--name", help="add: the name for people")
     secret = parser.add_mutually_exclusive_group()
     secret.add_argument(
@@ -124,11 +127,11 @@ def _changed(user: User, action: str, options: argparse.Namespace) -> User:
         return msgspec.structs.replace(user, grants=left)
     if action in ("add", "grant"):
         if options.role is None:
-            if action == "grant" or any(getattr(options, limit) for limit in LIMITS):
+            if action == "grant" or options.personal or any(getattr(options, limit) for limit in LIMITS):
                 raise Problem(f"{action} needs --role, one of {', '.join(ROLES)}", 2)
             return user
         limits = {limit: tuple(getattr(options, limit)) for limit in LIMITS}
-        grant = RoleGrant(_role(options.role), **limits)
+        grant = RoleGrant(_role(options.role), **limits, personal=options.personal)
         return user if grant in user.grants else msgspec.structs.replace(user, grants=(*user.grants, grant))
     return user
 

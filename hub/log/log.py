@@ -23,7 +23,7 @@ from hub.log.pending import Append, Group, Pending
 from hub.log.segment import Damage
 from hub.log.tail import Tail
 from hub.model import AlertChange, Event, Fault, Reading
-from hub.ports import FRAME_ENTRIES_MAX, Batch, LogFull, LogPosition
+from hub.ports import FRAME_ENTRIES_MAX, Batch, Heard, LogFull, LogPosition
 from hub.whole_file import make_folder
 
 RETRY_AFTER_S = 1.0
@@ -352,6 +352,9 @@ class Stream:
             self.damage.append(damage)
 
     # ---------------------------------------------------------------------------------------------- keeping and dropping
+
+    def hear(self, since: LogPosition, told: Heard) -> None:
+        """Nobody: a data folder is one hub's."""
 
     def require(self, reader: str, cursor: Callable[[], LogPosition]) -> None:
         """Keep what this reader still needs: entries from `cursor()` on are never dropped."""

@@ -27,6 +27,11 @@ class Group(NamedTuple):
     entries: list[Any]
     data: bytes
 
+    @classmethod
+    def of(cls, appends: Sequence[Append]) -> Group:
+        entries = [entry for append in appends for entry in append.entries]
+        return cls(appends, entries, b"".join([_array_head(len(entries)), *(append.data for append in appends)]))
+
     def fail(self, error: Exception) -> None:
         for append in self.appends:
             if not append.future.done():
@@ -69,8 +74,7 @@ class Pending:
             appends.append(self._appends.popleft())
             self.entries -= len(append.entries)
             self.bytes -= len(append.data)
-        entries = [entry for append in appends for entry in append.entries]
-        return Group(appends, entries, b"".join([_array_head(len(entries)), *(append.data for append in appends)]))
+        return Group.of(appends)
 
 
 def _array_head(count: int) -> bytes:

@@ -181,7 +181,9 @@ def doubt(
     an earlier one that the reading shows to have stood alone."""
     for at in sorted({finding.told for finding in doubted}):
         found = [finding for finding in doubted if finding.told == at]
-        flags = {f.metric: worst(g.flag for g in found if g.metric == f.metric) for f in found}
+        flags: dict[str, Flag] = {}
+        for finding in found:
+            flags[finding.metric] = worst((finding.flag, flags.get(finding.metric, finding.flag)))
         marks = {metric: flag.name.lower() for metric, flag in flags.items()}
         told: dict[str, Value] = {finding.metric: finding.value for finding in found}
         outcome.derived.append(msgspec.structs.replace(reading, observed_at=at, values=told, marks=marks))

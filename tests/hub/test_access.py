@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from hub.app.hub import Hub
 from hub.cli import main
 from tests.acceptance.running import write_city
 from tests.dashboards.browser import Browser
+from tests.hub.askers import PASSWORD, as_token, as_user, give_passwords
 from tests.hub.running import running
 
 DEVICES = """device,name,kind,lon,lat,area,fleet
@@ -48,7 +48,6 @@ ZONES = {
         for whose, area, lon in (("own", "north", 121.4), ("foreign", "south", 121.5))
     ],
 }  # fmt: skip
-PASSWORD = "correct horse battery"
 FOREIGN = "oreign"
 """Stands in every name of the other area."""
 
@@ -68,10 +67,7 @@ def city_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         save_user(folder / "users.toml", User(f"{role}-all", role, (RoleGrant(role),)))
         save_user(folder / "users.toml", User(f"{role}-north", role, (RoleGrant(role, areas=("north",)),)))
     save_user(folder / "users.toml", User("blue-fleet", "", (RoleGrant("fleet-manager", fleets=("blue",)),)))
-    passwords.store(folder / "var", "viewer-all", PASSWORD)
-    [kept] = passwords.load(folder / "var").values()
-    users = load_users(folder / "users.toml")[0]
-    (folder / "var" / passwords.FILE).write_bytes(msgspec.json.encode(dict.fromkeys(users, kept)))
+    give_passwords(folder)
     return folder
 
 
@@ -79,22 +75,6 @@ def city_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def hub(city_folder: Path) -> AsyncIterator[Hub]:
     async with running(city_folder) as hub:
         yield hub
-
-
-@asynccontextmanager
-async def as_user(hub: Hub, user: str) -> AsyncIterator[httpx.AsyncClient]:
-    """A client with this user's session, opened without the password's cost."""
-    kept = hub.roll.kept(user)
-    assert kept
-    shown, session = hub.state.sessions.open(user, kept)
-    async with httpx.AsyncClient(
-        base_url=hub.address, timeout=30, cookies={"cityhub": shown}, headers={"X-CSRF-Token": session.csrf}
-    ) as client:
-        yield client
-
-
-def as_token(hub: Hub, token: str) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=hub.address, timeout=30, headers={"authorization": f"Bearer {token}"})
 
 
 async def flood(hub: Hub) -> dict[str, str]:

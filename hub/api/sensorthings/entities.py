@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +15,7 @@ from hub.api.sight import Sight
 from hub.api.state import State
 from hub.metrics import vocabulary
 from hub.model import Device, Position
-from hub.moment import to_text
+from hub.moment import SECOND, to_text
 from hub.ports import Row, SeriesQuery
 from hub.store.rows import POSITION_METRIC, QUALITY
 
@@ -39,6 +39,8 @@ GEOJSON = "application/geo+json"
 MEASUREMENT = "http://www.opengis.net/def/observationType/OGC-OM/2.0/"
 TYPES = {"number": "OM_Measurement", "flag": "OM_TruthObservation", "text": "OM_Observation", "texts": "OM_Observation"}
 MARKS = {code: mark for mark, code in QUALITY.items()}
+HASH_BITS = 31
+FRESH_MAX, FRESH_S = 1000, 60.0
 SCAN_MAX = 50_000
 """Observations looked at for one answer."""
 
@@ -48,7 +50,7 @@ class Entity:
     """One entity: its set, its id, its properties, and whose it is."""
 
     set: str
-    id: int | str
+    id: int
     properties: dict[str, Any] = field(hash=False)
     device: str = ""
     metric: str = ""
@@ -59,17 +61,35 @@ def number(*parts: str) -> int:
     return int.from_bytes(hashlib.sha256("\0".join(parts).encode()).digest()[:6])
 
 
+class Fresh:
+    """Observations just posted, by id, until the store surely has them: their link holds from the moment it is given."""
+
+    def __init__(self) -> None:
+        self._made: dict[int, tuple[float, Row]] = {}
+
+    def add(self, row: Row) -> None:
+        self._made[observation_number(row)] = time.monotonic(), row
+        if len(self._made) > FRESH_MAX:
+            self._made.pop(next(iter(self._made)), None)
+
+    def get(self, id: int) -> list[Row]:
+        """That one, or none."""
+        made_at, row = self._made.get(id, (0.0, None))
+        return [row] if row is not None and time.monotonic() - made_at < FRESH_S else []
+
+
 class Catalogue:
     """What one asker sees. Made and used in a thread of its own, as it names every device; copies of the hub's tables are taken whole."""
 
-    def __init__(self, state: State, sight: Sight, series: Callable[[SeriesQuery], Sequence[Row]]) -> None:
-        self._series, self._seen = series, sight.known()
-        self._sets: dict[str, dict[int | str, Entity]] = {name: {} for name in RELATIONS}
-        registry, live = state.registry.devices, dict(state.live.devices)
-        names = self._seen if self._seen is not None else tuple({**registry, **live})
+    def __init__(
+        self, state: State, sight: Sight, series: Callable[[SeriesQuery], Sequence[Row]], fresh: Fresh | None = None
+    ) -> None:
+        self._series, self._sight, self._seen, self._fresh = series, sight, sight.known(), fresh or Fresh()
+        self._sets: dict[str, dict[int, Entity]] = {name: {} for name in RELATIONS}
+        names = self._seen if self._seen is not None else tuple({**state.registry.devices, **state.live.devices})
         for name in names:
-            heard = live.get(name)
-            known = registry.get(name) or Device(name, kind=heard.kind if heard else "")
+            heard = sight.heard(name)
+            known = sight.registered(name) or Device(name, kind=heard.kind if heard else "")
             position = (heard.position if heard else None) or known.position
             at = heard.position_at if heard and heard.position else state.started_at
             self._add_device(known, position, at)
@@ -132,9 +152,9 @@ class Catalogue:
         """A whole set but the observations, ordered by id."""
         return sorted(self._sets[name].values(), key=lambda entity: entity.id)
 
-    def one(self, name: str, id: int | str) -> Entity | None:
+    def one(self, name: str, id: int) -> Entity | None:
         if name == "Observations":
-            return self._observation(str(id))
+            return self._observation(id)
         return self._sets[name].get(id)
 
     def related(self, entity: Entity, relation: str) -> list[Entity]:
@@ -159,29 +179,40 @@ class Catalogue:
         if of is not None:
             query = msgspec.structs.replace(query, device=of.device, metric=of.metric or None)
         rows = self._series(query)
-        made = [observed(row) for row in rows if row.metric != POSITION_METRIC]
+        made = [observed(row) for row in self._sight.rows(rows) if row.metric != POSITION_METRIC]
         return made[::-1] if newest else made, len(rows) < limit
 
-    def _observation(self, id: str) -> Entity | None:
-        stream, _, at = id.partition("-")
-        if not re.fullmatch(r"\d{1,15}", stream) or not re.fullmatch(r"-?\d{1,19}", at):
+    def _observation(self, id: int) -> Entity | None:
+        """Looked for among what was observed in its second. Two with one id are told from each other by nothing: neither is given."""
+        if not 0 <= id < 1 << 63:
             return None
-        of = self._sets["Datastreams"].get(int(stream))
-        if of is None or abs(int(at)) >= 1 << 62:
-            return None
-        found, _ = self.observations(of, int(at), int(at) + 1, 1, True)
-        return found[0] if found else None
+        second = (id >> HASH_BITS) * SECOND
+        found = [item for item in self.observations(None, second, second + SECOND, SCAN_MAX, True)[0] if item.id == id]
+        if not found:
+            made = [row for row in self._fresh.get(id) if self._seen is None or row.device in self._seen]
+            found = [observed(row) for row in self._sight.rows(made)]
+        return found[0] if len(found) == 1 else None
+
+
+def observation_number(row: Row) -> int:
+    """The id of an Observation: the second of its time (32 bits, from 1970 to 2106), and 31 bits of a hash of its Datastream and time.
+
+    The standard lets an id be anything, but the conformance suite of OGC and many clients read it into 64 bits with a sign.
+    A client whose numbers hold 53 bits (JavaScript) goes by the link of the entity, which is text.
+    """
+    hashed = hashlib.sha256("\0".join((row.device, row.metric, str(row.time))).encode()).digest()
+    return (row.time // SECOND % (1 << 32)) << HASH_BITS | int.from_bytes(hashed[:4]) >> 1
 
 
 def observed(row: Row) -> Entity:
-    """A stored value as an Observation. Its id is its Datastream's and its time."""
-    time = to_text(row.time)
-    properties: dict[str, Any] = {"phenomenonTime": time, "result": row.value, "resultTime": to_text(row.received_at)}
+    """A stored value as an Observation."""
+    at = to_text(row.time)
+    properties: dict[str, Any] = {"phenomenonTime": at, "result": row.value, "resultTime": to_text(row.received_at)}
     if row.quality != 0:
         properties["resultQuality"] = MARKS.get(row.quality, "doubted")
     if row.lon is not None and row.lat is not None:
         properties["parameters"] = {"position": [row.lon, row.lat]}
-    return Entity("Observations", f"{number(row.device, row.metric)}-{row.time}", properties, row.device, row.metric)
+    return Entity("Observations", observation_number(row), properties, row.device, row.metric)
 
 
 def unknown(what: str) -> Problem:

@@ -60,9 +60,9 @@ def _flag(text: str) -> bool:
 
 
 def _order(part: str) -> tuple[Node, bool]:
-    found = re.fullmatch(r"(.*?)(?:\s+(asc|desc))?", part, re.S)
+    found = re.fullmatch(r"(.*?)(?:\s+(asc|desc))?", part, re.S | re.I)  # clients in use write DESC
     assert found is not None
-    return parsed(found[1].strip()), found[2] == "desc"
+    return parsed(found[1].strip()), (found[2] or "").lower() == "desc"
 
 
 def _expand(text: str, depth: int) -> tuple[tuple[str, Options], ...]:

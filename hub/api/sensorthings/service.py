@@ -23,6 +23,7 @@ from hub.api.sensorthings.entities import (
     TIMES,
     Catalogue,
     Entity,
+    Fresh,
     observed,
     unknown,
 )
@@ -62,6 +63,7 @@ class NewObservation(msgspec.Struct):
 class SensorThings:
     def __init__(self, state: State) -> None:
         self.state = state
+        self._fresh = Fresh()
 
     async def sensorthings(self, request: Request, _: Any) -> Response:
         """OGC SensorThings API 1.1: devices, metrics and history by the paths and query options of the standard."""
@@ -76,7 +78,7 @@ class SensorThings:
             return asyncio.run_coroutine_threadsafe(_awaited(self.state.series, query), loop).result()
 
         def answered() -> Response:
-            asking = _Asking(Catalogue(self.state, sight, series), root)
+            asking = _Asking(Catalogue(self.state, sight, series, self._fresh), root)
             return asking.answer(path, options, request)
 
         try:
@@ -118,8 +120,9 @@ class SensorThings:
             if isinstance(given.result, int | float | bool | str)
             else msgspec.json.encode(given.result).decode()
         )
-        entity = observed(Row(at, found.device, "", found.metric, value, 0, None, None, self.state.clock()))
-        shown = _Asking(None, _root(request)).shown(entity, Options())
+        row = Row(at, found.device, "", found.metric, value, 0, None, None, self.state.clock())
+        self._fresh.add(row)
+        shown = _Asking(None, _root(request)).shown(observed(row), Options())
         answer = reply(shown, 201)
         answer.headers["Location"] = shown["@iot.selfLink"]
         return answer
@@ -194,13 +197,11 @@ class _Asking:
         return found[0]
 
     def _one(self, name: str, of: Entity | None, word: str, text: str) -> Entity:
-        if re.fullmatch(r"'(?:[^']|'')*'", text):
-            id: int | str = text[1:-1].replace("''", "'")
-        elif re.fullmatch(r"-?\d{1,20}", text):
-            id = int(text)
-        else:
-            raise Problem(400, f"{text[:100]!r} is no id: a number, or a text in quotes")
-        found = self._known.one(name, id)
+        if re.fullmatch(r"'(?:[^']|'')*'", text):  # an id as others have them
+            raise unknown(f"{name}({text})")
+        if not re.fullmatch(r"-?\d{1,20}", text):
+            raise Problem(400, f"{text[:100]!r} is no id: a number was meant")
+        found = self._known.one(name, int(text))
         if found is None or (of is not None and not self._belongs(found, of, word)):
             raise unknown(f"{name}({text})")
         return found
@@ -353,8 +354,7 @@ class _Asking:
         return shown | {relation: [self.shown(other, inner) for other in page]}
 
     def _link(self, entity: Entity) -> str:
-        id = entity.id if isinstance(entity.id, int) else "'" + entity.id.replace("'", "''") + "'"
-        return f"{self._root}/{entity.set}({id})"
+        return f"{self._root}/{entity.set}({entity.id})"
 
 
 _SAFE = "/()'$-"

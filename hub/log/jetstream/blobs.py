@@ -38,6 +38,10 @@ class Blob(NamedTuple):
     number: int
     entries: Sequence[Any]
     size: int
+    identity: str = ""
+    """The message's id, by which its writer knows it again; empty for what this node has written itself."""
+    term: int = 0
+    """Of the lease that its writer held; 0 where it held none."""
 
 
 class Blobs:
@@ -68,6 +72,10 @@ class Blobs:
 
     def __contains__(self, number: int) -> bool:
         return number in self._cache
+
+    def get(self, number: int) -> Blob | None:
+        """That blob, None where it is not at hand."""
+        return self._cache.get(number)
 
     def entries(self, number: int) -> int | None:
         """How many entries that blob has, None where that is not known."""

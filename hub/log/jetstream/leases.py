@@ -19,8 +19,8 @@ RENEWED_S = 1.5
 """How long one renewal may take before the next is tried."""
 SURE_S = 4.0
 """So long after the last renewal was sent its holder may act. Shorter than `TTL_S`: nobody else has it yet, though clocks run apart by a tenth."""
-WRONG_LAST_SEQUENCE = 10071
-"""JetStream's error code: somebody has written since."""
+WRONG_LAST_SEQUENCE = frozenset({10071, 10164})
+"""JetStream's error codes: somebody has written since, or is about to."""
 
 
 class Lease:
@@ -31,6 +31,8 @@ class Lease:
         self._value = f"{node} {uuid.uuid4().hex}".encode()
         self._revision = 0
         self._sure_until = 0.0
+        self.term = 0
+        """Greater for each node that takes a lease of this bucket after another; 0 while it was never held."""
 
     @property
     def held(self) -> bool:
@@ -60,6 +62,7 @@ class Lease:
             self._revision = await self._servers.call(self._bucket.create(self.name, self._value))
         except TROUBLES:
             return False
+        self.term = self._revision
         self._sure_until = sent + SURE_S
         return True
 

@@ -8,9 +8,13 @@ from collections.abc import Mapping, Sequence
 from hub.log.jetstream.cursors import JetStreamCursors
 from hub.log.jetstream.leases import Lease
 from hub.log.jetstream.servers import Servers
+from hub.log.jetstream.shared import SharedStream
 from hub.log.jetstream.stream import JetStreamStream, made
 from hub.log.jetstream.trust import see_that_it_is_kept
 from hub.log.log import ENTRY_TYPES, Limits
+
+SHARED = ("events", "quarantine")
+"""What every node appends to that takes input."""
 
 
 class JetStreamLog:
@@ -25,8 +29,8 @@ class JetStreamLog:
         needed: Mapping[str, Sequence[str]] | None = None,
         lease: Lease | None = None,
     ) -> None:
-        """`needed`: by stream, the required readers, wherever they run. `lease`: held where this node is the only one that appends. Raises `Unsafe`
-        where a stream may lose what it acknowledges, OSError where the servers say no."""
+        """`needed`: by stream, the required readers, wherever they run. `lease`: held where this node is the only one that appends to what many
+        nodes do not share. Raises `Unsafe` where a stream may lose what it acknowledges, OSError where the servers say no."""
         limits, needed = limits or {}, needed or {}
         self.servers = servers
         readers = servers.bucket(f"{space}-readers", replicas)
@@ -38,7 +42,7 @@ class JetStreamLog:
             making = made(servers, stream, subject, limit.bytes_max, replicas)
             info = servers.demand(making, f"the stream {stream} cannot be had from the servers of the log")
             see_that_it_is_kept(info, replicas)
-            streams[name] = JetStreamStream(
+            streams[name] = (SharedStream if name in SHARED else JetStreamStream)(
                 servers,
                 name,
                 stream,

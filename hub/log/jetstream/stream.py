@@ -23,7 +23,7 @@ from hub.log.jetstream.leases import WRONG_LAST_SEQUENCE, Lease
 from hub.log.jetstream.servers import CALL_S, TROUBLES, Servers
 from hub.log.pending import Append, Group, Pending
 from hub.moment import SECOND
-from hub.ports import Batch, LogFull, LogPosition
+from hub.ports import Batch, Heard, LogFull, LogPosition
 
 logger = logging.getLogger(__name__)
 
@@ -198,13 +198,14 @@ class JetStreamStream:
             while self._pending:
                 group = self._pending.take()
                 try:
-                    number = await self._publish(group)
+                    number, group = await self._publish(group)
                 except Exception as error:
                     group.fail(error)
                     continue
                 self.refusing = None
-                self._blobs.add(Blob(number, group.entries, len(group.data)))
-                self._learn(number + 1)
+                if group.entries:
+                    self._blobs.add(Blob(number, group.entries, len(group.data)))
+                    self._learn(number + 1)
                 at = 0
                 for append in group.appends:
                     if not append.future.done():
@@ -213,20 +214,20 @@ class JetStreamStream:
         finally:
             self._committing = None
 
-    async def _publish(self, group: Group) -> int:
-        """The number of the group's blob once the servers have acknowledged it. Whether a message without an acknowledgement was stored
-        nobody knows, so it is sent until there is an answer, by the same id, which is stored once."""
+    async def _publish(self, group: Group) -> tuple[int, Group]:
+        """The number of the group's blob, and what stands in it, once the servers have acknowledged it. Whether a message without an
+        acknowledgement was stored nobody knows, so it is sent until there is an answer, by the same id, which is stored once."""
         identity = uuid.uuid4().hex
         while True:
             try:
-                return await self._servers.call(self._send(group, identity))
+                return await self._offer(group, identity)
             except APIError as error:
                 if error.err_code in FULL:
                     self._refuse(
                         f"the log {self.name!r} is full on its servers ({error.description}); input is refused until its readers catch up"
                     )
                     raise LogFull(self.refusing or "") from None
-                if error.err_code == WRONG_LAST_SEQUENCE and self._lease is not None:
+                if error.err_code in WRONG_LAST_SEQUENCE and self._lease is not None:
                     self._lease.give_up()
                     self._refuse(OVERTAKEN)
                     raise LogFull(OVERTAKEN) from None
@@ -238,27 +239,39 @@ class JetStreamStream:
                 raise LogFull("the hub is stopping, and the servers of the log have not acknowledged")
             await asyncio.sleep(AGAIN_S)
 
+    async def _offer(self, group: Group, identity: str) -> tuple[int, Group]:
+        """Try once. Raises what the client raises."""
+        return await self._servers.call(self._send(group, identity)), group
+
     async def _send(self, group: Group, identity: str) -> int:
+        try:
+            number = await self._put(group, identity, None if self._lease is None else self._last)
+        except APIError as error:
+            if error.err_code not in WRONG_LAST_SEQUENCE or not await self._is_newest(identity):
+                raise
+            number = self._last + 1
+        self._last = max(self._last, number)
+        return number
+
+    async def _put(self, group: Group, identity: str, last: int | None) -> int:
+        """The number that the servers give to this group's blob. `last`: behind that blob, or not at all."""
         if self._lease is not None and not self._lease.held:
             raise LogFull(OVERTAKEN)
         at = now()
         headers = {"Nats-Msg-Id": identity, "Entries": str(len(group.entries)), "At": str(at)}
         if self._lease is not None:
-            headers["Nats-Expected-Last-Sequence"] = str(self._last)
-        try:
-            acknowledged = await self._servers.js.publish(
-                self._subject, group.data, timeout=ACK_S, stream=self._stream, headers=headers
-            )
-            number = acknowledged.seq
-        except APIError as error:
-            if error.err_code != WRONG_LAST_SEQUENCE or not await self._is_newest(identity):
-                raise
-            number = self._last + 1
-        self._last = max(self._last, number)
+            headers["Term"] = str(self._lease.term)
+        if last is not None:
+            headers["Nats-Expected-Last-Sequence"] = str(last)
+        acknowledged = await self._servers.js.publish(
+            self._subject, group.data, timeout=ACK_S, stream=self._stream, headers=headers
+        )
         self._last_at = max(self._last_at or 0, at)
         with suppress(*TROUBLES):
-            await self._servers.client.publish(self._grown_subject, b"%d %d %d" % (number, len(group.entries), at))
-        return number
+            await self._servers.client.publish(
+                self._grown_subject, b"%d %d %d" % (acknowledged.seq, len(group.entries), at)
+            )
+        return acknowledged.seq
 
     async def _is_newest(self, identity: str) -> bool:
         """Whether it was this message itself that the servers have put behind the newest that this node knows of: its acknowledgement
@@ -367,8 +380,10 @@ class JetStreamStream:
         except msgspec.MsgspecError as error:  # a blob that holds what this version cannot read
             self.damage.append(f"{self._stream}: message {number} cannot be read ({error})")
             entries = []
-        self._blobs.add(Blob(number, entries, len(data)))
-        at = headers.get("At", "")
+        at, term = headers.get("At", ""), headers.get("Term", "")
+        self._blobs.add(
+            Blob(number, entries, len(data), headers.get("Nats-Msg-Id", ""), int(term) if term.isdecimal() else 0)
+        )
         if number == self._end - 1 and at.isdecimal():
             self._last_at = max(self._last_at or 0, int(at))
 
@@ -411,6 +426,9 @@ class JetStreamStream:
         return count or 0
 
     # ---------------------------------------------------------------------------------------------- keeping and dropping
+
+    def hear(self, since: LogPosition, told: Heard) -> None:
+        """Nobody: the holder of the lease is the only one who appends here (`SharedStream` has many)."""
 
     def require(self, reader: str, cursor: Callable[[], LogPosition]) -> None:
         self._required[reader] = cursor

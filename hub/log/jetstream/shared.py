@@ -1,0 +1,118 @@
+"""A stream to which many nodes append: each only behind what it has read, so that nothing stands there twice.
+
+Every message says behind which number it belongs, which the servers compare. Where another node was faster they refuse; the node reads what came,
+leaves out of its own what stands there already, and tries again behind it. So of two nodes that a device sent the same reading to, one
+puts it into the log and the other learns that it is there, whatever was lost or late between them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from nats.js.errors import APIError
+
+from hub.log.jetstream.blobs import Blob, blob_of, place
+from hub.log.jetstream.leases import WRONG_LAST_SEQUENCE
+from hub.log.jetstream.servers import TROUBLES
+from hub.log.jetstream.stream import AGAIN_S, JetStreamStream
+from hub.log.pending import Append, Group
+from hub.ports import Batch, Heard, LogPosition
+
+
+class SharedStream(JetStreamStream):
+    """`_last` is the newest blob that this node has read or written. Everything here happens in the node's own event loop."""
+
+    def __init__(self, *given: Any) -> None:
+        self._ours_there: dict[int, Any] = {}
+        """Entries on their way that others have put there, by what tells objects apart."""
+        super().__init__(*given)
+
+    _told: Heard | None = None
+    _following: asyncio.Task[None] | None = None
+    _offering = ""
+    """The id of the message under way."""
+    _landed = 0
+    """The number of its blob, where it was read before it was acknowledged."""
+
+    def hear(self, since: LogPosition, told: Heard) -> None:
+        self._told, self._last = told, blob_of(since) - 1
+        self._loop = asyncio.get_running_loop()
+        self._following = self._loop.create_task(self._follow())
+
+    async def _follow(self) -> None:
+        """Read on while nothing of this node is under way: whoever appends reads by itself what came in between."""
+        while True:
+            grown = self._grown
+            if self._offering or self._last + 1 >= self._end:
+                await grown.wait()
+                continue
+            try:
+                await self._read_on()
+            except TROUBLES:
+                await asyncio.sleep(AGAIN_S)
+
+    async def _publish(self, group: Group) -> tuple[int, Group]:
+        try:
+            return await super()._publish(group)
+        finally:
+            self._offering, self._landed = "", 0
+            self._wake()
+            for entry in group.entries:
+                self._ours_there.pop(id(entry), None)
+
+    async def _offer(self, group: Group, identity: str) -> tuple[int, Group]:
+        self._offering = identity
+        while True:
+            group, last = self._without_what_is_there(group), self._last
+            if self._landed:
+                return self._landed, group
+            if not group.entries:
+                return last + 1, group
+            try:
+                number = await self._servers.call(self._put(group, identity, last))
+            except APIError as error:
+                if error.err_code not in WRONG_LAST_SEQUENCE:
+                    raise
+            else:
+                self._last = max(self._last, number)
+                return number, group
+            await self._read_on()
+
+    async def _read_on(self) -> None:
+        """Take up the blobs behind the last, as many as one question gives. Raises what the client raises."""
+        found = await self._servers.call(self._fetch(self._last + 1))
+        if found is not None:
+            self._last = max(self._last, found - 1)  # what lay between was dropped
+        while (blob := self._blobs.get(self._last + 1)) is not None:
+            self._take_note(blob)
+
+    def _take_note(self, blob: Blob) -> None:
+        self._last = blob.number
+        self._learn(blob.number + 1)
+        if self._offering and blob.identity == self._offering:
+            self._landed = blob.number
+            return
+        if self._lease is not None and blob.term > self._lease.term:
+            self._lease.give_up()
+        if self._told is not None:
+            positions = [place(blob.number, at) for at in range(len(blob.entries))]
+            for entry in self._told(Batch(blob.entries, [*positions, place(blob.number + 1)])):
+                self._ours_there[id(entry)] = entry
+
+    def _without_what_is_there(self, group: Group) -> Group:
+        if not self._ours_there:
+            return group
+        return Group.of([self._left_of(append) for append in group.appends])
+
+    def _left_of(self, append: Append) -> Append:
+        left: Sequence[Any] = [entry for entry in append.entries if id(entry) not in self._ours_there]
+        if len(left) == len(append.entries):
+            return append
+        return Append(left, self._pending.encoded(left), append.future)
+
+    async def close(self) -> None:
+        await super().close()
+        if self._following is not None:
+            self._following.cancel()

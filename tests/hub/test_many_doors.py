@@ -1,0 +1,150 @@
+"""Several nodes take input into one log: whatever a device sends to more than one of them stands there once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from hub import clock
+from hub.ingest import Door, Ingest
+from hub.ledger import Ledger
+from hub.log.jetstream import JetStreamLog, Servers
+from hub.model import Device, Message, Reading, Verdict
+from hub.ports import Batch
+from hub.registry import Registry
+from tests.acceptance.nats_server import NatsServer
+from tests.hub.logs import everything
+
+
+class Node:
+    """What takes input on one machine."""
+
+    def __init__(self, url: str) -> None:
+        self.servers = Servers([url])
+        self.log = JetStreamLog(self.servers, "test", 1)
+        self.ledger = Ledger()
+        self.ingest = Ingest(self.log, Registry({"g": Device("g", "gauge")}), self.ledger, clock.now)
+        self.log.events.hear(self.log.events.first, self.ingest.heard)
+        self.door: Door = self.ingest.door("test")
+
+    async def submit(self, *numbers: int) -> list[Verdict]:
+        return await self.door.submit([Message([reading(number)], [], "g") for number in numbers])
+
+    async def end(self) -> None:
+        await self.log.close()
+        self.servers.close()
+
+
+AT = clock.now()
+
+
+def reading(number: int) -> Reading:
+    return Reading("g", AT + number, {"water_level": float(number)})
+
+
+@pytest.fixture
+async def nodes(tmp_path: Path) -> AsyncIterator[list[Node]]:
+    server = NatsServer(tmp_path)
+    server.start()
+    made = [Node(server.url) for _ in range(3)]
+    yield made
+    for node in made:
+        await node.end()
+    server.kill()
+
+
+async def stands(node: Node) -> Counter[int]:
+    """What the log holds, as one sees it who opens it now."""
+    log = JetStreamLog(node.servers, "test", 1)
+    found = Counter(entry.observed_at - AT for entry in everything(log) if isinstance(entry, Reading))  # type: ignore[operator]
+    await log.close()
+    return found
+
+
+async def test_what_comes_to_three_nodes_at_once_stands_in_the_log_once(nodes: list[Node]) -> None:
+    rounds = 40
+    verdicts = await asyncio.gather(
+        *(node.submit(number, number + 1) for number in range(rounds) for node in nodes),
+        *(node.submit(1000 * at + number) for number in range(rounds) for at, node in enumerate(nodes, 1)),
+    )
+    assert {verdict for each in verdicts for verdict in each} == {Verdict.STORED}
+    wanted = [*range(rounds + 1), *(1000 * at + number for number in range(rounds) for at in (1, 2, 3))]
+    assert await stands(nodes[0]) == Counter(wanted)
+    columns = [node.ledger.of("test") for node in nodes]
+    assert all(counts.balances() and not counts.in_flight for counts in columns)
+    assert sum(counts.logged for counts in columns) == len(wanted)
+    assert sum(counts.duplicate for counts in columns) == 6 * rounds - (rounds + 1)
+
+
+async def test_a_reading_that_its_device_took_to_another_node_meanwhile_is_a_duplicate_there(
+    nodes: list[Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first node cannot reach the servers for a while, the device gives up and goes to the second, and then the first comes back."""
+    first, second, _ = nodes
+    publish, away = first.servers.js.publish, asyncio.Event()
+
+    async def cut_off(*given: Any, **named: Any) -> Any:
+        if not away.is_set():
+            raise TimeoutError
+        return await publish(*given, **named)
+
+    monkeypatch.setattr(first.servers.js, "publish", cut_off)
+    waiting = asyncio.ensure_future(first.submit(1, 2))
+    await asyncio.sleep(0)
+    assert await second.submit(2, 3) == [Verdict.STORED] * 2
+    away.set()
+    assert await asyncio.wait_for(waiting, 30) == [Verdict.STORED] * 2
+    assert await stands(second) == Counter([1, 2, 3])
+    assert (first.ledger.of("test").logged, first.ledger.of("test").duplicate) == (1, 1)
+    assert await first.submit(3) == await second.submit(1) == [Verdict.STORED]
+    assert await stands(second) == Counter([1, 2, 3])
+
+
+async def test_an_acknowledgement_that_got_lost_makes_nobody_elses_of_ones_own(
+    nodes: list[Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, _ = nodes
+    publish, lost = first.servers.js.publish, 0
+
+    async def loses(*given: Any, **named: Any) -> Any:
+        nonlocal lost
+        answer = await publish(*given, **named)
+        lost += 1
+        if lost == 1:
+            raise TimeoutError
+        return answer
+
+    monkeypatch.setattr(first.servers.js, "publish", loses)
+    assert await first.submit(1, 2) == [Verdict.STORED] * 2
+    assert await second.submit(2, 3) == [Verdict.STORED] * 2
+    assert await stands(first) == Counter([1, 2, 3])
+    assert (first.ledger.of("test").logged, first.ledger.of("test").duplicate) == (2, 0)
+
+
+async def test_the_books_of_a_city_count_what_others_have_logged_and_kept_out(nodes: list[Node]) -> None:
+    keeper, other, _ = nodes
+    books = Ledger()
+
+    def kept_out(batch: Batch) -> tuple[()]:
+        books.faults_elsewhere(batch)
+        return ()
+
+    def logged(batch: Batch) -> tuple[()]:
+        books.logged_elsewhere(batch)
+        return ()
+
+    for stream, told in ((keeper.log.quarantine, kept_out), (keeper.log.events, logged)):
+        stream.hear(stream.first, told)
+    await other.door.submit([Message([msgspec.structs.replace(reading(5), device="unknown")], [], "unknown")])
+    await other.submit(1, 2)
+    async with asyncio.timeout(30):
+        while books.of("test").received < 3:
+            await asyncio.sleep(0.01)
+    counts = books.of("test")
+    assert (counts.logged, counts.quarantined, counts.balances()) == (2, 1, True)
