@@ -31,9 +31,9 @@ from hub.store.rollups import (
     touched,
     windows,
 )
-from tests.laws.test_stores import Open, influxd, reopen
+from tests.laws.test_stores import Open, reopen
 
-__all__ = ["influxd", "reopen"]
+__all__ = ["reopen"]
 START = 1_770_000_000_000_000_000 // DAY * DAY
 
 
