@@ -39,7 +39,7 @@ def load_config(folder: Path, plugins: Mapping[str, Plugin]) -> tuple[Config | N
     path = folder / "hub.toml"
     file = str(path)
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
     except OSError as error:
         return None, [
             Mistake(file, 1, f"cannot be read ({error.strerror}); `cityhub init {folder}` writes a starter folder")
@@ -326,6 +326,14 @@ class _Reader:
             except Ill as error:
                 self._wrong(("store", "kind"), f"the store {error}")
         self._unknown(("store", "options"), store.options, list(store.options))
+        if store.keep_personal_days and not (
+            store.kind == "duckdb" or (store.kind == "influxdb" and store.version != 3)
+        ):
+            what = "InfluxDB 3" if store.kind == "influxdb" else f"a store of the kind {store.kind!r}"
+            self._wrong(
+                ("store", "keep_personal_days"),
+                f"{what} cannot erase what is personal alone; give its database a retention of its own, and leave this out",
+            )
         if store.kind == "influxdb" and not store.url:
             self._wrong(("store",), 'url is missing here, such as url = "http://127.0.0.1:8086"')
         elif store.kind == "influxdb" and not re.match(r"https?://[^/]", store.url or ""):
@@ -409,7 +417,7 @@ def secret(value: str | None, env: str | None, file: str | None, what: str) -> s
         return os.environ[env]
     if file:
         try:
-            return Path(file).read_text("utf-8").strip()
+            return Path(file).read_text("utf-8-sig").strip()
         except OSError as error:
             raise ValueError(f"{what}: {file} cannot be read ({error.strerror})") from None
     return None
