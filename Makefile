@@ -2,7 +2,8 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-WORKERS ?= 2
+# One more than the cores of a small machine: tests wait for servers and disks a third of their time.
+WORKERS ?= 3
 
 .PHONY: cluster demo test console pictures check bench mutants oracle oracle-cluster conformance fuzz env servers npm lock format soak dist sbom docs clean
 

@@ -23,6 +23,10 @@ _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?")
 _CHUNK_LINE_BYTES_MAX = 256
 _ALL = 1 << 62
 _METHODS = ("GET", "POST", "PUT")
+_LINE_BEGUN = re.compile(rb"(?:GET|POST|PUT) [/?h]")
+_LINE_BEGUN_BYTES = 6
+_CUT_METHOD = re.compile(rb"(?:GET?|G|PO?|POST?|POS|PUT?) ?\Z")
+_LINE_END = re.compile(rb" HTTP/1\.[01]\r?\n")
 
 
 class Request(msgspec.Struct):
@@ -52,8 +56,9 @@ class _Head(NamedTuple):
 class _Bad(Exception):
     """Why a head or body is refused."""
 
-    def __init__(self, status: int, kind: FaultKind, trouble: str) -> None:
-        self.status, self.kind, self.trouble = status, kind, trouble
+    def __init__(self, status: int, kind: FaultKind, trouble: str, end: int | None = None) -> None:
+        """`end`: where the request ends, if that is known; else behind its head."""
+        self.status, self.kind, self.trouble, self.end = status, kind, trouble, end
 
 
 class RequestReader:
@@ -73,6 +78,8 @@ class RequestReader:
         self._skip = 0
         """Bytes still to come of a body that was refused for its length."""
         self._chunks = _Chunks(body_bytes_max)
+        self._cut_method = b""
+        """The end of the last body, where it may be the beginning of the next request, as its length was too long."""
 
     def feed(self, data: bytes) -> list[Request]:
         self._buffer += data
@@ -94,6 +101,13 @@ class RequestReader:
                 skipped = min(self._skip, len(buffer) - done)
                 self._skip -= skipped
                 done = at = done + skipped
+            if self._cut_method:
+                taken = self._give_back(at, ended)
+                if taken is None:
+                    break
+                if taken:
+                    trouble = f"the content-length of the body before took {taken} bytes of this request"
+                    requests.append(Request(b"", status=0, kind=FaultKind.FRAME, trouble=trouble))
             start = _START.search(buffer, at)
             if start is None:
                 at = len(buffer) if ended else max(at, len(buffer) - _START_BYTES_MAX)
@@ -116,6 +130,19 @@ class RequestReader:
         self._searched = at - sure
         self._needed = max(0, self._needed - sure)
         return requests
+
+    def _give_back(self, at: int, ended: bool) -> int | None:
+        """Give the next request the beginning of its method back, where the body before it took it and was answered already: how many
+        bytes. None: too little is there to tell."""
+        behind = bytes(self._buffer[at : at + _START_BYTES_MAX])
+        if len(behind) < _START_BYTES_MAX and not ended and behind[:1] not in (b"\r", b"\n"):
+            return None
+        taken = self._cut_method if behind and not _LINE_BEGUN.match(behind) else b""
+        if not _LINE_BEGUN.match(taken + behind):
+            taken = b""
+        self._buffer[at:at] = taken
+        self._cut_method = b""
+        return len(taken)
 
     def _request(self, buffer: bytearray, start: int, ended: bool) -> tuple[Request | None, int]:
         """The request that starts there and where it ends; None while it is not all here."""
@@ -157,7 +184,7 @@ class RequestReader:
         except _Bad as bad:
             request.status, request.kind, request.trouble = bad.status, bad.kind, bad.trouble
             request.close = True  # where its body ends is not known
-            return request, len(buffer) if bad.kind is FaultKind.TRUNCATED else body_at
+            return request, body_at if bad.end is None else bad.end
         if end < 0:
             return None, start
         if head.method not in _METHODS:
@@ -177,7 +204,7 @@ class RequestReader:
             if head.method not in ("POST", "PUT") or "?" in head.target:
                 size = 0
             elif ended:
-                size = len(buffer) - body_at
+                size = _next_line(buffer, body_at, len(buffer)) - body_at
             elif len(buffer) - body_at > self._body_bytes_max:
                 raise _Bad(
                     411, FaultKind.OVERSIZE, f"a body without a length, longer than {self._body_bytes_max} bytes"
@@ -191,21 +218,43 @@ class RequestReader:
         if size > self._body_bytes_max:
             self._skip = size
             raise _Bad(413, FaultKind.OVERSIZE, f"a body of {size} bytes; the limit is {self._body_bytes_max}")
-        if len(buffer) - body_at < size:
-            if not ended:
-                self._needed = body_at + size
+        if length is None:
+            request.body = bytes(buffer[body_at : body_at + size])
+            return body_at + size
+        return self._stated(request, buffer, body_at, size, ended)
+
+    def _stated(self, request: Request, buffer: bytearray, body_at: int, size: int, ended: bool) -> int:
+        """As `_body`, of a body with a length. A length that lies costs this request, and not the next one."""
+        have, end = len(buffer) - body_at, body_at + size
+        if have < size and not ended:
+            self._needed = end
+            return -1
+        there = min(end, len(buffer))
+        inner = _next_line(buffer, body_at, there)
+        if inner < there:
+            if len(buffer) < end + _LINE_BEGUN_BYTES and not ended:
+                self._needed = (
+                    end + _LINE_BEGUN_BYTES
+                )  # no form and no JSON looks like this; what comes next tells whether the length lies
                 return -1
-            have = len(buffer) - body_at
-            raise _Bad(400, FaultKind.TRUNCATED, f"the body ends after {have} of its {size} bytes")
-        request.body = bytes(buffer[body_at : body_at + size])
-        return body_at + size
+            if not _LINE_BEGUN.match(buffer, end):
+                said = f"its content-length of {size} reaches into the next request, which begins after {inner - body_at} bytes"
+                raise _Bad(400, FaultKind.FRAME, said, inner)
+        if have < size:
+            raise _Bad(400, FaultKind.TRUNCATED, f"the body ends after {have} of its {size} bytes", len(buffer))
+        cut = _CUT_METHOD.search(buffer, max(body_at, end - _LINE_BEGUN_BYTES), end)
+        self._cut_method = b"" if cut is None else cut[0]
+        request.body = bytes(buffer[body_at:end])
+        return end
 
     def _chunked(self, request: Request, buffer: bytearray, start: int, body_at: int, ended: bool) -> int:
         chunks = self._chunks
         chunks.read(buffer, start, body_at)
         if not chunks.complete:
             if ended:
-                raise _Bad(400, FaultKind.TRUNCATED, f"the chunked body ends after {len(chunks.data)} bytes")
+                raise _Bad(
+                    400, FaultKind.TRUNCATED, f"the chunked body ends after {len(chunks.data)} bytes", len(buffer)
+                )
             return -1
         request.body = bytes(chunks.data)
         return start + chunks.at
@@ -254,6 +303,20 @@ class _Chunks:
                 raise _Bad(400, FaultKind.SYNTAX, "a chunk longer than its size")
             self.data += buffer[line_end + 2 : end]
             self.at = end + 2 - start
+
+
+def _next_line(buffer: bytearray, at: int, end: int) -> int:
+    """Where, between these two, the first line of a request begins, complete or cut off by the end; `end` where none does."""
+    line = at
+    for line_end in _LINE_END.finditer(buffer, at, end):
+        line = max(line, buffer.rfind(b"\n", line, line_end.start()) + 1)
+        begun = _LINE_BEGUN.search(buffer, line, line_end.start() + 1)
+        if begun is not None:
+            return begun.start()
+        line = line_end.end()
+    line = max(line, buffer.rfind(b"\n", line, end) + 1)
+    begun = _LINE_BEGUN.search(buffer, line, end)
+    return end if begun is None else begun.start()
 
 
 def _head(raw: bytes, cut: bool) -> _Head:

@@ -14,7 +14,7 @@ def secret(what: str, env: str | None, file: str | None) -> str:
         return os.environ[env]
     if file:
         try:
-            return Path(file).read_text("utf-8").strip()
+            return Path(file).read_text("utf-8-sig").strip()
         except OSError as error:
             raise ValueError(f"{file} ({what}_file) cannot be read: {error.strerror}") from None
     return ""

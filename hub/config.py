@@ -8,6 +8,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -27,12 +28,18 @@ NAME_MAX = 100
 SECRET_KEYS = {"password", "token", "secret", "api_key", "psk", "private_key"}
 
 
+@cache
+def _fields(kind: type[msgspec.Struct]) -> Mapping[str, msgspec.structs.FieldInfo]:
+    """Key in the file → field. Kept: msgspec evaluates the annotations anew at each call."""
+    return {field.encode_name: field for field in msgspec.structs.fields(kind)}
+
+
 def load_config(folder: Path, plugins: Mapping[str, Plugin]) -> tuple[Config | None, list[Mistake]]:
     """Read `folder/hub.toml`. A config comes back only where nothing is wrong with it."""
     path = folder / "hub.toml"
     file = str(path)
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
     except OSError as error:
         return None, [
             Mistake(file, 1, f"cannot be read ({error.strerror}); `cityhub init {folder}` writes a starter folder")
@@ -189,7 +196,7 @@ class _Reader:
         if not isinstance(table, dict):
             self._wrong(at, f"{at[0]} is a table: write [{at[0]}] and its keys below")
             return None
-        fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+        fields = _fields(kind)
         self._unknown(at, table, list(fields))
         before = len(self.mistakes)
         values: dict[str, Any] = {}
@@ -410,7 +417,7 @@ def secret(value: str | None, env: str | None, file: str | None, what: str) -> s
         return os.environ[env]
     if file:
         try:
-            return Path(file).read_text("utf-8").strip()
+            return Path(file).read_text("utf-8-sig").strip()
         except OSError as error:
             raise ValueError(f"{what}: {file} cannot be read ({error.strerror})") from None
     return None

@@ -232,6 +232,7 @@ class Door:
     def takes(self, reading: Reading) -> bool:
         """Whether something of this reading would be taken now. Nothing is counted or kept; the reading may be changed."""
         at = self._hub.clock()
+        self._date(reading, at)
         if self._no_right_to_speak(reading, at, look_only=True):
             return False
         return not any(finding.whole for finding in self._hub.validator.check(reading, at) or ())
@@ -276,12 +277,7 @@ class Door:
         """Stamp the reading and take out what cannot be used. False where nothing is left: it is quarantined."""
         at = reading.received_at = group.at
         reading.adapter = self.adapter
-        registered = self._hub.registry.devices.get(reading.device)
-        clock = self._clock if registered is None else registered.attributes.get("clock", self._clock)
-        if reading.observed_at is None or clock == "hub":
-            reading.observed_at = self._hub.undated(at)
-        elif clock == "gps-week":
-            reading.observed_at = without_rollover(reading.observed_at, at)
+        self._date(reading, at)
         if wrong := self._no_right_to_speak(reading, at):
             return self._refuse(reading, *wrong, group)
         if not self._hub.pace.allows(reading.device):
@@ -295,6 +291,15 @@ class Door:
             group.counts.count_fault(finding.kind)
             group.faults.add(finding.kind, finding.detail, reading.device)
         return True
+
+    def _date(self, reading: Reading, at: int) -> None:
+        """Give the reading the time that it has by the clock that its device, or else this door, is to go by."""
+        registered = self._hub.registry.devices.get(reading.device)
+        clock = self._clock if registered is None else registered.attributes.get("clock", self._clock)
+        if reading.observed_at is None or clock == "hub":
+            reading.observed_at = self._hub.undated(at)
+        elif clock == "gps-week":
+            reading.observed_at = without_rollover(reading.observed_at, at)
 
     def _no_right_to_speak(self, reading: Reading, at: int, look_only: bool = False) -> tuple[FaultKind, str] | None:
         """Why readings of this device are not taken here, None where they are. Gives the reading its kind."""
@@ -522,9 +527,10 @@ class Recent:
         return False
 
     def forget(self, key: Key) -> None:
-        """It was not stored after all."""
-        self._young.pop(key[:2], None)
-        self._old.pop(key[:2], None)
+        """It was not stored after all. What the device said later of the same moment stays known."""
+        for generation in (self._young, self._old):
+            if generation.get(key[:2]) == key[2]:
+                del generation[key[:2]]
 
     def __len__(self) -> int:
         return len(self._young) + len(self._old)

@@ -43,7 +43,7 @@ def in_map(path: Path, sentence: str) -> Mistake:
     """ "pumps.toml: pump-1, flow: …" as a mistake in that file, at the line where pump-1's flow stands."""
     sentence = sentence.removeprefix(f"{path}: ").removeprefix(f"{path.name}: ")
     try:
-        lines = path.read_text("utf-8").splitlines()
+        lines = path.read_text("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError):
         lines = []
     line = 0

@@ -156,7 +156,7 @@ class Map(Part, forbid_unknown_fields=True, frozen=True, kw_only=True):
 def load_map(path: Path) -> Map:
     """Read and check a map. Raises `RecordingError`."""
     try:
-        found = msgspec.convert(tomllib.loads(path.read_text("utf-8")), Map)
+        found = msgspec.convert(tomllib.loads(path.read_text("utf-8-sig")), Map)
     except (OSError, ValueError) as error:
         raise RecordingError(f"{path}: {error}") from None
     if found.order not in ("file", "time"):

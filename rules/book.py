@@ -130,7 +130,7 @@ def load(paths: Sequence[Path], packs: Sequence[str]) -> RuleBook | list[Mistake
             files.append((pack, f"{pack}/rules.yaml", text))
     for path in _rule_files(paths):
         try:
-            files.append((CITY, str(path), path.read_text("utf-8")))
+            files.append((CITY, str(path), path.read_text("utf-8-sig")))
         except (OSError, UnicodeDecodeError) as error:
             mistakes.append(Mistake(str(path), 1, 1, f"cannot be read: {error}"))
     result = read_book(files)
@@ -222,7 +222,7 @@ def pack_file(pack: str, name: str) -> str | None:
     if pack not in _shelf():
         return None
     file = _shelf()[pack][1].joinpath(name)
-    return file.read_text("utf-8") if file.is_file() else None
+    return file.read_text("utf-8-sig") if file.is_file() else None
 
 
 @cache

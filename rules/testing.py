@@ -161,7 +161,7 @@ def run_path(path: Path) -> Report:
     book = load([folder], [])
     if not isinstance(book, RuleBook):
         return Report([], book, [])
-    return _report(book, [(str(file), file.read_text("utf-8")) for file in files], pack)
+    return _report(book, [(str(file), file.read_text("utf-8-sig")) for file in files], pack)
 
 
 def run_pack(pack: str) -> Report:

@@ -117,7 +117,7 @@ def _token(options: GrafanaOptions) -> str:
         return os.environ[options.token_env]
     if options.token_file:
         try:
-            return Path(options.token_file).read_text("utf-8").strip()
+            return Path(options.token_file).read_text("utf-8-sig").strip()
         except OSError as error:
             raise ValueError(f"{options.token_file} (token_file) cannot be read: {error.strerror}") from None
     raise ValueError("Grafana wants a token: set token_env or token_file")

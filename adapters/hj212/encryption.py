@@ -37,7 +37,7 @@ def decrypted(content: bytes, key: bytes) -> bytes | None:
 def read_keys(path: str | Path) -> Mapping[str, bytes]:
     """MN -> key of 16 bytes, from a TOML file of `"MN" = "32 hexadecimal digits"`. Raises ValueError with a sentence; OSError as open()."""
     try:
-        given = tomllib.loads(Path(path).read_text("utf-8"))
+        given = tomllib.loads(Path(path).read_text("utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: {error}") from None
     keys: dict[str, bytes] = {}

@@ -80,7 +80,7 @@ class Peers:
 def load_peers(file: str, here: str) -> Peers:
     """The peers of the hub `here`. Raises ValueError with a sentence that repeats no secret, OSError where it cannot be read."""
     try:
-        table = tomllib.loads(Path(file).read_text("utf-8"))
+        table = tomllib.loads(Path(file).read_text("utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{file} is not valid TOML: {error}") from None
     named = table.get("peers")

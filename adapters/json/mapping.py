@@ -493,7 +493,7 @@ def read_map(source: str | Path | Mapping[str, Any]) -> MapSet:
     document = source
     if isinstance(source, str | Path):
         try:
-            document = tomllib.loads(Path(source).read_text("utf-8"))
+            document = tomllib.loads(Path(source).read_text("utf-8-sig"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise MapError(f"{source}: {error}") from None
     assert isinstance(document, Mapping)

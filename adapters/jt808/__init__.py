@@ -71,7 +71,7 @@ def _secret(options: Mapping[str, Any]) -> str:
         return os.environ[variable]
     if file:
         try:
-            found = Path(file).read_text("utf-8").strip()
+            found = Path(file).read_text("utf-8-sig").strip()
         except (OSError, UnicodeDecodeError) as error:
             raise ValueError(f"auth_secret_file = {file!r} cannot be read: {error}") from None
         if not found:

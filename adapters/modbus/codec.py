@@ -21,6 +21,8 @@ from hub.model import Fault, FaultKind, Message, Reading, Value, Verdict
 
 MAX_ADU = 260
 """Bytes of a Modbus/TCP frame; an RTU frame has at most 256."""
+MBAP_BYTES = 8
+"""Bytes by which a header is known: the function, too."""
 MAX_PENDING = 256
 """Requests remembered until their answer comes."""
 
@@ -171,6 +173,17 @@ class ModbusTcpCodec(_Reader):
                     continue
                 needed = end - at
                 break
+            if _may_lie(buffer, at, end):
+                if len(buffer) < end + MBAP_BYTES and not ended:
+                    needed = end + MBAP_BYTES - at
+                    break
+                own = _own_end(buffer, at, end)
+                if own != end:
+                    said = f"a frame of {own - at} bytes, and its own length says {end - at}"
+                    raw = bytes(buffer[at:own])
+                    messages.append(Message([], [Fault(FaultKind.FRAME, said, raw)], raw=raw))
+                    at = own
+                    continue
             raw = bytes(buffer[at:end])
             transaction = int.from_bytes(raw[:2], "big")
             messages.append(self._message("tcp", raw[6], transaction, raw[7:], raw, received_at))
@@ -192,6 +205,20 @@ def _behind_the_cut(buffer: bytearray, at: int) -> int:
         if place == len(buffer):
             return begin
     return len(buffer)
+
+
+def _may_lie(buffer: bytearray, at: int, end: int) -> bool:
+    """Whether the function of the frame there gives it another length than its header does."""
+    known, _ = lengths(buffer, at + MBAP_BYTES - 1)
+    return bool(known) and end - at - MBAP_BYTES + 1 not in known
+
+
+def _own_end(buffer: bytearray, at: int, end: int) -> int:
+    """Where a frame ends whose length may lie: the first of where its function says, where its length says, or anywhere in it, at
+    which another header begins."""
+    known, _ = lengths(buffer, at + MBAP_BYTES - 1)
+    begins = [*(at + MBAP_BYTES - 1 + size for size in known), end, *range(at + MBAP_BYTES, end)]
+    return next((begin for begin in begins if begin <= end and _is_mbap(buffer, begin)), end)
 
 
 def _is_mbap(buffer: bytes | bytearray, at: int) -> bool | None:

@@ -95,7 +95,7 @@ def load_map(path: str | Path) -> RegisterMap:
     """Read and check a map file. Raises `MapError` with every mistake."""
     name = Path(path).name
     try:
-        text = Path(path).read_text("utf-8")
+        text = Path(path).read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise MapError([f"{name} cannot be read: {error}"]) from None
     return read_map(text, name)

@@ -128,7 +128,7 @@ def password(env: str | None, file: str | None) -> str | None:
         return os.environ[env]
     if file is not None:
         try:
-            return Path(file).read_text("utf-8").strip()
+            return Path(file).read_text("utf-8-sig").strip()
         except OSError as error:
             raise ValueError(f"{file} (password_file) cannot be read: {error.strerror}") from None
     return None

@@ -47,7 +47,7 @@ class MetricMap:
 def read_metrics(path: str) -> MetricMap:
     """The table [metrics] of a TOML file. Raises `MapError` with every mistake, or OSError."""
     try:
-        document = tomllib.loads(Path(path).read_text("utf-8"))
+        document = tomllib.loads(Path(path).read_text("utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise MapError(f"{path}: {error}") from None
     mistakes = [f"{path}: unknown key {key!r}; [metrics] was meant" for key in document if key != "metrics"]

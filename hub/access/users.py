@@ -85,7 +85,7 @@ def load_users(path: Path) -> tuple[dict[str, User], list[Mistake]]:
     """The users of a file, by name, and everything that is wrong with it."""
     file = str(path)
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
         table = tomllib.loads(text)
     except OSError as error:
         return {}, [Mistake(file, 1, f"cannot be read ({error.strerror}); `cityhub users add` makes it")]
@@ -151,7 +151,8 @@ def check(user: User) -> None:
         )
     if not user.name.isprintable() or len(user.name) > 100:
         raise ValueError("the name for people is a short text on one line")
-    if told := _grants(user.grants)[1]:
+    told = _grants(user.grants)[1]
+    if told:
         raise ValueError("; ".join(told))
 
 
@@ -161,7 +162,7 @@ def save_user(path: Path, user: User) -> None:
     Raises ValueError where the file or the user cannot be used, OSError where it cannot be written.
     """
     check(user)
-    document = tomlkit.parse(path.read_text("utf-8")) if path.exists() else tomlkit.document().add(tomlkit.comment(HEAD))  # fmt: skip
+    document = tomlkit.parse(path.read_text("utf-8-sig")) if path.exists() else tomlkit.document().add(tomlkit.comment(HEAD))  # fmt: skip
     if "users" not in document:
         document["users"] = tomlkit.table(is_super_table=True)
     table = document["users"].get(user.user)

@@ -35,7 +35,7 @@ COMMAND_WAIT_MAX_S = 30.0
 MAINTENANCE_MAX = 900
 """Windows planned at once; the rules keep a few more (`rules.state.maintenance.MAX_WINDOWS`)."""
 
-NOTE_THEMSELVES = frozenset({"operate", "plan", "cancel", "command"})
+NOTE_THEMSELVES = frozenset({"operate", "plan", "cancel", "command", "add_user", "change_user"})
 """Handlers that note in the audit what was before and what comes after; all others are noted by their route."""
 
 

@@ -191,10 +191,20 @@ class Entries(Page):
     entries: list[Object]
 
 
+class User(msgspec.Struct):
+    """A user with what they were granted, in words; `password`: whether there is one."""
+
+    user: str
+    name: str
+    disabled: bool
+    password: bool
+    grants: list[str]
+
+
 class Users(Page):
     """Users with what they were granted; never their passwords."""
 
-    users: list[Object]
+    users: list[User]
 
 
 class AuditEntries(Page):

@@ -75,7 +75,7 @@ def load_tokens(path: Path) -> tuple[dict[str, Token], list[Mistake]]:
     """The tokens of a file, by name. There is always a token or a mistake; no mistake quotes a secret."""
     file = str(path)
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
         table = tomllib.loads(text)
     except OSError as error:
         return {}, [Mistake(file, 1, f"cannot be read ({error.strerror})")]

@@ -1,4 +1,4 @@
-"""People come and go: log-in, log-out, who am I; and for administrators, who may come and what was done."""
+"""People come and go: log-in, log-out, who am I; and for administrators, what was done."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hub.access.sessions import Session
 from hub.api import questions
 from hub.api.auditing import Auditing, address_of
 from hub.api.gate import Authority, cookie_name
-from hub.api.pages import marks, page, reply
+from hub.api.pages import marks, reply
 from hub.api.problem import Problem
 from hub.api.state import State
 from hub.moment import to_text
@@ -104,21 +104,6 @@ class Visiting:
             "asks": self.state.asks,
             "password": self.state.roll.asks,
         }
-
-    async def users(self, request: Request, asked: questions.Page) -> Response:
-        """Who may use this hub, and what of it."""
-        found = [
-            {
-                "user": user.user,
-                "name": user.name,
-                "disabled": user.disabled,
-                "password": self.state.roll.kept(user.user) is not None,
-                "grants": [grant.words for grant in user.grants],
-            }
-            for user in self.state.roll.users.values()
-        ]
-        shown, cut = page(found, asked.limit, asked.skip)
-        return reply({"users": shown, **marks(request, asked.limit, cut, skip=asked.skip + len(shown))})
 
     async def audit(self, request: Request, asked: questions.Audit) -> Response:
         """What was done and refused, the newest first."""

@@ -96,7 +96,7 @@ def _readable(config: Config) -> list[Mistake]:
     if api.covered or is_loopback(split_address(api.listen)[0]):
         return []
     file = config.folder / "hub.toml"
-    line = toml_lines(file.read_text("utf-8")).get(("api", "listen"), 1)
+    line = toml_lines(file.read_text("utf-8-sig")).get(("api", "listen"), 1)
     told = (
         f"{api.listen} is reachable from outside, and passwords, tokens and data would travel readable: set tls_cert_file, or proxy = the "
         "address of the TLS proxy in front, or plain_http = true where that is meant"
@@ -151,7 +151,7 @@ def _strange_approvers(config: Config, tokens: Mapping[str, Token], users: Mappi
 def load_secrets(path: Path) -> tuple[dict[str, str], list[Mistake]]:
     """Device → secret of a TOML file. A mistake names the device, never what stands beside it."""
     try:
-        table = tomllib.loads(path.read_text("utf-8"))
+        table = tomllib.loads(path.read_text("utf-8-sig"))
     except OSError as error:
         return {}, [Mistake(str(path), 1, f"cannot be read ({error.strerror})")]
     except (tomllib.TOMLDecodeError, UnicodeDecodeError):

@@ -23,9 +23,9 @@ from hub.access.roll import Roll
 from hub.access.sessions import Sessions
 from hub.access.users import users_path
 from hub.alerts import Alerts
-from hub.api import ReaderState, State
 from hub.api.answers import Reloaded
 from hub.api.problem import Problem
+from hub.api.state import ReaderState, State
 from hub.app.air import Air
 from hub.app.city import City
 from hub.app.commanding import Commander

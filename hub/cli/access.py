@@ -152,7 +152,9 @@ def _password(options: argparse.Namespace, action: str) -> str | None:
     elif options.password_file:
         try:
             text = (
-                sys.stdin.readline() if options.password_file == "-" else Path(options.password_file).read_text("utf-8")
+                sys.stdin.readline()
+                if options.password_file == "-"
+                else Path(options.password_file).read_text("utf-8-sig")
             )
         except (OSError, UnicodeDecodeError) as error:
             raise Problem(f"{options.password_file} cannot be read: {error}") from None

@@ -122,7 +122,7 @@ def _source(options: argparse.Namespace) -> Source | None:
 def _secret(file: str | None, env: str | None, what: str) -> str:
     if file:
         try:
-            return Path(file).read_text("utf-8").strip()
+            return Path(file).read_text("utf-8-sig").strip()
         except OSError as error:
             raise Problem(f"{what}: {file} cannot be read ({error.strerror})") from None
     if env and os.environ.get(env):

@@ -142,7 +142,7 @@ def _lines(name: str) -> Iterator[IO[str]]:
         yield sys.stdin
         return
     try:
-        with open(name, encoding="utf-8", errors="surrogateescape") as file:
+        with open(name, encoding="utf-8-sig", errors="surrogateescape") as file:
             yield file
     except OSError as error:
         raise Problem(f"{name} cannot be read: {error.strerror}", 2) from None

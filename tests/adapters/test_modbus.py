@@ -395,3 +395,26 @@ def test_frames_behind_a_wrong_length_are_read_at_the_end() -> None:
     messages = [*codec.feed(lying + good + good), *codec.end()]
     assert [message.device for message in messages if message.device] == ["modbus:17"] * 2
     assert [fault.kind for message in messages for fault in message.faults] == ["truncated"]
+
+
+@pytest.mark.parametrize("chunk", [1, 5, 1000])
+@pytest.mark.parametrize("lying", ["request", "response"])
+@pytest.mark.parametrize("lie", [-4, -1, 1, 2, 12, 13, 25, 200])
+def test_a_length_that_lies_costs_its_own_frame_only(lie: int, lying: str, chunk: int) -> None:
+    def frame(transaction: int, pdu: bytes, more: int = 0) -> bytes:
+        return struct.pack(">HHHB", transaction, 0, len(pdu) + 1 + more, 17) + pdu
+
+    asked, answered = bytes.fromhex("0300640002"), bytes.fromhex("030400110102")
+    stream, expected = b"", []
+    for transaction in range(258, 262):
+        for kind, pdu in (("request", asked), ("response", answered)):
+            lies = kind == lying and transaction == 259
+            stream += frame(transaction, pdu, lie if lies else 0)
+            expected += [] if lies else [(transaction, kind)]
+    codec = ModbusTcpCodec({})
+    messages = [message for at in range(0, len(stream), chunk) for message in codec.feed(stream[at : at + chunk])]
+    messages += codec.end()
+    good = [message.body for message in messages if message.body is not None and not message.faults]
+    assert [(frame.transaction, frame.pdu.kind) for frame in good] == expected
+    assert [fault.kind for message in messages for fault in message.faults]
+    assert b"".join(message.raw for message in messages) == stream

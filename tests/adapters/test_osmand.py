@@ -322,3 +322,28 @@ async def test_a_real_client_over_a_real_socket() -> None:
 
 def test_the_plugin_says_what_it_is() -> None:
     assert (PLUGIN.protocol, PLUGIN.binary, PLUGIN.kind) == ("osmand", False, "phone")
+
+
+@pytest.mark.parametrize("chunk", [1, 64, 100_000])
+@pytest.mark.parametrize("following", [get("id=3&lat=60.0&lon=30.0"), post(document(), "application/json")])
+@pytest.mark.parametrize("lie", [-30, -1, 1, 3, 5, 6, 20, 60, 700])
+def test_a_length_that_lies_costs_its_own_request_only(lie: int, following: bytes, chunk: int) -> None:
+    good = post(document(), "application/json")
+    size = len(document())
+    lying = good.replace(f"Length: {size}\r".encode(), f"Length: {size + lie}\r".encode())
+    stream = good + lying + following + good
+    found = read.decoded(OsmandCodec({}), [stream[at : at + chunk] for at in range(0, len(stream), chunk)])
+    assert [message.device for message in found if message.readings] == [
+        "osmand:8737",
+        "osmand:3" if following.startswith(b"GET") else "osmand:8737",
+        "osmand:8737",
+    ]
+    assert [fault.kind for message in found for fault in message.faults]
+
+
+def test_a_body_whose_length_is_right_may_hold_what_looks_like_a_request() -> None:
+    """Who shares a connection, as behind a proxy, is never taken at another's word."""
+    inner = document(note="x") + "\r\n" + get("id=9").decode()
+    found = decode(post(inner, "application/json") + get())
+    assert [message.device for message in found if message.readings] == ["osmand:7"]
+    assert len(found) == 2

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from adapters.secrets import secret as secret_file
 from hub.app import history
 from hub.app.city import load_city
 from hub.app.plugins import Plugins
@@ -161,6 +162,28 @@ def test_secrets_come_from_their_places(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(ValueError, match="cannot be read"):
         secret(None, None, str(tmp_path / "gone"), "x")
     assert split_address("[::1]:80") == ("::1", 80)
+
+
+def test_a_byte_order_mark_harms_no_file_that_people_write(tmp_path: Path) -> None:
+    """Editors of Windows put one before UTF-8 text."""
+    files = {
+        "hub.toml": GOOD + '[api]\nlisten = "127.0.0.1:0"\ntokens_file = "tokens.toml"\n'
+        "[ingest]\ndevice_secrets_file = 'secrets.toml'\n"
+        '[[adapters]]\nname = "pumps"\nprotocol = "modbus"\nconnect = "tcp://10.0.0.5:502"\nmap = "pumps.toml"\n',
+        "tokens.toml": '[tokens.duty]\ntoken = "a-long-and-secret-text"\nroles = ["view"]\n',
+        "secrets.toml": '"jt808:1" = "code"\n',
+        "users.toml": "",
+        "pumps.toml": PUMPS.replace("pressur", "pressure"),
+        "devices.csv": "device,name,kind\na,A,pump\n",
+        "rules/own.yaml": "- rule: r\n  for_each: {kind: pump}\n  levels: {blue: flow > 1 L/s}\n",
+        "token": "from-file\n",
+    }
+    (tmp_path / "rules").mkdir()
+    for name, text in files.items():
+        (tmp_path / name).write_text(text, "utf-8-sig")
+    assert mistakes(tmp_path) == []
+    assert secret(None, None, str(tmp_path / "token"), "x") == secret_file("x", None, str(tmp_path / "token"))
+    assert secret(None, None, str(tmp_path / "token"), "x") == "from-file"
 
 
 PUMPS = """[[devices]]

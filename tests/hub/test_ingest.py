@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from hub.ingest import Door, Ingest
 from hub.ledger import Ledger
 from hub.log import Limits, Log, Stream
-from hub.model import Device, Fault, FaultKind, Message, Position, Reading, Tick, Verdict
+from hub.model import AlertChange, Change, Device, Fault, FaultKind, Message, Position, Reading, Tick, Verdict
 from hub.moment import SECOND, from_text
 from hub.options import IngestOptions
-from hub.ports import Batch
+from hub.ports import Batch, LogFull
 from hub.registry import Registry
 
 NOW = from_text("2026-11-22T08:00:00Z")
@@ -234,6 +234,105 @@ async def test_a_full_log_says_busy_and_the_reading_may_come_again(
     assert await bench.give(message({"water_level": 2.0})) == [Verdict.STORED]
     assert len(bench.logged()) == 2
     await bench.log.close()
+
+
+async def test_a_door_says_that_the_log_is_full_until_it_takes_input_again(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, {"events": Limits(pending_max=1)})
+    taken = bench.door.submit([message({"water_level": 1.0})])
+    await bench.door.submit([message({"water_level": 2.0}), message({"water_level": 2.5}, at=NOW - 1)])
+    assert bench.door.status.state == "degraded"
+    await taken
+    await bench.give(message({"water_level": 2.0}))
+    assert bench.door.status.state == "up"
+    bench.door.report("degraded", "the broker is slow")
+    await bench.give(message({"water_level": 3.0}))
+    assert bench.door.status.state == "degraded"  # its own trouble is not the log's to end
+    await bench.log.close()
+
+
+async def test_what_cannot_be_written_down_is_refused_for_good_and_kept_aside(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(entries: Any) -> asyncio.Future[Any]:
+        written: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        written.set_exception(ValueError("no such number"))
+        return written
+
+    with monkeypatch.context() as broken:
+        broken.setattr(bench.log.events, "append", failing)
+        assert await bench.give(message({"water_level": 1.0})) == [Verdict.REFUSED]
+    await bench.log.quarantine.append([])
+    [fault] = bench.quarantined()
+    assert (fault.detail, fault.readings) == ("gauge-7: its reading cannot be written down (no such number)", 1)
+    counts = bench.ledger.of("broker")
+    assert (counts.received, counts.quarantined, counts.logged) == (1, 1, 0)
+    assert await bench.give(message({"water_level": 1.0})) == [Verdict.STORED]
+
+
+async def test_what_failed_is_forgotten_and_what_came_later_of_that_moment_is_not(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append, written = bench.log.events.append, asyncio.get_running_loop().create_future()
+    monkeypatch.setattr(bench.log.events, "append", lambda entries: written)
+    failing = bench.door.submit([message({"water_level": 1.0})])
+    monkeypatch.setattr(bench.log.events, "append", append)
+    assert await bench.give(message({"water_level": 2.0})) == [Verdict.STORED]
+    written.set_exception(LogFull("the disk is full"))
+    assert await failing == [Verdict.BUSY]
+    await bench.give(message({"water_level": 2.0}))
+    assert bench.ledger.of("broker").duplicate == 1
+    await bench.give(message({"water_level": 1.0}))
+    assert [reading.values["water_level"] for reading in bench.logged()] == [2.0, 1.0]
+
+
+async def test_what_the_log_had_before_a_restart_is_a_duplicate_after_it(bench: Bench) -> None:
+    await bench.give(message({"water_level": 1.0}))
+    again = Ingest(bench.log, REGISTRY, Ledger(), lambda: NOW)
+    again.remember([Tick(NOW), *bench.logged()])
+    assert await again.door("broker").submit([message({"water_level": 1.0})]) == [Verdict.STORED]
+    assert again.ledger.of("broker").duplicate == 1
+    assert len(bench.logged()) == 1
+
+
+async def test_faults_of_an_adapter_are_counted_by_kind_with_the_device_they_are_of(bench: Bench) -> None:
+    bad = [Fault(FaultKind.SYNTAX, "odd", b"raw", readings=2), Fault(FaultKind.VALUE, "n", b"raw", "other", readings=1)]
+    mixed = message({"water_level": 1.0, "colour": 5})
+    assert await bench.give(Message([], bad, "gauge-7"), Message([], bad, "gauge-7"), mixed) == [
+        Verdict.REFUSED,
+        Verdict.REFUSED,
+        Verdict.STORED,
+    ]
+    counts = bench.ledger.of("broker")
+    assert (counts.received, counts.quarantined) == (7, 6)
+    assert counts.faults == {"syntax": 2, "value": 2, "unknown-metric": 1}
+    assert [fault.device for fault in bench.quarantined()] == ["gauge-7", "other", "gauge-7", "other", "gauge-7"]
+
+
+async def test_one_device_that_floods_takes_no_turn_of_another(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, readings_per_device_s_max=1)
+    door = bench.ingest.door("ais", "vessel", "admit")
+    flood = [message({"sog": 5.0}, device="ais:1", at=NOW - number) for number in range(61)]
+    assert await door.submit(flood) == [Verdict.STORED] * 60 + [Verdict.REFUSED]
+    assert await door.submit([message({"sog": 5.0}, device="ais:2")]) == [Verdict.STORED]
+    await bench.log.close()
+
+
+async def test_what_may_be_offered_again_is_dated_as_when_it_comes(bench: Bench) -> None:
+    """A reading set aside for its year is taken once its door knows that the receiver counts weeks wrongly."""
+    old = from_text("2007-04-08T08:00:00Z")
+    assert not bench.door.takes(Reading("gauge-7", old, {"water_level": 1.0}))
+    assert bench.ingest.door("old", clock="gps-week").takes(Reading("gauge-7", old, {"water_level": 1.0}))
+    assert bench.ingest.door("none", clock="hub").takes(Reading("gauge-7", old, {"water_level": 1.0}))
+    assert not bench.door.takes(Reading("stranger", NOW, {"water_level": 1.0}))
+    assert "stranger" not in bench.ingest.knocked
+    assert not bench.door.takes(Reading("gauge-7", NOW, {"nonsense": 1.0}))
+
+
+async def test_a_change_of_another_hub_is_dated_when_it_came(bench: Bench) -> None:
+    change = AlertChange("r/s/1", 1, NOW - SECOND, "r", "s", Change.RAISED, "red")
+    assert await bench.give(Message([], [], changes=[change])) == [Verdict.STORED]
+    [entry] = bench.log.events.read_now(0, 10).entries
+    assert (entry.at, entry.adapter, entry.change) == (NOW, "broker", change)
 
 
 async def test_a_wrong_authentication_code_keeps_everything_out(bench: Bench) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hub.ledger import Ledger
 from hub.log import Log
 from hub.model import Fault, FaultKind, Reading, Tick
-from hub.ports import Refusal
+from hub.ports import LogPosition, Refusal
 
 T = 1_780_000_000_000_000_000
 
@@ -42,7 +42,7 @@ def told(ledger: Ledger, adapter: str = "a") -> tuple[int, int, int, int]:
 
 async def test_without_a_file_the_log_is_counted_from_its_beginning(tmp_path: Path, log: Log) -> None:
     await log.events.append([reading(0), Tick(T), reading(1), reading(2, "b")])
-    await log.quarantine.append([fault("a", 2, 3), fault("a"), fault("b", by="store")])
+    await log.quarantine.append([fault("b", by="store"), fault("a", 2, 3), fault("a", 7, by="store"), fault("a")])
     ledger = Ledger()
     ledger.recover(tmp_path / "ledger.json", log, {"store": 3})
     counts = ledger.of("a")
@@ -110,3 +110,14 @@ async def test_refusals_in_quarantine_behind_the_saved_counts_are_refusals(tmp_p
     ledger.recover(tmp_path / "ledger.json", log, {"store": 2})
     assert told(ledger) == (1, 1, 0, 0)
     assert ledger.of("a").faults == {}
+    (tmp_path / "ledger.json").write_bytes(ledger.encoded())
+    again = Ledger()
+    again.recover(tmp_path / "ledger.json", log, {"store": 2})
+    assert told(again) == (1, 1, 0, 0)
+    assert again.of("a").faults == {}
+
+
+def test_a_reader_that_has_answered_for_nothing_yet_is_waited_for() -> None:
+    ledger = Ledger()
+    ledger.logged("a", 3, LogPosition(3))
+    assert ledger.waiting("store", "a") == 3
