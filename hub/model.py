@@ -473,6 +473,8 @@ class Camera(msgspec.Struct, frozen=True):
     """Where a field's value came from, by field name: "survey", "osm camera:direction=NE", "assumed" …"""
     position_error_m: float | None = None
     """How far off its place may be (one sigma)."""
+    snapshot_url: str = ""
+    """Where the hub gets a still picture of it, http or https; may hold a login, so it is never shown."""
 
 
 class Building(msgspec.Struct, frozen=True):

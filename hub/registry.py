@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -24,7 +25,7 @@ ID_COLUMNS = ("upstream",)
 CAMERA_COLUMNS = (
     "camera", "name", "lon", "lat", "height_m", "azimuth_deg", "tilt_deg", "hfov_deg", "range_m", "ptz", "area", "gb28181_id", "stream_url",
     "vfov_deg", "width_px", "panoramic", "pan_from_deg", "pan_to_deg", "tilt_max_deg", "hfov_min_deg", "slew_deg_s",
-    "pan_offset_deg", "azimuth_error_deg", "presets", "home", "origin", "position_error_m",
+    "pan_offset_deg", "azimuth_error_deg", "presets", "home", "origin", "position_error_m", "snapshot_url",
 )  # fmt: skip
 CAMERA_RANGES: Mapping[str, tuple[float, float]] = {
     "height_m": (0, 1000),
@@ -210,6 +211,7 @@ def _camera(path: Path, line: int, row: dict[str, str], mistakes: list[Mistake])
         mistakes.append(Mistake(str(path), line, "this row has no camera id"))
     ptz, panoramic = (_flag(path, line, row, name, mistakes) for name in ("ptz", "panoramic"))
     presets = _presets(path, line, row.get("presets", ""), mistakes)
+    snapshot = _snapshot(path, line, row.get("snapshot_url", ""), mistakes)
     width, home = numbers.pop("width_px"), numbers.pop("home")
     if position is None and len(mistakes) == wrong:
         mistakes.append(
@@ -234,6 +236,7 @@ def _camera(path: Path, line: int, row: dict[str, str], mistakes: list[Mistake])
         area=row.get("area", ""),
         gb28181_id=row.get("gb28181_id", ""),
         stream_url=row.get("stream_url", ""),
+        snapshot_url=snapshot,
         **numbers,
     )
 
@@ -243,6 +246,18 @@ def _flag(path: Path, line: int, row: dict[str, str], column: str, mistakes: lis
     if text not in ("", "0", "1", "true", "false", "yes", "no"):
         mistakes.append(Mistake(str(path), line, f"{column} is {text!r}; true or false was meant"))
     return text in ("1", "true", "yes")
+
+
+def _snapshot(path: Path, line: int, text: str, mistakes: list[Mistake]) -> str:
+    """An address that a picture can be fetched from."""
+    try:
+        parts = urlsplit(text)
+        wrong = bool(text) and (parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0)
+    except ValueError:
+        wrong = True
+    if wrong:  # it may hold a password, so it is not repeated
+        mistakes.append(Mistake(str(path), line, "snapshot_url is no http:// or https:// address with a host"))
+    return text
 
 
 def _presets(path: Path, line: int, text: str, mistakes: list[Mistake]) -> tuple[Preset, ...]:

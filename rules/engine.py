@@ -93,6 +93,11 @@ class Engine:
         dues = [self.judge.due(), *(lane.due() for lane in self.lanes.values())]
         return min((due for due in dues if due is not None), default=None)
 
+    def next_call(self, alert: str) -> int | None:
+        """By the hub's clock (ns), when the next contact of an open alert is called if nobody answers; None where none is."""
+        judges = (self.judge, *(lane.judge for lane in self.lanes.values()))
+        return min((at for judge in judges if (at := judge.next_call(alert)) is not None), default=None)
+
     # ------------------------------------------------------------------------------------------ rules that wait
 
     def _advance(self, tick: int, outcome: Outcome) -> None:

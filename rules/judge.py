@@ -379,6 +379,10 @@ class Judge:
         """What a person did to a warning or planned for a device."""
         people.operator(self.world, action, outcome)
 
+    def next_call(self, alert: str) -> int | None:
+        """When the next contact of an open alert is called if nobody answers."""
+        return alerts.next_call(self.world, alert)
+
     def due(self) -> int | None:
         """The moment before which ticks change nothing; None where only an event can bring one about."""
         world = self.world

@@ -348,6 +348,9 @@ class Parts(Judge):
     def operate(self, action: OperatorAction, outcome: Outcome) -> None:
         self._all(lambda judge, told: judge.operate(action, told), outcome)
 
+    def next_call(self, alert: str) -> int | None:
+        return min((at for judge in self.judges if (at := judge.next_call(alert)) is not None), default=None)
+
     def due(self) -> int | None:
         return min((due for judge in self.judges if (due := judge.due()) is not None), default=None)
 

@@ -1,9 +1,11 @@
 // What an operator does: it waits ten seconds, in which it can be undone, then it goes to the hub. Until the hub has it, the page says that it has not.
 
 import { h } from "./parts.js";
-import { say } from "./words.js";
+import { language, say } from "./words.js";
 
 export const UNDO_MS = 10_000;
+/** What is written about a warning and changes nothing of it. */
+const NOTES = ["comment", "false-alarm", "no-false-alarm"];
 
 export class Acts {
   /** `done()`: called after the hub has taken one; `draw()`: whenever something changed. */
@@ -20,12 +22,16 @@ export class Acts {
     try { return localStorage.getItem("cityhub.who") ?? ""; } catch { return ""; }
   }
 
+  remember(who) {
+    try { localStorage.setItem("cityhub.who", who); } catch { /* asked again, then */ }
+  }
+
   draft(id) { return this.drafts.get(id) ?? {}; }
   keep(id, part) { this.drafts.set(id, { ...this.draft(id), ...part }); }
 
-  /** `kind`: acknowledge, shelve, unshelve, maintenance. */
+  /** `kind`: acknowledge, shelve, unshelve, maintenance, comment, false-alarm, no-false-alarm. */
   begin(alert, kind, body) {
-    try { localStorage.setItem("cityhub.who", body.who); } catch { /* asked again, then */ }
+    this.remember(body.who);
     const before = this.waiting.get(alert.alert);
     if (before) { clearTimeout(before.timer); this.#send(before); }
     this.troubles.delete(alert.alert);
@@ -42,12 +48,13 @@ export class Acts {
     if (!act) return false;
     clearTimeout(act.timer);
     this.waiting.delete(id);
+    this.drafts.set(id, { who: act.body.who, note: act.body.note }); // what was written is not lost with it
     this.draw();
     return true;
   }
 
   trouble(id) { return this.troubles.get(id); }
-  stamp(id) { const act = this.waiting.get(id); return [act?.kind, act?.due, this.troubles.get(id)]; }
+  stamp(id) { const act = this.waiting.get(id); return [act?.kind, act?.due, this.troubles.get(id)?.message, language()]; }
 
   /** A line in the card while an act waits. */
   pending(id) {
@@ -59,11 +66,12 @@ export class Acts {
 
   async #send(act, leaving = false) {
     this.waiting.delete(act.alert);
-    const path = act.kind === "maintenance" ? "/api/v1/maintenance" : `/api/v1/alerts/${encodeURIComponent(act.alert).replaceAll("%2F", "/")}/${act.kind}`;
+    const noted = NOTES.includes(act.kind);
+    const path = act.kind === "maintenance" ? "/api/v1/maintenance" : `/api/v1/alerts/${encodeURIComponent(act.alert).replaceAll("%2F", "/")}/${noted ? "note" : act.kind}`;
     try {
-      await this.source.post(path, act.body, leaving);
+      await this.source.post(path, noted ? { ...act.body, kind: act.kind } : act.body, leaving);
       await this.done();
-    } catch (error) { this.troubles.set(act.alert, error.message); }
+    } catch (error) { this.troubles.set(act.alert, error); }
     this.draw();
   }
 }

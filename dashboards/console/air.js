@@ -2,7 +2,7 @@
 
 import { saved } from "./csv.js";
 import { h, keep } from "./parts.js";
-import { language, metricName, say, told as inLanguage, valueText } from "./words.js";
+import { language, metricName, refusalText, say, told as inLanguage, valueText } from "./words.js";
 
 const KIND = "air-station";
 const POLLUTANTS = ["so2", "no2", "co", "o3", "pm10", "pm25"];
@@ -40,7 +40,7 @@ export function airOf({ now, source, panel, chooseDevice }) {
       which.value ||= yesterday.span.slice(0, 7);
       days = await source.get(`/api/v1/air?span=${encodeURIComponent(which.value)}`);
       tables();
-    } catch (error) { calendar.replaceChildren(h("p", { class: "wrong", role: "alert" }, `${say("failed")} ${error.message}`)); }
+    } catch (error) { calendar.replaceChildren(h("p", { class: "wrong", role: "alert" }, `${say("failed")} ${refusalText(error)}`)); }
   }
 
   function tables() {

@@ -2,8 +2,10 @@
 
 import { evidenceOf } from "./evidence.js";
 import { filtered, filterBar } from "./filters.js";
+import { handoverOf } from "./handover.js";
 import { h, keep, needle } from "./parts.js";
-import { agoText, changeName, clockText, language, metricName, momentText, say, told, valueText } from "./words.js";
+import { picturesOf } from "./pictures.js";
+import { agoText, changeName, clockText, language, metricName, momentText, refusalText, say, told, untilText, valueText } from "./words.js";
 
 export const LEVELS = ["blue", "yellow", "orange", "red"];
 const CLOSED_SHOWN = 12;
@@ -16,10 +18,12 @@ export const worstFirst = (a, b) => LEVELS.indexOf(b.level) - LEVELS.indexOf(a.l
 
 export function cardsOf({ now, map, acts, source, chooseAlert, draw }) {
   const bar = h("div", { id: "filters" }), list = h("div", { id: "cards" });
-  byId("tab-warnings").append(bar, list);
-  const evidence = evidenceOf({ now, source });
+  const evidence = evidenceOf({ now, source }), pictures = picturesOf({ source }), handover = handoverOf({ now, acts, source });
+
+  byId("tab-warnings").append(handover.box, bar, list);
 
   function warnings() {
+    handover.draw();
     const open = [...now.open.values()].sort(worstFirst), shown = open.filter((alert) => filtered(now, alert));
     filterBar(bar, now, open, open.length - shown.length, draw);
     const parts = [];
@@ -28,7 +32,7 @@ export function cardsOf({ now, map, acts, source, chooseAlert, draw }) {
     if (!open.length) parts.push({ key: "calm", calm: true });
     parts.push(...shown.map((alert) => ({ key: alert.alert, alert })));
     if (now.closed.length) parts.push({ key: "lately", heading: say("lately") }, ...now.closed.slice(0, CLOSED_SHOWN).map((alert) => ({ key: `closed ${alert.alert}`, alert })));
-    const stamp = ({ alert, heading }) => JSON.stringify([language(), now.rules.size, heading, alert ? "" : [state, unheard.map((part) => part.part)], alert && [alert.level, alert.changed_at, alert.acknowledged_by, alert.shelved_until, alert.title, alert.open, alert.changes?.length, alert.cameras?.length, now.chosen === alert.alert, acts.stamp(alert.alert)]]);
+    const stamp = ({ alert, heading }) => JSON.stringify([language(), now.rules.size, heading, alert ? "" : [state, unheard.map((part) => part.part)], alert && [alert.level, alert.changed_at, alert.acknowledged_by, alert.shelved_until, alert.title, alert.open, alert.changes?.length, alert.cameras?.length, alert.notes?.length, alert.next_call_at, now.chosen === alert.alert, acts.stamp(alert.alert)]]);
     keep(list, parts, (part) => part.key, stamp, (part) =>
       part.calm ? calmness(calm, state, unheard) : part.heading ? h("h2", {}, part.heading) : card(part.alert));
     // Values change every second. A card is not built anew for them: somebody may be writing in it.
@@ -54,6 +58,7 @@ export function cardsOf({ now, map, acts, source, chooseAlert, draw }) {
           h("span", { class: `pill ${alert.level}` }, h("i", { class: `shape ${alert.level}`, "aria-hidden": "true" }), alert.open ? say(alert.level) : `✓ ${say("cleared")}`),
           h("time", { datetime: alert.raised_at }, momentText(alert.raised_at, now.skew)),
           alert.acknowledged_by ? h("span", { class: "has" }, `✓ ${alert.acknowledged_by}`) : null,
+          alert.false_alarm ? h("span", { class: "has" }, `⊘ ${say("falseAlarm")}`) : null,
           alert.shelved_until ? h("span", { class: "has" }, `⏸ ${say("shelved")} ${momentText(alert.shelved_until, now.skew)}`) : null,
           h("span", { class: "since", "data-since": since }, agoText(Date.now() + now.skew - since))),
         h("span", { class: "title" }, told(alert, "title") || alert.subject),
@@ -80,6 +85,8 @@ export function cardsOf({ now, map, acts, source, chooseAlert, draw }) {
   function more(alert) {
     const parts = [h("p", { class: "reason" }, told(alert, "cause") || told(alert, "reason"))];
     if (alert.contact > 1) parts.push(h("p", {}, `☎ ${say("called")}: ${alert.contact}`));
+    const due = Date.parse(alert.next_call_at ?? "");
+    if (alert.open && due) parts.push(h("p", { class: "countdown" }, `☎ ${say("nextcall")} `, h("b", { "data-until": due }, untilText(due - Date.now() - now.skew))));
     parts.push(evidence.box(alert));
     const traced = (alert.changes ?? []).flatMap((change) => change.evidence ?? []).filter((item) => item.attribution).at(-1)?.attribution;
     if (traced) parts.push(h("h3", {}, say("upwind")), traced.withheld ? h("p", {}, told(traced, "withheld")) : h("ol", { class: "history" }, traced.candidates.map((found) => h("li", {}, h("time", {}, found.score.toFixed(2)), `${found.name} · ${told(found, "why")}`))));
@@ -90,9 +97,10 @@ export function cardsOf({ now, map, acts, source, chooseAlert, draw }) {
       // It moves: who will have it when. Times are the hub's own.
       parts.push(h("h3", {}, say("handover")), h("ol", { class: "history" }, alert.handover.map((watch) => h("li", {}, h("time", {}, clockText(watch.from)), watch.camera ? watch.name || watch.camera : say("nobody")))));
     }
-    const history = (alert.changes ?? []).map((change) => h("li", { class: change.change === "cleared" ? "" : change.level }, h("time", {}, momentText(change.at, now.skew)), `${say(change.level)} ${changeName(change.change)}${change.who ? ` · ${change.who}` : ""}${change.note ? `: ${change.note}` : ""}`));
+    const told_of = [...(alert.changes ?? []), ...(alert.notes ?? [])].sort((a, b) => Date.parse(a.at) - Date.parse(b.at));
+    const history = told_of.map((one) => h("li", { class: one.kind || one.change === "cleared" ? "" : one.level }, h("time", {}, momentText(one.at, now.skew)), `${one.kind ? say(`noted_${one.kind}`) : `${say(one.level)} ${changeName(one.change)}`}${one.who ? ` · ${one.who}` : ""}${one.note ? `: ${one.note}` : ""}`));
     if (history.length) parts.push(h("h3", {}, say("history")), h("ol", { class: "history" }, history));
-    if (alert.open) parts.push(acting(alert));
+    parts.push(acting(alert));
     return h("div", { class: "more" }, parts);
   }
 
@@ -101,7 +109,8 @@ export function cardsOf({ now, map, acts, source, chooseAlert, draw }) {
       needle(view.bearing_deg, view.sees), h("span", {}, view.name || view.camera), h("span", { class: "far" }, `${Math.round(view.distance_m)} m · ${Math.round(view.bearing_deg)}°`),
       h("span", { class: "why" }, told(view, "reason") || say(view.sees ? "sees" : "blind")));
     const stream = /^https?:\/\//.test(view.stream_url ?? "") ? h("a", { class: "stream", href: view.stream_url, target: "_blank", rel: "noopener noreferrer" }, say("stream")) : null;
-    return stream ? h("div", {}, row, stream) : row;
+    const picture = map.cameras.get(view.camera)?.picture ? pictures.box(view.camera, view.name || view.camera) : null;
+    return stream || picture ? h("div", {}, row, stream, picture) : row;
   }
 
   function acting(alert) {
@@ -110,13 +119,17 @@ export function cardsOf({ now, map, acts, source, chooseAlert, draw }) {
     const act = (kind, more = {}) => () => (who.value.trim() ? acts.begin(alert, kind, { who: who.value.trim(), note: note.value.trim(), ...more }) : who.focus());
     const button = (text, kind, more, strong = "") => h("button", { type: "button", class: strong, "data-act": kind, "data-focus": `${kind} ${text}`, onclick: act(kind, more) }, text);
     const until = (hours) => ({ until: new Date(Date.now() + now.skew + hours * 3_600_000).toISOString() });
+    const comment = () => (note.value.trim() ? act("comment")() : note.focus());
+    const writing = [h("button", { type: "button", "data-act": "comment", "data-focus": "comment", onclick: comment }, say("comment")),
+      alert.false_alarm ? button(say("noFalseAlarm"), "no-false-alarm", {}) : button(say("falseAlarm"), "false-alarm", {})];
+    const trouble = acts.trouble(alert.alert), wrong = trouble ? h("div", { class: "wrong", role: "alert" }, `${say("failed")} ${refusalText(trouble)}`) : null;
+    if (!alert.open) return h("div", { class: "act" }, who, note, writing, wrong);
     note.addEventListener("keydown", (event) => { if (event.key === "Enter") act(alert.acknowledged_by ? "shelve" : "acknowledge", alert.acknowledged_by ? until(SHELVE_H[0]) : {})(); });
-    const trouble = acts.trouble(alert.alert);
     return h("div", { class: "act" }, who, note,
       alert.acknowledged_by ? null : button(say("acknowledge"), "acknowledge", {}, "go"),
       alert.shelved_until ? button(say("unshelve"), "unshelve", {}) : SHELVE_H.map((hours) => button(`${say("shelve")} ${hours} ${say("ago_h")}`, "shelve", until(hours))),
       now.devices.has(alert.subject) ? button(`${say("work")} ${WORK_H} ${say("ago_h")}`, "maintenance", { target: alert.subject, ...until(WORK_H) }) : null,
-      trouble ? h("div", { class: "wrong", role: "alert" }, `${say("failed")} ${trouble}`) : null);
+      writing, wrong);
   }
 
   function look(alert, view) {
@@ -127,5 +140,5 @@ export function cardsOf({ now, map, acts, source, chooseAlert, draw }) {
 
   const nameOf = (subject) => subject.split("+").map((id) => now.devices.get(id)?.name || id).join(" + ");
 
-  return { draw: warnings };
+  return { draw: warnings, handover };
 }

@@ -12,7 +12,7 @@ import { alarm, soundState, switchSound, wake } from "./sound.js";
 import { Source } from "./source.js";
 import { switchTheme, theme } from "./theme.js";
 import { trust } from "./trust.js";
-import { FAMILIES, agoText, changeName, clockText, count, familyName, kindName, language, metricName, momentText, say, stateName, switchLanguage, telling, told, useVocabulary, useZone, valueText } from "./words.js";
+import { FAMILIES, agoText, changeName, clockText, count, familyName, kindName, language, metricName, momentText, partName, refusalText, say, stateName, switchLanguage, telling, told, untilText, useVocabulary, useZone, valueText } from "./words.js";
 
 const LEVELS = ["red", "orange", "yellow", "blue"];
 const TABS = ["warnings", "devices", "fleet", "air", "hub", "quarantine"];
@@ -101,7 +101,7 @@ function hear(event, data) {
   else if (event === "status") takeStatus(data);
   else if (event === "alerts") takeAlerts(data);
   else if (event === "change") takeChange(data);
-  else if (event === "again") askAlerts().catch(() => {});
+  else if (event === "again" || event === "notes") { askAlerts().catch(() => {}); cards.handover.ask(); }
   drawSoon();
 }
 
@@ -212,7 +212,7 @@ function warn() {
   box.className = state;
   const lines = state === "lost"
     ? [say(now.heardAt ? "alarmLost" : "alarmNever"), now.heardAt ? `${say("alarmSince")} ${momentText(now.heardAt + now.skew)}. ${say("alarmMissing")}` : ""]
-    : [say("alarmIll"), parts.map((part) => `${part.part}: ${stateName(part.state)} (${momentText(part.since)})${part.reason ? `, ${part.reason}` : ""}`).join(" · ")];
+    : [say("alarmIll"), parts.map((part) => `${partName(part.part)}: ${stateName(part.state)} (${momentText(part.since)})${part.reason ? `, ${part.reason}` : ""}`).join(" · ")];
   const stamp = lines.join("\n");
   if (box.dataset.stamp === stamp) return; // spoken once, not at every drawing
   box.dataset.stamp = stamp;
@@ -295,6 +295,7 @@ setInterval(() => {
   if (trust(now).state !== now.trust?.state) draw();
   byId("clock").textContent = clockText(hubTime(), { timeZoneName: "short" });
   for (const part of all("[data-due]")) part.textContent = secondsText(Number(part.dataset.due));
+  for (const part of all("[data-until]")) part.textContent = untilText(Number(part.dataset.until) - hubTime());
   for (const part of all("[data-since]")) part.textContent = agoText(hubTime() - Number(part.dataset.since));
 }, 1000);
 
@@ -315,7 +316,7 @@ async function askWho() {
         else source.useToken(field.value.trim());
         door.close();
         given();
-      } catch (error) { field.value = ""; told.textContent = error.message; }
+      } catch (error) { field.value = ""; told.textContent = refusalText(error); }
     };
     for (const input of [user, field]) input.addEventListener("keydown", (event) => { if (event.key === "Enter") enter(); });
     door.replaceChildren(h("p", {}, say(byName ? "login" : "token")), ...(byName ? [user] : []), field, h("button", { type: "button", class: "go", onclick: enter }, say("enter")), told);
@@ -332,7 +333,7 @@ byId("leave").addEventListener("click", async () => { try { await source.logOut(
 
 // ---------------------------------------------------------------------------------------------------- keys
 
-const KEYS = [["j n", "key_next"], ["k p", "key_before"], ["a", "acknowledge"], ["s", "key_shelve"], ["m", "key_work"], ["u", "undo"], ["Esc", "key_close"], ["1 – 6", "key_tabs"], ["?", "keys"]];
+const KEYS = [["j n", "key_next"], ["k p", "key_before"], ["a", "acknowledge"], ["s", "key_shelve"], ["m", "key_work"], ["c", "comment"], ["f", "falseAlarm"], ["h", "handoverWrite"], ["u", "undo"], ["Esc", "key_close"], ["1 – 6", "key_tabs"], ["?", "keys"]];
 
 /** The open warning after the chosen one, or before it. */
 function step(way) {
@@ -358,6 +359,9 @@ addEventListener("keydown", (/** @type {any} */ event) => {
   else if (event.key === "a") press("acknowledge");
   else if (event.key === "s") press("shelve");
   else if (event.key === "m") press("maintenance");
+  else if (event.key === "c") press("comment");
+  else if (event.key === "f") (press("false-alarm") ?? press("no-false-alarm"));
+  else if (event.key === "h") { showTab("warnings"); cards.handover.write(); }
   else if (event.key === "u") acts.undo();
   else if (event.key === "Escape") chooseAlert(null);
   else if (event.key === "?") showKeys();
@@ -391,6 +395,7 @@ async function begin() {
       hear("devices", devices);
       hear("alerts", alerts);
       hear("status", status);
+      cards.handover.ask();
       source.get("/api/v1/rules").then((book) => { now.rules = new Map(book.rules.map((rule) => [rule.rule, rule])); drawSoon(); }).catch(() => {}); // figures and limits; cards stand without them
       source.get("/api/v1/vocabulary").then((words) => { useVocabulary(words.metrics); drawSoon(); }).catch(() => {}); // short names stand without it
       followLink();

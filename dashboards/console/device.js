@@ -5,7 +5,7 @@ import { saved } from "./csv.js";
 import { pointsOf } from "./evidence.js";
 import { h } from "./parts.js";
 import { MOVING } from "./things.js";
-import { agoText, count, kindName, language, metricName, momentText, say, unitOf, valueText } from "./words.js";
+import { agoText, count, kindName, language, metricName, momentText, refusalText, say, unitOf, valueText } from "./words.js";
 
 export const RANGES = [["30min", 1800], ["6h", 21_600], ["1d", 86_400], ["7d", 604_800], ["30d", 2_592_000], ["1y", 31_622_400], ["2y", 63_244_800]];
 const POINTS = 500;
@@ -82,7 +82,7 @@ export function deviceOf({ now, map, source, box, chooseDevice, chooseMetric }) 
       if (doubtful) chart.append(h("p", { class: "sub doubt" }, `${count(doubtful)} ${say("doubtful")}`));
       rows.replaceChildren(h("table", {}, h("thead", {}, h("tr", {}, h("th", {}, say("observed")), h("th", { class: "n" }, `${metricName(metric)} ${unitOf(metric)}`), h("th", { class: "n" }, say("quality")))),
         h("tbody", {}, curve.rows.slice(-TABLE_ROWS).reverse().map((row) => h("tr", {}, h("td", {}, momentText(row.at, now.skew)), h("td", { class: "n" }, valueText("", row.value)), h("td", { class: "n" }, row.quality ?? "–"))))));
-    } catch (error) { chart.replaceChildren(h("p", { class: "sub" }, `${say("nocurve")} ${error.message}`)); }
+    } catch (error) { chart.replaceChildren(h("p", { class: "sub" }, `${say("nocurve")} ${refusalText(error)}`)); }
   }
 
   /** What rules compare this metric with, for devices of this kind. */

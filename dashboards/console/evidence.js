@@ -2,7 +2,7 @@
 
 import { plotted } from "./chart.js";
 import { h } from "./parts.js";
-import { language, metricName, say, unitOf } from "./words.js";
+import { language, metricName, refusalText, say, unitOf } from "./words.js";
 
 const BEFORE_MS = 30 * 60_000;
 const ANEW_MS = 15_000;
@@ -20,7 +20,7 @@ export function evidenceOf({ now, source }) {
       const points = pointsOf(answer);
       if (points.length < 2) { found.box.replaceChildren(h("p", { class: "sub" }, say("nohistory"))); return; }
       await plotted(found.box, { points, metric, limits, from, to, moment: { at: Date.parse(alert.raised_at), text: say("raised") } });
-    } catch (error) { found.box.replaceChildren(h("p", { class: "sub" }, `${say("nocurve")} ${error.message}`)); }
+    } catch (error) { found.box.replaceChildren(h("p", { class: "sub" }, `${say("nocurve")} ${refusalText(error)}`)); }
   }
 
   return {

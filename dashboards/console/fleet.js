@@ -2,7 +2,7 @@
 
 import { saved } from "./csv.js";
 import { h, keep } from "./parts.js";
-import { FAMILIES, agoText, language, momentText, say, valueText } from "./words.js";
+import { FAMILIES, agoText, language, momentText, refusalText, say, valueText } from "./words.js";
 
 export const VEHICLES = new Set(FAMILIES.road.kinds);
 const MOVING_KMH = 3; // the pack "fleet" counts less as standing
@@ -51,7 +51,7 @@ export function fleetOf({ now, source, panel, chooseDevice }) {
       told = await source.get(`/api/v1/fleet${day.value ? `?day=${encodeURIComponent(day.value)}` : ""}`);
       day.value = told.day;
       table();
-    } catch (error) { told = null; report.replaceChildren(h("p", { class: "wrong", role: "alert" }, `${say("failed")} ${error.message}`)); }
+    } catch (error) { told = null; report.replaceChildren(h("p", { class: "wrong", role: "alert" }, `${say("failed")} ${refusalText(error)}`)); }
   }
 
   function table() {

@@ -2,7 +2,7 @@
 
 import { deviceOf } from "./device.js";
 import { bars, h, keep } from "./parts.js";
-import { FAMILIES, clockText, count, familyOf, kindName, language, momentText, say, stateName, telling, valueText } from "./words.js";
+import { FAMILIES, clockText, count, familyOf, faultName, kindName, language, metricName, momentText, partName, refusalText, say, stateName, telling, valueText } from "./words.js";
 
 const DEVICES_SHOWN = 300;
 const STALE_MS = 300_000;
@@ -44,14 +44,14 @@ export function deskOf({ now, map, source, chooseDevice, chooseMetric, draw }) {
       h("div", { class: `box verdict${status.balances ? "" : " bad"}` }, h("div", {}, h("b", {}, `${status.balances ? "✓" : "✗"} ${say(status.balances ? "balances" : "unbalanced")}`), h("div", { class: "nums" }, say("ledgerline")))),
       ...((status.parts ?? []).some((part) => part.state !== "up") ? [h("h2", {}, say("parts"))] : []),
       ...(status.parts ?? []).filter((part) => part.state !== "up").map((part) => h("div", { class: "box" },
-        h("div", { class: "top" }, h("b", {}, part.part), h("span", { class: `state ${part.state}` }, stateName(part.state)), h("span", { class: "rate nums" }, momentText(part.since))),
+        h("div", { class: "top" }, h("b", { title: part.part }, partName(part.part)), h("span", { class: `state ${part.state}` }, stateName(part.state)), h("span", { class: "rate nums" }, momentText(part.since))),
         part.reason ? h("div", { class: "detail" }, part.reason) : null)),
       h("h2", {}, say("adapters")),
       ...(status.adapters ?? []).map((adapter) => {
         const rates = now.rates.get(adapter.name) ?? [], rate = rates.slice(-5).reduce((a, b) => a + b, 0) / Math.max(1, Math.min(5, rates.length));
-        const faults = Object.entries(adapter.faults ?? {}).map(([kind, n]) => `${kind} ${count(n)}`).join(", ");
+        const faults = Object.entries(adapter.faults ?? {}).map(([kind, n]) => `${faultName(kind)} ${count(n)}`).join(", ");
         return h("div", { class: "box" },
-          h("div", { class: "top" }, h("b", {}, adapter.name), h("span", { class: `state ${adapter.state}` }, say(adapter.state)), h("span", { class: "rate" }, `${rate.toFixed(1)} ${say("persecond")}`)),
+          h("div", { class: "top" }, h("b", {}, adapter.name), h("span", { class: `state ${adapter.state}` }, stateName(adapter.state)), h("span", { class: "rate" }, `${rate.toFixed(1)} ${say("persecond")}`)),
           rates.length > 1 ? bars(rates) : null,
           h("div", { class: "nums" }, [["received", adapter.received], ["logged", adapter.logged], ["duplicate", adapter.duplicate], ["quarantined", adapter.quarantined], ["inflight", adapter.in_flight], ["refused", adapter.refused]].filter(([name, n]) => n || name === "received" || name === "logged").map(([name, n]) => `${say(name)} ${count(n)}`).join(" · ")),
           faults ? h("div", { class: "detail" }, faults) : null,
@@ -64,9 +64,9 @@ export function deskOf({ now, map, source, chooseDevice, chooseMetric, draw }) {
       ...rulesBox(),
       ...destinationsBox(),
       h("h2", {}, say("readers")),
-      h("table", {}, h("tbody", {}, (status.readers ?? []).map((reader) => h("tr", {}, h("td", {}, reader.reader, reader.required ? h("span", { class: "nums" }, ` ${say("required")}`) : null), h("td", {}, h("span", { class: `state ${reader.state}` }, stateName(reader.state))), h("td", { class: "n" }, reader.behind ? `${count(reader.behind)} ${say("behind")}` : say("caughtup")))))),
+      h("table", {}, h("tbody", {}, (status.readers ?? []).map((reader) => h("tr", {}, h("td", { title: reader.reader }, partName(reader.reader), reader.required ? h("span", { class: "nums" }, ` ${say("required")}`) : null), h("td", {}, h("span", { class: `state ${reader.state}` }, stateName(reader.state))), h("td", { class: "n" }, reader.behind ? `${count(reader.behind)} ${say("behind")}` : say("caughtup")))))),
       h("h2", {}, say("log")),
-      h("table", {}, h("tbody", {}, Object.entries(status.log ?? {}).map(([name, stream]) => h("tr", {}, h("td", {}, name), h("td", { class: "n" }, `${count(stream.next - stream.first)} ${say("entries")}`), h("td", { class: "n" }, bytesText(stream.bytes)), h("td", {}, stream.refusing ? h("span", { class: "state down" }, String(stream.refusing)) : ""))))),
+      h("table", {}, h("tbody", {}, Object.entries(status.log ?? {}).map(([name, stream]) => h("tr", {}, h("td", { title: name }, say(`stream_${name}`)), h("td", { class: "n" }, `${count(stream.next - stream.first)} ${say("entries")}`), h("td", { class: "n" }, bytesText(stream.bytes)), h("td", {}, stream.refusing ? h("span", { class: "state down" }, String(stream.refusing)) : ""))))),
     ];
     const top = panel.scrollTop;
     panel.replaceChildren(...parts);
@@ -101,7 +101,7 @@ export function deskOf({ now, map, source, chooseDevice, chooseMetric, draw }) {
     try {
       const said = await source.post("/api/v1/delivery/test", { name, who: now.who?.() || undefined });
       tried.set(name, `${say(said.taken ? "testtaken" : "testfailed")} ${said.detail}`);
-    } catch (error) { tried.set(name, `${say("failed")} ${error.message}`); }
+    } catch (error) { tried.set(name, `${say("failed")} ${refusalText(error)}`); }
     draw();
   }
 
@@ -117,7 +117,8 @@ export function deskOf({ now, map, source, chooseDevice, chooseMetric, draw }) {
     keep(panel, parts, (part) => part.key, (part) => [language(), part.knock?.count], ({ knock, fault, heading }) => {
       if (heading) return h("h2", {}, heading);
       if (knock) return h("div", { class: "box" }, h("div", { class: "top" }, h("b", {}, knock.device), h("span", { class: "rate" }, `${count(knock.count)} ${say("times")}`)), h("div", { class: "nums" }, `${knock.adapter} · ${momentText(knock.last_at)}`));
-      if (fault) return h("div", { class: "box fault" }, h("div", { class: "top" }, h("b", {}, fault.kind), h("span", { class: "nums" }, [fault.adapter, fault.device].filter(Boolean).join(" · ")), h("span", { class: "rate nums" }, momentText(fault.at))), h("div", { class: "detail" }, fault.detail), h("div", { class: "raw" }, fault.raw_text ?? fault.raw_hex ?? ""), fault.readings ? h("div", { class: "act" }, h("button", { type: "button", "data-retry": fault.offset, onclick: (event) => again(fault.offset, event.target) }, say("retry"))) : null);
+      if (fault) return h("div", { class: "box fault" }, h("div", { class: "top" }, h("b", { title: fault.kind }, faultName(fault.kind)), h("span", { class: "nums" }, [fault.adapter, fault.device].filter(Boolean).join(" · ")), h("span", { class: "rate nums" }, momentText(fault.at))), h("div", { class: "detail" }, fault.detail), h("div", { class: "raw" }, fault.raw_text ?? fault.raw_hex ?? ""), h("div", { class: "act" }, fault.readings ? h("button", { type: "button", "data-retry": fault.offset, onclick: (event) => again(fault.offset, event.target) }, say("retry")) : null,
+        h("button", { type: "button", "data-decode": fault.offset, onclick: (event) => decode(fault.offset, event.target) }, say("decode"))));
       return h("div", { class: "none" }, h("b", {}, say("clean")), say("cleanline"));
     });
   }
@@ -128,7 +129,21 @@ export function deskOf({ now, map, source, chooseDevice, chooseMetric, draw }) {
     try {
       const said = await source.post("/api/v1/quarantine/retry", { offset });
       button.replaceWith(h("span", { class: "nums", role: "status" }, `${say("stored")} ${said.stored} · ${say("refused")} ${said.refused} · ${say("waitingFor")} ${said.waiting}`));
-    } catch (error) { button.disabled = false; button.textContent = `${say("failed")} ${error.message}`; }
+    } catch (error) { button.disabled = false; button.textContent = `${say("failed")} ${refusalText(error)}`; }
+  }
+
+  /** What the codec says of an entry's bytes today, below its buttons. */
+  async function decode(offset, button) {
+    const box = h("div", { class: "decoded", role: "status" });
+    try {
+      const said = await source.get(`/api/v1/quarantine/decode?offset=${offset}`);
+      const readings = said.readings.map((reading) => h("li", {}, `${reading.device ?? ""} ${reading.time ?? reading.observed_at ?? ""} ${Object.entries(reading.values ?? {}).map(([metric, value]) => `${metricName(metric)} ${valueText(metric, value)}`).join(" · ")}`));
+      box.append(h("div", { class: "nums" }, `${say("decoded")} ${said.protocol}: ${readings.length ? say("wouldRead") : say("nothingRead")}`), h("ul", {}, readings),
+        ...said.faults.map((found) => h("div", { class: "detail" }, `${faultName(found.kind)}: ${found.detail}`)),
+        h("details", {}, h("summary", {}, say("frameFields")), h("pre", { class: "raw" }, JSON.stringify(said.detail, null, 1))));
+    } catch (error) { box.append(`${say("failed")} ${refusalText(error)}`); }
+    button.closest(".fault").querySelector(".decoded")?.remove();
+    button.parentElement.after(box);
   }
 
   return { draw() { if (now.tab === "devices") devices(); hub(); quarantine(); } };

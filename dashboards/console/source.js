@@ -44,6 +44,12 @@ export class Source {
     return this.#json(await fetch(path, { headers: this.headers(), cache: "no-cache", signal }));
   }
 
+  /** Something that is no JSON: a picture. */
+  async blob(path) {
+    const answer = await fetch(path, { headers: this.headers(), cache: "no-store" });
+    return answer.ok ? answer.blob() : this.#json(answer);
+  }
+
   /** `leaving`: the page is going; the request outlives it. */
   async post(path, body, leaving = false) {
     const headers = this.headers({ "content-type": "application/json", ...(this.session?.csrf ? { "x-csrf-token": this.session.csrf } : {}) });

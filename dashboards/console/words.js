@@ -22,6 +22,17 @@ const WORDS = {
   at: ["at", "时"], present: ["now", "现在"], stream: ["Live picture", "实时画面"], nocurve: ["No curve can be drawn:", "无法绘制曲线："], unbuilt: ["Newest values (curves come with make console)", "最近数值（曲线需 make console）"],
   shelve: ["Shelve", "搁置"], unshelve: ["Unshelve", "取消搁置"], work: ["Maintenance", "维护"], undo: ["Undo", "撤销"], close: ["Close", "关闭"],
   will_acknowledge: ["Will be acknowledged in", "即将确认，剩余"], will_shelve: ["Will be shelved in", "即将搁置，剩余"], will_unshelve: ["Will be unshelved in", "即将取消搁置，剩余"], will_maintenance: ["Maintenance will begin in", "即将开始维护，剩余"],
+  comment: ["Comment", "备注说明"], falseAlarm: ["False alarm", "误报"], noFalseAlarm: ["No false alarm after all", "撤销误报标记"], nextcall: ["If nobody answers, the next contact is called in", "若无人应答，呼叫下一联系人倒计时"], dueNow: ["now", "即将"],
+  "will_comment": ["Will be commented in", "即将写入备注，剩余"], "will_false-alarm": ["Will be marked as a false alarm in", "即将标记为误报，剩余"], "will_no-false-alarm": ["The mark will be taken back in", "即将撤销误报标记，剩余"],
+  "noted_comment": ["comment", "备注"], "noted_false-alarm": ["marked as a false alarm", "标记为误报"], "noted_no-false-alarm": ["mark of a false alarm taken back", "撤销误报标记"],
+  handoverWrite: ["Note for the next shift", "交接班留言"], handoverText: ["What the next shift should know", "下一班需要知道的事项"], handoverLeave: ["Leave it", "留言"], handoverLeft: ["Left for this shift", "上一班留言"], handoverRead: ["I have read it", "已阅"],
+  picture: ["Picture now", "当前画面"], nopicture: ["No picture:", "无法获取画面："],
+  decode: ["Decode", "解码"], decoded: ["Read by", "解析协议"], wouldRead: ["what would be read", "可读出"], nothingRead: ["nothing would be read", "无可读数据"], frameFields: ["fields of the frame", "报文字段"],
+  kind_frame: ["no frame", "无有效报文"], kind_oversize: ["too long", "超长"], kind_truncated: ["cut short", "不完整"], kind_checksum: ["checksum wrong", "校验错误"], kind_syntax: ["against the protocol", "格式错误"], kind_unsupported: ["not supported", "不支持"], kind_encrypted: ["encrypted", "已加密"], kind_incomplete: ["a part never came", "分包缺失"],
+  "kind_unknown-device": ["unknown device", "未登记设备"], kind_unauthorised: ["not authorised", "未授权"], "kind_unknown-metric": ["unknown metric", "未知指标"], kind_value: ["value not usable", "数值无效"], kind_time: ["time not usable", "时间无效"], kind_position: ["position not usable", "位置无效"], kind_rate: ["too many", "超出限速"], kind_loop: ["came round in a circle", "循环转发"],
+  part_log: ["log", "日志"], part_store: ["store", "存储"], part_rules: ["rules", "规则引擎"], part_rule: ["rule", "规则"], part_reader: ["reader", "日志读者"], part_ticker: ["clock for the rules", "规则时钟"], part_api: ["API", "接口"], part_adapter: ["adapter", "接入"], part_destination: ["destination", "送达目标"], part_rollups: ["rollups", "汇总"], part_telemetry: ["telemetry", "自监测"], part_housekeeping: ["housekeeping", "内务"], part_watch: ["watch", "监视"], part_users: ["users", "用户"], part_delivery: ["delivery", "送达"],
+  stream_events: ["events", "事件"], stream_derived: ["derived", "衍生"], stream_alerts: ["warnings", "预警"], stream_quarantine: ["quarantine", "隔离"], stream_live: ["the present", "实时"],
+  refusal_400: ["It was not understood.", "请求内容有误。"], refusal_401: ["Who you are is not known; log in.", "身份未确认，请登录。"], refusal_403: ["You may not do this.", "无权执行此操作。"], refusal_404: ["It is not there (any more).", "目标不存在或已消失。"], refusal_409: ["As things stand this cannot be done.", "当前状态下无法执行。"], refusal_413: ["It is too long.", "内容过长。"], refusal_429: ["Too often; wait a little.", "操作过于频繁，请稍候。"], refusal_500: ["The hub failed over it.", "中枢处理出错。"], refusal_502: ["What the hub asked did not answer well.", "被询问的设备未正常应答。"], refusal_503: ["The hub cannot do it now; try again soon.", "中枢暂时无法执行，请稍后再试。"],
   by_area: ["Any area", "全部区域"], by_pack: ["Any rules", "全部规则"], by_kind: ["Any kind", "全部类型"], hiddenSome: ["more are hidden; show all", "条被隐藏；显示全部"],
   sound_off: ["Sound is off. Turn it on and hear it", "声音已关闭。点击开启并试听"], sound_on: ["Sound is on. Mute", "声音已开启。点击静音"], sound_blocked: ["Sound waits for a click in this page", "点击页面后声音才会生效"], titleAlarm: ["cityhub: warning", "cityhub：预警"],
   keys: ["Keys", "快捷键"], key_next: ["next warning", "下一条预警"], key_before: ["warning before", "上一条预警"], key_shelve: ["shelve for an hour", "搁置一小时"], key_work: ["plan maintenance", "计划维护"], key_close: ["close the card", "关闭卡片"], key_tabs: ["tabs", "标签页"],
@@ -103,6 +114,18 @@ export const told = (of, key) => (tongue && of?.[`${key}_zh`]) || (of?.[key] ?? 
 export const stateName = (state) => say(state === "failed" ? "ended" : state);
 export const changeName = (change) => (change === "shelved" ? say("shelvedChange") : say(change));
 
+/** Why input could not be used, by the name that counters have too. */
+export const faultName = (kind) => (WORDS[`kind_${kind}`] ? say(`kind_${kind}`) : kind);
+/** A part of the hub: by the name that documents have, in Chinese by what it is and which one. */
+export function partName(part) {
+  if (!tongue) return part;
+  const [what, ...which] = part.split("/"), one = which.join("/");
+  const named = WORDS[`part_${what}`] ? say(`part_${what}`) : what;
+  return one ? `${named} ${WORDS[`stream_${one}`] && what !== "adapter" && what !== "destination" && what !== "rule" ? say(`stream_${one}`) : one}` : named;
+}
+/** What the hub refused: in the reader's language what it means, and then the hub's own sentence, which is English. */
+export const refusalText = (error) => (WORDS[`refusal_${error.status}`] && tongue ? `${say(`refusal_${error.status}`)}（${error.message}）` : error.message);
+
 export function valueText(metric, value) {
   if (Array.isArray(value)) return value.length ? value.join(", ") : "–";
   if (typeof value === "boolean") return value ? (tongue ? "是" : "yes") : (tongue ? "否" : "no");
@@ -115,6 +138,8 @@ export function telling(values) {
   const metric = TELLING.find((name) => name in values) ?? Object.keys(values)[0];
   return metric ? [metric, values[metric].value] : null;
 }
+/** How long until something is due. */
+export const untilText = (ms) => (ms <= 0 ? say("dueNow") : ms < 3_600_000 ? `${Math.floor(ms / 60_000)}:${String(Math.floor(ms / 1000) % 60).padStart(2, "0")}` : agoText(ms));
 export function agoText(ms) {
   const s = Math.max(0, Math.round(ms / 1000));
   if (s < 90) return `${s} ${say("ago_s")}`;

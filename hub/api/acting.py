@@ -13,8 +13,8 @@ from starlette.responses import Response
 
 from hub.access import Principal
 from hub.api import questions
+from hub.api.actor import actor
 from hub.api.auditing import Auditing
-from hub.api.auth import LOCAL
 from hub.api.endpoint import body
 from hub.api.pages import reply
 from hub.api.problem import Problem
@@ -35,7 +35,9 @@ COMMAND_WAIT_MAX_S = 30.0
 MAINTENANCE_MAX = 900
 """Windows planned at once; the rules keep a few more (`rules.state.maintenance.MAX_WINDOWS`)."""
 
-NOTE_THEMSELVES = frozenset({"operate", "plan", "cancel", "command", "add_user", "change_user"})
+NOTE_THEMSELVES = frozenset(
+    {"operate", "plan", "cancel", "command", "add_user", "change_user", "write", "hand_over", "take_over"}
+)
 """Handlers that note in the audit what was before and what comes after; all others are noted by their route."""
 
 
@@ -91,7 +93,7 @@ class Acting:
         if not Sight(self.state, request.state.who, "operate").alert(found):
             raise Problem(403, f"{request.state.who.name!r} may see this warning, and not act on it")
         until = self._time(given.until, "until")
-        name, note = self._actor(request, given.who, given.note)
+        name, note = actor(self.state, request, given.who, given.note)
         before = {
             "acknowledged_by": found.acknowledged_by,
             "shelved_until": to_text(found.shelved_until) if found.shelved_until else None,
@@ -113,7 +115,7 @@ class Acting:
             raise Problem(400, "every_s is in whole seconds, and not shorter than the window itself")
         if sum(item.every > 0 or item.until > at for item in self.state.maintenance()) >= MAINTENANCE_MAX:
             raise Problem(409, f"{MAINTENANCE_MAX} windows are planned already; cancel some")
-        name, note = self._actor(request, given.who, given.note)
+        name, note = actor(self.state, request, given.who, given.note)
         after = {"from": to_text(since), "until": to_text(until), "every_s": every_s, "note": note}
         await self._auditing.note(request, "maintenance", target, None, after)
         await self._note(OperatorAction(at, name, "maintenance", target, note, until, since, every_s * SECOND))
@@ -128,7 +130,7 @@ class Acting:
         )
         if found is None:
             raise Problem(404, f"no maintenance has the id {window[:300]!r}")
-        name, note = self._actor(request, given.who, given.note)
+        name, note = actor(self.state, request, given.who, given.note)
         before = {"until": to_text(found.until), "who": found.who, "note": found.note}
         await self._auditing.note(request, "cancel-maintenance", window, before, {"note": note})
         await self._note(OperatorAction(self.state.clock(), name, "cancel-maintenance", window, note))
@@ -160,25 +162,6 @@ class Acting:
         except ValueError as error:
             raise Problem(400, f"{key}: {error}") from None
 
-    def _actor(self, request: Request, claimed: str | None, note: str | None) -> tuple[str, str]:
-        """Under whose name this is done, and the note. Approvals of public warnings go by the name.
-
-        Who is known acts under that name, whatever the body says; another name given beside it is kept in the note. Where the hub asks
-        nobody, the name given is all there is; it may not be that of a user or token.
-        """
-        who: Principal = request.state.who
-        for name, text in (("who", claimed), ("note", note)):
-            if text and not text.isprintable():
-                raise Problem(400, f"{name}: a text on one line was meant, without control characters")
-        said = (note or "").strip()
-        claimed = (claimed or "").strip()
-        if claimed != who.name and (claimed in (self.state.tokens or ()) or claimed in self.state.roll.users):
-            what = "token" if claimed in (self.state.tokens or ()) else "user"
-            raise Problem(403, f"{claimed!r} is the name of another {what}; only its holder acts under it")
-        if who is LOCAL:
-            return claimed or who.name, said
-        return who.name, f"{said} [{claimed}]".strip() if claimed and claimed != who.name else said
-
     async def _note(self, action: OperatorAction) -> None:
         try:
             await self.state.operate(action)
@@ -195,7 +178,7 @@ class Acting:
             raise Problem(404, f"{device[:300]!r} is not connected, or not granted to {request.state.who.name!r}")
         wait_s = min(max(given.wait_s, 0.0), COMMAND_WAIT_MAX_S)
         wanted = DeviceCommand(given.command, given.seconds, given.text, given.urgent, given.message, given.data)
-        name, _ = self._actor(request, given.who, None)
+        name, _ = actor(self.state, request, given.who, None)
 
         async def allowed() -> None:
             await self._auditing.note(request, "command", device, None, msgspec.to_builtins(wanted))
@@ -252,7 +235,7 @@ class Acting:
             raise Problem(
                 409, f"{given.name!r} takes readings, not warnings; its own readings show whether it takes them"
             )
-        name, _ = self._actor(request, given.who, None)
+        name, _ = actor(self.state, request, given.who, None)
         delivery = await courier.exercise(exercise(self.state.clock(), name))
         return reply({"destination": given.name, "taken": delivery.taken, "detail": delivery.detail})
 

@@ -185,6 +185,18 @@ class Windows(Page):
     windows: list[Object]
 
 
+class Notes(Page):
+    """What people wrote down, the newest first."""
+
+    notes: list[Object]
+
+
+class Noted(msgspec.Struct):
+    """The note is kept under this number."""
+
+    number: int
+
+
 class Entries(Page):
     """Input that could not be used, the newest first."""
 
@@ -199,6 +211,18 @@ class User(msgspec.Struct):
     disabled: bool
     password: bool
     grants: list[str]
+
+
+class Decoded(msgspec.Struct):
+    """What the codec says today of bytes in quarantine: what would be read of them, what is wrong, and the frame's own fields."""
+
+    offset: int
+    protocol: str
+    readings: list[Object]
+    faults: list[Object]
+    reply: str | None
+    detail: Object
+    device: str | UnsetType | None = UNSET
 
 
 class Users(Page):

@@ -17,10 +17,12 @@ from hub.api.problem import Problem
 from hub.api.sight import Sight
 from hub.api.state import State
 from hub.bilingual import preferred
+from hub.cameras.picture import NoPicture, Pictures
 from hub.metrics import vocabulary
 from hub.model import Alert
 from hub.moment import SECOND
-from hub.ports import LogPosition, SeriesQuery, StoreUnavailable
+from hub.personal import UNTOLD
+from hub.ports import LogPosition, NotSupported, SeriesQuery, StoreUnavailable
 from hub.wire import in_language
 
 QUARANTINE_SHOWN = 200
@@ -35,6 +37,7 @@ class Looking:
     def __init__(self, state: State, authority: Authority) -> None:
         self.state = state
         self._authority = authority
+        self._pictures = Pictures()
 
     # ---------------------------------------------------------------------------------------------- people and probes
 
@@ -157,7 +160,9 @@ class Looking:
         language = language_of(request, asked)
 
         def made(item: Alert) -> dict[str, Any]:
-            told: dict[str, Any] = in_language(sight.of(views.alert(sight.told_alert(item))), language)
+            next_call = self.state.next_call(item.alert) if item.open else None
+            shown = views.alert(sight.told_alert(item), self.state.notes, next_call)
+            told: dict[str, Any] = in_language(sight.of(shown), language)
             return told
 
         still_open = [item for item in self.state.alerts.newest_first() if sight.alert(item) and wanted(item)]
@@ -222,6 +227,23 @@ class Looking:
         ]
         return reply({"entries": entries[::-1], **marks(request, limit, first > stream.first, before=first)})
 
+    async def decode(self, request: Request, asked: questions.Entry) -> Response:
+        """What the codec says today of the bytes of an entry. 404 where there is no such entry, 409 where nothing can be said of it."""
+        stream = self.state.log.quarantine
+        if not stream.first <= asked.offset < stream.next:
+            raise Problem(404, f"no entry {asked.offset} in quarantine")
+        (fault,) = stream.read_now(LogPosition(asked.offset), 1).entries[:1]
+        raw, holder = fault.raw, stream.before(LogPosition(asked.offset), fault.back)
+        if fault.back and holder >= stream.first:
+            raw = stream.read_now(holder, 1).entries[0].raw
+        if raw and not self._sight(request).fault(msgspec.structs.replace(fault, raw=raw)).raw:
+            raise Problem(403, UNTOLD)
+        try:
+            found = await asyncio.to_thread(self.state.decode_again, fault, raw)
+        except NotSupported as error:
+            raise Problem(409, f"entry {asked.offset} cannot be decoded: {error}") from None
+        return reply({"offset": asked.offset, **found})
+
     async def delivery(self, request: Request, asked: questions.Page) -> Response:
         """Destinations, what they refused for good, and the newest attempts."""
         sight = self._sight(request)
@@ -246,6 +268,21 @@ class Looking:
         shown, cut = page(answer["cameras"], asked.limit)
         told = {"cameras": shown, **marks(request, asked.limit, cut, skip=asked.skip + len(shown))}
         return reply(in_language(told, language))
+
+    async def picture(self, request: Request, _: Any) -> Response:
+        """A camera's still picture as it is now. The hub fetches it; 404 where there is no such camera, 502 where it gives none."""
+        name = request.path_params["camera"]
+        camera = self.state.registry.cameras.get(name)
+        if camera is None or not self._sight(request).camera(camera):
+            raise Problem(404, f"there is no camera {name[:100]!r}")
+        if not camera.snapshot_url:
+            raise Problem(404, f"the registry has no snapshot_url of {name[:100]!r}")
+        try:
+            found = await self._pictures.of(camera)
+        except NoPicture as error:
+            raise Problem(502, f"no picture of {name[:100]!r}: {error}") from None
+        headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+        return Response(found.data, 200, headers, found.media)
 
     async def geojson(self, request: Request, _: Any) -> Response:
         """Zones, cameras, their footprints or devices as GeoJSON (RFC 7946), for maps elsewhere."""

@@ -65,6 +65,14 @@ class Alerts(Spoken, rename={"start": "from", "end": "to"}):
     end: str | None = None
 
 
+class Notes(Page):
+    """Notes of these kinds (comment, false-alarm, no-false-alarm, handover); of this warning; of hand-overs only those that nobody has read."""
+
+    kind: list[Literal["comment", "false-alarm", "no-false-alarm", "handover"]] | None = None
+    alert: str | None = None
+    unread: bool = False
+
+
 class Positions(Page):
     """Where devices are: in the box `bbox` (west,south,east,north in degrees; a west above the east crosses the 180th meridian), of a
     kind, heard of since."""
@@ -79,6 +87,12 @@ class Quarantine(msgspec.Struct):
 
     limit: Annotated[int, Meta(ge=1, le=PAGE_MAX)] = 50
     before: Number | None = None
+
+
+class Entry(msgspec.Struct):
+    """An entry of quarantine by its number."""
+
+    offset: Number
 
 
 class Series(msgspec.Struct, rename={"start": "from", "end": "to"}):
@@ -205,6 +219,28 @@ class Plan(msgspec.Struct, rename={"start": "from"}):
     every_s: Annotated[int, Meta(ge=0, le=YEARS_S)] | None = None
     who: Name | None = None
     note: Note | None = None
+
+
+class Written(msgspec.Struct):
+    """A note on a warning, open or closed. A comment needs words; the mark of a false alarm, and its taking back, may have some."""
+
+    kind: Literal["comment", "false-alarm", "no-false-alarm"] = "comment"
+    who: Name | None = None
+    note: Note | None = None
+
+
+class HandOver(msgspec.Struct):
+    """What the next shift should know, in one line or several."""
+
+    note: Annotated[str, Meta(max_length=4000)] = ""
+    who: Name | None = None
+
+
+class TakenOver(msgspec.Struct):
+    """The number of a hand-over note that has been read."""
+
+    number: Number
+    who: Name | None = None
 
 
 class Retry(msgspec.Struct):

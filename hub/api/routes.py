@@ -24,6 +24,7 @@ from hub.api.gate import Authority, Gate, cookie_name
 from hub.api.history import History
 from hub.api.limits import Limits
 from hub.api.looking import Looking
+from hub.api.noting import Noting
 from hub.api.openapi import document
 from hub.api.pages import reply
 from hub.api.problem import Problem, problem
@@ -43,6 +44,7 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
     look, act, live = Looking(state, authority), Acting(state, trusted, auditing), Streaming(state, authority)
     enrol = Enrolling(state, auditing, trusted)
     visit, things, past = Visiting(state, authority, auditing), SensorThings(state), History(state)
+    noting = Noting(state, auditing)
     get, post = "GET", "POST"
     on_the_hub = partial(Endpoint, post, role="operate", needs="engineer", whole=True)
     found = [
@@ -90,6 +92,22 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
         Endpoint(get, "/api/v1/unknown", "view", look.unknown, questions.Page, gives=answers.Devices),
         Endpoint(get, "/api/v1/alerts", "view", look.alerts, questions.Alerts, gives=answers.Alerts),
         Endpoint(
+            post, "/api/v1/alerts/{alert:path}/note", "operate", noting.write, questions.Written, gives=answers.Noted
+        ),
+        Endpoint(get, "/api/v1/notes", "view", noting.notes, questions.Notes, gives=answers.Notes),
+        Endpoint(
+            post, "/api/v1/handover", "operate", noting.hand_over, questions.HandOver, gives=answers.Noted, whole=True
+        ),
+        Endpoint(
+            post,
+            "/api/v1/handover/read",
+            "operate",
+            noting.take_over,
+            questions.TakenOver,
+            gives=answers.Done,
+            whole=True,
+        ),
+        Endpoint(
             post, "/api/v1/alerts/{alert:path}/{action}", "operate", act.operate, questions.Act, gives=answers.Done
         ),
         Endpoint(get, "/api/v1/vocabulary", "view", look.vocabulary, questions.Words, gives=answers.Vocabulary),
@@ -100,6 +118,9 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
             post, "/api/v1/maintenance/{id:path}/cancel", "operate", act.cancel, questions.Act, gives=answers.Done
         ),
         Endpoint(get, "/api/v1/quarantine", "view", look.quarantine, questions.Quarantine, gives=answers.Entries),
+        Endpoint(
+            get, "/api/v1/quarantine/decode", "view", look.decode, questions.Entry, gives=answers.Decoded, whole=True
+        ),
         on_the_hub("/api/v1/quarantine/retry", handler=act.retry, takes=questions.Retry, gives=answers.Retried),
         on_the_hub("/api/v1/export", handler=act.export, takes=questions.Export, gives=answers.Rows, local=True),
         on_the_hub("/api/v1/store/rebuild", handler=act.rebuild, takes=questions.Rebuild, gives=answers.Rollups),
@@ -113,6 +134,7 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
         on_the_hub("/api/v1/delivery/test", handler=act.exercise, takes=questions.Exercise, gives=answers.Exercised),
         on_the_hub("/api/v1/delivery/{action}", handler=act.deliver, takes=questions.Letters, gives=answers.Letters),
         Endpoint(get, "/api/v1/cameras", "view", look.cameras, questions.Cameras, gives=answers.Cameras),
+        Endpoint(get, "/api/v1/cameras/{camera:path}/picture", "view", look.picture, media="image/*", also=(502,)),
         Endpoint(get, "/api/v1/trips", "view", past.trips, questions.Trips, gives=answers.Trips),
         Endpoint(get, "/api/v1/air", "view", past.air, questions.Air, gives=answers.Air),
         Endpoint(get, "/api/v1/fleet", "view", past.fleet, questions.Fleet, gives=answers.Fleet),

@@ -18,7 +18,8 @@ from hub.health import Health, Part
 from hub.ingest import Door, Ingest
 from hub.ledger import Ledger
 from hub.live import Live
-from hub.model import Maintenance, Message, OperatorAction
+from hub.model import Fault, Maintenance, Message, OperatorAction
+from hub.notes import Notes
 from hub.options import Config
 from hub.ports import BEGINNING, Bucket, DeviceCommand, Log, LogPosition, Row, SeriesQuery
 from hub.registry import Registry
@@ -77,6 +78,8 @@ class State:
     door: Door
     retry: Callable[[LogPosition, LogPosition], Awaitable[Any]]
     """Offer what entries of quarantine, from the first place to before the second, kept out again; what became of it."""
+    decode_again: Callable[[Fault, bytes], dict[str, Any]]
+    """What the codec says today of the bytes of an entry of quarantine; see `hub.app.decoded`. Raises `NotSupported`."""
     series: Callable[[SeriesQuery], Awaitable[Sequence[Row]]]
     buckets: Callable[[SeriesQuery, int], Awaitable[Sequence[Bucket]]]
     export: Callable[[SeriesQuery, str, Path], Awaitable[int]]
@@ -105,6 +108,7 @@ class State:
     """The users, read again whenever their file changes."""
     sessions: Sessions
     audit: Audit
+    notes: Notes
     tokens: Mapping[str, Token] | None = None
     """None where the hub has no tokens file."""
     cameras_of: dict[tuple[str, ...], Cameras] = field(default_factory=dict)
@@ -112,6 +116,8 @@ class State:
     rules: Callable[[], Mapping[str, Any]] = dict
     rulebook: Callable[[], Sequence[Mapping[str, Any]]] = tuple
     """Every rule for people: see `hub.app.rulebook`."""
+    next_call: Callable[[str], int | None] = lambda alert: None
+    """When the next contact of an open warning is called if nobody answers."""
     maintenance: Callable[[], Sequence[Maintenance]] = tuple
     """Windows planned and, for a day, those over."""
     nodes: Callable[[], Sequence[Mapping[str, Any]]] = tuple

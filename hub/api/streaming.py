@@ -49,6 +49,7 @@ class Streaming:
         state = self.state
         began = state.started_at
         self.streams += 1
+        noted = state.notes.turn
         told, turn = _after(request.headers.get("last-event-id"), state.log.alerts.next, state.live.turn, began)
         try:
             while not await request.is_disconnected():
@@ -66,6 +67,9 @@ class Streaming:
                     if sight.change(change):
                         told_of = in_language(sight.of(change_to_json(sight.told(change))), language)
                         yield _sse("change", told_of, at, turn, began)
+                if noted != state.notes.turn:
+                    noted = state.notes.turn
+                    yield _sse("notes", {}, told, turn, began)
                 yield _sse("status", views.status(state, sight), told, turn, began)
                 await asyncio.sleep(STREAM_EVERY_S)
         finally:

@@ -21,6 +21,7 @@ from hub.live import DeviceState
 from hub.metrics import Metric
 from hub.model import LEVELS, Alert, Camera, Change, Device, Fault, Maintenance, Motion, Position, Zone
 from hub.moment import SECOND, to_text
+from hub.notes import Note, Notes
 from hub.ports import LogPosition, Stream
 from hub.wire import camera_to_json, change_to_json, watch_to_json
 
@@ -87,6 +88,7 @@ def camera(cameras: Cameras, number: int) -> dict[str, Any]:
         "hfov_deg": ground.width_deg,
         "range_m": ground.far_m,
         "stream_url": item.stream_url or None,
+        "picture": bool(item.snapshot_url),
         "footprint": cameras.geometry(number),
     }
 
@@ -129,8 +131,9 @@ def device(state: DeviceState, registered: Device | None) -> dict[str, Any]:
     }
 
 
-def alert(item: Alert) -> dict[str, Any]:
-    """One warning and its history. Cameras and position are those of its newest change that has them."""
+def alert(item: Alert, notes: Notes | None = None, next_call: int | None = None) -> dict[str, Any]:
+    """One warning, its history and what people wrote about it. Cameras and position are those of its newest change that has them."""
+    false_alarm = notes.false_alarm(item.alert) if notes else None
     newest = item.changes[-1]
     placed = next((change for change in reversed(item.changes) if change.position), newest)
     seen = next((change for change in reversed(item.changes) if change.cameras), newest)
@@ -152,6 +155,9 @@ def alert(item: Alert) -> dict[str, Any]:
         "acknowledged_by": item.acknowledged_by,
         "shelved_until": to_text(item.shelved_until) if item.shelved_until else None,
         "contact": item.contact,
+        "next_call_at": to_text(next_call) if next_call is not None else None,
+        "false_alarm": note(false_alarm) if false_alarm else None,
+        "notes": [note(one) for one in notes.about(item.alert)] if notes else [],
         "position": place(placed.position),
         "cameras": [camera_to_json(view) for view in seen.cameras],
         "handover": [watch_to_json(watch, seen.at) for watch in seen.handover],
@@ -164,6 +170,24 @@ def alert(item: Alert) -> dict[str, Any]:
         "worst": {"level": worst.level, "at": to_text(worst.at), "values": worst.values},
         "origin": item.changes[0].origin.hub if item.changes[0].origin else None,
         "changes": [change_to_json(change) for change in item.changes],
+    }
+
+
+def note(item: Note) -> dict[str, Any]:
+    """What somebody wrote down, with the warning it is about. `note` may be empty for a mark."""
+    return {
+        "number": item.number,
+        "at": to_text(item.at),
+        "who": item.who,
+        "kind": item.kind,
+        "note": item.text,
+        "alert": item.alert or None,
+        "rule": item.rule or None,
+        "subject": item.subject or None,
+        "level": item.level or None,
+        "raised_at": to_text(item.raised_at) if item.alert else None,
+        "read_by": item.read_by or None,
+        "read_at": to_text(item.read_at) if item.read_by else None,
     }
 
 

@@ -29,6 +29,7 @@ from hub.api.state import ReaderState, State
 from hub.app.air import Air
 from hub.app.city import City
 from hub.app.commanding import Commander
+from hub.app.decoded import decoded_again
 from hub.app.destinations import Destinations
 from hub.app.fleet import Fleet
 from hub.app.history import open_city_store
@@ -56,6 +57,7 @@ from hub.ledger import Ledger
 from hub.live import Live
 from hub.model import Deaf, Edition, OperatorAction, Tick
 from hub.moment import SECOND, to_zone_text
+from hub.notes import NOTES, Notes
 from hub.options import ROLES, WORK, AdapterConfig
 from hub.ports import Batch, Bucket, LogFull, LogPosition, Plugin, Row, SeriesQuery
 from hub.stages import Stages
@@ -431,6 +433,7 @@ class Hub:
             decode=decode_body,
             door=door,
             retry=retry,
+            decode_again=lambda fault, raw: decoded_again(self.city.config.adapters, self.sources.plugins, fault, raw),
             series=self._series,
             buckets=self._buckets,
             trips=driving.trips,
@@ -450,9 +453,11 @@ class Hub:
             roll=self.roll,
             sessions=Sessions(self.now, config.api.session_hours),
             audit=Audit(self.data),
+            notes=Notes(self.data / NOTES, self._keeping.replace),
             tokens=self.city.tokens,
             rules=lambda: self.nodes.rules,
             rulebook=lambda: described(self.warner.engine.book if self.works else self.city.book, self.now()),
+            next_call=lambda alert: self.warner.engine.next_call(alert) if self.works else None,
             maintenance=lambda: self.nodes.maintenance,
             nodes=lambda: msgspec.to_builtins(self.nodes.all()),
             own=lambda: msgspec.to_builtins(self._node()),

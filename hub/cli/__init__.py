@@ -27,6 +27,7 @@ GROUPS = {
     "seeing": ("cameras",),
     "commanding": ("command",),
     "planning": ("maintenance",),
+    "noting": ("notes",),
     "storing": ("import", "store"),
     "backing": ("backup", "restore"),
     "upgrading": ("upgrade",),

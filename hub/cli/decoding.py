@@ -5,18 +5,16 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
-import time
 from collections.abc import Iterator
 from typing import IO, Any
 
+from hub.app.decoded import decoded_by
 from hub.app.plugins import Plugins
 from hub.cli.output import Problem, json_line
-from hub.model import Fault, FaultKind, Message, Verdict
+from hub.model import Fault, FaultKind
 from hub.moment import from_text
 from hub.ports import Codec
 from hub.recording import split_received
-from hub.validation import without_zero
-from hub.wire import detail_to_json, reading_to_json
 
 NAMES = "ais coap-json senml-json senml-cbor modbus-tcp modbus-rtu nmea0183 jt808 gb32960 teltonika gt06 osmand hj212 sl651 gb26875 sparkplug json"
 
@@ -64,32 +62,11 @@ def decode(options: argparse.Namespace) -> int:
 
 def decode_line(codec: Codec, text: str, binary: bool, received: int | None) -> dict[str, Any]:
     """One line decoded: what every frame in it holds, together, and the answer the device would hear had it been stored."""
-    faults: list[Fault] = []
-    messages: list[Message] = []
     data = frame_of(text, binary)
     if isinstance(data, Fault):
-        faults.append(data)
-    else:
-        messages = [*codec.feed(data, received), *codec.end(received)]
-    for message in messages:
-        for reading in message.readings:
-            if finding := without_zero(reading):
-                faults.append(Fault(finding.kind, finding.detail, message.raw, reading.device))
-        message.readings = [one for one in message.readings if one.values or one.position is not None]
-    now = received if received is not None else time.time_ns()
-    replies = [reply for message in messages if (reply := codec.reply(message, Verdict.STORED, now)) is not None]
-    faults += [fault for message in messages for fault in message.faults]
-    details = [detail_to_json(message) for message in messages]
-    shown: dict[str, Any] = {
-        "readings": [reading_to_json(reading) for message in messages for reading in message.readings],
-        "faults": [{"kind": fault.kind, "detail": fault.detail} for fault in faults],
-        "reply": _reply(replies, binary),
-        "detail": details[0] if len(details) == 1 else {"frames": details} if details else {},
-    }
-    device = next((message.device for message in messages if message.device), None)
-    if device is not None or not shown["readings"]:
-        shown["device"] = device
-    return shown
+        fault = {"kind": data.kind, "detail": data.detail}
+        return {"readings": [], "faults": [fault], "reply": None, "detail": {}, "device": None}
+    return decoded_by(codec, data, binary, received)
 
 
 def unescaped(text: str) -> str:
@@ -105,13 +82,6 @@ def frame_of(text: str, binary: bool) -> bytes | Fault:
         return bytes.fromhex(text)
     except ValueError:
         return Fault(FaultKind.SYNTAX, f"{text[:60]!r} is not a line of hex digits", text.encode("utf-8", "replace"))
-
-
-def _reply(replies: list[bytes], binary: bool) -> str | None:
-    if not replies:
-        return None
-    joined = b"".join(replies)
-    return joined.hex() if binary else joined.decode("utf-8", "replace")
 
 
 def _codec(options: argparse.Namespace) -> tuple[Codec, bool]:

@@ -145,6 +145,23 @@ def operate(alert: str, action: str, asked: q.Act | None = None) -> Call[a.Done]
     return Call("POST", f"{API}/alerts/{_part(alert)}/{_part(action)}", a.Done, asked)
 
 
+def write(alert: str, asked: q.Written) -> Call[a.Noted]:
+    """A comment, or the mark of a false alarm."""
+    return Call("POST", f"{API}/alerts/{_part(alert)}/note", a.Noted, asked)
+
+
+def notes(asked: q.Notes | None = None) -> Call[a.Notes]:
+    return Call("GET", f"{API}/notes", a.Notes, asked)
+
+
+def hand_over(asked: q.HandOver) -> Call[a.Noted]:
+    return Call("POST", f"{API}/handover", a.Noted, asked)
+
+
+def take_over(asked: q.TakenOver) -> Call[a.Done]:
+    return Call("POST", f"{API}/handover/read", a.Done, asked)
+
+
 def maintenance(asked: q.Page | None = None) -> Call[a.Windows]:
     return Call("GET", f"{API}/maintenance", a.Windows, asked)
 
@@ -189,6 +206,10 @@ def rebuild(asked: q.Rebuild | None = None) -> Call[a.Rollups]:
 
 def quarantine(asked: q.Quarantine | None = None) -> Call[a.Entries]:
     return Call("GET", f"{API}/quarantine", a.Entries, asked)
+
+
+def decode(asked: q.Entry) -> Call[a.Decoded]:
+    return Call("GET", f"{API}/quarantine/decode", a.Decoded, asked)
 
 
 def retry(asked: q.Retry | None = None) -> Call[a.Retried]:

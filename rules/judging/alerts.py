@@ -167,6 +167,13 @@ def arm(world: World, subject: Subject, alert: OpenAlert) -> None:
         world.clock.schedule(due, subject.id, alert.rule.removesuffix(":silent"))
 
 
+def next_call(world: World, name: str) -> int | None:
+    """By the hub's clock, when the next contact of the open alert of that name is called if nobody answers; None where none is."""
+    found = world.alerts.get(name)
+    due = _due(world, found[0]) if found and not at_work(found[1], world.clock.now) else None
+    return None if due is None else due + world.clock.deaf + world.clock.lag
+
+
 def call_when_due(world: World, subject: Subject, alert: OpenAlert) -> Text:
     """Why the next contact is to be called now, in a sentence; empty where it is not. Moves the alert on to that contact."""
     due = _due(world, alert)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import re
+import struct
+import threading
+import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.acceptance.ports import free_port
-from tests.acceptance.running import RunningHub, write_city
+from tests.acceptance.running import CAMERAS, RULES, RunningHub, write_city
 from tests.dashboards.browser import Browser
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("cards")]
@@ -22,11 +26,40 @@ TEXT = f"({CARD}?.innerText ?? '')"
 CLICK = "document.querySelector('.card.chosen [data-act=\"{}\"]').click()"
 
 
+class Pictures(BaseHTTPRequestHandler):
+    """A camera of one picture, 3 by 2."""
+
+    def do_GET(self) -> None:
+        rows = (b"\x00" + b"\x20\x60\xa0" * 3) * 2
+        parts = (
+            (b"IHDR", struct.pack(">IIBBBBB", 3, 2, 8, 2, 0, 0, 0)),
+            (b"IDAT", zlib.compress(rows)),
+            (b"IEND", b""),
+        )
+        png = b"".join(struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in parts)  # fmt: skip
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"\x89PNG\r\n\x1a\n" + png)
+
+    def log_message(self, *_: Any) -> None: ...
+
+
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
-    """One hub with a warning that was raised yesterday by the readings' own times, and is red by now."""
+    """One hub with a warning that was raised yesterday by the readings' own times, and is red by now. One of its cameras gives pictures;
+    who answers for nothing is called after three hours."""
     api = free_port()
-    found = RunningHub(write_city(tmp_path_factory.mktemp("cards") / "city", api=api), api)
+    city = write_city(tmp_path_factory.mktemp("cards") / "city", api=api, rules=f"{RULES}- call: 3 h\n")
+    pictures = ThreadingHTTPServer(("127.0.0.1", 0), Pictures)
+    threading.Thread(target=pictures.serve_forever, daemon=True).start()
+    header, bridge, *others = CAMERAS.splitlines()
+    rows = [
+        f"{header},snapshot_url",
+        f"{bridge},http://127.0.0.1:{pictures.server_port}/",
+        *(f"{row}," for row in others),
+    ]
+    (city / "cameras.csv").write_text("\n".join(rows))
+    found = RunningHub(city, api)
     try:
         yesterday = datetime.now(UTC) - timedelta(hours=26)
         for minutes, depth in ((0, 0.02), (10, 0.2), (20, 0.45), (30, 0.35)):
@@ -36,6 +69,8 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
         found.wait(lambda: found.get("/api/v1/alerts")["open"][0]["level"] == "red", "not red", 60)
         yield found
     finally:
+        pictures.shutdown()
+        pictures.server_close()
         assert found.stop() == 0
 
 
@@ -86,6 +121,65 @@ def test_a_card_says_date_values_and_evidence(hub: RunningHub, browser: Browser)
     browser.wait("!!document.querySelector('.evidence .uplot canvas')", "no curve of evidence")
     if folder := os.environ.get("CITYHUB_PICTURES"):
         browser.picture(Path(folder) / "card.png")
+    assert browser.errors == []
+
+
+def test_a_picture_comes_through_the_hub_and_the_next_call_is_counted_down(hub: RunningHub, browser: Browser) -> None:
+    opened(browser, hub, f"#alert={warning(hub)['alert'].replace('/', '%2F')}")
+    browser.wait("!!document.querySelector('[data-picture=\"bridge\"]')", "no button for the picture")
+    assert browser.ask("document.querySelectorAll('[data-picture]').length") == 1, "the other camera has none"
+    browser.ask("document.querySelector('[data-picture]').click()")
+    browser.wait("document.querySelector('.picture canvas').width === 3 && !document.querySelector('.picture canvas').hidden", "no picture")  # fmt: skip
+    browser.wait(f"{TEXT}.includes('the next contact is called in 3 h')", "no countdown")
+    assert browser.errors == []
+
+
+def test_comments_and_marks_can_be_undone_stay_and_stand_on_closed_warnings_too(
+    hub: RunningHub, browser: Browser
+) -> None:
+    opened(browser, hub, f"#alert={warning(hub)['alert'].replace('/', '%2F')}")
+    browser.wait("!!document.querySelector('.card.chosen .act')", "the card is not open")
+    write(browser, "who", "Lin")
+    write(browser, "note", "<b>a pump</b>")
+    browser.ask("dispatchEvent(new KeyboardEvent('keydown', { key: 'c' }))")
+    browser.wait(f"{TEXT}.includes('Will be commented in')", "nothing says that it waits")
+    browser.ask("dispatchEvent(new KeyboardEvent('keydown', { key: 'u' }))")
+    browser.wait(f"!{TEXT}.includes('Will be commented')", "it was not undone")
+    assert warning(hub)["notes"] == []
+    assert browser.ask("document.querySelector('.card.chosen [data-focus=\"note\"]').value") == "<b>a pump</b>"
+    browser.ask(CLICK.format("comment"))
+    hub.wait(
+        lambda: [note["note"] for note in warning(hub)["notes"]] == ["<b>a pump</b>"], "it never reached the hub", 60
+    )
+    browser.wait(f"{TEXT}.includes('comment · Lin: <b>a pump</b>')", "the card does not show the comment")
+    browser.ask("dispatchEvent(new KeyboardEvent('keydown', { key: 'f' }))")
+    browser.wait(f"{TEXT}.includes('Will be marked as a false alarm in')", "nothing says that it waits")
+    browser.ask("dispatchEvent(new PageTransitionEvent('pagehide'))")  # whoever leaves meant it
+    hub.wait(lambda: warning(hub)["false_alarm"] is not None, "it never reached the hub", 60)
+    browser.wait(f"{TEXT}.includes('⊘ False alarm')", "the card does not show the mark")
+    browser.ask("document.getElementById('language').click()")
+    browser.wait(f"{TEXT}.includes('⊘ 误报') && {TEXT}.includes('备注 · Lin')", "not in Chinese")
+    browser.ask("document.getElementById('language').click()")
+    browser.ask("document.getElementById('keys').click()")
+    browser.wait("['Comment', 'False alarm', 'Note for the next shift'].every((word) => document.getElementById('door').innerText.includes(word))", "keys without a name")  # fmt: skip
+    assert browser.errors == []
+
+
+def test_a_note_for_the_next_shift_is_shown_until_it_was_read(hub: RunningHub, browser: Browser) -> None:
+    box = "document.getElementById('handover')"
+    opened(browser, hub)
+    browser.ask("dispatchEvent(new KeyboardEvent('keydown', { key: 'h' }))")
+    browser.wait("document.activeElement?.dataset.focus === 'handover text'", "the key leads nowhere")
+    fill = f"{box}.querySelector('[data-focus=\"handover {{}}\"]')"
+    browser.ask(f"{fill.format('who')}.value = 'Lin', {fill.format('text')}.value = 'gate 3\\nis stuck', {fill.format('send')}.click()")  # fmt: skip
+    browser.wait(f"{box}.innerText.includes('gate 3\\nis stuck')", "it is not shown")
+    opened(browser, hub)
+    browser.wait(f"{box}.innerText.includes('Left for this shift') && {box}.innerText.includes('Lin')", "not shown to whoever comes next")  # fmt: skip
+    if folder := os.environ.get("CITYHUB_PICTURES"):
+        browser.picture(Path(folder) / "handover.png")
+    browser.ask(f"{box}.querySelector('[data-taken]').click()")
+    browser.wait(f"!{box}.querySelector('[data-taken]')", "it stayed after it was read")
+    assert hub.get("/api/v1/notes?kind=handover")["notes"][0]["read_by"] == "Lin"
     assert browser.errors == []
 
 
@@ -182,4 +276,17 @@ def test_the_hub_page_shows_rules_and_offers_what_was_kept_out_again(hub: Runnin
     browser.wait("!!document.querySelector('[data-retry]')", "nothing to try again")
     browser.ask("document.querySelector('[data-retry]').click()")
     browser.wait("document.getElementById('tab-quarantine').innerText.includes('refused 1')", "no outcome of the retry")
+    assert hub.post("/api/v1/readings", {"device": "underpass-1", "values": {"water_depth": "deep"}})[0] == 400
+    browser.wait(
+        "document.getElementById('tab-quarantine').innerText.includes('value not usable')", "the fault has no words"
+    )
+    browser.ask("document.querySelector('[data-decode]').click()")
+    browser.wait("document.querySelector('.decoded')?.innerText.includes('Read by json: nothing would be read')", "not decoded")  # fmt: skip
+    browser.ask("document.getElementById('language').click()")
+    browser.wait("document.getElementById('tab-quarantine').innerText.includes('数值无效')", "the fault is not Chinese")
+    browser.ask("document.querySelector('[data-decode]').click()")
+    browser.wait("document.querySelector('.decoded')?.innerText.includes('无可读数据')", "not decoded in Chinese")
+    browser.ask("location.hash = '#hub'")
+    browser.wait("['存储 事件', '规则引擎', '隔离'].every((word) => document.getElementById('tab-hub').innerText.includes(word))", "parts are not Chinese")  # fmt: skip
+    browser.ask("document.getElementById('language').click()")
     assert browser.errors == []

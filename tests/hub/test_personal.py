@@ -160,6 +160,8 @@ def addresses(hub: Hub, item: Endpoint) -> list[str]:
     of = {
         "/api/v1/devices/{device:path}": ["/api/v1/devices/bus-9", "/api/v1/devices/walker"],
         "/api/v1/geojson/{what}": [f"/api/v1/geojson/{what}" for what in ("devices", "zones", "cameras", "footprints")],
+        "/api/v1/quarantine/decode": [f"/api/v1/quarantine/decode?offset={offset}" for offset in (0, 1)],
+        "/api/v1/cameras/{camera:path}/picture": ["/api/v1/cameras/gate/picture"],
         "/api/v1/positions": ["/api/v1/positions", "/api/v1/positions?bbox=121.4,31.2,121.6,31.3"],
         "/api/v1/cameras": ["/api/v1/cameras?zone=yard"],
         "/api/v1/trips": ["/api/v1/trips?device=bus-9", "/api/v1/trips?device=walker&ignition=true"],
@@ -213,7 +215,7 @@ async def test_no_answer_to_anybody_without_the_right_tells_of_a_person(hub: Hub
     async with as_token(hub, "desk") as client:
         told = await found_in(hub, client)
     assert {address.partition("?")[0].removeprefix("/api/v1/").removeprefix("/sensorthings/v1.1/") for address in told} >= {
-        "devices", "devices/bus-9", "devices/walker", "positions", "trips", "alerts", "stream", "series", "city", "geojson/devices", "quarantine", "delivery",
+        "devices", "devices/bus-9", "devices/walker", "positions", "trips", "alerts", "stream", "series", "city", "geojson/devices", "quarantine", "quarantine/decode", "delivery",
         "Things", "Locations", "Observations", "FeaturesOfInterest", f"Datastreams({id_of('bus-9', 'driver')})/Observations",
     }, "what is not planted proves nothing"  # fmt: skip
     for role in (*WITHOUT, "north"):

@@ -11,6 +11,7 @@ from hub.wire import change_to_json
 from rules.book import RuleBook, read_book
 from rules.engine import Engine
 from rules.explain import explain
+from rules.partition import engine_of
 
 START = 1_780_000_000_000_000_000
 MINUTE = 60_000_000_000
@@ -75,6 +76,23 @@ def test_after_each_wait_the_next_contact_and_then_nobody() -> None:
     alerts = Alerts()
     alerts.feed(changes[:2])
     assert next(iter(alerts.open.values())).contact == 2
+
+
+@pytest.mark.parametrize("partitions", [1, 3])
+def test_when_the_next_is_called_is_known_before(partitions: int) -> None:
+    devices = [Device("u", "U", "underpass-gauge"), Device("r", "R", "river-gauge")]
+    e = engine_of(book(), devices, (), partitions)
+    assert e.next_call(ALERT) is None
+    seen = []
+    deaf = Deaf(START + 4 * MINUTE, START + 12 * MINUTE)
+    stream: list[Event] = [depth(0, 0.3), Tick(START + 2 * MINUTE), deaf, *ticks(13, 35), act(35, "acknowledge")]
+    for event in stream:
+        e.feed([event])
+        due = e.next_call(ALERT)
+        seen.append(due and (due - START) // MINUTE)
+    changes = [minute for minute, change, _ in told(stream) if change == "called"]
+    assert seen == [10, 10, *[18] * 6, *[33] * 15, None, None, None]
+    assert changes == [18, 33]
 
 
 def test_acknowledging_answers_for_its_level_and_below() -> None:
