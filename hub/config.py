@@ -319,6 +319,14 @@ class _Reader:
             except Ill as error:
                 self._wrong(("store", "kind"), f"the store {error}")
         self._unknown(("store", "options"), store.options, list(store.options))
+        if store.keep_personal_days and not (
+            store.kind == "duckdb" or (store.kind == "influxdb" and store.version != 3)
+        ):
+            what = "InfluxDB 3" if store.kind == "influxdb" else f"a store of the kind {store.kind!r}"
+            self._wrong(
+                ("store", "keep_personal_days"),
+                f"{what} cannot erase what is personal alone; give its database a retention of its own, and leave this out",
+            )
         if store.kind == "influxdb" and not store.url:
             self._wrong(("store",), 'url is missing here, such as url = "http://127.0.0.1:8086"')
         elif store.kind == "influxdb" and not re.match(r"https?://[^/]", store.url or ""):

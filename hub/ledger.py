@@ -188,6 +188,11 @@ class Ledger:
             faults=faults,
         )
 
+    def take_up(self, path: Path) -> None:
+        """The counts of a node that only takes in, as it wrote them down: the log is the city's, and does not say who took what."""
+        nothing = _Saved(BEGINNING, BEGINNING, {}, {}, {})
+        self.adapters = whole_file.read(path, lambda data: msgspec.json.decode(data, type=_Saved), nothing).adapters
+
     @property
     def counted(self) -> tuple[LogPosition, LogPosition]:
         """Places in "events" and in quarantine before which everything is in the counts."""

@@ -17,12 +17,31 @@ from hub.tls import ServerTls
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
+ROLES = ("ingest", "api", "store", "delivery", "rules")
+WORK = ("store", "delivery", "rules")
+"""What one node of a city does at a time."""
+
+
 class HubOptions(msgspec.Struct, frozen=True):
     """[hub]"""
 
     name: str
     timezone: str = "UTC"
     data: str = "var"
+    roles: list[str] = msgspec.field(default_factory=lambda: list(ROLES))
+    """What this machine does of a city whose log lies on servers (docs/scale.md). Without it: everything."""
+
+    def __post_init__(self) -> None:
+        named = ["delivery" if role == "deliver" else role for role in self.roles]
+        msgspec.structs.force_setattr(self, "roles", list(dict.fromkeys(named)))
+        if unknown := [role for role in self.roles if role not in ROLES]:
+            raise ValueError(f"roles: {unknown[0]!r} is none; {', '.join(ROLES)} are")
+        if not self.roles:
+            raise ValueError(f"roles is empty: some of {', '.join(ROLES)} were meant")
+        if 0 < len(set(WORK) & set(self.roles)) < len(WORK):
+            raise ValueError(
+                f"roles = {self.roles}: {', '.join(WORK)} go together for now, under one lease; give a machine all three of them or none"
+            )
 
 
 class ApiOptions(msgspec.Struct, frozen=True):
@@ -125,6 +144,9 @@ class StoreOptions(msgspec.Struct, frozen=True):
     """Days that raw rows are kept; 0 for ever. The same of the rollups below; those of a day are kept for ever."""
     keep_1m_days: float = 0
     keep_1h_days: float = 0
+    keep_personal_days: float = 0
+    """Days that what vehicles and phones told is kept, rows and rollups of all widths, and who and where in warnings; 0 as long as everything
+    else. See docs/personal-data.md."""
     options: dict[str, Any] = msgspec.field(default_factory=dict)
     """[store.options]: keys of a kind of store that a package brings."""
 
@@ -135,6 +157,10 @@ class StoreOptions(msgspec.Struct, frozen=True):
             ("timeout_s", 0.1),
             ("batch_lines", 1),
             ("batch_bytes", 1_000),
+            ("keep_raw_days", 0),
+            ("keep_1m_days", 0),
+            ("keep_1h_days", 0),
+            ("keep_personal_days", 0),
         ):
             if not getattr(self, name) >= least:
                 raise ValueError(f"{name} = {getattr(self, name)}: at least {least} was meant")

@@ -10,7 +10,7 @@ Vessels are none: what they tell by AIS, everybody with a receiver hears.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -126,6 +126,15 @@ def _hides(name: str, value: Any, private: bool, rid: _Rid | None = None) -> boo
         return False
     found = parts(value)
     return any(isinstance(part, str) or (rid is not None and part in rid.figures) for part in found)
+
+
+def devices_named(value: Any, is_device: Callable[[str], bool]) -> set[str]:
+    """The devices that a value names, at any depth."""
+    if isinstance(value, str):
+        return {value} if is_device(value) else set()
+    if isinstance(value, Mapping):
+        return {name for item in (*value, *value.values()) for name in devices_named(item, is_device)}
+    return {name for item in value for name in devices_named(item, is_device)} if isinstance(value, list) else set()
 
 
 _TEXTS = ("title", "title_now", "reason", "title_zh", "title_now_zh", "reason_zh", "note")

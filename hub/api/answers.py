@@ -55,6 +55,10 @@ class Readiness(msgspec.Struct):
 
     ready: bool
     parts: list[PartState]
+    roles: list[str]
+    """What this machine is for."""
+    works_in: list[str]
+    """What of it it does now."""
 
 
 class Session(msgspec.Struct):
@@ -110,7 +114,8 @@ class City(msgspec.Struct):
 
 
 class Status(msgspec.Struct):
-    """The hub itself: parts, adapters with their ledgers, readers with their lag, the log, the rules."""
+    """The hub itself: parts, adapters with their ledgers, readers with their lag, the log, the rules; and the machines of the city, what each
+    is for (`roles`) and does now (`works_in`)."""
 
     at: str
     started_at: str
@@ -126,6 +131,7 @@ class Status(msgspec.Struct):
     balances: bool
     rules: Object
     maintenance: list[Object]
+    nodes: list[Object]
 
 
 class Devices(Page):

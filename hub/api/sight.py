@@ -18,7 +18,7 @@ from hub.access import Item, Principal
 from hub.api.state import State
 from hub.live import DeviceState
 from hub.model import Alert, AlertChange, Camera, Device, Fault, Zone
-from hub.personal import hidden, masked_change, masked_fault, moves, names_in, names_somebody, parts
+from hub.personal import devices_named, hidden, masked_change, masked_fault, moves, names_in, names_somebody, parts
 from hub.ports import Bucket, Row
 
 _GONE = object()
@@ -153,6 +153,10 @@ class Sight:
             return found
         return msgspec.structs.replace(found, position=None)
 
+    def value(self, device: str, metric: str, kind: str = "") -> bool:
+        """Whether what a device says of this metric is shown."""
+        return not hidden(metric, self.masks(device, kind)) or self._knows(device, kind)
+
     def rows(self, rows: Iterable[Row]) -> list[Row]:
         if self._open:
             return list(rows)
@@ -172,12 +176,7 @@ class Sight:
     def buckets(self, buckets: Iterable[Bucket]) -> list[Bucket]:
         if self._open:
             return list(buckets)
-        return [
-            bucket
-            for bucket in buckets
-            if self._knows(bucket.device, bucket.kind)
-            or not hidden(bucket.metric, self.masks(bucket.device, bucket.kind))
-        ]
+        return [bucket for bucket in buckets if self.value(bucket.device, bucket.metric, bucket.kind)]
 
     def ways(self, device: str, driven: dict[str, Any]) -> dict[str, Any]:
         """Trips and stops of a device: when and how far, and where only for who may know."""
@@ -204,7 +203,7 @@ class Sight:
         """Changes of one warning. `history`: all of it, for a title may be one of before."""
         subject = changes[0].subject
         subjects = [subject] if self._is_device(subject) else subject.split("+")
-        named = {*subjects, *(name for change in history for name in self._devices_in(change.evidence))}
+        named = {*subjects, *(name for change in history for name in devices_named(change.evidence, self._is_device))}
         if all(map(self._knows, named)):
             return list(changes)
         private = any(self._masks_subject(one, change) for one in subjects for change in history)
@@ -231,14 +230,6 @@ class Sight:
         if self._is_device(subject) or self._known_as(subject) is not None:
             return self.masks(subject)
         return not self._knows(subject) and moves(change)
-
-    def _devices_in(self, value: Any) -> set[str]:
-        """The devices that an object names, at any depth."""
-        if isinstance(value, str):
-            return {value} if self._is_device(value) else set()
-        if isinstance(value, dict):
-            return {name for item in (*value, *value.values()) for name in self._devices_in(item)}
-        return {name for item in value for name in self._devices_in(item)} if isinstance(value, list) else set()
 
     def _names_of(self, device: str) -> list[str | float]:
         """What a device says now of who somebody is: no text may have it."""

@@ -114,6 +114,10 @@ class State:
     """Every rule for people: see `hub.app.rulebook`."""
     maintenance: Callable[[], Sequence[Maintenance]] = tuple
     """Windows planned and, for a day, those over."""
+    nodes: Callable[[], Sequence[Mapping[str, Any]]] = tuple
+    """The machines that work on this log, this one among them: `hub.app.roles.Node`."""
+    own: Callable[[], Mapping[str, Any]] = dict
+    """This one."""
     protocols: dict[str, str] = field(default_factory=dict)
     stages: Stages | None = None
     """How long the stages of the journey take, where the hub measures it."""

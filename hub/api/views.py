@@ -34,6 +34,7 @@ JUDGED = frozenset({Change.RAISED, Change.ESCALATED, Change.LOWERED})
 DRIVING_KMH = 50.0
 """Of what moves without a speed."""
 
+NODE_SHOWN = ("node", "roles", "works_in", "address", "ready")
 MAINTENANCE_SHOWN = 100
 """Windows in the status, which goes out every second; the route of their own shows all."""
 
@@ -313,6 +314,7 @@ def status(state: State, sight: Sight) -> dict[str, Any]:
         "devices": sum(1 for _ in sight.devices(state.live.devices.values())),
         "open_alerts": sum(map(sight.alert, state.alerts.open.values())),
         "rules": {},
+        "nodes": [],
         "maintenance": [
             maintenance(item, at)
             for item in sorted(state.maintenance(), key=lambda item: item.since)
@@ -384,6 +386,7 @@ def _whole_status(state: State) -> dict[str, Any]:
         "open_alerts": len(state.alerts.open),
         "balances": all(counts.balances() for counts in state.ledger.adapters.values()),
         "rules": dict(state.rules()),
+        "nodes": [{key: node[key] for key in NODE_SHOWN} for node in state.nodes()],
         "maintenance": [
             maintenance(item, at)
             for item in sorted(state.maintenance(), key=lambda item: item.since)

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -25,6 +25,7 @@ from hub.access.users import users_path
 from hub.alerts import Alerts
 from hub.api import ReaderState, State
 from hub.api.answers import Reloaded
+from hub.api.problem import Problem
 from hub.app.air import Air
 from hub.app.city import City
 from hub.app.commanding import Commander
@@ -37,10 +38,12 @@ from hub.app.listening import Listening
 from hub.app.readers import Follower, StoreReader
 from hub.app.reloading import AT_START, for_the_next_start, read_again
 from hub.app.retrying import Retrier
+from hub.app.roles import Node, Nodes, here, works
 from hub.app.rollups import Rollups
 from hub.app.rulebook import described
 from hub.app.sources import Sources, decode_body
 from hub.app.staging import stage
+from hub.app.tasks import kept, watched
 from hub.app.telemetry import Reporter
 from hub.app.ticking import Ticking
 from hub.app.warning import SNAPSHOT, Warner
@@ -53,9 +56,10 @@ from hub.ledger import Ledger
 from hub.live import Live
 from hub.model import Deaf, Edition, OperatorAction, Tick
 from hub.moment import SECOND, to_zone_text
-from hub.options import AdapterConfig
-from hub.ports import Batch, Bucket, LogFull, Plugin, Row, SeriesQuery
+from hub.options import ROLES, WORK, AdapterConfig
+from hub.ports import Batch, Bucket, LogFull, LogPosition, Plugin, Row, SeriesQuery
 from hub.stages import Stages
+from hub.store.erasing import Eraser, ErasingStore
 from hub.store.every import buckets_every
 from hub.store.reopening import reopening
 from hub.store.rollups import RollupStore
@@ -71,8 +75,6 @@ TICK_S = 1.0
 HOUSEKEEPING_S = 1.0
 DEAF_AFTER_S = 5.0
 DRAIN_S = 20.0
-AGAIN_S = 5.0
-"""Before a part of the hub that raised is started again."""
 LIVE_ENTRIES = 200_000
 """How far back the present is folded from when the hub starts."""
 VERSION = version("cityhub")
@@ -95,14 +97,19 @@ class Hub:
         tick_s: float = TICK_S,
         say: Callable[[str], None] = logger.info,
         node: str | None = None,
+        roles: Sequence[str] | None = None,
     ) -> None:
         """`data`: another place than the city's for log and state. `live=False`: no adapters, no destinations and no
         ticks of its own; whoever plays a recording through the hub brings the time. `tick_s`: the machine's seconds
         from tick to tick, shorter where `now` hurries. `say` hears one line at each change of a part's state. `node`: this hub's name among those of its city, the machine's
-        without one."""
+        without one. `roles`: others than the city folder gives to this machine. Raises ValueError for roles that need what is not there."""
         self.city = city
         self.data = data or city.config.data
-        self._keeping = keeping(city.config.log, self.data, node or socket.gethostname(), alone=not live)
+        self.node = node or socket.gethostname()
+        self.roles = list(roles or city.config.hub.roles) if live else list(ROLES)
+        self.works = works(self.roles)
+        """Whether this hub judges, stores and delivers; otherwise it takes in and shows, beside the one that does."""
+        self._keeping = keeping(city.config.log, self.data, self.node, self.roles, alone=not live)
         self.now = now
         self._live = live
         self._tick_s = tick_s
@@ -150,22 +157,13 @@ class Hub:
         )
         for reader in self.store_readers:  # it has been there, whatever became of the log's end
             self.log.streams[reader.state.stream].begin_at(reader.state.cursor)
-        self.ledger.recover(self.data / "ledger.json", self.log, {"store": self.store_readers[0].state.cursor})
         self.cameras = Cameras(
             self.city.registry.cameras.values(), self.city.registry.buildings, self.city.config.cameras.tasks
         )
-        self.warner = Warner(
-            self.log,
-            self.city.book,
-            self.city.registry,
-            self.cameras,
-            self.data / SNAPSHOT,
-            self.log.events.first,
-            self.city.config.rules.partitions,
-            self._keeping.replace,
-            self.stages,
-        )
-        self.log.events.begin_at(self.warner.state.cursor)
+        if self.works:
+            self._take_up_work()
+        else:
+            self.ledger.take_up(self.data / "ledger.json")
         self.live, self.alerts = Live(), Alerts()
         recent = self.log.events.before(self.log.events.next, LIVE_ENTRIES)
         self.followers = [
@@ -183,32 +181,39 @@ class Hub:
             slices=self._live,
             stages=self.stages,
         )
+        hears_from = self.ledger.counted if self.works else (self.log.events.next, self.log.quarantine.next)
         await self._catch_up()
-        self._hear_others()
-        self.destinations = Destinations(
-            self.city.config.sinks if self._live else (), self.log, self.cursors, self.data, self._area_of, self.stages
-        )
+        self._hear_others(*hears_from)
+        sinks = self.city.config.sinks if self._live and self.works else ()
+        self.destinations = Destinations(sinks, self.log, self.cursors, self.data, self._area_of, self.stages)
         if self._keeping.travels:
             self.destinations.journal.begun_anew = True
         await self.destinations.begin()
         self._gather_parts()
+        self.nodes = Nodes(self._keeping.board(), self._node)
         self.state = self._state()
-        await self._note_start()
-        closely: list[StoreReader | Follower | Warner] = [*self.store_readers, *self.followers, self.warner]
+        closely: list[StoreReader | Follower | Warner] = [*self.store_readers, *self.followers]
+        look = [self.destinations.look]
+        if self.works:
+            await self._note_start()
+            closely.append(self.warner)
+            look.append(RuleParts(self.health, self.state.rules).look)
         for one in closely:
             self._run(one.run(), one.state.part)
         self._keep("housekeeping", self._housekeeping)
-        self._keep("rollups", self.rollups.run)
-        look = [self.destinations.look, RuleParts(self.health, self.state.rules).look]
+        if self.store_readers:
+            self._keep("rollups", self.rollups.run)
+        self._keep("nodes", self.nodes.run)
         watch = Watch(self.health, self.log, [reader.state for reader in closely], look)
         self._keep("watch", watch.run)
         self.listening = Listening(self.state, config.api.listen, self.data, self.health.part("api", required=True))
-        await self.listening.open()
+        await self.listening.open(public="api" in self.roles)
         if self._live:
-            self.destinations.start(self._run)
-            self._keep("ticker", self._ticker, required=True)
-            self._keep("telemetry", Reporter(self.state).run)
-            await self.sources.run(config.adapters)
+            if self.works:
+                self.destinations.start(self._run)
+                self._keep("ticker", self._ticker, required=True)
+                self._keep("telemetry", Reporter(self.state).run)
+            await self.sources.run(here(config.adapters, self.roles))
 
     async def stop(self) -> None:
         """Stop taking input, let readers finish what is in the log, write everything down, close."""
@@ -219,7 +224,8 @@ class Hub:
         await self.listening.close()
         await self._cancel(self._tasks)
         await self.destinations.close()
-        self.warner.save()
+        if self.works:
+            self.warner.save()
         await self._write_down()
         await self._keeping.close()
         await asyncio.to_thread(self.store.close)
@@ -242,7 +248,7 @@ class Hub:
         loop = asyncio.get_running_loop()
         until = loop.time() + within_s
         while loop.time() < until:
-            rules_done = self.warner.state.cursor >= self.log.events.next
+            rules_done = not self.works or self.warner.state.cursor >= self.log.events.next
             stores = [reader.state for reader in self.store_readers]
             if rules_done and all(
                 state.cursor >= self.log.streams[state.stream].next or state.state == "down" for state in stores
@@ -263,20 +269,57 @@ class Hub:
 
     def _open_store(self) -> None:
         self.store: RollupStore = reopening(lambda: open_city_store(self.city.config.store, self.data, self._area_of))
+        options = self.city.config.store
+        quarantine, ledger = (self.log.quarantine, self.ledger) if self.works else (None, Ledger())
         self.store_readers = [
-            StoreReader(self.store, self.log.streams[name], self.log.quarantine, self.ledger, self.now, self.stages)
+            StoreReader(self.store, self.log.streams[name], quarantine, ledger, self.now, self.stages)
             for name in ("events", "derived", "alerts")
+            if self.works or options.kind == "duckdb"  # which is one machine's, so each has a copy of its own
         ]
         stored = {reader.state.stream: (lambda state=reader.state: state.cursor) for reader in self.store_readers}
-        options = self.city.config.store
         self.rollups = Rollups(
             self.store,
-            {name: self.log.streams[name] for name in ("events", "derived")},
+            {name: self.log.streams[name] for name in ("events", "derived") if name in stored},
             stored,
             self.cursors,
             self.now,
             {"raw": options.keep_raw_days, "1m": options.keep_1m_days, "1h": options.keep_1h_days},
+            Eraser(
+                cast(ErasingStore, self.store), self.city.config.personal, options.keep_personal_days, self._kind_of
+            ),
         )
+
+    def _take_up_work(self) -> None:
+        """The city's books, and the rules with what they know."""
+        self.ledger.recover(self.data / "ledger.json", self.log, {"store": self.store_readers[0].state.cursor})
+        self.warner = Warner(
+            self.log,
+            self.city.book,
+            self.city.registry,
+            self.cameras,
+            self.data / SNAPSHOT,
+            self.log.events.first,
+            self.city.config.rules.partitions,
+            self._keeping.replace,
+            self.stages,
+        )
+        self.log.events.begin_at(self.warner.state.cursor)
+
+    def _node(self) -> Node:
+        """What this hub says of itself to the others of its city."""
+        can = [role for role in self.roles if role not in WORK or self.works]
+        address = self.listening.address if "api" in self.roles else ""
+        said = Node(self.node, self.roles, can, address, self.health.ready)
+        if self.works:
+            said.rules, said.maintenance = self.warner.figures(), list(self.warner.engine.windows.values())
+        return said
+
+    def _kind_of(self, device: str) -> str | None:
+        """What the registry or the device itself says; None where nobody knows it."""
+        registered, heard = self.city.registry.devices.get(device), self.live.devices.get(device)
+        if registered is None and heard is None:
+            return None
+        return (registered.kind if registered else "") or (heard.kind if heard else "")
 
     def _gather_parts(self) -> None:
         """The hub is ready while it takes input, judges it, shows it and keeps it; see docs/operating.md."""
@@ -284,8 +327,10 @@ class Hub:
         for name in ("events", "alerts"):
             streams[name].required = True
         self.health.whole("log", streams.values())
-        self.health.whole("store", [reader.state.part for reader in self.store_readers], required=True)
-        self.health.add(self.warner.state.part, required=True)
+        if self.store_readers:
+            self.health.whole("store", [reader.state.part for reader in self.store_readers], required=self.works)
+        if self.works:
+            self.health.add(self.warner.state.part, required=True)
         for follower in self.followers:
             self.health.add(follower.state.part, required=True)
         self.health.whole("rollups", [state.part for state in self.rollups.states.values()])
@@ -306,18 +351,19 @@ class Hub:
                     self.ingest.remember(batch.entries)
                 await asyncio.sleep(0)
 
-    def _hear_others(self) -> None:
+    def _hear_others(self, events: LogPosition, quarantine: LogPosition) -> None:
         """What other nodes put into the log is known here before anything is put behind it, and is in the city's books."""
 
         def logged(batch: Batch) -> Sequence[Any]:
-            self.ledger.logged_elsewhere(batch)
+            if self.works:
+                self.ledger.logged_elsewhere(batch)
             return self.ingest.heard(batch)
 
         def kept_out(batch: Batch) -> Sequence[Any]:
-            self.ledger.faults_elsewhere(batch)
+            if self.works:
+                self.ledger.faults_elsewhere(batch)
             return ()
 
-        events, quarantine = self.ledger.counted
         self.log.events.hear(events, logged)
         self.log.quarantine.hear(quarantine, kept_out)
 
@@ -363,8 +409,11 @@ class Hub:
             *(reader.state for reader in self.store_readers),
             *self.rollups.states.values(),
             *(follower.state for follower in self.followers),
-            self.warner.state,
         ]
+        retry: Callable[..., Awaitable[Any]] = _not_here
+        if self.works:
+            readers.append(self.warner.state)
+            retry = Retrier(self.log.quarantine, self.ingest, door, self.store_readers[0], self.ledger).retry
         breathing = self._air = Air(self._buckets, self.city.registry, config.zone, self.now)
         driving = self._driving = Fleet(self._series, self.city.registry, self.live, config.zone, self.now)
         return State(
@@ -381,7 +430,7 @@ class Hub:
             basemap=(config.folder / "basemap.pmtiles", self.data / "basemap.pmtiles"),
             decode=decode_body,
             door=door,
-            retry=Retrier(self.log.quarantine, self.ingest, door, self.store_readers[0], self.ledger).retry,
+            retry=retry,
             series=self._series,
             buckets=self._buckets,
             trips=driving.trips,
@@ -389,10 +438,10 @@ class Hub:
             air=breathing.days,
             export=self._export,
             operate=self._operate,
-            rebuild=self.rollups.rebuild,
-            take_in=self._take_in,
+            rebuild=self.rollups.rebuild if self.works else _not_here,
+            take_in=self._take_in if self.works else _not_here,
             command=Commander(self.sources.adapters, self.sources.plugins, self._operate, self.now).command,
-            stage=self._stage,
+            stage=self._stage if self.works else _not_here,
             reload=self.reload,
             health=self.health,
             readers=lambda: [*readers, *self.destinations.states()],
@@ -402,9 +451,11 @@ class Hub:
             sessions=Sessions(self.now, config.api.session_hours),
             audit=Audit(self.data),
             tokens=self.city.tokens,
-            rules=self.warner.figures,
-            rulebook=lambda: described(self.warner.engine.book, self.now()),
-            maintenance=lambda: tuple(self.warner.engine.windows.values()),
+            rules=lambda: self.nodes.rules,
+            rulebook=lambda: described(self.warner.engine.book if self.works else self.city.book, self.now()),
+            maintenance=lambda: self.nodes.maintenance,
+            nodes=lambda: msgspec.to_builtins(self.nodes.all()),
+            own=lambda: msgspec.to_builtins(self._node()),
             protocols={adapter.name: adapter.protocol for adapter in config.adapters},
             stages=self.stages,
             started_at=self.now(),
@@ -415,11 +466,11 @@ class Hub:
     # ---------------------------------------------------------------------------------------------- running
 
     def _run(self, work: Coroutine[Any, Any, None], part: Part | None = None) -> None:
-        self._tasks.append(asyncio.create_task(_watched(work, part)))
+        self._tasks.append(asyncio.create_task(watched(work, part)))
 
     def _keep(self, name: str, loop: Callable[[], Awaitable[None]], required: bool = False) -> None:
         """Run a loop that can begin anew whenever it raised."""
-        self._tasks.append(asyncio.create_task(_kept(loop, self.health.part(name, required, "up"))))
+        self._tasks.append(asyncio.create_task(kept(loop, self.health.part(name, required, "up"))))
 
     def _door(self, plugin: Plugin, config: AdapterConfig) -> Door:
         return self.ingest.door(config.name, plugin.kind, config.unknown_devices, plugin.proof, config.clock)
@@ -438,11 +489,12 @@ class Hub:
             kept = {name: getattr(old.config, name) for name in AT_START}
             self.city = msgspec.structs.replace(city, config=msgspec.structs.replace(city.config, **kept))
             self._take_registry()
-            applied += await self._note_editions()
+            if self.works:
+                applied += await self._note_editions()
             self.ingest.secrets = city.secrets
             self.state.tokens = city.tokens
             if self._live:
-                applied += await self.sources.run(city.config.adapters)
+                applied += await self.sources.run(here(city.config.adapters, self.roles))
             self.state.config = self.city.config
             self.state.protocols = {adapter.name: adapter.protocol for adapter in city.config.adapters}
             for sentence in (*applied, *later):
@@ -452,7 +504,8 @@ class Hub:
     def _take_registry(self) -> None:
         registry = self.city.registry
         self.cameras = Cameras(registry.cameras.values(), registry.buildings, self.city.config.cameras.tasks)
-        self.warner.use_cameras(self.cameras)
+        if self.works:
+            self.warner.use_cameras(self.cameras)
         self.ingest.registry = self.state.registry = registry
         self.state.cameras = self.cameras
         self._driving.use_registry(registry)
@@ -466,7 +519,7 @@ class Hub:
         while True:
             await asyncio.sleep(self._tick_s)
             try:
-                await self.log.events.append(ticking.entries(self.now()))
+                await self.log.events.append(ticking.entries(self.now(), deaf=not self.nodes.listen))
             except LogFull:
                 continue
 
@@ -474,14 +527,15 @@ class Hub:
         while True:
             await asyncio.sleep(HOUSEKEEPING_S)
             await self._write_down()
-            for stream in self.log.streams.values():
+            for stream in self.log.streams.values() if self.works else ():
                 stream.trim()
 
     async def _write_down(self) -> None:
         """Ledger and cursors. On a full disk the old ones stay, which costs a recount, not a reading."""
         ledger = self.ledger.encoded()
         cursors = {reader.state.name: reader.state.cursor for reader in self.store_readers}
-        cursors["rules"] = self.warner.state.cursor
+        if self.works:
+            cursors["rules"] = self.warner.state.cursor
 
         def write() -> None:
             for reader, cursor in cursors.items():
@@ -529,6 +583,10 @@ class Hub:
         tasks.clear()
 
 
+async def _not_here(*_: Any) -> Any:
+    raise Problem(409, "this machine only takes in and shows; ask the one that works (`cityhub health` names it)")
+
+
 def _stream_of(reader: str) -> str:
     """The stream that a reader's cursor counts: store_events, rollups_derived …, rules, delivery.NAME, forward.NAME."""
     if reader.startswith("delivery."):
@@ -536,34 +594,3 @@ def _stream_of(reader: str) -> str:
     if reader.startswith("forward."):
         return "events"
     return reader.partition("_")[2] or "events"
-
-
-async def _watched(work: Coroutine[Any, Any, None], part: Part | None) -> None:
-    """A part that fails is a defect: say so where people look, with the traceback in the log of the process."""
-    try:
-        await work
-    except asyncio.CancelledError:
-        raise
-    except Exception as error:
-        if part is not None:
-            part.report("failed", f"{type(error).__name__}: {error}; restart the hub, and report this")
-        logger.exception("%s has failed; restart the hub, and report this", part.name if part else "a part of the hub")
-
-
-async def _kept(loop: Callable[[], Awaitable[None]], part: Part) -> None:
-    """A loop that raised is started again after a pause; a defect in it must not end it for good."""
-    failures = 0
-    while True:
-        began = asyncio.get_running_loop().time()
-        try:
-            await loop()
-            return
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:
-            part.report("down", f"{type(error).__name__}: {error}; started again every {AGAIN_S:.0f} s")
-            failures = 1 if asyncio.get_running_loop().time() - began > AGAIN_S else failures + 1
-            if failures == 1:  # and not every five seconds for ever
-                logger.exception("%s has failed and is started again; report this", part.name)
-        await asyncio.sleep(AGAIN_S)
-        part.report("up")

@@ -1,20 +1,23 @@
 """Where a hub keeps its log, its readers' places and its small files: in its data folder, or on the servers of `[log] servers`.
 
 On servers one hub of a city works, and any number stand by: the one that has the lease "hub" is the one that works. When it ends or is lost,
-another takes the lease, finds log, places and files there, and goes on as after a restart.
+another takes the lease, finds log, places and files there, and goes on as after a restart. Beside it any number take in and show only
+(`AtTheDoor`): they append to the log and read it, and keep nothing there.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from hub.app.roles import works
 from hub.log import Cursors as FolderCursors
 from hub.log import Limits
 from hub.log import Log as SegmentLog
-from hub.options import LogOptions
+from hub.log.board import Board
+from hub.options import ROLES, LogOptions
 from hub.ports import Cursors, Log
 from hub.whole_file import replace
 
@@ -60,6 +63,10 @@ class Keeping(Protocol):
         """Returns when another hub may have begun to work: then this one must not say a word more."""
         ...
 
+    def board(self) -> Board | None:
+        """Where the nodes of this log hear of each other; None where there is one node."""
+        ...
+
     async def close(self) -> None: ...
 
 
@@ -86,6 +93,9 @@ class InFolder:
     async def lost(self) -> None:
         await asyncio.Event().wait()
 
+    def board(self) -> Board | None:
+        return None
+
     async def close(self) -> None:
         await self.log.close()
 
@@ -106,17 +116,11 @@ class OnServers:
     async def wait(self, say: Callable[[str], None]) -> None:
         if self._lease is not None:
             return
-        try:
-            from hub.log.jetstream import Lease, Servers, bucket_of_leases, see_that_it_keeps
-        except ImportError as error:
-            raise ValueError(str(error)) from None
-
         options = self._options
-        self._servers = await asyncio.to_thread(Servers, options.servers, f"cityhub {self._node}")
+        self._servers = await trusted(options, self._node)
+        from hub.log.jetstream import Lease, bucket_of_leases
+
         try:
-            await asyncio.to_thread(
-                see_that_it_keeps, self._servers, options.replicas, options.monitoring, options.synced
-            )
             bucket = await asyncio.to_thread(bucket_of_leases, self._servers, options.space, options.replicas)
             lease = Lease(self._servers, bucket, LEASE, self._node)
             await self._take(lease, say)
@@ -162,6 +166,9 @@ class OnServers:
     async def lost(self) -> None:
         await asyncio.wait([self._keeping])  # also where a defect has ended it: then nobody renews the lease
 
+    def board(self) -> Board | None:
+        return board(self._servers, self._options.space)
+
     async def close(self) -> None:
         await self.log.close()
         self._keeping.cancel()
@@ -170,9 +177,78 @@ class OnServers:
         await asyncio.to_thread(self._servers.close)
 
 
-def keeping(options: LogOptions, data: Path, node: str, alone: bool = False) -> Keeping:
-    """As `[log]` says. `alone`: a hub that plays a recording has a log of its own in any case, and acknowledges nothing to anybody."""
-    return OnServers(options, data, node) if options.servers and not alone else InFolder(options, data, sync=not alone)
+class AtTheDoor:
+    """The log on JetStream, for a node that takes in and shows beside the one that works: its own places and books lie in its folder."""
+
+    log: JetStreamLog
+    cursors: FolderCursors
+    travels = False
+
+    def __init__(self, options: LogOptions, data: Path, node: str) -> None:
+        self._options, self._data, self._node = options, data, node
+        self._servers: Servers | None = None
+
+    async def wait(self, say: Callable[[str], None]) -> None:
+        if self._servers is None:
+            self._servers = await trusted(self._options, self._node)
+
+    def open(self) -> None:
+        from hub.log.jetstream import JetStreamLog
+
+        assert self._servers is not None
+        self.log = JetStreamLog(self._servers, self._options.space, self._options.replicas, limits(self._options))
+        self.cursors = FolderCursors(self._data / "cursors")
+
+    def replace(self, path: Path, data: bytes) -> None:
+        replace(path, data)
+
+    async def lost(self) -> None:
+        await asyncio.Event().wait()
+
+    def board(self) -> Board | None:
+        assert self._servers is not None
+        return board(self._servers, self._options.space)
+
+    async def close(self) -> None:
+        await self.log.close()
+        if self._servers is not None:
+            await asyncio.to_thread(self._servers.close)
+
+
+async def trusted(options: LogOptions, node: str) -> Servers:
+    """The servers of `[log]`, which keep what they acknowledge. Raises ValueError or OSError with a sentence."""
+    try:
+        from hub.log.jetstream import Servers, see_that_it_keeps
+    except ImportError as error:
+        raise ValueError(str(error)) from None
+
+    servers = await asyncio.to_thread(Servers, options.servers, f"cityhub {node}")
+    try:
+        await asyncio.to_thread(see_that_it_keeps, servers, options.replicas, options.monitoring, options.synced)
+    except BaseException:
+        servers.close()
+        raise
+    return servers
+
+
+def board(servers: Servers, space: str) -> Board:
+    from hub.log.jetstream import ServersBoard
+
+    return ServersBoard(servers, space)
+
+
+def keeping(options: LogOptions, data: Path, node: str, roles: Sequence[str], alone: bool = False) -> Keeping:
+    """As `[log]` and the node's roles say. `alone`: a hub that plays a recording has a log of its own in any case, and acknowledges nothing
+    to anybody. Raises ValueError with a sentence where roles are shared out and the log is one machine's."""
+    if alone:
+        return InFolder(options, data, sync=False)
+    if not options.servers:
+        if set(roles) != set(ROLES):
+            raise ValueError(
+                "[hub] roles: several machines share the work only over a log on servers; name them in [log] servers (docs/scale.md)"
+            )
+        return InFolder(options, data, sync=True)
+    return OnServers(options, data, node) if works(roles) else AtTheDoor(options, data, node)
 
 
 def limits(options: LogOptions) -> Mapping[str, Limits]:

@@ -39,14 +39,17 @@ class Listening:
         self._trying: asyncio.Task[None] | None = None
         self._renewing: asyncio.Task[None] | None = None
 
-    async def open(self) -> None:
+    async def open(self, public: bool = True) -> None:
+        """`public`: listen at the address too, and not only for commands on this machine."""
         path = self._data / SOCKET
         path.unlink(missing_ok=True)
         local = socket.socket(socket.AF_UNIX)
         local.bind(socket_path(self._data))
         path.chmod(0o600)
         await self._serve(local, trusted=True)
-        if not await self._try():
+        if not public:
+            self._part.report("up", "for commands on this machine only: it has not the role api")
+        elif not await self._try():
             self._trying = asyncio.create_task(self._try_again())
 
     @property

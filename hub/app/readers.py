@@ -37,11 +37,12 @@ class StoreReader:
         self,
         store: Store,
         stream: Stream,
-        quarantine: Stream,
+        quarantine: Stream | None,
         ledger: Ledger,
         clock: Callable[[], int],
         stages: Stages | None = None,
     ) -> None:
+        """`quarantine`: None for a node's own copy, of which the city's books know nothing: what it refuses stands there already."""
         self.state = ReaderState(f"store/{stream.name}", stream.name, required=True)
         self._store = store
         self.stream = self._stream = stream
@@ -116,7 +117,7 @@ class StoreReader:
         """Store a batch, account for it, and set aside what was refused for good."""
         await self._see_that_it_answers(batch)
         refusals = await asyncio.to_thread(self._store.write, self._stream.name, batch.entries, batch.first, batch.next)
-        if refusals:
+        if refusals and self._quarantine is not None:
             at = self._clock()
             try:
                 await self._quarantine.append(_refused(refusals, at))
@@ -128,7 +129,8 @@ class StoreReader:
         self.state.report("up")
         self._failures = 0
         if self._stream.name == "events":
-            self._ledger.took("store", batch.entries, batch.next, refusals, self._quarantine.next)
+            refused_before = None if self._quarantine is None else self._quarantine.next
+            self._ledger.took("store", batch.entries, batch.next, refusals, refused_before)
 
     async def _see_that_it_answers(self, batch: Batch) -> None:
         """A batch of ticks reaches no server, so that it goes through says nothing of the store. Raises `StoreUnavailable`."""

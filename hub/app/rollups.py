@@ -18,6 +18,7 @@ from hub.health import Part
 from hub.model import Reading
 from hub.moment import SECOND
 from hub.ports import FRAME_ENTRIES_MAX, Cursors, LogPosition, SeriesQuery, StoreUnavailable, Stream
+from hub.store.erasing import Eraser
 from hub.store.rollups import DAY, HOUR, RollupStore, Window, apply_retention, parts, remake, touched
 
 MINUTES_EVERY_S = 60.0
@@ -43,8 +44,10 @@ class Rollups:
         cursors: Cursors,
         now: Callable[[], int],
         keep_days: Mapping[str, float],
+        eraser: Eraser | None = None,
     ) -> None:
         """`stored`: how far the store has come in each stream."""
+        self._eraser = eraser
         self._store, self._streams, self._stored = store, streams, stored
         self._cursors, self._now, self._keep_days = cursors, now, keep_days
         self.states = {
@@ -74,11 +77,17 @@ class Rollups:
                 if clock() >= all_due:
                     all_due = clock() + ALL_EVERY_S
                 if clock() >= retention_due and self._clock_is_steady(clock()):
-                    await self._in_thread(lambda: apply_retention(self._store, self._keep_days, self._now()))
+                    await self._in_thread(self.drop_what_is_due)
                     retention_due = clock() + RETENTION_EVERY_S
                 self._say("up", "")
             except StoreUnavailable as error:
                 self._say("down", str(error))
+
+    def drop_what_is_due(self) -> None:
+        """Retention. Blocking."""
+        apply_retention(self._store, self._keep_days, self._now())
+        if self._eraser is not None:
+            self._eraser.step(self._now())
 
     def _clock_is_steady(self, at_s: float) -> bool:
         """Whether the hub's clock went as the machine's own did for a day, or ever since. After a step nothing is dropped for a

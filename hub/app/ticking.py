@@ -2,7 +2,7 @@
 
 Small steps back are waited out: the tick repeats the last one's time. A larger one is told by a tick that is earlier, which is how
 the rules learn that the clock was set back. A jump ahead, be it a clock put right or a machine that slept, is a time in which
-the hub was deaf: nobody's silence counts it.
+the hub was deaf: nobody's silence counts it. So is the time in which no machine of the city takes anything in, though the one that judges works.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class Ticking:
         self._last = last
         self._usual = 0
 
-    def entries(self, now: int) -> list[Deaf | Tick]:
-        """The entries for a clock that says `now`."""
+    def entries(self, now: int, deaf: bool = False) -> list[Deaf | Tick]:
+        """The entries for a clock that says `now`. `deaf`: nobody listened since the last."""
         last = self._last
         if last is None or now < last - BACK_NS:
             self._last = now
@@ -34,7 +34,7 @@ class Ticking:
         if now <= last:
             return [Tick(last)]
         step, self._last = now - last, now
-        if self._usual and step > max(AHEAD_NS, USUAL_TIMES * self._usual):
+        if deaf or (self._usual and step > max(AHEAD_NS, USUAL_TIMES * self._usual)):
             return [Deaf(last, now), Tick(now)]
         self._usual = step
         return [Tick(now)]

@@ -3,36 +3,50 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 import httpx
+import msgspec
 
 from hub.app.files import SOCKET, socket_path
 from hub.cli.output import Problem
+from hub.client import Call, Client, HubError
 from hub.log import Log
 from hub.options import Config
 from hub.ports import Batch, LogPosition
 
+T = TypeVar("T")
 
-def ask(config: Config, path: str, method: str = "GET", timeout: float = 30, **more: Any) -> Any | None:
+
+def ask(
+    config: Config,
+    path: str,
+    method: str = "GET",
+    timeout: float = 30,
+    params: Mapping[str, Any] | None = None,
+    json: Any = None,
+) -> Any | None:
     """The running hub's answer, None where no hub runs on this folder. Raises `Problem` with the hub's own words."""
-    socket = config.data / SOCKET
-    if not socket.exists():
+    address = f"{path}?{urlencode(params)}" if params else path
+    call = Call[Any](method, address, object, body=b"" if json is None else msgspec.json.encode(json))
+    return _put(config, lambda hub: hub.ask(call), timeout)
+
+
+def _put(config: Config, put: Callable[[Client], T], timeout: float = 30) -> T | None:
+    """What comes of asking the running hub, None where no hub runs on this folder. Raises `Problem`."""
+    if not (config.data / SOCKET).exists():
         return None
+    way = httpx.HTTPTransport(uds=socket_path(config.data))
     try:
-        with httpx.Client(
-            transport=httpx.HTTPTransport(uds=socket_path(config.data)), base_url="http://hub", timeout=timeout
-        ) as client:
-            answer = client.request(method, path, **more)
-    except httpx.ConnectError:
-        return None  # left behind by a hub that was killed
-    except httpx.HTTPError as error:
-        raise Problem(f"the running hub did not answer: {error}") from None
-    if answer.status_code >= 400:
-        raise Problem(_reason(answer))
-    return answer.json()
+        with Client("http://hub", transport=way, timeout_s=timeout) as hub:
+            return put(hub)
+    except HubError as error:
+        if isinstance(error.__cause__, httpx.ConnectError):
+            return None  # left behind by a hub that was killed
+        raise Problem(error.detail) from None
 
 
 def told_by_hub(config: Config) -> dict[str, set[str]]:
@@ -44,28 +58,21 @@ def told_by_hub(config: Config) -> dict[str, set[str]]:
     return told
 
 
-def ask_on(config: Config, path: str, key: str, limit: int | None = None, **more: Any) -> tuple[list[Any], bool] | None:
+def ask_on(
+    config: Config, path: str, key: str, limit: int | None = None, params: Mapping[str, Any] | None = None
+) -> tuple[list[Any], bool] | None:
     """As `ask`, for a list that the hub gives in parts: up to `limit` items (all without it), and whether there are more."""
-    found: list[Any] = []
-    following: str | None = path
-    while following and (limit is None or len(found) < limit):
-        answer = ask(config, following, **more)
-        if answer is None:
-            return None
-        found += answer[key]
-        following, more = answer["next"], {}
-    return (
-        (found, following is not None)
-        if limit is None
-        else (found[:limit], following is not None or len(found) > limit)
-    )
+    call = Call[Any]("GET", f"{path}?{urlencode(params)}" if params else path, object)
 
+    def gathered(hub: Client) -> tuple[list[Any], bool]:
+        found: list[Any] = []
+        for page in hub.pages(call):
+            found += page[key]
+            if limit is not None and len(found) >= limit:
+                return found[:limit], page["next"] is not None or len(found) > limit
+        return found, False
 
-def _reason(answer: httpx.Response) -> str:
-    try:
-        return str(answer.json()["error"])
-    except (ValueError, KeyError, TypeError):
-        return f"the running hub answered {answer.status_code}: {answer.text[:200]}"
+    return _put(config, gathered)
 
 
 @contextlib.contextmanager

@@ -33,6 +33,13 @@ def health(options: argparse.Namespace) -> int:
             for part in parts
         ]
         table(("part", "state", "required", "since", "why"), rows, "no parts", options)
+        if not options.csv and len(nodes := status["nodes"]) > 1:
+            print()
+            shown = [
+                (node["node"], ", ".join(node["works_in"]), node["address"], "" if node["ready"] else "NOT READY")
+                for node in nodes
+            ]
+            table(("machine", "does", "listens on", ""), shown, "no machines", options)
         if not options.csv:
             print("ready" if status["ready"] else "NOT READY: a required part does not work")
     return 0 if status["ready"] else 1

@@ -21,6 +21,7 @@ from hub.app.demo import adapters_up, endpoints, with_free_ports, with_sink
 from hub.app.hub import TICK_S, AlreadyRunning, Hub
 from hub.app.notifying import keep_alive, notify, reloading
 from hub.app.replay import replay
+from hub.app.roles import here
 from hub.app.terminal import Terminal
 from hub.cli import mapping
 from hub.cli.cities import clean_city
@@ -28,7 +29,7 @@ from hub.cli.judging import add_layout, recordings
 from hub.cli.output import Problem, command, folder, json_line, note
 from hub.cli.telling import set_up
 from hub.clock import ToldClock, now
-from hub.options import ApiOptions, StoreOptions
+from hub.options import ROLES, ApiOptions, HubOptions, StoreOptions
 from hub.ports import LogFull, StoreUnavailable
 
 OVERTAKEN = 75
@@ -38,6 +39,11 @@ OVERTAKEN = 75
 def add(commands: Any) -> None:
     parser = command(commands, "run", run, "run the hub until SIGINT or SIGTERM")
     parser.add_argument("dir", type=folder)
+    parser.add_argument(
+        "--role", action="append", metavar="ROLE,…",
+        help=f"what this machine does, instead of [hub] roles: some of {', '.join(ROLES)}",
+    )  # fmt: skip
+    parser.add_argument("--node", metavar="NAME", help="this machine's name in its city (default: the host's)")
     parser = command(commands, "replay", play, "run the whole hub on a recording's own clock")
     parser.add_argument("dir", type=folder)
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
@@ -77,13 +83,22 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     city = clean_city(options.dir)
-    return until_stopped(lambda stop: _serve(city, stop))
+    hub = msgspec.structs.asdict(city.config.hub)
+    named = [role.strip() for given in options.role or () for role in given.split(",")]
+    try:
+        given = HubOptions(**{**hub, "roles": named or hub["roles"]})
+    except ValueError as error:
+        raise Problem(f"--role: {error}", 2) from None
+    return until_stopped(lambda stop: _serve(city, stop, given.roles, options.node))
 
 
-async def _serve(city: City, stop: asyncio.Event) -> None:
+async def _serve(city: City, stop: asyncio.Event, roles: list[str], node: str | None) -> None:
     config = city.config
     say = set_up(config.logging)
-    hub = Hub(city, say=say)
+    try:
+        hub = Hub(city, say=say, node=node, roles=roles)
+    except ValueError as error:
+        raise Problem(str(error)) from None
     alive = asyncio.create_task(keep_alive())
     if not await _has_its_turn(hub, stop):
         alive.cancel()
@@ -92,11 +107,16 @@ async def _serve(city: City, stop: asyncio.Event) -> None:
     await started(hub)
     overtaken = asyncio.create_task(_end_when_overtaken(hub))
     where = f"listening on {hub.address}" if hub.listening.listens else f"not listening on {config.api.listen} yet"
+    if "api" not in roles:
+        where = "not listening, for it has not the role api,"
     for damage in hub.log.damage():
         say(f"log damaged, the rest is used: {damage}")
     taking = _take_over_on_hangup(hub, say)
     notify("READY=1", f"STATUS={where}")
-    say(f"{config.hub.name}: {where} with {len(config.adapters)} adapters, data in {hub.data}; Ctrl-C stops it")
+    doing = "" if set(roles) == set(ROLES) else f", {', '.join(role for role in ROLES if role in roles)} only"
+    say(
+        f"{config.hub.name}: {where} with {len(here(config.adapters, roles))} adapters{doing}, data in {hub.data}; Ctrl-C stops it"
+    )
     try:
         await stop.wait()
         notify("STOPPING=1")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ import numpy as np
 from hub.model import AlertChange, Event, Reading, Value
 from hub.moment import ON_THE_WAY_NS
 from hub.ports import Bucket, Refusal, Row, SeriesQuery, StoreUnavailable
+from hub.store.erasing import Told
 from hub.store.rollups import WIDTHS, finer
 from hub.store.rows import GOOD, POSITION_METRIC, as_text, observed, point, quality, restore, sift
 from hub.whole_file import make_folder, set_aside
@@ -279,6 +280,33 @@ class DuckDBStore:
             sql = "delete from rollups where time < make_timestamp_ns(?) and width = ?"
         with self._explained("write"), self._writing:
             self._writer.execute(sql, [before] if what == "raw" else [before, what])
+
+    def told(self, before: int, naming: Sequence[str]) -> Told:
+        """As `hub.store.erasing` says."""
+        due = "time < make_timestamp_ns($1)"
+        kinds = f"select distinct kind from readings where {due} union select distinct kind from rollups where {due}"
+        named = f"select distinct device from readings where {due} and metric in (select unnest($2))"
+        placed = f"select distinct device from readings where {due} and kind = '' and (lon is not null or metric = '{POSITION_METRIC}')"
+        return Told(
+            {row[0] for row in self._fetch(kinds, [before])},
+            {row[0] for row in self._fetch(named, [before, list(naming)])},
+            {row[0] for row in self._fetch(placed, [before])},
+            self._fetch("select epoch_ns(min(time)) from alert_changes", [])[0][0],
+        )
+
+    def erase(self, before: int, kinds: Collection[str], devices: Collection[str]) -> None:
+        """As `hub.store.erasing` says. The rows are gone from every answer at once, and from the file with the checkpoint."""
+        which = "time < make_timestamp_ns(?) and (kind in (select unnest(?)) or device in (select unnest(?)))"
+        with self._transaction():
+            for table in ("readings", "rollups"):
+                self._writer.execute(f"delete from {table} where {which}", [before, list(kinds), list(devices)])
+
+    def reword(self, changes: Sequence[tuple[AlertChange, AlertChange]]) -> None:
+        """As `hub.store.erasing` says."""
+        with self._transaction():
+            ids = [old.id for old, _ in changes]
+            self._writer.execute("delete from alert_changes where id in (select unnest(?))", [ids])
+            self._insert("alert_changes", _change_columns([new for _, new in changes]))
 
     def changes(self, start: int | None = None, end: int | None = None) -> list[AlertChange]:
         """Alert changes between two times (ns, from inclusive, to exclusive), oldest first, each once."""

@@ -14,7 +14,9 @@ import msgspec
 from hub.metrics import vocabulary
 from hub.model import AlertChange, Position
 from hub.ports import Bucket, Row, SeriesQuery, StoreUnavailable
-from hub.store.lineprotocol import ALERTS, OTHER, QUALITY_PREFIX
+from hub.store.erasing import Told
+from hub.store.lineprotocol import ALERTS, OTHER, QUALITY_PREFIX, REWORDED_NS
+from hub.store.rollups import WIDTHS
 from hub.store.rows import GOOD, POSITION_METRIC, point, restore
 
 CHUNK_ROWS = 10_000
@@ -221,9 +223,38 @@ class Influxql:
         if answer.status_code != 200 or "error" in answer.text[:200]:
             raise StoreUnavailable(f"InfluxDB answers {answer.status_code}: {answer.text[:200]}")
 
+    def delete(self, measurement: str, before: int, since: int, tags: Mapping[str, str]) -> None:
+        """Points from `since` to before `before`, ns, with these tags."""
+        chosen = "".join(f" AND {name} = {_text(value)}" for name, value in tags.items())
+        after = f" AND time >= {int(since)}" if since else ""
+        self.execute(f"DELETE FROM {_name(measurement)} WHERE time < {int(before)}{after}{chosen}")
+
+    def told(self, before: int, naming: Sequence[str]) -> Told:
+        """As `hub.store.erasing` says. Kinds are those of all times, which the server knows without looking."""
+        fields = self.fields()
+        first = f"SELECT first(ordinal) FROM {ALERTS}" if ALERTS in fields else ""
+        since = next((cells["time"] for _, cells in self._rows(first)), None) if first else None
+        found = Told(set(), set(), set(), since)
+        for width in ("", *WIDTHS):
+            for measurement in self.measurements(width):
+                for _, rows in self._answers(f"SHOW TAG VALUES FROM {_name(measurement)} WITH KEY = kind"):
+                    found.kinds.update(str(row[1]) for row in rows)
+        for measurement in self.measurements():
+            for name in fields[measurement]:
+                if name in naming:
+                    found.naming.update(self._devices(measurement, name, f"time < {int(before)}"))
+            if "lon" in fields[measurement]:
+                found.placed.update(self._devices(measurement, "lon", f"time < {int(before)} AND kind = ''"))
+        return found
+
+    def _devices(self, measurement: str, field: str, where: str) -> set[str]:
+        """Devices with that field in points like these."""
+        query = f"SELECT last({_name(field)}) FROM {_name(measurement)} WHERE {where} GROUP BY device"
+        return {tags["device"] for tags, _ in self._rows(query)}
+
     def changes(self, start: int | None, end: int | None) -> list[AlertChange]:
-        """Alert changes, oldest first. Their points stand up to a millisecond behind their own time."""
-        reach = SeriesQuery(start, None if end is None else end + 1_000_000)
+        """Alert changes, oldest first. Their points stand up to a millisecond behind their own time, reworded ones a second one."""
+        reach = SeriesQuery(start, None if end is None else end + 1_000_000 + REWORDED_NS)
         if ALERTS not in self.fields():
             return []
         bodies = (cells["body"] for _, cells in self._rows(f"SELECT body FROM {ALERTS} {_where(reach)}"))

@@ -88,8 +88,11 @@ class Handler(BaseHTTPRequestHandler):
         return self._answer(status, {"code": "unprocessable entity", "message": reason})
 
     def _delete(self, asked: dict[str, str], order: dict[str, str]) -> None:
-        measurement = order["predicate"].removeprefix("_measurement=")
-        statement = f"DELETE FROM {measurement} WHERE time >= '{order['start']}' AND time < '{order['stop']}'"
+        measurement, *tags = order["predicate"].removeprefix("_measurement=").split(" AND ")
+        chosen = "".join(
+            " AND {}='{}'".format(name, value.strip('"')) for name, _, value in (tag.partition("=") for tag in tags)
+        )
+        statement = f"DELETE FROM {measurement} WHERE time >= '{order['start']}' AND time < '{order['stop']}'{chosen}"
         self._send(
             204 if self.upstream.post("/query", params={"db": asked["bucket"], "q": statement}).is_success else 500, b""
         )

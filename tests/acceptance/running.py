@@ -53,14 +53,25 @@ def write_city(folder: Path, toml: str = "", api: int | None = None, rules: str 
 
 
 class RunningHub:
-    """`cityhub run FOLDER`, ready when constructed, which is when it has said `ready`. `prefix` goes before the command (strace)."""
+    """`cityhub run FOLDER`, ready when constructed, which is when it has said `ready`. `prefix` goes before the command (strace), `more`
+    behind it."""
 
-    def __init__(self, folder: Path, api: int, prefix: Sequence[str] = (), ready: str = "Ctrl-C stops it") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        api: int,
+        prefix: Sequence[str] = (),
+        ready: str = "Ctrl-C stops it",
+        more: Sequence[str] = (),
+    ) -> None:
         self.folder = folder
         self.api = api
         self.said: list[str] = []
         self.process = subprocess.Popen(
-            [*prefix, sys.executable, "-m", "hub.cli", "run", str(folder)], cwd=ROOT, stderr=subprocess.PIPE, text=True
+            [*prefix, sys.executable, "-m", "hub.cli", "run", str(folder), *more],
+            cwd=ROOT,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         self._listening = threading.Thread(target=self._listen, daemon=True)
         self._listening.start()

@@ -228,7 +228,7 @@ def test_a_rule_that_is_ill_is_a_part_for_as_long_as_it_is() -> None:
 
 
 async def test_a_loop_that_raises_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    from hub.app import hub as module
+    from hub.app import tasks as module
 
     monkeypatch.setattr(module, "AGAIN_S", 0.01)
     bench = Bench()
@@ -240,7 +240,7 @@ async def test_a_loop_that_raises_is_started_again(monkeypatch: pytest.MonkeyPat
             raise ValueError("a defect")
         await asyncio.sleep(60)
 
-    task = asyncio.create_task(module._kept(loop, bench.health.part("ticker", True, "up")))
+    task = asyncio.create_task(module.kept(loop, bench.health.part("ticker", True, "up")))
     async with asyncio.timeout(10):
         while len(runs) < 3:
             await asyncio.sleep(0.01)

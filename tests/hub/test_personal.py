@@ -10,6 +10,7 @@ import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -21,7 +22,9 @@ from hub.api.gate import Authority
 from hub.api.routes import endpoints
 from hub.api.sensorthings.entities import number as id_of
 from hub.api.sight import Sight
+from hub.app.city import load_city
 from hub.app.hub import Hub
+from hub.app.plugins import Plugins
 from hub.metrics import read, use_city, vocabulary
 from hub.model import AlertChange, Change, Message, Motion, Position
 from hub.moment import SECOND, to_text
@@ -253,6 +256,18 @@ async def test_what_is_not_personal_stays(hub: Hub) -> None:
         assert "personal" not in (await client.get("/api/v1/session")).json()["rights"]
 
 
+async def test_an_observation_just_posted_is_shown_to_who_may_know(hub: Hub) -> None:
+    """Its link holds before the store has it."""
+    async with as_token(hub, "masked") as client:
+        path = f"/sensorthings/v1.1/Datastreams({id_of('bus-9', 'driver')})/Observations"
+        posted = await client.post(path, json={"result": DRIVERS[1]})
+        assert posted.status_code == 201, posted.text
+        link = posted.headers["location"]
+        assert (await client.get(link)).status_code == 404
+    async with as_token(hub, "desk") as client:
+        assert DRIVERS[1] in (await client.get(link)).text
+
+
 async def test_a_command_s_answer_is_shown_to_who_may_know(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     async def located(*_: Any) -> Message:
         return Message([], [], body={"lon": PLACES[0][0], "driver": DRIVERS[0]})
@@ -263,6 +278,58 @@ async def test_a_command_s_answer_is_shown_to_who_may_know(hub: Hub, monkeypatch
             answer = await client.post("/api/v1/devices/bus-9/command", json={"command": "locate"})
             assert answer.status_code == 200
             assert (DRIVERS[0] in answer.text, f"{PLACES[0][0]}" in answer.text) == (shown, shown)
+
+
+# ------------------------------------------------------------------------------------------------- how long
+
+
+async def test_what_vehicles_told_is_gone_when_it_is_due(tmp_path: Path) -> None:
+    folder = write_city(tmp_path, '[store]\nkeep_personal_days = 30\n[api]\nlisten = "127.0.0.1:0"\n', rules=RULES)
+    (folder / "devices.csv").write_text(DEVICES)
+    async with running(folder) as hub, httpx.AsyncClient(base_url=hub.address, timeout=60) as client:
+        for age in (40, 20):
+            for minute in range(20):
+                at = to_text(hub.now() - (age * 1_440 - minute) * 60 * SECOND)
+                lon, lat = PLACES[minute % 3]
+                for device, values in (("bus-9", {"speed": 50, "driver": DRIVERS[0]}), ("gate", {"water_depth": 0.1})):
+                    body = {"device": device, "time": at, "values": values, "lon": lon, "lat": lat}
+                    assert (await client.post("/api/v1/readings", json=body)).status_code == 200
+        async with asyncio.timeout(60):
+            while any(reader.state.cursor < hub.log.streams[reader.state.stream].next for reader in hub.store_readers):
+                await asyncio.sleep(0.02)
+        await hub.rollups.step(everything=True)
+        middle = quote(to_text(hub.now() - 30 * 86_400 * SECOND))
+
+        async def counted() -> list[int]:
+            asked = [f"series?device={device}&to={middle}" for device in ("bus-9", "gate")]
+            asked += [f"{one}&from=2020-01-01T00:00:00Z&every=86400" for one in asked]
+            answers = [(await client.get(f"/api/v1/{one}")).json() for one in asked]
+            trips = (
+                await client.get(
+                    f"/api/v1/trips?device=bus-9&from={quote(to_text(hub.now() - 41 * 86_400 * SECOND))}&to={middle}"
+                )
+            ).json()
+            return [*(len(answer.get("rows", answer.get("buckets"))) for answer in answers), len(trips["trips"])]
+
+        assert await counted() == [40, 20, 1, 1, 1]
+        await asyncio.to_thread(hub.rollups.drop_what_is_due)
+        assert await counted() == [0, 20, 0, 1, 0]
+        assert len((await client.get("/api/v1/series?device=bus-9")).json()["rows"]) == 40
+
+
+@pytest.mark.parametrize(
+    ("store", "told"),
+    [
+        ("keep_personal_days = -1", "at least 0 was meant"),
+        (
+            'kind = "influxdb"\nurl = "http://127.0.0.1:8086"\nversion = 3\nkeep_personal_days = 30',
+            "InfluxDB 3 cannot erase",
+        ),
+    ],
+)
+def test_days_that_cannot_be_kept_to_are_a_mistake(tmp_path: Path, store: str, told: str) -> None:
+    _, mistakes = load_city(write_city(tmp_path, f"[store]\n{store}\n"), Plugins())
+    assert [told in str(mistake) for mistake in mistakes] == [True]
 
 
 # ------------------------------------------------------------------------------------------------- what is personal

@@ -155,6 +155,18 @@ def test_the_hub_s_clock_goes_back_and_stays_there(step: int) -> None:
     assert not [rule for rule, _, _ in told if "silent" in rule]
 
 
+def test_nobodys_silence_counts_while_no_machine_listens() -> None:
+    """The machine that judges goes on and writes ticks, those that take in are all lost for an hour; then they are back."""
+    told, ticking, engine = [], Ticking(), Engine(BOOK)
+    for minute in range(100):
+        lost = 10 <= minute < 70
+        events: list[Event] = [reading(NOW + minute * MINUTE, 0.05)] if minute < 10 else []
+        events += ticking.entries(NOW + minute * MINUTE + SECOND, deaf=lost)
+        told += raised(engine, events)
+    (silent,) = [at for rule, _, at in told if rule == "deep:silent"]
+    assert silent > 60 * MINUTE + 20 * MINUTE
+
+
 def test_silence_is_noticed_after_the_clock_was_set_back() -> None:
     engine = Engine(BOOK)
     ticking = Ticking()

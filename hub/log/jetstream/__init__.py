@@ -12,6 +12,7 @@ from hub.log.jetstream.cursors import JetStreamCursors
 from hub.log.jetstream.files import JetStreamFiles
 from hub.log.jetstream.leases import Lease, bucket_of_leases
 from hub.log.jetstream.log import JetStreamLog
+from hub.log.jetstream.nodes import ServersBoard
 from hub.log.jetstream.servers import Servers
 from hub.log.jetstream.trust import Unsafe, see_that_it_keeps
 
@@ -21,6 +22,7 @@ __all__ = [
     "JetStreamLog",
     "Lease",
     "Servers",
+    "ServersBoard",
     "Unsafe",
     "bucket_of_leases",
     "see_that_it_keeps",

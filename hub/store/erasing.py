@@ -1,0 +1,104 @@
+"""Personal data out of a store when it is due (`[store] keep_personal_days`): what persons' devices told, with its rollups, and who and where in warnings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from itertools import groupby
+from typing import NamedTuple, Protocol
+
+from hub.metrics import vocabulary
+from hub.model import AlertChange
+from hub.personal import Personal, devices_named, masked_change, moves, names_in, names_somebody
+from hub.store.rollups import DAY, RollupStore
+
+AT_A_TIME = 7 * DAY
+"""Warnings looked at in one go."""
+KindOf = Callable[[str], str | None]
+"""Device → its kind, None where nobody knows it."""
+
+
+class Told(NamedTuple):
+    """Who told what before a time, of what a store has."""
+
+    kinds: set[str]
+    """All kinds that there are rows or rollups of; "" for devices without one."""
+    naming: set[str]
+    """Devices that named somebody."""
+    placed: set[str]
+    """Devices without a kind that told a place."""
+    warned_since: int | None
+    """The day of the oldest warning, or some time in it, ns; None where there is none."""
+
+
+class ErasingStore(RollupStore, Protocol):
+    """A store that personal data can be taken out of. Blocking; raises `StoreUnavailable`."""
+
+    def told(self, before: int, naming: Sequence[str]) -> Told:
+        """`naming`: the metrics that name somebody; `before` in ns."""
+        ...
+
+    def erase(self, before: int, kinds: Collection[str], devices: Collection[str]) -> None:
+        """Drop all raw rows and rollups older than `before` of devices of these kinds, and of these devices."""
+        ...
+
+    def reword(self, changes: Sequence[tuple[AlertChange, AlertChange]]) -> None:
+        """Put the second of each pair in the place of the first, which has the same id and time."""
+        ...
+
+
+class Eraser:
+    """Erases once a day of UTC, and once after a start."""
+
+    def __init__(self, store: ErasingStore, personal: Personal, keep_days: float, kind_of: KindOf) -> None:
+        """`keep_days`: 0 keeps for ever."""
+        self._store, self._personal, self._keep_days, self._kind_of = store, personal, keep_days, kind_of
+        self._done = 0
+
+    def step(self, now: int) -> None:
+        """Take out what is due at `now`, ns. Raises `StoreUnavailable`; what is left is then done at the next step."""
+        before = now - int(self._keep_days * DAY)
+        before -= before % DAY
+        if not self._keep_days or before <= self._done:
+            return
+        told = self._store.told(before, sorted(filter(names_somebody, vocabulary())))
+        kinds = {kind for kind in told.kinds if kind and self._personal.kind(kind)}
+        devices = told.naming | told.placed
+        self._store.erase(before, kinds, devices)
+        oldest = before if told.warned_since is None else told.warned_since - told.warned_since % DAY
+        for start in range(max(self._done, oldest), before, AT_A_TIME):
+            self._reword(self._store.changes(start, min(start + AT_A_TIME, before)), devices)
+        self._done = before
+
+    def _reword(self, changes: Iterable[AlertChange], devices: Collection[str]) -> None:
+        due: list[tuple[AlertChange, AlertChange]] = []
+        for _, group in groupby(
+            sorted(changes, key=lambda change: (change.alert, change.ordinal)), key=lambda change: change.alert
+        ):
+            history = list(group)
+            private = any(self._is_private(change, devices) for change in history)
+            named = {
+                name
+                for change in history
+                for name in devices_named(change.evidence, lambda name: self._kind_of(name) is not None)
+            }
+            persons = {name for name in named if name in devices or self._personal.kind(self._kind_of(name) or "")}
+            persons |= set(_subjects(history[0], self._kind_of)) if private else set()
+            names = [name for change in history for name in names_in(change, private, persons)]
+            masked = [masked_change(change, private, persons, names) for change in history]
+            due += [(old, new) for old, new in zip(history, masked, strict=True) if old != new]
+        if due:
+            self._store.reword(due)
+
+    def _is_private(self, change: AlertChange, devices: Collection[str]) -> bool:
+        for name in _subjects(change, self._kind_of):
+            kind = self._kind_of(name)
+            if name in devices or (moves(change) if kind is None else bool(kind) and self._personal.kind(kind)):
+                return True
+        return False
+
+
+def _subjects(change: AlertChange, kind_of: KindOf) -> list[str]:
+    """The devices that a warning is about; none for a zone or an area, which stand still."""
+    if change.subject.startswith(("zone:", "area:")):
+        return []
+    return [change.subject] if kind_of(change.subject) is not None else change.subject.split("+")

@@ -1,0 +1,256 @@
+"""A city on several machines: two take in and show, one judges, stores and delivers, one stands by for it; over one server of the log or three.
+Whichever is killed, nothing that was acknowledged is lost, doubled, or told twice."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+import threading
+import time
+import urllib.error
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hub.log.jetstream import JetStreamLog, Servers
+from hub.model import AlertChange, Reading
+from tests.acceptance.nats_server import NatsServer, cluster
+from tests.acceptance.ports import free_port
+from tests.acceptance.running import RunningHub, cityhub, write_city
+from tests.hub.logs import everything
+from tests.oracle.desk import Desk
+from tests.oracle.judge import deliveries, implied
+
+pytestmark = pytest.mark.acceptance
+
+TAKE_OVER_S = 10.0
+DEPTHS = [0.05, 0.2, 0.5, 0.3, 0.02]
+"""Metres: yellow, red, and clear again."""
+WORKS, STANDS_BY = "Ctrl-C stops it", "standing by"
+DOOR, WORKER = ("ingest", "api"), ("store", "delivery", "rules")
+SINK = '[[sinks]]\nname = "desk"\nprotocol = "webhook"\nurl = "http://127.0.0.1:{port}/"\n'
+
+
+def log_toml(servers: list[NatsServer]) -> str:
+    urls, ports = ([f'"{getattr(one, what)}"' for one in servers] for what in ("url", "monitoring"))
+    return (
+        f"[log]\nservers = [{', '.join(urls)}]\nmonitoring = [{', '.join(ports)}]\nreplicas = {len(servers)}\n"
+        "events_gb = 0.1\nalerts_gb = 0.1\nquarantine_gb = 0.1\n"
+    )
+
+
+class Machines:
+    """Each with a folder of its own."""
+
+    def __init__(self, folder: Path, toml: str) -> None:
+        self.ports = {name: free_port() for name in ("d1", "d2", "w1", "w2")}
+        self.folders = {name: write_city(folder / name, toml, port) for name, port in self.ports.items()}
+        self.hubs = {"w1": self.run("w1", WORKS)}
+        self.hubs |= {name: self.run(name, WORKS) for name in ("d1", "d2")}
+        self.hubs["w2"] = self.run("w2", STANDS_BY)
+        self.works, self.waits = "w1", "w2"
+
+    def run(self, name: str, ready: str) -> RunningHub:
+        roles = DOOR if name.startswith("d") else WORKER
+        more = ["--role", ",".join(roles), "--node", name]
+        return RunningHub(self.folders[name], self.ports[name], ready=ready, more=more)
+
+    def kill_door(self, name: str) -> None:
+        self.hubs[name].kill()
+        self.hubs[name] = self.run(name, WORKS)
+
+    def kill_worker(self, by: signal.Signals) -> float:
+        """Gives the seconds until the other works."""
+        lost, heir = self.hubs[self.works], self.hubs[self.waits]
+        began = time.monotonic()
+        lost.process.send_signal(by)
+        heir.wait(lambda: heir.has_said(WORKS), "it did not take over", 60)
+        took = time.monotonic() - began
+        lost.process.send_signal(signal.SIGCONT)
+        lost.wait_end()
+        self.works, self.waits = self.waits, self.works
+        self.hubs[self.waits] = self.run(self.waits, STANDS_BY)
+        return took
+
+    def end(self) -> None:
+        for hub in self.hubs.values():
+            assert hub.stop() == 0, hub.said
+
+
+class Device(threading.Thread):
+    """Sends one reading after another to its door, and to the other as soon as that one does not take it, until one says "stored"."""
+
+    def __init__(self, machines: Machines, name: str, doors: list[str]) -> None:
+        super().__init__(daemon=True)
+        self.machines, self.device, self.doors = machines, name, doors
+        self.acknowledged: list[tuple[str, int]] = []
+        self.waited_max_s = 0.0
+        self.over = threading.Event()
+        self.gave_up = False
+
+    def run(self) -> None:
+        metric = "water_depth" if self.device == "underpass-1" else "water_level"
+        while not self.over.is_set():
+            at = time.time_ns() // 1_000_000
+            depth = DEPTHS[len(self.acknowledged) % len(DEPTHS)]
+            began = time.monotonic()
+            while not self._stored({metric: depth}, at):
+                if time.monotonic() - began > 60:
+                    self.gave_up = True
+                    return
+                self.doors.reverse()
+                time.sleep(0.05)
+            self.waited_max_s = max(self.waited_max_s, time.monotonic() - began)
+            self.acknowledged.append((self.device, at * 1_000_000))
+            time.sleep(0.05)
+
+    def _stored(self, values: dict[str, Any], at: int) -> bool:
+        try:
+            return self.machines.hubs[self.doors[0]].reading(values, self.device, time=at)[0] == 200
+        except (OSError, urllib.error.URLError, ValueError):
+            return False
+
+
+async def until(ready: Any, seconds: float = 60) -> None:
+    async with asyncio.timeout(seconds):
+        while not await asyncio.to_thread(ready):
+            await asyncio.sleep(0.1)
+
+
+async def lose(machines: Machines, servers: list[NatsServer], what: str) -> float:
+    """One part, which then comes again. Gives how long the taking over took, where there was one."""
+    if what.startswith("server"):
+        server = servers[int(what[-1]) - 1]
+        server.kill()
+        await asyncio.sleep(1)
+        await asyncio.to_thread(server.start)
+        await asyncio.sleep(3)  # three replicas agree again before the next one goes; two lost are a majority
+        return 0.0
+    if what in DOORS:
+        await asyncio.to_thread(machines.kill_door, what)
+        return 0.0
+    return await asyncio.to_thread(machines.kill_worker, signal.SIGKILL if what == "worker" else signal.SIGSTOP)
+
+
+DOORS = ("d1", "d2")
+ROWS = "/api/v1/series?device=underpass-1&metric=water_depth&from=2020-01-01T00:00:00Z&to=2100-01-01T00:00:00Z"
+
+
+def seeded(seed: int, count: int) -> list[str]:
+    chosen = random.Random(seed)
+    return [
+        chosen.choice(["d1", "d2", "worker", "worker-paused", "server-1", "server-2", "server-3"]) for _ in range(count)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("servers", "losses"),
+    [
+        pytest.param(1, ["d1", "worker"], id="one-server"),
+        pytest.param(3, seeded(1, 10), id="three-servers-seed-1", marks=pytest.mark.slow),
+        pytest.param(3, seeded(2, 10), id="three-servers-seed-2", marks=pytest.mark.slow),
+    ],
+)
+@pytest.mark.timeout(1800)
+async def test_whichever_machine_is_lost_nothing_is_lost_or_doubled(
+    tmp_path: Path, servers: int, losses: list[str]
+) -> None:
+    running = (
+        await asyncio.to_thread(cluster, tmp_path / "servers", servers)
+        if servers > 1
+        else [NatsServer(tmp_path / "servers")]
+    )
+    if servers == 1:
+        running[0].start()
+    desk = Desk(random.Random(7), 0.1)
+    port = free_port()
+    await desk.open(port)
+    try:
+        machines = await asyncio.to_thread(Machines, tmp_path, log_toml(running) + SINK.format(port=port))
+        devices = [Device(machines, "underpass-1", ["d1", "d2"]), Device(machines, "gauge-7", ["d2", "d1"])]
+        for device in devices:
+            device.start()
+        took = []
+        for what in losses:
+            before = sum(len(device.acknowledged) for device in devices)
+            await until(lambda before=before: sum(len(device.acknowledged) for device in devices) > before + 10)
+            took.append(await lose(machines, running, what))
+        before = sum(len(device.acknowledged) for device in devices)
+        await until(lambda: sum(len(device.acknowledged) for device in devices) > before + 20)
+        await asyncio.to_thread(see_what_the_doors_show, machines)
+        for device in devices:
+            device.over.set()
+            await asyncio.to_thread(device.join, 90)
+            assert not device.gave_up
+        desk.well()
+        connection = Servers([one.url for one in running])
+        log = JetStreamLog(connection, "cityhub", servers)
+        await until(lambda: len(desk.heard) >= len(everything(log, "alerts")) > 5)
+        await asyncio.to_thread(machines.end)
+        events, alerts, derived = (everything(log, name) for name in ("events", "alerts", "derived"))
+        await log.close()
+        connection.close()
+    finally:
+        desk.close()
+        for server in running:
+            server.kill()
+    acknowledged = [one for device in devices for one in device.acknowledged]
+    changes = [seconds for seconds in took if seconds]
+    print(
+        f"{len(losses)} losses ({', '.join(losses)}), {len(acknowledged)} readings acknowledged; another took over after {max(changes, default=0):.1f} s at most; "
+        f"a device waited {max(device.waited_max_s for device in devices):.1f} s at most"
+    )
+    judge(machines, acknowledged, events, alerts, derived, desk.heard)
+    assert max(changes, default=0.0) <= TAKE_OVER_S, took
+
+
+def see_what_the_doors_show(machines: Machines) -> None:
+    """A door shows what the whole city knows, and says who does what."""
+    for name in DOORS:
+        hub = machines.hubs[name]
+        hub.wait(lambda hub=hub: len(hub.get("/api/v1/status")["nodes"]) == 3, "it does not hear the others")
+        ready = hub.get("/readyz")
+        assert '"works_in"' in ready
+        assert '"ingest"' in ready
+        does = {node["node"]: node["works_in"] for node in hub.get("/api/v1/status")["nodes"]}
+        assert does == {"d1": list(DOOR), "d2": list(DOOR), machines.works: list(WORKER)}
+        hub.wait(lambda hub=hub: hub.get("/api/v1/alerts")["closed"], "it shows no warnings")
+        hub.wait(lambda hub=hub: len(hub.get("/api/v1/devices")["devices"]) == 2, "it does not show both devices")
+        hub.wait(lambda hub=hub: hub.get(ROWS)["rows"], "it has no history")
+        hub.wait(lambda hub=hub: hub.get("/api/v1/status")["rules"], "it does not hear how the rules are")
+
+
+def judge(
+    machines: Machines,
+    acknowledged: list[tuple[str, int]],
+    events: list[Any],
+    alerts: list[Any],
+    derived: list[Any],
+    heard: list[dict[str, Any]],
+) -> None:
+    kept = Counter((one.device, one.observed_at) for one in events if isinstance(one, Reading))
+    assert len(set(acknowledged)) == len(acknowledged) > 20
+    assert not Counter(acknowledged) - kept, "acknowledged and not in the log"
+    assert max(kept.values()) == 1, "in the log more than once"
+    assert all(isinstance(change, AlertChange) for change in alerts)
+    wrong: list[str] = []
+    implied(machines.folders["w1"], events, alerts, derived, wrong)
+    deliveries(alerts, heard, wrong)
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("roles", "said"),
+    [
+        (["ingest", "rules"], "go together"),
+        (["ingest", "api"], "[log] servers"),
+    ],
+)
+def test_roles_that_are_not_safe_are_refused_at_start(tmp_path: Path, roles: list[str], said: str) -> None:
+    folder = write_city(tmp_path / "city", "", free_port())
+    done = cityhub("run", folder, "--role", ",".join(roles))
+    assert done.returncode in (1, 2)
+    assert said in done.stderr
