@@ -2,9 +2,10 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-WORKERS ?= 2
+# One more than the cores of a small machine: tests wait for servers and disks a third of their time.
+WORKERS ?= 3
 
-.PHONY: demo test console pictures check bench mutants oracle oracle-cluster conformance fuzz env servers npm lock format soak dist sbom docs clean
+.PHONY: cluster demo test console pictures check bench mutants oracle oracle-cluster conformance fuzz env servers npm lock format soak dist sbom docs clean
 
 demo: env console
 	@$(BIN)/cityhub demo
@@ -40,9 +41,14 @@ mutants: env servers
 oracle: env servers
 	$(BIN)/python -m tests.oracle $(ORACLE)
 
-# Two hubs with a log on a server: the one that works is killed or stopped, twenty times in turn.
+# Two hubs with a log on a server: the one that works is killed or stopped, twenty times in turn. Then four machines and three servers,
+# of which one after another is killed.
 oracle-cluster: env
-	$(BIN)/pytest -s -m slow tests/acceptance/test_standby.py
+	$(BIN)/pytest -s -m slow tests/acceptance/test_standby.py tests/acceptance/test_machines.py
+
+# The demo's city on four machines and three servers of the log, all on this one; CLUSTER="--seconds 300" ends it by itself.
+cluster: env console
+	@$(BIN)/python -m tests.cluster $(CLUSTER)
 
 # The SensorThings API under the conformance suite of OGC, which is Java and comes by Maven.
 conformance: env

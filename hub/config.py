@@ -8,6 +8,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -25,6 +26,12 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 NAME_MAX = 100
 SECRET_KEYS = {"password", "token", "secret", "api_key", "psk", "private_key"}
+
+
+@cache
+def _fields(kind: type[msgspec.Struct]) -> Mapping[str, msgspec.structs.FieldInfo]:
+    """Key in the file → field. Kept: msgspec evaluates the annotations anew at each call."""
+    return {field.encode_name: field for field in msgspec.structs.fields(kind)}
 
 
 def load_config(folder: Path, plugins: Mapping[str, Plugin]) -> tuple[Config | None, list[Mistake]]:
@@ -189,7 +196,7 @@ class _Reader:
         if not isinstance(table, dict):
             self._wrong(at, f"{at[0]} is a table: write [{at[0]}] and its keys below")
             return None
-        fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+        fields = _fields(kind)
         self._unknown(at, table, list(fields))
         before = len(self.mistakes)
         values: dict[str, Any] = {}

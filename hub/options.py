@@ -53,6 +53,10 @@ class ApiOptions(msgspec.Struct, frozen=True):
     """Users who log in, in TOML (`hub.access.users`); users.toml in the city folder, where there is one, without it."""
     session_hours: float = 12.0
     """How long a log-in lasts: a shift."""
+    principal_per_s: float = 200.0
+    """Requests a second of one user or token, as a mean over ten seconds; 0: no limit. More are answered with 429."""
+    address_per_s: float = 400.0
+    """The same of one address, known or not."""
     tls_cert_file: str | None = None
     """PEM of the certificate chain: the API and the console are served over TLS. Read again when it changes."""
     tls_key_file: str | None = None
@@ -78,6 +82,9 @@ class ApiOptions(msgspec.Struct, frozen=True):
     def __post_init__(self) -> None:
         if self.unknown_devices not in ("quarantine", "admit"):
             raise ValueError(f'unknown_devices is {self.unknown_devices!r}; "quarantine" or "admit" was meant')
+        for name in ("principal_per_s", "address_per_s"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} = {getattr(self, name)}: requests a second, or 0 for no limit, were meant")
         for given in self.proxies:
             try:
                 ipaddress.ip_network(given)

@@ -173,10 +173,13 @@ class Judge:
         reading: Reading,
         outcome: Outcome,
     ) -> None:
-        """A reading not newer than the newest: new metrics of the same moment, a revision, a late one, or a duplicate."""
+        """A reading not newer than the newest: new metrics of the same moment, a revision, a late one, a duplicate, or a mark against
+        a value that came before it."""
         world = self.world
         fresh: dict[str, Value] = {}
-        changed: dict[str, Value] = {}
+        changed: dict[str, Value] = {
+            name: subject.last[name] for name in sorted(denied(reading)) if subject.take_back(name, at)
+        }
         self._keep_late(subject, plan, {name: values[name] for name in shape.used}, at, fresh, changed)
         for name in shape.joins:
             world.hood.join(subject, name)
@@ -223,7 +226,7 @@ class Judge:
         """The values that thresholds may use; with `quality: any` rules also all of them under their `~` names."""
         if at >= subject.newest:
             subject.marks = frozenset(reading.marks.values()) if reading.marks else None
-        bad = {metric for metric, mark in reading.marks.items() if mark not in USABLE_MARKS} if reading.marks else ()
+        bad = denied(reading)
         if subject.maintenance is not None and at_work(subject, at):
             bad = set(reading.values)
             outcome.derived.append(marked(reading, as_told(reading, at)))
@@ -385,3 +388,8 @@ class Judge:
         world = self.world
         dues = (world.clock.next_due(), world.turns_at, measuring.due(world))
         return min((at for at in dues if at is not None), default=None)
+
+
+def denied(reading: Reading) -> set[str]:
+    """The metrics whose values, by the reading's own marks, no rule is to use."""
+    return {metric for metric, mark in (reading.marks or {}).items() if mark not in USABLE_MARKS}

@@ -7,8 +7,9 @@ import os
 import shutil
 import sys
 import warnings
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -18,6 +19,7 @@ settings.register_profile("cityhub", deadline=None)
 settings.load_profile("cityhub")
 
 
+HERE = Path(__file__).parent
 _FAILED = pytest.StashKey[bool]()
 
 
@@ -45,6 +47,20 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         finally:
             sys.unraisablehook = heard
     return outcome
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of the wheel and of documents first: they are long, and at the end one worker would have them while the others wait."""
+    items.sort(key=lambda item: item.path.parent != HERE)
+
+
+@pytest.fixture(scope="session")
+def influxd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of an InfluxDB of this worker; a test takes a database of its own."""
+    from tests.acceptance.influx_server import influx_server
+
+    with influx_server(tmp_path_factory.mktemp("influxd")) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,8 @@ from tests.acceptance.running import cityhub, write_city
 from tests.packaged import Clean, build
 from tests.shared import ROOT
 
+pytestmark = pytest.mark.xdist_group("packages")
+
 EXAMPLES = ("cityhub-lpp", "cityhub-ntfy")
 MADE = (("adapter", "lora-bin"), ("sink", "pager"), ("pack", "quay"))
 CITY = """

@@ -13,6 +13,8 @@ from rules.book import shipped_packs
 from tests.packaged import Clean, build
 from tests.shared import ROOT
 
+pytestmark = pytest.mark.xdist_group("wheel")
+
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -86,6 +86,10 @@ class MqttSink:
                     await client.__aexit__(None, None, None)
             except (aiomqtt.MqttError, OSError, TimeoutError):
                 pass
+            if (
+                client._disconnected.done()
+            ):  # seen: nobody waits for messages here, and asyncio would print a traceback later
+                client._disconnected.exception()
 
     async def _connected(self) -> aiomqtt.Client:
         if self._client is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import secrets
 from pathlib import Path
 
@@ -17,8 +18,12 @@ LENGTH_MIN, LENGTH_MAX = 8, 200
 
 _HASHER = PasswordHasher()
 """argon2-cffi's defaults: RFC 9106's second choice, 64 MiB and three passes."""
-_NOBODY = _HASHER.hash(secrets.token_hex(16))
-"""Held against where the name is not known, so that the time taken says nothing of who is."""
+
+
+@functools.cache
+def _nobodys() -> str:
+    """The hash of no one's password, held against where the name is not known, so that the time taken says nothing of who is."""
+    return _HASHER.hash(secrets.token_hex(16))
 
 
 def fit(password: str) -> str:
@@ -45,8 +50,9 @@ def store(data: Path, user: str, password: str) -> None:
 
 def right(kept: str | None, shown: str) -> bool:
     """Whether this is the password whose hash is kept; None for a user who has none. Takes tenths of a second, always."""
+    nobody = _nobodys()  # for a known user too: else the first answer of a process would be slower for an unknown one
     try:
-        _HASHER.verify(kept or _NOBODY, shown[:LENGTH_MAX])
+        _HASHER.verify(kept or nobody, shown[:LENGTH_MAX])
         return kept is not None
     except (Argon2Error, InvalidHashError):
         return False

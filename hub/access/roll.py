@@ -33,6 +33,11 @@ class Roll:
         return bool(self.users) or self._asks
 
     @property
+    def path(self) -> Path:
+        """Where the users stand."""
+        return self._path
+
+    @property
     def users(self) -> Mapping[str, User]:
         if self._changed(self._path):
             self._read()
@@ -40,10 +45,17 @@ class Roll:
 
     def kept(self, user: str) -> str | None:
         """The hash of the user's password; None where there is none, or the user may not come in."""
+        found = self.users.get(user)
+        return None if found is None or found.disabled else self._hash(user)
+
+    def has_password(self, user: str) -> bool:
+        """Whether there is a hash for this name, also of one who is disabled."""
+        return self._hash(user) is not None
+
+    def _hash(self, user: str) -> str | None:
         if self._changed(self._data / passwords.FILE):
             self._hashes = passwords.load(self._data)
-        found = self.users.get(user)
-        return None if found is None or found.disabled else self._hashes.get(user)
+        return self._hashes.get(user)
 
     def _read(self) -> None:
         if not self._path.exists():

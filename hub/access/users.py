@@ -151,7 +151,8 @@ def check(user: User) -> None:
         )
     if not user.name.isprintable() or len(user.name) > 100:
         raise ValueError("the name for people is a short text on one line")
-    if told := _grants(user.grants)[1]:
+    told = _grants(user.grants)[1]
+    if told:
         raise ValueError("; ".join(told))
 
 

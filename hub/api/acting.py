@@ -35,7 +35,9 @@ COMMAND_WAIT_MAX_S = 30.0
 MAINTENANCE_MAX = 900
 """Windows planned at once; the rules keep a few more (`rules.state.maintenance.MAX_WINDOWS`)."""
 
-NOTE_THEMSELVES = frozenset({"operate", "plan", "cancel", "command", "write", "hand_over", "take_over"})
+NOTE_THEMSELVES = frozenset(
+    {"operate", "plan", "cancel", "command", "add_user", "change_user", "write", "hand_over", "take_over"}
+)
 """Handlers that note in the audit what was before and what comes after; all others are noted by their route."""
 
 

@@ -203,6 +203,16 @@ class Entries(Page):
     entries: list[Object]
 
 
+class User(msgspec.Struct):
+    """A user with what they were granted, in words; `password`: whether there is one."""
+
+    user: str
+    name: str
+    disabled: bool
+    password: bool
+    grants: list[str]
+
+
 class Decoded(msgspec.Struct):
     """What the codec says today of bytes in quarantine: what would be read of them, what is wrong, and the frame's own fields."""
 
@@ -218,7 +228,7 @@ class Decoded(msgspec.Struct):
 class Users(Page):
     """Users with what they were granted; never their passwords."""
 
-    users: list[Object]
+    users: list[User]
 
 
 class AuditEntries(Page):

@@ -46,6 +46,9 @@ class Endpoint:
     act: bool = True
     """A POST that stands in the audit; readings have the ledger, and the log-in its own entry."""
 
+    probe: bool = False
+    """Asked again and again by what watches the hub; no limit of requests holds it off."""
+
     also: tuple[int, ...] = ()
     """Further statuses it answers with, beside 200, 4XX and 503."""
 

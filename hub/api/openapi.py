@@ -61,6 +61,9 @@ def _operation(item: Endpoint, schemas: dict[Any, Any], components: dict[str, An
     answer = {"description": "fine", "content": {item.media: {"schema": schemas[item.gives] if item.gives else {}}}}
     problem = {"description": "what is wrong", "content": {PROBLEM: {"schema": schemas[Problem]}}}
     told["responses"] = {"200": answer, "4XX": problem, "503": answer if item.ill_alike else problem}
+    if not item.probe:
+        wait = {"Retry-After": {"description": "seconds", "schema": {"type": "string"}}}
+        told["responses"]["429"] = {**problem, "description": "asked too often", "headers": wait}
     for status in item.also:
         bare = {"description": "nothing there"}
         told["responses"][str(status)] = bare if status == 204 else answer if status < 400 else problem

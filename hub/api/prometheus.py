@@ -93,6 +93,12 @@ def render(state: State) -> str:
         "1 while the adapter works.",
         [({"adapter": name}, door.status.state == "up") for name, door in sorted(state.ingest.doors.items())],
     )
+    family(
+        "cityhub_requests_limited_total",
+        "counter",
+        "Requests refused with 429 because a user, token or address asked too often.",
+        [({"by": by}, state.limited.get(by, 0)) for by in ("principal", "address")],
+    )
     parts = state.health.parts()
     family(
         "cityhub_ready", "gauge", "1 while every part works that the hub cannot do without.", [({}, state.health.ready)]

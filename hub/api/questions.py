@@ -165,6 +165,43 @@ class LogIn(msgspec.Struct):
     password: Annotated[str, Meta(max_length=200)]
 
 
+Names = Annotated[list[Name], Meta(min_length=1, max_length=1000)]
+"""Of a limit: an empty list would be none, which nobody means."""
+
+
+class Granted(msgspec.Struct, forbid_unknown_fields=True):
+    """A role, and where it holds; without a limit everywhere. `personal`: also who drives, and where vehicles and phones are."""
+
+    role: Name
+    areas: Names | None = None
+    kinds: Names | None = None
+    fleets: Names | None = None
+    devices: Names | None = None
+    personal: bool = False
+
+
+Grants = Annotated[list[Granted], Meta(max_length=100)]
+Password = Annotated[str, Meta(max_length=200)]
+
+
+class NewUser(msgspec.Struct, forbid_unknown_fields=True):
+    """A user: the name to log in with, the name for people, what they may."""
+
+    user: Name
+    name: Name = ""
+    password: Password | None = None
+    grants: Grants = msgspec.field(default_factory=list)
+
+
+class ChangedUser(msgspec.Struct, forbid_unknown_fields=True):
+    """What is to be changed of a user."""
+
+    name: Name | None = None
+    password: Password | None = None
+    grants: Grants | None = None
+    disabled: bool | None = None
+
+
 class Act(msgspec.Struct):
     """Something done to a warning or to planned work. Who does it is who asks; a `who` beside a token is kept in the note."""
 

@@ -17,10 +17,12 @@ from starlette.staticfiles import StaticFiles
 
 from hub.api import answers, document_page, questions
 from hub.api.acting import NOTE_THEMSELVES, Acting
-from hub.api.auditing import Auditing
+from hub.api.auditing import Auditing, address_of
 from hub.api.endpoint import Endpoint
+from hub.api.enrolling import Enrolling
 from hub.api.gate import Authority, Gate, cookie_name
 from hub.api.history import History
+from hub.api.limits import Limits
 from hub.api.looking import Looking
 from hub.api.noting import Noting
 from hub.api.openapi import document
@@ -40,23 +42,38 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
     """All routes but files. A new one is taken into the tests of every route by standing here."""
     auditing = Auditing(state)
     look, act, live = Looking(state, authority), Acting(state, trusted, auditing), Streaming(state, authority)
+    enrol = Enrolling(state, auditing, trusted)
     visit, things, past = Visiting(state, authority, auditing), SensorThings(state), History(state)
     noting = Noting(state, auditing)
     get, post = "GET", "POST"
     on_the_hub = partial(Endpoint, post, role="operate", needs="engineer", whole=True)
     found = [
         Endpoint(get, "/", None, look.console, media="text/html"),
-        Endpoint(get, "/healthz", None, look.alive, gives=answers.Alive),
-        Endpoint(get, "/readyz", None, look.ready, questions.Readiness, gives=answers.Readiness, ill_alike=True),
+        Endpoint(get, "/healthz", None, look.alive, gives=answers.Alive, probe=True),
+        Endpoint(
+            get, "/readyz", None, look.ready, questions.Readiness, gives=answers.Readiness, ill_alike=True, probe=True
+        ),
         Endpoint(get, "/metrics", "view", look.metrics, media="text/plain", whole=True),
         Endpoint(get, "/api/v1/session", None, visit.session, gives=answers.Session),
         Endpoint(post, "/api/v1/login", None, visit.log_in, questions.LogIn, gives=answers.Session, act=False),
         Endpoint(post, "/api/v1/logout", None, visit.log_out, gives=answers.Done, act=False),
-        Endpoint(get, "/api/v1/users", "administer", visit.users, questions.Page, gives=answers.Users, whole=True),
+        Endpoint(get, "/api/v1/users", "administer", enrol.users, questions.Page, gives=answers.Users, whole=True),
+        Endpoint(
+            post, "/api/v1/users", "administer", enrol.add_user, questions.NewUser, gives=answers.User, whole=True
+        ),
+        Endpoint(
+            post,
+            "/api/v1/users/{user}",
+            "administer",
+            enrol.change_user,
+            questions.ChangedUser,
+            gives=answers.User,
+            whole=True,
+        ),
         Endpoint(
             get, "/api/v1/audit", "administer", visit.audit, questions.Audit, gives=answers.AuditEntries, whole=True
         ),
-        Endpoint(get, "/api/v1/health", None, look.health, gives=answers.Health, ill_alike=True),
+        Endpoint(get, "/api/v1/health", None, look.health, gives=answers.Health, ill_alike=True, probe=True),
         Endpoint(post, "/api/v1/readings", "ingest", act.readings, gives=answers.Accepted, raw=True, act=False),
         Endpoint(get, "/api/v1/city", "view", look.city, gives=answers.City),
         Endpoint(get, "/api/v1/status", "view", look.status, gives=answers.Status),
@@ -154,8 +171,11 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
 
 def build(state: State, trusted: bool = False) -> Starlette:
     """The application. `trusted`: for the socket inside the data folder, whose file permissions are the authorisation."""
-    authority, auditing = Authority(state, trusted), Auditing(state)
-    routes: list[Route | Mount] = [_route(item, authority, auditing) for item in endpoints(state, authority, trusted)]
+    authority, auditing, api = Authority(state, trusted), Auditing(state), state.config.api
+    limits = None if trusted else Limits(api.principal_per_s, api.address_per_s, state.limited)
+    routes: list[Route | Mount] = [
+        _route(item, state, authority, auditing, limits) for item in endpoints(state, authority, trusted)
+    ]
     tiles = state.config.folder / "tiles"
     if tiles.is_dir():
         # A basemap of the city's own, z/x/y.png: for maps without internet, Grafana's too. No secret, so no token.
@@ -174,16 +194,27 @@ def build(state: State, trusted: bool = False) -> Starlette:
     )
 
 
-def _route(item: Endpoint, authority: Authority, auditing: Auditing) -> Route:
+def _route(item: Endpoint, state: State, authority: Authority, auditing: Auditing, limits: Limits | None) -> Route:
     async def guarded(request: Request) -> Response:
         action = item.handler.__name__
+        # Whoever is on the machine of a hub that asks nobody is trusted, with this too. Readings of who may bring them are never held off: the log and
+        # each device's own rate bound them.
+        limited = limits if state.asks and not item.probe else None
+        brings = item.right == "ingest"
+        if limited is not None and not brings:
+            limited.address(address_of(request))
+        who = None
         try:
             if item.right is not None:
-                authority.admit(request, item.right, item.whole)
+                who = authority.admit(request, item.right, item.whole)
         except Problem as problem:
+            if limited is not None and brings:
+                limited.address(address_of(request))
             if request.headers.get("authorization") or request.cookies.get(cookie_name(request)):
                 await auditing.refused(request, action, problem.detail)
             raise
+        if limited is not None and who is not None and not brings:
+            limited.principal(who)
         if item.method != "POST" or not item.act:
             return await item.call(request)
         return await _act(item, request, auditing, action)

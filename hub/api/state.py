@@ -125,6 +125,8 @@ class State:
     own: Callable[[], Mapping[str, Any]] = dict
     """This one."""
     protocols: dict[str, str] = field(default_factory=dict)
+    limited: dict[str, int] = field(default_factory=dict)
+    """Requests refused as too many, by "principal" and "address"."""
     stages: Stages | None = None
     """How long the stages of the journey take, where the hub measures it."""
     started_at: int = 0

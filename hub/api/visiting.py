@@ -1,4 +1,4 @@
-"""People come and go: log-in, log-out, who am I; and for administrators, who may come and what was done."""
+"""People come and go: log-in, log-out, who am I; and for administrators, what was done."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ from hub.access.sessions import Session
 from hub.api import questions
 from hub.api.auditing import Auditing, address_of
 from hub.api.gate import Authority, cookie_name
-from hub.api.pages import marks, page, reply
+from hub.api.pages import marks, reply
 from hub.api.problem import Problem
 from hub.api.state import State
 from hub.moment import to_text
-from hub.personal import HIDDEN
 
 FREE_OF_NAME, FREE_OF_ADDRESS = 5, 20
 """Failed log-ins that cost nothing, of one name and of one address; each further one doubles the wait, up to 15 minutes."""
@@ -106,21 +105,6 @@ class Visiting:
             "password": self.state.roll.asks,
         }
 
-    async def users(self, request: Request, asked: questions.Page) -> Response:
-        """Who may use this hub, and what of it."""
-        found = [
-            {
-                "user": user.user,
-                "name": user.name,
-                "disabled": user.disabled,
-                "password": self.state.roll.kept(user.user) is not None,
-                "grants": [grant.words for grant in user.grants],
-            }
-            for user in self.state.roll.users.values()
-        ]
-        shown, cut = page(found, asked.limit, asked.skip)
-        return reply({"users": shown, **marks(request, asked.limit, cut, skip=asked.skip + len(shown))})
-
     async def audit(self, request: Request, asked: questions.Audit) -> Response:
         """What was done and refused, the newest first."""
         limit = min(asked.limit, AUDIT_SHOWN)
@@ -133,13 +117,4 @@ class Visiting:
         found = await asyncio.to_thread(read)
         cut = len(found) > limit
         shown = found[-limit:][::-1]
-        if not request.state.who.everywhere("personal"):
-            shown = [{**one, **{part: _unwritten(one[part]) for part in ("before", "after")}} for one in shown]
         return reply({"entries": shown, **marks(request, limit, cut, before=shown[-1]["number"] if shown else 0)})
-
-
-def _unwritten(told: Any) -> Any:
-    """What an entry holds, without what somebody wrote freely, which may name anybody."""
-    if not isinstance(told, dict):
-        return told
-    return {key: HIDDEN if key in ("note", "text") and value else value for key, value in told.items()}

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from adapters.ptz import Leases, TurnsCameras
-from hub.api import ReaderState
+from hub.api.state import ReaderState
 from hub.app.plugins import Plugins
 from hub.delivery import JOURNAL, Courier, Filters, Journal, Pace, ReadingCourier
 from hub.delivery.line import Status

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import uvicorn
 
-from hub.api import State, build
+from hub.api.routes import build
+from hub.api.state import State
 from hub.app.connections import settings
 from hub.app.files import SOCKET, socket_path
 from hub.config import split_address

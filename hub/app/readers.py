@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from hub.api import ReaderState
+from hub.api.state import ReaderState
 from hub.faults import Faults
 from hub.health import Part
 from hub.ledger import Ledger

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TypeVar
 
-from hub.api import ReaderState
+from hub.api.state import ReaderState
 from hub.health import Part
 from hub.model import Reading
 from hub.moment import SECOND

@@ -13,7 +13,7 @@ from typing import Any
 
 import shapely
 
-from hub.api import State
+from hub.api.state import State
 from hub.live import DeviceState
 from hub.model import LEVELS, Alert, Device, FaultKind, Position, Reading, Value, Zone
 from hub.moment import SECOND

@@ -13,9 +13,10 @@ from rich.live import Live
 from rich.panel import Panel
 from rich.text import Text
 
-from hub.api import State, views
+from hub.api import views
 from hub.api.auth import LOCAL
 from hub.api.sight import Sight
+from hub.api.state import State
 from hub.model import LEVELS, AlertChange, Change
 from hub.moment import SECOND
 from hub.ports import BEGINNING

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from hub.api import ReaderState
+from hub.api.state import ReaderState
 from hub.app.eyes import look
 from hub.app.telemetry import noted_by_the_hub
 from hub.cameras import Cameras

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from hub.api import ReaderState
+from hub.api.state import ReaderState
 from hub.health import Health
 from hub.ports import Log, LogPosition, Stream
 

@@ -7,61 +7,40 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from importlib.metadata import version
 from typing import Any
 
-from hub.cli import (
-    access,
-    backing,
-    camera_lists,
-    checking,
-    commanding,
-    dashboards,
-    decoding,
-    describing,
-    health,
-    installing,
-    judging,
-    looking,
-    making,
-    mapping,
-    noting,
-    planning,
-    plugging,
-    reporting,
-    scanning,
-    seeing,
-    serving,
-    storing,
-    upgrading,
-)
 from hub.cli.output import Problem
 
-GROUPS = (
-    serving,
-    checking,
-    plugging,
-    making,
-    health,
-    installing,
-    decoding,
-    judging,
-    looking,
-    seeing,
-    commanding,
-    planning,
-    noting,
-    storing,
-    backing,
-    upgrading,
-    camera_lists,
-    mapping,
-    reporting,
-    scanning,
-    access,
-    dashboards,
-    describing,
-)
+GROUPS = {
+    "serving": ("run", "replay"),
+    "simulating": ("demo", "simulate"),
+    "checking": ("init", "check"),
+    "plugging": ("plugins",),
+    "making": ("new",),
+    "health": ("health",),
+    "installing": ("install-service", "reload"),
+    "decoding": ("decode",),
+    "judging": ("backtest", "rules"),
+    "looking": ("devices", "alerts", "quarantine", "delivery", "export"),
+    "seeing": ("cameras",),
+    "commanding": ("command",),
+    "planning": ("maintenance",),
+    "noting": ("notes",),
+    "storing": ("import", "store"),
+    "backing": ("backup", "restore"),
+    "upgrading": ("upgrade",),
+    "camera_lists": ("camera-list",),
+    "mapping": ("basemap",),
+    "reporting": ("report",),
+    "scanning": ("modbus",),
+    "access": ("users", "audit"),
+    "dashboards": ("dashboards",),
+    "describing": ("schema", "completion", "man"),
+}
+"""Module → its commands, in the order in which `--help` lists them. A module is imported when one of its commands is asked for, since all
+of them together take seconds on a small machine."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -80,19 +59,20 @@ class _Parser(argparse.ArgumentParser):
             self._mixing = False
 
 
-def parser() -> argparse.ArgumentParser:
-    """The whole command line."""
+def parser(asked: str = "") -> argparse.ArgumentParser:
+    """The command line of one command's group; the whole of it where `asked` is no command."""
     top = _Parser("cityhub", description="One hub for a city's senses.", epilog="cityhub COMMAND --help says more.")
     top.add_argument("--version", action="version", version=f"cityhub {version('cityhub')}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for group in GROUPS:
-        group.add(commands)
+    for group in [name for name, own in GROUPS.items() if asked in own] or GROUPS:
+        import_module(f"hub.cli.{group}").add(commands)
     return top
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; gives the exit code."""
-    options = parser().parse_args(_with_numbers(sys.argv[1:] if arguments is None else arguments))
+    words = _with_numbers(sys.argv[1:] if arguments is None else arguments)
+    options = parser(words[0] if words else "").parse_args(words)
     try:
         code = options.run(options)
         sys.stdout.flush()

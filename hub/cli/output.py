@@ -10,11 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from rich import box
-from rich.cells import cell_len
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 WIDTH = 200
 """Columns of a table that goes into a file or a pipe."""
@@ -52,6 +47,11 @@ def table(
     if len(shown) > LAID_OUT_MAX:
         _plain_table(columns, shown)
         return
+    from rich import box  # laying out takes longer to import than most commands run
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     grid = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False)
     for row in shown:
         grid.add_row(*(Text(_one_line(cell)) for cell in row))
@@ -61,6 +61,8 @@ def table(
 def _plain_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """The same columns, each as wide as its widest cell, written at once: rich measures and wraps each cell of 20,000 rows for half a
     minute."""
+    from rich.cells import cell_len
+
     cells = [[_one_line(cell) for cell in row] for row in (columns, *rows)]
     widths = [max(cell_len(row[number]) for row in cells) for number in range(len(columns))]
     lines = [

@@ -8,9 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeAlias
 
-from rich.console import Console
-from rich.progress import Progress, TimeElapsedColumn
-
 from hub.cli.output import note
 
 LINE_EVERY_S = 10.0
@@ -26,6 +23,9 @@ def progress(what: str, quiet: bool = False, clock: Callable[[], float] = time.m
     if quiet:
         yield lambda done, of: None
     elif sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import Progress, TimeElapsedColumn
+
         columns = (*Progress.get_default_columns(), TimeElapsedColumn())
         above = sys.stdout.isatty()  # else rich would take what goes into a file or a pipe, and print it above the bar
         with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=above) as bar:

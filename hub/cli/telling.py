@@ -8,8 +8,6 @@ import sys
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
-import structlog
-
 from hub.options import LoggingOptions
 
 HIDDEN = "•••"
@@ -56,6 +54,8 @@ class _Plain(logging.Formatter):
 
 def _json() -> logging.Formatter:
     """{"timestamp", "level", "logger", "event", "exception"?} as the JSON renderer of structlog writes it."""
+    import structlog
+
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[
             structlog.stdlib.add_logger_name,

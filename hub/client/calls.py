@@ -67,6 +67,14 @@ def users(asked: q.Page | None = None) -> Call[a.Users]:
     return Call("GET", f"{API}/users", a.Users, asked)
 
 
+def add_user(asked: q.NewUser) -> Call[a.User]:
+    return Call("POST", f"{API}/users", a.User, asked)
+
+
+def change_user(user: str, asked: q.ChangedUser) -> Call[a.User]:
+    return Call("POST", f"{API}/users/{_part(user)}", a.User, asked)
+
+
 def audit(asked: q.Audit | None = None) -> Call[a.AuditEntries]:
     return Call("GET", f"{API}/audit", a.AuditEntries, asked)
 
@@ -138,7 +146,7 @@ def operate(alert: str, action: str, asked: q.Act | None = None) -> Call[a.Done]
 
 
 def write(alert: str, asked: q.Written) -> Call[a.Noted]:
-    """Comment on a warning, mark it as a false alarm, or take that back."""
+    """A comment, or the mark of a false alarm."""
     return Call("POST", f"{API}/alerts/{_part(alert)}/note", a.Noted, asked)
 
 

@@ -265,6 +265,19 @@ class Subject:
         for standing in self.standing.values():
             standing.go_back(at)
 
+    def take_back(self, metric: str, at: int) -> bool:
+        """A mark denies a value of that moment that had been used; where it was the newest, the one before it in the windows is again.
+        Whether there was such a value in a window."""
+        samples = self.samples.get(metric)
+        held = samples is not None and at in samples
+        for doubts in (self.jumps, self.leaps):
+            if (doubt := doubts.get(metric)) is not None and doubt.at == at:
+                del doubts[metric]
+        self.deny(metric, at)
+        if held and samples is not None and samples.times and self.last_t.get(metric) == at:
+            self.last[metric], self.last_t[metric] = samples.values[-1], samples.times[-1]
+        return held
+
     def stay(self, position: Position, distances: Iterable[float]) -> None:
         """A report says that it is there now, newer than all others."""
         if self.stays is _NOTHING:

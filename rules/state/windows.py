@@ -95,6 +95,11 @@ class Samples:
             window.insert(self.first + index, value)
         return True
 
+    def __contains__(self, at: int) -> bool:
+        """Whether there is a sample of that moment."""
+        index = bisect_left(self.times, at)
+        return index < len(self.times) and self.times[index] == at
+
     def remove(self, at: int) -> None:
         """Forget the sample of that moment, where there is one."""
         times = self.times

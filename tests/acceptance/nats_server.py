@@ -66,7 +66,9 @@ class NatsServer:
     def start(self) -> None:
         assert BINARY is not None
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen([BINARY, "-c", str(self._config)], stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                [BINARY, "-c", str(self._config)], stdout=log, stderr=log, start_new_session=True
+            )
         until = time.monotonic() + READY_S
         while time.monotonic() < until:
             if self._process.poll() is not None:

@@ -20,6 +20,7 @@ from hub.model import AlertChange, Reading
 from tests.acceptance.nats_server import NatsServer, cluster
 from tests.acceptance.ports import free_port
 from tests.acceptance.running import RunningHub, cityhub, write_city
+from tests.cluster.machines import log_toml
 from tests.hub.logs import everything
 from tests.oracle.desk import Desk
 from tests.oracle.judge import deliveries, implied
@@ -32,14 +33,6 @@ DEPTHS = [0.05, 0.2, 0.5, 0.3, 0.02]
 WORKS, STANDS_BY = "Ctrl-C stops it", "standing by"
 DOOR, WORKER = ("ingest", "api"), ("store", "delivery", "rules")
 SINK = '[[sinks]]\nname = "desk"\nprotocol = "webhook"\nurl = "http://127.0.0.1:{port}/"\n'
-
-
-def log_toml(servers: list[NatsServer]) -> str:
-    urls, ports = ([f'"{getattr(one, what)}"' for one in servers] for what in ("url", "monitoring"))
-    return (
-        f"[log]\nservers = [{', '.join(urls)}]\nmonitoring = [{', '.join(ports)}]\nreplicas = {len(servers)}\n"
-        "events_gb = 0.1\nalerts_gb = 0.1\nquarantine_gb = 0.1\n"
-    )
 
 
 class Machines:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 
 import aiomqtt
@@ -100,6 +101,24 @@ async def test_a_broker_that_is_away_is_tried_again() -> None:
         pytest.fail("the sink did not come back")
     await sink.close()
     await again.stop()
+
+
+async def test_a_stop_after_the_broker_has_gone_prints_no_traceback() -> None:
+    said: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: said.append(context["message"]))
+    broker = await start()
+    sink = MqttSink("duty", MqttSinkOptions(connect=broker.url, timeout_s=2.0))
+    assert (await sink.deliver(change(), "k0", AT)).taken
+    assert sink._client is not None
+    gone = sink._client._disconnected
+    await broker.stop()
+    async with asyncio.timeout(30):
+        await asyncio.wait([gone])
+    del gone
+    await sink.close()
+    gc.collect()
+    await asyncio.sleep(0)
+    assert said == []
 
 
 async def test_a_missing_password_is_no_crash(monkeypatch: pytest.MonkeyPatch) -> None:

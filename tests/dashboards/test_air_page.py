@@ -11,7 +11,7 @@ import pytest
 from tests.dashboards.browser import Browser
 from tests.dashboards.stub import HOSTILE, Stub
 
-pytestmark = pytest.mark.acceptance
+pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("air page")]
 
 PANEL = "document.getElementById('tab-air')"
 

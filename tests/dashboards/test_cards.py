@@ -19,7 +19,7 @@ from tests.acceptance.ports import free_port
 from tests.acceptance.running import CAMERAS, RULES, RunningHub, write_city
 from tests.dashboards.browser import Browser
 
-pytestmark = pytest.mark.acceptance
+pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("cards")]
 
 CARD = "document.querySelector('.card:not(.closed)')"
 TEXT = f"({CARD}?.innerText ?? '')"

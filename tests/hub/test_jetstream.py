@@ -29,6 +29,7 @@ from hub.log.jetstream.files import INLINE_MAX
 from hub.log.jetstream.leases import TTL_S
 from hub.ports import LogFull
 from tests.acceptance.nats_server import NatsServer, cluster
+from tests.acceptance.ports import free_port
 from tests.hub.logs import everything, reading, readings
 
 Connect = Callable[[], Servers]
@@ -94,6 +95,7 @@ def test_one_replica_is_trusted_where_its_server_is_seen_to_sync_or_somebody_sta
                     see_that_it_keeps(servers, 3, [server.monitoring], stated=True)
             with pytest.raises(Unsafe, match="does not tell"):
                 see_that_it_keeps(servers, 1, [server.url.replace("nats", "http")], stated=False)
+            see_that_it_keeps(servers, 3, [f"http://127.0.0.1:{free_port()}"], stated=False)  # one of three is away
     finally:
         server.kill()
 

@@ -15,9 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub.log import Cursors, Limits, Log, segment
-from hub.log.tail import TAIL_S
+from hub.log.numbered import numbered
+from hub.log.pending import Append, Pending
+from hub.log.tail import TAIL_S, Tail
 from hub.model import AlertChange, Change, Deaf, Edition, Fault, FaultKind, OperatorAction, Position, Tick
-from hub.ports import FRAME_ENTRIES_MAX
+from hub.ports import FRAME_ENTRIES_MAX, LogPosition
 from tests.hub.logs import everything, reading, readings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -297,6 +299,53 @@ async def test_what_a_killed_process_left_unsynced_is_synced_before_it_is_read(
     assert synced
     assert len(everything(again)) == 50
     await again.close()
+
+
+def test_a_reader_that_was_forgotten_may_come_back_to_the_same_place(tmp_path: Path) -> None:
+    cursors = Cursors(tmp_path)
+    cursors.set("store", LogPosition(10))
+    cursors.set("rules", LogPosition(20))
+    cursors.forget("store")
+    cursors.forget("nobody")
+    assert (cursors.get("store"), cursors.all()) == (None, {"rules": 20})
+    assert Cursors(tmp_path).all() == {"rules": 20}
+    cursors.set("store", LogPosition(10))
+    assert Cursors(tmp_path).all() == {"rules": 20, "store": 10}
+    cursors.set("store", LogPosition(11))
+    assert Cursors(tmp_path).get("store") == 11
+
+
+def test_the_tail_gives_at_most_what_is_asked_for_and_all_of_it() -> None:
+    tail = Tail()
+    assert tail.read_oldest(5) is None
+    for first, count in ((10, 4), (14, 3), (17, 5)):
+        tail.add(numbered(first, readings(count, first)), 100)
+    for offset in range(10, 22):
+        for entries_max in (1, 3, 4, 5, 30):
+            found = tail.read(LogPosition(offset), entries_max)
+            assert list(found.entries) == readings(22, 0)[offset : offset + entries_max]
+            assert (found.first, found.next) == (offset, min(22, offset + entries_max))
+    oldest = tail.read_oldest(30)
+    assert oldest is not None
+    assert (oldest.first, len(oldest.entries)) == (10, 12)
+    assert tail.read(LogPosition(17), 5) is tail.batches[-1], "who is caught up gets the very objects"
+    assert (tail.holds(9), tail.holds(10)) == (False, True)
+
+
+@pytest.mark.parametrize(("entries_max", "bytes_max", "groups"), [(4, 100, [2, 1]), (3, 100, [1, 1, 1]), (9, 20, [2, 1]), (9, 19, [1, 1, 1]), (1, 1, [1, 1, 1])])  # fmt: skip
+async def test_what_waits_goes_together_up_to_the_limits_and_is_counted_out(
+    entries_max: int, bytes_max: int, groups: list[int]
+) -> None:
+    pending = Pending(entries_max, bytes_max)
+    for number in range(3):
+        pending.add(Append(readings(2, number), bytes(10), asyncio.get_running_loop().create_future()))
+    assert (pending.entries, pending.bytes) == (6, 30)
+    left = 3
+    for size in groups:
+        assert len(pending.take().appends) == size
+        left -= size
+        assert (pending.entries, pending.bytes) == (2 * left, 10 * left)
+    assert not pending
 
 
 def test_cursors_survive_a_torn_slot(tmp_path: Path) -> None:

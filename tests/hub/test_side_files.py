@@ -141,24 +141,33 @@ def test_a_data_folder_has_the_files_that_are_harmed(city: Path) -> None:
 async def test_whatever_becomes_of_a_file_the_hub_comes_up_warns_and_keeps_what_it_had(
     city: Path, tmp_path: Path, harm: str
 ) -> None:
+    few = asyncio.Semaphore(4)  # each hub mostly waits for its disk
+
+    async def harmed(number: int, name: Path) -> None:
+        async with few:
+            folder = tmp_path / str(number)
+            shutil.copytree(city, folder)
+            HARMS[harm](folder / name)
+            await goes_on(folder, f"{name} was {harm}")
+
+    await asyncio.gather(*(harmed(number, name) for number, name in enumerate(files(city))))
+
+
+async def goes_on(folder: Path, what: str) -> None:
+    """A hub on that folder warns, delivers, and has every reading, once."""
+    desk = Desk()
     fresh = {"raised", "escalated"}
-    for number, name in enumerate(files(city)):
-        folder = tmp_path / str(number)
-        shutil.copytree(city, folder)
-        HARMS[harm](folder / name)
-        desk = Desk()
-        async with warning(folder, desk) as hub:
-            what = f"{name} was {harm}"
-            await tell(hub, "underpass-1", (hub.now(), {"water_depth": 0.6}))
-            await until(
-                lambda: any(body["change"] in fresh and body["values"]["depth"] == 0.6 for body in desk.bodies),  # noqa: B023
-                f"{what}, and the new warning was not delivered",
-            )
-            assert await hub.drain(30), what
-            rows = await asyncio.to_thread(hub.store.series, SeriesQuery(device="gauge-7", metric="water_level"))
-            assert sorted(row.value for row in rows) == [n / 100 for n in range(READINGS)], what
-            assert all(counts.balances() for counts in hub.ledger.adapters.values()), what
-            assert all(hub.ledger.waiting("store", adapter) == 0 for adapter in hub.ledger.adapters), what
+    async with warning(folder, desk) as hub:
+        await tell(hub, "underpass-1", (hub.now(), {"water_depth": 0.6}))
+        await until(
+            lambda: any(body["change"] in fresh and body["values"]["depth"] == 0.6 for body in desk.bodies),
+            f"{what}, and the new warning was not delivered",
+        )
+        assert await hub.drain(30), what
+        rows = await asyncio.to_thread(hub.store.series, SeriesQuery(device="gauge-7", metric="water_level"))
+        assert sorted(row.value for row in rows) == [n / 100 for n in range(READINGS)], what
+        assert all(counts.balances() for counts in hub.ledger.adapters.values()), what
+        assert all(hub.ledger.waiting("store", adapter) == 0 for adapter in hub.ledger.adapters), what
 
 
 async def test_a_lost_cursor_means_again_and_not_from_now_on(city: Path, tmp_path: Path) -> None:

@@ -15,7 +15,6 @@ from hub.model import AlertChange, Change, Position, Reading
 from hub.ports import SeriesQuery, StoreUnavailable
 from hub.store.influxdb import InfluxDBOptions, InfluxDBStore
 from hub.store.lineprotocol import Encoder, alert_line
-from tests.acceptance.influx_server import influx_server
 from tests.acceptance.influx_shim import Shim, influx_shim
 
 T = 1_770_000_000_000_000_000
@@ -67,12 +66,6 @@ def test_a_giant_alert_change_goes_without_its_evidence() -> None:
 
 
 # ---------------------------------------------------------------------------------------------- with the server
-
-
-@pytest.fixture(scope="module")
-def influxd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with influx_server(tmp_path_factory.mktemp("influxd")) as url:
-        yield url
 
 
 class Rig:

@@ -37,7 +37,7 @@ for _protocol in PROTOCOLS:  # one class each, so that a failure names the proto
 
 
 @pytest.mark.parametrize("protocol", ["gb32960", "gt06"])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_every_byte_is_kept_once(protocol: str, data: st.DataObject) -> None:
     """Raw bytes of the messages, in order, are the stream (other protocols have padding and line ends to leave out)."""

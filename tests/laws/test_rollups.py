@@ -31,9 +31,9 @@ from hub.store.rollups import (
     touched,
     windows,
 )
-from tests.laws.test_stores import Open, influxd, reopen
+from tests.laws.test_stores import Open, reopen
 
-__all__ = ["influxd", "reopen"]
+__all__ = ["reopen"]
 START = 1_770_000_000_000_000_000 // DAY * DAY
 
 
@@ -229,6 +229,8 @@ RANGES = [
     (0, 30 * DAY, 2 * DAY),
 ]
 """From, to and width of buckets; times after START."""
+SHARED_OUT = RANGES[1::3]
+"""Those at which it is also tried who sees what: by days, within hours, far into what is not there yet."""
 
 
 @pytest.mark.parametrize("made", ["a part", "none"])
@@ -257,6 +259,8 @@ def test_buckets_of_any_width_are_those_of_the_rows(reopen: Open, made: str, mon
         assert [b.mean for b in found] == pytest.approx([b.mean for b in expected])
         newest = SeriesQuery(START + start, START + end, "a", "pm25", limit=2, newest=True)
         assert buckets_every(store, newest, every) == found[-2:]
+        if (start, end, every) not in SHARED_OUT:
+            continue
         for devices in (("b", "nobody"), ("a", "b"), (), None):  # somebody who may see one of them sees no other's
             some = SeriesQuery(START + start, START + end, metric="pm25", devices=devices)
             seen = {bucket.device for bucket in buckets_every(store, some, every)}

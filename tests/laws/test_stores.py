@@ -21,16 +21,9 @@ from hub.model import Position, Reading
 from hub.ports import SeriesQuery, Store, StoreUnavailable
 from hub.store import open_store
 from hub.store.outcome import Written
-from tests.acceptance.influx_server import influx_server
 from tests.acceptance.influx_shim import influx_shim
 
 numbers = itertools.count()
-
-
-@pytest.fixture(scope="session")
-def influxd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with influx_server(tmp_path_factory.mktemp("influxd")) as url:
-        yield url
 
 
 SERVERS = [pytest.param(f"influxdb {family}", marks=pytest.mark.acceptance) for family in (1, 2, 3)]

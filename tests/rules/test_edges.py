@@ -79,6 +79,43 @@ def test_the_marks_that_count_are_those_of_the_newest_reading() -> None:
     assert not engine.subjects["g"].marks
 
 
+MEANS = """
+- rule: mean
+  for_each: {kind: gauge}
+  levels: {yellow: "mean(water_depth, 1 h) > 1 m"}
+- rule: rise
+  for_each: {kind: gauge}
+  levels: {yellow: "rise(water_depth, 1 h) > 3 m"}
+- rule: top
+  for_each: {kind: gauge}
+  levels: {yellow: "max(water_depth, 30 min) > 3 m for 20 min"}
+"""
+
+
+def test_a_mark_that_comes_after_its_value_takes_the_value_out_of_every_window() -> None:
+    """As of a data logger that sends values at once, and its checks of them in the next message."""
+    engine = Engine(book(MEANS))
+    assert engine.feed([reading(minute, 0.1) for minute in (0, 10, 20)]).changes == []
+    assert told(engine.feed([reading(30, 5.0)]).changes) == [("t/mean", "raised", 30), ("t/rise", "raised", 30)]
+    check = reading(30, 5.0, "fault", received=31)
+    alone = Reading("g", check.observed_at, {}, None, {"water_depth": "fault"}, check.received_at, "t", "gauge")
+    for late in (alone, check):  # without its value, and beside it
+        again = Engine(book(MEANS))
+        again.feed([reading(minute, 0.1) for minute in (0, 10, 20)] + [reading(30, 5.0), late])
+        subject = again.subjects["g"]
+        assert list(subject.samples["water_depth"].values) == [0.1, 0.1, 0.1]
+        assert subject.last["water_depth"] == 0.1
+        found = again.feed([reading(40, 0.1), reading(50, 0.1), reading(60, 0.1)]).changes
+        assert {change.rule for change in found if change.change.value == "raised"} == set()
+    earlier = Reading("g", START + 10 * MINUTE, {}, None, {"water_depth": "fault"}, START + 41 * MINUTE, "t", "gauge")
+    again.feed([earlier])
+    assert list(again.subjects["g"].samples["water_depth"].times)[1] == START + 20 * MINUTE
+    assert again.subjects["g"].last["water_depth"] == 0.1
+    usable = reading(60, 0.1, "estimated", received=61)
+    again.feed([usable])
+    assert usable.observed_at in again.subjects["g"].samples["water_depth"]
+
+
 def test_what_lasts_began_with_the_earlier_of_two_judgements() -> None:
     standing = Standing([])
     true = 1 << life.TRUE

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import csv
 import gzip
-import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from functools import cache
@@ -20,7 +19,7 @@ from hub.model import LEVELS, AlertChange, Change, Device, Reading
 from hub.moment import SECOND, from_text
 from rules.book import RuleBook, load
 from rules.engine import Engine
-from tests.bench.recordings import CITIES, RUNS, cityhub
+from tests.played import played, summary_of, together
 from tests.shared import shared_path
 
 HOUR = 3600 * SECOND
@@ -92,15 +91,16 @@ CST = timezone(timedelta(hours=8))
 NEW_YEARS = ("2010-02-13", "2011-02-02", "2012-01-22", "2013-02-09", "2014-01-30")
 
 
+@together("beijing-embassy")
 @pytest.mark.recordings
 @pytest.mark.timeout(300)
 def test_five_years_at_the_embassy() -> None:
     """Nearly every hour has its level at once, all but lone ones with the next; hardly any orange or red is false."""
     hours = embassy_hours()
-    levels, summary = embassy_levels(hours)
-    assert (
-        2 * summary["false"] <= summary["baseline"]["false"]
-    )  # two hours of a station alone that the third takes back
+    levels, _ = embassy_levels(hours)
+    summary = summary_of("beijing-embassy")
+    assert summary.baseline is not None
+    assert 2 * summary.false <= summary.baseline.false  # two hours of a station alone that the third takes back
     times = sorted(hours)
     following = dict(pairwise(times))
     for name, limit, at_once, never in (("blue", 75, 1, 0), ("yellow", 115, 1, 0), ("orange", 150, 0.95, 0.012), ("red", 250, 0.95, 0.015)):  # fmt: skip
@@ -112,12 +112,12 @@ def test_five_years_at_the_embassy() -> None:
         assert len(above) - len(soon) <= never * len(above), name
 
 
+@together("beijing-embassy")
 @pytest.mark.recordings
 @pytest.mark.timeout(300)
 def test_fireworks_have_their_level_and_raise_no_episode() -> None:
     hours = embassy_hours()
-    levels, summary = embassy_levels(hours)
-    episodes: list[dict[str, str]] = summary["episodes"]
+    levels, episodes = embassy_levels(hours)
     for night in NEW_YEARS:
         eve = datetime.fromisoformat(night + "T18:00").replace(tzinfo=CST)
         known = [at for n in range(14) if (at := int(eve.timestamp()) + n * 3600) in hours]
@@ -141,20 +141,9 @@ def embassy_hours() -> Mapping[int, float]:
     return hours
 
 
-@cache
-def embassy_run() -> list[dict[str, Any]]:
-    run = next(run for run in RUNS if run.name == "beijing-embassy")
-    folder = shared_path("data").parent
-    out, _, _ = cityhub(
-        "backtest", str(CITIES / run.city), "--json", "--quiet", "--events", str(folder / "data" / "events.csv"),
-        "--readings", *run.arguments(CITIES / run.city),
-    )  # fmt: skip
-    return [json.loads(line) for line in out.splitlines()]
-
-
-def embassy_levels(hours: Mapping[int, float]) -> tuple[dict[int, int], dict[str, Any]]:
-    """The level that stands at each hour, and the back-test's summary with the changes of the episode."""
-    *changes, last = embassy_run()
+def embassy_levels(hours: Mapping[int, float]) -> tuple[dict[int, int], list[dict[str, Any]]]:
+    """The level that stands at each hour, and the changes of the episode."""
+    changes = played("beijing-embassy").changes
     mine = [change for change in changes if change["rule"] == RULE]
     levels: dict[int, int] = {}
     level, position = -1, 0
@@ -165,4 +154,4 @@ def embassy_levels(hours: Mapping[int, float]) -> tuple[dict[int, int], dict[str
             position += 1
         levels[at] = level
     episodes = [change for change in changes if change["rule"] == "air-cn/heavy-pollution-episode"]
-    return levels, {**last["summary"], "episodes": episodes}
+    return levels, episodes

@@ -7,7 +7,7 @@ import operator
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import shapely
@@ -45,7 +45,11 @@ NUMBER.4: /\d+(\.\d+)?([eE][+-]?\d+)?/
 NAME: /[A-Za-z_@$][\w.@$]*/
 %ignore /[ \t]+/
 """
-_PARSER = Lark(GRAMMAR, parser="lalr")
+
+
+@cache
+def _parser() -> Lark:
+    return Lark(GRAMMAR, parser="lalr")
 
 
 class Instant(NamedTuple):
@@ -138,7 +142,7 @@ def parsed(text: str) -> Node:
     if len(text) > LENGTH_MAX:
         raise Problem(400, f"an expression has at most {LENGTH_MAX} characters")
     try:
-        return _Nodes().transform(_PARSER.parse(text))
+        return _Nodes().transform(_parser().parse(text))
     except LarkError as error:
         inner = getattr(error, "orig_exc", None)
         told = str(inner) if inner is not None else f"cannot be read from character {getattr(error, 'column', '?')} on"
