@@ -7,7 +7,7 @@ one stands in the audit too, which forgets none.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
 
@@ -49,6 +49,12 @@ class Note(msgspec.Struct, frozen=True, omit_defaults=True):
     read_at: int = 0
 
 
+def standing_mark(notes: Sequence[Note]) -> Note | None:
+    """Of notes about one warning, oldest first: the mark of a false alarm, unless it was taken back."""
+    marks = [note for note in notes if note.kind in (Kind.FALSE_ALARM, Kind.NO_FALSE_ALARM)]
+    return marks[-1] if marks and marks[-1].kind is Kind.FALSE_ALARM else None
+
+
 class Notes:
     """All notes, oldest first. Threads may share it."""
 
@@ -74,8 +80,7 @@ class Notes:
 
     def false_alarm(self, alert: str) -> Note | None:
         """The mark that the warning was a false alarm, where it stands."""
-        marks = [note for note in self.about(alert) if note.kind in (Kind.FALSE_ALARM, Kind.NO_FALSE_ALARM)]
-        return marks[-1] if marks and marks[-1].kind is Kind.FALSE_ALARM else None
+        return standing_mark(self.about(alert))
 
     def add(self, note: Note) -> Note:
         """Keep it under the next number; gives it with that. Blocks; raises OSError, and then nothing has changed."""

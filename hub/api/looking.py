@@ -160,8 +160,8 @@ class Looking:
         language = language_of(request, asked)
 
         def made(item: Alert) -> dict[str, Any]:
-            next_call = self.state.next_call(item.alert) if item.open else None
-            shown = views.alert(sight.told_alert(item), self.state.notes, next_call)
+            notes = [sight.note(note) for note in self.state.notes.about(item.alert)]
+            shown = views.alert(sight.told_alert(item), notes, self.state.next_call(item.alert) if item.open else None)
             told: dict[str, Any] = in_language(sight.of(shown), language)
             return told
 

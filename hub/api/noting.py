@@ -39,7 +39,7 @@ class Noting:
 
         shown, cut = page([note for note in reversed(self.state.notes.all) if wanted(note)], asked.limit, asked.skip)
         following = marks(request, asked.limit, cut, skip=asked.skip + len(shown))
-        return reply({"notes": [views.note(note) for note in shown], **following})
+        return reply({"notes": [views.note(sight.note(note)) for note in shown], **following})
 
     async def write(self, request: Request, given: questions.Written) -> Response:
         """Comment on a warning, open or closed; mark it as a false alarm, or take the mark back."""

@@ -18,7 +18,18 @@ from hub.access import Item, Principal
 from hub.api.state import State
 from hub.live import DeviceState
 from hub.model import Alert, AlertChange, Camera, Device, Fault, Zone
-from hub.personal import devices_named, hidden, masked_change, masked_fault, moves, names_in, names_somebody, parts
+from hub.notes import Note
+from hub.personal import (
+    HIDDEN,
+    devices_named,
+    hidden,
+    masked_change,
+    masked_fault,
+    moves,
+    names_in,
+    names_somebody,
+    parts,
+)
 from hub.ports import Bucket, Row
 
 _GONE = object()
@@ -213,6 +224,18 @@ class Sight:
         names = [text for change in history for text in names_in(change, private, devices)]
         names += [text for name in named for text in self._names_of(name)]
         return [masked_change(change, private, devices, names) for change in changes]
+
+    def note(self, note: Note) -> Note:
+        """What somebody wrote about a warning, without the names that its changes are shown without. People write freely: about a person's
+        vehicle or phone, and where the hub has forgotten whom the warning named, all they wrote is hidden."""
+        if self._open or not note.alert:
+            return note
+        alerts = self._state.alerts
+        found = alerts.open.get(note.alert) or alerts.closed.get(note.alert)
+        if found is None or any(map(self.masks, (note.subject, *note.subject.split("+")))):
+            return msgspec.structs.replace(note, text=HIDDEN if note.text else "")
+        (told,) = self._told([msgspec.structs.replace(found.changes[-1], note=note.text)], found.changes)
+        return msgspec.structs.replace(note, text=told.note)
 
     def fault(self, fault: Fault) -> Fault:
         """An entry of quarantine. The bytes of a message may speak of several devices, so only who sees all that there is sees them."""

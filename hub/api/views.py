@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite
 from typing import Any
 
@@ -21,7 +21,7 @@ from hub.live import DeviceState
 from hub.metrics import Metric
 from hub.model import LEVELS, Alert, Camera, Change, Device, Fault, Maintenance, Motion, Position, Zone
 from hub.moment import SECOND, to_text
-from hub.notes import Note, Notes
+from hub.notes import Note, standing_mark
 from hub.ports import LogPosition, Stream
 from hub.wire import camera_to_json, change_to_json, watch_to_json
 
@@ -131,9 +131,9 @@ def device(state: DeviceState, registered: Device | None) -> dict[str, Any]:
     }
 
 
-def alert(item: Alert, notes: Notes | None = None, next_call: int | None = None) -> dict[str, Any]:
+def alert(item: Alert, notes: Sequence[Note] = (), next_call: int | None = None) -> dict[str, Any]:
     """One warning, its history and what people wrote about it. Cameras and position are those of its newest change that has them."""
-    false_alarm = notes.false_alarm(item.alert) if notes else None
+    false_alarm = standing_mark(notes)
     newest = item.changes[-1]
     placed = next((change for change in reversed(item.changes) if change.position), newest)
     seen = next((change for change in reversed(item.changes) if change.cameras), newest)
@@ -157,7 +157,7 @@ def alert(item: Alert, notes: Notes | None = None, next_call: int | None = None)
         "contact": item.contact,
         "next_call_at": to_text(next_call) if next_call is not None else None,
         "false_alarm": note(false_alarm) if false_alarm else None,
-        "notes": [note(one) for one in notes.about(item.alert)] if notes else [],
+        "notes": [note(one) for one in notes],
         "position": place(placed.position),
         "cameras": [camera_to_json(view) for view in seen.cameras],
         "handover": [watch_to_json(watch, seen.at) for watch in seen.handover],

@@ -20,6 +20,7 @@ from hub.api.pages import marks, reply
 from hub.api.problem import Problem
 from hub.api.state import State
 from hub.moment import to_text
+from hub.personal import HIDDEN
 
 FREE_OF_NAME, FREE_OF_ADDRESS = 5, 20
 """Failed log-ins that cost nothing, of one name and of one address; each further one doubles the wait, up to 15 minutes."""
@@ -117,4 +118,13 @@ class Visiting:
         found = await asyncio.to_thread(read)
         cut = len(found) > limit
         shown = found[-limit:][::-1]
+        if not request.state.who.everywhere("personal"):
+            shown = [{**one, **{part: _unwritten(one[part]) for part in ("before", "after")}} for one in shown]
         return reply({"entries": shown, **marks(request, limit, cut, before=shown[-1]["number"] if shown else 0)})
+
+
+def _unwritten(told: Any) -> Any:
+    """What an entry holds, without what somebody wrote freely, which may name anybody."""
+    if not isinstance(told, dict):
+        return told
+    return {key: HIDDEN if key in ("note", "text") and value else value for key, value in told.items()}

@@ -453,7 +453,7 @@ class Hub:
             roll=self.roll,
             sessions=Sessions(self.now, config.api.session_hours),
             audit=Audit(self.data),
-            notes=Notes(self.data / NOTES, self._keeping.replace),
+            notes=Notes(self.data / NOTES, self._keeping.replace if self.works else _kept_elsewhere),
             tokens=self.city.tokens,
             rules=lambda: self.nodes.rules,
             rulebook=lambda: described(self.warner.engine.book if self.works else self.city.book, self.now()),
@@ -590,6 +590,11 @@ class Hub:
 
 async def _not_here(*_: Any) -> Any:
     raise Problem(409, "this machine only takes in and shows; ask the one that works (`cityhub health` names it)")
+
+
+def _kept_elsewhere(*_: Any) -> None:
+    """As `_not_here`, for a file that the working machine alone may replace."""
+    raise Problem(409, "notes are kept by the machine that works; write them there (`cityhub health` names it)")
 
 
 def _stream_of(reader: str) -> str:

@@ -116,6 +116,7 @@ BODIES: dict[str, Any] = {
     "/api/v1/readings": {"device": "{whose}-gauge", "values": {"water_depth": 0.5}},
 }
 QUERIES = {
+    "/api/v1/quarantine/decode": "?offset=0",
     "/api/v1/trips": "?device=own-gauge",
     "/api/v1/cameras": "?at=121.4915,31.2412&limit=50",
     "/api/v1/series": "?from=2020-01-01T00:00:00Z&every=86400000",
@@ -147,6 +148,13 @@ async def test_every_role_at_every_route_in_the_own_and_a_foreign_area(hub: Hub)
                             assert status == 403, told
                         elif item.method == "GET" and "{device" in item.path and (part, whose) == ("north", "foreign"):
                             assert status == 404, (told, text)  # as for one that is not there
+                        elif item.path == "/api/v1/quarantine/decode":
+                            assert status == (200 if "personal" in rights else 403), (
+                                told,
+                                text,
+                            )  # bytes may name anybody
+                        elif "{camera" in item.path:
+                            assert status == 404, (told, text)  # no camera there gives pictures
                         elif item.method == "GET":
                             assert status == 200, (told, text)
                             assert part == "all" or FOREIGN not in text, (told, text[max(0, text.find(FOREIGN) - 200) :][:400])  # fmt: skip

@@ -28,6 +28,7 @@ from hub.app.plugins import Plugins
 from hub.metrics import read, use_city, vocabulary
 from hub.model import AlertChange, Change, Message, Motion, Position
 from hub.moment import SECOND, to_text
+from hub.notes import Kind, Note
 from hub.personal import Personal, masked_change, names_in
 from tests.acceptance.running import write_city
 from tests.hub.askers import as_token, as_user, give_passwords
@@ -147,8 +148,16 @@ async def plant(hub: Hub) -> None:
             await asyncio.sleep(0.02)
         while any(reader.state.cursor < hub.log.streams[reader.state.stream].next for reader in hub.store_readers):
             await asyncio.sleep(0.02)
-    for item in hub.state.alerts.newest_first(True):
-        hub.state.journal.bury("desk", item.changes[-1], "refused", 1, hub.now())
+    async with as_token(hub, "desk") as client:
+        for item in hub.state.alerts.newest_first(True):
+            hub.state.journal.bury("desk", item.changes[-1], "refused", 1, hub.now())
+            if item.rule == "city/driven":
+                told_of = {"kind": "false-alarm", "note": f"{DRIVERS[0]} drove B-77Q31, says {DRIVERS[1]}"}
+                assert (await client.post(f"/api/v1/alerts/{item.alert}/note", json=told_of)).status_code == 200
+    gone = Note(
+        0, hub.now(), "desk", Kind.COMMENT, DRIVERS[0], "a/forgotten", "city/driven", "bus-9", "north", "red", 1
+    )
+    hub.state.notes.add(gone)
 
 
 # ------------------------------------------------------------------------------------------------- the table
@@ -215,7 +224,7 @@ async def test_no_answer_to_anybody_without_the_right_tells_of_a_person(hub: Hub
     async with as_token(hub, "desk") as client:
         told = await found_in(hub, client)
     assert {address.partition("?")[0].removeprefix("/api/v1/").removeprefix("/sensorthings/v1.1/") for address in told} >= {
-        "devices", "devices/bus-9", "devices/walker", "positions", "trips", "alerts", "stream", "series", "city", "geojson/devices", "quarantine", "quarantine/decode", "delivery",
+        "devices", "devices/bus-9", "devices/walker", "positions", "trips", "alerts", "stream", "series", "city", "geojson/devices", "quarantine", "quarantine/decode", "delivery", "notes",
         "Things", "Locations", "Observations", "FeaturesOfInterest", f"Datastreams({id_of('bus-9', 'driver')})/Observations",
     }, "what is not planted proves nothing"  # fmt: skip
     for role in (*WITHOUT, "north"):
