@@ -201,8 +201,6 @@ class AtTheDoor:
         self.cursors = FolderCursors(self._data / "cursors")
 
     def replace(self, path: Path, data: bytes) -> None:
-        if path.name == NOTES:
-            raise OSError("what people write is kept by the machine that judges; open the console there")
         replace(path, data)
 
     async def lost(self) -> None:
