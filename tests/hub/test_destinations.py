@@ -62,7 +62,7 @@ async def _run_for(
     log, tasks, cursors = Log(folder / "log"), list[asyncio.Task[Any]](), Cursors(folder / "cursors")
     destinations = Destinations([config], log, cursors, folder)
     destinations.start(lambda work: tasks.append(asyncio.create_task(work)))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while cursors.get("delivery.vms") is None:  # a new destination begins at the end of the stream
             await asyncio.sleep(0.01)
         if live := changes[: len(changes) - while_down]:
@@ -89,7 +89,7 @@ async def _over_a_restart(config: SinkConfig, folder: Path, orders: Callable[[],
     """A camera is turned, the hub stops, an hour-old warning waits when it is back: the camera goes home, and only that."""
     now = time.time_ns()
     old = _turning("old", now - 3600 * 10**9)
-    await _run_for(config, folder, [_turning("fresh", now), old], lambda: orders() == [3], while_down=1)
+    await _run_for(config, folder, [_turning("fresh", now), old], lambda: orders()[:1] == [3], while_down=1)
     assert (folder / "ptz.json").exists()
     await asyncio.sleep(0.3)  # the lease ends while nobody is there
     await _run_for(config, folder, [], lambda: orders() == [3, 1])
@@ -99,7 +99,8 @@ async def _over_a_restart(config: SinkConfig, folder: Path, orders: Callable[[],
     assert orders() == [3, 1]
 
 
-async def test_an_onvif_camera_goes_home_after_a_restart(tmp_path: Path) -> None:
+async def test_an_onvif_camera_goes_home_after_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adapters.ptz.HOME_CHECK_S", 0.05)  # a first try that fails on a busy machine is made again
     async with http_peer() as peer:
         camera = OnvifCamera(url=f"{peer.url}/ptz")
         config = SinkConfig("vms", "onvif", OnvifOptions(cameras={"dome": camera}, lease_s=0.2), (), (), (), 1)

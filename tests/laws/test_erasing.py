@@ -12,9 +12,9 @@ from hub.ports import SeriesQuery
 from hub.store.erasing import Eraser
 from hub.store.rollups import DAY, HOUR, WIDTHS, Window, remake
 from tests.laws.test_rollups import START
-from tests.laws.test_stores import SERVERS, Open, influxd, reopen
+from tests.laws.test_stores import SERVERS, Open, reopen
 
-__all__ = ["influxd", "reopen"]
+__all__ = ["reopen"]
 KINDS = {"van": "hazmat-truck", "gate": "underpass-gauge", "float": "boat", "bus": "bus", "quiet": "", "roamer": ""}
 DRIVER = "Zhuge Liang"
 ERASING = ["duckdb", *SERVERS[:2]]
