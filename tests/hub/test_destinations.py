@@ -86,17 +86,22 @@ def _turning(alert: str, at: int) -> AlertChange:
 
 
 async def _over_a_restart(config: SinkConfig, folder: Path, orders: Callable[[], list[int]]) -> None:
-    """A camera is turned, the hub stops, an hour-old warning waits when it is back: the camera goes home, and only that."""
+    """A camera is turned, the hub stops, an hour-old warning waits when it is back: the camera goes home, and only that. On a busy machine the
+    lease may end before the hub stops; then the way home may be told twice, which is once more than it must and does no harm."""
+
+    def is_home() -> bool:
+        return orders()[:1] == [3] and set(orders()[1:]) == {1}
+
     now = time.time_ns()
     old = _turning("old", now - 3600 * 10**9)
     await _run_for(config, folder, [_turning("fresh", now), old], lambda: orders()[:1] == [3], while_down=1)
     assert (folder / "ptz.json").exists()
     await asyncio.sleep(0.3)  # the lease ends while nobody is there
-    await _run_for(config, folder, [], lambda: orders() == [3, 1])
+    await _run_for(config, folder, [], is_home)
     log = Log(folder / "log")
     assert Cursors(folder / "cursors").get("delivery.vms") == log.alerts.next == 2
     await log.close()
-    assert orders() == [3, 1]
+    assert is_home(), orders()
 
 
 async def test_an_onvif_camera_goes_home_after_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
