@@ -56,9 +56,7 @@ class Readiness(msgspec.Struct):
     ready: bool
     parts: list[PartState]
     roles: list[str]
-    """What this machine is for."""
-    works_in: list[str]
-    """What of it it does now."""
+    """What this machine does."""
 
 
 class Session(msgspec.Struct):
@@ -114,8 +112,8 @@ class City(msgspec.Struct):
 
 
 class Status(msgspec.Struct):
-    """The hub itself: parts, adapters with their ledgers, readers with their lag, the log, the rules; and the machines of the city, what each
-    is for (`roles`) and does now (`works_in`)."""
+    """The hub itself: parts, adapters with their ledgers, readers with their lag, the log, the rules; and the machines of the city, and what each does
+    (`roles`)."""
 
     at: str
     started_at: str

@@ -70,9 +70,7 @@ class Looking:
             if not parts:
                 raise Problem(404, f"there is no part {asked.part[:100]!r}")
             ready = parts[0]["state"] == "up"
-        own = self.state.own()
-        roles = {key: own.get(key, []) for key in ("roles", "works_in")}
-        return reply({"ready": ready, "parts": parts, **roles}, 200 if ready else 503)
+        return reply({"ready": ready, "parts": parts, "roles": self.state.roles}, 200 if ready else 503)
 
     async def health(self, _: Request, __: Any) -> Response:
         """Whether input is taken; 503 with the reason where not."""

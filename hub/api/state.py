@@ -122,8 +122,8 @@ class State:
     """Windows planned and, for a day, those over."""
     nodes: Callable[[], Sequence[Mapping[str, Any]]] = tuple
     """The machines that work on this log, this one among them: `hub.app.roles.Node`."""
-    own: Callable[[], Mapping[str, Any]] = dict
-    """This one."""
+    roles: Sequence[str] = ()
+    """What this one does."""
     protocols: dict[str, str] = field(default_factory=dict)
     limited: dict[str, int] = field(default_factory=dict)
     """Requests refused as too many, by "principal" and "address"."""

@@ -35,7 +35,6 @@ JUDGED = frozenset({Change.RAISED, Change.ESCALATED, Change.LOWERED})
 DRIVING_KMH = 50.0
 """Of what moves without a speed."""
 
-NODE_SHOWN = ("node", "roles", "works_in", "address", "ready")
 MAINTENANCE_SHOWN = 100
 """Windows in the status, which goes out every second; the route of their own shows all."""
 
@@ -410,7 +409,7 @@ def _whole_status(state: State) -> dict[str, Any]:
         "open_alerts": len(state.alerts.open),
         "balances": all(counts.balances() for counts in state.ledger.adapters.values()),
         "rules": dict(state.rules()),
-        "nodes": [{key: node[key] for key in NODE_SHOWN} for node in state.nodes()],
+        "nodes": list(state.nodes()),
         "maintenance": [
             maintenance(item, at)
             for item in sorted(state.maintenance(), key=lambda item: item.since)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-import hashlib
 import logging
 import os
 import socket
@@ -31,6 +30,7 @@ from hub.app.city import City
 from hub.app.commanding import Commander
 from hub.app.decoded import decoded_again
 from hub.app.destinations import Destinations
+from hub.app.editions import Editions
 from hub.app.fleet import Fleet
 from hub.app.history import open_city_store
 from hub.app.importing import Imported, Importer, messages, rejects_file
@@ -39,7 +39,7 @@ from hub.app.listening import Listening
 from hub.app.readers import Follower, StoreReader
 from hub.app.reloading import AT_START, for_the_next_start, read_again
 from hub.app.retrying import Retrier
-from hub.app.roles import Node, Nodes, here, works
+from hub.app.roles import Judged, Node, Nodes, here, works
 from hub.app.rollups import Rollups
 from hub.app.rulebook import described
 from hub.app.sources import Sources, decode_body
@@ -55,10 +55,10 @@ from hub.health import Health, Part
 from hub.ingest import Door, Ingest
 from hub.ledger import Ledger
 from hub.live import Live
-from hub.model import Deaf, Edition, OperatorAction, Tick
-from hub.moment import SECOND, to_zone_text
+from hub.model import OperatorAction
+from hub.moment import to_zone_text
 from hub.notes import NOTES, Notes
-from hub.options import ROLES, WORK, AdapterConfig
+from hub.options import ROLES, AdapterConfig
 from hub.ports import Batch, Bucket, LogFull, LogPosition, Plugin, Row, SeriesQuery
 from hub.stages import Stages
 from hub.store.erasing import Eraser, ErasingStore
@@ -66,16 +66,13 @@ from hub.store.every import buckets_every
 from hub.store.reopening import reopening
 from hub.store.rollups import RollupStore
 from hub.validation import Validator
-from hub.whole_file import damaged, make_folder, read, sync_folder
-from rules.edition import registry_text
+from hub.whole_file import damaged, make_folder, sync_folder
 from rules.engine import ENGINE
-from rules.judging.setback import BACK_NS
 
 logger = logging.getLogger(__name__)
 
 TICK_S = 1.0
 HOUSEKEEPING_S = 1.0
-DEAF_AFTER_S = 5.0
 DRAIN_S = 20.0
 LIVE_ENTRIES = 200_000
 """How far back the present is folded from when the hub starts."""
@@ -192,12 +189,13 @@ class Hub:
             self.destinations.journal.begun_anew = True
         await self.destinations.begin()
         self._gather_parts()
-        self.nodes = Nodes(self._keeping.board(), self._node)
+        board = self._keeping.board()
+        self.nodes = Nodes(board, self._node, self._judged if self.works else None)
         self.state = self._state()
         closely: list[StoreReader | Follower | Warner] = [*self.store_readers, *self.followers]
         look = [self.destinations.look]
         if self.works:
-            await self._note_start()
+            await self.editions.begin(self.city, self.now())
             closely.append(self.warner)
             look.append(RuleParts(self.health, self.state.rules).look)
         for one in closely:
@@ -205,7 +203,8 @@ class Hub:
         self._keep("housekeeping", self._housekeeping)
         if self.store_readers:
             self._keep("rollups", self.rollups.run)
-        self._keep("nodes", self.nodes.run)
+        if board is not None:
+            self._keep("nodes", self.nodes.run)
         watch = Watch(self.health, self.log, [reader.state for reader in closely], look)
         self._keep("watch", watch.run)
         self.listening = Listening(self.state, config.api.listen, self.data, self.health.part("api", required=True))
@@ -306,15 +305,15 @@ class Hub:
             self.stages,
         )
         self.log.events.begin_at(self.warner.state.cursor)
+        self.editions = Editions(self.log, self.data / "editions.json", self._keeping.replace, EDITION)
 
     def _node(self) -> Node:
         """What this hub says of itself to the others of its city."""
-        can = [role for role in self.roles if role not in WORK or self.works]
-        address = self.listening.address if "api" in self.roles else ""
-        said = Node(self.node, self.roles, can, address, self.health.ready)
-        if self.works:
-            said.rules, said.maintenance = self.warner.figures(), list(self.warner.engine.windows.values())
-        return said
+        return Node(self.node, self.roles, self.listening.address if "api" in self.roles else "", self.health.ready)
+
+    def _judged(self) -> Judged:
+        """And what it says of the rules, where it runs them."""
+        return Judged(self.warner.figures(), tuple(self.warner.engine.windows.values()))
 
     def _kind_of(self, device: str) -> str | None:
         """What the registry or the device itself says; None where nobody knows it."""
@@ -369,40 +368,6 @@ class Hub:
         self.log.events.hear(events, logged)
         self.log.quarantine.hear(quarantine, kept_out)
 
-    async def _note_start(self) -> None:
-        """Into the log: how long the hub was deaf, and which editions of rules and registry hold from here on."""
-        at = self.now()
-        entries: list[Any] = []
-        last = self.log.events.last_at
-        if last is not None and at - last > DEAF_AFTER_S * SECOND:
-            entries.append(Deaf(last, at))
-        elif last is not None and at < last - BACK_NS:
-            entries.append(Tick(at))  # the clock was set back while the hub was down
-        if entries:
-            with suppress(LogFull, OSError):
-                await self.log.events.append(entries)
-        await self._note_editions()
-
-    async def _note_editions(self) -> list[str]:
-        """Into the log what of rules and registry has changed: from there on it holds. A sentence for each."""
-        path = self.data / "editions.json"
-        noted: dict[str, str] = read(path, lambda data: msgspec.json.decode(data, type=dict[str, str]), {})
-        registry = self.city.registry
-        texts = {
-            "rules": self.city.book.text,
-            "registry": registry_text(registry.devices.values(), registry.zones.values()),
-        }
-        digests = {what: hashlib.sha256(f"{EDITION}\n{text}".encode()).hexdigest() for what, text in texts.items()}
-        changed = [what for what in texts if noted.get(what) != digests[what]]
-        if changed:
-            at = self.now()
-            try:
-                await self.log.events.append([Edition(at, what, EDITION, texts[what]) for what in changed])
-                self._keeping.replace(path, msgspec.json.encode(digests))
-            except (LogFull, OSError) as error:  # a full disk: noted at the next start
-                return [f"{what}: not taken over, for the log takes nothing now ({error})" for what in changed]
-        return [f"{what}: taken over" for what in changed]
-
     def _state(self) -> State:
         config = self.city.config
         door = self.ingest.door("api", unknown_devices=config.api.unknown_devices)
@@ -455,12 +420,14 @@ class Hub:
             audit=Audit(self.data),
             notes=Notes(self.data / NOTES, self._keeping.replace if self.works else _kept_elsewhere),
             tokens=self.city.tokens,
-            rules=lambda: self.nodes.rules,
+            rules=self.warner.figures if self.works else lambda: self.nodes.judged.rules,
             rulebook=lambda: described(self.warner.engine.book if self.works else self.city.book, self.now()),
             next_call=lambda alert: self.warner.engine.next_call(alert) if self.works else None,
-            maintenance=lambda: self.nodes.maintenance,
+            maintenance=lambda: (
+                tuple(self.warner.engine.windows.values()) if self.works else self.nodes.judged.maintenance
+            ),
             nodes=lambda: msgspec.to_builtins(self.nodes.all()),
-            own=lambda: msgspec.to_builtins(self._node()),
+            roles=self.roles,
             protocols={adapter.name: adapter.protocol for adapter in config.adapters},
             stages=self.stages,
             started_at=self.now(),
@@ -495,7 +462,7 @@ class Hub:
             self.city = msgspec.structs.replace(city, config=msgspec.structs.replace(city.config, **kept))
             self._take_registry()
             if self.works:
-                applied += await self._note_editions()
+                applied += await self.editions.note(self.city, self.now())
             self.ingest.secrets = city.secrets
             self.state.tokens = city.tokens
             if self._live:

@@ -40,71 +40,72 @@ def only_listens(adapter: AdapterConfig) -> bool:
 
 
 class Node(msgspec.Struct):
-    """What one node says of itself."""
+    """What one node says of itself. `roles`: what it does; a node that stands by says nothing yet. `address`: "" where it does not listen."""
 
     node: str
     roles: list[str]
-    works_in: list[str]
-    """What it does now; of the roles that one node has at a time, those of which it has the lease."""
     address: str
     ready: bool
+
+
+class Judged(msgspec.Struct):
+    """What only the node that works knows, and others show."""
+
     rules: dict[str, Any] = msgspec.field(default_factory=dict)
-    maintenance: list[Maintenance] = msgspec.field(default_factory=list)
+    """How the rules are."""
+    maintenance: tuple[Maintenance, ...] = ()
+
+
+class Said(msgspec.Struct):
+    """On the board."""
+
+    node: Node
+    judged: Judged | None = None
 
 
 class Nodes:
     """The nodes of the city, as far as they are heard."""
 
-    def __init__(self, board: Board | None, own: Callable[[], Node]) -> None:
-        """`board`: None for a hub with a log of its own, which is the only node. `own`: what this node says of itself."""
-        self._board, self._own = board, own
-        self._heard: dict[str, tuple[float, Node]] = {}
-        self._decoder = msgspec.json.Decoder(Node)
+    def __init__(self, board: Board | None, own: Callable[[], Node], judged: Callable[[], Judged] | None) -> None:
+        """`board`: None for a hub with a log of its own, which is the only node. `own`: what this node says of itself; `judged`: and of what it
+        works on, None where another works."""
+        self._board, self._own, self._judged = board, own, judged
+        self._heard: dict[str, tuple[float, Said]] = {}
+        self._decoder = msgspec.json.Decoder(Said)
         if board is not None:
             board.hear(self._hear)
 
-    def _hear(self, said: bytes) -> None:
+    def _hear(self, told: bytes) -> None:
         """Of the board's own thread."""
         try:
-            node = self._decoder.decode(said)
+            said = self._decoder.decode(told)
         except msgspec.MsgspecError:  # of a version that speaks otherwise
             return
-        self._heard[node.node] = time.monotonic(), node
+        self._heard[said.node.node] = time.monotonic(), said
 
     async def run(self) -> None:
-        while True:
-            if self._board is not None:
-                await self._board.say(msgspec.json.encode(self._own()))
+        """Say how this node is, for good."""
+        while self._board is not None:
+            await self._board.say(msgspec.json.encode(Said(self._own(), self._judged() if self._judged else None)))
             await asyncio.sleep(SAY_EVERY_S)
 
     def all(self) -> list[Node]:
         """This one and those that were heard lately, by name."""
-        own, since = self._own(), time.monotonic() - GONE_S
-        others = [node for at, node in list(self._heard.values()) if at > since and node.node != own.node]
+        own = self._own()
+        others = [said.node for _, said in self._lately() if said.node.node != own.node]
         return sorted([own, *others], key=lambda node: node.node)
 
     @property
     def listen(self) -> bool:
         """Whether some node takes anything in, by an adapter or by HTTP."""
-        return any({"ingest", "api"} & set(node.works_in) for node in self.all())
+        return any({"ingest", "api"} & set(node.roles) for node in self.all())
 
     @property
-    def worker(self) -> Node | None:
-        """The one that works: this one, or who said so last; None where none is heard."""
-        own = self._own()
-        if works(own.works_in):
-            return own
+    def judged(self) -> Judged:
+        """What the node that works said last; nothing where none is heard."""
+        heard = [(at, said.judged) for at, said in self._lately() if said.judged is not None]
+        return max(heard, key=lambda one: one[0])[1] if heard else Judged()
+
+    def _lately(self) -> list[tuple[float, Said]]:
         since = time.monotonic() - GONE_S
-        heard = [(at, node) for at, node in list(self._heard.values()) if at > since and works(node.works_in)]
-        return max(heard, key=lambda one: one[0])[1] if heard else None
-
-    @property
-    def rules(self) -> dict[str, Any]:
-        """How the rules are, by who runs them."""
-        worker = self.worker
-        return {} if worker is None else worker.rules
-
-    @property
-    def maintenance(self) -> Sequence[Maintenance]:
-        worker = self.worker
-        return () if worker is None else worker.maintenance
+        return [(at, said) for at, said in list(self._heard.values()) if at > since]

@@ -36,7 +36,7 @@ def health(options: argparse.Namespace) -> int:
         if not options.csv and len(nodes := status["nodes"]) > 1:
             print()
             shown = [
-                (node["node"], ", ".join(node["works_in"]), node["address"], "" if node["ready"] else "NOT READY")
+                (node["node"], ", ".join(node["roles"]), node["address"], "" if node["ready"] else "NOT READY")
                 for node in nodes
             ]
             table(("machine", "does", "listens on", ""), shown, "no machines", options)

@@ -206,9 +206,8 @@ def see_what_the_doors_show(machines: Machines) -> None:
         hub = machines.hubs[name]
         hub.wait(lambda hub=hub: len(hub.get("/api/v1/status")["nodes"]) == 3, "it does not hear the others")
         ready = hub.get("/readyz")
-        assert '"works_in"' in ready
-        assert '"ingest"' in ready
-        does = {node["node"]: node["works_in"] for node in hub.get("/api/v1/status")["nodes"]}
+        assert '"roles":["ingest","api"]' in ready
+        does = {node["node"]: node["roles"] for node in hub.get("/api/v1/status")["nodes"]}
         assert does == {"d1": list(DOOR), "d2": list(DOOR), machines.works: list(WORKER)}
         hub.wait(lambda hub=hub: hub.get("/api/v1/alerts")["closed"], "it shows no warnings")
         hub.wait(lambda hub=hub: len(hub.get("/api/v1/devices")["devices"]) == 2, "it does not show both devices")

@@ -58,7 +58,7 @@ async def _tell(machines: Machines) -> None:
         for door in DOORS:
             with suppress(OSError, ValueError):
                 status = await asyncio.to_thread(machines.hubs[door].get, "/api/v1/status")
-                does = {node["node"]: ", ".join(node["works_in"]) for node in status["nodes"]}
+                does = {node["node"]: ", ".join(node["roles"]) for node in status["nodes"]}
                 found = does, status["open_alerts"]
                 if found != told:
                     told = found

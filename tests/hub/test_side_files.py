@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from hub.app.editions import Editions
 from hub.app.hub import Hub
 from hub.log import Cursors, Log
 from hub.model import Message, Reading, Verdict
@@ -255,12 +256,12 @@ async def test_a_new_destination_has_its_place_before_anything_is_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun: list[int | None] = []
-    note_start = Hub._note_start
+    begin = Editions.begin
 
-    async def noted(hub: Hub) -> None:
-        begun.append(hub.cursors.get("delivery.desk"))
-        await note_start(hub)
+    async def noted(editions: Editions, *given: Any) -> None:
+        begun.append(Cursors(tmp_path / "city" / "var" / "cursors").get("delivery.desk"))
+        await begin(editions, *given)
 
-    monkeypatch.setattr(Hub, "_note_start", noted)
+    monkeypatch.setattr(Editions, "begin", noted)
     async with warning(tmp_path / "city", Desk()):
         assert begun == [0]
