@@ -82,6 +82,10 @@ class Notes:
         """The mark that the warning was a false alarm, where it stands."""
         return standing_mark(self.about(alert))
 
+    def stands(self, note: Note) -> bool:
+        """Whether this note is such a mark."""
+        return self.false_alarm(note.alert) is note
+
     def add(self, note: Note) -> Note:
         """Keep it under the next number; gives it with that. Blocks; raises OSError, and then nothing has changed."""
         with self._mutex:

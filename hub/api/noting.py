@@ -34,6 +34,7 @@ class Noting:
                 seen
                 and (asked.kind is None or note.kind in asked.kind)
                 and (asked.alert is None or note.alert == asked.alert)
+                and (not asked.standing or self.state.notes.stands(note))
                 and not (asked.unread and (note.kind is not Kind.HANDOVER or note.read_by))
             )
 

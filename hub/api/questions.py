@@ -66,11 +66,13 @@ class Alerts(Spoken, rename={"start": "from", "end": "to"}):
 
 
 class Notes(Page):
-    """Notes of these kinds (comment, false-alarm, no-false-alarm, handover); of this warning; of hand-overs only those that nobody has read."""
+    """Notes of these kinds (comment, false-alarm, no-false-alarm, handover); of this warning; of hand-overs only those that nobody has
+    read; `standing`: only marks of false alarms that nobody took back."""
 
     kind: list[Literal["comment", "false-alarm", "no-false-alarm", "handover"]] | None = None
     alert: str | None = None
     unread: bool = False
+    standing: bool = False
 
 
 class Positions(Page):

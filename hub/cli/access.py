@@ -20,7 +20,7 @@ from hub.access.audit import Act, Audit, AuditUnavailable
 from hub.access.rights import ROLES, role_named
 from hub.access.users import LIMITS, RoleGrant, User, load_users, save_user, users_path
 from hub.cli.client import config_of
-from hub.cli.output import Problem, command, cut, json_line, note, table
+from hub.cli.output import Problem, command, cut, json_line, listing, note, table
 from hub.cli.times import wall
 from hub.clock import now
 from hub.options import Config
@@ -242,26 +242,23 @@ def audit(options: argparse.Namespace) -> int:
         return 0
     every = list(found)
     shown = every[-options.limit :] if options.limit > 0 else []
-    if options.json:
-        for entry in shown:
-            json_line(entry)
-    else:
-        at = wall(options, config.zone)
-        rows = [
-            (
-                entry["number"],
-                at(entry["at"]),
-                entry["who"],
-                entry["address"],
-                entry["action"],
-                entry["target"],
-                entry["outcome"],
-                entry["detail"] or ("" if entry["after"] is None else msgspec.json.encode(entry["after"]).decode()),
-            )
-            for entry in shown
-        ]
-        columns = ("number", "at", "who", "from", "what", "on", "outcome", "detail")
-        table(columns, rows, "nothing has been done yet", options)
+    at = wall(options, config.zone)
+    listing(
+        shown,
+        ("number", "at", "who", "from", "what", "on", "outcome", "detail"),
+        lambda entry: (
+            entry["number"],
+            at(entry["at"]),
+            entry["who"],
+            entry["address"],
+            entry["action"],
+            entry["target"],
+            entry["outcome"],
+            entry["detail"] or ("" if entry["after"] is None else msgspec.json.encode(entry["after"]).decode()),
+        ),
+        "nothing has been done yet",
+        options,
+    )
     if len(shown) < len(every):
         cut(len(shown), len(every), "--limit shows more")
     return 0

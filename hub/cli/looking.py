@@ -13,7 +13,7 @@ from hub.alerts import CLOSED_MAX, Alerts
 from hub.api import views
 from hub.app.history import open_city_store
 from hub.cli.client import ask, ask_on, batches, config_of, entries, open_log
-from hub.cli.output import Problem, command, cut, folder, json_line, note, table
+from hub.cli.output import Problem, command, cut, folder, json_line, listing, note, table
 from hub.cli.times import Wall, wall
 from hub.clock import now
 from hub.delivery import JOURNAL, Journal
@@ -101,13 +101,11 @@ def devices(options: argparse.Namespace) -> int:
         }
         for item in silent
     ]
-    if options.json:
-        for item in found:
-            json_line(item)
-        return 0
     at = wall(options, config.zone)
-    rows = [
-        (
+    listing(
+        found,
+        ("device", "kind", "name", "last observed", "readings", "late by s", "values"),
+        lambda item: (
             item["device"],
             item["kind"],
             item.get("name", ""),
@@ -115,12 +113,7 @@ def devices(options: argparse.Namespace) -> int:
             item.get("readings", 0),
             f"{item.get('skew_s', 0):g}",
             _values(item["values"], whole=options.csv),
-        )
-        for item in found
-    ]
-    table(
-        ("device", "kind", "name", "last observed", "readings", "late by s", "values"),
-        rows,
+        ),
         "no devices: none registered, none heard",
         options,
     )
@@ -150,17 +143,11 @@ def _unknown(options: argparse.Namespace, config: Any) -> int:
                     item["count"] += 1
                     item["last_at"] = at
         found = list(counted.values())
-    if options.json:
-        for item in found:
-            json_line(item)
-        return 0
     shown = wall(options, config.zone)
-    table(
+    listing(
+        found,
         ("device", "adapter", "times", "first", "last"),
-        [
-            (item["device"], item["adapter"], item["count"], shown(item["first_at"]), shown(item["last_at"]))
-            for item in found
-        ],
+        lambda item: (item["device"], item["adapter"], item["count"], shown(item["first_at"]), shown(item["last_at"])),
         "nobody unknown has knocked",
         options,
     )
@@ -298,21 +285,26 @@ def quarantine(options: argparse.Namespace) -> int:
         else:
             sys.stdout.writelines(lines)
         return 0
-    if options.json or options.action == "show":
+    if options.action == "show":
         for item in found:
             json_line(item)
         return 0
     at = wall(options, config.zone)
-    table(
+    listing(
+        found,
         ("entry", "received", "adapter", "device", "kind", "what is wrong"),
-        [
-            (item["offset"], at(item["at"]), item["adapter"], item["device"] or "", item["kind"], item["detail"])
-            for item in found
-        ],
+        lambda item: (
+            item["offset"],
+            at(item["at"]),
+            item["adapter"],
+            item["device"] or "",
+            item["kind"],
+            item["detail"],
+        ),
         "quarantine is empty",
         options,
     )
-    if len(found) < total:
+    if len(found) < total and not options.json:
         cut(len(found), total, "--limit N shows more, `export` gives all")
     return 0
 

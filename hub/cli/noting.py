@@ -6,10 +6,10 @@ import argparse
 from typing import Any
 
 from hub.api import views
-from hub.cli.client import ask, config_of
-from hub.cli.output import command, folder, json_line, table
+from hub.cli.client import ask_on, config_of
+from hub.cli.output import command, folder, listing
 from hub.cli.times import wall
-from hub.notes import NOTES, Kind, Notes
+from hub.notes import NOTES, Notes
 from hub.whole_file import replace
 
 
@@ -23,20 +23,17 @@ def add(commands: Any) -> None:
 
 def notes(options: argparse.Namespace) -> int:
     config = config_of(options.dir)
-    answer = ask(config, "/api/v1/notes")
+    answer = ask_on(config, "/api/v1/notes", "notes", params={"standing": str(options.false_alarms).lower()})
     if answer is None:
-        found = [views.note(item) for item in reversed(Notes(config.data / NOTES, replace).all)]
+        kept = Notes(config.data / NOTES, replace)
+        found = [views.note(one) for one in reversed(kept.all) if not options.false_alarms or kept.stands(one)]
     else:
-        found = answer["notes"]
-    if options.false_alarms:
-        found = _standing(found)
-    if options.json:
-        for item in found:
-            json_line(item)
-        return 0
+        found, _ = answer
     at = wall(options, config.zone)
-    rows = [
-        (
+    listing(
+        found,
+        ("number", "at", "kind", "who", "note", "rule", "subject", "level", "raised", "read by"),
+        lambda item: (
             item["number"],
             at(item["at"]),
             item["kind"],
@@ -47,21 +44,8 @@ def notes(options: argparse.Namespace) -> int:
             item["level"] or "",
             at(item["raised_at"]) if item["raised_at"] else "",
             item["read_by"] or "",
-        )
-        for item in found
-    ]
-    columns = ("number", "at", "kind", "who", "note", "rule", "subject", "level", "raised", "read by")
-    table(columns, rows, "nothing has been noted", options)
+        ),
+        "nothing has been noted",
+        options,
+    )
     return 0
-
-
-def _standing(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Of notes, the newest first: the marks of false alarms that nobody took back."""
-    decided: set[str] = set()
-    standing = []
-    for item in found:
-        if item["kind"] in (Kind.FALSE_ALARM, Kind.NO_FALSE_ALARM) and item["alert"] not in decided:
-            decided.add(item["alert"])
-            if item["kind"] == Kind.FALSE_ALARM:
-                standing.append(item)
-    return standing

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import csv
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
+T = TypeVar("T")
 WIDTH = 200
 """Columns of a table that goes into a file or a pipe."""
 
@@ -56,6 +57,21 @@ def table(
     for row in shown:
         grid.add_row(*(Text(_one_line(cell)) for cell in row))
     Console(width=None if sys.stdout.isatty() else WIDTH).print(grid)
+
+
+def listing(
+    found: Sequence[T],
+    columns: Sequence[str],
+    row: Callable[[T], Sequence[Any]],
+    empty: str,
+    options: argparse.Namespace,
+) -> None:
+    """A list as `--json`, `--csv` or neither asks for it: an item a line, or a table of each item's `row`."""
+    if options.json:
+        for item in found:
+            json_line(item)
+    else:
+        table(columns, map(row, found), empty, options)
 
 
 def _plain_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

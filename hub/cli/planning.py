@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from hub.api import views
 from hub.cli.client import ask, config_of, entries, open_log
-from hub.cli.output import Problem, command, folder, json_line, table
+from hub.cli.output import Problem, command, folder, json_line, listing
 from hub.cli.times import wall
 from hub.clock import now
 from hub.model import OperatorAction
@@ -85,13 +85,11 @@ def _span(text: str) -> int:
 def _list(options: argparse.Namespace, config: Config) -> int:
     answer = ask(config, "/api/v1/maintenance")
     found = answer["windows"] if answer is not None else _from_log(config)
-    if options.json:
-        for item in found:
-            json_line(item)
-        return 0
     at = wall(options, config.zone)
-    rows = [
-        (
+    listing(
+        found,
+        ("state", "target", "from", "until", "again", "who", "note", "id"),
+        lambda item: (
             item["state"],
             item["target"],
             at(item["from"]),
@@ -100,11 +98,10 @@ def _list(options: argparse.Namespace, config: Config) -> int:
             item["who"],
             item["note"],
             item["id"],
-        )
-        for item in found
-    ]
-    columns = ("state", "target", "from", "until", "again", "who", "note", "id")
-    table(columns, rows, "no work is planned", options)
+        ),
+        "no work is planned",
+        options,
+    )
     return 0
 
 
