@@ -199,6 +199,9 @@ async def test_the_command_lists_notes_of_a_hub_that_runs_and_of_one_that_does_n
             assert (await client.post(path, json=body)).status_code == 200
         await asyncio.to_thread(main, ["notes", str(folder), "--json"])
         live = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        await asyncio.to_thread(main, ["notes", str(folder), "--false-alarms", "--json"])
+        (mark,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert mark == live[0]
     assert main(["notes", str(folder), "--json"]) == 0
     assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == live
     assert [note["number"] for note in live] == [4, 3, 2, 1]

@@ -25,16 +25,15 @@ class SharedStream(JetStreamStream):
     """`_last` is the newest blob that this node has read or written. Everything here happens in the node's own event loop."""
 
     def __init__(self, *given: Any) -> None:
+        self._told: Heard | None = None
+        self._following: asyncio.Task[None] | None = None
+        self._offering = ""
+        """The id of the message under way."""
+        self._landed = 0
+        """The number of its blob, where it was read before it was acknowledged."""
         self._ours_there: dict[int, Any] = {}
         """Entries on their way that others have put there, by what tells objects apart."""
-        super().__init__(*given)
-
-    _told: Heard | None = None
-    _following: asyncio.Task[None] | None = None
-    _offering = ""
-    """The id of the message under way."""
-    _landed = 0
-    """The number of its blob, where it was read before it was acknowledged."""
+        super().__init__(*given)  # which opens it, and from then on others are heard
 
     def hear(self, since: LogPosition, told: Heard) -> None:
         self._told, self._last = told, blob_of(since) - 1
