@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 import httpx
@@ -76,18 +76,19 @@ class Pictures:
 
 
 async def fetch(url: str) -> Picture:
-    """Ask that address. Raises `NoPicture`, `httpx.HTTPError`. A login in it is used by Digest (RFC 7616), and by Basic where that is asked for."""
+    """Ask that address. Raises `NoPicture`, `httpx.HTTPError`. A login in it is used by Digest (RFC 7616), and by Basic, which shows the
+    password to whoever listens, only where the camera itself asks for that."""
     parts = urlsplit(url)
     bare = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
-    ways: list[httpx.Auth | None] = [httpx.DigestAuth(user, password), httpx.BasicAuth(user, password)] if user else [None]  # fmt: skip
+    asked: dict[str, Any] = {"method": "GET", "url": bare, "headers": {"accept": "image/*"}}
     async with httpx.AsyncClient(follow_redirects=False, trust_env=False, timeout=WITHIN_S) as client:
-        for way in ways:
-            async with client.stream("GET", bare, auth=way, headers={"accept": "image/*"}) as answer:
-                if answer.status_code == 401 and way is not ways[-1]:
-                    continue
+        async with client.stream(**asked, auth=httpx.DigestAuth(user, password) if user else None) as answer:
+            wants_basic = "basic" in answer.headers.get("www-authenticate", "").lower()
+            if not (user and answer.status_code == 401 and wants_basic):
                 return await _taken(answer)
-    raise AssertionError("the last way either gives or raises")
+        async with client.stream(**asked, auth=httpx.BasicAuth(user, password)) as answer:
+            return await _taken(answer)
 
 
 async def _taken(answer: httpx.Response) -> Picture:

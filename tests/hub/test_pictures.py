@@ -44,6 +44,8 @@ class CameraServer(BaseHTTPRequestHandler):
                 self._say(200, JPEG + bytes(5 << 20))
             case "/silent":
                 type(self).stop.wait(30)
+            case "/wrong":
+                self._say(401, b"", ("www-authenticate", 'Digest realm="c", nonce="1", qop="auth", algorithm=MD5'))
             case "/digest" if not self.headers.get("authorization", "").startswith("Digest"):
                 self._say(401, b"", ("www-authenticate", 'Digest realm="c", nonce="1", qop="auth", algorithm=MD5'))
             case "/basic" if not self.headers.get("authorization", "").startswith("Basic"):
@@ -89,7 +91,7 @@ def with_cameras(folder: Path, address: str) -> Path:
     urls = {
         name: f"http://{address}/{name}" for name in ("jpeg", "png", "webp", "page", "moved", "huge", "silent", "none")
     }
-    urls |= {name: f"http://{LOGIN}@{address}/{name}" for name in ("digest", "basic")}
+    urls |= {name: f"http://{LOGIN}@{address}/{name}" for name in ("digest", "basic", "wrong")}
     urls |= {"closed": f"http://{LOGIN}@127.0.0.1:1/x", "without": ""}
     rows = [f"{name},121.49,31.24,100,north,{url}" for name, url in urls.items()]
     rows.append(f"far,121.49,31.24,100,south,http://{address}/jpeg")
@@ -123,7 +125,7 @@ async def test_only_pictures_of_cameras_that_are_seen_come_out(tmp_path: Path, m
             assert (await of("jpeg")).content == JPEG
             for name, why in {
                 "page": "no picture (JPEG", "moved": "redirects are not followed", "huge": "larger than 4 MiB",
-                "silent": "did not answer within 2 s", "none": "answered 404", "closed": "cannot be reached",
+                "silent": "did not answer within 2 s", "none": "answered 404", "closed": "cannot be reached", "wrong": "answered 401",
             }.items():  # fmt: skip
                 refused = await of(name)
                 assert (refused.status_code, why in refused.json()["detail"]) == (502, True), refused.text
@@ -136,7 +138,7 @@ async def test_only_pictures_of_cameras_that_are_seen_come_out(tmp_path: Path, m
         asked = [path for path, _ in camera.asked]
         assert "/elsewhere" not in asked
         assert asked.count("/jpeg") == 1, "one question for many consoles"
-        assert not any(sent.startswith("Basic") for path, sent in camera.asked if path == "/digest")
+        assert not any(sent.startswith("Basic") for path, sent in camera.asked if path in ("/digest", "/wrong"))
 
 
 @pytest.mark.parametrize("url", ["rtsp://c/1", "c/1", "http://", "https:///x", "file:///etc/passwd", "http://c:99999/"])
