@@ -18,7 +18,7 @@ from hub.delivery.line import Status
 from hub.health import Part
 from hub.options import SinkConfig
 from hub.ports import Cursors, Log, ReadingSink, RememberingSink, RunningSink, SessionSink
-from hub.stages import Stages
+from hub.stages import Journey
 
 LEASES = "ptz.json"
 """Which PTZ cameras are turned for what, so that they go home also after a restart."""
@@ -34,7 +34,7 @@ class Destinations:
         cursors: Cursors,
         folder: Path,
         areas: Mapping[str, str] = MappingProxyType({}),
-        stages: Stages | None = None,
+        journey: Journey | None = None,
     ) -> None:
         """`areas`: of the devices that the registry knows."""
         self.journal = Journal(folder / JOURNAL)
@@ -55,7 +55,7 @@ class Destinations:
                 self.journal,
                 Filters(config.levels, config.packs, config.areas, config.contact),
                 Pace(per_second_max=config.per_second_max),
-                stages=stages,
+                journey=journey,
             )
             for config in sinks
         }

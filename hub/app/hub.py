@@ -32,6 +32,7 @@ from hub.app.decoded import decoded_again
 from hub.app.destinations import Destinations
 from hub.app.editions import Editions
 from hub.app.fleet import Fleet
+from hub.app.following import Following
 from hub.app.history import open_city_store
 from hub.app.importing import Imported, Importer, messages, rejects_file
 from hub.app.keeping import keeping
@@ -60,7 +61,6 @@ from hub.moment import to_zone_text
 from hub.notes import NOTES, Notes
 from hub.options import ROLES, AdapterConfig
 from hub.ports import Batch, Bucket, LogFull, LogPosition, Plugin, Row, SeriesQuery
-from hub.stages import Stages
 from hub.store.erasing import Eraser, ErasingStore
 from hub.store.every import buckets_every
 from hub.store.reopening import reopening
@@ -139,7 +139,8 @@ class Hub:
             raise ValueError(
                 f"[api] listen: {config.api.listen} is reachable from outside, so users or tokens are needed"
             )
-        self.stages = Stages() if config.metrics.stages else None
+        self.following = Following(config, self.node, VERSION, self.health)
+        self.journey = self.following.journey
         self._lock()
         with suppress(OSError):  # names that a killed process left unsynced are relied upon from here on
             sync_folder(self.data)
@@ -178,13 +179,13 @@ class Hub:
             self.city.secrets,
             self.health,
             slices=self._live,
-            stages=self.stages,
+            journey=self.journey,
         )
         hears_from = self.ledger.counted if self.works else (self.log.events.next, self.log.quarantine.next)
         await self._catch_up()
         self._hear_others(*hears_from)
         sinks = self.city.config.sinks if self._live and self.works else ()
-        self.destinations = Destinations(sinks, self.log, self.cursors, self.data, self._area_of, self.stages)
+        self.destinations = Destinations(sinks, self.log, self.cursors, self.data, self._area_of, self.journey)
         if self._keeping.travels:
             self.destinations.journal.begun_anew = True
         await self.destinations.begin()
@@ -193,7 +194,7 @@ class Hub:
         self.nodes = Nodes(board, self._node, self._judged if self.works else None)
         self.state = self._state()
         closely: list[StoreReader | Follower | Warner] = [*self.store_readers, *self.followers]
-        look = [self.destinations.look]
+        look = [self.destinations.look, self.following.look]
         if self.works:
             await self.editions.begin(self.city, self.now())
             closely.append(self.warner)
@@ -225,6 +226,7 @@ class Hub:
         await self.listening.close()
         await self._cancel(self._tasks)
         await self.destinations.close()
+        await self.following.close()
         if self.works:
             self.warner.save()
         await self._write_down()
@@ -273,7 +275,7 @@ class Hub:
         options = self.city.config.store
         quarantine, ledger = (self.log.quarantine, self.ledger) if self.works else (None, Ledger())
         self.store_readers = [
-            StoreReader(self.store, self.log.streams[name], quarantine, ledger, self.now, self.stages)
+            StoreReader(self.store, self.log.streams[name], quarantine, ledger, self.now, self.journey)
             for name in ("events", "derived", "alerts")
             if self.works or options.kind == "duckdb"  # which is one machine's, so each has a copy of its own
         ]
@@ -302,7 +304,7 @@ class Hub:
             self.log.events.first,
             self.city.config.rules.partitions,
             self._keeping.replace,
-            self.stages,
+            self.journey,
         )
         self.log.events.begin_at(self.warner.state.cursor)
         self.editions = Editions(self.log, self.data / "editions.json", self._keeping.replace, EDITION)
@@ -429,7 +431,8 @@ class Hub:
             nodes=lambda: msgspec.to_builtins(self.nodes.all()),
             roles=self.roles,
             protocols={adapter.name: adapter.protocol for adapter in config.adapters},
-            stages=self.stages,
+            stages=self.following.stages,
+            traces=self.following.traces,
             started_at=self.now(),
             version=VERSION,
             set_aside=(*damaged(self.data), *damaged(self.data / "cursors")),

@@ -11,7 +11,7 @@ from hub.app.plugins import Plugins
 from hub.metrics import city_text, use_city
 from hub.mistakes import Mistake
 
-AT_START = ("hub", "api", "store", "ingest", "log", "logging", "metrics", "personal", "sinks")
+AT_START = ("hub", "api", "store", "ingest", "log", "logging", "metrics", "tracing", "personal", "sinks")
 """Sections of hub.toml that are read when the hub starts, and then no more."""
 
 
