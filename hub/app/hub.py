@@ -38,7 +38,7 @@ from hub.app.importing import Imported, Importer, messages, rejects_file
 from hub.app.keeping import keeping
 from hub.app.listening import Listening
 from hub.app.readers import Follower, StoreReader
-from hub.app.reloading import AT_START, for_the_next_start, read_again
+from hub.app.reloading import for_the_next_start, read_again, taken_over
 from hub.app.retrying import Retrier
 from hub.app.roles import Judged, Node, Nodes, here, works
 from hub.app.rollups import Rollups
@@ -59,7 +59,7 @@ from hub.live import Live
 from hub.model import OperatorAction
 from hub.moment import to_zone_text
 from hub.notes import NOTES, Notes
-from hub.options import ROLES, AdapterConfig
+from hub.options import ROLES, AdapterConfig, SinkConfig
 from hub.ports import Batch, Bucket, LogFull, LogPosition, Plugin, Row, SeriesQuery
 from hub.store.erasing import Eraser, ErasingStore
 from hub.store.every import buckets_every
@@ -184,8 +184,9 @@ class Hub:
         hears_from = self.ledger.counted if self.works else (self.log.events.next, self.log.quarantine.next)
         await self._catch_up()
         self._hear_others(*hears_from)
-        sinks = self.city.config.sinks if self._live and self.works else ()
-        self.destinations = Destinations(sinks, self.log, self.cursors, self.data, self._area_of, self.journey)
+        self.destinations = Destinations(
+            self._sinks(self.city), self.log, self.cursors, self.data, self._area_of, self.journey
+        )
         if self._keeping.travels:
             self.destinations.journal.begun_anew = True
         await self.destinations.begin()
@@ -212,7 +213,7 @@ class Hub:
         await self.listening.open(public="api" in self.roles)
         if self._live:
             if self.works:
-                self.destinations.start(self._run)
+                self.destinations.start()
                 self._keep("ticker", self._ticker, required=True)
                 self._keep("telemetry", Reporter(self.state).run)
             await self.sources.run(here(config.adapters, self.roles))
@@ -337,8 +338,10 @@ class Hub:
         for follower in self.followers:
             self.health.add(follower.state.part, required=True)
         self.health.whole("rollups", [state.part for state in self.rollups.states.values()])
-        for part in self.destinations.parts.values():
-            self.health.add(part)
+        self.destinations.show_in(self.health)
+
+    def _sinks(self, city: City) -> Sequence[SinkConfig]:
+        return city.config.sinks if self._live and self.works else ()
 
     def _areas(self) -> dict[str, str]:
         return {device.device: device.area for device in self.city.registry.devices.values()}
@@ -454,20 +457,22 @@ class Hub:
         """Take the city folder over as it is now. Connections, what waits to be acknowledged and unchanged adapters are not touched."""
         async with self._reloading:
             old = self.city
-            city, mistakes, words = await asyncio.to_thread(read_again, old.config.folder)
+            city, mistakes, sinks, words = await read_again(
+                old, lambda city: self.destinations.prepared(self._sinks(city))
+            )
             if city is None:
-                return Reloaded([str(mistake) for mistake in mistakes], [], [])
+                return Reloaded(mistakes, [], [])
             applied = [] if not words else ["metrics.toml: taken over"]
             if words:
                 self.ingest.validator = Validator(self.ingest.options)
             later = for_the_next_start(old, city)
-            kept = {name: getattr(old.config, name) for name in AT_START}
-            self.city = msgspec.structs.replace(city, config=msgspec.structs.replace(city.config, **kept))
+            self.city = taken_over(old, city)
             self._take_registry()
             if self.works:
                 applied += await self.editions.note(self.city, self.now())
             self.ingest.secrets = city.secrets
             self.state.tokens = city.tokens
+            applied += await self.destinations.take_over(self._sinks(city), sinks)
             if self._live:
                 applied += await self.sources.run(here(city.config.adapters, self.roles))
             self.state.config = self.city.config

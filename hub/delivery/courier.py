@@ -169,7 +169,7 @@ class Courier:
         """Say again what runs out, where the sink's messages do."""
         while isinstance(self._sink, RenewingSink):
             for key in self._sink.due(self._line.now()):
-                await self._line.hand_over(key, partial(self._sink.renew, key))
+                await self._line.hand_over(key, partial(self._sink.renew, key), settles=False)
             await asyncio.sleep(RENEWALS_EVERY_S)
 
     async def retry(self, numbers: list[int] | None = None) -> list[tuple[DeadLetter, Delivery]]:
@@ -188,6 +188,10 @@ class Courier:
             if not delivery.taken:
                 break
         return delivery
+
+    async def leave(self, within_s: float) -> None:
+        """Before it is cancelled for another that goes on in its place (`Line.leave`)."""
+        await self._line.leave(within_s)
 
     async def close(self) -> None:
         await self._sink.close()
