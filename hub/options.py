@@ -265,6 +265,13 @@ class MetricsOptions(msgspec.Struct, frozen=True):
     """Histograms of how long each stage of a reading's journey takes (`cityhub_stage_seconds`)."""
 
 
+class ReportsOptions(msgspec.Struct, frozen=True):
+    """[reports]: reports as PDF."""
+
+    font_file: str = ""
+    """A TrueType font with Chinese that is put into each report; without it the reader's own is used."""
+
+
 class CamerasOptions(msgspec.Struct, frozen=True):
     """[cameras]: picture elements per metre that a task needs, where they differ from EN 62676-4:2015."""
 
@@ -319,6 +326,7 @@ class Config(msgspec.Struct, frozen=True):
     logging: LoggingOptions = LoggingOptions()
     metrics: MetricsOptions = MetricsOptions()
     personal: Personal = Personal()
+    reports: ReportsOptions = ReportsOptions()
 
     @property
     def data(self) -> Path:
@@ -340,4 +348,5 @@ SECTIONS: Mapping[str, type[msgspec.Struct]] = {
     "logging": LoggingOptions,
     "metrics": MetricsOptions,
     "personal": Personal,
+    "reports": ReportsOptions,
 }

@@ -1,6 +1,6 @@
 // Air: the index of each station now, who was above the limits yesterday, and a month by classes.
 
-import { saved } from "./csv.js";
+import { reportButtons, saved } from "./files.js";
 import { h, keep } from "./parts.js";
 import { language, metricName, refusalText, say, told as inLanguage, valueText } from "./words.js";
 
@@ -16,7 +16,7 @@ export function airOf({ now, source, panel, chooseDevice }) {
   const nowHeading = h("h2", {}), list = h("div", { id: "air-now" }), dayHeading = h("h2", {}), above = h("div", { id: "air-above" }), monthHeading = h("h2", {}), calendar = h("div", { id: "air-month" });
   const station = /** @type {any} */ (h("select", { onchange: () => month() })), which = /** @type {any} */ (h("input", { type: "month", onchange: () => ask() }));
   const save = h("button", { type: "button", onclick: () => days && saved(`air-${days.span}`, [["device", "name", "day", ...POLLUTANTS, "aqi", "class", "primary", "capture_pct"], ...days.days.map((line) => [line.device, line.name, line.day, ...POLLUTANTS.map((name) => line[name]), line.aqi, inLanguage(line, "class"), line.primary.join(" "), line.capture_pct])]) }, "CSV");
-  panel.append(nowHeading, list, dayHeading, above, monthHeading, h("div", { class: "act" }, station, which, save), calendar);
+  panel.append(nowHeading, list, dayHeading, above, monthHeading, h("div", { class: "act" }, station, which, save, ...reportButtons({ source, what: "air", asked: () => ["span", which.value] })), calendar);
   let days = null, yesterday = null, tongue = "", asked = false;
 
   function draw() {

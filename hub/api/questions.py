@@ -131,6 +131,15 @@ class Fleet(Page):
     kind: str | None = None
 
 
+class Report(Spoken):
+    """`span` as of `Air`, `day` and `kind` as of `Fleet`, and the file's format."""
+
+    span: str | None = None
+    day: str | None = None
+    kind: str | None = None
+    format: Literal["pdf", "xlsx"] = "pdf"
+
+
 class Cameras(Spoken):
     """Who sees a point, a zone, or what moves; see docs/cameras.md."""
 

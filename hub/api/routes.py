@@ -137,6 +137,7 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
         Endpoint(get, "/api/v1/cameras/{camera:path}/picture", "view", look.picture, media="image/*", also=(502,)),
         Endpoint(get, "/api/v1/trips", "view", past.trips, questions.Trips, gives=answers.Trips),
         Endpoint(get, "/api/v1/air", "view", past.air, questions.Air, gives=answers.Air),
+        Endpoint(get, "/api/v1/report/{what}", "view", past.report, questions.Report, media="application/pdf"),
         Endpoint(get, "/api/v1/fleet", "view", past.fleet, questions.Fleet, gives=answers.Fleet),
         Endpoint(get, "/api/v1/series", "view", past.series, questions.Series, gives=answers.Series),
         Endpoint(get, "/tiles/basemap.pmtiles", None, look.basemap, media="application/vnd.pmtiles"),

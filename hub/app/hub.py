@@ -36,6 +36,7 @@ from hub.app.history import open_city_store
 from hub.app.importing import Imported, Importer, messages, rejects_file
 from hub.app.keeping import keeping
 from hub.app.listening import Listening
+from hub.app.papers import paper
 from hub.app.readers import Follower, StoreReader
 from hub.app.reloading import AT_START, for_the_next_start, read_again
 from hub.app.retrying import Retrier
@@ -404,6 +405,7 @@ class Hub:
             trips=driving.trips,
             fleet=driving.day,
             air=breathing.days,
+            paper=lambda what, answer, form, zh: paper(self.city.config, what, answer, form, self.now(), zh),
             export=self._export,
             operate=self._operate,
             rebuild=self.rollups.rebuild if self.works else _not_here,

@@ -27,7 +27,7 @@ def stub() -> Iterator[Stub]:
     station = {"device": "air-1", "name": HOSTILE, "kind": "air-station", "adapter": "a", "position": [122.04, 29.25], "observed_at": now, "received_at": now, "values": {"aqi": {"value": 62, "at": now}}}  # fmt: skip
     # The first of August 2026 is a Saturday.
     month = [line("2026-08-01", 128, "light pollution", "轻度污染"), line("2026-08-02", None), line("2026-08-03", 40, "excellent", "优")]  # fmt: skip
-    with Stub(streams=False, further={"/api/v1/devices": {"devices": [station]}, "/api/v1/air": {"span": "2026-08", "days": month}}) as running:  # fmt: skip
+    with Stub(streams=False, further={"/api/v1/devices": {"devices": [station]}, "/api/v1/air": {"span": "2026-08", "days": month}, "/api/v1/report/air": {}}) as running:  # fmt: skip
         yield running
 
 
@@ -51,6 +51,9 @@ def test_index_now_exceedances_and_a_month_by_classes(stub: Stub, browser: Brows
     assert "/api/v1/air?span=2026-08" in stub.asked
     browser.ask("document.getElementById('language').click()")
     browser.wait("document.getElementById('air-above').innerText.includes('轻度污染') && document.getElementById('air-now').innerText.endsWith('62 良')", "not Chinese")  # fmt: skip
+    browser.ask("document.querySelector('[data-report=\"air.pdf\"]').click()")
+    browser.wait("!document.querySelector('[data-report=\"air.pdf\"]').disabled", "the report does not come")
+    assert "/api/v1/report/air?span=2026-08&format=pdf&lang=zh" in stub.asked
     browser.ask("document.getElementById('language').click()")
     browser.ask("document.querySelector('#for-quarantine').append(' 1,234,567')")
     assert browser.ask("document.getElementById('tabs').scrollWidth <= document.getElementById('tabs').clientWidth"), (
