@@ -117,6 +117,19 @@ class History:
         told = marks(request, asked.limit, cut, span=found["span"], skip=asked.skip + len(shown))
         return reply({**found, "days": shown, **told})
 
+    async def roses(self, request: Request, asked: questions.Roses) -> Response:
+        """Wind rose and pollution rose of an air station."""
+        seen = Sight(self.state, request.state.who).device
+        if asked.device not in self.state.registry.devices or not seen(asked.device):
+            raise Problem(404, f"the registry has no station {asked.device!r}")
+        return reply(await self._driven(self.state.roses(asked.device, asked.span, asked.pollutant, seen)))
+
+    async def rivers(self, request: Request, asked: questions.Page) -> Response:
+        """River gauges against their stages, and when the next one is expected."""
+        found = await self.state.rivers(Sight(self.state, request.state.who).device)
+        shown, cut = page(found, asked.limit, asked.skip)
+        return reply({"rivers": shown, **marks(request, asked.limit, cut, skip=asked.skip + len(shown))})
+
     async def report(self, request: Request, asked: questions.Report) -> Response:
         """A report to hand in, as a file: `air` of a month or day, `fleet` of a day."""
         what, sight = request.path_params["what"], Sight(self.state, request.state.who)

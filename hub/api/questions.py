@@ -124,6 +124,14 @@ class Air(Page):
     span: str | None = None
 
 
+class Roses(msgspec.Struct):
+    """Of an air station, in a month or a day of the city."""
+
+    device: Name
+    span: str
+    pollutant: str = "pm25"
+
+
 class Fleet(Page):
     """A day of the city, such as 2026-11-29 (yesterday without it), and a kind of vehicles."""
 

@@ -140,6 +140,8 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
         Endpoint(get, "/api/v1/report/{what}", "view", past.report, questions.Report, media="application/pdf"),
         Endpoint(get, "/api/v1/fleet", "view", past.fleet, questions.Fleet, gives=answers.Fleet),
         Endpoint(get, "/api/v1/series", "view", past.series, questions.Series, gives=answers.Series),
+        Endpoint(get, "/api/v1/roses", "view", past.roses, questions.Roses, gives=answers.Roses),
+        Endpoint(get, "/api/v1/rivers", "view", past.rivers, questions.Page, gives=answers.Rivers),
         Endpoint(get, "/tiles/basemap.pmtiles", None, look.basemap, media="application/vnd.pmtiles"),
         Endpoint(get, "/api/v1/stream", "view", live.stream, questions.Spoken, media="text/event-stream"),
         Endpoint(

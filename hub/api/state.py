@@ -100,6 +100,10 @@ class State:
     """(day or month, which devices are seen) → a line an air station and day; see `hub.app.air`. Raises ValueError for neither."""
     fleet: Callable[[str | None, str | None, Callable[[str], bool]], Awaitable[Any]]
     """(day, kind, which devices are seen) → a line a vehicle. Raises ValueError for what is no day."""
+    roses: Callable[[str, str, str, Callable[[str], bool]], Awaitable[dict[str, Any]]]
+    """(station, day or month, pollutant, which devices are seen) → wind rose and pollution rose; see `hub.app.roses`. Raises ValueError."""
+    rivers: Callable[[Callable[[str], bool]], Awaitable[list[dict[str, Any]]]]
+    """(which devices are seen) → a line a river gauge; see `hub.app.rivers`."""
     paper: Callable[[str, Mapping[str, Any], str, bool], bytes]
     """(air or fleet, what `air` or `fleet` gave, pdf or xlsx, in Chinese) → the report as a file; see `hub.app.papers`. Raises ValueError."""
     health: Health

@@ -41,8 +41,10 @@ from hub.app.readers import Follower, StoreReader
 from hub.app.reloading import AT_START, for_the_next_start, read_again
 from hub.app.retrying import Retrier
 from hub.app.roles import Judged, Node, Nodes, here, works
+from hub.app.rivers import Rivers
 from hub.app.rollups import Rollups
 from hub.app.rulebook import described
+from hub.app.roses import Roses
 from hub.app.sources import Sources, decode_body
 from hub.app.staging import stage
 from hub.app.tasks import kept, watched
@@ -407,6 +409,8 @@ class Hub:
             air=breathing.days,
             paper=lambda what, answer, form, zh: paper(self.city.config, what, answer, form, self.now(), zh),
             export=self._export,
+            roses=Roses(self._series, self._buckets, lambda: self.city.registry, config.zone).of,
+            rivers=Rivers(self._series, lambda: self.city.registry, self.now).standing,
             operate=self._operate,
             rebuild=self.rollups.rebuild if self.works else _not_here,
             take_in=self._take_in if self.works else _not_here,

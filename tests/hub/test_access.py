@@ -117,6 +117,7 @@ BODIES: dict[str, Any] = {
 }
 QUERIES = {
     "/api/v1/quarantine/decode": "?offset=0",
+    "/api/v1/roses": "?device=own-gauge&span=2026-11",
     "/api/v1/report/{what}": "?format=xlsx",
     "/api/v1/trips": "?device=own-gauge",
     "/api/v1/cameras": "?at=121.4915,31.2412&limit=50",

@@ -169,6 +169,7 @@ def addresses(hub: Hub, item: Endpoint) -> list[str]:
     of = {
         "/api/v1/devices/{device:path}": ["/api/v1/devices/bus-9", "/api/v1/devices/walker"],
         "/api/v1/geojson/{what}": [f"/api/v1/geojson/{what}" for what in ("devices", "zones", "cameras", "footprints")],
+        "/api/v1/roses": ["/api/v1/roses?device=gate&span=2026-11"],
         "/api/v1/report/{what}": ["/api/v1/report/air?format=xlsx", "/api/v1/report/fleet?format=xlsx"],
         "/api/v1/quarantine/decode": [f"/api/v1/quarantine/decode?offset={offset}" for offset in (0, 1)],
         "/api/v1/cameras/{camera:path}/picture": ["/api/v1/cameras/gate/picture"],
