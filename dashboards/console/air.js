@@ -60,6 +60,37 @@ export function airOf({ now, source, panel, chooseDevice }) {
     station.replaceChildren(...[...known].map(([id, name]) => h("option", { value: id, selected: id === chosen }, name)));
     for (const option of pollutant.options) option.textContent = metricName(option.value);
     month();
+    compare();
+    roses();
+  }
+
+  /** The stations beside each other over the month: means of what days have, days above the standard, data capture. */
+  function compare() {
+    const by = new Map();
+    for (const line of days?.days ?? []) by.set(line.device, [...(by.get(line.device) ?? []), line]);
+    const mean = (values) => (values.length ? values.reduce((sum, value) => sum + value, 0) / values.length : null);
+    const shown = (name, value) => h("td", { class: "n" }, value === null ? "–" : valueText("", name === "co" ? Number(value.toFixed(1)) : Math.round(value)));
+    compared.replaceChildren(h("div", { class: "wide", tabindex: 0, role: "region", "aria-label": say("airCompared") }, h("table", {},
+      h("thead", {}, h("tr", {}, [say("airStation"), ...POLLUTANTS.map((name) => metricName(name)), say("airDaysAbove"), `${say("airCapture")} %`].map((name, place) => h("th", { class: place ? "n" : "" }, name)))),
+      h("tbody", {}, [...by].map(([id, lines]) => h("tr", { "data-station": id }, h("td", {}, h("button", { type: "button", onclick: () => chooseDevice(id) }, lines[0].name || id)),
+        ...POLLUTANTS.map((name) => shown(name, mean(lines.map((line) => line[name]).filter((value) => value !== null)))),
+        h("td", { class: "n" }, `${lines.filter((line) => line.aqi > LIMIT).length} / ${lines.filter((line) => line.aqi !== null).length}`), shown("co", mean(lines.map((line) => line.capture_pct)))))))),
+    h("p", { class: "sub" }, say("airComparedNote")));
+  }
+
+  /** The roses of the chosen station and month; what was asked for is not asked again in another language. */
+  async function roses() {
+    const wanted = new URLSearchParams({ device: station.value, span: which.value, pollutant: pollutant.value }).toString();
+    if (!station.value) { rosesBox.replaceChildren(); return; }
+    if (wanted !== roseAsked) {
+      roseAsked = wanted;
+      try {
+        const found = await source.get(`/api/v1/roses?${wanted}`);
+        if (wanted !== roseAsked) return;
+        rose = found;
+      } catch (error) { rose = null; rosesBox.replaceChildren(h("p", { class: "wrong", role: "alert" }, `${say("failed")} ${refusalText(error)}`)); return; }
+    }
+    if (rose) rosesBox.replaceChildren(drawnRoses(rose));
   }
 
   /** Weeks as rows, Monday first; each day says its index and class in words, too. */

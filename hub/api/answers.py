@@ -329,6 +329,24 @@ class Commanded(msgspec.Struct):
     answer: Any
 
 
+class Admitted(msgspec.Struct):
+    """The line of the city's file and, once it is written, what became of the reload; `written` false: it is only proposed."""
+
+    file: str
+    line: int
+    added: str
+    base: str
+    written: bool
+    reload: Object | None
+
+
+class Refusals(msgspec.Struct):
+    """Who is refused now, and what became of the reload."""
+
+    refused: list[str]
+    reload: Object
+
+
 class Retried(msgspec.Struct):
     """What became of the readings that were offered again."""
 

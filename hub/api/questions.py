@@ -262,6 +262,31 @@ class TakenOver(msgspec.Struct):
     who: Name | None = None
 
 
+class Admission(msgspec.Struct):
+    """An unknown device for the registry. `more`: further columns of devices.csv. `base`: of the proposal that was looked at; without it
+    nothing is written, and the answer is the proposal."""
+
+    device: Annotated[str, Meta(min_length=1, max_length=200)]
+    name: Name = ""
+    kind: Name = ""
+    area: Name = ""
+    operator: Name = ""
+    lon: Annotated[float, Meta(ge=-180, le=180)] | None = None
+    lat: Annotated[float, Meta(ge=-90, le=90)] | None = None
+    more: dict[str, Name] = {}
+    base: str | None = None
+    who: Name | None = None
+
+
+class Refused(msgspec.Struct):
+    """An unknown device that does not belong to the city; `refused` false takes it back."""
+
+    device: Annotated[str, Meta(min_length=1, max_length=200)]
+    refused: bool = True
+    note: Note | None = None
+    who: Name | None = None
+
+
 class Retry(msgspec.Struct):
     """One entry of quarantine, or all."""
 

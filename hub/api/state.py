@@ -18,7 +18,7 @@ from hub.health import Health, Part
 from hub.ingest import Door, Ingest
 from hub.ledger import Ledger
 from hub.live import Live
-from hub.model import Fault, Maintenance, Message, OperatorAction
+from hub.model import Fault, Maintenance, Message, OperatorAction, Refusal
 from hub.notes import Notes
 from hub.options import Config
 from hub.ports import BEGINNING, Bucket, DeviceCommand, Log, LogPosition, Row, SeriesQuery
@@ -106,6 +106,12 @@ class State:
     """(which devices are seen) → a line a river gauge; see `hub.app.rivers`."""
     paper: Callable[[str, Mapping[str, Any], str, bool], bytes]
     """(air or fleet, what `air` or `fleet` gave, pdf or xlsx, in Chinese) → the report as a file; see `hub.app.papers`. Raises ValueError."""
+    propose: Callable[[str, Mapping[str, str]], Any]
+    """(device, its columns) → a line more for devices.csv; blocks. Raises ValueError. See `hub.app.admitting`."""
+    admit: Callable[[Any], Awaitable[Any]]
+    """Write what was proposed, and take the city folder over. Raises OSError."""
+    refuse: Callable[[Mapping[str, Refusal]], Awaitable[Any]]
+    """All refusals of unknown devices, written and taken over. Raises ValueError, OSError."""
     health: Health
     readers: Callable[[], Sequence[ReaderState]]
     couriers: Mapping[str, Courier | ReadingCourier]

@@ -212,6 +212,14 @@ def rebuild(asked: q.Rebuild | None = None) -> Call[a.Rollups]:
 # ------------------------------------------------------------------------------------------------- what went wrong
 
 
+def admit(asked: q.Admission) -> Call[a.Admitted]:
+    return Call("POST", f"{API}/unknown/admit", a.Admitted, asked)
+
+
+def refuse(asked: q.Refused) -> Call[a.Refusals]:
+    return Call("POST", f"{API}/unknown/refuse", a.Refusals, asked)
+
+
 def quarantine(asked: q.Quarantine | None = None) -> Call[a.Entries]:
     return Call("GET", f"{API}/quarantine", a.Entries, asked)
 
