@@ -27,8 +27,11 @@ from hub.ports import Batch, Heard, LogFull, LogPosition
 
 logger = logging.getLogger(__name__)
 
-ACK_S = 2.0
-"""How long a message may wait for its acknowledgement before it is sent again, by the same id."""
+ACK_S = 0.5
+"""How long a message may wait for its acknowledgement before it is sent again, by the same id. A server that is told to end hands over what
+it leads at once and answers nothing more, so devices wait for that long, and a little."""
+BUSY_AFTER_S = 2.0
+"""How long a group may wait before further input is refused: devices would rather wait a moment than hear no."""
 AGAIN_S = 0.2
 RETRY_AFTER_S = 1.0
 """How long a stream refuses at once after the servers refused, before it asks them again."""
@@ -40,6 +43,8 @@ HEAD_BYTES = 4096
 """Of a message, beside its entries."""
 FETCH_BLOBS = 64
 FETCH_BYTES = 4 << 20
+ANSWER_S = 1.0
+"""How long a server may take to answer a question before it is asked again: it may have been killed meanwhile, and another answers."""
 LOOK_EVERY_S = 0.5
 """So often the stream's state is asked for; what is appended anywhere is told at once beside it."""
 NOT_YET_S = 0.01
@@ -121,6 +126,9 @@ class JetStreamStream:
         self._learn(info.state.last_seq + 1)
         if self._last_at is None and info.state.messages:
             await self._fetch(info.state.last_seq)
+
+    async def _info(self) -> api.StreamInfo:
+        return await asyncio.wait_for(self._servers.js.stream_info(self._stream), ANSWER_S)
 
     async def _hear(self, message: Any) -> None:
         """Somebody has appended."""
@@ -218,6 +226,7 @@ class JetStreamStream:
         """The number of the group's blob, and what stands in it, once the servers have acknowledged it. Whether a message without an
         acknowledgement was stored nobody knows, so it is sent until there is an answer, by the same id, which is stored once."""
         identity = uuid.uuid4().hex
+        busy_at = time.monotonic() + BUSY_AFTER_S
         while True:
             try:
                 return await self._offer(group, identity)
@@ -234,7 +243,8 @@ class JetStreamStream:
                 why = str(error.description)
             except TROUBLES as error:
                 why = str(error) or type(error).__name__
-            self._refuse(f"the servers of the log do not acknowledge ({why}); input is refused until they do")
+            if time.monotonic() >= busy_at:
+                self._refuse(f"the servers of the log do not acknowledge ({why}); input is refused until they do")
             if self._closing:
                 raise LogFull("the hub is stopping, and the servers of the log have not acknowledged")
             await asyncio.sleep(AGAIN_S)
@@ -247,7 +257,7 @@ class JetStreamStream:
         try:
             number = await self._put(group, identity, None if self._lease is None else self._last)
         except APIError as error:
-            if error.err_code not in WRONG_LAST_SEQUENCE or not await self._is_newest(identity):
+            if error.err_code not in WRONG_LAST_SEQUENCE or not await self._is_there(identity):
                 raise
             number = self._last + 1
         self._last = max(self._last, number)
@@ -273,9 +283,11 @@ class JetStreamStream:
             )
         return acknowledged.seq
 
-    async def _is_newest(self, identity: str) -> bool:
-        """Whether it was this message itself that the servers have put behind the newest that this node knows of: its acknowledgement
-        was lost, and they compare numbers before they compare ids."""
+    async def _is_there(self, identity: str) -> bool:
+        """Whether it was this message itself that the servers have put behind the newest that this node knows of: they compare numbers before
+        they compare ids, and count what is on its way. Raises TimeoutError where it is on its way still, and nothing stands there."""
+        if (await self._info()).state.last_seq == self._last:
+            raise TimeoutError("the message is on its way")
         try:
             found = await self._servers.js.get_msg(self._stream, seq=self._last + 1)
         except NotFoundError:
@@ -354,7 +366,7 @@ class JetStreamStream:
             self._take_up(found, headers, data)
         if first is None:
             await asyncio.sleep(NOT_YET_S)
-            info = await self._servers.js.stream_info(self._stream)
+            info = await self._info()
             self._first = max(self._first, info.state.first_seq)
             return info.state.first_seq if info.state.first_seq > number else None
         return first
@@ -366,7 +378,7 @@ class JetStreamStream:
         answers = await client.subscribe(inbox)
         try:
             await client.publish(f"$JS.API.DIRECT.GET.{self._stream}", msgspec.json.encode(question), reply=inbox)
-            while "Status" not in (headers := (message := await answers.next_msg(timeout=CALL_S)).headers or {}):
+            while "Status" not in (headers := (message := await answers.next_msg(timeout=ANSWER_S)).headers or {}):
                 yield headers, message.data
         finally:
             with suppress(*TROUBLES):
