@@ -21,7 +21,7 @@ from nats.js.kv import KeyValue
 from hub.clock import now
 from hub.log.jetstream.blobs import ENTRIES_MAX, Blob, Blobs, blob_of, entry_of, place
 from hub.log.jetstream.leases import WRONG_LAST_SEQUENCE, Lease
-from hub.log.jetstream.servers import AGAIN_S, CALL_S, OPENING_S, TROUBLES, Servers
+from hub.log.jetstream.servers import AGAIN_S, OPENING_S, TROUBLES, Servers
 from hub.log.pending import Append, Group, Pending
 from hub.moment import SECOND
 from hub.ports import Batch, Heard, LogFull, LogPosition
@@ -52,6 +52,7 @@ NOT_YET_S = 0.01
 TRIM_FROM, TRIM_TO = 0.9, 0.8
 """Parts of the limit: above the one the oldest go, until the other is reached."""
 OVERTAKEN = "another hub may have begun to work, so this one says nothing more"
+UNANSWERED = "the servers of the log do not answer"
 WALK_BLOBS_MAX = 2_000
 """How far `before` goes back blob by blob."""
 FULL = frozenset({10023, 10047, 10052, 10054, 10077, 10110})
@@ -59,7 +60,7 @@ FULL = frozenset({10023, 10047, 10052, 10054, 10077, 10110})
 
 
 class JetStreamStream:
-    """Use it from one event loop; `read_now` from any thread."""
+    """Use it from one event loop; `read_now` and `before` from any thread: they block for what is not at hand."""
 
     def __init__(
         self,
@@ -302,7 +303,7 @@ class JetStreamStream:
 
     async def read(self, position: LogPosition, entries_max: int = 10_000, wait_s: float | None = None) -> Batch:
         self._loop = loop = asyncio.get_running_loop()
-        until = None if wait_s is None else loop.time() + wait_s
+        until, asked = None if wait_s is None else loop.time() + wait_s, False
         while True:
             grown = self._grown
             position = max(position, self.first)
@@ -312,7 +313,9 @@ class JetStreamStream:
                     return batch
                 position = batch.next
                 if blob_of(position) < self._end:
-                    position = await self._found(position)
+                    if asked and until is not None and loop.time() >= until:
+                        return Batch([], [position])
+                    position, asked = await self._found(position), True
                     continue
             try:
                 await asyncio.wait_for(grown.wait(), None if until is None else max(0.0, until - loop.time()))
@@ -340,7 +343,7 @@ class JetStreamStream:
             if blob_of(position) >= self._end:
                 break
             asking = partial(self._fetch, blob_of(position))
-            number = self._servers.insist(asking, "the servers of the log do not answer")
+            number = self._servers.insist(asking, UNANSWERED)
             if number is not None and number > blob_of(position):
                 position = place(number)
         return Batch([], [position])
@@ -415,7 +418,8 @@ class JetStreamStream:
         return entry_of(position) if count is None else min(entry_of(position), count)
 
     def before(self, end: LogPosition, entries: int) -> LogPosition:
-        """The place so many entries before `end`; `first` where there are fewer, or more than 2,000 blobs lie between."""
+        """The place so many entries before `end`; `first` where there are fewer, or more than 2,000 blobs lie between. Raises OSError where the
+        servers do not answer."""
         number, at, first = blob_of(end), self._within(end), blob_of(self.first)
         least = max(first, number - WALK_BLOBS_MAX)
         while entries > at and number > least:
@@ -425,15 +429,11 @@ class JetStreamStream:
         return place(number, at - min(entries, at)) if number >= first else self.first
 
     def _count_of(self, number: int, least: int) -> int:
-        count = self._blobs.entries(number)
-        if count is None:
-            with suppress(*TROUBLES):
-                self._servers.wait(self._fetch(max(least, number - FETCH_BLOBS + 1)))
+        """Raises OSError where the servers do not answer."""
+        for start in (max(least, number - FETCH_BLOBS + 1), number):
             if self._blobs.entries(number) is None:
-                with suppress(*TROUBLES):
-                    self._servers.wait(self._fetch(number))
-            count = self._blobs.entries(number)
-        return count or 0
+                self._servers.insist(partial(self._fetch, start), UNANSWERED)
+        return self._blobs.entries(number) or 0
 
     # ---------------------------------------------------------------------------------------------- keeping and dropping
 
