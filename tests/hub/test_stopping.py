@@ -13,6 +13,7 @@ from hub.app import listening
 from hub.app.connections import settings
 from hub.model import Reading
 from tests.acceptance.running import write_city
+from tests.hub.logs import everything
 from tests.hub.running import running
 
 
@@ -59,4 +60,4 @@ async def test_a_hub_that_is_told_to_end_does_not_wait_for_what_others_go_on_to_
         assert await hub.drain(10)
         for other in others:
             other.cancel()
-        assert [one.level for one in hub.alerts.open.values()] == ["red"]
+        assert [change.level for change in everything(hub.log, "alerts")] == ["red"]  # type: ignore[attr-defined]
