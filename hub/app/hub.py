@@ -252,15 +252,16 @@ class Hub:
         return self.listening.address
 
     async def drain(self, within_s: float) -> bool:
-        """Wait until rules and store have taken all that is in the log. False where time ran out first."""
+        """Wait until rules have taken all that is in the log now, and the store that and what they made of it. False where time ran out first.
+        What comes meanwhile, from other machines or the ticker, is not waited for: it never ends."""
         loop = asyncio.get_running_loop()
-        until = loop.time() + within_s
+        until, end = loop.time() + within_s, self.log.events.next
+        ends: dict[str, LogPosition] = {}
         while loop.time() < until:
-            rules_done = not self.works or self.warner.state.cursor >= self.log.events.next
+            if not ends and (not self.works or self.warner.state.cursor >= end):
+                ends = {name: stream.next for name, stream in self.log.streams.items()} | {"events": end}
             stores = [reader.state for reader in self.store_readers]
-            if rules_done and all(
-                state.cursor >= self.log.streams[state.stream].next or state.state == "down" for state in stores
-            ):
+            if ends and all(state.cursor >= ends[state.stream] or state.state == "down" for state in stores):
                 return all(state.state != "down" for state in stores)
             await asyncio.sleep(0.02)
         return False
