@@ -500,14 +500,14 @@ class Pace:
 class Recent:
     """Memory of what was taken lately: the same device, time, values and position again is a duplicate.
 
-    It keeps a 64-bit hash of each reading, in two generations of at most half the limit, so that it never grows and
-    forgets the oldest first.
+    It keeps two 64-bit hashes of each reading, of whose and when it is and of what it says, in two generations of at most half the limit,
+    so that it never grows and forgets the oldest first.
     """
 
     def __init__(self, readings_max: int) -> None:
         self._half = max(1, readings_max // 2)
-        self._young: dict[tuple[str, int | None], int] = {}
-        self._old: dict[tuple[str, int | None], int] = {}
+        self._young: dict[int, int] = {}
+        self._old: dict[int, int] = {}
         self._encode = msgspec.msgpack.Encoder().encode
 
     def key(self, reading: Reading) -> Key:
@@ -518,7 +518,7 @@ class Recent:
 
     def knows(self, key: Key) -> bool:
         """Whether this is a duplicate; remembers it if not."""
-        place, content = key[:2], key[2]
+        place, content = hash(key[:2]), key[2]
         if self._young.get(place) == content or self._old.get(place) == content:
             return True
         if len(self._young) >= self._half:
@@ -528,9 +528,10 @@ class Recent:
 
     def forget(self, key: Key) -> None:
         """It was not stored after all. What the device said later of the same moment stays known."""
+        place, content = hash(key[:2]), key[2]
         for generation in (self._young, self._old):
-            if generation.get(key[:2]) == key[2]:
-                del generation[key[:2]]
+            if generation.get(place) == content:
+                del generation[place]
 
     def __len__(self) -> int:
         return len(self._young) + len(self._old)
