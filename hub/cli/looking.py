@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import os
+import shutil
 import sys
 from itertools import islice
 from pathlib import Path
@@ -19,7 +21,7 @@ from hub.clock import now
 from hub.delivery import JOURNAL, Journal
 from hub.live import Live
 from hub.model import AlertChange, Change
-from hub.moment import from_text, to_text
+from hub.moment import from_text, in_order, to_text
 from hub.options import Config
 from hub.ports import LogPosition, SeriesQuery, StoreUnavailable, behind
 from hub.registry import load_registry
@@ -466,15 +468,14 @@ def export(options: argparse.Namespace) -> int:
     if options.format == "parquet" and not options.output:
         raise Problem("parquet is a binary file: name one with -o FILE", 2)
     try:
-        query = SeriesQuery(
-            start=from_text(options.start, config.zone) if options.start else None,
-            end=from_text(options.end, config.zone) if options.end else None,
-            device=options.device,
-            metric=options.metric,
-        )
+        start = from_text(options.start, config.zone) if options.start else None
+        end = from_text(options.end, config.zone) if options.end else None
+        query = SeriesQuery(*in_order(start, end), options.device, options.metric)
     except ValueError as error:
         raise Problem(str(error), 2) from None
-    target = Path(options.output).absolute() if options.output else config.data.absolute() / "export.csv"
+    # Of two that export at once each has a file of its own.
+    target = Path(options.output) if options.output else config.data / f".export-{os.getpid()}.csv"
+    target = target.absolute()
     params = {
         "format": options.format,
         "path": str(target),
@@ -497,6 +498,8 @@ def export(options: argparse.Namespace) -> int:
                 rows = store.export(query, options.format, target)
             finally:
                 store.close()
+        except OSError as error:
+            raise Problem(f"{str(target)!r} cannot be written: {error.strerror or error}") from None
         except (StoreUnavailable, ValueError) as error:
             raise Problem(str(error)) from None
     else:
@@ -504,6 +507,12 @@ def export(options: argparse.Namespace) -> int:
     if options.output:
         note(f"{rows} rows in {options.output}")
     else:
-        sys.stdout.write(target.read_text("utf-8"))
-        target.unlink()
+        try:
+            with target.open(encoding="utf-8", newline="") as file:
+                shutil.copyfileobj(file, sys.stdout)
+        finally:
+            target.unlink(missing_ok=True)
+    if not rows:
+        unlisted = query.device is not None and query.device not in load_registry(options.dir)[0].devices
+        note("the store has no such rows" + (f"; devices.csv lists no {query.device!r}" if unlisted else ""))
     return 0
