@@ -1,11 +1,9 @@
-"""Commands that look at a city: devices, alerts, quarantine, export."""
+"""Commands that look at a city: devices, alerts, quarantine, delivery."""
 
 from __future__ import annotations
 
 import argparse
 import getpass
-import os
-import shutil
 import sys
 from itertools import islice
 from pathlib import Path
@@ -13,17 +11,16 @@ from typing import Any
 
 from hub.alerts import CLOSED_MAX, Alerts
 from hub.api import views
-from hub.app.history import open_city_store
 from hub.cli.client import ask, ask_on, batches, config_of, entries, open_log
-from hub.cli.output import Problem, command, cut, folder, json_line, listing, note, table
+from hub.cli.output import Problem, command, cut, folder, json_line, listing, table
 from hub.cli.times import Wall, wall
 from hub.clock import now
 from hub.delivery import JOURNAL, Journal
 from hub.live import Live
 from hub.model import AlertChange, Change
-from hub.moment import from_text, in_order, to_text
+from hub.moment import from_text, to_text
 from hub.options import Config
-from hub.ports import LogPosition, SeriesQuery, StoreUnavailable, behind
+from hub.ports import LogPosition, behind
 from hub.registry import load_registry
 from rules.figures.alarm_load import Load, alarm_load
 
@@ -55,14 +52,6 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "numbers", nargs="*", help="dead letters to retry or drop, all without any; test: the destination"
     )
-    parser = command(commands, "export", export, "readings out of the store")
-    parser.add_argument("dir", type=folder)
-    parser.add_argument("--from", dest="start", metavar="T")
-    parser.add_argument("--to", dest="end", metavar="T")
-    parser.add_argument("--device")
-    parser.add_argument("--metric")
-    parser.add_argument("--format", choices=("csv", "parquet"), default="csv")
-    parser.add_argument("-o", dest="output", metavar="FILE")
 
 
 def _count(text: str) -> int:
@@ -458,61 +447,3 @@ def _journal(config: Config) -> Journal:
     if not (config.data / JOURNAL).exists():
         raise Problem(f"{config.data} holds no record of deliveries: this hub has never run")
     return Journal(config.data / JOURNAL)
-
-
-# ------------------------------------------------------------------------------------------------- export
-
-
-def export(options: argparse.Namespace) -> int:
-    config = config_of(options.dir)
-    if options.format == "parquet" and not options.output:
-        raise Problem("parquet is a binary file: name one with -o FILE", 2)
-    try:
-        start = from_text(options.start, config.zone) if options.start else None
-        end = from_text(options.end, config.zone) if options.end else None
-        query = SeriesQuery(*in_order(start, end), options.device, options.metric)
-    except ValueError as error:
-        raise Problem(str(error), 2) from None
-    # Of two that export at once each has a file of its own.
-    target = Path(options.output) if options.output else config.data / f".export-{os.getpid()}.csv"
-    target = target.absolute()
-    params = {
-        "format": options.format,
-        "path": str(target),
-        **{
-            key: value
-            for key, value in (
-                ("from", options.start),
-                ("to", options.end),
-                ("device", options.device),
-                ("metric", options.metric),
-            )
-            if value
-        },
-    }
-    answer = ask(config, "/api/v1/export", "POST", json=params) if config.store.kind == "duckdb" else None
-    if answer is None:
-        try:
-            store = open_city_store(config.store, config.data)
-            try:
-                rows = store.export(query, options.format, target)
-            finally:
-                store.close()
-        except OSError as error:
-            raise Problem(f"{str(target)!r} cannot be written: {error.strerror or error}") from None
-        except (StoreUnavailable, ValueError) as error:
-            raise Problem(str(error)) from None
-    else:
-        rows = answer["rows"]
-    if options.output:
-        note(f"{rows} rows in {options.output}")
-    else:
-        try:
-            with target.open(encoding="utf-8", newline="") as file:
-                shutil.copyfileobj(file, sys.stdout)
-        finally:
-            target.unlink(missing_ok=True)
-    if not rows:
-        unlisted = query.device is not None and query.device not in load_registry(options.dir)[0].devices
-        note("the store has no such rows" + (f"; devices.csv lists no {query.device!r}" if unlisted else ""))
-    return 0
