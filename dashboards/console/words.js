@@ -50,7 +50,7 @@ const WORDS = {
   received: ["received", "接收"], logged: ["logged", "入日志"], quarantined: ["quarantined", "隔离"], duplicate: ["duplicate", "重复"], refused: ["refused", "拒收"], inflight: ["in flight", "途中"], behind: ["behind", "落后"], caughtup: ["caught up", "无积压"], required: ["required", "必需"], entries: ["entries", "条"],
   up: ["up", "正常"], down: ["down", "中断"], degraded: ["degraded", "降级"], starting: ["starting", "启动中"], ended: ["failed", "失效"],
   clean: ["Nothing in quarantine", "隔离区为空"], cleanline: ["Every frame could be used.", "所有报文均可使用。"], unknowns: ["Unknown devices that knocked", "未登记而上报的设备"], times: ["times", "次"], newest: ["Newest input that could not be used", "最近无法使用的输入"],
-  token: ["This hub asks for a token.", "此中枢需要令牌。"], login: ["Log in", "登录"], logout: ["log out", "退出"], user: ["User", "用户名"], password: ["Password", "密码"], enter: ["Enter", "进入"], failed: ["That did not work:", "操作失败："], rate: ["readings", "读数"],
+  token: ["This hub asks for a token.", "此中枢需要令牌。"], login: ["Log in", "登录"], loginAt: ["Log in by", "登录方式："], logout: ["log out", "退出"], user: ["User", "用户名"], password: ["Password", "密码"], enter: ["Enter", "进入"], failed: ["That did not work:", "操作失败："], rate: ["readings", "读数"],
   ago_s: ["s", "秒"], ago_m: ["min", "分"], ago_h: ["h", "小时"], ago_d: ["days", "天"], camera: ["camera", "摄像机"], away: ["away", ""],
 };
 

@@ -151,6 +151,15 @@ class Audit(msgspec.Struct):
     before: Number | None = None
 
 
+class OidcBack(msgspec.Struct):
+    """What the identity provider sends the browser back with (RFC 6749, section 4.1.2; `iss`: RFC 9207)."""
+
+    state: str = ""
+    code: str | None = None
+    iss: str | None = None
+    error: str | None = None
+
+
 class Readiness(msgspec.Struct):
     """`part`: ask for this part alone."""
 

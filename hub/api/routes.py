@@ -25,6 +25,7 @@ from hub.api.history import History
 from hub.api.limits import Limits
 from hub.api.looking import Looking
 from hub.api.noting import Noting
+from hub.api.oidc import Oidc
 from hub.api.openapi import document
 from hub.api.pages import reply
 from hub.api.problem import Problem, problem
@@ -44,7 +45,7 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
     look, act, live = Looking(state, authority), Acting(state, trusted, auditing), Streaming(state, authority)
     enrol = Enrolling(state, auditing, trusted)
     visit, things, past = Visiting(state, authority, auditing), SensorThings(state), History(state)
-    noting = Noting(state, auditing)
+    noting, oidc = Noting(state, auditing), Oidc(state, auditing)
     get, post = "GET", "POST"
     on_the_hub = partial(Endpoint, post, role="operate", needs="engineer", whole=True)
     found = [
@@ -56,7 +57,9 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
         Endpoint(get, "/metrics", "view", look.metrics, media="text/plain", whole=True),
         Endpoint(get, "/api/v1/session", None, visit.session, gives=answers.Session),
         Endpoint(post, "/api/v1/login", None, visit.log_in, questions.LogIn, gives=answers.Session, act=False),
-        Endpoint(post, "/api/v1/logout", None, visit.log_out, gives=answers.Done, act=False),
+        Endpoint(post, "/api/v1/logout", None, visit.log_out, gives=answers.LoggedOut, act=False),
+        Endpoint(get, "/oidc/login", None, oidc.oidc_login, media="text/html", also=(303,)),
+        Endpoint(get, "/oidc/back", None, oidc.oidc_back, questions.OidcBack, media="text/html", also=(303,)),
         Endpoint(get, "/api/v1/users", "administer", enrol.users, questions.Page, gives=answers.Users, whole=True),
         Endpoint(
             post, "/api/v1/users", "administer", enrol.add_user, questions.NewUser, gives=answers.User, whole=True
