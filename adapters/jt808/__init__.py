@@ -33,8 +33,9 @@ class Jt808Options(StreamOptions, kw_only=True, frozen=True):
     """File with that secret instead."""
     subpackage_ack: str = "together"
     """ "together": a message in pieces is answered when all of it is stored; "singly": each piece at once, before."""
-    items: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
-    """Vendor items of 0x0200 by id: {"0x82" = {metric, type, scale, offset, unit, at}}."""
+    items: dict[str, dict[str, Any] | list[dict[str, Any]]] = msgspec.field(default_factory=dict)
+    """Vendor items of 0x0200 by id: {"0x82" = {metric, type, scale, offset, unit, at, bit, inverted}}, a list of these, or
+    {"0xEB" = {inner = {"0x00A8" = {…}}}}."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -148,8 +148,29 @@ PARAMETERS = {
 
 
 def _attributes(c: Cursor, new: bool, zone: tzinfo) -> Body:
-    model, ident = (30, 30) if new else (20, 7)  # the manufacturer keeps 5 bytes here in 2019 too
-    found: Body = {"terminal_type": c.number(2), "manufacturer": c.text(5), "model": c.text(model)}
+    """Makers disagree on the widths, whatever edition their header is of: the layout that ends where the body ends is the one."""
+    widths = sorted(_ATTRIBUTE_WIDTHS, key=lambda width: (width[1] == 30) != new)
+    short: ShortBody | None = None
+    for maker, model, ident in widths:
+        trial = Cursor(c.body)
+        try:
+            found = _attributes_of(trial, maker, model, ident)
+        except ShortBody as error:
+            short = short or error
+        else:
+            if not trial.left():
+                return found
+    if short is not None:
+        raise short
+    return _attributes_of(c, *widths[0])
+
+
+_ATTRIBUTE_WIDTHS = ((5, 30, 30), (11, 30, 30), (5, 20, 7), (5, 8, 7))
+"""Bytes of manufacturer, model and terminal id: 2019 as most send it and as its registration has it, 2013, 2011."""
+
+
+def _attributes_of(c: Cursor, maker: int, model: int, ident: int) -> Body:
+    found: Body = {"terminal_type": c.number(2), "manufacturer": c.text(maker), "model": c.text(model)}
     found |= {"terminal_id": c.text(ident), "iccid": c.take(10).hex(), "hardware": c.text(c.number(1))}
     return found | {"firmware": c.text(c.number(1)), "gnss": c.number(1), "modem": c.number(1)}
 

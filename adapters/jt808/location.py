@@ -196,6 +196,37 @@ def _temperatures(values: dict[str, Value], b: bytes, at: int, size: int) -> Non
             return
 
 
+def _overspeed(values: dict[str, Value], b: bytes, at: int, size: int) -> None:
+    _more(values, "events", [f"overspeed, {_place(b[at : at + size])}"])
+
+
+def _crossing(values: dict[str, Value], b: bytes, at: int, size: int) -> None:
+    _more(values, "events", [f"{'left' if b[at + 5] & 1 else 'entered'} {_place(b[at : at + 5])}"])
+
+
+def _driven(values: dict[str, Value], b: bytes, at: int, size: int) -> None:
+    route, seconds = int.from_bytes(b[at : at + 4], "big"), b[at + 4] << 8 | b[at + 5]
+    _more(values, "events", [f"segment {route} driven in {seconds} s, too {'long' if b[at + 6] & 1 else 'short'}"])
+
+
+def _place(where: bytes) -> str:
+    """Kind and number of an area or route (tables 28 and 29); an overspeed may have no area."""
+    return f"{_area(where[0])} {int.from_bytes(where[1:5], 'big')}" if len(where) == 5 and where[0] else "anywhere"
+
+
+def inner_items(value: bytes) -> list[tuple[int, bytes]]:
+    """Items inside a vendor's item, such as 0xEB: length (WORD, counts the id), id (WORD), value. Empty where it does not end exactly so."""
+    found = []
+    at = 0
+    while at < len(value):
+        size = int.from_bytes(value[at : at + 2], "big")
+        if size < 2 or at + 2 + size > len(value):
+            return []
+        found.append((int.from_bytes(value[at + 2 : at + 4], "big"), value[at + 4 : at + 2 + size]))
+        at += 2 + size
+    return found
+
+
 def _safety(ident: int) -> Item:
     def read(values: dict[str, Value], b: bytes, at: int, size: int) -> None:
         _more(values, "events", safety.events(ident, b[at : at + size]))
@@ -215,6 +246,9 @@ _ITEMS: dict[int, tuple[tuple[int, ...], Item]] = {
     0x02: ((2,), _fuel),
     0x03: ((2,), _recorder_speed),
     0x06: ((2,), _cabin),
+    0x11: ((1, 5), _overspeed),
+    0x12: ((6,), _crossing),
+    0x13: ((7,), _driven),
     0x14: ((4,), _video),
     0x18: ((2, 3), _abnormal),
     0x30: ((1,), _signal),
@@ -432,7 +466,13 @@ def _describe_item(ident: int, value: bytes, zone: tzinfo) -> dict[str, Any]:  #
             return {"satellites": number}
         case 0x64 | 0x65 | 0x66 | 0x67 | 0x70, _:
             return safety.describe(ident, value, lambda bcd: clock(zone, bcd))
-    return {}
+    inner = inner_items(value) if ident >= 0x40 else []
+    if not inner:
+        return {}
+    found: dict[str, Any] = {}
+    for key, held in inner:
+        _keep(found, f"{key:04x}", held.hex())
+    return {f"inner_{ident:02x}": found}
 
 
 def _area(kind: int) -> str:

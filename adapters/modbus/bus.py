@@ -196,7 +196,11 @@ class Bus:
         waiting.late = True
         dead = self._misses.get(request.unit, 0) >= MISSES_MAX
         until = clock() + (0.0 if dead else self._late_s)
-        if waiting.short is None and not await self._came(waiting, until, 1):
+        if waiting.short is not None or await self._came(waiting, until, 1):
+            self._misses[
+                request.unit
+            ] = -1  # late, not dead: this time-out is no miss, and the next one is waited out as well
+        else:
             self._owed[request.unit, request.function, request.size] = clock() + OWED_S
         while (left := self._line.last_byte_at + SETTLE_S - clock()) > 0:
             await asyncio.sleep(left)
@@ -209,11 +213,12 @@ class Bus:
         return any(owing[:2] == (unit, function) and (owing[2] == size or pdu[0] & 0x80) for owing in self._owed)
 
     async def _make_sure(self, waiting: _Waiting) -> None:
-        """An owed answer may be what came. Then the right one follows, and neither is taken."""
+        """An owed answer may be what came. Then the right one follows, as late as answers are waited for, and neither is taken."""
         clock = asyncio.get_running_loop().time
         request = waiting.request
         came = 1
-        while await self._came(waiting, clock() + self._timeout_s, came + 1):
+        until = waiting.at + self._timeout_s + self._late_s
+        while await self._came(waiting, max(until, clock() + self._timeout_s), came + 1):
             came = len(waiting.answers)
         self._owed = {key: until for key, until in self._owed.items() if key[:2] != (request.unit, request.function)}
         if came > 1:

@@ -30,8 +30,10 @@ BREAK_MAX_S = 60.0
 """Seconds between two questions to a unit that does not answer: 1, 2, 4 … up to this."""
 OFFLINE_AFTER = 3
 """Unanswered questions in a row after which a device is said to be offline."""
+FOR_GOOD = (1, 2, 3)
+"""Exceptions by which a device refuses a block for good: function, address or value is illegal."""
 CONFIGURATION_PAUSE_S = 600.0
-"""Seconds for which a block is left alone that the device refuses for good (exceptions 1 to 3)."""
+"""Seconds for which such a block is left alone."""
 BUSY_PAUSE_S = 0.2
 """Seconds before the one repeated question to a unit that says it is busy (exceptions 5 and 6)."""
 RECONNECT_S = (1.0, 60.0)
@@ -273,7 +275,10 @@ class ModbusAdapter:
             except Refused as refusal:
                 if refusal.code not in (10, 11):
                     cycle.answered = True
-                    group.unanswered.pop(block, None)
+                    if refusal.code in FOR_GOOD:
+                        group.unanswered.pop(block, None)
+                    else:  # busy, or broken: the unit is there and gives no values
+                        self._unanswered(group, block, str(refusal))
                     waiting = self._refused(group, block, refusal, cycle) + waiting
                     continue
                 cycle.silence = str(refusal)
@@ -323,7 +328,7 @@ class ModbusAdapter:
         if parts:
             group.replace(block, parts)
             return parts
-        if refusal.code in (1, 2, 3):
+        if refusal.code in FOR_GOOD:
             group.left_alone[block] = time.monotonic() + CONFIGURATION_PAUSE_S
         device = group.unit.device
         metrics = ", ".join(field.metric for field in block.fields)

@@ -73,6 +73,7 @@ def read(
     levels: list[tuple[int, list[float | None]]] = []
     sent = at = bcd_moment(body.send_time_bcd or "", zone, near)
     # `at` is the send time until an observation time comes (test and status reports have none).
+    latest = near if sent is None else sent
     step_s = 0
     for item in body.items:
         if "obs_time_bcd" in item:
@@ -90,26 +91,26 @@ def read(
         if name == "04":
             step_s = _step_s(item["step_dhm_bcd"])
         elif name == "f5":
-            levels.append((_group_start(at, sent, item["values"]), item["values"]))
+            levels.append((_first_at(at, latest, len(item["values"]), GROUP_STEP_S), item["values"]))
         else:
-            _add(found, _group_start(at, sent, item["values"]) if name in GROUPS else at, item, step_s)
+            _add(found, at, item, step_s, latest)
     base = bases.get(device.partition(":")[2])
     for start, group in levels:
         _levels(found, start, group, base)
     return found.readings(device, KINDS.get(body.station_type or "", "")), faults
 
 
-def _group_start(at: int, sent: int | None, values: list[float | None]) -> int:
-    """When an hour's first group was taken. The observation time is that of the first (6.6.4.6), but many stations write the
-    time of sending: where the last group would lie behind that, the time is the last one's."""
-    span = (len(values) - 1) * GROUP_STEP_S * SECOND
-    return at - span if sent is not None and at + span > sent else at
+def _first_at(at: int, latest: int | None, count: int, step_s: int) -> int:
+    """When the first of an hour's groups, or of a series at a step, was taken. The observation time is that of the first (6.6.4.6), but many
+    stations write the time of sending: where the last would lie behind that (`latest`), the time is the last one's."""
+    span = (count - 1) * step_s * SECOND
+    return at - span if latest is not None and at + span > latest else at
 
 
-def _add(found: Observations, at: int, item: Item, step_s: int) -> None:
+def _add(found: Observations, at: int, item: Item, step_s: int, latest: int | None) -> None:
     name = item["id"]
     if name in GROUPS:
-        _number(found, at, name, item["values"], GROUP_STEP_S)
+        _number(found, _first_at(at, latest, len(item["values"]), GROUP_STEP_S), name, item["values"], GROUP_STEP_S)
     elif name == "45":
         _status(found, at, item["hex"])
     elif name == "f3":
@@ -118,7 +119,8 @@ def _add(found: Observations, at: int, item: Item, step_s: int) -> None:
         if item["text"]:
             found.add(at, "text", item["text"][:TEXT_MAX])
     else:
-        _number(found, at, name, [item["value"]] if "value" in item else item.get("series", []), step_s)
+        values = [item["value"]] if "value" in item else item.get("series", [])
+        _number(found, _first_at(at, latest, len(values), step_s), name, values, step_s)
 
 
 def _number(found: Observations, at: int, name: str, values: list[float | None], step_s: int) -> None:

@@ -6,7 +6,7 @@ of this hub only to the `subject` that stands beside them in `users.toml`. Nobod
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -81,9 +81,9 @@ def grant_of(group: OidcGroup) -> RoleGrant:
 
 
 class People:
-    """Whom the provider's word lets in. `reserved`: names of tokens, which are nobody's."""
+    """Whom the provider's word lets in. `reserved`: names of tokens, at this moment, which are nobody's."""
 
-    def __init__(self, options: OidcOptions, roll: Roll, reserved: Collection[str], data: Path) -> None:
+    def __init__(self, options: OidcOptions, roll: Roll, reserved: Callable[[], Collection[str]], data: Path) -> None:
         self._roll, self._reserved, self._data = roll, reserved, data
         self._grants = [(group.group, grant_of(group)) for group in options.groups]
         self._names = _kept(data)
@@ -111,7 +111,7 @@ class People:
             raise NotAdmitted(
                 f"{name!r} is a user of this hub; where it is the same person, subject = {subject!r} beside them in users.toml says so"
             )
-        if name in self._reserved:
+        if name in self._reserved():
             raise NotAdmitted(f"{name!r} is the name of a token of this hub")
         if self._names.get(name, subject) != subject:
             raise NotAdmitted(

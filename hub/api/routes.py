@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from functools import partial
 from typing import Any
@@ -230,7 +231,15 @@ def _route(item: Endpoint, state: State, authority: Authority, auditing: Auditin
             return await item.call(request)
         return await _act(item, request, auditing, action)
 
-    return Route(item.path, guarded, methods=[item.method])
+    async def answered(request: Request) -> Response:
+        try:
+            return await guarded(request)
+        except asyncio.CancelledError:  # the server cancels what still waits when the hub stops, and would say 500
+            return problem(
+                503, "the hub stops, and nobody knows whether this was still done; ask again", {"Retry-After": "5"}
+            )
+
+    return Route(item.path, answered, methods=[item.method])
 
 
 async def _act(item: Endpoint, request: Request, auditing: Auditing, action: str) -> Response:

@@ -21,7 +21,7 @@ from hub.recording import Map, load_map, open_text, read_files
 from hub.registry import Registry
 from hub.store.lineimport import read_line
 from hub.store.outcome import Written
-from hub.store.rollups import WIDTHS, RollupStore, parts, touched
+from hub.store.rollups import WIDTHS, RollupStore, denied, parts, remake_touched, touched
 from hub.validation import Validator, no_device_id
 
 BATCH = 10_000
@@ -65,6 +65,7 @@ class Importer:
         self._admit = admit_unknown
         self._faults: Counter[str] = Counter()
         self._minutes: dict[str, set[int]] = {}
+        self._denied: dict[str, set[int]] = {}
         self._written = Written()
         self.done = Imported()
 
@@ -87,7 +88,7 @@ class Importer:
         self._write(batch)
         for part in parts(self._minutes):
             for width in WIDTHS:
-                self.done.rollups += self._store.remake(width, part)
+                self.done.rollups += remake_touched(self._store, width, part, self._denied)
                 progress(self.done.readings)
         progress(self.done.readings)
         self.done.faults = dict(self._faults)
@@ -127,6 +128,8 @@ class Importer:
         self.done.replaced += outcome.replaced.total()
         for device, minutes in touched(batch).items():
             self._minutes.setdefault(device, set()).update(minutes)
+        for device, minutes in denied(batch).items():
+            self._denied.setdefault(device, set()).update(minutes)
 
     def _refuse(self, reading: Reading, kind: FaultKind, why: str) -> bool:
         self.done.refused += 1

@@ -19,7 +19,20 @@ from hub.model import Reading
 from hub.moment import SECOND
 from hub.ports import FRAME_ENTRIES_MAX, Cursors, LogPosition, SeriesQuery, StoreUnavailable, Stream
 from hub.store.erasing import Eraser
-from hub.store.rollups import DAY, HOUR, RollupStore, Window, apply_retention, parts, remake, touched
+from hub.store.rollups import (
+    DAY,
+    HOUR,
+    WIDTHS,
+    RollupStore,
+    Window,
+    apply_retention,
+    denied,
+    drop_denied,
+    parts,
+    remake,
+    remake_touched,
+    touched,
+)
 
 MINUTES_EVERY_S = 60.0
 ALL_EVERY_S = 600.0
@@ -63,6 +76,8 @@ class Rollups:
         self._minutes: dict[str, set[int]] = {}
         """By device: minutes whose hours and days are still to be made."""
         self._new: dict[str, set[int]] = {}
+        self._denied: dict[str, set[int]] = {}
+        """Of those, minutes with a mark that denies a value."""
         self._working = asyncio.Lock()
         self._skew_s: float | None = None
         self._stepped_at_s: float | None = None
@@ -107,6 +122,7 @@ class Rollups:
         if everything and not self._new:
             written += await self._make(self._minutes, ("1h", "1d"))
         if everything and not self._new and not self._minutes:
+            self._denied.clear()
             for name, state in self.states.items():
                 self._cursors.set(f"rollups_{name}", state.cursor)
         return written
@@ -120,7 +136,7 @@ class Rollups:
             if time.monotonic() > until:
                 break
             for width in widths:
-                written += await self._in_thread(partial(self._store.remake, width, part))
+                written += await self._in_thread(partial(remake_touched, self._store, width, part, self._denied))
             for device, starts in part.items():
                 minutes[device] -= starts
                 if not minutes[device]:
@@ -138,10 +154,12 @@ class Rollups:
             state.cursor = stream.first
         while state.cursor < min(self._stored[name](), stream.next) and not _many(self._minutes):
             batch = stream.read_now(state.cursor, FRAME_ENTRIES_MAX)
-            minutes = touched(entry for entry in batch.entries if type(entry) is Reading)
-            for device, starts in minutes.items():
+            readings = [entry for entry in batch.entries if type(entry) is Reading]
+            for device, starts in touched(readings).items():
                 self._new.setdefault(device, set()).update(starts)
                 self._minutes.setdefault(device, set()).update(starts)
+            for device, starts in denied(readings).items():
+                self._denied.setdefault(device, set()).update(starts)
             state.cursor = batch.next
             await asyncio.sleep(0)
 
@@ -167,7 +185,10 @@ def rebuild(
     at = start
     while oldest := store.series(SeriesQuery(at, end, limit=1)):
         day = oldest[0].time - oldest[0].time % DAY
-        written += remake(store, Window(max(day, start or day), min(end, day + DAY)))
+        window = Window(max(day, start or day), min(end, day + DAY))
+        for width in WIDTHS:  # one after the other: the coarser are made of the finer that are left
+            written += remake(store, window, (width,))
+            drop_denied(store, width, window)
         at = day + DAY
         days += 1
         progress(days)

@@ -25,7 +25,7 @@ from hub.moment import ON_THE_WAY_NS
 from hub.ports import Bucket, Refusal, Row, SeriesQuery, StoreUnavailable
 from hub.store.erasing import Told
 from hub.store.rollups import WIDTHS, finer
-from hub.store.rows import GOOD, POSITION_METRIC, as_text, observed, point, quality, restore, sift
+from hub.store.rows import GOOD, POSITION_METRIC, as_text, marks_alone, observed, point, quality, restore, sift
 from hub.whole_file import make_folder, set_aside
 
 SCHEMA = """
@@ -147,9 +147,12 @@ class DuckDBStore:
         readings = [event for event in events if type(event) is Reading]
         changes = [event for event in events if type(event) is AlertChange]
         columns, refused = _columns(readings)
+        marks = marks_alone(readings)
         with self._transaction():
             if columns is not None:
                 self._insert("readings", columns)
+            if marks:
+                self._mark(marks)
             if changes:
                 self._insert("alert_changes", _change_columns(changes))
             self._writer.execute("delete from cursors where stream = ?", [stream])
@@ -181,6 +184,24 @@ class DuckDBStore:
     def _insert(self, table: str, columns: dict[str, Any]) -> None:
         with self._beside("batch", columns):
             self._writer.execute(f"insert into {table} select {', '.join(columns)} from batch")
+
+    def _mark(self, marks: Mapping[tuple[str, str, int], int]) -> None:
+        """Give the rows of these devices, metrics and times that quality."""
+        columns = {
+            "device": texts([device for device, _, _ in marks]),
+            "metric": texts([metric for _, metric, _ in marks]),
+            "time": moments([at for _, _, at in marks]),
+            "quality": np.array(list(marks.values()), dtype=np.uint8),
+        }
+        key = " and ".join(f"readings.{name} = marks.{name}" for name in ("time", "device", "metric"))
+        # The span lets DuckDB pass over the rows of other times.
+        span = "readings.time between make_timestamp_ns(?) and make_timestamp_ns(?)"
+        times = [at for _, _, at in marks]
+        with self._beside("marks", columns):
+            self._writer.execute(
+                f"update readings set quality = marks.quality from marks where {span} and {key}",
+                [min(times), max(times)],
+            )
 
     def _replace_rollups(self, width: str, source: str, first: int, last: int) -> None:
         """Put the rows of a table into the place of what stood there for the same device, metric and time, all between these two times."""
@@ -233,6 +254,16 @@ class DuckDBStore:
         times = [bucket.time for bucket in buckets]
         with self._transaction(), self._beside("batch", columns):
             self._replace_rollups(width, "batch", min(times), max(times))
+
+    def drop_rollups(self, width: str, buckets: Sequence[Bucket]) -> None:
+        """As `hub.store.rollups` says."""
+        columns = {
+            "time": moments([bucket.time for bucket in buckets]),
+            **{name: texts([getattr(bucket, name) for bucket in buckets]) for name in ("device", "metric")},
+        }
+        key = " and ".join(f"rollups.{name} = dropped.{name}" for name in columns)
+        with self._transaction(), self._beside("dropped", columns):
+            self._writer.execute(f"delete from rollups using dropped where rollups.width = ? and {key}", [width])
 
     def remake(self, width: str, minutes: Mapping[str, set[int]]) -> int:
         """As `hub.store.rollups` says, exactly those asked for, in the database alone: nothing passes through Python."""
@@ -319,7 +350,19 @@ class DuckDBStore:
         where, values = _where(query)
         limit = "" if query.limit is None else f"limit {int(query.limit)}"
         found = f"(select * from readings {where} {_LAST_WRITTEN} order by time, device, metric {limit})"
-        return self._fetch(copy_statement(found, form, path), values)[0][0]  # type: ignore[no-any-return]
+        copy = copy_statement(found, form, path)
+        [[self._exporting]] = self._fetch(f"select count(*) from (select 1 from readings {where} {limit})", values)
+        for setting in ("enable_progress_bar", "enable_progress_bar_print"):  # counted, and not printed
+            self._fetch(f"set {setting} = {setting == 'enable_progress_bar'}", [])
+        return self._fetch(copy, values)[0][0]  # type: ignore[no-any-return]
+
+    _exporting = 0
+    """Rows that the export looks at."""
+
+    def exported(self) -> tuple[int, int | None]:
+        """Rows that the export which runs now is done with, by DuckDB's own estimate, and of how many."""
+        percent = max(0.0, self._reader.query_progress())
+        return round(self._exporting * percent / 100), self._exporting or None
 
     def copy_to(self, folder: Path) -> list[str]:
         """A consistent copy of the file (and of what is not in it yet) into `folder`; their names. Writes wait meanwhile.

@@ -12,7 +12,8 @@ import hashlib
 import re
 import ssl
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import MappingProxyType
@@ -26,7 +27,16 @@ from hub.moment import to_text
 from hub.ports import Bucket, LogPosition, Refusal, Row, SeriesQuery, StoreUnavailable
 from hub.store.erasing import Told
 from hub.store.influxql import Influxql, place_of
-from hub.store.lineprotocol import ALERTS, REWORDED_NS, Encoder, Unwritable, alert_line, alert_time, rollup_lines
+from hub.store.lineprotocol import (
+    ALERTS,
+    REWORDED_NS,
+    Encoder,
+    Unwritable,
+    alert_line,
+    alert_time,
+    rollup_lines,
+    rollup_measurement,
+)
 from hub.store.rollups import WIDTHS, fold, remake_by_queries
 from hub.store.rows import only, sift
 
@@ -164,8 +174,9 @@ class InfluxDBStore:
             except Unwritable as error:
                 refused.append(Refusal(only(reading, error.metric), str(error)))
                 rest = {metric: value for metric, value in reading.values.items() if metric != error.metric}
+                marks = {metric: mark for metric, mark in (reading.marks or {}).items() if metric != error.metric}
                 if rest:
-                    good.append(msgspec.structs.replace(reading, values=rest))
+                    good.append(msgspec.structs.replace(reading, values=rest, marks=marks or None))
             except ValueError as error:
                 refused.append(Refusal(reading, str(error)))
         return [], refused
@@ -269,6 +280,27 @@ class InfluxDBStore:
             if status != 204 and "retention" not in words:
                 raise StoreUnavailable(f"InfluxDB answers rollups with {status}: {words}")
 
+    def drop_rollups(self, width: str, buckets: Sequence[Bucket]) -> None:
+        """As `hub.store.rollups` says. A point holds all metrics of its family, so the others are written again. A server that cannot delete
+        gets a count of 0, which this hub passes over."""
+        if self._options.version not in (1, 2):
+            self.write_rollups(width, [msgspec.structs.replace(bucket, count=0) for bucket in buckets])
+            return
+        points: defaultdict[tuple[str, str, int], set[str]] = defaultdict(set)
+        for bucket in buckets:
+            points[rollup_measurement(bucket.metric, width), bucket.device, bucket.time].add(bucket.metric)
+        for (measurement, device, at), metrics in points.items():
+            there = self.rollups(width, SeriesQuery(at, at + 1, device))
+            self._delete(measurement, at + 1, at, {"device": device})
+            self.write_rollups(
+                width,
+                [
+                    bucket
+                    for bucket in there
+                    if bucket.metric not in metrics and rollup_measurement(bucket.metric, width) == measurement
+                ],
+            )
+
     def folded(self, width: str, query: SeriesQuery, every: int) -> list[Bucket]:
         if query.metric is None or query.limit is not None:
             return fold(self.rollups(width, query), every)
@@ -330,7 +362,19 @@ class InfluxDBStore:
     def export(self, query: SeriesQuery, form: str, path: Path) -> int:
         from hub.store.export import export_rows
 
-        return export_rows(self._influxql.series(query), form, path)
+        self._exported = 0
+        return export_rows(self._counted(self._influxql.series(query)), form, path)
+
+    def _counted(self, rows: Iterable[Row]) -> Iterator[Row]:
+        for row in rows:
+            self._exported += 1
+            yield row
+
+    _exported = 0
+
+    def exported(self) -> tuple[int, int | None]:
+        """Rows that the export which runs now has got from the server; it does not say how many there are."""
+        return self._exported, None
 
     def close(self) -> None:
         self._sender.shutdown()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -13,6 +14,7 @@ import msgspec
 
 from hub.metrics import vocabulary
 from hub.model import AlertChange, Position
+from hub.moment import ON_THE_WAY_NS
 from hub.ports import Bucket, Row, SeriesQuery, StoreUnavailable
 from hub.store.erasing import Told
 from hub.store.lineprotocol import ALERTS, OTHER, QUALITY_PREFIX, REWORDED_NS
@@ -53,24 +55,33 @@ class Influxql:
     # ---------------------------------------------------------------------------------------------- what the store asks
 
     def latest(self, devices: Sequence[str] | None = None) -> list[Row]:
-        """The newest row of each device and metric, by observed time: `last()` goes by the point's own time."""
-        # What is dated in the future is held until its time, so that it does not hide what comes before.
-        where = "WHERE time <= now()"
-        if devices is not None:
-            where += f" AND ({' OR '.join(f'device = {_text(device)}' for device in devices)})"
+        """The newest row of each device and metric, by observed time; what is dated in the future counts as older than what may
+        have been on its way when it was received (docs/decisions/wrong-clocks.md). `last()` goes by the point's own time, so where it
+        finds such a point those behind its receive time are looked at one by one."""
         if devices is not None and not devices:
             return []
+        where = _where(SeriesQuery(devices=None if devices is None else tuple(devices)))
         newest: dict[tuple[str, str], Row] = {}
         for column in self._columns():
             wanted = ", ".join([f'last({_name(column.metric)}) AS "value"', *map(_name, column.beside)])
             if column.metric == POSITION_METRIC:
                 wanted = ", ".join(['last("lat") AS "value"', *map(_name, column.beside)])
+            found: dict[str, Row] = {}
             query = f"SELECT {wanted} FROM {_name(column.measurement)} {where} GROUP BY device, kind"
             for tags, cells in self._rows(query):
                 row = _row(column.metric, {**tags, **cells}, cells["value"])
-                known = newest.get((row.device, row.metric))
+                known = found.get(row.device)
                 if known is None or row.time > known.time:
-                    newest[row.device, row.metric] = row
+                    found[row.device] = row
+            ahead = {device: row for device, row in found.items() if row.time > row.received_at}
+            if ahead:
+                since = min(map(_counts_as_observed, ahead.values()))
+                behind = SeriesQuery(since, devices=tuple(ahead), metric=column.metric)
+                for row in self._measurement(behind, column.measurement, [column], newest_first=False):
+                    found[row.device] = max(
+                        found[row.device], row, key=lambda row: (_counts_as_observed(row), row.received_at)
+                    )
+            newest |= {(device, column.metric): row for device, row in found.items()}
         return [newest[key] for key in sorted(newest)]
 
     def series(self, query: SeriesQuery) -> Iterator[Row]:
@@ -197,7 +208,7 @@ class Influxql:
         for measurement, fields in self.fields().items():
             if not measurement.endswith(f"_{width}") or f"{metric}_count" not in fields:
                 continue
-            parts = f"SELECT {count} AS n, {low} AS low, {high} AS high, {last} AS newest, {count} * {mean} AS sum FROM {_name(measurement)} {_where(query)}"
+            parts = f"SELECT {count} AS n, {low} AS low, {high} AS high, {last} AS newest, {count} * {mean} AS sum FROM {_name(measurement)} {_where(query)}{' AND' if _where(query) else 'WHERE'} {count} > 0"
             figures = "sum(n) AS n, min(low) AS low, max(high) AS high, last(newest) AS newest, sum(sum) AS sum"
             bounds = _where(SeriesQuery(query.start, query.end))
             text = f"SELECT {figures} FROM ({parts} GROUP BY device, kind) {bounds} GROUP BY time({every // 1000}u), device, kind fill(none)"
@@ -292,14 +303,27 @@ class Influxql:
         wanted = "*"
         if query.metric is not None and query.metric != POSITION_METRIC:
             wanted = ", ".join(map(_name, (query.metric, *columns[0].beside, "device", "kind")))
-        # With one metric asked for, rows that only have a place would count against the server's limit; the stream is left early.
-        limit = "" if query.limit is None or query.metric is not None else f"LIMIT {int(query.limit)}"
         order = "ORDER BY time DESC" if newest_first else ""
-        for _, cells in self._rows(f"SELECT {wanted} FROM {_name(measurement)} {_where(query)} {order} {limit}"):
+        for cells in self._points(f"SELECT {wanted} FROM {_name(measurement)} {_where(query)} {order}", query):
             for column in columns:
                 value = cells.get(column.metric)
                 if value is not None or column.metric == POSITION_METRIC:
                     yield _row(column.metric, cells, value)
+
+    def _points(self, text: str, query: SeriesQuery) -> Iterator[dict[str, Any]]:
+        """Points of a query as they are asked for. With a limit they come in pages of that size: points that only bear a mark or a place
+        count against the server's limit, and not as rows. With one metric asked for they are most, so the stream is left early instead."""
+        if query.limit is None or query.metric is not None:
+            yield from (cells for _, cells in self._rows(text))
+            return
+        page = int(query.limit)
+        for offset in itertools.count(0, page):
+            count = 0
+            for _, cells in self._rows(f"{text} LIMIT {page} OFFSET {offset}"):
+                count += 1
+                yield cells
+            if count < page:
+                return
 
     def _rows(self, query: str) -> Iterator[tuple[Mapping[str, str], dict[str, Any]]]:
         for tags, rows, columns in self._series(query):
@@ -355,6 +379,10 @@ def _row(metric: str, cells: Mapping[str, Any], value: Any) -> Row:
         None if lat is None else float(lat),
         int(cells.get("received_at") or cells["time"]),
     )
+
+
+def _counts_as_observed(row: Row) -> int:
+    return row.time if row.time <= row.received_at else row.received_at - ON_THE_WAY_NS
 
 
 def _rollup_fields(metric: str) -> tuple[str, ...]:

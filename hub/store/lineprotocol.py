@@ -60,7 +60,8 @@ class Encoder:
         self._series: dict[tuple[str, str, str], str] = {}
 
     def lines(self, reading: Reading) -> list[str]:
-        """One line for each measurement that the reading's values belong to.
+        """One line for each measurement that the reading's values belong to, and one for each mark without a value: its field joins the point of
+        the value, whenever that was written.
 
         Raises `Unwritable` for the first value that cannot be said, ValueError for a device name that cannot.
         """
@@ -84,6 +85,13 @@ class Encoder:
         for measurement, text in points.items():
             series = self._series.get((measurement, reading.device, reading.kind)) or self._head(measurement, reading)
             lines.append(f"{series} {text}{tail}" if text else f"{series} {tail[1:]}")
+        if marks is not None:
+            for metric in marks.keys() - reading.values.keys():
+                measurement, key, _, _ = self._fields.get(metric) or self._field(metric)
+                series = self._series.get((measurement, reading.device, reading.kind)) or self._head(
+                    measurement, reading
+                )
+                lines.append(f"{series} {QUALITY_PREFIX}{key}{quality(marks[metric])}i {observed(reading)}")
         return lines
 
     def _tail(self, reading: Reading) -> str:
@@ -151,21 +159,27 @@ def alert_line(change: AlertChange, later: int = 0) -> str:
     return f"{series} {','.join(fields)} {alert_time(change) + later}"
 
 
+def rollup_measurement(metric: str, width: str) -> str:
+    """Where rollups of this metric are kept: `air_1h`."""
+    known = vocabulary().get(metric)
+    return f"{known.family if known else OTHER}_{width}"
+
+
 def rollup_lines(width: str, buckets: Iterable[Bucket], areas: Mapping[str, str]) -> Iterator[str]:
     """Rollups of one width: measurement `air_1h`, the tags of the raw points, fields `pm25` (the mean, so that a query
     reads the same on raw points), `pm25_min`, `pm25_max`, `pm25_last`, `pm25_count`, all metrics of a device on one line."""
     points: dict[tuple[str, str, str, int], list[str]] = {}
     for bucket in buckets:
-        known = vocabulary().get(bucket.metric)
         name = _escaped(bucket.metric)
-        points.setdefault((known.family if known else OTHER, bucket.device, bucket.kind, bucket.time), []).append(
+        point = (rollup_measurement(bucket.metric, width), bucket.device, bucket.kind, bucket.time)
+        points.setdefault(point, []).append(
             f"{name}={float(bucket.mean)!r},{name}_min={float(bucket.min)!r},{name}_max={float(bucket.max)!r},"
             f"{name}_last={float(bucket.last)!r},{name}_count={bucket.count}i"
         )
-    for (family, device, kind, at), fields in points.items():
+    for (measurement, device, kind, at), fields in points.items():
         tags = {"area": areas.get(device, ""), "device": device, "kind": kind}
         series = ",".join(f"{tag}={_escaped(value)}" for tag, value in tags.items() if value)
-        yield f"{family}_{width},{series} {','.join(fields)} {at}"
+        yield f"{measurement},{series} {','.join(fields)} {at}"
 
 
 def began_at(change: AlertChange) -> int | None:

@@ -8,10 +8,10 @@ UTC) from hours. A window is always made anew as a whole, so making it twice cha
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from hub.model import Reading
+from hub.model import USABLE_MARKS, Reading
 from hub.moment import SECOND
 from hub.ports import Bucket, SeriesQuery, Store
 
@@ -39,6 +39,10 @@ class RollupStore(Store, Protocol):
 
     def write_rollups(self, width: str, buckets: list[Bucket]) -> None:
         """Put these in the place of what was there for their device, metric and time."""
+        ...
+
+    def drop_rollups(self, width: str, buckets: Sequence[Bucket]) -> None:
+        """Take out what stands there for the device, metric and time of these. Where a server cannot, no answer of the store shows them."""
         ...
 
     def rollups(self, width: str, query: SeriesQuery) -> list[Bucket]:
@@ -88,11 +92,50 @@ def remake(store: RollupStore, window: Window, widths: Iterable[str] = tuple(WID
         every = WIDTHS[width]
         for part in _parts(window, every, _AT_A_TIME[width] if device is None else ONE_DEVICE_AT_A_TIME):
             query = SeriesQuery(part.start, part.end, device)
-            finest = width == "1m"
-            buckets = store.buckets(query, every) if finest else fold(store.rollups(finer(width), query), every)
+            buckets = _made(store, width, query)
             if buckets:
                 store.write_rollups(width, buckets)
                 written += len(buckets)
+    return written
+
+
+def _made(store: RollupStore, width: str, query: SeriesQuery) -> list[Bucket]:
+    """What these rollups are now, by what they are made of."""
+    if width == "1m":
+        return store.buckets(query, WIDTHS[width])
+    return fold(store.rollups(finer(width), query), WIDTHS[width])
+
+
+def drop_denied(store: RollupStore, width: str, window: Window, device: str | None = None) -> None:
+    """Drop rollups, made while their values counted as good, of which marks have denied every value since.
+
+    One whose rows are gone, by retention, stays.
+    """
+    every = WIDTHS[width]
+    for part in _parts(window, every, _AT_A_TIME[width] if device is None else ONE_DEVICE_AT_A_TIME):
+        query = SeriesQuery(part.start, part.end, device)
+        made = {(bucket.time, bucket.device, bucket.metric) for bucket in _made(store, width, query)}
+        left = [
+            bucket for bucket in store.rollups(width, query) if (bucket.time, bucket.device, bucket.metric) not in made
+        ]
+        emptied = [
+            bucket
+            for bucket in left
+            if store.series(SeriesQuery(bucket.time, bucket.time + every, bucket.device, bucket.metric, limit=1))
+        ]
+        if emptied:
+            store.drop_rollups(width, emptied)
+
+
+def remake_touched(
+    store: RollupStore, width: str, minutes: Mapping[str, set[int]], denied: Mapping[str, set[int]]
+) -> int:
+    """Rollups of one width that hold these minutes of these devices; in those of `denied` some may have lost all that they had. Gives
+    how many were written."""
+    written = store.remake(width, minutes)
+    for device in minutes.keys() & denied.keys():
+        for window in windows(minutes[device] & denied[device]):
+            drop_denied(store, width, window, device)
     return written
 
 
@@ -130,9 +173,16 @@ def touched(readings: Iterable[Reading]) -> dict[str, set[int]]:
     """Starts of the minutes that these readings fall into, by device."""
     found: dict[str, set[int]] = {}
     for reading in readings:
-        if (at := reading.observed_at) is not None and reading.values:
+        if (at := reading.observed_at) is not None and (reading.values or reading.marks):
             found.setdefault(reading.device, set()).add(at - at % MINUTE)
     return found
+
+
+def denied(readings: Iterable[Reading]) -> dict[str, set[int]]:
+    """Of the minutes that are touched: those in which a mark denies a value, this reading's or one written before."""
+    return touched(
+        reading for reading in readings if reading.marks and not USABLE_MARKS.issuperset(reading.marks.values())
+    )
 
 
 def jobs(minutes: Mapping[str, set[int]]) -> list[tuple[str | None, Window]]:

@@ -56,6 +56,22 @@ def observed(reading: Reading) -> int:
     return reading.received_at if reading.observed_at is None else reading.observed_at
 
 
+def marks_alone(readings: Iterable[Reading]) -> dict[tuple[str, str, int], int]:
+    """Marks without a value: the quality that they give to the value of their device, metric and time, whenever that was written.
+
+    What these readings say themselves goes in order: a value behind its mark stands as it says.
+    """
+    found: dict[tuple[str, str, int], int] = {}
+    for reading in readings:
+        if found:
+            for metric in reading.values:
+                found.pop((reading.device, metric, observed(reading)), None)
+        for metric, mark in (reading.marks or {}).items():
+            if metric not in reading.values:
+                found[reading.device, metric, observed(reading)] = quality(mark)
+    return found
+
+
 def sift(readings: Iterable[Reading]) -> tuple[list[Reading], list[Refusal]]:
     """Take out what no store can keep: numbers that are not finite, texts that are not Unicode, times out of range.
 
@@ -82,8 +98,11 @@ def sift(readings: Iterable[Reading]) -> tuple[list[Reading], list[Refusal]]:
 
 
 def only(reading: Reading, metric: str) -> Reading:
-    """The reading with this one of its values."""
-    return msgspec.structs.replace(reading, values={metric: reading.values[metric]})
+    """The reading with this one of its values, and the mark of that."""
+    mark = (reading.marks or {}).get(metric)
+    return msgspec.structs.replace(
+        reading, values={metric: reading.values[metric]}, marks={metric: mark} if mark else None
+    )
 
 
 def _plain(value: Value) -> Value:

@@ -18,12 +18,13 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 from adapters.modbus import poller
 from adapters.modbus.bus import Bus, Short, Silent
 from adapters.modbus.framing import RtuFraming, TcpFraming, read_request
+from adapters.modbus.pdu import EXCEPTIONS
 from adapters.modbus.planner import halve, plan
 from adapters.modbus.poller import ModbusAdapter, ModbusOptions
 from adapters.modbus.registers import Field, Unit
 from hub.model import Value
 from tests.adapters.intake import FakeIntake
-from tests.adapters.modbus_slave import Asked, Said, Slave, crc, on_serial, on_tcp
+from tests.adapters.modbus_slave import Asked, Said, Slave, answer_of, crc, on_serial, on_tcp
 
 Place = Callable[[Any], AbstractAsyncContextManager[tuple[Slave, str]]]
 PROMPT = Said()
@@ -197,6 +198,50 @@ async def test_a_late_answer_is_never_the_next_requests(
     assert wrong(intake) == []
 
 
+@pytest.mark.parametrize("place", [lambda manner: on_tcp(manner, rtu=True), on_serial], ids=["rtu over tcp", "serial"])
+async def test_a_unit_whose_every_answer_is_late_is_never_taken_for_dead(
+    tmp_path: Path, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The line is waited out each time: an answer that came late is no miss, however many there are."""
+    monkeypatch.setattr(poller, "BREAK_MAX_S", 0.01)
+    async with (
+        place(lambda asked: Said(0.15)) as (slave, url),
+        polling(tmp_path, url, block_map(0.05, MANY), timeout_s=0.1) as intake,
+    ):
+        await intake.until(lambda: len(slave.asked) >= 12, 60)
+    assert [reading.values for reading in intake.readings if set(reading.values) - {"online"}] == []
+    assert "answered 0." in intake.states[-1][1]
+
+
+async def test_what_a_dead_unit_owed_comes_before_its_first_answer() -> None:
+    """Five requests came to nothing. With the sixth the unit wakes, says an answer that it owed, and its own after two more time-outs."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked = 0
+        while len(await reader.read(8)) == 8:
+            asked += 1
+            for after_s, address in ((0.05, 100), (0.2, 600)) if asked == 6 else ((0.0, 700),) if asked > 6 else ():
+                await asyncio.sleep(after_s)
+                frame = b"\x01" + answer_of(3, address, 1)
+                writer.write(frame + crc(frame))
+        writer.close()
+        gone.set()
+
+    gone = asyncio.Event()
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    bus = Bus(f"rtu+tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}", timeout_s=0.1)
+    try:
+        for address in (100, 200, 300, 400, 500, 600):
+            with pytest.raises(Silent):
+                await bus.read(1, "holding", address, 1)
+        assert await bus.read(1, "holding", 700, 1) == [700]
+    finally:
+        bus.close()
+        async with asyncio.timeout(30):
+            await gone.wait()
+        server.close()
+
+
 async def test_an_answer_later_than_the_wait_is_not_the_next_requests() -> None:
     """Nothing came while the line was waited out. Then the next answer of the same shape is the old one: neither is taken."""
     async with on_tcp(lambda asked: Said(0.5 if asked.number == 1 else 0.0), rtu=True) as (_, url):
@@ -265,6 +310,18 @@ async def test_silence_on_one_table_goes_on_with_the_others(tmp_path: Path, rtu:
     assert state == "degraded"
     assert "unit 1 leaves coil 3 unanswered (no answer in 0.15 s)" in text
     assert False not in [reading.values.get("online") for reading in intake.readings]
+
+
+@pytest.mark.parametrize("code", [4, 5, 6, 8], ids=["failure", "acknowledge", "busy", "parity"])
+async def test_a_unit_that_is_busy_or_broken_for_ever_is_not_well(tmp_path: Path, code: int) -> None:
+    """It answers, so it is online; the block that it gives no values of is named, and its other blocks are read."""
+    fields = '{metric = "level", table = "input", address = 30}, {metric = "flow", address = 100}'
+    manner = lambda asked: Said(pdu=bytes((0x83, code))) if asked.function == 3 else PROMPT  # noqa: E731
+    async with on_tcp(manner) as (_, url), polling(tmp_path, url, block_map(0.05, fields)) as intake:
+        await intake.until(lambda: bool(intake.states) and intake.states[-1][0] == "degraded", 30)
+        await intake.until(lambda: len(intake.readings) >= 5, 30)
+    assert f"unit 1 leaves holding 100 unanswered ({EXCEPTIONS[code]} ({code}))" in intake.states[-1][1]
+    assert {metric: value for metric, value in newest(intake).items() if metric != "online"} == {"level": 30.0}
 
 
 @pytest.mark.parametrize("rtu", [False, True], ids=["tcp", "rtu over tcp"])

@@ -112,6 +112,29 @@ def test_an_hourly_report_that_gives_its_time_of_sending_tells_of_the_hour_befor
     assert [at for at, _ in values(levels)] == ["2024-04-30T23:05:00Z", "2024-05-01T00:00:00Z"]
 
 
+@pytest.mark.parametrize("coding", ["hex", "ascii"])
+@pytest.mark.parametrize(
+    ("sent", "observed", "first"),
+    [
+        ("240501080000", "2405010800", "2024-04-30T23:35:00Z"),  # sent when the last of six was taken
+        ("240501081000", "2405010800", "2024-04-30T23:35:00Z"),  # a little later
+        ("240501082500", "2405010800", "2024-05-01T00:00:00Z"),  # as the standard has it
+        ("990000000000", "2405010800", "2024-04-30T23:35:00Z"),  # no send time: when it was received, 08:00
+    ],
+)
+def test_a_series_that_gives_its_time_of_sending_ends_there(coding: str, sent: str, observed: str, first: str) -> None:
+    """Reports at equal steps have the fault of the hourly ones: nothing is from later than it was sent."""
+    if coding == "hex":
+        body = f"0003 {sent} f1f1 0012345678 48 f0f0 {observed} 04 18 000005 39 23" + "00001000" * 6
+        raw = frame(0x31, body)
+    else:
+        raw = text_frame(0x31, f"0003{sent} ST 0012345678 H TT {observed} DRN05 Z" + " 1.000" * 6)
+    (message,) = Sl651Codec({}).feed(raw, NOW)
+    assert [fault.kind for fault in message.faults] == []
+    times = [at for at, _ in values(message)]
+    assert (len(times), times[0]) == (6, first)
+
+
 def test_frames_behind_a_wrong_length_are_read_at_the_end() -> None:
     lying = bytearray(TIMED)
     lying[12] = 0xFF
@@ -122,12 +145,12 @@ def test_frames_behind_a_wrong_length_are_read_at_the_end() -> None:
 
 
 def test_an_element_repeated_at_a_step() -> None:
-    (message,) = decode(frame(0x31, HEAD + "04 18 000010 39 23 00001000 ffffffff ff001500"))
+    (message,) = decode(frame(0x31, HOUR + "04 18 000010 39 23 00001000 ffffffff ff001500"))
     assert values(message) == [
         ("2024-05-01T00:00:00Z", {"water_level": 1.0}),
         ("2024-05-01T00:20:00Z", {"water_level": -1.5}),
     ]
-    (ascii_form,) = decode(text_frame(0x31, "0003240501080000 ST 0012345678 H TT 2405010800 DRN10 Z 1.000 M -1.500"))
+    (ascii_form,) = decode(text_frame(0x31, "0003240501090000 ST 0012345678 H TT 2405010800 DRN10 Z 1.000 M -1.500"))
     assert ascii_form.readings == message.readings
 
 

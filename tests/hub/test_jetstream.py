@@ -294,6 +294,43 @@ async def test_places_and_files_are_there_for_the_next_node(connect: Connect) ->
     await asyncio.gather(log.close(), again.close())
 
 
+async def test_a_node_opens_its_log_though_the_servers_answer_nothing_for_a_while(
+    server: NatsServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = JetStreamLog(connect(), "test", 1, LIMITS)
+    JetStreamFiles(first.servers, "test", 1).replace("rules.snapshot", b"kept")
+    await first.events.append(readings(3))
+    first.cursors.set("rules", first.events.next)
+    await first.close()
+    monkeypatch.setattr("hub.log.jetstream.servers.CALL_S", 0.3)
+    node = connect()
+    asked: list[str] = []
+    find = node.js.stream_info
+
+    async def find_stream(name: str) -> api.StreamInfo:
+        asked.append(name)
+        return await find(name)
+
+    monkeypatch.setattr(node.js, "stream_info", find_stream)
+
+    def opened() -> tuple[JetStreamLog, bytes | None]:
+        log = JetStreamLog(node, "test", 1, LIMITS)
+        return log, JetStreamFiles(node, "test", 1).read("rules.snapshot")
+
+    server.kill()
+    opening = asyncio.create_task(asyncio.to_thread(opened))
+    async with asyncio.timeout(30):
+        while len(asked) < 2:  # one question was in vain
+            await asyncio.sleep(0.02)
+            assert not opening.done()
+    server.start()
+    log, kept_file = await asyncio.wait_for(opening, 60)
+    assert everything(log) == readings(3)
+    assert log.cursors.get("rules") == log.events.next
+    assert kept_file == b"kept"
+    await log.close()
+
+
 async def test_a_store_that_another_hub_has_written_to_is_not_written_again(connect: Connect) -> None:
     log = JetStreamLog(connect(), "test", 1, LIMITS)
     await log.events.append(readings(6))
@@ -311,7 +348,7 @@ async def test_three_replicas_lose_nothing_that_was_acknowledged_when_the_leader
     servers = Servers([machine.url for machine in machines])
     try:
         async with asyncio.timeout(100):
-            log = await made_when_they_agree(servers)
+            log = await asyncio.to_thread(JetStreamLog, servers, "test", 3, LIMITS)  # they elect who leads meanwhile
             await log.events.append(readings(5))
             info = servers.wait(servers.js.stream_info("test-events"))
             assert info.cluster is not None
@@ -330,12 +367,3 @@ async def test_three_replicas_lose_nothing_that_was_acknowledged_when_the_leader
         servers.close()
         for machine in machines:
             machine.kill()
-
-
-async def made_when_they_agree(servers: Servers) -> JetStreamLog:
-    """The log, as soon as the servers have elected who leads."""
-    while True:
-        try:
-            return JetStreamLog(servers, "test", 3, LIMITS)
-        except OSError:
-            await asyncio.sleep(0.2)

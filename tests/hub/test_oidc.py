@@ -28,6 +28,7 @@ from hub.api.provider import Provider
 from hub.app.city import load_city
 from hub.app.hub import Hub
 from hub.app.plugins import Plugins
+from hub.app.reloading import taken_over
 from hub.clock import now
 from hub.moment import SECOND
 from hub.options import OidcOptions
@@ -614,3 +615,13 @@ def test_two_users_are_not_one_person(tmp_path: Path) -> None:
     (tmp_path / "city" / "users.toml").write_text('[users.a]\nsubject = "1"\n[users.b]\nsubject = "1"\n')
     _, mistakes = load_city(tmp_path / "city", Plugins())
     assert ["[users.b] has the subject of [users.a]" in str(one) for one in mistakes] == [True]
+
+
+def test_a_changed_provider_is_said_to_hold_from_the_next_start_on(liar: Liar, tmp_path: Path) -> None:
+    folder = write(tmp_path / "city", liar.issuer, free_port())
+    old = load_city(folder, Plugins())[0]
+    (folder / "hub.toml").write_text((folder / "hub.toml").read_text().replace("City Login", "Another"))
+    new = load_city(folder, Plugins())[0]
+    assert old
+    assert new
+    assert taken_over(old, new).config.oidc == old.config.oidc

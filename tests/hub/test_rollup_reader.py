@@ -89,6 +89,26 @@ async def test_late_data_is_made_into_every_width(bench: Bench) -> None:
     assert bench.found("1d") == [(3, pytest.approx(70 / 3))]
 
 
+@pytest.mark.parametrize("crash", [False, True])
+async def test_a_mark_that_comes_after_its_value_reaches_every_width(bench: Bench, crash: bool) -> None:
+    """A minute that held nothing else is gone, and so are its hour and day; also where the hub dies between minutes and hours."""
+    await bench.say(reading(START + DAY, pm25=1.0), reading(START, pm25=900.0))
+    bench.catch_up()
+    await bench.reader.step(True)
+    await bench.say(Reading("a", START, {}, None, {"pm25": "fault"}, START + MINUTE, "x", "k"))
+    bench.catch_up()
+    await bench.reader.step(False)
+    assert [bench.found(width) for width in ("1m", "1h", "1d")] == [
+        [(1, 1.0)],
+        [(1, 900.0), (1, 1.0)],
+        [(1, 900.0), (1, 1.0)],
+    ]
+    if crash:
+        bench.open()
+    await bench.reader.step(True)
+    assert [bench.found(width) for width in ("1m", "1h", "1d")] == [[(1, 1.0)]] * 3
+
+
 async def test_after_a_crash_hours_that_were_not_made_yet_are_made(bench: Bench) -> None:
     await bench.say(reading(START, pm25=10.0))
     bench.catch_up()

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hub.app.rollups import rebuild
 from hub.model import Reading
 from hub.ports import Bucket, SeriesQuery
 from hub.store import every as every_
@@ -24,10 +25,12 @@ from hub.store.rollups import (
     WINDOWS_MAX,
     Window,
     apply_retention,
+    denied,
     fold,
     jobs,
     parts,
     remake,
+    remake_touched,
     touched,
     windows,
 )
@@ -90,6 +93,86 @@ def test_late_data_reaches_every_width_and_twice_is_once(reopen: Open) -> None:
     assert figures(store, "1h")[0] == (0, "a", "pm25", 2, 10.0, 35.0, 60.0, 60.0)
     assert figures(store, "1d") == [(0, "a", "pm25", 3, 10.0, 30.0, 60.0, 20.0)]
     assert len(store.series(SeriesQuery())) == 3
+
+
+def denial(device: str, at: int, metric: str, mark: str = "fault") -> Reading:
+    return Reading(device, at, {}, None, {metric: mark}, at + HOUR, "x", "air-station")
+
+
+@pytest.mark.parametrize("mark", ["fault", "manual"])
+@pytest.mark.parametrize("again", ["touched", "rebuilt"])
+def test_a_mark_that_comes_later_takes_its_value_out_of_every_width(reopen: Open, mark: str, again: str) -> None:
+    """The only value of its minute and hour, one of two of its minute, and none: a usable mark denies nothing. What stands beside a
+    denied value in the same point stays."""
+    store: Any = reopen()
+    told = [
+        reading("a", START + 5, pm25=900.0, no2=1.0),
+        reading("a", START + HOUR, pm25=20.0),
+        reading("a", START + HOUR + 1, pm25=800.0),
+        reading("b", START + 5, pm25=3.0),
+    ]
+    store.write("events", told, 0, 4)
+    remake(store, Window(START, START + DAY))
+    later = [
+        denial("a", START + 5, "pm25", mark),
+        denial("a", START + HOUR + 1, "pm25", mark),
+        denial("a", START + 9, "no2", mark),
+    ]
+    store.write("events", later, 4, 7)
+    if again == "touched":
+        for part in parts(touched(later)):
+            for width in WIDTHS:
+                remake_touched(store, width, part, denied(later))
+    else:
+        rebuild(store, None, START + DAY, START + DAY)
+    assert figures(store, "1m", metric="no2") == [(0, "a", "no2", 1, 1.0, 1.0, 1.0, 1.0)]
+    assert figures(store, "1m", device="b") == [(0, "b", "pm25", 1, 3.0, 3.0, 3.0, 3.0)]
+    found = {
+        width: [row[0:1] + row[3:4] + row[6:7] for row in figures(store, width, device="a", metric="pm25")]
+        for width in WIDTHS
+    }
+    if mark == "fault":
+        assert found == {"1m": [(HOUR, 1, 20.0)], "1h": [(HOUR, 1, 20.0)], "1d": [(0, 1, 20.0)]}
+        assert [(b.time - START, b.count) for b in store.folded("1h", SeriesQuery(device="a", metric="pm25"), DAY)] == [
+            (0, 1)
+        ]
+    else:
+        assert found == {
+            "1m": [(0, 1, 900.0), (HOUR, 2, 800.0)],
+            "1h": [(0, 1, 900.0), (HOUR, 2, 800.0)],
+            "1d": [(0, 3, 900.0)],
+        }
+
+
+def test_a_value_doubted_after_its_minute_was_made_leaves_it(reopen: Open) -> None:
+    """The hub's own tests write a value again with their mark; a device that reports once in a minute leaves nothing else in it."""
+    store: Any = reopen()
+    said = reading("a", START + 5, pm25=900.0)
+    store.write("events", [said], 0, 1)
+    remake(store, Window(START, START + DAY))
+    again = [msgspec.structs.replace(said, marks={"pm25": "suspect"})]
+    store.write("derived", again, 0, 1)
+    for width in WIDTHS:
+        remake_touched(store, width, touched(again), denied(again))
+    assert [store.rollups(width, SeriesQuery()) for width in WIDTHS] == [[], [], []]
+
+
+def test_what_was_made_of_rows_that_are_gone_is_not_denied(reopen: Open) -> None:
+    store: Any = reopen()
+    store.write("events", [reading("a", START + 5, pm25=1.0)], 0, 1)
+    remake(store, Window(START, START + DAY))
+    store.forget("raw", START + DAY)
+    store.forget("1m", START + DAY)
+    later = [denial("a", START + 5, "pm25")]
+    store.write("events", later, 1, 2)
+    for width in WIDTHS:
+        remake_touched(store, width, touched(later), denied(later))
+    assert [len(store.rollups(width, SeriesQuery())) for width in WIDTHS] == [0, 1, 1] or not _forgets(store)
+
+
+def _forgets(store: Any) -> bool:
+    """Whether the server can delete at all."""
+    return not store.series(SeriesQuery())
 
 
 def test_rollups_can_be_chosen_and_survive_a_restart(reopen: Open) -> None:

@@ -116,6 +116,39 @@ def test_the_newest_is_never_later_than_it_was_received(reopen: Open, early_ns: 
     assert [row.value for row in store.latest()] == [2.0]
 
 
+@pytest.mark.parametrize(
+    ("later", "newest"),
+    [
+        (
+            [(5 * MINUTE, 5 * MINUTE)],
+            1.0,
+        ),  # its time has come meanwhile, and what was measured after it stays the newest
+        ([(-1_900_000_000, 1_000_000)], 1.0),  # was on its way
+        ([(-2_100_000_000, 1_000_000)], 0.0),  # was not
+        ([(6 * MINUTE, MINUTE), (7 * MINUTE, 2 * MINUTE)], 2.0),  # a clock that is always ahead: by the receive time
+        ([(8 * MINUTE, MINUTE), (7 * MINUTE, 2 * MINUTE), (3 * MINUTE, 3 * MINUTE)], 3.0),
+        ([(10 * MINUTE, 10 * MINUTE)], 1.0),
+    ],
+)
+def test_what_was_dated_ahead_hides_nothing_for_ever(reopen: Open, later: list[tuple[int, int]], newest: float) -> None:
+    """(observed, received) after a report dated nine minutes ahead of its receive time, T; another device is right."""
+    store = reopen()
+    moments = [(9 * MINUTE, 0), *later]
+    batch = [
+        Reading(
+            "a", T + observed, {"pm25": float(n), "name": f"n{n}"}, Position(1.0 + n, 2.0), None, T + received, "x", "k"
+        )
+        for n, (observed, received) in enumerate(moments)
+    ]
+    store.write("events", [*batch, reading("b", T, pm25=7.0)], 0, len(batch) + 1)
+    assert [(row.device, row.metric, row.value) for row in store.latest()] == [
+        ("a", "name", f"n{newest:.0f}"),
+        ("a", "pm25", newest),
+        ("b", "pm25", 7.0),
+    ]
+    assert {row.lon for row in store.latest(["a"])} == {1.0 + newest}
+
+
 @pytest.mark.acceptance
 @pytest.mark.parametrize("version", [1, 2])
 def test_a_bucket_named_after_database_and_policy_is_written_and_read(

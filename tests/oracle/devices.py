@@ -149,6 +149,8 @@ async def answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
     head = await reader.readuntil(b"\r\n\r\n")
     status = int(head.split(b" ", 2)[1])
     sizes = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+    if not sizes:
+        raise ValueError(f"an answer without a length: {head!r}")
     return status, await reader.readexactly(int(sizes[0].partition(b":")[2]))
 
 

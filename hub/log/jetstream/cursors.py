@@ -19,7 +19,7 @@ class JetStreamCursors:
 
     def get(self, reader: str) -> LogPosition | None:
         """Raises OSError where the servers do not answer: then nobody knows."""
-        return self._servers.demand(self._get(_key(reader)), f"the place of {reader} cannot be asked for")
+        return self._servers.insist(lambda: self._get(_key(reader)), f"the place of {reader} cannot be asked for")
 
     async def _get(self, key: str) -> LogPosition | None:
         try:
@@ -28,10 +28,12 @@ class JetStreamCursors:
             return None
 
     def set(self, reader: str, position: LogPosition) -> None:
-        self._servers.demand(self._bucket.put(_key(reader), b"%d" % position), f"the place of {reader} cannot be kept")
+        self._servers.insist(
+            lambda: self._bucket.put(_key(reader), b"%d" % position), f"the place of {reader} cannot be kept"
+        )
 
     def forget(self, reader: str) -> None:
-        self._servers.demand(self._bucket.purge(_key(reader)), f"the place of {reader} cannot be dropped")
+        self._servers.insist(lambda: self._bucket.purge(_key(reader)), f"the place of {reader} cannot be dropped")
 
     def all(self) -> dict[str, LogPosition]:
         """Nothing: a stream on the servers outlives every reader, so no place has to be kept free for one."""

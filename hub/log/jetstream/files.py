@@ -10,7 +10,7 @@ from nats.js import api
 from nats.js.errors import KeyNotFoundError, NotFoundError
 from nats.js.object_store import ObjectStore
 
-from hub.log.jetstream.servers import TROUBLES, Servers
+from hub.log.jetstream.servers import OPENING_S, TROUBLES, Servers
 
 INLINE_MAX = 256 << 10
 """Up to so many bytes a file is the value of its key; a larger one is an object, and the value is its name."""
@@ -22,9 +22,10 @@ class JetStreamFiles:
     def __init__(self, servers: Servers, space: str, replicas: int) -> None:
         self._servers = servers
         self._keys = servers.bucket(f"{space}-files", replicas)
-        self._objects: ObjectStore = servers.demand(
-            self._open_objects(f"{space}-objects", replicas),
+        self._objects: ObjectStore = servers.insist(
+            lambda: self._open_objects(f"{space}-objects", replicas),
             "the store of large files cannot be had from the servers of the log",
+            OPENING_S,
         )
         self._revisions: dict[str, int] = {}
 
@@ -38,7 +39,8 @@ class JetStreamFiles:
 
     def read(self, name: str) -> bytes | None:
         """None where there is none. Raises OSError where the servers do not answer."""
-        return self._servers.demand(self._read(name), f"{name} cannot be read from the servers of the log", PUT_S)
+        what = f"{name} cannot be read from the servers of the log"
+        return self._servers.insist(lambda: self._read(name), what, OPENING_S)
 
     async def _read(self, name: str) -> bytes | None:
         try:

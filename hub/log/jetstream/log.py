@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from hub.log.jetstream.cursors import JetStreamCursors
 from hub.log.jetstream.leases import Lease
-from hub.log.jetstream.servers import Servers
+from hub.log.jetstream.servers import OPENING_S, Servers
 from hub.log.jetstream.shared import SharedStream
 from hub.log.jetstream.stream import JetStreamStream, made
 from hub.log.jetstream.trust import see_that_it_is_kept
@@ -39,8 +40,8 @@ class JetStreamLog:
         for name, kind in ENTRY_TYPES.items():
             limit = limits.get(name, Limits())
             stream, subject = f"{space}-{name}", f"{space}.{name}"
-            making = made(servers, stream, subject, limit.bytes_max, replicas)
-            info = servers.demand(making, f"the stream {stream} cannot be had from the servers of the log")
+            making = partial(made, servers, stream, subject, limit.bytes_max, replicas)
+            info = servers.insist(making, f"the stream {stream} cannot be had from the servers of the log", OPENING_S)
             see_that_it_is_kept(info, replicas)
             streams[name] = (SharedStream if name in SHARED else JetStreamStream)(
                 servers,

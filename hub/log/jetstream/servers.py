@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Coroutine, Sequence
+import time
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -20,7 +21,7 @@ except ImportError:  # pragma: no cover
 
 from nats.aio.client import Client
 from nats.js import JetStreamContext, api
-from nats.js.errors import NotFoundError
+from nats.js.errors import APIError, NotFoundError
 from nats.js.kv import KeyValue
 
 logger = logging.getLogger(__name__)
@@ -29,10 +30,18 @@ CONNECT_S = 10.0
 """How long the first connection may take, over all servers."""
 CALL_S = 5.0
 """How long one question to the servers may take."""
+INSIST_S, OPENING_S = 10.0, 30.0
+"""How long what may be asked twice is asked; and by a hub that has its turn, whose start would fail otherwise."""
+AGAIN_S = 0.2
 TROUBLES = (nats.errors.Error, OSError, TimeoutError, CancelledError)
 """What calls raise where the servers do not answer, or say no; the last where the client, closing, drops a call."""
 
 Result = TypeVar("Result")
+
+
+def _says_no(error: BaseException) -> bool:
+    """Whether this is an answer, and asking once more would bring the same. 503 is none: there is no leader, or nobody to answer."""
+    return isinstance(error, CancelledError) or (isinstance(error, APIError) and error.code != 503)
 
 
 class Servers:
@@ -103,6 +112,18 @@ class Servers:
             future.cancel()
             raise
 
+    def insist(self, ask: Callable[[], Coroutine[Any, Any, Result]], what: str, within_s: float = INSIST_S) -> Result:
+        """As `demand`, for what may be asked twice: again for so long, as servers that have just lost one of theirs answer nothing for
+        seconds. Who says no is asked no more."""
+        until = time.monotonic() + within_s
+        while True:
+            try:
+                return self.wait(ask())
+            except TROUBLES as error:
+                if _says_no(error) or time.monotonic() >= until:
+                    raise OSError(f"{what} ({error or type(error).__name__})") from None
+            time.sleep(AGAIN_S)
+
     def demand(self, work: Coroutine[Any, Any, Result], what: str, within_s: float = 30.0) -> Result:
         """As `wait`. Raises OSError, with `what` could not be done, where the servers do not answer or say no."""
         try:
@@ -121,7 +142,7 @@ class Servers:
             )
             return await self.js.create_key_value(config)
 
-        return self.demand(opened(), f"the bucket {name} cannot be had from the servers of the log")
+        return self.insist(opened, f"the bucket {name} cannot be had from the servers of the log", OPENING_S)
 
     def close(self) -> None:
         """End the connection. What is under way fails."""

@@ -15,8 +15,8 @@ from nats.js.errors import APIError
 
 from hub.log.jetstream.blobs import Blob, blob_of, place
 from hub.log.jetstream.leases import WRONG_LAST_SEQUENCE
-from hub.log.jetstream.servers import TROUBLES
-from hub.log.jetstream.stream import AGAIN_S, JetStreamStream
+from hub.log.jetstream.servers import AGAIN_S, TROUBLES
+from hub.log.jetstream.stream import JetStreamStream
 from hub.log.pending import Append, Group
 from hub.ports import Batch, Heard, LogPosition
 

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -20,7 +21,7 @@ from nats.js.kv import KeyValue
 from hub.clock import now
 from hub.log.jetstream.blobs import ENTRIES_MAX, Blob, Blobs, blob_of, entry_of, place
 from hub.log.jetstream.leases import WRONG_LAST_SEQUENCE, Lease
-from hub.log.jetstream.servers import CALL_S, TROUBLES, Servers
+from hub.log.jetstream.servers import AGAIN_S, CALL_S, OPENING_S, TROUBLES, Servers
 from hub.log.pending import Append, Group, Pending
 from hub.moment import SECOND
 from hub.ports import Batch, Heard, LogFull, LogPosition
@@ -29,7 +30,6 @@ logger = logging.getLogger(__name__)
 
 ACK_S = 2.0
 """How long a message may wait for its acknowledgement before it is sent again, by the same id."""
-AGAIN_S = 0.2
 RETRY_AFTER_S = 1.0
 """How long a stream refuses at once after the servers refused, before it asks them again."""
 DUPLICATES_S = 600.0
@@ -98,12 +98,12 @@ class JetStreamStream:
         self._bytes = 0
         self._last_at: int | None = None
         self._looker: Future[None] | None = None
-        servers.wait(self._open(), CALL_S + 1)
+        servers.insist(self._look, f"the stream {stream} cannot be asked for", OPENING_S)
+        servers.insist(self._begin, f"the stream {stream} cannot be followed", OPENING_S)
 
     # ---------------------------------------------------------------------------------------------- what the servers have
 
-    async def _open(self) -> None:
-        await self._look()
+    async def _begin(self) -> None:
         self._last = self._end - 1
         await self._servers.client.subscribe(self._grown_subject, cb=self._hear)
         self._looker = self._servers.start(self._keep_looking())
@@ -327,10 +327,8 @@ class JetStreamStream:
             position = batch.next
             if blob_of(position) >= self._end:
                 break
-            try:
-                number = self._servers.wait(self._fetch(blob_of(position)))
-            except TROUBLES as error:
-                raise OSError(f"the servers of the log do not answer ({error or type(error).__name__})") from None
+            asking = partial(self._fetch, blob_of(position))
+            number = self._servers.insist(asking, "the servers of the log do not answer")
             if number is not None and number > blob_of(position):
                 position = place(number)
         return Batch([], [position])
@@ -442,7 +440,10 @@ class JetStreamStream:
                 f"a reader of {self.name!r} has been further than the stream {self._stream} on the servers reaches: the stream was made anew, or the servers are others; "
                 "remove the reader's old state, or give [log] space another name"
             )
-        self._servers.wait(self._begin_at(blob_of(position) + bool(entry_of(position))))
+        number = blob_of(position) + bool(entry_of(position))
+        self._servers.insist(
+            partial(self._begin_at, number), f"the stream {self._stream} cannot be begun anew", OPENING_S
+        )
 
     async def _begin_at(self, number: int) -> None:
         """An empty stream begins at that number."""

@@ -236,6 +236,82 @@ def test_vendor_items_by_configuration() -> None:
     assert not {"supply_voltage", "cargo_weight"} & set(reading_of(short, items=items).values)
 
 
+TRACKER = {
+    "0xEB": {
+        "inner": {
+            "0x00B2": {"metric": "iccid", "type": "hex"},
+            "0x002D": {"metric": "supply_voltage", "type": "u16", "scale": 0.001},
+            "0x00A8": {"metric": "battery", "type": "u8"},
+            "0x0089": {"metric": "tampered", "type": "u32", "bit": 12, "inverted": True},
+            "0x00D5": {"metric": "text", "type": "text"},
+        }
+    }
+}
+"""As trackers of several makers fill 0xEB."""
+ASKED = ("iccid", "supply_voltage", "battery", "tampered", "text")
+
+
+@pytest.mark.parametrize(
+    ("inner", "expected"),
+    [
+        (
+            "000c00b289882280666134274509 00060089ffffefff 000600c5ffffffef 0004002d0fa5 000300a85c",
+            {"iccid": "89882280666134274509", "supply_voltage": 4.005, "battery": 92, "tampered": True},
+        ),
+        ("00060089ffffffff 000600d541423100", {"tampered": False, "text": "AB1"}),
+        ("000300a8ff 0004002dffff", {}),  # no value
+        ("000300a85c 0004002d0f", {}),  # does not end exactly: another layout
+        ("5554432b30383a3030", {}),  # a text, as others use the id
+        ("000200a8 000300a901", {}),  # an item without a value, and one that nobody asks for
+        ("000100a85c", {}),
+        ("", {}),
+    ],
+)
+def test_items_inside_an_item_by_configuration(inner: str, expected: dict[str, Any]) -> None:
+    body = location(items=item(0x01, b"\0\0\0\x0a") + item(0xEB, bytes.fromhex(inner)) + item(0x31, b"\x09"))
+    values = reading_of(body, items=TRACKER).values
+    assert {name: values[name] for name in ASKED if name in values} == expected
+    assert values["satellites"] == 9
+
+
+def test_items_inside_an_item_are_shown() -> None:
+    def shown(inner: str) -> dict[str, Any]:
+        raw = encode(OLD, 0x0200, 7, location(items=item(0xEB, bytes.fromhex(inner))))
+        found: dict[str, Any] = one(raw).body.detail()["location"]
+        return found
+
+    assert shown("000300a85c 000300a85d 0004002d0fa5")["inner_eb"] == {"00a8": ["5c", "5d"], "002d": "0fa5"}
+    assert "inner_eb" not in shown("5554432b30383a3030")
+
+
+def test_one_item_may_hold_several_metrics() -> None:
+    items = {
+        "0x05": [
+            {"metric": "tyre_pressure", "type": "u8", "unit": "bar", "scale": 0.1},
+            {"metric": "cabin_temperature", "type": "i8", "at": 29},
+        ]
+    }
+    values = reading_of(location(items=item(0x05, bytes([82]) + b"\xff" * 28 + b"\xf6")), items=items).values
+    assert (values["tyre_pressure"], values["cabin_temperature"]) == (pytest.approx(820), -10)
+
+
+@pytest.mark.parametrize(
+    ("ident", "value", "event"),
+    [
+        (0x11, "00", "overspeed, anywhere"),
+        (0x11, "0100000007", "overspeed, circle 7"),
+        (0x12, "040000000c01", "left route 12"),
+        (0x12, "020000000300", "entered rectangle 3"),
+        (0x12, "090000000300", "entered type 9 3"),
+        (0x13, "00000004005a00", "segment 4 driven in 90 s, too short"),
+        (0x13, "00000004012c01", "segment 4 driven in 300 s, too long"),
+    ],
+)
+def test_areas_and_routes_are_events(ident: int, value: str, event: str) -> None:
+    assert reading_of(location(items=item(ident, bytes.fromhex(value)))).values["events"] == [event]
+    assert "events" not in reading_of(location(items=item(ident, bytes.fromhex(value + "00")))).values
+
+
 @pytest.mark.parametrize(
     ("items", "why"),
     [
@@ -244,6 +320,16 @@ def test_vendor_items_by_configuration() -> None:
         ({"0x82": {"metric": "cargo_weight", "unit": "V"}}, "no conversion"),
         ({"0x82": {"metric": "cargo_weight", "type": "f32"}}, "f32"),
         ({"0x82": {"metric": "cargo_weight", "scael": 2}}, "scael"),
+        ({"0x82": [{"metric": "battery"}, 3]}, "no table"),
+        ({"0xEB": {"inner": {"0xA8": {"metric": "battery"}}, "metric": "battery"}}, "stands alone"),
+        ({"0xEB": {"inner": {"A8h": {"metric": "battery"}}}}, "no item id"),
+        ({"0xEB": {"inner": {"0x10000": {"metric": "battery"}}}}, "no item id"),
+        ({"0x82": {"metric": "tampered", "type": "u8"}}, "0 the lowest, 7 the highest"),
+        ({"0x82": {"metric": "tampered", "type": "u8", "bit": 8}}, "0 the lowest, 7 the highest"),
+        ({"0x82": {"metric": "tampered", "type": "u8", "bit": 1, "inverted": "no"}}, "true or false"),
+        ({"0x82": {"metric": "iccid"}}, "text or hex"),
+        ({"0x82": {"metric": "battery", "type": "hex"}}, "battery is no text"),
+        ({"0x82": {"metric": "events", "type": "text"}}, "events is no number"),
     ],
 )
 def test_mistakes_in_vendor_items_are_said_in_a_sentence(items: dict[str, Any], why: str) -> None:

@@ -26,6 +26,32 @@ def batch(bodies: list[bytes], kind: int = 1) -> bytes:
     return head + b"".join(len(body).to_bytes(2, "big") + body for body in bodies)
 
 
+@pytest.mark.parametrize("terminal", [OLD, NEW])
+@pytest.mark.parametrize(("maker", "model", "ident"), [(5, 20, 7), (5, 8, 7), (5, 30, 30), (11, 30, 30)])
+def test_attributes_are_read_in_the_layout_that_ends_exactly(
+    terminal: Terminal, maker: int, model: int, ident: int
+) -> None:
+    def padded(text: str, size: int) -> bytes:
+        return text.encode().ljust(size, b"\0")
+
+    names = padded("MAKER", maker) + padded("M-7", model) + padded("T1", ident)
+    body = b"\0\x7f" + names + bytes.fromhex("89860117801086222165") + b"\x02H2" + b"\x0afirmware-9" + b"\x03\x01"
+    message = one(encode(terminal, 0x0107, 1, body))
+    assert not message.faults
+    detail = message.body.detail()
+    expected = {
+        "manufacturer": "MAKER",
+        "model": "M-7",
+        "terminal_id": "T1",
+        "iccid": "89860117801086222165",
+        "hardware": "H2",
+        "firmware": "firmware-9",
+        "gnss": 3,
+    }
+    assert {key: detail[key] for key in expected} == expected
+    assert kinds([one(encode(terminal, 0x0107, 1, body[:40]))]) == ["syntax"]
+
+
 def test_a_batch_holds_readings_and_the_bad_one_does_not_hurt_the_others() -> None:
     bodies = [location(time="261122160000"), location(time="000000000000"), location(time="261122160010")]
     message = one(encode(OLD, 0x0704, 3, batch(bodies)))

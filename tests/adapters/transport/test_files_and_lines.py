@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from adapters.transport import StreamAdapter, StreamOptions
+from adapters.transport.options import Endpoint
+from adapters.transport.serial_line import open_serial
 from hub.model import FaultKind
 from tests.adapters.transport.peers import Hub, LineCodec, running, soon, until
 
@@ -38,6 +40,21 @@ async def test_a_file_is_read_once_to_its_end_and_held_while_the_hub_is_busy(tmp
         await until(lambda: any("to its end" in detail for _, detail in hub.states), 30)
     assert hub.values == list(range(50_000))
     assert len(hub.faults(FaultKind.TRUNCATED)) == 1
+
+
+async def test_a_serial_line_that_was_closed_is_opened_again() -> None:
+    """By the same process, at once: reading and writing hold the line's lock together, and let it go together."""
+    master, slave = pty.openpty()
+    line = Endpoint("serial", path=os.ttyname(slave), baud=9600)
+    try:
+        for number in range(3):
+            reader, writer = await open_serial(line, 100)
+            os.write(master, b"%d\n" % number)
+            assert await soon(reader.readline()) == b"%d\n" % number
+            writer.close() if number else writer.transport.abort()
+    finally:
+        os.close(master)
+        os.close(slave)
 
 
 async def test_a_serial_line_is_read_and_answered() -> None:

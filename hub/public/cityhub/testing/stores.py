@@ -62,6 +62,36 @@ class StoreLaws:
         assert len(store.series(SeriesQuery(metric="pm25"))) == 17
         assert store.buckets(SeriesQuery(start=T + 12 * MINUTE, end=T + 16 * MINUTE), MINUTE) == []
 
+    def test_a_mark_without_a_value_says_of_what_quality_the_value_of_its_time_is(self, reopen: Open) -> None:
+        """Whether that was written before, in the same batch, or not at all; other metrics, times and devices stay as they are."""
+        store = reopen()
+        store.write("events", [reading("a", T, pm25=900.0, no2=1.0), reading("b", T, pm25=1.0)], 0, 2)
+        marked = [
+            Reading("a", at, {}, None, {"pm25": "fault"}, at + MINUTE, "x", "air-station") for at in (T, T + 1, T + 2)
+        ]
+        store.write("events", [reading("a", T + 1, pm25=901.0), *marked, reading("a", T + 3, pm25=2.0)], 2, 7)
+        store = reopen()
+        assert [(row.device, row.time - T, row.metric, row.value, row.quality, row.received_at - row.time <= 5) for row in sorted(store.series(SeriesQuery()), key=lambda row: (row.device, row.time, row.metric))] == [
+            ("a", 0, "no2", 1.0, 0, True),
+            ("a", 0, "pm25", 900.0, 4, True),
+            ("a", 1, "pm25", 901.0, 4, True),
+            ("a", 3, "pm25", 2.0, 0, True),
+            ("b", 0, "pm25", 1.0, 0, True),
+        ]  # fmt: skip
+        assert [(b.device, b.metric, b.count, b.max) for b in store.buckets(SeriesQuery(), DAY)] == [
+            ("a", "no2", 1, 1.0),
+            ("a", "pm25", 1, 2.0),
+            ("b", "pm25", 1, 1.0),
+        ]
+        assert [(row.metric, row.quality) for row in store.latest(["a"])] == [("no2", 0), ("pm25", 0)]
+
+    def test_marks_without_values_do_not_count_as_rows_where_a_limit_cuts(self, reopen: Open) -> None:
+        store = reopen()
+        silent = [Reading("a", T + n, {}, None, {"pm25": "fault"}, T + n, "x", "air-station") for n in range(1, 30)]
+        store.write("events", [reading("a", T, pm25=1.0), *silent, reading("a", T + 30, pm25=2.0)], 0, 31)
+        for newest in (False, True):
+            assert [row.value for row in store.series(SeriesQuery(limit=2, newest=newest))] == [1.0, 2.0]
+
     def test_where_a_limit_cuts_the_newest_can_be_asked_for(self, reopen: Open) -> None:
         store = reopen()
         store.write("events", [reading("a", T + n, pm25=float(n), water_level=1.0) for n in range(20)], 0, 20)
