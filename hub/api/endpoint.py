@@ -99,7 +99,7 @@ def _all_known(query: Sequence[tuple[str, str]], kind: type[msgspec.Struct]) -> 
     known = names_of(kind)
     if odd := [name for name, _ in query if name not in known]:
         raise Problem(
-            400, f"{odd[0][:100]!r} is no name in the query of this route; {_meant(odd[0], known)}", known=known
+            400, f"the query has the unknown name {odd[0][:100]!r}; {_meant(odd[0], known)}", known=known
         )
 
 
@@ -125,9 +125,9 @@ def decoded(data: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(data or b"{}", type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        if odd := re.fullmatch(r"Object contains unknown field `(.*)`", str(error), re.DOTALL):
+        if odd := re.fullmatch(r"Object contains unknown field `([^`]*)`", str(error)):
             known = names_of(kind)
-            told = f"{odd[1][:100]!r} is no field of this body; {_meant(odd[1], known)}"
+            told = f"the body has the unknown field {odd[1][:100]!r}; {_meant(odd[1], known)}"
             raise Problem(400, told, known=known) from None
         raise Problem(400, _sentence(error, None)) from None
 
