@@ -24,7 +24,7 @@ from hub.moment import SECOND
 from hub.options import IngestOptions
 from hub.ports import Batch, Log, LogFull, LogPosition, behind
 from hub.registry import Registry
-from hub.stages import Stages
+from hub.stages import Journey
 from hub.validation import Validator, no_device_id, unicode
 
 SLICE = 2_000
@@ -51,7 +51,7 @@ class Ingest:
         secrets: Mapping[str, str] | None = None,
         health: Health | None = None,
         slices: bool = True,
-        stages: Stages | None = None,
+        journey: Journey | None = None,
     ) -> None:
         """`slices=False`: large groups are checked in one go, for a recording whose ticks must not overtake its readings; and what a device
         may send is counted by the recording's own minutes."""
@@ -63,7 +63,7 @@ class Ingest:
         self.options = options or IngestOptions()
         self.secrets = secrets or {}
         self.slices = slices
-        self.stages = stages
+        self.journey = journey
         self.validator = Validator(self.options)
         self.recent = Recent(self.options.duplicates_max)
         self.under_way: dict[Key, _Group] = {}
@@ -142,8 +142,8 @@ class Door:
     def submit(self, messages: Sequence[Message]) -> asyncio.Future[list[Verdict]]:
         """See `hub.ports.Intake`. One group for the log, however many messages."""
         group = _Group(self._hub.clock(), self.adapter)
-        if self._hub.stages is not None:
-            group.received_at = self._hub.stages.clock()
+        if self._hub.journey is not None:
+            group.received_at = self._hub.journey.clock()
         checking = self._sift(messages, group)
         if self._busy_with is None and next(checking, True):  # all of it is checked: the usual case
             return self._log(group)
@@ -406,8 +406,8 @@ class Door:
             counts.duplicate += len(group.there)
             after = behind(written.result(), count)
             self._hub.ledger.logged(self.adapter, count, after)
-            if self._hub.stages is not None:
-                self._hub.stages.logged(group.received_at, len(accepted), after)
+            if self._hub.journey is not None:
+                self._hub.journey.logged(self.adapter, group.received_at, accepted, after)
             group.appended.set_result(written.result())
             if self._log_trouble:
                 self._log_trouble = False
@@ -443,7 +443,7 @@ class _Group:
     def __init__(self, at: int, adapter: str) -> None:
         self.at = at
         self.received_at = 0.0
-        """By the clock of the stages, where they are measured."""
+        """By the clock of the journey, where anybody follows it."""
         self.counts = Counts()
         """The group's own, until it is handed to the log: a ledger saved meanwhile knows nothing of it, nor does the log."""
         self.accepted: list[Reading | Forwarded] = []
@@ -500,14 +500,14 @@ class Pace:
 class Recent:
     """Memory of what was taken lately: the same device, time, values and position again is a duplicate.
 
-    It keeps a 64-bit hash of each reading, in two generations of at most half the limit, so that it never grows and
-    forgets the oldest first.
+    It keeps two 64-bit hashes of each reading, of whose and when it is and of what it says, in two generations of at most half the limit,
+    so that it never grows and forgets the oldest first.
     """
 
     def __init__(self, readings_max: int) -> None:
         self._half = max(1, readings_max // 2)
-        self._young: dict[tuple[str, int | None], int] = {}
-        self._old: dict[tuple[str, int | None], int] = {}
+        self._young: dict[int, int] = {}
+        self._old: dict[int, int] = {}
         self._encode = msgspec.msgpack.Encoder().encode
 
     def key(self, reading: Reading) -> Key:
@@ -518,7 +518,7 @@ class Recent:
 
     def knows(self, key: Key) -> bool:
         """Whether this is a duplicate; remembers it if not."""
-        place, content = key[:2], key[2]
+        place, content = hash(key[:2]), key[2]
         if self._young.get(place) == content or self._old.get(place) == content:
             return True
         if len(self._young) >= self._half:
@@ -528,9 +528,10 @@ class Recent:
 
     def forget(self, key: Key) -> None:
         """It was not stored after all. What the device said later of the same moment stays known."""
+        place, content = hash(key[:2]), key[2]
         for generation in (self._young, self._old):
-            if generation.get(key[:2]) == key[2]:
-                del generation[key[:2]]
+            if generation.get(place) == content:
+                del generation[place]
 
     def __len__(self) -> int:
         return len(self._young) + len(self._old)

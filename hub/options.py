@@ -5,8 +5,10 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -265,6 +267,44 @@ class MetricsOptions(msgspec.Struct, frozen=True):
     """Histograms of how long each stage of a reading's journey takes (`cityhub_stage_seconds`)."""
 
 
+class TracingOptions(msgspec.Struct, frozen=True):
+    """[tracing]: single readings followed through the hub, for a collector of OpenTelemetry. Needs `pip install cityhub[otel]`."""
+
+    otlp: str | None = None
+    """Where the collector takes OTLP over HTTP, such as "http://127.0.0.1:4318"; without it nothing is traced. Further headers, such as a
+    token, and the authority of its certificate by OpenTelemetry's own variables (OTEL_EXPORTER_OTLP_HEADERS, OTEL_EXPORTER_OTLP_CERTIFICATE)."""
+    share: float = 0.01
+    """Of the messages, 0 to 1, by chance. Those of which a warning came are always traced."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.share <= 1:
+            raise ValueError(f"share = {self.share}: from 0 to 1 was meant, such as 0.01 for one message in a hundred")
+        if self.otlp is None:
+            return
+        parts = urlsplit(self.otlp)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError(
+                f"otlp = {self.otlp!r}: the address of a collector was meant, such as http://127.0.0.1:4318"
+            )
+        if not _opentelemetry():
+            raise ValueError("otlp: OpenTelemetry is not installed here; `pip install cityhub[otel]` brings it")
+
+    @property
+    def address(self) -> str | None:
+        """Where traces go: `/v1/traces` below the base address (OTLP specification, "OTLP/HTTP Request")."""
+        if self.otlp is None:
+            return None
+        base = self.otlp.rstrip("/")
+        return base if base.endswith("/v1/traces") else f"{base}/v1/traces"
+
+
+def _opentelemetry() -> bool:
+    try:
+        return all(find_spec(name) for name in ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http"))
+    except ModuleNotFoundError:  # a package above it is missing
+        return False
+
+
 class CamerasOptions(msgspec.Struct, frozen=True):
     """[cameras]: picture elements per metre that a task needs, where they differ from EN 62676-4:2015."""
 
@@ -318,6 +358,7 @@ class Config(msgspec.Struct, frozen=True):
     cameras: CamerasOptions = CamerasOptions()
     logging: LoggingOptions = LoggingOptions()
     metrics: MetricsOptions = MetricsOptions()
+    tracing: TracingOptions = TracingOptions()
     personal: Personal = Personal()
 
     @property
@@ -339,5 +380,6 @@ SECTIONS: Mapping[str, type[msgspec.Struct]] = {
     "cameras": CamerasOptions,
     "logging": LoggingOptions,
     "metrics": MetricsOptions,
+    "tracing": TracingOptions,
     "personal": Personal,
 }

@@ -511,6 +511,15 @@ class Store(Protocol):
     def close(self) -> None: ...
 
 
+@runtime_checkable
+class CountingStore(Protocol):
+    """A store that can be asked from another thread how far an export has got."""
+
+    def exported(self) -> tuple[int, int | None]:
+        """Rows of the export that runs now that are done, and of how many; None where nobody knows."""
+        ...
+
+
 class Refusal(msgspec.Struct, frozen=True):
     """What a store would not take, and its reason in the server's words: a reading, or an alert change."""
 

@@ -15,8 +15,10 @@ from __future__ import annotations
 import time
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
+from hub.model import AlertChange, Forwarded, Reading
 from hub.ports import LogPosition
 
 BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
@@ -24,6 +26,25 @@ RECEIVED_TO_LOGGED, RAISED_TO_DELIVERED = "received_to_logged", "raised_to_deliv
 LOGGED_TO_STORED, LOGGED_TO_JUDGED = "logged_to_stored", "logged_to_judged"
 MARKS_MAX = 50_000
 """Groups of readings that may wait for one reader, and warnings for destinations; of more the oldest are not measured."""
+
+
+class Journey(Protocol):
+    """Who wants to know how far what came in has got: these histograms, or `hub.tracing`. None where nobody does, so that it costs nothing."""
+
+    clock: Callable[[], float]
+    """Seconds, by a clock that nobody sets."""
+
+    def logged(self, door: str, received_at: float, entries: Sequence[Reading | Forwarded], after: LogPosition) -> None:
+        """What was handed to a door together is in the log before the place `after`."""
+
+    def raised(self, change: AlertChange) -> None:
+        """The rules have made a change of a warning; it is in the log once `read` tells of the place at which they were."""
+
+    def read(self, stage: str, until: LogPosition) -> None:
+        """The reader of that stage is done with everything before a place of "events"."""
+
+    def delivered(self, change: str, destination: str, attempts: int) -> None:
+        """One destination has taken a change, by its id. Changes raised before this start are not known here."""
 
 
 class Histogram:
@@ -58,9 +79,9 @@ class Stages:
         self._following = {name: _Following() for name in (LOGGED_TO_STORED, LOGGED_TO_JUDGED)}
         self._raised: dict[str, float] = {}
 
-    def logged(self, received_at: float, readings: int, after: LogPosition) -> None:
-        """A group of readings is in the log before the place `after`."""
-        at = self.clock()
+    def logged(self, door: str, received_at: float, entries: Sequence[Reading | Forwarded], after: LogPosition) -> None:
+        """See `Journey`."""
+        at, readings = self.clock(), len(entries)
         self.histograms[RECEIVED_TO_LOGGED].observe(at - received_at, readings)
         for name, following in self._following.items():
             if following.until is not None and after <= following.until:  # a reader was told of it first
@@ -69,20 +90,44 @@ class Stages:
                 following.marks.append((after, at, readings))
 
     def read(self, stage: str, until: LogPosition) -> None:
-        """The reader of that stage is done with everything before a place of "events"."""
+        """See `Journey`."""
         at, following = self.clock(), self._following[stage]
         following.until = until
         while following.marks and following.marks[0][0] <= until:
             _, logged_at, readings = following.marks.popleft()
             self.histograms[stage].observe(at - logged_at, readings)
 
-    def raised(self, change: str) -> None:
-        """The rules have made a change of a warning, by its id."""
+    def raised(self, change: AlertChange) -> None:
+        """See `Journey`."""
         if len(self._raised) >= MARKS_MAX:
             del self._raised[next(iter(self._raised))]
-        self._raised[change] = self.clock()
+        self._raised[change.id] = self.clock()
 
-    def delivered(self, change: str) -> None:
-        """One destination has taken it. Changes raised before this start are not measured."""
+    def delivered(self, change: str, destination: str, attempts: int) -> None:
+        """See `Journey`."""
         if (at := self._raised.get(change)) is not None:
             self.histograms[RAISED_TO_DELIVERED].observe(self.clock() - at)
+
+
+class Both:
+    """Two who want to know, as one `Journey`."""
+
+    def __init__(self, first: Journey, second: Journey) -> None:
+        self._two = (first, second)
+        self.clock = first.clock
+
+    def logged(self, door: str, received_at: float, entries: Sequence[Reading | Forwarded], after: LogPosition) -> None:
+        for one in self._two:
+            one.logged(door, received_at, entries, after)
+
+    def raised(self, change: AlertChange) -> None:
+        for one in self._two:
+            one.raised(change)
+
+    def read(self, stage: str, until: LogPosition) -> None:
+        for one in self._two:
+            one.read(stage, until)
+
+    def delivered(self, change: str, destination: str, attempts: int) -> None:
+        for one in self._two:
+            one.delivered(change, destination, attempts)

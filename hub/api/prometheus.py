@@ -184,6 +184,10 @@ def render(state: State) -> str:
         "How often a rule has failed since it was last edited.",
         [({"rule": item["rule"]}, item["count"]) for item in state.rules().get("ill", ())],
     )
+    if state.traces is not None:
+        spans = (("sent", state.traces.collector.sent), ("lost", state.traces.collector.lost))
+        text = "Spans of traces that the collector has taken, and that it has not."
+        family("cityhub_spans_total", "counter", text, [({"outcome": name}, count) for name, count in spans])
     if state.stages is not None:
         lines.extend(_stages(state.stages))
     return "\n".join(lines) + "\n"

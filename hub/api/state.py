@@ -24,6 +24,7 @@ from hub.options import Config
 from hub.ports import BEGINNING, Bucket, DeviceCommand, Log, LogPosition, Row, SeriesQuery
 from hub.registry import Registry
 from hub.stages import Stages
+from hub.tracing import Traces
 
 
 class ReaderState:
@@ -129,6 +130,8 @@ class State:
     """Requests refused as too many, by "principal" and "address"."""
     stages: Stages | None = None
     """How long the stages of the journey take, where the hub measures it."""
+    traces: Traces | None = None
+    """Traces of single readings, where a collector takes them."""
     started_at: int = 0
     version: str = ""
     set_aside: Sequence[str] = ()

@@ -4,7 +4,7 @@ journal for all."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -13,15 +13,46 @@ from urllib.parse import quote
 from adapters.ptz import Leases, TurnsCameras
 from hub.api.state import ReaderState
 from hub.app.plugins import Plugins
+from hub.app.signs import sign
+from hub.app.tasks import watched
 from hub.delivery import JOURNAL, Courier, Filters, Journal, Pace, ReadingCourier
 from hub.delivery.line import Status
-from hub.health import Part
+from hub.health import Health, Part
 from hub.options import SinkConfig
 from hub.ports import Cursors, Log, ReadingSink, RememberingSink, RunningSink, SessionSink
-from hub.stages import Stages
+from hub.stages import Journey
 
 LEASES = "ptz.json"
 """Which PTZ cameras are turned for what, so that they go home also after a restart."""
+
+LEAVE_S = 10.0
+"""How long a destination that is changed or taken out may take for what it is being handed; then it is handed over again, by the same key."""
+
+
+class _Destination:
+    """One block that runs: its sink, and the couriers that bring it warnings and readings."""
+
+    def __init__(self, config: SinkConfig, sink: Any, couriers: Sequence[Courier | ReadingCourier]) -> None:
+        self.sign = sign(config)
+        self.sink, self.couriers = sink, couriers
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        works = [courier.run() for courier in self.couriers]
+        if isinstance(self.sink, RunningSink):
+            works.append(self.sink.run())
+        self._tasks = [asyncio.create_task(watched(work, None)) for work in works]
+
+    async def leave(self) -> None:
+        """End, and have what is being handed over now taken first."""
+        await asyncio.gather(*(courier.leave(LEAVE_S) for courier in self.couriers))
+        await self.end()
+
+    async def end(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(courier.close() for courier in self.couriers), return_exceptions=True)
 
 
 class Destinations:
@@ -34,48 +65,89 @@ class Destinations:
         cursors: Cursors,
         folder: Path,
         areas: Mapping[str, str] = MappingProxyType({}),
-        stages: Stages | None = None,
+        journey: Journey | None = None,
     ) -> None:
         """`areas`: of the devices that the registry knows."""
         self.journal = Journal(folder / JOURNAL)
-        plugins = Plugins()
-        self._sinks = {config.name: _sink(plugins, config) for config in sinks}
-        leases = Leases(folder / LEASES)
-        for name, sink in self._sinks.items():
-            if isinstance(sink, TurnsCameras):
-                sink.operator.share(leases, name)
-            if isinstance(sink, RememberingSink):
-                sink.remember_in(folder / f"sink-{quote(name, safe='')}.json")
-        self.couriers: dict[str, Courier | ReadingCourier] = {
-            config.name: Courier(
-                config.name,
-                self._sinks[config.name],
-                log.alerts,
-                cursors,
-                self.journal,
-                Filters(config.levels, config.packs, config.areas, config.contact),
-                Pace(per_second_max=config.per_second_max),
-                stages=stages,
-            )
-            for config in sinks
-        }
+        self._log, self._cursors, self._folder, self._areas, self._journey = log, cursors, folder, areas, journey
+        self._leases = Leases(folder / LEASES)
+        self._health: Health | None = None
+        self._running: dict[str, _Destination] = {}
+        self.couriers: dict[str, Courier | ReadingCourier] = {}
+        self.parts: dict[str, Part] = {}
         for config in sinks:
-            sink, pace = self._sinks[config.name], Pace(per_second_max=config.per_second_max)
-            if isinstance(sink, ReadingSink) and sink.chosen is not None:
-                courier = ReadingCourier(config.name, sink, log.events, cursors, self.journal, areas, pace)
-                self.couriers[courier.name] = courier
-        self.parts = {name: Part(f"destination/{name}", "up") for name in self.couriers}
+            self._add(config, made(config))
 
     async def begin(self) -> None:
         """Every destination knows, durably, where it begins. To be awaited before anything is taken in or judged."""
         await asyncio.gather(*(courier.begin() for courier in self.couriers.values()))
 
-    def start(self, run: Callable[[Coroutine[Any, Any, None]], None]) -> None:
-        for sink in self._sinks.values():
-            if isinstance(sink, RunningSink):
-                run(sink.run())
-        for courier in self.couriers.values():
-            run(courier.run())
+    def show_in(self, health: Health) -> None:
+        """Have every destination, and those to come, among these parts."""
+        self._health = health
+        for part in self.parts.values():
+            health.add(part)
+
+    def start(self) -> None:
+        for destination in self._running.values():
+            destination.start()
+
+    def prepared(self, sinks: Sequence[SinkConfig]) -> dict[str, Any]:
+        """The sinks of new and changed blocks, for `take_over`: nothing runs yet. Raises ValueError with a sentence for one that cannot be
+        made."""
+        found = {}
+        for config in sinks:
+            if config.name in self._running and self._running[config.name].sign == sign(config):
+                continue
+            try:
+                found[config.name] = made(config)
+            except (ValueError, OSError) as error:
+                raise ValueError(f"destination {config.name!r}: {error}") from None
+        return found
+
+    async def take_over(self, sinks: Sequence[SinkConfig], prepared: Mapping[str, Any]) -> list[str]:
+        """Have these destinations and no others; a sentence for each that was started, stopped or started anew. One that is as before is not
+        disturbed; one that has changed goes on where it was; one that is gone keeps its place, should it come back."""
+        gone = [name for name in self._running if name in prepared or name not in {config.name for config in sinks}]
+        await asyncio.gather(*(self._remove(name) for name in gone))
+        begun = [self._add(config, prepared[config.name]) for config in sinks if config.name in prepared]
+        await asyncio.gather(*(courier.begin() for destination in begun for courier in destination.couriers))
+        for destination in begun:
+            destination.start()
+        said = [f"destination {name}: {'started anew' if name in gone else 'started'}" for name in prepared]
+        return said + [f"destination {name}: stopped" for name in gone if name not in prepared]
+
+    def _add(self, config: SinkConfig, sink: Any) -> _Destination:
+        if isinstance(sink, TurnsCameras):
+            sink.operator.share(self._leases, config.name)
+        if isinstance(sink, RememberingSink):
+            sink.remember_in(self._folder / f"sink-{quote(config.name, safe='')}.json")
+        destination = self._running[config.name] = _Destination(config, sink, self._couriers(config, sink))
+        for courier in destination.couriers:
+            self.couriers[courier.name] = courier
+            part = self.parts[courier.name] = Part(f"destination/{courier.name}", "up")
+            if self._health is not None:
+                self._health.add(part)
+        return destination
+
+    def _couriers(self, config: SinkConfig, sink: Any) -> list[Courier | ReadingCourier]:
+        filters = Filters(config.levels, config.packs, config.areas, config.contact)
+        pace, log = Pace(per_second_max=config.per_second_max), self._log
+        warnings = Courier(
+            config.name, sink, log.alerts, self._cursors, self.journal, filters, pace, journey=self._journey
+        )
+        if not isinstance(sink, ReadingSink) or sink.chosen is None:
+            return [warnings]
+        return [warnings, ReadingCourier(config.name, sink, log.events, self._cursors, self.journal, self._areas, pace)]
+
+    async def _remove(self, name: str) -> None:
+        destination = self._running.pop(name)
+        for courier in destination.couriers:
+            del self.couriers[courier.name]
+            part = self.parts.pop(courier.name)
+            if self._health is not None:
+                self._health.forget(part.name)
+        await destination.leave()
 
     def look(self) -> None:
         """Take over into their parts how the destinations are."""
@@ -100,16 +172,17 @@ class Destinations:
 
     def _trouble(self, name: str) -> str:
         """What a sink with a session of its own says of its peer: an idle destination is not well by being idle."""
-        sink = self._sinks.get(name)
-        return sink.trouble() if isinstance(sink, SessionSink) else ""
+        running = self._running.get(name)
+        return running.sink.trouble() if running is not None and isinstance(running.sink, SessionSink) else ""
 
     async def close(self) -> None:
-        await asyncio.gather(*(courier.close() for courier in self.couriers.values()), return_exceptions=True)
+        await asyncio.gather(*(destination.end() for destination in self._running.values()))
         self.journal.close()
 
 
-def _sink(plugins: Plugins, config: SinkConfig) -> Any:
-    make = plugins[config.protocol].sink
+def made(config: SinkConfig) -> Any:
+    """The sink of that block. Raises ValueError or OSError where its secrets or files cannot be had."""
+    make = Plugins()[config.protocol].sink
     assert make is not None
     return make(config.name, config.options)
 

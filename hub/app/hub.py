@@ -32,12 +32,13 @@ from hub.app.decoded import decoded_again
 from hub.app.destinations import Destinations
 from hub.app.editions import Editions
 from hub.app.fleet import Fleet
+from hub.app.following import Following
 from hub.app.history import open_city_store
 from hub.app.importing import Imported, Importer, messages, rejects_file
 from hub.app.keeping import keeping
 from hub.app.listening import Listening
 from hub.app.readers import Follower, StoreReader
-from hub.app.reloading import AT_START, for_the_next_start, read_again
+from hub.app.reloading import for_the_next_start, read_again, taken_over
 from hub.app.retrying import Retrier
 from hub.app.roles import Judged, Node, Nodes, here, works
 from hub.app.rollups import Rollups
@@ -58,9 +59,8 @@ from hub.live import Live
 from hub.model import OperatorAction
 from hub.moment import to_zone_text
 from hub.notes import NOTES, Notes
-from hub.options import ROLES, AdapterConfig
+from hub.options import ROLES, AdapterConfig, SinkConfig
 from hub.ports import Batch, Bucket, LogFull, LogPosition, Plugin, Row, SeriesQuery
-from hub.stages import Stages
 from hub.store.erasing import Eraser, ErasingStore
 from hub.store.every import buckets_every
 from hub.store.reopening import reopening
@@ -139,7 +139,8 @@ class Hub:
             raise ValueError(
                 f"[api] listen: {config.api.listen} is reachable from outside, so users or tokens are needed"
             )
-        self.stages = Stages() if config.metrics.stages else None
+        self.following = Following(config, self.node, VERSION, self.health)
+        self.journey = self.following.journey
         self._lock()
         with suppress(OSError):  # names that a killed process left unsynced are relied upon from here on
             sync_folder(self.data)
@@ -178,13 +179,14 @@ class Hub:
             self.city.secrets,
             self.health,
             slices=self._live,
-            stages=self.stages,
+            journey=self.journey,
         )
         hears_from = self.ledger.counted if self.works else (self.log.events.next, self.log.quarantine.next)
         await self._catch_up()
         self._hear_others(*hears_from)
-        sinks = self.city.config.sinks if self._live and self.works else ()
-        self.destinations = Destinations(sinks, self.log, self.cursors, self.data, self._area_of, self.stages)
+        self.destinations = Destinations(
+            self._sinks(self.city), self.log, self.cursors, self.data, self._area_of, self.journey
+        )
         if self._keeping.travels:
             self.destinations.journal.begun_anew = True
         await self.destinations.begin()
@@ -193,7 +195,7 @@ class Hub:
         self.nodes = Nodes(board, self._node, self._judged if self.works else None)
         self.state = self._state()
         closely: list[StoreReader | Follower | Warner] = [*self.store_readers, *self.followers]
-        look = [self.destinations.look]
+        look = [self.destinations.look, self.following.look]
         if self.works:
             await self.editions.begin(self.city, self.now())
             closely.append(self.warner)
@@ -211,7 +213,7 @@ class Hub:
         await self.listening.open(public="api" in self.roles)
         if self._live:
             if self.works:
-                self.destinations.start(self._run)
+                self.destinations.start()
                 self._keep("ticker", self._ticker, required=True)
                 self._keep("telemetry", Reporter(self.state).run)
             await self.sources.run(here(config.adapters, self.roles))
@@ -225,6 +227,7 @@ class Hub:
         await self.listening.close()
         await self._cancel(self._tasks)
         await self.destinations.close()
+        await self.following.close()
         if self.works:
             self.warner.save()
         await self._write_down()
@@ -273,7 +276,7 @@ class Hub:
         options = self.city.config.store
         quarantine, ledger = (self.log.quarantine, self.ledger) if self.works else (None, Ledger())
         self.store_readers = [
-            StoreReader(self.store, self.log.streams[name], quarantine, ledger, self.now, self.stages)
+            StoreReader(self.store, self.log.streams[name], quarantine, ledger, self.now, self.journey)
             for name in ("events", "derived", "alerts")
             if self.works or options.kind == "duckdb"  # which is one machine's, so each has a copy of its own
         ]
@@ -302,7 +305,7 @@ class Hub:
             self.log.events.first,
             self.city.config.rules.partitions,
             self._keeping.replace,
-            self.stages,
+            self.journey,
         )
         self.log.events.begin_at(self.warner.state.cursor)
         self.editions = Editions(self.log, self.data / "editions.json", self._keeping.replace, EDITION)
@@ -335,8 +338,10 @@ class Hub:
         for follower in self.followers:
             self.health.add(follower.state.part, required=True)
         self.health.whole("rollups", [state.part for state in self.rollups.states.values()])
-        for part in self.destinations.parts.values():
-            self.health.add(part)
+        self.destinations.show_in(self.health)
+
+    def _sinks(self, city: City) -> Sequence[SinkConfig]:
+        return city.config.sinks if self._live and self.works else ()
 
     def _areas(self) -> dict[str, str]:
         return {device.device: device.area for device in self.city.registry.devices.values()}
@@ -429,7 +434,8 @@ class Hub:
             nodes=lambda: msgspec.to_builtins(self.nodes.all()),
             roles=self.roles,
             protocols={adapter.name: adapter.protocol for adapter in config.adapters},
-            stages=self.stages,
+            stages=self.following.stages,
+            traces=self.following.traces,
             started_at=self.now(),
             version=VERSION,
             set_aside=(*damaged(self.data), *damaged(self.data / "cursors")),
@@ -451,20 +457,22 @@ class Hub:
         """Take the city folder over as it is now. Connections, what waits to be acknowledged and unchanged adapters are not touched."""
         async with self._reloading:
             old = self.city
-            city, mistakes, words = await asyncio.to_thread(read_again, old.config.folder)
+            city, mistakes, sinks, words = await read_again(
+                old, lambda city: self.destinations.prepared(self._sinks(city))
+            )
             if city is None:
-                return Reloaded([str(mistake) for mistake in mistakes], [], [])
+                return Reloaded(mistakes, [], [])
             applied = [] if not words else ["metrics.toml: taken over"]
             if words:
                 self.ingest.validator = Validator(self.ingest.options)
             later = for_the_next_start(old, city)
-            kept = {name: getattr(old.config, name) for name in AT_START}
-            self.city = msgspec.structs.replace(city, config=msgspec.structs.replace(city.config, **kept))
+            self.city = taken_over(old, city)
             self._take_registry()
             if self.works:
                 applied += await self.editions.note(self.city, self.now())
             self.ingest.secrets = city.secrets
             self.state.tokens = city.tokens
+            applied += await self.destinations.take_over(self._sinks(city), sinks)
             if self._live:
                 applied += await self.sources.run(here(city.config.adapters, self.roles))
             self.state.config = self.city.config

@@ -14,7 +14,7 @@ from hub.health import Part
 from hub.ledger import Ledger
 from hub.model import AlertChange, Fault, FaultKind, Reading
 from hub.ports import FRAME_ENTRIES_MAX, Batch, LogFull, LogPosition, Refusal, Store, StoreUnavailable, Stream
-from hub.stages import LOGGED_TO_STORED, Stages
+from hub.stages import LOGGED_TO_STORED, Journey
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class StoreReader:
         quarantine: Stream | None,
         ledger: Ledger,
         clock: Callable[[], int],
-        stages: Stages | None = None,
+        journey: Journey | None = None,
     ) -> None:
         """`quarantine`: None for a node's own copy, of which the city's books know nothing: what it refuses stands there already."""
         self.state = ReaderState(f"store/{stream.name}", stream.name, required=True)
@@ -49,7 +49,7 @@ class StoreReader:
         self._quarantine = quarantine
         self._ledger = ledger
         self._clock = clock
-        self._stages = stages if stream.name == "events" else None
+        self._journey = journey if stream.name == "events" else None
         stream.require(self.state.name, lambda: self.state.cursor)
 
     async def open(self, known: LogPosition | None, shared: bool = False) -> None:
@@ -124,8 +124,8 @@ class StoreReader:
             except LogFull as error:  # what is good goes on; the refusal is counted all the same
                 logger.error("what the store refused finds no place in quarantine: %s", error)
         self.state.cursor = batch.next
-        if self._stages is not None:
-            self._stages.read(LOGGED_TO_STORED, batch.next)
+        if self._journey is not None:
+            self._journey.read(LOGGED_TO_STORED, batch.next)
         self.state.report("up")
         self._failures = 0
         if self._stream.name == "events":

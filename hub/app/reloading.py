@@ -2,39 +2,59 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import msgspec
 
 from hub.app.city import City, load_city
 from hub.app.plugins import Plugins
 from hub.metrics import city_text, use_city
-from hub.mistakes import Mistake
 
-AT_START = ("hub", "api", "store", "ingest", "log", "logging", "metrics", "personal", "sinks")
+AT_START = ("hub", "api", "store", "ingest", "log", "logging", "metrics", "tracing", "personal")
 """Sections of hub.toml that are read when the hub starts, and then no more."""
 
 
-def read_again(folder: Path) -> tuple[City | None, list[Mistake], bool]:
-    """The folder as it is now, and whether its words changed. Where it has mistakes the vocabulary stays as it was. Blocks."""
-    before = city_text()
-    city, mistakes = load_city(folder, Plugins())
+class Again(NamedTuple):
+    """A city folder read anew: None with its mistakes where it has some; what its destinations are made of; whether its words changed."""
+
+    city: City | None
+    mistakes: list[str]
+    sinks: Mapping[str, Any]
+    words: bool
+
+
+async def read_again(old: City, prepared: Callable[[City], Mapping[str, Any]]) -> Again:
+    """The folder as it is now. `prepared` makes what is new of its destinations, and raises ValueError where that cannot be. Where there are
+    mistakes the vocabulary stays as it was."""
+    before, sinks, folder = city_text(), dict[str, Any](), old.config.folder
+    city, found = await asyncio.to_thread(load_city, folder, Plugins())
+    mistakes = [str(mistake) for mistake in found]
+    if city is not None:
+        city = _with(city, sinks=(*city.config.sinks, *(sink for sink in old.config.sinks if not sink.line)))
+        try:
+            sinks.update(prepared(city))
+        except ValueError as error:
+            city, mistakes = None, [f"{folder / 'hub.toml'}: {error}"]
     if city is None:
         use_city(before)
-    return city, mistakes, city_text() != before
+    return Again(city, mistakes, sinks, city_text() != before)
+
+
+def taken_over(old: City, new: City) -> City:
+    """The new city, but for what holds from the next start on."""
+    return _with(new, **{name: getattr(old.config, name) for name in AT_START})
 
 
 def for_the_next_start(old: City, new: City) -> list[str]:
     """A sentence for each change that a running hub does not take."""
     return [
-        f"[{'[sinks]' if name == 'sinks' else name}]: changed; it holds once the hub has been started again"
+        f"[{name}]: changed; it holds once the hub has been started again"
         for name in AT_START
-        if _plain(getattr(old.config, name)) != _plain(getattr(new.config, name))
+        if getattr(old.config, name) != getattr(new.config, name)
     ]
 
 
-def _plain(section: object) -> object:
-    """Without the line where it stands."""
-    if isinstance(section, tuple):
-        return [msgspec.structs.replace(one, line=0) for one in section]
-    return section
+def _with(city: City, **sections: Any) -> City:
+    return msgspec.structs.replace(city, config=msgspec.structs.replace(city.config, **sections))

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import random
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
-
-import msgspec
 
 from adapters.json import decode_native
 from adapters.senml import decode_cbor, decode_json
 from hub.app.plugins import Plugins
+from hub.app.signs import sign
 from hub.ingest import Door
 from hub.model import Message
 from hub.options import AdapterConfig
@@ -38,8 +35,8 @@ class Sources:
     async def run(self, wanted: Sequence[AdapterConfig]) -> list[str]:
         """Have these run and no others; a sentence for each that was started, stopped or started anew."""
         plugins, said = Plugins(), []
-        signs = {config.name: _sign(config) for config in wanted}
-        gone = [name for name, sign in self._signs.items() if signs.get(name) != sign]
+        signs = {config.name: sign(config) for config in wanted}
+        gone = [name for name, before in self._signs.items() if signs.get(name) != before]
         await self._end(gone)
         for config in wanted:
             if config.name in self._tasks:
@@ -62,21 +59,6 @@ class Sources:
         await asyncio.gather(*tasks, return_exceptions=True)
         for name in names:
             self.adapters.pop(name, None)
-
-
-def _sign(config: AdapterConfig) -> Any:
-    """What an adapter is made of: its block but for where it stands, and the files that it names (maps, certificates, lists)."""
-    fields = msgspec.structs.fields(type(config.options)) if config.options is not None else ()
-    named = [getattr(config.options, field.name) for field in fields]
-    files = [hashlib.sha256(Path(text).read_bytes()).hexdigest() for text in named if _is_file(text)]
-    return msgspec.structs.replace(config, line=0), files
-
-
-def _is_file(text: object) -> bool:
-    try:
-        return isinstance(text, str) and "/" in text and Path(text).is_file()
-    except (OSError, ValueError):
-        return False
 
 
 async def run_adapter(plugin: Plugin, config: AdapterConfig, door: Door, running: dict[str, Adapter]) -> None:

@@ -22,7 +22,7 @@ from hub.cameras import Cameras
 from hub.model import AlertChange, Device, Edition, Reading, Zone
 from hub.ports import FRAME_ENTRIES_MAX, Batch, Log, LogFull, LogPosition, Stream
 from hub.registry import Registry
-from hub.stages import LOGGED_TO_JUDGED, Stages
+from hub.stages import LOGGED_TO_JUDGED, Journey
 from hub.whole_file import read, replace
 from rules.book import RuleBook, from_text
 from rules.edition import registry_from_text, registry_text
@@ -93,12 +93,12 @@ class Warner:
         begin: LogPosition,
         partitions: int = 1,
         keep: Callable[[Path, bytes], None] = replace,
-        stages: Stages | None = None,
+        journey: Journey | None = None,
     ) -> None:
         """`keep`: how the snapshot is written down; until it is, no event that it holds may go from the log."""
         self.state = ReaderState("rules", "events", required=True, cursor=begin)
         self._log = log
-        self._stages = stages
+        self._journey = journey
         self._cameras = cameras
         self._path, self._keep = path, keep
         self._told: set[str] = set()
@@ -170,14 +170,14 @@ class Warner:
         changes = [change for change in outcome.changes if change.id not in self._told]
         for change in changes:
             self._look(change)
-            if self._stages is not None:
-                self._stages.raised(change.id)
+            if self._journey is not None:
+                self._journey.raised(change)
         derived = outcome.derived if self._derived is None else self._derived.without(outcome.derived)
         wanted = ((self._log.derived, derived), (self._log.alerts, changes))
         await asyncio.gather(*(self._append(stream.append, entries) for stream, entries in wanted if entries))
         self.state.cursor = batch.next
-        if self._stages is not None:
-            self._stages.read(LOGGED_TO_JUDGED, batch.next)
+        if self._journey is not None:
+            self._journey.read(LOGGED_TO_JUDGED, batch.next)
         return changes
 
     def _ails(self) -> str:

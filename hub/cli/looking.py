@@ -1,4 +1,4 @@
-"""Commands that look at a city: devices, alerts, quarantine, export."""
+"""Commands that look at a city: devices, alerts, quarantine, delivery."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from typing import Any
 
 from hub.alerts import CLOSED_MAX, Alerts
 from hub.api import views
-from hub.app.history import open_city_store
 from hub.cli.client import ask, ask_on, batches, config_of, entries, open_log
-from hub.cli.output import Problem, command, cut, folder, json_line, listing, note, table
+from hub.cli.output import Problem, command, cut, folder, json_line, listing, table
 from hub.cli.times import Wall, wall
 from hub.clock import now
 from hub.delivery import JOURNAL, Journal
@@ -21,7 +20,7 @@ from hub.live import Live
 from hub.model import AlertChange, Change
 from hub.moment import from_text, to_text
 from hub.options import Config
-from hub.ports import LogPosition, SeriesQuery, StoreUnavailable, behind
+from hub.ports import LogPosition, behind
 from hub.registry import load_registry
 from rules.figures.alarm_load import Load, alarm_load
 
@@ -53,14 +52,6 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "numbers", nargs="*", help="dead letters to retry or drop, all without any; test: the destination"
     )
-    parser = command(commands, "export", export, "readings out of the store")
-    parser.add_argument("dir", type=folder)
-    parser.add_argument("--from", dest="start", metavar="T")
-    parser.add_argument("--to", dest="end", metavar="T")
-    parser.add_argument("--device")
-    parser.add_argument("--metric")
-    parser.add_argument("--format", choices=("csv", "parquet"), default="csv")
-    parser.add_argument("-o", dest="output", metavar="FILE")
 
 
 def _count(text: str) -> int:
@@ -456,54 +447,3 @@ def _journal(config: Config) -> Journal:
     if not (config.data / JOURNAL).exists():
         raise Problem(f"{config.data} holds no record of deliveries: this hub has never run")
     return Journal(config.data / JOURNAL)
-
-
-# ------------------------------------------------------------------------------------------------- export
-
-
-def export(options: argparse.Namespace) -> int:
-    config = config_of(options.dir)
-    if options.format == "parquet" and not options.output:
-        raise Problem("parquet is a binary file: name one with -o FILE", 2)
-    try:
-        query = SeriesQuery(
-            start=from_text(options.start, config.zone) if options.start else None,
-            end=from_text(options.end, config.zone) if options.end else None,
-            device=options.device,
-            metric=options.metric,
-        )
-    except ValueError as error:
-        raise Problem(str(error), 2) from None
-    target = Path(options.output).absolute() if options.output else config.data.absolute() / "export.csv"
-    params = {
-        "format": options.format,
-        "path": str(target),
-        **{
-            key: value
-            for key, value in (
-                ("from", options.start),
-                ("to", options.end),
-                ("device", options.device),
-                ("metric", options.metric),
-            )
-            if value
-        },
-    }
-    answer = ask(config, "/api/v1/export", "POST", json=params) if config.store.kind == "duckdb" else None
-    if answer is None:
-        try:
-            store = open_city_store(config.store, config.data)
-            try:
-                rows = store.export(query, options.format, target)
-            finally:
-                store.close()
-        except (StoreUnavailable, ValueError) as error:
-            raise Problem(str(error)) from None
-    else:
-        rows = answer["rows"]
-    if options.output:
-        note(f"{rows} rows in {options.output}")
-    else:
-        sys.stdout.write(target.read_text("utf-8"))
-        target.unlink()
-    return 0

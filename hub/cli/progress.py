@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,8 @@ from hub.cli.output import note
 
 LINE_EVERY_S = 10.0
 """Between two lines in a pipe: short work says nothing, and an hour's fits on some screens."""
+
+LOOK_EVERY_S = 0.2
 
 Told: TypeAlias = Callable[[int, int | None], None]
 """How much is done, and of how much; None where nobody knows."""
@@ -35,6 +38,26 @@ def progress(what: str, quiet: bool = False, clock: Callable[[], float] = time.m
             )
     else:
         yield _lines(what, clock)
+
+
+@contextmanager
+def meanwhile(look: Callable[[], None]) -> Iterator[None]:
+    """Look now and five times a second while the work is done that cannot say itself how far it is. The work stays in this thread, so that Ctrl-C
+    ends it."""
+    over = threading.Event()
+
+    def looking() -> None:
+        look()
+        while not over.wait(LOOK_EVERY_S):
+            look()
+
+    watcher = threading.Thread(target=looking, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
 
 
 def _lines(what: str, clock: Callable[[], float]) -> Told:

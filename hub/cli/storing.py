@@ -1,8 +1,9 @@
-"""Commands on history: importing it, and making its rollups anew."""
+"""Commands on history: importing it, exporting it, and making its rollups anew."""
 
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,10 @@ from hub.app.history import open_city_store
 from hub.app.importing import Imported, Importer, messages, rejects_file
 from hub.app.rollups import rebuild
 from hub.cli.client import ask, config_of
-from hub.cli.output import Problem, command, folder, json_line
-from hub.cli.progress import progress
+from hub.cli.output import Problem, command, folder, json_line, note
+from hub.cli.progress import Told, meanwhile, progress
 from hub.moment import from_text
-from hub.ports import StoreUnavailable
+from hub.ports import CountingStore, SeriesQuery, StoreUnavailable
 from hub.recording import RecordingError
 from hub.registry import load_registry
 
@@ -33,6 +34,14 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--unknown", choices=("refuse", "admit"), default="refuse", help="devices that the registry does not know"
     )
+    parser = command(commands, "export", export, "readings out of the store")
+    parser.add_argument("dir", type=folder)
+    parser.add_argument("--from", dest="start", metavar="T")
+    parser.add_argument("--to", dest="end", metavar="T")
+    parser.add_argument("--device")
+    parser.add_argument("--metric")
+    parser.add_argument("--format", choices=("csv", "parquet"), default="csv")
+    parser.add_argument("-o", dest="output", metavar="FILE")
     parser = command(commands, "store", store, "the store's rollups, made anew from its rows")
     parser.add_argument("dir", type=folder)
     parser.add_argument("action", choices=("rebuild",))
@@ -77,6 +86,68 @@ def take_in(options: argparse.Namespace) -> int:
         if done.rejects:
             print(f"what was refused, and why: {done.rejects}")
     return 1 if done.faults else 0
+
+
+def export(options: argparse.Namespace) -> int:
+    config = config_of(options.dir)
+    if options.format == "parquet" and not options.output:
+        raise Problem("parquet is a binary file: name one with -o FILE", 2)
+    try:
+        query = SeriesQuery(
+            start=from_text(options.start, config.zone) if options.start else None,
+            end=from_text(options.end, config.zone) if options.end else None,
+            device=options.device,
+            metric=options.metric,
+        )
+    except ValueError as error:
+        raise Problem(str(error), 2) from None
+    target = Path(options.output).absolute() if options.output else config.data.absolute() / "export.csv"
+    params = {
+        "format": options.format,
+        "path": str(target),
+        **{
+            key: value
+            for key, value in (
+                ("from", options.start),
+                ("to", options.end),
+                ("device", options.device),
+                ("metric", options.metric),
+            )
+            if value
+        },
+    }
+    answer = None
+    if config.store.kind == "duckdb":  # which a running hub has for itself
+        with progress("MB") as told, meanwhile(lambda: told(_megabytes(target), None)):
+            answer = ask(config, "/api/v1/export", "POST", json=params, timeout=LONG_S)
+    if answer is None:
+        try:
+            history = open_city_store(config.store, config.data)
+            try:
+                with progress("rows") as told, meanwhile(lambda: _tell(told, history)):
+                    rows = history.export(query, options.format, target)
+            finally:
+                history.close()
+        except (StoreUnavailable, ValueError) as error:
+            raise Problem(str(error)) from None
+    else:
+        rows = answer["rows"]
+    if options.output:
+        note(f"{rows} rows in {options.output}")
+    else:
+        sys.stdout.write(target.read_text("utf-8"))
+        target.unlink()
+    return 0
+
+
+def _megabytes(path: Path) -> int:
+    """What stands in a file that another process writes."""
+    return path.stat().st_size // 1_000_000 if path.exists() else 0
+
+
+def _tell(told: Told, history: object) -> None:
+    if isinstance(history, CountingStore):
+        told(*history.exported())
 
 
 def store(options: argparse.Namespace) -> int:

@@ -21,7 +21,7 @@ from hub.delivery.line import Line, Pace, Status
 from hub.model import AlertChange, Change
 from hub.moment import SECOND
 from hub.ports import Cursors, Delivery, HistorySink, LogPosition, RenewingSink, Sink, Stream
-from hub.stages import Stages
+from hub.stages import Journey
 
 logger = logging.getLogger(__name__)
 
@@ -67,10 +67,10 @@ class Courier:
         now: Callable[[], int] = clock.now,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         chance: random.Random | None = None,
-        stages: Stages | None = None,
+        journey: Journey | None = None,
     ) -> None:
         self.name = name
-        self._stages = stages
+        self._journey = journey
         self._line = Line(name, journal, pace, now=now, sleep=sleep, chance=chance)
         self._sink, self._stream, self._cursors, self._journal = sink, stream, cursors, journal
         self._filters = filters or Filters()
@@ -169,7 +169,7 @@ class Courier:
         """Say again what runs out, where the sink's messages do."""
         while isinstance(self._sink, RenewingSink):
             for key in self._sink.due(self._line.now()):
-                await self._line.hand_over(key, partial(self._sink.renew, key))
+                await self._line.hand_over(key, partial(self._sink.renew, key), settles=False)
             await asyncio.sleep(RENEWALS_EVERY_S)
 
     async def retry(self, numbers: list[int] | None = None) -> list[tuple[DeadLetter, Delivery]]:
@@ -188,6 +188,10 @@ class Courier:
             if not delivery.taken:
                 break
         return delivery
+
+    async def leave(self, within_s: float) -> None:
+        """Before it is cancelled for another that goes on in its place (`Line.leave`)."""
+        await self._line.leave(within_s)
 
     async def close(self) -> None:
         await self._sink.close()
@@ -212,8 +216,8 @@ class Courier:
     async def _hand_over(self, change: AlertChange) -> None:
         """Until it is taken, or among the dead letters: only when it is on disk there may the cursor leave it behind."""
         delivery, attempts = await self._line.hand_over(change.id, partial(self._sink.deliver, change, change.id))
-        if delivery.taken and self._stages is not None:
-            self._stages.delivered(change.id)
+        if delivery.taken and self._journey is not None:
+            self._journey.delivered(change.id, self.name, attempts)
         while not delivery.taken and not await self._line.note(self._bury, change, delivery.detail, attempts):
             await self._line.sleep(self._line.pace.longest_s)
 

@@ -8,6 +8,7 @@ import random
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import msgspec
 
@@ -88,12 +89,15 @@ class Line:
         self._hurry = asyncio.Event()
         self._free_at = 0.0
         self._unsettled = False
+        self._in_hand = False
+        """Whether something is being handed over, or has been taken and is not settled yet."""
 
-    async def hand_over(self, key: str, offer: Offer) -> tuple[Delivery, int]:
-        """Until it is taken or refused for good: the outcome, and how many attempts it took."""
+    async def hand_over(self, key: str, offer: Offer, settles: bool = True) -> tuple[Delivery, int]:
+        """Until it is taken or refused for good: the outcome, and how many attempts it took. `settles`: whether `settle` comes after it."""
         failures = 0
         while True:
             await self._enabled.wait()
+            self._in_hand |= settles
             delivery = await self.attempt(key, offer)
             if delivery.taken:
                 self.succeeded()
@@ -104,7 +108,17 @@ class Line:
                 self.status.detail = delivery.detail
                 return delivery, failures + 1
             failures += 1
+            self._in_hand &= not settles
             await self._wait_after_failure(delivery)
+
+    async def leave(self, within_s: float) -> None:
+        """Begin nothing more, so that this line can be cancelled. What is being handed over now may be taken and settled, for so long: else
+        whoever goes on from the cursor would hand it over once more."""
+        self._enabled.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                while self._in_hand:
+                    await asyncio.sleep(0.01)
 
     async def attempt(self, key: str, offer: Offer) -> Delivery:
         """One call of the sink, on record. One at a time, so that the destination hears one thing after another."""
@@ -171,8 +185,9 @@ class Line:
             if not self._unsettled:
                 logger.error("destination %s: its position cannot be written: %s", self.name, error)
             self._unsettled = True
-            return
-        self._unsettled = False
+        else:
+            self._unsettled = False
+        self._in_hand = False
 
     async def _keep_rate(self) -> None:
         """At most `per_second_max` attempts in any second, at once if need be."""

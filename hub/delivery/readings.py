@@ -61,6 +61,10 @@ class ReadingCourier:
         self._line.wake()
         return []
 
+    async def leave(self, within_s: float) -> None:
+        """As `Courier.leave`."""
+        await self._line.leave(within_s)
+
     async def close(self) -> None:
         """The sink is the other courier's to close."""
 

@@ -350,7 +350,19 @@ class DuckDBStore:
         where, values = _where(query)
         limit = "" if query.limit is None else f"limit {int(query.limit)}"
         found = f"(select * from readings {where} {_LAST_WRITTEN} order by time, device, metric {limit})"
-        return self._fetch(copy_statement(found, form, path), values)[0][0]  # type: ignore[no-any-return]
+        copy = copy_statement(found, form, path)
+        [[self._exporting]] = self._fetch(f"select count(*) from (select 1 from readings {where} {limit})", values)
+        for setting in ("enable_progress_bar", "enable_progress_bar_print"):  # counted, and not printed
+            self._fetch(f"set {setting} = {setting == 'enable_progress_bar'}", [])
+        return self._fetch(copy, values)[0][0]  # type: ignore[no-any-return]
+
+    _exporting = 0
+    """Rows that the export looks at."""
+
+    def exported(self) -> tuple[int, int | None]:
+        """Rows that the export which runs now is done with, by DuckDB's own estimate, and of how many."""
+        percent = max(0.0, self._reader.query_progress())
+        return round(self._exporting * percent / 100), self._exporting or None
 
     def copy_to(self, folder: Path) -> list[str]:
         """A consistent copy of the file (and of what is not in it yet) into `folder`; their names. Writes wait meanwhile.

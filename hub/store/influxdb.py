@@ -13,7 +13,7 @@ import re
 import ssl
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import MappingProxyType
@@ -362,7 +362,19 @@ class InfluxDBStore:
     def export(self, query: SeriesQuery, form: str, path: Path) -> int:
         from hub.store.export import export_rows
 
-        return export_rows(self._influxql.series(query), form, path)
+        self._exported = 0
+        return export_rows(self._counted(self._influxql.series(query)), form, path)
+
+    def _counted(self, rows: Iterable[Row]) -> Iterator[Row]:
+        for row in rows:
+            self._exported += 1
+            yield row
+
+    _exported = 0
+
+    def exported(self) -> tuple[int, int | None]:
+        """Rows that the export which runs now has got from the server; it does not say how many there are."""
+        return self._exported, None
 
     def close(self) -> None:
         self._sender.shutdown()

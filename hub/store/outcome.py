@@ -14,8 +14,8 @@ from hub.model import Forwarded, Reading
 from hub.ports import Refusal
 from hub.store.rows import POSITION_METRIC, observed
 
-REMEMBERED_MAX = 500_000
-"""Values remembered as written, so that those with the same key are recognised. At 200 values/s the last 40 minutes."""
+REMEMBERED_MAX = 300_000
+"""Readings remembered as written, so that values with the same key are recognised. At 100 readings/s the last 50 minutes."""
 
 
 class Outcome(NamedTuple):
@@ -28,12 +28,15 @@ class Outcome(NamedTuple):
 
 
 class Written:
-    """Keys of what was written lately: hashes, in two generations, so that memory is bounded and the oldest go first."""
+    """What was written lately: a hash of whose and when each reading was, and the names of its values, in two generations, so that memory is
+    bounded and the oldest go first."""
 
-    def __init__(self, values_max: int = REMEMBERED_MAX) -> None:
-        self._half = max(1, values_max // 2)
-        self._young: set[int] = set()
-        self._old: set[int] = set()
+    def __init__(self, readings_max: int = REMEMBERED_MAX) -> None:
+        self._half = max(1, readings_max // 2)
+        self._young: dict[int, tuple[str, ...]] = {}
+        self._old: dict[int, tuple[str, ...]] = {}
+        self._names: dict[tuple[str, ...], tuple[str, ...]] = {}
+        """Each list of names once: devices of a kind tell the same."""
 
     def outcome(self, events: Iterable[Any], refusals: Sequence[Refusal]) -> Outcome:
         """Of a batch that the store has answered; what is no reading and comes from no other hub is not counted."""
@@ -54,15 +57,15 @@ class Written:
         return found
 
     def _was_there(self, device: str, at: int, names: Iterable[str]) -> bool:
-        known = False
-        for name in names:
-            key = hash((device, at, name))
-            if key in self._young or key in self._old:
-                known = True
-            elif len(self._young) >= self._half:
-                self._old, self._young = self._young, {key}
-            else:
-                self._young.add(key)
+        """Whether one of these values was written before; remembers them."""
+        place, told = hash((device, at)), tuple(names)
+        before = self._young.get(place) or self._old.get(place, ())
+        known = any(name in before for name in told)
+        if before:
+            told = tuple(dict.fromkeys((*before, *told)))
+        if len(self._young) >= self._half and place not in self._young:
+            self._old, self._young, self._names = self._young, {}, {}
+        self._young[place] = self._names.setdefault(told, told)
         return known
 
 

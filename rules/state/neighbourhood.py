@@ -47,7 +47,9 @@ class Neighbourhood:
         self.members: dict[str, dict[tuple[int, int], set[str]]] = {series: {} for series in asked}
         self.areas: dict[str, dict[str, set[str]]] = {series: {} for series in asked}
         self.cells: dict[str, tuple[int, int]] = {}
-        self.joined: dict[str, set[str]] = {}
+        self.joined: dict[str, frozenset[str]] = {}
+        """The series that each reports; subjects of a kind share one set of them."""
+        self._sets: dict[frozenset[str], frozenset[str]] = {}
         self.found: dict[tuple[str, str, ir.Around], tuple[Subject, ...]] = {}
         self.rivers: dict[str, dict[str, float]] = {}
         self.places = places
@@ -70,7 +72,8 @@ class Neighbourhood:
         """The subject reports this series (which some rule asks of neighbours)."""
         if series not in self.members or series in self.joined.get(subject.id, ()):
             return
-        self.joined.setdefault(subject.id, set()).add(series)
+        reports = self.joined.get(subject.id, frozenset()) | {series}
+        self.joined[subject.id] = self._sets.setdefault(reports, reports)
         if subject.position is not None:
             cell = self.cells[subject.id] = _cell(subject.position)
             self.members[series].setdefault(cell, set()).add(subject.id)
@@ -122,7 +125,7 @@ class Neighbourhood:
         self.found.clear()
         return self._crossed(subject, series) if self.places else ()
 
-    def _crossed(self, subject: Subject, series: set[str]) -> tuple[str, ...]:
+    def _crossed(self, subject: Subject, series: frozenset[str]) -> tuple[str, ...]:
         before, now = self.stands.get(subject.id, ()), self._places_of(subject)
         if now == before:
             return ()

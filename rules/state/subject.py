@@ -310,8 +310,7 @@ class Subject:
         """Let go of every window but these, also where it is found by its place."""
         for key in [key for key in self.windows if not kept(key)]:
             window = self.windows.pop(key)
-            if window in window.samples.windows:
-                window.samples.windows.remove(window)
+            window.samples.let_go(window)
         self.slots = {}
 
     def slot(self, number: int, key: WindowKey) -> Window:

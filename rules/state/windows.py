@@ -47,13 +47,18 @@ class Samples:
         self.size = size_ns
         """Of the largest window that may be asked for, ns."""
         self.overflow = 0
-        self.windows: list[Window] = []
+        self.windows: tuple[Window, ...] = ()
+        """A tuple, as nearly every series has one or none: a list of one takes twice as much."""
 
     def window(self, size_ns: int, closed: bool) -> Window:
         """A new window over the samples, made when somebody asks for it."""
         window = Window(self, size_ns, closed)
-        self.windows.append(window)
+        self.windows = (*self.windows, window)
         return window
+
+    def let_go(self, window: Window) -> None:
+        """Nobody asks for this window any more."""
+        self.windows = tuple(other for other in self.windows if other is not window)
 
     def add(self, at: int, value: float) -> bool:
         """Take a sample; False where it changes nothing (seen already, too old, or beyond any number)."""

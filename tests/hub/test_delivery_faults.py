@@ -353,20 +353,16 @@ async def test_each_destination_has_a_rate_of_its_own(tmp_path: Path) -> None:
     for name in ("slow", "quick"):
         cursors.set(f"delivery.{name}", 0)
     destinations = Destinations(configs, log, cursors, tmp_path)
-    tasks: list[asyncio.Task[None]] = []
     await log.alerts.append(life(5))
     loop = asyncio.get_running_loop()
     begun = loop.time()
-    destinations.start(lambda work: tasks.append(asyncio.create_task(work)))
+    destinations.start()
     await until(lambda: len(quick.taken) == 15)
     first = len(slow.taken)
     await until(lambda: len(slow.taken) == 15)
     took_s = loop.time() - begun
     assert first < 15
     assert took_s >= (15 - 6) / 5.0 - 0.1  # a burst of one second's worth, then five a second
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
     await destinations.close()
     await log.close()
     await slow.down()

@@ -7,7 +7,6 @@ import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -34,10 +33,10 @@ async def test_a_sink_with_a_session_is_run_and_delivers(tmp_path: Path, monkeyp
         channels=[Channel(id="34020000001340000001", name="x")],
         password_env="GB_PASSWORD",
     )
-    log, tasks = Log(tmp_path / "log"), list[asyncio.Task[Any]]()
+    log = Log(tmp_path / "log")
     config = SinkConfig("vms", "gb28181", options, (), (), (), 1)
     destinations = Destinations([config], log, Cursors(tmp_path / "cursors"), tmp_path)
-    destinations.start(lambda work: tasks.append(asyncio.create_task(work)))
+    destinations.start()
     async with asyncio.timeout(10):
         while not platform.registered:  # before any warning
             await asyncio.sleep(0.01)
@@ -46,9 +45,6 @@ async def test_a_sink_with_a_session_is_run_and_delivers(tmp_path: Path, monkeyp
         while len(platform.bodies("Alarm")) < 3:
             await asyncio.sleep(0.01)
     assert [tag(body, "AlarmDescription") for body in platform.bodies("Alarm")] == ["第0", "第1", "第2"]
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
     await destinations.close()
     assert not platform.registered  # it took its leave
     await log.close()
@@ -59,9 +55,9 @@ async def _run_for(
     config: SinkConfig, folder: Path, changes: list[AlertChange], until: Callable[[], object], while_down: int = 0
 ) -> None:
     """A hub's destinations from start to stop. The last `while_down` changes come when they have stopped again."""
-    log, tasks, cursors = Log(folder / "log"), list[asyncio.Task[Any]](), Cursors(folder / "cursors")
+    log, cursors = Log(folder / "log"), Cursors(folder / "cursors")
     destinations = Destinations([config], log, cursors, folder)
-    destinations.start(lambda work: tasks.append(asyncio.create_task(work)))
+    destinations.start()
     async with asyncio.timeout(30):
         while cursors.get("delivery.vms") is None:  # a new destination begins at the end of the stream
             await asyncio.sleep(0.01)
@@ -69,9 +65,6 @@ async def _run_for(
             await log.alerts.append(live)
         while not until() or cursors.get("delivery.vms") < log.alerts.next:  # type: ignore[operator]
             await asyncio.sleep(0.01)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
     await destinations.close()
     if while_down:
         await log.alerts.append(changes[-while_down:])
@@ -159,16 +152,13 @@ async def test_a_session_without_an_answer_is_no_destination_that_is_up(
             password_env="GB_PASSWORD",
             timeout_s=0.1,
         )
-        log, tasks = Log(tmp_path / "log"), list[asyncio.Task[Any]]()
+        log = Log(tmp_path / "log")
         config = SinkConfig("vms", "gb28181", options, (), (), (), 1)
         destinations = Destinations([config], log, Cursors(tmp_path / "cursors"), tmp_path)
-        destinations.start(lambda work: tasks.append(asyncio.create_task(work)))
+        destinations.start()
         async with asyncio.timeout(30):
             while destinations.states()[0].detail != "no answer to REGISTER":
                 await asyncio.sleep(0.02)
         assert destinations.states()[0].state == "down"
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
         await destinations.close()
         await log.close()

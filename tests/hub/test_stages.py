@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from hub.model import AlertChange, Change, Reading
 from hub.ports import LogPosition
 from hub.stages import BOUNDS_S, LOGGED_TO_JUDGED, LOGGED_TO_STORED, RAISED_TO_DELIVERED, RECEIVED_TO_LOGGED, Stages
 from tests.acceptance.ports import free_port
@@ -25,6 +26,14 @@ class Clock:
         return self.at
 
 
+def readings(number: int) -> list[Reading]:
+    return [Reading("gauge", at, {"water_level": 1.0}) for at in range(number)]
+
+
+def change(alert: str) -> AlertChange:
+    return AlertChange(alert, 1, 0, "flood", "gauge", Change.RAISED, "red")
+
+
 def seen(stages: Stages, stage: str) -> tuple[int, float]:
     """Number and sum."""
     found = stages.histograms[stage]
@@ -35,9 +44,9 @@ def test_each_reader_is_measured_from_when_the_log_had_it() -> None:
     clock = Clock()
     stages = Stages(clock)
     clock.at = 0.5
-    stages.logged(0.25, 3, LogPosition(3))
+    stages.logged("door", 0.25, readings(3), LogPosition(3))
     clock.at = 1.0
-    stages.logged(1.0, 2, LogPosition(5))
+    stages.logged("door", 1.0, readings(2), LogPosition(5))
     assert seen(stages, RECEIVED_TO_LOGGED) == (5, 0.75)
     clock.at = 2.5
     stages.read(LOGGED_TO_JUDGED, LogPosition(4))  # the second group is judged in part
@@ -52,17 +61,17 @@ def test_a_reader_that_hears_of_it_before_the_door_took_no_time() -> None:
     stages = Stages(clock)
     stages.read(LOGGED_TO_JUDGED, LogPosition(1))
     clock.at = 7.0
-    stages.logged(6.5, 1, LogPosition(1))
+    stages.logged("door", 6.5, readings(1), LogPosition(1))
     assert seen(stages, LOGGED_TO_JUDGED) == (1, 0.0)
 
 
 def test_a_warning_is_measured_to_each_destination_and_one_of_before_the_start_to_none() -> None:
     clock = Clock()
     stages = Stages(clock)
-    stages.raised("a/1")
+    stages.raised(change("a"))
     clock.at = 4.0
-    for change in ("a/1", "a/1", "b/1"):
-        stages.delivered(change)
+    for id in ("a#1", "a#1", "b#1"):
+        stages.delivered(id, "video", 1)
     assert seen(stages, RAISED_TO_DELIVERED) == (2, 8.0)
 
 
@@ -113,5 +122,5 @@ async def test_a_reading_and_its_warning_are_measured_through_the_whole_hub(tmp_
 async def test_nothing_is_measured_unless_it_is_asked_for(tmp_path: Path) -> None:
     api = free_port()
     async with running(write_city(tmp_path, api=api)) as hub:
-        assert hub.stages is None
+        assert hub.journey is None
         assert "cityhub_stage_seconds" not in await asyncio.to_thread(_ask, f"http://127.0.0.1:{api}/metrics")
