@@ -1,7 +1,7 @@
 // One device: its newest values, a curve over any range with the limits of the rules, quality, a table, CSV; of a vehicle its trips.
 
 import { plotted } from "./chart.js";
-import { saved } from "./csv.js";
+import { saved } from "./files.js";
 import { isDenied, pointsOf } from "./evidence.js";
 import { h } from "./parts.js";
 import { MOVING } from "./things.js";

@@ -61,7 +61,7 @@ class Streaming:
                 changed, turn = views.news(state, sight, turn), state.live.turn
                 if changed:
                     yield _sse("devices", {"devices": changed}, told, turn, began)
-                batch = state.log.alerts.read_now(told)
+                batch = await state.log.alerts.read(told, wait_s=0)
                 told = batch.next
                 for change, at in batch.after_each():
                     if sight.change(change):
