@@ -263,10 +263,10 @@ async def test_any_number_of_readers_may_stand_anywhere(tmp_path: Path) -> None:
         await log.events.append(readings(1, number))
     await log.close()
     again = Log(tmp_path)
-    places = [LogPosition(number) for number in range(40)]
+    places = [LogPosition(number) for number in range(0, 60, 2)]
     for _ in range(2):
         places = [again.events.read_now(place, 1).next for place in places]
-    assert places == [number + 2 for number in range(40)]
+    assert places == [number + 2 for number in range(0, 60, 2)]
     await again.close()
 
 
