@@ -18,13 +18,13 @@ import msgspec
 from hub.device_clock import CLOCKS
 from hub.extensions import Ill, extensions, must_be
 from hub.mistakes import Mistake, in_map, toml_lines
-from hub.options import SECTIONS, AdapterConfig, ApiOptions, Config, HubOptions, SinkConfig, StoreOptions
+from hub.options import SECTIONS, AdapterConfig, ApiOptions, Config, HubOptions, OidcOptions, SinkConfig, StoreOptions
 from hub.ports import Plugin, StoreKind
 
 S = TypeVar("S", bound=msgspec.Struct)
 
 NAME_MAX = 100
-SECRET_KEYS = {"password", "token", "secret", "api_key", "psk", "private_key"}
+SECRET_KEYS = {"password", "token", "secret", "client_secret", "api_key", "psk", "private_key"}
 
 
 @cache
@@ -77,7 +77,7 @@ class _Reader:
         adapters = tuple(filter(None, (self._adapter(at, block) for at, block in self._blocks("adapters"))))
         sinks = tuple(filter(None, (self._sink(at, block) for at, block in self._blocks("sinks"))))
         self._check_hub(sections["hub"])
-        self._check_api(sections["api"])
+        self._check_api(sections["api"], sections["oidc"])
         self._check_store(sections["store"])
         self._check_names("adapters", adapters)
         self._check_names("sinks", sinks)
@@ -285,7 +285,7 @@ class _Reader:
                 ("hub", "timezone"), f"unknown timezone {_shown(hub.timezone)}; a name such as Asia/Shanghai was meant"
             )
 
-    def _check_api(self, api: ApiOptions | None) -> None:
+    def _check_api(self, api: ApiOptions | None, oidc: OidcOptions | None) -> None:
         if api is None:
             return
         try:
@@ -293,7 +293,7 @@ class _Reader:
         except ValueError as error:
             self._wrong(("api", "listen"), str(error))
             return
-        has_users = bool(api.users_file) or _exists(self.folder / "users.toml")
+        has_users = bool(api.users_file) or _exists(self.folder / "users.toml") or bool(oidc and oidc.issuer)
         if not is_loopback(host) and not api.tokens_file and not has_users:
             self._wrong(
                 ("api", "listen"),

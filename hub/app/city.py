@@ -8,9 +8,13 @@ from pathlib import Path
 
 import msgspec
 
+from hub import clock
+from hub.access.people import grant_of
 from hub.access.users import User, load_users, users_path
 from hub.access.users import able as users_able
+from hub.access.users import check as check_user
 from hub.api.auth import Token, load_tokens
+from hub.api.provider import Provider
 from hub.config import is_loopback, load_config, split_address
 from hub.metrics import use_city
 from hub.mistakes import Mistake, toml_lines
@@ -68,6 +72,7 @@ def load_city(folder: Path, plugins: Mapping[str, Plugin]) -> tuple[City | None,
     if config:
         mistakes += _strange_approvers(config, tokens or {}, users)
         mistakes += _readable(config)
+        mistakes += _strange_groups(config)
     secrets: dict[str, str] = {}
     if config and config.ingest.device_secrets_file:
         secrets, wrong = load_secrets(Path(config.ingest.device_secrets_file))
@@ -102,6 +107,25 @@ def _readable(config: Config) -> list[Mistake]:
         "address of the TLS proxy in front, or plain_http = true where that is meant"
     )
     return [Mistake(str(file), line, told)]
+
+
+def _strange_groups(config: Config) -> list[Mistake]:
+    """Groups of the identity provider whose grant is none, and a secret of this hub at the provider that cannot be read."""
+    file = config.folder / "hub.toml"
+    lines = toml_lines(file.read_text("utf-8-sig")) if config.oidc.issuer else {}
+    mistakes = []
+    for number, group in enumerate(config.oidc.groups):
+        try:
+            check_user(User("x", grants=(grant_of(group),)))
+        except ValueError as error:
+            line = lines.get(("oidc", "groups", number), lines.get(("oidc",), 1))
+            mistakes.append(Mistake(str(file), line, f"[[oidc.groups]] {group.group!r}: {error}"))
+    if config.oidc.issuer:
+        try:
+            Provider(config.oidc, clock.now)
+        except (ValueError, OSError) as error:
+            mistakes.append(Mistake(str(file), lines.get(("oidc",), 1), str(error)))
+    return mistakes
 
 
 def _strange_cameras(config: Config, registry: Registry) -> list[Mistake]:

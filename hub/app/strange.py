@@ -56,7 +56,7 @@ def strange(devices: Iterable[Device], book: RuleBook, plugins: Mapping[str, Plu
 
 def exposed_secrets(config: Config) -> list[str]:
     """A sentence for each file of secrets that anybody on this machine may read or change."""
-    blocks: list[object] = [config.api, config.ingest, config.store]
+    blocks: list[object] = [config.api, config.ingest, config.store, config.oidc]
     blocks += [block.options for block in config.adapters] + [block.options for block in config.sinks]
     files = {
         getattr(block, name): None
