@@ -219,6 +219,75 @@ def test_bad_values_times_and_items_have_their_own_faults() -> None:
     assert not message.readings
 
 
+DATED = "ST=22;CN=2011;PW=123456;MN=S1;Flag=5;CP=&&DataTime=20240501120000;"
+
+
+@pytest.mark.parametrize(
+    ("segment", "kind", "said"),
+    [
+        ("ST=22;PW=123456;MN=S1;CP=&&DataTime=20240501120000;a34004-Rtd=1&&", FaultKind.SYNTAX, "no command number"),
+        (DATED + "a34004-Rtd=1;nonsense&&", FaultKind.SYNTAX, "'nonsense', which is no item=value"),
+        (DATED.replace("Flag=5", "Flag=9") + "a34004-Rtd=1;nonsense&&", FaultKind.SYNTAX, "'nonsense', which is no item=value"),
+        (DATED + "zz9-Rtd=1&&", FaultKind.UNKNOWN_METRIC, "'zz9'"),
+        (DATED + "a34004-Rtd=dry&&", FaultKind.VALUE, "a34004-Rtd='dry' is no number"),
+        (DATED.replace("20240501120000", "20240530250000") + "a34004-Rtd=1&&", FaultKind.TIME, "20240530250000"),
+    ],
+)  # fmt: skip
+def test_a_fault_has_its_frame_its_device_and_a_sentence(segment: str, kind: FaultKind, said: str) -> None:
+    message = one(segment)
+    assert message.raw.rstrip() == frame(segment).rstrip()
+    (fault,) = message.faults
+    assert (fault.kind, fault.device, fault.raw) == (kind, "hj212:S1", message.raw)
+    assert said in fault.detail
+
+
+def test_of_a_factor_told_twice_the_one_left_out_is_a_fault_of_its_device() -> None:
+    message = one(DATED + "a34004-Rtd=1;a34004-Rtd=2&&")
+    assert [(fault.kind, fault.device, fault.raw) for fault in message.faults] == [
+        (FaultKind.VALUE, "hj212:S1", message.raw)
+    ]
+
+
+@pytest.mark.parametrize("ending", ["", "\r\n"])
+def test_the_last_frame_of_a_connection_with_a_wrong_check_is_said_to_have_one(ending: str) -> None:
+    """Not to be cut off: it is all there, whatever length it declares."""
+    good = frame(HOUR, ending)
+    for wrong in (good.replace(b"35.5", b"36.5"), b"##0999" + good[6:].replace(b"35.5", b"36.5")):
+        faults = [fault for message in decode(wrong) for fault in message.faults]
+        assert [fault.kind for fault in faults] == [FaultKind.CHECKSUM]
+    cut = [fault for message in decode(good[:60]) for fault in message.faults]
+    assert [(fault.kind, fault.raw) for fault in cut] == [(FaultKind.TRUNCATED, good[:60])]
+    assert f"declares {len(HOUR)} bytes of data and ends after 54" in cut[0].detail
+
+
+@pytest.mark.parametrize(("flag", "mark"), [("D", "fault"), ("d", "fault"), ("?", "invalid"), ("N", None)])
+def test_a_flag_alone_that_nobody_knows_denies(flag: str, mark: str | None) -> None:
+    readings = one(DATED + f"a34004-Flag={flag}&&").readings
+    assert [reading.marks for reading in readings] == ([{"pm25": mark}] if mark else [])
+
+
+def test_a_local_code_has_values_of_the_standards_figures_only() -> None:
+    local = {"map": {"x1": "pm25"}}
+    assert one(DATED + "x1-Rtd=5&&", **local).readings[0].values == {"pm25": 5.0}
+    assert one(DATED + "x1-Cou=5&&", **local).readings == []
+
+
+@pytest.mark.parametrize(
+    ("items", "values"),
+    [
+        ("SB1-RS=1", {"state": "SB1 running", "running": True}),
+        ("SB1-RS=0", {"state": "SB1 stopped", "running": False}),
+        ("SB1-RS=7", {"state": "SB1 state 7"}),
+        ("SB1-RS=1;SB2-RS=0", {"state": "SB1 running, SB2 stopped"}),
+    ],
+)
+def test_one_piece_of_equipment_runs_or_stands_and_several_are_told_in_words(
+    items: str, values: dict[str, Any]
+) -> None:
+    (reading,) = one(DATED.replace("CN=2011", "CN=2021") + items + "&&").readings
+    assert reading.values == values
+
+
 def test_equipment_states() -> None:
     message = one("ST=32;CN=2021;PW=1;MN=M;CP=&&DataTime=20240501120000;SB1-RS=1;SB2-RS=0&&")
     assert message.readings[0].values == {"state": "SB1 running, SB2 stopped"}

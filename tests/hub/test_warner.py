@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from hub.cameras import Cameras
 from hub.ingest import Ingest
 from hub.ledger import Ledger
 from hub.live import Live
-from hub.log import Log
+from hub.log import Limits, Log
 from hub.model import (
     AlertChange,
     Camera,
@@ -29,6 +30,7 @@ from hub.model import (
     Reading,
     Verdict,
 )
+from hub.ports import LogFull
 from hub.registry import Registry
 from rules.book import RuleBook, read_book
 from rules.figures import derived
@@ -78,6 +80,28 @@ async def test_a_crash_before_or_behind_a_snapshot_repeats_nothing(tmp_path: Pat
         assert len(told) == len(set(change.id for change in log.alerts.read_now(0).entries)) == 4, told
         assert [str(change.change) for change in log.alerts.read_now(0).entries] == ["raised", "raised", "cleared", "cleared"]  # fmt: skip
         await log.close()
+
+
+async def test_the_log_keeps_what_no_snapshot_holds_and_may_drop_the_rest(tmp_path: Path) -> None:
+    """What the rules have read but not saved they read again after a crash; after each snapshot it is theirs no more."""
+    log = Log(tmp_path, {"events": Limits(bytes_max=4000, segment_bytes=1000)})
+    reader = warner(tmp_path, log)
+    numbers = itertools.count()
+
+    async def say_until_full() -> None:
+        for number in itertools.islice(numbers, 1000):
+            await log.events.append([depth(number, 0.0)])
+            await read_all(reader, log)
+
+    for _ in range(2):
+        with pytest.raises(LogFull, match="rules has not taken yet"):
+            await say_until_full()
+        kept = log.events.first
+        reader.save()
+        log.events._refused_at = 0
+        await log.events.append([depth(next(numbers), 0.0)])
+        assert log.events.first > kept
+    await log.close()
 
 
 async def test_a_crash_repeats_no_derived_reading(tmp_path: Path) -> None:
