@@ -211,8 +211,8 @@ class _Reader:
             elif field.required:
                 self._wrong(at, f"{key} is missing here")
         for key, value in values.items():
-            if isinstance(value, str) and "://" in value and not _is_url(value):
-                self._wrong((*at, key), f"{key} = {_shown(value)} is no address: [ and ] enclose an address of IPv6")
+            if isinstance(value, str) and "://" in value and (wrong := _no_url(value)):
+                self._wrong((*at, key), f"{key} = {_shown(value)} {wrong}")
         if len(self.mistakes) > before:
             return None
         try:
@@ -412,13 +412,17 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 100 else f"{text[:97]}..."
 
 
-def _is_url(text: str) -> bool:
-    """Whether it can be taken apart."""
+def _no_url(text: str) -> str:
+    """Why it cannot be taken apart; empty where it can."""
     try:
-        urlsplit(text)
+        parts = urlsplit(text)
     except ValueError:
-        return False
-    return True
+        return "is no address: [ and ] enclose an address of IPv6"
+    try:
+        _ = parts.port
+    except ValueError:
+        return "names no port between 1 and 65535"
+    return ""
 
 
 def _exists(path: Path) -> bool:

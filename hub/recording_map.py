@@ -23,7 +23,7 @@ from hub.metrics import nearest, vocabulary
 from hub.model import Fault, FaultKind, Mark, Message, Position, Reading, Value
 from hub.moment import SECOND, LocalOrder, candidates, from_datetime, from_text, naive_text
 from hub.numbers import number_reader, pattern_mistake
-from hub.text_files import NotText, known_encoding, open_text, undecoded
+from hub.text_files import NotText, as_written, known_encoding, open_text, undecoded
 from hub.units import UnitError, conversion
 
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "None")
@@ -258,7 +258,9 @@ def plain_layout(header: list[str], path: Path) -> Layout:
             known = columns.get(metric)
             # An unknown metric is the front door's to refuse, with the nearest known one.
             column = _Column(metric, value_at, known.read if known else float)
-            return _message(row, row[1].strip(), time(row[0].strip())[0], [column], _MISSING, places)
+            if row[value_at][:1] == "'":
+                row = [*row[:value_at], as_written(row[value_at]), *row[value_at + 1 :]]
+            return _message(row, as_written(row[1].strip()), time(row[0].strip())[0], [column], _MISSING, places)
 
         return Layout(read_long, _always)
     taken = {0, 1, *(places or ())}

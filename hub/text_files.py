@@ -27,7 +27,30 @@ _KINDS = (
     (b"\x89PNG", "a picture"),
     (b"\xff\xd8\xff", "a picture"),
 )
+FORMULA = r"^'*[=+@\t\r-]"
+"""What a spreadsheet would run, or what stands for it: signs that begin a formula, also behind apostrophes that keep them from it.
+DuckDB reads this pattern too (`hub.store.duckdb.copy_statement`)."""
+_FORMULA = re.compile(FORMULA)
 _LOST = re.compile("[\udc80-\udcff]")
+
+
+def harmless(text: str) -> str:
+    """The text for a CSV that a spreadsheet may open: an apostrophe stands before what would be a formula. Names and texts come from
+    devices and people (CWE-1236)."""
+    return f"'{text}" if _FORMULA.match(text) and not _is_number(text) else text
+
+
+def as_written(text: str) -> str:
+    """What `harmless` made it of."""
+    return text[1:] if text[:1] == "'" and _FORMULA.match(text) else text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 class NotText(ValueError):

@@ -9,6 +9,7 @@ examined again field by field, so that each refusal names its field and the good
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import msgspec
@@ -96,6 +97,8 @@ def read_json(payload: bytes) -> Any:
         return json.loads(payload.decode())
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)[:200]
+        if "integer string conversion" in reason:  # of Python, with advice for who writes it
+            reason = f"a whole number of more than {sys.get_int_max_str_digits():,} digits"
         raise Unusable(FaultKind.SYNTAX, f"the payload is not JSON: {reason}") from None
 
 

@@ -23,6 +23,7 @@ from hub.store.lineimport import read_line
 from hub.store.outcome import Written
 from hub.store.rollups import WIDTHS, RollupStore, denied, parts, remake_touched, touched
 from hub.validation import Validator, no_device_id
+from hub.wire import reading_to_json
 
 BATCH = 10_000
 STREAM = "import"
@@ -144,7 +145,7 @@ class Importer:
             "detail": fault.detail,
             "device": fault.device,
             "raw": fault.raw.decode("utf-8", "replace"),
-            "reading": None if fault.reading is None else repr(fault.reading),
+            "reading": None if fault.reading is None else reading_to_json(fault.reading),
         }
         with self._rejects.open("ab") as file:
             file.write(msgspec.json.encode(told) + b"\n")

@@ -383,11 +383,15 @@ def _ill(city: Path) -> dict[str, Any]:
 
 def rules_explain(options: argparse.Namespace) -> int:
     book = _book(options.city)
-    text = explain(book, options.rule)
+    name = options.rule
+    if "/" not in name:  # without its pack, where only one can be meant
+        named = [rule for rule in book.by_name if rule.partition("/")[2] == name]
+        name = named[0] if len(named) == 1 else name
+    text = explain(book, name)
     if text is None:
-        near = get_close_matches(options.rule, book.by_name, n=1)
-        raise Problem(
-            f"no rule {options.rule!r}" + (f"; was {near[0]} meant?" if near else "; `cityhub rules list` shows all"), 2
-        )
-    json_line({"rule": options.rule, "text": text}) if options.json else print(text)
+        near = get_close_matches(name, book.by_name, n=1)
+        hint = f"was {near[0]} meant?" if near else "`cityhub rules list` shows all"
+        of_a_city = "" if options.city else "; a city's own rules are known with --city DIR"
+        raise Problem(f"no rule {name!r}; {hint}{of_a_city}", 2)
+    json_line({"rule": name, "text": text}) if options.json else print(text)
     return 0

@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from hub.text_files import harmless
+
 T = TypeVar("T")
 WIDTH = 200
 """Columns of a table that goes into a file or a pipe."""
@@ -107,16 +109,7 @@ def write_csv(file: Any, columns: Sequence[str], rows: Iterable[Sequence[Any]]) 
 def _harmless(cell: Any) -> Any:
     if not isinstance(cell, str):
         return cell
-    text = _one_line(cell)
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@") and not _is_number(text) else text
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+    return harmless(_one_line(cell))
 
 
 def cut(shown: int, of: int | None, how: str) -> None:

@@ -26,6 +26,7 @@ from hub.ports import Bucket, Refusal, Row, SeriesQuery, StoreUnavailable
 from hub.store.erasing import Told
 from hub.store.rollups import WIDTHS, finer
 from hub.store.rows import GOOD, POSITION_METRIC, as_text, marks_alone, observed, point, quality, restore, sift
+from hub.text_files import FORMULA
 from hub.whole_file import make_folder, set_aside
 
 SCHEMA = """
@@ -423,6 +424,13 @@ class DuckDBStore:
             raise StoreUnavailable(f"DuckDB cannot {doing} {self._path}: {reason}") from error
 
 
+def _harmless(column: str) -> str:
+    """`hub.text_files.harmless` of a column, in SQL."""
+    pattern = FORMULA.replace("'", "''")
+    formula = f"regexp_matches({column}, '{pattern}') and try_cast({column} as double) is null"
+    return f"case when {formula} then chr(39) || {column} else {column} end"
+
+
 def copy_statement(source: str, form: str, path: Path) -> str:
     """A DuckDB COPY of rows shaped like the table `readings` into a file that people and their tools can open.
 
@@ -434,7 +442,8 @@ def copy_statement(source: str, form: str, path: Path) -> str:
         return f"copy (select {wanted} from {source}) to '{target}' (format parquet)"
     if form != "csv":
         raise ValueError(f"{form!r} is no export format; was csv or parquet meant?")
-    wanted = f"{_iso('time')}, device, kind, metric, coalesce(text, value::varchar) as value, quality, lon, lat, {_iso('received_at')}"
+    value = f"coalesce({_harmless('text')}, value::varchar) as value"
+    wanted = f"{_iso('time')}, {_harmless('device')} as device, {_harmless('kind')} as kind, metric, {value}, quality, lon, lat, {_iso('received_at')}"
     return f"copy (select {wanted} from {source}) to '{target}' (format csv, header)"
 
 

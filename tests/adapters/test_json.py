@@ -115,6 +115,11 @@ def test_what_is_wrong_is_named(item: str, kind: FaultKind, words: str) -> None:
         (b"", FaultKind.SYNTAX, "not JSON"),
         (b"\xff\xfe", FaultKind.SYNTAX, "not JSON"),
         (b"[" * 100_000, FaultKind.SYNTAX, "nested too deeply"),
+        (
+            b'{"device":"a","values":{"ph":1' + b"0" * 5000 + b"}}",
+            FaultKind.SYNTAX,
+            "not JSON: a whole number of more than 4,300 digits",
+        ),
         (b" " * 1_048_577, FaultKind.OVERSIZE, "1048577 bytes"),
         (b"[" + b"0," * 10_000 + b"0]", FaultKind.OVERSIZE, "10001 readings"),
     ],

@@ -12,9 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hub.cli import main, parser
 from hub.cli.output import write_csv
+from hub.text_files import as_written, harmless
 from tests.acceptance.ports import free_port
 from tests.acceptance.running import RunningHub, cityhub, write_city
 
@@ -83,6 +86,27 @@ def test_a_name_becomes_no_formula_and_orders_no_terminal() -> None:
     made = io.StringIO()
     write_csv(made, ["name", "at"], [["=HYPERLINK(1)", -3], ["-121.5", "two\x1b[2J\nlines"], ["-x, y", None]])
     assert made.getvalue() == "name,at\r\n'=HYPERLINK(1),-3\r\n-121.5,two�[2J�lines\r\n\"'-x, y\",\r\n"
+
+
+def test_a_rule_is_explained_without_its_pack_where_one_can_be_meant(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    city = write_city(tmp_path)
+    assert main(["rules", "explain", "underpass-flooding", "--city", str(city)]) == 0
+    assert "city/underpass-flooding" in capsys.readouterr().out
+    assert main(["rules", "explain", "river-stage"]) == 0
+    assert "flood/river-stage" in capsys.readouterr().out
+    assert main(["rules", "explain", "underpass-flooding"]) == 2
+    assert "a city's own rules are known with --city DIR" in capsys.readouterr().err
+
+
+@given(st.text(max_size=8) | st.from_regex(r"'{0,2}[=+@\-\t\r][\x20-\x7e]{0,4}", fullmatch=True))
+def test_what_a_spreadsheet_would_run_is_kept_from_it_and_reads_back(text: str) -> None:
+    shown = harmless(text)
+    assert as_written(shown) == text
+    assert not shown.startswith(("=", "@", "\t", "\r"))
+    if shown[:1] in ("+", "-"):
+        float(shown)
 
 
 def test_a_list_that_is_cut_says_so_and_how_to_go_on(hub: RunningHub) -> None:

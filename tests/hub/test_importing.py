@@ -129,7 +129,11 @@ def test_the_commands_on_a_hub_that_does_not_run(tmp_path: Path, capsys: pytest.
     file = tmp_path / "old.csv"
     file.write_text(CSV)
     assert main(["import", str(city), str(file), "--json"]) == 1
-    assert json.loads(capsys.readouterr().out)["stored"] == 2
+    done = json.loads(capsys.readouterr().out)
+    assert done["stored"] == 2
+    refused = [json.loads(line) for line in Path(done["rejects"]).read_text("utf-8").splitlines()]
+    [stranger] = [item["reading"] for item in refused if item["device"] == "stranger"]
+    assert stranger == {"device": "stranger", "observed_at": "2020-01-01T00:05:00Z", "values": {"water_level": 1.0}}
     assert main(["store", str(city), "rebuild", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"rollups": 4}
     assert main(["import", str(city), str(tmp_path / "none.csv")]) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import shutil
 import signal
@@ -14,6 +15,7 @@ from typing import NoReturn
 import duckdb
 import pytest
 
+from hub.app.importing import messages
 from hub.model import Reading
 from hub.ports import SeriesQuery, StoreUnavailable
 from hub.store.duckdb import DuckDBOptions, DuckDBStore
@@ -117,6 +119,35 @@ def test_an_export_that_cannot_be_written_blames_its_file_and_not_the_database(t
             assert store.export(SeriesQuery(), form, tmp_path / form) == 1
     finally:
         store.close()
+
+
+def test_an_export_holds_no_formula_and_reads_back_as_it_was_told(tmp_path: Path) -> None:
+    texts = ["=HYPERLINK(1)", "@SUM(1)", "-2+3", "+1-1", "'=1", "'plain", "-5", "12", "plain", "\t=1"]
+    told = [
+        Reading(f"{text}|" if text == "\t=1" else text, T + n, {"state": text, "pm25": -1.5})
+        for n, text in enumerate(texts)
+    ]
+    store = DuckDBStore(tmp_path)
+    try:
+        store.write("events", told, 0, 1)
+        store.export(SeriesQuery(), "csv", tmp_path / "out.csv")
+    finally:
+        store.close()
+    with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    cells = {row[column] for row in rows for column in ("device", "value")}
+    assert [cell for cell in cells if cell[:1] in "=@+\t" or (cell[:1] == "-" and cell not in ("-1.5", "-5"))] == []
+    assert {"'=HYPERLINK(1)", "'-2+3", "''=1", "'plain", "-5"} <= cells
+    states = [
+        reading
+        for message in messages([tmp_path / "out.csv"])
+        for reading in message.readings
+        if "state" in reading.values
+    ]
+    read = {reading.device: reading.values["state"] for reading in states if reading.device != "|"}
+    assert {name: value for name, value in read.items() if "\t" not in name} == {
+        text: text for text in texts if text != "\t=1"
+    }
 
 
 @pytest.mark.acceptance
