@@ -25,9 +25,9 @@ from hub.alerts import Alerts
 from hub.api.answers import Reloaded
 from hub.api.problem import Problem
 from hub.api.state import ReaderState, State
-from hub.app.admitting import Admission
 from hub.app.air import Air
 from hub.app.city import City
+from hub.app.city_files import CityFiles
 from hub.app.commanding import Commander
 from hub.app.decoded import decoded_again
 from hub.app.destinations import Destinations
@@ -393,7 +393,6 @@ class Hub:
             retry = Retrier(self.log.quarantine, self.ingest, door, self.store_readers[0], self.ledger).retry
         breathing = self._air = Air(self._buckets, self.city.registry, config.zone, self.now)
         driving = self._driving = Fleet(self._series, self.city.registry, self.live, config.zone, self.now)
-        admission = Admission(config.folder, self.reload, not self._keeping.travels)
         return State(
             config=config,
             registry=self.city.registry,
@@ -425,9 +424,7 @@ class Hub:
             command=Commander(self.sources.adapters, self.sources.plugins, self._operate, self.now).command,
             stage=self._stage if self.works else _not_here,
             reload=self.reload,
-            propose=admission.propose,
-            admit=admission.admit,
-            refuse=admission.refuse,
+            files=CityFiles(config.folder, self.reload, not self._keeping.travels),
             health=self.health,
             readers=lambda: [*readers, *self.destinations.states()],
             couriers=self.destinations.couriers,
