@@ -39,6 +39,7 @@ from hub.app.importing import Imported, Importer, messages, rejects_file
 from hub.app.keeping import keeping
 from hub.app.listening import Listening
 from hub.app.papers import paper
+from hub.app.posting import Posting
 from hub.app.readers import Follower, StoreReader
 from hub.app.reloading import for_the_next_start, read_again, taken_over
 from hub.app.retrying import Retrier
@@ -220,6 +221,9 @@ class Hub:
                 self.destinations.start()
                 self._keep("ticker", self._ticker, required=True)
                 self._keep("telemetry", Reporter(self.state).run)
+                reports = self.health.part("reports", False, "up")
+                posting = Posting(self.state, self.destinations.reporters, self.data, self._keeping.replace, reports)
+                self._keep("reports", posting.run)
             await self.sources.run(here(config.adapters, self.roles))
 
     async def stop(self) -> None:
