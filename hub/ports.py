@@ -145,6 +145,35 @@ class Sink(Protocol):
     async def close(self) -> None: ...
 
 
+class ReportWishes(msgspec.Struct, frozen=True):
+    """Which reports a destination wants: `fleet` and `air` each day, `air-month` each month; at what time of the city's day, as what, in
+    which language ("en", "zh")."""
+
+    reports: tuple[str, ...]
+    at: str = "07:00"
+    form: str = "pdf"
+    language: str = "en"
+
+
+class ReportFile(msgspec.Struct, frozen=True):
+    """A report as a file: its title for people, its name, its content."""
+
+    title: str
+    name: str
+    data: bytes
+
+
+@runtime_checkable
+class ReportSink(Protocol):
+    """A sink that takes reports too, where `reports` says which."""
+
+    reports: ReportWishes | None
+
+    async def deliver_report(self, report: ReportFile, key: str, now: int) -> Delivery:
+        """As `Sink.deliver`, for a report."""
+        ...
+
+
 class Chosen(msgspec.Struct, frozen=True):
     """Which readings a destination wants; an empty list wants all."""
 

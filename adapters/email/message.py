@@ -11,6 +11,7 @@ from email.utils import format_datetime
 from hub.bilingual import CHANGES_ZH, LEVELS_ZH
 from hub.model import AlertChange, Position
 from hub.moment import SECOND
+from hub.ports import ReportFile
 
 WORDS = {
     "raised": "", "escalated": "↑ ", "lowered": "↓ ", "cleared": "✓ ", "expired": "✓ ", "acknowledged": "… ",
@@ -42,6 +43,22 @@ def build(
     mail["Auto-Submitted"] = "auto-generated"
     mail["X-Cityhub-Alert"] = hashlib.sha256(change.alert.encode()).hexdigest()[:32]
     mail.set_content(text_zh(change, zone) if language == "zh" else text(change, zone), cte="base64")
+    return mail
+
+
+def with_file(
+    report: ReportFile, media: tuple[str, str], key: str, at: int, sender: str, recipients: Sequence[str]
+) -> EmailMessage:
+    """A report as an attachment; `at`: when it is sent (ns)."""
+    mail = EmailMessage()
+    mail["Subject"] = report.title
+    mail["From"] = sender
+    mail["To"] = ", ".join(recipients)
+    mail["Date"] = format_datetime(datetime.fromtimestamp(at // SECOND, UTC))
+    mail["Message-ID"] = message_id(key, sender.rpartition("@")[2].strip("> ") or "localhost")
+    mail["Auto-Submitted"] = "auto-generated"
+    mail.set_content(report.title, cte="base64")
+    mail.add_attachment(report.data, maintype=media[0], subtype=media[1], filename=report.name)
     return mail
 
 

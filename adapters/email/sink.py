@@ -5,19 +5,25 @@ from __future__ import annotations
 import asyncio
 import smtplib
 import ssl
+from datetime import time
 from email.message import EmailMessage
 from email.utils import parseaddr
 
 import msgspec
 
-from adapters.email.message import build
+from adapters.email.message import build, with_file
 from adapters.wallclock import zone_named
 from hub.bilingual import LANGUAGES
 from hub.model import AlertChange
-from hub.ports import Delivery
+from hub.ports import Delivery, ReportFile, ReportWishes
 from hub.secret_files import secret
 
 SECURITY = ("starttls", "tls", "none")
+REPORTS = ("fleet", "air", "air-month")
+FORMATS = {
+    "pdf": ("application", "pdf"), "xlsx": ("application", "vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+}  # fmt: skip
+"""Format of a report → its media type."""
 
 
 class EmailOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -39,6 +45,12 @@ class EmailOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     timezone: str = "Asia/Shanghai"
     language: str = "en"
     """ "en" or "zh"."""
+    reports: list[str] = msgspec.field(default_factory=list)
+    """Sent by themselves as attachments: "fleet" and "air" each day, "air-month" on the first of each month."""
+    reports_at: str = "07:00"
+    """When, by the city's clock."""
+    reports_format: str = "pdf"
+    """ "pdf" or "xlsx"."""
     timeout_s: float = 20.0
     ca_file: str | None = None
 
@@ -55,6 +67,14 @@ class EmailOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             raise ValueError('a password is not sent in the clear: security = "starttls" or "tls" was meant')
         if self.language not in LANGUAGES:
             raise ValueError(f"language = {self.language!r}: one of {', '.join(LANGUAGES)} was meant")
+        if unknown := [what for what in self.reports if what not in REPORTS]:
+            raise ValueError(f"reports: {unknown[0]!r} is none; {', '.join(REPORTS)} are")
+        if self.reports_format not in FORMATS:
+            raise ValueError(f"reports_format = {self.reports_format!r}: one of {', '.join(FORMATS)} was meant")
+        try:
+            time.fromisoformat(self.reports_at)
+        except ValueError:
+            raise ValueError(f'reports_at = {self.reports_at!r}: a time such as "07:00" was meant') from None
         zone_named(self.timezone)
 
 
@@ -67,11 +87,24 @@ class EmailSink:
         self._zone = zone_named(options.timezone)
         self._port = options.port or {"starttls": 587, "tls": 465, "none": 25}[options.security]
 
+        self.reports = (
+            ReportWishes(tuple(options.reports), options.reports_at, options.reports_format, options.language)
+            if options.reports
+            else None
+        )
+
+    async def deliver_report(self, report: ReportFile, key: str, now: int) -> Delivery:
+        options = self._options
+        media = FORMATS[report.name.rpartition(".")[2]]
+        return await self._mailed(with_file(report, media, key, now, options.sender, options.recipients))
+
     async def deliver(self, change: AlertChange, key: str, now: int) -> Delivery:
         if change.change.value not in self._options.changes:
             return Delivery(True, detail=f"no mail for {change.change.value}")
         options = self._options
-        mail = build(change, key, options.sender, options.recipients, self._zone, options.language)
+        return await self._mailed(build(change, key, options.sender, options.recipients, self._zone, options.language))
+
+    async def _mailed(self, mail: EmailMessage) -> Delivery:
         try:
             return await asyncio.to_thread(self._send, mail)
         except smtplib.SMTPRecipientsRefused as error:

@@ -5,6 +5,7 @@ import { CityMap } from "./map.js";
 import { Acts, secondsText } from "./acts.js";
 import { cardsOf, worstFirst } from "./cards.js";
 import { fromLink, noFilter } from "./filters.js";
+import { fencesOf } from "./fences.js";
 import { fleetOf } from "./fleet.js";
 import { deskOf } from "./panels.js";
 import { h, keep } from "./parts.js";
@@ -51,6 +52,7 @@ const acts = new Acts({ source, done: () => askAlerts(), draw });
 const cards = cardsOf({ now, map, acts, source, chooseAlert, draw });
 now.who = () => acts.who();
 const desk = deskOf({ now, map, source, chooseDevice, chooseMetric, draw, askQuarantine });
+const fences = fencesOf({ map, source, box: byId("fences"), drawn: async () => { now.city = await source.get("/api/v1/city"); map.setCity(now.city); }, opened: (open) => document.querySelector("[data-do=zones]").setAttribute("aria-pressed", String(open)) });
 const air = airOf({ now, source, panel: byId("tab-air"), chooseDevice });
 const fleet = fleetOf({ now, source, panel: byId("tab-fleet"), chooseDevice });
 
@@ -285,6 +287,7 @@ byId("tools").addEventListener("click", (/** @type {any} */ event) => {
   if (what === "in") map.zoom(1.6);
   else if (what === "out") map.zoom(1 / 1.6);
   else if (what === "fit") map.fit();
+  else if (what === "zones") fences.toggle();
   else if (what === "sectors" || what === "labels") {
     const name = what === "sectors" ? "showSectors" : "showLabels";
     map[name] = !map[name];

@@ -3,7 +3,7 @@
 import { Ground, ringsOf, trace } from "./ground.js";
 import { colours } from "./theme.js";
 import { Things } from "./things.js";
-import { View } from "./view.js";
+import { View, toLat, toLon } from "./view.js";
 import { told } from "./words.js";
 
 const STILL = matchMedia("(prefers-reduced-motion: reduce)");
@@ -29,6 +29,8 @@ export class CityMap {
     this.chosen = null; // the chosen warning, or null
     this.track = null; // the way of a chosen trip: [lon, lat] each
     this.replay = null; // where it is in it: { place: [lon, lat], passed: how many of the places lie behind }
+    this.sketch = null; // corners of a zone that is being drawn: [lon, lat] each
+    this.onSketch = null; // told after each corner
     this.marked = null; // the chosen device or camera: { device } or { camera }
     this.showLabels = true;
     this.changed = true;
@@ -102,6 +104,7 @@ export class CityMap {
     const label = (text, x, y, colour, weight) => this.labels.push({ text: text.length > 60 ? `${text.slice(0, 58)}…` : text, x, y, colour, weight });
     this.#sight(now, look);
     if (this.track?.length) this.#way(look);
+    if (this.sketch?.length) this.#drawn(look);
     this.#cameras(look, label);
     this.things.draw(pen, view, wall, look, this.marked?.device, label);
     const marks = this.#alerts(now, wall, look, label);
@@ -129,6 +132,18 @@ export class CityMap {
       pen.beginPath(); pen.moveTo(...view.project(...camera.position)); pen.lineTo(...target); pen.stroke();
       pen.setLineDash([]);
     }
+  }
+
+  /** The zone that is being drawn. */
+  #drawn(look) {
+    const { pen, view } = this, corners = this.sketch.map((place) => view.project(...place));
+    pen.beginPath();
+    corners.forEach((at, index) => { if (index) pen.lineTo(...at); else pen.moveTo(...at); });
+    pen.closePath();
+    pen.fillStyle = `${look.lit}24`; pen.fill();
+    pen.strokeStyle = look.lit; pen.lineWidth = 2; pen.setLineDash([6, 4]); pen.stroke(); pen.setLineDash([]);
+    pen.fillStyle = look.lit;
+    for (const at of corners) { pen.beginPath(); pen.arc(...at, 4, 0, 7); pen.fill(); }
   }
 
   #way(look) {
@@ -225,6 +240,15 @@ export class CityMap {
     return null;
   }
 
+  /** A click: a corner where a zone is being drawn, else what lies there. */
+  #clicked(at) {
+    if (!this.sketch) { this.#pick(this.#find(...at)); return; }
+    const [x, y] = this.view.unproject(...at);
+    this.sketch.push([toLon(x), toLat(y)]);
+    this.onSketch?.(this.sketch);
+    this.changed = true;
+  }
+
   #pick(found) {
     if (found?.group) this.flyTo(boundsOf(found.group.items));
     else this.onPick?.(found);
@@ -248,14 +272,14 @@ export class CityMap {
       } else if (moved > 3) { canvas.classList.add("drag"); this.pan(here[0] - before[0], here[1] - before[1]); }
     });
     const lift = (event) => {
-      if (fingers.delete(event.pointerId) && moved <= 3 && event.type === "pointerup") this.#pick(this.#find(...at(event)));
+      if (fingers.delete(event.pointerId) && moved <= 3 && event.type === "pointerup") this.#clicked(at(event));
       canvas.classList.remove("drag");
     };
     canvas.addEventListener("pointerup", lift);
     canvas.addEventListener("pointercancel", lift);
     canvas.addEventListener("pointerleave", () => this.onHover?.(null));
     canvas.addEventListener("wheel", (event) => { event.preventDefault(); this.zoom(Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 0.0016)), at(event)); }, { passive: false });
-    canvas.addEventListener("dblclick", (event) => this.zoom(2, at(event)));
+    canvas.addEventListener("dblclick", (event) => { if (!this.sketch) this.zoom(2, at(event)); });
     const keys = { ArrowLeft: [70, 0], ArrowRight: [-70, 0], ArrowUp: [0, 70], ArrowDown: [0, -70] };
     canvas.addEventListener("keydown", (event) => {
       if (keys[event.key]) this.pan(...keys[event.key]);

@@ -48,6 +48,7 @@ NOTE_THEMSELVES = frozenset(
         "take_over",
         "admit",
         "refuse",
+        "fence",
     }
 )
 """Handlers that note in the audit what was before and what comes after; all others are noted by their route."""

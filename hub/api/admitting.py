@@ -1,4 +1,4 @@
-"""Unknown devices: taken into the registry, or refused, by an engineer at the console. The change of the city's file is shown first."""
+"""Unknown devices taken into the registry or refused, and zones drawn, by an engineer at the console. The change of the city's file is shown first."""
 
 from __future__ import annotations
 
@@ -38,16 +38,37 @@ class Admitting:
             raise Problem(400, f"{wrong[0]!r}: a text on one line was meant, without blanks about it")
         async with self._one_at_a_time:
             try:
-                found = await asyncio.to_thread(self.state.propose, device, row)
+                found = await asyncio.to_thread(self.state.files.device, device, row)
             except (ValueError, OSError) as error:
                 raise Problem(400, str(error)) from None
-            told = {"file": found.file, "line": found.line, "added": found.added, "base": found.base}
-            if given.base is None:
-                return reply({**told, "written": False, "reload": None})
-            if given.base != found.base:
-                raise Problem(409, f"{found.file} was changed since the line was proposed; look at it again")
-            await self._auditing.note(request, "admit-device", device, None, told)
-            return reply({**told, "written": True, "reload": await self._done(self.state.admit(found))})
+            return await self._written(request, given.base, found, "admit-device", device)
+
+    async def fence(self, request: Request, given: questions.Fence) -> Response:
+        """A zone into zones.geojson, or out of it. Without `base` the change is only proposed; 409 where the file is another one by now."""
+        actor(self.state, request, given.who, None)
+        words = [given.zone, given.kind, given.name, *given.limits, *map(str, given.limits.values())]
+        if wrong := [text for text in words if not text.isprintable() or text != text.strip()]:
+            raise Problem(400, f"{wrong[0]!r}: a text on one line was meant, without blanks about it")
+        if reserved := {"zone", "kind", "name"} & given.limits.keys():
+            raise Problem(400, f"{sorted(reserved)[0]!r} is no limit")
+        properties = {"kind": given.kind, "name": given.name, **given.limits}
+        async with self._one_at_a_time:
+            try:
+                found = await asyncio.to_thread(self.state.files.zone, given.zone, properties, given.ring)
+            except (ValueError, OSError) as error:
+                raise Problem(400, str(error)) from None
+            action = "draw-zone" if given.ring else "remove-zone"
+            return await self._written(request, given.base, found, action, given.zone)
+
+    async def _written(self, request: Request, base: str | None, found: Any, action: str, target: str) -> Response:
+        """The change as a proposal; with the right `base` it is noted and done."""
+        told = {"file": found.file, "line": found.line, "added": found.added, "base": found.base}
+        if base is None:
+            return reply({**told, "written": False, "reload": None})
+        if base != found.base:
+            raise Problem(409, f"{found.file} was changed since this was proposed; look at it again")
+        await self._auditing.note(request, action, target, None, told)
+        return reply({**told, "written": True, "reload": await self._done(self.state.files.change(found))})
 
     async def refuse(self, request: Request, given: questions.Refused) -> Response:
         """An unknown device does not belong to the city: it is no longer shown among those that knock. Or that is taken back."""
@@ -65,7 +86,7 @@ class Admitting:
                 raise Problem(404, f"{given.device!r} is not refused")
             action = "refuse-device" if given.refused else "refuse-device-no-more"
             await self._auditing.note(request, action, given.device, None, {"note": note})
-            return reply({"refused": list(after), "reload": await self._done(self.state.refuse(after))})
+            return reply({"refused": list(after), "reload": await self._done(self.state.files.refuse(after))})
 
     def _known(self, device: str) -> str:
         """It knocked, and nobody has it yet."""

@@ -338,7 +338,7 @@ class Commanded(msgspec.Struct):
 
 
 class Admitted(msgspec.Struct):
-    """The line of the city's file and, once it is written, what became of the reload; `written` false: it is only proposed."""
+    """What comes into the city's file (or goes out of it), where, and, once it is written, what became of the reload; `written` false: it is only proposed."""
 
     file: str
     line: int

@@ -291,6 +291,19 @@ class Admission(Body):
     who: Name | None = None
 
 
+class Fence(Body):
+    """A zone as it was drawn: the corners of its outer ring, longitude and latitude each. `ring` null: the zone is taken away. `limits`: such as
+    `speed_limit_kmh`. `base`: of the proposal that was looked at; without it nothing is written."""
+
+    zone: Annotated[str, Meta(min_length=1, max_length=100)]
+    ring: Annotated[list[tuple[float, float]], Meta(min_length=3, max_length=500)] | None = None
+    kind: Name = ""
+    name: Name = ""
+    limits: dict[str, float | str] = {}
+    base: str | None = None
+    who: Name | None = None
+
+
 class Refused(Body):
     """An unknown device that does not belong to the city; `refused` false takes it back."""
 

@@ -98,6 +98,7 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
         ),
         Endpoint(get, "/api/v1/unknown", "view", look.unknown, questions.Page, gives=answers.Devices),
         on_the_hub("/api/v1/unknown/admit", handler=admitting.admit, takes=questions.Admission, gives=answers.Admitted),
+        on_the_hub("/api/v1/zones", handler=admitting.fence, takes=questions.Fence, gives=answers.Admitted),
         on_the_hub("/api/v1/unknown/refuse", handler=admitting.refuse, takes=questions.Refused, gives=answers.Refusals),
         Endpoint(get, "/api/v1/alerts", "view", look.alerts, questions.Alerts, gives=answers.Alerts),
         Endpoint(

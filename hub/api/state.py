@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from hub.access.audit import Audit
 from hub.access.people import People
@@ -60,6 +60,23 @@ class ReaderState:
         self.part.report(state, reason)
 
 
+class Files(Protocol):
+    """The city's own files, changed by people at the console; see `hub.app.city_files`. What cannot be written as it was meant raises
+    ValueError, what the disk refuses OSError."""
+
+    def device(self, device: str, row: Mapping[str, str]) -> Any:
+        """A line more for devices.csv. Blocks."""
+
+    def zone(self, zone: str, properties: Mapping[str, Any], ring: Sequence[Sequence[float]] | None) -> Any:
+        """A zone more; without a ring that zone less. Blocks."""
+
+    async def change(self, proposal: Any) -> Any:
+        """Write what one of these proposed, and take the folder over."""
+
+    async def refuse(self, refusals: Mapping[str, Refusal]) -> Any:
+        """All refusals of unknown devices, written and taken over."""
+
+
 @dataclass
 class State:
     """The parts of a running hub."""
@@ -109,12 +126,8 @@ class State:
     """(which devices are seen) → a line a river gauge; see `hub.app.rivers`."""
     paper: Callable[[str, Mapping[str, Any], str, bool], bytes]
     """(air or fleet, what `air` or `fleet` gave, pdf or xlsx, in Chinese) → the report as a file; see `hub.app.papers`. Raises ValueError."""
-    propose: Callable[[str, Mapping[str, str]], Any]
-    """(device, its columns) → a line more for devices.csv; blocks. Raises ValueError. See `hub.app.admitting`."""
-    admit: Callable[[Any], Awaitable[Any]]
-    """Write what was proposed, and take the city folder over. Raises OSError."""
-    refuse: Callable[[Mapping[str, Refusal]], Awaitable[Any]]
-    """All refusals of unknown devices, written and taken over. Raises ValueError, OSError."""
+    files: Files
+    """The city's own files, as the console changes them."""
     health: Health
     readers: Callable[[], Sequence[ReaderState]]
     couriers: Mapping[str, Courier | ReadingCourier]

@@ -19,7 +19,7 @@ from hub.delivery import JOURNAL, Courier, Filters, Journal, Pace, ReadingCourie
 from hub.delivery.line import Status
 from hub.health import Health, Part
 from hub.options import SinkConfig
-from hub.ports import Cursors, Log, ReadingSink, RememberingSink, RunningSink, SessionSink
+from hub.ports import Cursors, Log, ReadingSink, RememberingSink, ReportSink, RunningSink, SessionSink
 from hub.stages import Journey
 
 LEASES = "ptz.json"
@@ -87,6 +87,10 @@ class Destinations:
         self._health = health
         for part in self.parts.values():
             health.add(part)
+
+    def reporters(self) -> dict[str, ReportSink]:
+        """The destinations that take reports, by name."""
+        return {name: one.sink for name, one in self._running.items() if isinstance(one.sink, ReportSink)}
 
     def start(self) -> None:
         for destination in self._running.values():

@@ -27,9 +27,9 @@ from hub.api.answers import Reloaded
 from hub.api.problem import Problem
 from hub.api.provider import Provider
 from hub.api.state import ReaderState, State
-from hub.app.admitting import Admission
 from hub.app.air import Air
 from hub.app.city import City
+from hub.app.city_files import CityFiles
 from hub.app.commanding import Commander
 from hub.app.decoded import decoded_again
 from hub.app.destinations import Destinations
@@ -41,6 +41,7 @@ from hub.app.importing import Imported, Importer, messages, rejects_file
 from hub.app.keeping import keeping
 from hub.app.listening import Listening
 from hub.app.papers import paper
+from hub.app.posting import Posting
 from hub.app.readers import Follower, StoreReader
 from hub.app.reloading import for_the_next_start, read_again, taken_over
 from hub.app.retrying import Retrier
@@ -223,6 +224,9 @@ class Hub:
                 self.destinations.start()
                 self._keep("ticker", self._ticker, required=True)
                 self._keep("telemetry", Reporter(self.state).run)
+                reports = self.health.part("reports", False, "up")
+                posting = Posting(self.state, self.destinations.reporters, self.data, self._keeping.replace, reports)
+                self._keep("reports", posting.run)
             await self.sources.run(here(config.adapters, self.roles))
 
     async def stop(self) -> None:
@@ -396,7 +400,6 @@ class Hub:
             retry = Retrier(self.log.quarantine, self.ingest, door, self.store_readers[0], self.ledger).retry
         breathing = self._air = Air(self._buckets, self.city.registry, config.zone, self.now)
         driving = self._driving = Fleet(self._series, self.city.registry, self.live, config.zone, self.now)
-        admission = Admission(config.folder, self.reload, not self._keeping.travels)
         return State(
             config=config,
             registry=self.city.registry,
@@ -428,9 +431,7 @@ class Hub:
             command=Commander(self.sources.adapters, self.sources.plugins, self._operate, self.now).command,
             stage=self._stage if self.works else _not_here,
             reload=self.reload,
-            propose=admission.propose,
-            admit=admission.admit,
-            refuse=admission.refuse,
+            files=CityFiles(config.folder, self.reload, not self._keeping.travels),
             health=self.health,
             readers=lambda: [*readers, *self.destinations.states()],
             couriers=self.destinations.couriers,

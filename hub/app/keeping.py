@@ -29,7 +29,9 @@ GIB = 1 << 30
 LEASE = "hub"
 NEEDED = {"events": ("store/events", "rules"), "derived": ("store/derived",), "alerts": ("store/alerts",)}
 """By stream: readers without which nothing may be dropped, also while no hub works."""
-FILES = ("rules.snapshot", "ledger.json", "editions.json", NOTES)
+REPORTS = "reports.json"
+"""Which reports have gone out: see `hub.app.posting`."""
+FILES = ("rules.snapshot", "ledger.json", "editions.json", NOTES, REPORTS)
 """Of the data folder, what the next hub needs of the one before."""
 HOLDER_EVERY_S = 10.0
 

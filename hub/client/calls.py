@@ -216,6 +216,10 @@ def admit(asked: q.Admission) -> Call[a.Admitted]:
     return Call("POST", f"{API}/unknown/admit", a.Admitted, asked)
 
 
+def fence(asked: q.Fence) -> Call[a.Admitted]:
+    return Call("POST", f"{API}/zones", a.Admitted, asked)
+
+
 def refuse(asked: q.Refused) -> Call[a.Refusals]:
     return Call("POST", f"{API}/unknown/refuse", a.Refusals, asked)
 

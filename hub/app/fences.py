@@ -1,0 +1,103 @@
+"""Zones drawn at the console, as changes of the city's own zones.geojson, which people review: one feature more or less, all else byte for byte."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import shapely
+
+from hub.app.admitting import BOM, NotProposed, Proposal, read_back
+from hub.text_files import NotText, read_text
+
+ZONES = "zones.geojson"
+EMPTY = '{"type": "FeatureCollection", "features": []}\n'
+DECIMALS = 6
+"""Of a degree: a decimetre."""
+
+
+class Place(NamedTuple):
+    """A feature and where it stands in the text."""
+
+    start: int
+    end: int
+    feature: dict[str, Any]
+
+
+def added(folder: Path, zone: str, properties: Mapping[str, Any], ring: Sequence[Sequence[float]]) -> Proposal:
+    """The file with this zone behind all others. `ring`: longitude and latitude of each corner; it is closed here. Raises NotProposed."""
+    corners = [[round(lon, DECIMALS), round(lat, DECIMALS)] for lon, lat in ring]
+    if corners[0] != corners[-1]:
+        corners.append(corners[0])
+    if len(corners) < 4:
+        raise NotProposed("a zone has three corners at least")
+    shape = shapely.Polygon(corners)
+    if not shape.is_valid:
+        raise NotProposed("the lines of the zone cross each other")
+    given = {key: value for key, value in properties.items() if value not in ("", None)}
+    feature = {"type": "Feature", "properties": {"zone": zone, **given}, "geometry": {"type": "Polygon", "coordinates": [corners]}}  # fmt: skip
+    data, text, places, begin = _read(folder)
+    if any(place.feature.get("properties", {}).get("zone") == zone for place in places):
+        raise NotProposed(f"there is a zone {zone!r} already")
+    said = json.dumps(feature, ensure_ascii=False)
+    at = places[-1].end if places else begin
+    whole = text[:at] + (",\n" if places else "\n") + said + ("" if places else "\n") + text[at:]
+    return _proposal(data, whole, text.count("\n", 0, at) + 2, said)
+
+
+def removed(folder: Path, zone: str) -> Proposal:
+    """The file without this zone. Raises NotProposed."""
+    data, text, places, _ = _read(folder)
+    number = next(
+        (n for n, place in enumerate(places) if place.feature.get("properties", {}).get("zone") == zone), None
+    )
+    if number is None:
+        raise NotProposed(f"{ZONES} has no zone {zone!r}")
+    place = places[number]
+    start, end = place.start, place.end
+    if number:
+        start = places[number - 1].end
+    elif len(places) > 1:
+        end = places[1].start
+    said = text[place.start : place.end]
+    return _proposal(data, text[:start] + text[end:], text.count("\n", 0, place.start) + 1, said)
+
+
+def _proposal(data: bytes, whole: str, line: int, said: str) -> Proposal:
+    mark = BOM if data.startswith(BOM) else b""
+    _, mistakes = read_back(ZONES, whole)
+    if mistakes:
+        raise NotProposed(f"{ZONES} line {mistakes[0].line}: {mistakes[0].message}")
+    return Proposal(ZONES, line, said, hashlib.sha256(data).hexdigest(), mark + whole.encode())
+
+
+def _read(folder: Path) -> tuple[bytes, str, list[Place], int]:
+    """The file as bytes and text, its features with their places, and where the list of them begins."""
+    path = folder / ZONES
+    data = path.read_bytes() if path.exists() else b""
+    try:
+        text = read_text(path) if data else EMPTY
+    except NotText as error:
+        raise NotProposed(f"{ZONES} {error}") from None
+    decoder = json.JSONDecoder()
+    try:
+        meant = json.loads(text)["features"]
+        for found in re.finditer(r'"features"\s*:\s*\[', text):
+            places = list(_places(text, found.end(), decoder))
+            if [place.feature for place in places] == meant:
+                return data, text, places, found.end()
+    except (ValueError, KeyError, TypeError) as error:
+        raise NotProposed(f"{ZONES} is no list of features: {error}") from None
+    raise NotProposed(f"the list of features is not found in {ZONES}")
+
+
+def _places(text: str, at: int, decoder: json.JSONDecoder) -> Iterator[Place]:
+    """Each object of a list whose bracket ends at `at`."""
+    while (found := re.compile(r"[\s,]*").match(text, at)) and text[found.end()] == "{":
+        feature, end = decoder.raw_decode(text, found.end())
+        yield Place(found.end(), end, feature)
+        at = end

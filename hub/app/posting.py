@@ -1,0 +1,116 @@
+"""Reports that go out by themselves: each day at its hour, to destinations that ask for them (`[[sinks]] reports`).
+
+Due is the newest only: of a hub that was down at the hour the report goes out once it runs again, older ones do not. A new destination begins with
+the next hour. What was delivered, or refused for good, is written down first in a small file, so a restart sends nothing twice; a hub that is killed
+between the delivery and that file sends it once more, under the same key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from datetime import datetime, time, timedelta, tzinfo
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from hub.api.state import State
+from hub.app.keeping import REPORTS
+from hub.health import Part
+from hub.moment import SECOND
+from hub.ports import Delivery, ReportFile, ReportSink, ReportWishes, StoreUnavailable
+from hub.whole_file import read
+
+LOOK_S = 30.0
+AGAIN_NS = 300 * SECOND
+"""After a delivery that failed for now."""
+logger = logging.getLogger(__name__)
+
+
+class Posting:
+    """A loop. Its file in the data folder: destination → report → the span that was handled last. `sinks`: the destinations that take reports; `keep`: how the file is replaced, durably."""
+
+    def __init__(
+        self,
+        state: State,
+        sinks: Callable[[], Mapping[str, ReportSink]],
+        data: Path,
+        keep: Callable[[Path, bytes], None],
+        part: Part,
+    ) -> None:
+        self._state, self._sinks, self._path, self._keep, self._part = state, sinks, data / REPORTS, keep, part
+        nothing: dict[str, dict[str, str]] = {}
+        self._done = read(self._path, lambda raw: msgspec.json.decode(raw, type=dict[str, dict[str, str]]), nothing)
+        self._again: dict[tuple[str, str], int] = {}
+
+    async def run(self) -> None:
+        while True:
+            await self.once()
+            await asyncio.sleep(LOOK_S)
+
+    async def once(self) -> None:
+        """Send what is due now, and say how it went."""
+        at = self._state.clock()
+        wrong = []
+        for name, sink in self._sinks().items():
+            wishes = sink.reports
+            for what in wishes.reports if wishes else ():
+                assert wishes is not None
+                span = due(what, wishes, at, self._state.config.zone)
+                last = self._done.get(name, {}).get(what)
+                if last is None:  # new: it begins with the next one
+                    await self._note(name, what, span)
+                elif last != span and self._again.get((name, what), 0) <= at:
+                    sent = await self._sent(sink, wishes, what, span, f"{name}/{what}/{span}")
+                    if sent.taken or sent.final:
+                        await self._note(name, what, span)
+                    else:
+                        self._again[name, what] = at + AGAIN_NS
+                    if not sent.taken:
+                        wrong.append(f"{name}: {what} {span}: {sent.detail}")
+                        logger.warning("report not delivered: %s", wrong[-1])
+                elif last != span:
+                    wrong.append(f"{name}: {what} {span} waits to be tried again")
+        self._part.report("degraded" if wrong else "up", "; ".join(wrong))
+
+    async def _sent(self, sink: ReportSink, wishes: ReportWishes, what: str, span: str, key: str) -> Delivery:
+        try:
+            answer: Any
+            if what == "fleet":
+                answer = await self._state.fleet(span, None, _all)
+            else:
+                answer = await self._state.air(span, _all)
+            chinese = wishes.language == "zh"
+            made = await asyncio.to_thread(self._state.paper, what.partition("-")[0], answer, wishes.form, chinese)
+        except (StoreUnavailable, OSError) as error:
+            return Delivery(False, detail=f"it cannot be made now: {error}")
+        except ValueError as error:
+            return Delivery(False, final=True, detail=f"it cannot be made: {error}")
+        name = f"{what.partition('-')[0]}-{span}.{wishes.form}"
+        title = TITLES[what.partition("-")[0]][chinese]
+        return await sink.deliver_report(ReportFile(f"{title} {span}", name, made), key, self._state.clock())
+
+    async def _note(self, name: str, what: str, span: str) -> None:
+        self._done.setdefault(name, {})[what] = span
+        await asyncio.to_thread(self._keep, self._path, msgspec.json.encode(self._done))
+
+
+TITLES = {"air": ("Air quality report", "环境空气质量报告"), "fleet": ("Fleet report", "车队报告")}
+
+
+def _all(_: str) -> bool:
+    """Whoever set the destination up decides who reads it."""
+    return True
+
+
+def due(what: str, wishes: ReportWishes, at: int, zone: tzinfo) -> str:
+    """The newest day or month whose report is due: of yesterday once the hour has come, of last month from its first day's hour on."""
+    now = datetime.fromtimestamp(at // SECOND, zone)
+    hour = time.fromisoformat(wishes.at)
+    today = now.date() if now.time() >= hour else now.date() - timedelta(days=1)
+    yesterday = today - timedelta(days=1)
+    if what.endswith("-month"):
+        return f"{today.replace(day=1) - timedelta(days=1):%Y-%m}"
+    return yesterday.isoformat()
