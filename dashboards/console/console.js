@@ -50,7 +50,7 @@ map.onMarks = (marks) => {
 const acts = new Acts({ source, done: () => askAlerts(), draw });
 const cards = cardsOf({ now, map, acts, source, chooseAlert, draw });
 now.who = () => acts.who();
-const desk = deskOf({ now, map, source, chooseDevice, chooseMetric, draw });
+const desk = deskOf({ now, map, source, chooseDevice, chooseMetric, draw, askQuarantine });
 const air = airOf({ now, source, panel: byId("tab-air"), chooseDevice });
 const fleet = fleetOf({ now, source, panel: byId("tab-fleet"), chooseDevice });
 

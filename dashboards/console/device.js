@@ -1,8 +1,8 @@
 // One device: its newest values, a curve over any range with the limits of the rules, quality, a table, CSV; of a vehicle its trips.
 
 import { plotted } from "./chart.js";
-import { saved } from "./csv.js";
-import { pointsOf } from "./evidence.js";
+import { saved } from "./files.js";
+import { isDenied, pointsOf } from "./evidence.js";
 import { h } from "./parts.js";
 import { MOVING } from "./things.js";
 import { agoText, count, kindName, language, metricName, momentText, refusalText, say, unitOf, valueText } from "./words.js";
@@ -11,7 +11,6 @@ export const RANGES = [["30min", 1800], ["6h", 21_600], ["1d", 86_400], ["7d", 6
 const POINTS = 500;
 const TABLE_ROWS = 50;
 const ANEW_MS = 15_000;
-const SUSPECT = 2; // quality beyond this is not used by rules: QARTOD flags 3 suspect, 4 bad
 
 export function deviceOf({ now, map, source, box, chooseDevice, chooseMetric }) {
   let shown = null; // what is on the page: { id, tongue, parts }
@@ -75,11 +74,11 @@ export function deviceOf({ now, map, source, box, chooseDevice, chooseMetric }) 
       if (curve.key !== key) return;
       const points = pointsOf(answer);
       curve.rows = (answer.rows ?? answer.buckets ?? []).map((row) => ({ at: typeof row.time === "number" ? row.time / 1e6 : Date.parse(row.time), value: row.value ?? row.mean ?? row.last, min: row.min, max: row.max, quality: row.quality }));
-      const doubtful = curve.rows.filter((row) => row.quality > SUSPECT).length;
+      const doubtful = curve.rows.filter(isDenied).map((row) => [row.at, row.value]).filter((point) => point.every(Number.isFinite));
       Object.assign(chart.dataset, { points: points.length, first: points.length ? new Date(points[0][0]).toISOString() : "", last: points.length ? new Date(points.at(-1)[0]).toISOString() : "" });
       if (points.length < 2) chart.replaceChildren(h("p", { class: "sub" }, say("nohistory")));
-      else await plotted(chart, { points, metric, limits: limitsOf(device, metric), from, to, doubtful: new Set(curve.rows.filter((row) => row.quality > SUSPECT).map((row) => row.at)) });
-      if (doubtful) chart.append(h("p", { class: "sub doubt" }, `${count(doubtful)} ${say("doubtful")}`));
+      else await plotted(chart, { points, metric, limits: limitsOf(device, metric), from, to, doubtful });
+      if (doubtful.length) chart.append(h("p", { class: "sub doubt" }, `${count(doubtful.length)} ${say("doubtful")}`));
       rows.replaceChildren(h("table", {}, h("thead", {}, h("tr", {}, h("th", {}, say("observed")), h("th", { class: "n" }, `${metricName(metric)} ${unitOf(metric)}`), h("th", { class: "n" }, say("quality")))),
         h("tbody", {}, curve.rows.slice(-TABLE_ROWS).reverse().map((row) => h("tr", {}, h("td", {}, momentText(row.at, now.skew)), h("td", { class: "n" }, valueText("", row.value)), h("td", { class: "n" }, row.quality ?? "–"))))));
     } catch (error) { chart.replaceChildren(h("p", { class: "sub" }, `${say("nocurve")} ${refusalText(error)}`)); }

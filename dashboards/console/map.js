@@ -61,6 +61,7 @@ export class CityMap {
   flyTo(places) { this.view.flyTo(places); this.#moved(); }
   zoom(factor, at) { this.view.zoom(factor, at); this.#moved(); }
   pan(dx, dy) { this.view.pan(dx, dy); this.#moved(); }
+  middle() { return this.view.middle(); }
   shows(place) { return this.view.shows(place); }
   #moved() { this.changed = true; this.onView?.(this.view.metresPerPixel()); }
 

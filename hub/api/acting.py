@@ -35,7 +35,19 @@ MAINTENANCE_MAX = 900
 """Windows planned at once; the rules keep a few more (`rules.state.maintenance.MAX_WINDOWS`)."""
 
 NOTE_THEMSELVES = frozenset(
-    {"operate", "plan", "cancel", "command", "add_user", "change_user", "write", "hand_over", "take_over"}
+    {
+        "operate",
+        "plan",
+        "cancel",
+        "command",
+        "add_user",
+        "change_user",
+        "write",
+        "hand_over",
+        "take_over",
+        "admit",
+        "refuse",
+    }
 )
 """Handlers that note in the audit what was before and what comes after; all others are noted by their route."""
 

@@ -136,14 +136,18 @@ class Looking:
         return reply({**shown, "faults": await device_views.faults(self.state, name, sight)})
 
     async def unknown(self, request: Request, asked: questions.Page) -> Response:
-        """Who reported and was not known, the latest first."""
-        sight = self._sight(request)
-        knocked = [item for item in self.state.ingest.knocked.values() if sight.device(item.device, item.kind)]
+        """Who reported and was not known, the latest first; those that somebody refused are marked."""
+        sight, known = self._sight(request), self.state.registry.devices
+        knocked = [
+            item
+            for item in self.state.ingest.knocked.values()
+            if item.device not in known and sight.device(item.device, item.kind)
+        ]
         found = sorted(knocked, key=lambda item: item.last_at, reverse=True)
         shown, cut = page(found, asked.limit, asked.skip)
         return reply(
             {
-                "devices": [views.knock(item) for item in shown],
+                "devices": [views.knock(item, self.state.registry.refused.get(item.device)) for item in shown],
                 **marks(request, asked.limit, cut, skip=asked.skip + len(shown)),
             }
         )

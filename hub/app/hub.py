@@ -25,6 +25,7 @@ from hub.alerts import Alerts
 from hub.api.answers import Reloaded
 from hub.api.problem import Problem
 from hub.api.state import ReaderState, State
+from hub.app.admitting import Admission
 from hub.app.air import Air
 from hub.app.city import City
 from hub.app.commanding import Commander
@@ -37,12 +38,15 @@ from hub.app.history import open_city_store
 from hub.app.importing import Imported, Importer, messages, rejects_file
 from hub.app.keeping import keeping
 from hub.app.listening import Listening
+from hub.app.papers import paper
 from hub.app.readers import Follower, StoreReader
 from hub.app.relaying import Relay
 from hub.app.reloading import for_the_next_start, read_again, taken_over
 from hub.app.retrying import Retrier
+from hub.app.rivers import Rivers
 from hub.app.roles import Judged, Node, Nodes, here, works
 from hub.app.rollups import Rollups
+from hub.app.roses import Roses
 from hub.app.rulebook import described
 from hub.app.sources import Sources, decode_body
 from hub.app.staging import stage
@@ -392,6 +396,7 @@ class Hub:
             retry = Retrier(self.log.quarantine, self.ingest, door, self.store_readers[0], self.ledger).retry
         breathing = self._air = Air(self._buckets, self.city.registry, config.zone, self.now)
         driving = self._driving = Fleet(self._series, self.city.registry, self.live, config.zone, self.now)
+        admission = Admission(config.folder, self.reload, not self._keeping.travels)
         return State(
             config=config,
             registry=self.city.registry,
@@ -413,6 +418,9 @@ class Hub:
             trips=driving.trips,
             fleet=driving.day,
             air=breathing.days,
+            roses=Roses(self._series, self._buckets, lambda: self.city.registry, config.zone).of,
+            rivers=Rivers(self._series, lambda: self.city.registry, self.now).standing,
+            paper=lambda what, answer, form, zh: paper(self.city.config, what, answer, form, self.now(), zh),
             export=self._export,
             operate=self._operate,
             rebuild=self.rollups.rebuild if self.works else _not_here,
@@ -420,6 +428,9 @@ class Hub:
             command=commander.command if board is None else Relay(commander, board).command,
             stage=self._stage if self.works else _not_here,
             reload=self.reload,
+            propose=admission.propose,
+            admit=admission.admit,
+            refuse=admission.refuse,
             health=self.health,
             readers=lambda: [*readers, *self.destinations.states()],
             couriers=self.destinations.couriers,
