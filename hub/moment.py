@@ -51,6 +51,14 @@ def from_text(text: str, zone: tzinfo | None = None, near: int | None = None) ->
     return from_datetime(moment)
 
 
+def in_order(start: int | None, end: int | None) -> tuple[int | None, int | None]:
+    """The two ends of a range that somebody asked for (ns; None: open). Raises ValueError where it begins behind its end: the answer
+    would be nothing, which looks as if there were no data."""
+    if start is not None and end is not None and start > end:
+        raise ValueError(f"from ({to_text(start)}) lies behind to ({to_text(end)})")
+    return start, end
+
+
 def naive_text(text: str) -> datetime | None:
     """The clock's time of an ISO 8601 text without an offset; None where it has one, or is no such text."""
     try:

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from hub.api import questions
 from hub.api.looking import language_of
-from hub.api.pages import marks, moment, page, reply
+from hub.api.pages import between, marks, moment, page, reply
 from hub.api.problem import Problem
 from hub.api.sight import Sight
 from hub.api.state import State
@@ -36,7 +36,7 @@ class History:
 
     async def series(self, request: Request, asked: questions.Series) -> Response:
         """Rows out of the store, oldest first; where the limit cuts, the newest of them, and `next` leads to those before."""
-        query = SeriesQuery(moment(asked.start, "from"), moment(asked.end, "to"), metric=asked.metric)
+        query = SeriesQuery(*between(asked.start, asked.end), metric=asked.metric)
         sight = Sight(self.state, request.state.who)
         devices = self._devices(sight, asked.device)
         alone = devices[0] if devices and len(devices) == 1 else None  # one name is what stores find fastest
@@ -89,8 +89,10 @@ class History:
         """Trips and stops of a vehicle."""
         end = moment(asked.end, "to") or self.state.clock()
         start = moment(asked.start, "from") or end - DAY_NS
-        if not asked.device or start >= end:
-            raise Problem(400, "device is needed, and a from that lies before to")
+        if not asked.device:
+            raise Problem(400, "device is missing: whose trips?")
+        if start >= end:
+            raise Problem(400, f"from ({to_text(start)}) does not lie before to ({to_text(end)})")
         found: dict[str, Any] = {"device": asked.device, "trips": [], "stops": []}
         sight = Sight(self.state, request.state.who)
         if sight.device(asked.device):  # of what is not seen there is nothing

@@ -12,7 +12,7 @@ from starlette.responses import FileResponse, Response
 
 from hub.api import device_views, prometheus, questions, views
 from hub.api.gate import Authority
-from hub.api.pages import marks, moment, page, reply
+from hub.api.pages import between, marks, moment, page, reply
 from hub.api.problem import Problem
 from hub.api.sight import Sight
 from hub.api.state import State
@@ -309,7 +309,7 @@ class Looking:
 
 def _chosen(asked: questions.Alerts) -> Callable[[Alert], bool]:
     """Whether a warning is among those asked for."""
-    start, end = moment(asked.start, "from"), moment(asked.end, "to")
+    start, end = between(asked.start, asked.end)
 
     def wanted(item: Alert) -> bool:
         return (

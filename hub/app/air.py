@@ -7,8 +7,9 @@ good values only, so what was marked or missing lowers the capture rate. They ar
 
 from __future__ import annotations
 
+from calendar import monthrange
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, tzinfo
 from math import fsum
 from typing import Any
 
@@ -142,8 +143,9 @@ def days_of(span: str) -> list[str]:
     try:
         if len(span) == 7:
             first = datetime.strptime(span, "%Y-%m").replace(tzinfo=UTC).date()
-            days = (first + timedelta(days=number) for number in range(31))
-            return [day.isoformat() for day in days if day.month == first.month]
+            return [
+                first.replace(day=number + 1).isoformat() for number in range(monthrange(first.year, first.month)[1])
+            ]
         return [date.fromisoformat(span).isoformat()]
     except ValueError:
         raise ValueError(f"{span!r}: a month such as 2026-11 or a day such as 2026-11-29 was meant") from None

@@ -79,9 +79,18 @@ def test_nothing_is_nothing() -> None:
 def test_months_and_days() -> None:
     assert days_of("2028-02")[-1] == "2028-02-29"
     assert days_of("2026-11-29") == ["2026-11-29"]
+    assert days_of("9999-12")[-1] == "9999-12-31"  # the calendar's end
     for wrong in ("2026-13", "soon", "2026-1-1x", "2026"):
         with pytest.raises(ValueError, match="was meant"):
             days_of(wrong)
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Shanghai", "America/Los_Angeles"])
+@pytest.mark.parametrize("day", ["9999-12-31", "0001-01-01", "2263-01-01", "1677-01-01", "2026-02-30", "soon"])
+def test_a_day_that_no_clock_counts_is_refused_with_a_sentence(day: str, zone: str) -> None:
+    with pytest.raises(ValueError, match="a day such as 2026-11-29 was meant"):
+        day_of(day, ZoneInfo(zone))
+    assert day_of("2262-01-01", ZoneInfo(zone))[0] < day_of("2262-01-02", ZoneInfo(zone))[0]
 
 
 def asked(api: int, path: str, ending: str) -> bytes:
