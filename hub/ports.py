@@ -108,6 +108,10 @@ class NotReached(Exception):
     """The device has no live session, or takes nothing now."""
 
 
+class NotKnown(Exception):
+    """Whether the command was sent is not known: the machine that holds the connection did not answer."""
+
+
 @runtime_checkable
 class Commandable(Protocol):
     """An adapter that can reach its devices."""

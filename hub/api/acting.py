@@ -27,9 +27,8 @@ from hub.identity import only
 from hub.model import OperatorAction, Verdict
 from hub.moment import SECOND, from_text, in_order, to_text
 from hub.personal import UNTOLD
-from hub.ports import DeviceCommand, LogFull, LogPosition, NotReached, NotSupported, SeriesQuery, behind
+from hub.ports import DeviceCommand, LogFull, LogPosition, NotKnown, NotReached, NotSupported, SeriesQuery, behind
 from hub.recording import RecordingError
-from hub.wire import detail_to_json
 
 COMMAND_WAIT_MAX_S = 30.0
 MAINTENANCE_MAX = 900
@@ -182,7 +181,8 @@ class Acting:
             raise Problem(503, f"it cannot be noted in the log, so it is not done: {error}") from None
 
     async def command(self, request: Request, given: questions.Command) -> Response:
-        """A command to a device, noted in the log before it is sent. 404 not connected, 409 not supported, 400 wrong.
+        """A command to a device, noted in the log before it is sent. 404 not connected, 409 not supported, 400 wrong, 504 not known
+        whether it was sent.
 
         `wait_s` (5, at most 30): how long to wait for the answer; `answer` is null where none came.
         """
@@ -197,16 +197,17 @@ class Acting:
             await self._auditing.note(request, "command", device, None, msgspec.to_builtins(wanted))
 
         try:
-            answer = await self.state.command(device, wanted, name, wait_s, allowed)
+            told = await self.state.command(device, wanted, name, wait_s, allowed)
         except NotReached as error:
             raise Problem(404, str(error)) from None
         except NotSupported as error:
             raise Problem(409, str(error)) from None
+        except NotKnown as error:
+            raise Problem(504, str(error)) from None
         except LogFull as error:
             raise Problem(503, f"the command cannot be noted in the log, so it is not sent: {error}") from None
         except (msgspec.MsgspecError, ValueError) as error:
             raise Problem(400, str(error)) from None
-        told = None if answer is None else detail_to_json(answer)
         if told is not None and Sight(self.state, request.state.who).masks(device):
             told = {"hidden": UNTOLD}
         return reply({"device": device, "sent": True, "answer": told})

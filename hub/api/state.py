@@ -108,8 +108,9 @@ class State:
     """Rollups between two times made anew; their number."""
     take_in: Callable[[Sequence[Path], Path | None, bool], Awaitable[Any]]
     """(files, map, admit unknown devices) → what became of the readings in them."""
-    command: Callable[[str, DeviceCommand, str, float, Callable[[], Awaitable[None]]], Awaitable[Message | None]]
-    """(device, command, who, seconds to wait, what notes it) → the device's answer; see `hub.app.commanding`."""
+    command: Callable[[str, DeviceCommand, str, float, Callable[[], Awaitable[None]]], Awaitable[Any]]
+    """(device, command, who, seconds to wait, what notes it) → the device's answer as plain data, None where none came in time; see
+    `hub.app.commanding`, `hub.app.relaying`."""
     stage: Callable[[], Awaitable[Path]]
     """Everything but the log as it is now, in a folder beside it, for a backup; see `hub.app.staging`."""
     reload: Callable[[], Awaitable[Any]]

@@ -43,6 +43,7 @@ from hub.app.listening import Listening
 from hub.app.papers import paper
 from hub.app.posting import Posting
 from hub.app.readers import Follower, StoreReader
+from hub.app.relaying import Relay
 from hub.app.reloading import for_the_next_start, read_again, taken_over
 from hub.app.retrying import Retrier
 from hub.app.rivers import Rivers
@@ -63,6 +64,7 @@ from hub.health import Health, Part
 from hub.ingest import Door, Ingest
 from hub.ledger import Ledger
 from hub.live import Live
+from hub.log.board import Board
 from hub.model import OperatorAction
 from hub.moment import to_zone_text
 from hub.notes import NOTES, Notes
@@ -201,7 +203,7 @@ class Hub:
         self._gather_parts()
         board = self._keeping.board()
         self.nodes = Nodes(board, self._node, self._judged if self.works else None)
-        self.state = self._state()
+        self.state = self._state(board)
         closely: list[StoreReader | Follower | Warner] = [*self.store_readers, *self.followers]
         look = [self.destinations.look, self.following.look]
         if self.works:
@@ -385,8 +387,9 @@ class Hub:
         self.log.events.hear(events, logged)
         self.log.quarantine.hear(quarantine, kept_out)
 
-    def _state(self) -> State:
+    def _state(self, board: Board | None) -> State:
         config = self.city.config
+        commander = Commander(self.sources.adapters, self.sources.plugins, self._operate, self.now)
         door = self.ingest.door("api", unknown_devices=config.api.unknown_devices)
         door.report("up", config.api.listen)
         readers: list[ReaderState] = [
@@ -428,7 +431,7 @@ class Hub:
             operate=self._operate,
             rebuild=self.rollups.rebuild if self.works else _not_here,
             take_in=self._take_in if self.works else _not_here,
-            command=Commander(self.sources.adapters, self.sources.plugins, self._operate, self.now).command,
+            command=commander.command if board is None else Relay(commander, board).command,
             stage=self._stage if self.works else _not_here,
             reload=self.reload,
             files=CityFiles(config.folder, self.reload, not self._keeping.travels),
