@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
-import os
 import socket
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
@@ -40,6 +38,7 @@ from hub.app.history import open_city_store
 from hub.app.importing import Imported, Importer, messages, rejects_file
 from hub.app.keeping import keeping
 from hub.app.listening import Listening
+from hub.app.only_one import OnlyOne
 from hub.app.papers import paper
 from hub.app.posting import Posting
 from hub.app.readers import Follower, StoreReader
@@ -87,10 +86,6 @@ LIVE_ENTRIES = 200_000
 """How far back the present is folded from when the hub starts."""
 VERSION = version("cityhub")
 EDITION = f"cityhub {VERSION}, engine {ENGINE}"
-
-
-class AlreadyRunning(Exception):
-    """Another process has this data folder."""
 
 
 class Hub:
@@ -151,7 +146,7 @@ class Hub:
             )
         self.following = Following(config, self.node, VERSION, self.health)
         self.journey = self.following.journey
-        self._lock()
+        self._only_one = OnlyOne(self.data)
         with suppress(OSError):  # names that a killed process left unsynced are relied upon from here on
             sync_folder(self.data)
         await self.wait_for_its_turn()
@@ -246,7 +241,7 @@ class Hub:
         await self._write_down()
         await self._keeping.close()
         await asyncio.to_thread(self.store.close)
-        os.close(self._lock_fd)
+        self._only_one.close()
 
     async def wait_for_its_turn(self) -> None:
         """While another hub works on the same log, this one stands by. Ends at once where each has its own."""
@@ -276,14 +271,6 @@ class Hub:
         return False
 
     # ---------------------------------------------------------------------------------------------- opening
-
-    def _lock(self) -> None:
-        self._lock_fd = os.open(self.data / "lock", os.O_CREAT | os.O_RDWR, 0o640)
-        try:
-            fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(self._lock_fd)
-            raise AlreadyRunning(f"a hub is running on {self.data} already") from None
 
     def _open_store(self) -> None:
         self.store: RollupStore = reopening(lambda: open_city_store(self.city.config.store, self.data, self._area_of))

@@ -15,8 +15,9 @@ from typing import Any
 import msgspec
 
 from hub.app.city import City
-from hub.app.hub import AlreadyRunning, Hub
+from hub.app.hub import Hub
 from hub.app.notifying import keep_alive, notify, reloading
+from hub.app.only_one import AlreadyRunning
 from hub.app.replay import replay
 from hub.app.roles import here
 from hub.app.strange import exposed_secrets
