@@ -98,9 +98,7 @@ def _all_known(query: Sequence[tuple[str, str]], kind: type[msgspec.Struct]) -> 
     asked for it. The answer says which names there are."""
     known = names_of(kind)
     if odd := [name for name, _ in query if name not in known]:
-        raise Problem(
-            400, f"the query has the unknown name {odd[0][:100]!r}; {_meant(odd[0], known)}", known=known
-        )
+        raise Problem(400, f"the query has the unknown name {odd[0][:100]!r}; {_meant(odd[0], known)}", known=known)
 
 
 def names_of(kind: type[msgspec.Struct]) -> list[str]:
