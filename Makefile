@@ -4,8 +4,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 # One more than the cores of a small machine: tests wait for servers and disks a third of their time.
 WORKERS ?= 3
+# A hub is started some hundred times by the tests; where this is set each of them would compile the whole of it again.
+unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: cluster demo test console pictures check bench mutants oracle oracle-cluster conformance fuzz env servers npm lock format soak dist sbom docs clean
+.PHONY: cluster demo test console pictures check bench bench-console mutants oracle oracle-cluster conformance fuzz slow env servers npm lock format soak dist sbom docs clean
 
 demo: env console
 	@$(BIN)/cityhub demo
@@ -31,6 +33,11 @@ check: env
 bench: env servers
 	$(BIN)/python -m tests.bench
 
+# How soon the console is there with 10,000 devices, how smoothly its map moves, what its heap does; in Chromium before a real hub.
+# CONSOLE="--seconds 600" and the like.
+bench-console: env console servers
+	$(BIN)/python -m tests.bench.bench_console $(CONSOLE)
+
 # Puts small mistakes into the code and prints the share that the tests notice; fails below 85 % in any part.
 # PARTS="log cameras" limits it to these.
 mutants: env servers
@@ -42,9 +49,9 @@ oracle: env servers
 	$(BIN)/python -m tests.oracle $(ORACLE)
 
 # Two hubs with a log on a server: the one that works is killed or stopped, twenty times in turn. Then four machines and three servers,
-# of which one after another is killed.
+# of which one after another is killed, or restarted in order. SEEDS="1 2 3" LOSSES=20: more of it, chosen by these seeds.
 oracle-cluster: env
-	$(BIN)/pytest -s -m slow tests/acceptance/test_standby.py tests/acceptance/test_machines.py
+	ORACLE_SEEDS="$(or $(SEEDS),1 2)" ORACLE_LOSSES="$(or $(LOSSES),10)" $(BIN)/pytest -s -m slow tests/acceptance/test_standby.py tests/acceptance/test_machines.py
 
 # The demo's city on four machines and three servers of the log, all on this one; CLUSTER="--seconds 300" ends it by itself.
 cluster: env console
@@ -60,10 +67,14 @@ conformance: env
 fuzz: env
 	$(BIN)/python -m tests.fuzz $(FUZZ)
 
+# What `make test` leaves out because it takes long and adds little for each change: long recordings, floods of an hour, many kills.
+slow: env servers npm console
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m slow --timeout 3600
+
 # The whole city for an hour, with one trouble after another (SOAK="--seconds 600 --plot soak.svg"), then the slow tests.
 soak: env servers
 	$(BIN)/python -m tests.oracle.soak $(SOAK)
-	$(BIN)/pytest -n $(WORKERS) -m slow --timeout 3600
+	@$(MAKE) slow
 
 format: env
 	$(BIN)/ruff format .

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import os
 import re
 import tomllib
 from collections.abc import Mapping
@@ -405,22 +404,6 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def secret(value: str | None, env: str | None, file: str | None, what: str) -> str | None:
-    """A secret by its place outside the folder. Raises ValueError with a sentence where the place is empty."""
-    if value is not None:
-        return value
-    if env:
-        if not os.environ.get(env):
-            raise ValueError(f"{what}: the environment variable {env} is not set")
-        return os.environ[env]
-    if file:
-        try:
-            return Path(file).read_text("utf-8-sig").strip()
-        except OSError as error:
-            raise ValueError(f"{what}: {file} cannot be read ({error.strerror})") from None
-    return None
 
 
 def _shown(value: Any) -> str:

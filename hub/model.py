@@ -196,6 +196,14 @@ class OperatorAction(msgspec.Struct, array_like=True, tag="operator", frozen=Tru
     """Maintenance comes again after so many ns; 0: only once."""
 
 
+class Refusal(msgspec.Struct, frozen=True):
+    """Who said, and when (ns), that a device that knocks does not belong to the city, and why."""
+
+    at: int
+    who: str = ""
+    note: str = ""
+
+
 class Maintenance(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """Planned work on a device, `area:NAME` or `zone:NAME`, from `since` to before `until`, and again every so many ns."""
 

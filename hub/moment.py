@@ -8,6 +8,8 @@ SECOND = 1_000_000_000
 ON_THE_WAY_NS = 2 * SECOND
 """How long before it was received a reading of the present may be dated: whole seconds lose up to one, the way takes part of another.
 What is dated in the future counts as older than that (docs/decisions/wrong-clocks.md)."""
+CLOCK_AHEAD_NS = 600 * SECOND
+"""How far ahead a device's clock may be, where only that tells two moments apart: as far as `[ingest] future_max_s` takes by default."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MOST = (1 << 63) - 1
 
@@ -49,6 +51,14 @@ def from_text(text: str, zone: tzinfo | None = None, near: int | None = None) ->
     return from_datetime(moment)
 
 
+def in_order(start: int | None, end: int | None) -> tuple[int | None, int | None]:
+    """The two ends of a range that somebody asked for (ns; None: open). Raises ValueError where it begins behind its end: the answer
+    would be nothing, which looks as if there were no data."""
+    if start is not None and end is not None and start > end:
+        raise ValueError(f"from ({to_text(start)}) lies behind to ({to_text(end)})")
+    return start, end
+
+
 def naive_text(text: str) -> datetime | None:
     """The clock's time of an ISO 8601 text without an offset; None where it has one, or is no such text."""
     try:
@@ -82,14 +92,16 @@ def candidates(local: datetime, zone: tzinfo) -> tuple[int, ...]:
 
 
 def nearest(moments: tuple[int, ...], near: int | None) -> int:
-    """The one of `candidates` that is nearest to `near`. Raises ValueError where there are two and `near` is not known."""
+    """The one of `candidates` that is nearest to `near`; the earlier where the later would lie far ahead of it, since what a device sends
+    late is of the past. Raises ValueError where there are two and `near` is not known."""
     if len(moments) == 1:
         return moments[0]
     if near is None:
         raise ValueError(
             "this local time comes twice that day, as clocks go back, and nothing tells which is meant; write an offset such as +02:00"
         )
-    return min(moments, key=lambda at: abs(at - near))
+    told = [at for at in moments if at - near <= CLOCK_AHEAD_NS] or moments
+    return min(told, key=lambda at: abs(at - near))
 
 
 class LocalOrder:

@@ -386,6 +386,13 @@ def _opentelemetry() -> bool:
         return False
 
 
+class ReportsOptions(msgspec.Struct, frozen=True):
+    """[reports]: reports as PDF."""
+
+    font_file: str = ""
+    """A TrueType font with Chinese that is put into each report; without it the reader's own is used."""
+
+
 class CamerasOptions(msgspec.Struct, frozen=True):
     """[cameras]: picture elements per metre that a task needs, where they differ from EN 62676-4:2015."""
 
@@ -441,6 +448,7 @@ class Config(msgspec.Struct, frozen=True):
     metrics: MetricsOptions = MetricsOptions()
     tracing: TracingOptions = TracingOptions()
     personal: Personal = Personal()
+    reports: ReportsOptions = ReportsOptions()
     oidc: OidcOptions = OidcOptions()
 
     @property
@@ -465,4 +473,5 @@ SECTIONS: Mapping[str, type[msgspec.Struct]] = {
     "metrics": MetricsOptions,
     "tracing": TracingOptions,
     "personal": Personal,
+    "reports": ReportsOptions,
 }

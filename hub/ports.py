@@ -358,7 +358,8 @@ class Stream(Protocol):
         ...
 
     def read_now(self, position: LogPosition, entries_max: int = 10_000) -> Batch:
-        """As `read`, but at once and blocking: empty at the end."""
+        """As `read`, but at once and blocking: empty at the end. For whoever has nobody beside him: a start, a command. On the hub's event
+        loop everybody else would wait."""
         ...
 
     def lag(self, position: LogPosition, end: LogPosition | None = None) -> int:
@@ -366,7 +367,8 @@ class Stream(Protocol):
         ...
 
     def before(self, end: LogPosition, entries: int) -> LogPosition:
-        """The place so many entries before `end`; `first` where there are fewer."""
+        """The place so many entries before `end`; `first` where there are fewer. Blocking where servers keep the log; raises OSError where they
+        do not answer."""
         ...
 
     def hear(self, since: LogPosition, told: Heard) -> None:

@@ -16,10 +16,12 @@ import msgspec
 
 from hub.geo import distance_m
 from hub.mistakes import Mistake
-from hub.model import Building, Camera, Device, Position, Preset, Zone
+from hub.model import Building, Camera, Device, Position, Preset, Refusal, Zone
+from hub.moment import from_text
 from hub.text_files import NotText, read_text
 
 DEVICE_COLUMNS = ("device", "name", "kind", "lon", "lat", "elevation_m", "area", "operator")
+REFUSED_COLUMNS = ("device", "at", "who", "note")
 ID_COLUMNS = ("upstream",)
 """Further columns that hold ids of other devices."""
 CAMERA_COLUMNS = (
@@ -59,10 +61,12 @@ class Registry(msgspec.Struct, frozen=True):
     cameras: Mapping[str, Camera] = msgspec.field(default_factory=dict)
     zones: Mapping[str, Zone] = msgspec.field(default_factory=dict)
     buildings: tuple[Building, ...] = ()
+    refused: Mapping[str, Refusal] = msgspec.field(default_factory=dict)
+    """Unknown devices that do not belong to the city, as somebody decided."""
 
 
 def load_registry(folder: Path) -> tuple[Registry, list[Mistake]]:
-    """devices.csv, cameras.csv or cameras.geojson, zones.geojson, buildings.geojson of a city folder. A file that is not there is empty."""
+    """devices.csv, cameras.csv or cameras.geojson, zones.geojson, buildings.geojson, refused_devices.csv of a city folder. A file that is not there is empty."""
     mistakes: list[Mistake] = []
     listed = list(_devices(folder / "devices.csv", mistakes))
     devices = _unique(listed, "device", mistakes)
@@ -72,7 +76,8 @@ def load_registry(folder: Path) -> tuple[Registry, list[Mistake]]:
     mistakes += _far_off([*listed, *placed])
     zones = _unique(_zones(folder / "zones.geojson", mistakes), "zone", mistakes)
     buildings = tuple(_buildings(folder / "buildings.geojson", mistakes))
-    return Registry(devices, cameras, zones, buildings), mistakes
+    refused = dict(_refused(folder / "refused_devices.csv", mistakes))
+    return Registry(devices, cameras, zones, buildings, refused), mistakes
 
 
 def _far_off(found: Sequence[tuple[str, int, Device | Camera]]) -> list[Mistake]:
@@ -134,6 +139,16 @@ def _devices(path: Path, mistakes: list[Mistake]) -> Iterator[tuple[str, int, De
                 attributes=attributes,
             ),
         )
+
+
+def _refused(path: Path, mistakes: list[Mistake]) -> Iterator[tuple[str, Refusal]]:
+    for line, row in _rows(path, "device", REFUSED_COLUMNS, mistakes):
+        try:
+            at = from_text(row["at"]) if row.get("at") else 0
+        except ValueError as error:
+            mistakes.append(Mistake(str(path), line, f"at: {error}"))
+            continue
+        yield row["device"], Refusal(at, row.get("who", ""), row.get("note", ""))
 
 
 def _rivers(listed: Iterable[tuple[str, int, Device]], devices: Mapping[str, Device], mistakes: list[Mistake]) -> None:

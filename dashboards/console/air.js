@@ -1,22 +1,26 @@
-// Air: the index of each station now, who was above the limits yesterday, and a month by classes.
+// Environment: the index of each station now, who was above the limits yesterday, a month by classes, stations side by side, roses, and rivers.
 
-import { saved } from "./csv.js";
+import { POLLUTANTS, classOf } from "./aqi.js";
+import { reportButtons, saved } from "./files.js";
 import { h, keep } from "./parts.js";
+import { riversOf } from "./rivers.js";
+import { drawnRoses } from "./roses.js";
 import { language, metricName, refusalText, say, told as inLanguage, valueText } from "./words.js";
 
 const KIND = "air-station";
-const POLLUTANTS = ["so2", "no2", "co", "o3", "pm10", "pm25"];
-const CLASSES = [[50, "#00e400", "class_1"], [100, "#e6e600", "class_2"], [150, "#ff7e00", "class_3"], [200, "#ff0000", "class_4"], [300, "#99004c", "class_5"], [Infinity, "#7e0023", "class_6"]]; // HJ 633-2026, Annex A
 const LIMIT = 100; // a day above it exceeds the standard
-
-/** The class of an index: its colour and the key of its name. */
-export const classOf = (aqi) => { const [, colour, name] = CLASSES.find(([upper]) => aqi <= upper); return { colour, name }; };
 
 export function airOf({ now, source, panel, chooseDevice }) {
   const nowHeading = h("h2", {}), list = h("div", { id: "air-now" }), dayHeading = h("h2", {}), above = h("div", { id: "air-above" }), monthHeading = h("h2", {}), calendar = h("div", { id: "air-month" });
-  const station = /** @type {any} */ (h("select", { onchange: () => month() })), which = /** @type {any} */ (h("input", { type: "month", onchange: () => ask() }));
+  const station = /** @type {any} */ (h("select", { onchange: () => { month(); roses(); } })), which = /** @type {any} */ (h("input", { type: "month", onchange: () => ask() }));
   const save = h("button", { type: "button", onclick: () => days && saved(`air-${days.span}`, [["device", "name", "day", ...POLLUTANTS, "aqi", "class", "primary", "capture_pct"], ...days.days.map((line) => [line.device, line.name, line.day, ...POLLUTANTS.map((name) => line[name]), line.aqi, inLanguage(line, "class"), line.primary.join(" "), line.capture_pct])]) }, "CSV");
-  panel.append(nowHeading, list, dayHeading, above, monthHeading, h("div", { class: "act" }, station, which, save), calendar);
+  panel.append(nowHeading, list, dayHeading, above, monthHeading, h("div", { class: "act" }, station, which, save, ...reportButtons({ source, what: "air", asked: () => ["span", which.value] })), calendar);
+  const compareHeading = h("h2", {}), compared = h("div", { id: "air-compared" }), rosesHeading = h("h2", {}), rosesBox = h("div", { id: "roses" });
+  const pollutant = /** @type {any} */ (h("select", { id: "rose-of", onchange: () => roses() }, POLLUTANTS.map((name) => h("option", { value: name, selected: name === "pm25" }, name))));
+  const riversBox = h("div", {});
+  panel.append(rosesHeading, h("div", { class: "act" }, pollutant), rosesBox, compareHeading, compared, riversBox);
+  const rivers = riversOf({ now, source, box: riversBox, chooseDevice });
+  let rose = null, roseAsked = "";
   let days = null, yesterday = null, tongue = "", asked = false;
 
   function draw() {
@@ -26,6 +30,10 @@ export function airOf({ now, source, panel, chooseDevice }) {
     nowHeading.textContent = say("airNow");
     dayHeading.textContent = say("airYesterday");
     monthHeading.textContent = say("airMonth");
+    rosesHeading.textContent = say("roses");
+    compareHeading.textContent = say("airCompared");
+    pollutant.setAttribute("aria-label", say("pollutionRose"));
+    rivers.draw();
     station.setAttribute("aria-label", say("airStation"));
     which.setAttribute("aria-label", say("airMonth"));
     keep(list, stations, ({ device }) => device.device, ({ device, aqi }) => [aqi, device.name, language()], ({ device, aqi }) =>
@@ -50,7 +58,39 @@ export function airOf({ now, source, panel, chooseDevice }) {
       : h("p", { class: "sub" }, say((yesterday?.days ?? []).some((line) => line.aqi !== null) ? "airNoneAbove" : "airUnknown")));
     const chosen = station.value, known = new Map((days?.days ?? []).map((line) => [line.device, line.name || line.device]));
     station.replaceChildren(...[...known].map(([id, name]) => h("option", { value: id, selected: id === chosen }, name)));
+    for (const option of pollutant.options) option.textContent = metricName(option.value);
     month();
+    compare();
+    roses();
+  }
+
+  /** The stations beside each other over the month: means of what days have, days above the standard, data capture. */
+  function compare() {
+    const by = new Map();
+    for (const line of days?.days ?? []) by.set(line.device, [...(by.get(line.device) ?? []), line]);
+    const mean = (values) => (values.length ? values.reduce((sum, value) => sum + value, 0) / values.length : null);
+    const shown = (name, value) => h("td", { class: "n" }, value === null ? "–" : valueText("", name === "co" ? Number(value.toFixed(1)) : Math.round(value)));
+    compared.replaceChildren(h("div", { class: "wide", tabindex: 0, role: "region", "aria-label": say("airCompared") }, h("table", {},
+      h("thead", {}, h("tr", {}, [say("airStation"), ...POLLUTANTS.map((name) => metricName(name)), say("airDaysAbove"), `${say("airCapture")} %`].map((name, place) => h("th", { class: place ? "n" : "" }, name)))),
+      h("tbody", {}, [...by].map(([id, lines]) => h("tr", { "data-station": id }, h("td", {}, h("button", { type: "button", onclick: () => chooseDevice(id) }, lines[0].name || id)),
+        ...POLLUTANTS.map((name) => shown(name, mean(lines.map((line) => line[name]).filter((value) => value !== null)))),
+        h("td", { class: "n" }, `${lines.filter((line) => line.aqi > LIMIT).length} / ${lines.filter((line) => line.aqi !== null).length}`), shown("co", mean(lines.map((line) => line.capture_pct)))))))),
+    h("p", { class: "sub" }, say("airComparedNote")));
+  }
+
+  /** The roses of the chosen station and month; what was asked for is not asked again in another language. */
+  async function roses() {
+    const wanted = new URLSearchParams({ device: station.value, span: which.value, pollutant: pollutant.value }).toString();
+    if (!station.value) { rosesBox.replaceChildren(); return; }
+    if (wanted !== roseAsked) {
+      roseAsked = wanted;
+      try {
+        const found = await source.get(`/api/v1/roses?${wanted}`);
+        if (wanted !== roseAsked) return;
+        rose = found;
+      } catch (error) { rose = null; rosesBox.replaceChildren(h("p", { class: "wrong", role: "alert" }, `${say("failed")} ${refusalText(error)}`)); return; }
+    }
+    if (rose) rosesBox.replaceChildren(drawnRoses(rose));
   }
 
   /** Weeks as rows, Monday first; each day says its index and class in words, too. */

@@ -9,9 +9,10 @@ const HIGH = 170;
 const ROWS_SHOWN = 12;
 
 /**
- * Draws into `box`. `limits`: [{ value, level }]; `moment`: { at, text }; `doubtful`: times (ms) of values of suspect quality.
+ * Draws into `box`. `limits`: [{ value, level }]; `moment`: { at, text }; `doubtful`: points of denied quality, which
+ * the curve leaves out; beyond its range they stand at its edge.
  */
-export async function plotted(box, { points, metric, limits = [], from, to, moment = null, doubtful = new Set() }) {
+export async function plotted(box, { points, metric, limits = [], from, to, moment = null, doubtful = [] }) {
   let Plot;
   try { ({ Plot } = await others()); } catch { box.replaceChildren(asTable(points, metric)); return; }
   const look = colours(), ink = getComputedStyle(document.body).getPropertyValue("--soft") || "#888", line = getComputedStyle(document.body).getPropertyValue("--accent") || "#08f";
@@ -37,7 +38,10 @@ export async function plotted(box, { points, metric, limits = [], from, to, mome
       pen.fillText(moment.text, x + (pen.textAlign === "left" ? 4 : -4), top + 12 * devicePixelRatio);
     }
     pen.fillStyle = look.levels.orange;
-    for (const [at, value] of points) if (doubtful.has(at)) { const x = plot.valToPos(at / 1000, "x", true), y = plot.valToPos(value, "y", true); pen.fillRect(x - 3, y - 3, 6, 6); }
+    for (const [at, value] of doubtful) {
+      const x = plot.valToPos(at / 1000, "x", true), y = plot.valToPos(value, "y", true);
+      pen.fillRect(x - 3, Math.min(Math.max(y, top), top + height) - 3, 6, 6);
+    }
     pen.restore();
   };
   box.replaceChildren();

@@ -50,7 +50,7 @@ map.onMarks = (marks) => {
 const acts = new Acts({ source, done: () => askAlerts(), draw });
 const cards = cardsOf({ now, map, acts, source, chooseAlert, draw });
 now.who = () => acts.who();
-const desk = deskOf({ now, map, source, chooseDevice, chooseMetric, draw });
+const desk = deskOf({ now, map, source, chooseDevice, chooseMetric, draw, askQuarantine });
 const air = airOf({ now, source, panel: byId("tab-air"), chooseDevice });
 const fleet = fleetOf({ now, source, panel: byId("tab-fleet"), chooseDevice });
 
@@ -389,17 +389,20 @@ async function begin() {
   speak();
   for (;;) {
     try {
-      await source.whoAmI().catch(() => {}); // what it may see, the next question tells
+      // All at once, and the warnings first: ten thousand devices take the hub longest.
+      const coming = source.get("/api/v1/devices");
+      coming.catch(() => {}); // the others tell of the same trouble
+      const [city, alerts, status] = await Promise.all([...["city", "alerts", "status"].map((what) => source.get(`/api/v1/${what}`)), source.whoAmI().catch(() => {})]);
       showWho();
-      now.city = await source.get("/api/v1/city");
+      now.city = city;
       byId("city").replaceChildren(now.city.name, " ", h("small", {}, `cityhub ${now.city.version ?? ""}`));
       useZone(now.city.timezone);
       map.setCity(now.city);
       for (const device of now.city.devices ?? []) takeDevice({ ...device, values: {} });
-      const [devices, alerts, status] = await Promise.all(["devices", "alerts", "status"].map((what) => source.get(`/api/v1/${what}`)));
-      hear("devices", devices);
       hear("alerts", alerts);
       hear("status", status);
+      hear("devices", await coming);
+      hear("alerts", alerts); // once more: vessels bring their names
       cards.handover.ask();
       source.get("/api/v1/rules").then((book) => { now.rules = new Map(book.rules.map((rule) => [rule.rule, rule])); drawSoon(); }).catch(() => {}); // figures and limits; cards stand without them
       source.get("/api/v1/vocabulary").then((words) => { useVocabulary(words.metrics); drawSoon(); }).catch(() => {}); // short names stand without it

@@ -1,9 +1,10 @@
 // One device: its newest values, a curve over any range with the limits of the rules, quality, a table, CSV; of a vehicle its trips.
 
 import { plotted } from "./chart.js";
-import { saved } from "./csv.js";
-import { pointsOf } from "./evidence.js";
+import { saved } from "./files.js";
+import { isDenied, pointsOf } from "./evidence.js";
 import { h } from "./parts.js";
+import { fixesOf, playbackOf } from "./playback.js";
 import { MOVING } from "./things.js";
 import { agoText, count, kindName, language, metricName, momentText, refusalText, say, unitOf, valueText } from "./words.js";
 
@@ -11,14 +12,14 @@ export const RANGES = [["30min", 1800], ["6h", 21_600], ["1d", 86_400], ["7d", 6
 const POINTS = 500;
 const TABLE_ROWS = 50;
 const ANEW_MS = 15_000;
-const SUSPECT = 2; // quality beyond this is not used by rules: QARTOD flags 3 suspect, 4 bad
 
 export function deviceOf({ now, map, source, box, chooseDevice, chooseMetric }) {
   let shown = null; // what is on the page: { id, tongue, parts }
+  let playing = null; // a trip that is played back
   let curve = { key: "", at: 0, rows: [] };
 
   function draw(device) {
-    if (!device) { if (shown) { box.replaceChildren(); shown = null; map.track = null; map.changed = true; } return; }
+    if (!device) { if (shown) { box.replaceChildren(); shown = null; still(); map.changed = true; } return; }
     if (shown?.id !== device.device || shown.tongue !== language()) build(device);
     const { table, about } = shown.parts;
     const text = device.received_at ? `${say("adapter")} ${device.adapter} · ${count(device.readings)} ${say("readings")} · ${say("skew")} ${device.skew_s ?? 0} s${device.registered === false ? ` · ${say("unregistered")}` : ""}` : "";
@@ -28,7 +29,11 @@ export function deviceOf({ now, map, source, box, chooseDevice, chooseMetric }) 
     if (now.metric && (key !== curve.key || live)) { curve = { ...curve, key, at: Date.now() }; fill(device, now.metric, now.range, key); }
   }
 
+  /** No trip is on the map any more. */
+  function still() { playing?.stop(); playing?.box.remove(); playing = null; map.track = null; }
+
   function build(device) {
+    still();
     const table = h("tbody", {}), about = h("div", { class: "sub" }), chart = h("div", { class: "evidence", id: "curve" }), rows = h("div", { id: "rows", hidden: true }), trips = h("div", { id: "trips" });
     const ranges = h("div", { class: "ranges", role: "group", "aria-label": say("range") }, RANGES.map(([name, seconds]) =>
       h("button", { type: "button", "data-range": name, "aria-pressed": String(now.range === seconds), onclick: (event) => { now.range = seconds; for (const other of ranges.children) other.setAttribute("aria-pressed", String(other === event.target)); draw(now.devices.get(device.device)); } }, say(`range_${name}`))));
@@ -75,11 +80,11 @@ export function deviceOf({ now, map, source, box, chooseDevice, chooseMetric }) 
       if (curve.key !== key) return;
       const points = pointsOf(answer);
       curve.rows = (answer.rows ?? answer.buckets ?? []).map((row) => ({ at: typeof row.time === "number" ? row.time / 1e6 : Date.parse(row.time), value: row.value ?? row.mean ?? row.last, min: row.min, max: row.max, quality: row.quality }));
-      const doubtful = curve.rows.filter((row) => row.quality > SUSPECT).length;
+      const doubtful = curve.rows.filter(isDenied).map((row) => [row.at, row.value]).filter((point) => point.every(Number.isFinite));
       Object.assign(chart.dataset, { points: points.length, first: points.length ? new Date(points[0][0]).toISOString() : "", last: points.length ? new Date(points.at(-1)[0]).toISOString() : "" });
       if (points.length < 2) chart.replaceChildren(h("p", { class: "sub" }, say("nohistory")));
-      else await plotted(chart, { points, metric, limits: limitsOf(device, metric), from, to, doubtful: new Set(curve.rows.filter((row) => row.quality > SUSPECT).map((row) => row.at)) });
-      if (doubtful) chart.append(h("p", { class: "sub doubt" }, `${count(doubtful)} ${say("doubtful")}`));
+      else await plotted(chart, { points, metric, limits: limitsOf(device, metric), from, to, doubtful });
+      if (doubtful.length) chart.append(h("p", { class: "sub doubt" }, `${count(doubtful.length)} ${say("doubtful")}`));
       rows.replaceChildren(h("table", {}, h("thead", {}, h("tr", {}, h("th", {}, say("observed")), h("th", { class: "n" }, `${metricName(metric)} ${unitOf(metric)}`), h("th", { class: "n" }, say("quality")))),
         h("tbody", {}, curve.rows.slice(-TABLE_ROWS).reverse().map((row) => h("tr", {}, h("td", {}, momentText(row.at, now.skew)), h("td", { class: "n" }, valueText("", row.value)), h("td", { class: "n" }, row.quality ?? "–"))))));
     } catch (error) { chart.replaceChildren(h("p", { class: "sub" }, `${say("nocurve")} ${refusalText(error)}`)); }
@@ -100,17 +105,23 @@ export function deviceOf({ now, map, source, box, chooseDevice, chooseMetric }) 
       const found = await source.get(`/api/v1/trips?device=${encodeURIComponent(device.device)}`);
       if (shown?.id !== device.device) return;
       into.replaceChildren(h("h3", {}, say("trips")), found.trips.length ? h("div", {}, found.trips.toReversed().map((trip) =>
-        h("button", { type: "button", class: "trip", onclick: () => track(device, trip) }, `${momentText(trip.from, now.skew)} – ${trip.open ? "…" : momentText(trip.until, now.skew)}`, h("span", { class: "sub" }, `${(trip.distance_m / 1000).toFixed(1)} km · ${Math.round(trip.fastest_kmh)} km/h · ${say("idling")} ${Math.round(trip.idling_s / 60)} ${say("ago_m")}`))))
+        h("button", { type: "button", class: "trip", onclick: (event) => track(device, trip, event.currentTarget) }, `${momentText(trip.from, now.skew)} – ${trip.open ? "…" : momentText(trip.until, now.skew)}`, h("span", { class: "sub" }, `${(trip.distance_m / 1000).toFixed(1)} km · ${Math.round(trip.fastest_kmh)} km/h · ${say("idling")} ${Math.round(trip.idling_s / 60)} ${say("ago_m")}`))))
         : h("p", { class: "sub" }, say("notrips")));
     } catch { /* the device stands without them */ }
   }
 
-  async function track(device, trip) {
+  /** The trip's way on the map, and below its button the control that plays it back. */
+  async function track(device, trip, button) {
     const until = new Date(Date.parse(trip.until) + 1000).toISOString();
     const { rows } = await source.get(`/api/v1/series?device=${encodeURIComponent(device.device)}&from=${trip.from}&to=${until}&limit=20000`);
-    const places = new Map(rows.filter((row) => row.lon !== null).map((row) => [row.time, [row.lon, row.lat]]));
-    map.track = [...places].sort((a, b) => a[0] - b[0]).map(([, place]) => place);
-    if (map.track.length) map.flyTo(map.track);
+    if (shown?.id !== device.device) return;
+    still();
+    const fixes = fixesOf(rows);
+    if (!fixes.length) return;
+    map.track = fixes.map((fix) => fix.place);
+    map.flyTo(map.track);
+    playing = playbackOf({ map, now, fixes });
+    button.after(playing.box);
   }
 
   return { draw };

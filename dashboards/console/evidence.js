@@ -45,9 +45,13 @@ export function evidenceOf({ now, source }) {
   };
 }
 
-/** [time in ms, value] of rows or buckets, in the order of time. @returns {[number, number][]} */
+/** Quality of what enters means and rules (hub/store/README.md): nothing said against it, entered by hand, estimated. Buckets hold nothing else. */
+const HOLDS = new Set([0, 3, 9, undefined, null]);
+export const isDenied = (row) => !HOLDS.has(row.quality);
+
+/** [time in ms, value] of rows or buckets that hold, in the order of time. @returns {[number, number][]} */
 export function pointsOf(answer) {
   const rows = answer.buckets ?? answer.rows ?? [];
-  const points = rows.map((row) => [typeof row.time === "number" ? row.time / 1e6 : Date.parse(row.time), Number(row.value ?? row.mean ?? row.last)]);
+  const points = rows.filter((row) => !isDenied(row)).map((row) => [typeof row.time === "number" ? row.time / 1e6 : Date.parse(row.time), Number(row.value ?? row.mean ?? row.last)]);
   return points.filter((point) => point.every(Number.isFinite)).sort((a, b) => a[0] - b[0]);
 }

@@ -1,6 +1,6 @@
 // The fleet: who drives, idles, stands or is not heard now, and what every vehicle did in a day.
 
-import { saved } from "./csv.js";
+import { reportButtons, saved } from "./files.js";
 import { h, keep } from "./parts.js";
 import { FAMILIES, agoText, language, momentText, refusalText, say, valueText } from "./words.js";
 
@@ -24,7 +24,7 @@ export function fleetOf({ now, source, panel, chooseDevice }) {
   const summary = h("p", { class: "sub", role: "status" }), list = h("div", {}), report = h("div", { id: "fleet-day" });
   const day = /** @type {any} */ (h("input", { type: "date", onchange: () => ask() })), heading = h("h2", {}), dayHeading = h("h2", {});
   const save = h("button", { type: "button", id: "fleet-csv", onclick: () => told && saved(`fleet-${told.day}`, [COLUMNS.map((column) => say(`fleet_${column}`)), ...told.vehicles.map((row) => COLUMNS.map((column) => row[column]))]) }, "CSV");
-  panel.append(heading, summary, list, dayHeading, h("div", { class: "act" }, day, save), report);
+  panel.append(heading, summary, list, dayHeading, h("div", { class: "act" }, day, save, ...reportButtons({ source, what: "fleet", asked: () => ["day", day.value] })), report);
   let told = null, tongue = "", asked = false;
 
   function draw() {

@@ -28,6 +28,7 @@ export class CityMap {
     this.alerts = [];
     this.chosen = null; // the chosen warning, or null
     this.track = null; // the way of a chosen trip: [lon, lat] each
+    this.replay = null; // where it is in it: { place: [lon, lat], passed: how many of the places lie behind }
     this.marked = null; // the chosen device or camera: { device } or { camera }
     this.showLabels = true;
     this.changed = true;
@@ -61,6 +62,7 @@ export class CityMap {
   flyTo(places) { this.view.flyTo(places); this.#moved(); }
   zoom(factor, at) { this.view.zoom(factor, at); this.#moved(); }
   pan(dx, dy) { this.view.pan(dx, dy); this.#moved(); }
+  middle() { return this.view.middle(); }
   shows(place) { return this.view.shows(place); }
   #moved() { this.changed = true; this.onView?.(this.view.metresPerPixel()); }
 
@@ -135,6 +137,13 @@ export class CityMap {
     pen.beginPath();
     this.track.forEach((place, index) => { const [x, y] = view.project(...place); if (index) pen.lineTo(x, y); else pen.moveTo(x, y); });
     pen.stroke();
+    if (!this.replay) return;
+    const [x, y] = view.project(...this.replay.place);
+    pen.globalAlpha = 0.35; pen.lineWidth = 9; pen.beginPath();
+    this.track.slice(0, this.replay.passed).forEach((place, index) => { const at = view.project(...place); if (index) pen.lineTo(...at); else pen.moveTo(...at); });
+    pen.lineTo(x, y); pen.stroke(); pen.globalAlpha = 1;
+    pen.fillStyle = look.lit; pen.strokeStyle = look.outline; pen.lineWidth = 2.5;
+    pen.beginPath(); pen.arc(x, y, 8, 0, 7); pen.fill(); pen.stroke();
   }
 
   #cameras(look, label) {

@@ -2,6 +2,7 @@
 
 import { deviceOf } from "./device.js";
 import { bars, h, keep } from "./parts.js";
+import { unknownOf } from "./unknown.js";
 import { FAMILIES, clockText, count, familyOf, faultName, kindName, language, metricName, momentText, partName, refusalText, say, stateName, telling, valueText } from "./words.js";
 
 const DEVICES_SHOWN = 300;
@@ -10,7 +11,7 @@ const DAY = { month: "short", day: "numeric", second: undefined, hour: "2-digit"
 /** @returns {any} */
 const byId = (id) => document.getElementById(id);
 
-export function deskOf({ now, map, source, chooseDevice, chooseMetric, draw }) {
+export function deskOf({ now, map, source, chooseDevice, chooseMetric, draw, askQuarantine }) {
   // -------------------------------------------------------------------------------------------------- devices
 
   const search = h("input", { class: "search", type: "search", oninput: (event) => { now.search = event.target.value.toLowerCase(); draw(); } });
@@ -107,16 +108,18 @@ export function deskOf({ now, map, source, chooseDevice, chooseMetric, draw }) {
 
   // -------------------------------------------------------------------------------------------------- quarantine
 
+  const unknown = unknownOf({ now, map, source, again: () => { draw(); askQuarantine(); } });
+
   function quarantine() {
     const panel = byId("tab-quarantine");
     if (panel.hidden) return;
     const parts = [];
     if (!now.quarantine.length && !now.unknown.length) parts.push({ key: "clean" });
-    if (now.unknown.length) parts.push({ key: "unknowns", heading: say("unknowns") }, ...now.unknown.map((knock) => ({ key: `knock ${knock.device}`, knock })));
+    if (now.unknown.length) parts.push({ key: "unknowns", heading: say("unknowns") }, ...[...now.unknown].sort((a, b) => Number(!!a.refused) - Number(!!b.refused)).map((knock) => ({ key: `knock ${knock.device}`, knock })));
     if (now.quarantine.length) parts.push({ key: "newest", heading: say("newest") }, ...now.quarantine.map((fault) => ({ key: `fault ${fault.offset}`, fault })));
-    keep(panel, parts, (part) => part.key, (part) => [language(), part.knock?.count], ({ knock, fault, heading }) => {
+    keep(panel, parts, (part) => part.key, (part) => [language(), part.knock ? unknown.stamp(part.knock) : ""], ({ knock, fault, heading }) => {
       if (heading) return h("h2", {}, heading);
-      if (knock) return h("div", { class: "box" }, h("div", { class: "top" }, h("b", {}, knock.device), h("span", { class: "rate" }, `${count(knock.count)} ${say("times")}`)), h("div", { class: "nums" }, `${knock.adapter} · ${momentText(knock.last_at)}`));
+      if (knock) return unknown.row(knock);
       if (fault) return h("div", { class: "box fault" }, h("div", { class: "top" }, h("b", { title: fault.kind }, faultName(fault.kind)), h("span", { class: "nums" }, [fault.adapter, fault.device].filter(Boolean).join(" · ")), h("span", { class: "rate nums" }, momentText(fault.at))), h("div", { class: "detail" }, fault.detail), h("div", { class: "raw" }, fault.raw_text ?? fault.raw_hex ?? ""), h("div", { class: "act" }, fault.readings ? h("button", { type: "button", "data-retry": fault.offset, onclick: (event) => again(fault.offset, event.target) }, say("retry")) : null,
         h("button", { type: "button", "data-decode": fault.offset, onclick: (event) => decode(fault.offset, event.target) }, say("decode"))));
       return h("div", { class: "none" }, h("b", {}, say("clean")), say("cleanline"));

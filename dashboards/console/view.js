@@ -32,6 +32,8 @@ export class View {
   project(lon, lat) { return this.place(mercatorX(lon), mercatorY(lat)); }
   place(mx, my) { return [(mx - this.x) * this.scale + this.width / 2, (my - this.y) * this.scale + this.height / 2]; }
   unproject(px, py) { return [(px - this.width / 2) / this.scale + this.x, (py - this.height / 2) / this.scale + this.y]; }
+  /** Longitude and latitude in the middle. */
+  middle() { return [toLon(this.x), toLat(this.y)]; }
   metresPerUnit() { return EARTH_M * Math.cos((toLat(this.y) * Math.PI) / 180); }
   metresPerPixel() { return this.metresPerUnit() / this.scale; }
   inView(x, y, margin = 40) { return x > -margin && y > -margin && x < this.width + margin && y < this.height + margin; }

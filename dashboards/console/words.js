@@ -4,7 +4,10 @@ const WORDS = {
   skip: ["Skip to the warnings", "跳到预警列表"],
   maphelp: ["Map. Arrow keys move it, plus and minus zoom, 0 shows the whole city.", "地图。方向键移动，加减键缩放，0 键显示全城。"],
   zoomin: ["Zoom in", "放大"], zoomout: ["Zoom out", "缩小"], fit: ["Whole city", "全城"], sectors: ["What cameras see", "摄像机视野"], labels: ["Names", "名称"],
-  air: ["Air", "空气"], airNow: ["Index now", "实时指数"], airYesterday: ["Above the standard yesterday", "昨日超标"], airMonth: ["Month by classes", "月历（按级别）"], airStation: ["Station", "站点"], airUnknown: ["not enough data", "数据不足"], airNoneAbove: ["No station.", "无站点超标。"], airCapture: ["data capture", "数据获取率"],
+  air: ["Environment", "环境"], airNow: ["Index now", "实时指数"], airYesterday: ["Above the standard yesterday", "昨日超标"], airMonth: ["Month by classes", "月历（按级别）"], airStation: ["Station", "站点"], airUnknown: ["not enough data", "数据不足"], airNoneAbove: ["No station.", "无站点超标。"], airCapture: ["data capture", "数据获取率"], airCompared: ["Stations side by side", "站点对比"], airDaysAbove: ["days above / with an index", "超标 / 有效天数"], airComparedNote: ["Means of the month's days that have a value; ozone by its highest 8 hours.", "本月有效日值的算术平均；臭氧为日最大8小时平均。"],
+  roses: ["Where the wind came from", "风向玫瑰图"], windRose: ["Wind rose", "风玫瑰图"], pollutionRose: ["Pollution rose", "污染玫瑰图"], windOf: ["Wind of", "风数据来自"], noWind: ["No wind is known here in this time.", "此时段无风数据。"], hoursOf: ["hours", "小时"], calm: ["calm", "静风"], mostFrom: ["most often from", "主导风向"], windFrom: ["from", "风向"], shareOf: ["share of the hours", "频率"], meanOf: ["mean", "平均"],
+  north: ["N", "北"], east: ["E", "东"], south: ["S", "南"], west: ["W", "西"],
+  rivers: ["Rivers and their stages", "河道水位与特征水位"], stage_warning: ["warning stage", "警戒水位"], stage_guaranteed: ["guaranteed stage", "保证水位"], stage_record: ["record", "历史最高"], above: ["above", "超"], nolevel: ["no level lately", "近期无水位"], nostages: ["no stages in the registry", "未登记特征水位"], expectedAt: ["Expected at", "预计达到"], minutes: ["min", "分钟"],
   class_1: ["excellent", "优"], class_2: ["good", "良"], class_3: ["light pollution", "轻度污染"], class_4: ["moderate pollution", "中度污染"], class_5: ["heavy pollution", "重度污染"], class_6: ["severe pollution", "严重污染"],
   fleet: ["Fleet", "车队"], fleetNow: ["Now", "当前"], fleetDay: ["Day of the city", "按日报表"], novehicles: ["No vehicles.", "无车辆。"],
   is_moving: ["moving", "行驶"], is_idling: ["idling", "怠速"], is_parked: ["parked", "停放"], is_offline: ["offline", "离线"],
@@ -17,7 +20,7 @@ const WORDS = {
   unsure: ["Whether there are warnings is not known", "未知是否有预警"], unheard: ["Not everything is heard:", "部分来源无数据："], parts: ["Parts that are not well", "异常部件"],
   allcalm: ["All calm", "一切平静"], nowarnings: ["No open warnings.", "当前没有预警。"], lately: ["Cleared lately", "最近解除"],
   range: ["Range", "时间范围"], range_30min: ["30 min", "30分"], range_6h: ["6 h", "6时"], range_1d: ["1 day", "1天"], range_7d: ["7 days", "7天"], range_30d: ["30 days", "30天"], range_1y: ["1 year", "1年"], range_2y: ["2 years", "2年"],
-  table: ["Table", "表格"], quality: ["quality", "质量"], doubtful: ["values of doubtful quality (orange)", "个存疑数据（橙色）"], trips: ["Trips of the last day", "近一天行程"], notrips: ["No trips.", "无行程。"], idling: ["idling", "怠速"],
+  table: ["Table", "表格"], quality: ["quality", "质量"], doubtful: ["values of doubtful quality (orange)", "个存疑数据（橙色）"], trips: ["Trips of the last day", "近一天行程"], notrips: ["No trips.", "无行程。"], play: ["Play", "播放"], pause: ["Pause", "暂停"], playbackTime: ["Time in the trip", "行程时刻"], playbackRate: ["Times faster", "播放倍速"], idling: ["idling", "怠速"],
   rules: ["rules", "规则"], destinations: ["Destinations", "送达目标"], testsend: ["Send a test", "测试发送"], testtaken: ["It took the exercise.", "已接收演练消息。"], testfailed: ["It did not take the exercise:", "未接收演练消息："], retry: ["Try again", "重试"], stored: ["stored", "已存"], waitingFor: ["waiting", "等待"],
   at: ["at", "时"], present: ["now", "现在"], stream: ["Live picture", "实时画面"], nocurve: ["No curve can be drawn:", "无法绘制曲线："], unbuilt: ["Newest values (curves come with make console)", "最近数值（曲线需 make console）"],
   shelve: ["Shelve", "搁置"], unshelve: ["Unshelve", "取消搁置"], work: ["Maintenance", "维护"], undo: ["Undo", "撤销"], close: ["Close", "关闭"],
@@ -49,12 +52,14 @@ const WORDS = {
   adapters: ["Adapters", "接入"], readers: ["Readers of the log", "日志读者"], log: ["Log", "日志"], persecond: ["/s", "/秒"],
   received: ["received", "接收"], logged: ["logged", "入日志"], quarantined: ["quarantined", "隔离"], duplicate: ["duplicate", "重复"], refused: ["refused", "拒收"], inflight: ["in flight", "途中"], behind: ["behind", "落后"], caughtup: ["caught up", "无积压"], required: ["required", "必需"], entries: ["entries", "条"],
   up: ["up", "正常"], down: ["down", "中断"], degraded: ["degraded", "降级"], starting: ["starting", "启动中"], ended: ["failed", "失效"],
-  clean: ["Nothing in quarantine", "隔离区为空"], cleanline: ["Every frame could be used.", "所有报文均可使用。"], unknowns: ["Unknown devices that knocked", "未登记而上报的设备"], times: ["times", "次"], newest: ["Newest input that could not be used", "最近无法使用的输入"],
+  clean: ["Nothing in quarantine", "隔离区为空"], cleanline: ["Every frame could be used.", "所有报文均可使用。"], unknowns: ["Unknown devices that knocked", "未登记而上报的设备"], times: ["times", "次"],
+  admit: ["Admit …", "接纳……"], refuse: ["Refuse", "拒绝"], refuseNoMore: ["Refuse no more", "取消拒绝"], refusedBy: ["refused", "已拒绝"], showLine: ["Show the change", "查看改动"], writeLine: ["Write this line", "写入此行"], lineOf: ["line", "行"], mapMiddle: ["Middle of the map", "取地图中心"], writtenNotTaken: ["It is written, but the city's folder has mistakes, so it does not hold yet:", "已写入，但城市目录有错误，尚未生效："],
+  field_name: ["Name", "名称"], field_kind: ["Kind", "类型"], field_area: ["Area", "区域"], field_lon: ["Longitude", "经度"], field_lat: ["Latitude", "纬度"], newest: ["Newest input that could not be used", "最近无法使用的输入"],
   token: ["This hub asks for a token.", "此中枢需要令牌。"], login: ["Log in", "登录"], loginAt: ["Log in by", "登录方式："], logout: ["log out", "退出"], user: ["User", "用户名"], password: ["Password", "密码"], enter: ["Enter", "进入"], failed: ["That did not work:", "操作失败："], rate: ["readings", "读数"],
   ago_s: ["s", "秒"], ago_m: ["min", "分"], ago_h: ["h", "小时"], ago_d: ["days", "天"], camera: ["camera", "摄像机"], away: ["away", ""],
 };
 
-const KINDS = {
+export const KINDS = {
   "air-station": ["Air station", "空气站"], "weather-station": ["Weather station", "气象站"], "rain-gauge": ["Rain gauge", "雨量站"], "river-gauge": ["River gauge", "水文站"],
   "underpass-gauge": ["Underpass gauge", "下穿积水点"], "tide-gauge": ["Tide gauge", "潮位站"], "dam-sensor": ["Dam", "大坝"], "bridge-sensor": ["Bridge", "桥梁"],
   "landslide-station": ["Slope station", "滑坡监测"], seismometer: ["Seismometer", "地震台"], "water-plant": ["Waterworks", "水厂"], "water-network": ["Water mains", "供水管网"],

@@ -25,7 +25,7 @@ from hub.delivery import Courier
 from hub.delivery.exercise import exercise
 from hub.identity import only
 from hub.model import OperatorAction, Verdict
-from hub.moment import SECOND, from_text, to_text
+from hub.moment import SECOND, from_text, in_order, to_text
 from hub.personal import UNTOLD
 from hub.ports import DeviceCommand, LogFull, LogPosition, NotReached, NotSupported, SeriesQuery, behind
 from hub.recording import RecordingError
@@ -36,7 +36,19 @@ MAINTENANCE_MAX = 900
 """Windows planned at once; the rules keep a few more (`rules.state.maintenance.MAX_WINDOWS`)."""
 
 NOTE_THEMSELVES = frozenset(
-    {"operate", "plan", "cancel", "command", "add_user", "change_user", "write", "hand_over", "take_over"}
+    {
+        "operate",
+        "plan",
+        "cancel",
+        "command",
+        "add_user",
+        "change_user",
+        "write",
+        "hand_over",
+        "take_over",
+        "admit",
+        "refuse",
+    }
 )
 """Handlers that note in the audit what was before and what comes after; all others are noted by their route."""
 
@@ -249,7 +261,9 @@ class Acting:
         try:
             rows = await self.state.export(query, given.format, Path(given.path))
         except (OSError, ValueError) as error:
-            raise Problem(400, f"{given.path!r} cannot be written: {error}") from None
+            raise Problem(
+                400, f"{given.path!r} cannot be written: {getattr(error, 'strerror', None) or error}"
+            ) from None
         return reply({"rows": rows})
 
     async def backup(self, _: Request, __: Any) -> Response:
@@ -271,7 +285,10 @@ class Acting:
         return reply({"rollups": await self.state.rebuild(*self._range(given))})
 
     def _range(self, given: questions.Rebuild | questions.Export) -> tuple[int | None, int | None]:
-        return self._time(given.start, "from"), self._time(given.end, "to")
+        try:
+            return in_order(self._time(given.start, "from"), self._time(given.end, "to"))
+        except ValueError as error:
+            raise Problem(400, str(error)) from None
 
     async def take_in(self, _: Request, given: questions.Import) -> Response:
         """History out of files on this machine, for `cityhub import` while the hub owns the store."""

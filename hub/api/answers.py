@@ -266,6 +266,24 @@ class Air(Page):
     days: list[Object]
 
 
+class Roses(msgspec.Struct):
+    """Hours of a station by where the wind came from: `wind` by its speed, `pollution` by the class of the pollutant's concentration."""
+
+    device: str
+    span: str
+    pollutant: str
+    wind_device: str | None
+    wind_distance_m: float | None
+    wind: Object
+    pollution: Object
+
+
+class Rivers(Page):
+    """River gauges, those at the highest stage first: level, stages, trend, and when the next stage is expected."""
+
+    rivers: list[Object]
+
+
 class Fleet(Page):
     """What every vehicle did in a day of the city."""
 
@@ -317,6 +335,24 @@ class Commanded(msgspec.Struct):
     device: str
     sent: bool
     answer: Any
+
+
+class Admitted(msgspec.Struct):
+    """The line of the city's file and, once it is written, what became of the reload; `written` false: it is only proposed."""
+
+    file: str
+    line: int
+    added: str
+    base: str
+    written: bool
+    reload: Object | None
+
+
+class Refusals(msgspec.Struct):
+    """Who is refused now, and what became of the reload."""
+
+    refused: list[str]
+    reload: Object
 
 
 class Retried(msgspec.Struct):

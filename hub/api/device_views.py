@@ -8,6 +8,7 @@ from hub.api import views
 from hub.api.problem import Problem
 from hub.api.sight import Sight
 from hub.api.state import State
+from hub.api.stretch import newest
 from hub.model import Fault, Position
 from hub.moment import to_text
 from hub.ports import LogPosition
@@ -90,21 +91,15 @@ def detail(state: State, sight: Sight, name: str) -> dict[str, Any]:
     }
 
 
-def faults(state: State, name: str, sight: Sight) -> list[dict[str, Any]]:
-    """The newest entries of quarantine about it, the newest first. Blocking."""
+async def faults(state: State, name: str, sight: Sight) -> list[dict[str, Any]]:
+    """The newest entries of quarantine about it, the newest first. Raises `Problem` 503 where the log cannot be read."""
     stream = state.log.quarantine
-    found: list[tuple[LogPosition, Fault]] = []
-    at = stream.before(stream.next, FAULTS_LOOKED_AT)
-    while at < stream.next:
-        batch = stream.read_now(at, FAULTS_LOOKED_AT)
-        found += [
-            (position, fault)
-            for position, fault in zip(batch.positions, batch.entries, strict=False)
-            if fault.device == name
-        ]
-        if not batch.entries:
-            break
-        at = batch.next
+    batch = await newest(stream, FAULTS_LOOKED_AT)
+    found: list[tuple[LogPosition, Fault]] = [
+        (position, fault)
+        for position, fault in zip(batch.positions, batch.entries, strict=False)
+        if fault.device == name
+    ]
     return [
         views.quarantined(stream, position, sight.fault(fault)) for position, fault in found[: -FAULTS_SHOWN - 1 : -1]
     ]

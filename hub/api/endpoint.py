@@ -20,6 +20,8 @@ T = TypeVar("T", bound=msgspec.Struct)
 Handler = Callable[[Request, Any], Awaitable[Response]]
 CONTROLLED_BODY_MAX = 1 << 20
 """Bytes of a body that is no reading: none of them needs more."""
+LENGTH_DIGITS_MAX = 18
+"""Of a stated length; with more no number is made of it."""
 
 
 @dataclass(frozen=True)
@@ -81,16 +83,30 @@ class Endpoint:
 
 
 async def body(request: Request, limit: int) -> bytes:
-    """The whole body. 413 beyond `limit` bytes."""
+    """The whole body. 413 beyond `limit` bytes, as soon as its length is stated; 415 where it is packed."""
+    coding = request.headers.get("content-encoding", "identity").strip().lower()
+    if coding != "identity":
+        raise Problem(
+            415,
+            f"Content-Encoding {coding[:40]!r} is not unpacked here; send the body as it is",
+            {"Accept-Encoding": "identity"},
+        )
+    length = request.headers.get("content-length", "")
+    if length.isdecimal() and (len(length) > LENGTH_DIGITS_MAX or int(length) > limit):
+        raise Problem(413, _too_long(limit))
     taken = bytearray()
     try:
         async for chunk in request.stream():
             taken += chunk
             if len(taken) > limit:
-                raise Problem(413, f"the body is longer than the limit of {limit} bytes; send fewer at a time")
+                raise Problem(413, _too_long(limit))
     except ClientDisconnect:
         raise Problem(400, "the connection ended in the middle of the body") from None
     return bytes(taken)
+
+
+def _too_long(limit: int) -> str:
+    return f"the body is longer than the limit of {limit} bytes; send fewer at a time"
 
 
 def _all_known(query: Sequence[tuple[str, str]], kind: type[msgspec.Struct]) -> None:

@@ -7,6 +7,7 @@ nothing piles up for them here.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -48,33 +49,36 @@ class Frames:
         self._state, self._encoded = state, encoded
         self._beat = -1
         self._end = self.now()
-        self._kept: dict[tuple[Any, str, Place], Frame] = {}
+        self._kept: dict[tuple[Any, str, Place], asyncio.Task[Frame]] = {}
         self._bytes = 0
 
     def now(self) -> Place:
         """Where somebody begins who was told nothing before."""
         return Place(self._state.log.alerts.next, self._state.live.turn, self._state.notes.turn)
 
-    def first(self, start: Place, who: Principal, language: str) -> Frame:
+    async def first(self, start: Place, who: Principal, language: str) -> Frame:
         """What somebody hears at once who has just come, all that there is by now. Their frames are the others' from the next beat on."""
-        return self._made(start, self.now(), who, language)
+        return await self._made(start, self.now(), who, language)
 
-    def after(self, start: Place, who: Principal, language: str, beat: int) -> Frame:
+    async def after(self, start: Place, who: Principal, language: str, beat: int) -> Frame:
         """What has come since `start`, for who may see it."""
         if beat != self._beat:
             # One end for all of a beat, so that their next frames are the same again.
             self._beat, self._end, self._bytes, self._kept = beat, self.now(), 0, {}
         key = (who.grants, language, start)
-        frame = self._kept.get(key)
-        if frame is None:
-            frame = self._made(start, self._end, who, language)
-            size = sum(map(len, frame.pieces))
-            if self._bytes + size <= KEPT_BYTES_MAX:
-                self._bytes += size
-                self._kept[key] = frame
+        making = self._kept.get(key)
+        if making is None:
+            if self._bytes > KEPT_BYTES_MAX:
+                return await self._made(start, self._end, who, language)
+            making = self._kept[key] = asyncio.create_task(self._kept_made(start, who, language))
+        return await asyncio.shield(making)  # one viewer who leaves takes it from no other
+
+    async def _kept_made(self, start: Place, who: Principal, language: str) -> Frame:
+        frame = await self._made(start, self._end, who, language)
+        self._bytes += sum(map(len, frame.pieces))
         return frame
 
-    def _made(self, start: Place, until: Place, who: Principal, language: str) -> Frame:
+    async def _made(self, start: Place, until: Place, who: Principal, language: str) -> Frame:
         state, sight = self._state, Sight(self._state, who)
         end = until._replace(told=max(start.told, until.told), turn=max(start.turn, until.turn))
         began, at = state.started_at, start
@@ -89,7 +93,7 @@ class Frames:
         at = at._replace(turn=end.turn)
         if last:
             pieces.append(_event("devices", {"devices": last}, at, began))
-        batch = state.log.alerts.read_now(start.told).until(end.told)
+        batch = (await state.log.alerts.read(start.told, wait_s=0)).until(end.told)
         for change, told in batch.after_each():
             at = at._replace(told=told)
             if sight.change(change):

@@ -31,6 +31,7 @@ CSP_PAGE = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'"
 )
+TWO_ENDS = "Transfer-Encoding and Content-Length say twice, and differently, where the body ends; one of them was meant"
 PAGES = frozenset({"/", "/api/v1/docs"})
 CSP_DATA = "default-src 'none'; frame-ancestors 'none'"
 
@@ -51,6 +52,11 @@ class Gate:
             return
         headers = Headers(scope=scope)
         answering = _with_headers(send, scope["path"], scope["scheme"], self._allowed(headers), bool(self._origins))
+        if "transfer-encoding" in headers and "content-length" in headers:
+            # Whoever stands in front may have read where it ends otherwise, and passed on a request of somebody else inside it (RFC 9112, 6.1).
+            two = problem(400, TWO_ENDS, {"Connection": "close"})
+            await two(scope, receive, answering)
+            return
         why = None if self._trusted else self._refused(scope, headers)
         if why is not None:
             await problem(*why)(scope, receive, answering)

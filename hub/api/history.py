@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Sequence
 from typing import Any, TypeVar
 
@@ -10,7 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from hub.api import questions
-from hub.api.pages import marks, moment, page, reply
+from hub.api.looking import language_of
+from hub.api.pages import between, marks, moment, page, reply
 from hub.api.problem import Problem
 from hub.api.sight import Sight
 from hub.api.state import State
@@ -20,6 +22,10 @@ from hub.ports import Bucket, Row, SeriesQuery
 SERIES_ROWS, SERIES_ROWS_MAX = 2_000, 50_000
 BUCKETS_MAX = 50_000
 DAY_NS = 86_400 * SECOND
+FILES = {
+    "pdf": "application/pdf", "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}  # fmt: skip
+"""Format of a report → its media type."""
 T = TypeVar("T")
 Timed = TypeVar("Timed", Row, Bucket)
 
@@ -30,7 +36,7 @@ class History:
 
     async def series(self, request: Request, asked: questions.Series) -> Response:
         """Rows out of the store, oldest first; where the limit cuts, the newest of them, and `next` leads to those before."""
-        query = SeriesQuery(moment(asked.start, "from"), moment(asked.end, "to"), metric=asked.metric)
+        query = SeriesQuery(*between(asked.start, asked.end), metric=asked.metric)
         sight = Sight(self.state, request.state.who)
         devices = self._devices(sight, asked.device)
         alone = devices[0] if devices and len(devices) == 1 else None  # one name is what stores find fastest
@@ -83,8 +89,10 @@ class History:
         """Trips and stops of a vehicle."""
         end = moment(asked.end, "to") or self.state.clock()
         start = moment(asked.start, "from") or end - DAY_NS
-        if not asked.device or start >= end:
-            raise Problem(400, "device is needed, and a from that lies before to")
+        if not asked.device:
+            raise Problem(400, "device is missing: whose trips?")
+        if start >= end:
+            raise Problem(400, f"from ({to_text(start)}) does not lie before to ({to_text(end)})")
         found: dict[str, Any] = {"device": asked.device, "trips": [], "stops": []}
         sight = Sight(self.state, request.state.who)
         if sight.device(asked.device):  # of what is not seen there is nothing
@@ -110,6 +118,33 @@ class History:
         shown, cut = page(found["days"], asked.limit, asked.skip)
         told = marks(request, asked.limit, cut, span=found["span"], skip=asked.skip + len(shown))
         return reply({**found, "days": shown, **told})
+
+    async def roses(self, request: Request, asked: questions.Roses) -> Response:
+        """Wind rose and pollution rose of an air station."""
+        seen = Sight(self.state, request.state.who).device
+        if asked.device not in self.state.registry.devices or not seen(asked.device):
+            raise Problem(404, f"the registry has no station {asked.device!r}")
+        return reply(await self._driven(self.state.roses(asked.device, asked.span, asked.pollutant, seen)))
+
+    async def rivers(self, request: Request, asked: questions.Page) -> Response:
+        """River gauges against their stages, and when the next one is expected."""
+        found = await self.state.rivers(Sight(self.state, request.state.who).device)
+        shown, cut = page(found, asked.limit, asked.skip)
+        return reply({"rivers": shown, **marks(request, asked.limit, cut, skip=asked.skip + len(shown))})
+
+    async def report(self, request: Request, asked: questions.Report) -> Response:
+        """A report to hand in, as a file: `air` of a month or day, `fleet` of a day."""
+        what, sight = request.path_params["what"], Sight(self.state, request.state.who)
+        if what == "air":
+            found = await self._driven(self.state.air(asked.span, sight.device))
+        elif what == "fleet":
+            found = await self._driven(self.state.fleet(asked.day, asked.kind, sight.device))
+        else:
+            raise Problem(404, f"there is no report {what[:100]!r}; air and fleet are there")
+        chinese = language_of(request, asked) == "zh"
+        made = await self._driven(asyncio.to_thread(self.state.paper, what, found, asked.format, chinese))
+        name = f"{what}-{found['span' if what == 'air' else 'day']}.{asked.format}"
+        return Response(made, 200, {"Content-Disposition": f'attachment; filename="{name}"'}, FILES[asked.format])
 
     async def _driven(self, work: Awaitable[T]) -> T:
         try:

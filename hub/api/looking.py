@@ -13,17 +13,18 @@ from starlette.responses import FileResponse, Response
 from hub.api import device_views, prometheus, questions, views
 from hub.api.encoded import Encoded
 from hub.api.gate import Authority
-from hub.api.pages import marks, moment, page, reply
+from hub.api.pages import between, marks, moment, page, reply
 from hub.api.problem import Problem
 from hub.api.sight import Sight
 from hub.api.state import State
+from hub.api.stretch import WITHIN_S, newest
 from hub.bilingual import preferred
 from hub.cameras.picture import NoPicture, Pictures
 from hub.metrics import vocabulary
-from hub.model import Alert
+from hub.model import Alert, Fault
 from hub.moment import SECOND
 from hub.personal import UNTOLD
-from hub.ports import LogPosition, NotSupported, SeriesQuery, StoreUnavailable
+from hub.ports import LogPosition, NotSupported, SeriesQuery, StoreUnavailable, Stream
 from hub.wire import in_language
 
 QUARANTINE_SHOWN = 200
@@ -134,17 +135,21 @@ class Looking:
             shown["rows"] = sight.rows(await self.state.series(query))[::-1]
         except StoreUnavailable as error:  # the present goes on without history
             shown["without"] = f"history cannot be had now: {error}"
-        return reply({**shown, "faults": await asyncio.to_thread(device_views.faults, self.state, name, sight)})
+        return reply({**shown, "faults": await device_views.faults(self.state, name, sight)})
 
     async def unknown(self, request: Request, asked: questions.Page) -> Response:
-        """Who reported and was not known, the latest first."""
-        sight = self._sight(request)
-        knocked = [item for item in self.state.ingest.knocked.values() if sight.device(item.device, item.kind)]
+        """Who reported and was not known, the latest first; those that somebody refused are marked."""
+        sight, known = self._sight(request), self.state.registry.devices
+        knocked = [
+            item
+            for item in self.state.ingest.knocked.values()
+            if item.device not in known and sight.device(item.device, item.kind)
+        ]
         found = sorted(knocked, key=lambda item: item.last_at, reverse=True)
         shown, cut = page(found, asked.limit, asked.skip)
         return reply(
             {
-                "devices": [views.knock(item) for item in shown],
+                "devices": [views.knock(item, self.state.registry.refused.get(item.device)) for item in shown],
                 **marks(request, asked.limit, cut, skip=asked.skip + len(shown)),
             }
         )
@@ -217,25 +222,26 @@ class Looking:
         limit = min(asked.limit, QUARANTINE_SHOWN)
         stream = self.state.log.quarantine
         sight = self._sight(request)
-        end = stream.next if asked.before is None else min(LogPosition(asked.before), stream.next)
-        first = stream.before(end, limit)
-        batch = stream.read_now(first, limit).until(end)
+        batch = await newest(stream, limit, None if asked.before is None else LogPosition(asked.before))
         entries = [
             views.quarantined(stream, at, sight.fault(fault))
             for fault, at in zip(batch.entries, batch.positions, strict=False)
             if sight.whole or (fault.device and sight.device(fault.device))
         ]
-        return reply({"entries": entries[::-1], **marks(request, limit, first > stream.first, before=first)})
+        return reply(
+            {"entries": entries[::-1], **marks(request, limit, batch.first > stream.first, before=batch.first)}
+        )
 
     async def decode(self, request: Request, asked: questions.Entry) -> Response:
         """What the codec says today of the bytes of an entry. 404 where there is no such entry, 409 where nothing can be said of it."""
         stream = self.state.log.quarantine
         if not stream.first <= asked.offset < stream.next:
             raise Problem(404, f"no entry {asked.offset} in quarantine")
-        (fault,) = stream.read_now(LogPosition(asked.offset), 1).entries[:1]
-        raw, holder = fault.raw, stream.before(LogPosition(asked.offset), fault.back)
-        if fault.back and holder >= stream.first:
-            raw = stream.read_now(holder, 1).entries[0].raw
+        fault = await self._kept_out(stream, LogPosition(asked.offset))
+        raw = fault.raw
+        if fault.back:
+            holder = await asyncio.to_thread(stream.before, LogPosition(asked.offset), fault.back)
+            raw = (await self._kept_out(stream, holder)).raw if holder >= stream.first else raw
         if raw and not self._sight(request).fault(msgspec.structs.replace(fault, raw=raw)).raw:
             raise Problem(403, UNTOLD)
         try:
@@ -243,6 +249,14 @@ class Looking:
         except NotSupported as error:
             raise Problem(409, f"entry {asked.offset} cannot be decoded: {error}") from None
         return reply({"offset": asked.offset, **found})
+
+    async def _kept_out(self, stream: Stream, place: LogPosition) -> Fault:
+        """The entry of quarantine that stands there. Raises `Problem`."""
+        batch = await stream.read(place, 1, WITHIN_S)
+        if not batch.entries or batch.first != place:
+            raise Problem(503, f"entry {place} of quarantine cannot be read now")
+        found: Fault = batch.entries[0]
+        return found
 
     async def delivery(self, request: Request, asked: questions.Page) -> Response:
         """Destinations, what they refused for good, and the newest attempts."""
@@ -297,7 +311,7 @@ class Looking:
 
 def _chosen(asked: questions.Alerts) -> Callable[[Alert], bool]:
     """Whether a warning is among those asked for."""
-    start, end = moment(asked.start, "from"), moment(asked.end, "to")
+    start, end = between(asked.start, asked.end)
 
     def wanted(item: Alert) -> bool:
         return (

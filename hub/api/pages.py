@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from hub.api.problem import Problem
-from hub.moment import from_text
+from hub.moment import from_text, in_order
 
 T = TypeVar("T")
 
@@ -35,6 +35,14 @@ def marks(request: Request, limit: int | None, truncated: bool, **further: Any) 
 
 def reply(data: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     return Response(msgspec.json.encode(data), status, headers, "application/json")
+
+
+def between(start: str | None, end: str | None) -> tuple[int | None, int | None]:
+    """`from` and `to` of a query. Raises `Problem` 400."""
+    try:
+        return in_order(moment(start, "from"), moment(end, "to"))
+    except ValueError as error:
+        raise Problem(400, str(error)) from None
 
 
 def moment(text: str | None, name: str) -> int | None:

@@ -22,9 +22,9 @@ from joserfc import jws, jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
-from hub.config import secret
 from hub.moment import SECOND
 from hub.options import OidcOptions, web_address
+from hub.secret_files import secret
 
 WITHIN_S = 10.0
 BYTES_MAX = 1 << 20
@@ -72,7 +72,7 @@ class Provider:
 
     def __init__(self, options: OidcOptions, clock: Callable[[], int]) -> None:
         self._options, self._clock = options, clock
-        self._secret = secret(None, options.client_secret_env, options.client_secret_file, "[oidc] client_secret")
+        self._secret = secret("client_secret", options.client_secret_env, options.client_secret_file)
         self._asking = asyncio.Lock()
         self._described: tuple[float, Described | ProviderAway] | None = None
 
@@ -153,7 +153,7 @@ class Provider:
             "code_verifier": verifier,
         }
         auth = None
-        if self._secret is None:
+        if not self._secret:
             form["client_id"] = options.client_id
         elif "client_secret_basic" in found.token_endpoint_auth_methods_supported:
             auth = httpx.BasicAuth(quote(options.client_id, safe=""), quote(self._secret, safe=""))  # RFC 6749, 2.3.1

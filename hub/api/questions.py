@@ -124,11 +124,28 @@ class Air(Page):
     span: str | None = None
 
 
+class Roses(msgspec.Struct):
+    """Of an air station, in a month or a day of the city."""
+
+    device: Name
+    span: str
+    pollutant: str = "pm25"
+
+
 class Fleet(Page):
     """A day of the city, such as 2026-11-29 (yesterday without it), and a kind of vehicles."""
 
     day: str | None = None
     kind: str | None = None
+
+
+class Report(Spoken):
+    """`span` as of `Air`, `day` and `kind` as of `Fleet`, and the file's format."""
+
+    span: str | None = None
+    day: str | None = None
+    kind: str | None = None
+    format: Literal["pdf", "xlsx"] = "pdf"
 
 
 class Cameras(Spoken):
@@ -255,6 +272,31 @@ class TakenOver(Body):
     """The number of a hand-over note that has been read."""
 
     number: Number
+    who: Name | None = None
+
+
+class Admission(Body):
+    """An unknown device for the registry. `more`: further columns of devices.csv. `base`: of the proposal that was looked at; without it
+    nothing is written, and the answer is the proposal."""
+
+    device: Annotated[str, Meta(min_length=1, max_length=200)]
+    name: Name = ""
+    kind: Name = ""
+    area: Name = ""
+    operator: Name = ""
+    lon: Annotated[float, Meta(ge=-180, le=180)] | None = None
+    lat: Annotated[float, Meta(ge=-90, le=90)] | None = None
+    more: dict[str, Name] = {}
+    base: str | None = None
+    who: Name | None = None
+
+
+class Refused(Body):
+    """An unknown device that does not belong to the city; `refused` false takes it back."""
+
+    device: Annotated[str, Meta(min_length=1, max_length=200)]
+    refused: bool = True
+    note: Note | None = None
     who: Name | None = None
 
 

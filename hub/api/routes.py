@@ -18,6 +18,7 @@ from starlette.staticfiles import StaticFiles
 
 from hub.api import answers, document_page, questions
 from hub.api.acting import NOTE_THEMSELVES, Acting
+from hub.api.admitting import Admitting
 from hub.api.auditing import Auditing, address_of
 from hub.api.encoded import Encoded
 from hub.api.endpoint import Endpoint
@@ -49,7 +50,7 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
     live = Streaming(state, authority, encoded)
     enrol = Enrolling(state, auditing, trusted)
     visit, things, past = Visiting(state, authority, auditing), SensorThings(state), History(state)
-    noting, oidc = Noting(state, auditing), Oidc(state, auditing)
+    noting, admitting, oidc = Noting(state, auditing), Admitting(state, auditing), Oidc(state, auditing)
     get, post = "GET", "POST"
     on_the_hub = partial(Endpoint, post, role="operate", needs="engineer", whole=True)
     found = [
@@ -99,6 +100,8 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
             needs="command",
         ),
         Endpoint(get, "/api/v1/unknown", "view", look.unknown, questions.Page, gives=answers.Devices),
+        on_the_hub("/api/v1/unknown/admit", handler=admitting.admit, takes=questions.Admission, gives=answers.Admitted),
+        on_the_hub("/api/v1/unknown/refuse", handler=admitting.refuse, takes=questions.Refused, gives=answers.Refusals),
         Endpoint(get, "/api/v1/alerts", "view", look.alerts, questions.Alerts, gives=answers.Alerts),
         Endpoint(
             post, "/api/v1/alerts/{alert:path}/note", "operate", noting.write, questions.Written, gives=answers.Noted
@@ -146,6 +149,9 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
         Endpoint(get, "/api/v1/cameras/{camera:path}/picture", "view", look.picture, media="image/*", also=(502,)),
         Endpoint(get, "/api/v1/trips", "view", past.trips, questions.Trips, gives=answers.Trips),
         Endpoint(get, "/api/v1/air", "view", past.air, questions.Air, gives=answers.Air),
+        Endpoint(get, "/api/v1/roses", "view", past.roses, questions.Roses, gives=answers.Roses),
+        Endpoint(get, "/api/v1/rivers", "view", past.rivers, questions.Page, gives=answers.Rivers),
+        Endpoint(get, "/api/v1/report/{what}", "view", past.report, questions.Report, media="application/pdf"),
         Endpoint(get, "/api/v1/fleet", "view", past.fleet, questions.Fleet, gives=answers.Fleet),
         Endpoint(get, "/api/v1/series", "view", past.series, questions.Series, gives=answers.Series),
         Endpoint(get, "/tiles/basemap.pmtiles", None, look.basemap, media="application/vnd.pmtiles"),

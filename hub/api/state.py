@@ -20,7 +20,7 @@ from hub.health import Health, Part
 from hub.ingest import Door, Ingest
 from hub.ledger import Ledger
 from hub.live import Live
-from hub.model import Fault, Maintenance, Message, OperatorAction
+from hub.model import Fault, Maintenance, Message, OperatorAction, Refusal
 from hub.notes import Notes
 from hub.options import Config
 from hub.ports import BEGINNING, Bucket, DeviceCommand, Log, LogPosition, Row, SeriesQuery
@@ -103,6 +103,18 @@ class State:
     """(day or month, which devices are seen) → a line an air station and day; see `hub.app.air`. Raises ValueError for neither."""
     fleet: Callable[[str | None, str | None, Callable[[str], bool]], Awaitable[Any]]
     """(day, kind, which devices are seen) → a line a vehicle. Raises ValueError for what is no day."""
+    roses: Callable[[str, str, str, Callable[[str], bool]], Awaitable[dict[str, Any]]]
+    """(station, day or month, pollutant, which devices are seen) → wind rose and pollution rose; see `hub.app.roses`. Raises ValueError."""
+    rivers: Callable[[Callable[[str], bool]], Awaitable[list[dict[str, Any]]]]
+    """(which devices are seen) → a line a river gauge; see `hub.app.rivers`."""
+    paper: Callable[[str, Mapping[str, Any], str, bool], bytes]
+    """(air or fleet, what `air` or `fleet` gave, pdf or xlsx, in Chinese) → the report as a file; see `hub.app.papers`. Raises ValueError."""
+    propose: Callable[[str, Mapping[str, str]], Any]
+    """(device, its columns) → a line more for devices.csv; blocks. Raises ValueError. See `hub.app.admitting`."""
+    admit: Callable[[Any], Awaitable[Any]]
+    """Write what was proposed, and take the city folder over. Raises OSError."""
+    refuse: Callable[[Mapping[str, Refusal]], Awaitable[Any]]
+    """All refusals of unknown devices, written and taken over. Raises ValueError, OSError."""
     health: Health
     readers: Callable[[], Sequence[ReaderState]]
     couriers: Mapping[str, Courier | ReadingCourier]

@@ -54,7 +54,7 @@ class Streaming:
                 if who is None or not who.has("view"):
                     return  # logged out, disabled, or another password: what is open ends too
                 beat = int(clock() / STREAM_EVERY_S)
-                frame = (
+                frame = await (
                     self._frames.after(place, who, language, beat) if here else self._frames.first(place, who, language)
                 )
                 here = True

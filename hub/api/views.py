@@ -19,7 +19,7 @@ from hub.health import Part
 from hub.knocks import Knock
 from hub.live import DeviceState
 from hub.metrics import Metric
-from hub.model import LEVELS, Alert, Camera, Change, Device, Fault, Maintenance, Motion, Position, Zone
+from hub.model import LEVELS, Alert, Camera, Change, Device, Fault, Maintenance, Motion, Position, Refusal, Zone
 from hub.moment import SECOND, to_text
 from hub.notes import Note, standing_mark
 from hub.ports import LogPosition, Stream
@@ -280,7 +280,7 @@ def quarantined(stream: Stream, place: LogPosition, fault: Fault) -> dict[str, A
     }
 
 
-def knock(item: Knock) -> dict[str, Any]:
+def knock(item: Knock, refused: Refusal | None = None) -> dict[str, Any]:
     return {
         "device": item.device,
         "adapter": item.adapter,
@@ -288,6 +288,7 @@ def knock(item: Knock) -> dict[str, Any]:
         "count": item.count,
         "first_at": to_text(item.first_at),
         "last_at": to_text(item.last_at),
+        "refused": None if refused is None else {"at": to_text(refused.at), "who": refused.who, "note": refused.note},
     }
 
 

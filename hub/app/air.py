@@ -7,8 +7,9 @@ good values only, so what was marked or missing lowers the capture rate. They ar
 
 from __future__ import annotations
 
+from calendar import monthrange
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, tzinfo
 from math import fsum
 from typing import Any
 
@@ -34,10 +35,13 @@ COLUMNS = ("device", "name", "day", *CN_POLLUTANTS, "aqi", "class", "primary", "
 
 
 class Day(msgspec.Struct, frozen=True):
-    """One station and day: the day's value of each pollutant (CO in mg/m3, else ug/m3; ozone over 8 h), its index (None: not enough
-    data), class in English and Chinese, primary pollutants, and the share of hours that are there, in per cent, over its pollutants."""
+    """One station and day: the day's value of each pollutant (CO in mg/m3, else ug/m3; ozone over 8 h), its valid hours and its own index, the
+    index of the day (None: not enough data), class in English and Chinese, primary pollutants, and the share of hours that are there, in per
+    cent, over its pollutants."""
 
     values: Mapping[str, float | None]
+    hours: Mapping[str, int]
+    indices: Mapping[str, int]
     aqi: int | None
     grade: tuple[str, str] | None
     primary: tuple[str, ...]
@@ -49,10 +53,10 @@ def daily(hours: Mapping[str, Mapping[int, float]], start: int, length: int = 24
     (23 or 25 where clocks are put on or back)."""
     begins = [start // HOUR_NS * HOUR_NS + hour * HOUR_NS for hour in range(length)]
     values: dict[str, float | None] = {}
-    there = 0
+    there: dict[str, int] = {}
     for pollutant, known in hours.items():
         found = [known.get(begin) for begin in begins]
-        there += sum(value is not None for value in found)
+        there[pollutant] = sum(value is not None for value in found)
         values[pollutant] = _ozone(found) if pollutant == "o3" else _mean(found, HOURS_MIN)
     indices = {
         pollutant: index
@@ -64,9 +68,9 @@ def daily(hours: Mapping[str, Mapping[int, float]], start: int, length: int = 24
     # As of one hour (HJ 633-2026, 5.3.1): with a pollutant missing the index is known only above 100.
     aqi = highest if highest is not None and (len(indices) == len(CN_POLLUTANTS) or highest > 100) else None
     grade = cn_grade(aqi) if aqi is not None else None
-    capture = 100 * there / (length * len(hours)) if hours else 0.0
+    capture = 100 * sum(there.values()) / (length * len(hours)) if hours else 0.0
     primary = tuple(cn_primary(indices)) if aqi is not None else ()
-    return Day(values, aqi, (grade.english, grade.name) if grade else None, primary, round(capture, 1))
+    return Day(values, there, indices, aqi, (grade.english, grade.name) if grade else None, primary, round(capture, 1))
 
 
 def _mean(values: Sequence[float | None], at_least: int) -> float | None:
@@ -129,6 +133,8 @@ class Air:
             "class_zh": chinese,
             "primary": list(made.primary),
             "capture_pct": made.capture_pct,
+            "hours": made.hours,
+            "iaqi": made.indices,
         }
 
 
@@ -137,8 +143,9 @@ def days_of(span: str) -> list[str]:
     try:
         if len(span) == 7:
             first = datetime.strptime(span, "%Y-%m").replace(tzinfo=UTC).date()
-            days = (first + timedelta(days=number) for number in range(31))
-            return [day.isoformat() for day in days if day.month == first.month]
+            return [
+                first.replace(day=number + 1).isoformat() for number in range(monthrange(first.year, first.month)[1])
+            ]
         return [date.fromisoformat(span).isoformat()]
     except ValueError:
         raise ValueError(f"{span!r}: a month such as 2026-11 or a day such as 2026-11-29 was meant") from None

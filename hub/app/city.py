@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -22,6 +21,7 @@ from hub.mistakes import Mistake, toml_lines
 from hub.options import Config
 from hub.ports import Plugin
 from hub.registry import Registry, load_registry
+from hub.secret_files import private_table
 from hub.text_files import NotText, read_text
 from rules.book import RuleBook
 from rules.book import load as load_rules
@@ -175,13 +175,9 @@ def _strange_approvers(config: Config, tokens: Mapping[str, Token], users: Mappi
 def load_secrets(path: Path) -> tuple[dict[str, str], list[Mistake]]:
     """Device → secret of a TOML file. A mistake names the device, never what stands beside it."""
     try:
-        table = tomllib.loads(path.read_text("utf-8-sig"))
-    except OSError as error:
-        return {}, [Mistake(str(path), 1, f"cannot be read ({error.strerror})")]
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
-        return {}, [
-            Mistake(str(path), 1, 'is not valid TOML; lines such as "jt808:014450376202" = "secret" were meant')
-        ]
+        table = private_table(path, 'a line such as "jt808:014450376202" = "secret"')
+    except ValueError as error:
+        return {}, [Mistake(str(path), 1, str(error).removeprefix(f"{path} "))]
     wrong = [device for device, secret in table.items() if not isinstance(secret, str) or not secret]
     return (
         {device: secret for device, secret in table.items() if device not in wrong},

@@ -11,12 +11,14 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from hub.api.problem import problem
 from hub.tls import names_in
 
 HEAD_S = 15.0
 """From the first byte of a request, or the connection's start, to the end of its headers."""
 BODY_S = 300.0
 """And to the end of its body: 8 MiB over a line of 230 kbit/s."""
+NO_HTTP = "this is no request of HTTP/1.1 (RFC 9112)"
 
 
 class Connection(H11Protocol):  # type: ignore[misc]
@@ -45,6 +47,23 @@ class Connection(H11Protocol):  # type: ignore[misc]
         """End it where a certificate says who the client is: that certificate may have been taken back since. Who may come in comes again."""
         if self.app_state.get("certificate"):
             self.transport.close()
+
+    def send_400_response(self, msg: str) -> None:
+        """What is no HTTP hears so as every other refusal is told, and the connection ends. Where an answer has begun, it ends with it."""
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            told = problem(400, NO_HTTP)
+            headers = [*told.raw_headers, (b"connection", b"close")]
+            answer = h11.Response(status_code=400, headers=headers, reason=b"Bad Request")
+            for event in (answer, h11.Data(data=bytes(told.body)), h11.EndOfMessage()):
+                self.transport.write(self.conn.send(event) or b"")
+        if self.cycle is not None:
+            self.cycle.disconnected = True  # whoever waits for the rest of its body hears that none comes
+            self.cycle.message_event.set()
+        self.transport.close()
+
+    def _should_upgrade(self) -> bool:
+        """Nothing here speaks WebSocket; who asks for it is answered over HTTP (RFC 9110, 7.8)."""
+        return False
 
     def _watch(self) -> None:
         """Time what is awaited of the client: the head, the body, or nothing."""
@@ -76,7 +95,7 @@ def settings(proxies: list[str]) -> dict[str, Any]:
         "http": Connection,
         "proxy_headers": bool(proxies),
         "forwarded_allow_ips": proxies,
-        "log_level": "warning",
+        "log_level": "error",  # what any stranger can bring about belongs to the answer, not to the journal
         "access_log": False,
         "lifespan": "off",
         "server_header": False,

@@ -12,7 +12,8 @@ Definitions. A *raise* is any step up to orange or red; warnings of silence are 
   before the start at most. What stood for days has no more lead than that.
 - **False**: a raise that good data do not bear (no figure that the rule cites met its limit), or that hangs on readings
   which were *taken back*: `taken_back` says which those are, and the same rules over the recording without them do not
-  stand at that level within an hour (two readings' time) of the raise. Spikes and drop-outs count alike.
+  stand at that level within an hour (two readings' time) of the raise. Spikes and drop-outs count alike. And a raise that
+  **people marked** as a false alarm: one of a warning of the same rule about the same subject that was raised within an hour of the marked one.
 - **Outside**: raises on devices or at times of no event. The data bear one out when what follows stays: the median of
   the readings of the next quarter of an hour (three readings at least) is beyond the official limit of the level, or, but for
   air, stands off the median of the week before by more than `OFF_MADS` robust deviations. No pack can see that far ahead.
@@ -67,6 +68,15 @@ USUAL_MIN = 20
 PASSED_M = 370.0
 """0.2 nm."""
 PASSES = 15 * MINUTE
+
+
+class Marked(NamedTuple):
+    """A warning that people marked as a false alarm, and who said so, why."""
+
+    rule: str
+    subject: str
+    raised_at: int
+    why: str
 
 
 class EventResult(msgspec.Struct, frozen=True):
@@ -149,6 +159,8 @@ class Summary(msgspec.Struct, frozen=True):
     outside: Outside
     per_event: list[EventOutcome]
     false_raises: list[FalseRaise]
+    marked: int = 0
+    """Of the false raises, those that people marked as false alarms."""
     baseline: Summary | None = None
     """The same figures for a plain threshold at the official limits on the same data."""
 
@@ -161,12 +173,13 @@ def evaluate(
     again: Sequence[AlertChange] | None = None,
     official: Sequence[Official] = (),
     above: Mapping[str, Collection[str]] | None = None,
+    marked: Iterable[Marked] = (),
 ) -> Summary:
     """Judge the changes of a back-test, in their order, by what was observed. `again`: the changes of the same rules over the
     recording without what was taken back; `official`: the limits that bear a raise out; `above`: by gauge, those up the
-    river, whose rise is the data's too."""
+    river, whose rise is the data's too; `marked`: what people marked as false alarms."""
     events = list(events)
-    judge = _Judge(changes, observed, book, again, official, above or {})
+    judge = _Judge(changes, observed, book, again, official, above or {}, marked)
     judge.know(events)
     outcomes = [judge.outcome(event) for event in events]
     covered = [outcome for outcome in outcomes if outcome.covered]
@@ -193,6 +206,7 @@ def evaluate(
         outside=judge.outside(raises, events, false),
         per_event=outcomes,
         false_raises=false,
+        marked=sum(judge.mark(change) is not None for change in raises),
     )
 
 
@@ -259,6 +273,7 @@ class _Judge:
         again: Sequence[AlertChange] | None,
         official: Sequence[Official],
         above: Mapping[str, Collection[str]],
+        marked: Iterable[Marked],
     ) -> None:
         self.observed, self.book, self.official, self.above = observed, book, official, above
         self.spans = spans_of(changes)
@@ -272,6 +287,11 @@ class _Judge:
             for span in spans_of(again):
                 self.again.setdefault((span.rule, span.subject), []).append(span)
 
+        self.marks: dict[tuple[str, str], list[Marked]] = {}
+        for mark in marked:
+            self.marks.setdefault((mark.rule, mark.subject), []).append(mark)
+        self.began = {change.alert: change.at for change in changes if change.change is Change.RAISED}
+        """By warning: when it was raised."""
         self.ends: dict[str, list[int]] = {}
         """By device: when events at it ended."""
 
@@ -394,8 +414,17 @@ class _Judge:
 
     def falsehood(self, change: AlertChange) -> FalseRaise | None:
         """Why a raise is false, None where it is not."""
-        why = self._not_exceeded(change) or self._hangs_on_what_was_taken_back(change)
+        mark = self.mark(change)
+        why = mark.why if mark else self._not_exceeded(change) or self._hangs_on_what_was_taken_back(change)
         return FalseRaise(to_text(change.at), change.rule, change.subject, change.level, why) if why else None
+
+    def mark(self, change: AlertChange) -> Marked | None:
+        """What people said of the raise's warning: of the marks near it the nearest."""
+        raised = self.began.get(change.alert, change.at)
+        near = [
+            mark for mark in self.marks.get((change.rule, change.subject), ()) if abs(mark.raised_at - raised) <= HOUR
+        ]
+        return min(near, key=lambda mark: abs(mark.raised_at - raised), default=None)
 
     def _not_exceeded(self, change: AlertChange) -> str | None:
         """Good data did not meet what the rule asks of them. What cannot be worked out here counts as met."""

@@ -11,7 +11,7 @@ import msgspec
 
 from hub.live import Live
 from hub.model import Device
-from hub.moment import SECOND, to_text, to_zone_text
+from hub.moment import SECOND, from_datetime, to_text, to_zone_text
 from hub.ports import Row, SeriesQuery
 from hub.registry import Registry
 from hub.trips import DEFAULTS, Fix, Settings, Stop, Trip, trips
@@ -126,13 +126,14 @@ def stop_to_json(stop: Stop) -> dict[str, Any]:
 
 
 def day_of(text: str, zone: tzinfo) -> tuple[int, int]:
-    """Begin and end (ns) of a day of the city, as `2026-11-29`. Raises ValueError."""
+    """Begin and end (ns) of a day of the city, as `2026-11-29`. Raises ValueError, also for a day that 64 bits of ns do not hold."""
     try:
         day = date.fromisoformat(text)
-    except ValueError:
+        midnights = [datetime(each.year, each.month, each.day, tzinfo=zone) for each in (day, day + timedelta(days=1))]
+        begin, end = (from_datetime(midnight) for midnight in midnights)
+    except (ValueError, OverflowError):  # no day; none of those that time is counted in; the calendar's last one
         raise ValueError(f"{text!r}: a day such as 2026-11-29 was meant") from None
-    begin, end = (datetime(each.year, each.month, each.day, tzinfo=zone) for each in (day, day + timedelta(days=1)))
-    return round(begin.timestamp()) * SECOND, round(end.timestamp()) * SECOND
+    return begin, end
 
 
 def _line(device: Device, done: Driven) -> dict[str, Any]:

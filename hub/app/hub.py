@@ -27,6 +27,7 @@ from hub.api.answers import Reloaded
 from hub.api.problem import Problem
 from hub.api.provider import Provider
 from hub.api.state import ReaderState, State
+from hub.app.admitting import Admission
 from hub.app.air import Air
 from hub.app.city import City
 from hub.app.commanding import Commander
@@ -39,11 +40,14 @@ from hub.app.history import open_city_store
 from hub.app.importing import Imported, Importer, messages, rejects_file
 from hub.app.keeping import keeping
 from hub.app.listening import Listening
+from hub.app.papers import paper
 from hub.app.readers import Follower, StoreReader
 from hub.app.reloading import for_the_next_start, read_again, taken_over
 from hub.app.retrying import Retrier
+from hub.app.rivers import Rivers
 from hub.app.roles import Judged, Node, Nodes, here, works
 from hub.app.rollups import Rollups
+from hub.app.roses import Roses
 from hub.app.rulebook import described
 from hub.app.sources import Sources, decode_body
 from hub.app.staging import stage
@@ -251,15 +255,16 @@ class Hub:
         return self.listening.address
 
     async def drain(self, within_s: float) -> bool:
-        """Wait until rules and store have taken all that is in the log. False where time ran out first."""
+        """Wait until rules have taken all that is in the log now, and the store that and what they made of it. False where time ran out first.
+        What comes meanwhile, from other machines or the ticker, is not waited for: it never ends."""
         loop = asyncio.get_running_loop()
-        until = loop.time() + within_s
+        until, end = loop.time() + within_s, self.log.events.next
+        ends: dict[str, LogPosition] = {}
         while loop.time() < until:
-            rules_done = not self.works or self.warner.state.cursor >= self.log.events.next
+            if not ends and (not self.works or self.warner.state.cursor >= end):
+                ends = {name: stream.next for name, stream in self.log.streams.items()} | {"events": end}
             stores = [reader.state for reader in self.store_readers]
-            if rules_done and all(
-                state.cursor >= self.log.streams[state.stream].next or state.state == "down" for state in stores
-            ):
+            if ends and all(state.cursor >= ends[state.stream] or state.state == "down" for state in stores):
                 return all(state.state != "down" for state in stores)
             await asyncio.sleep(0.02)
         return False
@@ -391,6 +396,7 @@ class Hub:
             retry = Retrier(self.log.quarantine, self.ingest, door, self.store_readers[0], self.ledger).retry
         breathing = self._air = Air(self._buckets, self.city.registry, config.zone, self.now)
         driving = self._driving = Fleet(self._series, self.city.registry, self.live, config.zone, self.now)
+        admission = Admission(config.folder, self.reload, not self._keeping.travels)
         return State(
             config=config,
             registry=self.city.registry,
@@ -412,6 +418,9 @@ class Hub:
             trips=driving.trips,
             fleet=driving.day,
             air=breathing.days,
+            roses=Roses(self._series, self._buckets, lambda: self.city.registry, config.zone).of,
+            rivers=Rivers(self._series, lambda: self.city.registry, self.now).standing,
+            paper=lambda what, answer, form, zh: paper(self.city.config, what, answer, form, self.now(), zh),
             export=self._export,
             operate=self._operate,
             rebuild=self.rollups.rebuild if self.works else _not_here,
@@ -419,6 +428,9 @@ class Hub:
             command=Commander(self.sources.adapters, self.sources.plugins, self._operate, self.now).command,
             stage=self._stage if self.works else _not_here,
             reload=self.reload,
+            propose=admission.propose,
+            admit=admission.admit,
+            refuse=admission.refuse,
             health=self.health,
             readers=lambda: [*readers, *self.destinations.states()],
             couriers=self.destinations.couriers,

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from hub.app.baseline import baseline_changes, metrics_of_baseline
 from hub.app.city import City
-from hub.app.evaluation import Summary, evaluate
+from hub.app.evaluation import Marked, Summary, evaluate
 from hub.app.events import Event
 from hub.app.observed import Observed, metrics_of, where
 from hub.app.official import of_packs
@@ -36,15 +36,16 @@ def judge(
     events: Sequence[Event],
     observed: Observed,
     again: Callable[[Without], list[AlertChange]],
+    marked: Collection[Marked] = (),
 ) -> Summary:
-    """`again`: runs the same rules once more over the recording without those values."""
+    """`again`: runs the same rules once more over the recording without those values; `marked`: what people marked as false alarms."""
     places = where(city.registry.devices.values(), observed)
     packs = packs_of(city.book)
     official = of_packs(packs)
     without = taken_back(observed, places)
     second = again(without) if without and changes else list(changes)
     above = {device: up_the_river(device, city.registry.devices) for device in observed.spans}
-    judged = evaluate(changes, events, observed, city.book, second, official, above)
+    judged = evaluate(changes, events, observed, city.book, second, official, above, marked)
     plain = baseline_changes(packs, observed, city.registry.devices)
     plainer = baseline_changes(packs, observed.without(without), city.registry.devices)
     beside = evaluate(plain, events, observed, city.book, plainer, official)

@@ -146,7 +146,7 @@ class _Page:
         definition = (
             "An event is hit when a warning stands at orange or above by its peak, at the devices it names. The lead counts "
             "from the event's start at most, unless the data rose before. A step to orange or red is false when no good reading "
-            "met the rule's limit, or when it hangs on readings that the next ones or the neighbours took back. The plain "
+            "met the rule's limit, when it hangs on readings that the next ones or the neighbours took back, or when people marked it as a false alarm. The plain "
             "threshold watches the official limits, and for what is unusual the last 24 hours of each channel."
         )
         parts.append(f"<p class='soft small'>{definition}</p>")
@@ -426,7 +426,7 @@ def _figures(who: str, judged: Summary) -> list[str]:
     months = outside.site_months
     return [
         who, _figure(judged.pod), _figure(judged.far), _figure(judged.csi), _lead(judged.median_lead_min), f"{judged.raises:,}",
-        f"{judged.false:,}", f"{outside.orange:,}", f"{outside.red:,}",
+        f"{judged.false:,}" + (f" ({judged.marked:,} marked)" if judged.marked else ""), f"{outside.orange:,}", f"{outside.red:,}",
         _figure((outside.orange + outside.red) / months if months else None), _figure(outside.borne_out),
     ]  # fmt: skip
 

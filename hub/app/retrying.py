@@ -46,7 +46,7 @@ class Retrier:
         offered: set[tuple[str, int]] = set()
         news = self._quarantine.next
         while start < end:
-            batch = self._quarantine.read_now(start, BATCH)
+            batch = await self._quarantine.read(start, BATCH)
             start, batch = batch.next, batch.until(end)
             for fault in batch.entries:
                 readings = [_copy(reading) for reading in (fault.reading, *(fault.rest or ())) if reading is not None]
@@ -91,7 +91,7 @@ class Retrier:
             return
         refused = 0
         while news < self._quarantine.next:
-            batch = self._quarantine.read_now(news, BATCH)
+            batch = await self._quarantine.read(news, BATCH)
             news = batch.next
             for fault in batch.entries:
                 if fault.by == "store":

@@ -153,7 +153,7 @@ class Rollups:
             state.skipped += stream.lag(state.cursor, stream.first)
             state.cursor = stream.first
         while state.cursor < min(self._stored[name](), stream.next) and not _many(self._minutes):
-            batch = stream.read_now(state.cursor, FRAME_ENTRIES_MAX)
+            batch = await stream.read(state.cursor, FRAME_ENTRIES_MAX, 0)
             readings = [entry for entry in batch.entries if type(entry) is Reading]
             for device, starts in touched(readings).items():
                 self._new.setdefault(device, set()).update(starts)

@@ -11,7 +11,7 @@ from typing import Any
 
 from hub.app.backtest import Backtest, Tally, level_counts
 from hub.app.city import City
-from hub.app.evaluation import EventResult, Summary
+from hub.app.evaluation import EventResult, Marked, Summary
 from hub.app.events import Event, read_events
 from hub.app.judgement import judge, observed_for
 from hub.app.observed import Observed
@@ -21,6 +21,7 @@ from hub.app.report import report as write_report
 from hub.app.warning import SNAPSHOT, saved_health
 from hub.cli.cities import clean_city
 from hub.cli.client import ask, config_of, told_by_hub
+from hub.cli.noting import written
 from hub.cli.output import Problem, command, folder, json_line, note, table
 from hub.cli.progress import progress
 from hub.cli.times import Wall, wall
@@ -58,6 +59,9 @@ def add(commands: Any) -> None:
         "--baseline",
         action="store_true",
         help="set the rules beside a plain threshold at the official limits, also without --events",
+    )
+    parser.add_argument(
+        "--ignore-marks", action="store_true", help="judge by the data alone, not by what people marked as false alarms"
     )
     parser.add_argument("--report", type=Path, metavar="OUT.html", help="write a report with pictures, in one file")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -137,7 +141,8 @@ def backtest(options: argparse.Namespace) -> int:
             once_more = recordings(options.readings, options)
             return list(Backtest(city, once_more.messages, once_more.kind, once_more.rows, without=without).changes())
 
-        judged = judge(city, changes, events, observed, again)
+        marked = [] if options.ignore_marks else marks(city)
+        judged = judge(city, changes, events, observed, again, marked)
         if options.report:
             _write(options.report, city, run.tally, changes, observed, judged, events)
     note(summary(run.tally, at))
@@ -149,6 +154,19 @@ def backtest(options: argparse.Namespace) -> int:
         else:
             print(figures(judged))
     return 0
+
+
+def marks(city: City) -> list[Marked]:
+    """The warnings of this city that people marked as false alarms."""
+    return [
+        Marked(
+            told["rule"],
+            told["subject"],
+            from_text(told["raised_at"]),
+            f"{told['who']} marked it as a false alarm" + (f": {told['note']}" if told["note"] else ""),
+        )
+        for told in written(city.config, standing=True)
+    ]
 
 
 def unheard(city: City, told: Told) -> list[str]:
@@ -245,11 +263,15 @@ def figures(judged: Summary) -> str:
 def _in_figures(who: str, judged: Summary) -> str:
     outside = judged.outside
     return (
-        f"{who}: {judged.hits} of {len(judged.events)} events hit, {judged.false} of {judged.raises} orange and red raises false: "
+        f"{who}: {judged.hits} of {len(judged.events)} events hit, {judged.false} of {judged.raises} orange and red raises false{_by_people(judged)}: "
         f"POD {_plain(judged.pod)}, FAR {_plain(judged.far)}, CSI {_plain(judged.csi)}; "
         f"median lead to the peak {_plain(judged.median_lead_min)} min; outside events {outside.orange} orange and {outside.red} red "
         f"in {outside.site_months:g} site-months, borne out {_plain(outside.borne_out)}"
     )
+
+
+def _by_people(judged: Summary) -> str:
+    return f" ({judged.marked} of them marked by people)" if judged.marked else ""
 
 
 def _told(found: EventResult) -> str:

@@ -10,6 +10,7 @@ from hub.cli.client import ask_on, config_of
 from hub.cli.output import command, folder, listing
 from hub.cli.times import wall
 from hub.notes import NOTES, Notes
+from hub.options import Config
 from hub.whole_file import replace
 
 
@@ -21,14 +22,18 @@ def add(commands: Any) -> None:
     parser.add_argument("--false-alarms", action="store_true", help="only the warnings that stand as false alarms")
 
 
+def written(config: Config, standing: bool) -> list[dict[str, Any]]:
+    """Notes, the newest first, of the hub that runs or of its data folder. `standing`: marks of false alarms that stand, alone."""
+    answer = ask_on(config, "/api/v1/notes", "notes", params={"standing": str(standing).lower()})
+    if answer is not None:
+        return list(answer[0])
+    kept = Notes(config.data / NOTES, replace)
+    return [views.note(one) for one in reversed(kept.all) if not standing or kept.stands(one)]
+
+
 def notes(options: argparse.Namespace) -> int:
     config = config_of(options.dir)
-    answer = ask_on(config, "/api/v1/notes", "notes", params={"standing": str(options.false_alarms).lower()})
-    if answer is None:
-        kept = Notes(config.data / NOTES, replace)
-        found = [views.note(one) for one in reversed(kept.all) if not options.false_alarms or kept.stands(one)]
-    else:
-        found, _ = answer
+    found = written(config, options.false_alarms)
     at = wall(options, config.zone)
     listing(
         found,

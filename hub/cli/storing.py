@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shutil
 import sys
 import time
+from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,7 @@ from hub.app.rollups import rebuild
 from hub.cli.client import ask, config_of
 from hub.cli.output import Problem, command, folder, json_line, note
 from hub.cli.progress import Told, meanwhile, progress
-from hub.moment import from_text
+from hub.moment import from_text, in_order
 from hub.ports import CountingStore, SeriesQuery, StoreUnavailable
 from hub.recording import RecordingError
 from hub.registry import load_registry
@@ -93,15 +96,12 @@ def export(options: argparse.Namespace) -> int:
     if options.format == "parquet" and not options.output:
         raise Problem("parquet is a binary file: name one with -o FILE", 2)
     try:
-        query = SeriesQuery(
-            start=from_text(options.start, config.zone) if options.start else None,
-            end=from_text(options.end, config.zone) if options.end else None,
-            device=options.device,
-            metric=options.metric,
-        )
+        query = SeriesQuery(*_range(options, config.zone), options.device, options.metric)
     except ValueError as error:
         raise Problem(str(error), 2) from None
-    target = Path(options.output).absolute() if options.output else config.data.absolute() / "export.csv"
+    # Of two that export at once each has a file of its own.
+    target = Path(options.output) if options.output else config.data / f".export-{os.getpid()}.csv"
+    target = target.absolute()
     params = {
         "format": options.format,
         "path": str(target),
@@ -128,6 +128,8 @@ def export(options: argparse.Namespace) -> int:
                     rows = history.export(query, options.format, target)
             finally:
                 history.close()
+        except OSError as error:
+            raise Problem(f"{str(target)!r} cannot be written: {error.strerror or error}") from None
         except (StoreUnavailable, ValueError) as error:
             raise Problem(str(error)) from None
     else:
@@ -135,9 +137,21 @@ def export(options: argparse.Namespace) -> int:
     if options.output:
         note(f"{rows} rows in {options.output}")
     else:
-        sys.stdout.write(target.read_text("utf-8"))
-        target.unlink()
+        try:
+            with target.open(encoding="utf-8", newline="") as file:
+                shutil.copyfileobj(file, sys.stdout)
+        finally:
+            target.unlink(missing_ok=True)
+    if not rows:
+        unlisted = query.device is not None and query.device not in load_registry(options.dir)[0].devices
+        note("the store has no such rows" + (f"; devices.csv lists no {query.device!r}" if unlisted else ""))
     return 0
+
+
+def _range(options: argparse.Namespace, zone: tzinfo) -> tuple[int | None, int | None]:
+    """`--from` and `--to`, in the city's time where they say no other. Raises ValueError."""
+    start, end = (from_text(text, zone) if text else None for text in (options.start, options.end))
+    return in_order(start, end)
 
 
 def _megabytes(path: Path) -> int:
@@ -153,7 +167,7 @@ def _tell(told: Told, history: object) -> None:
 def store(options: argparse.Namespace) -> int:
     config = config_of(options.dir)
     try:
-        start, end = (from_text(text, config.zone) if text else None for text in (options.start, options.end))
+        start, end = _range(options, config.zone)
     except ValueError as error:
         raise Problem(str(error), 2) from None
     begun = time.monotonic()

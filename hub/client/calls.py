@@ -193,6 +193,14 @@ def fleet(asked: q.Fleet | None = None) -> Call[a.Fleet]:
     return Call("GET", f"{API}/fleet", a.Fleet, asked)
 
 
+def roses(asked: q.Roses) -> Call[a.Roses]:
+    return Call("GET", f"{API}/roses", a.Roses, asked)
+
+
+def rivers(asked: q.Page | None = None) -> Call[a.Rivers]:
+    return Call("GET", f"{API}/rivers", a.Rivers, asked)
+
+
 def air(asked: q.Air | None = None) -> Call[a.Air]:
     return Call("GET", f"{API}/air", a.Air, asked)
 
@@ -202,6 +210,14 @@ def rebuild(asked: q.Rebuild | None = None) -> Call[a.Rollups]:
 
 
 # ------------------------------------------------------------------------------------------------- what went wrong
+
+
+def admit(asked: q.Admission) -> Call[a.Admitted]:
+    return Call("POST", f"{API}/unknown/admit", a.Admitted, asked)
+
+
+def refuse(asked: q.Refused) -> Call[a.Refusals]:
+    return Call("POST", f"{API}/unknown/refuse", a.Refusals, asked)
 
 
 def quarantine(asked: q.Quarantine | None = None) -> Call[a.Entries]:

@@ -243,6 +243,9 @@ class Courier:
         behind = self._stream.lag(offset)
         if behind <= self._line.pace.behind_max:
             return offset
-        target = self._stream.before(self._stream.next, self._line.pace.behind_max)
+        try:
+            target = await asyncio.to_thread(self._stream.before, self._stream.next, self._line.pace.behind_max)
+        except OSError:  # the servers of the log do not answer, so there is nothing to be read either
+            return offset
         await self._line.gap(self._stream.lag(offset, target), ENTRIES, f"the destination was {behind} entries behind")
         return target

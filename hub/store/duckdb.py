@@ -70,7 +70,9 @@ _COUNTS_AS_OBSERVED = (
     f"case when time <= received_at then epoch_ns(time) else epoch_ns(received_at) - {ON_THE_WAY_NS} end"
 )
 _NUMBERS = {float, int, bool}
-_MAY_PASS = ("lock on file", "Permission denied", "No space left", "Too many open files", "Out of Memory")
+_HELD = "lock on file"
+"""Words of DuckDB where another process has the file."""
+_MAY_PASS = (_HELD, "Permission denied", "No space left", "Too many open files", "Out of Memory")
 """Words of DuckDB for what is no damage of the file."""
 
 
@@ -108,10 +110,15 @@ class DuckDBStore:
         """
         log_of_changes = self._path.with_name(self._path.name + ".wal")
         for suspect in (log_of_changes, self._path, None):
+            begun_here = not self._path.exists()
             try:
                 return self._connected(config)
             except duckdb.Error as error:
                 reason = str(error).partition("\n")[0]
+                if begun_here and _HELD not in reason:
+                    # A full disk leaves the beginning of a new file, which the next attempt would take for a damaged one.
+                    self._path.unlink(missing_ok=True)
+                    log_of_changes.unlink(missing_ok=True)
                 if suspect is None or any(words in reason for words in _MAY_PASS):
                     raise StoreUnavailable(f"DuckDB cannot open {self._path}: {reason}") from error
                 if suspect.exists():
@@ -346,7 +353,9 @@ class DuckDBStore:
         return [msgspec.json.decode(row[0], type=AlertChange) for row in self._fetch(sql, values)]
 
     def export(self, query: SeriesQuery, form: str, path: Path) -> int:
-        """Write rows to a CSV or Parquet file (`form`); gives their number. Columns as in `cityhub export`."""
+        """Write rows to a CSV or Parquet file (`form`); gives their number. Columns as in `cityhub export`. Raises OSError where the
+        file, not the database, is what cannot be written."""
+        path.open("ab").close()
         where, values = _where(query)
         limit = "" if query.limit is None else f"limit {int(query.limit)}"
         found = f"(select * from readings {where} {_LAST_WRITTEN} order by time, device, metric {limit})"
@@ -354,7 +363,12 @@ class DuckDBStore:
         [[self._exporting]] = self._fetch(f"select count(*) from (select 1 from readings {where} {limit})", values)
         for setting in ("enable_progress_bar", "enable_progress_bar_print"):  # counted, and not printed
             self._fetch(f"set {setting} = {setting == 'enable_progress_bar'}", [])
-        return self._fetch(copy, values)[0][0]  # type: ignore[no-any-return]
+        try:
+            return self._fetch(copy, values)[0][0]  # type: ignore[no-any-return]
+        except StoreUnavailable as error:
+            if str(path) in str(error):
+                raise OSError(str(error.__cause__).partition("\n")[0]) from error
+            raise
 
     _exporting = 0
     """Rows that the export looks at."""

@@ -18,7 +18,8 @@ BATCH_ROWS = 50_000
 
 
 def export_rows(rows: Iterable[Row], form: str, path: Path) -> int:
-    """Write `rows` to a CSV or Parquet file in their order; gives their number."""
+    """Write `rows` to a CSV or Parquet file in their order; gives their number. Raises OSError where the file cannot be written."""
+    path.open("ab").close()
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".export-") as folder:
         connection = duckdb.connect(str(Path(folder) / "rows.duckdb"), config={"memory_limit": "128MB", "threads": 1})
         try:
@@ -31,6 +32,8 @@ def export_rows(rows: Iterable[Row], form: str, path: Path) -> int:
                 connection.execute(f"insert into rows select {', '.join(columns)} from batch")
                 connection.unregister("batch")
             return connection.execute(copy_statement("rows", form, path)).fetchall()[0][0]  # type: ignore[no-any-return]
+        except duckdb.IOException as error:
+            raise OSError(str(error).partition("\n")[0]) from error
         finally:
             connection.close()
 

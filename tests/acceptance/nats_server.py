@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -60,6 +61,10 @@ class NatsServer:
         return f"http://127.0.0.1:{self.monitor}"
 
     @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process is not None else None
+
+    @property
     def running(self) -> bool:
         return self._process is not None
 
@@ -79,6 +84,25 @@ class NatsServer:
             except OSError:
                 time.sleep(0.02)
         raise RuntimeError(f"nats-server does not listen on {self.port}: {self.log.read_text()[-2000:]}")
+
+    @property
+    def current(self) -> bool:
+        """Whether it says itself that it is well, and has everything that the others have: then the next one may be restarted."""
+        try:
+            with urllib.request.urlopen(f"{self.monitoring}/healthz", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    def restart(self) -> None:
+        """In order, as a person does who brings a new version; ends when the next may be restarted."""
+        self.stop()
+        self.start()
+        until = time.monotonic() + READY_S
+        while not self.current:
+            if time.monotonic() > until:
+                raise RuntimeError(f"{self.name} does not become well: {self.log.read_text()[-2000:]}")
+            time.sleep(0.05)
 
     def kill(self) -> None:
         """As the power would: at once."""

@@ -13,14 +13,20 @@ from tests.played import BY_NAME, played, summary_of, together
 from tests.shared import shared_path
 
 pytestmark = [pytest.mark.recordings, pytest.mark.timeout(600)]
-HEAVY = ("beijing-12-sites", "gecco-water", "mukilteo-rain", "guadalupe-0707")
+HEAVY = ("beijing-12-sites", "gecco-water", "mukilteo-rain", "guadalupe-0707", "skab")
 """Those that take long, or tell what another of the same instruments tells; `python -m tests.bench.recordings` plays them all."""
 LIGHT = [run.name for run in RUNS if run.name not in HEAVY]
 
 
-def each(*names: str) -> pytest.MarkDecorator:
-    """The test for each of these recordings."""
-    return pytest.mark.parametrize("name", [pytest.param(name, marks=together(name)) for name in names])
+def each(*names: str, slow: str = "") -> pytest.MarkDecorator:
+    """The test for each of these recordings, and for one that tells little over them by `make slow`."""
+    return pytest.mark.parametrize(
+        "name",
+        [
+            *(pytest.param(name, marks=together(name)) for name in names),
+            *(pytest.param(name, marks=(together(name), pytest.mark.slow)) for name in ([slow] if slow else [])),
+        ],
+    )
 
 
 @each(*LIGHT)
@@ -33,7 +39,7 @@ def test_every_row_is_accounted_for(name: str) -> None:
         assert tally.rows.rows == tally.readings + tally.rows.empty + tally.rows.left_out
 
 
-@each("camp-fire", "guadalupe-0705", "ever-given", "england-hydro", "ais-dma", "ais-bare", "liverpool-bus")
+@each("camp-fire", "ever-given", "england-hydro", "ais-dma", "ais-bare", "liverpool-bus", slow="guadalupe-0705")
 def test_a_replay_stores_what_a_backtest_uses(name: str, tmp_path: Path) -> None:
     run, tally = BY_NAME[name], played(name).tally
     with city_of(run) as folder:

@@ -1,5 +1,5 @@
 """A pack that a plain threshold dominates on a recording (later or missed, and no fewer raises that nothing bears out) is a
-defect. Small recordings in `make test`, long ones in `make soak`."""
+defect. Small recordings in `make test`, long ones in `make slow`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from hub.app.evaluation import dominated, unborne
 from tests.played import summary_of, together
 
 pytestmark = [pytest.mark.recordings, pytest.mark.timeout(900)]
-SMALL = ("guadalupe-0705", "camp-fire", "ever-given", "skab")
-LONG = ("guadalupe-0707", "beijing-embassy", "gecco-water", "beijing-12-sites")
+SMALL = ("guadalupe-0705", "camp-fire", "ever-given")
+LONG = ("skab", "guadalupe-0707", "beijing-embassy", "gecco-water", "beijing-12-sites")
 
 
 @pytest.mark.parametrize(
@@ -49,6 +49,7 @@ def test_smoke_is_told_within_an_hour_of_a_plain_threshold_with_a_third_of_its_r
 
 
 @together("skab")
+@pytest.mark.slow
 def test_valve_faults_are_told_and_hardly_anything_else() -> None:
     """The figures were chosen on these runs: this keeps them, it proves nothing of other pumps."""
     summary = summary_of("skab")

@@ -87,6 +87,15 @@ class Browser:
                 raise AssertionError(f"{complaint}; the page says: {text}")
             time.sleep(0.1)
 
+    def in_each_page(self, script: str) -> None:
+        """Runs in each page from now on, before its own scripts."""
+        self._call("Page.addScriptToEvaluateOnNewDocument", {"source": script})
+
+    def heap_mb(self) -> float:
+        """What the page's objects take once what nobody needs is collected."""
+        self._call("HeapProfiler.collectGarbage", {})
+        return float(self._call("Runtime.getHeapUsage", {})["usedSize"]) / 1e6
+
     def size(self, width: int, height: int) -> None:
         """As large as this from now on."""
         self._call(

@@ -115,3 +115,9 @@ def test_every_word_exists_in_both_languages() -> None:
     assert used <= known
     for name, pair in re.findall(r"^  (?:.*?)(\w+): (\[[^\]]*\])", words.split("const KINDS")[0], re.M):
         assert pair.count('"') == 4, name
+
+
+def test_the_page_names_all_its_modules_beforehand() -> None:
+    """Else each is asked for when the one before it has been read."""
+    named = set(re.findall(r'rel="modulepreload" href="/static/([\w.]+)"', (CONSOLE / "index.html").read_text("utf-8")))
+    assert named == {file.name for file in own_files() if file.suffix == ".js"} - {"console.js"}

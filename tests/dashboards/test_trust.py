@@ -113,6 +113,17 @@ def test_the_curve_of_half_an_hour_reaches_now(tmp_path: Path) -> None:
             "no curve was drawn",
         )
         first, last = (datetime.fromisoformat(str(browser.ask(f"document.getElementById('curve').dataset.{end}"))) for end in ("first", "last"))  # fmt: skip
+        for number in range(12):
+            marks = {"marks": {"water_depth": ("calibration", "maintenance", "manual")[number]}} if number < 3 else {}
+            at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now - 60 * (number + 1)))
+            value = 20.0 if number > 1 else 900.0
+            assert hub.reading({"water_depth": value / 1000}, "underpass-1", time=at, **marks)[0] == 200
+        hub.wait(lambda: hub.reader("store/events")["behind"] == 0, "the store did not take them", 60)
+        browser.go(f"http://127.0.0.1:{api}/?again#device=underpass-1")
+        browser.wait(
+            f"document.getElementById('curve')?.dataset.points === '10' && {TEXT}.includes('2 values of doubtful quality')",
+            "the curve goes through values that their marks deny, or leaves out what was entered by hand",
+        )
         assert browser.errors == []
     assert 28 * 60 < (last - first).total_seconds() < 31 * 60, (first, last)
     assert hub.stop() == 0

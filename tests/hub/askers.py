@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
@@ -31,6 +33,14 @@ def give_passwords(folder: Path) -> None:
     users = load_users(folder / "users.toml")[0]
     (folder / "var").mkdir(exist_ok=True)
     (folder / "var" / passwords.FILE).write_bytes(msgspec.json.encode(dict.fromkeys(users, _kept())))
+
+
+def words_of(answer: httpx.Response) -> str:
+    """What an answer says, of a spreadsheet what stands in its parts."""
+    if not answer.content.startswith(b"PK"):
+        return answer.text
+    book = zipfile.ZipFile(io.BytesIO(answer.content))
+    return "".join(book.read(name).decode() for name in book.namelist())
 
 
 @asynccontextmanager

@@ -24,7 +24,7 @@ from hub.app.hub import Hub
 from hub.cli import main
 from tests.acceptance.running import write_city
 from tests.dashboards.browser import Browser
-from tests.hub.askers import PASSWORD, as_token, as_user, give_passwords
+from tests.hub.askers import PASSWORD, as_token, as_user, give_passwords, words_of
 from tests.hub.running import running
 
 DEVICES = """device,name,kind,lon,lat,area,fleet
@@ -105,7 +105,7 @@ def address(item: Endpoint, whose: str, alerts: dict[str, str]) -> str:
         if item.method == "GET"
         else f"Datastreams({stream})/Observations"
     )
-    path = path.replace("{path:path}", asks)
+    path = path.replace("{path:path}", asks).replace("report/devices", "report/fleet")
     return path.replace("{action}", "acknowledge" if "alerts" in path else "retry")
 
 
@@ -117,6 +117,8 @@ BODIES: dict[str, Any] = {
 }
 QUERIES = {
     "/api/v1/quarantine/decode": "?offset=0",
+    "/api/v1/roses": "?device=own-gauge&span=2026-11",
+    "/api/v1/report/{what}": "?format=xlsx",
     "/api/v1/trips": "?device=own-gauge",
     "/api/v1/cameras": "?at=121.4915,31.2412&limit=50",
     "/api/v1/series": "?from=2020-01-01T00:00:00Z&every=86400000",
@@ -174,7 +176,7 @@ async def asked(client: httpx.AsyncClient, item: Endpoint, path: str, whose: str
         answer = await client.get(path)
     else:
         answer = await client.post(path, content=body, headers={"content-type": "application/json"})
-    return answer.status_code, answer.text
+    return answer.status_code, words_of(answer)
 
 
 async def first_status(answer: httpx.Response) -> str:

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
+from pypdf import PdfReader
 
 from hub.app.air import HOUR_NS, daily, days_of
 from hub.app.fleet import day_of
@@ -78,9 +79,25 @@ def test_nothing_is_nothing() -> None:
 def test_months_and_days() -> None:
     assert days_of("2028-02")[-1] == "2028-02-29"
     assert days_of("2026-11-29") == ["2026-11-29"]
+    assert days_of("9999-12")[-1] == "9999-12-31"  # the calendar's end
     for wrong in ("2026-13", "soon", "2026-1-1x", "2026"):
         with pytest.raises(ValueError, match="was meant"):
             days_of(wrong)
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Shanghai", "America/Los_Angeles"])
+@pytest.mark.parametrize("day", ["9999-12-31", "0001-01-01", "2263-01-01", "1677-01-01", "2026-02-30", "soon"])
+def test_a_day_that_no_clock_counts_is_refused_with_a_sentence(day: str, zone: str) -> None:
+    with pytest.raises(ValueError, match="a day such as 2026-11-29 was meant"):
+        day_of(day, ZoneInfo(zone))
+    assert day_of("2262-01-01", ZoneInfo(zone))[0] < day_of("2262-01-02", ZoneInfo(zone))[0]
+
+
+def asked(api: int, path: str, ending: str) -> bytes:
+    answer = httpx.get(f"http://127.0.0.1:{api}{path}", timeout=60)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-disposition"].endswith(f'.{ending}"')
+    return answer.content
 
 
 def test_a_report_of_yesterday(tmp_path: Path) -> None:
@@ -113,6 +130,18 @@ def test_a_report_of_yesterday(tmp_path: Path) -> None:
         done = cityhub("report", "air", city, "--format", "xlsx", "-o", tmp_path / "air.xlsx")
         assert done.returncode == 0, done.stderr
         assert "128" in zipfile.ZipFile(tmp_path / "air.xlsx").read("xl/worksheets/sheet1.xml").decode()
+        done = cityhub("report", "air", city, "--format", "pdf", "--language", "zh", "-o", tmp_path / "air.pdf")
+        assert done.returncode == 0, done.stderr
+        for made in ((tmp_path / "air.pdf").read_bytes(), asked(api, "/api/v1/report/air?lang=zh", "pdf")):
+            text = PdfReader(io.BytesIO(made)).pages[0].extract_text()
+            assert f"环境空气质量日报 {local:%Y-%m-%d}" in text
+            assert "128" in text
+            assert "PM2.5 >" in text
+        book = asked(api, f"/api/v1/report/air?span={local:%Y-%m}&format=xlsx", "xlsx")
+        assert "The month" in zipfile.ZipFile(io.BytesIO(book)).read("xl/workbook.xml").decode()
+        for wrong, status in (("air?span=soon", 400), ("air?format=doc", 400), ("water", 404)):
+            assert httpx.get(f"http://127.0.0.1:{api}/api/v1/report/{wrong}", timeout=30).status_code == status
+        assert cityhub("report", "air", city, "--format", "pdf").returncode == 2, "it goes into a file"
         assert cityhub("report", "air", city, "--kind", "bus").returncode == 2
         assert cityhub("report", "fleet", city, "--month", "2026-11").returncode == 2
     finally:

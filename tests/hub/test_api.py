@@ -143,6 +143,17 @@ def test_wrong_questions_get_sentences(hub: RunningHub) -> None:
         ("/api/v1/geojson/clouds", 404, "footprints"),
         ("/api/v1/series?from=yesterday", 400, "not an ISO 8601 time"),
         ("/api/v1/quarantine?limit=many", 400, "whole number"),
+        (
+            "/api/v1/series?from=2026-11-30T00:00:00Z&to=2026-11-29T00:00:00Z",
+            400,
+            "lies behind to (2026-11-29T00:00:00Z)",
+        ),
+        ("/api/v1/series?every=60&from=2026-11-30T00:00:00Z&to=2026-11-29T00:00:00Z", 400, "lies behind"),
+        ("/api/v1/alerts?from=2026-11-30T00:00:00Z&to=2026-11-29T00:00:00Z", 400, "lies behind"),
+        ("/api/v1/trips?device=van-1&from=2026-11-30T00:00:00Z&to=2026-11-29T00:00:00Z", 400, "does not lie before"),
+        ("/api/v1/trips", 400, "device is missing"),
+        ("/api/v1/air?span=9999-12", 400, "was meant"),
+        ("/api/v1/fleet?day=9999-12-31", 400, "a day such as 2026-11-29"),
         ("/api/v1/nowhere", 404, ""),
     ):
         found, answer, _ = call(hub, "GET", path, "look")

@@ -6,6 +6,7 @@ import json
 from collections.abc import Collection, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -27,8 +28,10 @@ from hub.app.report_chart import extremes
 from hub.camera_import import azimuth, import_cameras
 from hub.cli import main
 from hub.model import AlertChange
-from hub.moment import SECOND, from_text
+from hub.moment import SECOND, from_text, to_text
+from hub.notes import NOTES, Kind, Note, Notes
 from hub.registry import load_registry
+from hub.whole_file import replace
 from rules.engine import Engine
 
 RULES = """
@@ -97,6 +100,47 @@ CALM = [30.0, 32.0, 29.0, 31.0, 30.0, 33.0, 30.0, 29.0]
 
 
 # ------------------------------------------------------------------------------------------------- accounting
+
+
+def test_what_people_marked_as_a_false_alarm_is_false_in_the_table(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Marks lie in the data folder of the city; one that was taken back counts no more."""
+    path = folder / "day.csv"
+    path.write_text(
+        "time,device,pm25\n" + "".join(f"{to_text(START + n * HOUR)},a,{20 if n < 3 else 200}\n" for n in range(8))
+    )
+    (folder / "events.csv").write_text(
+        "event,kind,device,start,peak,end\nsmog,smog,b,2026-01-01T00:00:00Z,2026-01-01T01:00:00Z,2026-01-01T02:00:00Z\n"
+    )
+    kept = Notes(folder / "var" / NOTES, replace)
+    (folder / "var").mkdir()
+    said = Note(0, START, "li", Kind.FALSE_ALARM, "a barbecue", "a/1", "city/smog", "a", "", "orange", START + 3 * HOUR)
+    asked = [
+        "backtest",
+        str(folder),
+        "--readings",
+        str(path),
+        "--events",
+        str(folder / "events.csv"),
+        "--quiet",
+        "--json",
+    ]
+
+    def summed(*more: str) -> dict[str, Any]:
+        assert main([*asked, *more]) == 0
+        found: dict[str, Any] = json.loads(capsys.readouterr().out.splitlines()[-1])["summary"]
+        return found
+
+    assert summed()["marked"] == 0
+    kept.add(said)
+    judged = summed("--report", str(folder / "out.html"))
+    assert (judged["marked"], judged["false"]) == (1, 1)
+    assert judged["false_raises"][0]["why"] == "li marked it as a false alarm: a barbecue"
+    assert "1 (1 marked)" in (folder / "out.html").read_text("utf-8")
+    assert summed("--ignore-marks")["false"] == 0
+    kept.add(msgspec.structs.replace(said, kind=Kind.NO_FALSE_ALARM))
+    assert summed()["marked"] == 0
 
 
 def test_every_reading_is_used_a_duplicate_or_quarantined_with_a_reason(folder: Path) -> None:

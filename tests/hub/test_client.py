@@ -34,7 +34,7 @@ roles = ["ingest", "view", "operate", "administer"]
 token = "feed"
 roles = ["ingest"]
 """
-NO_CALL = {"/", "/metrics", "/tiles/basemap.pmtiles", "/api/v1/openapi.json", "/api/v1/docs", "/sensorthings/v1.1/{path:path}", "/api/v1/cameras/{camera:path}/picture", "/oidc/login", "/oidc/back"}  # fmt: skip
+NO_CALL = {"/", "/metrics", "/tiles/basemap.pmtiles", "/api/v1/openapi.json", "/api/v1/docs", "/sensorthings/v1.1/{path:path}", "/api/v1/cameras/{camera:path}/picture", "/api/v1/report/{what}", "/oidc/login", "/oidc/back"}  # fmt: skip
 """Pages, ways of a browser, other standards, documents and pictures: programs have readers for them."""
 
 
@@ -67,7 +67,7 @@ def sample(function: Callable[..., Call[Any]]) -> Call[Any]:
         if name != "asked":
             arguments.append(given[name])
         elif parameter.default is inspect.Parameter.empty:
-            arguments.append({questions.Plan: questions.Plan("gauge-7"), questions.Command: questions.Command("locate"), questions.Exercise: questions.Exercise("x"), questions.NewUser: questions.NewUser("li"), questions.ChangedUser: questions.ChangedUser(), questions.TakenOver: questions.TakenOver(1), questions.Entry: questions.Entry(0)}.get(kinds["asked"]) or kinds["asked"]())  # fmt: skip
+            arguments.append({questions.Plan: questions.Plan("gauge-7"), questions.Command: questions.Command("locate"), questions.Exercise: questions.Exercise("x"), questions.NewUser: questions.NewUser("li"), questions.ChangedUser: questions.ChangedUser(), questions.TakenOver: questions.TakenOver(1), questions.Entry: questions.Entry(0), questions.Roses: questions.Roses("a", "2026-11"), questions.Admission: questions.Admission("a"), questions.Refused: questions.Refused("a")}.get(kinds["asked"]) or kinds["asked"]())  # fmt: skip
     return function(*arguments)
 
 

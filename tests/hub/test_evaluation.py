@@ -11,7 +11,7 @@ import pytest
 from hub.app.backtest import Backtest
 from hub.app.baseline import stands_off
 from hub.app.city import load_city
-from hub.app.evaluation import Summary, dominated, evaluate, unborne
+from hub.app.evaluation import Marked, Summary, dominated, evaluate, unborne
 from hub.app.events import Event, read_events
 from hub.app.judgement import judge, observed_for
 from hub.app.observed import Observed
@@ -206,6 +206,29 @@ def test_a_rate_is_held_against_the_data_too() -> None:
     assert judged([rise], SMOG, seen("river-gauge", "water_level", 0.25, a=[2.0] * 288)).false == 1
     burst = [2.0] * 166 + [4.0, 6.0] + [8.0] * 120
     assert judged([rise], SMOG, seen("river-gauge", "water_level", 0.25, a=burst)).false == 0
+
+
+@pytest.mark.parametrize(
+    ("rule", "subject", "hour", "false"),
+    [
+        ("air-cn/pm25-hourly", "a", 42, 1), ("air-cn/pm25-hourly", "a", 42.9, 1), ("air-cn/pm25-hourly", "a", 41.1, 1), ("air-cn/pm25-hourly", "a", 43.1, 0),
+        ("air-cn/pm25-hourly", "b", 42, 0), ("air-cn/pm10-hourly", "a", 42, 0),
+    ],
+)  # fmt: skip
+def test_a_raise_that_people_marked_is_false(rule: str, subject: str, hour: float, false: int) -> None:
+    """The data bear it out, the same rule raises it again: the mark alone says so, of this rule, subject and time."""
+    mark = Marked(rule, subject, at(hour), "marked as a false alarm by li: a barbecue")
+    summary = evaluate([step(42)], [SMOG], seen(a=[160.0] * 72), BOOK, [step(42)], marked=[mark])
+    assert (summary.false, summary.marked, [found.why for found in summary.false_raises]) == (false, false, [mark.why] * false)  # fmt: skip
+    assert (summary.hits, summary.far) == (1, float(false)), "a hit stays one"
+
+
+def test_all_steps_of_a_marked_warning_are_false() -> None:
+    """An hour counts from where the warning was raised, not from its later steps."""
+    changes = [step(42), step(45, Change.ESCALATED, "red"), step(47, Change.CLEARED), step(50, alert="next")]
+    mark = Marked("air-cn/pm25-hourly", "a", at(42), "no")
+    summary = evaluate(changes, [SMOG], seen(a=[300.0] * 72), BOOK, changes, marked=[mark])
+    assert (summary.raises, summary.false, summary.marked) == (3, 2, 2)
 
 
 def test_a_raise_that_does_not_come_again_without_what_was_taken_back_is_false() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from pypdf import PdfReader
 
 from hub.cli.reporting import as_csv
 from hub.geo import destination
@@ -61,6 +62,11 @@ def test_a_day_of_a_van(tmp_path: Path) -> None:
         sheet = zipfile.ZipFile(tmp_path / "day.xlsx").read("xl/worksheets/sheet1.xml").decode()
         assert "<f>" not in sheet
         assert "5.9" in sheet
+        answered = httpx.get(f"http://127.0.0.1:{api}/api/v1/report/fleet?day={day}", timeout=60)
+        assert answered.headers["content-type"] == "application/pdf"
+        text = PdfReader(io.BytesIO(answered.content)).pages[0].extract_text()
+        assert f"Fleet: daily report {day}" in text
+        assert f"{day} 10:10" in text, "times of the city"
         assert cityhub("report", "fleet", city, "--format", "xlsx").returncode == 2
     finally:
         assert hub.stop() == 0

@@ -58,22 +58,26 @@ async def test_who_sees_the_same_gets_the_same_bytes_and_nobody_anothers(hub: Hu
     frames = Frames(hub.state, Encoded(hub.state))
     start = frames.now()
     hear(hub, "gauge-7", 1.0)
-    whole = frames.after(start, LOCAL, "en", 1)
-    assert frames.after(start, LOCAL, "en", 1) is whole
+    whole = await frames.after(start, LOCAL, "en", 1)
+    assert await frames.after(start, LOCAL, "en", 1) is whole
     assert b"gauge-7" in whole.pieces[0]
-    assert frames.after(start, Principal("wang", "user", LOCAL.grants), "en", 1) is whole, "rights count, not names"
-    assert b"gauge-7" not in b"".join(frames.after(start, SOUTH, "en", 1).pieces)
+    assert await frames.after(start, Principal("wang", "user", LOCAL.grants), "en", 1) is whole, (
+        "rights count, not names"
+    )
+    assert b"gauge-7" not in b"".join((await frames.after(start, SOUTH, "en", 1)).pieces)
     # In the next beat there is nothing new; who is behind is told what the others know.
-    nothing = frames.after(whole.end, LOCAL, "en", 2)
+    nothing = await frames.after(whole.end, LOCAL, "en", 2)
     assert [piece.split(b"\n")[1] for piece in nothing.pieces] == [b"event: status"]
-    assert b"gauge-7" in frames.after(start, LOCAL, "en", 2).pieces[0]
+    assert b"gauge-7" in (await frames.after(start, LOCAL, "en", 2)).pieces[0]
     # Who comes in the middle of a beat is told with all others in the next one.
     hear(hub, "gauge-7", 2.0)
-    assert b"gauge-7" in frames.first(nothing.end, LOCAL, "en").pieces[0], "who has just come waits for no beat"
-    newcomer = frames.first(frames.now(), LOCAL, "en")
+    assert b"gauge-7" in (await frames.first(nothing.end, LOCAL, "en")).pieces[0], "who has just come waits for no beat"
+    newcomer = await frames.first(frames.now(), LOCAL, "en")
     for place in (newcomer.end, nothing.end):
-        frames.after(place, LOCAL, "en", 3)
-    assert frames.after(newcomer.end, LOCAL, "en", 3).end == frames.after(nothing.end, LOCAL, "en", 3).end
+        await frames.after(place, LOCAL, "en", 3)
+    assert (await frames.after(newcomer.end, LOCAL, "en", 3)).end == (
+        await frames.after(nothing.end, LOCAL, "en", 3)
+    ).end
 
 
 async def test_a_vehicle_is_masked_in_a_frame_though_another_was_told_all(hub: Hub) -> None:
@@ -81,11 +85,11 @@ async def test_a_vehicle_is_masked_in_a_frame_though_another_was_told_all(hub: H
     frames, start = Frames(hub.state, encoded), Frames(hub.state, encoded).now()
     at = hub.now()
     hub.live.feed([Reading("bus-1", at, {"driver": "Wang Li", "speed": 30.0}, received_at=at, adapter="x", kind="bus")])
-    assert b"Wang Li" in frames.after(start, LOCAL, "en", 1).pieces[0]
-    told = b"".join(frames.after(start, VIEWER, "en", 1).pieces)
+    assert b"Wang Li" in (await frames.after(start, LOCAL, "en", 1)).pieces[0]
+    told = b"".join((await frames.after(start, VIEWER, "en", 1)).pieces)
     assert b"bus-1" in told
     assert b"Wang Li" not in told
-    assert b"Wang Li" in frames.after(start, LOCAL, "en", 2).pieces[0]
+    assert b"Wang Li" in (await frames.after(start, LOCAL, "en", 2)).pieces[0]
 
 
 async def test_long_news_comes_in_pieces_and_whoever_loses_the_last_hears_all_again(hub: Hub) -> None:
@@ -93,7 +97,7 @@ async def test_long_news_comes_in_pieces_and_whoever_loses_the_last_hears_all_ag
     start = frames.now()
     for number in range(1_000):
         hear(hub, f"station-{number}", float(number))
-    frame = frames.after(start, LOCAL, "en", 1)
+    frame = await frames.after(start, LOCAL, "en", 1)
     events = [piece for piece in frame.pieces if b"\nevent: devices\n" in piece]
     assert len(events) > 2
     assert max(map(len, events)) < 2 * PIECE_BYTES

@@ -40,6 +40,22 @@ def test_live_the_moment_nearest_to_reception_is_meant(shown: str, received: str
     assert WallClock(ZURICH).ns(bytes((26, 10, 25, hour, minute, 0)), utc(received)) == utc(received)
 
 
+@pytest.mark.parametrize(
+    ("shown", "received", "meant"),
+    [
+        ("02:40", "01:20", "00:40"),  # kept for 40 min: the other moment is 20 min ahead
+        ("02:59", "01:05", "00:59"),
+        ("02:25", "01:20", "01:25"),  # a clock that is 5 min ahead
+        ("02:40", "02:30", "01:40"),
+        ("02:10", "00:05", "00:10"),
+    ],
+)
+def test_what_was_kept_for_a_while_is_never_taken_for_what_is_yet_to_come(
+    shown: str, received: str, meant: str
+) -> None:
+    assert from_text(f"2026-10-25T{shown}:00", ZURICH, utc(received)) == utc(meant)
+
+
 @pytest.mark.parametrize(("shown", "received"), LIVE)
 def test_a_frame_of_hj212_too(shown: str, received: str) -> None:
     from adapters.hj212.checksum import crc16

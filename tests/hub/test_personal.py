@@ -31,7 +31,7 @@ from hub.moment import SECOND, to_text
 from hub.notes import Kind, Note
 from hub.personal import Personal, masked_change, names_in
 from tests.acceptance.running import write_city
-from tests.hub.askers import as_token, as_user, give_passwords
+from tests.hub.askers import as_token, as_user, give_passwords, words_of
 from tests.hub.running import running
 
 DRIVERS = ("Zhuge Liang-Kongming", "Sima Yi-Zhongda")
@@ -169,6 +169,8 @@ def addresses(hub: Hub, item: Endpoint) -> list[str]:
     of = {
         "/api/v1/devices/{device:path}": ["/api/v1/devices/bus-9", "/api/v1/devices/walker"],
         "/api/v1/geojson/{what}": [f"/api/v1/geojson/{what}" for what in ("devices", "zones", "cameras", "footprints")],
+        "/api/v1/roses": ["/api/v1/roses?device=gate&span=2026-11"],
+        "/api/v1/report/{what}": ["/api/v1/report/air?format=xlsx", "/api/v1/report/fleet?format=xlsx"],
         "/api/v1/quarantine/decode": [f"/api/v1/quarantine/decode?offset={offset}" for offset in (0, 1)],
         "/api/v1/cameras/{camera:path}/picture": ["/api/v1/cameras/gate/picture"],
         "/api/v1/positions": ["/api/v1/positions", "/api/v1/positions?bbox=121.4,31.2,121.6,31.3"],
@@ -196,7 +198,7 @@ def addresses(hub: Hub, item: Endpoint) -> list[str]:
 async def said(client: httpx.AsyncClient, item: Endpoint, address: str, began: int) -> tuple[int, str]:
     if item.media != "text/event-stream":
         answer = await client.get(address)
-        return answer.status_code, answer.text
+        return answer.status_code, words_of(answer)
     async with client.stream("GET", address, headers={"last-event-id": f"0-0-{began}"}) as answer:
         text = ""
         async for piece in answer.aiter_text():

@@ -11,7 +11,9 @@ import pytest
 
 from hub.app import listening
 from hub.app.connections import settings
+from hub.model import Reading
 from tests.acceptance.running import write_city
+from tests.hub.logs import everything
 from tests.hub.running import running
 
 
@@ -37,3 +39,25 @@ async def test_who_still_waits_when_the_hub_stops_is_told_to_ask_again(
     assert answer.status_code == 503
     assert answer.headers["retry-after"] == "5"
     assert "ask again" in answer.json()["detail"]
+
+
+async def test_a_hub_that_is_told_to_end_does_not_wait_for_what_others_go_on_to_append(tmp_path: Path) -> None:
+    """It takes what was there when it was told, and all that the rules make of it."""
+    async with running(write_city(tmp_path, '[api]\nlisten = "127.0.0.1:0"\n')) as hub:
+        at = hub.now()
+        taken = 0
+
+        async def appends() -> None:
+            nonlocal taken
+            while True:
+                await hub.log.events.append([Reading("gauge-7", at + taken, {"water_level": 1.0}, received_at=at)])
+                taken += 1
+
+        others = [asyncio.create_task(appends()) for _ in range(3)]
+        while taken < 20:
+            await asyncio.sleep(0.01)
+        await hub.log.events.append([Reading("underpass-1", at, {"water_depth": 0.5}, received_at=at)])
+        assert await hub.drain(10)
+        for other in others:
+            other.cancel()
+        assert [change.level for change in everything(hub.log, "alerts")] == ["red"]  # type: ignore[attr-defined]

@@ -9,7 +9,9 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import NoReturn
 
+import duckdb
 import pytest
 
 from hub.model import Reading
@@ -84,6 +86,37 @@ def test_a_file_that_is_no_database_is_set_aside_and_a_new_one_begun(tmp_path: P
     store.close()
     [aside] = tmp_path.glob("history.duckdb.damaged-*")
     assert aside.read_bytes() == damage
+
+
+def test_a_file_that_a_full_disk_let_nobody_finish_is_no_damaged_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DuckDB leaves a begun file behind. Each attempt set another one aside, every ten seconds, until the disk had room again."""
+
+    def full(path: str, **_: object) -> NoReturn:
+        Path(path).write_bytes(bytes(4096))
+        raise duckdb.IOException(f'IO Error: Could not write file "{path}": No space left on device')
+
+    with monkeypatch.context() as disk:
+        disk.setattr(duckdb, "connect", full)
+        for _ in range(3):
+            with pytest.raises(StoreUnavailable, match="No space left"):
+                DuckDBStore(tmp_path)
+    DuckDBStore(tmp_path).close()
+    assert [path.name for path in tmp_path.iterdir() if "damaged" in path.name] == []
+
+
+def test_an_export_that_cannot_be_written_blames_its_file_and_not_the_database(tmp_path: Path) -> None:
+    store = DuckDBStore(tmp_path)
+    try:
+        store.write("events", [Reading("a", T, {"pm25": 1.0})], 0, 1)
+        for form in ("csv", "parquet"):
+            for target in (tmp_path / "no such folder" / "x", tmp_path, Path("/dev/full")):
+                with pytest.raises(OSError, match=r"No such file|Is a directory|No space|write"):
+                    store.export(SeriesQuery(), form, target)
+            assert store.export(SeriesQuery(), form, tmp_path / form) == 1
+    finally:
+        store.close()
 
 
 @pytest.mark.acceptance

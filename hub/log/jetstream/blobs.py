@@ -87,9 +87,10 @@ class Blobs:
         if end <= first:
             return 0
         if end - first > len(self._counts):
-            known = {number: count for number, count in self._counts.items() if first <= number < end}
+            counts = self._counts.copy()  # the servers' own thread counts on meanwhile
+            known = {number: count for number, count in counts.items() if first <= number < end}
         else:
-            known = {number: self._counts[number] for number in range(first, end) if number in self._counts}
+            known = {number: count for number in range(first, end) if (count := self._counts.get(number)) is not None}
         mean = self._counted / len(self._counts) if self._counts else 1.0
         return sum(known.values()) + round((end - first - len(known)) * max(1.0, mean))
 

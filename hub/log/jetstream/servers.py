@@ -80,7 +80,7 @@ class Servers:
                 connect_timeout=2,
                 reconnect_time_wait=0.2,
                 max_reconnect_attempts=-1,
-                ping_interval=5,
+                ping_interval=1,  # a machine that is lost closes no connection
                 max_outstanding_pings=2,
                 error_cb=failed,
                 disconnected_cb=lost,

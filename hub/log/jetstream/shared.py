@@ -16,7 +16,7 @@ from nats.js.errors import APIError
 from hub.log.jetstream.blobs import Blob, blob_of, place
 from hub.log.jetstream.leases import WRONG_LAST_SEQUENCE
 from hub.log.jetstream.servers import AGAIN_S, TROUBLES
-from hub.log.jetstream.stream import JetStreamStream
+from hub.log.jetstream.stream import NOT_YET_S, JetStreamStream
 from hub.log.pending import Append, Group
 from hub.ports import Batch, Heard, LogPosition
 
@@ -62,7 +62,7 @@ class SharedStream(JetStreamStream):
                 self._ours_there.pop(id(entry), None)
 
     async def _offer(self, group: Group, identity: str) -> tuple[int, Group]:
-        self._offering = identity
+        self._offering, pause_s = identity, NOT_YET_S
         while True:
             group, last = self._without_what_is_there(group), self._last
             if self._landed:
@@ -78,6 +78,9 @@ class SharedStream(JetStreamStream):
                 self._last = max(self._last, number)
                 return number, group
             await self._read_on()
+            if self._last == last:  # what is on its way counts for the servers, and cannot be read yet
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, AGAIN_S)
 
     async def _read_on(self) -> None:
         """Take up the blobs behind the last, as many as one question gives. Raises what the client raises."""

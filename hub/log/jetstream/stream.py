@@ -21,15 +21,18 @@ from nats.js.kv import KeyValue
 from hub.clock import now
 from hub.log.jetstream.blobs import ENTRIES_MAX, Blob, Blobs, blob_of, entry_of, place
 from hub.log.jetstream.leases import WRONG_LAST_SEQUENCE, Lease
-from hub.log.jetstream.servers import AGAIN_S, CALL_S, OPENING_S, TROUBLES, Servers
+from hub.log.jetstream.servers import AGAIN_S, OPENING_S, TROUBLES, Servers
 from hub.log.pending import Append, Group, Pending
 from hub.moment import SECOND
 from hub.ports import Batch, Heard, LogFull, LogPosition
 
 logger = logging.getLogger(__name__)
 
-ACK_S = 2.0
-"""How long a message may wait for its acknowledgement before it is sent again, by the same id."""
+ACK_S = 0.5
+"""How long a message may wait for its acknowledgement before it is sent again, by the same id. A server that is told to end hands over what
+it leads at once and answers nothing more, so devices wait for that long, and a little."""
+BUSY_AFTER_S = 2.0
+"""How long a group may wait before further input is refused: devices would rather wait a moment than hear no."""
 RETRY_AFTER_S = 1.0
 """How long a stream refuses at once after the servers refused, before it asks them again."""
 DUPLICATES_S = 600.0
@@ -40,6 +43,8 @@ HEAD_BYTES = 4096
 """Of a message, beside its entries."""
 FETCH_BLOBS = 64
 FETCH_BYTES = 4 << 20
+ANSWER_S = 1.0
+"""How long a server may take to answer a question before it is asked again: it may have been killed meanwhile, and another answers."""
 LOOK_EVERY_S = 0.5
 """So often the stream's state is asked for; what is appended anywhere is told at once beside it."""
 NOT_YET_S = 0.01
@@ -47,6 +52,7 @@ NOT_YET_S = 0.01
 TRIM_FROM, TRIM_TO = 0.9, 0.8
 """Parts of the limit: above the one the oldest go, until the other is reached."""
 OVERTAKEN = "another hub may have begun to work, so this one says nothing more"
+UNANSWERED = "the servers of the log do not answer"
 WALK_BLOBS_MAX = 2_000
 """How far `before` goes back blob by blob."""
 FULL = frozenset({10023, 10047, 10052, 10054, 10077, 10110})
@@ -54,7 +60,7 @@ FULL = frozenset({10023, 10047, 10052, 10054, 10077, 10110})
 
 
 class JetStreamStream:
-    """Use it from one event loop; `read_now` from any thread."""
+    """Use it from one event loop; `read_now` and `before` from any thread: they block for what is not at hand."""
 
     def __init__(
         self,
@@ -121,6 +127,9 @@ class JetStreamStream:
         self._learn(info.state.last_seq + 1)
         if self._last_at is None and info.state.messages:
             await self._fetch(info.state.last_seq)
+
+    async def _info(self) -> api.StreamInfo:
+        return await asyncio.wait_for(self._servers.js.stream_info(self._stream), ANSWER_S)
 
     async def _hear(self, message: Any) -> None:
         """Somebody has appended."""
@@ -218,6 +227,7 @@ class JetStreamStream:
         """The number of the group's blob, and what stands in it, once the servers have acknowledged it. Whether a message without an
         acknowledgement was stored nobody knows, so it is sent until there is an answer, by the same id, which is stored once."""
         identity = uuid.uuid4().hex
+        busy_at = time.monotonic() + BUSY_AFTER_S
         while True:
             try:
                 return await self._offer(group, identity)
@@ -234,7 +244,8 @@ class JetStreamStream:
                 why = str(error.description)
             except TROUBLES as error:
                 why = str(error) or type(error).__name__
-            self._refuse(f"the servers of the log do not acknowledge ({why}); input is refused until they do")
+            if time.monotonic() >= busy_at:
+                self._refuse(f"the servers of the log do not acknowledge ({why}); input is refused until they do")
             if self._closing:
                 raise LogFull("the hub is stopping, and the servers of the log have not acknowledged")
             await asyncio.sleep(AGAIN_S)
@@ -247,7 +258,7 @@ class JetStreamStream:
         try:
             number = await self._put(group, identity, None if self._lease is None else self._last)
         except APIError as error:
-            if error.err_code not in WRONG_LAST_SEQUENCE or not await self._is_newest(identity):
+            if error.err_code not in WRONG_LAST_SEQUENCE or not await self._is_there(identity):
                 raise
             number = self._last + 1
         self._last = max(self._last, number)
@@ -273,9 +284,11 @@ class JetStreamStream:
             )
         return acknowledged.seq
 
-    async def _is_newest(self, identity: str) -> bool:
-        """Whether it was this message itself that the servers have put behind the newest that this node knows of: its acknowledgement
-        was lost, and they compare numbers before they compare ids."""
+    async def _is_there(self, identity: str) -> bool:
+        """Whether it was this message itself that the servers have put behind the newest that this node knows of: they compare numbers before
+        they compare ids, and count what is on its way. Raises TimeoutError where it is on its way still, and nothing stands there."""
+        if (await self._info()).state.last_seq == self._last:
+            raise TimeoutError("the message is on its way")
         try:
             found = await self._servers.js.get_msg(self._stream, seq=self._last + 1)
         except NotFoundError:
@@ -290,7 +303,7 @@ class JetStreamStream:
 
     async def read(self, position: LogPosition, entries_max: int = 10_000, wait_s: float | None = None) -> Batch:
         self._loop = loop = asyncio.get_running_loop()
-        until = None if wait_s is None else loop.time() + wait_s
+        until, asked = None if wait_s is None else loop.time() + wait_s, False
         while True:
             grown = self._grown
             position = max(position, self.first)
@@ -300,7 +313,9 @@ class JetStreamStream:
                     return batch
                 position = batch.next
                 if blob_of(position) < self._end:
-                    position = await self._found(position)
+                    if asked and until is not None and loop.time() >= until:
+                        return Batch([], [position])
+                    position, asked = await self._found(position), True
                     continue
             try:
                 await asyncio.wait_for(grown.wait(), None if until is None else max(0.0, until - loop.time()))
@@ -328,7 +343,7 @@ class JetStreamStream:
             if blob_of(position) >= self._end:
                 break
             asking = partial(self._fetch, blob_of(position))
-            number = self._servers.insist(asking, "the servers of the log do not answer")
+            number = self._servers.insist(asking, UNANSWERED)
             if number is not None and number > blob_of(position):
                 position = place(number)
         return Batch([], [position])
@@ -352,7 +367,7 @@ class JetStreamStream:
             self._take_up(found, headers, data)
         if first is None:
             await asyncio.sleep(NOT_YET_S)
-            info = await self._servers.js.stream_info(self._stream)
+            info = await self._info()
             self._first = max(self._first, info.state.first_seq)
             return info.state.first_seq if info.state.first_seq > number else None
         return first
@@ -364,7 +379,7 @@ class JetStreamStream:
         answers = await client.subscribe(inbox)
         try:
             await client.publish(f"$JS.API.DIRECT.GET.{self._stream}", msgspec.json.encode(question), reply=inbox)
-            while "Status" not in (headers := (message := await answers.next_msg(timeout=CALL_S)).headers or {}):
+            while "Status" not in (headers := (message := await answers.next_msg(timeout=ANSWER_S)).headers or {}):
                 yield headers, message.data
         finally:
             with suppress(*TROUBLES):
@@ -403,7 +418,8 @@ class JetStreamStream:
         return entry_of(position) if count is None else min(entry_of(position), count)
 
     def before(self, end: LogPosition, entries: int) -> LogPosition:
-        """The place so many entries before `end`; `first` where there are fewer, or more than 2,000 blobs lie between."""
+        """The place so many entries before `end`; `first` where there are fewer, or more than 2,000 blobs lie between. Raises OSError where the
+        servers do not answer."""
         number, at, first = blob_of(end), self._within(end), blob_of(self.first)
         least = max(first, number - WALK_BLOBS_MAX)
         while entries > at and number > least:
@@ -413,15 +429,11 @@ class JetStreamStream:
         return place(number, at - min(entries, at)) if number >= first else self.first
 
     def _count_of(self, number: int, least: int) -> int:
-        count = self._blobs.entries(number)
-        if count is None:
-            with suppress(*TROUBLES):
-                self._servers.wait(self._fetch(max(least, number - FETCH_BLOBS + 1)))
+        """Raises OSError where the servers do not answer."""
+        for start in (max(least, number - FETCH_BLOBS + 1), number):
             if self._blobs.entries(number) is None:
-                with suppress(*TROUBLES):
-                    self._servers.wait(self._fetch(number))
-            count = self._blobs.entries(number)
-        return count or 0
+                self._servers.insist(partial(self._fetch, start), UNANSWERED)
+        return self._blobs.entries(number) or 0
 
     # ---------------------------------------------------------------------------------------------- keeping and dropping
 
