@@ -594,7 +594,7 @@ def test_what_claims_say_of_a_person() -> None:
         ("clock_skew_s = 3600", "0 to 600"),
         ('scopes = ["profile"]', "openid"),
         ('client_secret = "x"', "secret stands in the file"),
-        ('client_secret_env = "NO_SUCH_VARIABLE"', "NO_SUCH_VARIABLE is not set"),
+        ('client_secret_env = "NO_SUCH_VARIABLE"', "NO_SUCH_VARIABLE"),
         ('[[oidc.groups]]\ngroup = "a"\nrole = "king"', "no role 'king'"),
         ('[[oidc.groups]]\ngroup = "a"\nrole = "viewer"\narea = ["north"]', "area"),
         ('[[oidc.groups]]\ngroup = "a"\nrole = "viewer"\nareas = [" "]', "empty name"),
