@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
 from hub.api import device_views, prometheus, questions, views
+from hub.api.encoded import Encoded
 from hub.api.gate import Authority
 from hub.api.pages import between, marks, moment, page, reply
 from hub.api.problem import Problem
@@ -32,11 +33,12 @@ DETAIL_ROWS, DETAIL_DAYS = 50, 7
 """Of one device: the newest stored values, of the last days only, so that a long history costs nothing."""
 DAY_NS = 86_400 * SECOND
 T = TypeVar("T")
+Made = TypeVar("Made")
 
 
 class Looking:
-    def __init__(self, state: State, authority: Authority) -> None:
-        self.state = state
+    def __init__(self, state: State, authority: Authority, encoded: Encoded) -> None:
+        self.state, self._encoded = state, encoded
         self._authority = authority
         self._pictures = Pictures()
 
@@ -108,7 +110,7 @@ class Looking:
         shown, cut = page(found, asked.limit, asked.skip)
         return reply(
             {
-                "devices": await _made(lambda item: views.device(item, sight.registered(item.device)), shown),
+                "devices": await _made(lambda item: self._encoded.device(item, sight.registered(item.device)), shown),
                 **marks(request, asked.limit, cut, skip=asked.skip + len(shown)),
             }
         )
@@ -324,9 +326,9 @@ def _chosen(asked: questions.Alerts) -> Callable[[Alert], bool]:
     return wanted
 
 
-async def _made(make: Callable[[T], dict[str, Any]], items: Sequence[T]) -> list[dict[str, Any]]:
+async def _made(make: Callable[[T], Made], items: Sequence[T]) -> list[Made]:
     """Long lists, a few at a time: what devices send is not kept waiting meanwhile."""
-    made: list[dict[str, Any]] = []
+    made: list[Made] = []
     for at in range(0, len(items), AT_A_TIME):
         made += [make(item) for item in items[at : at + AT_A_TIME]]
         await asyncio.sleep(0)

@@ -20,6 +20,7 @@ from hub.api import answers, document_page, questions
 from hub.api.acting import NOTE_THEMSELVES, Acting
 from hub.api.admitting import Admitting
 from hub.api.auditing import Auditing, address_of
+from hub.api.encoded import Encoded
 from hub.api.endpoint import Endpoint
 from hub.api.enrolling import Enrolling
 from hub.api.gate import Authority, Gate, cookie_name
@@ -44,7 +45,9 @@ logger = logging.getLogger(__name__)
 def endpoints(state: State, authority: Authority, trusted: bool = False) -> list[Endpoint]:
     """All routes but files. A new one is taken into the tests of every route by standing here."""
     auditing = Auditing(state)
-    look, act, live = Looking(state, authority), Acting(state, trusted, auditing), Streaming(state, authority)
+    encoded = Encoded(state)
+    look, act = Looking(state, authority, encoded), Acting(state, trusted, auditing)
+    live = Streaming(state, authority, encoded)
     enrol = Enrolling(state, auditing, trusted)
     visit, things, past = Visiting(state, authority, auditing), SensorThings(state), History(state)
     noting, admitting, oidc = Noting(state, auditing), Admitting(state, auditing), Oidc(state, auditing)

@@ -437,11 +437,6 @@ def heard(state: State, kind: str | None = None, since: int = 0) -> Iterable[Dev
     )
 
 
-def news(state: State, sight: Sight, turn: int) -> list[dict[str, Any]]:
-    """Devices heard of since that turn of `state.live`, for people: what they may see of it."""
-    return [device(item, sight.registered(item.device)) for item in sight.devices(state.live.heard_after(turn))]
-
-
 def part(item: Part, may_look: bool = True) -> dict[str, Any]:
     """One part of the hub and how it is. `may_look`: reasons name files, addresses and peers, so not everybody is told."""
     return {
