@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import os
 import re
 import tomllib
 from collections.abc import Mapping
@@ -19,13 +18,13 @@ import msgspec
 from hub.device_clock import CLOCKS
 from hub.extensions import Ill, extensions, must_be
 from hub.mistakes import Mistake, in_map, toml_lines
-from hub.options import SECTIONS, AdapterConfig, ApiOptions, Config, HubOptions, SinkConfig, StoreOptions
+from hub.options import SECTIONS, AdapterConfig, ApiOptions, Config, HubOptions, OidcOptions, SinkConfig, StoreOptions
 from hub.ports import Plugin, StoreKind
 
 S = TypeVar("S", bound=msgspec.Struct)
 
 NAME_MAX = 100
-SECRET_KEYS = {"password", "token", "secret", "api_key", "psk", "private_key"}
+SECRET_KEYS = {"password", "token", "secret", "client_secret", "api_key", "psk", "private_key"}
 
 
 @cache
@@ -78,7 +77,7 @@ class _Reader:
         adapters = tuple(filter(None, (self._adapter(at, block) for at, block in self._blocks("adapters"))))
         sinks = tuple(filter(None, (self._sink(at, block) for at, block in self._blocks("sinks"))))
         self._check_hub(sections["hub"])
-        self._check_api(sections["api"])
+        self._check_api(sections["api"], sections["oidc"])
         self._check_store(sections["store"])
         self._check_names("adapters", adapters)
         self._check_names("sinks", sinks)
@@ -286,7 +285,7 @@ class _Reader:
                 ("hub", "timezone"), f"unknown timezone {_shown(hub.timezone)}; a name such as Asia/Shanghai was meant"
             )
 
-    def _check_api(self, api: ApiOptions | None) -> None:
+    def _check_api(self, api: ApiOptions | None, oidc: OidcOptions | None) -> None:
         if api is None:
             return
         try:
@@ -294,7 +293,7 @@ class _Reader:
         except ValueError as error:
             self._wrong(("api", "listen"), str(error))
             return
-        has_users = bool(api.users_file) or _exists(self.folder / "users.toml")
+        has_users = bool(api.users_file) or _exists(self.folder / "users.toml") or bool(oidc and oidc.issuer)
         if not is_loopback(host) and not api.tokens_file and not has_users:
             self._wrong(
                 ("api", "listen"),
@@ -405,22 +404,6 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def secret(value: str | None, env: str | None, file: str | None, what: str) -> str | None:
-    """A secret by its place outside the folder. Raises ValueError with a sentence where the place is empty."""
-    if value is not None:
-        return value
-    if env:
-        if not os.environ.get(env):
-            raise ValueError(f"{what}: the environment variable {env} is not set")
-        return os.environ[env]
-    if file:
-        try:
-            return Path(file).read_text("utf-8-sig").strip()
-        except OSError as error:
-            raise ValueError(f"{what}: {file} cannot be read ({error.strerror})") from None
-    return None
 
 
 def _shown(value: Any) -> str:

@@ -13,6 +13,8 @@ from hub.model import Fault, FaultKind, Message
 TOPIC = "topic:"
 CERTIFICATE = "certificate"
 SESSION = "session"
+TOKEN = "token"
+OSCORE = "oscore"
 
 
 def belongs(device: str, name: str) -> bool:
@@ -56,6 +58,11 @@ def only(message: Message, may: Callable[[str], bool], who: str) -> Message:
 
 def topic_level(identity: str) -> int:
     """N of "topic:N", from 1. Raises ValueError with a sentence."""
+    if identity == TOKEN:
+        raise ValueError(
+            "identity = \"token\": MQTT shows a publisher's name, password or token to its broker alone, and no message carries one; let the broker's "
+            'access list give each device a topic of its own, and bind it with "topic:N"'
+        )
     number = identity.removeprefix(TOPIC)
     if not identity.startswith(TOPIC) or not number.isdecimal() or not 1 <= int(number) <= 128:
         raise ValueError(

@@ -125,6 +125,87 @@ class ApiOptions(msgspec.Struct, frozen=True):
         )
 
 
+class OidcGroup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[[oidc.groups]]: what the members of one group of the identity provider may here, as a grant of users.toml."""
+
+    group: str
+    role: str
+    areas: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    fleets: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
+    personal: bool = False
+
+
+class OidcOptions(msgspec.Struct, frozen=True):
+    """[oidc]: people log in at the city's identity provider (OpenID Connect)."""
+
+    issuer: str = ""
+    """The provider's name, letter for letter as its discovery document has it; without one nobody logs in this way."""
+    client_id: str = ""
+    """How the provider knows this hub."""
+    client_secret_file: str | None = None
+    """File with the secret that goes with it; none for a public client."""
+    client_secret_env: str | None = None
+    address: str = ""
+    """Where browsers reach this hub, such as "https://hub.city.example"; the provider sends people back to ADDRESS/oidc/back."""
+    title: str = "single sign-on"
+    """What the log-in button calls the provider."""
+    scopes: list[str] = msgspec.field(default_factory=lambda: ["openid", "profile"])
+    user_claim: str = "preferred_username"
+    """The claim that names people here; "email" counts only where the provider has verified it."""
+    groups_claim: str = "groups"
+    """The claim with somebody's groups; with dots the way into objects, such as "realm_access.roles"."""
+    groups: list[OidcGroup] = msgspec.field(default_factory=list)
+    clock_skew_s: int = 60
+    """How far the provider's clock may be from this one's."""
+    ca_file: str | None = None
+    """PEM of the authority of the provider's certificate, where it is a private one."""
+
+    def __post_init__(self) -> None:
+        if not self.issuer:
+            if self.client_id or self.address or self.groups:
+                raise ValueError('issuer is missing here, such as issuer = "https://login.city.example"')
+            return
+        for name in ("client_id", "address"):
+            if not getattr(self, name):
+                raise ValueError(f"{name} is missing here, beside issuer")
+        for name in ("issuer", "address"):
+            if not web_address(getattr(self, name)):
+                raise ValueError(
+                    f"{name} = {getattr(self, name)!r}: an address with https:// was meant (http:// only on this machine), without query"
+                )
+        if urlsplit(self.address).path.strip("/"):
+            raise ValueError(f"address = {self.address!r}: the address of the console was meant, without a path")
+        if "openid" not in self.scopes:
+            raise ValueError('scopes: "openid" is one of them, always')
+        if not 0 <= self.clock_skew_s <= 600:
+            raise ValueError(f"clock_skew_s = {self.clock_skew_s}: 0 to 600 seconds were meant")
+
+    @property
+    def back(self) -> str:
+        """Where the provider sends people back to; it stands in the provider's list of this client."""
+        return f"{self.address.rstrip('/')}/oidc/back"
+
+
+def web_address(text: object) -> bool:
+    """Whether it is an address that nobody on the way can change: https, or http on this machine."""
+    try:
+        url = urlsplit(text) if isinstance(text, str) else urlsplit("")
+        host = url.hostname or ""
+        alone = host == "localhost" or (
+            bool(re.fullmatch(r"[0-9a-f.:]+", host)) and ipaddress.ip_address(host).is_loopback
+        )
+        return (
+            bool(host)
+            and not url.fragment
+            and not url.username
+            and (url.scheme == "https" or (url.scheme == "http" and alone))
+        )
+    except ValueError:
+        return False
+
+
 class StoreOptions(msgspec.Struct, frozen=True):
     """[store]"""
 
@@ -368,6 +449,7 @@ class Config(msgspec.Struct, frozen=True):
     tracing: TracingOptions = TracingOptions()
     personal: Personal = Personal()
     reports: ReportsOptions = ReportsOptions()
+    oidc: OidcOptions = OidcOptions()
 
     @property
     def data(self) -> Path:
@@ -381,6 +463,7 @@ class Config(msgspec.Struct, frozen=True):
 SECTIONS: Mapping[str, type[msgspec.Struct]] = {
     "hub": HubOptions,
     "api": ApiOptions,
+    "oidc": OidcOptions,
     "store": StoreOptions,
     "rules": RulesOptions,
     "ingest": IngestOptions,

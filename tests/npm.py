@@ -1,4 +1,5 @@
-"""Schemas and Grafana's own code that only npm has: installed once into dashboards/grafana/schema/, by its lock file.
+"""What only npm has, installed once by lock files: schemas and Grafana's own code in dashboards/grafana/schema/, an OpenID provider in
+tests/oidc_provider/.
 
 `make test` installs before any test begins (`python -m tests.npm`). A test that runs alone installs for itself.
 """
@@ -7,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,9 +18,23 @@ import pytest
 from dashboards.bundle import npm
 from dashboards.bundle.npm import NpmError, locked
 
-__all__ = ["FOLDER", "GROUP", "INSTALL_S", "MAKE_S", "NpmError", "install", "installed", "locked", "or_skip", "run_npm"]
+__all__ = [
+    "FOLDER",
+    "GROUP",
+    "INSTALL_S",
+    "MAKE_S",
+    "PROVIDER",
+    "NpmError",
+    "install",
+    "installed",
+    "locked",
+    "node",
+    "or_skip",
+    "run_npm",
+]
 
 FOLDER = Path(__file__).resolve().parents[1] / "dashboards" / "grafana" / "schema"
+PROVIDER = Path(__file__).resolve().parent / "oidc_provider"
 INSTALL_S, MAKE_S = npm.INSTALL_S, 90
 GROUP = "npm"
 """Tests that use it stay on one worker (`xdist_group`), so that none waits for another's install."""
@@ -34,10 +50,18 @@ def install(folder: Path = FOLDER) -> Path:
     return npm.install(folder)
 
 
-def installed() -> Path:
+def node() -> str:
+    """The machine's node. Raises NpmError."""
+    found = shutil.which("node")
+    if found is None:
+        raise NpmError("there is no node here (Debian: apt-get install npm)")
+    return found
+
+
+def installed(folder: Path = FOLDER) -> Path:
     """`install()` for a test: a loud skip on a laptop without npm, a failure in CI."""
     with or_skip():
-        return install()
+        return install(folder)
 
 
 @contextlib.contextmanager
@@ -52,7 +76,8 @@ def or_skip() -> Iterator[None]:
 
 if __name__ == "__main__":
     try:
-        install()
+        for needed in (FOLDER, PROVIDER):
+            install(needed)
     except NpmError as trouble:
         print(f"{trouble}. Tests that need it will say so.")
         sys.exit(os.environ.get("CI") == "true")

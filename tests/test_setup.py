@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests import conftest
-from tests.npm import FOLDER, NpmError, install, or_skip
+from tests.npm import FOLDER, PROVIDER, NpmError, install, or_skip
 from tests.shared import shared_path
 
 
@@ -88,8 +88,9 @@ def test_what_a_failed_test_left_open_fails_no_later_test(tmp_path: Path) -> Non
     assert "ResourceWarning" not in ran.stdout, ran.stdout
 
 
-def test_the_lock_file_has_hashes_and_no_addresses() -> None:
-    text = (FOLDER / "package-lock.json").read_text("utf-8")
+@pytest.mark.parametrize("folder", [FOLDER, PROVIDER], ids=lambda folder: folder.name)
+def test_the_lock_file_has_hashes_and_no_addresses(folder: Path) -> None:
+    text = (folder / "package-lock.json").read_text("utf-8")
     assert "resolved" not in text
     assert "https://" not in text
     assert text.count('"node_modules/') == text.count('"integrity": "sha512-')

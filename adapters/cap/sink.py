@@ -15,11 +15,11 @@ from adapters.cap import feed, gbt35965, message
 from adapters.cap.audit import problems
 from adapters.cap.chain import ENDS, Chain, Permission, Said, Step, add_link, advance
 from adapters.peer_http import Peer
-from adapters.secrets import secret
 from adapters.wallclock import zone_named
 from hub.model import AlertChange
 from hub.moment import SECOND
 from hub.ports import Delivery
+from hub.secret_files import secret
 from hub.whole_file import read, replace
 
 CHAINS_MAX = 10_000

@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from hub.identity import OSCORE, TOKEN
+
 
 class CoapResource(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """A resource of a device that the hub asks: GET every so often, or OBSERVE."""
@@ -36,6 +38,8 @@ class CoapOptions(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fiel
     """Folder of OSCORE contexts (RFC 8613), one folder for each device, of the device's name; needs `pip install cityhub[oscore]`."""
     oscore_required: bool = False
     """With `oscore_dir`: what comes unprotected is answered 4.01."""
+    identity: str = ""
+    """ "oscore": devices speak for themselves only, each by the keys of its own context; as `oscore_required`."""
     resources: list[CoapResource] = []
     """What the hub asks itself."""
     payload_bytes_max: int = 262_144
@@ -61,8 +65,16 @@ class CoapOptions(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fiel
             raise ValueError("state listen (devices come to the hub) or resources (the hub asks devices)")
         if self.oscore_dir is not None and self.listen is None:
             raise ValueError("oscore_dir is for devices that come to the hub: state listen")
-        if self.oscore_required and self.oscore_dir is None:
-            raise ValueError("oscore_required needs oscore_dir, the folder of the devices' contexts")
+        if self.identity == TOKEN:
+            raise ValueError(
+                'identity = "token": over plain CoAP whoever listens on the way can read a token and use it; "oscore" gives each device keys of its own '
+                "(oscore_dir)"
+            )
+        if self.identity not in ("", OSCORE):
+            raise ValueError(f'identity = {self.identity!r}: "oscore" was meant')
+        if self.bound and self.oscore_dir is None:
+            named = 'identity = "oscore"' if self.identity else "oscore_required"
+            raise ValueError(f"{named} needs oscore_dir, the folder of the devices' contexts")
         if self.listen is not None:
             check_url(self.listen, "listen")
         if not 1_024 <= self.payload_bytes_max <= 1_048_576:
@@ -70,6 +82,11 @@ class CoapOptions(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fiel
         for name in ("transfers_max", "requests_per_s_max", "endpoints_max", "in_flight_max", "retry_after_s"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be above 0")
+
+    @property
+    def bound(self) -> bool:
+        """Whether nothing is taken that is not protected by a device's own keys."""
+        return self.oscore_required or self.identity == OSCORE
 
     @property
     def bind(self) -> tuple[str, int]:

@@ -54,7 +54,7 @@ class Readings(resource.Resource):  # type: ignore[misc]
     async def _take(self, request: Any) -> Any:
         now = asyncio.get_running_loop().time()
         peer, device = endpoint(request.remote), speaker(request.remote)
-        if device is None and self._options.oscore_required:
+        if device is None and self._options.bound:
             return _answer(Code.UNAUTHORIZED, "OSCORE is required here")
         first = request.opt.block1 is None or request.opt.block1.start == 0  # further blocks belong to the same request
         if first and not self._rates.allows(peer, now):

@@ -11,11 +11,11 @@ from email.utils import parseaddr
 import msgspec
 
 from adapters.email.message import build
-from adapters.secrets import secret
 from adapters.wallclock import zone_named
 from hub.bilingual import LANGUAGES
 from hub.model import AlertChange
 from hub.ports import Delivery
+from hub.secret_files import secret
 
 SECURITY = ("starttls", "tls", "none")
 

@@ -10,9 +10,9 @@ from urllib.parse import quote
 import msgspec
 
 from adapters.peer_http import Peer
-from adapters.secrets import secret
 from hub.model import AlertChange, Change
 from hub.ports import Delivery
+from hub.secret_files import secret
 from hub.whole_file import read, replace
 
 logger = logging.getLogger(__name__)

@@ -16,9 +16,9 @@ from adapters.gb28181.manscdp import Alarm, Channel, check_id
 from adapters.gb28181.profile import PROFILES
 from adapters.gb28181.sip import SipMessage
 from adapters.ptz import Operator, waiting
-from adapters.secrets import secret
 from hub.model import AlertChange, CameraView, Change, Pose
 from hub.ports import Delivery
+from hub.secret_files import secret
 
 PRIORITY = {"red": 1, "orange": 2, "yellow": 3, "blue": 4}
 TELLS = frozenset({Change.RAISED, Change.ESCALATED, Change.LOWERED})

@@ -7,8 +7,6 @@ is made: a change delivered twice finds what it made before.
 from __future__ import annotations
 
 import hashlib
-import os
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,6 +17,7 @@ from grafana_client.client import GrafanaException, GrafanaServerError, GrafanaT
 
 from hub.model import AlertChange, Change
 from hub.ports import Delivery
+from hub.secret_files import secret
 
 MS = 1_000_000
 TEMPORARY = frozenset({0, 401, 403, 408, 425, 429})
@@ -111,13 +110,7 @@ def annotation(change: AlertChange, tag: str, known: dict[str, Any] | None) -> d
 
 
 def _token(options: GrafanaOptions) -> str:
-    if options.token_env:
-        if not os.environ.get(options.token_env):
-            raise ValueError(f"the environment variable {options.token_env} (token_env) is not set")
-        return os.environ[options.token_env]
-    if options.token_file:
-        try:
-            return Path(options.token_file).read_text("utf-8-sig").strip()
-        except OSError as error:
-            raise ValueError(f"{options.token_file} (token_file) cannot be read: {error.strerror}") from None
-    raise ValueError("Grafana wants a token: set token_env or token_file")
+    found = secret("token", options.token_env, options.token_file)
+    if not found:
+        raise ValueError("Grafana wants a token: set token_env or token_file")
+    return found

@@ -7,11 +7,12 @@ is left, under 16 bytes, stands behind the list in clear. Length and CRC of the 
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+from hub.secret_files import private_table
 
 BLOCK_BYTES = 16
 _LIST = re.compile(rb"\{((?:0[xX][0-9A-Fa-f]{2},?)+)\}")
@@ -35,11 +36,8 @@ def decrypted(content: bytes, key: bytes) -> bytes | None:
 
 
 def read_keys(path: str | Path) -> Mapping[str, bytes]:
-    """MN -> key of 16 bytes, from a TOML file of `"MN" = "32 hexadecimal digits"`. Raises ValueError with a sentence; OSError as open()."""
-    try:
-        given = tomllib.loads(Path(path).read_text("utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: {error}") from None
+    """MN -> key of 16 bytes, from a TOML file of `"MN" = "32 hexadecimal digits"`. Raises ValueError with a sentence."""
+    given = private_table(path, '"MN" = "32 hexadecimal digits"', "keys_file")
     keys: dict[str, bytes] = {}
     for mn, text in given.items():
         try:

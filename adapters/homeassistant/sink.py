@@ -10,9 +10,9 @@ import msgspec
 
 from adapters.peer_http import Peer
 from adapters.ptz import Operator, waiting
-from adapters.secrets import secret
 from hub.model import AlertChange, CameraView
 from hub.ports import Delivery
+from hub.secret_files import secret
 from hub.wire import change_to_json
 
 

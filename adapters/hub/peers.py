@@ -13,14 +13,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-import tomllib
 from collections.abc import Mapping
-from pathlib import Path
 
 import msgspec
 
 from hub.forwarding import hub_name_problem
 from hub.moment import SECOND
+from hub.secret_files import private_table
 
 TOKEN_MIN = 16
 """Characters of a token."""
@@ -78,11 +77,8 @@ class Peers:
 
 
 def load_peers(file: str, here: str) -> Peers:
-    """The peers of the hub `here`. Raises ValueError with a sentence that repeats no secret, OSError where it cannot be read."""
-    try:
-        table = tomllib.loads(Path(file).read_text("utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{file} is not valid TOML: {error}") from None
+    """The peers of the hub `here`. Raises ValueError with a sentence that repeats no secret."""
+    table = private_table(file, 'tables such as [peers.district-a] with token = "…" or sha256 = "…"', "peers_file")
     named = table.get("peers")
     if not isinstance(named, dict) or not named or set(table) != {"peers"}:
         raise ValueError(f'{file}: tables such as [peers.district-a] with token = "…" or sha256 = "…" were meant')

@@ -11,12 +11,12 @@ import msgspec
 
 from adapters.hub import wire
 from adapters.peer_http import Answer, Peer
-from adapters.secrets import secret
 from hub.forwarding import hub_name_problem
 from hub.metrics import nearest, vocabulary
 from hub.model import AlertChange, Reading
 from hub.moment import SECOND
 from hub.ports import Chosen, Delivery
+from hub.secret_files import secret
 from hub.units import UnitError, convert, unit
 
 MENDABLE = frozenset({401, 403, 404, 405})

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,6 +14,7 @@ from adapters.jt808.location import Dialect
 from adapters.transport import StreamOptions, stream_adapter
 from adapters.wallclock import zone_named
 from hub.ports import Plugin
+from hub.secret_files import secret
 
 _COORDINATES = ("wgs84", "gcj02", "flagged")
 
@@ -65,20 +64,8 @@ def codec(options: Mapping[str, Any]) -> Jt808Codec:
 
 def _secret(options: Mapping[str, Any]) -> str:
     """The secret behind the authentication codes, "" where there is none. Read once, when the codec is made."""
-    variable, file = options.get("auth_secret_env"), options.get("auth_secret_file")
-    if variable:
-        if not os.environ.get(variable):
-            raise ValueError(f"the environment variable {variable} (auth_secret_env) is not set")
-        return os.environ[variable]
-    if file:
-        try:
-            found = Path(file).read_text("utf-8-sig").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ValueError(f"auth_secret_file = {file!r} cannot be read: {error}") from None
-        if not found:
-            raise ValueError(f"auth_secret_file = {file!r} is empty")
-        return found
-    return str(options.get("auth_secret") or "")
+    found = secret("auth_secret", options.get("auth_secret_env") or None, options.get("auth_secret_file") or None)
+    return found or str(options.get("auth_secret") or "")
 
 
 PLUGIN = Plugin(

@@ -10,11 +10,11 @@ from xml.etree import ElementTree as ET
 import msgspec
 
 from adapters.peer_http import Answer, Peer
-from adapters.secrets import secret
 from adapters.xml_text import legal
 from hub.model import AlertChange, Change
 from hub.moment import SECOND, to_text
 from hub.ports import Delivery
+from hub.secret_files import secret
 
 NAMESPACE = "urn:milestone-systems"
 TELLS = frozenset({Change.RAISED, Change.ESCALATED})

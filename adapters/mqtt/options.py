@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import ssl
-from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
 from adapters.mqtt.codec import V5, V311
 from hub.identity import topic_level
+from hub.secret_files import secret
 
 FORMATS = ("json", "senml-json", "senml-cbor", "sparkplug")
 VERSIONS = {"5": V5, "5.0": V5, "3.1.1": V311}
@@ -113,25 +112,11 @@ class MqttOptions(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fiel
 
     def password(self) -> str | None:
         """The password. Raises ValueError with a sentence where its place is empty."""
-        return password(self.password_env, self.password_file)
+        return secret("password", self.password_env, self.password_file) or None
 
     def tls(self) -> ssl.SSLContext | None:
         """The TLS context for mqtts://, None for mqtt://. Raises OSError or ssl.SSLError for unreadable files."""
         return client_tls(self.connect or "", self.tls_ca_file, self.tls_cert_file, self.tls_key_file)
-
-
-def password(env: str | None, file: str | None) -> str | None:
-    """A secret from the environment or a file. Raises ValueError with a sentence where its place is empty."""
-    if env is not None:
-        if not os.environ.get(env):
-            raise ValueError(f"the environment variable {env} (password_env) is not set")
-        return os.environ[env]
-    if file is not None:
-        try:
-            return Path(file).read_text("utf-8-sig").strip()
-        except OSError as error:
-            raise ValueError(f"{file} (password_file) cannot be read: {error.strerror}") from None
-    return None
 
 
 def client_tls(url: str, ca_file: str | None, cert_file: str | None, key_file: str | None) -> ssl.SSLContext | None:

@@ -10,10 +10,11 @@ from urllib.parse import quote, urlsplit
 import aiomqtt
 import msgspec
 
-from adapters.mqtt.options import client_tls, password
+from adapters.mqtt.options import client_tls
 from hub.model import AlertChange, Change
 from hub.moment import to_text
 from hub.ports import Delivery
+from hub.secret_files import secret
 
 _CLOSED = frozenset((Change.CLEARED, Change.EXPIRED))
 _FIELDS = ("alert", "rule", "subject", "level", "change", "area", "pack")
@@ -100,7 +101,7 @@ class MqttSink:
                 url.port or (8883 if url.scheme == "mqtts" else 1883),
                 identifier=options.client_id or f"cityhub-sink-{self._name}",
                 username=options.username,
-                password=password(options.password_env, options.password_file),
+                password=secret("password", options.password_env, options.password_file) or None,
                 tls_context=client_tls(
                     options.connect, options.tls_ca_file, options.tls_cert_file, options.tls_key_file
                 ),

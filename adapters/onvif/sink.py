@@ -14,9 +14,9 @@ from adapters.onvif.calibration import Scale, check_zoom, fit, zoom_at
 from adapters.onvif.client import Client, Reply
 from adapters.peer_http import Peer
 from adapters.ptz import Operator, waiting
-from adapters.secrets import secret
 from hub.model import AlertChange, CameraView, Position
 from hub.ports import Delivery
+from hub.secret_files import secret
 
 VIEW_M = 20.0
 LOOK_EVERY_S = 0.4

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from hub.identity import CERTIFICATE, SESSION
+from hub.identity import CERTIFICATE, SESSION, TOKEN
 
 
 class StreamOptions(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -97,6 +97,11 @@ class StreamOptions(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fi
         if self.hello and (self.connect is None or endpoint.scheme == "udp"):
             raise ValueError(
                 "hello is for connections that the hub makes itself: connect = tcp://, tls:// or serial://"
+            )
+        if self.identity == TOKEN:
+            raise ValueError(
+                'identity = "token": these protocols have no place for a token; "certificate" (TLS), "session", or a device\'s own code '
+                "([ingest] device_secrets_file) was meant"
             )
         if self.identity not in ("", CERTIFICATE, SESSION):
             raise ValueError(f'identity = {self.identity!r}: "certificate" or "session" was meant')

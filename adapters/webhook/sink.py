@@ -14,12 +14,12 @@ from urllib.parse import quote, urlsplit
 import httpx
 import msgspec
 
-from adapters.secrets import secret
 from adapters.webhook import consent
 from adapters.webhook.signing import secret_keys, signed_headers
 from hub.model import AlertChange
 from hub.moment import from_datetime, to_text
 from hub.ports import Delivery
+from hub.secret_files import secret
 from hub.wire import change_to_json
 
 ANSWER_BYTES_MAX = 2_048

@@ -319,7 +319,9 @@ async function askWho() {
       } catch (error) { field.value = ""; told.textContent = refusalText(error); }
     };
     for (const input of [user, field]) input.addEventListener("keydown", (event) => { if (event.key === "Enter") enter(); });
-    door.replaceChildren(h("p", {}, say(byName ? "login" : "token")), ...(byName ? [user] : []), field, h("button", { type: "button", class: "go", onclick: enter }, say("enter")), told);
+    // The identity provider sends the browser back to this page, which then finds its session.
+    const elsewhere = session?.provider ? [h("a", { class: "go", href: "/oidc/login" }, `${say("loginAt")} ${session.provider}`)] : [];
+    door.replaceChildren(h("p", {}, say(byName || session?.provider ? "login" : "token")), ...elsewhere, ...(byName ? [user] : []), field, h("button", { type: "button", class: "go", onclick: enter }, say("enter")), told);
     door.showModal();
   });
 }
@@ -329,7 +331,10 @@ function showWho() {
   button.hidden = !who;
   button.textContent = who ? `${who.name || who.user} · ${say("logout")}` : "";
 }
-byId("leave").addEventListener("click", async () => { try { await source.logOut(); } finally { location.reload(); } });
+byId("leave").addEventListener("click", async () => {
+  let further = null;
+  try { further = await source.logOut(); } finally { if (further) location.assign(further); else location.reload(); }
+});
 
 // ---------------------------------------------------------------------------------------------------- keys
 

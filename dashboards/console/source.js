@@ -25,8 +25,9 @@ export class Source {
     this.session = await this.post("/api/v1/login", { user, password });
   }
 
+  /** The address at which the log-in ends at the identity provider too, null where there is none. */
   async logOut() {
-    try { await this.post("/api/v1/logout", {}); } finally { this.useToken(""); this.session = null; }
+    try { return (await this.post("/api/v1/logout", {})).provider; } finally { this.useToken(""); this.session = null; }
   }
 
   useToken(token) {

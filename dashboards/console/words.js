@@ -55,7 +55,7 @@ const WORDS = {
   clean: ["Nothing in quarantine", "隔离区为空"], cleanline: ["Every frame could be used.", "所有报文均可使用。"], unknowns: ["Unknown devices that knocked", "未登记而上报的设备"], times: ["times", "次"],
   admit: ["Admit …", "接纳……"], refuse: ["Refuse", "拒绝"], refuseNoMore: ["Refuse no more", "取消拒绝"], refusedBy: ["refused", "已拒绝"], showLine: ["Show the change", "查看改动"], writeLine: ["Write this line", "写入此行"], lineOf: ["line", "行"], mapMiddle: ["Middle of the map", "取地图中心"], writtenNotTaken: ["It is written, but the city's folder has mistakes, so it does not hold yet:", "已写入，但城市目录有错误，尚未生效："],
   field_name: ["Name", "名称"], field_kind: ["Kind", "类型"], field_area: ["Area", "区域"], field_lon: ["Longitude", "经度"], field_lat: ["Latitude", "纬度"], newest: ["Newest input that could not be used", "最近无法使用的输入"],
-  token: ["This hub asks for a token.", "此中枢需要令牌。"], login: ["Log in", "登录"], logout: ["log out", "退出"], user: ["User", "用户名"], password: ["Password", "密码"], enter: ["Enter", "进入"], failed: ["That did not work:", "操作失败："], rate: ["readings", "读数"],
+  token: ["This hub asks for a token.", "此中枢需要令牌。"], login: ["Log in", "登录"], loginAt: ["Log in by", "登录方式："], logout: ["log out", "退出"], user: ["User", "用户名"], password: ["Password", "密码"], enter: ["Enter", "进入"], failed: ["That did not work:", "操作失败："], rate: ["readings", "读数"],
   ago_s: ["s", "秒"], ago_m: ["min", "分"], ago_h: ["h", "小时"], ago_d: ["days", "天"], camera: ["camera", "摄像机"], away: ["away", ""],
 };
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from hub.access.people import Person
 from hub.moment import SECOND
 
 SESSIONS_MAX = 10_000
@@ -30,6 +31,10 @@ class Session(msgspec.Struct, frozen=True):
     digest: str
     kept: str
     """The hash of the password that was shown: another password, or a user who is disabled, ends it."""
+    person: Person | None = None
+    """Who it is for the identity provider, for a log-in there; such a one has no password here."""
+    id_token: str = ""
+    """What the provider said then; it wants it again at the log-out."""
 
 
 class Sessions:
@@ -39,7 +44,7 @@ class Sessions:
         self._clock, self._life = clock, int(hours * 3600 * SECOND)
         self._found: dict[str, Session] = {}
 
-    def open(self, user: str, kept: str) -> tuple[str, Session]:
+    def open(self, user: str, kept: str, person: Person | None = None, id_token: str = "") -> tuple[str, Session]:
         """The secret for the cookie, and the session."""
         self._sweep()
         own = [digest for digest, session in self._found.items() if session.user == user]
@@ -48,7 +53,8 @@ class Sessions:
         while len(self._found) >= SESSIONS_MAX:
             del self._found[next(iter(self._found))]
         shown, at = secrets.token_urlsafe(32), self._clock()
-        session = Session(user, secrets.token_urlsafe(32), at, at + self._life, _digest(shown), kept)
+        csrf = secrets.token_urlsafe(32)
+        session = Session(user, csrf, at, at + self._life, _digest(shown), kept, person, id_token)
         self._found[session.digest] = session
         return shown, session
 

@@ -7,6 +7,7 @@
     areas = ["north"]           # optional limits: areas, kinds, fleets, devices
     personal = true             # also who drives, and where vehicles and phones are
 
+`subject` beside `name` is the `sub` of the same person at the city's identity provider (`hub.access.people`).
 It holds no secret: passwords are argon2 hashes in the data folder (`hub.access.passwords`). The file is read strictly, as what it leaves
 out is a right that somebody has or lacks.
 """
@@ -68,6 +69,8 @@ class User(msgspec.Struct, frozen=True):
     name: str = ""
     grants: tuple[RoleGrant, ...] = ()
     disabled: bool = False
+    subject: str = ""
+    """Who they are for the identity provider (its claim `sub`); "": nobody there is this user."""
 
     @property
     def principal(self) -> Principal:
@@ -78,6 +81,7 @@ class User(msgspec.Struct, frozen=True):
 class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str = ""
     disabled: bool = False
+    subject: str = ""
     grants: tuple[RoleGrant, ...] = ()
 
 
@@ -123,7 +127,12 @@ def load_users(path: Path) -> tuple[dict[str, User], list[Mistake]]:
             for odd in {key for block in entry.get("grants", ()) for key in block if key not in known}:
                 near = get_close_matches(odd, known, n=1)
                 wrong(at, f"[users.{name}]: a grant has the unknown key {odd!r}" + (f"; was {near[0]!r} meant?" if near else ""))  # fmt: skip
-        users[name] = User(name, read.name, grants, read.disabled)
+        if same := next((user.user for user in users.values() if read.subject and user.subject == read.subject), None):
+            wrong(
+                at,
+                f"[users.{name}] has the subject of [users.{same}]; somebody at the identity provider is one user here",
+            )
+        users[name] = User(name, read.name, grants, read.disabled, read.subject)
     if not isinstance(entries, dict):
         wrong(("users",), "users is a table; each user is written as [users.NAME]")
     return (users if not mistakes else {}), sorted(mistakes, key=lambda mistake: mistake.line)

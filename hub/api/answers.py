@@ -61,7 +61,7 @@ class Readiness(msgspec.Struct):
 
 class Session(msgspec.Struct):
     """Who asks (null: nobody known) and what they may. `csrf` and `until` are of a log-in; `asks`: the hub asks who somebody is,
-    `password`: it has users who log in."""
+    `password`: it has users who log in, `provider`: how the identity provider is called at which people log in."""
 
     user: str | None
     kind: str | None
@@ -73,6 +73,14 @@ class Session(msgspec.Struct):
     until: str | None
     asks: bool
     password: bool
+    provider: str | None = None
+
+
+class LoggedOut(msgspec.Struct):
+    """`provider`: where the log-in ends at the identity provider too; null where there is no more to end."""
+
+    ok: bool
+    provider: str | None = None
 
 
 class Health(msgspec.Struct):

@@ -28,6 +28,7 @@ import msgspec
 
 from hub.access.rights import EVERYTHING, TOKEN_ROLES, Grant, Principal
 from hub.mistakes import Mistake, toml_lines
+from hub.secret_files import private_text
 
 ROLES = tuple(TOKEN_ROLES)
 DEVICES = 'devices is a list of ids, such as ["gauge-7", "weather-*"]'
@@ -75,17 +76,15 @@ def load_tokens(path: Path) -> tuple[dict[str, Token], list[Mistake]]:
     """The tokens of a file, by name. There is always a token or a mistake; no mistake quotes a secret."""
     file = str(path)
     try:
-        text = path.read_text("utf-8-sig")
+        text = private_text(path)
         table = tomllib.loads(text)
-    except OSError as error:
-        return {}, [Mistake(file, 1, f"cannot be read ({error.strerror})")]
-    except UnicodeDecodeError:
-        return {}, [Mistake(file, 1, "is not UTF-8 text")]
     except tomllib.TOMLDecodeError as error:
         line = re.search(r"line (\d+)", str(error))
         return {}, [
             Mistake(file, int(line[1]) if line else 1, "is not valid TOML; [tokens.NAME] and its keys were meant")
         ]
+    except ValueError as error:
+        return {}, [Mistake(file, 1, str(error).removeprefix(f"{file} "))]
     return _Reader(file, table, toml_lines(text)).read()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache
 from typing import Any, TypeVar
 
@@ -51,6 +52,9 @@ class Endpoint:
     probe: bool = False
     """Asked again and again by what watches the hub; no limit of requests holds it off."""
 
+    lenient: bool = False
+    """Names in its query that it does not know are left alone: a page to which links lead, or what another standard says must be."""
+
     also: tuple[int, ...] = ()
     """Further statuses it answers with, beside 200, 4XX and 503."""
 
@@ -68,11 +72,14 @@ class Endpoint:
 
     async def given(self, request: Request) -> msgspec.Struct:
         """What the request brings, decoded. Raises `Problem` 400."""
+        query, of_query = request.query_params.multi_items(), self.takes if self.method == "GET" else Nothing
+        if not self.lenient:
+            _all_known(query, of_query)
         if self.raw:
             return Nothing()
         if self.method == "POST":
             return decoded(await body(request, CONTROLLED_BODY_MAX), self.takes)
-        return asked(request.query_params.multi_items(), self.takes)
+        return asked(query, self.takes)
 
 
 async def body(request: Request, limit: int) -> bytes:
@@ -102,11 +109,40 @@ def _too_long(limit: int) -> str:
     return f"the body is longer than the limit of {limit} bytes; send fewer at a time"
 
 
+def _all_known(query: Sequence[tuple[str, str]], kind: type[msgspec.Struct]) -> None:
+    """Raises `Problem` 400 for a name that this query has not: what is asked for by a misspelt name would be answered as if nobody had
+    asked for it. The answer says which names there are."""
+    known = names_of(kind)
+    if odd := [name for name, _ in query if name not in known]:
+        raise Problem(400, f"the query has the unknown name {odd[0][:100]!r}; {_meant(odd[0], known)}", known=known)
+
+
+def names_of(kind: type[msgspec.Struct]) -> list[str]:
+    """The names that it has in queries and bodies."""
+    return [field.encode_name for field in msgspec.structs.fields(kind)]
+
+
+# What is often said for a name of ours: other interfaces call it so.
+ALIKE = {"start": "from", "begin": "from", "since": "from", "end": "to", "stop": "to", "until": "to", "offset": "skip", "count": "limit"}  # fmt: skip
+
+
+def _meant(odd: str, known: Sequence[str]) -> str:
+    if not known:
+        return "it takes none"
+    near = [ALIKE[odd]] if ALIKE.get(odd) in known else get_close_matches(odd, known, n=1)
+    hint = f"was {near[0]!r} meant? " if near else ""
+    return f"{hint}known here: {', '.join(known)}"
+
+
 def decoded(data: bytes, kind: type[T]) -> T:
     """A JSON body; an empty one is `{}`. Raises `Problem` 400 that names what is wrong."""
     try:
         return msgspec.json.decode(data or b"{}", type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        if odd := re.fullmatch(r"Object contains unknown field `([^`]*)`", str(error)):
+            known = names_of(kind)
+            told = f"the body has the unknown field {odd[1][:100]!r}; {_meant(odd[1], known)}"
+            raise Problem(400, told, known=known) from None
         raise Problem(400, _sentence(error, None)) from None
 
 

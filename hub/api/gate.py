@@ -11,10 +11,13 @@ from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hub.access import Principal
+from hub.access.people import NotAdmitted
 from hub.access.sessions import Session, same
+from hub.access.users import User
 from hub.api.auth import LOCAL, who
 from hub.api.problem import Problem, problem
 from hub.api.state import State
@@ -144,7 +147,8 @@ class Authority:
             raise Problem(
                 403, f"the header {CSRF_HEADER} is missing or not that of this log-in; GET /api/v1/session tells it"
             )
-        return self._state.roll.users[session.user].principal
+        user = self.user_of(session)
+        return user.principal if user else None
 
     def _certified(self, request: Request) -> Principal | None:
         """Whose verified client certificate this is: that of the user, else the token, of one of its names."""
@@ -157,16 +161,31 @@ class Authority:
         return None
 
     def session(self, request: Request) -> Session | None:
-        """The log-in behind the cookie, as long as the user may come in and has the password of then."""
+        """The log-in behind the cookie, as long as the user may come in."""
         session = self._state.sessions.of(request.cookies.get(cookie_name(request)))
-        if session is None or session.kept != self._state.roll.kept(session.user):
+        return session if session is not None and self.user_of(session) is not None else None
+
+    def user_of(self, session: Session) -> User | None:
+        """Whose log-in it is: the user with the password of then, or whom the identity provider sent; None for who may not come in now."""
+        state = self._state
+        if session.person is None:
+            return state.roll.users.get(session.user) if session.kept == state.roll.kept(session.user) else None
+        try:
+            found = state.people.user(session.person) if state.people else None
+        except NotAdmitted:
             return None
-        return session
+        return found if found is not None and found.user == session.user else None
 
 
 def cookie_name(request: Request) -> str:
     """`__Host-` binds the cookie to this very host and to TLS; browsers take it over TLS alone."""
     return "__Host-cityhub" if request.url.scheme == "https" else "cityhub"
+
+
+def give_session(request: Request, answer: Response, shown: str) -> None:
+    """The cookie of a session that was opened just now."""
+    secure = request.url.scheme == "https"
+    answer.set_cookie(cookie_name(request), shown, path="/", httponly=True, samesite="strict", secure=secure)
 
 
 def _with_headers(

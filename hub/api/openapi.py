@@ -65,6 +65,6 @@ def _operation(item: Endpoint, schemas: dict[Any, Any], components: dict[str, An
         wait = {"Retry-After": {"description": "seconds", "schema": {"type": "string"}}}
         told["responses"]["429"] = {**problem, "description": "asked too often", "headers": wait}
     for status in item.also:
-        bare = {"description": "nothing there"}
-        told["responses"][str(status)] = bare if status == 204 else answer if status < 400 else problem
+        bare = {204: {"description": "nothing there"}, 303: {"description": "leads on to another page"}}
+        told["responses"][str(status)] = bare.get(status, answer if status < 400 else problem)
     return told

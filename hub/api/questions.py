@@ -168,6 +168,15 @@ class Audit(msgspec.Struct):
     before: Number | None = None
 
 
+class OidcBack(msgspec.Struct):
+    """What the identity provider sends the browser back with (RFC 6749, section 4.1.2; `iss`: RFC 9207)."""
+
+    state: str = ""
+    code: str | None = None
+    iss: str | None = None
+    error: str | None = None
+
+
 class Readiness(msgspec.Struct):
     """`part`: ask for this part alone."""
 
@@ -177,7 +186,11 @@ class Readiness(msgspec.Struct):
 # ------------------------------------------------------------------------------------------------- bodies
 
 
-class LogIn(msgspec.Struct):
+class Body(msgspec.Struct, forbid_unknown_fields=True):
+    """What a POST brings. A field that it has not is refused: done without it, something else would be done than was meant."""
+
+
+class LogIn(Body):
     """Name and password of a user."""
 
     user: Name
@@ -188,7 +201,7 @@ Names = Annotated[list[Name], Meta(min_length=1, max_length=1000)]
 """Of a limit: an empty list would be none, which nobody means."""
 
 
-class Granted(msgspec.Struct, forbid_unknown_fields=True):
+class Granted(Body):
     """A role, and where it holds; without a limit everywhere. `personal`: also who drives, and where vehicles and phones are."""
 
     role: Name
@@ -203,7 +216,7 @@ Grants = Annotated[list[Granted], Meta(max_length=100)]
 Password = Annotated[str, Meta(max_length=200)]
 
 
-class NewUser(msgspec.Struct, forbid_unknown_fields=True):
+class NewUser(Body):
     """A user: the name to log in with, the name for people, what they may."""
 
     user: Name
@@ -212,7 +225,7 @@ class NewUser(msgspec.Struct, forbid_unknown_fields=True):
     grants: Grants = msgspec.field(default_factory=list)
 
 
-class ChangedUser(msgspec.Struct, forbid_unknown_fields=True):
+class ChangedUser(Body):
     """What is to be changed of a user."""
 
     name: Name | None = None
@@ -221,7 +234,7 @@ class ChangedUser(msgspec.Struct, forbid_unknown_fields=True):
     disabled: bool | None = None
 
 
-class Act(msgspec.Struct):
+class Act(Body):
     """Something done to a warning or to planned work. Who does it is who asks; a `who` beside a token is kept in the note."""
 
     who: Name | None = None
@@ -229,7 +242,7 @@ class Act(msgspec.Struct):
     until: str | None = None
 
 
-class Plan(msgspec.Struct, rename={"start": "from"}):
+class Plan(Body, rename={"start": "from"}):
     """Planned work on a device, area:NAME or zone:NAME."""
 
     target: Annotated[str, Meta(max_length=300)] = ""
@@ -240,7 +253,7 @@ class Plan(msgspec.Struct, rename={"start": "from"}):
     note: Note | None = None
 
 
-class Written(msgspec.Struct):
+class Written(Body):
     """A note on a warning, open or closed. A comment needs words; the mark of a false alarm, and its taking back, may have some."""
 
     kind: Literal["comment", "false-alarm", "no-false-alarm"] = "comment"
@@ -248,21 +261,21 @@ class Written(msgspec.Struct):
     note: Note | None = None
 
 
-class HandOver(msgspec.Struct):
+class HandOver(Body):
     """What the next shift should know, in one line or several."""
 
     note: Annotated[str, Meta(max_length=4000)] = ""
     who: Name | None = None
 
 
-class TakenOver(msgspec.Struct):
+class TakenOver(Body):
     """The number of a hand-over note that has been read."""
 
     number: Number
     who: Name | None = None
 
 
-class Admission(msgspec.Struct):
+class Admission(Body):
     """An unknown device for the registry. `more`: further columns of devices.csv. `base`: of the proposal that was looked at; without it
     nothing is written, and the answer is the proposal."""
 
@@ -278,7 +291,7 @@ class Admission(msgspec.Struct):
     who: Name | None = None
 
 
-class Refused(msgspec.Struct):
+class Refused(Body):
     """An unknown device that does not belong to the city; `refused` false takes it back."""
 
     device: Annotated[str, Meta(min_length=1, max_length=200)]
@@ -287,33 +300,33 @@ class Refused(msgspec.Struct):
     who: Name | None = None
 
 
-class Retry(msgspec.Struct):
+class Retry(Body):
     """One entry of quarantine, or all."""
 
     offset: Number | None = None
 
 
-class Exercise(msgspec.Struct):
+class Exercise(Body):
     """A destination by its name, and who tries it."""
 
     name: Name
     who: Name | None = None
 
 
-class Letters(msgspec.Struct):
+class Letters(Body):
     """Dead letters by number, or all."""
 
     numbers: Annotated[list[Number], Meta(max_length=PAGE_MAX)] | None = None
 
 
-class Rebuild(msgspec.Struct, rename={"start": "from", "end": "to"}):
+class Rebuild(Body, rename={"start": "from", "end": "to"}):
     """A range of history, or all of it."""
 
     start: str | None = None
     end: str | None = None
 
 
-class Export(msgspec.Struct, rename={"start": "from", "end": "to"}):
+class Export(Body, rename={"start": "from", "end": "to"}):
     """Rows into a file on this machine."""
 
     format: Literal["csv", "parquet"]
@@ -324,7 +337,7 @@ class Export(msgspec.Struct, rename={"start": "from", "end": "to"}):
     metric: str | None = None
 
 
-class Import(msgspec.Struct):
+class Import(Body):
     """Files on this machine into history."""
 
     files: list[str]
@@ -332,7 +345,7 @@ class Import(msgspec.Struct):
     admit: bool = False
 
 
-class Command(msgspec.Struct, forbid_unknown_fields=True):
+class Command(Body):
     """A command to a device: `hub.ports.DeviceCommand`, who sends it, and how long to wait for the answer."""
 
     command: Annotated[str, Meta(max_length=100)]

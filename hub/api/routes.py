@@ -27,6 +27,7 @@ from hub.api.history import History
 from hub.api.limits import Limits
 from hub.api.looking import Looking
 from hub.api.noting import Noting
+from hub.api.oidc import Oidc
 from hub.api.openapi import document
 from hub.api.pages import reply
 from hub.api.problem import Problem, problem
@@ -46,11 +47,11 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
     look, act, live = Looking(state, authority), Acting(state, trusted, auditing), Streaming(state, authority)
     enrol = Enrolling(state, auditing, trusted)
     visit, things, past = Visiting(state, authority, auditing), SensorThings(state), History(state)
-    noting, admitting = Noting(state, auditing), Admitting(state, auditing)
+    noting, admitting, oidc = Noting(state, auditing), Admitting(state, auditing), Oidc(state, auditing)
     get, post = "GET", "POST"
     on_the_hub = partial(Endpoint, post, role="operate", needs="engineer", whole=True)
     found = [
-        Endpoint(get, "/", None, look.console, media="text/html"),
+        Endpoint(get, "/", None, look.console, media="text/html", lenient=True),
         Endpoint(get, "/healthz", None, look.alive, gives=answers.Alive, probe=True),
         Endpoint(
             get, "/readyz", None, look.ready, questions.Readiness, gives=answers.Readiness, ill_alike=True, probe=True
@@ -58,7 +59,11 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
         Endpoint(get, "/metrics", "view", look.metrics, media="text/plain", whole=True),
         Endpoint(get, "/api/v1/session", None, visit.session, gives=answers.Session),
         Endpoint(post, "/api/v1/login", None, visit.log_in, questions.LogIn, gives=answers.Session, act=False),
-        Endpoint(post, "/api/v1/logout", None, visit.log_out, gives=answers.Done, act=False),
+        Endpoint(post, "/api/v1/logout", None, visit.log_out, gives=answers.LoggedOut, act=False),
+        Endpoint(get, "/oidc/login", None, oidc.oidc_login, media="text/html", also=(303,)),
+        Endpoint(
+            get, "/oidc/back", None, oidc.oidc_back, questions.OidcBack, media="text/html", also=(303,), lenient=True
+        ),
         Endpoint(get, "/api/v1/users", "administer", enrol.users, questions.Page, gives=answers.Users, whole=True),
         Endpoint(
             post, "/api/v1/users", "administer", enrol.add_user, questions.NewUser, gives=answers.User, whole=True
@@ -149,7 +154,13 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
         Endpoint(get, "/tiles/basemap.pmtiles", None, look.basemap, media="application/vnd.pmtiles"),
         Endpoint(get, "/api/v1/stream", "view", live.stream, questions.Spoken, media="text/event-stream"),
         Endpoint(
-            get, f"{ROOT}/{{path:path}}", "view", things.sensorthings, gives=answers.SensorThings, also=(204, 501)
+            get,
+            f"{ROOT}/{{path:path}}",
+            "view",
+            things.sensorthings,
+            gives=answers.SensorThings,
+            also=(204, 501),
+            lenient=True,  # its own options: hub.api.sensorthings.options
         ),
         Endpoint(
             post,

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from hub.access.audit import Audit
+from hub.access.people import People
 from hub.access.roll import Roll
 from hub.access.sessions import Sessions
 from hub.alerts import Alerts
 from hub.api.auth import Token
+from hub.api.provider import Provider
 from hub.cameras import Cameras
 from hub.delivery import Courier, Journal, ReadingCourier
 from hub.health import Health, Part
@@ -123,6 +125,9 @@ class State:
     sessions: Sessions
     audit: Audit
     notes: Notes
+    people: People | None = None
+    provider: Provider | None = None
+    """Whom the identity provider's word lets in, and the provider; None where the city names none."""
     tokens: Mapping[str, Token] | None = None
     """None where the hub has no tokens file."""
     cameras_of: dict[tuple[str, ...], Cameras] = field(default_factory=dict)
@@ -152,5 +157,5 @@ class State:
 
     @property
     def asks(self) -> bool:
-        """Whether the hub asks who somebody is. One without users and tokens trusts whoever is on the machine."""
-        return self.tokens is not None or self.roll.asks
+        """Whether the hub asks who somebody is. One without users, tokens and provider trusts whoever is on the machine."""
+        return self.tokens is not None or self.roll.asks or self.people is not None

@@ -15,7 +15,7 @@ from hub.access.backoff import Backoff
 from hub.access.sessions import Session
 from hub.api import questions
 from hub.api.auditing import Auditing, address_of
-from hub.api.gate import Authority, cookie_name
+from hub.api.gate import Authority, cookie_name, give_session
 from hub.api.pages import marks, reply
 from hub.api.problem import Problem
 from hub.api.state import State
@@ -63,24 +63,20 @@ class Visiting:
         self._names.worked(given.user)
         shown, session = self.state.sessions.open(given.user, kept)
         answer = reply(self._described(self.state.roll.users[given.user].principal, session))
-        answer.set_cookie(
-            cookie_name(request),
-            shown,
-            path="/",
-            httponly=True,
-            samesite="strict",
-            secure=request.url.scheme == "https",
-        )
+        give_session(request, answer, shown)
         return answer
 
     async def log_out(self, request: Request, _: Any) -> Response:
-        """End the session of the cookie."""
+        """End the session of the cookie. `provider`: where to end it at the identity provider too, for who logged in there."""
         session = self._authority.session(request)
+        further = None
         if session is not None:
             self._authority.known(request)  # only with the CSRF word: no other page may end it
             self.state.sessions.close(session)
             await self._auditing.note(request, "log-out", outcome="done", who=session.user)
-        answer = reply({"ok": True})
+            if session.id_token and self.state.provider is not None:
+                further = await self.state.provider.end(session.id_token)
+        answer = reply({"ok": True, "provider": further})
         answer.delete_cookie(cookie_name(request), path="/", httponly=True, samesite="strict")
         return answer
 
@@ -93,6 +89,7 @@ class Visiting:
 
     def _described(self, who: Principal | None, session: Session | None) -> dict[str, Any]:
         user = self.state.roll.users.get(who.name) if who is not None and who.kind == "user" else None
+        user = self._authority.user_of(session) if session is not None else user
         return {
             "user": who.name if who else None,
             "kind": who.kind if who else None,
@@ -104,6 +101,7 @@ class Visiting:
             "until": to_text(session.until) if session else None,
             "asks": self.state.asks,
             "password": self.state.roll.asks,
+            "provider": self.state.config.oidc.title if self.state.provider is not None else None,
         }
 
     async def audit(self, request: Request, asked: questions.Audit) -> Response:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 
 import msgspec
 
+from hub import clock
+from hub.access.people import grant_of
 from hub.access.users import User, load_users, users_path
 from hub.access.users import able as users_able
+from hub.access.users import check as check_user
 from hub.api.auth import Token, load_tokens
+from hub.api.provider import Provider
 from hub.config import is_loopback, load_config, split_address
 from hub.metrics import use_city
 from hub.mistakes import Mistake, toml_lines
 from hub.options import Config
 from hub.ports import Plugin
 from hub.registry import Registry, load_registry
+from hub.secret_files import private_table
 from hub.text_files import NotText, read_text
 from rules.book import RuleBook
 from rules.book import load as load_rules
@@ -68,6 +72,7 @@ def load_city(folder: Path, plugins: Mapping[str, Plugin]) -> tuple[City | None,
     if config:
         mistakes += _strange_approvers(config, tokens or {}, users)
         mistakes += _readable(config)
+        mistakes += _strange_groups(config)
     secrets: dict[str, str] = {}
     if config and config.ingest.device_secrets_file:
         secrets, wrong = load_secrets(Path(config.ingest.device_secrets_file))
@@ -102,6 +107,25 @@ def _readable(config: Config) -> list[Mistake]:
         "address of the TLS proxy in front, or plain_http = true where that is meant"
     )
     return [Mistake(str(file), line, told)]
+
+
+def _strange_groups(config: Config) -> list[Mistake]:
+    """Groups of the identity provider whose grant is none, and a secret of this hub at the provider that cannot be read."""
+    file = config.folder / "hub.toml"
+    lines = toml_lines(file.read_text("utf-8-sig")) if config.oidc.issuer else {}
+    mistakes = []
+    for number, group in enumerate(config.oidc.groups):
+        try:
+            check_user(User("x", grants=(grant_of(group),)))
+        except ValueError as error:
+            line = lines.get(("oidc", "groups", number), lines.get(("oidc",), 1))
+            mistakes.append(Mistake(str(file), line, f"[[oidc.groups]] {group.group!r}: {error}"))
+    if config.oidc.issuer:
+        try:
+            Provider(config.oidc, clock.now)
+        except (ValueError, OSError) as error:
+            mistakes.append(Mistake(str(file), lines.get(("oidc",), 1), str(error)))
+    return mistakes
 
 
 def _strange_cameras(config: Config, registry: Registry) -> list[Mistake]:
@@ -151,13 +175,9 @@ def _strange_approvers(config: Config, tokens: Mapping[str, Token], users: Mappi
 def load_secrets(path: Path) -> tuple[dict[str, str], list[Mistake]]:
     """Device → secret of a TOML file. A mistake names the device, never what stands beside it."""
     try:
-        table = tomllib.loads(path.read_text("utf-8-sig"))
-    except OSError as error:
-        return {}, [Mistake(str(path), 1, f"cannot be read ({error.strerror})")]
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
-        return {}, [
-            Mistake(str(path), 1, 'is not valid TOML; lines such as "jt808:014450376202" = "secret" were meant')
-        ]
+        table = private_table(path, 'a line such as "jt808:014450376202" = "secret"')
+    except ValueError as error:
+        return {}, [Mistake(str(path), 1, str(error).removeprefix(f"{path} "))]
     wrong = [device for device, secret in table.items() if not isinstance(secret, str) or not secret]
     return (
         {device: secret for device, secret in table.items() if device not in wrong},

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hub.config import secret
 from hub.options import StoreOptions
+from hub.secret_files import secret
 from hub.store import open_store
 from hub.store.rollups import RollupStore
 
@@ -25,8 +25,8 @@ def open_city_store(options: StoreOptions, folder: Path, areas: Mapping[str, str
             "org": options.org,
             "username": options.username,
             "timeout_s": options.timeout_s,
-            "token": secret(None, options.token_env, options.token_file, "[store] token"),
-            "password": secret(None, options.password_env, options.password_file, "[store] password"),
+            "token": secret("token", options.token_env, options.token_file) or None,
+            "password": secret("password", options.password_env, options.password_file) or None,
         }
     if options.kind == "influxdb":
         given |= {name: getattr(options, name) for name in ("gzip", "batch_lines", "batch_bytes", "ca_file")}

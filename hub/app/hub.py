@@ -18,12 +18,14 @@ import msgspec
 import dashboards
 from hub import clock
 from hub.access.audit import Audit
+from hub.access.people import People
 from hub.access.roll import Roll
 from hub.access.sessions import Sessions
 from hub.access.users import users_path
 from hub.alerts import Alerts
 from hub.api.answers import Reloaded
 from hub.api.problem import Problem
+from hub.api.provider import Provider
 from hub.api.state import ReaderState, State
 from hub.app.admitting import Admission
 from hub.app.air import Air
@@ -141,7 +143,8 @@ class Hub:
         config = self.city.config
         make_folder(self.data)
         self.roll = Roll(users_path(config.folder, config.api.users_file), self.data, self._tell_of_users)
-        if self.city.tokens is None and not self.roll.asks and not is_loopback(split_address(config.api.listen)[0]):
+        asks = self.city.tokens is not None or self.roll.asks or config.oidc.issuer
+        if not asks and not is_loopback(split_address(config.api.listen)[0]):
             raise ValueError(
                 f"[api] listen: {config.api.listen} is reachable from outside, so users or tokens are needed"
             )
@@ -440,6 +443,10 @@ class Hub:
             audit=Audit(self.data),
             notes=Notes(self.data / NOTES, self._keeping.replace if self.works else _kept_elsewhere),
             tokens=self.city.tokens,
+            people=People(config.oidc, self.roll, lambda: self.city.tokens or (), self.data)
+            if config.oidc.issuer
+            else None,
+            provider=Provider(config.oidc, self.now) if config.oidc.issuer else None,
             rules=self.warner.figures if self.works else lambda: self.nodes.judged.rules,
             rulebook=lambda: described(self.warner.engine.book if self.works else self.city.book, self.now()),
             next_call=lambda alert: self.warner.engine.next_call(alert) if self.works else None,

@@ -11,8 +11,9 @@ import msgspec
 from hub.app.city import City, load_city
 from hub.app.plugins import Plugins
 from hub.metrics import city_text, use_city
+from hub.options import SECTIONS
 
-AT_START = ("hub", "api", "store", "ingest", "log", "logging", "metrics", "tracing", "personal")
+AT_START = tuple(name for name in SECTIONS if name not in ("rules", "cameras"))
 """Sections of hub.toml that are read when the hub starts, and then no more."""
 
 

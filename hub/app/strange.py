@@ -1,4 +1,4 @@
-"""What is most likely a slip in the registry and no mistake for certain: `check` notes it."""
+"""What is most likely a slip in the city folder and no mistake for certain: `check` notes it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,26 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
 from hub.model import Device
+from hub.options import Config
 from hub.ports import Plugin
+from hub.secret_files import exposed
 from rules.book import RuleBook, known_packs
 from rules.book import load as load_rules
 
 E_NOTATION = re.compile(r"(?:.*:)?\d(?:[.,]\d+)?[Ee][+]?\d{1,3}")
 """8.64717E+14: how spreadsheets write numbers of more than eleven digits, IMEI and MMSI among them."""
+
+SECRET_FILES = (
+    "token_file",
+    "tokens_file",
+    "secret_file",
+    "secrets_file",
+    "password_file",
+    "key_file",
+    "keys_file",
+    "peers_file",
+)
+"""How keys end that name files of secrets, those of packages too."""
 
 
 def strange(devices: Iterable[Device], book: RuleBook, plugins: Mapping[str, Plugin]) -> list[str]:
@@ -38,6 +52,19 @@ def strange(devices: Iterable[Device], book: RuleBook, plugins: Mapping[str, Plu
             f"devices.csv: no rule, pack or adapter knows the kind {kind!r} ({own[0]}{' …' if len(own) > 1 else ''}){hint}"
         )
     return found
+
+
+def exposed_secrets(config: Config) -> list[str]:
+    """A sentence for each file of secrets that anybody on this machine may read or change."""
+    blocks: list[object] = [config.api, config.ingest, config.store, config.oidc]
+    blocks += [block.options for block in config.adapters] + [block.options for block in config.sinks]
+    files = {
+        getattr(block, name): None
+        for block in blocks
+        for name in getattr(block, "__struct_fields__", ())
+        if name.endswith(SECRET_FILES)
+    }
+    return [sentence for file in files if file and (sentence := exposed(file))]
 
 
 def _kinds(book: RuleBook) -> set[str]:

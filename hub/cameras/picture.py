@@ -58,7 +58,7 @@ class Pictures:
 
     async def _fetch(self, url: str) -> Picture:
         from hub.cameras.fetching import (
-            fetch,  # an HTTP client takes a seventh of what a hub imports, and most fetch no pictures
+            fetch,  # an HTTP client is a tenth of what a hub imports, and most fetch no pictures
         )
 
         try:

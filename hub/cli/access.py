@@ -24,6 +24,7 @@ from hub.cli.output import Problem, command, cut, json_line, listing, note, tabl
 from hub.cli.times import wall
 from hub.clock import now
 from hub.options import Config
+from hub.secret_files import private_text
 
 USERS = ("add", "grant", "revoke", "disable", "enable", "password", "list")
 AUDIT = ("show", "verify", "export")
@@ -151,13 +152,9 @@ def _password(options: argparse.Namespace, action: str) -> str | None:
         shown = os.environ.get(options.password_env, "")
     elif options.password_file:
         try:
-            text = (
-                sys.stdin.readline()
-                if options.password_file == "-"
-                else Path(options.password_file).read_text("utf-8-sig")
-            )
-        except (OSError, UnicodeDecodeError) as error:
-            raise Problem(f"{options.password_file} cannot be read: {error}") from None
+            text = sys.stdin.readline() if options.password_file == "-" else private_text(options.password_file)
+        except ValueError as error:
+            raise Problem(str(error)) from None
         shown = text.partition("\n")[0].rstrip("\r")
     elif sys.stdin.isatty():
         shown = getpass.getpass(f"password of {options.user}: ")

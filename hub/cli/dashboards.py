@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hub.app.city import load_words
 from hub.cli.output import Problem, command, json_line
+from hub.secret_files import secret_of_file
 
 if TYPE_CHECKING:
     from dashboards.grafana.publish import Source
@@ -122,9 +123,9 @@ def _source(options: argparse.Namespace) -> Source | None:
 def _secret(file: str | None, env: str | None, what: str) -> str:
     if file:
         try:
-            return Path(file).read_text("utf-8-sig").strip()
-        except OSError as error:
-            raise Problem(f"{what}: {file} cannot be read ({error.strerror})") from None
+            return secret_of_file(file)
+        except ValueError as error:
+            raise Problem(f"{what}: {error}") from None
     if env and os.environ.get(env):
         return os.environ[env]
     raise Problem(f"{what}: the environment variable {env} is not set; set it, or name a file", 2)

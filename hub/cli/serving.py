@@ -19,6 +19,7 @@ from hub.app.hub import AlreadyRunning, Hub
 from hub.app.notifying import keep_alive, notify, reloading
 from hub.app.replay import replay
 from hub.app.roles import here
+from hub.app.strange import exposed_secrets
 from hub.cli.cities import clean_city
 from hub.cli.judging import add_layout, recordings
 from hub.cli.output import Problem, command, folder, json_line, note
@@ -83,6 +84,8 @@ async def _serve(city: City, stop: asyncio.Event, roles: list[str], node: str | 
         where = "not listening, for it has not the role api,"
     for damage in hub.log.damage():
         say(f"log damaged, the rest is used: {damage}")
+    for sentence in exposed_secrets(config):
+        say(sentence)
     taking = _take_over_on_hangup(hub, say)
     notify("READY=1", f"STATUS={where}")
     doing = "" if set(roles) == set(ROLES) else f", {', '.join(role for role in ROLES if role in roles)} only"

@@ -59,8 +59,8 @@ def log_in(user: str, password: str) -> Call[a.Session]:
     return Call("POST", f"{API}/login", a.Session, q.LogIn(user, password))
 
 
-def log_out() -> Call[a.Done]:
-    return Call("POST", f"{API}/logout", a.Done)
+def log_out() -> Call[a.LoggedOut]:
+    return Call("POST", f"{API}/logout", a.LoggedOut)
 
 
 def users(asked: q.Page | None = None) -> Call[a.Users]:

@@ -96,7 +96,9 @@ class Line:
         """Until it is taken or refused for good: the outcome, and how many attempts it took. `settles`: whether `settle` comes after it."""
         failures = 0
         while True:
-            await self._enabled.wait()
+            if not self._enabled.is_set():  # what was taken before it in one batch is not settled by waiting
+                self._in_hand &= not settles
+                await self._enabled.wait()
             self._in_hand |= settles
             delivery = await self.attempt(key, offer)
             if delivery.taken:

@@ -74,11 +74,12 @@ async def test_a_device_with_its_context_is_heard_and_speaks_for_itself_only(tmp
         assert [fault.kind for fault in intake.faults] == [FaultKind.UNAUTHORISED]
 
 
-async def test_without_or_with_a_wrong_key_nothing_comes_in(tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [{"oscore_required": True}, {"identity": "oscore"}])
+async def test_without_or_with_a_wrong_key_nothing_comes_in(tmp_path: Path, options: dict[str, Any]) -> None:
     context(tmp_path / "hub" / "gauge-7", "01", "02")
     wrong = context(tmp_path / "device", "02", "01", "ff" * 16)
     intake = FakeIntake()
-    async with server(tmp_path / "hub", intake, oscore_required=True) as port:
+    async with server(tmp_path / "hub", intake, **options) as port:
         assert await post(port, None, reading()) == [aiocoap.UNAUTHORIZED]
         with pytest.raises(aiocoap.error.Error):
             await post(port, wrong, reading())
@@ -111,3 +112,16 @@ def test_contexts_that_cannot_be_used_are_said(tmp_path: Path) -> None:
         CoapAdapter("x", CoapOptions(listen="coap://127.0.0.1:0", oscore_dir=str(tmp_path)))
     with pytest.raises(ValueError, match="needs oscore_dir"):
         CoapOptions(listen="coap://127.0.0.1:0", oscore_required=True)
+
+
+@pytest.mark.parametrize(
+    ("identity", "why"),
+    [
+        ("oscore", 'identity = "oscore" needs oscore_dir'),
+        ("token", '"oscore" gives each device keys of its own'),
+        ("path:2", '"oscore" was meant'),
+    ],
+)
+def test_what_cannot_bind_a_door_is_refused(identity: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        CoapOptions(listen="coap://127.0.0.1:0", identity=identity)

@@ -34,12 +34,12 @@ APPLYING = 10
 PROBES_MAX = 200
 
 
-def city(folder: Path, broker: int, api: int) -> Path:
-    """A city of 1,000 gauges and 100 rules, ten of which apply to each reading."""
+def city(folder: Path, broker: int, api: int, store: str = "") -> Path:
+    """A city of 1,000 gauges and 100 rules, ten of which apply to each reading. `store`: its block of hub.toml."""
     (folder / "rules").mkdir(parents=True)
     (folder / "hub.toml").write_text(
         f'[hub]\nname = "bench"\n[api]\nlisten = "127.0.0.1:{api}"\n'
-        f'[[adapters]]\nname = "broker"\nprotocol = "mqtt"\nconnect = "mqtt://127.0.0.1:{broker}"\ntopics = ["city/+/readings"]\n'
+        f'[[adapters]]\nname = "broker"\nprotocol = "mqtt"\nconnect = "mqtt://127.0.0.1:{broker}"\ntopics = ["city/+/readings"]\n{store}'
     )
     rows = [f"gauge-{number},river-gauge,{121 + number / 10000:.4f},31.2" for number in range(DEVICES)]
     rows += [f"probe-{number},fire-panel,121.5,31.2" for number in range(PROBES_MAX)]
@@ -108,7 +108,7 @@ def reader(status: dict[str, Any], name: str) -> dict[str, Any]:
     return next(item for item in status["readers"] if item["reader"] == name)
 
 
-def load(port: int, seconds: float, rate: float = 0) -> subprocess.Popen[str]:
+def load(port: int, seconds: float, rate: float = 0, *more: str) -> subprocess.Popen[str]:
     command = [
         sys.executable,
         "-m",
@@ -121,6 +121,7 @@ def load(port: int, seconds: float, rate: float = 0) -> subprocess.Popen[str]:
         str(DEVICES),
         "--rate",
         str(rate),
+        *more,
     ]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.npm import FOLDER, NpmError, installed, or_skip
+from tests.npm import FOLDER, installed, node, or_skip
 
 SCRIPT = Path(__file__).with_suffix(".cjs")
 
@@ -60,12 +59,10 @@ class Grafana:
 @contextlib.contextmanager
 def grafana() -> Iterator[Grafana]:
     installed()
-    node = shutil.which("node")
     with or_skip():
-        if node is None:
-            raise NpmError("there is no node here (Debian: apt-get install npm)")
+        program = node()
     process = subprocess.Popen(
-        [str(node), str(SCRIPT)], cwd=FOLDER, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [program, str(SCRIPT)], cwd=FOLDER, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     try:
         yield Grafana(process)

@@ -34,8 +34,8 @@ roles = ["ingest", "view", "operate", "administer"]
 token = "feed"
 roles = ["ingest"]
 """
-NO_CALL = {"/", "/metrics", "/tiles/basemap.pmtiles", "/api/v1/openapi.json", "/api/v1/docs", "/sensorthings/v1.1/{path:path}", "/api/v1/cameras/{camera:path}/picture", "/api/v1/report/{what}"}  # fmt: skip
-"""Pages, other standards, documents and pictures: programs have readers for them."""
+NO_CALL = {"/", "/metrics", "/tiles/basemap.pmtiles", "/api/v1/openapi.json", "/api/v1/docs", "/sensorthings/v1.1/{path:path}", "/api/v1/cameras/{camera:path}/picture", "/api/v1/report/{what}", "/oidc/login", "/oidc/back"}  # fmt: skip
+"""Pages, ways of a browser, other standards, documents and pictures: programs have readers for them."""
 
 
 @pytest.fixture

@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 
-from adapters.secrets import secret as secret_file
 from hub.app import history
 from hub.app.city import load_city
 from hub.app.plugins import Plugins
 from hub.app.strange import strange
-from hub.config import secret, split_address
+from hub.config import split_address
 from hub.mistakes import toml_lines
 from hub.registry import load_registry
 from tests.acceptance.running import ROOT, cityhub
@@ -152,15 +151,7 @@ def test_lines_of_toml_keys() -> None:
     assert lines[("b", 1, "sub", "v")] == 8
 
 
-def test_secrets_come_from_their_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("A_TOKEN", "from-env")
-    (tmp_path / "token").write_text("from-file\n")
-    assert secret(None, "A_TOKEN", None, "x") == "from-env"
-    assert secret(None, None, str(tmp_path / "token"), "x") == "from-file"
-    with pytest.raises(ValueError, match="NO_SUCH is not set"):
-        secret(None, "NO_SUCH", None, "x")
-    with pytest.raises(ValueError, match="cannot be read"):
-        secret(None, None, str(tmp_path / "gone"), "x")
+def test_an_address_may_be_of_the_sixth_version() -> None:
     assert split_address("[::1]:80") == ("::1", 80)
 
 
@@ -182,8 +173,6 @@ def test_a_byte_order_mark_harms_no_file_that_people_write(tmp_path: Path) -> No
     for name, text in files.items():
         (tmp_path / name).write_text(text, "utf-8-sig")
     assert mistakes(tmp_path) == []
-    assert secret(None, None, str(tmp_path / "token"), "x") == secret_file("x", None, str(tmp_path / "token"))
-    assert secret(None, None, str(tmp_path / "token"), "x") == "from-file"
 
 
 PUMPS = """[[devices]]

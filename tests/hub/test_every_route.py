@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import httpx
 import msgspec
 import pytest
 
-from hub.api.endpoint import CONTROLLED_BODY_MAX, Endpoint
+from hub.api.endpoint import CONTROLLED_BODY_MAX, Endpoint, names_of
 from hub.api.gate import Authority
 from hub.api.questions import Nothing
 from hub.api.routes import endpoints
@@ -183,3 +184,52 @@ async def test_acknowledging_until_the_year_9999_is_refused_with_a_sentence(hub:
         path = f"/api/v1/alerts/{quote(found[0]['alert'])}/acknowledge"
         answer = await client.post(path, json={"until": "9999-12-31T23:59:59Z"})
         assert (answer.status_code, "lies outside the years 1677 to 2262" in answer.json()["error"]) == (400, True)
+
+
+LENIENT = {"/", "/oidc/back"}
+"""A page to which links lead, and what RFC 6749 wants to be ignored."""
+
+
+@pytest.mark.timeout(600)
+async def test_a_name_that_a_route_does_not_have_is_refused_with_those_it_has(hub: Hub) -> None:
+    """Over all routes, and each misspelt name of each: never answered as if nobody had asked for it."""
+    places = {"device": "gauge-7", "alert": "x", "action": "retry", "id": "x", "what": "zones", "user": "x", "camera": "dome"}  # fmt: skip
+    async with httpx.AsyncClient(base_url=hub.address, timeout=60) as client:
+        for item in endpoints(hub.state, Authority(hub.state, False)):
+            path = re.sub(r"\{(\w+)(:path)?\}", lambda found: places.get(found[1], "Things"), item.path)
+            known = names_of(item.takes) if item.method == "GET" and item.takes is not Nothing else []
+            for odd in ["nonsense", "", *(name.upper() for name in known), *(f"{name}s" for name in known)]:
+                answer = await client.request(item.method, f"{path}?{urlencode({odd: '1'})}", json={} if item.method == "POST" else None)  # fmt: skip
+                if item.path in LENIENT:
+                    assert answer.json()["status"] != 400 if answer.status_code >= 400 else True, item.path
+                    continue
+                assert answer.status_code == 400, (item.method, item.path, odd, answer.status_code, answer.text[:200])
+                assert answer.headers["content-type"] == "application/problem+json"
+                if "sensorthings" not in item.path or item.method == "POST":
+                    assert answer.json()["known"] == known, item.path
+                assert all(name in answer.json()["detail"] for name in known), item.path
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        ("GET /api/v1/series?start=2026-01-01T00:00:00Z", "was 'from' meant? known here: device, metric, from, to, limit, every"),
+        ("GET /api/v1/series?device=gauge-7&metrics=water_level", "was 'metric' meant?"),
+        ("GET /api/v1/quarantine?skip=5", "known here: limit, before"),
+        ("GET /api/v1/rules?lang=zh", "the query has the unknown name 'lang'"),
+        ("GET /api/v1/status?x", "it takes none"),
+        ("GET /sensorthings/v1.1/Things?top=5", "'top' is no option; $filter"),
+        ("GET /sensorthings/v1.1/Things?$expand=Datastreams(top=5)", "'top' is no option"),
+        ('POST /api/v1/delivery/drop {"number": [1]}', "was 'numbers' meant?"),
+        ('POST /api/v1/maintenance {"target": "gauge-7", "unitl": "2100-01-01T00:00:00Z"}', "was 'until' meant?"),
+        ('POST /api/v1/store/rebuild {"start": "2026-01-01T00:00:00Z"}', "was 'from' meant? known here: from, to"),
+        ('POST /api/v1/store/rebuild?from=2026-01-01T00:00:00Z {}', "it takes none"),
+    ],
+)  # fmt: skip
+async def test_a_misspelt_name_hears_which_was_meant(hub: Hub, asked: str, sentence: str) -> None:
+    method, path, *body = asked.split(" ", 2)
+    headers = {"content-type": "application/json"} if body else {}
+    async with httpx.AsyncClient(base_url=hub.address, timeout=60) as client:
+        answer = await client.request(method, path, content=body[0] if body else None, headers=headers)
+    assert answer.status_code == 400, answer.text
+    assert sentence in answer.json()["detail"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hub.app.sources import decode_body
-from hub.faults import FAULTS_MAX, RAW_MAX, SUMMARY_EVERY, Faults, Shares
+from hub.faults import FAULTS_MAX, RAW_MAX, REST_BYTES_MIN, SUMMARY_EVERY, Faults, Shares
 from hub.knocks import PASSING_MAX, RETURNING_MAX, Knocks
 from hub.ledger import Ledger
 from hub.log import Limits, Log, LogFull
@@ -79,6 +79,27 @@ def test_what_a_summary_could_not_keep_is_said_in_it() -> None:
     assert rest.rest is not None
     assert rest.detail.endswith(f"; {20 - len(rest.rest)} readings of them were not kept")
     assert len(rest.rest) < 20
+
+
+def test_one_fault_more_than_a_message_may_have_is_told_as_it_is() -> None:
+    """It sums up nothing. Two are, with the first one's words, and with what was kept of one of them only."""
+    odd = Reading("d", 1, {"alarms": ["x" * (REST_BYTES_MIN // 6)]})
+    for more, begins, ends in (
+        (1, "y" * 200, "y"),
+        (2, "2 more of this kind in one message, the first: yyy", "; 1 readings of them were not kept"),
+    ):
+        faults = Faults(1, "broker")
+        faults.begin(b"raw")
+        for _ in range(FAULTS_MAX):
+            faults.add(FaultKind.VALUE, "odd", "d", 1)
+        for _ in range(more):
+            faults.add(FaultKind.VALUE, "y" * 500, "d", 1, odd)
+        faults.close()
+        (rest,) = faults.entries[FAULTS_MAX:]
+        assert (rest.count, rest.readings, len(rest.rest or [])) == (more, more, 1)
+        assert rest.detail.startswith(begins)
+        assert rest.detail.endswith(ends)
+        assert rest.detail.count("y") == 200
 
 
 async def test_other_tasks_have_their_turn_while_a_large_message_is_checked(tmp_path: Path) -> None:

@@ -269,6 +269,25 @@ async def test_what_cannot_be_written_down_is_refused_for_good_and_kept_aside(
     assert await bench.give(message({"water_level": 1.0})) == [Verdict.STORED]
 
 
+async def test_a_change_of_another_hub_that_cannot_be_written_down_is_one_fault(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(entries: Any) -> asyncio.Future[Any]:
+        written: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        written.set_exception(ValueError("no such number"))
+        return written
+
+    change = AlertChange("a/1", 0, NOW, "flood/rise", "gauge-7", Change.RAISED, "red")
+    monkeypatch.setattr(bench.log.events, "append", failing)
+    assert await bench.give(Message([], [], None, changes=[change])) == [Verdict.REFUSED]
+    await bench.log.quarantine.append([])
+    [fault] = bench.quarantined()
+    assert (fault.kind, fault.readings, fault.device, fault.received_at) == (FaultKind.SYNTAX, 1, None, NOW)
+    assert fault.detail == "a/1: the change cannot be written down (no such number)"
+    counts = bench.ledger.of("broker")
+    assert (counts.received, counts.quarantined, counts.faults) == (1, 1, {"syntax": 1})
+
+
 async def test_what_failed_is_forgotten_and_what_came_later_of_that_moment_is_not(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

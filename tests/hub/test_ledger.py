@@ -9,6 +9,7 @@ import pytest
 
 from hub.ledger import Ledger
 from hub.log import Log
+from hub.log.numbered import numbered
 from hub.model import Fault, FaultKind, Reading, Tick
 from hub.ports import LogPosition, Refusal
 
@@ -24,6 +25,31 @@ def fault(adapter: str, readings: int = 1, count: int = 1, **more: str) -> Fault
     made.count = count
     made.by = more.get("by", "")
     return made
+
+
+def test_what_is_saved_leaves_out_only_the_faults_that_are_on_their_way(tmp_path: Path) -> None:
+    """Of another kind, and of another door, all are there."""
+    ledger = Ledger()
+    for adapter, kind in (("a", FaultKind.VALUE), ("a", FaultKind.TIME), ("b", FaultKind.VALUE)):
+        counts = ledger.of(adapter)
+        counts.received += 1
+        counts.quarantined += 1
+        counts.count_fault(kind)
+    ledger.faults_on_their_way("a", [fault("a")])
+    (tmp_path / "ledger.json").write_bytes(ledger.encoded())
+    again = Ledger()
+    again.take_up(tmp_path / "ledger.json")
+    assert {name: (counts.received, counts.quarantined, {kind: count for kind, count in counts.faults.items() if count}) for name, counts in again.adapters.items()} == {
+        "a": (1, 1, {"time": 1}),
+        "b": (1, 1, {"value": 1}),
+    }  # fmt: skip
+
+
+def test_what_other_nodes_put_into_quarantine_counts_at_its_own_door() -> None:
+    ledger = Ledger()
+    ledger.faults_elsewhere(numbered(0, [fault("a", 2), fault("b", 3)]))
+    assert [(ledger.of(name).quarantined, ledger.of(name).received) for name in ("a", "b")] == [(2, 2), (3, 3)]
+    assert ledger.counted[1] == 2
 
 
 @pytest.fixture

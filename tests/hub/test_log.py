@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hub.log import Cursors, Limits, Log, segment
 from hub.log.numbered import numbered
 from hub.log.pending import Append, Pending
-from hub.log.tail import TAIL_S, Tail
+from hub.log.tail import TAIL_BYTES, TAIL_S, Tail
 from hub.model import AlertChange, Change, Deaf, Edition, Fault, FaultKind, OperatorAction, Position, Tick
 from hub.ports import FRAME_ENTRIES_MAX, LogPosition
 from tests.hub.logs import everything, reading, readings
@@ -229,6 +229,47 @@ async def test_offsets_that_readers_have_seen_are_never_given_again(tmp_path: Pa
     await log.close()
 
 
+async def test_what_stands_behind_damage_keeps_its_own_places(tmp_path: Path) -> None:
+    """A read ends before a gap: entries behind it are not counted on from those before."""
+    log = Log(tmp_path)
+    for number in range(4):
+        await log.events.append(readings(2, 2 * number))
+    await log.close()
+    (path,) = (tmp_path / "events").glob("*.log")
+    frames = [found[0] for found in segment.walk(path) if isinstance(found, tuple)]
+    data = bytearray(path.read_bytes())
+    data[frames[1].position + frames[1].size - 1] ^= 1
+    path.write_bytes(data)
+    again = Log(tmp_path)
+    before, behind = again.events.read_now(LogPosition(0)), again.events.read_now(LogPosition(2))
+    assert (list(before.entries), list(before.positions)) == (readings(2), [0, 1, 2])
+    assert (list(behind.entries), list(behind.positions)) == (readings(4, 4), [4, 5, 6, 7, 8])
+    await again.close()
+
+
+def test_a_segment_whose_first_bytes_are_spoilt_is_damaged_from_its_beginning(tmp_path: Path) -> None:
+    path = tmp_path / "0.log"
+    os.close(segment.create(path, 0))
+    data = bytearray(path.read_bytes())
+    data[0] ^= 1
+    path.write_bytes(data)
+    assert list(segment.walk(path)) == [segment.Damage(path.name, 0, len(data))]
+
+
+async def test_any_number_of_readers_may_stand_anywhere(tmp_path: Path) -> None:
+    """Where each goes on is remembered for some of them, and found again for the others."""
+    log = Log(tmp_path)
+    for number in range(60):
+        await log.events.append(readings(1, number))
+    await log.close()
+    again = Log(tmp_path)
+    places = [LogPosition(number) for number in range(0, 60, 2)]
+    for _ in range(2):
+        places = [again.events.read_now(place, 1).next for place in places]
+    assert places == [number + 2 for number in range(0, 60, 2)]
+    await again.close()
+
+
 async def test_damage_in_an_old_segment_is_found_when_it_is_read(tmp_path: Path) -> None:
     limits = {"events": Limits(segment_bytes=500)}
     log = Log(tmp_path, limits)
@@ -346,6 +387,25 @@ async def test_what_waits_goes_together_up_to_the_limits_and_is_counted_out(
         left -= size
         assert (pending.entries, pending.bytes) == (2 * left, 10 * left)
     assert not pending
+
+
+def test_the_newest_batch_stays_in_memory_whatever_its_size() -> None:
+    tail = Tail()
+    tail.add(numbered(0, readings(1)), TAIL_BYTES + 1)
+    assert tail.holds(0)
+    tail.add(numbered(1, readings(1)), TAIL_BYTES + 1)
+    assert (tail.holds(0), tail.holds(1)) == (False, True)
+
+
+def test_a_position_that_stands_already_costs_no_write(tmp_path: Path) -> None:
+    cursors = Cursors(tmp_path)
+    cursors.set("store", LogPosition(3))
+    path = tmp_path / "store.cursor"
+    before = path.read_bytes()
+    cursors.set("store", LogPosition(3))
+    assert path.read_bytes() == before
+    cursors.set("store", LogPosition(4))
+    assert path.read_bytes() != before
 
 
 def test_cursors_survive_a_torn_slot(tmp_path: Path) -> None:

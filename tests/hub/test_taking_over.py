@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -12,10 +13,13 @@ import pytest
 from adapters.webhook.sink import WebhookOptions
 from hub.app.destinations import Destinations
 from hub.client import AsyncClient, calls
+from hub.delivery import Journal
+from hub.delivery.line import Line
 from hub.health import Health
 from hub.log import Cursors, Log
 from hub.model import AlertChange, Change
 from hub.options import SinkConfig
+from hub.ports import Delivery
 from tests.acceptance.ports import free_port
 from tests.acceptance.running import write_city
 from tests.adapters.http_peer import HttpPeer, http_peer
@@ -143,3 +147,31 @@ async def test_a_running_hub_takes_its_destinations_from_the_edited_folder(tmp_p
             assert (await client.ask(calls.reload())).applied == ["destination video: stopped"]
             assert hub.state.config.sinks == ()
             assert not (await client.ask(calls.delivery())).destinations
+
+
+async def test_a_line_that_is_left_in_the_middle_of_a_batch_is_not_waited_for(tmp_path: Path) -> None:
+    """Nothing that could still come would settle what has been taken of the batch, so ten seconds of patience would help nobody."""
+    line = Line("up", Journal(tmp_path / "delivery.db"))
+    first, second = asyncio.Event(), asyncio.Event()
+
+    async def offer(_: int) -> Delivery:
+        first.set()
+        await second.wait()
+        return Delivery(True)
+
+    async def batch() -> None:
+        for part in range(3):
+            await line.hand_over(f"part {part}", offer)
+
+    work = asyncio.create_task(batch())
+    await first.wait()
+    leaving = asyncio.create_task(line.leave(3600))
+    await asyncio.sleep(0)
+    assert not leaving.done()
+    second.set()
+    async with asyncio.timeout(60):
+        await leaving
+    work.cancel()
+    await asyncio.gather(work, return_exceptions=True)
+    assert len(line.journal.attempts("up")) == 1
+    line.journal.close()

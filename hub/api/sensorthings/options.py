@@ -33,6 +33,8 @@ def read(pairs: Iterable[tuple[str, str]], depth: int = 0) -> Options:
     for name, text in pairs:
         if name.startswith("$") and name not in KNOWN:
             raise Problem(501, f"the option {name[:50]!r} is not served; {', '.join(KNOWN)} are")
+        if name not in KNOWN:
+            raise Problem(400, f"{name[:50]!r} is no option; {', '.join(KNOWN)} are", known=list(KNOWN))
         if name in given:
             raise Problem(400, f"{name[:50]} is given twice")
         given[name] = text

@@ -127,6 +127,7 @@ async def test_an_alternative_name_is_a_name(tmp_path: Path) -> None:
         ({"identity": "certificate"}, "needs client certificates"),
         ({"identity": "topic:2"}, '"certificate" or "session" was meant'),
         ({"identity": "tokens"}, '"certificate" or "session" was meant'),
+        ({"identity": "token"}, "no place for a token"),
     ],
 )
 def test_wrong_bindings_are_said(options: dict[str, str], sentence: str) -> None:
@@ -134,6 +135,8 @@ def test_wrong_bindings_are_said(options: dict[str, str], sentence: str) -> None
         StreamOptions(listen=TCP, **options)
     with pytest.raises(ValueError, match="topic:N"):
         MqttOptions(topics=["#"], identity="topic:zero")
+    with pytest.raises(ValueError, match=r"bind it with .topic:N."):
+        MqttOptions(topics=["#"], identity="token")
 
 
 def test_a_topic_names_the_device() -> None:
