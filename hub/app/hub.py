@@ -22,7 +22,6 @@ from hub.access.sessions import Sessions
 from hub.access.users import users_path
 from hub.alerts import Alerts
 from hub.api.answers import Reloaded
-from hub.api.problem import Problem
 from hub.api.provider import Provider
 from hub.api.state import ReaderState, State
 from hub.app.air import Air
@@ -32,6 +31,7 @@ from hub.app.commanding import Commander
 from hub.app.decoded import decoded_again
 from hub.app.destinations import Destinations
 from hub.app.editions import Editions
+from hub.app.elsewhere import kept_elsewhere, not_here
 from hub.app.fleet import Fleet
 from hub.app.following import Following
 from hub.app.history import open_city_store
@@ -384,7 +384,7 @@ class Hub:
             *self.rollups.states.values(),
             *(follower.state for follower in self.followers),
         ]
-        retry: Callable[..., Awaitable[Any]] = _not_here
+        retry: Callable[..., Awaitable[Any]] = not_here
         if self.works:
             readers.append(self.warner.state)
             retry = Retrier(self.log.quarantine, self.ingest, door, self.store_readers[0], self.ledger).retry
@@ -416,10 +416,10 @@ class Hub:
             paper=lambda what, answer, form, zh: paper(self.city.config, what, answer, form, self.now(), zh),
             export=self._export,
             operate=self._operate,
-            rebuild=self.rollups.rebuild if self.works else _not_here,
-            take_in=self._take_in if self.works else _not_here,
+            rebuild=self.rollups.rebuild if self.works else not_here,
+            take_in=self._take_in if self.works else not_here,
             command=commander.command if board is None else Relay(commander, board).command,
-            stage=self._stage if self.works else _not_here,
+            stage=self._stage if self.works else not_here,
             reload=self.reload,
             files=CityFiles(config.folder, self.reload, not self._keeping.travels),
             health=self.health,
@@ -429,7 +429,7 @@ class Hub:
             roll=self.roll,
             sessions=Sessions(self.now, config.api.session_hours),
             audit=Audit(self.data),
-            notes=Notes(self.data / NOTES, self._keeping.replace if self.works else _kept_elsewhere),
+            notes=Notes(self.data / NOTES, self._keeping.replace if self.works else kept_elsewhere),
             tokens=self.city.tokens,
             people=People(config.oidc, self.roll, lambda: self.city.tokens or (), self.data)
             if config.oidc.issuer
@@ -571,15 +571,6 @@ class Hub:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         tasks.clear()
-
-
-async def _not_here(*_: Any) -> Any:
-    raise Problem(409, "this machine only takes in and shows; ask the one that works (`cityhub health` names it)")
-
-
-def _kept_elsewhere(*_: Any) -> None:
-    """As `_not_here`, for a file that the working machine alone may replace."""
-    raise Problem(409, "notes are kept by the machine that works; write them there (`cityhub health` names it)")
 
 
 def _stream_of(reader: str) -> str:
