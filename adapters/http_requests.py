@@ -56,9 +56,13 @@ class _Head(NamedTuple):
 class _Bad(Exception):
     """Why a head or body is refused."""
 
-    def __init__(self, status: int, kind: FaultKind, trouble: str, end: int | None = None) -> None:
-        """`end`: where the request ends, if that is known; else behind its head."""
-        self.status, self.kind, self.trouble, self.end = status, kind, trouble, end
+    def __init__(
+        self, status: int, kind: FaultKind, trouble: str, end: int | None = None, two_ends: bool = False
+    ) -> None:
+        """`end`: where the request ends, if that is known; else behind its head. `two_ends`: its head says twice where its body ends. Whoever
+        stands in front may have read the other one, and what follows may be somebody else's, so nothing more of the connection is read
+        (RFC 9112, 6.1 and 6.3)."""
+        self.status, self.kind, self.trouble, self.end, self.two_ends = status, kind, trouble, end, two_ends
 
 
 class RequestReader:
@@ -161,6 +165,8 @@ class RequestReader:
         try:
             head = _head(bytes(buffer[start:head_end]), cut=body_at == head_end)
         except _Bad as bad:
+            if bad.two_ends:
+                self._skip = _ALL
             return _refused(bad.status, bad.kind, bad.trouble), body_at
         if self._authorised is not None and not self._authorised(head.headers.get("authorization", "")):
             self._skip = _stated_length(head)
@@ -184,6 +190,8 @@ class RequestReader:
         except _Bad as bad:
             request.status, request.kind, request.trouble = bad.status, bad.kind, bad.trouble
             request.close = True  # where its body ends is not known
+            if bad.two_ends:
+                self._skip = _ALL
             return request, body_at if bad.end is None else bad.end
         if end < 0:
             return None, start
@@ -198,7 +206,8 @@ class RequestReader:
         coding = head.headers.get("transfer-encoding")
         if coding is not None:
             if length is not None or coding.lower() != "chunked":
-                raise _Bad(400, FaultKind.SYNTAX, "transfer-encoding must be chunked alone, without a content-length")
+                trouble = "transfer-encoding must be chunked alone, without a content-length"
+                raise _Bad(400, FaultKind.SYNTAX, trouble, two_ends=length is not None)
             return self._chunked(request, buffer, start, body_at, ended)
         if length is None:
             if head.method not in ("POST", "PUT") or "?" in head.target:
@@ -337,7 +346,7 @@ def _head(raw: bytes, cut: bool) -> _Head:
         key = name.lower()
         value = value.strip()
         if key in ("content-length", "transfer-encoding") and headers.get(key, value) != value:
-            raise _Bad(400, FaultKind.SYNTAX, f"two different {key} headers")
+            raise _Bad(400, FaultKind.SYNTAX, f"two different {key} headers", two_ends=True)
         headers[key] = value
     wish = headers.get("connection", "").lower()
     close = "close" in wish or (line[3] == b"0" and "keep-alive" not in wish)

@@ -211,6 +211,26 @@ def test_what_is_refused(data: bytes, kind: FaultKind, status: int) -> None:
     json.dumps(read.detail(message))
 
 
+@pytest.mark.parametrize(
+    "ends",
+    [
+        b"Transfer-Encoding: chunked\r\nContent-Length: 4\r\n",
+        b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+        b"Content-Length: 5\r\nContent-Length: 60\r\n",
+        b"Transfer-Encoding: chunked\r\nTransfer-Encoding: gzip\r\n",
+    ],
+)
+def test_behind_a_body_that_ends_twice_nothing_more_is_read(ends: bytes) -> None:
+    """Somebody in front may have read the other end, and sent what follows for somebody else (RFC 9112, 6.1)."""
+    data = b"POST / HTTP/1.1\r\n" + ends + b"\r\n0\r\n\r\n" + get()
+    for step in (1, 7, len(data)):
+        codec = OsmandCodec({})
+        found = [message for at in range(0, len(data), step) for message in codec.feed(data[at : at + step], NOW)]
+        assert [fault.kind for message in found for fault in message.faults] == [FaultKind.SYNTAX]
+        assert not any(message.readings for message in found)
+        assert "Connection: close" in answer(found[0])
+
+
 def test_answers_follow_the_verdict() -> None:
     message = one(get())
     assert answer(message) == "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"

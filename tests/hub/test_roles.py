@@ -17,7 +17,7 @@ from tests.hub.running import running
 
 OPEN = {
     "/", "/healthz", "/readyz", "/api/v1/health", "/api/v1/openapi.json", "/api/v1/session", "/api/v1/login", "/api/v1/logout",
-    "/tiles/basemap.pmtiles", "/api/v1/docs",
+    "/tiles/basemap.pmtiles", "/api/v1/docs", "/oidc/login", "/oidc/back",
 }  # fmt: skip
 """What nobody needs a token for. It tells nothing of the city."""
 
