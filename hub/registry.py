@@ -409,9 +409,8 @@ def _rows(
     reader = csv.reader(io.StringIO(text, newline=""))
     header = [column.strip() for column in next(reader, [])]
     if key not in header:
-        mistakes.append(
-            Mistake(str(path), 1, f"the first line must name the columns, {key!r} among them: {','.join(columns)}")
-        )
+        told = f"the first line must name the columns, {key!r} among them: {','.join(columns)}"
+        mistakes.append(Mistake(str(path), 1, _otherwise_apart(header) or told))
         return
     if len(set(header)) < len(header):
         twice = next(column for column in header if header.count(column) > 1)
@@ -435,8 +434,20 @@ def _rows(
                 )
             )
             continue
+        if told := _otherwise_apart(cells) if len(header) > len(cells) else "":
+            mistakes.append(Mistake(str(path), reader.line_num, told))
+            continue
         cells += [""] * (len(header) - len(cells))
         yield reader.line_num, dict(zip(header, (cell.strip() for cell in cells), strict=True))
+
+
+def _otherwise_apart(cells: list[str]) -> str:
+    """What to say of a line that some spreadsheet has set apart by other characters: read by commas all of it would be one name."""
+    if len(cells) == 1:
+        for mark, name in ((";", "semicolons"), ("\t", "tabs")):
+            if cells[0].count(mark) > 1:
+                return f"its cells are set apart by {name}; commas are meant"
+    return ""
 
 
 def _features(path: Path, mistakes: list[Mistake]) -> Iterator[tuple[int, dict[str, Any], dict[str, Any]]]:

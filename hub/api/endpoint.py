@@ -143,7 +143,7 @@ def decoded(data: bytes, kind: type[T]) -> T:
             known = names_of(kind)
             told = f"the body has the unknown field {odd[1][:100]!r}; {_meant(odd[1], known)}"
             raise Problem(400, told, known=known) from None
-        raise Problem(400, _sentence(error, None)) from None
+        raise Problem(400, _sentence(error, kind, None)) from None
 
 
 def asked(items: Sequence[tuple[str, str]], kind: type[T]) -> T:
@@ -155,7 +155,7 @@ def asked(items: Sequence[tuple[str, str]], kind: type[T]) -> T:
     try:
         return msgspec.convert(query, kind, strict=False)
     except msgspec.MsgspecError as error:
-        raise Problem(400, _sentence(error, query)) from None
+        raise Problem(400, _sentence(error, kind, query)) from None
 
 
 @cache
@@ -171,17 +171,36 @@ def _lists(kind: type[msgspec.Struct]) -> frozenset[str]:
     )
 
 
+@cache
+def _choices(kind: type[msgspec.Struct]) -> dict[str, tuple[str, ...]]:
+    """The fields that take some texts alone, and which; a list takes them one by one."""
+    found = msgspec.inspect.type_info(kind)
+    assert isinstance(found, msgspec.inspect.StructType)
+    chosen = {}
+    for field in found.fields:
+        for one in field.type.types if isinstance(field.type, msgspec.inspect.UnionType) else (field.type,):
+            inner = one.item_type if isinstance(one, msgspec.inspect.ListType) else one
+            if isinstance(inner, msgspec.inspect.LiteralType):
+                chosen[field.encode_name] = tuple(map(str, inner.values))
+            elif isinstance(inner, msgspec.inspect.EnumType):
+                chosen[field.encode_name] = tuple(str(choice.value) for choice in inner.cls)
+    return chosen
+
+
 WORDS = {
     "int": "a whole number", "float": "a number", "str": "a text", "bool": "true or false", "array": "a list", "object": "an object",
     "null": "null",
 }  # fmt: skip
 
 
-def _sentence(error: Exception, query: Mapping[str, Any] | None) -> str:
+def _sentence(error: Exception, kind: type[msgspec.Struct], query: Mapping[str, Any] | None) -> str:
     """ "limit is 'many'; a whole number was meant", "offset: an object was meant, not a list" …"""
     told = str(error)
     what, _, where = told.partition(" - at `$")
     name = where.rstrip("`").lstrip(".")
+    field = name.partition("[")[0]
+    if (odd := re.match(r"Invalid enum value (.+)$", what)) and (choices := _choices(kind).get(field)):
+        return f"{field}: {odd[1][:100]} is none of {', '.join(choices)}"
     if missing := re.search(r"missing required field `(\w+)`", what):
         return f"{missing[1]} is missing"
     if wrong := re.match(r"Expected `([\w |]+)`(?:, got `(\w+)`)?$", what):

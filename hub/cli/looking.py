@@ -50,7 +50,7 @@ def add(commands: Any) -> None:
     parser.add_argument("dir", type=folder)
     parser.add_argument("action", choices=("list", "retry", "drop", "test"))
     parser.add_argument(
-        "numbers", nargs="*", help="dead letters to retry or drop, all without any; test: the destination"
+        "numbers", nargs="*", default=[], help="dead letters to retry or drop, all without any; test: the destination"
     )
 
 

@@ -143,6 +143,7 @@ def test_wrong_questions_get_sentences(hub: RunningHub) -> None:
         ("/api/v1/geojson/clouds", 404, "footprints"),
         ("/api/v1/series?from=yesterday", 400, "not an ISO 8601 time"),
         ("/api/v1/quarantine?limit=many", 400, "whole number"),
+        ("/api/v1/alerts?level=blue&level=purple", 400, "level: 'purple' is none of blue, yellow, orange, red"),
         (
             "/api/v1/series?from=2026-11-30T00:00:00Z&to=2026-11-29T00:00:00Z",
             400,

@@ -281,6 +281,15 @@ def test_what_stands_far_off_because_its_coordinates_are_swapped(tmp_path: Path,
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
+        (b"device;name;kind\na;A;pump\n", "devices.csv:1: its cells are set apart by semicolons; commas are meant"),
+        (
+            b"device,name,kind\nb,B,pump\na;A;pump\n",
+            "devices.csv:3: its cells are set apart by semicolons; commas are meant",
+        ),
+        (
+            b"device,name,kind\nb,B,pump\na\tA\tpump\n",
+            "devices.csv:3: its cells are set apart by tabs; commas are meant",
+        ),
         (b"\x1f\x8b\x08\0\0\0\0\0", "devices.csv:1: is packed by gzip; text was meant"),
         (b"PK\x03\x04", "devices.csv:1: is a ZIP archive or a spreadsheet (.xlsx, .ods)"),
         (
