@@ -30,27 +30,21 @@ _KINDS = (
 FORMULA = r"^'*[=+@\t\r-]"
 """What a spreadsheet would run, or what stands for it: signs that begin a formula, also behind apostrophes that keep them from it.
 DuckDB reads this pattern too (`hub.store.duckdb.copy_statement`)."""
-_FORMULA = re.compile(FORMULA)
+NUMBER = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"
+"""A whole text that is a number, signed or not, and so no formula. DuckDB reads it too."""
+_FORMULA, _NUMBER = re.compile(FORMULA), re.compile(NUMBER)
 _LOST = re.compile("[\udc80-\udcff]")
 
 
 def harmless(text: str) -> str:
     """The text for a CSV that a spreadsheet may open: an apostrophe stands before what would be a formula. Names and texts come from
     devices and people (CWE-1236)."""
-    return f"'{text}" if _FORMULA.match(text) and not _is_number(text) else text
+    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
 
 
 def as_written(text: str) -> str:
     """What `harmless` made it of."""
     return text[1:] if text[:1] == "'" and _FORMULA.match(text) else text
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 class NotText(ValueError):

@@ -26,7 +26,7 @@ from hub.ports import Bucket, Refusal, Row, SeriesQuery, StoreUnavailable
 from hub.store.erasing import Told
 from hub.store.rollups import WIDTHS, finer
 from hub.store.rows import GOOD, POSITION_METRIC, as_text, marks_alone, observed, point, quality, restore, sift
-from hub.text_files import FORMULA
+from hub.text_files import FORMULA, NUMBER
 from hub.whole_file import make_folder, set_aside
 
 SCHEMA = """
@@ -427,7 +427,7 @@ class DuckDBStore:
 def _harmless(column: str) -> str:
     """`hub.text_files.harmless` of a column, in SQL."""
     pattern = FORMULA.replace("'", "''")
-    formula = f"regexp_matches({column}, '{pattern}') and try_cast({column} as double) is null"
+    formula = f"regexp_matches({column}, '{pattern}') and not regexp_full_match({column}, '{NUMBER}')"
     return f"case when {formula} then chr(39) || {column} else {column} end"
 
 

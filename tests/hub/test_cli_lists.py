@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hub.cli import main, parser
@@ -100,6 +100,7 @@ def test_a_rule_is_explained_without_its_pack_where_one_can_be_meant(
     assert "a city's own rules are known with --city DIR" in capsys.readouterr().err
 
 
+@example("\r0")  # float() takes it
 @given(st.text(max_size=8) | st.from_regex(r"'{0,2}[=+@\-\t\r][\x20-\x7e]{0,4}", fullmatch=True))
 def test_what_a_spreadsheet_would_run_is_kept_from_it_and_reads_back(text: str) -> None:
     shown = harmless(text)
