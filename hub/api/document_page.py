@@ -72,7 +72,7 @@ def _kind(name: str, schema: Json) -> str:
 
 
 def _shape(schema: Json) -> str:
-    """A schema in words: "a list of Row", "integer or null", "one of csv, parquet"."""
+    """A schema in words: "a list of Row", "a list of number, number", "integer or null", "one of csv, parquet"."""
     if "$ref" in schema:
         name = escape(schema["$ref"].rpartition("/")[2])
         return f'<a href="#type-{name}">{name}</a>'
@@ -80,6 +80,8 @@ def _shape(schema: Json) -> str:
         return " or ".join(_shape(one) for one in schema["anyOf"])
     if "enum" in schema:
         words = "one of " + ", ".join(escape(str(value)) for value in schema["enum"])
+    elif "prefixItems" in schema:
+        return f"a list of {', '.join(_shape(one) for one in schema['prefixItems'])}"
     elif schema.get("type") == "array":
         words = f"a list of {_shape(schema.get('items', {})) or 'anything'}"
     else:
