@@ -254,15 +254,18 @@ def see_what_the_doors_show(machines: Machines) -> None:
     """A door shows what the whole city knows, and says who does what."""
     for name in DOORS:
         hub = machines.hubs[name]
-        hub.wait(lambda hub=hub: len(hub.get("/api/v1/status")["nodes"]) == 3, "it does not hear the others")
         ready = hub.get("/readyz")
         assert '"roles":["ingest","api"]' in ready
-        does = {node["node"]: node["roles"] for node in hub.get("/api/v1/status")["nodes"]}
-        assert does == {"d1": list(DOOR), "d2": list(DOOR), machines.settled(): list(WORKER)}
+        # Of a machine that was lost a moment ago it may know nothing yet.
+        hub.wait(lambda hub=hub: who_does_what(hub) == {"d1": list(DOOR), "d2": list(DOOR), machines.settled(): list(WORKER)}, "it does not hear who does what")  # fmt: skip
         hub.wait(lambda hub=hub: hub.get("/api/v1/alerts")["closed"], "it shows no warnings")
         hub.wait(lambda hub=hub: len(hub.get("/api/v1/devices")["devices"]) == 2, "it does not show both devices")
         hub.wait(lambda hub=hub: hub.get(ROWS)["rows"], "it has no history")
         hub.wait(lambda hub=hub: hub.get("/api/v1/status")["rules"], "it does not hear how the rules are")
+
+
+def who_does_what(hub: RunningHub) -> dict[str, list[str]]:
+    return {node["node"]: node["roles"] for node in hub.get("/api/v1/status")["nodes"]}
 
 
 def judge(
