@@ -74,10 +74,9 @@ def _groups(told: Any) -> tuple[str, ...]:
 
 
 def grant_of(group: OidcGroup) -> RoleGrant:
-    """What its members may, as users.toml would have it."""
-    return RoleGrant(
-        role_named(group.role) or group.role, group.areas, group.kinds, group.fleets, group.devices, group.personal
-    )
+    """What its members may, as users.toml would have it: a group has every key that a grant has."""
+    told = {name: getattr(group, name) for name in RoleGrant.__struct_fields__}
+    return RoleGrant(**{**told, "role": role_named(group.role) or group.role})
 
 
 class People:

@@ -250,14 +250,16 @@ async def test_a_door_says_that_the_log_is_full_until_it_takes_input_again(tmp_p
     await bench.log.close()
 
 
+def failing(entries: Any) -> asyncio.Future[Any]:
+    """A stream's `append` that cannot write these down."""
+    written: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    written.set_exception(ValueError("no such number"))
+    return written
+
+
 async def test_what_cannot_be_written_down_is_refused_for_good_and_kept_aside(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def failing(entries: Any) -> asyncio.Future[Any]:
-        written: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        written.set_exception(ValueError("no such number"))
-        return written
-
     with monkeypatch.context() as broken:
         broken.setattr(bench.log.events, "append", failing)
         assert await bench.give(message({"water_level": 1.0})) == [Verdict.REFUSED]
@@ -272,11 +274,6 @@ async def test_what_cannot_be_written_down_is_refused_for_good_and_kept_aside(
 async def test_a_change_of_another_hub_that_cannot_be_written_down_is_one_fault(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def failing(entries: Any) -> asyncio.Future[Any]:
-        written: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        written.set_exception(ValueError("no such number"))
-        return written
-
     change = AlertChange("a/1", 0, NOW, "flood/rise", "gauge-7", Change.RAISED, "red")
     monkeypatch.setattr(bench.log.events, "append", failing)
     assert await bench.give(Message([], [], None, changes=[change])) == [Verdict.REFUSED]

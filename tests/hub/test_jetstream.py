@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -401,10 +401,21 @@ async def test_a_store_that_another_hub_has_written_to_is_not_written_again(conn
     await log.close()
 
 
-async def test_three_replicas_lose_nothing_that_was_acknowledged_when_the_leader_is_killed(tmp_path: Path) -> None:
-    machines = cluster(tmp_path)
+@contextmanager
+def three_machines(folder: Path) -> Iterator[tuple[list[NatsServer], Servers]]:
+    """Servers that know each other, and a connection to them."""
+    machines = cluster(folder)
     servers = Servers([machine.url for machine in machines])
     try:
+        yield machines, servers
+    finally:
+        servers.close()
+        for machine in machines:
+            machine.kill()
+
+
+async def test_three_replicas_lose_nothing_that_was_acknowledged_when_the_leader_is_killed(tmp_path: Path) -> None:
+    with three_machines(tmp_path) as (machines, servers):
         async with asyncio.timeout(100):
             log = await asyncio.to_thread(JetStreamLog, servers, "test", 3, LIMITS)  # they elect who leads meanwhile
             await log.events.append(readings(5))
@@ -421,17 +432,11 @@ async def test_three_replicas_lose_nothing_that_was_acknowledged_when_the_leader
                     await asyncio.sleep(0.1)
             assert everything(log) == readings(taken)
             await log.close()
-    finally:
-        servers.close()
-        for machine in machines:
-            machine.kill()
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 async def test_servers_that_are_restarted_one_after_the_other_keep_nobody_waiting(tmp_path: Path) -> None:
-    machines = cluster(tmp_path)
-    servers = Servers([machine.url for machine in machines])
     longest, taken, over = 0.0, 0, asyncio.Event()
 
     async def append() -> None:
@@ -442,7 +447,7 @@ async def test_servers_that_are_restarted_one_after_the_other_keep_nobody_waitin
             longest, taken = max(longest, time.monotonic() - began), taken + 1
             await asyncio.sleep(0.01)
 
-    try:
+    with three_machines(tmp_path) as (machines, servers):
         async with asyncio.timeout(300):
             log = await asyncio.to_thread(JetStreamLog, servers, "test", 3, LIMITS)
             appending = asyncio.create_task(append())
@@ -455,9 +460,5 @@ async def test_servers_that_are_restarted_one_after_the_other_keep_nobody_waitin
             await appending
             assert everything(log) == readings(taken)
             await log.close()
-    finally:
-        servers.close()
-        for machine in machines:
-            machine.kill()
     print(f"six restarts, {taken} messages, the longest wait {longest:.2f} s")
     assert longest < WAIT_S
