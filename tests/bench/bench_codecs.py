@@ -11,9 +11,8 @@ from collections.abc import Sequence
 
 from pyais.encode import encode_dict
 
-from hub.app.plugins import Plugins
 from hub.ports import Codec
-from tests.laws.seeds import SEEDS
+from tests.laws.seeds import SEEDS, make
 
 ROUND_S = 0.25
 ROUNDS = 4
@@ -33,10 +32,8 @@ def frames_of(protocol: str) -> Sequence[bytes]:
     return [line.encode() + b"\r\n" for ship in ships for line in encode_dict(ship, talker_id="AI")]
 
 
-def make(protocol: str) -> Codec:
-    build = Plugins()[protocol].codec
-    assert build is not None
-    codec = build(SEEDS[protocol].options)
+def opened(protocol: str) -> Codec:
+    codec = make(protocol)
     codec.feed(SEEDS[protocol].before, NOON)
     return codec
 
@@ -49,7 +46,7 @@ def per_second(protocol: str, frames: Sequence[bytes], at_once: int) -> float:
     whole = SEEDS[protocol].junk is None  # one payload a call, ended each time
     best = 0.0
     for _ in range(ROUNDS):
-        codec, fed = make(protocol), 0
+        codec, fed = opened(protocol), 0
         began = time.process_time()
         while (spent := time.process_time() - began) < ROUND_S:
             for turn, chunk in enumerate(chunks * max(1, 200 // len(chunks))):

@@ -29,7 +29,7 @@ from rules.book import RuleBook, read_book
 from rules.engine import Engine
 from tests.acceptance.running import CAMERAS, DEVICES, RULES, write_city
 from tests.hub.test_config_mutated import BASE, toml
-from tests.laws.test_codec_costs import make
+from tests.laws.seeds import make
 from tests.laws.test_codec_fuzz import frames
 from tests.laws.test_codecs import NOW, PROTOCOLS
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from adapters.modbus.registers import read_map
 from cityhub.testing import Seed
+from cityhub.testing.codecs import made
+from hub.ports import Codec
 
 _PUMP = """
 [[devices]]
@@ -231,3 +233,8 @@ SEEDS: Mapping[str, Seed] = {
         junk_bytes=1_000_000,
     ),
 }  # fmt: skip
+
+
+def make(protocol: str) -> Codec:
+    """A new codec, with the options of its seed."""
+    return made(protocol, SEEDS[protocol])

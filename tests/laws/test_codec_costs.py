@@ -15,8 +15,7 @@ import pytest
 
 from adapters.transport.connection import SLICE_BYTES
 from hub.app.plugins import Plugins
-from hub.ports import Codec
-from tests.laws.seeds import SEEDS
+from tests.laws.seeds import SEEDS, make
 from tests.laws.test_codecs import NOW, PROTOCOLS
 
 CPU_S_PER_BYTE = 20e-6
@@ -111,12 +110,6 @@ OPENINGS: dict[str, tuple[tuple[bytes, bytes], ...]] = {
     "nmea0183": ((b"".join(b"\\s:%d*%02x\\$GPHDT,1,T*16\n" % (n, 0) for n in range(900)), b"$"),),
 }  # fmt: skip
 """(what comes first, what then comes again and again)."""
-
-
-def make(protocol: str) -> Codec:
-    build = PLUGINS[protocol].codec
-    assert build is not None
-    return build(SEEDS[protocol].options)
 
 
 def floods(protocol: str) -> Iterator[tuple[bytes, bytes]]:

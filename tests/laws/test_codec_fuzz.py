@@ -14,8 +14,7 @@ import pytest
 from adapters.nmea0183.line import xor
 from cityhub.testing.codecs import NOW, usable
 from hub.model import Message, Reading
-from tests.laws.seeds import SEEDS
-from tests.laws.test_codec_costs import make
+from tests.laws.seeds import SEEDS, make
 from tests.laws.test_codecs import PROTOCOLS, vectors
 
 MUTANTS = int(os.environ.get("CITYHUB_FUZZ", "150"))

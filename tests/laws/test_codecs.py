@@ -12,19 +12,12 @@ from hypothesis import strategies as st
 
 from cityhub.testing.codecs import NOW, CodecLaws, streams, usable
 from hub.app.plugins import Plugins
-from hub.ports import Codec
 from tests.adapters.messages import decoded, seen
-from tests.laws.seeds import SEEDS
+from tests.laws.seeds import SEEDS, make
 from tests.shared import shared_path
 
 PLUGINS = Plugins()
 PROTOCOLS = sorted(name for name, plugin in PLUGINS.items() if plugin.codec is not None)
-
-
-def make(protocol: str) -> Codec:
-    build = PLUGINS[protocol].codec
-    assert build is not None
-    return build(SEEDS[protocol].options)
 
 
 def test_every_codec_has_seeds() -> None:

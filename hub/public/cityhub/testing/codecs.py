@@ -48,6 +48,13 @@ class Seed(NamedTuple):
     """How much of plain junk it is fed; less for the codecs of recordings, where every byte may begin a frame."""
 
 
+def made(protocol: str, seed: Seed) -> Codec:
+    """A new codec of an installed protocol, with the options of the seed."""
+    build = Plugins()[protocol].codec
+    assert build is not None
+    return build(seed.options)
+
+
 def readings(messages: Iterable[Message]) -> list[Reading]:
     return [reading for message in messages for reading in message.readings]
 
@@ -123,9 +130,7 @@ class CodecLaws:
             cls.test_junk_between_frames_costs_one_fault = None  # type: ignore[assignment, method-assign]
 
     def make(self) -> Codec:
-        build = Plugins()[self.protocol].codec
-        assert build is not None
-        return build(self.seed.options)
+        return made(self.protocol, self.seed)
 
     def one_by_one(self, payloads: Sequence[bytes]) -> list[Message]:
         """Each payload with an end of its own where the codec takes whole payloads, as a stream otherwise."""
