@@ -6,6 +6,8 @@ import re
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from hub.moment import SECOND, from_local
 
 # No daylight saving since 1991 and the default of the Chinese protocols: must not hang on the machine's zone files.
@@ -28,6 +30,16 @@ def zone_named(name: str) -> tzinfo:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
         raise ValueError(f"unknown time zone {name!r}; write an IANA name such as Asia/Shanghai or +08:00") from None
+
+
+class ClockOptions(msgspec.Struct, kw_only=True, frozen=True):
+    """Options of codecs whose devices tell the time of a clock, and not its zone."""
+
+    zone: str = "Asia/Shanghai"
+    """The zone of the devices' clocks: an IANA name, or an offset such as "+08:00"."""
+
+    def __post_init__(self) -> None:
+        zone_named(self.zone)
 
 
 def _offsets(local: datetime, zone: tzinfo) -> set[timedelta | None]:

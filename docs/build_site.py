@@ -20,6 +20,7 @@ import msgspec
 from hub.app.plugins import Plugins
 from hub.cli import parser
 from hub.cli.describing import EXIT_CODES, _commands
+from hub.keys import fields
 from hub.metrics import vocabulary
 from hub.options import SECTIONS
 from rules.book import RuleBook, known_packs, load
@@ -110,17 +111,21 @@ def _configuration() -> Iterator[str]:
     for name, plugin in sorted(Plugins().items()):
         if plugin.options is not None:
             yield f'\n## [[adapters]] protocol = "{name}"\n\n{plugin.summary}\n'
-            yield from _keys(plugin.options)
+            yield from _keys(plugin.codec_options, plugin.options)
+        elif fields(plugin.codec_options):
+            yield f"\n## Options of `cityhub decode {name}`\n\n{plugin.summary}\n"
+            yield from _keys(plugin.codec_options)
         if plugin.sink_options is not None:
             yield f'\n## [[sinks]] protocol = "{name}"\n\n{plugin.summary}\n'
             yield from _keys(plugin.sink_options)
 
 
-def _keys(kind: type[msgspec.Struct]) -> Iterator[str]:
+def _keys(*kinds: type[msgspec.Struct]) -> Iterator[str]:
     yield from ("| key | type | default |", "|---|---|---|")
-    for field in msgspec.structs.fields(kind):
-        default = "needed" if field.required else f"`{_default(field)}`"
-        yield f"| `{field.encode_name}` | `{_type(field.type)}` | {default} |"
+    for kind in kinds:
+        for key, field in fields(kind).items():
+            default = "needed" if field.required else f"`{_default(field)}`"
+            yield f"| `{key}` | `{_type(field.type)}` | {default} |"
 
 
 def _default(field: Any) -> Any:

@@ -7,7 +7,6 @@ import re
 import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
-from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -15,6 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
+from hub import keys
 from hub.device_clock import CLOCKS
 from hub.extensions import Ill, extensions, must_be
 from hub.mistakes import Mistake, in_map, toml_lines
@@ -25,12 +25,6 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 NAME_MAX = 100
 SECRET_KEYS = {"password", "token", "secret", "client_secret", "api_key", "psk", "private_key"}
-
-
-@cache
-def _fields(kind: type[msgspec.Struct]) -> Mapping[str, msgspec.structs.FieldInfo]:
-    """Key in the file → field. Kept: msgspec evaluates the annotations anew at each call."""
-    return {field.encode_name: field for field in msgspec.structs.fields(kind)}
 
 
 def load_config(folder: Path, plugins: Mapping[str, Plugin]) -> tuple[Config | None, list[Mistake]]:
@@ -101,26 +95,26 @@ class _Reader:
             self._wrong((*at, "clock"), f"clock is {clock!r}; one of {', '.join(CLOCKS)} was meant")
         common = ("name", "protocol", "unknown_devices", "clock")
         own = {key: value for key, value in block.items() if key not in common}
-        options = self._options(at, own, plugin.options)
-        self._try(at, plugin, name, options)
-        return AdapterConfig(name, plugin.protocol, policy, options, self._line(at), clock)
+        options, codec_options = self._options(at, own, plugin.options, plugin.codec_options)
+        self._try(at, plugin, name, options, codec_options)
+        return AdapterConfig(name, plugin.protocol, policy, options, self._line(at), clock, codec_options)
 
     def _name(self, at: tuple[Any, ...], block: dict[str, Any], otherwise: str) -> str:
         """The block's name. Logs, metrics and files are called by it, so it is a short text on one line."""
         name = block.get("name", otherwise)
         if isinstance(name, str) and name.strip() and name.isprintable() and len(name) <= NAME_MAX:
             return name
-        self._wrong((*at, "name"), f'name = {_shown(name)}: a short text was meant, such as name = "{otherwise}"')
+        self._wrong((*at, "name"), f'name = {keys.shown(name)}: a short text was meant, such as name = "{otherwise}"')
         return otherwise
 
-    def _try(self, at: tuple[Any, ...], plugin: Plugin, name: str, options: Any) -> None:
+    def _try(self, at: tuple[Any, ...], plugin: Plugin, name: str, options: Any, codec_options: Any) -> None:
         """Build the adapter, which opens no socket, so that mistakes in the files it reads are known before it runs."""
-        if plugin.adapter is None or (plugin.options is not None and options is None):
+        if plugin.adapter is None or (plugin.options is not None and options is None) or codec_options is None:
             return
         try:
-            plugin.adapter(name, options)
+            plugin.source(name, options, codec_options)
         except (ValueError, OSError) as error:
-            self._refused(at, error, getattr(options, "map", None))
+            self._refused(at, error, getattr(options, "map", None) or getattr(codec_options, "map", None))
         except (
             Exception
         ) as error:  # a plug-in that did not foresee what the file says; the others are checked all the same
@@ -151,7 +145,7 @@ class _Reader:
             rate = 20.0
         common = ("name", "protocol", "contact", "per_second_max", *filters)
         own = {key: value for key, value in block.items() if key not in common}
-        options = self._options(at, own, plugin.sink_options)
+        (options,) = self._options(at, own, plugin.sink_options)
         return SinkConfig(
             self._name(at, block, plugin.protocol),
             plugin.protocol,
@@ -195,24 +189,19 @@ class _Reader:
         if not isinstance(table, dict):
             self._wrong(at, f"{at[0]} is a table: write [{at[0]}] and its keys below")
             return None
-        fields = _fields(kind)
-        self._unknown(at, table, list(fields))
+        self._unknown(at, table, list(keys.fields(kind)))
+        return self._made(at, table, kind)
+
+    def _made(self, at: tuple[Any, ...], table: dict[str, Any], kind: type[S]) -> S | None:
+        """The struct of those keys of `table` that it has."""
         before = len(self.mistakes)
-        values: dict[str, Any] = {}
-        for key, field in fields.items():
-            if key in table:
-                try:
-                    values[field.name] = msgspec.convert(self._path(at, key, table[key]), field.type, strict=True)
-                except msgspec.ValidationError as error:
-                    self._wrong(
-                        (*at, key),
-                        f"{key} = {_shown(table[key])}: {str(error).split(' - at')[0][:1].lower()}{str(error).split(' - at')[0][1:]}",
-                    )
-            elif field.required:
-                self._wrong(at, f"{key} is missing here")
+        named = {key: self._path(at, key, table[key]) for key in keys.fields(kind) if key in table}
+        values, wrong = keys.read(kind, named)
+        for key, sentence in wrong.items():
+            self._wrong((*at, key), sentence)
         for key, value in values.items():
-            if isinstance(value, str) and "://" in value and (wrong := _no_url(value)):
-                self._wrong((*at, key), f"{key} = {_shown(value)} {wrong}")
+            if isinstance(value, str) and "://" in value and (reason := _no_url(value)):
+                self._wrong((*at, key), f"{key} = {keys.shown(value)} {reason}")
         if len(self.mistakes) > before:
             return None
         try:
@@ -236,14 +225,14 @@ class _Reader:
             return str(path)
         return value
 
-    def _options(self, at: tuple[Any, ...], own: dict[str, Any], kind: type[msgspec.Struct] | None) -> Any:
-        """The plug-in's own keys; a plug-in without options allows none. `hub` is by default how this hub is called."""
-        if kind:
-            if "hub" in kind.__struct_fields__ and "hub" not in own and isinstance(self.table.get("hub"), dict):
-                own = {**own, "hub": self.table["hub"].get("name", "")}
-            return self._struct(at, own, kind)
-        self._unknown(at, own, [])
-        return None
+    def _options(self, at: tuple[Any, ...], own: dict[str, Any], *kinds: type[msgspec.Struct] | None) -> list[Any]:
+        """The plug-in's own keys as these structs: each key belongs to the one that has it, and a key of none is unknown. `hub` is by
+        default how this hub is called."""
+        known = [key for kind in kinds if kind for key in keys.fields(kind)]
+        if "hub" in known and "hub" not in own and isinstance(self.table.get("hub"), dict):
+            own = {**own, "hub": self.table["hub"].get("name", "")}
+        self._unknown(at, own, known)
+        return [self._made(at, own, kind) if kind else None for kind in kinds]
 
     def _texts(self, at: tuple[Any, ...], value: Any) -> tuple[str, ...]:
         if isinstance(value, list) and all(isinstance(item, str) for item in value):
@@ -266,12 +255,7 @@ class _Reader:
                 continue
             if key in known:
                 continue
-            near = get_close_matches(key, known, n=1)
-            self._wrong(
-                (*at, key),
-                f"unknown key {key!r}"
-                + (f"; was {near[0]!r} meant?" if near else f"; known here: {', '.join(known) or 'none'}"),
-            )
+            self._wrong((*at, key), keys.unknown(key, known))
 
     # ---------------------------------------------------------------------------------------------- sense
 
@@ -282,7 +266,8 @@ class _Reader:
             ZoneInfo(hub.timezone)
         except (ZoneInfoNotFoundError, ValueError, OSError):  # a name that is a folder there, or too long for a file
             self._wrong(
-                ("hub", "timezone"), f"unknown timezone {_shown(hub.timezone)}; a name such as Asia/Shanghai was meant"
+                ("hub", "timezone"),
+                f"unknown timezone {keys.shown(hub.timezone)}; a name such as Asia/Shanghai was meant",
             )
 
     def _check_api(self, api: ApiOptions | None, oidc: OidcOptions | None) -> None:
@@ -336,7 +321,7 @@ class _Reader:
         if store.kind == "influxdb" and not store.url:
             self._wrong(("store",), 'url is missing here, such as url = "http://127.0.0.1:8086"')
         elif store.kind == "influxdb" and not re.match(r"https?://[^/]", store.url or ""):
-            self._wrong(("store", "url"), f"url = {_shown(store.url)}: it should look like http://127.0.0.1:8086")
+            self._wrong(("store", "url"), f"url = {keys.shown(store.url)}: it should look like http://127.0.0.1:8086")
         if store.version not in (1, 2, 3):
             self._wrong(("store", "version"), f"version {store.version} is not known; 1, 2 or 3 was meant")
 
@@ -404,12 +389,6 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _shown(value: Any) -> str:
-    """What the file says, for a mistake; not all of it where it is long."""
-    text = repr(value)
-    return text if len(text) <= 100 else f"{text[:97]}..."
 
 
 def _no_url(text: str) -> str:

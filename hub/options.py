@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from hub.personal import Personal
+from hub.ports import NoOptions
 from hub.tls import ServerTls
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -413,7 +414,7 @@ class CamerasOptions(msgspec.Struct, frozen=True):
 
 
 class AdapterConfig(msgspec.Struct, frozen=True):
-    """One [[adapters]] block: the common keys, and the protocol's own as its typed options."""
+    """One [[adapters]] block: the common keys, and the protocol's own as typed options, those of its codec apart."""
 
     name: str
     protocol: str
@@ -422,6 +423,8 @@ class AdapterConfig(msgspec.Struct, frozen=True):
     line: int
     clock: str = "device"
     """Whose time its readings have: one of `CLOCKS`."""
+    codec_options: Any = NoOptions()
+    """See `hub.ports.Plugin.codec_options`."""
 
 
 class SinkConfig(msgspec.Struct, frozen=True):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -21,6 +20,7 @@ from adapters.nmea0183.line import (
 )
 from hub.model import Fault, FaultKind, Message, Verdict
 from hub.moment import SECOND, to_text
+from hub.ports import NoOptions
 
 DUPLICATE_S = 10
 """The same payload within this time is the same transmission, heard by another receiver."""
@@ -66,7 +66,7 @@ class Body(msgspec.Struct, gc=False):
 class AisCodec:
     """`ignored` and `duplicates` count lines and reports that brought no reading for those reasons."""
 
-    def __init__(self, options: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, options: NoOptions | None = None) -> None:
         self.ignored = 0
         self.duplicates = 0
         self._lines = Lines()

@@ -28,7 +28,7 @@ from adapters.gb26875.tables import (
     SYSTEM_OPERATION_BITS,
     TYPES,
 )
-from adapters.wallclock import zone_named
+from adapters.wallclock import ClockOptions, zone_named
 from hub.metrics import to_vocabulary
 from hub.model import Fault, FaultKind, Message, Reading, Value, Verdict
 from hub.moment import SECOND, from_local
@@ -95,10 +95,10 @@ class Frame(msgspec.Struct, gc=False):
 
 
 class Gb26875Codec:
-    """GB 26875.3-2011 for one connection. Options: `zone` (Asia/Shanghai)."""
+    """GB 26875.3-2011 for one connection."""
 
-    def __init__(self, options: Mapping[str, Any]) -> None:
-        self._zone = zone_named(str(options.get("zone", "Asia/Shanghai")))
+    def __init__(self, options: ClockOptions) -> None:
+        self._zone = zone_named(options.zone)
         self._stream = DeclaredFrames(_START, _plausible, _size, MAX_FRAME)
         self._received_at: int | None = None
         self._fires: set[_Who] = set()

@@ -7,8 +7,6 @@ BCC = XOR of everything from the command to the last data byte. Pure: bytes in, 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
@@ -34,7 +32,7 @@ from adapters.gb32960.view import (
 )
 from adapters.gb32960.vocabulary import Place, quick, thorough
 from adapters.gcj02 import to_wgs84
-from adapters.wallclock import WallClock, zone_named
+from adapters.wallclock import ClockOptions, WallClock, zone_named
 from hub.model import Fault, FaultKind, Message, Position, Reading, Value, Verdict
 
 FRAME_BYTES_MAX = HEADER_BYTES + 0xFFFF + 1
@@ -47,15 +45,24 @@ _ENCRYPTION_CODES = (1, *_ENCRYPTIONS, 0xFE, 0xFF)
 _ANSWERED = (LOGIN, REALTIME, REISSUE, LOGOUT, PLATFORM_LOGIN, PLATFORM_LOGOUT, HEARTBEAT, TIME)
 
 
-class Gb32960Codec:
-    """One connection: a vehicle, or a platform that forwards many. Options: `zone`, `coordinates`."""
+class Gb32960CodecOptions(ClockOptions, kw_only=True, frozen=True):
+    """How terminals mean the time and place that they send."""
 
-    def __init__(self, options: Mapping[str, Any]) -> None:
-        self._clock = WallClock(zone_named(options.get("zone", "Asia/Shanghai")))
-        coordinates = options.get("coordinates", "wgs84")
-        if coordinates not in ("wgs84", "gcj02"):
-            raise ValueError(f"coordinates = {coordinates!r}: wgs84 or gcj02")
-        self._gcj02 = coordinates == "gcj02"
+    coordinates: str = "wgs84"
+    """ "gcj02" where 2016 terminals send shifted positions; 2025 frames say it themselves."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.coordinates not in ("wgs84", "gcj02"):
+            raise ValueError(f"coordinates = {self.coordinates!r}: wgs84 or gcj02")
+
+
+class Gb32960Codec:
+    """One connection: a vehicle, or a platform that forwards many."""
+
+    def __init__(self, options: Gb32960CodecOptions) -> None:
+        self._clock = WallClock(zone_named(options.zone))
+        self._gcj02 = options.coordinates == "gcj02"
         self._waiting = Waiting()
         self._received_at: int | None = None
         self._searched = 0

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Mapping
 from datetime import UTC, timedelta, timezone
 from typing import Any
 
@@ -16,7 +15,7 @@ from fastcrc.crc16 import ibm_sdlc
 
 from adapters.gt06 import content as contents
 from adapters.gt06 import wifi
-from adapters.wallclock import WallClock, zone_named
+from adapters.wallclock import ClockOptions, WallClock, zone_named
 from hub.model import Fault, FaultKind, Message, Position, Reading, Verdict
 
 FRAME_BYTES_MAX = 4096
@@ -29,13 +28,23 @@ _ANSWERED = frozenset((_LOGIN, _HEARTBEAT, 0x16, 0x23, 0x26, 0x27, _TIME))
 _TAIL = struct.Struct(">HH")
 
 
-class Gt06Codec:
-    """One connection. Options: `zone` of the six date bytes, UTC by default, or "login" for what the login tells."""
+class Gt06CodecOptions(ClockOptions, kw_only=True, frozen=True):
+    """How trackers mean the time that they send."""
 
-    def __init__(self, options: Mapping[str, Any]) -> None:
-        zone = options.get("zone", "UTC")
-        self._zone_from_login = zone == "login"
-        self._clock = WallClock(UTC if self._zone_from_login else zone_named(zone))
+    zone: str = "UTC"
+    """Of the six date bytes: an IANA name, an offset such as "+08:00", or "login" for what the device tells at login."""
+
+    def __post_init__(self) -> None:
+        if self.zone != "login":
+            super().__post_init__()
+
+
+class Gt06Codec:
+    """One connection."""
+
+    def __init__(self, options: Gt06CodecOptions) -> None:
+        self._zone_from_login = options.zone == "login"
+        self._clock = WallClock(UTC if self._zone_from_login else zone_named(options.zone))
         self._utc = WallClock(UTC)
         self._device: str | None = None
         self.commands = 0

@@ -7,11 +7,11 @@ what the CRC says it is: either at the declared length or at the closing `&&` of
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from datetime import datetime, tzinfo
 from functools import lru_cache
 from math import isfinite
-from typing import Any
+
+import msgspec
 
 from adapters.framing import Unchecked
 from adapters.hj212.checksum import crc16
@@ -31,7 +31,7 @@ from adapters.hj212.factors import (
     local_factor,
 )
 from adapters.hj212.frame import ITEM, Frame, frame_of, header_of
-from adapters.wallclock import zone_named
+from adapters.wallclock import ClockOptions, zone_named
 from hub.metrics import vocabulary
 from hub.model import Fault, FaultKind, Mark, Message, Reading, Value, Verdict
 from hub.moment import candidates, nearest
@@ -60,28 +60,37 @@ _ANSWERED = frozenset({"1001", "1011", "1013", "1061", "1063", "9015"})
 """What a station sends by itself or in answer to a query, beyond 2xxx and 3xxx."""
 
 
-class Hj212Codec:
-    """HJ/T 212-2005, HJ 212-2017 and the known part of HJ 212-2025 for one connection.
+class Hj212CodecOptions(ClockOptions, kw_only=True, frozen=True):
+    """How stations mean what they send."""
 
-    Options: `zone` (Asia/Shanghai), `units`, a table of factor code → unit for stations that send other units than the
-    standard's, such as `{ a01006 = "hPa" }`.
-    """
+    zone: str = "Asia/Shanghai"
+    """The zone of DataTime, which the frame does not carry."""
+    units: dict[str, str] = msgspec.field(default_factory=dict)
+    """Factor codes whose unit is not the standard's: { a01006 = "hPa" }."""
+    map: dict[str, str] = msgspec.field(default_factory=dict)
+    """Local factor codes and the metrics they mean: { x10001 = "cod" }. The unit is the metric's, or that of `units`."""
+    keys_file: str = ""
+    """A TOML file outside of the city's folder, "MN" = "32 hexadecimal digits": SM4 keys of stations that encrypt (HJ 212-2025)."""
 
-    def __init__(self, options: Mapping[str, Any]) -> None:
-        self._zone = zone_named(str(options.get("zone", "Asia/Shanghai")))
-        self._units: dict[str, str] = dict(options.get("units", {}))
-        self._map: dict[str, str] = dict(options.get("map", {}))
-        for code, metric in self._map.items():
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for code, metric in self.map.items():
             if metric not in vocabulary():
                 raise ValueError(f"map: {code} = {metric!r} is no metric of the vocabulary")
-            local_factor(metric, "Rtd", self._units.get(code, ""))
-        path = str(options.get("keys_file", "") or "")
-        self._keys = read_keys(path) if path else {}
-        for code, unit in self._units.items():
-            if code in self._map:
-                continue
-            if factor(code, "Rtd", "", unit) is None:
+            local_factor(metric, "Rtd", self.units.get(code, ""))
+        for code, unit in self.units.items():
+            if code not in self.map and factor(code, "Rtd", "", unit) is None:
                 raise ValueError(f"units: no metric is known for the factor {code!r}")
+
+
+class Hj212Codec:
+    """HJ/T 212-2005, HJ 212-2017 and the known part of HJ 212-2025 for one connection."""
+
+    def __init__(self, options: Hj212CodecOptions) -> None:
+        self._zone = zone_named(options.zone)
+        self._units = options.units
+        self._map = options.map
+        self._keys = read_keys(options.keys_file) if options.keys_file else {}
         self._buffer = bytearray()
         self._received_at: int | None = None
         self._searched = 0

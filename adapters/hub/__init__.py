@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from adapters.hub.codec import HubCodec
+from adapters.hub.codec import HubCodec, HubCodecOptions
 from adapters.hub.peers import load_peers
 from adapters.hub.sink import HubSink, HubSinkOptions
 from adapters.transport import StreamOptions
 from adapters.transport.adapter import StreamAdapter
-from hub.forwarding import hub_name_problem
 from hub.ports import Adapter, Plugin
 
 
 class HubOptions(StreamOptions, kw_only=True, frozen=True):
     """Hubs below that forward to this one over HTTP; "tls://" makes it HTTPS."""
 
-    hub: str = ""
-    """How this hub is called among hubs; by default `[hub] name`."""
     peers_file: str
     """TOML outside of version control: `[peers.district-a]` with `token` or `sha256` for each hub that may forward."""
     connections_max: int = 256
@@ -33,13 +30,13 @@ class HubOptions(StreamOptions, kw_only=True, frozen=True):
             raise ValueError(
                 'hubs below come to this one: listen = "tls://0.0.0.0:8443" was meant (or tcp:// behind a TLS proxy)'
             )
-        if problem := hub_name_problem(self.hub):
-            raise ValueError(f"hub (by default [hub] name): {problem}")
 
 
-def _adapter(name: str, options: HubOptions) -> Adapter:
-    peers = load_peers(options.peers_file, options.hub)
-    return StreamAdapter(name, options, lambda given: HubCodec(given, peers))
+def _adapter(name: str, options: HubOptions, codec_options: HubCodecOptions) -> Adapter:
+    if not codec_options.hub:
+        raise ValueError('hub: this hub needs a name among hubs, such as hub = "city" (by default [hub] name)')
+    peers = load_peers(options.peers_file, codec_options.hub)
+    return StreamAdapter(name, options, lambda: HubCodec(codec_options, peers))
 
 
 def _sink(name: str, options: HubSinkOptions) -> HubSink:
@@ -50,6 +47,7 @@ PLUGIN = Plugin(
     protocol="hub",
     summary="warnings and chosen readings from hub to hub: district to city to province",
     options=HubOptions,
+    codec_options=HubCodecOptions,
     codec=HubCodec,
     adapter=_adapter,
     sink_options=HubSinkOptions,

@@ -6,7 +6,7 @@ Pure, but for the allowance of each peer, which all connections share: bytes and
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from math import ceil
 from typing import Any
 
@@ -15,7 +15,7 @@ import msgspec
 from adapters.http_requests import Request, RequestReader, response
 from adapters.hub import wire
 from adapters.hub.peers import Peer, Peers
-from hub.forwarding import change_problem, circle, reading_problem
+from hub.forwarding import change_problem, circle, hub_name_problem, reading_problem
 from hub.model import AlertChange, Fault, FaultKind, Message, Reading, Verdict
 from hub.wire import change_to_json
 
@@ -45,11 +45,22 @@ class Body(msgspec.Struct):
         }
 
 
-class HubCodec:
-    """One connection. Option `hub`: how this hub is called. Without peers, as for `cityhub decode`, anybody may speak."""
+class HubCodecOptions(msgspec.Struct, kw_only=True, frozen=True):
+    """Who this hub is."""
 
-    def __init__(self, options: Mapping[str, Any], peers: Peers | None = None) -> None:
-        self._here = str(options.get("hub") or "")
+    hub: str = ""
+    """How this hub is called among hubs; by default `[hub] name`."""
+
+    def __post_init__(self) -> None:
+        if self.hub and (problem := hub_name_problem(self.hub)):
+            raise ValueError(f"hub (by default [hub] name): {problem}")
+
+
+class HubCodec:
+    """One connection. Without peers, as for `cityhub decode`, anybody may speak."""
+
+    def __init__(self, options: HubCodecOptions, peers: Peers | None = None) -> None:
+        self._here = options.hub
         self._peers = peers
         self._reader = RequestReader(BODY_BYTES_MAX, (lambda shown: peers.of(shown) is not None) if peers else None)
 

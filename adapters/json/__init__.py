@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import msgspec
 
 from adapters.json.codec import decode_native
 from adapters.json.mapping import MapError, MapSet, read_map
@@ -11,15 +10,22 @@ from adapters.lines import LineCodec
 from hub.ports import Plugin
 
 
-def codec(options: Mapping[str, Any]) -> LineCodec:
-    """A line is a payload; with `map` (a path, or the parsed map) it is read by that map."""
-    source = options.get("map")
-    return LineCodec(read_map(source).decode_line if source else decode_native)
+class JsonCodecOptions(msgspec.Struct, kw_only=True, frozen=True):
+    """How foreign JSON reads."""
+
+    map: str = ""
+    """A TOML file of field paths; without it, the JSON is cityhub's own."""
+
+
+def codec(options: JsonCodecOptions) -> LineCodec:
+    """A line is a payload. Raises `MapError` or OSError for a map that cannot be used."""
+    return LineCodec(read_map(options.map).decode_line if options.map else decode_native)
 
 
 PLUGIN = Plugin(
     protocol="json",
     summary="cityhub's own JSON readings, and foreign JSON through a map of field paths",
+    codec_options=JsonCodecOptions,
     codec=codec,
 )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -12,18 +11,16 @@ from adapters.jt808.commands import order
 from adapters.jt808.items import vendor_items
 from adapters.jt808.location import Dialect
 from adapters.transport import StreamOptions, stream_adapter
-from adapters.wallclock import zone_named
+from adapters.wallclock import ClockOptions, zone_named
 from hub.ports import Plugin
 from hub.secret_files import secret
 
 _COORDINATES = ("wgs84", "gcj02", "flagged")
 
 
-class Jt808Options(StreamOptions, kw_only=True, frozen=True):
-    """Vehicle terminals that dial the hub over TCP, TLS or UDP."""
+class Jt808CodecOptions(ClockOptions, kw_only=True, frozen=True):
+    """How terminals mean what they send, and what they hear."""
 
-    zone: str = "Asia/Shanghai"
-    """Of the terminals' clocks: an IANA name, or an offset such as "+08:00"."""
     coordinates: str = "wgs84"
     """ "wgs84": as they stand; "gcj02": all are shifted; "flagged": those with status bit 5 (security plug-in) are."""
     auth_secret_env: str | None = None
@@ -38,40 +35,29 @@ class Jt808Options(StreamOptions, kw_only=True, frozen=True):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        codec(msgspec.structs.asdict(self))
+        if self.coordinates not in _COORDINATES:
+            raise ValueError(f"coordinates = {self.coordinates!r}: one of {', '.join(_COORDINATES)}")
+        if self.subpackage_ack not in ("together", "singly"):
+            raise ValueError(f"subpackage_ack = {self.subpackage_ack!r}: together or singly")
 
 
-def codec(options: Mapping[str, Any]) -> Jt808Codec:
-    """A codec from plain options, those of `Jt808Options` or `auth_secret` itself. Raises ValueError with a sentence."""
-    coordinates = options.get("coordinates") or "wgs84"
-    if coordinates not in _COORDINATES:
-        raise ValueError(f"coordinates = {coordinates!r}: one of {', '.join(_COORDINATES)}")
-    acknowledge = options.get("subpackage_ack") or "together"
-    if acknowledge not in ("together", "singly"):
-        raise ValueError(f"subpackage_ack = {acknowledge!r}: together or singly")
-    secret = _secret(options)
+def codec(options: Jt808CodecOptions) -> Jt808Codec:
+    """The codec of one terminal. Raises ValueError with a sentence for vendor items that make no sense, and for a secret that is not
+    where it should be."""
+    key = secret("auth_secret", options.auth_secret_env, options.auth_secret_file)
     return Jt808Codec(
-        Dialect(
-            zone=zone_named(options.get("zone") or "Asia/Shanghai"),
-            coordinates=coordinates,
-            items=vendor_items(options.get("items") or {}),
-        ),
-        authority=keyed_codes(secret) if secret else id_is_code,
-        check_codes=bool(secret),
-        ack_singly=acknowledge == "singly",
+        Dialect(zone=zone_named(options.zone), coordinates=options.coordinates, items=vendor_items(options.items)),
+        authority=keyed_codes(key) if key else id_is_code,
+        check_codes=bool(key),
+        ack_singly=options.subpackage_ack == "singly",
     )
-
-
-def _secret(options: Mapping[str, Any]) -> str:
-    """The secret behind the authentication codes, "" where there is none. Read once, when the codec is made."""
-    found = secret("auth_secret", options.get("auth_secret_env") or None, options.get("auth_secret_file") or None)
-    return found or str(options.get("auth_secret") or "")
 
 
 PLUGIN = Plugin(
     protocol="jt808",
     summary="JT/T 808 vehicle terminals, editions 2011, 2013 and 2019",
-    options=Jt808Options,
+    options=StreamOptions,
+    codec_options=Jt808CodecOptions,
     proof="login",
     codec=codec,
     adapter=stream_adapter(codec),

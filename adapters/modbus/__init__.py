@@ -1,6 +1,6 @@
 """Modbus: polling plants over TCP, RTU over TCP and serial lines; and reading recorded frames."""
 
-from adapters.modbus.codec import ModbusRtuCodec, ModbusTcpCodec
+from adapters.modbus.codec import ModbusCodecOptions, ModbusRtuCodec, ModbusTcpCodec
 from adapters.modbus.poller import ModbusAdapter, ModbusOptions
 from adapters.modbus.scan import scan
 from hub.ports import Plugin
@@ -17,13 +17,15 @@ PLUGINS = (
     Plugin(
         protocol="modbus-tcp",
         summary="recorded Modbus/TCP frames (decode, replay), with a register map as readings",
-        codec=ModbusTcpCodec,
+        codec_options=ModbusCodecOptions,
+        codec=lambda options: ModbusTcpCodec(options.registers()),
         binary=True,
     ),
     Plugin(
         protocol="modbus-rtu",
         summary="recorded Modbus RTU frames (decode, replay), with a register map as readings",
-        codec=ModbusRtuCodec,
+        codec_options=ModbusCodecOptions,
+        codec=lambda options: ModbusRtuCodec(options.registers()),
         binary=True,
     ),
 )

@@ -7,7 +7,6 @@ slaves said to each other. With a register map, answers become readings.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -51,12 +50,22 @@ class Frame(msgspec.Struct, gc=False):
         return found | {"kind": self.pdu.kind} | self.pdu.data
 
 
+class ModbusCodecOptions(msgspec.Struct, kw_only=True, frozen=True):
+    """What makes readings of answers."""
+
+    map: str = ""
+    """A register map (TOML); without it, frames are shown and give no readings."""
+
+    def registers(self) -> RegisterMap | None:
+        """Raises `MapError` or OSError where the map cannot be used."""
+        return load_map(self.map) if self.map else None
+
+
 class _Reader:
     """What both framings share: which request an answer belongs to, and what the map makes of it."""
 
-    def __init__(self, options: Mapping[str, Any]) -> None:
-        given = options.get("map")
-        self._map = given if isinstance(given, RegisterMap) else load_map(str(given)) if given else None
+    def __init__(self, registers: RegisterMap | None = None) -> None:
+        self._map = registers
         self._pending: OrderedDict[tuple[int, int | None], Pdu] = OrderedDict()
         self._buffer = bytearray()
         self._junk = 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
@@ -42,14 +41,26 @@ class Body(msgspec.Struct, gc=False):
         return {"sentences": self.sentences, "station": self.station, **self.told}
 
 
-class Nmea0183Codec:
-    """Options: `device` (the id for all readings of the stream), `kind` ("vehicle", or "vessel" for sog and cog)."""
+class Nmea0183CodecOptions(msgspec.Struct, kw_only=True, frozen=True):
+    """Whose receiver it is."""
 
-    def __init__(self, options: Mapping[str, Any] | None = None) -> None:
-        options = options or {}
+    device: str | None = None
+    """The device all readings belong to. Without it: the tag block's source, else the talker ("nmea0183:GP")."""
+    kind: str = "vehicle"
+    """"vehicle" gives speed (km/h) and course, "vessel" gives sog (kn) and cog."""
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("vehicle", "vessel"):
+            raise ValueError(f'kind is "vehicle" or "vessel", not {self.kind!r}')
+
+
+class Nmea0183Codec:
+    """One stream of sentences."""
+
+    def __init__(self, options: Nmea0183CodecOptions) -> None:
         self.ignored = 0
-        self._device: str | None = options.get("device")
-        self._kind: str = options.get("kind") or "vehicle"
+        self._device = options.device
+        self._kind = options.kind
         self._lines = Lines()
         self._epochs: OrderedDict[str, Epoch] = OrderedDict()
         self._last: OrderedDict[str, tuple[date, int]] = OrderedDict()

@@ -1,6 +1,6 @@
 """OsmAnd and Traccar Client: positions of phones and hand-helds over HTTP."""
 
-from adapters.osmand.codec import OsmandCodec
+from adapters.osmand.codec import OsmandCodec, OsmandCodecOptions
 from adapters.transport import StreamOptions, stream_adapter
 from hub.ports import Plugin
 
@@ -8,8 +8,6 @@ from hub.ports import Plugin
 class OsmandOptions(StreamOptions, kw_only=True, frozen=True):
     """Phones that send positions over HTTP; "tls://" makes it HTTPS."""
 
-    zone: str = "UTC"
-    """Of ISO times that carry none: an IANA name, or an offset such as "+08:00"."""
     idle_timeout_s: float = 120.0
     """Phones open a new connection whenever they like; a silent one is not kept long."""
 
@@ -18,6 +16,7 @@ PLUGIN = Plugin(
     protocol="osmand",
     summary="OsmAnd and Traccar Client: phones and hand-helds over HTTP, query, form and JSON",
     options=OsmandOptions,
+    codec_options=OsmandCodecOptions,
     codec=OsmandCodec,
     adapter=stream_adapter(OsmandCodec),
     kind="phone",

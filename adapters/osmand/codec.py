@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from adapters.http_requests import Request, RequestReader, response
-from adapters.wallclock import zone_named
+from adapters.wallclock import ClockOptions, zone_named
 from hub.model import Fault, FaultKind, Message, Position, Reading, Value, Verdict
 from hub.moment import SECOND, from_text
 
@@ -32,11 +32,18 @@ _LOST_PLUS = re.compile(r"(T[\d:.]+) (\d\d:?\d\d)$")
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
 
-class OsmandCodec:
-    """One connection. Option: `zone` of ISO times that carry none, UTC by default."""
+class OsmandCodecOptions(ClockOptions, kw_only=True, frozen=True):
+    """How phones mean the time that they send."""
 
-    def __init__(self, options: Mapping[str, Any]) -> None:
-        self._zone = zone_named(options.get("zone", "UTC"))
+    zone: str = "UTC"
+    """Of ISO times that carry none: an IANA name, or an offset such as "+08:00"."""
+
+
+class OsmandCodec:
+    """One connection."""
+
+    def __init__(self, options: OsmandCodecOptions) -> None:
+        self._zone = zone_named(options.zone)
         self._received_at: int | None = None
         self._reader = RequestReader()
 

@@ -7,7 +7,6 @@ else (7E is an ordinary byte inside). A picture or a long report comes as packet
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
 from typing import Any, Literal
 
@@ -18,7 +17,7 @@ from adapters.framing import DeclaredFrames, Stretch, Unchecked
 from adapters.sl651 import observations
 from adapters.sl651.body import Body, read_ascii, read_hex
 from adapters.sl651.elements import FUNCTIONS, REPORTS
-from adapters.wallclock import zone_named
+from adapters.wallclock import ClockOptions, zone_named
 from hub.model import Fault, FaultKind, Message, Verdict
 from hub.moment import SECOND
 
@@ -111,22 +110,30 @@ class _Assembly(msgspec.Struct):
         return [number for number in range(1, self.total + 1) if number not in self.parts]
 
 
+class Sl651CodecOptions(ClockOptions, kw_only=True, frozen=True):
+    """How stations mean what they send, and what they hear."""
+
+    mode: str = "M2"
+    """"M1": stations that want no confirmation; "M2" serves M3 and M4 too."""
+    stay_online: bool = False
+    """Confirm with ESC (the station keeps the line for ten minutes) instead of EOT."""
+    level_base: dict[str, float] = msgspec.field(default_factory=dict)
+    """Metres added to a station's hourly relative levels (F5): { 0011223344 = 10.0 }."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.mode.upper() not in ("M1", "M2", "M3", "M4"):
+            raise ValueError(f"mode = {self.mode!r}: M1 (no confirmation) or M2 (also for M3 and M4) was meant")
+
+
 class Sl651Codec:
-    """SL 651-2014 for one connection.
+    """SL 651-2014 for one connection."""
 
-    Options: `zone` (Asia/Shanghai); `mode`: "M1" (stations want no confirmation) or "M2" (default; also M3 and M4); `stay_online`:
-    confirm with ESC, so that the station keeps the line for ten minutes, instead of EOT; `level_base`: station → metres added to its
-    hourly relative levels.
-    """
-
-    def __init__(self, options: Mapping[str, Any]) -> None:
-        self._zone = zone_named(str(options.get("zone", "Asia/Shanghai")))
-        mode = str(options.get("mode", "M2")).upper()
-        if mode not in ("M1", "M2", "M3", "M4"):
-            raise ValueError(f"mode = {mode!r}: M1 (no confirmation) or M2 (also for M3 and M4) was meant")
-        self._confirms = mode != "M1"
-        self._ending = _ESC if str(options.get("stay_online", False)).lower() == "true" else _EOT
-        self._bases = {str(key): float(value) for key, value in dict(options.get("level_base", {})).items()}
+    def __init__(self, options: Sl651CodecOptions) -> None:
+        self._zone = zone_named(options.zone)
+        self._confirms = options.mode.upper() != "M1"
+        self._ending = _ESC if options.stay_online else _EOT
+        self._bases = options.level_base
         self._stream = DeclaredFrames(_START, _plausible, _size, MAX_FRAME)
         self._assemblies: dict[tuple[str, int], _Assembly] = {}
 

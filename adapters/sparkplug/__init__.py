@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from adapters.sparkplug.codec import SparkplugCodec
+from adapters.sparkplug.codec import SparkplugCodec, SparkplugCodecOptions
 from hub.ports import Plugin
 
 PLUGIN = Plugin(
     protocol="sparkplug",
     summary='Sparkplug B payloads; over a broker: protocol "mqtt" with format = "sparkplug"',
+    codec_options=SparkplugCodecOptions,
     codec=SparkplugCodec,
 )
 

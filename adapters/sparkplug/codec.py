@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import msgspec
 
 from adapters.lines import LineCodec
 from adapters.sparkplug.host import PAYLOAD_LIMIT, Host, View
@@ -12,13 +11,19 @@ from adapters.sparkplug.payload import rebirth_command
 from hub.model import Fault, FaultKind, Message, Verdict
 
 
+class SparkplugCodecOptions(msgspec.Struct, kw_only=True, frozen=True):
+    """What the metrics of nodes mean."""
+
+    map: str = ""
+    """A TOML file with the table [metrics]; without it, names are taken as they stand."""
+
+
 class SparkplugCodec(LineCodec):
     """`reply` is the line of the NCMD that asks a node for its births, where that is due."""
 
-    def __init__(self, options: Mapping[str, Any]) -> None:
+    def __init__(self, options: SparkplugCodecOptions) -> None:
         super().__init__(self._read, limit=2 * PAYLOAD_LIMIT + 65_536)
-        source = options.get("map")
-        self._host = Host(read_metrics(source) if source else None)
+        self._host = Host(read_metrics(options.map) if options.map else None)
 
     def _read(self, line: bytes, received_at: int | None) -> Message:
         topic, tab, text = line.partition(b"\t")

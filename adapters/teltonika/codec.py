@@ -21,6 +21,7 @@ from adapters.teltonika.packet import (
     texts,
 )
 from hub.model import Fault, FaultKind, Message, Reading, Verdict
+from hub.ports import NoOptions
 
 MAX_JUNK = MAX_DATA
 """Bytes of junk kept in one fault; what follows is skipped up to the next start."""
@@ -29,7 +30,7 @@ MAX_JUNK = MAX_DATA
 class TeltonikaCodec:
     """Bytes of one connection (or datagram peer) to messages. Holds at most `MAX_DATA` + `WINDOW` bytes."""
 
-    def __init__(self) -> None:
+    def __init__(self, options: NoOptions | None = None) -> None:
         self.device: str | None = None
         """Who logged in on this connection (TCP); a UDP packet names its device itself."""
         self._waiting = Waiting()

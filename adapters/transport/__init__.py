@@ -1,6 +1,6 @@
 """The only sockets of the stream protocols: TCP (both ways), TLS, UDP, serial lines and files, driving pure codecs.
 
-A protocol folder needs two lines: derive its options from `StreamOptions`, and set
+A protocol folder derives its options from `StreamOptions` where other defaults fit it better, and sets
 `adapter=stream_adapter(codec)` in its `PLUGIN`.
 """
 

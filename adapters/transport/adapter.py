@@ -11,7 +11,7 @@ import socket
 import ssl
 import struct
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import IO, Any
 
@@ -26,7 +26,7 @@ from adapters.transport.serial_line import open_serial
 from adapters.transport.session import Session, Sessions
 from adapters.transport.tally import Tally
 from hub.model import FaultKind, Message
-from hub.ports import Adapter, Codec, Intake, NotReached, Order
+from hub.ports import Adapter, Codec, Intake, NoOptions, NotReached, Order
 from hub.sockets import listener as listening_socket
 from hub.sockets import not_bound
 
@@ -34,12 +34,14 @@ ACCEPT_PAUSE_S = 1.0
 BACKLOG = 1024
 UDP_RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
 
+NONE = NoOptions()
 
-def stream_adapter(codec: Callable[[Mapping[str, Any]], Codec]) -> Callable[[str, StreamOptions], Adapter]:
-    """`Plugin.adapter` for a protocol that is a codec over a stream."""
 
-    def adapter(name: str, options: StreamOptions) -> Adapter:
-        return StreamAdapter(name, options, codec)
+def stream_adapter(codec: Callable[[Any], Codec]) -> Callable[..., Adapter]:
+    """`Plugin.adapter` for a protocol that is a codec over a stream; `codec` is that of the plug-in."""
+
+    def adapter(name: str, options: StreamOptions, codec_options: msgspec.Struct = NONE) -> Adapter:
+        return StreamAdapter(name, options, partial(codec, codec_options))
 
     return adapter
 
@@ -48,7 +50,8 @@ class StreamAdapter:
     """Runs one `[[adapters]]` block. Raises ValueError where the options do not make a codec or an address,
     OSError where TLS files cannot be used."""
 
-    def __init__(self, name: str, options: StreamOptions, codec: Callable[[Mapping[str, Any]], Codec]) -> None:
+    def __init__(self, name: str, options: StreamOptions, make_codec: Callable[[], Codec]) -> None:
+        """`make_codec`: a codec for each connection."""
         self.name = name
         self.bound = ""
         """The address really listened on ("tcp://127.0.0.1:41234"), once it is."""
@@ -58,7 +61,7 @@ class StreamAdapter:
         self._options = options
         self._endpoint = options.endpoint()
         options.check_tls()
-        self._make_codec: Callable[[], Codec] = partial(codec, msgspec.structs.asdict(options))
+        self._make_codec = make_codec
         self._make_codec()
         self._sessions = Sessions()
 

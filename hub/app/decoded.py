@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import msgspec
-
 from adapters.json import decode_native
 from hub.clock import now
 from hub.model import Fault, Message, Verdict
@@ -71,7 +69,7 @@ def decoded_again(
     if plugin.codec is None:
         raise NotSupported(f"{config.protocol} has no frames that can be decoded by themselves")
     try:
-        codec = plugin.codec({} if config.options is None else msgspec.structs.asdict(config.options))
+        codec = plugin.codec(config.codec_options)
     except (OSError, ValueError) as error:  # a map or a file of keys that is gone
         raise NotSupported(str(error)) from None
     return {"protocol": config.protocol, **decoded_by(codec, raw, plugin.binary, fault.received_at)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -50,8 +50,10 @@ def _hub() -> dict[str, Any]:
         "per_second_max": {"type": "number", "exclusiveMinimum": 0, "maximum": 10_000},
     }
     found = list(plugins.items())
-    properties["adapters"] = _blocks([_block(n, p.summary, p.options, sources, defs) for n, p in found if p.adapter])
-    properties["sinks"] = _blocks([_block(n, p.summary, p.sink_options, sinks, defs) for n, p in found if p.sink])
+    properties["adapters"] = _blocks(
+        [_block(n, p.summary, (p.options, p.codec_options), sources, defs) for n, p in found if p.adapter]
+    )
+    properties["sinks"] = _blocks([_block(n, p.summary, (p.sink_options,), sinks, defs) for n, p in found if p.sink])
     return {
         "type": "object",
         "properties": properties,
@@ -74,13 +76,20 @@ def _blocks(kinds: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _block(
-    name: str, summary: str, options: type[msgspec.Struct] | None, common: Mapping[str, Any], defs: dict[str, Any]
+    name: str,
+    summary: str,
+    options: Iterable[type[msgspec.Struct] | None],
+    common: Mapping[str, Any],
+    defs: dict[str, Any],
 ) -> dict[str, Any]:
-    own = _table(options, defs) if options else {"properties": {}}
+    tables = [_table(kind, defs) for kind in options if kind]
     keys = {"name": {"type": "string", "minLength": 1, "maxLength": 100}, "protocol": {"const": name}, **common}
-    required = [key for key in own.get("required", []) if key != "hub"]  # by default how this hub is called
+    for table in tables:
+        keys |= table["properties"]
+    # `hub` is by default how this hub is called
+    required = [key for table in tables for key in table.get("required", []) if key != "hub"]
     return {
-        "title": name, "description": summary, "type": "object", "properties": keys | own["properties"],
+        "title": name, "description": summary, "type": "object", "properties": keys,
         "required": ["protocol", *required], "additionalProperties": False,
     }  # fmt: skip
 

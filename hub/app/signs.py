@@ -13,8 +13,8 @@ from hub.options import AdapterConfig, SinkConfig
 
 def sign(config: AdapterConfig | SinkConfig) -> Any:
     """The block but for where it stands, and the content of the files that it names (maps, certificates, secrets, lists)."""
-    fields = msgspec.structs.fields(type(config.options)) if config.options is not None else ()
-    named = [getattr(config.options, field.name) for field in fields]
+    blocks = [config.options, getattr(config, "codec_options", None)]
+    named = [value for block in blocks if block is not None for value in msgspec.structs.astuple(block)]
     files = [hashlib.sha256(Path(text).read_bytes()).hexdigest() for text in named if _is_file(text)]
     return msgspec.structs.replace(config, line=0), files
 

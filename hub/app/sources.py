@@ -63,13 +63,12 @@ class Sources:
 
 async def run_adapter(plugin: Plugin, config: AdapterConfig, door: Door, running: dict[str, Adapter]) -> None:
     """Keep one adapter running until cancelled. What it raises is shown as its state, never passed on."""
-    assert plugin.adapter is not None
     loop = asyncio.get_running_loop()
     failures = 0
     while True:
         began = loop.time()
         try:
-            running[config.name] = plugin.adapter(config.name, config.options)
+            running[config.name] = plugin.source(config.name, config.options, config.codec_options)
             await running[config.name].run(door)
             door.report("down", "it has come to its end")
             return

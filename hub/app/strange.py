@@ -58,6 +58,7 @@ def exposed_secrets(config: Config) -> list[str]:
     """A sentence for each file of secrets that anybody on this machine may read or change."""
     blocks: list[object] = [config.api, config.ingest, config.store, config.oidc]
     blocks += [block.options for block in config.adapters] + [block.options for block in config.sinks]
+    blocks += [block.codec_options for block in config.adapters]
     files = {
         getattr(block, name): None
         for block in blocks

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from hub.app.codecs import codec_options
 from hub.app.plugins import Plugins
-from hub.ports import Codec
 from hub.recording import Recorded, RecordingError, RowCount, load_map, read_files
 
 
@@ -33,11 +34,11 @@ def open_recording(
     plugin = plugins.get(protocol)
     if plugin is None or plugin.codec is None:
         raise RecordingError(f"unknown protocol {protocol!r}")
-    make_codec = plugin.codec
-    options = {"map": str(mapping)} if mapping else {}
-
-    def codec() -> Codec:
-        return make_codec(options)
-
+    try:
+        options = codec_options(plugin, {"map": str(mapping)} if mapping else {})
+        codec = partial(plugin.codec, options)
+        codec()
+    except (OSError, ValueError) as error:
+        raise RecordingError(str(error)) from None
     messages = read_files(files, codec=codec, binary=plugin.binary, received=received, count=rows)
     return Recording(messages, plugin.kind, rows)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from typing import IO, Any
 
+from hub.app.codecs import codec_of
 from hub.app.decoded import decoded_by
 from hub.app.plugins import Plugins
 from hub.cli.output import Problem, json_line
@@ -37,7 +38,11 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--map", metavar="FILE", help="register map (modbus) or field map (json, sparkplug)")
     parser.add_argument(
-        "--option", action="append", default=[], metavar="KEY=VALUE", help="an option of the protocol, such as zone=UTC"
+        "--option",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="an option of the protocol's codec as in hub.toml, such as zone=UTC",
     )
     parser.add_argument("--json", action="store_true", help=argparse.SUPPRESS)
 
@@ -89,9 +94,7 @@ def _codec(options: argparse.Namespace) -> tuple[Codec, bool]:
     if options.protocol not in plugins:
         raise Problem(f"unknown protocol {options.protocol!r}; known are {', '.join(NAMES.split())}", 2)
     plugin = plugins[options.protocol]
-    if plugin.codec is None:
-        raise Problem(f"{options.protocol} has no frames to decode", 2)
-    given: dict[str, Any] = {}
+    given: dict[str, str] = {}
     for item in options.option:
         key, equals, value = item.partition("=")
         if not equals:
@@ -100,7 +103,7 @@ def _codec(options: argparse.Namespace) -> tuple[Codec, bool]:
     if options.map:
         given["map"] = options.map
     try:
-        return plugin.codec(given), plugin.binary
+        return codec_of(plugin, given), plugin.binary
     except (OSError, ValueError) as error:
         raise Problem(str(error), 2) from None
 

@@ -5,7 +5,7 @@ nothing else of the hub; the hub reaches it only through this package.
 """
 
 from hub.ports.log import BEGINNING, FRAME_ENTRIES_MAX, Batch, Cursors, Heard, Log, LogFull, LogPosition, Stream, behind
-from hub.ports.plugin import Inventory, Listing, Plugin, StoreKind
+from hub.ports.plugin import Inventory, Listing, NoOptions, Plugin, StoreKind
 from hub.ports.sinks import (
     Chosen,
     Delivery,
@@ -54,6 +54,7 @@ __all__ = [
     "Log",
     "LogFull",
     "LogPosition",
+    "NoOptions",
     "NotKnown",
     "NotReached",
     "NotSupported",

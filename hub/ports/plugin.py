@@ -14,17 +14,26 @@ from hub.ports.sources import Adapter, Codec, DeviceCommand, Order
 from hub.ports.store import Store
 
 
+class NoOptions(msgspec.Struct, frozen=True):
+    """Options of a codec that has none."""
+
+
 class Plugin(msgspec.Struct, frozen=True):
     """What one folder under `adapters/` offers. Set only what it has."""
 
     protocol: str
     summary: str
     options: type[msgspec.Struct] | None = None
-    """Keys of `[[adapters]]` beyond name and protocol, typed and with defaults; docstrings become the reference."""
-    codec: Callable[[Mapping[str, Any]], Codec] | None = None
-    """A codec from decoded options; used by `cityhub decode`, `replay`, and by `adapter` through a transport."""
-    adapter: Callable[[str, Any], Adapter] | None = None
-    """(name, options) → a source. Protocols that are a codec over a stream use `adapters.transport.stream_adapter`.
+    """Keys of `[[adapters]]` beyond name and protocol, typed and with defaults: where data comes from, and what it may use up."""
+    codec_options: type[msgspec.Struct] = NoOptions
+    """The codec's own keys, such as the zone of clocks, typed and with defaults; `__post_init__` raises ValueError with a sentence for
+    a value that makes no sense. They stand in the block of `[[adapters]]` too, beside those of `options`, and share no name with them."""
+    codec: Callable[[Any], Codec] | None = None
+    """A codec from a struct of `codec_options`; used by `cityhub decode`, `replay`, and by `adapter` through a transport. Raises
+    ValueError or OSError for files that it names and that cannot be used."""
+    adapter: Callable[..., Adapter] | None = None
+    """(name, options) → a source; (name, options, codec_options) where the plug-in has `codec_options`. Protocols that are a codec over
+    a stream use `adapters.transport.stream_adapter`.
 
     Reads what the options name (maps, certificates) and raises ValueError or OSError for what cannot be used, but opens no socket
     before `run`: `cityhub check` builds every adapter to find mistakes. An error of a file named by `map` may carry `mistakes`, one
@@ -45,6 +54,13 @@ class Plugin(msgspec.Struct, frozen=True):
     """The policy where the city states none: "quarantine", or "admit" for open feeds such as AIS."""
     best_effort: str = ""
     """Why law 1 cannot hold here (a datagram without an answer), in a sentence; empty where it does."""
+
+    def source(self, name: str, options: Any, codec_options: Any = None) -> Adapter:
+        """The adapter of a block; by default with what its codec has by default. Raises what `adapter` raises."""
+        assert self.adapter is not None
+        if self.codec_options is NoOptions:
+            return self.adapter(name, options)
+        return self.adapter(name, options, codec_options or self.codec_options())
 
 
 class StoreKind(msgspec.Struct, frozen=True):

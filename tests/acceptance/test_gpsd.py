@@ -39,12 +39,11 @@ async def test_positions_come_out_of_gpsd(tmp_path: Path) -> None:
     port = free_port()
     assert GPSFAKE
     assert PLUGIN.options
-    assert PLUGIN.adapter
     gpsfake = await asyncio.create_subprocess_exec(
         GPSFAKE, "-q", "-c", "0.2", "-P", str(port), str(log), cwd=tmp_path, stdout=sys.stderr, stderr=sys.stderr
     )
     intake = FakeIntake()
-    adapter = PLUGIN.adapter(
+    adapter = PLUGIN.source(
         "receiver",
         PLUGIN.options(
             connect=f"tcp://127.0.0.1:{port}",

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from adapters.ais.codec import AisCodec
-from adapters.gt06.codec import Gt06Codec
-from adapters.nmea0183.codec import Nmea0183Codec
-from adapters.osmand.codec import OsmandCodec
+from adapters.gt06.codec import Gt06Codec, Gt06CodecOptions
+from adapters.nmea0183.codec import Nmea0183Codec, Nmea0183CodecOptions
+from adapters.osmand.codec import OsmandCodec, OsmandCodecOptions
 from adapters.transport import StreamOptions
 from hub.device_clock import ROLLOVER_NS, without_rollover
 from hub.ingest import Ingest
@@ -47,18 +47,20 @@ def gga(talker: str, satellites: int, lat: str = "3114.0000", quality: int = 1, 
 
 
 def of_osmand() -> list[Message]:
-    return OsmandCodec({}).feed(b"GET /?id=7&lat=0&lon=0&speed=10&timestamp=1795334400 HTTP/1.1\r\n\r\n")
+    return OsmandCodec(OsmandCodecOptions()).feed(
+        b"GET /?id=7&lat=0&lon=0&speed=10&timestamp=1795334400 HTTP/1.1\r\n\r\n"
+    )
 
 
 def of_gt06() -> list[Message]:
-    codec = Gt06Codec({})
+    codec = Gt06Codec(Gt06CodecOptions())
     codec.feed(LOGIN)
     zero = bytes.fromhex("1a0b16080000") + b"\xcf" + bytes(8) + b"\x2c\x14\x97"
     return codec.feed(frame(0x22, zero + bytes.fromhex("01cc0075c3009333010000")))
 
 
 def of_nmea() -> list[Message]:
-    codec = Nmea0183Codec({})
+    codec = Nmea0183Codec(Nmea0183CodecOptions())
     body = "GPRMC,080000.00,A,0000.0000,N,00000.0000,E,10.0,90.0,221126,,,A"
     return [*codec.feed(nmea(body), NOW), *codec.end(NOW)]
 
@@ -152,7 +154,7 @@ async def test_the_hubs_time_for_a_device_or_a_door(log: Log, door: str, of_devi
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_gga_of_two_talkers_in_one_second_is_one_epoch(order: tuple[int, int]) -> None:
     sentences = [gga("GP", 9), gga("GL", 2, "3114.9000")]
-    codec = Nmea0183Codec({})
+    codec = Nmea0183Codec(Nmea0183CodecOptions())
     messages = [*codec.feed(nmea(*(sentences[at] for at in order), gga("GP", 9, second=2)), NOW), *codec.end(NOW)]
     readings = [reading for message in messages for reading in message.readings]
     assert [reading.values["satellites"] for reading in readings] == [9, 9]
@@ -162,19 +164,19 @@ def test_gga_of_two_talkers_in_one_second_is_one_epoch(order: tuple[int, int]) -
 
 
 def test_a_constellation_without_a_fix_takes_none_away() -> None:
-    codec = Nmea0183Codec({})
+    codec = Nmea0183Codec(Nmea0183CodecOptions())
     (message,) = [*codec.feed(nmea(gga("GP", 7), gga("GA", 0, quality=0)), NOW), *codec.end(NOW)]
     assert message.readings[0].position is not None
 
 
 def test_the_same_talker_twice_in_a_second_is_two_epochs() -> None:
-    codec = Nmea0183Codec({})
+    codec = Nmea0183Codec(Nmea0183CodecOptions())
     assert len([*codec.feed(nmea(gga("GP", 7), gga("GP", 8)), NOW), *codec.end(NOW)]) == 2
 
 
 @pytest.mark.parametrize("imei", ["0357789648774484", "0104123456789012", "0899999999999999"])
 def test_an_imei_in_front_of_the_date(imei: str) -> None:
-    codec = Gt06Codec({})
+    codec = Gt06Codec(Gt06CodecOptions())
     codec.feed(LOGIN)
     content = bytes.fromhex(imei) + bytes.fromhex("180c06142038") + GPS[6:] + bytes.fromhex("01cc0075c3009333010000")
     (message,) = codec.feed(frame(0x22, content))
@@ -228,7 +230,7 @@ def aid(name: str, extension: str) -> bytes:
     ],
 )
 def test_names_of_aids_to_navigation(name: str, extension: str, full: str) -> None:
-    messages = AisCodec({}).feed(aid(name, extension), NOW)
+    messages = AisCodec().feed(aid(name, extension), NOW)
     (reading,) = [reading for message in messages for reading in message.readings]
     assert reading.values["name"] == full
 

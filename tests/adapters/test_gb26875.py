@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.gb26875.codec import Gb26875Codec
+from adapters.wallclock import ClockOptions
 from hub.model import FaultKind, Message, Verdict
 from hub.moment import from_text, to_text
 from tests.shared import shared_path
@@ -34,7 +35,7 @@ FIRE = frame("0201" + part(2, text="三层走廊"))
 
 
 def decode(data: bytes) -> list[Message]:
-    codec = Gb26875Codec({})
+    codec = Gb26875Codec(ClockOptions())
     return codec.feed(data) + codec.end()
 
 
@@ -146,7 +147,7 @@ def test_configuration_texts() -> None:
 
 
 def test_confirmations() -> None:
-    codec = Gb26875Codec({})
+    codec = Gb26875Codec(ClockOptions())
     (message,) = codec.feed(FIRE)
     confirmed = codec.reply(message, Verdict.STORED, NOW)
     assert confirmed == bytes.fromhex("404001000101233a091a090c385b01000000790300000000000003ab2323")
@@ -169,7 +170,7 @@ def test_junk_bad_sums_and_wrong_lengths() -> None:
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=200), st.integers(0, 255), st.integers(0, 255))
 def test_arbitrary_bytes_never_raise(data: bytes, kind: int, count: int) -> None:
-    codec = Gb26875Codec({})
+    codec = Gb26875Codec(ClockOptions())
     for piece in (
         data,
         frame(data.hex()),

@@ -13,11 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.gb32960 import PLUGIN, Gb32960Options
-from adapters.gb32960.codec import Gb32960Codec, check_code
+from adapters.gb32960.codec import Gb32960Codec, Gb32960CodecOptions, check_code
 from adapters.gb32960.items import walk
 from adapters.gb32960.vocabulary import quick, thorough
 from adapters.gcj02 import to_wgs84
-from adapters.transport import StreamAdapter
 from hub.metrics import vocabulary
 from hub.model import FaultKind, Message, Verdict
 from hub.moment import from_text, to_text
@@ -40,7 +39,7 @@ def frame(
 
 
 def decode(data: bytes, **options: Any) -> list[Message]:
-    return read.decoded(Gb32960Codec(options), [data])
+    return read.decoded(Gb32960Codec(Gb32960CodecOptions(**options)), [data])
 
 
 def one(data: bytes, **options: Any) -> Message:
@@ -90,7 +89,7 @@ def test_vectors_hold_what_they_say() -> None:
                 if key == "login":
                     wanted = {name: value for name, value in wanted.items() if name != "asserted"}
                 agrees(wanted, read.detail(message)[key], key)
-        reply = Gb32960Codec({}).reply(message, Verdict.STORED, NOW)
+        reply = Gb32960Codec(Gb32960CodecOptions()).reply(message, Verdict.STORED, NOW)
         if "server_reply_hex_prefix" in expected:
             assert reply is not None
             assert reply.hex().startswith(expected["server_reply_hex_prefix"])
@@ -202,11 +201,13 @@ def test_encrypted_units_are_faults_with_a_reason(code: int, method: str, refuse
     assert method in message.faults[0].detail
     assert message.readings == []
     for verdict in (Verdict.REFUSED, Verdict.STORED):
-        assert Gb32960Codec({}).reply(message, verdict, NOW) == frame(2, b"", answer=refused, start=start)
+        assert Gb32960Codec(Gb32960CodecOptions()).reply(message, verdict, NOW) == frame(
+            2, b"", answer=refused, start=start
+        )
 
 
 def test_replies_follow_the_verdict() -> None:
-    codec = Gb32960Codec({})
+    codec = Gb32960Codec(Gb32960CodecOptions())
     login = one(frame(1, STAMP + b"\0\x01" + b"8" * 20 + b"\x01\x00"))
     assert login.login
     assert codec.reply(login, Verdict.STORED, NOW) == frame(1, STAMP, answer=1)
@@ -241,7 +242,7 @@ def test_decoding_goes_on_behind_junk_and_behind_clipped_frames() -> None:
 
 @given(st.binary(max_size=120), st.sampled_from([b"##", b"$$"]), st.sampled_from([1, 2, 3, 4, 5, 6, 9, 0x0B, 0x80]))
 def test_any_data_unit_is_survived(data: bytes, start: bytes, command: int) -> None:
-    codec = Gb32960Codec({})
+    codec = Gb32960Codec(Gb32960CodecOptions())
     (message,) = read.decoded(codec, [frame(command, data, start=start)])
     json.dumps(read.detail(message))
     for verdict in Verdict:
@@ -271,7 +272,7 @@ def test_the_check_code_is_the_xor_of_all_bytes(data: bytes) -> None:
 
 async def test_answers_over_a_real_socket() -> None:
     intake = FakeIntake()
-    adapter = StreamAdapter("cars", Gb32960Options(listen="tcp://127.0.0.1:0"), Gb32960Codec)
+    adapter = PLUGIN.source("cars", Gb32960Options(listen="tcp://127.0.0.1:0"))
     running = asyncio.create_task(adapter.run(intake))
     await intake.until(lambda: bool(adapter.bound))
     host, port = adapter.bound.removeprefix("tcp://").rsplit(":", 1)
@@ -296,7 +297,7 @@ def test_the_plugin_says_what_it_is() -> None:
 def test_an_activation_is_kept_whole_and_never_answered_by_guess(data: bytes) -> None:
     """GB/T 32960.3-2025: the vehicle sends 0x09 and waits for 0x0A, whose layout is in no public text."""
     activation = frame(0x09, data, start=b"$$")
-    codec = Gb32960Codec({})
+    codec = Gb32960Codec(Gb32960CodecOptions())
     (message,) = codec.feed(activation, NOW)
     assert [(fault.kind, fault.raw) for fault in message.faults] == [(FaultKind.UNSUPPORTED, activation)]
     assert "activation" in message.faults[0].detail
@@ -310,5 +311,5 @@ def test_frames_behind_a_wrong_length_are_read_at_the_end() -> None:
     good = SEEDS["gb32960"].reports[0]
     lying = bytearray(good)
     lying[22] = 0xFF
-    messages = [*(codec := Gb32960Codec({})).feed(bytes(lying) + good + good), *codec.end()]
+    messages = [*(codec := Gb32960Codec(Gb32960CodecOptions())).feed(bytes(lying) + good + good), *codec.end()]
     assert sum(len(message.readings) for message in messages) == 2

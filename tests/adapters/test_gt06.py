@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.gt06 import PLUGIN, Gt06Options
-from adapters.gt06.codec import Gt06Codec
-from adapters.transport import StreamAdapter
+from adapters.gt06.codec import Gt06Codec, Gt06CodecOptions
 from hub.metrics import vocabulary
 from hub.model import FaultKind, Message, Verdict
 from hub.moment import from_text, to_text
@@ -35,7 +34,7 @@ def frame(number: int, content: bytes, serial: int = 1, long_frame: bool = False
 
 
 def decode(data: bytes, **options: Any) -> list[Message]:
-    return read.decoded(Gt06Codec(options), [data])
+    return read.decoded(Gt06Codec(Gt06CodecOptions(**options)), [data])
 
 
 def one(data: bytes, **options: Any) -> Message:
@@ -67,7 +66,7 @@ def test_vectors_hold_what_they_say() -> None:
             position = message.readings[0].position
             assert (position is not None) == expected["positioned"]
         if "server_reply_hex" in expected:
-            reply = Gt06Codec({}).reply(message, Verdict.STORED, NOW)
+            reply = Gt06Codec(Gt06CodecOptions()).reply(message, Verdict.STORED, NOW)
             assert reply is not None
             assert reply.hex() == expected["server_reply_hex"]
         for reading in message.readings:
@@ -102,7 +101,7 @@ def test_the_zone_is_an_option_and_may_come_from_the_login() -> None:
     assert to_text(told) == "2022-07-22T19:16:00Z"
     assert read.detail(decode(west)[0])["zone"] == "UTC-04:00"
     with pytest.raises(ValueError, match="unknown time zone"):
-        Gt06Codec({"zone": "Mars/Olympus"})
+        Gt06Codec(Gt06CodecOptions(zone="Mars/Olympus"))
 
 
 @pytest.mark.parametrize(
@@ -170,7 +169,7 @@ def test_long_base_stations_and_camera_alarms() -> None:
 
 
 def test_replies_follow_number_and_verdict() -> None:
-    codec = Gt06Codec({})
+    codec = Gt06Codec(Gt06CodecOptions())
     for number in (0x13, 0x16, 0x26, 0x27):
         message = one(
             frame(number, bytes.fromhex("4406040002") if number == 0x13 else GPS + b"\x09" + LBS + bytes(5), 7)
@@ -210,7 +209,7 @@ def test_decoding_goes_on_behind_junk_and_behind_clipped_frames() -> None:
 
 @given(st.binary(max_size=120), st.integers(0, 255), st.booleans())
 def test_any_content_is_survived(content: bytes, number: int, long_frame: bool) -> None:
-    codec = Gt06Codec({"zone": "login"})
+    codec = Gt06Codec(Gt06CodecOptions(zone="login"))
     for message in read.decoded(codec, [frame(number, content, long_frame=long_frame)]):
         json.dumps(read.detail(message))
         for verdict in Verdict:
@@ -219,7 +218,7 @@ def test_any_content_is_survived(content: bytes, number: int, long_frame: bool) 
 
 async def test_answers_over_a_real_socket() -> None:
     intake = FakeIntake()
-    adapter = StreamAdapter("cars", Gt06Options(listen="tcp://127.0.0.1:0"), Gt06Codec)
+    adapter = PLUGIN.source("cars", Gt06Options(listen="tcp://127.0.0.1:0"))
     running = asyncio.create_task(adapter.run(intake))
     await intake.until(lambda: bool(adapter.bound))
     host, port = adapter.bound.removeprefix("tcp://").rsplit(":", 1)

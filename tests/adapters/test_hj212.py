@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.hj212.checksum import crc16
-from adapters.hj212.codec import Hj212Codec
+from adapters.hj212.codec import Hj212Codec, Hj212CodecOptions
 from hub.model import FaultKind, Mark, Message, Verdict
 from hub.moment import from_text, to_text
 from simulators.devices.hj212 import real_time
@@ -26,7 +26,7 @@ def frame(segment: str, ending: str = "\r\n") -> bytes:
 
 
 def decode(data: bytes, **options: Any) -> list[Message]:
-    codec = Hj212Codec(options)
+    codec = Hj212Codec(Hj212CodecOptions(**options))
     return codec.feed(data) + codec.end()
 
 
@@ -86,7 +86,7 @@ def test_vectors() -> None:
         assert [fault.kind for fault in message.faults] == [FaultKind.CHECKSUM]
         assert expected["crc_computed"] in message.faults[0].detail
         assert not message.readings
-        assert Hj212Codec({}).reply(message, Verdict.STORED, 0) is None
+        assert Hj212Codec(Hj212CodecOptions()).reply(message, Verdict.STORED, 0) is None
     assert seen == 27
 
 
@@ -159,7 +159,7 @@ def test_a_stations_own_unit() -> None:
     [("2011", "9014"), ("2051", "9014"), ("2081", "9014"), ("3019", "9014"), ("1013", "9013"), ("9014", None)],
 )
 def test_answers(command: str, answer: str | None) -> None:
-    codec = Hj212Codec({})
+    codec = Hj212Codec(Hj212CodecOptions())
     segment = f"QN=20160801085857223;ST=32;CN={command};PW=123456;MN=M1;Flag=5;CP=&&DataTime=20160801085857&&"
     (message,) = codec.feed(frame(segment))
     if answer is None:
@@ -172,7 +172,7 @@ def test_answers(command: str, answer: str | None) -> None:
 
 
 def test_no_answer_where_flag_asks_for_none_and_the_answer_of_2025() -> None:
-    codec = Hj212Codec({})
+    codec = Hj212Codec(Hj212CodecOptions())
     (quiet,) = codec.feed(frame(HOUR.replace("Flag=5", "Flag=4")))
     assert codec.reply(quiet, Verdict.STORED, 0) is None
     (new,) = codec.feed(frame(HOUR.replace("Flag=5", "Flag=9")))
@@ -193,7 +193,7 @@ def test_a_wrong_length_does_no_harm(length: str) -> None:
 
 
 def test_a_wrong_length_does_not_hold_the_answer_back() -> None:
-    codec = Hj212Codec({})
+    codec = Hj212Codec(Hj212CodecOptions())
     assert len(codec.feed(b"##9999" + frame(HOUR)[6:])) == 1
 
 
@@ -307,7 +307,7 @@ def test_what_a_simulated_station_says_is_what_is_read(system: str, values: dict
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=400))
 def test_arbitrary_bytes_never_raise(data: bytes) -> None:
-    codec = Hj212Codec({})
+    codec = Hj212Codec(Hj212CodecOptions())
     for message in codec.feed(data) + codec.feed(frame(data.decode("latin-1"))) + codec.end():
         codec.reply(message, Verdict.STORED, 0)
         if message.body is not None:
@@ -318,7 +318,7 @@ def test_arbitrary_bytes_never_raise(data: bytes) -> None:
 
 
 def readings_of(body: str, **options: Any) -> tuple[dict[str, Any], dict[str, str], list[tuple[str, str]]]:
-    (message,) = [m for m in decoded(Hj212Codec(options), [frame(body)])]
+    (message,) = [m for m in decoded(Hj212Codec(Hj212CodecOptions(**options)), [frame(body)])]
     values = dict(message.readings[0].values) if message.readings else {}
     marks = dict(message.readings[0].marks or {}) if message.readings else {}
     return values, marks, [(fault.kind, fault.detail) for fault in message.faults]
@@ -367,7 +367,7 @@ def test_an_unknown_code_is_a_fault_that_keeps_its_value_unless_the_map_knows_it
     assert values == {"cod": 50.0, "chlorophyll": 5500.0}
     assert not faults
     with pytest.raises(ValueError, match="no metric"):
-        Hj212Codec({"map": {"x1": "nonsense"}})
+        Hj212Codec(Hj212CodecOptions(map={"x1": "nonsense"}))
 
 
 def test_a_factor_twice_in_a_frame_keeps_the_first() -> None:
@@ -468,13 +468,13 @@ def test_an_encrypted_frame_is_read_with_the_stations_key(tmp_path: Path) -> Non
     keys.write_text(f'"S9" = "{KEY}"\n')
     raw = encrypted_frame(body)
     for chunks in ([raw + raw], [bytes([byte]) for byte in raw + raw]):
-        messages = decoded(Hj212Codec({"keys_file": str(keys)}), chunks)
+        messages = decoded(Hj212Codec(Hj212CodecOptions(keys_file=str(keys))), chunks)
         assert [dict(m.readings[0].values) for m in messages] == [{"cod": 50.5}] * 2
-    (unknown,) = decoded(Hj212Codec({}), [raw])
+    (unknown,) = decoded(Hj212Codec(Hj212CodecOptions()), [raw])
     assert [fault.kind for fault in unknown.faults] == ["encrypted"]
     assert not unknown.readings
     keys.write_text('"S9" = "00112233445566778899aabbccddeeff"\n')
-    (wrong,) = decoded(Hj212Codec({"keys_file": str(keys)}), [raw])
+    (wrong,) = decoded(Hj212Codec(Hj212CodecOptions(keys_file=str(keys))), [raw])
     assert [fault.kind for fault in wrong.faults] == ["encrypted"]
 
 

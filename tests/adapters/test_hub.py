@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from adapters.hub import PLUGIN, HubOptions, wire
-from adapters.hub.codec import HubCodec
+from adapters.hub.codec import HubCodec, HubCodecOptions
 from adapters.hub.peers import BURST_S, Peers, load_peers
 from adapters.hub.sink import HubSink, HubSinkOptions, ReadingsOptions, every_ns
 from adapters.peer_http import Peer
@@ -81,7 +81,7 @@ def offer(codec: HubCodec, data: bytes, verdict: Verdict = Verdict.STORED, at: i
 def test_what_one_hub_sends_is_what_the_other_reads(peers: Peers) -> None:
     here = "district-a"
     body = wire.body(here, [wire.change_item(change(), here)], [wire.reading_item(reading(), here)])
-    message, status, said = offer(HubCodec({"hub": "city"}, peers), request(body, TOKENS[here]))
+    message, status, said = offer(HubCodec(HubCodecOptions(hub="city"), peers), request(body, TOKENS[here]))
     assert (status, said["taken"], said["refused"]) == (200, {"changes": 1, "readings": 1}, [])
     (got,) = message.readings
     assert got == msgspec.structs.replace(reading(), device="district-a/gauge-1", path=["district-a"])
@@ -108,7 +108,7 @@ def test_times_keep_their_nanoseconds() -> None:
 )
 def test_who_is_not_who_they_say_is_turned_away(peers: Peers, token: str, sender: str, status: int, words: str) -> None:
     body = wire.body(sender, readings=[wire.reading_item(reading(), sender)])
-    message, got, said = offer(HubCodec({"hub": "city"}, peers), request(body, token), Verdict.REFUSED)
+    message, got, said = offer(HubCodec(HubCodecOptions(hub="city"), peers), request(body, token), Verdict.REFUSED)
     assert (got, message.readings) == (status, [])
     assert words in said["error"]
     assert [fault.kind for fault in message.faults] == [FaultKind.UNAUTHORISED]
@@ -117,7 +117,7 @@ def test_who_is_not_who_they_say_is_turned_away(peers: Peers, token: str, sender
 
 @pytest.mark.parametrize("length", ["Content-Length: 1000000", "Transfer-Encoding: chunked", "Content-Length: x"])
 def test_nothing_of_a_strangers_body_is_held(peers: Peers, length: str) -> None:
-    codec = HubCodec({"hub": "city"}, peers)
+    codec = HubCodec(HubCodecOptions(hub="city"), peers)
     (message,) = codec.feed(f"POST / HTTP/1.1\r\nAuthorization: Bearer nobody\r\n{length}\r\n\r\n".encode(), T)
     assert (message.body.status, message.faults[0].kind) == (401, FaultKind.UNAUTHORISED)
     assert b"nobody" not in message.faults[0].raw
@@ -152,7 +152,7 @@ def test_which_hubs_a_peer_may_speak_for_and_what_has_been_here_before(
     said.subject, said.cameras = f"{path[0]}/g", []
     item = {"device": f"{path[0]}/g", "at": T, "values": {"water_level": 1.0}, "path": path}
     body = wire.body(token, [msgspec.json.encode(said)], [msgspec.json.encode(item)])
-    codec = HubCodec({"hub": "city"}, peers)
+    codec = HubCodec(HubCodecOptions(hub="city"), peers)
     message, status, answer = offer(codec, request(body, TOKENS[token]), Verdict.REFUSED if kind else Verdict.STORED)
     if kind is None:
         assert (len(message.changes), len(message.readings), message.faults) == (1, 1, [])
@@ -166,7 +166,7 @@ def test_which_hubs_a_peer_may_speak_for_and_what_has_been_here_before(
 def test_one_bad_item_costs_only_itself(peers: Peers) -> None:
     good = wire.reading_item(reading(), "district-a")
     body = wire.body("district-a", [b'{"alert": 5}'], [good, b'{"device": "x"}', b"[]", good])
-    message, status, said = offer(HubCodec({"hub": "city"}, peers), request(body, TOKENS["district-a"]))
+    message, status, said = offer(HubCodec(HubCodecOptions(hub="city"), peers), request(body, TOKENS["district-a"]))
     assert (status, len(message.readings), said["refused_count"]) == (200, 2, 3)
     assert all(fault.kind is FaultKind.SYNTAX and fault.raw and fault.readings == 1 for fault in message.faults)
 
@@ -182,13 +182,15 @@ def test_one_bad_item_costs_only_itself(peers: Peers) -> None:
     ],
 )  # fmt: skip
 def test_what_is_no_forwarding_is_said_so(peers: Peers, body: bytes, status: int, kind: FaultKind) -> None:
-    message, got, _ = offer(HubCodec({"hub": "city"}, peers), request(body, TOKENS["district-a"]), Verdict.REFUSED)
+    message, got, _ = offer(
+        HubCodec(HubCodecOptions(hub="city"), peers), request(body, TOKENS["district-a"]), Verdict.REFUSED
+    )
     assert (got, [fault.kind for fault in message.faults]) == (status, [kind])
     assert not any(TOKENS["district-a"].encode() in fault.raw for fault in message.faults)
 
 
 def test_other_methods_and_a_busy_hub(peers: Peers) -> None:
-    codec = HubCodec({"hub": "city"}, peers)
+    codec = HubCodec(HubCodecOptions(hub="city"), peers)
     assert offer(codec, request(b"", TOKENS["district-a"], "GET"), Verdict.REFUSED)[1] == 405
     body = wire.body("district-a", readings=[wire.reading_item(reading(), "district-a")])
     assert offer(codec, request(body, TOKENS["district-a"]), Verdict.BUSY)[1] == 503
@@ -197,7 +199,7 @@ def test_other_methods_and_a_busy_hub(peers: Peers) -> None:
 def test_a_peer_over_its_allowance_waits_whatever_its_connection_and_the_others_do_not(peers: Peers) -> None:
     def send(name: str, count: int, at: int) -> int:
         items = [wire.reading_item(reading(f"g{n}"), name) for n in range(count)]
-        codec = HubCodec({"hub": "city"}, peers)  # a connection each
+        codec = HubCodec(HubCodecOptions(hub="city"), peers)  # a connection each
         return offer(codec, request(wire.body(name, readings=items), TOKENS[name]), at=at)[1]
 
     burst = round(10 * BURST_S)
@@ -240,8 +242,8 @@ def test_mistakes_in_the_peers_file_are_said_without_the_token(tmp_path: Path, t
 async def listening(
     folder: Path, intake: FakeIntake, listen: str = "tcp://127.0.0.1:0", **more: Any
 ) -> AsyncIterator[int]:
-    assert PLUGIN.adapter is not None
-    adapter = PLUGIN.adapter("below", HubOptions(listen=listen, hub="city", peers_file=str(peers_file(folder)), **more))
+    options = HubOptions(listen=listen, peers_file=str(peers_file(folder)), **more)
+    adapter = PLUGIN.source("below", options, HubCodecOptions(hub="city"))
     assert isinstance(adapter, StreamAdapter)
     task = asyncio.create_task(adapter.run(intake))
     try:
@@ -410,5 +412,5 @@ def test_the_hubs_own_name_is_taken_from_the_hub_section(tmp_path: Path) -> None
     city, mistakes = load_city(write_city(tmp_path, toml), Plugins())
     assert mistakes == []
     assert city is not None
-    assert city.config.sinks[0].options.hub == city.config.adapters[0].options.hub == "test"
+    assert city.config.sinks[0].options.hub == city.config.adapters[0].codec_options.hub == "test"
     assert city.config.adapters[0].unknown_devices == "admit"

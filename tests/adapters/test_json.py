@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.json import MapError, codec, decode_native, read_map
+from adapters.json import JsonCodecOptions, MapError, codec, decode_native, read_map
 from hub.model import FaultKind, Mark, Message, Position, Verdict
 from hub.moment import from_text
 
@@ -186,7 +186,7 @@ def test_no_document_raises_and_what_comes_out_can_be_logged(document: object) -
 @given(st.lists(st.integers(1, 60), max_size=20))
 def test_lines_do_not_depend_on_chunks(cuts: list[int]) -> None:
     data = b'{"device":"a","values":{"ph":7}}\r\n\n{"device":\n[{"device":"b","values":{"ph":"x"}}]'
-    whole, parts = codec({}), codec({})
+    whole, parts = codec(JsonCodecOptions()), codec(JsonCodecOptions())
     expected = whole.feed(data, NOW) + whole.end(NOW)
     got, at = [], 0
     for cut in cuts:
@@ -199,7 +199,7 @@ def test_lines_do_not_depend_on_chunks(cuts: list[int]) -> None:
 
 
 def test_an_endless_line_is_one_fault_and_the_next_line_counts() -> None:
-    lines = codec({})
+    lines = codec(JsonCodecOptions())
     messages = []
     for _ in range(20):
         messages += lines.feed(b"x" * 100_000, NOW)

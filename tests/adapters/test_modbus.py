@@ -266,7 +266,7 @@ def test_frame_vectors() -> None:
         if vector["protocol"] != "modbus":
             continue
         expected = vector["expected"]
-        codec = ModbusTcpCodec({}) if expected["framer"] == "tcp" else ModbusRtuCodec({})
+        codec = ModbusTcpCodec() if expected["framer"] == "tcp" else ModbusRtuCodec()
         (message,) = codec.feed(bytes.fromhex(vector["raw_hex"])) + codec.end()
         detail = message.body.detail()
         assert not message.faults
@@ -277,7 +277,7 @@ def test_frame_vectors() -> None:
 
 
 def test_answers_become_readings_by_the_map() -> None:
-    codec = ModbusRtuCodec({"map": read_map(PUMP)})
+    codec = ModbusRtuCodec(read_map(PUMP))
     messages = codec.feed(rtu("11 03 0064 0005") + rtu("11 03 0a 0000 41bc 0000 0000 0037"), 5)
     assert messages[1].device == "pump-1"
     assert [(r.device, r.observed_at, r.values) for m in messages for r in m.readings] == [
@@ -288,31 +288,31 @@ def test_answers_become_readings_by_the_map() -> None:
 
 
 def test_an_answer_without_its_request_is_placed_by_its_size() -> None:
-    codec = ModbusTcpCodec({"map": read_map(PUMP)})
+    codec = ModbusTcpCodec(read_map(PUMP))
     (message,) = codec.feed(bytes.fromhex("0001 0000 000d 11 03 0a 0000 41bc 0000 0000 0037".replace(" ", "")))
     assert message.readings[0].values == {"flow": 84.6, "pressure": 550.0}
 
 
 def test_a_wrong_size_of_an_answer_is_a_fault() -> None:
-    codec = ModbusRtuCodec({})
+    codec = ModbusRtuCodec()
     messages = codec.feed(rtu("11 03 0000 0002") + rtu("11 03 02 0001"))
     assert [fault.kind for fault in messages[1].faults] == [FaultKind.SYNTAX]
 
 
 def test_identification() -> None:
     answer = "2b 0e 01 01 00 00 02 00 04 41434d45 01 02 5031"
-    (message,) = ModbusRtuCodec({}).feed(rtu("05" + answer))
+    (message,) = ModbusRtuCodec().feed(rtu("05" + answer))
     assert message.body.detail()["objects"] == {"vendor": "ACME", "product_code": "P1"}
 
 
 def test_bad_checksums_and_junk() -> None:
     bad = rtu("11 03 006b 0003")[:-1] + b"\x00"
-    codec = ModbusRtuCodec({})
+    codec = ModbusRtuCodec()
     (fault,) = codec.feed(bad) + codec.end()
     assert fault.faults[0].kind is FaultKind.CHECKSUM
     messages = codec.feed(b"\x00\x00\x00" + rtu("11 03 006b 0003"))
     assert [len(message.faults) for message in messages] == [1, 0]
-    tcp = ModbusTcpCodec({})
+    tcp = ModbusTcpCodec()
     messages = tcp.feed(b"junkjunk" + bytes.fromhex("000200000003018302"))
     assert [[fault.kind for fault in message.faults] for message in messages] == [[FaultKind.FRAME], []]
 
@@ -339,7 +339,7 @@ def packets(path: Path) -> Iterator[tuple[float, bytes]]:
 @pytest.mark.recordings
 def test_the_recorded_plant_exercise() -> None:
     folder = shared_path("data/plant_modbus_pcap")
-    codec = ModbusTcpCodec({})
+    codec = ModbusTcpCodec()
     messages = [message for _, payload in packets(folder / "modbus_example.pcap") for message in codec.feed(payload)]
     details = [message.body.detail() for message in messages]
     rows = list(csv.reader((folder / "modbus_detailed.log").read_text().splitlines(), delimiter="\t"))
@@ -364,7 +364,7 @@ def test_the_recorded_plant_exercise() -> None:
 @given(st.binary(max_size=300), st.binary(min_size=1, max_size=250))
 def test_arbitrary_bytes_never_raise(data: bytes, pdu: bytes) -> None:
     registers = read_map(PUMP)
-    for codec in (ModbusRtuCodec({"map": registers}), ModbusTcpCodec({"map": registers})):
+    for codec in (ModbusRtuCodec(registers), ModbusTcpCodec(registers)):
         framed = (
             rtu("11" + pdu.hex())
             if isinstance(codec, ModbusRtuCodec)
@@ -385,13 +385,13 @@ def test_interpretations_find_the_word_order() -> None:
 
 
 def test_a_map_object_serves_as_option() -> None:
-    assert isinstance(ModbusTcpCodec({"map": RegisterMap()})._map, RegisterMap)
+    assert isinstance(ModbusTcpCodec(RegisterMap())._map, RegisterMap)
 
 
 def test_frames_behind_a_wrong_length_are_read_at_the_end() -> None:
     lying = bytes.fromhex("0001000000f01103")
     good = bytes.fromhex("000200000006110300640002")
-    codec = ModbusTcpCodec({})
+    codec = ModbusTcpCodec()
     messages = [*codec.feed(lying + good + good), *codec.end()]
     assert [message.device for message in messages if message.device] == ["modbus:17"] * 2
     assert [fault.kind for message in messages for fault in message.faults] == ["truncated"]
@@ -411,7 +411,7 @@ def test_a_length_that_lies_costs_its_own_frame_only(lie: int, lying: str, chunk
             lies = kind == lying and transaction == 259
             stream += frame(transaction, pdu, lie if lies else 0)
             expected += [] if lies else [(transaction, kind)]
-    codec = ModbusTcpCodec({})
+    codec = ModbusTcpCodec()
     messages = [message for at in range(0, len(stream), chunk) for message in codec.feed(stream[at : at + chunk])]
     messages += codec.end()
     good = [message.body for message in messages if message.body is not None and not message.faults]

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.nmea0183 import PLUGIN, Nmea0183Options
-from adapters.nmea0183.codec import SENTENCES_MAX, SOURCES_MAX, Nmea0183Codec
+from adapters.nmea0183.codec import SENTENCES_MAX, SOURCES_MAX, Nmea0183Codec, Nmea0183CodecOptions
 from adapters.nmea0183.line import xor
 from hub.metrics import vocabulary
 from hub.model import FaultKind, Message, Reading, Verdict
@@ -30,7 +30,7 @@ def tagged(tag: str, line: bytes) -> bytes:
 
 
 def decode(*lines: bytes, received_at: int | None = None, **options: Any) -> list[Message]:
-    codec = Nmea0183Codec(options)
+    codec = Nmea0183Codec(Nmea0183CodecOptions(**options))
     messages = [message for line in lines for message in codec.feed(line, received_at)]
     return messages + codec.end(received_at)
 
@@ -67,7 +67,7 @@ def test_the_sentences_of_a_moment_are_one_reading() -> None:
     assert message.body.detail()["satellites_in_view"] == {"GP": 8}
     assert message.body.detail()["fix"] == "GNSS"
     assert message.raw.count(b"$") == 6
-    assert Nmea0183Codec().reply(message, Verdict.STORED, 0) is None
+    assert Nmea0183Codec(Nmea0183CodecOptions()).reply(message, Verdict.STORED, 0) is None
 
 
 def test_one_sentence_alone_is_a_reading_in_either_kind_of_words() -> None:
@@ -79,7 +79,7 @@ def test_one_sentence_alone_is_a_reading_in_either_kind_of_words() -> None:
 
 
 def test_another_time_begins_another_moment_and_so_does_a_repeated_sentence() -> None:
-    codec = Nmea0183Codec()
+    codec = Nmea0183Codec(Nmea0183CodecOptions())
     stream = b"".join(sealed(f"GNGLL,4807.038,N,01131.000,E,1235{second}.00,A,A") for second in range(10, 14))
     assert len(codec.feed(stream)) == 3
     assert len(codec.end()) == 1
@@ -87,7 +87,7 @@ def test_another_time_begins_another_moment_and_so_does_a_repeated_sentence() ->
 
 
 def test_silence_completes_a_moment() -> None:
-    codec = Nmea0183Codec()
+    codec = Nmea0183Codec(Nmea0183CodecOptions())
     assert codec.feed(RMC, NOON) == []
     assert codec.feed(b"", NOON + 2 * SECOND) == []
     assert len(readings(codec.feed(b"", NOON + 3 * SECOND))) == 1
@@ -162,7 +162,7 @@ def test_checksums_and_other_sentences() -> None:
     assert "6A" in message.faults[0].detail
     assert kinds(decode(b"$GPRMC,123519,A,48")) == [FaultKind.TRUNCATED]
     assert kinds(decode(b"\x00\x01\x02\r\n")) == [FaultKind.FRAME]
-    codec = Nmea0183Codec()
+    codec = Nmea0183Codec(Nmea0183CodecOptions())
     codec.feed(sealed("SDDBT,7.8,f,2.4,M,1.3,F") + b"!AIVDM,1,1,,B,15M67FC000G?ufbE`FepT@3n00Sa,0*5C\r\n")
     assert codec.ignored == 2
 
@@ -175,7 +175,7 @@ def test_tag_blocks_tell_receivers_apart() -> None:
 
 
 def test_everything_is_bounded() -> None:
-    codec = Nmea0183Codec()
+    codec = Nmea0183Codec(Nmea0183CodecOptions())
     for number in range(SOURCES_MAX + 50):
         codec.feed(tagged(f"s:r{number}", RMC))
     assert len(codec.end()) == SOURCES_MAX
@@ -189,7 +189,7 @@ def test_everything_is_bounded() -> None:
 @given(st.binary(max_size=2000), st.sampled_from([b"", b"$GPRMC,", b"\\s:", b"$GPGGA,123519,4807.038,N,"]))
 @settings(max_examples=300, deadline=None)
 def test_arbitrary_bytes_never_raise_and_decoding_goes_on_behind_them(data: bytes, start: bytes) -> None:
-    codec = Nmea0183Codec()
+    codec = Nmea0183Codec(Nmea0183CodecOptions())
     codec.feed(start + data + b"\n", NOON)
     codec.end(NOON)
     messages = codec.feed(RMC, NOON + 60 * SECOND) + codec.end(NOON + 60 * SECOND)
@@ -211,7 +211,7 @@ def test_any_fields_give_readings_or_faults(name: str, fields: str) -> None:
 
 
 def test_the_plugin() -> None:
-    assert PLUGIN.adapter is not None
-    assert PLUGIN.adapter("gps", Nmea0183Options(connect="serial:///dev/ttyUSB0?baud=4800", kind="vessel")) is not None
+    options = Nmea0183Options(connect="serial:///dev/ttyUSB0?baud=4800")
+    assert PLUGIN.source("gps", options, Nmea0183CodecOptions(kind="vessel")) is not None
     with pytest.raises(ValueError, match="vehicle"):
-        Nmea0183Options(file="x", kind="boat")
+        Nmea0183CodecOptions(kind="boat")

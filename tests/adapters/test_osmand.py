@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 
 from adapters.http_requests import HEAD_BYTES_MAX
 from adapters.osmand import PLUGIN, OsmandOptions
-from adapters.osmand.codec import LOCATIONS_MAX, OsmandCodec
-from adapters.transport import StreamAdapter
+from adapters.osmand.codec import LOCATIONS_MAX, OsmandCodec, OsmandCodecOptions
 from hub.metrics import vocabulary
 from hub.model import FaultKind, Message, Verdict
 from hub.moment import from_text, to_text
@@ -48,7 +47,7 @@ def document(**location: Any) -> str:
 
 
 def decode(data: bytes, **options: Any) -> list[Message]:
-    return read.decoded(OsmandCodec(options), [data])
+    return read.decoded(OsmandCodec(OsmandCodecOptions(**options)), [data])
 
 
 def one(data: bytes, **options: Any) -> Message:
@@ -57,7 +56,7 @@ def one(data: bytes, **options: Any) -> Message:
 
 
 def answer(message: Message, verdict: Verdict = Verdict.STORED) -> str:
-    reply = OsmandCodec({}).reply(message, verdict, NOW)
+    reply = OsmandCodec(OsmandCodecOptions()).reply(message, verdict, NOW)
     assert reply is not None
     return reply.decode()
 
@@ -224,7 +223,7 @@ def test_behind_a_body_that_ends_twice_nothing_more_is_read(ends: bytes) -> None
     """Somebody in front may have read the other end, and sent what follows for somebody else (RFC 9112, 6.1)."""
     data = b"POST / HTTP/1.1\r\n" + ends + b"\r\n0\r\n\r\n" + get()
     for step in (1, 7, len(data)):
-        codec = OsmandCodec({})
+        codec = OsmandCodec(OsmandCodecOptions())
         found = [message for at in range(0, len(data), step) for message in codec.feed(data[at : at + step], NOW)]
         assert [fault.kind for message in found for fault in message.faults] == [FaultKind.SYNTAX]
         assert not any(message.readings for message in found)
@@ -238,7 +237,7 @@ def test_answers_follow_the_verdict() -> None:
     assert answer(message, Verdict.BUSY).startswith("HTTP/1.1 503 Service Unavailable\r\n")
     assert "Connection: close" in answer(one(get(headers="Connection: close\r\n")))
     assert "Connection: close" in answer(one(get().replace(b"HTTP/1.1", b"HTTP/1.0")))
-    assert OsmandCodec({}).reply(one(b"\x16\x03\x01hello"), Verdict.REFUSED, NOW) is None
+    assert OsmandCodec(OsmandCodecOptions()).reply(one(b"\x16\x03\x01hello"), Verdict.REFUSED, NOW) is None
 
 
 def test_requests_follow_each_other_on_one_connection() -> None:
@@ -253,7 +252,7 @@ def test_requests_follow_each_other_on_one_connection() -> None:
 
 def test_a_body_without_a_length_ends_with_the_stream() -> None:
     data = b"POST / HTTP/1.1\r\nContent-Type: application/json\r\n\r\n" + document().encode()
-    codec = OsmandCodec({})
+    codec = OsmandCodec(OsmandCodecOptions())
     assert codec.feed(data) == []
     assert len(codec.end()[0].readings) == 1
 
@@ -314,7 +313,7 @@ def test_any_parameters_are_survived(parameters: dict[str, str]) -> None:
 
 async def test_a_real_client_over_a_real_socket() -> None:
     intake = FakeIntake()
-    adapter = StreamAdapter("phones", OsmandOptions(listen="tcp://127.0.0.1:0"), OsmandCodec)
+    adapter = PLUGIN.source("phones", OsmandOptions(listen="tcp://127.0.0.1:0"))
     running = asyncio.create_task(adapter.run(intake))
     await intake.until(lambda: bool(adapter.bound))
 
@@ -352,7 +351,9 @@ def test_a_length_that_lies_costs_its_own_request_only(lie: int, following: byte
     size = len(document())
     lying = good.replace(f"Length: {size}\r".encode(), f"Length: {size + lie}\r".encode())
     stream = good + lying + following + good
-    found = read.decoded(OsmandCodec({}), [stream[at : at + chunk] for at in range(0, len(stream), chunk)])
+    found = read.decoded(
+        OsmandCodec(OsmandCodecOptions()), [stream[at : at + chunk] for at in range(0, len(stream), chunk)]
+    )
     assert [message.device for message in found if message.readings] == [
         "osmand:8737",
         "osmand:3" if following.startswith(b"GET") else "osmand:8737",

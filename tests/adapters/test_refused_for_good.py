@@ -9,6 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from adapters.hj212.codec import Hj212CodecOptions
+from adapters.jt808 import Jt808CodecOptions
 from adapters.osmand import PLUGIN
 from hub.ingest import Ingest
 from hub.ledger import Ledger
@@ -46,7 +48,7 @@ async def test_a_phone_hears_the_doors_own_reason_and_goes_on(
     assert PLUGIN.options
     assert PLUGIN.adapter
     door = ingest.door("phones", "phone", policy)
-    adapter = PLUGIN.adapter("phones", PLUGIN.options(listen="tcp://127.0.0.1:0"))
+    adapter = PLUGIN.source("phones", PLUGIN.options(listen="tcp://127.0.0.1:0"))
     task = asyncio.create_task(adapter.run(door))
     try:
         async with asyncio.timeout(20):
@@ -98,7 +100,7 @@ async def test_a_station_that_is_not_known_is_answered(ingest: Ingest) -> None:
     from adapters.hj212.codec import Hj212Codec
     from tests.adapters.test_hj212 import frame
 
-    codec = Hj212Codec({})
+    codec = Hj212Codec(Hj212CodecOptions())
     raw = frame(
         "QN=20261122075900001;ST=32;CN=2011;PW=123456;MN=A110000_0001;Flag=5;CP=&&DataTime=20261122155900;w01018-Rtd=63.0,w01018-Flag=N&&"
     )
@@ -115,7 +117,7 @@ async def test_a_terminal_with_a_wrong_clock_hears_that_the_message_is_wrong(ing
     from adapters.jt808.wire import encode
     from tests.adapters.jt808.frames import OLD, location, one
 
-    codec = jt808_codec({})
+    codec = jt808_codec(Jt808CodecOptions())
     message = one(encode(OLD, 0x0200, 7, location()), codec)
     message.readings[0].observed_at = from_text("2006-11-22T08:00:00Z")
     (verdict,) = await ingest.door("terminals", unknown_devices="admit").submit([message])

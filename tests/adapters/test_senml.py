@@ -252,7 +252,7 @@ def test_no_bytes_raise_and_chunks_do_not_matter(data: bytes, cut: int) -> None:
     decode_json(data, NOW)
     for plugin in PLUGINS:
         assert plugin.codec is not None
-        whole, parts = plugin.codec({}), plugin.codec({})
+        whole, parts = plugin.codec(plugin.codec_options()), plugin.codec(plugin.codec_options())
         expected = whole.feed(data, NOW) + whole.end(NOW)
         got = parts.feed(data[:cut], NOW) + parts.feed(data[cut:], NOW) + parts.end(NOW)
         assert len(got) == len(expected)

@@ -10,7 +10,7 @@ from fastcrc.crc16 import modbus as crc16
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.sl651.codec import ASSEMBLY_AGE_S, Sl651Codec
+from adapters.sl651.codec import ASSEMBLY_AGE_S, Sl651Codec, Sl651CodecOptions
 from hub.model import FaultKind, Message, Verdict
 from hub.moment import SECOND, from_text, to_text
 from tests.shared import shared_path
@@ -35,7 +35,7 @@ def text_frame(function: int, body: str) -> bytes:
 
 
 def decode(data: bytes, **options: Any) -> list[Message]:
-    codec = Sl651Codec(options)
+    codec = Sl651Codec(Sl651CodecOptions(**options))
     return codec.feed(data) + codec.end()
 
 
@@ -129,7 +129,7 @@ def test_a_series_that_gives_its_time_of_sending_ends_there(coding: str, sent: s
         raw = frame(0x31, body)
     else:
         raw = text_frame(0x31, f"0003{sent} ST 0012345678 H TT {observed} DRN05 Z" + " 1.000" * 6)
-    (message,) = Sl651Codec({}).feed(raw, NOW)
+    (message,) = Sl651Codec(Sl651CodecOptions()).feed(raw, NOW)
     assert [fault.kind for fault in message.faults] == []
     times = [at for at, _ in values(message)]
     assert (len(times), times[0]) == (6, first)
@@ -176,7 +176,7 @@ def test_what_cannot_be_read_leaves_the_rest() -> None:
 
 @pytest.mark.parametrize(("options", "ending"), [({}, "04"), ({"stay_online": True}, "1b")])
 def test_a_stored_report_is_confirmed(options: dict[str, Any], ending: str) -> None:
-    codec = Sl651Codec(options)
+    codec = Sl651Codec(Sl651CodecOptions(**options))
     (message,) = codec.feed(TIMED)
     data = bytes.fromhex("7e7e" + STATION + "01" + "1234" + "32" + "8008" + "02" + "0003" + "240501080000" + ending)
     assert codec.reply(message, Verdict.STORED, NOW) == data + crc16(data).to_bytes(2, "big")
@@ -187,7 +187,7 @@ def test_a_stored_report_is_confirmed(options: dict[str, Any], ending: str) -> N
 
 
 def test_an_ascii_report_is_confirmed_in_ascii() -> None:
-    codec = Sl651Codec({})
+    codec = Sl651Codec(Sl651CodecOptions())
     (message,) = codec.feed(text_frame(0x32, "0003240501080000 ST 0012345678 H TT 2405010800 Z 1.0"))
     data = b"\x01" + b"0012345678" + b"01" + b"1234" + b"32" + b"8010" + b"\x02" + b"0003240501080000" + b"\x04"
     assert codec.reply(message, Verdict.STORED, NOW) == data + b"%04X" % crc16(data)
@@ -195,13 +195,13 @@ def test_an_ascii_report_is_confirmed_in_ascii() -> None:
 
 @pytest.mark.parametrize("function", [0x2F, 0x37, 0x3A, 0x45])
 def test_keep_alives_and_answers_are_not_confirmed(function: int) -> None:
-    codec = Sl651Codec({})
+    codec = Sl651Codec(Sl651CodecOptions())
     (message,) = codec.feed(frame(function, "0003 240501080000"))
     assert codec.reply(message, Verdict.STORED, NOW) is None
 
 
 def test_mode_m1_confirms_nothing() -> None:
-    codec = Sl651Codec({"mode": "M1"})
+    codec = Sl651Codec(Sl651CodecOptions(mode="M1"))
     (message,) = codec.feed(TIMED)
     assert codec.reply(message, Verdict.STORED, NOW) is None
 
@@ -215,7 +215,7 @@ PICTURE = [
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (1, 0, 2)])
 def test_packets_make_one_message_confirmed_once(order: tuple[int, ...]) -> None:
-    codec = Sl651Codec({})
+    codec = Sl651Codec(Sl651CodecOptions())
     messages = [message for i in order for message in codec.feed(PICTURE[i])]
     assert [len(message.readings) for message in messages] == [0, 0, 1]
     assert messages[-1].readings[0].values == {"events": ["picture"]}
@@ -227,7 +227,7 @@ def test_packets_make_one_message_confirmed_once(order: tuple[int, ...]) -> None
 
 
 def test_a_missing_packet_is_asked_for() -> None:
-    codec = Sl651Codec({})
+    codec = Sl651Codec(Sl651CodecOptions())
     codec.feed(PICTURE[0])
     (last,) = codec.feed(PICTURE[2])
     answer = codec.reply(last, Verdict.STORED, NOW)
@@ -238,7 +238,7 @@ def test_a_missing_packet_is_asked_for() -> None:
 
 
 def test_packets_that_never_come_are_a_fault() -> None:
-    codec = Sl651Codec({})
+    codec = Sl651Codec(Sl651CodecOptions())
     codec.feed(PICTURE[0], NOW)
     assert codec.feed(b"", NOW + ASSEMBLY_AGE_S * SECOND) == []
     (expired,) = codec.feed(b"", NOW + (ASSEMBLY_AGE_S + 1) * SECOND)
@@ -270,7 +270,7 @@ def test_junk_and_a_lone_7e() -> None:
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=300), st.integers(0, 255))
 def test_arbitrary_bytes_never_raise(data: bytes, function: int) -> None:
-    codec = Sl651Codec({})
+    codec = Sl651Codec(Sl651CodecOptions())
     text = data.decode("latin-1").encode("ascii", "replace").decode()
     pieces = [
         data,

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from adapters.json import MapError
 from adapters.mqtt import codec as mqtt
 from adapters.sparkplug import SparkplugCodec
+from adapters.sparkplug.codec import SparkplugCodecOptions
 from adapters.sparkplug.host import Host
 from adapters.sparkplug.metrics import read_metrics
 from adapters.sparkplug.payload import decode, rebirth_command
@@ -227,7 +228,7 @@ def test_a_map_names_metrics(tmp_path: Path) -> None:
 
 
 def test_lines() -> None:
-    codec = SparkplugCodec({})
+    codec = SparkplugCodec(SparkplugCodecOptions())
     data = payload(4, metric(value=4.0, alias=1))
     (message,) = codec.feed(b"spBv1.0/G/NDATA/E\t" + data.hex().encode() + b"\n", AT)
     reply = codec.reply(message, Verdict.STORED, AT)

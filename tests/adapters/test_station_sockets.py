@@ -9,9 +9,9 @@ import pytest
 
 from adapters.gb26875 import PLUGIN as GB26875
 from adapters.hj212 import PLUGIN as HJ212
-from adapters.hj212 import Hj212Options
+from adapters.hj212.codec import Hj212CodecOptions
 from adapters.sl651 import PLUGIN as SL651
-from adapters.sl651 import Sl651Options
+from adapters.sl651.codec import Sl651CodecOptions
 from adapters.transport import StreamAdapter
 from hub.model import Verdict
 from hub.ports import Plugin
@@ -39,8 +39,7 @@ async def test_the_answer_leaves_only_after_the_verdict(
     plugin: Plugin, frame: bytes, metric: str, answer: bytes
 ) -> None:
     assert plugin.options is not None
-    assert plugin.adapter is not None
-    adapter = plugin.adapter("stations", plugin.options(listen="tcp://127.0.0.1:0"))
+    adapter = plugin.source("stations", plugin.options(listen="tcp://127.0.0.1:0"))
     assert isinstance(adapter, StreamAdapter)
     intake = FakeIntake(hold=True)
     task = asyncio.create_task(adapter.run(intake))
@@ -66,10 +65,10 @@ async def test_the_answer_leaves_only_after_the_verdict(
 
 def test_wrong_options_have_sentences() -> None:
     with pytest.raises(ValueError, match="M1"):
-        Sl651Options(listen="tcp://127.0.0.1:0", mode="M9")
+        Sl651CodecOptions(mode="M9")
     with pytest.raises(ValueError, match="no metric is known for the factor 'xyz'"):
-        Hj212Options(listen="tcp://127.0.0.1:0", units={"xyz": "hPa"})
+        Hj212CodecOptions(units={"xyz": "hPa"})
     with pytest.raises(ValueError, match="pressure"):
-        Hj212Options(listen="tcp://127.0.0.1:0", units={"a01006": "mg/L"})
+        Hj212CodecOptions(units={"a01006": "mg/L"})
     with pytest.raises(ValueError, match="time zone"):
-        Sl651Options(listen="tcp://127.0.0.1:0", zone="Asia/Nowhere")
+        Sl651CodecOptions(zone="Asia/Nowhere")

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.teltonika import PLUGIN, codec, commands
+from adapters.teltonika import PLUGIN, commands
+from adapters.teltonika.codec import TeltonikaCodec
 from adapters.teltonika.elements import BY_WIDTH
 from adapters.teltonika.packet import WINDOW, crc
 from hub.metrics import vocabulary
@@ -75,7 +76,7 @@ def udp(content: bytes, imei: str = IMEI) -> bytes:
 
 
 def one(raw: bytes, using: Codec | None = None) -> Message:
-    messages = decoded(using or codec({}), [raw])
+    messages = decoded(using or TeltonikaCodec(), [raw])
     assert len(messages) == 1, messages
     return messages[0]
 
@@ -104,7 +105,7 @@ def test_every_sound_vector_is_decoded_to_what_it_holds_and_answered() -> None:
         expected = vector["expected"]
         if expected.get("crc_ok") is False:
             continue
-        using = codec({})
+        using = TeltonikaCodec()
         message = one(bytes.fromhex(vector["raw_hex"]), using)
         detail = message.body.detail()
         records = expected.pop("records", [])
@@ -131,7 +132,7 @@ def test_unsound_vectors_are_refused_and_not_acknowledged() -> None:
     for vector in vectors():
         if vector["expected"].get("crc_ok") is not False:
             continue
-        using = codec({})
+        using = TeltonikaCodec()
         message = one(bytes.fromhex(vector["raw_hex"]), using)
         assert not message.readings
         assert using.reply(message, Verdict.STORED, 0) is None
@@ -141,7 +142,7 @@ def test_unsound_vectors_are_refused_and_not_acknowledged() -> None:
 
 def test_the_legacy_codec_is_unsupported() -> None:
     (legacy,) = [vector for vector in vectors() if vector["expected"].get("codec") == "0x07"]
-    using = codec({})
+    using = TeltonikaCodec()
     message = one(bytes.fromhex(legacy["raw_hex"]), using)
     assert kinds([message]) == ["unsupported"]
     assert using.reply(message, Verdict.STORED, 0) is None
@@ -258,7 +259,7 @@ def test_old_devices_add_a_group_of_16_byte_values() -> None:
 
 
 def test_counts_that_differ_are_tolerated_when_the_records_fit() -> None:
-    using = codec({})
+    using = TeltonikaCodec()
     message = one(tcp(data([record(), record()], count2=3)), using)
     assert len(message.readings) == 2
     assert message.body.detail()["count2"] == 3
@@ -266,7 +267,7 @@ def test_counts_that_differ_are_tolerated_when_the_records_fit() -> None:
 
 
 def test_records_that_do_not_fit_are_refused_and_not_acknowledged() -> None:
-    using = codec({})
+    using = TeltonikaCodec()
     message = one(tcp(b"\x08\x03" + record() + record() + b"\x03"), using)
     assert kinds([message]) == ["syntax"]
     assert not message.readings
@@ -286,7 +287,7 @@ def test_every_metric_is_in_the_vocabulary() -> None:
 
 
 def test_a_session_over_tcp() -> None:
-    using = codec({})
+    using = TeltonikaCodec()
     login = one(LOGIN, using)
     assert (login.device, login.login, login.readings) == (DEVICE, True, [])
     assert using.reply(login, Verdict.STORED, 0) == b"\x01"
@@ -304,7 +305,7 @@ def test_a_session_over_tcp() -> None:
 
 
 def test_without_a_login_readings_have_no_device_and_are_only_acknowledged_when_stored() -> None:
-    using = codec({})
+    using = TeltonikaCodec()
     message = one(tcp(data([record()])), using)
     assert message.device is None
     assert message.readings[0].device == ""
@@ -312,7 +313,7 @@ def test_without_a_login_readings_have_no_device_and_are_only_acknowledged_when_
 
 
 def test_a_datagram_names_its_device_and_logs_in_by_itself() -> None:
-    using = codec({})
+    using = TeltonikaCodec()
     message = one(udp(data([record()])), using)
     assert (message.device, message.login) == (DEVICE, True)
     assert using.reply(message, Verdict.STORED, 0) == bytes.fromhex("0005cafe010501")
@@ -320,7 +321,7 @@ def test_a_datagram_names_its_device_and_logs_in_by_itself() -> None:
 
 
 def test_two_packets_and_a_ping_in_one_chunk() -> None:
-    messages = decoded(codec({}), [LOGIN + b"\xff" + tcp(data([record()])) + tcp(data([record()], 0x08))])
+    messages = decoded(TeltonikaCodec(), [LOGIN + b"\xff" + tcp(data([record()])) + tcp(data([record()], 0x08))])
     assert [len(message.readings) for message in messages] == [0, 0, 1, 1]
 
 
@@ -332,7 +333,7 @@ def test_the_command_of_the_wiki() -> None:
 
 
 def test_responses_come_up_as_detail_and_are_not_answered() -> None:
-    using = codec({})
+    using = TeltonikaCodec()
     text = b"INI:2026/11/22"
     message = one(tcp(b"\x0c\x01\x06" + pack(">I", len(text)) + text + b"\x01"), using)
     detail = message.body.detail()
@@ -356,7 +357,7 @@ def test_commands_that_cannot_be_sent_say_why(text: str) -> None:
 
 def test_junk_is_one_fault_and_the_packet_behind_it_is_found() -> None:
     packet = tcp(data([record()]))
-    messages = decoded(codec({}), [b"hello, junk!" + packet + packet])
+    messages = decoded(TeltonikaCodec(), [b"hello, junk!" + packet + packet])
     assert kinds(messages) == ["frame"]
     assert messages[0].faults[0].raw == b"hello, junk!"
     assert [len(message.readings) for message in messages] == [0, 1, 1]
@@ -364,13 +365,13 @@ def test_junk_is_one_fault_and_the_packet_behind_it_is_found() -> None:
 
 @pytest.mark.parametrize("junk", [b"\0", b"\0\0\0", b"\0\x0f12", b"ab", bytes(8), b"\0\0\0\0\0\0\0\x36\x55"])
 def test_a_short_packet_right_behind_junk_is_found(junk: bytes) -> None:
-    messages = decoded(codec({}), [junk + commands.command("x")])
+    messages = decoded(TeltonikaCodec(), [junk + commands.command("x")])
     assert kinds(messages) == ["frame"]
     assert messages[-1].body.detail()["payload_text"] == "x"
 
 
 def test_a_flood_of_junk_is_oversize_once() -> None:
-    using = codec({})
+    using = TeltonikaCodec()
     messages = [message for _ in range(12) for message in using.feed(b"junk" * 500)]
     assert kinds(messages) == ["oversize"]
     assert len(using._waiting) < WINDOW
@@ -379,7 +380,7 @@ def test_a_flood_of_junk_is_oversize_once() -> None:
 
 def test_a_packet_cut_short_is_told_at_the_end() -> None:
     packet = tcp(data([record()]))
-    using = codec({})
+    using = TeltonikaCodec()
     using.feed(packet[:-3])
     left = using.end()
     assert kinds(left) == ["truncated"]
@@ -390,7 +391,7 @@ def test_a_packet_cut_short_is_told_at_the_end() -> None:
 @given(form=st.sampled_from([0x07, 0x08, 0x8E, 0x10, 0x0C, 0x0D, 0x0E, 0x0F]), body=st.binary(min_size=2, max_size=120))
 def test_arbitrary_data_under_a_good_crc_never_raises(form: int, body: bytes) -> None:
     for raw in (tcp(bytes([form]) + body), udp(bytes([form]) + body)):
-        using = codec({})
+        using = TeltonikaCodec()
         message = one(raw, using)
         json.dumps(message.body.detail())
         using.reply(message, Verdict.STORED, 0)
@@ -398,7 +399,7 @@ def test_arbitrary_data_under_a_good_crc_never_raises(form: int, body: bytes) ->
 
 def test_the_plugin_names_itself() -> None:
     assert (PLUGIN.protocol, PLUGIN.binary, PLUGIN.kind) == ("teltonika", True, "vehicle")
-    assert isinstance(codec({}), Codec)
+    assert isinstance(TeltonikaCodec(), Codec)
 
 
 def test_packets_behind_a_wrong_length_are_read_at_the_end() -> None:
@@ -406,7 +407,7 @@ def test_packets_behind_a_wrong_length_are_read_at_the_end() -> None:
 
     good = SEEDS["teltonika"].reports[0]
     lying = bytes.fromhex("0000000000001fff08010000")
-    codec_ = codec({})
+    codec_ = TeltonikaCodec()
     messages = [*codec_.feed(lying + good + good), *codec_.end()]
     assert sum(len(message.readings) for message in messages) == 2
 
@@ -419,5 +420,5 @@ def test_a_wrong_length_costs_its_own_packet_and_none_behind_it(off_by: int, chu
     length = int.from_bytes(good[0][4:8], "big") + off_by
     lying = good[0][:4] + length.to_bytes(4, "big") + good[0][8:]
     sent = b"".join([good[0] if off_by == 0 else lying, *good])
-    messages = decoded(codec({}), [sent[at : at + chunk] for at in range(0, len(sent), chunk)])
+    messages = decoded(TeltonikaCodec(), [sent[at : at + chunk] for at in range(0, len(sent), chunk)])
     assert sum(len(message.readings) for message in messages) == (4 if off_by == 0 else 3)

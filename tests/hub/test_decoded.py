@@ -25,7 +25,11 @@ AT = 1_790_000_000_000_000_000
 
 
 def adapter(protocol: str, **options: Any) -> AdapterConfig:
-    return AdapterConfig("a", protocol, "quarantine", msgspec.convert(options, Plugins()[protocol].options), 1)
+    plugin = Plugins()[protocol]
+    own = plugin.codec_options.__struct_fields__
+    made = msgspec.convert({key: value for key, value in options.items() if key not in own}, plugin.options)
+    codec_options = msgspec.convert({key: options[key] for key in own if key in options}, plugin.codec_options)
+    return AdapterConfig("a", protocol, "quarantine", made, 1, codec_options=codec_options)
 
 
 def again(protocol: str, raw: bytes, **options: Any) -> dict[str, Any]:

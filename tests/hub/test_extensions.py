@@ -53,16 +53,24 @@ def listed(folder: Path, code: int) -> dict[tuple[str, str], str]:
 
 
 TICKER = """
+import msgspec
 from cityhub.plugin import LineCodec, Message, Plugin, Reading, StreamOptions, stream_adapter
 
-def decode(line, received_at):
-    device, depth = line.decode("ascii", "replace").split(",")
-    return Message([Reading(device, received_at, {"water_depth": float(depth)})], [])
+class TickerCodecOptions(msgspec.Struct, kw_only=True, frozen=True):
+    metres_per_step: float = 1.0
+
+    def __post_init__(self):
+        if self.metres_per_step <= 0:
+            raise ValueError("metres_per_step must be more than 0")
 
 def codec(options):
+    def decode(line, received_at):
+        device, depth = line.decode("ascii", "replace").split(",")
+        return Message([Reading(device, received_at, {"water_depth": float(depth) * options.metres_per_step})], [])
     return LineCodec(decode)
 
-PLUGIN = Plugin(protocol="ticker", summary="a line a reading", options=StreamOptions, codec=codec, adapter=stream_adapter(codec))
+PLUGIN = Plugin(protocol="ticker", summary="a line a reading", options=StreamOptions, codec_options=TickerCodecOptions, codec=codec,
+                adapter=stream_adapter(codec))
 """
 GOOD = """
 [cityhub.adapters]
@@ -97,11 +105,15 @@ def test_a_package_adds_to_every_group_without_an_edit(tmp_path: Path) -> None:
         assert trouble[tuple(name.split())] == ""  # type: ignore[index]
     assert "good 1.2" in run(tmp_path, "plugins", "--group", "packs")
     toml = '[rules]\npacks = ["quay"]\n[[adapters]]\nprotocol = "ticker"\nlisten = "tcp://127.0.0.1:7100"\n'
-    write_city(tmp_path / "city", toml)
+    write_city(tmp_path / "city", toml + "metres_per_step = 0\n")
+    assert "metres_per_step must be more than 0" in run(tmp_path, "check", "city", code=1)
+    write_city(tmp_path / "city", toml + "metres_per_step = 0.1\n")
     assert "2 rules" in run(tmp_path, "check", "city")
     assert "quay/waves" in run(tmp_path, "rules", "list")
     (tmp_path / "frames").write_text("quay-1,0.5\n")
-    assert '"water_depth":0.5' in run(tmp_path, "decode", "ticker", "frames", "--received", "2026-11-29T08:00:00Z")
+    decode = ("decode", "ticker", "frames", "--received", "2026-11-29T08:00:00Z")
+    assert '"water_depth":0.5' in run(tmp_path, *decode)
+    assert '"water_depth":5.0' in run(tmp_path, *decode, "--option", "metres_per_step=10")
     assert run(tmp_path, "camera-list", "anything", "--from", "twins").count("\n") == 3
 
 

@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from adapters.hj212.codec import Hj212Codec, Hj212CodecOptions
 from adapters.json.mapping import read_map
 from adapters.wallclock import WallClock
-from hub.app.plugins import Plugins
 from hub.model import FaultKind
 from hub.moment import LocalOrder, candidates, from_local, from_text, to_text
 
@@ -61,7 +61,7 @@ def test_a_frame_of_hj212_too(shown: str, received: str) -> None:
     from adapters.hj212.checksum import crc16
 
     data = f"ST=22;CN=2011;MN=S1;CP=&&DataTime=20261025{shown.replace(':', '')}00;a34004-Rtd=35&&".encode()
-    codec = Plugins()["hj212"].codec({"zone": "Europe/Zurich"})  # type: ignore[misc]
+    codec = Hj212Codec(Hj212CodecOptions(zone="Europe/Zurich"))
     (message,) = codec.feed(b"##%04d%b%04X\r\n" % (len(data), data, crc16(data)), utc(received))
     assert [reading.observed_at for reading in message.readings] == [utc(received)]
 

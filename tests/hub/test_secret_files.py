@@ -10,7 +10,7 @@ from adapters.email.sink import EmailOptions
 from adapters.grafana.sink import GrafanaOptions
 from adapters.hj212.encryption import read_keys
 from adapters.hub.peers import load_peers
-from adapters.jt808 import codec
+from adapters.jt808 import Jt808CodecOptions, codec
 from adapters.mqtt.options import MqttOptions
 from hub.api.auth import load_tokens
 from hub.app.city import load_secrets
@@ -89,7 +89,7 @@ def test_every_door_and_destination_says_so(tmp_path: Path, data: bytes | None) 
     plugins = Plugins()
     mail = EmailOptions(host="127.0.0.1", sender="a@example.org", recipients=["b@example.org"], username="a", password_file=name)  # fmt: skip
     for build in (
-        lambda: codec({"auth_secret_file": name}),
+        lambda: codec(Jt808CodecOptions(auth_secret_file=name)),
         lambda: MqttOptions(connect="mqtt://127.0.0.1:1", topics=["x"], username="a", password_file=name).password(),
         lambda: plugins["grafana"].sink("g", GrafanaOptions(url="http://127.0.0.1:1", token_file=name)),  # type: ignore[misc]
         lambda: plugins["email"].sink("m", mail),  # type: ignore[misc]

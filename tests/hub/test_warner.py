@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from adapters.hub import wire
-from adapters.hub.codec import HubCodec
+from adapters.hub.codec import HubCodec, HubCodecOptions
 from hub.alerts import Alerts
 from hub.app.warning import SNAPSHOT, Warner, saved_health
 from hub.cameras import Cameras
@@ -211,7 +211,7 @@ async def test_two_districts_that_both_have_a_gauge_1_do_not_collide(tmp_path: P
             said = AlertChange("flood@gauge-1@t", 1, T, "flood", "gauge-1", Change.RAISED, "red")
             read = Reading("gauge-1", T, {"water_level": 1.0 if district == "district-a" else 2.0}, kind="river-gauge")
             body = wire.body(district, [wire.change_item(said, district)], [wire.reading_item(read, district)])
-            codec = HubCodec({"hub": "city"})
+            codec = HubCodec(HubCodecOptions(hub="city"))
             messages = codec.feed(b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % len(body) + body, T)
             assert await door.submit(messages) == [Verdict.STORED]
     reader = warner(tmp_path, log)

@@ -3,24 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
-from adapters.modbus.registers import read_map
 from cityhub.testing import Seed
 from cityhub.testing.codecs import made
 from hub.ports import Codec
 
-_PUMP = """
-[[devices]]
-device = "pump-1"
-unit = 17
-order = "CDAB"
-
-  [[devices.fields]]
-  metric = "flow"
-  address = 100
-  type = "float32"
-  unit = "L/s"
-"""
+_PUMP = str(Path(__file__).with_name("pump.toml"))
 
 
 def _forwarded(items: bytes) -> bytes:
@@ -220,7 +209,7 @@ SEEDS: Mapping[str, Seed] = {
         junk=b"junkjunk",
         pieces=(_hex("000100000009010306001100110011"), _hex("000200000003018302"), _hex("00030000000611030064000a")),
         endless=(_hex("0001000000ff1103"),),
-        options={"map": read_map(_PUMP)},
+        options={"map": _PUMP},
         junk_bytes=1_000_000,
     ),
     "modbus-rtu": Seed(
@@ -229,7 +218,7 @@ SEEDS: Mapping[str, Seed] = {
         junk=b"\x00\x00\x00",
         pieces=(_hex("1103006b0003"), b"\x11\x2b", b"\x05", _hex("0a8102")),
         endless=(_hex("1110000100ff"),),
-        options={"map": read_map(_PUMP)},
+        options={"map": _PUMP},
         junk_bytes=1_000_000,
     ),
 }  # fmt: skip

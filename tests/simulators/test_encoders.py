@@ -9,7 +9,7 @@ from random import Random
 import pytest
 from pyais import decode
 
-from adapters.sl651 import PLUGIN as SL651
+from adapters.sl651.codec import Sl651Codec, Sl651CodecOptions
 from adapters.sparkplug.host import Host
 from hub.model import Verdict
 from simulators.devices import ais, gb26875, gb32960, gt06, hj212, jt808, modbus, sl651, sparkplug, teltonika
@@ -90,7 +90,7 @@ def test_sl651_ascii_report_read_by_the_hub_and_its_confirmation_heard() -> None
     station = sl651.Sl651("0051000102", 0x48, ascii_form=True)
     key, sent = station.frame([Report(AT, {"water_level": -1.25, "water_flow": 38.5})])
     assert sent.startswith(b"\x010100510001020000320")
-    codec = SL651.codec({})  # type: ignore[misc]
+    codec = Sl651Codec(Sl651CodecOptions())
     (message,) = codec.feed(sent, AT)
     assert not message.faults
     assert message.readings[0].values == {"water_level": -1.25, "water_flow": 38.5}

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from adapters.ais import PLUGIN as AIS
+from adapters.ais.codec import AisCodec
 from hub.app.eyes import look
 from hub.cameras import Cameras
 from hub.clock import ToldClock
@@ -35,9 +35,8 @@ class Air:
     silent: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        assert AIS.codec is not None
         self.station = self
-        self.codec = AIS.codec({})
+        self.codec = AisCodec()
 
     def send(self, site: Site, report: Report) -> None:
         place = Position(report.lon, report.lat) if report.lon is not None and report.lat is not None else None

@@ -9,9 +9,9 @@ import re
 from collections.abc import Mapping
 from functools import reduce
 from operator import xor
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from cityhub.plugin import Fault, FaultKind, LineCodec, Message, Position, Reading
+from cityhub.plugin import Fault, FaultKind, LineCodec, Message, NoOptions, Position, Reading
 
 LINE = re.compile(rb"(([!-+\--~]{1,60}),((?:[0-9A-F]{2}){1,256}))\*([0-9A-F]{2})")
 GPS = 0x88
@@ -45,7 +45,7 @@ KINDS: Mapping[int, Kind] = {
 class LppCodec(LineCodec):
     """Splits at line feeds and keeps at most 4,096 bytes of a line without an end."""
 
-    def __init__(self, options: Mapping[str, Any]) -> None:
+    def __init__(self, options: NoOptions) -> None:
         super().__init__(decode, limit=4096)
 
 

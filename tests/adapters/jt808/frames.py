@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from adapters.jt808 import codec
+from adapters.jt808 import Jt808CodecOptions, codec
 from adapters.jt808.wire import Terminal, encode
 from hub.model import Message, Reading
 from hub.moment import from_text
@@ -40,13 +40,13 @@ def item(ident: int, value: bytes) -> bytes:
 
 
 def one(raw: bytes, using: Codec | None = None) -> Message:
-    messages = decoded(using or codec({}), [raw])
+    messages = decoded(using or codec(Jt808CodecOptions()), [raw])
     assert len(messages) == 1, messages
     return messages[0]
 
 
 def reading_of(body: bytes, terminal: Terminal = OLD, **options: Any) -> Reading:
-    message = one(encode(terminal, 0x0200, 7, body), codec(options))
+    message = one(encode(terminal, 0x0200, 7, body), codec(Jt808CodecOptions(**options)))
     assert not message.faults
     (reading,) = message.readings
     return reading

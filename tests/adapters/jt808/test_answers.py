@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from adapters.jt808 import codec, commands
+from adapters.jt808 import Jt808CodecOptions, codec, commands
 from adapters.jt808.codec import Jt808Codec
 from adapters.jt808.wire import Terminal, encode
 from hub.model import Verdict
@@ -21,7 +21,7 @@ from tests.adapters.jt808.frames import (
 
 
 def answer(raw: bytes, verdict: Verdict = Verdict.STORED, **options: Any) -> dict[str, Any] | None:
-    using = codec(options)
+    using = codec(Jt808CodecOptions(**options))
     reply = using.reply(one(raw, using), verdict, NOW)
     if reply is None:
         return None
@@ -31,7 +31,7 @@ def answer(raw: bytes, verdict: Verdict = Verdict.STORED, **options: Any) -> dic
 
 def test_the_example_of_the_contract() -> None:
     raw = bytes.fromhex("7e0002000012345678201100013a7e")
-    using = codec({})
+    using = codec(Jt808CodecOptions())
     assert using.reply(one(raw, using), Verdict.STORED, NOW) == bytes.fromhex(
         "7e8001000512345678201100000001000200be7e"
     )
@@ -73,12 +73,13 @@ def test_registration_is_answered_with_a_code_or_no_such_terminal() -> None:
     assert "auth_code" not in refused
 
 
-def test_with_a_secret_only_the_code_given_here_logs_in() -> None:
-    given_code = answer(encode(OLD, 0x0100, 5, bytes(25)), auth_secret="s3cret")
+def test_with_a_secret_only_the_code_given_here_logs_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CITYHUB_TEST_SECRET", "s3cret")
+    given_code = answer(encode(OLD, 0x0100, 5, bytes(25)), auth_secret_env="CITYHUB_TEST_SECRET")
     assert given_code is not None
     code = given_code["auth_code"]
     assert len(code) == 32
-    using = codec({"auth_secret": "s3cret"})
+    using = codec(Jt808CodecOptions(auth_secret_env="CITYHUB_TEST_SECRET"))
     good = one(encode(OLD, 0x0102, 6, code.encode()), using)
     assert good.login
     assert not good.faults
@@ -108,7 +109,7 @@ def test_media_and_time_requests_have_answers_of_their_own() -> None:
 
 
 def test_the_platforms_serial_starts_at_0_and_wraps() -> None:
-    using = codec({})
+    using = codec(Jt808CodecOptions())
     message = one(encode(OLD, 0x0002, 9, b""), using)
     serials = []
     for _ in range(65537):

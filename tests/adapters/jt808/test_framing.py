@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.jt808 import PLUGIN, codec
+from adapters.jt808 import PLUGIN, Jt808CodecOptions, codec
 from adapters.jt808.location import Dialect
 from adapters.jt808.wire import MAX_FRAME, encode, escape, unescape, xor
 from hub.model import FaultKind, Verdict
@@ -27,7 +27,7 @@ from tests.adapters.messages import decoded
 
 def test_junk_before_a_frame_is_one_fault_and_the_frame_is_found() -> None:
     frame = encode(OLD, 0x0200, 1, location())
-    messages = decoded(codec({}), [b"$$hello" + frame + frame])
+    messages = decoded(codec(Jt808CodecOptions()), [b"$$hello" + frame + frame])
     assert kinds(messages) == ["frame"]
     assert messages[0].faults[0].raw == b"$$hello"
     assert [len(message.readings) for message in messages] == [0, 1, 1]
@@ -35,14 +35,14 @@ def test_junk_before_a_frame_is_one_fault_and_the_frame_is_found() -> None:
 
 def test_two_frames_may_share_a_mark() -> None:
     frame = encode(OLD, 0x0200, 1, location())
-    messages = decoded(codec({}), [frame + frame[1:] + frame[1:]])
+    messages = decoded(codec(Jt808CodecOptions()), [frame + frame[1:] + frame[1:]])
     assert [len(message.readings) for message in messages] == [1, 1, 1]
     assert not kinds(messages)
 
 
 def test_a_frame_that_lost_its_end_does_not_take_the_next_with_it() -> None:
     frame = encode(OLD, 0x0200, 1, location())
-    messages = decoded(codec({}), [frame[:30] + frame + frame])
+    messages = decoded(codec(Jt808CodecOptions()), [frame[:30] + frame + frame])
     assert kinds(messages) == ["checksum"]
     assert sum(len(message.readings) for message in messages) == 2
 
@@ -58,7 +58,7 @@ def test_lengths_that_do_not_fit_are_refused_although_the_checksum_does() -> Non
 
 
 def test_a_frame_without_end_is_oversize_once() -> None:
-    using = codec({})
+    using = codec(Jt808CodecOptions())
     flood = [b"\x7e" + b"a" * 5000] + [b"b" * 5000] * 10
     messages = [message for data in flood for message in using.feed(data)]
     assert kinds(messages) == ["oversize"]
@@ -83,7 +83,7 @@ def test_the_layout_is_the_one_whose_length_fits() -> None:
 @given(st.integers(0, 0xFFFF), st.binary(max_size=200), st.booleans())
 @settings(max_examples=300)
 def test_arbitrary_bodies_never_raise(msg_id: int, body: bytes, new: bool) -> None:
-    using = codec({})
+    using = codec(Jt808CodecOptions())
     message = one(encode(NEW if new else OLD, msg_id, 1, body), using)
     message.body.detail()
     for verdict in Verdict:
@@ -98,7 +98,7 @@ def test_arbitrary_bodies_of_known_messages_never_raise(msg_id: int, body: bytes
 
 
 def test_a_frame_cut_short_is_told_at_the_end() -> None:
-    left = codec({})
+    left = codec(Jt808CodecOptions())
     left.feed(encode(NEW, 0x0200, 3, location())[:-1])
     assert kinds(left.end()) == ["truncated"]
     assert left.end() == []
@@ -123,6 +123,6 @@ def test_xor_folds_to_what_a_loop_gives(data: bytes) -> None:
 def test_the_plugin_names_itself() -> None:
     assert (PLUGIN.protocol, PLUGIN.binary, PLUGIN.kind) == ("jt808", True, "vehicle")
     assert PLUGIN.codec is not None
-    assert isinstance(PLUGIN.codec({"zone": "Asia/Shanghai"}), Codec)
+    assert isinstance(PLUGIN.codec(Jt808CodecOptions(zone="Asia/Shanghai")), Codec)
     assert Dialect(zone=ZoneInfo("UTC")).coordinates == "wgs84"
     assert FaultKind.TIME.value == "time"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from adapters.gcj02 import from_wgs84
-from adapters.jt808 import codec
+from adapters.jt808 import Jt808CodecOptions, codec
 from adapters.jt808.location import ALARMS_2013, ALARMS_2019
 from adapters.jt808.wire import encode
 from hub.model import Position, Reading
@@ -94,7 +94,7 @@ def test_zone_by_option() -> None:
         "2026-07-22T16:00:00+02:00"
     )
     with pytest.raises(ValueError, match="Nowhere"):
-        codec({"zone": "Nowhere/Land"})
+        codec(Jt808CodecOptions(zone="Nowhere/Land"))
 
 
 def test_depth_below_the_sea_is_negative() -> None:
@@ -118,7 +118,7 @@ def test_coordinates_that_are_shifted() -> None:
     assert place(plug_in, "flagged") == true
     assert place(plain, "flagged") == place(plug_in, "wgs84") != true
     with pytest.raises(ValueError, match="bd09"):
-        codec({"coordinates": "bd09"})
+        codec(Jt808CodecOptions(coordinates="bd09"))
 
 
 def test_items_of_the_standard() -> None:
@@ -334,4 +334,4 @@ def test_areas_and_routes_are_events(ident: int, value: str, event: str) -> None
 )
 def test_mistakes_in_vendor_items_are_said_in_a_sentence(items: dict[str, Any], why: str) -> None:
     with pytest.raises(ValueError, match=why):
-        codec({"items": items})
+        codec(Jt808CodecOptions(items=items))

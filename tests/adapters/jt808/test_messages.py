@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from adapters.jt808 import codec
+from adapters.jt808 import Jt808CodecOptions, codec
 from adapters.jt808.subpackages import MAX_AGE_NS, MAX_BYTES, MAX_MESSAGES
 from adapters.jt808.wire import Terminal, encode, escape, unescape, xor
 from hub.model import Verdict
@@ -129,7 +129,7 @@ def test_an_electronic_lock_on_the_same_port() -> None:
     assert sentence.body == {"text": "(740190311185,1,001,ELOCK,3,529439)"}
     assert not sentence.faults
     frame = encode(OLD, 0x0002, 1, b"")
-    messages = decoded(codec({}), [frame + b"(740190311185,1)" + frame])
+    messages = decoded(codec(Jt808CodecOptions()), [frame + b"(740190311185,1)" + frame])
     assert [message.device for message in messages] == [DEVICE, "jt808:740190311185", DEVICE]
 
 
@@ -137,7 +137,7 @@ def test_the_vendor_variant_framed_by_e7() -> None:
     terminal = Terminal(bytes.fromhex("01234567890123"), None, 0xE7)
     raw = encode(terminal, 0x0200, 1, location(lon=0x3DE63EE7 % 180_000_000, items=item(0xE0, b"\x3d\x3e\xe6\xe7\x7e")))
     assert raw[0] == raw[-1] == 0xE7
-    using = codec({})
+    using = codec(Jt808CodecOptions())
     message = one(raw, using)
     assert message.device == "jt808:01234567890123"
     assert len(message.readings) == 1
@@ -170,7 +170,7 @@ def locations(count: int) -> list[bytes]:
 @pytest.mark.parametrize("order", [[0, 1, 2], [2, 0, 1], [1, 1, 2, 0]])
 def test_subpackages_in_any_order_make_one_message(terminal: Terminal, order: list[int]) -> None:
     frames = pieces(0x0704, batch(locations(6)), 3, terminal=terminal)
-    using = codec({})
+    using = codec(Jt808CodecOptions())
     messages = [message for index in order for message in using.feed(frames[index], NOW)]
     assert [len(message.readings) for message in messages] == [0] * (len(order) - 1) + [6]
     assert not kinds(messages)
@@ -178,19 +178,19 @@ def test_subpackages_in_any_order_make_one_message(terminal: Terminal, order: li
 
 
 def test_subpackages_are_answered_together_when_all_are_stored() -> None:
-    using = codec({})
+    using = codec(Jt808CodecOptions())
     messages = [using.feed(frame, NOW)[0] for frame in pieces(0x0704, batch(locations(6)), 3)]
     replies = [using.reply(message, Verdict.STORED, NOW) for message in messages]
     assert replies[:2] == [None, None]
     assert replies[2] is not None
-    answers = [message.body.detail() for message in decoded(codec({}), [replies[2]])]
+    answers = [message.body.detail() for message in decoded(codec(Jt808CodecOptions()), [replies[2]])]
     assert [answer["reply_serial"] for answer in answers] == [10, 11, 12]
     assert [answer["serial"] for answer in answers] == [0, 1, 2]
     assert {answer["result"] for answer in answers} == {0}
 
 
 def test_subpackages_answered_singly_by_option() -> None:
-    using = codec({"subpackage_ack": "singly"})
+    using = codec(Jt808CodecOptions(subpackage_ack="singly"))
     messages = [using.feed(frame, NOW)[0] for frame in pieces(0x0704, batch(locations(6)), 3)]
     answers = [one(using.reply(message, Verdict.STORED, NOW) or b"").body.detail() for message in messages]
     assert [answer["reply_serial"] for answer in answers] == [10, 11, 12]
@@ -198,7 +198,7 @@ def test_subpackages_answered_singly_by_option() -> None:
 
 @pytest.mark.parametrize(("terminal", "count"), [(OLD, "02"), (NEW, "0002")])
 def test_missing_subpackages_are_asked_for(terminal: Terminal, count: str) -> None:
-    using = codec({})
+    using = codec(Jt808CodecOptions())
     frames = pieces(0x0704, batch(locations(8)), 4, terminal=terminal)
     using.feed(frames[1], NOW)
     (last,) = using.feed(frames[3], NOW)
@@ -208,7 +208,7 @@ def test_missing_subpackages_are_asked_for(terminal: Terminal, count: str) -> No
 
 
 def test_a_piece_repeated_under_a_fresh_serial_finds_its_message() -> None:
-    using = codec({})
+    using = codec(Jt808CodecOptions())
     body = batch(locations(4))
     first, _ = pieces(0x0704, body, 2, serial=1233)
     _, second = pieces(0x0704, body, 2, serial=1249)
@@ -217,7 +217,7 @@ def test_a_piece_repeated_under_a_fresh_serial_finds_its_message() -> None:
 
 
 def test_messages_that_stay_in_pieces_are_given_up_and_said() -> None:
-    using = codec({})
+    using = codec(Jt808CodecOptions())
     first = pieces(0x0704, batch(locations(4)), 2)[0]
     using.feed(first, NOW)
     assert using.end(NOW) == []
@@ -227,12 +227,12 @@ def test_messages_that_stay_in_pieces_are_given_up_and_said() -> None:
 
 
 def test_assembly_is_bounded_in_number_and_bytes() -> None:
-    using = codec({})
+    using = codec(Jt808CodecOptions())
     given_up = []
     for n in range(MAX_MESSAGES + 5):
         given_up += using.feed(pieces(0x0704, batch(locations(4)), 2, serial=100 * n)[0], NOW + n)
     assert kinds(given_up) == ["incomplete"] * 5
-    using = codec({})
+    using = codec(Jt808CodecOptions())
     frames = pieces(0x0801, bytes(4000 * 1000), 4000)
     found = kinds([message for frame in frames for message in using.feed(frame, NOW)])
     assert set(found) == {"incomplete"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from adapters.jt808 import codec
+from adapters.jt808 import Jt808CodecOptions, codec
 from hub.metrics import vocabulary
 from hub.moment import from_text
 from tests.adapters.jt808.frames import (
@@ -86,7 +86,7 @@ def test_vectors_with_a_wrong_checksum_are_refused_with_both_values() -> None:
     for _, vector in vectors():
         if "negative" not in vector["expected"]:
             continue
-        messages = decoded(codec({}), [bytes.fromhex(vector["raw_hex"])])
+        messages = decoded(codec(Jt808CodecOptions()), [bytes.fromhex(vector["raw_hex"])])
         assert not [reading for message in messages for reading in message.readings]
         assert set(kinds(messages)) == {"checksum"}
         seen += 1
@@ -97,7 +97,7 @@ def test_metrics_are_in_the_vocabulary() -> None:
     names = {
         name
         for _, vector in vectors()
-        for message in decoded(codec({}), [bytes.fromhex(vector["raw_hex"])])
+        for message in decoded(codec(Jt808CodecOptions()), [bytes.fromhex(vector["raw_hex"])])
         for reading in message.readings
         for name in reading.values
     }

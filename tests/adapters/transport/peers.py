@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -18,7 +18,7 @@ BUFFER_BYTES = 4096
 class LineCodec:
     """`login NAME`, `NAME VALUE` and `bad` lines; every line is answered by the verdict and the line."""
 
-    def __init__(self, options: Mapping[str, Any]) -> None:
+    def __init__(self) -> None:
         self.buffer = b""
         self.skipping = False
 

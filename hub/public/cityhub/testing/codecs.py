@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cityhub.testing.messages import decoded, detail, seen
+from hub.app.codecs import codec_of
 from hub.app.plugins import Plugins
 from hub.model import Message, Reading, Verdict
 from hub.moment import from_text
@@ -41,7 +42,8 @@ class Seed(NamedTuple):
     """Further frames and fragments of them: start marks, wrong lengths, parts of a multi-part message."""
     endless: tuple[bytes, ...] = ()
     """Beginnings of frames that could go on for ever."""
-    options: Mapping[str, Any] = {}
+    options: Mapping[str, str] = {}
+    """Options of the codec, as `cityhub decode --option` takes them."""
     holds_bytes: int = 200_000
     """What the codec may keep of a frame without an end."""
     junk_bytes: int = 10_000_000
@@ -50,9 +52,7 @@ class Seed(NamedTuple):
 
 def made(protocol: str, seed: Seed) -> Codec:
     """A new codec of an installed protocol, with the options of the seed."""
-    build = Plugins()[protocol].codec
-    assert build is not None
-    return build(seed.options)
+    return codec_of(Plugins()[protocol], seed.options)
 
 
 def readings(messages: Iterable[Message]) -> list[Reading]:
