@@ -15,7 +15,7 @@ class SparkplugCodecOptions(msgspec.Struct, kw_only=True, frozen=True):
     """What the metrics of nodes mean."""
 
     map: str = ""
-    """A TOML file with the table [metrics]; without it, names are taken as they stand."""
+    """A TOML file with the table [metrics]; a name that is not in it is looked up in the vocabulary by its last part."""
 
 
 class SparkplugCodec(LineCodec):
