@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hub.app import air_paper, fleet_paper
-from hub.app.paper import Cell
-from hub.app.papers import FORMS
 from hub.cli.client import Way, takes_hub, way_to
 from hub.cli.output import Problem, command, json_line, table, write_csv
 from hub.cli.times import wall
+from hub.reports import air_paper, fleet_paper
+from hub.reports.paper import Cell
+from hub.reports.papers import FORMS
 
 OWNED = "it owns the store that the report is made of"
 
