@@ -244,7 +244,7 @@ class StreamAdapter:
             writer.transport.abort()
 
         session = Session(peer, self._make_codec(), self._options, send, close)
-        session.names = names_in(writer.get_extra_info("peercert"))
+        session.names = names_in(writer.get_extra_info("peercert"))[::-1]  # the common name first, as people call it
         session.attribute = intake.attribute
         connection = Connection(reader, writer, session, self._sessions, intake, tally, self._options)
         self.connections += 1

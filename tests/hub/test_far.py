@@ -103,7 +103,7 @@ LOOKING = {
     "alerts": ("underpass-flooding", "alerts CITY"),
     "alerts --load": ("", None),
     "quarantine list": ("stranger", "quarantine CITY list"),
-    "delivery list": ("", "delivery CITY list"),
+    "delivery list": ("video", None),
     "maintenance list": ("", "maintenance CITY list"),
     "notes": ("", "notes CITY"),
     "health": ("store", None),
