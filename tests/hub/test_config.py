@@ -336,9 +336,7 @@ def test_a_device_of_a_register_map_that_nobody_listed_is_noted(tmp_path: Path) 
         + '[[adapters]]\nname = "pumps"\nprotocol = "modbus"\nconnect = "tcp://127.0.0.1:502"\nmap = "pumps.toml"\n'
     )
     folder = city(tmp_path, hub_dot_toml=text, devices_dot_csv="device,kind\npump-1,pump\npump-2,pump\n")
-    unit = (
-        'unit = {}\ndevice = "{}"\n[[devices.fields]]\nmetric = "pressure"\naddress = 1\ntype = "uint16"\nunit = "kPa"\n'
-    )
+    unit = 'unit = {}\ndevice = "{}"\n[[devices.fields]]\nmetric = "pressure"\naddress = 1\ntype = "uint16"\nunit = "kPa"\n'
     (folder / "pumps.toml").write_text(
         "".join(f"[[devices]]\n{unit.format(n, name)}" for n, name in enumerate(("pump-1", "pmup-2"), 1))
     )
