@@ -255,6 +255,21 @@ def test_a_store_folds_rollups_as_the_hub_does(reopen: Open, metric: str | None)
     assert [b.mean for b in found] == pytest.approx([b.mean for b in expected])
 
 
+def test_a_minute_whose_values_were_all_denied_is_in_no_wider_bucket(reopen: Open) -> None:
+    store: Any = reopen()
+    told = [reading("a", START + n * MINUTE, pm25=float(n)) for n in range(20)]
+    store.write("events", told, 0, len(told))
+    remake(store, Window(START, START + HOUR))
+    gone = [
+        bucket
+        for bucket in store.rollups("1m", SeriesQuery(metric="pm25"))
+        if bucket.last in (0.0, 9.0, *range(10, 20))
+    ]
+    store.drop_rollups("1m", gone)
+    (found,) = store.folded("1m", SeriesQuery(START, START + HOUR, metric="pm25"), 10 * MINUTE)
+    assert (found.count, found.min, found.mean, found.max, found.last) == (8, 1.0, 4.5, 8.0, 8.0)
+
+
 def test_retention_drops_what_is_old_and_nothing_else(reopen: Open) -> None:
     store: Any = reopen()
     told = [reading("a", START + n * DAY, pm25=float(n)) for n in range(6)]
