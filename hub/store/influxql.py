@@ -221,26 +221,24 @@ class Influxql:
                 f"SELECT sum({count}) AS n FROM {rows} {grouped}",
                 f"SELECT sum(weighed) AS sum FROM {weighed} {grouped}",
             )
-            for (time, device, kind), cells in self._side_by_side(parts):
-                number, least, most = int(cells["n"]), float(cells["low"]), float(cells["high"])
-                middle = min(max(float(cells["sum"]) / number, least), most)
-                found.append(Bucket(time, device, metric, number, least, middle, most, float(cells["newest"]), kind))
+            for (time, device, kind), (least, most, newest, number, weighed_sum) in self._side_by_side(parts):
+                middle = min(max(float(weighed_sum) / number, float(least)), float(most))
+                key = (time, device, metric, int(number))
+                found.append(Bucket(*key, float(least), middle, float(most), float(newest), kind))
         return sorted(found, key=lambda bucket: (bucket.time, bucket.device, bucket.kind))
 
-    def _side_by_side(self, queries: Sequence[str]) -> Iterator[tuple[tuple[int, str, str], dict[str, Any]]]:
-        """(time, device, kind) and the cells of all these queries together, where each of them has some. They are asked at the same time."""
+    def _side_by_side(self, queries: Sequence[str]) -> Iterator[tuple[tuple[int, str, str], list[Any]]]:
+        """(time, device, kind) and what these queries, asked at the same time, tell of it one after the other, where each tells something."""
 
-        def ask(query: str) -> dict[tuple[int, str, str], dict[str, Any]]:
-            rows = self._rows(query)
-            return {(cells["time"], tags["device"], tags.get("kind", "")): cells for tags, cells in rows}
+        def ask(query: str) -> dict[tuple[int, str, str], list[Any]]:
+            answers = self._answers(query)
+            return {(row[0], tags["device"], tags.get("kind", "")): row[1:] for tags, rows in answers for row in rows}
 
         with ThreadPoolExecutor(len(queries), thread_name_prefix="influxql") as pool:
             first, *others = pool.map(ask, queries)
-        for key, cells in first.items():
-            if all(key in other for other in others):  # one was written between two of the queries
-                for other in others:
-                    cells |= other[key]
-                yield key, cells
+        for key, told in first.items():
+            if all(key in other for other in others):  # one may have been written between two of the queries
+                yield key, sum((other[key] for other in others), start=told)
 
     def measurements(self, width: str = "") -> list[str]:
         """Measurements of raw points, or of the rollups of one width, that there are."""
