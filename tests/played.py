@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
-from hub.app.backtest import Backtest, Tally
 from hub.app.city import City, load_city
-from hub.app.evaluation import Summary
-from hub.app.events import read_events
-from hub.app.judgement import judge, observed_for
 from hub.app.plugins import Plugins
-from hub.app.recorded import Recording, open_recording
+from hub.backtest.evaluation import Summary
+from hub.backtest.events import read_events
+from hub.backtest.judgement import judge, observed_for
+from hub.backtest.recorded import Recording, open_recording
+from hub.backtest.run import Backtest, Tally
 from hub.model import AlertChange
 from hub.moment import from_text
 from hub.wire import change_line

@@ -116,17 +116,17 @@ class State:
     reload: Callable[[], Awaitable[Any]]
     """Take the city folder over as it is now; see `hub.app.reloading`."""
     trips: Callable[[str, int, int, bool], Awaitable[Any]]
-    """(device, from, to, whether ignition counts) → trips and stops; see `hub.app.fleet`. Raises ValueError for too long a range."""
+    """(device, from, to, whether ignition counts) → trips and stops; see `hub.reports.fleet`. Raises ValueError for too long a range."""
     air: Callable[[str | None, Callable[[str], bool]], Awaitable[Any]]
-    """(day or month, which devices are seen) → a line an air station and day; see `hub.app.air`. Raises ValueError for neither."""
+    """(day or month, which devices are seen) → a line an air station and day; see `hub.reports.air`. Raises ValueError for neither."""
     fleet: Callable[[str | None, str | None, Callable[[str], bool]], Awaitable[Any]]
     """(day, kind, which devices are seen) → a line a vehicle. Raises ValueError for what is no day."""
     roses: Callable[[str, str, str, Callable[[str], bool]], Awaitable[dict[str, Any]]]
-    """(station, day or month, pollutant, which devices are seen) → wind rose and pollution rose; see `hub.app.roses`. Raises ValueError."""
+    """(station, day or month, pollutant, which devices are seen) → wind rose and pollution rose; see `hub.reports.roses`. Raises ValueError."""
     rivers: Callable[[Callable[[str], bool]], Awaitable[list[dict[str, Any]]]]
-    """(which devices are seen) → a line a river gauge; see `hub.app.rivers`."""
+    """(which devices are seen) → a line a river gauge; see `hub.reports.rivers`."""
     paper: Callable[[str, Mapping[str, Any], str, bool], bytes]
-    """(air or fleet, what `air` or `fleet` gave, pdf or xlsx, in Chinese) → the report as a file; see `hub.app.papers`. Raises ValueError."""
+    """(air or fleet, what `air` or `fleet` gave, pdf or xlsx, in Chinese) → the report as a file; see `hub.reports.papers`. Raises ValueError."""
     files: Files
     """The city's own files, as the console changes them."""
     health: Health

@@ -24,7 +24,6 @@ from hub.alerts import Alerts
 from hub.api.answers import Reloaded
 from hub.api.provider import Provider
 from hub.api.state import ReaderState, State
-from hub.app.air import Air
 from hub.app.city import City
 from hub.app.city_files import CityFiles
 from hub.app.commanding import Commander
@@ -32,23 +31,19 @@ from hub.app.decoded import decoded_again
 from hub.app.destinations import Destinations
 from hub.app.editions import Editions
 from hub.app.elsewhere import kept_elsewhere, not_here
-from hub.app.fleet import Fleet
 from hub.app.following import Following
 from hub.app.history import open_city_store
 from hub.app.importing import Imported, Importer, messages, rejects_file
 from hub.app.keeping import keeping
 from hub.app.listening import Listening
 from hub.app.only_one import OnlyOne
-from hub.app.papers import paper
 from hub.app.posting import Posting
 from hub.app.readers import Follower, StoreReader
 from hub.app.relaying import Relay
 from hub.app.reloading import for_the_next_start, read_again, taken_over
 from hub.app.retrying import Retrier
-from hub.app.rivers import Rivers
 from hub.app.roles import Judged, Node, Nodes, here, works
 from hub.app.rollups import Rollups
-from hub.app.roses import Roses
 from hub.app.rulebook import described
 from hub.app.sources import Sources, decode_body
 from hub.app.staging import stage
@@ -70,6 +65,11 @@ from hub.moment import to_zone_text
 from hub.notes import NOTES, Notes
 from hub.options import ROLES, AdapterConfig, SinkConfig
 from hub.ports import Batch, Bucket, LogFull, LogPosition, Plugin, Row, SeriesQuery
+from hub.reports.air import Air
+from hub.reports.fleet import Fleet
+from hub.reports.papers import paper
+from hub.reports.rivers import Rivers
+from hub.reports.roses import Roses
 from hub.store.erasing import Eraser, ErasingStore
 from hub.store.every import buckets_every
 from hub.store.reopening import reopening

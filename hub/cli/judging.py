@@ -9,16 +9,16 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from hub.app.backtest import Backtest, Tally, level_counts
 from hub.app.city import City
-from hub.app.evaluation import EventResult, Marked, Summary
-from hub.app.events import Event, read_events
-from hub.app.judgement import judge, observed_for
-from hub.app.observed import Observed
-from hub.app.recorded import Recording, open_recording
-from hub.app.report import Findings
-from hub.app.report import report as write_report
 from hub.app.warning import SNAPSHOT, saved_health
+from hub.backtest.evaluation import EventResult, Marked, Summary
+from hub.backtest.events import Event, read_events
+from hub.backtest.judgement import judge, observed_for
+from hub.backtest.observed import Observed
+from hub.backtest.recorded import Recording, open_recording
+from hub.backtest.report import Findings
+from hub.backtest.report import report as write_report
+from hub.backtest.run import Backtest, Tally, level_counts
 from hub.cli.cities import clean_city
 from hub.cli.client import ask, config_of, told_by_hub
 from hub.cli.noting import written

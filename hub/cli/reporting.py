@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from hub.app import air_paper, fleet_paper
-from hub.app.paper import Cell
-from hub.app.papers import FORMS, paper
 from hub.cli.client import ask, config_of
 from hub.cli.output import Problem, command, folder, json_line, table, write_csv
 from hub.cli.times import wall
 from hub.clock import now
 from hub.options import Config
+from hub.reports import air_paper, fleet_paper
+from hub.reports.paper import Cell
+from hub.reports.papers import FORMS, paper
 
 
 def add(commands: Any) -> None:

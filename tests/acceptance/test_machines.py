@@ -9,8 +9,8 @@ import random
 import signal
 import threading
 import time
-import urllib.error
 from collections import Counter
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +139,7 @@ class Device(threading.Thread):
     def _stored(self, values: dict[str, Any], at: int) -> bool:
         try:
             return self.machines.hubs[self.doors[0]].reading(values, self.device, time=at)[0] == 200
-        except (OSError, urllib.error.URLError, ValueError):
+        except (OSError, HTTPException):  # also where a machine was killed in the middle of an answer
             return False
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from hub.app.backtest import Backtest
+from hub.backtest.run import Backtest
 from tests.bench.recordings import RUNS, Run, city_of
 from tests.laws.test_partitions import per_subject
 from tests.played import city_in, recording_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from hub.app.evaluation import dominated, unborne
+from hub.backtest.evaluation import dominated, unborne
 from tests.played import summary_of, together
 
 pytestmark = [pytest.mark.recordings, pytest.mark.timeout(900)]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from hub.app.recorded import open_recording
+from hub.backtest.recorded import open_recording
 from hub.moment import SECOND, to_text
 from tests.bench.recordings import CITIES, DATA, RUNS, Run
 

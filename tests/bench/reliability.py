@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from statistics import NormalDist
 
-from hub.app.recorded import open_recording
+from hub.backtest.recorded import open_recording
 from rules.state.learning import Expectation
 from tests.bench.recordings import CITIES, DATA, RUNS
 

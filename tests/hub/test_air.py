@@ -14,8 +14,8 @@ import httpx
 import pytest
 from pypdf import PdfReader
 
-from hub.app.air import HOUR_NS, daily, days_of
-from hub.app.fleet import day_of
+from hub.reports.air import HOUR_NS, daily, days_of
+from hub.reports.fleet import day_of
 from rules.figures.aqi import CN_POLLUTANTS
 from tests.acceptance.ports import free_port
 from tests.acceptance.running import RunningHub, cityhub, write_city

@@ -14,17 +14,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.app.backtest import Backtest
 from hub.app.city import City, load_city
-from hub.app.evaluation import Summary
-from hub.app.events import read_events
-from hub.app.judgement import judge, observed_for
 from hub.app.limits import limits
-from hub.app.observed import Observed
 from hub.app.plugins import Plugins
-from hub.app.recorded import open_recording
-from hub.app.report import Findings, report
-from hub.app.report_chart import extremes
+from hub.backtest.evaluation import Summary
+from hub.backtest.events import read_events
+from hub.backtest.judgement import judge, observed_for
+from hub.backtest.observed import Observed
+from hub.backtest.recorded import open_recording
+from hub.backtest.report import Findings, report
+from hub.backtest.report_chart import extremes
+from hub.backtest.run import Backtest
 from hub.camera_import import azimuth, import_cameras
 from hub.cli import main
 from hub.model import AlertChange

@@ -10,11 +10,11 @@ from typing import Any
 import httpx
 import pytest
 
-from hub.app.rivers import HOUR_NS, line
-from hub.app.roses import class_of, winds_by_hour
 from hub.model import Device
 from hub.moment import from_text
 from hub.ports import Row
+from hub.reports.rivers import HOUR_NS, line
+from hub.reports.roses import class_of, winds_by_hour
 from tests.acceptance.running import write_city
 from tests.hub.running import running
 

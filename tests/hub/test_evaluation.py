@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hub.app.backtest import Backtest
-from hub.app.baseline import stands_off
 from hub.app.city import load_city
-from hub.app.evaluation import Marked, Summary, dominated, evaluate, unborne
-from hub.app.events import Event, read_events
-from hub.app.judgement import judge, observed_for
-from hub.app.observed import Observed
 from hub.app.plugins import Plugins
-from hub.app.recorded import open_recording
-from hub.app.taken_back import momentary, taken_back
+from hub.backtest.baseline import stands_off
+from hub.backtest.evaluation import Marked, Summary, dominated, evaluate, unborne
+from hub.backtest.events import Event, read_events
+from hub.backtest.judgement import judge, observed_for
+from hub.backtest.observed import Observed
+from hub.backtest.recorded import open_recording
+from hub.backtest.run import Backtest
+from hub.backtest.taken_back import momentary, taken_back
 from hub.model import AlertChange, Change, Position, Reading
 from hub.moment import SECOND, from_text, to_text
 from rules.book import RuleBook, load
@@ -299,7 +299,7 @@ def test_raises_outside_events_are_counted_and_the_data_bear_them_out_or_not() -
 
 
 def test_air_is_borne_out_by_the_official_limit_alone() -> None:
-    from hub.app.official import of_packs
+    from hub.backtest.official import of_packs
 
     def share(values: list[float]) -> float | None:
         found = evaluate([step(48)], [SMOG], seen(a=values), BOOK, official=of_packs({"air-cn"}))

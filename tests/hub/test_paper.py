@@ -11,10 +11,10 @@ import pytest
 import reportlab
 from pypdf import PdfReader
 
-from hub.app import air_paper, fleet_paper
-from hub.app.air_paper import marks_of, month_of, rank
-from hub.app.paper import Document, Table, as_xlsx
-from hub.app.paper_pdf import ROWS_MAX, NoFont, TooLong, as_pdf
+from hub.reports import air_paper, fleet_paper
+from hub.reports.air_paper import marks_of, month_of, rank
+from hub.reports.paper import Document, Table, as_xlsx
+from hub.reports.paper_pdf import ROWS_MAX, NoFont, TooLong, as_pdf
 
 HOSTILE = '<b>&amp;<img src="x"/>=1+1 东门\x00\x0b😀'
 

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from hub.app.evaluation import BASELINE
-from hub.app.observed import Observed, Series
-from hub.app.official import ANOMALY_KINDS, CROSSING_PACKS, Official, of_packs
+from hub.backtest.evaluation import BASELINE
+from hub.backtest.observed import Observed, Series
+from hub.backtest.official import ANOMALY_KINDS, CROSSING_PACKS, Official, of_packs
 from hub.model import AlertChange, Change, Device, Value
 from hub.moment import SECOND, to_text
 

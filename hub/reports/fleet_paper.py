@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from math import fsum
 from typing import Any
 
-from hub.app.fleet import COLUMNS
-from hub.app.paper import Cell, Document, Table
+from hub.reports.fleet import COLUMNS
+from hub.reports.paper import Cell, Document, Table
 
 HEADINGS = {
     "device": ("device", "设备"), "name": ("name", "名称"), "trips": ("trips", "行程数"), "distance_km": ("distance, km", "里程 km"),
@@ -19,7 +19,7 @@ SUMMED = ("trips", "distance_km", "moving_h", "idling_h", "standing_h", "fuel_l"
 
 
 def document(answer: Mapping[str, Any], city: str, made: str, chinese: bool) -> Document:
-    """The report on `answer`, what `hub.app.fleet.Fleet.day` gives, its times as they are to be read. `made`: when, in the city's zone."""
+    """The report on `answer`, what `hub.reports.fleet.Fleet.day` gives, its times as they are to be read. `made`: when, in the city's zone."""
     lines, day = answer["vehicles"], answer["day"]
     rows = [row(line) for line in lines]
     if lines:

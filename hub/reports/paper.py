@@ -1,4 +1,4 @@
-"""A report before it is a file: headed tables with notes below them; and that as a spreadsheet. As PDF: `hub.app.paper_pdf`."""
+"""A report before it is a file: headed tables with notes below them; and that as a spreadsheet. As PDF: `hub.reports.paper_pdf`."""
 
 from __future__ import annotations
 

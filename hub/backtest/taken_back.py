@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from hub.app.observed import Observed, Series
+from hub.backtest.observed import Observed, Series
 from hub.model import Position
 
 Numbers = np.ndarray[Any, np.dtype[np.float64]]

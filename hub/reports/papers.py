@@ -7,11 +7,11 @@ from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 
-from hub.app import air_paper, fleet_paper
-from hub.app.paper import Document, as_xlsx
-from hub.app.paper_pdf import as_pdf
 from hub.moment import from_text, to_zone_text
 from hub.options import Config
+from hub.reports import air_paper, fleet_paper
+from hub.reports.paper import Document, as_xlsx
+from hub.reports.paper_pdf import as_pdf
 
 MINUTE = 16
 """Characters of a time to the minute."""

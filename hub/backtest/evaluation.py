@@ -32,12 +32,12 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from hub.app.events import Event
 from hub.app.limits import RuleLimit, limits, might_hold
-from hub.app.observed import Observed, Series
-from hub.app.official import Official, beyond
-from hub.app.spans import ORANGE, SILENT, Span, joined, spans_of
-from hub.app.taken_back import interval_of
+from hub.backtest.events import Event
+from hub.backtest.observed import Observed, Series
+from hub.backtest.official import Official, beyond
+from hub.backtest.spans import ORANGE, SILENT, Span, joined, spans_of
+from hub.backtest.taken_back import interval_of
 from hub.model import LEVELS, AlertChange, Change
 from hub.moment import SECOND, to_text
 from rules.book import RuleBook

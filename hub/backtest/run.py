@@ -10,7 +10,7 @@ import msgspec
 
 from hub.app.city import City
 from hub.app.eyes import look
-from hub.app.observed import Observed
+from hub.backtest.observed import Observed
 from hub.cameras import Cameras
 from hub.ingest import Recent
 from hub.model import LEVELS, AlertChange, Change, Event, Reading, Tick

@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 
-from hub.app.air import EIGHTS_MIN, HOURS_MIN
-from hub.app.paper import Cell, Document, Table
 from hub.metrics import vocabulary
+from hub.reports.air import EIGHTS_MIN, HOURS_MIN
+from hub.reports.paper import Cell, Document, Table
 from rules.figures.aqi import CN_GRADES, CN_POLLUTANTS
 
 RANKS = {"co": 0.95, "o3": 0.90}
@@ -57,7 +57,7 @@ class Month(msgspec.Struct, frozen=True):
 
 
 def month_of(lines: Sequence[Mapping[str, Any]]) -> Month:
-    """The days of one station and month, as `hub.app.air` gives them (at least one)."""
+    """The days of one station and month, as `hub.reports.air` gives them (at least one)."""
     least = DAYS_MIN_FEBRUARY if lines[0]["day"][5:7] == "02" else DAYS_MIN
     indices = [line["aqi"] for line in lines if line["aqi"] is not None]
     known = {name: [line[name] for line in lines if line[name] is not None] for name in CN_POLLUTANTS}
@@ -89,7 +89,7 @@ def rank(values: Sequence[float], share: float) -> float:
 
 
 def document(answer: Mapping[str, Any], city: str, made: str, chinese: bool) -> Document:
-    """The report on `answer`, what `hub.app.air.Air.days` gives. `made`: when, in the city's zone."""
+    """The report on `answer`, what `hub.reports.air.Air.days` gives. `made`: when, in the city's zone."""
     lines, span = answer["days"], answer["span"]
     is_month = len(span) == 7
     by_station: dict[str, list[Mapping[str, Any]]] = {}

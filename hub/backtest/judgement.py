@@ -6,13 +6,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from msgspec.structs import replace
 
-from hub.app.baseline import baseline_changes, metrics_of_baseline
 from hub.app.city import City
-from hub.app.evaluation import Marked, Summary, evaluate
-from hub.app.events import Event
-from hub.app.observed import Observed, metrics_of, where
-from hub.app.official import of_packs
-from hub.app.taken_back import taken_back
+from hub.backtest.baseline import baseline_changes, metrics_of_baseline
+from hub.backtest.evaluation import Marked, Summary, evaluate
+from hub.backtest.events import Event
+from hub.backtest.observed import Observed, metrics_of, where
+from hub.backtest.official import of_packs
+from hub.backtest.taken_back import taken_back
 from hub.model import AlertChange, Device
 from rules.book import RuleBook
 

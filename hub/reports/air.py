@@ -15,11 +15,11 @@ from typing import Any
 
 import msgspec
 
-from hub.app.fleet import day_of
 from hub.model import Device
 from hub.moment import SECOND, to_zone_text
 from hub.ports import Bucket, SeriesQuery
 from hub.registry import Registry
+from hub.reports.fleet import day_of
 from rules.figures.aqi import CN_POLLUTANTS, cn_grade, cn_primary, iaqi_cn
 
 HOUR_NS = 3600 * SECOND

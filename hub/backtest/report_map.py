@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from math import cos, floor, log10, radians
 
-from hub.app.report_chart import COLOURS
+from hub.backtest.report_chart import COLOURS
 from hub.geo import DEGREE_M
 from hub.model import LEVELS, Position
 

@@ -10,14 +10,14 @@ from html import escape
 from importlib import resources
 from typing import NamedTuple
 
-from hub.app import report_chart, report_map
-from hub.app.backtest import Tally
-from hub.app.evaluation import EventResult, Summary
-from hub.app.events import Event
 from hub.app.limits import limits
-from hub.app.observed import Observed, where
-from hub.app.report_chart import Mark, Picture, Shade, Strip
-from hub.app.spans import ORANGE, Span, spans_of
+from hub.backtest import report_chart, report_map
+from hub.backtest.evaluation import EventResult, Summary
+from hub.backtest.events import Event
+from hub.backtest.observed import Observed, where
+from hub.backtest.report_chart import Mark, Picture, Shade, Strip
+from hub.backtest.run import Tally
+from hub.backtest.spans import ORANGE, Span, spans_of
 from hub.metrics import vocabulary
 from hub.model import LEVELS, AlertChange, Change, Position
 from hub.moment import SECOND
@@ -57,7 +57,7 @@ class Curve(NamedTuple):
 def report(findings: Findings) -> str:
     """The page."""
     page = _Page(findings)
-    style = resources.files("hub.app").joinpath("report.css").read_text("utf-8")
+    style = resources.files("hub.backtest").joinpath("report.css").read_text("utf-8")
     title = escape(f"Back-test: {findings.name}")
     sections = [
         page.head(), page.cards(), page.evaluation(), page.scenes(), page.map(), page.devices(), page.rules(), page.changes(),

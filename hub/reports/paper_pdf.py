@@ -13,7 +13,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from hub.app.paper import Cell, Document, Table
+from hub.reports.paper import Cell, Document, Table
 
 LATIN, CHINESE = "Helvetica", "STSong-Light"
 MARGIN_MM = 14
