@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from hub.app.fleet import ROWS_MAX, VEHICLES, fixes
 from hub.model import Reading
 from hub.moment import SECOND
 from hub.ports import (
@@ -27,6 +26,7 @@ from hub.ports import (
     StoreUnavailable,
     Stream,
 )
+from hub.reports.fleet import ROWS_MAX, VEHICLES, fixes
 from hub.store.rollups import DAY, HOUR, MINUTE, windows
 from hub.trips import Stop, Trip, trips
 
