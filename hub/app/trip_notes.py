@@ -125,8 +125,8 @@ def notes(store: Store, device: str, kind: str, minutes: Iterable[int], now: int
     """What is to be written, so that the notes on a vehicle agree with what the store holds of these minutes. Blocking; raises
     `StoreUnavailable`."""
     changed: dict[int, Values] = {}
-    for window in windows(minutes, DAY):
-        changed |= _of_stretch(store, device, window.start, window.end, now)
+    for window in windows({at - at % HOUR for at in minutes}, DAY):
+        changed |= _of_stretch(store, device, window.start, window.end + HOUR, now)
     return [
         Reading(device, at, values, received_at=now, adapter="hub", kind=kind) for at, values in sorted(changed.items())
     ]
