@@ -244,9 +244,7 @@ class Warner:
         self._told, self._derived = set(), None
 
 
-def _restored(
-    data: bytes, book: RuleBook, devices: Mapping[str, Device], partitions: int
-) -> tuple[_Snapshot, Engine]:
+def _restored(data: bytes, book: RuleBook, devices: Mapping[str, Device], partitions: int) -> tuple[_Snapshot, Engine]:
     """The snapshot in these bytes, and the engine it holds, with these devices where it has the same. Raises what decoding raises."""
     saved = msgspec.msgpack.decode(data, type=_Snapshot)
     registry = registry_from_text(saved.registry, devices)
