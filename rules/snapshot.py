@@ -15,7 +15,7 @@ from rules.state.forwarded import Forwarding
 from rules.state.health import Health
 from rules.state.passing import Passing
 from rules.state.subject import GONE, NEVER, NOTHING_YET, OpenAlert, Standing, Subject, new_standing
-from rules.state.track import Jump, Leap
+from rules.state.track import Jump, Leap, Recent
 from rules.state.windows import Samples
 from rules.state.world import World
 
@@ -79,7 +79,7 @@ def freeze_subject(s: Subject) -> dict[str, Any]:
         "leaps": s.leaps,
         "flat": s.flat,
         "gaps": s.gaps,
-        "recent": s.recent,
+        "recent": {name: recent.freeze() for name, recent in s.recent.items()},
         "watching": s.watching,
         "marks": sorted(s.marks) if s.marks else None,
         "resting": s.resting,
@@ -192,7 +192,7 @@ def thaw_subject(world: World, frozen: dict[str, Any], kept: set[str]) -> None:
     } or NOTHING_YET
     subject.flat = {metric: tuple(known) for metric, known in frozen["flat"].items()} or NOTHING_YET
     subject.gaps = {metric: (heard, missing) for metric, (heard, missing) in frozen["gaps"].items()} or NOTHING_YET
-    subject.recent = {name: (list(times), list(values)) for name, (times, values) in frozen["recent"].items()}
+    subject.recent = {name: Recent.thaw(known) for name, known in frozen["recent"].items()} or NOTHING_YET
     subject.watching = frozen["watching"] or NOTHING_YET
     if "passing" in frozen:
         subject.passing = {(series, tuple(kinds)): Passing.thaw(told) for series, kinds, told in frozen["passing"]}

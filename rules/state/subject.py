@@ -23,10 +23,10 @@ NEVER = -(1 << 62)
 class _Nothing(dict[Any, Any]):
     """An empty dict that all subjects share, so that nothing is ever written into it (`Subject.own`)."""
 
-    def __setitem__(self, key: object, value: object) -> None:
+    def _refuse(self, *told: object, **named: object) -> Any:
         raise TypeError("this dict is shared: write into Subject.own(name)")
 
-    update = setdefault = __ior__ = __setitem__  # type: ignore[assignment]
+    __setitem__ = update = setdefault = __ior__ = _refuse
 
 
 NOTHING_YET: Any = _Nothing()
@@ -228,7 +228,7 @@ class Subject:
         """Per metric that stands still: the value, since when, in how many readings, the newest of them."""
         self.gaps: dict[str, tuple[int, bool]] = NOTHING_YET
         """Per metric that may go missing: when its last value came, in listening time, and whether it is missing."""
-        self.recent: Recent = {}
+        self.recent: dict[str, Recent] = NOTHING_YET
         """The latest values of what something is derived of."""
         self.raises: dict[str, list[int]] = NOTHING_YET
         """Per rule, when its last alerts were raised: as many as tell that it flaps."""
@@ -277,9 +277,8 @@ class Subject:
         """A value that had been used stands alone: windows, memories and what is derived go on as if it had never come."""
         if (samples := self.samples.get(metric)) is not None:
             samples.remove(at)
-        times, values = self.recent.get(metric, ([], []))
-        if at in times:
-            del values[times.index(at)], times[times.index(at)]
+        if (recent := self.recent.get(metric)) is not None:
+            recent.remove(at)
         for standing in self.standing.values():
             standing.go_back(at)
 
