@@ -294,6 +294,8 @@ class IngestOptions(msgspec.Struct, frozen=True):
 class LogOptions(msgspec.Struct, frozen=True):
     """[log]: what the log may occupy, and where it is kept."""
 
+    kind: str | None = None
+    """"files" or "jetstream", to say what is meant in words: with `servers` it is the second, without them the first."""
     events_gb: float = 8.0
     alerts_gb: float = 1.0
     quarantine_gb: float = 0.5
@@ -314,6 +316,12 @@ class LogOptions(msgspec.Struct, frozen=True):
             raise ValueError(f"space = {self.space!r}: up to 40 letters, digits, - and _ were meant")
         if self.replicas not in (1, 3, 5):
             raise ValueError(f"replicas = {self.replicas}: 1, 3 or 5 were meant, so that there is a majority")
+        if self.kind not in (None, "files", "jetstream"):
+            raise ValueError(f"kind = {self.kind!r}: files or jetstream were meant")
+        if self.kind == "jetstream" and not self.servers:
+            raise ValueError('kind = "jetstream" needs servers')
+        if self.kind == "files" and self.servers:
+            raise ValueError('kind = "files" is a log in the data folder, and servers are named')
         for address in self.servers:
             if not re.fullmatch(r"(nats|tls)://[^/\s]+", address):
                 raise ValueError(f'servers: {address!r} is no address such as "nats://10.0.0.5:4222"')

@@ -77,6 +77,9 @@ def test_the_starter_folder_is_clean(tmp_path: Path) -> None:
         (GOOD + '[[adapters]]\nname = "a"\nprotocol = "ais"\nlisten = "udp://0.0.0.0:9"\n[[adapters]]\nname = "a"\nprotocol = "ais"\nlisten = "udp://0.0.0.0:8"\n', ["hub.toml:8: the name 'a' is used in line 4 already"]),
         (GOOD + '[rules]\npacks = ["floood"]\n', ["unknown pack 'floood'"]),
         (GOOD + "[rules]\npartitions = 0\n", ["partitions must be from 1 to 64"]),
+        (GOOD + '[log]\nkind = "kafka"\n', ["kind = 'kafka': files or jetstream were meant"]),
+        (GOOD + '[log]\nkind = "jetstream"\n', ['kind = "jetstream" needs servers']),
+        (GOOD + '[log]\nkind = "files"\nservers = ["nats://127.0.0.1:4222"]\n', ['kind = "files" is a log in the data folder, and servers are named']),
         (GOOD + "[api\n", ["hub.toml:4: is not valid TOML"]),
     ],
 )  # fmt: skip
@@ -84,6 +87,11 @@ def test_each_mistake_in_hub_toml_is_named(tmp_path: Path, toml: str, expected: 
     found = mistakes(city(tmp_path, hub_dot_toml=toml))
     for sentence in expected:
         assert any(sentence in line for line in found), found
+
+
+@pytest.mark.parametrize("log", ['kind = "files"', 'kind = "jetstream"\nservers = ["nats://127.0.0.1:4222"]'])
+def test_a_log_may_be_called_what_it_is(tmp_path: Path, log: str) -> None:
+    assert mistakes(city(tmp_path, hub_dot_toml=f"{GOOD}[log]\n{log}\n")) == []
 
 
 @pytest.mark.parametrize("kind", ["duckdb", "influxdb"])
