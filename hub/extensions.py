@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, entry_points
 from typing import Any
 
 GROUPS: Mapping[str, str] = {
@@ -33,8 +33,7 @@ class Extension:
 
     def __init__(self, group: str, point: EntryPoint) -> None:
         self.group, self.name, self.value = group, point.name, point.value
-        self.package = point.dist.name if point.dist else "?"
-        self.version = point.dist.version if point.dist else "?"
+        self.package, self.version = _named(point.dist) if point.dist else ("?", "?")
         self.trouble = ""
         """Why it cannot be used; empty where it can, or where nobody has asked yet."""
         self._point = point
@@ -70,9 +69,21 @@ class Extension:
 
 
 @cache
+def _points() -> Any:
+    """Those of all packages, looked for once; `select` gives a group's. (Python 3.11 has another type for them than 3.12.)"""
+    return entry_points()
+
+
+@cache
+def _named(package: Distribution) -> tuple[str, str]:
+    """Name and version, read once: each look at either reads the whole of the package's description, and the hub has forty entry points."""
+    return package.name, package.version
+
+
+@cache
 def extensions(group: str) -> Mapping[str, Extension]:
     """All of a group by name, the hub's own first."""
-    found = [Extension(group, point) for point in entry_points(group=f"cityhub.{group}")]
+    found = [Extension(group, point) for point in _points().select(group=f"cityhub.{group}")]
     if not any(extension.own for extension in found):
         raise RuntimeError(
             f"the installation of cityhub names no {group}, so it is older than its source: run `make env`, or install it anew"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ALLOWED = {
     "rules": {"hub.bilingual", "hub.extensions", "hub.metrics", "hub.model", "hub.moment", "hub.units"},
     "adapters": {
-        "hub.bilingual", "hub.decoding", "hub.forwarding", "hub.identity", "hub.metrics", "hub.model", "hub.moment", "hub.numbers", "hub.ports", "hub.secret_files", "hub.sockets", "hub.units", "hub.whole_file", "hub.wire",
+        "hub.bilingual", "hub.decoding", "hub.forwarding", "hub.identity", "hub.json_once", "hub.metrics", "hub.model", "hub.moment", "hub.numbers", "hub.ports", "hub.secret_files", "hub.sockets", "hub.tls", "hub.units", "hub.whole_file", "hub.wire",
     },
 }  # fmt: skip
 PURE = {"asyncio", "os", "random", "socket", "subprocess", "threading", "time", "urllib", "httpx", "datetime"}
@@ -49,3 +51,18 @@ def test_rules_ask_nobody_for_the_time_and_leave_nothing_to_chance() -> None:
         if name.split(".")[0] in PURE and path.name != "calendars.py"
     }
     assert strays == set()
+
+
+def test_a_hub_starts_without_what_few_cities_need() -> None:
+    """Each of these takes longer to load than a small city's whole folder; who uses one loads it."""
+    few = {
+        "aiocoap", "aiomqtt", "amqtt", "authlib", "duckdb", "grafana_client", "influxdb_client", "joserfc", "mapbox_vector_tile", "nats",
+        "opentelemetry", "pyais", "pymodbus", "reportlab", "xlsxwriter",
+    }  # fmt: skip
+    told = subprocess.run(
+        [sys.executable, "-c", "import hub.cli.serving, sys; print(*{name.split('.')[0] for name in sys.modules})"],
+        cwd=ROOT, capture_output=True, text=True, check=True, timeout=120,
+    )  # fmt: skip
+    loaded = set(told.stdout.split())
+    assert "hub" in loaded
+    assert loaded & few == set()

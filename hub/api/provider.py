@@ -9,18 +9,13 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from types import ModuleType
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 import httpx
 import msgspec
-from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
-from authlib.oauth2.rfc7636 import create_s256_code_challenge
-from authlib.oidc.core import CodeIDToken
-from joserfc import jws, jwt
-from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from hub.moment import SECOND
 from hub.options import OidcOptions, web_address
@@ -31,11 +26,7 @@ BYTES_MAX = 1 << 20
 """Of one answer."""
 DESCRIBED_S, AWAY_S = 600.0, 5.0
 """How long its discovery document holds, and how soon it is asked again after it could not be had."""
-ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"})  # fmt: skip
-"""Signatures with the provider's own private key (RFC 7518, 8037, 9864). Not `none`, and not HS256 and the like: their key is the client's secret."""
 T = TypeVar("T")
-Key = RSAKey | ECKey | OKPKey
-KEYS: Mapping[str, type[RSAKey] | type[ECKey] | type[OKPKey]] = {"RSA": RSAKey, "EC": ECKey, "OKP": OKPKey}
 
 
 class ProviderAway(Exception):
@@ -78,11 +69,8 @@ class Provider:
 
     async def begin(self, state: str, nonce: str, verifier: str) -> str:
         """The address at which somebody logs in. Raises `ProviderAway`."""
-        found, options = await self.described(), self._options
-        address: str = prepare_grant_uri(
-            found.authorization_endpoint, options.client_id, "code", options.back, options.scopes, state, nonce=nonce,
-            code_challenge=create_s256_code_challenge(verifier), code_challenge_method="S256",
-        )  # fmt: skip
+        found = await self.described()
+        address: str = _tokens().login_address(found.authorization_endpoint, self._options, state, nonce, verifier)
         return address
 
     async def claims(self, code: str, issuer: str | None, nonce: str, verifier: str) -> tuple[Mapping[str, Any], str]:
@@ -95,8 +83,11 @@ class Provider:
             raise NotBelieved("the answer says no issuer, which this provider always says")
         async with self._client() as client:
             tokens = await self._exchanged(client, found, code, verifier)
-            keys = await self._keys(client, found)
-            claims = self._verified(tokens, found, keys, nonce)
+            keys = await _asked(client, dict[str, Any], "GET", found.jwks_uri)
+            claims = _tokens().claims_of(
+                tokens.id_token, tokens.access_token, keys, found.id_token_signing_alg_values_supported, self._options,
+                nonce, self._clock() // SECOND,
+            )  # fmt: skip
             return await self._with_userinfo(client, found, tokens.access_token, claims), tokens.id_token
 
     async def end(self, id_token: str) -> str | None:
@@ -161,40 +152,6 @@ class Provider:
             form |= {"client_id": options.client_id, "client_secret": self._secret}
         return await _asked(client, _Tokens, "POST", found.token_endpoint, data=form, auth=auth)
 
-    async def _keys(self, client: httpx.AsyncClient, found: Described) -> Sequence[Key]:
-        """Its public keys for signatures; those of other kinds or that cannot be read are left out (RFC 7517, section 5)."""
-        told = await _asked(client, dict[str, Any], "GET", found.jwks_uri)
-        keys: list[Key] = []
-        listed = told.get("keys")
-        for one in listed if isinstance(listed, list) else ():
-            if isinstance(one, dict) and one.get("kty") in KEYS and one.get("use", "sig") == "sig":
-                try:
-                    keys.append(KEYS[one["kty"]].import_key(one))
-                except (JoseError, ValueError, TypeError, KeyError):
-                    continue
-        return keys
-
-    def _verified(self, tokens: _Tokens, found: Described, keys: Sequence[Key], nonce: str) -> dict[str, Any]:
-        """The claims of the ID token (OpenID Connect Core 1.0, section 3.1.3.7). Raises `NotBelieved`."""
-        options = self._options
-        algorithms = sorted(ALGORITHMS.intersection(found.id_token_signing_alg_values_supported))
-        token = _signed(tokens.id_token, keys, algorithms)
-        wanted: Any = {
-            "iss": {"essential": True, "value": options.issuer},
-            "aud": {"essential": True, "value": options.client_id},
-        }
-        beside = {"nonce": nonce, "client_id": options.client_id, "access_token": tokens.access_token}
-        claims = CodeIDToken(token.claims, token.header, wanted, beside)
-        now = self._clock() // SECOND
-        try:
-            claims.validate(now, options.clock_skew_s)
-        except (JoseError, ValueError, TypeError) as error:
-            raise NotBelieved(f"the ID token does not hold: {error}") from None
-        audience = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
-        if options.client_id not in audience:
-            raise NotBelieved("the ID token is meant for somebody else")
-        return dict(claims)
-
     async def _with_userinfo(
         self, client: httpx.AsyncClient, found: Described, access_token: str, claims: dict[str, Any]
     ) -> Mapping[str, Any]:
@@ -219,22 +176,12 @@ def _given(kept: Described | ProviderAway) -> Described:
     return kept
 
 
-def _signed(text: str, keys: Sequence[Key], algorithms: Sequence[str]) -> jwt.Token:
-    """The token, signed by one of these keys. Raises `NotBelieved`."""
-    try:
-        header = jws.extract_compact(text.encode()).headers()
-    except (JoseError, ValueError):
-        raise NotBelieved("the ID token is no signed token") from None
-    if header.get("alg") not in algorithms:
-        raise NotBelieved(f"the ID token is signed by {str(header.get('alg'))[:20]!r}, which is not accepted")
-    kid = header.get("kid")
-    for key in keys:
-        if kid is None or key.kid is None or key.kid == kid:
-            try:
-                return jwt.decode(text, key, algorithms=algorithms)
-            except (JoseError, ValueError, TypeError):
-                continue  # by another key, or of another kind
-    raise NotBelieved("the ID token is signed by none of the provider's keys")
+def _tokens() -> ModuleType:
+    """The module that reads ID tokens, loaded by the first who logs in: what it needs of others would make each hub and each command
+    slower to start by a tenth of a second, and few cities have a provider."""
+    from hub.api import id_tokens
+
+    return id_tokens
 
 
 async def _asked(client: httpx.AsyncClient, kind: type[T], method: str, address: str, **more: Any) -> T:

@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +42,20 @@ dome,Dome,121.4915,31.2412,8,,,,300,true,north,,
 """
 
 
-def write_city(folder: Path, toml: str = "", api: int | None = None, rules: str = RULES) -> Path:
+def zone_at_noon() -> tuple[str, timedelta]:
+    """A time zone in which it is between twelve and one o'clock now, and how far it is ahead of UTC: no midnight comes into the way of a
+    test that asks for yesterday."""
+    hours = 12 - datetime.now(UTC).hour
+    return f"Etc/GMT{-hours:+d}", timedelta(hours=hours)  # their names have the sign of the way to UTC
+
+
+def write_city(
+    folder: Path, toml: str = "", api: int | None = None, rules: str = RULES, zone: str = "Asia/Shanghai"
+) -> Path:
     """A small city folder; `toml` is appended to hub.toml. Gives the folder."""
     (folder / "rules").mkdir(parents=True, exist_ok=True)
     listen = f'[api]\nlisten = "127.0.0.1:{api}"\n' if api else ""
-    (folder / "hub.toml").write_text(f'[hub]\nname = "test"\ntimezone = "Asia/Shanghai"\n{listen}\n{toml}')
+    (folder / "hub.toml").write_text(f'[hub]\nname = "test"\ntimezone = "{zone}"\n{listen}\n{toml}')
     (folder / "devices.csv").write_text(DEVICES)
     (folder / "cameras.csv").write_text(CAMERAS)
     (folder / "rules" / "own.yaml").write_text(rules, "utf-8")
@@ -116,6 +126,12 @@ class RunningHub:
 
     def reader(self, name: str) -> dict[str, Any]:
         return next(item for item in self.get("/api/v1/status")["readers"] if item["reader"] == name)
+
+    def wait_stored(self) -> None:
+        """Until the store has what the log had when this was called."""
+        reader = self.reader("store/events")
+        end = reader["cursor"] + reader["behind"]
+        self.wait(lambda: self.reader("store/events")["cursor"] >= end, "the store did not take them", 60)
 
     def stop(self) -> int:
         """SIGTERM; gives the exit code."""

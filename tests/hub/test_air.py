@@ -18,7 +18,7 @@ from hub.reports.air import HOUR_NS, daily, days_of
 from hub.reports.fleet import day_of
 from rules.figures.aqi import CN_POLLUTANTS
 from tests.acceptance.ports import free_port
-from tests.acceptance.running import RunningHub, cityhub, write_city
+from tests.acceptance.running import RunningHub, cityhub, write_city, zone_at_noon
 
 START = day_of("2026-04-01", ZoneInfo("Asia/Shanghai"))[0]
 CLEAN = {"so2": 20.0, "no2": 30.0, "co": 0.8, "o3": 60.0, "pm10": 40.0, "pm25": 20.0}
@@ -102,18 +102,19 @@ def asked(api: int, path: str, ending: str) -> bytes:
 
 def test_a_report_of_yesterday(tmp_path: Path) -> None:
     api = free_port()
-    city = write_city(tmp_path / "city", "", api)
+    zone, ahead = zone_at_noon()
+    city = write_city(tmp_path / "city", api=api, zone=zone)
     with (city / "devices.csv").open("a", encoding="utf-8") as file:
         file.write("air-1,=East gate,air-station,121.49,31.24,,north,,\nair-2,West,air-station,121.48,31.24,,north,,\n")
     hub = RunningHub(city, api)
     try:
-        local = datetime.now(UTC) + timedelta(hours=8) - timedelta(days=1)
-        begin = datetime(local.year, local.month, local.day, tzinfo=UTC) - timedelta(hours=8)
+        local = datetime.now(UTC) + ahead - timedelta(days=1)
+        begin = datetime(local.year, local.month, local.day, tzinfo=UTC) - ahead
         values = CLEAN | {"pm25": 90.0}
         body = [{"device": "air-1", "time": (begin + timedelta(hours=hour, minutes=30)).strftime("%Y-%m-%dT%H:%M:%SZ"), "values": values} for hour in range(24)]  # fmt: skip
         body[3]["marks"] = {"pm25": "fault"}
         assert hub.post("/api/v1/readings", body) == (200, {"readings": 24, "faults": []})  # type: ignore[arg-type]
-        hub.wait(lambda: hub.reader("store/events")["behind"] < 5, "the store did not take them", 60)
+        hub.wait_stored()
         answer = hub.get("/api/v1/air")
         first, second = answer["days"]
         assert answer["span"] == first["day"] == f"{local:%Y-%m-%d}"

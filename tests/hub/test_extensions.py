@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from importlib.metadata import EntryPoints
 from pathlib import Path
 
 import pytest
@@ -180,7 +181,7 @@ def test_what_ships_takes_the_same_road() -> None:
 
 
 def test_an_installation_older_than_its_source_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hub.extensions.entry_points", lambda group: ())
+    monkeypatch.setattr("hub.extensions._points", lambda: EntryPoints(()))
     extensions.cache_clear()
     try:
         with pytest.raises(RuntimeError, match="make env"):

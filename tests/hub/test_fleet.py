@@ -15,21 +15,22 @@ from pypdf import PdfReader
 from hub.cli.reporting import as_csv
 from hub.geo import destination
 from tests.acceptance.ports import free_port
-from tests.acceptance.running import RunningHub, cityhub, write_city
+from tests.acceptance.running import RunningHub, cityhub, write_city, zone_at_noon
 
 pytestmark = pytest.mark.acceptance
 
 
 def test_a_day_of_a_van(tmp_path: Path) -> None:
     api = free_port()
-    city = write_city(tmp_path / "city", "", api)
+    zone, ahead = zone_at_noon()
+    city = write_city(tmp_path / "city", api=api, zone=zone)
     with (city / "devices.csv").open("a") as file:
         file.write("van-1,=Post van,vehicle,,,,north,post,\n")
     hub = RunningHub(city, api)
     try:
-        # Yesterday at ten o'clock in the city (UTC+8): ten minutes parked, ten at 36 km/h, ten parked.
-        local = datetime.now(UTC) + timedelta(hours=8) - timedelta(days=1)
-        begin = datetime(local.year, local.month, local.day, 10, tzinfo=UTC) - timedelta(hours=8)
+        # Yesterday at ten o'clock in the city: ten minutes parked, ten at 36 km/h, ten parked.
+        local = datetime.now(UTC) + ahead - timedelta(days=1)
+        begin = datetime(local.year, local.month, local.day, 10, tzinfo=UTC) - ahead
         lon, lat, body = 121.49, 31.24, []
         for number in range(181):
             speed = 36.0 if 60 < number <= 120 else 0.0
@@ -37,7 +38,7 @@ def test_a_day_of_a_van(tmp_path: Path) -> None:
             at = (begin + timedelta(seconds=10 * number)).strftime("%Y-%m-%dT%H:%M:%SZ")
             body.append({"device": "van-1", "time": at, "lon": lon, "lat": lat, "values": {"speed": speed, "ignition": number <= 120}})  # fmt: skip
         assert hub.post("/api/v1/readings", body) == (200, {"readings": 181, "faults": []})  # type: ignore[arg-type]
-        hub.wait(lambda: hub.reader("store/events")["behind"] < 5, "the store did not take them", 60)
+        hub.wait_stored()
         first, last = (f"{begin + timedelta(seconds=s):%Y-%m-%dT%H:%M:%SZ}" for s in (0, 1801))
         found = hub.get(f"/api/v1/trips?device=van-1&from={first}&to={last}")
         (trip,) = found["trips"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -40,8 +41,11 @@ def of_unknown_metrics(count: int, metrics: int) -> Message:
     return decode_body("application/json", json.dumps(items).encode(), "")
 
 
-@pytest.mark.parametrize("sent", [upload(10_000), of_unknown_metrics(200, 50)], ids=["unknown device", "metrics"])
-async def test_one_message_costs_what_it_holds_and_locks_nothing(tmp_path: Path, sent: Message) -> None:
+@pytest.mark.parametrize(
+    "made", [lambda: upload(10_000), lambda: of_unknown_metrics(200, 50)], ids=["unknown device", "metrics"]
+)
+async def test_one_message_costs_what_it_holds_and_locks_nothing(tmp_path: Path, made: Callable[[], Message]) -> None:
+    sent = made()
     bench = Bench(tmp_path, {"quarantine": Limits(bytes_max=QUOTA)})
     await bench.give(sent)
     assert bench.log.quarantine.size() < 3 * len(sent.raw)
