@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
+import logging
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import httpx
@@ -12,6 +13,9 @@ import msgspec
 
 from adapters.webhook.sink import outcome
 from hub.ports import Delivery
+from hub.tls import ClientTls
+
+logger = logging.getLogger(__name__)
 
 ANSWER_BYTES_MAX = 256 << 10
 """Longer answers are cut: nobody needs more of them than their beginning."""
@@ -48,26 +52,28 @@ class Peer:
         ca_file: str | None = None,
         auth: httpx.Auth | None = None,
         cert: tuple[str, str | None] | None = None,
+        crl_file: str | None = None,
     ) -> None:
-        """`cert`: files of the certificate, and of its key, that this side shows. Raises OSError where they cannot be read."""
+        """`cert`: files of the certificate, and of its key, that this side shows; `crl_file`: what the authorities of `ca_file` took back. The files are read
+        again as soon as they change. Raises OSError where they cannot be read."""
         self._timeout_s = timeout_s
-        verify: ssl.SSLContext | bool = True
-        if ca_file or cert:
-            verify = ssl.create_default_context(cafile=ca_file)
-            if cert:
-                verify.load_cert_chain(*cert)
-        self._client = httpx.AsyncClient(
+        own, key = cert or (None, None)
+        self._tls = ClientTls(ca_file, own, key, crl_file, "ca_file") if ca_file or cert else None
+        self._made = partial(
+            httpx.AsyncClient,
             headers={"user-agent": "cityhub", **(headers or {})},
             timeout=timeout_s,
             follow_redirects=False,
-            verify=verify,
+            verify=self._tls.context if self._tls else True,
             auth=auth,
             trust_env=False,
         )
+        self._client = self._made()
 
     async def ask(
         self, method: str, url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
+        await self._renew()
         try:
             async with (
                 asyncio.timeout(self._timeout_s),
@@ -88,6 +94,17 @@ class Peer:
         return await self.ask(
             method, url, msgspec.json.encode(body), {"content-type": "application/json", **(headers or {})}
         )
+
+    async def _renew(self) -> None:
+        """Go by the TLS files as they are now. No connection of before is used again, as the peer's certificate may have been taken back."""
+        try:
+            if self._tls is None or not self._tls.renew():
+                return
+        except OSError as error:
+            logger.warning("the TLS files of before are in use: %s", error)
+            return
+        before, self._client = self._client, self._made()
+        await before.aclose()
 
     async def close(self) -> None:
         await self._client.aclose()

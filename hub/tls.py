@@ -1,21 +1,23 @@
-"""TLS of what the API serves: certificates that are read again without a restart, and who a client's certificate says it is."""
+"""TLS of what the hub serves and of what it asks: certificates that are read again without a restart, lists of what was taken back, and who a certificate
+says somebody is."""
 
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 LOOK_EVERY_S = 2.0
 """How soon a renewed certificate is used."""
+Stamps = tuple[tuple[int, int] | None, ...]
 
 
 class _Renewable(ssl.SSLContext):
     """A context that hands each new connection to the one of now.
 
     Files are never read into a context in use: it would believe the authorities of before beside those of now, go by the older of two
-    revocation lists, and resume sessions of clients whose certificates were taken back since.
+    revocation lists, and resume sessions of peers whose certificates were taken back since.
     """
 
     now: ssl.SSLContext
@@ -23,21 +25,22 @@ class _Renewable(ssl.SSLContext):
     def wrap_bio(self, *args: Any, **kwargs: Any) -> ssl.SSLObject:
         return self.now.wrap_bio(*args, **kwargs)
 
+    def wrap_socket(self, *args: Any, **kwargs: Any) -> ssl.SSLSocket:
+        return self.now.wrap_socket(*args, **kwargs)
 
-class ServerTls:
-    """What one server shows and believes. Connections made after `renew` see the new files; those that stand keep what they have."""
 
-    def __init__(self, cert: str, key: str | None, client_ca: str | None, crl: str | None, required: bool) -> None:
-        """`client_ca`: PEM of the authorities whose client certificates are believed; `crl`: what they took back; `required`: no
-        connection without one. Raises OSError with a sentence where a file cannot be used."""
-        self._cert, self._key, self._client_ca, self._crl, self._required = cert, key, client_ca, crl, required
-        self._stamps = self._stamp()
-        self.context = _Renewable(ssl.PROTOCOL_TLS_SERVER)
+class _Tls:
+    """Files, and the context made of them. Connections made after `renew` see the new files; those that stand keep what they have."""
+
+    def __init__(self, protocol: int, *files: str | None) -> None:
+        self._files = files
+        self._stamps = _stamps(files)
+        self.context = _Renewable(protocol)
         self.context.now = self._made()
 
     def renew(self) -> bool:
         """Read changed files again; whether there were any. Raises OSError where they cannot be used: the old ones stay in use."""
-        stamps = self._stamp()
+        stamps = _stamps(self._files)
         if stamps == self._stamps:
             return False
         self._stamps = stamps
@@ -45,30 +48,84 @@ class ServerTls:
         return True
 
     def _made(self) -> ssl.SSLContext:
+        raise NotImplementedError
+
+
+class ServerTls(_Tls):
+    """What one server shows and believes."""
+
+    def __init__(self, cert: str, key: str | None, client_ca: str | None, crl: str | None, required: bool) -> None:
+        """`client_ca`: PEM of the authorities whose client certificates are believed; `crl`: what they took back; `required`: no
+        connection without one. Raises OSError with a sentence where a file cannot be used."""
+        self._cert, self._key, self._client_ca, self._crl, self._required = cert, key, client_ca, crl, required
+        super().__init__(ssl.PROTOCOL_TLS_SERVER, cert, key, client_ca, crl)
+
+    def _made(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        self._load(context)
+        _show(context, self._cert, self._key)
+        if self._client_ca is not None:
+            context.verify_mode = ssl.CERT_REQUIRED if self._required else ssl.CERT_OPTIONAL
+            _believe(context, self._client_ca, "tls_client_ca_file", self._crl)
         return context
 
-    def _load(self, context: ssl.SSLContext) -> None:
-        _read(f"tls_cert_file = {self._cert!r}", lambda: context.load_cert_chain(self._cert, self._key))
-        if self._client_ca is None:
-            return
-        context.verify_mode = ssl.CERT_REQUIRED if self._required else ssl.CERT_OPTIONAL
-        _read("tls_client_ca_file", lambda: context.load_verify_locations(self._client_ca))
-        if self._crl is not None:
-            _read("tls_crl_file", lambda: context.load_verify_locations(self._crl))
-            context.verify_flags |= ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF
 
-    def _stamp(self) -> tuple[tuple[int, int] | None, ...]:
-        return tuple(_stamp_of(path) for path in (self._cert, self._key, self._client_ca, self._crl))
+class ClientTls(_Tls):
+    """What this side shows to servers, and which of theirs it believes."""
+
+    def __init__(
+        self,
+        ca: str | None,
+        cert: str | None = None,
+        key: str | None = None,
+        crl: str | None = None,
+        ca_option: str = "tls_ca_file",
+    ) -> None:
+        """`ca`: PEM of the authorities that are believed instead of the system's, `crl`: what they took back; `cert` and `key`: what is shown to servers
+        that ask; `ca_option`: how the city calls `ca`. Raises OSError with a sentence where a file cannot be used."""
+        self._ca, self._cert, self._key, self._crl, self._ca_option = ca, cert, key, crl, ca_option
+        super().__init__(ssl.PROTOCOL_TLS_CLIENT, ca, cert, key, crl)
+
+    def _made(self) -> ssl.SSLContext:
+        context = ssl.create_default_context() if self._ca is None else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if self._ca is not None:
+            _believe(context, self._ca, self._ca_option, self._crl)
+        if self._cert is not None:
+            _show(context, self._cert, self._key)
+        return context
 
 
-def _read(what: str, load: Callable[[], Any]) -> None:
+def _show(context: ssl.SSLContext, cert: str, key: str | None) -> None:
+    """A certificate chain and its key. Raises OSError that names the files."""
     try:
-        load()
+        context.load_cert_chain(cert, key)
     except (OSError, ValueError) as error:
-        raise OSError(f"{what} cannot be used: {error}") from None
+        named = f"tls_cert_file = {cert!r}" + (
+            f" with tls_key_file = {key!r}" if key else " (which must hold the key too)"
+        )
+        raise OSError(f"{named}: no PEM certificate chain with its private key ({error})") from None
+
+
+def _believe(context: ssl.SSLContext, file: str, option: str, crl: str | None) -> None:
+    """Authorities to trust, and what they took back. Raises OSError that names the file."""
+    _read(context, file, option, "certificates of authorities")
+    if crl is not None:
+        _read(context, crl, "tls_crl_file", "lists of what the authorities took back")
+        if not context.cert_store_stats()["crl"]:
+            raise OSError(f"tls_crl_file = {crl!r}: no PEM lists of what the authorities took back")
+        context.verify_flags |= ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF
+
+
+def _read(context: ssl.SSLContext, file: str, option: str, what: str) -> None:
+    try:
+        context.load_verify_locations(file)
+    except (OSError, ValueError) as error:
+        raise OSError(f"{option} = {file!r}: no PEM {what} ({error})") from None
+
+
+def _stamps(files: Sequence[str | None]) -> Stamps:
+    return tuple(_stamp_of(path) for path in files)
 
 
 def _stamp_of(path: str | None) -> tuple[int, int] | None:

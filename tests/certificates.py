@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import NamedTuple
 
 
@@ -64,8 +65,7 @@ def _openssl(*arguments: str) -> None:
 
 def revoked(folder: Path, by: Files, *taken_back: Files) -> str:
     """A list of what the authority took back, PEM."""
-    state = folder / f"revoking-{len(taken_back)}"
-    state.mkdir(exist_ok=True)
+    state = Path(mkdtemp(prefix="revoking-", dir=folder))
     (state / "index.txt").touch()
     (state / "crlnumber").write_text(f"{len(taken_back) + 1:02d}\n")
     config = state / "ca.conf"
@@ -76,3 +76,9 @@ def revoked(folder: Path, by: Files, *taken_back: Files) -> str:
     path = state / "crl.pem"
     _openssl("ca", *common, "-gencrl", "-out", str(path))
     return path.read_text()
+
+
+def replaced(path: Path, text: str) -> None:
+    """A file whose content is another from one moment to the next."""
+    path.with_suffix(".new").write_text(text)
+    path.with_suffix(".new").rename(path)

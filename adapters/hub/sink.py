@@ -58,6 +58,8 @@ class HubSinkOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     tls_cert_file: str | None = None
     """This hub's own certificate, where the hub above asks for one."""
     tls_key_file: str | None = None
+    tls_crl_file: str | None = None
+    """What the authority of `ca_file` took back (PEM): a hub above with such a certificate hears nothing."""
     allow_plain_http: bool = False
     """http:// to another machine: the token and all that is said can be read on the way."""
     timeout_s: float = 30.0
@@ -74,6 +76,8 @@ class HubSinkOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             )
         if not self.token_env and not self.token_file:
             raise ValueError("the hub above wants a token: set token_env or token_file")
+        if self.tls_crl_file and not self.ca_file:
+            raise ValueError("tls_crl_file needs the authority that took back: ca_file")
         if self.tls_key_file and not self.tls_cert_file:
             raise ValueError("tls_key_file needs the certificate that it belongs to: tls_cert_file")
         if problem := hub_name_problem(self.hub):
@@ -93,6 +97,7 @@ class HubSink:
             {"authorization": f"Bearer {token}", "content-type": wire.CONTENT_TYPE},
             options.ca_file,
             cert=(options.tls_cert_file, options.tls_key_file) if options.tls_cert_file else None,
+            crl_file=options.tls_crl_file,
         )
         wanted = options.readings
         self.chosen = (

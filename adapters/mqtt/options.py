@@ -10,6 +10,7 @@ import msgspec
 from adapters.mqtt.codec import V5, V311
 from hub.identity import topic_level
 from hub.secret_files import secret
+from hub.tls import ClientTls
 
 FORMATS = ("json", "senml-json", "senml-cbor", "sparkplug")
 VERSIONS = {"5": V5, "5.0": V5, "3.1.1": V311}
@@ -60,6 +61,8 @@ class MqttOptions(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fiel
     """PEM file of the hub's own certificate chain, where the broker asks for one."""
     tls_key_file: str | None = None
     """PEM file of its private key; none where it stands in `tls_cert_file`."""
+    tls_crl_file: str | None = None
+    """PEM file of what the authorities of `tls_ca_file` took back: a broker with such a certificate is not spoken to."""
 
     def __post_init__(self) -> None:
         url = self._url()
@@ -67,6 +70,8 @@ class MqttOptions(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fiel
             raise ValueError(f"connect = {self.connect!r}: it should look like mqtt://host:1883 or mqtts://host:8883")
         if url.username is not None or url.password is not None:
             raise ValueError("connect: put the user into username and name the password's place by password_env")
+        if self.tls_crl_file is not None and self.tls_ca_file is None:
+            raise ValueError("tls_crl_file needs the authority that took back: tls_ca_file")
         _ = url.port  # raises ValueError for a port that is none
         if not self.topics or len(self.topics) > 1000:
             raise ValueError("topics: 1 to 1000 topic filters are needed")
@@ -116,23 +121,18 @@ class MqttOptions(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fiel
 
     def tls(self) -> ssl.SSLContext | None:
         """The TLS context for mqtts://, None for mqtt://. Raises OSError or ssl.SSLError for unreadable files."""
-        return client_tls(self.connect or "", self.tls_ca_file, self.tls_cert_file, self.tls_key_file)
+        return client_tls(
+            self.connect or "", self.tls_ca_file, self.tls_cert_file, self.tls_key_file, self.tls_crl_file
+        )
 
 
-def client_tls(url: str, ca_file: str | None, cert_file: str | None, key_file: str | None) -> ssl.SSLContext | None:
+def client_tls(
+    url: str, ca_file: str | None, cert_file: str | None, key_file: str | None, crl_file: str | None
+) -> ssl.SSLContext | None:
+    """For one connection: made anew for each, so that renewed files hold from the next on. Raises OSError that names the file."""
     if urlsplit(url).scheme != "mqtts":
         return None
-    try:
-        context = ssl.create_default_context(cafile=ca_file)
-    except OSError as error:
-        raise OSError(f"tls_ca_file = {ca_file!r}: no PEM certificates of authorities ({error})") from None
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if cert_file is not None:
-        try:
-            context.load_cert_chain(cert_file, key_file)
-        except OSError as error:
-            raise OSError(f"tls_cert_file = {cert_file!r}: no PEM certificate chain with its key ({error})") from None
-    return context
+    return ClientTls(ca_file, cert_file, key_file, crl_file).context
 
 
 def check_filter(topic: str) -> None:

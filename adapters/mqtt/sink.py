@@ -40,6 +40,8 @@ class MqttSinkOptions(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_
     tls_ca_file: str | None = None
     tls_cert_file: str | None = None
     tls_key_file: str | None = None
+    tls_crl_file: str | None = None
+    """What the authorities of `tls_ca_file` took back (PEM)."""
 
     def __post_init__(self) -> None:
         url = urlsplit(self.connect)
@@ -103,7 +105,11 @@ class MqttSink:
                 username=options.username,
                 password=secret("password", options.password_env, options.password_file) or None,
                 tls_context=client_tls(
-                    options.connect, options.tls_ca_file, options.tls_cert_file, options.tls_key_file
+                    options.connect,
+                    options.tls_ca_file,
+                    options.tls_cert_file,
+                    options.tls_key_file,
+                    options.tls_crl_file,
                 ),
                 timeout=options.timeout_s,
                 clean_session=True,

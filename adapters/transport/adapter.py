@@ -8,7 +8,6 @@ import gzip
 import ipaddress
 import random
 import socket
-import ssl
 import struct
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -29,8 +28,11 @@ from hub.model import FaultKind, Message
 from hub.ports import Adapter, Codec, Intake, NotReached, Order
 from hub.sockets import listener as listening_socket
 from hub.sockets import not_bound
+from hub.tls import ClientTls, ServerTls, names_in
 
 ACCEPT_PAUSE_S = 1.0
+LOOK_EVERY_S = 2.0
+"""How soon a renewed certificate, or a new list of what was taken back, is gone by."""
 BACKLOG = 1024
 UDP_RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
 
@@ -61,6 +63,8 @@ class StreamAdapter:
         self._make_codec: Callable[[], Codec] = partial(codec, msgspec.structs.asdict(options))
         self._make_codec()
         self._sessions = Sessions()
+        self._certified: set[asyncio.StreamWriter] = set()
+        """Open connections whose peer showed a certificate."""
 
     def send(self, device: str, data: bytes) -> bool:
         """Hand bytes to the device's live session; False where there is none, or its buffer is full."""
@@ -124,6 +128,7 @@ class StreamAdapter:
         room = FILES.want(wanted)
         listener = listening_socket(self._endpoint.host, self._endpoint.port, BACKLOG)
         tasks: set[asyncio.Task[None]] = set()
+        renewing: asyncio.Task[None] | None = None
         try:
             listener.setblocking(False)
             self.bound = _bound("tls" if tls else "tcp", listener)
@@ -135,19 +140,38 @@ class StreamAdapter:
                 )
             else:
                 intake.report("up", f"listening on {self.bound}")
+            if tls is not None:
+                renewing = asyncio.create_task(self._renew(tls, intake, f"listening on {self.bound}"))
             await self._accept(listener, tls, tasks, intake, tally)
         finally:
             FILES.give_up(wanted)
             listener.close()
             self.bound = ""
+            if renewing is not None:
+                renewing.cancel()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
+    async def _renew(self, tls: ServerTls | ClientTls, intake: Intake, doing: str) -> None:
+        """Go by the files as they are now. Whoever is known by a certificate has to show it again, as it may have been taken back: such connections end,
+        what was acknowledged stays, and what was not is sent again."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            try:
+                if not tls.renew():
+                    continue
+            except OSError as error:
+                intake.report("degraded", f"{doing}; the TLS files of before are in use: {error}")
+                continue
+            intake.report("up", f"{doing}, with the TLS files renewed")
+            for writer in list(self._certified):
+                writer.close()
+
     async def _accept(
         self,
         listener: socket.socket,
-        tls: ssl.SSLContext | None,
+        tls: ServerTls | None,
         tasks: set[asyncio.Task[None]],
         intake: Intake,
         tally: Tally,
@@ -178,7 +202,7 @@ class StreamAdapter:
             task.add_done_callback(partial(_gone, tasks=tasks, per_host=per_host, host=host))
 
     async def _serve_accepted(
-        self, accepted: socket.socket, peer: str, tls: ssl.SSLContext | None, intake: Intake, tally: Tally
+        self, accepted: socket.socket, peer: str, tls: ServerTls | None, intake: Intake, tally: Tally
     ) -> None:
         loop = asyncio.get_running_loop()
         reader = asyncio.StreamReader(limit=READ_BYTES, loop=loop)
@@ -187,7 +211,10 @@ class StreamAdapter:
         try:
             accepted.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             transport, _ = await loop.connect_accepted_socket(
-                lambda: protocol, accepted, ssl=tls, ssl_handshake_timeout=handshake_timeout_s
+                lambda: protocol,
+                accepted,
+                ssl=tls.context if tls else None,
+                ssl_handshake_timeout=handshake_timeout_s,
             )
         except OSError as error:
             accepted.close()
@@ -217,10 +244,12 @@ class StreamAdapter:
             writer.transport.abort()
 
         session = Session(peer, self._make_codec(), self._options, send, close)
-        session.names = _names(writer)
+        session.names = names_in(writer.get_extra_info("peercert"))[::-1]  # the common name first, as people call it
         session.attribute = intake.attribute
         connection = Connection(reader, writer, session, self._sessions, intake, tally, self._options)
         self.connections += 1
+        if session.names:
+            self._certified.add(writer)
         try:
             why = await connection.run()
             writer.close()
@@ -230,6 +259,7 @@ class StreamAdapter:
             return why, connection.messages
         finally:
             self.connections -= 1
+            self._certified.discard(writer)
             writer.transport.abort()
 
     # ------------------------------------------------------------------------------------------------------ connecting
@@ -239,7 +269,9 @@ class StreamAdapter:
         tls = self._options.client_tls() if self._endpoint.scheme != "serial" else None
         failures = 0
         hearing = Hearing(intake, f"connected to {address}")
-        watching = asyncio.create_task(hearing.watch())
+        watching = [asyncio.create_task(hearing.watch())]
+        if tls is not None:
+            watching.append(asyncio.create_task(self._renew(tls, hearing, f"connected to {address}")))
         try:
             while True:
                 try:
@@ -263,12 +295,15 @@ class StreamAdapter:
                 intake.report("down", f"{address}: {why}; next attempt in {pause_s:.1f} s")
                 await asyncio.sleep(pause_s)
         finally:
-            watching.cancel()
+            for task in watching:
+                task.cancel()
 
-    async def _open(self, tls: ssl.SSLContext | None) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def _open(self, tls: ClientTls | None) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if self._endpoint.scheme == "serial":
             return await open_serial(self._endpoint, READ_BYTES)
-        return await asyncio.open_connection(self._endpoint.host, self._endpoint.port, ssl=tls, limit=READ_BYTES)
+        return await asyncio.open_connection(
+            self._endpoint.host, self._endpoint.port, ssl=tls.context if tls else None, limit=READ_BYTES
+        )
 
     # ------------------------------------------------------------------------------------------------------- datagrams
 
@@ -328,13 +363,6 @@ class _FileSource:
             raise OSError(str(error)) from error
         self.ended = not data
         return data
-
-
-def _names(writer: asyncio.StreamWriter) -> tuple[str, ...]:
-    """The common name and the alternative names of the peer's certificate; none without TLS or without one."""
-    certificate: dict[str, Any] = writer.get_extra_info("peercert") or {}
-    subject = [value for part in certificate.get("subject", ()) for key, value in part if key == "commonName"]
-    return tuple(dict.fromkeys([*subject, *(value for _, value in certificate.get("subjectAltName", ()))]))
 
 
 def _gone(task: asyncio.Task[None], *, tasks: set[asyncio.Task[None]], per_host: Counter[str], host: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
@@ -10,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 
 from hub.identity import CERTIFICATE, SESSION, TOKEN
+from hub.tls import ClientTls, ServerTls
 
 
 class StreamOptions(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -69,6 +69,8 @@ class StreamOptions(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fi
     """Connecting: PEM file of the authorities to trust instead of the system's."""
     tls_client_ca_file: str | None = None
     """Listening: PEM file of the authorities whose client certificates are required (mutual TLS)."""
+    tls_crl_file: str | None = None
+    """PEM file of what these authorities took back (CRLs): who shows such a certificate is not let in, or, connecting, not spoken to."""
 
     reconnect_min_s: float = 1.0
     """First pause before connecting again; doubles each time, with full jitter."""
@@ -88,12 +90,6 @@ class StreamOptions(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fi
         if self.reconnect_max_s < self.reconnect_min_s:
             raise ValueError("reconnect_max_s must not be less than reconnect_min_s")
         endpoint = self.endpoint()
-        if endpoint.scheme == "tls" and self.listen is not None and self.tls_cert_file is None:
-            raise ValueError("listening on tls:// needs tls_cert_file (a PEM file with the certificate chain)")
-        if self.tls_client_ca_file is not None and (self.tls_cert_file is None or self.listen is None):
-            raise ValueError("tls_client_ca_file (mutual TLS) is for listening, and needs tls_cert_file as well")
-        if self.tls_key_file is not None and self.tls_cert_file is None:
-            raise ValueError("tls_key_file needs the certificate that it belongs to: tls_cert_file")
         if self.hello and (self.connect is None or endpoint.scheme == "udp"):
             raise ValueError(
                 "hello is for connections that the hub makes itself: connect = tcp://, tls:// or serial://"
@@ -105,6 +101,20 @@ class StreamOptions(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fi
             )
         if self.identity not in ("", CERTIFICATE, SESSION):
             raise ValueError(f'identity = {self.identity!r}: "certificate" or "session" was meant')
+        self._check_tls_keys(endpoint)
+
+    def _check_tls_keys(self, endpoint: Endpoint) -> None:
+        """Which files belong together. Raises ValueError with a sentence."""
+        if endpoint.scheme == "tls" and self.listen is not None and self.tls_cert_file is None:
+            raise ValueError("listening on tls:// needs tls_cert_file (a PEM file with the certificate chain)")
+        if self.tls_client_ca_file is not None and (self.tls_cert_file is None or self.listen is None):
+            raise ValueError("tls_client_ca_file (mutual TLS) is for listening, and needs tls_cert_file as well")
+        if self.tls_key_file is not None and self.tls_cert_file is None:
+            raise ValueError("tls_key_file needs the certificate that it belongs to: tls_cert_file")
+        if self.tls_crl_file is not None and self.tls_client_ca_file is None and self.tls_ca_file is None:
+            raise ValueError(
+                "tls_crl_file needs the authority that took back: tls_client_ca_file, or connecting tls_ca_file"
+            )
         if self.identity == CERTIFICATE and self.tls_client_ca_file is None:
             raise ValueError('identity = "certificate" needs client certificates: set tls_client_ca_file')
         given = [name for name in _TLS_FILES if getattr(self, name) is not None]
@@ -119,30 +129,18 @@ class StreamOptions(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fi
             return parse_endpoint(self.listen, ("tcp", "tls", "udp"))
         return parse_endpoint(self.connect or "", ("tcp", "tls", "udp", "serial"))
 
-    def server_tls(self) -> ssl.SSLContext | None:
-        """The context for accepted connections, None for plain TCP. Raises OSError where a file cannot be used."""
+    def server_tls(self) -> ServerTls | None:
+        """TLS of accepted connections, None for plain TCP. Raises OSError where a file cannot be used."""
         if self.tls_cert_file is None:
             return None
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        load_chain(context, self.tls_cert_file, self.tls_key_file)
-        if self.tls_client_ca_file is not None:
-            context.verify_mode = ssl.CERT_REQUIRED
-            load_authorities(context, self.tls_client_ca_file, "tls_client_ca_file")
-        return context
+        client_ca, crl = self.tls_client_ca_file, self.tls_crl_file
+        return ServerTls(self.tls_cert_file, self.tls_key_file, client_ca, crl, required=client_ca is not None)
 
-    def client_tls(self) -> ssl.SSLContext | None:
-        """The context for connections the hub makes, None for plain TCP."""
+    def client_tls(self) -> ClientTls | None:
+        """TLS of connections the hub makes, None for plain TCP. Raises OSError where a file cannot be used."""
         if self.endpoint().scheme != "tls" and self.tls_ca_file is None and self.tls_cert_file is None:
             return None
-        context = ssl.create_default_context()
-        if self.tls_ca_file is not None:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            load_authorities(context, self.tls_ca_file, "tls_ca_file")
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        if self.tls_cert_file is not None:
-            load_chain(context, self.tls_cert_file, self.tls_key_file)
-        return context
+        return ClientTls(self.tls_ca_file, self.tls_cert_file, self.tls_key_file, self.tls_crl_file)
 
     def check_tls(self) -> None:
         """Read what TLS will need. Raises OSError with a sentence where a file cannot be used."""
@@ -152,26 +150,7 @@ class StreamOptions(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fi
             self.client_tls()
 
 
-def load_chain(context: ssl.SSLContext, cert: str, key: str | None) -> None:
-    """A certificate chain and its key. Raises OSError that names the files."""
-    try:
-        context.load_cert_chain(cert, key)
-    except (OSError, ValueError) as error:
-        named = f"tls_cert_file = {cert!r}" + (
-            f" with tls_key_file = {key!r}" if key else " (which must hold the key too)"
-        )
-        raise OSError(f"{named}: no PEM certificate chain with its private key ({error})") from None
-
-
-def load_authorities(context: ssl.SSLContext, file: str, option: str) -> None:
-    """Authorities to trust. Raises OSError that names the file."""
-    try:
-        context.load_verify_locations(file)
-    except (OSError, ValueError) as error:
-        raise OSError(f"{option} = {file!r}: no PEM certificates of authorities ({error})") from None
-
-
-_TLS_FILES = ("tls_cert_file", "tls_key_file", "tls_ca_file", "tls_client_ca_file")
+_TLS_FILES = ("tls_cert_file", "tls_key_file", "tls_ca_file", "tls_client_ca_file", "tls_crl_file")
 _LIMITS_AT_LEAST_ONE = ("connections_max", "connections_per_peer_max", "in_flight_max", "reply_buffer_bytes_max")
 _POSITIVE = (
     "idle_timeout_s",

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from hub.access import passwords
+from hub.access.rights import ROLES
 from hub.access.users import RoleGrant, User, check, save_user
 from hub.api import questions
 from hub.api.auditing import Auditing
@@ -55,7 +56,7 @@ class Enrolling:
                 before,
                 name=before.name if given.name is None else given.name,
                 disabled=before.disabled if given.disabled is None else given.disabled,
-                grants=before.grants if given.grants is None else _grants(given.grants),
+                grants=_changed(before.grants, given),
             )
             who = request.state.who
             if (who.kind, who.name) == ("user", name) and (
@@ -98,6 +99,17 @@ class Enrolling:
             "password": self.state.roll.has_password(user.user),
             "grants": [grant.words for grant in user.grants],
         }
+
+
+def _changed(before: tuple[RoleGrant, ...], given: questions.ChangedUser) -> tuple[RoleGrant, ...]:
+    """The grants after a change. Who names one alone cannot undo what another administrator has changed meanwhile."""
+    grants = before if given.grants is None else _grants(given.grants)
+    if given.revoke is not None:
+        if given.revoke not in ROLES:
+            raise Problem(400, f"there is no role {given.revoke!r}; {', '.join(ROLES)} are there")
+        grants = tuple(one for one in grants if one.role != given.revoke)
+    more = () if given.grant is None else _grants([given.grant])
+    return (*grants, *(one for one in more if one not in grants))
 
 
 def _grants(given: list[questions.Granted]) -> tuple[RoleGrant, ...]:

@@ -226,12 +226,14 @@ class NewUser(Body):
 
 
 class ChangedUser(Body):
-    """What is to be changed of a user."""
+    """What is to be changed of a user. `grants` are all there are then; `grant` is one more, and `revoke` a role whose grants go."""
 
     name: Name | None = None
     password: Password | None = None
     grants: Grants | None = None
     disabled: bool | None = None
+    grant: Granted | None = None
+    revoke: Name | None = None
 
 
 class Act(Body):

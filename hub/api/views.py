@@ -54,16 +54,18 @@ def city(state: State, sight: Sight) -> dict[str, Any]:
         "cameras": [camera(state.cameras, number) for number in numbers],
         "zones": [zone(item) for item in registry.zones.values() if sight.zone(item)],
         "buildings": [item.rings for item in registry.buildings[:BUILDINGS_SHOWN]],
-        "devices": [
-            {
-                "device": item.device,
-                "name": item.name,
-                "kind": item.kind,
-                "position": place(item.position),
-                "area": item.area,
-            }
-            for item in devices
-        ],
+        "devices": [in_registry(item) for item in devices],
+    }
+
+
+def in_registry(item: Device) -> dict[str, Any]:
+    """A device as the registry has it."""
+    return {
+        "device": item.device,
+        "name": item.name,
+        "kind": item.kind,
+        "position": place(item.position),
+        "area": item.area,
     }
 
 

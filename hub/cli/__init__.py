@@ -9,9 +9,9 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import version
-from typing import Any
 
 from hub.cli.output import Problem
+from hub.cli.parsing import Parser
 
 GROUPS = {
     "serving": ("run", "replay"),
@@ -43,25 +43,9 @@ GROUPS = {
 of them together take seconds on a small machine."""
 
 
-class _Parser(argparse.ArgumentParser):
-    """Takes options and arguments in any order: argparse by itself has done with an argument that may be left out (`[FILE]`) as soon
-    as an option stands before it, and calls the file behind the option unrecognised."""
-
-    _mixing = False
-
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        if self._mixing or self._subparsers is not None:
-            return super().parse_known_args(args, namespace)
-        self._mixing = True
-        try:
-            return self.parse_known_intermixed_args(args, namespace)
-        finally:
-            self._mixing = False
-
-
 def parser(asked: str = "") -> argparse.ArgumentParser:
     """The command line of one command's group; the whole of it where `asked` is no command."""
-    top = _Parser("cityhub", description="One hub for a city's senses.", epilog="cityhub COMMAND --help says more.")
+    top = Parser("cityhub", description="One hub for a city's senses.", epilog="cityhub COMMAND --help says more.")
     top.add_argument("--version", action="version", version=f"cityhub {version('cityhub')}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for group in [name for name, own in GROUPS.items() if asked in own] or GROUPS:

@@ -1,6 +1,7 @@
 """`cityhub users` and `cityhub audit`: who may use a hub, and what was done with it.
 
-Both work on the files themselves, beside a running hub, which reads users again as soon as they change.
+With a city folder both work on the files themselves, beside a running hub, which reads users again as soon as they change. With `--hub` they ask the hub, which
+notes in its audit who asked.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ import argparse
 import getpass
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
@@ -19,8 +22,10 @@ from hub.access import passwords
 from hub.access.audit import Act, Audit, AuditUnavailable
 from hub.access.rights import ROLES, role_named
 from hub.access.users import LIMITS, RoleGrant, User, load_users, save_user, users_path
-from hub.cli.client import config_of
-from hub.cli.output import Problem, command, cut, json_line, listing, note, table
+from hub.api.questions import Granted
+from hub.cli.client import Way, takes_hub, way_to
+from hub.cli.output import Problem, command, cut, json_line, listing, note
+from hub.cli.parsing import FAR, Parser
 from hub.cli.times import wall
 from hub.clock import now
 from hub.options import Config
@@ -62,33 +67,36 @@ def add(commands: Any) -> None:
     parser.add_argument("-o", "--output", type=Path, help="export: into this file; the standard output without it")
 
 
-def _dir_and_action(parser: argparse.ArgumentParser, actions: tuple[str, ...]) -> None:
+def _dir_and_action(parser: Parser, actions: tuple[str, ...]) -> None:
     """`users add DIR` and `users DIR add` are both understood."""
     parser.add_argument("first", metavar="ACTION", help=", ".join(actions))
-    parser.add_argument("second", metavar="DIR", help="the city folder")
+    takes_hub(parser, dest="second", metavar="DIR", help="the city folder")
     parser.set_defaults(actions=actions)
 
 
-def _told(options: argparse.Namespace) -> tuple[str, Config]:
-    action, place = options.first, options.second
-    if action not in options.actions and place in options.actions:
-        action, place = place, action
+def _told(options: argparse.Namespace) -> tuple[str, Way]:
+    action, options.dir = options.first, options.second
+    if action not in options.actions and str(options.dir) in options.actions:
+        action, options.dir = str(options.dir), Path(action)
     if action not in options.actions:
         raise Problem(f"{action!r} is no action; {', '.join(options.actions)} are there", 2)
-    return action, config_of(Path(place))
+    return action, way_to(options)
 
 
 # ------------------------------------------------------------------------------------------------- users
 
 
 def users(options: argparse.Namespace) -> int:
-    action, config = _told(options)
-    path = users_path(config.folder, config.api.users_file)
-    known = _load(path)
+    action, way = _told(options)
     if action == "list":
-        return _list(options, config, known)
+        return _list(options, way)
     if not options.user:
         raise Problem(f"{action} needs the name of a user", 2)
+    if way.far:
+        return _answer(options, _there(options, way, action))
+    config = way.config
+    path = users_path(config.folder, config.api.users_file)
+    known = _load(path)
     before = known.get(options.user)
     if action == "add" and before is not None:
         raise Problem(f"there is a user {options.user!r} already; `cityhub users grant` gives further rights")
@@ -106,7 +114,39 @@ def users(options: argparse.Namespace) -> int:
             passwords.store(config.data, after.user, password)
     except (ValueError, OSError) as error:
         raise Problem(str(error)) from None
-    return _answer(options, config, after)
+    return _answer(options, _shown(config, after))
+
+
+def _there(options: argparse.Namespace, way: Way, action: str) -> dict[str, Any]:
+    """The same by a hub on another machine: what it says of the user afterwards."""
+    asked: dict[str, Any] = {}
+    if options.name is not None:
+        asked["name"] = options.name
+    if (password := _password(options, action)) is not None:
+        asked["password"] = password
+    changed = _changed(User(options.user), action, options)
+    granted = [msgspec.to_builtins(grant) for grant in map(_as_asked, changed.grants)]
+    if action == "add":
+        path, asked = "/api/v1/users", asked | {"user": options.user, "grants": granted}
+    else:
+        path = f"/api/v1/users/{quote(options.user, safe='')}"
+        if action in ("disable", "enable"):
+            asked["disabled"] = changed.disabled
+        elif action == "grant":
+            [asked["grant"]] = granted
+        elif action == "revoke":
+            if options.role is None:
+                asked["grants"] = []
+            else:
+                asked["revoke"] = _role(options.role)
+    told: dict[str, Any] = way.need(path, "users are its own", "POST", json=asked)
+    return told
+
+
+def _as_asked(grant: RoleGrant) -> Granted:
+    """A limit that is none is left out, as an empty list would be refused."""
+    limits = {limit: list(names) for limit in LIMITS if (names := getattr(grant, limit))}
+    return Granted(grant.role, **limits, personal=grant.personal)
 
 
 def _load(path: Path) -> dict[str, User]:
@@ -192,32 +232,40 @@ def _described(user: User) -> dict[str, Any]:
     return {"name": user.name, "disabled": user.disabled, "grants": [grant.words for grant in user.grants]}
 
 
-def _answer(options: argparse.Namespace, config: Config, user: User) -> int:
+def _shown(config: Config, user: User) -> dict[str, Any]:
+    """As the API says a user."""
+    return {"user": user.user, **_described(user), "password": user.user in passwords.load(config.data)}
+
+
+def _answer(options: argparse.Namespace, user: dict[str, Any]) -> int:
     if options.json:
-        json_line({"user": user.user, **_described(user), "password": user.user in passwords.load(config.data)})
+        json_line(user)
     else:
-        what = ", ".join(grant.words for grant in user.grants) or "no rights yet: `cityhub users grant`"
-        print(f"{user.user}: {'disabled; ' if user.disabled else ''}{what}")
+        what = ", ".join(user["grants"]) or "no rights yet: `cityhub users grant`"
+        print(f"{user['user']}: {'disabled; ' if user['disabled'] else ''}{what}")
     return 0
 
 
-def _list(options: argparse.Namespace, config: Config, known: dict[str, User]) -> int:
-    hashes = passwords.load(config.data)
-    if options.json:
-        for user in known.values():
-            json_line({"user": user.user, **_described(user), "password": user.user in hashes})
-        return 0
-    rows = [
-        (
-            user.user,
-            user.name,
-            "disabled" if user.disabled else "" if user.user in hashes else "no password",
-            "; ".join(grant.words for grant in user.grants),
-        )
-        for user in known.values()
-    ]
-    nobody = "no users; `cityhub users add DIR NAME --role ROLE` makes one"
-    table(("user", "name", "state", "grants"), rows, nobody, options)
+def _list(options: argparse.Namespace, way: Way) -> int:
+    if way.far:
+        told = way.list("/api/v1/users", "users")
+        found = told[0] if told is not None else []
+    else:
+        config = way.config
+        known = _load(users_path(config.folder, config.api.users_file))
+        found = [_shown(config, user) for user in known.values()]
+    listing(
+        found,
+        ("user", "name", "state", "grants"),
+        lambda user: (
+            user["user"],
+            user["name"],
+            "disabled" if user["disabled"] else "" if user["password"] else "no password",
+            "; ".join(user["grants"]),
+        ),
+        "no users; `cityhub users add DIR NAME --role ROLE` makes one",
+        options,
+    )
     return 0
 
 
@@ -225,21 +273,21 @@ def _list(options: argparse.Namespace, config: Config, known: dict[str, User]) -
 
 
 def audit(options: argparse.Namespace) -> int:
-    action, config = _told(options)
+    action, way = _told(options)
     if action == "verify":
-        return _verify(options, config)
-    found = (one for one in records.entries(config.data) if options.who in (None, one.get("who")))
+        if way.far:
+            raise Problem(f"the chain is verified in the hub's own files, on its machine, and not by {FAR}", 2)
+        return _verify(options, way.config)
     if action == "export":
         try:
             with options.output.open("wb") if options.output else os.fdopen(os.dup(sys.stdout.fileno()), "wb") as file:
-                for entry in found:
+                for entry in _acts(options, way):
                     file.write(msgspec.json.encode(entry) + b"\n")
         except OSError as error:
             raise Problem(f"{options.output} cannot be written: {error.strerror}") from None
         return 0
-    every = list(found)
-    shown = every[-options.limit :] if options.limit > 0 else []
-    at = wall(options, config.zone)
+    shown, of = _newest(options, way)
+    at = wall(options, way.zone)
     listing(
         shown,
         ("number", "at", "who", "from", "what", "on", "outcome", "detail"),
@@ -256,9 +304,30 @@ def audit(options: argparse.Namespace) -> int:
         "nothing has been done yet",
         options,
     )
-    if len(shown) < len(every):
-        cut(len(shown), len(every), "--limit shows more")
+    if of is None or len(shown) < of:
+        cut(len(shown), of, "--limit shows more")
     return 0
+
+
+def _newest(options: argparse.Namespace, way: Way) -> tuple[list[dict[str, Any]], int | None]:
+    """The newest `--limit` entries, oldest first, and of how many; None where there are more and nobody counted them."""
+    limit = max(0, options.limit)
+    if way.far and options.who is None and limit:
+        told = way.list("/api/v1/audit", "entries", limit)
+        newest, more = told if told is not None else ([], False)
+        return newest[::-1], None if more else len(newest)
+    every = list(_acts(options, way))
+    return every[len(every) - min(limit, len(every)) :], len(every)
+
+
+def _acts(options: argparse.Namespace, way: Way) -> Iterator[dict[str, Any]]:
+    """All entries that are asked for, oldest first."""
+    if way.far:
+        told = way.list("/api/v1/audit", "entries")
+        every = iter(told[0][::-1] if told is not None else [])
+    else:
+        every = records.entries(way.config.data)
+    return (one for one in every if options.who in (None, one.get("who")))
 
 
 def _verify(options: argparse.Namespace, config: Config) -> int:

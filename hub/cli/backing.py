@@ -15,7 +15,7 @@ from typing import Any
 from hub import clock
 from hub.app.staging import files_beside_the_log, log_files
 from hub.backup import FORMAT, Backup, BackupError, Repository
-from hub.cli.client import ask, config_of
+from hub.cli.client import config_of, near
 from hub.cli.output import Problem, command, folder, json_line, note, table
 from hub.cli.progress import progress
 from hub.moment import to_text
@@ -82,7 +82,7 @@ def backup(options: argparse.Namespace) -> int:
 def _take(config: Config, repository: Repository) -> Any:
     at = to_text(clock.now())
     kept = Backup(FORMAT, version("cityhub"), at, False, config.hub.data)
-    staged = ask(config, "/api/v1/backup", "POST", timeout=STAGE_S)
+    staged = near(config).ask("/api/v1/backup", "POST", timeout=STAGE_S)
     if staged is not None:
         kept.running = True
         source = Path(staged["staged"])

@@ -23,7 +23,7 @@ from adapters.onvif import discovery, inventory
 from adapters.onvif.client import Client
 from adapters.peer_http import Peer
 from hub.cameras.listing import to_csv
-from hub.cli.client import ask, config_of
+from hub.cli.client import config_of, near
 from hub.cli.output import Problem, command, json_line, note
 from hub.extensions import Ill, extensions, must_be
 from hub.model import Camera, Position
@@ -153,7 +153,7 @@ def _moved(found: Sequence[Camera]) -> list[Camera]:
 
 def _from_platform(options: argparse.Namespace) -> tuple[str, int, list[str]]:
     config = config_of(options.source)
-    if ask(config, "/api/v1/status") is not None:
+    if near(config).ask("/api/v1/status") is not None:
         raise Problem("the hub runs and is registered under this id; stop it for as long as the catalog is read")
     sinks = [sink for sink in config.sinks if sink.name == options.platform and sink.protocol == "gb28181"]
     if not sinks:

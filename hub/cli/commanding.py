@@ -6,13 +6,13 @@ import argparse
 from typing import Any
 from urllib.parse import quote
 
-from hub.cli.client import ask, config_of
-from hub.cli.output import Problem, command, folder, json_line, table
+from hub.cli.client import takes_hub, way_to
+from hub.cli.output import Problem, command, json_line, table
 
 
 def add(commands: Any) -> None:
     parser = command(commands, "command", send, "send a command to a connected device and show its answer")
-    parser.add_argument("dir", type=folder)
+    takes_hub(parser)
     parser.add_argument("device")
     parser.add_argument("what", choices=("locate", "interval", "text", "raw"))
     parser.add_argument("value", nargs="?", default="", help="seconds, the text, or the device's own command")
@@ -35,9 +35,7 @@ def send(options: argparse.Namespace) -> int:
     else:
         wanted |= {"text": options.value, "message": options.message, "data": options.data, "urgent": options.urgent}
     path = f"/api/v1/devices/{quote(options.device, safe='')}/command"
-    found = ask(config_of(options.dir), path, "POST", json=wanted)
-    if found is None:
-        raise Problem(f"no hub runs on {options.dir}; commands need one, with the device connected to it")
+    found = way_to(options).need(path, "commands need one, with the device connected to it", "POST", json=wanted)
     answer = found["answer"]
     if options.json:
         json_line(found)

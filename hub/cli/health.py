@@ -5,29 +5,27 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from hub.cli.client import ask, config_of
-from hub.cli.output import Problem, command, folder, json_line, table
+from hub.cli.client import takes_hub, way_to
+from hub.cli.output import command, json_line, table
 from hub.cli.times import wall
 from hub.health import WORST
 
 
 def add(commands: Any) -> None:
     parser = command(commands, "health", health, "how every part of the running hub is, the worst first", lists=True)
-    parser.add_argument("dir", type=folder)
+    takes_hub(parser)
 
 
 def health(options: argparse.Namespace) -> int:
     """Exit 0 where the hub is ready, 1 where it is not or does not run."""
-    config = config_of(options.dir)
-    status = ask(config, "/api/v1/status")
-    if status is None:
-        raise Problem(f"no hub runs on {options.dir}")
+    way = way_to(options)
+    status = way.need("/api/v1/status", "the parts of one that runs are told")
     parts = sorted(status["parts"], key=lambda part: WORST.index(part["state"]), reverse=True)
     if options.json:
         for part in parts:
             json_line(part)
     else:
-        at = wall(options, config.zone)
+        at = wall(options, way.zone)
         rows = [
             (part["part"], part["state"], "required" if part["required"] else "", at(part["since"]), part["reason"])
             for part in parts

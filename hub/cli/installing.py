@@ -12,7 +12,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from hub.cli.client import ask, config_of
+from hub.cli.client import config_of, takes_hub, way_to
 from hub.cli.output import Problem, command, folder, json_line, note
 from hub.whole_file import replace
 
@@ -29,7 +29,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--print", dest="shown", action="store_true", help="only print the unit")
     parser.add_argument("--to", type=Path, default=UNITS, metavar="DIR", help=f"where units lie; default {UNITS}")
     parser = command(commands, "reload", reload, "have the running hub take over the city folder as it is now")
-    parser.add_argument("dir", type=folder)
+    takes_hub(parser)
 
 
 def install(options: argparse.Namespace) -> int:
@@ -78,10 +78,10 @@ def install(options: argparse.Namespace) -> int:
 
 def reload(options: argparse.Namespace) -> int:
     """Exit 1 where the folder has mistakes; then the hub goes on as it was."""
-    config = config_of(options.dir)
-    told = ask(config, "/api/v1/reload", "POST", timeout=600)
+    way = way_to(options)
+    told = way.ask("/api/v1/reload", "POST", timeout=600)
     if told is None:
-        raise Problem(f"no hub runs on {options.dir}")
+        raise Problem(f"no hub runs on {way.where}")
     if options.json:
         json_line(told)
     else:

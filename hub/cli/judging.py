@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from hub.backtest.report import Findings
 from hub.backtest.report import report as write_report
 from hub.backtest.run import Backtest, Tally, level_counts
 from hub.cli.cities import clean_city
-from hub.cli.client import ask, config_of, told_by_hub
+from hub.cli.client import Way, config_of, near, takes_hub, told_by_hub, way_to
 from hub.cli.noting import written
 from hub.cli.output import Problem, command, folder, json_line, note, table
 from hub.cli.progress import progress
@@ -78,7 +78,7 @@ def add(commands: Any) -> None:
         help="city folders, rule folders or test files; without any, every pack",
     )
     action = command(actions, "list", rules_list, "every rule, its levels, its standard and how it is", lists=True)
-    action.add_argument("dir", nargs="?", type=folder, metavar="DIR", help="the same as --city DIR")
+    takes_hub(action, nargs="?", metavar="DIR", help="the same as --city DIR")
     action.add_argument("--city", type=folder, metavar="DIR", help="the rules of this city (without it: every pack)")
     action = command(
         actions, "explain", rules_explain, "what a rule watches, what raises and clears it, where its figures come from"
@@ -165,7 +165,7 @@ def marks(city: City) -> list[Marked]:
             from_text(told["raised_at"]),
             f"{told['who']} marked it as a false alarm" + (f": {told['note']}" if told["note"] else ""),
         )
-        for told in written(city.config, standing=True)
+        for told in written(near(city.config), standing=True)
     ]
 
 
@@ -351,6 +351,8 @@ def _packs() -> list[str]:
 
 
 def rules_list(options: argparse.Namespace) -> int:
+    if options.hub is not None:
+        return _rules_there(options, way_to(options))
     city = options.dir or options.city
     rows = summary_of(_book(city))
     for text in unheard(clean_city(city), told_by_hub(config_of(city))) if city else ():
@@ -362,21 +364,48 @@ def rules_list(options: argparse.Namespace) -> int:
             json_line(line | {"ill": ill.get(name)} if city else line)
         return 0
     table(("rule", "for", "levels", "standard"), rows, "no rules", options)
-    if options.csv:
-        return 0
+    if not options.csv:
+        _tell_ill(ill)
+    return 0
+
+
+def _tell_ill(ill: Mapping[str, Any]) -> None:
     for name, item in ill.items():
         where = "everywhere" if item["left_out"] == "everywhere" else f"for {item['left_out']} subjects"
         print(
             f"ill: {name}: {item['error']} (at {item['subject'] or 'every subject'}, event {item['event']}; "
             f"{item['count']} times since {item['since'] or 'the start'}; left out {where})"
         )
+
+
+def _rules_there(options: argparse.Namespace, way: Way) -> int:
+    """The rules in force in a hub on another machine."""
+    told = way.list("/api/v1/rules", "rules")
+    found = told[0] if told is not None else []
+    rows = [
+        (
+            rule["rule"],
+            "every device" if "*" in rule["kinds"] else " or ".join(rule["kinds"]),
+            " ".join(level["level"] for level in rule["levels"]) or "silence",
+            rule["source"].get("standard", ""),
+        )
+        for rule in found
+    ]
+    if options.json:
+        for (name, subjects, levels, standard), rule in zip(rows, found, strict=True):
+            line = {"rule": name, "subjects": subjects, "levels": levels, "standard": standard}
+            json_line(line | {"ill": rule["ill"]})
+        return 0
+    table(("rule", "for", "levels", "standard"), rows, "no rules", options)
+    if not options.csv:
+        _tell_ill({rule["rule"]: rule["ill"] for rule in found if rule["ill"]})
     return 0
 
 
 def _ill(city: Path) -> dict[str, Any]:
     """The rules that fail, by name: as the running hub says, else as its last snapshot does."""
     config = config_of(city)
-    status = ask(config, "/api/v1/status")
+    status = near(config).ask("/api/v1/status")
     found = status["rules"].get("ill", []) if status is not None else saved_health(config.data / SNAPSHOT)
     return {item["rule"]: item for item in found}
 

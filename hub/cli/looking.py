@@ -11,8 +11,8 @@ from typing import Any
 
 from hub.alerts import CLOSED_MAX, Alerts
 from hub.api import views
-from hub.cli.client import ask, ask_on, batches, config_of, entries, open_log
-from hub.cli.output import Problem, command, cut, folder, json_line, listing, table
+from hub.cli.client import Way, batches, entries, open_log, takes_hub, way_to
+from hub.cli.output import Problem, command, cut, json_line, listing, table
 from hub.cli.times import Wall, wall
 from hub.clock import now
 from hub.delivery import JOURNAL, Journal
@@ -30,16 +30,16 @@ LISTED = 100
 
 def add(commands: Any) -> None:
     parser = command(commands, "devices", devices, "registry and live state; who knocked and was not known", lists=True)
-    parser.add_argument("dir", type=folder)
+    takes_hub(parser)
     parser.add_argument("--unknown", action="store_true", help="devices that reported and are not in the registry")
     parser = command(commands, "alerts", alerts, "warnings and their history", lists=True)
-    parser.add_argument("dir", type=folder)
+    takes_hub(parser)
     parser.add_argument("--all", action="store_true", help="closed ones too")
     parser.add_argument(
         "--load", action="store_true", help="what the warnings ask of their watchers (ISA-18.2, EEMUA 191)"
     )
     parser = command(commands, "quarantine", quarantine, "input that could not be used", lists=True)
-    parser.add_argument("dir", type=folder)
+    takes_hub(parser)
     parser.add_argument("action", choices=("list", "show", "export", "retry"))
     parser.add_argument("offset", nargs="?", type=int, help="entry to show or retry; all are retried without it")
     parser.add_argument(
@@ -47,7 +47,7 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("-o", dest="output", metavar="FILE")
     parser = command(commands, "delivery", delivery, "what destinations have not taken", lists=True)
-    parser.add_argument("dir", type=folder)
+    takes_hub(parser)
     parser.add_argument("action", choices=("list", "retry", "drop", "test"))
     parser.add_argument(
         "numbers", nargs="*", default=[], help="dead letters to retry or drop, all without any; test: the destination"
@@ -64,35 +64,15 @@ def _count(text: str) -> int:
 
 
 def devices(options: argparse.Namespace) -> int:
-    config = config_of(options.dir)
+    way = way_to(options)
     if options.unknown:
-        return _unknown(options, config)
-    answer = ask(config, "/api/v1/devices")
-    known = load_registry(options.dir)[0].devices
-    if answer is None:
-        live = Live()
-        if (config.data / "log").is_dir():
-            with open_log(config) as log:
-                for batch in batches(log, "events"):
-                    live.feed(batch)
-        found = [views.device(state, known.get(state.device)) for state in live.devices.values()]
-    else:
-        found = answer["devices"]
+        return _unknown(options, way)
+    answer = way.ask("/api/v1/devices")
+    known = way.city["devices"] if way.far else _registered(way.config)
+    found = answer["devices"] if answer is not None else _heard(way.config)
     heard = {item["device"] for item in found}
-    silent = [item for name, item in known.items() if name not in heard]
-    found += [
-        {
-            "device": item.device,
-            "name": item.name,
-            "kind": item.kind,
-            "area": item.area,
-            "position": views.place(item.position),
-            "registered": True,
-            "values": {},
-        }
-        for item in silent
-    ]
-    at = wall(options, config.zone)
+    found += [{**item, "registered": True, "values": {}} for item in known if item["device"] not in heard]
+    at = wall(options, way.zone)
     listing(
         found,
         ("device", "kind", "name", "last observed", "readings", "late by s", "values"),
@@ -111,19 +91,34 @@ def devices(options: argparse.Namespace) -> int:
     return 0
 
 
+def _registered(config: Config) -> list[dict[str, Any]]:
+    """The devices of the city folder's registry, as a hub says them."""
+    return [views.in_registry(item) for item in load_registry(config.folder)[0].devices.values()]
+
+
+def _heard(config: Config) -> list[dict[str, Any]]:
+    """Of a hub that does not run: the devices that its log has heard."""
+    live, known = Live(), load_registry(config.folder)[0].devices
+    if (config.data / "log").is_dir():
+        with open_log(config) as log:
+            for batch in batches(log, "events"):
+                live.feed(batch)
+    return [views.device(state, known.get(state.device)) for state in live.devices.values()]
+
+
 def _values(values: dict[str, Any], whole: bool) -> str:
     """All of them where `whole`, else the first four."""
     shown = [f"{metric} {value['value']}" for metric, value in values.items()]
     return ", ".join(shown) if whole or len(shown) <= 4 else f"{', '.join(shown[:4])} …"
 
 
-def _unknown(options: argparse.Namespace, config: Any) -> int:
-    answer = ask(config, "/api/v1/unknown")
+def _unknown(options: argparse.Namespace, way: Way) -> int:
+    answer = way.ask("/api/v1/unknown")
     if answer is not None:
         found = answer["devices"]
     else:
         counted: dict[str, dict[str, Any]] = {}
-        with open_log(config) as log:
+        with open_log(way.config) as log:
             for _, fault in entries(log, "quarantine"):
                 if fault.kind == "unknown-device" and fault.device:
                     at = to_text(fault.received_at)
@@ -134,7 +129,7 @@ def _unknown(options: argparse.Namespace, config: Any) -> int:
                     item["count"] += 1
                     item["last_at"] = at
         found = list(counted.values())
-    shown = wall(options, config.zone)
+    shown = wall(options, way.zone)
     listing(
         found,
         ("device", "adapter", "times", "first", "last"),
@@ -149,13 +144,13 @@ def _unknown(options: argparse.Namespace, config: Any) -> int:
 
 
 def alerts(options: argparse.Namespace) -> int:
-    config = config_of(options.dir)
-    at = wall(options, config.zone)
-    answer = ask(config, "/api/v1/alerts", params={"closed": CLOSED_MAX if options.load or options.all else 0})
+    way = way_to(options)
+    at = wall(options, way.zone)
+    answer = way.ask("/api/v1/alerts", params={"closed": CLOSED_MAX if options.load or options.all else 0})
     until = now() if answer is not None else None
     if answer is None:
         folded = Alerts()
-        with open_log(config) as log:
+        with open_log(way.config) as log:
             for _, change in entries(log, "alerts"):
                 folded.feed([change])
         answer = {
@@ -257,10 +252,10 @@ def _load_json(load: Load) -> dict[str, Any]:
 
 
 def quarantine(options: argparse.Namespace) -> int:
-    config = config_of(options.dir)
+    way = way_to(options)
     if options.action == "retry":
-        return _retry(options, config)
-    found, total = _quarantined(options, config)
+        return _retry(options, way)
+    found, total = _quarantined(options, way)
     if options.action == "show" and not found:
         raise Problem(
             f"no entry {options.offset} in quarantine" if options.offset is not None else "quarantine is empty"
@@ -280,7 +275,7 @@ def quarantine(options: argparse.Namespace) -> int:
         for item in found:
             json_line(item)
         return 0
-    at = wall(options, config.zone)
+    at = wall(options, way.zone)
     listing(
         found,
         ("entry", "received", "adapter", "device", "kind", "what is wrong"),
@@ -300,20 +295,20 @@ def quarantine(options: argparse.Namespace) -> int:
     return 0
 
 
-def _quarantined(options: argparse.Namespace, config: Config) -> tuple[list[dict[str, Any]], int]:
+def _quarantined(options: argparse.Namespace, way: Way) -> tuple[list[dict[str, Any]], int]:
     """Entries, oldest first, as many as were asked for, and how many there are."""
     if options.action == "show" and options.offset is not None:
-        return _one_quarantined(options.offset, config), 1
+        return _one_quarantined(options.offset, way), 1
     limit = options.limit or (None if options.action != "list" or options.json or options.csv else LISTED)
     params: dict[str, Any] = {"limit": 200 if limit is None else min(limit, 200)}
-    answer = ask_on(config, "/api/v1/quarantine", "entries", limit, params=params)
+    answer = way.list("/api/v1/quarantine", "entries", limit, params=params)
     if answer is not None:
         found = answer[0][::-1]
-        status = ask(config, "/api/v1/status") or {}
+        status = way.ask("/api/v1/status") or {}
         stream = status.get("log", {}).get("quarantine", {"entries": len(found)})
         total = stream["entries"]
     else:
-        with open_log(config) as log:
+        with open_log(way.config) as log:
             stream = log.quarantine
             total = stream.lag(stream.first)
             start = stream.before(stream.next, limit or total)
@@ -325,22 +320,22 @@ def _quarantined(options: argparse.Namespace, config: Config) -> tuple[list[dict
     return found, total
 
 
-def _one_quarantined(offset: int, config: Config) -> list[dict[str, Any]]:
+def _one_quarantined(offset: int, way: Way) -> list[dict[str, Any]]:
     """The entry, with its message's bytes, which may stand with another of the message's faults; nothing where there is none."""
-    item = _entry(offset, config)
+    item = _entry(offset, way)
     if item is None:
         return []
     if item["raw_entry"] != offset:
-        _give_raw(item, _entry(item["raw_entry"], config) or item)
+        _give_raw(item, _entry(item["raw_entry"], way) or item)
     return [item]
 
 
-def _entry(offset: int, config: Config) -> dict[str, Any] | None:
-    answer = ask(config, "/api/v1/quarantine", params={"limit": 1, "before": behind(LogPosition(offset))})
+def _entry(offset: int, way: Way) -> dict[str, Any] | None:
+    answer = way.ask("/api/v1/quarantine", params={"limit": 1, "before": behind(LogPosition(offset))})
     if answer is not None:
         found = answer["entries"]
     else:
-        with open_log(config) as log:
+        with open_log(way.config) as log:
             stream = log.quarantine
             here = islice(entries(log, "quarantine", max(stream.first, LogPosition(offset))), 1)
             found = [views.quarantined(stream, place, fault) for place, fault in here]
@@ -351,11 +346,10 @@ def _give_raw(item: dict[str, Any], holder: dict[str, Any]) -> None:
     item |= {"raw_hex": holder["raw_hex"], "raw_text": holder["raw_text"]}
 
 
-def _retry(options: argparse.Namespace, config: Any) -> int:
+def _retry(options: argparse.Namespace, way: Way) -> int:
     """Offer quarantined readings again: after the registry or the vocabulary learned what was missing."""
-    if ask(config, "/api/v1/health") is None:
-        raise Problem("no hub runs on this folder; `cityhub run` it first, then retry")
-    answer = ask(config, "/api/v1/quarantine/retry", "POST", json={"offset": options.offset}) or {}
+    body = {"offset": options.offset}
+    answer = way.need("/api/v1/quarantine/retry", "`cityhub run` it first, then retry", "POST", json=body)
     if options.json:
         json_line(answer)
     else:
@@ -369,14 +363,13 @@ def _retry(options: argparse.Namespace, config: Any) -> int:
 # ------------------------------------------------------------------------------------------------- delivery
 
 
-def _exercise(options: argparse.Namespace, config: Config) -> int:
+def _exercise(options: argparse.Namespace, way: Way) -> int:
     """Exit 0 where the destination took it, 1 where it did not."""
     if len(options.numbers) != 1:
         raise Problem("delivery test needs the name of one destination, as hub.toml has it", 2)
     body = {"name": options.numbers[0], "who": getpass.getuser()}
-    answer = ask(config, "/api/v1/delivery/test", "POST", json=body)
-    if answer is None:
-        raise Problem(f"no hub runs on {options.dir}; a test goes the way that warnings go, so it needs one")
+    why = "a test goes the way that warnings go, so it needs one"
+    answer = way.need("/api/v1/delivery/test", why, "POST", json=body)
     if options.json:
         json_line(answer)
     else:
@@ -388,9 +381,9 @@ def _exercise(options: argparse.Namespace, config: Config) -> int:
 
 
 def delivery(options: argparse.Namespace) -> int:
-    config = config_of(options.dir)
+    way = way_to(options)
     if options.action == "test":
-        return _exercise(options, config)
+        return _exercise(options, way)
     try:
         numbers = [int(number) for number in options.numbers] or None
     except ValueError:
@@ -398,23 +391,23 @@ def delivery(options: argparse.Namespace) -> int:
             f"{' '.join(options.numbers)}: numbers of dead letters were meant, as list shows them", 2
         ) from None
     if options.action != "list":
-        answer = ask(config, f"/api/v1/delivery/{options.action}", "POST", json={"numbers": numbers})
+        answer = way.ask(f"/api/v1/delivery/{options.action}", "POST", json={"numbers": numbers})
         if answer is None:
-            journal = _journal(config)
+            journal = _journal(way.config)
             done = journal.drop(numbers) if options.action == "drop" else journal.want(numbers)
             journal.close()
             answer = {"dropped": done} if options.action == "drop" else {"offered at the next start": done}
         json_line(answer) if options.json else print(", ".join(f"{count} {what}" for what, count in answer.items()))
         return 0
-    answer = ask(config, "/api/v1/delivery")
+    answer = way.ask("/api/v1/delivery")
     if answer is None:
-        journal = _journal(config)
+        journal = _journal(way.config)
         answer = views.delivery({}, journal)
         journal.close()
     if options.json:
         json_line(answer)
         return 0
-    at = wall(options, config.zone)
+    at = wall(options, way.zone)
     if answer["destinations"] and not options.csv:
         table(
             ("destination", "state", "taken", "refused", "behind", ""),

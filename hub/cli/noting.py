@@ -6,11 +6,10 @@ import argparse
 from typing import Any
 
 from hub.api import views
-from hub.cli.client import ask_on, config_of
-from hub.cli.output import command, folder, listing
+from hub.cli.client import Way, takes_hub, way_to
+from hub.cli.output import command, listing
 from hub.cli.times import wall
 from hub.notes import NOTES, Notes
-from hub.options import Config
 from hub.whole_file import replace
 
 
@@ -18,23 +17,23 @@ def add(commands: Any) -> None:
     parser = command(
         commands, "notes", notes, "comments on warnings, false alarms, notes for the next shift", lists=True
     )
-    parser.add_argument("dir", type=folder)
+    takes_hub(parser)
     parser.add_argument("--false-alarms", action="store_true", help="only the warnings that stand as false alarms")
 
 
-def written(config: Config, standing: bool) -> list[dict[str, Any]]:
+def written(way: Way, standing: bool) -> list[dict[str, Any]]:
     """Notes, the newest first, of the hub that runs or of its data folder. `standing`: marks of false alarms that stand, alone."""
-    answer = ask_on(config, "/api/v1/notes", "notes", params={"standing": str(standing).lower()})
+    answer = way.list("/api/v1/notes", "notes", params={"standing": str(standing).lower()})
     if answer is not None:
         return list(answer[0])
-    kept = Notes(config.data / NOTES, replace)
+    kept = Notes(way.config.data / NOTES, replace)
     return [views.note(one) for one in reversed(kept.all) if not standing or kept.stands(one)]
 
 
 def notes(options: argparse.Namespace) -> int:
-    config = config_of(options.dir)
-    found = written(config, options.false_alarms)
-    at = wall(options, config.zone)
+    way = way_to(options)
+    found = written(way, options.false_alarms)
+    at = wall(options, way.zone)
     listing(
         found,
         ("number", "at", "kind", "who", "note", "rule", "subject", "level", "raised", "read by"),

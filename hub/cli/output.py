@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from hub.cli.parsing import Parser
 from hub.text_files import harmless
 
 T = TypeVar("T")
@@ -130,9 +131,9 @@ def _short(value: Any) -> str:
     return str(value)
 
 
-def command(commands: Any, name: str, run: Any, summary: str, lists: bool = False) -> argparse.ArgumentParser:
+def command(commands: Any, name: str, run: Any, summary: str, lists: bool = False) -> Parser:
     """A subcommand with `--json` and `--utc`; one that lists something has `--csv` too."""
-    parser: argparse.ArgumentParser = commands.add_parser(name, help=summary, description=summary)
+    parser: Parser = commands.add_parser(name, help=summary, description=summary)
     parser.set_defaults(run=run)
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON, one object a line; times are UTC")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import getpass
 import re
+from datetime import tzinfo
 from typing import Any
 from urllib.parse import quote
 
 from hub.api import views
-from hub.cli.client import ask, config_of, entries, open_log
-from hub.cli.output import Problem, command, folder, json_line, listing
+from hub.cli.client import Way, entries, open_log, takes_hub, way_to
+from hub.cli.output import Problem, command, json_line, listing
 from hub.cli.times import wall
 from hub.clock import now
 from hub.model import OperatorAction
@@ -20,6 +21,7 @@ from hub.units import UnitError
 from rules.language.types import nanoseconds, seconds_text
 from rules.state.maintenance import Windows, apply
 
+NEEDED = "planning needs one, since it goes into the hub's log"
 EVERY = {"day": "1 d", "week": "7 d"}
 
 
@@ -27,7 +29,7 @@ def add(commands: Any) -> None:
     parser = command(
         commands, "maintenance", maintenance, "plan work on devices, which then raise no warnings", lists=True
     )
-    parser.add_argument("dir", type=folder)
+    takes_hub(parser)
     parser.add_argument("action", choices=("list", "plan", "cancel"))
     parser.add_argument(
         "target", nargs="?", default="", help="plan: a device, area:NAME or zone:NAME; cancel: the id that list shows"
@@ -42,18 +44,17 @@ def add(commands: Any) -> None:
 
 
 def maintenance(options: argparse.Namespace) -> int:
-    config = config_of(options.dir)
+    way = way_to(options)
     if options.action == "list":
-        return _list(options, config)
+        return _list(options, way)
     if not options.target:
         raise Problem(f"{options.action} needs a target", 2)
     said = {"who": options.who, "note": options.note}
     if options.action == "plan":
-        answer = ask(config, "/api/v1/maintenance", "POST", json=said | _window(options, config))
+        answer = way.need("/api/v1/maintenance", NEEDED, "POST", json=said | _window(options, way.zone))
     else:
-        answer = ask(config, f"/api/v1/maintenance/{quote(options.target, safe='')}/cancel", "POST", json=said)
-    if answer is None:
-        raise Problem(f"no hub runs on {options.dir}; planning needs one, since it goes into the hub's log")
+        path = f"/api/v1/maintenance/{quote(options.target, safe='')}/cancel"
+        answer = way.need(path, NEEDED, "POST", json=said)
     if options.json:
         json_line(answer)
     else:
@@ -61,10 +62,10 @@ def maintenance(options: argparse.Namespace) -> int:
     return 0
 
 
-def _window(options: argparse.Namespace, config: Config) -> dict[str, Any]:
+def _window(options: argparse.Namespace, zone: tzinfo) -> dict[str, Any]:
     try:
-        since = from_text(options.start, config.zone) if options.start else now()
-        until = from_text(options.until, config.zone) if options.until else None
+        since = from_text(options.start, zone) if options.start else now()
+        until = from_text(options.until, zone) if options.until else None
         if options.span:
             until = since + _span(options.span)
         every = _span(EVERY.get(options.every, options.every)) if options.every else 0
@@ -82,10 +83,10 @@ def _span(text: str) -> int:
     return nanoseconds(float(found[1]), found[2])
 
 
-def _list(options: argparse.Namespace, config: Config) -> int:
-    answer = ask(config, "/api/v1/maintenance")
-    found = answer["windows"] if answer is not None else _from_log(config)
-    at = wall(options, config.zone)
+def _list(options: argparse.Namespace, way: Way) -> int:
+    answer = way.ask("/api/v1/maintenance")
+    found = answer["windows"] if answer is not None else _from_log(way.config)
+    at = wall(options, way.zone)
     listing(
         found,
         ("state", "target", "from", "until", "again", "who", "note", "id"),

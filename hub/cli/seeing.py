@@ -14,7 +14,8 @@ from hub.app.plugins import Plugins
 from hub.cameras import TASKS, Cameras, question
 from hub.cameras.covering import Part, cover
 from hub.cameras.following import along, follow, straight
-from hub.cli.output import Problem, command, folder, json_line, note, table
+from hub.cli.client import Way, takes_hub, way_to
+from hub.cli.output import Problem, command, json_line, note, table
 from hub.config import load_config
 from hub.model import CameraView, Watch
 from hub.registry import Registry, load_registry
@@ -23,7 +24,7 @@ from hub.wire import camera_to_json, watch_to_json
 
 def add(commands: Any) -> None:
     parser = command(commands, "cameras", cameras, "ranked cameras that can see a point, with reasons", lists=True)
-    parser.add_argument("dir", type=folder)
+    takes_hub(parser)
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--at", metavar="LON,LAT")
     where.add_argument("--zone", metavar="ZONE", help="the few cameras that together see most of this zone")
@@ -47,6 +48,8 @@ def add(commands: Any) -> None:
 
 
 def cameras(options: argparse.Namespace) -> int:
+    if options.hub is not None:
+        return _by_hub(options, way_to(options))
     registry, mistakes = load_registry(options.dir)
     for mistake in mistakes:
         note(str(mistake))
@@ -73,6 +76,52 @@ def cameras(options: argparse.Namespace) -> int:
     else:
         show(found, options)
     return 1 if mistakes else 0
+
+
+def _by_hub(options: argparse.Namespace, way: Way) -> int:
+    """What a hub on another machine answers, of the cameras that the asker may see."""
+    if options.road is not None:
+        raise Problem("--road needs the city's own folder; --course follows what moves straight on", 2)
+    if options.at is None and options.zone is None and not options.geojson:
+        raise Problem("--at, --zone or --geojson was meant", 2)
+    found = _asked(options, way) if options.at is not None or options.zone is not None else None
+    if not options.json and not options.geojson:
+        _show(found or [], options)
+        return 0
+    every = (way.ask("/api/v1/geojson/footprints") or {})["features"]
+    ground = {feature["properties"]["camera"]: feature for feature in every}
+    if options.geojson:
+        names = ground if found is None else dict.fromkeys(one["camera"] for one in found)
+        json_line({"type": "FeatureCollection", "features": [ground[name] for name in names if name in ground]})
+        return 0
+    for one in found or ():
+        json_line({**one, "footprint": ground[one["camera"]]["geometry"] if one["camera"] in ground else None})
+    return 0
+
+
+def _asked(options: argparse.Namespace, way: Way) -> list[dict[str, Any]]:
+    """Cameras of a place or a zone, or stretches of a way."""
+    given = {name: getattr(options, name) for name in ("at", "zone", "need", "error", "course", "limit")}
+    if options.course is not None:
+        given["speed"] = options.speed
+    params = {name: value for name, value in given.items() if value not in (None, "")}
+    answer: dict[str, Any] = way.ask("/api/v1/cameras", params=params) or {}
+    return list(answer.get("handover", answer.get("cameras", ())))
+
+
+def _show(found: Sequence[dict[str, Any]], options: argparse.Namespace) -> None:
+    if options.zone is not None:
+        _show_cover([_of(Part, one) for one in found], options)
+    elif options.course is not None:
+        _show_way([_of(Watch, one) for one in found], options)
+    else:
+        _show_ranked([_of(CameraView, one) for one in found], options)
+
+
+def _of(kind: type[Any], told: dict[str, Any]) -> Any:
+    """What the API says, as the type that tables are made of: without the place, which it writes otherwise, and what is null there and empty here."""
+    fields = {name: value for name, value in told.items() if value is not None and name != "position"}
+    return msgspec.convert({"camera": "", **fields}, kind)
 
 
 Found: TypeAlias = Sequence[CameraView] | Sequence[Part] | Sequence[Watch]

@@ -17,7 +17,7 @@ from hub import clock
 from hub.app.history import open_city_store
 from hub.app.importing import Imported, Importer, messages, rejects_file
 from hub.app.rollups import rebuild
-from hub.cli.client import ask, config_of
+from hub.cli.client import config_of, near, takes_hub, way_to
 from hub.cli.output import Problem, command, folder, json_line, note
 from hub.cli.progress import Told, meanwhile, progress
 from hub.moment import from_text, in_order
@@ -46,7 +46,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--format", choices=("csv", "parquet"), default="csv")
     parser.add_argument("-o", dest="output", metavar="FILE")
     parser = command(commands, "store", store, "the store's rollups, made anew from its rows")
-    parser.add_argument("dir", type=folder)
+    takes_hub(parser)
     parser.add_argument("action", choices=("rebuild",))
     parser.add_argument("--from", dest="start", metavar="T")
     parser.add_argument("--to", dest="end", metavar="T")
@@ -59,7 +59,7 @@ def take_in(options: argparse.Namespace) -> int:
             raise Problem(f"{path} is not there", 2)
     admit = options.unknown == "admit"
     body = {"files": [str(path.resolve()) for path in options.files], "map": str(options.map.resolve()) if options.map else None, "admit": admit}  # fmt: skip
-    answer = ask(config, "/api/v1/import", "POST", json=body, timeout=LONG_S)
+    answer = near(config).ask("/api/v1/import", "POST", json=body, timeout=LONG_S)
     if answer is not None:
         done = msgspec.convert(answer, Imported)
     else:
@@ -119,7 +119,7 @@ def export(options: argparse.Namespace) -> int:
     answer = None
     if config.store.kind == "duckdb":  # which a running hub has for itself
         with progress("MB") as told, meanwhile(lambda: told(_megabytes(target), None)):
-            answer = ask(config, "/api/v1/export", "POST", json=params, timeout=LONG_S)
+            answer = near(config).ask("/api/v1/export", "POST", json=params, timeout=LONG_S)
     if answer is None:
         try:
             history = open_city_store(config.store, config.data)
@@ -165,19 +165,19 @@ def _tell(told: Told, history: object) -> None:
 
 
 def store(options: argparse.Namespace) -> int:
-    config = config_of(options.dir)
+    way = way_to(options)
     try:
-        start, end = _range(options, config.zone)
+        start, end = _range(options, way.zone)
     except ValueError as error:
         raise Problem(str(error), 2) from None
     begun = time.monotonic()
-    answer = ask(
-        config, "/api/v1/store/rebuild", "POST", json={"from": options.start, "to": options.end}, timeout=LONG_S
-    )
+    body = {"from": options.start, "to": options.end}
+    answer = way.ask("/api/v1/store/rebuild", "POST", json=body, timeout=LONG_S)
     if answer is not None:
         written = int(answer["rollups"])
     else:
-        registry, _ = load_registry(options.dir)
+        config = way.config
+        registry, _ = load_registry(config.folder)
         areas = {device.device: device.area for device in registry.devices.values()}
         try:
             history = open_city_store(config.store, config.data, areas)

@@ -15,7 +15,7 @@ from hub.app.city import load_city
 from hub.app.history import open_city_store
 from hub.app.plugins import Plugins
 from hub.app.staging import files_beside_the_log
-from hub.cli.client import ask
+from hub.cli.client import near
 from hub.cli.output import Problem, command, folder, json_line
 from hub.log import segment
 from hub.log.log import ENTRY_TYPES
@@ -63,7 +63,7 @@ def upgrade(options: argparse.Namespace) -> int:
 def _data(config: Config) -> list[Finding]:
     if not config.data.is_dir():
         return [Finding("data", True, "there is none yet")]
-    if ask(config, "/healthz") is not None:
+    if near(config).ask("/healthz") is not None:
         raise Problem("a hub runs on it; take a backup, restore it elsewhere, and check that, or stop it before")
     found = [_stream(name, config.data / "log" / name) for name in ENTRY_TYPES]
     found += [Finding(path.name, False, "was set aside as damaged") for path in config.data.rglob(f"*{DAMAGED}*")]

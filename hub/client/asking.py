@@ -25,10 +25,18 @@ SILENT_S = 15.0
 CSRF = "X-CSRF-Token"
 
 
-def _settings(token: str | None, ca_file: Path | str | None) -> dict[str, Any]:
+Certificate = tuple[Path | str, Path | str | None]
+"""PEM files of a client certificate and its key; one file may hold both."""
+
+
+def _settings(token: str | None, ca_file: Path | str | None, certificate: Certificate | None) -> dict[str, Any]:
     headers = {"authorization": f"Bearer {token}"} if token else {}
     # An address without a certificate of a known authority is refused; `ca_file` names a private one.
-    verify: ssl.SSLContext | bool = ssl.create_default_context(cafile=str(ca_file)) if ca_file else True
+    verify: ssl.SSLContext | bool = True
+    if ca_file or certificate:
+        verify = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
+        if certificate:
+            verify.load_cert_chain(*certificate)
     return {"headers": headers, "verify": verify}
 
 
@@ -40,7 +48,7 @@ def _listening(asked: Spoken | None, place: Place) -> dict[str, Any]:
 class Client:
     """A hub at `address`, such as "https://hub.example:8443". Raises `Refused` for what the hub refuses, `Away` for what may be asked again.
 
-    `token`: of a program. People log in. `transport`: another way to the hub than its address, such as the socket in its data folder.
+    `token`: of a program. People log in. `certificate`: by which the hub knows who asks. `transport`: another way to the hub than its address, such as the socket in its data folder.
     """
 
     def __init__(
@@ -49,10 +57,13 @@ class Client:
         token: str | None = None,
         *,
         ca_file: Path | str | None = None,
+        certificate: Certificate | None = None,
         timeout_s: float = TIMEOUT_S,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        self._http = httpx.Client(base_url=address, timeout=timeout_s, transport=transport, **_settings(token, ca_file))
+        self._http = httpx.Client(
+            base_url=address, timeout=timeout_s, transport=transport, **_settings(token, ca_file, certificate)
+        )
 
     def __enter__(self) -> Client:
         return self
@@ -111,11 +122,12 @@ class AsyncClient:
         token: str | None = None,
         *,
         ca_file: Path | str | None = None,
+        certificate: Certificate | None = None,
         timeout_s: float = TIMEOUT_S,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._http = httpx.AsyncClient(
-            base_url=address, timeout=timeout_s, transport=transport, **_settings(token, ca_file)
+            base_url=address, timeout=timeout_s, transport=transport, **_settings(token, ca_file, certificate)
         )
 
     async def __aenter__(self) -> AsyncClient:

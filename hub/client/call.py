@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 from urllib.parse import urlencode
 
 import msgspec
@@ -62,6 +62,8 @@ class Call(Generic[T]):
         """The answer. Raises `Refused`, `Away`, or `HubError` where it is no answer of a hub."""
         if status >= 400:
             raise of_answer(status, headers, content)
+        if self.gives is bytes:  # a file
+            return cast(T, content)
         try:
             return msgspec.json.decode(content, type=self.gives)
         except msgspec.MsgspecError as error:

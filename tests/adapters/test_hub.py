@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,7 +24,7 @@ from hub.model import AlertChange, CameraView, Change, FaultKind, Message, Origi
 from tests.acceptance.running import write_city
 from tests.adapters.http_peer import Heard, http_peer
 from tests.adapters.intake import FakeIntake
-from tests.certificates import authority, signed
+from tests.certificates import Files, authority, replaced, revoked, signed
 
 T = 1_795_334_400_000_000_000
 SECOND = 1_000_000_000
@@ -289,6 +290,56 @@ async def test_over_tls_with_a_certificate_of_its_own_authority_and_of_the_peers
         for each in (stranger, nobody, up):
             await each.close()
     assert len(intake.messages) - len(intake.faults) == 1
+
+
+async def test_link_certificates_are_renewed_and_taken_back_while_both_hubs_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The city's is renewed, the district's is; then the district's is taken back, and last the city's."""
+    monkeypatch.setattr("adapters.transport.adapter.LOOK_EVERY_S", 0.02)
+    (tmp_path / "new").mkdir()
+    ca, intake = authority(tmp_path), FakeIntake()
+    city, district = signed(tmp_path, ca, "city"), signed(tmp_path, ca, "district-a")
+    crl, theirs = tmp_path / "crl.pem", tmp_path / "theirs.pem"
+    for each in (crl, theirs):
+        each.write_text(revoked(tmp_path, ca))
+    tls = {"tls_cert_file": city.cert, "tls_key_file": city.key, "tls_client_ca_file": ca.cert, "tls_crl_file": str(crl)}  # fmt: skip
+    async with listening(tmp_path, intake, "tls://127.0.0.1:0", **tls) as port:
+        up = sink(
+            f"https://localhost:{port}", monkeypatch, ca_file=ca.cert, tls_cert_file=district.cert, tls_key_file=district.key,
+            tls_crl_file=str(theirs),
+        )  # fmt: skip
+
+        async def delivered(number: int, taken: bool) -> str:
+            """Whether it is as soon as the hub has looked at its files; the courier tries as often too."""
+            async with asyncio.timeout(30):
+                while (told := await up.deliver(change(number), "k", T)).taken != taken:
+                    assert not told.final
+                    await asyncio.sleep(0.02)
+            return told.detail
+
+        await delivered(1, True)
+        former = Files(shutil.copy(district.cert, tmp_path / "former.pem"), "")
+        for name, files in (("city", city), ("district-a", district)):  # both renewed: new keys, new serial numbers
+            put(signed(tmp_path / "new", ca, name), files)
+        await intake.until(lambda: "renewed" in intake.states[-1][1])
+        await delivered(2, True)
+
+        replaced(crl, revoked(tmp_path, ca, former))  # the one of before: nobody shows it any more
+        await delivered(3, True)
+        replaced(crl, revoked(tmp_path, ca, former, district))
+        await delivered(4, False)
+        replaced(crl, revoked(tmp_path, ca, former, city))
+        await delivered(5, True)
+        replaced(theirs, crl.read_text())
+        assert "revoked" in await delivered(6, False)
+        await up.close()
+
+
+def put(files: Files, place: Files) -> None:
+    """Renew: the key first, as half a renewal is no pair and the one of before stays in use."""
+    for source, target in ((files.key, place.key), (files.cert, place.cert)):
+        replaced(Path(target), Path(source).read_text())
 
 
 async def test_a_flooding_district_keeps_nobody_else_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

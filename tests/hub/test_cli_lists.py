@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from hub.cli import main, parser
 from hub.cli.output import write_csv
+from hub.cli.parsing import FAR
 from hub.text_files import as_written, harmless
 from tests.acceptance.ports import free_port
 from tests.acceptance.running import RunningHub, cityhub, write_city
@@ -220,7 +221,7 @@ def test_an_argument_that_may_be_left_out_may_stand_behind_an_option() -> None:
             continue
         if any(action.required for action in command._actions if action.option_strings):
             continue
-        option = next((one for one in options if one.type is None), None)
+        option = next((one for one in options if one.type is None and FAR not in one.option_strings), None)
         if option is None:
             continue
         given = [str(place.choices[0]) if place.choices else str(at + 1) for at, place in enumerate(places)]

@@ -80,12 +80,6 @@ def resumed(
         return bool(tls.session_reused), tls.session
 
 
-def replaced(path: Path, text: str) -> None:
-    """A file whose content is another from one moment to the next."""
-    path.with_suffix(".new").write_text(text)
-    path.with_suffix(".new").rename(path)
-
-
 async def renewed(hub: Hub, before: str) -> None:
     """Wait until the hub has read its files again."""
     async with asyncio.timeout(60):
@@ -137,7 +131,7 @@ async def test_a_client_certificate_is_who_its_name_says_until_it_is_taken_back(
         session = (await asyncio.to_thread(resumed, hub.address, older, None))[1]
         assert (await asyncio.to_thread(resumed, hub.address, older, session))[0]  # as long as nothing was taken back
         before = hub.listening.reason
-        replaced(tmp_path / "crl.pem", certificates.revoked(tmp_path, made["ca"], made["li.example"]))
+        certificates.replaced(tmp_path / "crl.pem", certificates.revoked(tmp_path, made["ca"], made["li.example"]))
         await renewed(hub, before)
         for taken_back in (asked(hub, made, "li.example"), standing.get("/api/v1/session")):
             with pytest.raises(httpx.HTTPError):
@@ -156,7 +150,7 @@ async def test_an_authority_that_is_no_longer_named_is_believed_no_longer(
     async with running(city_with(tmp_path, TLS + 'tls_client_ca_file = "ca.pem"\n')) as hub:
         assert (await asked(hub, made, "li.example")).status_code == 200
         before = hub.listening.reason
-        replaced(tmp_path / "ca.pem", (made["folder"] / "strange.pem").read_text())
+        certificates.replaced(tmp_path / "ca.pem", (made["folder"] / "strange.pem").read_text())
         await renewed(hub, before)
         with pytest.raises(httpx.HTTPError):
             await asked(hub, made, "li.example")
@@ -185,7 +179,7 @@ async def test_a_required_certificate_is_required(made: dict[str, Any], tmp_path
         ('listen = "127.0.0.1:0"', ""),
         ('listen = "127.0.0.1:0"\nproxy = "the proxy"', "an address or a network"),
         ('listen = "127.0.0.1:0"\ntls_cert_file = "missing.pem"', "there is no such file"),
-        ('listen = "127.0.0.1:0"\ntls_cert_file = "hub.toml"', "cannot be used"),
+        ('listen = "127.0.0.1:0"\ntls_cert_file = "hub.toml"', "no PEM certificate chain"),
         ('listen = "127.0.0.1:0"\ntls_key_file = "server.key"', "need tls_cert_file"),
         ('listen = "127.0.0.1:0"\ntls_cert_file = "server.pem"\ntls_key_file = "server.key"\ntls_client_required = true', "need tls_client_ca_file"),
     ],

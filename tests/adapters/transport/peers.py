@@ -113,7 +113,8 @@ async def running(hub: Hub, **options: Any) -> AsyncIterator[StreamAdapter]:
     adapter = StreamAdapter("toy", StreamOptions(**options), LineCodec)
     task = asyncio.create_task(adapter.run(hub))
     try:
-        await until(lambda: hub.states or task.done())
+        # One that cannot listen says so a moment before it ends.
+        await until(lambda: task.done() or adapter.bound or (hub.states and "listen" not in options))
         if task.done():
             task.result()
         yield adapter

@@ -19,6 +19,7 @@ from adapters.transport.files import OpenFiles
 from adapters.transport.options import parse_endpoint
 from adapters.transport.session import Allowance
 from hub.model import FaultKind
+from tests import certificates
 from tests.adapters.transport.peers import TCP, Hub, dialled, port_of, running, soon, until
 
 
@@ -149,3 +150,68 @@ def test_the_allowance_refills_with_time() -> None:
     assert allowance.spend(10, 0, 0.0) == pytest.approx(1.0)
     assert allowance.spend(0, 0, 1.0) == pytest.approx(0.0)
     assert allowance.spend(0, 3000, 2.0) == pytest.approx(2.0)
+
+
+async def test_a_certificate_that_was_taken_back_is_refused_on_an_open_connection_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The list is read again without a restart. Who may still come in comes again, and what was stored stays so."""
+    monkeypatch.setattr("adapters.transport.adapter.LOOK_EVERY_S", 0.02)
+    ca = certificates.authority(tmp_path)
+    server, good, lost = (
+        certificates.signed(tmp_path, ca, name, "IP:127.0.0.1") for name in ("server", "good", "lost")
+    )
+    crl = tmp_path / "crl.pem"
+    crl.write_text(certificates.revoked(tmp_path, ca))
+    files = {"tls_cert_file": server.cert, "tls_key_file": server.key, "tls_client_ca_file": ca.cert, "tls_crl_file": str(crl)}  # fmt: skip
+
+    def shows(files: certificates.Files) -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=ca.cert)
+        context.load_cert_chain(*files)
+        return context
+
+    hub = Hub()
+    async with running(hub, listen="tls://127.0.0.1:0", **files) as adapter:
+        async with (
+            dialled(adapter, ssl=shows(good)) as (good_reader, good_writer),
+            dialled(adapter, ssl=shows(lost)) as (reader, writer),
+        ):
+            for each, heard in ((writer, reader), (good_writer, good_reader)):
+                each.write(b"a 1\n")
+                assert await soon(heard.readline()) == b"stored a 1\n"
+            certificates.replaced(crl, certificates.revoked(tmp_path, ca, lost))
+            assert await soon(reader.read(), 20) == b""
+            assert await soon(good_reader.read(), 20) == b""
+        with contextlib.suppress(OSError):
+            async with dialled(adapter, ssl=shows(lost)) as (reader, writer):
+                writer.write(b"a 2\n")
+                assert await soon(reader.read(), 20) == b""
+        async with dialled(adapter, ssl=shows(good)) as (reader, writer):
+            writer.write(b"a 3\n")
+            assert await soon(reader.readline(), 20) == b"stored a 3\n"
+            certificates.replaced(crl, "half of a list")
+            await until(lambda: hub.states[-1][0] == "degraded", 20)
+            assert "the TLS files of before are in use: tls_crl_file" in hub.states[-1][1]
+            writer.write(b"a 4\n")
+            assert await soon(reader.readline(), 20) == b"stored a 4\n"
+    assert hub.values == [1, 1, 3, 4]
+
+
+async def test_a_server_whose_certificate_was_taken_back_is_not_spoken_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.transport.adapter.LOOK_EVERY_S", 0.02)
+    ca = certificates.authority(tmp_path)
+    server = certificates.signed(tmp_path, ca, "server", "IP:127.0.0.1")
+    crl = tmp_path / "crl.pem"
+    crl.write_text(certificates.revoked(tmp_path, ca))
+    shown = {"tls_cert_file": server.cert, "tls_key_file": server.key}
+    async with running(Hub(), listen="tls://127.0.0.1:0", **shown) as adapter:
+        hub = Hub()
+        url = f"tls://127.0.0.1:{port_of(adapter)}"
+        more = {"tls_ca_file": ca.cert, "tls_crl_file": str(crl), "reconnect_max_s": 1.0}
+        async with running(hub, connect=url, **more) as outgoing:
+            await until(lambda: outgoing.connections == 1, 20)
+            certificates.replaced(crl, certificates.revoked(tmp_path, ca, server))
+            await until(lambda: any("certificate revoked" in said for _, said in hub.states), 20)
+            assert outgoing.connections == 0
