@@ -192,8 +192,10 @@ def _adapters(state: State, at: int) -> Iterable[Reading]:
 
 
 def noted_by_the_hub(reading: Reading) -> bool:
-    """Whether it is one of those that this module makes, and not what the rules derived."""
-    return reading.adapter == "hub" and (reading.kind.startswith("hub-") or "heard" in reading.values)
+    """Whether it is one of those that this module or `hub.app.trip_notes` makes, and not what the rules derived."""
+    return reading.adapter == "hub" and (
+        reading.kind.startswith("hub-") or "heard" in reading.values or "motion" in reading.values
+    )
 
 
 def _reading(kind: str, name: str, at: int, values: dict[str, Value]) -> Reading:
