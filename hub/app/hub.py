@@ -190,7 +190,7 @@ class Hub:
         await self._catch_up()
         self._hear_others(*hears_from)
         self.destinations = Destinations(
-            self._sinks(self.city), self.log, self.cursors, self.data, self._area_of, self.journey
+            self._sinks(self.city), self.log, self.cursors, self.data, self._area_of, self.journey, lambda: self.city
         )
         if self._keeping.travels:
             self.destinations.journal.begun_anew = True
