@@ -68,6 +68,8 @@ def freeze_subject(s: Subject) -> dict[str, Any]:
         seldom["passing"] = [[*key, s.passing[key].freeze()] for key in sorted(s.passing)]
     if s.stays:
         seldom["stays"] = sorted(s.stays.items())
+    if any(s.denied.values()):
+        seldom["denied"] = {metric: moments for metric, moments in sorted(s.denied.items()) if moments}
     position = [s.position.lon, s.position.lat, s.position.alt] if s.position else None
     return {
         "id": s.id,
@@ -207,5 +209,6 @@ def thaw_subject(world: World, frozen: dict[str, Any], kept: set[str]) -> None:
     subject.watching = frozen["watching"] or NOTHING_YET
     if "passing" in frozen:
         subject.passing = {(series, tuple(kinds)): Passing.thaw(told) for series, kinds, told in frozen["passing"]}
+    subject.denied = frozen.get("denied", subject.denied)
     if "stays" in frozen:
         subject.stays = {metres: (lon, lat, reports) for metres, (lon, lat, reports) in frozen["stays"]}

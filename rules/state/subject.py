@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from typing import Any
 
 from hub.bilingual import NOTHING, Text
@@ -18,6 +18,8 @@ from rules.state.track import Jump, Leap, Recent
 from rules.state.windows import Samples, Window
 
 NEVER = -(1 << 62)
+DENIED_MAX = 300
+"""Of one metric: a day and more of values by five minutes."""
 
 
 class _Nothing(dict[Any, Any]):
@@ -192,7 +194,7 @@ class Subject:
     """One device as the rules know it, or one place (`rules.judging.inside`)."""
 
     __slots__ = (
-        "attributes", "busy", "device", "every", "flat", "gaps", "guest", "heard", "hood", "id", "jumps", "kind", "last", "last_t", "leaps",
+        "attributes", "busy", "denied", "device", "every", "flat", "gaps", "guest", "heard", "hood", "id", "jumps", "kind", "last", "last_t", "leaps",
         "maintenance", "marks", "motion", "newest", "passing", "past", "plan", "position", "position_t", "raises", "recent", "resting", "samples", "silent", "slots", "standing", "stays",
         "usual", "watching", "windows",
         "zones",
@@ -239,6 +241,9 @@ class Subject:
         self.watching: dict[str, int] = NOTHING_YET
         """Rules that neighbours' readings are to have judged again, and why (see `rules.state.watchers`)."""
         self.marks: frozenset[str] | None = None
+        self.denied: dict[str, list[int]] = NOTHING_YET
+        """Per metric, moments of which its value was denied by a mark, the last `DENIED_MAX`: a value of such a moment that comes later without a
+        mark is as little usable."""
         self.maintenance: tuple[Maintenance, ...] | None = None
         """Windows that may concern it."""
         self.resting = False
@@ -281,6 +286,18 @@ class Subject:
             recent.remove(at)
         for standing in self.standing.values():
             standing.go_back(at)
+
+    def denied_of(self, values: Iterable[str], marks: Iterable[str], bad: Set[str], at: int) -> set[str]:
+        """Which of a reading's metrics no rule is to use: `bad` by its own marks, and what was denied of its moment before. A mark outlasts values
+        that come without one (docs/decisions/readings-with-one-key.md)."""
+        for metric in marks:
+            moments = self.own("denied").setdefault(metric, [])
+            if metric not in bad and at in moments:
+                moments.remove(at)
+            elif metric in bad and at not in moments:
+                moments.append(at)
+                del moments[:-DENIED_MAX]
+        return {*bad, *(metric for metric in values if at in self.denied.get(metric, ()))}
 
     def take_back(self, metric: str, at: int) -> bool:
         """A mark denies a value of that moment that had been used; where it was the newest, the one before it in the windows is again.
