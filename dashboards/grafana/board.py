@@ -245,7 +245,7 @@ class Board:
 
     def states(
         self, title: Said, about: Said, *queries: Query, states: States | None = None, w: int = 12, h: int = 8,
-        link: Link | None = None, shorten: str = "", gap_s: float = GAP_S, interval: str = "1m",
+        link: Link | None = None, shorten: str = "", gap_s: float = GAP_S, interval: str = "1m", empty: Said = NO_VALUE,
     ) -> None:  # fmt: skip
         """What state things were in, over time: bars with words, each until the next state, or until silence for `gap_s`."""
         options = statetimeline.Options(
@@ -258,7 +258,7 @@ class Board:
         )
         gap = int(gap_s * 1000)
         custom = statetimeline.FieldConfig(fill_opacity=80, line_width=0, span_nulls=gap, insert_nulls=gap)
-        config = default_config(self.say, "none", None, link=self._to(link), states=states, custom=custom, by_threshold=False, fixed=not states)  # fmt: skip
+        config = default_config(self.say, "none", None, link=self._to(link), states=states, custom=custom, by_threshold=False, fixed=not states, empty=empty)  # fmt: skip
         renamed = [transformation("renameByRegex", regex=shorten, renamePattern="$1")] if shorten else []
         self._add("state-timeline", title, about, queries, options, config, w, h, (), interval, renamed)
 

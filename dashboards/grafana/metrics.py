@@ -16,7 +16,7 @@ GRAFANA: Mapping[str, str] = {
     "count": "none", "1": "none",
 }  # fmt: skip
 """UCUM → Grafana's unit; what stands not here is shown as it is written."""
-ELSEWHERE = ("hub", "vehicle", "vessel")
+ELSEWHERE = ("hub", "trip", "vehicle", "vessel")
 FAMILIES = f"({'|'.join(sorted({metric.family for metric in vocabulary().values()} - set(ELSEWHERE)))})"
 """Of things that stand, the city's own among them. Vehicles and vessels have pages of their own, which not everybody may see."""
 UNITS: Mapping[str, str] = {

@@ -52,12 +52,48 @@ PAIR = '"subject" =~ /\\+/'
 ABOUT_DEVICE = '"subject" =~ /(^|\\+)$device(\\+|$)/'
 TITLE = Column("title", ("Warning", "预警"))
 AT = Column("Time", ("Time", "时间"), "dateTimeAsIso", 170)
-KMH, KN, KM = "velocitykmh", "velocityknot", "suffix:km"
+KMH, KN, KM, CLOCK = "velocitykmh", "velocityknot", "suffix:km", "dtdhms"
 IGNITION_ON, SPEED_MAX, SOG_MAX = '"ignition"', '"speed_max"', '"sog_max"'
 ODOMETER = '"odometer_max", "odometer_min"'
 DRIVEN = 'max("odometer_max") - min("odometer_min")'
 """Distance is what the odometer says, everywhere: at the end less at the beginning. Speeds between reports are nobody's to guess."""
+TRIP, STOP = "\"motion\" = 'driving'", '"motion" =~ /^(standing|unheard)$/'
+"""Of the points that the hub writes of trips and stops, each at its beginning (hub/app/trip_notes.py): those that count. Others are withdrawn."""
+MOTION: States = {
+    "driving": (("driving", "行驶"), GREEN),
+    "standing": (("standing", "停车"), BLUE),
+    "unheard": (("not heard", "失联"), GREY),
+}
+LONG_S = 400 * 86_400
+"""A stop lasts until the next trip, however long that is."""
+TRIPS_FROM = ("The hub works them out of the places, within minutes of their coming; the last one may still go on.", "由中枢根据定位计算，数分钟内更新；最后一段可能尚未结束。")  # fmt: skip
 DRIVEN_ABOUT = ("By the odometer, end less beginning.", "按里程表，终值减初值。")
+
+
+def trips(board: Board, here: str, *who: Column) -> None:
+    """What was driven and where it stood, one row each; `who`: the columns that name the vehicle."""
+    named = ', "device"' if who else ""
+    for title, about, chosen, condition, columns in (
+        (
+            ("Trips", "行程"), (f"Those that began in the chosen time, the newest 500. {TRIPS_FROM[0]}", f"所选时段内开始的行程，最新 500 条。{TRIPS_FROM[1]}"),
+            '"trip_duration" AS "duration", "trip_distance" AS "distance", "trip_idling" AS "idling", "trip_speed" AS "top"', TRIP,
+            [
+                Column("duration", ("Duration", "时长"), CLOCK), Column("distance", ("Distance", "里程"), KM, decimals=1, cell="gauge"),
+                Column("idling", ("Idling", "怠速"), CLOCK), Column("top", ("Highest speed", "最高车速"), KMH, decimals=0, limits=SPEED, cell="text"),
+            ],
+        ),
+        (
+            ("Stops", "停车"), (f"Those that began in the chosen time, the newest 500. Not heard: no place for more than an hour. {TRIPS_FROM[0]}", f"所选时段内开始的停车，最新 500 条。失联：超过一小时无定位。{TRIPS_FROM[1]}"),
+            '"motion", "stop_duration" AS "duration", "stop_idling" AS "idling"', STOP,
+            [
+                Column("motion", ("State", "状态"), states=MOTION, cell="text"), Column("duration", ("Duration", "时长"), CLOCK), Column("idling", ("Idling", "怠速"), CLOCK, cell="gauge"),
+            ],
+        ),
+    ):  # fmt: skip
+        board.table(
+            title, about, rows(f'SELECT {chosen}{named} FROM "trip" WHERE {WHEN} AND {here} AND {condition} ORDER BY time DESC LIMIT 500'), h=10, sort="Time", empty=NONE,
+            columns=[Column("Time", ("Began", "开始"), "dateTimeAsIso", 170), *who, *columns],
+        )  # fmt: skip
 
 
 def fleet(language: Language) -> Board:
@@ -107,6 +143,7 @@ def fleet(language: Language) -> Board:
         rows(f'SELECT {DRIVEN} AS "distance", max("odometer_max") AS "odometer" FROM {rolled(ODOMETER, "vehicle", here)} GROUP BY "device"'), h=10, sort="distance",
         columns=[device(("Vehicle", "车辆"), board="vehicle"), Column("distance", ("Distance", "里程"), KM, decimals=1, cell="gauge"), Column("odometer", ("Odometer", "里程表"), KM, decimals=0)],
     )  # fmt: skip
+    trips(board, here, device(("Vehicle", "车辆"), board="vehicle"))
     for title, about, condition in (
         (("Minutes over the limit", "超速分钟数"), ("Minutes of the last 24 hours in which a vehicle was faster than the limit set above.", "近 24 小时车速超过上方限速的分钟数。"), '"speed_max" > $limit'),
         (("Idle minutes", "怠速分钟数"), ("Minutes of the last 24 hours with the ignition on in which a vehicle stood.", "近 24 小时点火而未行驶的分钟数。"), '"ignition_min" > 0 AND "speed_max" < 1'),
@@ -167,6 +204,11 @@ def vehicle(language: Language) -> Board:
         interval="1m",
     )
     board.states(("Ignition", "点火状态"), ("On or off; a gap means that it did not report.", "点火/熄火；空白为未上报。"), lines(over_time('last("ignition_last")', '"ignition_last"', "vehicle", here, ', "device"', "none"), "$tag_device"), w=24, h=5, states=IGNITION, gap_s=3600)  # fmt: skip
+    board.states(
+        ("Driving and standing", "行驶与停车"), (f"Each trip and stop from its beginning; what began before the chosen time is not drawn. {TRIPS_FROM[0]}", f"各行程与停车自开始时刻起；所选时段之前开始的不显示。{TRIPS_FROM[1]}"),
+        lines(f'SELECT "motion" FROM "trip" WHERE {WHEN} AND {here} AND ({TRIP} OR {STOP}) GROUP BY "device"', "$tag_device"), w=24, h=5, states=MOTION, gap_s=LONG_S, empty=NONE,
+    )  # fmt: skip
+    trips(board, here)
     board.table(
         ("Events", "事件"), ("What the terminal reported, newest first, 500 at most.", "终端上报的事件，最新 500 条。"),
         rows(f'SELECT "events", "speed" FROM "vehicle" WHERE {WHEN} AND {here} AND "events" =~ /[a-z]/ ORDER BY time DESC LIMIT 500'), sort="Time", empty=NONE,

@@ -50,6 +50,7 @@ from hub.app.staging import stage
 from hub.app.tasks import kept, watched
 from hub.app.telemetry import Reporter
 from hub.app.ticking import Ticking
+from hub.app.trip_notes import TripNotes
 from hub.app.warning import SNAPSHOT, Warner
 from hub.app.watching import RuleParts, Watch
 from hub.cameras import Cameras
@@ -170,9 +171,10 @@ class Hub:
         else:
             self.ledger.take_up(self.data / "ledger.json")
         self.live, self.alerts = Live(), Alerts()
-        recent = self.log.events.before(self.log.events.next, LIVE_ENTRIES)
+        events, derived = self.log.events, self.log.derived
         self.followers = [
-            Follower("live", self.log.events, self.live.feed, recent),
+            Follower("live", events, self.live.feed, events.before(events.next, LIVE_ENTRIES)),
+            Follower("live_derived", derived, self.live.feed_found, derived.before(derived.next, LIVE_ENTRIES)),
             Follower("alerts", self.log.alerts, self.alerts.feed, self.log.alerts.first),
         ]
         self.ingest = Ingest(
@@ -210,6 +212,8 @@ class Hub:
         self._keep("housekeeping", self._housekeeping)
         if self.store_readers:
             self._keep("rollups", self.rollups.run)
+        if self.works:
+            self._keep("trips", self.trip_notes.run)
         if board is not None:
             self._keep("nodes", self.nodes.run)
         watch = Watch(self.health, self.log, [reader.state for reader in closely], look)
@@ -293,6 +297,8 @@ class Hub:
                 cast(ErasingStore, self.store), self.city.config.personal, options.keep_personal_days, self._kind_of
             ),
         )
+        if self.works:
+            self.trip_notes = TripNotes(self.store, self.log.events, self.log.derived, stored, self.cursors, self.now)
 
     def _take_up_work(self) -> None:
         """The city's books, and the rules with what they know."""

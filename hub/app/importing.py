@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from hub.app.trip_notes import driven, notes
 from hub.model import Fault, FaultKind, Message, Reading
 from hub.moment import SECOND, to_text
 from hub.options import IngestOptions
@@ -67,11 +68,12 @@ class Importer:
         self._faults: Counter[str] = Counter()
         self._minutes: dict[str, set[int]] = {}
         self._denied: dict[str, set[int]] = {}
+        self._driven: dict[tuple[str, str], set[int]] = {}
         self._written = Written()
         self.done = Imported()
 
     def run(self, messages: Iterable[Message], progress: Callable[[int], None] = lambda _: None) -> Imported:
-        """Store all that can be used, then make the rollups it touches."""
+        """Store all that can be used, then make the rollups it touches, and the trips of vehicles."""
         batch: list[Reading] = []
         for message in messages:
             for fault in message.faults:
@@ -91,6 +93,9 @@ class Importer:
             for width in WIDTHS:
                 self.done.rollups += remake_touched(self._store, width, part, self._denied)
                 progress(self.done.readings)
+        for vehicle, minutes in self._driven.items():
+            self._store.write(STREAM, notes(self._store, *vehicle, minutes, self._now), 0, 0)
+            progress(self.done.readings)
         progress(self.done.readings)
         self.done.faults = dict(self._faults)
         return self.done
@@ -131,6 +136,8 @@ class Importer:
             self._minutes.setdefault(device, set()).update(minutes)
         for device, minutes in denied(batch).items():
             self._denied.setdefault(device, set()).update(minutes)
+        for vehicle, minutes in driven(batch).items():
+            self._driven.setdefault(vehicle, set()).update(minutes)
 
     def _refuse(self, reading: Reading, kind: FaultKind, why: str) -> bool:
         self.done.refused += 1

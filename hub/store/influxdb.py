@@ -43,6 +43,8 @@ from hub.store.rows import only, sift
 GZIP_LEVEL = 1
 """4 ms for 5,000 lines against 17 ms at the client library's level 9, for a tenth more bytes."""
 ROLLUP_LINES = 2_000
+DELETING = (1, 2)
+"""Families of servers that can delete points."""
 NO_TAGS: Mapping[str, str] = MappingProxyType({})
 PROBE = "cityhub probe=1"
 """A line that every server takes. If it is refused as well, the fault is not with the lines."""
@@ -108,7 +110,7 @@ class InfluxDBStore:
         self._reads = httpx.Client(
             base_url=options.url, timeout=options.timeout_s, verify=_tls(options), **_login(options)
         )
-        self._influxql = Influxql(self._reads, options.database)
+        self._influxql = Influxql(self._reads, options.database, keeps_emptied=options.version not in DELETING)
         self._writing = threading.Lock()
         self._sender = ThreadPoolExecutor(1, thread_name_prefix="influxdb")
 
@@ -283,7 +285,7 @@ class InfluxDBStore:
     def drop_rollups(self, width: str, buckets: Sequence[Bucket]) -> None:
         """As `hub.store.rollups` says. A point holds all metrics of its family, so the others are written again. A server that cannot delete
         gets a count of 0, which this hub passes over."""
-        if self._options.version not in (1, 2):
+        if self._options.version not in DELETING:
             self.write_rollups(width, [msgspec.structs.replace(bucket, count=0) for bucket in buckets])
             return
         points: defaultdict[tuple[str, str, int], set[str]] = defaultdict(set)

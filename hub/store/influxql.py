@@ -6,6 +6,7 @@ import heapq
 import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
@@ -48,8 +49,10 @@ def place_of(database: str) -> dict[str, str]:
 class Influxql:
     """Queries over `/query`. Blocking; raises `StoreUnavailable` for whatever the server does wrong."""
 
-    def __init__(self, client: httpx.Client, database: str) -> None:
+    def __init__(self, client: httpx.Client, database: str, keeps_emptied: bool = False) -> None:
+        """`keeps_emptied`: rollups whose values were all denied stay there, with a count of 0."""
         self._client = client
+        self._keeps_emptied = keeps_emptied
         self._place = place_of(database)
 
     # ---------------------------------------------------------------------------------------------- what the store asks
@@ -202,22 +205,40 @@ class Influxql:
         return ordered if query.limit is None else ordered[: query.limit]
 
     def folded(self, width: str, query: SeriesQuery, metric: str, every: int) -> list[Bucket]:
-        """Rollups of one metric folded into buckets of `every` ns; the server does the sums."""
+        """Rollups of one metric folded into buckets of `every` ns; the server does the sums. Asked for in parts at the same time, because it
+        works at one part with one core, and is slow where a row has several fields of a subquery (docs/decisions/influxdb-reading.md)."""
         count, low, mean, high, last = map(_name, _rollup_fields(metric))
+        emptied = [f"{count} > 0"] if self._keeps_emptied else []
         found: list[Bucket] = []
         for measurement, fields in self.fields().items():
             if not measurement.endswith(f"_{width}") or f"{metric}_count" not in fields:
                 continue
-            parts = f"SELECT {count} AS n, {low} AS low, {high} AS high, {last} AS newest, {count} * {mean} AS sum FROM {_name(measurement)} {_where(query)}{' AND' if _where(query) else 'WHERE'} {count} > 0"
-            figures = "sum(n) AS n, min(low) AS low, max(high) AS high, last(newest) AS newest, sum(sum) AS sum"
-            bounds = _where(SeriesQuery(query.start, query.end))
-            text = f"SELECT {figures} FROM ({parts} GROUP BY device, kind) {bounds} GROUP BY time({every // 1000}u), device, kind fill(none)"
-            for tags, cells in self._rows(text):
-                number, least, most = int(cells["n"]), float(cells["low"]), float(cells["high"])
-                middle = min(max(float(cells["sum"]) / number, least), most)
-                key = (cells["time"], tags["device"], metric)
-                found.append(Bucket(*key, number, least, middle, most, float(cells["newest"]), tags.get("kind", "")))
+            rows = f"{_name(measurement)} {_where(query, *emptied)}"
+            grouped = f"GROUP BY time({every // 1000}u), device, kind fill(none)"
+            weighed = f"(SELECT {count} * {mean} AS weighed FROM {rows} GROUP BY device, kind) {_where(SeriesQuery(query.start, query.end))}"
+            parts = (
+                f"SELECT min({low}) AS low, max({high}) AS high, last({last}) AS newest FROM {rows} {grouped}",
+                f"SELECT sum({count}) AS n FROM {rows} {grouped}",
+                f"SELECT sum(weighed) AS sum FROM {weighed} {grouped}",
+            )
+            for (time, device, kind), (least, most, newest, number, weighed_sum) in self._side_by_side(parts):
+                middle = min(max(float(weighed_sum) / number, float(least)), float(most))
+                key = (time, device, metric, int(number))
+                found.append(Bucket(*key, float(least), middle, float(most), float(newest), kind))
         return sorted(found, key=lambda bucket: (bucket.time, bucket.device, bucket.kind))
+
+    def _side_by_side(self, queries: Sequence[str]) -> Iterator[tuple[tuple[int, str, str], list[Any]]]:
+        """(time, device, kind) and what these queries, asked at the same time, tell of it one after the other, where each tells something."""
+
+        def ask(query: str) -> dict[tuple[int, str, str], list[Any]]:
+            answers = self._answers(query)
+            return {(row[0], tags["device"], tags.get("kind", "")): row[1:] for tags, rows in answers for row in rows}
+
+        with ThreadPoolExecutor(len(queries), thread_name_prefix="influxql") as pool:
+            first, *others = pool.map(ask, queries)
+        for key, told in first.items():
+            if all(key in other for other in others):  # one may have been written between two of the queries
+                yield key, sum((other[key] for other in others), start=told)
 
     def measurements(self, width: str = "") -> list[str]:
         """Measurements of raw points, or of the rollups of one width, that there are."""
@@ -390,8 +411,9 @@ def _rollup_fields(metric: str) -> tuple[str, ...]:
     return f"{metric}_count", f"{metric}_min", metric, f"{metric}_max", f"{metric}_last"
 
 
-def _where(query: SeriesQuery) -> str:
-    terms = []
+def _where(query: SeriesQuery, *more: str) -> str:
+    """A WHERE clause of what is asked for, and of more conditions."""
+    terms = list(more)
     if query.start is not None:
         terms.append(f"time >= {int(query.start)}")
     if query.end is not None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from hub.app.trip_notes import driven, notes
 from hub.model import Reading
 from hub.ports import Bucket
 from hub.store import open_store
@@ -44,6 +45,8 @@ def filled(folder: Path) -> Iterator[httpx.Client]:
         for at in range(0, len(told), BATCH):
             assert store.write("events", told[at : at + BATCH], at, at + BATCH) == []
         assert store.write("alerts", history.changes(), 0, 1) == []
+        for vehicle, driven_in in driven(reading for reading in told if reading.observed_at >= history.START).items():
+            assert store.write("derived", notes(store, *vehicle, driven_in, history.END), 0, 1) == []
         minutes = fold(_rows(told), history.MINUTE)
         hours = fold(minutes, history.HOUR)
         for width, buckets in (("1m", minutes), ("1h", hours), ("1d", fold(hours, 24 * history.HOUR))):

@@ -43,6 +43,8 @@ REPORTS: dict[str, int] = {
     "bus": 5 * MINUTE,
 }
 """How often a kind of device reports; others every ten minutes."""
+STANDS_IDLING = 20 * MINUTE
+"""So long vehicles stand with the ignition on, once it was off for an hour."""
 CUT_OFF = ("river-gauge-1", END - 20 * HOUR, END - 14 * HOUR)
 MANY = {"air-station": 12, "water-network": 12}
 NEVER_HEARD, NOWHERE = "spare-pump", "logger-in-a-drawer"
@@ -189,6 +191,8 @@ def _hub(at: int, step: int) -> Iterator[Reading]:
 def _value(metric: str, at: int, n: int, chance: random.Random) -> Value:
     if metric in ("running", "ignition"):
         return (at // HOUR + n) % 3 != 0
+    if metric == "speed" and (hour := at // HOUR + n) % 3 < 2 and (hour % 3 == 0 or at % HOUR < STANDS_IDLING):
+        return 0.0
     if metric == "fire_alarm":
         return False
     if metric == "nav_status":

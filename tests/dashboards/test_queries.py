@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import httpx
@@ -19,6 +20,7 @@ from dashboards.grafana.influxql import Query
 from dashboards.grafana.lint import panels
 from dashboards.grafana.lint_panels import override_values
 from dashboards.grafana.look import LEVELS, NO_VALUE, NONE
+from hub.app.trip_notes import METRICS, MOTION
 from tests.dashboards import history
 from tests.dashboards.filled import NOW_MS, RANGES_MS, ask, filled, spans
 from tests.dashboards.grafana import Grafana, Span, grafana
@@ -318,6 +320,34 @@ def test_one_distance(asking: httpx.Client, node: Grafana) -> None:
     assert by_vehicle["bus-1"] == pytest.approx(one, abs=0.1)
     assert total == pytest.approx(sum(by_vehicle.values()), abs=1)
     assert one == pytest.approx(24 * 20, rel=0.05)
+
+
+def test_trips_and_stops_are_rows_and_bars(asking: httpx.Client, node: Grafana) -> None:
+    """A vehicle of `history` stands for an hour and twenty minutes of every three hours, the twenty with its engine on. What the hub took back
+    is nowhere."""
+    zeros = ",".join(f"{metric}=0" for metric in METRICS if metric != MOTION)
+    taken_back = f'trip,area=harbour,device=bus-1,kind=bus motion="withdrawn",{zeros} {history.END - 5 * history.HOUR}'
+    asking.post("/write", params={"db": "city"}, content=taken_back).raise_for_status()
+    of_bus = {
+        title: column(drawn(asking, node, "vehicle", title, device="bus-1"), "Duration") for title in ("Trips", "Stops")
+    }
+    assert 7 <= len(of_bus["Trips"]) <= 9
+    assert abs(len(of_bus["Trips"]) - len(of_bus["Stops"])) <= 1
+    for title in ("Trips", "Stops"):
+        shown = column(drawn(asking, node, "fleet", title), "Vehicle")
+        assert shown.count("bus-1") == len(of_bus[title])
+        assert {"bus-0", "bus-1", "bus-2", "vehicle-0", "vehicle-1", "vehicle-2"} == set(shown)
+    assert sum("01:30" < text < "01:50" for text in of_bus["Trips"]) > 3, of_bus["Trips"]
+    assert sum("01:10" < text < "01:30" for text in of_bus["Stops"]) > 3, of_bus["Stops"]
+    idle = column(drawn(asking, node, "vehicle", "Stops", device="bus-1"), "Idling")
+    assert sum("00:10" < text < "00:35" for text in idle) > 3, idle
+    ways = column(drawn(asking, node, "vehicle", "Trips", device="bus-1"), "Distance")
+    assert sum(27 < float(text.split()[0]) < 40 for text in ways) > 3, ways
+    assert set(column(drawn(asking, node, "fleet", "Stops"), "State")) == {"standing"}
+    (bars,) = drawn(asking, node, "vehicle", "Driving and standing", device="bus-1")
+    states = [cell["text"] for field in bars["fields"] if field["type"] != "time" for cell in field["cells"]]
+    assert set(states) == {"driving", "standing"}
+    assert all(a != b for a, b in pairwise(states)), "each goes on until the other begins"
 
 
 def test_levels_keep_their_colours_and_order(asking: httpx.Client, node: Grafana) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import threading
+import time
 from itertools import pairwise
 from typing import Any
 
@@ -237,8 +239,24 @@ def test_parts_are_every_touched_minute_once_the_newest_first(touched_minutes: d
     found = list(parts(minutes))
     told = [(start, device) for part in found for device, starts in part.items() for start in starts]
     assert sorted(told) == sorted((start, device) for device, starts in minutes.items() for start in starts)
-    ends = [(min(map(min, part.values())), max(map(max, part.values()))) for part in found]
+    ends = [(min(map(min, part.values())) // HOUR, max(map(max, part.values())) // HOUR) for part in found]
     assert all(newer[0] >= older[1] for newer, older in pairwise(ends))
+    hours = [{(device, start // HOUR) for device, starts in part.items() for start in starts} for part in found]
+    assert len(set().union(*hours)) == sum(map(len, hours)), "an hour of a device is made anew once"
+
+
+def test_a_year_of_one_device_holds_nobody_up() -> None:
+    """Parting its minutes never keeps the other threads waiting: what they see is the time from turn to turn. By the CPU that this process spent
+    meanwhile, because on a busy machine every turn may be late."""
+    year = {"a": {START + n * MINUTE for n in range(525_600)}}
+    working = threading.Thread(target=lambda: sum(map(len, parts(year))))
+    longest = 0.0
+    working.start()
+    while working.is_alive():
+        spent = time.process_time()
+        time.sleep(0.001)
+        longest = max(longest, time.process_time() - spent)
+    assert longest < 0.25
 
 
 @pytest.mark.parametrize("metric", ["pm25", None])
@@ -253,6 +271,21 @@ def test_a_store_folds_rollups_as_the_hub_does(reopen: Open, metric: str | None)
         (b.time, b.device, b.metric, b.count, b.min, b.max, b.last, b.kind) for b in expected
     ]
     assert [b.mean for b in found] == pytest.approx([b.mean for b in expected])
+
+
+def test_a_minute_whose_values_were_all_denied_is_in_no_wider_bucket(reopen: Open) -> None:
+    store: Any = reopen()
+    told = [reading("a", START + n * MINUTE, pm25=float(n)) for n in range(20)]
+    store.write("events", told, 0, len(told))
+    remake(store, Window(START, START + HOUR))
+    gone = [
+        bucket
+        for bucket in store.rollups("1m", SeriesQuery(metric="pm25"))
+        if bucket.last in (0.0, 9.0, *range(10, 20))
+    ]
+    store.drop_rollups("1m", gone)
+    (found,) = store.folded("1m", SeriesQuery(START, START + HOUR, metric="pm25"), 10 * MINUTE)
+    assert (found.count, found.min, found.mean, found.max, found.last) == (8, 1.0, 4.5, 8.0, 8.0)
 
 
 def test_retention_drops_what_is_old_and_nothing_else(reopen: Open) -> None:
