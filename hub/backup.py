@@ -126,6 +126,8 @@ class Repository:
     def read(self, name: str) -> Backup:
         """Raises `BackupError` where there is none of that name, or its list is damaged."""
         path = self.folder / f"{name}.json"
+        if path.exists() and not path.is_file():
+            raise BackupError(f"{path} is no file")
         try:
             data = path.read_bytes()
         except OSError as error:
@@ -143,17 +145,25 @@ class Repository:
         return backup
 
     def verify(self, backup: Backup) -> list[str]:
-        """Everything wrong with a backup: pieces that are missing or damaged, by the file that needs them."""
-        wrong, seen = [], set()
+        """Everything wrong with a backup: pieces that are missing or damaged, by the file that needs them, and files that are not as long
+        as their pieces."""
+        wrong, sizes = [], dict[str, int]()
         for path, file in _files(backup):
+            troubles = []
             for piece in file.pieces:
-                if piece not in seen and (said := self._trouble(piece)):
-                    wrong.append(f"{path}: {said}")
-                seen.add(piece)
+                if piece not in sizes:
+                    troubles += [f"{path}: {said}"] if (said := self._trouble(piece)) else []
+                    sizes[piece] = 0 if said else self._path(piece).stat().st_size
+            size = sum(sizes[piece] for piece in file.pieces)
+            if not troubles and size != file.size:
+                troubles.append(f"{path}: its pieces have {size} bytes instead of {file.size}")
+            wrong += troubles
         return wrong
 
     def _trouble(self, piece: str) -> str:
         path = self._path(piece)
+        if path.exists() and not path.is_file():  # reading a pipe or a device may never end
+            return f"{path} is no file"
         try:
             with path.open("rb") as file:
                 whole = hashlib.file_digest(file, "sha256").hexdigest() == piece
@@ -165,7 +175,7 @@ class Repository:
         """The file, whole and on disk. Raises `BackupError` where a piece is not what it was."""
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("wb") as out:
-            os.fchmod(out.fileno(), file.mode)
+            os.fchmod(out.fileno(), file.mode & 0o777)
             for piece in file.pieces:
                 if said := self._trouble(piece):
                     raise BackupError(f"{path.name}: {said}")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Mapping
 
+from hub import json_once
 from hub.camera_import import import_cameras
 from hub.cameras import osm
 from hub.cameras.listing import to_csv
@@ -15,7 +15,7 @@ from hub.ports import Inventory, Listing
 def read_openstreetmap(text: str, options: Mapping[str, str]) -> Listing:
     """Overpass JSON or GeoJSON. Raises ValueError."""
     try:
-        data = json.loads(text)
+        data = json_once.loads(text)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"is not valid JSON: {error}") from None
     found, remarks = osm.cameras(osm.from_overpass(data) if "elements" in data else osm.from_geojson(data))

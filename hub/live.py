@@ -11,11 +11,13 @@ from collections.abc import Iterable
 
 import msgspec
 
-from hub.model import Event, Position, Reading, Value
+from hub.model import USABLE_MARKS, Event, Position, Reading, Value
 from hub.moment import ON_THE_WAY_NS
 
 DEVICES_MAX = 200_000
 """Devices kept; the one unheard for longest gives way."""
+EARLY_MAX = 1_000
+"""Devices of which marks are kept that came before their first report, which is on its way by another stream."""
 SKEW_WEIGHT = 0.1
 
 
@@ -35,8 +37,23 @@ class DeviceState(msgspec.Struct):
     position_at: int = 0
     values: dict[str, tuple[Value, int]] = msgspec.field(default_factory=dict)
     """Metric → (value, observed time)."""
+    marks: dict[str, tuple[str, int]] = msgspec.field(default_factory=dict)
+    """Metric → the newest mark against it and the observed time of what it was said of: the value's, or later."""
     turn: int = 0
     """Of `Live` when it was last heard of: what is told step by step goes by it, as receive times may reach here out of order."""
+
+    def mark(self, metric: str) -> str | None:
+        """What is said against the newest value of this metric: a mark outlasts a value of its moment that comes without one."""
+        said, at = self.marks.get(metric, ("", 0))
+        return said if said and at >= self.values[metric][1] else None
+
+    def usable(self, metric: str) -> Value | None:
+        """The newest value, if there is one and nothing denies it."""
+        return self.values[metric][0] if metric in self.values and self.mark(metric) in (None, *USABLE_MARKS) else None
+
+    def say(self, metric: str, mark: str, at: int) -> None:
+        if at >= self.marks.get(metric, ("", at))[1]:
+            self.marks[metric] = (mark, at)
 
 
 class Live:
@@ -46,11 +63,34 @@ class Live:
         self.devices: dict[str, DeviceState] = {}
         self.turn = 0
         """Reports taken so far."""
+        self._early: dict[str, dict[str, tuple[str, int]]] = {}
+        """Device → its marks, as in its state: what was found out before its first report reached here."""
 
     def feed(self, events: Iterable[Event]) -> None:
         for event in events:
             if type(event) is Reading:
                 self._take(event)
+
+    def feed_found(self, events: Iterable[Event]) -> None:
+        """Take the marks of what the rules derived: what tests of quality, or people at work, hold against values."""
+        for event in events:
+            if type(event) is Reading and event.marks:
+                at = min(event.observed_at or event.received_at, event.received_at)
+                state = self.devices.get(event.device)
+                if state is None:
+                    if len(self._early) >= EARLY_MAX:
+                        del self._early[next(iter(self._early))]
+                    self._early.setdefault(event.device, {}).update(
+                        {metric: (mark, at) for metric, mark in event.marks.items()}
+                    )
+                    continue
+                for metric, mark in event.marks.items():
+                    state.say(metric, mark, at)
+                self._turned(state)
+
+    def _turned(self, state: DeviceState) -> None:
+        self.turn += 1
+        state.turn = self.turn
 
     def heard_after(self, turn: int) -> list[DeviceState]:
         """Devices heard of since `self.turn` was that."""
@@ -75,10 +115,10 @@ class Live:
                 skew_s=late_s,
             )
             self.devices[reading.device] = state
+            state.marks = self._early.pop(reading.device, {})
         elif state.observed_at > received:  # the hub's clock was ahead, and has been set back
             _set_back(state, received)
-        self.turn += 1
-        state.turn = self.turn
+        self._turned(state)
         state.readings += 1
         state.received_at = reading.received_at
         state.kind = reading.kind
@@ -93,6 +133,8 @@ class Live:
         for metric, value in reading.values.items():
             if newest or metric not in values or observed >= values[metric][1]:
                 values[metric] = (value, observed)
+        for metric, mark in (reading.marks or {}).items():
+            state.say(metric, mark, observed)
         if reading.position is not None and observed >= state.position_at:
             state.position = reading.position
             state.position_at = observed
@@ -103,3 +145,4 @@ def _set_back(state: DeviceState, at: int) -> None:
     state.observed_at = min(state.observed_at, at)
     state.position_at = min(state.position_at, at)
     state.values = {metric: (value, min(observed, at)) for metric, (value, observed) in state.values.items()}
+    state.marks = {metric: (mark, min(said, at)) for metric, (mark, said) in state.marks.items()}

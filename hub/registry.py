@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from hub import json_once
 from hub.geo import distance_m
 from hub.mistakes import Mistake
 from hub.model import Building, Camera, Device, Position, Preset, Refusal, Zone
@@ -455,9 +456,15 @@ def _features(path: Path, mistakes: list[Mistake]) -> Iterator[tuple[int, dict[s
     if text is None:
         return
     try:
-        features = json.loads(text)["features"]
+        features = json_once.loads(text)["features"]
     except json.JSONDecodeError as error:
         mistakes.append(Mistake(str(path), error.lineno, f"is not valid JSON: {error.msg}"))
+        return
+    except json_once.RepeatedKey as error:
+        twice = [
+            found.start() for found in re.finditer(re.escape(json.dumps(error.key, ensure_ascii=False)) + r"\s*:", text)
+        ]
+        mistakes.append(Mistake(str(path), text.count("\n", 0, twice[-1] if len(twice) == 2 else 0) + 1, str(error)))
         return
     except (KeyError, TypeError):
         mistakes.append(Mistake(str(path), 1, 'is not a GeoJSON FeatureCollection: it has no "features"'))

@@ -25,6 +25,8 @@ from rules.language.types import attribute_unit
 
 MAX_CALENDARS = 200
 CITY = "city"
+PACKS = "packs"
+"""The file of mistakes about the packs that are asked for: who asks knows where."""
 """The pack name of a city's own rules."""
 
 
@@ -125,7 +127,7 @@ def load(paths: Sequence[Path], packs: Sequence[str]) -> RuleBook | list[Mistake
             known = known_packs()
             near = get_close_matches(pack, known, n=1)
             hint = f"; was {near[0]} meant?" if near else f"; known are {', '.join(known)}"
-            mistakes.append(Mistake("packs", 1, 1, f"unknown pack {pack!r}{hint}"))
+            mistakes.append(Mistake(PACKS, 1, 1, f"unknown pack {pack!r}{hint}"))
         else:
             files.append((pack, f"{pack}/rules.yaml", text))
     for path in _rule_files(paths):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -29,13 +29,15 @@ def registry_text(devices: Iterable[Device], zones: Iterable[Zone]) -> str:
     return msgspec.json.encode(_Registry(list(devices), list(zones))).decode()
 
 
-def registry_from_text(text: str) -> tuple[list[Device], list[Zone]] | None:
-    """What `registry_text` wrote; None where the text is something else."""
+def registry_from_text(text: str, known: Mapping[str, Device]) -> tuple[list[Device], list[Zone]] | None:
+    """What `registry_text` wrote; None where the text is something else. A row that equals the one of its name in `known` is that
+    one, so that a registry is in memory once however often it is told."""
     try:
         registry = msgspec.json.decode(text.encode(), type=_Registry)
     except msgspec.DecodeError:
         return None
-    return registry.devices, registry.zones
+    rows = ((known.get(device.device), device) for device in registry.devices)
+    return [before if before == device else device for before, device in rows], registry.zones
 
 
 def change_book(judge: Judge, book: RuleBook, outcome: Outcome) -> None:

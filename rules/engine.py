@@ -157,7 +157,7 @@ class Engine:
                 self._change_book(self.judge, lateness.split(new)[0], outcome)
                 self._renew_lanes(outcome)
         elif event.what == "registry":
-            registry = edition.registry_from_text(event.text)
+            registry = edition.registry_from_text(event.text, self.world.registry)
             if registry is not None:
                 for one in (self.judge, *(lane.judge for lane in self.lanes.values())):
                     self._change_registry(one, *registry, outcome)

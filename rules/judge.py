@@ -117,7 +117,7 @@ class Judge:
         """A reading with anything unusual: marked, doubted, late, of a silent device or one at which people work."""
         world = self.world
         values: Mapping[str, Value] = reading.values
-        if reading.marks or subject.marks or subject.maintenance is not None or plan.any_quality:
+        if reading.marks or subject.marks or subject.denied or subject.maintenance is not None or plan.any_quality:
             values = self._good(subject, reading, plan, at, outcome)
         shape = plan.shape(values)
         if shape.tested and not shape.calm(subject, values, at):
@@ -226,7 +226,7 @@ class Judge:
         """The values that thresholds may use; with `quality: any` rules also all of them under their `~` names."""
         if at >= subject.newest:
             subject.marks = frozenset(reading.marks.values()) if reading.marks else None
-        bad = denied(reading)
+        bad = subject.denied_of(reading.values, reading.marks or {}, denied(reading), at)
         if subject.maintenance is not None and at_work(subject, at):
             bad = set(reading.values)
             outcome.derived.append(marked(reading, as_told(reading, at)))

@@ -31,7 +31,7 @@ from rules.state.clock import NEVER
 from rules.state.forwarded import Forwarding
 from rules.state.moments import in_its_turn, moment
 from rules.state.outcome import Outcome
-from rules.state.subject import Subject
+from rules.state.subject import NOTHING_YET, Subject
 from rules.state.world import World
 
 
@@ -447,8 +447,8 @@ class Parts(Judge):
             world.watchers.discard(subject.id, rule)
         for alert in [alert for alert, (_, whose) in world.alerts.items() if whose is subject]:
             del world.alerts[alert]
-        subject.standing, subject.silent, subject.watching, subject.busy = {}, {}, {}, 0
-        subject.passing = {}
+        subject.standing, subject.busy = {}, 0
+        subject.silent = subject.watching = subject.passing = NOTHING_YET
 
 
 class _AtHome(Mapping[str, Subject]):

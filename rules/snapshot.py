@@ -14,8 +14,8 @@ from rules.language.ir import WindowKey
 from rules.state.forwarded import Forwarding
 from rules.state.health import Health
 from rules.state.passing import Passing
-from rules.state.subject import GONE, NEVER, OpenAlert, Standing, Subject, new_standing
-from rules.state.track import Jump, Leap
+from rules.state.subject import GONE, NEVER, NOTHING_YET, OpenAlert, Standing, Subject, new_standing
+from rules.state.track import Jump, Leap, Recent
 from rules.state.windows import Samples
 from rules.state.world import World
 
@@ -57,6 +57,8 @@ def freeze_subject(s: Subject) -> dict[str, Any]:
         seldom["passing"] = [[*key, s.passing[key].freeze()] for key in sorted(s.passing)]
     if s.stays:
         seldom["stays"] = sorted(s.stays.items())
+    if any(s.denied.values()):
+        seldom["denied"] = {metric: moments for metric, moments in sorted(s.denied.items()) if moments}
     position = [s.position.lon, s.position.lat, s.position.alt] if s.position else None
     return {
         "id": s.id,
@@ -79,7 +81,7 @@ def freeze_subject(s: Subject) -> dict[str, Any]:
         "leaps": s.leaps,
         "flat": s.flat,
         "gaps": s.gaps,
-        "recent": s.recent,
+        "recent": {name: recent.freeze() for name, recent in s.recent.items()},
         "watching": s.watching,
         "marks": sorted(s.marks) if s.marks else None,
         "resting": s.resting,
@@ -177,23 +179,25 @@ def thaw_subject(world: World, frozen: dict[str, Any], kept: set[str]) -> None:
         if standing.alert is not None:
             world.alerts[standing.alert.alert] = (standing.alert, subject)
     for name, state in frozen["silent"].items():
-        alert = subject.silent[name] = OpenAlert.thaw(state)
+        alert = subject.own("silent")[name] = OpenAlert.thaw(state)
         world.alerts[alert.alert] = (alert, subject)
-    subject.heard, subject.usual = frozen["heard"], {name: tuple(two) for name, two in frozen["usual"].items()}
-    subject.past = {name: (alert, ordinal) for name, (alert, ordinal) in frozen["past"].items()}
+    subject.heard = frozen["heard"] or NOTHING_YET
+    subject.usual = {name: tuple(two) for name, two in frozen["usual"].items()} or NOTHING_YET
+    subject.past = {name: (alert, ordinal) for name, (alert, ordinal) in frozen["past"].items()} or NOTHING_YET
     subject.marks = frozenset(frozen["marks"]) if frozen["marks"] else None
     subject.resting = frozen["resting"]
-    subject.raises = {name: list(times) for name, times in frozen["raises"].items()}
-    subject.jumps = {metric: Jump(*jump) for metric, jump in frozen["jumps"].items()}
+    subject.raises = {name: list(times) for name, times in frozen["raises"].items()} or NOTHING_YET
+    subject.jumps = {metric: Jump(*jump) for metric, jump in frozen["jumps"].items()} or NOTHING_YET
     subject.leaps = {
         metric: Leap(at, told, before, tuple(base) if base else None)
         for metric, (at, told, before, base) in frozen["leaps"].items()
-    }
-    subject.flat = {metric: tuple(known) for metric, known in frozen["flat"].items()}
-    subject.gaps = {metric: (heard, missing) for metric, (heard, missing) in frozen["gaps"].items()}
-    subject.recent = {name: (list(times), list(values)) for name, (times, values) in frozen["recent"].items()}
-    subject.watching = frozen["watching"]
+    } or NOTHING_YET
+    subject.flat = {metric: tuple(known) for metric, known in frozen["flat"].items()} or NOTHING_YET
+    subject.gaps = {metric: (heard, missing) for metric, (heard, missing) in frozen["gaps"].items()} or NOTHING_YET
+    subject.recent = {name: Recent.thaw(known) for name, known in frozen["recent"].items()} or NOTHING_YET
+    subject.watching = frozen["watching"] or NOTHING_YET
     if "passing" in frozen:
         subject.passing = {(series, tuple(kinds)): Passing.thaw(told) for series, kinds, told in frozen["passing"]}
+    subject.denied = frozen.get("denied", subject.denied)
     if "stays" in frozen:
         subject.stays = {metres: (lon, lat, reports) for metres, (lon, lat, reports) in frozen["stays"]}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from adapters.cap.audit import problems
 from adapters.cap.chain import ENDS, Chain, Permission, Said, Step, add_link, advance
 from adapters.peer_http import Peer
 from adapters.wallclock import zone_named
+from hub import json_once
 from hub.model import AlertChange
 from hub.moment import SECOND
 from hub.ports import Delivery
@@ -321,7 +321,7 @@ def _areas(file: str | None) -> Mapping[str, list[message.Ring]]:
         return {}
     areas: dict[str, list[Any]] = {}
     try:
-        for feature in json.loads(Path(file).read_text("utf-8-sig"))["features"]:
+        for feature in json_once.loads(Path(file).read_text("utf-8-sig"))["features"]:
             properties, geometry = feature["properties"], feature["geometry"]
             zone = properties.get("zone") or properties.get("name") or ""
             names = (f"area:{properties.get('area') or zone}", f"zone:{zone}")

@@ -11,9 +11,10 @@ from typing import Any
 import aiocoap
 
 from adapters.coap.client import Watch
+from adapters.coap.exchange import Rates
 from adapters.coap.options import CoapOptions
 from adapters.coap.protection import Contexts, contexts_of
-from adapters.coap.server import interface, serve
+from adapters.coap.server import DATAGRAMS_PER_S_MAX, Malformed, guard, interface, serve
 from hub.ports import Intake
 
 
@@ -44,11 +45,14 @@ class CoapAdapter:
 
     async def _run(self, intake: Intake, contexts: Contexts | None) -> None:
         context: Any
+        malformed = Malformed(intake)
         if self._options.listen is not None:
             context = await serve(intake, self._options, self._now, contexts)
             self.port = interface(context).transport.get_extra_info("socket").getsockname()[1]
         else:
             context = await aiocoap.Context.create_client_context(transports=["udp6"])
+
+        guard(context, Rates(DATAGRAMS_PER_S_MAX, self._options.endpoints_max), malformed)
 
         def note(url: str, trouble: str) -> None:
             if trouble:
@@ -61,10 +65,9 @@ class CoapAdapter:
         try:
             self._report(intake)
             async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(malformed.run())
                 for asked in self._options.resources:
                     tasks.create_task(Watch(context, intake, self._options, asked, self._now, note).run())
-                if not self._options.resources:
-                    await asyncio.Event().wait()
         finally:
             self.port = None
             await context.shutdown()

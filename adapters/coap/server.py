@@ -13,11 +13,16 @@ from adapters.coap.exchange import FORMATS_IN_WORDS, Incomplete, Rates, TooLarge
 from adapters.coap.options import CoapOptions
 from adapters.coap.protection import Contexts, endpoint, only_its_own, speaker
 from hub.decoding import decoded
-from hub.model import Verdict
+from hub.model import Fault, FaultKind, Message, Verdict
 from hub.ports import Intake
 
 DATAGRAMS_PER_S_MAX = 200.0
 """Of one endpoint. At some 265 a second it would use up its 65,536 message ids within the 247 s that they are remembered."""
+
+HEADER_BYTES, VERSION = 4, 1
+"""Of any message (RFC 7252 §3)."""
+MALFORMED_MAX, MALFORMED_EVERY_S = 50, 1.0
+"""So many datagrams are kept that are no CoAP, each second."""
 
 IN_FLIGHT_BYTES_MAX = 16 << 20
 """Of payloads that wait for the log: a thousand uploads of 256 KiB would be more than small machines have."""
@@ -131,9 +136,7 @@ async def serve(intake: Intake, options: CoapOptions, now: Callable[[], int], co
     site.add_resource([".well-known", "core"], resource.WKCResource(site.get_resources_as_linkheader, impl_info=None))
     site.add_resource(["readings"], Readings(intake, options, now))
     served = site if contexts is None else contexts.guard(site)
-    context = await aiocoap.Context.create_server_context(served, bind=options.bind, transports=["udp6"])
-    _shed_floods(interface(context), Rates(DATAGRAMS_PER_S_MAX, options.endpoints_max))
-    return context
+    return await aiocoap.Context.create_server_context(served, bind=options.bind, transports=["udp6"])
 
 
 def interface(context: Any) -> Any:
@@ -141,17 +144,44 @@ def interface(context: Any) -> Any:
     return context.request_interfaces[0].token_interface.message_interface
 
 
-def _shed_floods(udp: Any, rates: Rates) -> None:
-    """Drop the datagrams of a flooding endpoint before aiocoap sees them.
+class Malformed:
+    """Datagrams that are no CoAP message. They get no answer (RFC 7252 §4.2 and §4.3 leave that free), and go to quarantine once a second."""
+
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
+        self._waiting: list[Fault] = []
+
+    def note(self, data: bytes, why: str) -> None:
+        """Of a flood only the first of a second are kept."""
+        if len(self._waiting) < MALFORMED_MAX:
+            self._waiting.append(Fault(FaultKind.FRAME, f"this is no CoAP message: {why}", data))
+
+    async def run(self) -> None:
+        while True:
+            await asyncio.sleep(MALFORMED_EVERY_S)
+            if self._waiting:
+                faults, self._waiting = self._waiting, []
+                await self._intake.submit([Message([], faults, raw=faults[0].raw)])
+
+
+def guard(context: Any, rates: Rates, malformed: Malformed) -> None:
+    """Drop the datagrams of a flooding endpoint before aiocoap sees them, and catch what it raises for options that are no text.
 
     aiocoap remembers every message id of every endpoint for 247 s and stops answering an endpoint that used up its ids,
     so its memory must be guarded in front of it; it has no hook for that, hence the replaced method.
     """
+    udp = interface(context)
     received = udp.datagram_msg_received
     loop = asyncio.get_running_loop()
 
     def datagram_msg_received(data: bytes, ancdata: Any, flags: int, address: Any) -> None:
-        if rates.allows(address[:2], loop.time()):
+        if not rates.allows(address[:2], loop.time()):
+            return
+        try:
+            if len(data) < HEADER_BYTES or data[0] >> 6 != VERSION:
+                raise ValueError("it does not begin with a header of version 1")
             received(data, ancdata, flags, address)
+        except ValueError as error:  # of an option that is no UTF-8, too
+            malformed.note(data, str(error))
 
     udp.datagram_msg_received = datagram_msg_received

@@ -11,6 +11,7 @@ from email.utils import parseaddr
 
 import msgspec
 
+from adapters.email.line import Cut, Line, TlsLine
 from adapters.email.message import build, with_file
 from adapters.wallclock import zone_named
 from hub.bilingual import LANGUAGES
@@ -18,6 +19,8 @@ from hub.model import AlertChange
 from hub.ports import Delivery, ReportFile, ReportWishes
 from hub.secret_files import secret
 
+EXCHANGE = 2.5
+"""How many times `timeout_s` a whole exchange may take."""
 SECURITY = ("starttls", "tls", "none")
 REPORTS = ("fleet", "air", "air-month")
 FORMATS = {
@@ -52,6 +55,7 @@ class EmailOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     reports_format: str = "pdf"
     """ "pdf" or "xlsx"."""
     timeout_s: float = 20.0
+    """For each step of the exchange; the whole of it is cut after two and a half times that."""
     ca_file: str | None = None
 
     def __post_init__(self) -> None:
@@ -105,8 +109,10 @@ class EmailSink:
         return await self._mailed(build(change, key, options.sender, options.recipients, self._zone, options.language))
 
     async def _mailed(self, mail: EmailMessage) -> Delivery:
+        cut, whole_s = Cut(), EXCHANGE * self._options.timeout_s
+        timer = asyncio.get_running_loop().call_later(whole_s, cut)
         try:
-            return await asyncio.to_thread(self._send, mail)
+            return await asyncio.to_thread(self._send, mail, cut)
         except smtplib.SMTPRecipientsRefused as error:
             codes = {code for code, _ in error.recipients.values()}
             return Delivery(False, final=all(code >= 500 for code in codes), detail=f"no recipient was taken: {codes}")
@@ -120,18 +126,22 @@ class EmailSink:
             final = 500 <= error.smtp_code <= 599 and error.smtp_code not in (530, 534, 535)
             return Delivery(False, final=final, detail=f"SMTP {error.smtp_code} {words}")
         except (smtplib.SMTPException, OSError) as error:
-            return Delivery(False, detail=f"{self._options.host}:{self._port}: {error}")
+            why = f"no outcome within {whole_s:g} s" if cut.done else str(error)
+            return Delivery(False, detail=f"{self._options.host}:{self._port}: {why}")
+        finally:  # its thread ends too, also where nobody waits for it any more
+            timer.cancel()
+            cut()
 
     async def close(self) -> None: ...
 
-    def _send(self, mail: EmailMessage) -> Delivery:
+    def _send(self, mail: EmailMessage, cut: Cut) -> Delivery:
         options = self._options
         context = ssl.create_default_context(cafile=options.ca_file)
         server: smtplib.SMTP
         if options.security == "tls":
-            server = smtplib.SMTP_SSL(options.host, self._port, timeout=options.timeout_s, context=context)
+            server = TlsLine(cut, options.host, self._port, timeout=options.timeout_s, context=context)
         else:
-            server = smtplib.SMTP(options.host, self._port, timeout=options.timeout_s)
+            server = Line(cut, options.host, self._port, timeout=options.timeout_s)
         with server:
             if options.security == "starttls":
                 server.starttls(context=context)

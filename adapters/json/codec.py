@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from adapters.values import NUMBER_LIMIT, Unusable, accept, device_name, moment, place, shown
+from hub.json_once import Repeated, decode
 from hub.metrics import numbers, vocabulary
 from hub.model import Fault, FaultKind, Mark, Message, Reading, Value
 
@@ -47,33 +48,44 @@ def decode_native(payload: bytes, received_at: int | None = None) -> Message:
     """The readings of one payload. A reading without a time gets `received_at`, or None where that is not given."""
     try:
         natives = _decode_fast(check_size(payload))
-        if isinstance(natives, Native):
-            readings = [_reading(natives, received_at)]
-        elif len(natives) <= READINGS_LIMIT:
-            readings = [_reading(native, received_at) for native in natives]
-        else:
+        said = [natives] if isinstance(natives, Native) else natives
+        if len(said) > READINGS_LIMIT:
+            return _examine(payload, received_at)
+        readings = []
+        texts = 0
+        for native in said:
+            reading, known = _reading(native, received_at)
+            readings.append(reading)
+            texts += known
+        if payload.count(b'"') != 2 * texts:  # a key may stand twice: `hub.json_once`
             return _examine(payload, received_at)
     except (msgspec.MsgspecError, UnicodeDecodeError, Unusable, RecursionError):
         return _examine(payload, received_at)
     return Message(readings, [], readings[0].device if len(readings) == 1 else None, natives, payload)
 
 
-def _reading(native: Native, received_at: int | None) -> Reading:
-    """The fast way. Raises `Unusable` for the first thing that is wrong."""
+def _reading(native: Native, received_at: int | None) -> tuple[Reading, int]:
+    """The fast way; beside the reading how many keys and texts the object has. Raises `Unusable` for the first thing that is wrong."""
     values = native.values
+    texts = len(values) + 3 if values else 2  # device and its name, values, and each metric
     for metric, value in values.items():
         if type(value) in _NUMERIC and metric in _NUMBERS and -NUMBER_LIMIT < value < NUMBER_LIMIT:  # type: ignore[operator]
             continue
+        texts += len(value) if type(value) is list else type(value) is str
         values[metric] = accept(metric, value)
     position = None
     if native.lon is not None or native.lat is not None:
         position = place(native.lon, native.lat, native.alt)
+        texts += 2 + (native.alt is not None)
     elif not values or native.alt is not None:
         raise Unusable(FaultKind.SYNTAX, "nothing measured, or an altitude above nowhere")
     if len(values) > VALUES_LIMIT or native.marks:
         raise Unusable(FaultKind.SYNTAX, "marks and limits are for the slow way")
-    at = received_at if native.time is None else moment(native.time)
-    return Reading(device_name(native.device), at, values, position)
+    at = received_at
+    if native.time is not None:
+        at = moment(native.time)
+        texts += 1 + (type(native.time) is str)
+    return Reading(device_name(native.device), at, values, position), texts
 
 
 # ------------------------------------------------------------------------------------- the slow way: field by field
@@ -87,19 +99,21 @@ def check_size(payload: bytes) -> bytes:
 
 
 def read_json(payload: bytes) -> Any:
-    """Any JSON document, NaN and Infinity included (refused later, value by value). Raises `Unusable`."""
+    """Any JSON document, NaN and Infinity included (refused later, value by value); objects that name a key twice are `Repeated`.
+    Raises `Unusable`."""
     check_size(payload)
     try:
-        return msgspec.json.decode(payload)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        pass
-    try:
-        return json.loads(payload.decode())
+        return decode(payload)
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)[:200]
         if "integer string conversion" in reason:  # of Python, with advice for who writes it
             reason = f"a whole number of more than {sys.get_int_max_str_digits():,} digits"
         raise Unusable(FaultKind.SYNTAX, f"the payload is not JSON: {reason}") from None
+
+
+def twice(item: Repeated) -> str:
+    """What is wrong with an object that names keys more than once."""
+    return f"{', '.join(map(shown, item.keys_repeated))} stands twice, and nobody can say which was meant"
 
 
 def refused(unusable: Unusable, payload: bytes) -> Message:
@@ -147,6 +161,9 @@ def examine_item(item: Any, raw: bytes, received_at: int | None) -> tuple[Readin
         detail = f"a reading is an object with device, time and values, not {shown(item)}"
         return None, [Fault(FaultKind.SYNTAX, detail, raw)]
     found = _Findings(raw)
+    if isinstance(item, Repeated):
+        found.note(FaultKind.SYNTAX, twice(item))
+        return None, found.refused()
     device = found.attempt(_device, item)
     if device is None:
         return None, found.refused()
@@ -203,6 +220,9 @@ class _Findings:
         if len(values) > VALUES_LIMIT:
             self.note(FaultKind.OVERSIZE, f"values holds {len(values)} metrics; at most {VALUES_LIMIT} make a reading")
             return {}
+        if isinstance(values, Repeated):
+            self.note(FaultKind.SYNTAX, f"values: {twice(values)}")
+            values = {metric: value for metric, value in values.items() if metric not in values.keys_repeated}
         accepted = {metric: self.attempt(accept, metric, value) for metric, value in values.items()}
         return {metric: value for metric, value in accepted.items() if value is not None}
 
@@ -210,6 +230,8 @@ class _Findings:
         if not isinstance(marks, dict):
             self.note(FaultKind.SYNTAX, f"marks must be an object of metric and mark, not {shown(marks)}")
             return {}
+        if isinstance(marks, Repeated):
+            self.note(FaultKind.SYNTAX, f"marks: {twice(marks)}")
         kept = {}
         for metric, mark in marks.items():
             if not isinstance(mark, str) or mark not in _MARKS:

@@ -17,8 +17,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
-from adapters.json.codec import READINGS_LIMIT, read_json, refused
+from adapters.json.codec import READINGS_LIMIT, read_json, refused, twice
 from adapters.values import Unusable, accept, device_name, moment, place, seconds, shown
+from hub.json_once import Repeated
 from hub.metrics import UnitError, nearest, to_vocabulary, vocabulary
 from hub.model import Fault, FaultKind, Message, Position, Reading, Value
 from hub.moment import from_datetime, from_local
@@ -142,9 +143,11 @@ class FieldPath:
 
 
 def _follow(here: Any, step: str | int) -> Any:
-    """What one step leads to, or `_MISSING`."""
+    """What one step leads to, or `_MISSING`. Raises `Unusable` where that stands twice; what no map asks for may."""
     if isinstance(step, int):
         return here[step] if isinstance(here, list) and -len(here) <= step < len(here) else _MISSING
+    if isinstance(here, Repeated) and step in here.keys_repeated:
+        raise Unusable(FaultKind.SYNTAX, twice(here))
     return here.get(step, _MISSING) if isinstance(here, dict) else _MISSING
 
 
@@ -466,14 +469,14 @@ class MapSet:
         """The readings of one foreign payload. Never raises."""
         try:
             root = read_json(payload)
+            for map in self.maps:
+                captured = map.fits(topic, root)
+                if captured is not None:
+                    readings, faults = map.apply(captured, root, payload, received_at)
+                    device = readings[0].device if len(readings) == 1 else None
+                    return Message(readings, faults, device, {"topic": topic} if topic else None, payload)
         except Unusable as unusable:
             return refused(unusable, payload)
-        for map in self.maps:
-            captured = map.fits(topic, root)
-            if captured is not None:
-                readings, faults = map.apply(captured, root, payload, received_at)
-                device = readings[0].device if len(readings) == 1 else None
-                return Message(readings, faults, device, {"topic": topic} if topic else None, payload)
         detail = f"no map reads the topic {shown(topic)}" if self.uses_topics else "no map fits this payload"
         return Message([], [Fault(FaultKind.UNSUPPORTED, detail, payload)], raw=payload)
 

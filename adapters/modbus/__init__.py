@@ -1,7 +1,7 @@
 """Modbus: polling plants over TCP, RTU over TCP and serial lines; and reading recorded frames."""
 
 from adapters.modbus.codec import ModbusRtuCodec, ModbusTcpCodec
-from adapters.modbus.poller import ModbusAdapter, ModbusOptions
+from adapters.modbus.poller import ModbusAdapter, ModbusOptions, polled
 from adapters.modbus.scan import scan
 from hub.ports import Plugin
 
@@ -11,6 +11,7 @@ PLUGINS = (
         summary="Modbus polling: TCP, RTU over TCP and serial, by a register map",
         options=ModbusOptions,
         adapter=ModbusAdapter,
+        devices=polled,
         binary=True,
         unknown_devices="admit",
     ),

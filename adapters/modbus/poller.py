@@ -155,6 +155,11 @@ class Cycle:
         self.silence = ""
 
 
+def polled(options: ModbusOptions) -> list[str]:
+    """The devices that its map names."""
+    return [unit.device for unit in load_map(options.map).devices]
+
+
 class ModbusAdapter:
     """A bus as a source of readings."""
 

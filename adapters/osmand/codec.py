@@ -12,10 +12,9 @@ from math import isfinite
 from typing import Any
 from urllib.parse import parse_qsl
 
-import msgspec
-
 from adapters.http_requests import Request, RequestReader, response
 from adapters.wallclock import zone_named
+from hub.json_once import decode, refuse
 from hub.model import Fault, FaultKind, Message, Position, Reading, Value, Verdict
 from hub.moment import SECOND, from_text
 
@@ -241,8 +240,9 @@ class Body:
         if "json" in request.content_type.lower() or request.body.lstrip()[:1] == b"{":
             self.form = "json"
             try:
-                document = msgspec.json.decode(request.body)
-            except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as problem:
+                document = decode(request.body)
+                refuse(document)
+            except (ValueError, RecursionError) as problem:
                 raise ValueError(f"the body is not JSON: {problem}") from None
             if not isinstance(document, dict):
                 raise ValueError("the JSON body is not an object with location and device_id")

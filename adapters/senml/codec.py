@@ -9,6 +9,7 @@ import cbor2
 from adapters.json.codec import PAYLOAD_LIMIT, check_size, decode_native, read_json, refused
 from adapters.senml.pack import resolve, to_readings
 from adapters.values import Unusable
+from hub.json_once import RepeatedKey, refuse
 from hub.model import FaultKind, Message, Verdict
 
 _CBOR_LABELS = {
@@ -34,8 +35,11 @@ def decode_json(payload: bytes, received_at: int | None = None) -> Message:
     """The readings of a SenML JSON pack. Relative times, and none, count from `received_at`."""
     try:
         records = read_json(payload)
+        refuse(records)
     except Unusable as unusable:
         return refused(unusable, payload)
+    except RepeatedKey as error:
+        return refused(Unusable(FaultKind.SYNTAX, f"{error}, and nobody can say which was meant"), payload)
     return _message(records, payload, received_at)
 
 
@@ -56,7 +60,7 @@ def decode_any_json(payload: bytes, received_at: int | None = None) -> Message:
         return refused(unusable, payload)
     first = document[0] if isinstance(document, list) and document else None
     if isinstance(first, dict) and "device" not in first and not first.keys().isdisjoint(_CBOR_LABELS.values()):
-        return _message(document, payload, received_at)
+        return decode_json(payload, received_at)
     return decode_native(payload, received_at)
 
 

@@ -76,7 +76,7 @@ export function cardsOf({ now, map, acts, source, chooseAlert, draw }) {
     for (const metric of compared.size ? compared : named.keys()) {
       const worst = alert.worst?.values?.[named.get(metric)], parts = [];
       if (typeof worst === "number") parts.push(`${language() === "en" ? `${say("at")} ${say(alert.worst.level)}` : `${say(alert.worst.level)}${say("at")}`} ${valueText(metric, worst)}`);
-      if (alert.open && metric in values) parts.push(`${say("present")} ${valueText(metric, values[metric].value)}`);
+      if (alert.open && metric in values) parts.push(`${say("present")} ${valueText(metric, values[metric].value, values[metric].mark)}`);
       if (parts.length) said.push(`${metricName(metric)} ${parts.join(" · ")}`);
     }
     return said.slice(0, 2).join("; ");

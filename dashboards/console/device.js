@@ -55,7 +55,7 @@ export function deviceOf({ now, map, source, box, chooseDevice, chooseMetric }) 
   function values(table, device) {
     const found = Object.entries(device.values ?? {}).sort(([a], [b]) => a.localeCompare(b));
     const old = new Map([...table.children].map((row) => [row.dataset.metric, row]));
-    for (const [metric, { value, at }] of found) {
+    for (const [metric, { value, at, mark }] of found) {
       let row = old.get(metric);
       old.delete(metric);
       if (!row) {
@@ -64,7 +64,7 @@ export function deviceOf({ now, map, source, box, chooseDevice, chooseMetric }) 
       }
       row.classList.toggle("picked", metric === now.metric);
       row.firstChild.firstChild.setAttribute("aria-pressed", String(metric === now.metric));
-      row.children[1].textContent = valueText(metric, value);
+      row.children[1].textContent = valueText(metric, value, mark);
       row.children[2].firstChild.dataset.since = String(Date.parse(at));
       row.children[2].firstChild.textContent = agoText(Date.now() + now.skew - Date.parse(at));
     }

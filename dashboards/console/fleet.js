@@ -40,7 +40,7 @@ export function fleetOf({ now, source, panel, chooseDevice }) {
       return h("button", { type: "button", class: `device${state === "offline" ? " old" : ""}`, "data-focus": "device", "data-state": state, onclick: () => chooseDevice(device.device) },
         h("i", { vars: { "--dot": FAMILIES.road.colour } }),
         h("span", { class: "name" }, `${nameOf(device)}${driver ? ` · ${driver}` : ""}`),
-        h("span", { class: "value" }, `${say(`is_${state}`)}${state === "moving" ? ` ${valueText("speed", speed)}` : state === "offline" && device.received_at ? ` ${agoText(at - Date.parse(device.received_at))}` : ""}`));
+        h("span", { class: "value" }, `${say(`is_${state}`)}${state === "moving" ? ` ${valueText("speed", speed, device.values.speed.mark)}` : state === "offline" && device.received_at ? ` ${agoText(at - Date.parse(device.received_at))}` : ""}`));
     });
     if (!asked) { asked = true; ask(); } else if (told && tongue !== language()) table();
   }

@@ -1,6 +1,6 @@
 // What reports and moves: devices with their places, trails and levels of detail. A few are drawn as symbols, many as dots, very many as counted groups.
 
-import { FAMILIES, familyOf, telling, valueText } from "./words.js";
+import { FAMILIES, familyOf, isHeldAgainst, telling, valueText } from "./words.js";
 import { mercatorX, mercatorY, metresBetween } from "./view.js";
 
 export const MOVING = new Set(["vehicle", "bus", "hazmat-truck", "phone", "vessel"]);
@@ -140,7 +140,7 @@ export class Things {
   /** Rain where it is measured: a soft blue veil, denser the harder it falls. */
   #rain(pen, view, items) {
     for (const item of items) {
-      const rain = Number(item.device.values?.rain_intensity?.value);
+      const told = item.device.values?.rain_intensity, rain = isHeldAgainst(told) ? 0 : Number(told?.value);
       if (!(rain > 0.5)) continue;
       const [x, y] = view.place(item.x, item.y), radius = Math.max(26, 420 / view.metresPerPixel());
       const veil = pen.createRadialGradient(x, y, 0, x, y, radius), share = Math.min(0.5, 0.1 + rain / 160);
@@ -181,7 +181,7 @@ export class Things {
 }
 
 function mover(pen, device, x, y) {
-  const value = (name) => device.values?.[name]?.value, vessel = device.kind === "vessel";
+  const value = (name) => (isHeldAgainst(device.values?.[name]) ? undefined : device.values?.[name]?.value), vessel = device.kind === "vessel";
   const course = Number(vessel ? value("heading") ?? value("cog") : value("course"));
   const size = device.kind === "hazmat-truck" ? 7 : vessel ? 8 : 6;
   pen.save();

@@ -24,6 +24,7 @@ const WORDS = {
   range: ["Range", "时间范围"], range_30min: ["30 min", "30分"], range_6h: ["6 h", "6时"], range_1d: ["1 day", "1天"], range_7d: ["7 days", "7天"], range_30d: ["30 days", "30天"], range_1y: ["1 year", "1年"], range_2y: ["2 years", "2年"],
   table: ["Table", "表格"], quality: ["quality", "质量"], doubtful: ["values of doubtful quality (orange)", "个存疑数据（橙色）"], trips: ["Trips of the last day", "近一天行程"], notrips: ["No trips.", "无行程。"], play: ["Play", "播放"], pause: ["Pause", "暂停"], playbackTime: ["Time in the trip", "行程时刻"], playbackRate: ["Times faster", "播放倍速"], idling: ["idling", "怠速"],
   rules: ["rules", "规则"], destinations: ["Destinations", "送达目标"], testsend: ["Send a test", "测试发送"], testtaken: ["It took the exercise.", "已接收演练消息。"], testfailed: ["It did not take the exercise:", "未接收演练消息："], retry: ["Try again", "重试"], stored: ["stored", "已存"], waitingFor: ["waiting", "等待"],
+  mark_stopped: ["stopped", "停运"], mark_maintenance: ["maintenance", "维护"], mark_manual: ["entered by hand", "人工录入"], mark_fault: ["fault", "故障"], mark_calibration: ["calibration", "校准"], "mark_over-range": ["over range", "超量程"], mark_comms: ["connection lost", "通信中断"], mark_invalid: ["invalid", "无效"], mark_estimated: ["estimated", "估算"], mark_suspect: ["suspect", "可疑"], mark_fail: ["failed a test of quality", "未通过质量检验"], mark_missing: ["missing", "缺测"],
   at: ["at", "时"], present: ["now", "现在"], stream: ["Live picture", "实时画面"], nocurve: ["No curve can be drawn:", "无法绘制曲线："], unbuilt: ["Newest values (curves come with make console)", "最近数值（曲线需 make console）"],
   shelve: ["Shelve", "搁置"], unshelve: ["Unshelve", "取消搁置"], work: ["Maintenance", "维护"], undo: ["Undo", "撤销"], close: ["Close", "关闭"],
   will_acknowledge: ["Will be acknowledged in", "即将确认，剩余"], will_shelve: ["Will be shelved in", "即将搁置，剩余"], will_unshelve: ["Will be unshelved in", "即将取消搁置，剩余"], will_maintenance: ["Maintenance will begin in", "即将开始维护，剩余"],
@@ -133,7 +134,15 @@ export function partName(part) {
 /** What the hub refused: in the reader's language what it means, and then the hub's own sentence, which is English. */
 export const refusalText = (error) => (WORDS[`refusal_${error.status}`] && tongue ? `${say(`refusal_${error.status}`)}（${error.message}）` : error.message);
 
-export function valueText(metric, value) {
+/** What is held against a value, by the name that the hub has for it; the names of other devices' own marks are theirs. */
+export const markName = (mark) => (WORDS[`mark_${mark}`] ? say(`mark_${mark}`) : mark);
+
+/** Whether a newest value is denied: what people entered or estimated holds (hub.model.USABLE_MARKS). */
+export const isHeldAgainst = (told) => Boolean(told?.mark) && told.mark !== "manual" && told.mark !== "estimated";
+
+/** A value as people read it. `mark`: what is held against it, which stands beside it. */
+export function valueText(metric, value, mark = "") {
+  if (mark) return `${valueText(metric, value)} ⚠ ${markName(mark)}`;
   if (Array.isArray(value)) return value.length ? value.join(", ") : "–";
   if (typeof value === "boolean") return value ? (tongue ? "是" : "yes") : (tongue ? "否" : "no");
   if (typeof value !== "number") return String(value);
@@ -143,7 +152,7 @@ export function valueText(metric, value) {
 }
 export function telling(values) {
   const metric = TELLING.find((name) => name in values) ?? Object.keys(values)[0];
-  return metric ? [metric, values[metric].value] : null;
+  return metric ? [metric, values[metric].value, values[metric].mark] : null;
 }
 /** How long until something is due. */
 export const untilText = (ms) => (ms <= 0 ? say("dueNow") : ms < 3_600_000 ? `${Math.floor(ms / 60_000)}:${String(Math.floor(ms / 1000) % 60).padStart(2, "0")}` : agoText(ms));

@@ -5,16 +5,21 @@
 `audit.head` beside the folder remembers how far the chain had come, so that a cut end shows too. Who can write both files can forge
 both: note the head that `cityhub audit verify` prints somewhere else (docs/access.md).
 
+`audit.reserve` is room that the audit gives up on a full disk, so that what is done about it can be noted: a backup, an export, an erasure. It is
+taken again once there is room.
+
 Several processes may append (the hub, and commands while it does not run): each holds a lock on the head while it does.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +28,10 @@ import msgspec
 from hub.moment import to_text
 from hub.whole_file import make_folder, sync_folder
 
-FOLDER, HEAD = "audit", "audit.head"
+FOLDER, HEAD, RESERVE = "audit", "audit.head", "audit.reserve"
+RESERVE_BYTES = 1 << 20
+"""Some two thousand acts."""
+FULL = frozenset((errno.ENOSPC, errno.EDQUOT))
 START = "0" * 64
 """What the first line has as its previous hash."""
 DETAIL_MAX = 16 << 10
@@ -65,9 +73,39 @@ class Audit:
         """Note an act, durably; gives its number. Raises `AuditUnavailable`. Blocking: a few milliseconds."""
         try:
             with self._mutex:
-                return self._append(act, at)
+                try:
+                    number = self._append(act, at)
+                except OSError as error:
+                    if error.errno not in FULL or not self._give_up_reserve():
+                        raise
+                    number = self._append(act, at)
+                else:
+                    self._keep_reserve()
+                return number
         except OSError as error:
             raise AuditUnavailable(f"the audit cannot be written ({error.strerror or error})") from error
+
+    def _give_up_reserve(self) -> bool:
+        try:
+            os.unlink(self._data / RESERVE)
+        except OSError:
+            return False
+        return True
+
+    def _keep_reserve(self) -> None:
+        path, beginning = self._data / RESERVE, self._data / f"{RESERVE}.new"
+        if path.exists():
+            return
+        try:
+            fd = os.open(beginning, os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                os.posix_fallocate(fd, 0, RESERVE_BYTES)
+            finally:
+                os.close(fd)
+            os.rename(beginning, path)
+        except OSError:  # no room: the next act tries again
+            with suppress(OSError):
+                os.unlink(beginning)
 
     def _append(self, act: Act, at: int) -> int:
         folder = self._data / FOLDER
@@ -82,10 +120,16 @@ class Audit:
             last = _last(newest[0]) if newest else _Head(0, START)
             line = _line(act, at, last)
             fresh = not path.exists()
-            with open(path, "ab", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-                file.write(line)
-                file.flush()
-                os.fdatasync(file.fileno())
+            with open(path, "ab", buffering=0, opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+                whole = file.tell()
+                try:
+                    if file.write(line) < len(line):
+                        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                    os.fdatasync(file.fileno())
+                except OSError:  # what is not noted for sure is not noted at all
+                    with suppress(OSError):
+                        file.truncate(whole)
+                    raise
             if fresh:
                 sync_folder(folder)
             number, digest = last.number + 1, _hash_of(line)

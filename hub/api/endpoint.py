@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from hub.api.problem import Problem
 from hub.api.questions import Nothing
+from hub.json_once import key_repeated
 
 T = TypeVar("T", bound=msgspec.Struct)
 Handler = Callable[[Request, Any], Awaitable[Response]]
@@ -137,7 +138,10 @@ def _meant(odd: str, known: Sequence[str]) -> str:
 def decoded(data: bytes, kind: type[T]) -> T:
     """A JSON body; an empty one is `{}`. Raises `Problem` 400 that names what is wrong."""
     try:
-        return msgspec.json.decode(data or b"{}", type=kind)
+        found = msgspec.json.decode(data or b"{}", type=kind)
+        if data and (key := key_repeated(data)):
+            raise Problem(400, f"the body names {key[:100]!r} twice in one object, and nobody can say which was meant")
+        return found
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         if odd := re.fullmatch(r"Object contains unknown field `([^`]*)`", str(error)):
             known = names_of(kind)

@@ -128,8 +128,20 @@ def device(state: DeviceState, registered: Device | None) -> dict[str, Any]:
         "readings": state.readings,
         "skew_s": round(state.skew_s, 1),
         "registered": registered is not None,
-        "values": {metric: {"value": value, "at": to_text(at)} for metric, (value, at) in state.values.items()},
+        "values": {metric: _newest(state, metric) for metric in list(state.values)},
     }
+
+
+def _newest(state: DeviceState, metric: str) -> dict[str, Any]:
+    """The newest value of a metric, and the `mark` that is held against it, if any; `marked_at` where that was said of a later moment, at which
+    no value came."""
+    value, at = state.values[metric]
+    shown = {"value": value, "at": to_text(at)}
+    if mark := state.mark(metric):
+        shown["mark"] = mark
+        if state.marks[metric][1] > at:
+            shown["marked_at"] = to_text(state.marks[metric][1])
+    return shown
 
 
 def alert(item: Alert, notes: Sequence[Note] = (), next_call: int | None = None) -> dict[str, Any]:

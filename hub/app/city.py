@@ -23,7 +23,7 @@ from hub.ports import Plugin
 from hub.registry import Registry, load_registry
 from hub.secret_files import private_table
 from hub.text_files import NotText, read_text
-from rules.book import RuleBook
+from rules.book import PACKS, RuleBook
 from rules.book import load as load_rules
 
 
@@ -52,7 +52,12 @@ def load_city(folder: Path, plugins: Mapping[str, Plugin]) -> tuple[City | None,
     rules = load_rules([folder / "rules"] if (folder / "rules").is_dir() else [], packs)
     book = rules if isinstance(rules, RuleBook) else None
     if not isinstance(rules, RuleBook):
-        mistakes += [Mistake(found.file, found.line, f"column {found.column}: {found.message}") for found in rules]
+        mistakes += [
+            _of_packs(folder, found.message)
+            if found.file == PACKS
+            else Mistake(found.file, found.line, f"column {found.column}: {found.message}")
+            for found in rules
+        ]
     tokens: dict[str, Token] | None = None
     if config and config.api.tokens_file:
         tokens, wrong = load_tokens(Path(config.api.tokens_file))
@@ -93,6 +98,18 @@ def load_words(folder: Path) -> list[Mistake]:
             Mistake(str(path), 1, str(error) if isinstance(error, NotText) else f"cannot be read: {error.strerror}")
         ]
     return [Mistake(str(path), line, message) for line, message in use_city(text)]
+
+
+def _of_packs(folder: Path, message: str) -> Mistake:
+    """What is wrong with a pack that hub.toml names, by the line where it does."""
+    file = folder / "hub.toml"
+    text = file.read_text("utf-8-sig")
+    line = toml_lines(text).get(("rules", "packs"), 1)
+    named = next((part for part in message.split("'")[1:2]), "")
+    for number, words in enumerate(text.splitlines()[line - 1 :], line):
+        if f'"{named}"' in words or f"'{named}'" in words:
+            return Mistake(str(file), number, message)
+    return Mistake(str(file), line, message)
 
 
 def _readable(config: Config) -> list[Mistake]:

@@ -4,7 +4,7 @@ journal for all."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from adapters.ptz import Leases, TurnsCameras
 from hub.api.state import ReaderState
+from hub.app.city import City
 from hub.app.plugins import Plugins
 from hub.app.signs import sign
 from hub.app.tasks import watched
@@ -19,7 +20,7 @@ from hub.delivery import JOURNAL, Courier, Filters, Journal, Pace, ReadingCourie
 from hub.delivery.line import Status
 from hub.health import Health, Part
 from hub.options import SinkConfig
-from hub.ports import Cursors, Log, ReadingSink, RememberingSink, ReportSink, RunningSink, SessionSink
+from hub.ports import Cursors, KnowingSink, Log, ReadingSink, RememberingSink, ReportSink, RunningSink, SessionSink
 from hub.stages import Journey
 
 LEASES = "ptz.json"
@@ -66,10 +67,12 @@ class Destinations:
         folder: Path,
         areas: Mapping[str, str] = MappingProxyType({}),
         journey: Journey | None = None,
+        city: Callable[[], City] | None = None,
     ) -> None:
-        """`areas`: of the devices that the registry knows."""
+        """`areas`: of the devices that the registry knows; `city`: as it is at each moment, for sinks that say more of a device."""
         self.journal = Journal(folder / JOURNAL)
         self._log, self._cursors, self._folder, self._areas, self._journey = log, cursors, folder, areas, journey
+        self._city = city
         self._leases = Leases(folder / LEASES)
         self._health: Health | None = None
         self._running: dict[str, _Destination] = {}
@@ -126,6 +129,8 @@ class Destinations:
             sink.operator.share(self._leases, config.name)
         if isinstance(sink, RememberingSink):
             sink.remember_in(self._folder / f"sink-{quote(config.name, safe='')}.json")
+        if isinstance(sink, KnowingSink) and (city := self._city) is not None:
+            sink.know(lambda name: city().registry.devices.get(name), lambda kind: city().config.personal.kind(kind))
         destination = self._running[config.name] = _Destination(config, sink, self._couriers(config, sink))
         for courier in destination.couriers:
             self.couriers[courier.name] = courier

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import shapely
 
+from hub import json_once
 from hub.app.admitting import BOM, NotProposed, Proposal, read_back
 from hub.text_files import NotText, read_text
 
@@ -85,7 +86,7 @@ def _read(folder: Path) -> tuple[bytes, str, list[Place], int]:
         raise NotProposed(f"{ZONES} {error}") from None
     decoder = json.JSONDecoder()
     try:
-        meant = json.loads(text)["features"]
+        meant = json_once.loads(text)["features"]
         for found in re.finditer(r'"features"\s*:\s*\[', text):
             places = list(_places(text, found.end(), decoder))
             if [place.feature for place in places] == meant:

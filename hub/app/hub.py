@@ -171,9 +171,10 @@ class Hub:
         else:
             self.ledger.take_up(self.data / "ledger.json")
         self.live, self.alerts = Live(), Alerts()
-        recent = self.log.events.before(self.log.events.next, LIVE_ENTRIES)
+        events, derived = self.log.events, self.log.derived
         self.followers = [
-            Follower("live", self.log.events, self.live.feed, recent),
+            Follower("live", events, self.live.feed, events.before(events.next, LIVE_ENTRIES)),
+            Follower("live_derived", derived, self.live.feed_found, derived.before(derived.next, LIVE_ENTRIES)),
             Follower("alerts", self.log.alerts, self.alerts.feed, self.log.alerts.first),
         ]
         self.ingest = Ingest(
@@ -191,7 +192,7 @@ class Hub:
         await self._catch_up()
         self._hear_others(*hears_from)
         self.destinations = Destinations(
-            self._sinks(self.city), self.log, self.cursors, self.data, self._area_of, self.journey
+            self._sinks(self.city), self.log, self.cursors, self.data, self._area_of, self.journey, lambda: self.city
         )
         if self._keeping.travels:
             self.destinations.journal.begun_anew = True

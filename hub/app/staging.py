@@ -12,13 +12,14 @@ from contextlib import closing
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from hub.access.audit import RESERVE
 from hub.app.files import SOCKET
 from hub.delivery import JOURNAL
 from hub.whole_file import make_folder
 
 STAGING = "backup-staging"
 LOG = "log"
-NOT_COPIED = {LOG, "lock", SOCKET, STAGING}
+NOT_COPIED = {LOG, "lock", SOCKET, STAGING, RESERVE}
 
 
 @runtime_checkable

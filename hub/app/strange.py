@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
 
 from hub.model import Device
@@ -51,6 +51,22 @@ def strange(devices: Iterable[Device], book: RuleBook, plugins: Mapping[str, Plu
         found.append(
             f"devices.csv: no rule, pack or adapter knows the kind {kind!r} ({own[0]}{' …' if len(own) > 1 else ''}){hint}"
         )
+    return found
+
+
+def unlisted(config: Config, devices: Collection[str], plugins: Mapping[str, Plugin]) -> list[str]:
+    """Sentences about devices that an adapter's own configuration names, such as a register map, and devices.csv does not."""
+    found = []
+    for block in config.adapters:
+        plugin = plugins.get(block.protocol)
+        for name in plugin.devices(block.options) if plugin and plugin.devices else ():
+            if name not in devices:
+                near = get_close_matches(name, devices, n=1)
+                hint = f"; was {near[0]!r} meant?" if near else ""
+                fate = "taken without a place, a kind and a name" if block.unknown_devices == "admit" else "quarantined"
+                found.append(
+                    f"adapter {block.name} reads the device {name!r}, which devices.csv does not list, so what it says is {fate}{hint}"
+                )
     return found
 
 

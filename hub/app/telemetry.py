@@ -101,9 +101,9 @@ def device_report(
         values["silence"] = max(0.0, (at - heard.received_at) / SECOND)
         values["clock_skew"] = round(heard.skew_s, 3)
         stage = known.attributes.get("warning_level_m") if known else None
-        water = heard.values.get("water_level")
-        if isinstance(stage, float | int) and water is not None and isinstance(water[0], float | int):
-            values["over_warning_stage"] = round(water[0] - stage, 3)
+        water = heard.usable("water_level")
+        if isinstance(stage, float | int) and isinstance(water, float | int):
+            values["over_warning_stage"] = round(water - stage, 3)
     if known and known.name:
         values["label"] = known.name
     elif heard and "name" in heard.values:
@@ -119,8 +119,9 @@ def device_report(
 def _speed(heard: DeviceState) -> float | None:
     """km/h, of a vehicle or a vessel."""
     for metric, factor in (("speed", 1.0), ("sog", KMH_PER_KN)):
-        if metric in heard.values and isinstance(heard.values[metric][0], float | int):
-            return round(float(heard.values[metric][0]) * factor, 2)  # type: ignore[arg-type]
+        speed = heard.usable(metric)
+        if isinstance(speed, float | int):
+            return round(float(speed) * factor, 2)
     return None
 
 

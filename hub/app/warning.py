@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -110,18 +110,18 @@ class Warner:
         self._safe_cursor = begin
         self._registry_text = registry_text(registry.devices.values(), registry.zones.values())
         self._partitions = partitions
-        self._engine = self._restore(book) or engine_of(
+        self._engine = self._restore(book, registry.devices) or engine_of(
             book, registry.devices.values(), registry.zones.values(), partitions
         )
         log.events.require("rules", lambda: self._safe_cursor)
 
-    def _restore(self, book: RuleBook) -> Engine | None:
+    def _restore(self, book: RuleBook, devices: Mapping[str, Device]) -> Engine | None:
         """The engine as the snapshot has it; None where there is none that can be read.
 
         The rules of the snapshot judge what the log holds up to the edition that this start writes there, as a replay
         would. Where they cannot be read or run any more, those of today take over at once.
         """
-        restored = read(self._path, lambda data: _restored(data, book, self._partitions), None)
+        restored = read(self._path, lambda data: _restored(data, book, devices, self._partitions), None)
         if (
             restored is None
         ):  # the first start, or one that ended before the first snapshot, or a damaged one: the log tells all again
@@ -245,10 +245,10 @@ class Warner:
         self._told, self._derived = set(), None
 
 
-def _restored(data: bytes, book: RuleBook, partitions: int) -> tuple[_Snapshot, Engine]:
-    """The snapshot in these bytes, and the engine it holds. Raises what decoding raises."""
+def _restored(data: bytes, book: RuleBook, devices: Mapping[str, Device], partitions: int) -> tuple[_Snapshot, Engine]:
+    """The snapshot in these bytes, and the engine it holds, with these devices where it has the same. Raises what decoding raises."""
     saved = msgspec.msgpack.decode(data, type=_Snapshot)
-    registry = registry_from_text(saved.registry)
+    registry = registry_from_text(saved.registry, devices)
     if registry is None:
         raise ValueError("its registry is of a version that this one does not read")
     return saved, _engine_of(saved, book, registry, partitions)

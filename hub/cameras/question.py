@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from math import isfinite
 
+from hub import json_once
 from hub.cameras.ranking import Error
 from hub.model import Position
 
@@ -55,7 +55,7 @@ def course(deg: float) -> float:
 def road(text: str) -> list[tuple[float, float]]:
     """The first line of a GeoJSON file: the way that a target will take."""
     try:
-        data = json.loads(text)
+        data = json_once.loads(text)
         shapes = [one["geometry"] for one in data["features"]] if "features" in data else [data.get("geometry", data)]
         line = next(shape["coordinates"] for shape in shapes if shape["type"] == "LineString")
         points = [(float(point[0]), float(point[1])) for point in line[:ROAD_POINTS_MAX]]

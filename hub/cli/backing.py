@@ -42,7 +42,12 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--list", action="store_true", help="only say which backups there are")
     parser.add_argument("--verify", action="store_true", help="only check every piece of it")
-    parser.add_argument("--data", type=folder, metavar="DIR", help="where the data goes, if not where hub.toml says")
+    parser.add_argument(
+        "--data",
+        type=folder,
+        metavar="DIR",
+        help="where the data goes; must be said where hub.toml names a folder outside of the city's",
+    )
 
 
 # ------------------------------------------------------------------------------------------------- backup
@@ -155,7 +160,7 @@ def restore(options: argparse.Namespace) -> int:
             json_line(said) if options.json else print(f"{chosen[-1]} is whole: {said['files']} files")
             return 0
         data = _write(options, repository, taken)
-    except (BackupError, OSError) as error:
+    except (BackupError, OSError, ValueError) as error:  # ValueError: a name that no file can have
         raise Problem(f"nothing was restored: {error}") from None
     for sentence in taken.notes:
         note(sentence)
@@ -188,6 +193,10 @@ def _write(options: argparse.Namespace, repository: Repository, taken: Backup) -
     """Write into folders beside the targets, and rename them at the end: half a restore is none."""
     target: Path = options.dir
     data: Path = options.data or target / taken.data_folder
+    if options.data is None and not _within(data, target):
+        raise Problem(
+            f"the data of this backup lay in {taken.data_folder!r}, outside of the city's folder; say with --data where it is to go"
+        )
     for place in (target, data):
         if place.exists() and (not place.is_dir() or any(place.iterdir())):
             raise Problem(f"{place} is not empty; name a new folder" + ("" if place is target else " (--data)"))
@@ -195,6 +204,12 @@ def _write(options: argparse.Namespace, repository: Repository, taken: Backup) -
     aside = data.with_name(data.name + ".restoring")
     for place in (part, aside):
         shutil.rmtree(place, ignore_errors=True)
+        if place.is_symlink():
+            place.unlink()
+    needed = sum(file.size for files in (taken.city, taken.data) for file in files.values())
+    free = shutil.disk_usage(next(folder for folder in target.absolute().parents if folder.exists())).free
+    if needed > free:
+        raise Problem(f"nothing was restored: the backup has {needed:,} bytes, and {free:,} are free at {target}")
     for name, file in taken.city.items():
         repository.write_out(file, _safe(part, name))
     part.mkdir(parents=True, exist_ok=True)
@@ -214,7 +229,7 @@ def _write(options: argparse.Namespace, repository: Repository, taken: Backup) -
 
 def _safe(folder: Path, name: str) -> Path:
     path = folder / name
-    if not _within(path, folder):
+    if not _within(path, folder) or path.resolve() == folder.resolve():
         raise BackupError(f"{name!r} would lie outside of {folder}")
     return path
 

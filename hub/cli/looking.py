@@ -103,12 +103,17 @@ def _heard(config: Config) -> list[dict[str, Any]]:
         with open_log(config) as log:
             for batch in batches(log, "events"):
                 live.feed(batch)
+            for batch in batches(log, "derived"):
+                live.feed_found(batch)
     return [views.device(state, known.get(state.device)) for state in live.devices.values()]
 
 
 def _values(values: dict[str, Any], whole: bool) -> str:
-    """All of them where `whole`, else the first four."""
-    shown = [f"{metric} {value['value']}" for metric, value in values.items()]
+    """All of them where `whole`, else the first four, each with the mark that is held against it."""
+    shown = [
+        f"{metric} {value['value']}{f' ({mark})' if (mark := value.get('mark')) else ''}"
+        for metric, value in values.items()
+    ]
     return ", ".join(shown) if whole or len(shown) <= 4 else f"{', '.join(shown[:4])} …"
 
 

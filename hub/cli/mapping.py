@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
+from hub import json_once
 from hub.cli.output import Problem, command, folder, json_line
 from hub.whole_file import replace
 
@@ -37,7 +37,7 @@ def basemap(options: argparse.Namespace) -> int:
             raise Problem(
                 f"{options.source}: make GeoJSON of it first: osmium export {options.source.name} -o city.geojson"
             )
-        made = write(json.loads(data), target)
+        made = write(json_once.loads(data), target)
     except (OSError, UnicodeDecodeError, ValueError) as error:
         raise Problem(f"{options.source}: {error}") from None
     return _say(options, target, made)

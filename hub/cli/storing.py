@@ -88,7 +88,9 @@ def take_in(options: argparse.Namespace) -> int:
             print(f"  {kind}: {count}")
         if done.rejects:
             print(f"what was refused, and why: {done.rejects}")
-    return 1 if done.faults else 0
+    if not done.readings:
+        note(f"nothing to import: no reading is in {', '.join(map(str, options.files))}")
+    return 1 if done.faults or not done.readings else 0
 
 
 def export(options: argparse.Namespace) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,8 @@ class Plugin(msgspec.Struct, frozen=True):
     message), "" not at all."""
     unknown_devices: str = "quarantine"
     """The policy where the city states none: "quarantine", or "admit" for open feeds such as AIS."""
+    devices: Callable[[Any], Sequence[str]] | None = None
+    """(options) → the devices that the configuration names, where it does: `cityhub check` notes those that the registry lacks."""
     best_effort: str = ""
     """Why law 1 cannot hold here (a datagram without an answer), in a sentence; empty where it does."""
 

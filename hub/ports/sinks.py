@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import msgspec
 
-from hub.model import AlertChange, Reading
+from hub.model import AlertChange, Device, Reading
 
 
 class Delivery(msgspec.Struct, frozen=True):
@@ -116,6 +116,16 @@ class SessionSink(Protocol):
 
     def trouble(self) -> str:
         """Why nothing could be delivered now, in a sentence; empty while the peer answers."""
+        ...
+
+
+@runtime_checkable
+class KnowingSink(Protocol):
+    """A sink that says more of a device than its readings do."""
+
+    def know(self, device: Callable[[str], Device | None], personal: Callable[[str], bool]) -> None:
+        """Called before anything is delivered. `device`: what the registry has under a name at that moment; `personal`: whether where a device of this
+        kind is tells of a person."""
         ...
 
 

@@ -12,7 +12,6 @@ import contextlib
 import subprocess
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +19,13 @@ import duckdb
 import msgspec
 import numpy as np
 
-from hub.model import AlertChange, Event, Reading, Value
+from hub.model import AlertChange, Event, Reading
 from hub.moment import ON_THE_WAY_NS
 from hub.ports import Bucket, Refusal, Row, SeriesQuery, StoreUnavailable
+from hub.store.columns import moments, numbers, of_changes, of_readings, texts
 from hub.store.erasing import Told
 from hub.store.rollups import WIDTHS, finer
-from hub.store.rows import GOOD, POSITION_METRIC, as_text, marks_alone, observed, point, quality, restore, sift
+from hub.store.rows import GOOD, POSITION_METRIC, Said, marks_said, restore
 from hub.text_files import FORMULA, NUMBER
 from hub.whole_file import make_folder, set_aside
 
@@ -43,6 +43,10 @@ create table if not exists rollups (
     count bigint not null, min double, mean double, max double, last double);
 create table if not exists cursors (stream varchar not null, next bigint not null);
 """
+_MARKS_SAID = """
+create table if not exists marks as select time, device, kind, metric, quality from readings where quality <> 0 order by rowid
+"""
+"""What was said against values, by every mark, in order: a value that comes later knows it. A file of an older hub has it in its rows."""
 
 _READ = "epoch_ns(time), device, kind, metric, value, text, quality, lon, lat, epoch_ns(received_at)"
 _LAST_WRITTEN = "qualify row_number() over (partition by device, metric, time order by rowid desc) = 1"
@@ -70,7 +74,6 @@ _FOLDED_ROLLUPS = (
 _COUNTS_AS_OBSERVED = (
     f"case when time <= received_at then epoch_ns(time) else epoch_ns(received_at) - {ON_THE_WAY_NS} end"
 )
-_NUMBERS = {float, int, bool}
 _HELD = "lock on file"
 """Words of DuckDB where another process has the file."""
 _MAY_PASS = (_HELD, "Permission denied", "No space left", "Too many open files", "Out of Memory")
@@ -131,7 +134,8 @@ class DuckDBStore:
         database = duckdb.connect(str(self._path), config=config)
         try:
             database.execute(SCHEMA)
-            for table in ("readings", "alert_changes", "rollups", "cursors"):
+            database.execute(_MARKS_SAID)
+            for table in ("readings", "marks", "alert_changes", "rollups", "cursors"):
                 database.execute(f"select * from {table} limit 1").fetchall()
             database.execute(f"select {_READ}, alt, adapter from readings limit 0")
         except duckdb.Error:
@@ -154,15 +158,15 @@ class DuckDBStore:
     ) -> list[Refusal]:
         readings = [event for event in events if type(event) is Reading]
         changes = [event for event in events if type(event) is AlertChange]
-        columns, refused = _columns(readings)
-        marks = marks_alone(readings)
+        columns, refused = of_readings(readings)
+        marks = marks_said(readings)
         with self._transaction():
-            if columns is not None:
-                self._insert("readings", columns)
             if marks:
-                self._mark(marks)
+                self._say(marks)
+            if columns is not None:
+                self._insert("readings", self._as_said(columns))
             if changes:
-                self._insert("alert_changes", _change_columns(changes))
+                self._insert("alert_changes", of_changes(changes))
             self._writer.execute("delete from cursors where stream = ?", [stream])
             self._writer.execute("insert into cursors values (?, ?)", [stream, next])
         return refused
@@ -193,23 +197,43 @@ class DuckDBStore:
         with self._beside("batch", columns):
             self._writer.execute(f"insert into {table} select {', '.join(columns)} from batch")
 
-    def _mark(self, marks: Mapping[tuple[str, str, int], int]) -> None:
-        """Give the rows of these devices, metrics and times that quality."""
-        columns = {
-            "device": texts([device for device, _, _ in marks]),
-            "metric": texts([metric for _, metric, _ in marks]),
-            "time": moments([at for _, _, at in marks]),
-            "quality": np.array(list(marks.values()), dtype=np.uint8),
-        }
-        key = " and ".join(f"readings.{name} = marks.{name}" for name in ("time", "device", "metric"))
+    def _say(self, marks: Mapping[tuple[str, str, int], Said]) -> None:
+        """Give the values of these devices, metrics and times that quality: those that are there, and those that come."""
+        with self._beside("said", _mark_columns(marks)):
+            self._writer.execute("insert into marks select time, device, kind, metric, quality from said")
+        alone = {
+            key: said for key, said in marks.items() if said.alone
+        }  # beside the others comes a row of that quality
+        if not alone:
+            return
+        times = [at for _, _, at in alone]
+        key = " and ".join(f"readings.{name} = said.{name}" for name in ("time", "device", "metric"))
         # The span lets DuckDB pass over the rows of other times.
         span = "readings.time between make_timestamp_ns(?) and make_timestamp_ns(?)"
-        times = [at for _, _, at in marks]
-        with self._beside("marks", columns):
+        with self._beside("said", _mark_columns(alone)):
             self._writer.execute(
-                f"update readings set quality = marks.quality from marks where {span} and {key}",
-                [min(times), max(times)],
+                f"update readings set quality = said.quality from said where {span} and {key}", [min(times), max(times)]
             )
+
+    def _as_said(self, columns: dict[str, Any]) -> dict[str, Any]:
+        """Rows to write, each of the quality that the last mark on its value gave it, if any did."""
+        times = columns["time"].view(np.int64)
+        bounds = [int(times.min()), int(times.max())]
+        span = "marks.time between make_timestamp_ns(?) and make_timestamp_ns(?)"
+        with self._beside("asked", {"time": np.unique(columns["time"])}):
+            found = self._writer.execute(
+                f"select epoch_ns(time), device, metric, quality from marks where {span} and time in (select time from asked) "
+                "order by rowid",
+                bounds,
+            ).fetchall()
+        if not found:
+            return columns
+        said = {(at, device, metric): code for at, device, metric, code in found}
+        qualities = columns["quality"].copy()
+        for row in np.flatnonzero(np.isin(times, [at for at, _, _ in said])):
+            key = (int(times[row]), columns["device"][row], columns["metric"][row])
+            qualities[row] = said.get(key, qualities[row])
+        return columns | {"quality": qualities}
 
     def _replace_rollups(self, width: str, source: str, first: int, last: int) -> None:
         """Put the rows of a table into the place of what stood there for the same device, metric and time, all between these two times."""
@@ -314,11 +338,13 @@ class DuckDBStore:
 
     def forget(self, what: str, before: int) -> None:
         """Raw rows or rollups older than `before`. The file does not shrink; DuckDB fills the space again."""
-        sql = "delete from readings where time < make_timestamp_ns(?)"
-        if what != "raw":
-            sql = "delete from rollups where time < make_timestamp_ns(?) and width = ?"
-        with self._explained("write"), self._writing:
-            self._writer.execute(sql, [before] if what == "raw" else [before, what])
+        older = "time < make_timestamp_ns(?)"
+        with self._transaction():
+            if what == "raw":
+                self._writer.execute(f"delete from readings where {older}", [before])
+                self._writer.execute(f"delete from marks where {older}", [before])
+            else:
+                self._writer.execute(f"delete from rollups where {older} and width = ?", [before, what])
 
     def told(self, before: int, naming: Sequence[str]) -> Told:
         """As `hub.store.erasing` says."""
@@ -337,7 +363,7 @@ class DuckDBStore:
         """As `hub.store.erasing` says. The rows are gone from every answer at once, and from the file with the checkpoint."""
         which = "time < make_timestamp_ns(?) and (kind in (select unnest(?)) or device in (select unnest(?)))"
         with self._transaction():
-            for table in ("readings", "rollups"):
+            for table in ("readings", "marks", "rollups"):
                 self._writer.execute(f"delete from {table} where {which}", [before, list(kinds), list(devices)])
 
     def reword(self, changes: Sequence[tuple[AlertChange, AlertChange]]) -> None:
@@ -345,7 +371,7 @@ class DuckDBStore:
         with self._transaction():
             ids = [old.id for old, _ in changes]
             self._writer.execute("delete from alert_changes where id in (select unnest(?))", [ids])
-            self._insert("alert_changes", _change_columns([new for _, new in changes]))
+            self._insert("alert_changes", of_changes([new for _, new in changes]))
 
     def changes(self, start: int | None = None, end: int | None = None) -> list[AlertChange]:
         """Alert changes between two times (ns, from inclusive, to exclusive), oldest first, each once."""
@@ -456,6 +482,16 @@ def _iso(column: str) -> str:
     return f"{seconds} || rtrim({fraction}, '.') || 'Z' as {column}"
 
 
+def _mark_columns(marks: Mapping[tuple[str, str, int], Said]) -> dict[str, Any]:
+    return {
+        "time": moments([at for _, _, at in marks]),
+        "device": texts([device for device, _, _ in marks]),
+        "kind": texts([said.kind for said in marks.values()]),
+        "metric": texts([metric for _, metric, _ in marks]),
+        "quality": np.array([said.quality for said in marks.values()], dtype=np.uint8),
+    }
+
+
 def _where(query: SeriesQuery) -> tuple[str, list[Any]]:
     terms: list[str] = []
     values: list[Any] = []
@@ -470,102 +506,3 @@ def _where(query: SeriesQuery) -> tuple[str, list[Any]]:
             terms.append(term)
             values.append(value)
     return f"where {' and '.join(terms)}" if terms else "", values
-
-
-def _columns(readings: Sequence[Reading]) -> tuple[dict[str, Any] | None, list[Refusal]]:
-    """The batch in columns, one row a value. Only where something in it cannot be kept is each reading looked at."""
-    if not readings:
-        return None, []
-    try:
-        return _gather(readings), []
-    except (ValueError, OverflowError, TypeError, AttributeError):
-        good, refused = sift(readings)
-        return (_gather(good) if good else None), refused
-
-
-def _gather(readings: Sequence[Reading]) -> dict[str, Any]:
-    """Raises ValueError and its like where a value is not finite, not text, or out of range."""
-    said = [reading.values or _place_alone(reading) for reading in readings]
-    counts = [len(values) for values in said]
-    metrics = list(chain.from_iterable(said))
-    number, words = _split(list(chain.from_iterable([values.values() for values in said])))
-    codes = np.zeros(len(metrics), dtype=np.uint8)
-    if any([reading.marks for reading in readings]):
-        codes[:] = [
-            quality((reading.marks or {}).get(metric, ""))
-            for reading, values in zip(readings, said, strict=True)
-            for metric in values
-        ]
-    positions = [reading.position for reading in readings]
-    row = np.repeat(np.arange(len(readings)), counts)
-    return {
-        "time": moments([observed(reading) for reading in readings])[row],
-        "device": texts([reading.device for reading in readings])[row],
-        "kind": texts([reading.kind for reading in readings])[row],
-        "metric": texts(metrics),
-        "value": number,
-        "text": words,
-        "quality": codes,
-        "lon": numbers([None if place is None else place.lon for place in positions])[row],
-        "lat": numbers([None if place is None else place.lat for place in positions])[row],
-        "alt": numbers([None if place is None else place.alt for place in positions])[row],
-        "received_at": moments([reading.received_at for reading in readings])[row],
-        "adapter": texts([reading.adapter for reading in readings])[row],
-    }
-
-
-def _place_alone(reading: Reading) -> dict[str, Value]:
-    """What a reading without values says: where its device was, if anything."""
-    return {} if reading.position is None else {POSITION_METRIC: point(reading.position)}
-
-
-def _split(values: list[Any]) -> tuple[Any, Any]:
-    """The columns value and text. Most batches are numbers only, and then numpy does it all."""
-    if set(map(type, values)) <= _NUMBERS:
-        number = np.array(values, dtype=np.float64)
-        text = np.full(len(values), None, dtype=object)
-        finite = bool(np.isfinite(number).all())
-    else:
-        is_number = [type(value) in _NUMBERS for value in values]
-        number = numbers([value if plain else None for value, plain in zip(values, is_number, strict=True)])
-        text = texts([None if plain else as_text(value) for value, plain in zip(values, is_number, strict=True)])
-        finite = int(np.isfinite(number).sum()) == sum(is_number)
-    if not finite:
-        raise ValueError("a number is not finite")
-    return number, text
-
-
-def numbers(values: list[Any]) -> Any:
-    """None becomes NaN, and DuckDB reads NaN in these arrays as NULL."""
-    return np.array(values, dtype=np.float64)
-
-
-def moments(values: list[int]) -> Any:
-    return np.array(values, dtype=np.int64).view("datetime64[ns]")
-
-
-def texts(values: list[Any]) -> Any:
-    """Object arrays: DuckDB reads the str objects themselves, which beats fixed-width Unicode arrays."""
-    array = np.empty(len(values), dtype=object)
-    array[:] = values
-    return array
-
-
-def _change_columns(changes: Sequence[AlertChange]) -> dict[str, Any]:
-    nan = float("nan")
-
-    def named(name: str) -> Any:
-        return texts([str(getattr(change, name)) for change in changes])
-
-    return {
-        "id": named("id"),
-        "alert": named("alert"),
-        "ordinal": np.array([change.ordinal for change in changes], dtype=np.int32),
-        "time": moments([change.at for change in changes]),
-        **{name: named(name) for name in ("rule", "subject", "change", "level", "title")},
-        "lon": numbers([nan if change.position is None else change.position.lon for change in changes]),
-        "lat": numbers([nan if change.position is None else change.position.lat for change in changes]),
-        **{name: named(name) for name in ("area", "who", "note")},
-        "late": np.array([change.late for change in changes]),
-        "body": texts([msgspec.json.encode(change).decode() for change in changes]),
-    }

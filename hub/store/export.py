@@ -12,7 +12,8 @@ import duckdb
 import numpy as np
 
 from hub.ports import Row
-from hub.store.duckdb import copy_statement, moments, numbers, texts
+from hub.store.columns import moments, numbers, texts
+from hub.store.duckdb import copy_statement
 
 BATCH_ROWS = 50_000
 

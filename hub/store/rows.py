@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import msgspec
 
@@ -56,20 +57,29 @@ def observed(reading: Reading) -> int:
     return reading.received_at if reading.observed_at is None else reading.observed_at
 
 
-def marks_alone(readings: Iterable[Reading]) -> dict[tuple[str, str, int], int]:
-    """Marks without a value: the quality that they give to the value of their device, metric and time, whenever that was written.
+class Said(NamedTuple):
+    """What a mark says of a value."""
 
-    What these readings say themselves goes in order: a value behind its mark stands as it says.
+    kind: str
+    """Of the device."""
+    quality: int
+    alone: bool
+    """Whether the value did not come with it."""
+
+
+def marks_said(readings: Iterable[Reading]) -> dict[tuple[str, str, int], Said]:
+    """What these readings say against values, by device, metric and time. Of two words on one value the last stands.
+
+    A mark stands for its value whenever that comes, before it, beside it or behind it: a value that says nothing of its quality was
+    measured, and often sent, before the mark was made, and a logger's memory holds values without their marks. Only another mark,
+    such as `manual`, takes its place.
     """
-    found: dict[tuple[str, str, int], int] = {}
-    for reading in readings:
-        if found:
-            for metric in reading.values:
-                found.pop((reading.device, metric, observed(reading)), None)
-        for metric, mark in (reading.marks or {}).items():
-            if metric not in reading.values:
-                found[reading.device, metric, observed(reading)] = quality(mark)
-    return found
+    return {
+        (reading.device, metric, observed(reading)): Said(reading.kind, quality(mark), metric not in reading.values)
+        for reading in readings
+        if reading.marks
+        for metric, mark in reading.marks.items()
+    }
 
 
 def sift(readings: Iterable[Reading]) -> tuple[list[Reading], list[Refusal]]:

@@ -25,7 +25,7 @@ from rules.state.world import World
 def begin(world: World, subject: Subject, rule: str, level: int, observed: int, at: int) -> OpenAlert:
     """Open an alert: its id is rule, subject and the observed time of what raised it."""
     name = alert_id(rule, subject.id, observed)
-    last, ordinal = _past(world, subject).get(rule, ("", 0))
+    last, ordinal = _remembering(world, subject).past.get(rule, ("", 0))
     alert = OpenAlert(name, rule, subject.id, level, at, ordinal if last == name else 0)
     alert.group = world.failures.alone(
         rule, subject.id, at, lambda: join(world.groups, rule, subject, name, at), name, judging=False
@@ -64,14 +64,14 @@ def close(
 ) -> None:
     """The alert's last change."""
     tell(world, subject, alert, change, at, reason, outcome, late)
-    _past(world, subject)[alert.rule] = (alert.alert, alert.ordinal)
+    _remembering(world, subject).own("past")[alert.rule] = (alert.alert, alert.ordinal)
     world.alerts.pop(alert.alert, None)
 
 
-def _past(world: World, subject: Subject) -> dict[str, tuple[str, int]]:
+def _remembering(world: World, subject: Subject) -> Subject:
     """Where the last alerts of a subject are remembered: with the hub's own world, since an edited rule may change lanes."""
     known = world.elder.subjects.get(subject.id) if world.elder is not None else None
-    return (known or subject).past
+    return known or subject
 
 
 def end_shelf(world: World, subject: Subject, alert: OpenAlert) -> None:

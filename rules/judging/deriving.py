@@ -7,7 +7,6 @@ derived; a figure from half of its inputs would replace a better one in the stor
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,7 +16,7 @@ from rules.plan import Plan, Recipe, Shape
 from rules.state.moments import as_told
 from rules.state.outcome import Outcome
 from rules.state.subject import Subject
-from rules.state.track import RECENT_MAX
+from rules.state.track import Recent
 from rules.state.world import World
 
 
@@ -90,27 +89,10 @@ def derive_late(
 def remember(subject: Subject, plan: Plan, values: Mapping[str, Value], at: int) -> bool:
     """Keep the values that something is derived of. False where all of them were known."""
     news = False
-    recent = subject.recent
     for name in plan.inputs:
-        if name not in values:
-            continue
-        if name not in recent:
-            recent[name] = ([], [])
-        times, kept = recent[name]
-        if times and at <= times[-1]:
-            place = bisect_left(times, at)
-            if times[place] == at:
-                news |= kept[place] != values[name]
-                kept[place] = values[name]
-                continue
-            times.insert(place, at)
-            kept.insert(place, values[name])
-        else:
-            times.append(at)
-            kept.append(values[name])
-        news = True
-        if len(times) > RECENT_MAX:
-            del times[0], kept[0]
+        if name in values:
+            recent = subject.recent.get(name) or subject.own("recent").setdefault(name, Recent())
+            news |= recent.take(at, values[name])
     return news
 
 
@@ -127,13 +109,12 @@ def _past(subject: Subject, found: Recipe, values: Mapping[str, Value], at: int)
     """What the inputs were at that moment; None where one of them is not remembered that far back."""
     past = _Past(subject.attributes)
     for name in found.inputs:
-        times, kept = subject.recent.get(name, ([], []))
-        place = bisect_right(times, at) - 1
+        recent = subject.recent.get(name)
         if name in values:
             past.last[name], past.last_t[name] = values[name], at
-        elif place >= 0:
-            past.last[name], past.last_t[name] = kept[place], times[place]
-        elif len(times) == RECENT_MAX:
+        elif recent is not None and (known := recent.before(at)) is not None:
+            past.last_t[name], past.last[name] = known
+        elif recent is not None and recent.full:
             return None
     return past
 

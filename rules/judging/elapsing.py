@@ -86,7 +86,7 @@ def listen(world: World, subject: Subject) -> None:
     listening = world.clock.listening
     for name in subject.plan.silent:
         if name not in subject.heard:
-            subject.heard[name] = listening
+            subject.own("heard")[name] = listening
             rule = world.orders.compiled[name].rule
             world.clock.schedule(listening + (rule.silent_ns or 0), subject.id, name)
 
@@ -102,10 +102,11 @@ REPORT_EVERY = "report_every_min"
 def word(subject: Subject, rule: str, listening: int) -> None:
     """The subject has said something that the rule listens for: how long it was silent before is what it is used to."""
     heard, usual = subject.heard.get(rule), subject.usual.get(rule)
-    subject.heard[rule] = listening
     if heard is None or usual is None:
-        subject.usual[rule] = (0, 0)  # its first word: what was before is no pause of its own
+        subject.own("heard")[rule] = listening
+        subject.own("usual")[rule] = (0, 0)  # its first word: what was before is no pause of its own
         return
+    subject.heard[rule] = listening
     longest, second = usual
     pause = listening - heard
     if pause <= second:
@@ -148,7 +149,7 @@ def _silence(world: World, subject: Subject, rule: Rule, outcome: Outcome) -> No
     if any(alert.level >= rule.silent_level for alert in subject.silent.values()):
         return  # One dead device, one alert: this one is looked at again when that one ends.
     alert = alerts.begin(world, subject, rule.silent_name, rule.silent_level, max(subject.newest, 0), world.clock.now)
-    subject.silent[rule.name] = alert
+    subject.own("silent")[rule.name] = alert
     who = Text(" from anybody inside", "区内所有设备") if subject.every else NOTHING
     shown = silent_ns if silent_ns == rule.silent_ns else silent_ns // 60_000_000_000 * 60_000_000_000
     longer = Text(", longer than it is used to", "，超过其惯常间隔") if silent_ns != rule.silent_ns else NOTHING
@@ -164,7 +165,7 @@ def resume(world: World, subject: Subject) -> None:
     listening = world.clock.listening
     for name in subject.plan.silent if subject.plan else ():
         if name not in subject.silent:
-            subject.heard[name] = listening
+            subject.own("heard")[name] = listening
             world.clock.schedule(listening + (world.orders.compiled[name].rule.silent_ns or 0), subject.id, name)
     for standing in subject.standing.values():
         if standing.alert is not None and standing.alert.waiting is not None:

@@ -64,6 +64,6 @@ def _hear(world: World, place: Subject, rule: Rule, outcome: Outcome) -> None:
     listening = world.clock.listening
     if rule.name not in place.heard:
         world.clock.schedule(listening + (rule.silent_ns or 0), place.id, rule.name)
-    place.heard[rule.name] = listening
+    place.own("heard")[rule.name] = listening
     if rule.name in place.silent:
         elapsing.end_silence(world, place, rule.name, outcome)

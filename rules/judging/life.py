@@ -224,7 +224,7 @@ def settle(
     standing.calm = None
     reason = _said(world, compiled, subject, standing, level, telling.reason)
     if change is Change.RAISED:
-        subject.raises[alert.rule] = [*subject.raises.get(alert.rule, ()), at][-FLAPS:]
+        subject.own("raises")[alert.rule] = [*subject.raises.get(alert.rule, ()), at][-FLAPS:]
         reason += _flapping(subject, alert)
     traced = world.failures.alone(
         alert.rule,

@@ -40,7 +40,7 @@ from rules.qartod import (
 from rules.state import alone
 from rules.state.neighbourhood import Neighbourhood
 from rules.state.outcome import Outcome
-from rules.state.subject import Subject
+from rules.state.subject import NOTHING_YET, Subject
 from rules.state.track import Jump
 from rules.state.world import World
 
@@ -142,7 +142,7 @@ def _jump(
         if flag is not Flag.GOOD:
             why = f"{jump.value:g} stood alone between {jump.before:g} and {value:g}"
             return [Finding(metric, jump.at, jump.value, flag, why, jump.told)]
-    subject.jumps[metric] = Jump(at, before, value, told)
+    subject.own("jumps")[metric] = Jump(at, before, value, told)
     return []
 
 
@@ -155,7 +155,7 @@ def _flat(
     _, since, readings, newest = known
     if at <= newest:
         return []
-    subject.flat[metric] = (value, since, readings + 1, at)
+    subject.own("flat")[metric] = (value, since, readings + 1, at)
     seconds = (at - since) / SECOND
     flag = flat_line(seconds, readings + 1, s.flat_suspect_s, s.flat_fail_s)
     if flag is Flag.GOOD:
@@ -233,7 +233,7 @@ def heard(world: World, subject: Subject, gaps: Iterable[tuple[str, int]]) -> No
     listening = world.clock.listening
     for metric, longest_ns in gaps:
         known = subject.gaps.get(metric)
-        subject.gaps[metric] = (listening, False)
+        subject.own("gaps")[metric] = (listening, False)
         if known is None or known[1]:
             world.clock.schedule(listening + longest_ns, subject.id, metric)
 
@@ -258,7 +258,7 @@ def arm(world: World, subject: Subject) -> None:
     """Under a new plan: forget metrics that cannot go missing any more, and set the timers of the others."""
     settings = subject.plan.settings if subject.plan else {}
     kept = {metric: known for metric, known in subject.gaps.items() if settings.get(metric, Settings()).gap_s < inf}
-    subject.gaps = kept
+    subject.gaps = kept or NOTHING_YET
     for metric, (since, missing) in sorted(kept.items()):
         if not missing:
             world.clock.schedule(since + round(settings[metric].gap_s * SECOND), subject.id, metric)

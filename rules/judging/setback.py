@@ -39,10 +39,7 @@ def _forget_the_future(world: World, subject: Subject, to: int) -> None:
     subject.leaps = {metric: leap for metric, leap in subject.leaps.items() if leap.at <= to}
     subject.flat = {metric: known for metric, known in subject.flat.items() if known[3] <= to}
     subject.raises = {rule: [min(at, to) for at in times] for rule, times in subject.raises.items()}
-    subject.recent = {
-        name: ([at for at in times if at <= to], [value for at, value in zip(times, values, strict=True) if at <= to])
-        for name, (times, values) in subject.recent.items()
-    }
+    subject.recent = {name: recent.until(to) for name, recent in subject.recent.items()}
     for series, samples in subject.samples.items():
         if samples.times and samples.times[-1] > to:
             kept = subject.samples[series] = Samples(samples.size)

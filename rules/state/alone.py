@@ -27,21 +27,21 @@ def settle(
     it, None where there is none, or none lately; `by`: values further apart do not bear each other out."""
     leap = subject.leaps.pop(metric, None)
     if before is None:
-        subject.leaps[metric] = Leap(at, told, None, None)
+        subject.own("leaps")[metric] = Leap(at, told, None, None)
         return None
     far = abs(value - before) >= by
     if leap is None or leap.at != before_at:
         if far:
-            subject.leaps[metric] = Leap(at, told, before, None)
+            subject.own("leaps")[metric] = Leap(at, told, before, None)
         return None
     if leap.before is None:
         if far:  # one of the first two is wrong, or it moves as fast as that
-            subject.leaps[metric] = Leap(at, told, before, (leap.at, leap.told, before))
+            subject.own("leaps")[metric] = Leap(at, told, before, (leap.at, leap.told, before))
         return None
     if far and (before > leap.before) == (before > value):
         if abs(value - leap.before) >= by:
-            subject.leaps[metric] = Leap(at, told, leap.before, leap.base)
+            subject.own("leaps")[metric] = Leap(at, told, leap.before, leap.base)
         return Denied(leap.at, leap.told, before)
     if far:
-        subject.leaps[metric] = Leap(at, told, before, None)
+        subject.own("leaps")[metric] = Leap(at, told, before, None)
     return Denied(*leap.base) if leap.base is not None else None

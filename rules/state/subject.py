@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from types import MappingProxyType
+from collections.abc import Callable, Iterable, Set
 from typing import Any
 
 from hub.bilingual import NOTHING, Text
@@ -19,8 +18,21 @@ from rules.state.track import Jump, Leap, Recent
 from rules.state.windows import Samples, Window
 
 NEVER = -(1 << 62)
-_NOTHING: Any = MappingProxyType({})
-"""What most subjects remember of what few rules ask."""
+DENIED_MAX = 300
+"""Of one metric: a day and more of values by five minutes."""
+
+
+class _Nothing(dict[Any, Any]):
+    """An empty dict that all subjects share, so that nothing is ever written into it (`Subject.own`)."""
+
+    def _refuse(self, *told: object, **named: object) -> Any:
+        raise TypeError("this dict is shared: write into Subject.own(name)")
+
+    __setitem__ = update = setdefault = __ior__ = _refuse
+
+
+NOTHING_YET: Any = _Nothing()
+"""What most subjects remember of what few rules ask. An empty dict takes 64 bytes, and a subject would have a dozen."""
 
 ZONE, AREA = "zone", "area"
 
@@ -182,7 +194,7 @@ class Subject:
     """One device as the rules know it, or one place (`rules.judging.inside`)."""
 
     __slots__ = (
-        "attributes", "busy", "device", "every", "flat", "gaps", "guest", "heard", "hood", "id", "jumps", "kind", "last", "last_t", "leaps",
+        "attributes", "busy", "denied", "device", "every", "flat", "gaps", "guest", "heard", "hood", "id", "jumps", "kind", "last", "last_t", "leaps",
         "maintenance", "marks", "motion", "newest", "passing", "past", "plan", "position", "position_t", "raises", "recent", "resting", "samples", "silent", "slots", "standing", "stays",
         "usual", "watching", "windows",
         "zones",
@@ -201,34 +213,37 @@ class Subject:
         self.windows: dict[WindowKey, Window] = {}
         self.samples: dict[str, Samples] = {}
         """By series, what its windows look at."""
-        self.slots: dict[int, Window] = {}
+        self.slots: dict[int, Window] = NOTHING_YET
         """Windows by their place in the plan (`Plan.slots`): found faster than by their key; emptied with each new plan."""
         self.standing: dict[str, Standing] = {}
-        self.silent: dict[str, OpenAlert] = {}
-        self.heard: dict[str, int] = {}
-        self.usual: dict[str, tuple[int, int]] = {}
+        self.silent: dict[str, OpenAlert] = NOTHING_YET
+        self.heard: dict[str, int] = NOTHING_YET
+        self.usual: dict[str, tuple[int, int]] = NOTHING_YET
         """Per rule about silence, its longest and second longest pause of late, ns of listening time (`elapsing.word`)."""
-        self.past: dict[str, tuple[str, int]] = {}
+        self.past: dict[str, tuple[str, int]] = NOTHING_YET
         """Per rule, the last alert's id and ordinal, so that no id is ever used for two changes."""
-        self.jumps: dict[str, Jump] = {}
+        self.jumps: dict[str, Jump] = NOTHING_YET
         """Per metric, the newest value that left the one before it; a reading after it has settled the matter."""
-        self.leaps: dict[str, Leap] = {}
+        self.leaps: dict[str, Leap] = NOTHING_YET
         """Per metric, the newest value while nothing bears it out (`rules.state.alone`)."""
-        self.flat: dict[str, tuple[float, int, int, int]] = {}
+        self.flat: dict[str, tuple[float, int, int, int]] = NOTHING_YET
         """Per metric that stands still: the value, since when, in how many readings, the newest of them."""
-        self.gaps: dict[str, tuple[int, bool]] = {}
+        self.gaps: dict[str, tuple[int, bool]] = NOTHING_YET
         """Per metric that may go missing: when its last value came, in listening time, and whether it is missing."""
-        self.recent: Recent = {}
+        self.recent: dict[str, Recent] = NOTHING_YET
         """The latest values of what something is derived of."""
-        self.raises: dict[str, list[int]] = {}
+        self.raises: dict[str, list[int]] = NOTHING_YET
         """Per rule, when its last alerts were raised: as many as tell that it flaps."""
-        self.passing: dict[tuple[str, tuple[str, ...]], Passing] = _NOTHING
+        self.passing: dict[tuple[str, tuple[str, ...]], Passing] = NOTHING_YET
         """Of a place: by series and kinds, what was told in it."""
-        self.stays: dict[float, tuple[float, float, int]] = _NOTHING
+        self.stays: dict[float, tuple[float, float, int]] = NOTHING_YET
         """By a distance in metres: where it was (lon, lat) in the first of the reports since which it has kept within that, and their number."""
-        self.watching: dict[str, int] = {}
+        self.watching: dict[str, int] = NOTHING_YET
         """Rules that neighbours' readings are to have judged again, and why (see `rules.state.watchers`)."""
         self.marks: frozenset[str] | None = None
+        self.denied: dict[str, list[int]] = NOTHING_YET
+        """Per metric, moments of which its value was denied by a mark, the last `DENIED_MAX`: a value of such a moment that comes later without a
+        mark is as little usable."""
         self.maintenance: tuple[Maintenance, ...] | None = None
         """Windows that may concern it."""
         self.resting = False
@@ -253,17 +268,36 @@ class Subject:
             self.zones = None
         self.attributes = {
             name: _as_needed(name, value) for name, value in device.attributes.items() if _fits(name, value)
-        }  # fmt: skip
+        } or NOTHING_YET  # fmt: skip
+
+    def own(self, name: str) -> dict[Any, Any]:
+        """The dict of that name, to be written into: until the first entry the subject shares an empty one with all others."""
+        kept: dict[Any, Any] = getattr(self, name)
+        if kept is NOTHING_YET:
+            kept = {}
+            setattr(self, name, kept)
+        return kept
 
     def deny(self, metric: str, at: int) -> None:
         """A value that had been used stands alone: windows, memories and what is derived go on as if it had never come."""
         if (samples := self.samples.get(metric)) is not None:
             samples.remove(at)
-        times, values = self.recent.get(metric, ([], []))
-        if at in times:
-            del values[times.index(at)], times[times.index(at)]
+        if (recent := self.recent.get(metric)) is not None:
+            recent.remove(at)
         for standing in self.standing.values():
             standing.go_back(at)
+
+    def denied_of(self, values: Iterable[str], marks: Iterable[str], bad: Set[str], at: int) -> set[str]:
+        """Which of a reading's metrics no rule is to use: `bad` by its own marks, and what was denied of its moment before. A mark outlasts values
+        that come without one (docs/decisions/readings-with-one-key.md)."""
+        for metric in marks:
+            moments = self.own("denied").setdefault(metric, [])
+            if metric not in bad and at in moments:
+                moments.remove(at)
+            elif metric in bad and at not in moments:
+                moments.append(at)
+                del moments[:-DENIED_MAX]
+        return {*bad, *(metric for metric in values if at in self.denied.get(metric, ()))}
 
     def take_back(self, metric: str, at: int) -> bool:
         """A mark denies a value of that moment that had been used; where it was the newest, the one before it in the windows is again.
@@ -280,13 +314,12 @@ class Subject:
 
     def stay(self, position: Position, distances: Iterable[float]) -> None:
         """A report says that it is there now, newer than all others."""
-        if self.stays is _NOTHING:
-            self.stays = {}
+        stays = self.own("stays")
         for metres in distances:
-            lon, lat, reports = self.stays.get(metres, (position.lon, position.lat, 0))
+            lon, lat, reports = stays.get(metres, (position.lon, position.lat, 0))
             if distance_m(Position(lon, lat), position) > metres:
                 lon, lat, reports = position.lon, position.lat, 0
-            self.stays[metres] = (lon, lat, reports + 1)
+            stays[metres] = (lon, lat, reports + 1)
 
     def stayed(self, metres: float) -> float | None:
         """In how many reports it has kept within that distance of one place; None while it has told no position."""
@@ -295,9 +328,8 @@ class Subject:
 
     def passed(self, key: tuple[str, tuple[str, ...]], size_ns: int) -> Passing:
         """Of a place: what is kept of what is told in it."""
-        if self.passing is _NOTHING:
-            self.passing = {}
-        known = self.passing.get(key) or self.passing.setdefault(key, Passing(size_ns))
+        passing: dict[tuple[str, tuple[str, ...]], Passing] = self.own("passing")
+        known = passing.get(key) or passing.setdefault(key, Passing(size_ns))
         known.size = size_ns
         return known
 
@@ -311,13 +343,13 @@ class Subject:
         for key in [key for key in self.windows if not kept(key)]:
             window = self.windows.pop(key)
             window.samples.let_go(window)
-        self.slots = {}
+        self.slots = NOTHING_YET
 
     def slot(self, number: int, key: WindowKey) -> Window:
         """The window over a series that has samples, to be found by that number from now on."""
         window = self.window(key)
         assert window is not None
-        self.slots[number] = window
+        self.own("slots")[number] = window
         return window
 
     def window(self, key: WindowKey) -> Window | None:

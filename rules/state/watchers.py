@@ -38,7 +38,7 @@ class Watchers:
         if why == subject.watching.get(rule, 0):
             return
         if why:
-            subject.watching[rule] = why
+            subject.own("watching")[rule] = why
             self.add(subject, compiled, why)
         else:
             del subject.watching[rule]

@@ -171,8 +171,8 @@ class Window:
         self.samples = samples
         self.size = size_ns
         self.closed = closed
-        self._reach = size_ns + closed
-        """Samples so old, or older, are outside."""
+        self._reach = size_ns + 1 if closed else size_ns
+        """Samples so old, or older, are outside. The same number as the size where it can be: another takes 32 bytes a window."""
         self._start = samples.first
         """Number of the first sample inside, and behind the last one that is accounted for in sum and extremes."""
         self._end = samples.first

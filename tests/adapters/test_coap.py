@@ -248,6 +248,32 @@ async def test_a_flood_of_datagrams_does_not_reach_the_library() -> None:
     assert 100 <= len(intake.messages) <= 600, "200 at once, and 200 a second"
 
 
+async def test_datagrams_that_are_no_message_are_kept_with_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An option that is no text raised in the library's reader: a traceback each, and counted nowhere."""
+    monkeypatch.setattr(server, "MALFORMED_EVERY_S", 0.05)
+    raised: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: raised.append(context))
+    intake = FakeIntake()
+    bad = [
+        b"",
+        b"\x40",
+        b"\x10\x02\0\1",
+        b"\x50\x02\0\1\xb4in\xff\xfe",
+        b"\x40\x02\0\2\xb1\x80\xff{}",
+    ]
+    async with serving(intake) as url, client() as neighbour:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+            for data in bad:
+                stranger.sendto(data, ("127.0.0.1", int(url.rpartition(":")[2])))
+        assert (await post(neighbour, url + "/readings", SENML, content_format=110)).code is Code.CHANGED
+        async with asyncio.timeout(60):
+            while len(intake.faults) < len(bad):
+                await asyncio.sleep(0.01)
+    assert [fault.raw for fault in intake.faults] == bad
+    assert all(fault.detail.startswith("this is no CoAP message: ") for fault in intake.faults)
+    assert raised == []
+
+
 class Gauge(resource.ObservableResource):  # type: ignore[misc]
     """A device that can be asked and observed."""
 

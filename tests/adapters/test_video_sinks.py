@@ -268,6 +268,12 @@ class MailServer:
         self.recipients: list[str] = []
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await self._talk(reader, writer)
+        finally:  # a client that leaves without a word may end the test first
+            writer.close()
+
+    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"220 mail\r\n")
         while line := (await reader.readline()).decode():
             word = line.split()[0].upper() if line.strip() else ""
@@ -285,7 +291,6 @@ class MailServer:
             await writer.drain()
             if word == "QUIT":
                 break
-        writer.close()
 
 
 async def mailed(server: MailServer, *changes: AlertChange) -> list[Any]:

@@ -11,7 +11,7 @@ import pytest
 from hub.app import history
 from hub.app.city import load_city
 from hub.app.plugins import Plugins
-from hub.app.strange import strange
+from hub.app.strange import strange, unlisted
 from hub.config import split_address
 from hub.mistakes import toml_lines
 from hub.registry import load_registry
@@ -233,7 +233,7 @@ def test_mistakes_in_a_payload_map_have_its_own_lines(tmp_path: Path) -> None:
         ('listen = "tcp://127.0.0.1:9"\ntls_key_file = "bad.pem"', "hub.toml:4: tls_key_file needs the certificate"),
         ('listen = "tcp://127.0.0.1:9"\nconnect = "tcp://127.0.0.1:9"', "hub.toml:4: state exactly one of listen, connect, file"),
         ('listen = "tcp://127.0.0.1:9"\nzone = "Mars/Base"', "hub.toml:4: unknown time zone 'Mars/Base'"),
-        ('listen = "tcp://127.0.0.1:9"\n[adapters.items]\n0x82 = {metric = "speeed", type = "u16"}', "hub.toml:4: "),
+        ('listen = "tcp://127.0.0.1:9"\n[adapters.items]\n0x82 = {metric = "speeed", type = "uint16"}', "hub.toml:4: "),
     ],
 )  # fmt: skip
 def test_what_only_the_adapter_can_see_is_found(tmp_path: Path, lines: str, expected: str) -> None:
@@ -327,3 +327,28 @@ def test_slips_in_the_list_of_devices_are_noted(tmp_path: Path) -> None:
         "devices.csv: no rule, pack or adapter knows the kind 'underpass-guage' (a); was 'underpass-gauge' meant?",
         "devices.csv: no rule, pack or adapter knows the kind 'xyzzy' (d)",
     ]
+
+
+def test_a_device_of_a_register_map_that_nobody_listed_is_noted(tmp_path: Path) -> None:
+    """A slip in the map makes a second device, without a place, and no rule ever hears the first."""
+    text = (
+        GOOD
+        + '[[adapters]]\nname = "pumps"\nprotocol = "modbus"\nconnect = "tcp://127.0.0.1:502"\nmap = "pumps.toml"\n'
+    )
+    folder = city(tmp_path, hub_dot_toml=text, devices_dot_csv="device,kind\npump-1,pump\npump-2,pump\n")
+    unit = 'unit = {}\ndevice = "{}"\n[[devices.fields]]\nmetric = "pressure"\naddress = 1\ntype = "uint16"\nunit = "kPa"\n'
+    (folder / "pumps.toml").write_text(
+        "".join(f"[[devices]]\n{unit.format(n, name)}" for n, name in enumerate(("pump-1", "pmup-2"), 1))
+    )
+    loaded, found = load_city(folder, Plugins())
+    assert loaded is not None, found
+    assert unlisted(loaded.config, loaded.registry.devices, Plugins()) == [
+        "adapter pumps reads the device 'pmup-2', which devices.csv does not list, so what it says is taken without a place, a kind and a name; "
+        "was 'pump-2' meant?"
+    ]
+
+
+def test_an_unknown_pack_is_placed_where_it_stands(tmp_path: Path) -> None:
+    folder = city(tmp_path, hub_dot_toml=GOOD + '[rules]\npacks = [\n  "flood",\n  "martime",\n]\n')
+    line = (folder / "hub.toml").read_text().splitlines().index('  "martime",') + 1
+    assert mistakes(folder) == [f"hub.toml:{line}: unknown pack 'martime'; was maritime meant?"]

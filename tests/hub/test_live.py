@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
+from hub.api.views import device
 from hub.live import Live
-from hub.model import Position, Reading
+from hub.model import Position, Reading, Value
 from hub.moment import SECOND
 
 NOW = 1_790_000_000 * SECOND
@@ -58,3 +61,43 @@ def test_what_reaches_the_present_late_is_still_news() -> None:
     live.feed([report(2.0, 99, 99)])
     assert [state.readings for state in live.heard_after(turn)] == [2]
     assert live.heard_after(live.turn) == []
+
+
+def marked(at: int, marks: dict[str, str] | None, values: dict[str, Value] | None = None, later: int = 0) -> Reading:
+    return Reading("gauge-7", at, values or {}, None, marks, at + later, "x", "river-gauge")
+
+
+LEVEL: dict[str, Value] = {"water_level": 9.0}
+FAULT = {"water_level": "fault"}
+
+
+@pytest.mark.parametrize(
+    ("events", "found", "mark"),
+    [
+        ([marked(NOW, FAULT, LEVEL)], [], "fault"),
+        ([marked(NOW, None, LEVEL), marked(NOW, FAULT, later=HOUR)], [], "fault"),
+        ([marked(NOW, FAULT), marked(NOW, None, LEVEL, HOUR)], [], "fault"),
+        ([marked(NOW, None, LEVEL), marked(NOW + SECOND, FAULT)], [], "fault"),
+        ([marked(NOW, FAULT, LEVEL), marked(NOW + SECOND, None, LEVEL)], [], None),
+        ([marked(NOW, FAULT, LEVEL), marked(NOW, {"water_level": "manual"}, LEVEL)], [], "manual"),
+        ([marked(NOW, None, LEVEL)], [marked(NOW, {"water_level": "suspect"}, LEVEL)], "suspect"),
+        ([marked(NOW + SECOND, None, LEVEL)], [marked(NOW, {"water_level": "suspect"}, LEVEL)], None),
+        ([marked(NOW, None, LEVEL)], [marked(NOW, None, {"water_level": 1.0})], None),
+    ],
+)
+@pytest.mark.parametrize("found_first", [False, True])
+def test_the_newest_value_has_what_is_held_against_it(
+    events: list[Reading], found: list[Reading], mark: str | None, found_first: bool
+) -> None:
+    """By the device, or by the hub's tests, whose verdict comes by another stream and may be there first."""
+    live = Live()
+    if found_first:
+        live.feed_found(found)
+    live.feed(events)
+    if not found_first:
+        live.feed_found(found)
+    state = live.devices["gauge-7"]
+    shown = device(state, None)["values"]["water_level"]
+    assert (shown["value"], shown.get("mark")) == (9.0, mark)
+    assert state.usable("water_level") == (9.0 if mark in (None, "manual") else None)
+    assert live.heard_after(live.turn - 1) == [state]

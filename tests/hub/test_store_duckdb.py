@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import duckdb
+import msgspec
 import pytest
 
 from hub.app.importing import messages
@@ -64,6 +65,22 @@ def test_kill_9_in_the_middle_of_writes_loses_nothing_and_repeats_nothing(tmp_pa
             assert rows == (cursor * 2, cursor * 2)
         finally:
             store.close()
+
+
+def test_a_file_of_an_older_hub_knows_the_marks_of_its_rows(tmp_path: Path) -> None:
+    at = 1_770_000_000_000_000_000
+    denied = Reading("a", at, {"pm25": 900.0}, None, {"pm25": "fault"}, at, "x", "air-station")
+    store = DuckDBStore(tmp_path)
+    store.write("events", [denied], 0, 1)
+    store._writer.execute("drop table marks")
+    store.close()
+    store = DuckDBStore(tmp_path)
+    store.write("events", [msgspec.structs.replace(denied, marks=None)], 1, 2)
+    assert [row.quality for row in store.series(SeriesQuery())] == [4]
+    store.forget("raw", at + 1)
+    store.write("events", [msgspec.structs.replace(denied, marks=None)], 2, 3)
+    assert [row.quality for row in store.series(SeriesQuery())] == [0]
+    store.close()
 
 
 def test_a_file_that_another_process_holds_is_said_so(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ from hub.model import (
 from hub.ports import LogFull
 from hub.registry import Registry
 from rules.book import RuleBook, read_book
+from rules.edition import registry_text
 from rules.figures import derived
 from rules.judging import moving
 
@@ -80,6 +81,18 @@ async def test_a_crash_before_or_behind_a_snapshot_repeats_nothing(tmp_path: Pat
         assert len(told) == len(set(change.id for change in log.alerts.read_now(0).entries)) == 4, told
         assert [str(change.change) for change in log.alerts.read_now(0).entries] == ["raised", "raised", "cleared", "cleared"]  # fmt: skip
         await log.close()
+
+
+async def test_the_registry_is_in_memory_once(tmp_path: Path) -> None:
+    """However often it is told, by an edition in the log and by the snapshot that a restart reads."""
+    log = Log(tmp_path)
+    await log.events.append([Edition(T, "registry", "6", registry_text(DEVICES.values(), []))])
+    first = warner(tmp_path, log)
+    await read_all(first, log)
+    first.save()
+    for reader in (first, warner(tmp_path, log)):
+        assert reader.engine.registry["d"] is reader.engine.subjects["d"].device is DEVICES["d"]
+    await log.close()
 
 
 async def test_the_log_keeps_what_no_snapshot_holds_and_may_drop_the_rest(tmp_path: Path) -> None:

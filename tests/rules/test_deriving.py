@@ -82,7 +82,7 @@ def test_what_was_not_known_then_stays_unknown() -> None:
 def test_the_memory_is_bounded_and_half_an_input_makes_no_figure() -> None:
     e = engine()
     e.feed([reading("a", hour, pm25=10.0, o3=20.0) for hour in range(RECENT_MAX + 10)])
-    assert [len(times) for times, _ in e.subjects["a"].recent.values()] == [RECENT_MAX, RECENT_MAX]
+    assert [len(recent.times) for recent in e.subjects["a"].recent.values()] == [RECENT_MAX, RECENT_MAX]
     assert derived(e.feed([reading("a", 2.5, received=40, pm25=90.0)])) == [], "o3 of then is forgotten"
     assert derived(e.feed([reading("a", 2.5, received=40, pm25=90.0, o3=20.0)])) == [("a", 2.5, {"pm10": 90.0})]
 

@@ -116,6 +116,28 @@ def test_a_mark_that_comes_after_its_value_takes_the_value_out_of_every_window()
     assert usable.observed_at in again.subjects["g"].samples["water_depth"]
 
 
+def test_a_value_that_comes_behind_its_mark_is_in_no_window() -> None:
+    """Of a logger's memory, which has no marks. History, dashboards and rules give one answer; only another mark takes one back."""
+    ill = [
+        reading(30, 5.0, "fault"),
+        Reading("g", START + 40 * MINUTE, {}, None, {"water_depth": "fault"}, START + 40 * MINUTE, "t", "gauge"),
+    ]
+    behind = [reading(30, 5.0, received=41), reading(40, 6.0, received=42)]
+    engine = Engine(book(MEANS))
+    assert engine.feed([reading(minute, 0.1) for minute in (0, 10, 20)] + ill).changes == []
+    again = Engine.restore(engine.snapshot(), engine.book)
+    for going in (engine, again):
+        assert going.feed(behind).changes == []
+        assert list(going.subjects["g"].samples["water_depth"].values) == [0.1, 0.1, 0.1]
+        assert going.subjects["g"].last["water_depth"] == 0.1
+        assert going.snapshot() == engine.snapshot()
+    assert told(engine.feed([reading(30, 5.0, "manual", received=43)]).changes) == [
+        ("t/mean", "raised", 40),
+        ("t/rise", "raised", 40),
+    ]
+    assert len(again.feed([reading(50, 5.0)]).changes) == 2
+
+
 def test_what_lasts_began_with_the_earlier_of_two_judgements() -> None:
     standing = Standing([])
     true = 1 << life.TRUE

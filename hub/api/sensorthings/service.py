@@ -30,6 +30,7 @@ from hub.api.sensorthings.entities import (
 from hub.api.sensorthings.options import Options, read, split
 from hub.api.sight import Sight
 from hub.api.state import State
+from hub.json_once import key_repeated
 from hub.model import Message, Reading, Verdict
 from hub.moment import from_text
 from hub.ports import Row, SeriesQuery
@@ -95,7 +96,12 @@ class SensorThings:
                 405, "only Observations are created here; devices stand in the city's registry", {"Allow": "GET"}
             )
         try:
-            given = msgspec.json.decode(await body(request, CONTROLLED_BODY_MAX), type=NewObservation)
+            data = await body(request, CONTROLLED_BODY_MAX)
+            given = msgspec.json.decode(data, type=NewObservation)
+            if key := key_repeated(data):
+                raise Problem(
+                    400, f"the body names {key[:100]!r} twice in one object, and nobody can say which was meant"
+                )
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise Problem(400, f"this is no Observation: {error}") from None
         stream = int(inside[1]) if inside else (given.Datastream or {}).get("@iot.id")

@@ -85,6 +85,46 @@ class StoreLaws:
         ]
         assert [(row.metric, row.quality) for row in store.latest(["a"])] == [("no2", 0), ("pm25", 0)]
 
+    def test_a_value_behind_its_mark_is_of_the_quality_that_the_mark_says(self, reopen: Open) -> None:
+        """The value was measured before the mark was made, and says nothing of its quality. It may come behind: from a logger's memory, or
+        because the mark came by another stream. Only another mark takes the place of one, whatever comes without."""
+        fault, ill, by_hand = {"pm25": "fault"}, {"pm25": "suspect"}, {"pm25": "manual"}
+        alone: dict[str, Value] = {}
+        measured: dict[str, Value] = {"pm25": 900.0}
+
+        def said(at: int, values: dict[str, Value], marks: dict[str, str] | None = None) -> Reading:
+            return Reading("a", T + at, values, None, marks, T + 9 * MINUTE + at, "x", "air-station")
+
+        store = reopen()
+        store.write("derived", [said(0, measured, ill)], 0, 1)
+        store.write("events", [said(1, alone, fault), said(2, measured, fault), said(3, alone, fault)], 0, 3)
+        store.write(
+            "events",
+            [said(4, alone, fault), said(4, measured), said(5, measured, fault), said(5, alone, by_hand)],
+            3,
+            7,
+        )
+        store = reopen()
+        store.write(
+            "events",
+            [said(0, measured), said(1, measured), said(2, {"pm25": 901.0}), reading("b", T + 1, pm25=1.0)],
+            7,
+            11,
+        )
+        store.write("events", [said(3, measured, by_hand), said(5, measured), said(6, measured)], 11, 14)
+        of_a = store.series(SeriesQuery(device="a"))
+        assert [(row.time - T, row.value, row.quality) for row in of_a] == [
+            (0, 900.0, 10),
+            (1, 900.0, 4),
+            (2, 901.0, 4),
+            (3, 900.0, 3),
+            (4, 900.0, 4),
+            (5, 900.0, 3),
+            (6, 900.0, 0),
+        ]
+        assert [(row.device, row.quality) for row in store.latest()] == [("a", 0), ("b", 0)]
+        assert [(bucket.device, bucket.count) for bucket in store.buckets(SeriesQuery(), DAY)] == [("a", 3), ("b", 1)]
+
     def test_marks_without_values_do_not_count_as_rows_where_a_limit_cuts(self, reopen: Open) -> None:
         store = reopen()
         silent = [Reading("a", T + n, {}, None, {"pm25": "fault"}, T + n, "x", "air-station") for n in range(1, 30)]

@@ -1,0 +1,105 @@
+"""JSON whose objects name each key once, as RFC 8259 (section 4) asks: of a key that stands twice one reader takes the first value, another the
+last, and nobody can say which was meant.
+
+Nearly every document is clean, and told to be so by counting: the quotation marks in its bytes are those of the keys and texts that were
+read. One that has more is read again with care. (An escaped quotation mark inside a text is one too many as well, and costs that second look only.)
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+
+class Repeated(dict[str, Any]):
+    """An object that named a key more than once; it has the last value of each."""
+
+    keys_repeated: tuple[str, ...] = ()
+
+
+def decode(data: bytes) -> Any:
+    """A document, NaN and Infinity included; objects in it may be `Repeated`. Raises ValueError or RecursionError where it is no JSON."""
+    try:
+        document = msgspec.json.decode(data)
+        if data.count(b'"') == 2 * _texts(document):
+            return document
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        pass
+    return json.loads(data.decode(), object_pairs_hook=_object)
+
+
+def loads(text: str | bytes) -> Any:
+    """A whole file. Raises ValueError where it is no JSON or an object of it names a key twice, RecursionError where it is too deep."""
+    return json.loads(text, object_pairs_hook=_refusing)
+
+
+def key_repeated(data: bytes) -> str | None:
+    """A key that an object of this document, which is JSON, names more than once."""
+    try:
+        json.loads(data, object_pairs_hook=_refusing)
+    except RepeatedKey as error:
+        return error.key
+    return None
+
+
+class RepeatedKey(ValueError):
+    """An object names a key twice."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"the key {key[:100]!r} stands twice in one object")
+        self.key = key
+
+
+def refuse(document: Any) -> None:
+    """Raises `RepeatedKey` where an object of a decoded document is `Repeated`."""
+    waiting = [document]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, Repeated):
+            raise RepeatedKey(item.keys_repeated[0])
+        if isinstance(item, dict):
+            waiting.extend(item.values())
+        elif isinstance(item, list):
+            waiting.extend(item)
+
+
+def _texts(document: Any) -> int:
+    """How many keys and texts it has."""
+    count = 0
+    waiting: list[Iterable[Any]] = [[document]]
+    for items in waiting:  # which grows meanwhile
+        for item in items:
+            kind = type(item)
+            if kind is str:
+                count += 1
+            elif kind is dict:
+                count += len(item)
+                waiting.append(item.values())
+            elif kind is list:
+                waiting.append(item)
+    return count
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) == len(pairs):
+        return found
+    repeated = Repeated(found)
+    repeated.keys_repeated = _twice(pairs)
+    return repeated
+
+
+def _refusing(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise RepeatedKey(_twice(pairs)[0])
+    return found
+
+
+def _twice(pairs: list[tuple[str, Any]]) -> tuple[str, ...]:
+    names = [name for name, _ in pairs]
+    seen: set[str] = set()
+    return tuple(dict.fromkeys(name for name in names if name in seen or seen.add(name)))  # type: ignore[func-returns-value]
