@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 
 SECOND = 1_000_000_000
@@ -135,6 +136,35 @@ class LocalOrder:
             at = max(left) if falling else min(left)
         self._last[device] = at
         return at
+
+
+def in_one_message(rows: Sequence[tuple[frozenset[str], tuple[int, ...]]], near: int) -> list[int]:
+    """When the rows of one device in one message were observed, each given by what it names and by `candidates` of its time.
+
+    They stand in order, rising or falling, and the newest is the one nearest to `near` (ns: when the message was received): so a message
+    that reaches over the hour that comes twice in autumn keeps all its rows. Rows that name different things may share a moment. Where
+    both orders are possible the rows lie as close together as they can; where none is, each is nearest to `near`.
+    """
+    rising = _rising(rows, near)
+    falling = _rising(rows[::-1], near)
+    found = [order for order in (rising, falling[::-1] if falling else None) if order]
+    if not found:
+        return [nearest(moments, near) for _, moments in rows]
+    return min(found, key=lambda order: max(order) - min(order))
+
+
+def _rising(rows: Sequence[tuple[frozenset[str], tuple[int, ...]]], near: int) -> list[int] | None:
+    """The moments of rows of which the last is the newest, each as late as the next one allows; None where one finds no place."""
+    following, named = nearest(rows[-1][1], near), rows[-1][0]
+    found = [following]
+    for names, moments in reversed(rows[:-1]):
+        fit = [at for at in moments if at < following or (at == following and not names & named)]
+        if not fit:
+            return None
+        named = names | named if max(fit) == following else names
+        following = max(fit)
+        found.append(following)
+    return found[::-1]
 
 
 def from_datetime(moment: datetime) -> int:

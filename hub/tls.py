@@ -8,9 +8,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cryptography import x509
+
+from hub.moment import from_datetime
+
 LOOK_EVERY_S = 2.0
 """How soon a renewed certificate is used."""
 Stamps = tuple[tuple[int, int] | None, ...]
+
+
+def valid_until(file: str) -> int:
+    """When the first of a file's certificates ends, ns UTC: whoever believes one that is older than that is rare. Raises OSError or ValueError."""
+    found = x509.load_pem_x509_certificates(Path(file).read_bytes())
+    return min(from_datetime(one.not_valid_after_utc) for one in found)
 
 
 class _Renewable(ssl.SSLContext):

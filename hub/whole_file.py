@@ -23,13 +23,19 @@ DAMAGED = ".damaged-"
 Content = TypeVar("Content")
 
 
-def replace(path: Path, data: bytes, mode: int = 0o666) -> None:
+WRITTEN_AT_ONCE = 1 << 18
+"""Bytes that pieces are gathered to before they are written."""
+Data = bytes | Iterable[bytes]
+"""The content of a file, whole or in pieces: what is large is never in memory as a whole."""
+
+
+def replace(path: Path, data: Data, mode: int = 0o666) -> None:
     """The file's content: written beside it, synced, renamed, and the name made durable. `mode`: who may read it, but for what the
-    process leaves out (umask). Raises OSError."""
+    process leaves out (umask). Raises OSError, and what making a piece raises; the file is then as it was."""
     temporary = path.with_name(path.name + ".new")
     temporary.unlink(missing_ok=True)
-    with open(temporary, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
-        file.write(data)
+    with open(temporary, "wb", WRITTEN_AT_ONCE, opener=lambda name, flags: os.open(name, flags, mode)) as file:
+        file.writelines((data,) if isinstance(data, bytes) else data)
         file.flush()
         os.fdatasync(file.fileno())
     temporary.rename(path)

@@ -7,13 +7,14 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from types import ModuleType
 
 from hub.extensions import Extension, working
+from hub.metrics import city_text
 from hub.model import Device, Zone
 from rules.calendars import Calendar
 from rules.language import ir
@@ -143,6 +144,14 @@ def load(paths: Sequence[Path], packs: Sequence[str]) -> RuleBook | list[Mistake
 
 def read_book(files: Sequence[tuple[str, str, str]]) -> RuleBook | list[Mistake]:
     """The book of (pack, file name, text), or every mistake in them."""
+    found = _read(tuple(files), city_text())
+    return found if isinstance(found, RuleBook) else list(found)
+
+
+@lru_cache(maxsize=4)
+def _read(files: tuple[tuple[str, str, str], ...], words: str) -> RuleBook | tuple[Mistake, ...]:
+    """Remembered, since a hub that starts meets its rules in the city's folder, in its snapshot and in the log. `words`: those of the city,
+    by which the same text may read otherwise."""
     mistakes: list[Mistake] = []
     rules: list[Rule] = []
     derivations: list[Derivation] = []
@@ -175,7 +184,9 @@ def read_book(files: Sequence[tuple[str, str, str]]) -> RuleBook | list[Mistake]
                 document.mistakes.append(Mistake(name, entry.line, entry.column, message))
             qualities.append(entry)
         mistakes += sorted(document.mistakes)
-    return mistakes or RuleBook(tuple(rules), tuple(derivations), tuple(files), tuple(qualities), tuple(calls))
+    if mistakes:
+        return tuple(mistakes)
+    return RuleBook(tuple(rules), tuple(derivations), files, tuple(qualities), tuple(calls))
 
 
 def _calendars(documents: Sequence[tuple[str, Document]]) -> dict[str, Calendar]:

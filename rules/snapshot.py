@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -23,31 +24,41 @@ VERSION = 7
 READS = (6, 7)
 """6 has no Chinese words: what was open then says them in English."""
 encode = msgspec.msgpack.Encoder(order="deterministic").encode
+SUBJECTS = "subjects"
+MAP, ARRAY = b"\xde", b"\xdd"
+"""MessagePack's heads of a map of up to 65,535 entries and of an array of up to 4 billion; two and four bytes of their number follow."""
 
 
-def freeze(world: World, lanes: list[Any]) -> bytes:
-    """The state of a world, with the lanes beside it, frozen already. Subjects are written down one by one: as Python objects all together, a city's would take
-    several times the room of its bytes."""
-    return encode(
-        {
-            "version": VERSION,
-            "rules": {rule.name: rule.digest for rule in world.orders.book.rules},
-            "clock": world.clock.now,
-            "deaf": world.clock.deaf,
-            "deaf_until": world.clock.deaf_until,
-            "started": world.clock.started,
-            "refused": world.refused,
-            "groups": world.groups,
-            "windows": list(world.maintenance.values()),
-            "turns_at": world.turns_at,
-            "measured": world.measured,
-            "lanes": lanes,
-            "forwarded": world.forwarding.freeze(),
-            "health": world.failures.freeze() if world.elder is None else None,
-            "orphans": [[alert.freeze(), subject.id, reason.freeze()] for alert, subject, reason in world.orphans],
-            "subjects": [msgspec.Raw(encode(freeze_subject(world.subjects[name]))) for name in sorted(world.subjects)],
-        }
-    )
+def freeze(world: World, lanes: list[Any]) -> Iterator[bytes]:
+    """The state of a world, with the lanes beside it, frozen already: one MessagePack map, in pieces. Subjects are written down one by
+    one: all together, a city's would take as much room again as its state."""
+    told = {
+        "version": VERSION,
+        "rules": {rule.name: rule.digest for rule in world.orders.book.rules},
+        "clock": world.clock.now,
+        "deaf": world.clock.deaf,
+        "deaf_until": world.clock.deaf_until,
+        "started": world.clock.started,
+        "refused": world.refused,
+        "groups": world.groups,
+        "windows": list(world.maintenance.values()),
+        "turns_at": world.turns_at,
+        "measured": world.measured,
+        "lanes": lanes,
+        "forwarded": world.forwarding.freeze(),
+        "health": world.failures.freeze() if world.elder is None else None,
+        "orphans": [[alert.freeze(), subject.id, reason.freeze()] for alert, subject, reason in world.orphans],
+        SUBJECTS: None,
+    }
+    yield MAP + len(told).to_bytes(2, "big")
+    for name in sorted(told):
+        yield encode(name)
+        if name != SUBJECTS:
+            yield encode(told[name])
+            continue
+        yield ARRAY + len(world.subjects).to_bytes(4, "big")
+        for subject in sorted(world.subjects):
+            yield encode(freeze_subject(world.subjects[subject]))
 
 
 def freeze_subject(s: Subject) -> dict[str, Any]:
@@ -94,7 +105,7 @@ def thaw(world: World, data: bytes) -> list[list[Any]]:
     """Fill a fresh world, which has its rules and registry; the frozen lanes beside it. Raises ValueError with a sentence where the bytes are no snapshot of this version."""
     try:
         parts = msgspec.msgpack.decode(data, type=dict[str, msgspec.Raw])
-        state = {name: msgspec.msgpack.decode(part) for name, part in parts.items() if name != "subjects"}
+        state = {name: msgspec.msgpack.decode(part) for name, part in parts.items() if name != SUBJECTS}
         version = state["version"]
     except (msgspec.DecodeError, TypeError, KeyError):
         raise ValueError("these bytes are no snapshot of the rules engine") from None
@@ -113,7 +124,7 @@ def thaw(world: World, data: bytes) -> list[list[Any]]:
     digests = {rule.name: rule.digest for rule in world.orders.book.rules}
     kept = {name for name, digest in state["rules"].items() if digests.get(name) == digest}
     joined: dict[str, list[str]] = {}
-    for part in msgspec.msgpack.decode(parts["subjects"], type=list[msgspec.Raw]):
+    for part in msgspec.msgpack.decode(parts[SUBJECTS], type=list[msgspec.Raw]):
         frozen = msgspec.msgpack.decode(part)
         joined[frozen["id"]] = frozen["joined"]
         thaw_subject(world, frozen, kept)

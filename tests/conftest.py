@@ -52,9 +52,24 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     return outcome
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Tests of the wheel and of documents first: they are long, and at the end one worker would have them while the others wait."""
     items.sort(key=lambda item: item.path.parent != HERE)
+    if getattr(config.option, "loadgroup", False):  # so in a worker of `--dist loadgroup`
+        for item in items:
+            stay_together(item)
+
+
+def stay_together(item: pytest.Item) -> None:
+    """Let the test's `xdist_group` count. pytest-xdist 3.8 tells the scheduler of it by the end of the test's id, which it writes where pytest
+    9.2 reads no more; tests that share a setup were then spread over all workers, silently (pytest-xdist issue 1386)."""
+    group = item.get_closest_marker("xdist_group")
+    if group is None or "@" in item.nodeid.rpartition("]")[2]:
+        return
+    told = f"{item.nodeid}@{group.args[0]}"
+    item._id = type(item.id).parse(told)
+    if item.nodeid != told:
+        raise pytest.UsageError("pytest keeps a test's id elsewhere by now; see whether pytest-xdist writes it there")
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ import pytest
 
 from tests import conftest
 from tests.npm import FOLDER, PROVIDER, NpmError, install, or_skip
-from tests.shared import shared_path
+from tests.shared import ROOT, shared_path
 
 
 @pytest.mark.parametrize(("ci", "outcome"), [("true", pytest.fail.Exception), ("", pytest.skip.Exception)])
@@ -94,3 +94,22 @@ def test_the_lock_file_has_hashes_and_no_addresses(folder: Path) -> None:
     assert "resolved" not in text
     assert "https://" not in text
     assert text.count('"node_modules/') == text.count('"integrity": "sha512-')
+
+
+def test_tests_that_share_a_setup_stay_on_one_worker(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text("from tests.conftest import pytest_collection_modifyitems\n")
+    (tmp_path / "test_shared.py").write_text(
+        "import os, pathlib, pytest\n"
+        "@pytest.mark.parametrize('number', range(40))\n"
+        "@pytest.mark.xdist_group('shared')\n"
+        "def test_it(number):\n"
+        "    (pathlib.Path(__file__).parent / f'{number}.txt').write_text(os.environ['PYTEST_XDIST_WORKER'])\n"
+        "def test_another(): ...\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadgroup", "-p", "no:schemathesis", "-p", "no:cacheprovider", str(tmp_path)],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    workers = [path.read_text() for path in tmp_path.glob("*.txt")]
+    assert (len(workers), len(set(workers))) == (40, 1)

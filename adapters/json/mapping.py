@@ -22,7 +22,7 @@ from adapters.values import Unusable, accept, device_name, moment, place, second
 from hub.json_once import Repeated
 from hub.metrics import UnitError, nearest, to_vocabulary, vocabulary
 from hub.model import Fault, FaultKind, Message, Position, Reading, Value
-from hub.moment import from_datetime, from_local
+from hub.moment import SECOND, candidates, from_datetime, from_local, in_one_message, naive_text
 from hub.numbers import number_reader, pattern_mistake
 
 DEPTH_LIMIT = 16  # steps in one path
@@ -300,6 +300,17 @@ class _Time:
             )
         return at
 
+    def either(self, root: Any, item: Any, at: int) -> tuple[int, ...]:
+        """The moments of which `read` gave one: two where the payload says a local time of the hour that comes twice in autumn."""
+        value = self.path.find(root, item)
+        if not isinstance(value, str) or self.zone is None or self.map.format in _UNIX or "%z" in self.map.format:
+            return (at,)
+        if self.map.format == "iso" and naive_text(value) is None:
+            return (at,)
+        whole, rest = divmod(at, SECOND)
+        local = datetime.fromtimestamp(whole, self.zone).replace(tzinfo=None)
+        return tuple(moment + rest for moment in candidates(local, self.zone))
+
     def _unix(self, value: Any) -> int:
         if isinstance(value, str) and _NUMBER_TEXT.fullmatch(value):
             value = int(value) if value.strip().lstrip("+-").isdigit() else float(value)
@@ -390,17 +401,35 @@ class PayloadMap:
         if not items and self.each is not None:
             return [], [Fault(FaultKind.SYNTAX, f"the payload has no readings at {self.each.text}", raw)]
         readings: list[Reading] = []
+        read: list[Any] = []
         faults: list[Fault] = []
         for item in items:
             reading, found = self._reading(captured, root, item, received_at)
             if reading is not None:
                 readings.append(reading)
+                read.append(item)
             elif found:
                 found[0].readings = 1
             faults += found
         if faults:
             faults[0].raw = raw
+        if self.time is not None and self.time.zone is not None and len(readings) > 1 and received_at is not None:
+            self._put_in_order(self.time, readings, root, read, received_at)
         return readings, faults
+
+    def _put_in_order(
+        self, time: _Time, readings: list[Reading], root: Any, items: list[Any], received_at: int
+    ) -> None:
+        """Tell the two hours apart that an array may reach over in autumn, device by device."""
+        said = [
+            time.either(root, item, reading.observed_at or received_at)
+            for reading, item in zip(readings, items, strict=True)
+        ]
+        for device in {reading.device for reading, moments in zip(readings, said, strict=True) if len(moments) > 1}:
+            rows = [n for n, reading in enumerate(readings) if reading.device == device]
+            ordered = in_one_message([(frozenset(readings[n].values), said[n]) for n in rows], received_at)
+            for n, at in zip(rows, ordered, strict=True):
+                readings[n].observed_at = at
 
     def _reading(
         self, captured: Mapping[str, str], root: Any, item: Any, received_at: int | None

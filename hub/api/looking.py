@@ -20,8 +20,9 @@ from hub.api.state import State
 from hub.api.stretch import WITHIN_S, newest
 from hub.bilingual import preferred
 from hub.cameras.picture import NoPicture, Pictures
+from hub.live import DeviceState
 from hub.metrics import vocabulary
-from hub.model import Alert, Fault
+from hub.model import Alert, Device, Fault
 from hub.moment import SECOND
 from hub.personal import UNTOLD
 from hub.ports import LogPosition, NotSupported, SeriesQuery, StoreUnavailable, Stream
@@ -110,10 +111,19 @@ class Looking:
         shown, cut = page(found, asked.limit, asked.skip)
         return reply(
             {
-                "devices": await _made(lambda item: self._encoded.device(item, sight.registered(item.device)), shown),
+                "devices": await self._told(shown, sight.registry),
                 **marks(request, asked.limit, cut, skip=asked.skip + len(shown)),
             }
         )
+
+    async def _told(self, shown: Sequence[DeviceState], known: Callable[[str], Device | None]) -> list[msgspec.Raw]:
+        """As `_made`, in as few steps a device as there are: ten thousand are told to everybody who opens the map."""
+        made: list[msgspec.Raw] = []
+        encoded = self._encoded.device
+        for at in range(0, len(shown), AT_A_TIME):
+            made += [encoded(item, known(item.device)) for item in shown[at : at + AT_A_TIME]]
+            await asyncio.sleep(0)
+        return made
 
     async def positions(self, request: Request, asked: questions.Positions) -> Response:
         """Where devices are now, in a box of the map."""

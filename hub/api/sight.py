@@ -9,7 +9,7 @@ registry has them, rows, warnings, faults. A view that shows one of these takes 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -156,6 +156,11 @@ class Sight:
         if private:
             return msgspec.structs.replace(state, values=values, position=None, position_at=0)
         return msgspec.structs.replace(state, values=values)
+
+    @property
+    def registry(self) -> Callable[[str], Device | None]:
+        """`registered`, for many devices: the registry itself for who may know everything."""
+        return self._state.registry.devices.get if self._open else self.registered
 
     def registered(self, device: str) -> Device | None:
         """What the registry says of it; where a vehicle is kept at night is personal too."""

@@ -10,14 +10,17 @@ import asyncio
 import gzip
 import hashlib
 import re
+from collections.abc import Callable
+from typing import TypeVar
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+T = TypeVar("T")
 PACKED_FROM = 1_000
 """Bytes; less fits into one packet anyway."""
 IN_A_THREAD_FROM = 64_000
-"""Bytes; packing more takes milliseconds, in which the hub would hear nobody."""
+"""Bytes; packing more, or making its tag, takes milliseconds, in which the hub would hear nobody."""
 GZIP_LEVEL = 1
 """1.66 MB of JSON (10,000 made-up rows of devices): 7 times smaller in 9 ms; level 6 takes 22 ms for 9 times."""
 HELD_MAX = 64 << 20
@@ -52,8 +55,12 @@ class _Answer:
         if message["type"] == "http.response.start" and _is_held(message):
             self._start = message
         elif message["type"] == "http.response.body" and self._start is not None:
-            self._body += message.get("body", b"")
-            if not message.get("more_body", False):
+            piece, more = message.get("body", b""), message.get("more_body", False)
+            if not more and not self._body:  # all at once, as most answers are: nothing is copied
+                await self._leave(self._start, piece)
+                return
+            self._body += piece
+            if not more:
                 await self._leave(self._start, bytes(self._body))
             elif len(self._body) > HELD_MAX:
                 start, self._start = self._start, None
@@ -66,7 +73,7 @@ class _Answer:
         headers = MutableHeaders(scope=start)
         headers.add_vary_header("Accept-Encoding")
         if "no-store" not in headers.get("cache-control", ""):
-            tag = headers.get("etag") or f'"{hashlib.blake2b(body, digest_size=16).hexdigest()}"'
+            tag = headers["etag"] if "etag" in headers else await _beside(len(body), _tag, body)
             headers["ETag"] = tag if tag.startswith("W/") else f"W/{tag}"
             if _has(self._asked.get("if-none-match", ""), headers["ETag"]):
                 del headers["content-length"], headers["content-type"]
@@ -74,12 +81,20 @@ class _Answer:
                 await self._send({"type": "http.response.body", "body": b""})
                 return
         if len(body) >= PACKED_FROM and takes_gzip(self._asked.get("accept-encoding", "")):
-            long = len(body) >= IN_A_THREAD_FROM
-            body = await asyncio.to_thread(_packed, body) if long else _packed(body)
+            body = await _beside(len(body), _packed, body)
             headers["Content-Encoding"] = "gzip"
             headers["Content-Length"] = str(len(body))
         await self._send(start)
         await self._send({"type": "http.response.body", "body": b"" if self._bare else body})
+
+
+async def _beside(size: int, work: Callable[[bytes], T], body: bytes) -> T:
+    """What the work on a body brings; on a long one it is done in a thread, so that the hub hears others meanwhile."""
+    return await asyncio.to_thread(work, body) if size >= IN_A_THREAD_FROM else work(body)
+
+
+def _tag(body: bytes) -> str:
+    return f'"{hashlib.blake2b(body, digest_size=16).hexdigest()}"'
 
 
 def _is_held(start: Message) -> bool:

@@ -20,7 +20,7 @@ from hub.log.board import Board
 from hub.notes import NOTES
 from hub.options import ROLES, LogOptions
 from hub.ports import Cursors, Log
-from hub.whole_file import replace
+from hub.whole_file import Data, replace
 
 if TYPE_CHECKING:
     from hub.log.jetstream import JetStreamFiles, JetStreamLog, Lease, Servers
@@ -58,7 +58,7 @@ class Keeping(Protocol):
         """Open the log. Raises ValueError or OSError with a sentence where it cannot be relied upon, or not be had."""
         ...
 
-    def replace(self, path: Path, data: bytes) -> None:
+    def replace(self, path: Path, data: Data) -> None:
         """As `whole_file.replace`, wherever the next hub will look for the file."""
         ...
 
@@ -90,7 +90,7 @@ class InFolder:
         self.log = SegmentLog(self._data / "log", self._limits, sync=self._sync)
         self.cursors = FolderCursors(self._data / "cursors")
 
-    def replace(self, path: Path, data: bytes) -> None:
+    def replace(self, path: Path, data: Data) -> None:
         replace(path, data)
 
     async def lost(self) -> None:
@@ -160,11 +160,12 @@ class OnServers:
         self.log = JetStreamLog(self._servers, options.space, options.replicas, limits(options), NEEDED, lease)
         self.cursors = self.log.cursors
 
-    def replace(self, path: Path, data: bytes) -> None:
+    def replace(self, path: Path, data: Data) -> None:
         if self._lease is None or not self._lease.held:
             raise OSError(f"{path.name} is not replaced: another hub may have begun to work")
-        self._files.replace(path.name, data)
-        replace(path, data)
+        whole = data if isinstance(data, bytes) else b"".join(data)
+        self._files.replace(path.name, whole)
+        replace(path, whole)
 
     async def lost(self) -> None:
         await asyncio.wait([self._keeping])  # also where a defect has ended it: then nobody renews the lease
@@ -202,7 +203,7 @@ class AtTheDoor:
         self.log = JetStreamLog(self._servers, self._options.space, self._options.replicas, limits(self._options))
         self.cursors = FolderCursors(self._data / "cursors")
 
-    def replace(self, path: Path, data: bytes) -> None:
+    def replace(self, path: Path, data: Data) -> None:
         replace(path, data)
 
     async def lost(self) -> None:

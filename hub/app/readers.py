@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from hub.api.state import ReaderState
@@ -33,6 +33,8 @@ FOLLOW_S = 0.02
 BACKOFF_S = (0.5, 30.0)
 ASK_EVERY_S = 5.0
 """While nothing but ticks flows the store has nothing to write: so often it is asked all the same whether it is there."""
+SILENT_S = 60.0
+"""A store that has not answered a write for so long is said to be down. One batch takes seconds at most."""
 
 
 class Pace:
@@ -138,7 +140,9 @@ class StoreReader:
     async def write(self, batch: Batch) -> None:
         """Store a batch, account for it, and set aside what was refused for good."""
         await self._see_that_it_answers(batch)
-        refusals = await asyncio.to_thread(self._store.write, self._stream.name, batch.entries, batch.first, batch.next)
+        refusals = await self._answered(
+            asyncio.to_thread(self._store.write, self._stream.name, batch.entries, batch.first, batch.next)
+        )
         if refusals and self._quarantine is not None:
             at = self._clock()
             try:
@@ -153,6 +157,18 @@ class StoreReader:
         if self._stream.name == "events":
             refused_before = None if self._quarantine is None else self._quarantine.next
             self._ledger.took("store", batch.entries, batch.next, refusals, refused_before)
+
+    async def _answered(self, writing: Coroutine[Any, Any, list[Refusal]]) -> list[Refusal]:
+        """The store's answer. One that says nothing, or a byte now and then, is down, though the write cannot be called off: it is waited for."""
+        asked = asyncio.create_task(writing)
+        try:
+            answered, _ = await asyncio.wait({asked}, timeout=SILENT_S)
+            if not answered:
+                self._down(f"a write has had no answer for {SILENT_S:g} s")
+            return await asked
+        except asyncio.CancelledError:
+            asked.cancel()
+            raise
 
     async def _see_that_it_answers(self, batch: Batch) -> None:
         """A batch of ticks reaches no server, so that it goes through says nothing of the store. Raises `StoreUnavailable`."""

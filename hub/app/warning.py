@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from hub.model import AlertChange, Device, Edition, Reading, Zone
 from hub.ports import FRAME_ENTRIES_MAX, Batch, Log, LogFull, LogPosition, Stream
 from hub.registry import Registry
 from hub.stages import LOGGED_TO_JUDGED, Journey
-from hub.whole_file import read, replace
+from hub.whole_file import Data, read, replace
 from rules.book import RuleBook, from_text
 from rules.edition import registry_from_text, registry_text
 from rules.engine import Engine
@@ -40,17 +40,47 @@ BATCH_MAX = 1_000
 SNAPSHOT_EVERY_S = 10.0
 
 
-class _Snapshot(msgspec.Struct):
-    """The engine with the editions it was running: what comes in the log behind the cursor was judged by those, and
-    a newer edition takes effect where the log says so."""
+class _Head(msgspec.Struct):
+    """Of a snapshot: the editions that the engine was running, and how far it had come. What comes in the log behind the cursor was
+    judged by those, and a newer edition takes effect where the log says so."""
 
     rules: str
     registry: str
     cursor: LogPosition
     alerts_next: LogPosition
-    engine: bytes
-    derived_next: LogPosition | None = None
+    derived_next: LogPosition | None
     """None in a snapshot of a version that did not note it."""
+
+
+class _Snapshot(msgspec.Struct):
+    """What `_pieces` wrote."""
+
+    rules: str
+    registry: str
+    cursor: LogPosition
+    alerts_next: LogPosition
+    engine: msgspec.Raw
+    """The map that the engine froze; in older snapshots its bytes."""
+    derived_next: LogPosition | None = None
+
+    @property
+    def state(self) -> bytes:
+        """What the engine froze."""
+        held = bytes(self.engine)
+        return msgspec.msgpack.decode(held, type=bytes) if held[:1] in _BYTES else held
+
+
+_BYTES = (b"\xc4", b"\xc5", b"\xc6")
+"""MessagePack's heads of bytes."""
+
+
+def _pieces(head: _Head, engine: Iterable[bytes]) -> Iterator[bytes]:
+    """One MessagePack map of the head and, under `engine`, the state, piece by piece."""
+    fields = msgspec.msgpack.encode(head)
+    yield (
+        bytes([fields[0] + 1]) + fields[1:] + msgspec.msgpack.encode("engine")
+    )  # a small map's first byte counts its entries
+    yield from engine
 
 
 class _Repeats:
@@ -92,7 +122,7 @@ class Warner:
         path: Path,
         begin: LogPosition,
         partitions: int = 1,
-        keep: Callable[[Path, bytes], None] = replace,
+        keep: Callable[[Path, Data], None] = replace,
         journey: Journey | None = None,
     ) -> None:
         """`keep`: how the snapshot is written down; until it is, no event that it holds may go from the log."""
@@ -228,20 +258,14 @@ class Warner:
 
     def save(self) -> None:
         """Write the snapshot down, atomically. A full disk only means a longer way back after a crash."""
-        snapshot = _Snapshot(
-            self._engine.book.text,
-            self._registry_text,
-            self.state.cursor,
-            self._log.alerts.next,
-            self._engine.snapshot(),
-            self._log.derived.next,
-        )
+        cursor = self.state.cursor
+        head = _Head(self._engine.book.text, self._registry_text, cursor, self._log.alerts.next, self._log.derived.next)
         try:
-            self._keep(self._path, msgspec.msgpack.encode(snapshot))
+            self._keep(self._path, _pieces(head, self._engine.frozen()))
         except OSError as error:
             self.state.report(self.state.state, f"its snapshot could not be written: {error.strerror or error}")
             return
-        self._safe_cursor = snapshot.cursor
+        self._safe_cursor = cursor
         self._told, self._derived = set(), None
 
 
@@ -259,17 +283,17 @@ def _engine_of(saved: _Snapshot, book: RuleBook, registry: tuple[list[Device], l
     try:
         before = from_text(saved.rules)
         if before is not None:
-            return engine_of(before, *registry, partitions, saved.engine)
+            return engine_of(before, *registry, partitions, saved.state)
     except Exception:
         logger.exception("the rules that the hub ran last cannot be run any more; those of today take over")
-    return engine_of(book, *registry, partitions, saved.engine)
+    return engine_of(book, *registry, partitions, saved.state)
 
 
 def saved_health(path: Path) -> list[dict[str, Any]]:
     """The rules that were ill when the hub saved its state last; none where it holds nothing that can be read."""
     try:
         saved = msgspec.msgpack.decode(path.read_bytes(), type=_Snapshot)
-        return health_of(saved.engine)
+        return health_of(saved.state)
     except (OSError, msgspec.MsgspecError, ValueError):
         return []
 

@@ -10,9 +10,10 @@ from typing import Any
 
 from hub.app.city import load_city
 from hub.app.plugins import Plugins
-from hub.app.strange import exposed_secrets, strange, unlisted
+from hub.app.strange import exposed_secrets, old_certificates, strange, unlisted
 from hub.cli.client import told_by_hub
 from hub.cli.output import Problem, command, folder, json_line
+from hub.clock import now
 from rules.unread import never, unread
 
 
@@ -56,6 +57,7 @@ def check(options: argparse.Namespace) -> int:
     notes += strange(city.registry.devices.values(), city.book, plugins)
     notes += unlisted(city.config, city.registry.devices, plugins)
     notes += exposed_secrets(city.config)
+    notes += old_certificates(city.config, now())
     told = told_by_hub(city.config)  # metrics are known only of devices that have been heard
     notes += [*map(str, unread(city.book, told)), *never(city.book, told, city.registry.devices.values())]
     if options.json:

@@ -9,6 +9,7 @@ its rule names the next contact is called, and from then on every change of the 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import floor
 
 from hub.bilingual import NOTHING, Text, duration_zh
@@ -120,28 +121,36 @@ Groups = dict[str, tuple[str, int]]
 
 def join(groups: Groups, rule: str, subject: Subject, alert: str, at: int) -> str:
     """The group that a new alert belongs to, named after the alert that began it; the alert's own id where it is the first."""
-    place, beside = _places(rule, subject)
-    known = [groups[key] for key in beside if key in groups and abs(at - groups[key][1]) <= WITHIN_NS]
-    group = min((name for name, _ in known), default=alert)
-    for key in place:
-        groups[key] = (group, max(at, groups.get(key, ("", at))[1]))
+    place, beside = _places(subject)
+    known: list[str] = []
+    for where in beside:
+        found = groups.get(rule + where)
+        if found is not None and abs(at - found[1]) <= WITHIN_NS:
+            known.append(found[0])
+    group = min(known) if known else alert
+    for where in place:
+        key = rule + where
+        before = groups.get(key)
+        groups[key] = (group, at if before is None or before[1] < at else before[1])
     if len(groups) > MAX_GROUPS:
         for key in sorted(groups, key=lambda key: (groups[key][1], key))[: MAX_GROUPS // 10]:
             del groups[key]
     return group
 
 
-def _places(rule: str, subject: Subject) -> tuple[list[str], list[str]]:
-    """Keys of where the subject is, and of where its group may be known."""
-    place: list[str] = []
-    beside: list[str] = []
-    if subject.area:
-        place.append(f"{rule}|area {subject.area}")
-    if subject.position is not None:
-        x, y = floor(subject.position.lon / CELL_DEG), floor(subject.position.lat / CELL_DEG)
-        place.append(f"{rule}|{x}|{y}")
-        beside = [f"{rule}|{x + i}|{y + j}" for i in (-1, 0, 1) for j in (-1, 0, 1)]
-    return place, [*place[:1], *beside] if subject.area else beside
+def _places(subject: Subject) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Where the subject is, and where its group may be known: what a key says behind the rule."""
+    area = (f"|area {subject.area}",) if subject.area else ()
+    if subject.position is None:
+        return area, area
+    own, around = _cells(floor(subject.position.lon / CELL_DEG), floor(subject.position.lat / CELL_DEG))
+    return (*area, own), (*area, *around)
+
+
+@lru_cache(maxsize=4096)
+def _cells(x: int, y: int) -> tuple[str, tuple[str, ...]]:
+    """A cell, and it with those beside it; remembered, since a storm raises many warnings in few cells."""
+    return f"|{x}|{y}", tuple(f"|{x + i}|{y + j}" for i in (-1, 0, 1) for j in (-1, 0, 1))
 
 
 # ------------------------------------------------------------------------------------------------ calls

@@ -11,6 +11,8 @@ L newest values, LT their times, W windows, A attributes, H the neighbourhood.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from types import CodeType
 from typing import Any, NamedTuple
 
 from rules.figures import derived
@@ -316,9 +318,15 @@ def define(name: str, parameters: str, lines: Sequence[str], constants: dict[str
     """Compile `def name(parameters)` with these lines. `constants` is its global namespace, shared on purpose."""
     source = f"def {name}({parameters}):\n" + "\n".join("    " + line for line in lines)
     found: dict[str, Any] = {}
-    exec(compile(source, f"<{name}>", "exec"), constants, found)
+    exec(_code(source, name), constants, found)
     made: Callable[..., Any] = found[name]
     return made
+
+
+@lru_cache(maxsize=4096)
+def _code(source: str, name: str) -> CodeType:
+    """Remembered, since each engine of a process (partitions, lanes, a back-test's second run, a restored one) wants the same functions."""
+    return compile(source, f"<{name}>", "exec")
 
 
 class Compiled:

@@ -6,7 +6,7 @@ true" and for "certainly false", so an unknown value neither raises nor clears a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from math import inf
 from typing import NamedTuple, TypeAlias
@@ -195,27 +195,27 @@ Node: TypeAlias = (
 
 def walk(node: Node) -> Iterator[Node]:
     """The node and everything below it, top-down."""
-    yield node
-    for child in children(node):
-        yield from walk(child)
+    waiting = [node]
+    while waiting:
+        at = waiting.pop()
+        yield at
+        waiting += reversed(children(at))
 
 
-def children(node: Node) -> Iterator[Node]:
+def children(node: Node) -> list[Node]:
     """The nodes directly below this one."""
-    for field in fields(node):
-        yield from _nodes_in(getattr(node, field.name))
+    return [child for name in _FIELDS[type(node)] for child in _nodes_in(getattr(node, name))]
 
 
-def _nodes_in(value: object) -> Iterator[Node]:
+def _nodes_in(value: object) -> Sequence[Node]:
     if isinstance(value, tuple):
-        for item in value:
-            yield from _nodes_in(item)
-    elif type(value) in _NODES:
-        yield value  # type: ignore[misc]
+        return [node for item in value for node in _nodes_in(item)]
+    return (value,) if type(value) in _NODES else ()  # type: ignore[return-value]
 
 
 _NODES = {Const, Series, Attribute, Limit, Window, Operation, Scaled, Comparison, Flag, Has, AllOf, AnyOf, Negated,
           Memory, Agree, ByDate, Function, InZone, Stay, During, Marked}  # fmt: skip
+_FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in _NODES}
 
 
 def implies(lower: Node, higher: Node) -> bool:

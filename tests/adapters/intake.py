@@ -59,7 +59,7 @@ class FakeIntake:
     def attribute(self, device: str, name: str) -> float | str | None:
         return None
 
-    async def until(self, what: Callable[[], bool], seconds: float = 10.0) -> None:
+    async def until(self, what: Callable[[], bool], seconds: float = 60.0) -> None:
         """Wait until `what()` holds; it is asked after every submit and report, and now and then."""
         async with asyncio.timeout(seconds):
             while not what():

@@ -316,7 +316,7 @@ async def asking(intake: FakeIntake, **settings: Any) -> AsyncIterator[None]:
 async def test_get_by_schedule() -> None:
     intake, gauge = FakeIntake(), Gauge()
     async with device(gauge) as url, asking(intake, url=url, every_s=1):
-        await intake.until(lambda: len(intake.readings) >= 2, 5)
+        await intake.until(lambda: len(intake.readings) >= 2)
     assert intake.readings[0].values == {"water_level": 0}
 
 
@@ -331,7 +331,7 @@ async def test_observe_takes_every_change_and_registers_again_when_stale(monkeyp
                 lambda: bool(intake.readings) and intake.readings[-1].values["water_level"] == gauge.level
             )
         before = len(intake.readings)
-        await intake.until(lambda: len(intake.readings) > before, 6)
+        await intake.until(lambda: len(intake.readings) > before)
 
 
 async def test_trouble_with_a_device_is_said_in_words() -> None:
@@ -342,7 +342,7 @@ async def test_trouble_with_a_device_is_said_in_words() -> None:
             lambda: any(state == "degraded" and "answered 4.03" in detail for state, detail in intake.states)
         )
         gauge.code = Code.CONTENT
-        await intake.until(lambda: intake.states[-1][0] == "up" and bool(intake.readings), 8)
+        await intake.until(lambda: intake.states[-1][0] == "up" and bool(intake.readings))
 
 
 async def test_an_answer_in_an_unknown_format_is_kept() -> None:

@@ -51,7 +51,7 @@ def options(port: int, scheme: str = "udp", **more: Any) -> Gb28181Options:
     )
 
 
-async def until(condition: Callable[[], object], timeout_s: float = 8.0) -> None:
+async def until(condition: Callable[[], object], timeout_s: float = 60.0) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline, "did not come about"

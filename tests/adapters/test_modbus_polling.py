@@ -62,7 +62,7 @@ class Hub:
     def faults(self) -> list[Fault]:
         return [fault for message in self.messages for fault in message.faults]
 
-    async def until(self, ready: Callable[[], Any], seconds: float = 5.0) -> None:
+    async def until(self, ready: Callable[[], Any], seconds: float = 60.0) -> None:
         async with asyncio.timeout(seconds):
             while not ready():
                 self._news.clear()

@@ -133,7 +133,7 @@ async def test_no_acknowledgement_before_the_verdict() -> None:
         await broker.reader.read()
 
     async with playing(play, intake):
-        await asyncio.wait_for(done.wait(), 5)
+        await asyncio.wait_for(done.wait(), 60)
     assert intake.groups == [3]
     assert intake.readings[0].device == "gauge-7"
 
@@ -150,7 +150,7 @@ async def test_undated_messages_of_one_chunk_keep_a_time_each() -> None:
         await broker.reader.read()
 
     async with playing(play, intake):
-        await asyncio.wait_for(done.wait(), 5)
+        await asyncio.wait_for(done.wait(), 60)
     times = [reading.observed_at for reading in intake.readings]
     assert None not in times
     assert len(set(times)) == 20
@@ -203,7 +203,7 @@ async def test_refused_messages_are_acknowledged_because_they_lie_in_quarantine(
         await broker.reader.read()
 
     async with playing(play, intake):
-        await asyncio.wait_for(done.wait(), 5)
+        await asyncio.wait_for(done.wait(), 60)
     assert intake.faults[0].detail.startswith("city/a: the payload is not JSON")
 
 
@@ -225,7 +225,7 @@ async def test_a_busy_hub_acknowledges_nothing_and_comes_back_for_more() -> None
             await broker.reader.read()
 
     async with playing(play, intake):
-        await asyncio.wait_for(done.wait(), 5)
+        await asyncio.wait_for(done.wait(), 60)
     assert any("busy" in detail for _, detail in intake.states)
 
 
@@ -248,7 +248,7 @@ async def test_acknowledgements_keep_the_order_of_the_messages() -> None:
         await broker.reader.read()
 
     async with playing(play, intake):
-        await asyncio.wait_for(done.wait(), 5)
+        await asyncio.wait_for(done.wait(), 60)
 
 
 async def test_what_is_in_flight_is_bounded_even_if_the_broker_does_not_care() -> None:
@@ -269,7 +269,7 @@ async def test_what_is_in_flight_is_bounded_even_if_the_broker_does_not_care() -
         await broker.reader.read()
 
     async with playing(play, intake, receive_max=100, version="3.1.1"):
-        await asyncio.wait_for(done.wait(), 15)
+        await asyncio.wait_for(done.wait(), 60)
 
 
 async def test_bytes_in_flight_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -316,7 +316,7 @@ async def test_a_broker_of_3_1_1_is_met_in_its_own_version() -> None:
             await broker.reader.read()
 
         async with playing(play, intake):
-            await asyncio.wait_for(done.wait(), 5)
+            await asyncio.wait_for(done.wait(), 60)
         assert versions == [V5, V311]
 
 
@@ -339,7 +339,7 @@ async def test_refusals_are_said_in_words(answer: bytes, words: str) -> None:
         await broker.reader.read()
 
     async with playing(play, intake):
-        await intake.until(lambda: any(state == "down" and words in detail for state, detail in intake.states), 5)
+        await intake.until(lambda: any(state == "down" and words in detail for state, detail in intake.states))
 
 
 async def test_less_than_asked_for_is_degraded() -> None:
@@ -367,8 +367,8 @@ async def test_a_silent_broker_is_asked_and_then_given_up() -> None:
         await broker.reader.read()
 
     async with playing(play, intake, keepalive_s=1):
-        await asyncio.wait_for(asked.wait(), 5)
-        await intake.until(lambda: any("did not answer" in detail for _, detail in intake.states), 5)
+        await asyncio.wait_for(asked.wait(), 60)
+        await intake.until(lambda: any("did not answer" in detail for _, detail in intake.states))
 
 
 async def test_leaving_waits_for_the_log_and_says_good_bye() -> None:
@@ -382,7 +382,7 @@ async def test_leaving_waits_for_the_log_and_says_good_bye() -> None:
     async with playing(play, intake):
         await intake.until(lambda: bool(intake.held))
         asyncio.get_running_loop().call_later(0.1, intake.release)
-    assert await asyncio.wait_for(last, 5) == codec.puback(1) + codec.disconnect()
+    assert await asyncio.wait_for(last, 60) == codec.puback(1) + codec.disconnect()
 
 
 async def test_left_over_messages_of_qos_2_are_completed() -> None:
@@ -396,7 +396,7 @@ async def test_left_over_messages_of_qos_2_are_completed() -> None:
         await broker.reader.read()
 
     async with playing(play, intake):
-        await asyncio.wait_for(done.wait(), 5)
+        await asyncio.wait_for(done.wait(), 60)
 
 
 async def test_payload_formats_content_types_and_retained_messages() -> None:
@@ -416,7 +416,7 @@ async def test_payload_formats_content_types_and_retained_messages() -> None:
         await broker.reader.read()
 
     async with playing(play, intake, packet_bytes_max=4_000):
-        await asyncio.wait_for(done.wait(), 5)
+        await asyncio.wait_for(done.wait(), 60)
     senml, cbor, fresh, old, dated, oversize = intake.messages
     assert senml.readings[0].values == cbor.readings[0].values
     assert (senml.readings[0].device, senml.readings[0].values) == ("s", {"ph": 7})
@@ -439,7 +439,7 @@ async def test_a_map_reads_foreign_payloads(tmp_path: Any) -> None:
         await broker.reader.read()
 
     async with playing(play, intake, map=str(tmp_path / "m.toml")):
-        await asyncio.wait_for(done.wait(), 5)
+        await asyncio.wait_for(done.wait(), 60)
     assert (intake.readings[0].device, intake.readings[0].values) == ("x:a", {"ph": 7})
 
 

@@ -58,7 +58,7 @@ def test_wrong_topics_are_said_in_words(topic: str, words: str) -> None:
 
 
 async def next_message(client: aiomqtt.Client) -> tuple[bytes, bool]:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         message = await anext(client.messages)
     assert isinstance(message.payload, bytes)
     return message.payload, message.retain

@@ -256,7 +256,7 @@ async def test_over_a_broker_the_node_is_asked_for_its_births() -> None:
         await broker.reader.read()
 
     async with playing(play, intake, format="sparkplug", topics=["spBv1.0/#"]):
-        await asyncio.wait_for(done.wait(), 5)
+        await asyncio.wait_for(done.wait(), 60)
     assert intake.readings[0].values["level"] == 0.0035
 
 

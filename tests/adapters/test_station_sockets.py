@@ -57,7 +57,7 @@ async def test_the_answer_leaves_only_after_the_verdict(
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(reader.read(1), 0.05)
         intake.release(Verdict.STORED)
-        assert answer in await asyncio.wait_for(reader.read(1000), 5)
+        assert answer in await asyncio.wait_for(reader.read(1000), 60)
     finally:
         cleanup.close()
         task.cancel()

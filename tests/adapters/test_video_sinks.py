@@ -202,7 +202,7 @@ async def test_home_assistant_cameras_wait_ahead_and_go_home_in_time(monkeypatch
         ahead = Watch("next", 20.0, 30.0, pose=Pose(270.0, 3.0, preset=7, home=2))
         assert (await sink.deliver(change(handover=[ahead]), "k", T)).detail == "dome turned; next turned"
         moment[0] = T + 61 * S
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while len(peer.heard) < 5:
                 await asyncio.sleep(0.01)
         moves = [json.loads(heard.body) for heard in peer.heard if heard.path.endswith("/ptz")]

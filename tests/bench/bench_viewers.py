@@ -1,5 +1,6 @@
 """Who looks: how long the newest values of 10,000 devices take to be told, and a hub with many viewers of its event stream while readings
-flow. One hub in a process of its own, viewers and feeder in this one, over sockets.
+flow. One hub, the feeder, the viewers and whoever asks are processes of their own, over sockets: who shares a process with a thousand viewers sends late and
+waits for itself.
 
 python -m tests.bench.bench_viewers [--devices 10000] [--viewers 1000] [--rate 2000] [--seconds 15]
 """
@@ -9,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import multiprocessing
 import resource
 import statistics
 import tempfile
@@ -25,6 +27,8 @@ from tests.bench.bench_city import cpu_s
 AT_ONCE = 500
 """Readings in one request of the feeder."""
 ASKS = 10
+SETTLE_MAX_S = 120.0
+"""For the viewers to be let in before readings flow; on a busy machine a thousand take a while."""
 
 
 def body(first: int, count: int, devices: int, value: float) -> bytes:
@@ -42,7 +46,7 @@ class Viewer:
     def __init__(self) -> None:
         self.told: list[float] = []
         self.bytes = 0
-        self.refused = False
+        self.refused = True  # until it is let in
 
     async def look(self, port: int) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -73,6 +77,41 @@ async def feed(client: httpx.AsyncClient, devices: int, rate: int, until: float)
     return sent
 
 
+def feed_alone(port: int, devices: int, rate: int, seconds: float, told: Any) -> None:
+    """The feeder as a process: tells readings taken, and the seconds it took."""
+
+    async def run() -> None:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+            begun = time.monotonic()
+            sent = await feed(client, devices, rate, begun + seconds)
+            told.put((sent, time.monotonic() - begun))
+
+    asyncio.run(run())
+
+
+def look_alone(port: int, viewers: int, seconds: float, inside: Any, told: Any) -> None:
+    """The viewers as a process: sets `inside` when all are told something, and tells how many were let in, their longest waits for a status, and the bytes they were told."""
+
+    async def run() -> None:
+        found = [Viewer() for _ in range(viewers)]
+        looking = [asyncio.create_task(viewer.look(port)) for viewer in found]
+        begun = time.monotonic()
+        while not all(viewer.told for viewer in found) and time.monotonic() - begun < SETTLE_MAX_S:
+            await asyncio.sleep(0.1)
+        for viewer in found:
+            viewer.told, viewer.bytes = viewer.told[-1:], 0
+        inside.set()
+        await asyncio.sleep(seconds)
+        for task in looking:
+            task.cancel()
+        await asyncio.gather(*looking, return_exceptions=True)
+        welcome = [viewer for viewer in found if not viewer.refused]
+        gaps = [max((b - a for a, b in zip(one.told, one.told[1:], strict=False)), default=seconds) for one in welcome]
+        told.put((len(welcome), gaps, sum(viewer.bytes for viewer in found)))
+
+    asyncio.run(run())
+
+
 async def asked(client: httpx.AsyncClient, **headers: str) -> list[float]:
     """Milliseconds of each of some requests for all devices, to the last byte."""
     took = []
@@ -101,28 +140,36 @@ async def measure(options: argparse.Namespace, hub: RunningHub) -> None:
         told("nothing new", await asked(client, **plain))
         told("nothing new, packed", await asked(client))
         told("nothing new, with the tag of before (304)", await asked(client, **{"if-none-match": answer.headers["etag"]}))  # fmt: skip
-        feeding = asyncio.create_task(feed(client, options.devices, options.rate, time.monotonic() + options.seconds))
-        await asyncio.sleep(0.5)
+        own = multiprocessing.get_context("spawn")
+        seen, taken = own.Queue(), own.Queue()
+        fed = (hub.api, options.devices, options.rate, options.seconds, taken)
+        feeder = own.Process(target=feed_alone, args=fed)
+        feeder.start()
+        await asyncio.sleep(options.seconds / 2)
         told(f"while {options.rate} readings/s come", await asked(client, **plain))
-        await feeding
+        await asyncio.to_thread(taken.get)
+        await asyncio.to_thread(feeder.join)
         print(f"{options.viewers} viewers, {options.rate} readings/s for {options.seconds:g} s")
         alone = memory_mb(pid, "VmRSS")
-        viewers = [Viewer() for _ in range(options.viewers)]
-        looking = [asyncio.create_task(viewer.look(hub.api)) for viewer in viewers]
-        await asyncio.sleep(3)
+        inside, joining = own.Event(), time.monotonic()
+        looking = own.Process(target=look_alone, args=(hub.api, options.viewers, options.seconds, inside, seen))
+        looking.start()
+        await asyncio.to_thread(inside.wait)
+        print(f"  all let in after {time.monotonic() - joining:.1f} s")
+        feeder = own.Process(target=feed_alone, args=fed)
         begun, used = time.monotonic(), cpu_s(pid)
-        sent = await feed(client, options.devices, options.rate, begun + options.seconds)
-        took, used = time.monotonic() - begun, cpu_s(pid) - used
+        feeder.start()
+        await asyncio.sleep(options.seconds / 2)
         answers = await asked(client, **plain)
-        for task in looking:
-            task.cancel()
-        await asyncio.gather(*looking, return_exceptions=True)
-        welcome = [viewer for viewer in viewers if not viewer.refused]
-        gaps = [max((b - a for a, b in zip(viewer.told, viewer.told[1:], strict=False)), default=took) for viewer in welcome]  # fmt: skip
-        print(f"  streams {len(welcome)}, refused {len(viewers) - len(welcome)}")
-        print(f"  readings taken {sent / took:.0f}/s, cores used {used / took:.2f}")
+        sent, took = await asyncio.to_thread(taken.get)
+        cores = (cpu_s(pid) - used) / (time.monotonic() - begun)
+        welcome, gaps, heard = await asyncio.to_thread(seen.get)
+        for process in (feeder, looking):
+            await asyncio.to_thread(process.join)
+        print(f"  streams {welcome}, refused {options.viewers - welcome}")
+        print(f"  readings taken {sent / took:.0f}/s, cores used {cores:.2f}")
         print(f"  longest wait of a viewer for a status: median {statistics.median(gaps or [0]):.1f} s, longest {max(gaps or [0]):.1f} s")  # fmt: skip
-        print(f"  told {sum(viewer.bytes for viewer in viewers) / took / 1e6:.1f} MB/s")
+        print(f"  told {heard / options.seconds / 1e6:.1f} MB/s")
         print(f"  memory before {alone:.0f} MB, highest {memory_mb(pid, 'VmHWM'):.0f} MB")
         told("newest values of all meanwhile", answers)
 

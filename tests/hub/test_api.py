@@ -17,6 +17,8 @@ from hub.moment import SECOND, to_text
 from tests.acceptance.ports import free_port
 from tests.acceptance.running import RunningHub, write_city
 
+pytestmark = pytest.mark.xdist_group("api")
+
 TOKENS = """
 [tokens.weather-feed]
 token = "feed-me"

@@ -22,6 +22,8 @@ from hub.text_files import as_written, harmless
 from tests.acceptance.ports import free_port
 from tests.acceptance.running import RunningHub, cityhub, write_city
 
+pytestmark = pytest.mark.xdist_group("lists of commands")
+
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:

@@ -11,11 +11,13 @@ import pytest
 from hub.app import history
 from hub.app.city import load_city
 from hub.app.plugins import Plugins
-from hub.app.strange import strange, unlisted
+from hub.app.strange import old_certificates, strange, unlisted
 from hub.config import split_address
 from hub.mistakes import toml_lines
+from hub.moment import from_text
 from hub.registry import load_registry
 from tests.acceptance.running import ROOT, cityhub
+from tests.certificates import authority, signed
 
 GOOD = '[hub]\nname = "harbour"\ntimezone = "Asia/Shanghai"\n'
 
@@ -352,3 +354,19 @@ def test_an_unknown_pack_is_placed_where_it_stands(tmp_path: Path) -> None:
     folder = city(tmp_path, hub_dot_toml=GOOD + '[rules]\npacks = [\n  "flood",\n  "martime",\n]\n')
     line = (folder / "hub.toml").read_text().splitlines().index('  "martime",') + 1
     assert mistakes(folder) == [f"hub.toml:{line}: unknown pack 'martime'; was maritime meant?"]
+
+
+def test_certificates_that_have_ended_are_told(tmp_path: Path) -> None:
+    """Nobody connected any more, and check said "is fine"."""
+    ca = authority(tmp_path)
+    old = signed(tmp_path, ca, "old", valid=("20200101000000Z", "20200201000000Z"))
+    soon = signed(tmp_path, ca, "soon", valid=("20261101000000Z", "20261210000000Z"))
+    good = signed(tmp_path, ca, "good", valid=("20261101000000Z", "20270210000000Z"))
+    block = '[[adapters]]\nname = "{0}"\nprotocol = "jt808"\nlisten = "tls://127.0.0.1:0"\ntls_cert_file = "{1.cert}"\ntls_key_file = "{1.key}"\n'
+    text = GOOD + "".join(block.format(f"a{n}", files) for n, files in enumerate((old, soon, good)))
+    loaded, found = load_city(city(tmp_path, hub_dot_toml=text), Plugins())
+    assert loaded is not None, found
+    assert old_certificates(loaded.config, from_text("2026-11-30T00:00:00Z")) == [
+        f"{old.cert}: the certificate ended on 2020-02-01T00:00:00Z; nobody who looks at it connects any more",
+        f"{soon.cert}: the certificate ends in 10 days, on 2026-12-10T00:00:00Z",
+    ]

@@ -37,7 +37,7 @@ async def test_a_sink_with_a_session_is_run_and_delivers(tmp_path: Path, monkeyp
     config = SinkConfig("vms", "gb28181", options, (), (), (), 1)
     destinations = Destinations([config], log, Cursors(tmp_path / "cursors"), tmp_path)
     destinations.start()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not platform.registered:  # before any warning
             await asyncio.sleep(0.01)
         said = [AlertChange("a", n, n, "city/gas", "s", Change.RAISED, "red", f"第{n}") for n in range(3)]

@@ -25,6 +25,8 @@ from tests.acceptance.ports import free_port
 from tests.acceptance.running import RunningHub, cityhub, write_city
 from tests.dashboards.browser import Browser
 
+pytestmark = pytest.mark.xdist_group("gate")
+
 # ------------------------------------------------------------------------------------------------- the tokens file
 
 DIGEST = hashlib.sha256(b"look").hexdigest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -128,6 +129,40 @@ async def test_a_store_is_written_to_less_often_while_readings_come_without_a_pa
         await reader._step()
     assert lingered == [0.25, 0.25, 0.25, 0.25, 1.0, 1.0, 0.25]
     assert reader.state.cursor == log.events.next
+    await log.close()
+
+
+async def test_a_store_that_hangs_is_down_and_what_it_hung_on_is_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that takes the connection and answers a byte now and then was "up" for hours, while nothing was stored."""
+    monkeypatch.setattr(readers, "SILENT_S", 0.05)
+    monkeypatch.setattr(readers, "STORE_LINGER_S", 0.0)
+    answers = threading.Event()
+
+    class Hanging(Server):
+        written = 0
+
+        def write(self, stream: str, events: Sequence[Any], first: int, next: int) -> list[Any]:
+            answers.wait(60)
+            self.written += len(events)
+            return []
+
+    log, server = Log(tmp_path / "log"), Hanging()
+    reader = readers.StoreReader(server, log.events, log.quarantine, Ledger(), lambda: NOW)  # type: ignore[arg-type]
+    await reader.open(None)
+    running = asyncio.create_task(reader.run())
+    await log.events.append([Tick(NOW)])
+    async with asyncio.timeout(60):
+        while reader.state.state != "down":
+            await asyncio.sleep(0.01)
+        assert "no answer for" in reader.state.part.reason
+        answers.set()
+        while reader.state.state != "up":
+            await asyncio.sleep(0.01)
+    assert (server.written, reader.state.cursor) == (1, log.events.next)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
     await log.close()
 
 
@@ -261,7 +296,7 @@ async def test_a_loop_that_raises_is_started_again(monkeypatch: pytest.MonkeyPat
         await asyncio.sleep(60)
 
     task = asyncio.create_task(module.kept(loop, bench.health.part("ticker", True, "up")))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(runs) < 3:
             await asyncio.sleep(0.01)
     assert any("ticker: down: ValueError: a defect" in line for line in bench.said)

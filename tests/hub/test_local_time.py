@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -11,7 +12,7 @@ from adapters.json.mapping import read_map
 from adapters.wallclock import WallClock
 from hub.app.plugins import Plugins
 from hub.model import FaultKind
-from hub.moment import LocalOrder, candidates, from_local, from_text, to_text
+from hub.moment import LocalOrder, candidates, from_local, from_text, in_one_message, to_text
 
 ZURICH = ZoneInfo("Europe/Zurich")
 LIVE = [("02:50", "00:50"), ("02:30", "01:30"), ("02:45", "01:45")]
@@ -102,3 +103,37 @@ def test_in_a_file_the_order_of_the_rows_tells() -> None:
     assert chosen(["02:30", "02:30"]) == ["00:30", "01:30"]
     with pytest.raises(ValueError, match="stand in the rows before"):
         chosen(["02:30", "02:30", "02:30"])
+
+
+@pytest.mark.parametrize(
+    ("shown", "received", "meant"),
+    [
+        ("01:50 02:10 02:30 02:50 02:10 02:30 02:50 03:10", "02:11", "23:50 00:10 00:30 00:50 01:10 01:30 01:50 02:10"),
+        ("03:10 02:50 02:30 02:10 02:50 02:30 02:10 01:50", "02:11", "02:10 01:50 01:30 01:10 00:50 00:30 00:10 23:50"),
+        ("02:50 02:30 02:45", "01:46", "00:50 01:30 01:45"),
+        ("02:10 02:30 02:50", "02:11", "01:10 01:30 01:50"),
+        ("02:10 02:30 02:50", "00:51", "00:10 00:30 00:50"),
+        ("02:30 02:30", "01:31", "00:30 01:30"),
+        ("02:50 02:10 02:40 02:20 02:30", "01:51", "01:50 01:10 01:40 01:20 01:30"),
+        ("02:30+02:00 02:30+01:00", "01:31", "00:30 01:30"),
+    ],
+)
+def test_an_array_that_reaches_over_both_hours_keeps_all_its_rows(shown: str, received: str, meant: str) -> None:
+    """All were put into the hour nearest to the moment of receiving, and the second hour's values took the place of the first's."""
+    found = read_map(
+        {"each": "[*]", "device": "{d}", "time": {"path": "t", "zone": "Europe/Zurich"}, "values": {"water_level": "v"}}
+    )
+    rows = [{"d": d, "t": f"2026-10-25T{at}", "v": n} for n, at in enumerate(shown.split()) for d in "ab"]
+    message = found.decode(json.dumps(rows).encode(), from_text(f"2026-10-25T{received}:00Z"))
+    assert message.faults == []
+    for device in "ab":
+        times = [to_text(one.observed_at or 0)[11:16] for one in message.readings if one.device == device]
+        assert times == meant.split()
+    assert [one.values["water_level"] for one in message.readings] == [float(row["v"]) for row in rows]  # type: ignore[arg-type]
+
+
+def test_rows_of_one_moment_that_say_different_things_stay_together() -> None:
+    level, flow = frozenset(["water_level"]), frozenset(["water_flow"])
+    both = (0, 3600)
+    assert in_one_message([(level, both), (flow, both)], 3700) == [3600, 3600]
+    assert in_one_message([(level, both), (flow, both), (level, both), (flow, both)], 3700) == [0, 0, 3600, 3600]

@@ -74,7 +74,7 @@ async def tell(hub: Hub, device: str, *readings: tuple[int, dict[str, Any]]) -> 
     assert set(await hub.state.door.submit(messages)) == {Verdict.STORED}
 
 
-async def until(what: Callable[[], bool], why: str, seconds: float = 30.0) -> None:
+async def until(what: Callable[[], bool], why: str, seconds: float = 60.0) -> None:
     try:
         async with asyncio.timeout(seconds):
             while not what():
@@ -179,7 +179,7 @@ async def test_a_lost_cursor_means_again_and_not_from_now_on(city: Path, tmp_pat
     async with warning(folder, desk) as hub:
         for n in range(10):
             await tell(hub, "underpass-1", (hub.now(), {"water_depth": 0.5 if n % 2 == 0 else 0.0}))
-        await until(lambda: hub.log.alerts.next >= 6, f"only {hub.log.alerts.next} changes", 8)
+        await until(lambda: hub.log.alerts.next >= 6, f"only {hub.log.alerts.next} changes")
         await hub.drain(20)
         made: list[str] = []
         while len(made) < hub.log.alerts.next:

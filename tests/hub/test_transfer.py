@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import gzip
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
+from hub.api import transfer
 from hub.api.transfer import takes_gzip
 from hub.app.hub import Hub
 from tests.acceptance.running import write_city
@@ -56,6 +59,53 @@ async def test_a_long_answer_is_packed_and_the_same(hub: Hub) -> None:
     assert "content-encoding" not in short.headers
     for one in (plain, answer, short):
         assert "accept-encoding" in one.headers["vary"].lower()
+
+
+async def through(body: bytes, pieces: int) -> list[dict[str, Any]]:
+    """What leaves of an answer that comes in so many pieces."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
+        step = -(-len(body) // pieces)
+        for at in range(0, len(body), step):
+            more = at + step < len(body)
+            await send({"type": "http.response.body", "body": body[at : at + step], "more_body": more})
+
+    left: list[dict[str, Any]] = []
+
+    async def send(message: Any) -> None:
+        left.append(message)
+
+    scope = {"type": "http", "method": "GET", "headers": [(b"accept-encoding", b"gzip")]}
+    await transfer.Transfer(app)(scope, None, send)  # type: ignore[arg-type]
+    return left
+
+
+async def test_a_long_answer_is_tagged_and_packed_beside_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So the hub hears others meanwhile: of 6 MB either takes some ten milliseconds. For a short one a thread is not worth it."""
+    where: list[int] = []
+    for name in ("_tag", "_packed"):
+        work = getattr(transfer, name)
+        monkeypatch.setattr(
+            transfer, name, lambda body, work=work: (where.append(threading.get_ident()), work(body))[1]
+        )
+    long = await through(b"[" + b"7," * 50_000 + b"7]", 1)
+    assert len(where) == 2
+    assert threading.get_ident() not in where
+    where.clear()
+    short = await through(b"[" + b"7," * 1_000 + b"7]", 1)
+    assert where == [threading.get_ident()] * 2
+    for start, *_ in (long, short):
+        assert (b"content-encoding", b"gzip") in start["headers"]
+
+
+@pytest.mark.parametrize("size", [10, 5_000, 200_000])
+async def test_an_answer_in_pieces_is_the_same_as_one_at_once(size: int) -> None:
+    body = b"[" + b"7," * (size // 2) + b"7]"
+    once, pieces = await through(body, 1), await through(body, 7)
+    assert once == pieces
+    packed = b"".join(message.get("body", b"") for message in once)
+    assert (gzip.decompress(packed) if packed[:2] == b"\x1f\x8b" else packed) == body
 
 
 @pytest.mark.parametrize("path", ["/api/v1/openapi.json", "/api/v1/city", "/api/v1/docs", "/", "/static/console.css"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from adapters.hub import wire
@@ -32,6 +33,7 @@ from hub.model import (
 )
 from hub.ports import LogFull
 from hub.registry import Registry
+from hub.whole_file import damaged
 from rules.book import RuleBook, read_book
 from rules.edition import registry_text
 from rules.figures import derived
@@ -92,6 +94,28 @@ async def test_the_registry_is_in_memory_once(tmp_path: Path) -> None:
     first.save()
     for reader in (first, warner(tmp_path, log)):
         assert reader.engine.registry["d"] is reader.engine.subjects["d"].device is DEVICES["d"]
+    await log.close()
+
+
+async def test_a_snapshot_written_whole_by_an_earlier_version_is_read(tmp_path: Path) -> None:
+    """There the state stood as bytes, however many; today it is part of the file's one map."""
+    log = Log(tmp_path)
+    for devices in (1, 100, 3000):  # bytes of three kinds of head
+        await log.events.append(
+            [Reading(f"d{n}", T, {"water_depth": 0.2}, received_at=T, kind="k") for n in range(devices)]
+        )
+        first = warner(tmp_path, log)
+        await read_all(first, log)
+        first.save()
+        path = tmp_path / SNAPSHOT
+        today = msgspec.msgpack.decode(path.read_bytes())
+        assert warner(tmp_path, log).engine.snapshot() == first.engine.snapshot()
+        path.write_bytes(msgspec.msgpack.encode(today | {"engine": first.engine.snapshot()}))
+        assert saved_health(path) == []
+        again = warner(tmp_path, log)
+        assert again.state.cursor == first.state.cursor
+        assert again.engine.snapshot() == first.engine.snapshot()
+        assert damaged(tmp_path) == []
     await log.close()
 
 

@@ -101,7 +101,7 @@ class Hub:
         return [fault for message in self.messages for fault in message.faults if fault.kind is kind]
 
 
-async def until(condition: Callable[[], Any], within_s: float = 30.0) -> None:
+async def until(condition: Callable[[], Any], within_s: float = 60.0) -> None:
     deadline = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < deadline, "it did not come about in time"
@@ -140,7 +140,7 @@ async def dialled(
             await writer.wait_closed()
 
 
-async def soon(awaitable: Awaitable[Any], within_s: float = 10.0) -> Any:
+async def soon(awaitable: Awaitable[Any], within_s: float = 60.0) -> Any:
     return await asyncio.wait_for(awaitable, within_s)
 
 

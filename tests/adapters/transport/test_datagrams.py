@@ -54,7 +54,7 @@ async def test_datagrams_beyond_what_may_wait_for_the_log_are_dropped_and_counte
             await asyncio.sleep(0.1)
             assert hub.in_flight == 5
             hub.open.set()
-            await until(lambda: hub.faults(FaultKind.RATE), 3.0)
+            await until(lambda: hub.faults(FaultKind.RATE))
         finally:
             for peer in peers:
                 peer.close()
@@ -78,7 +78,7 @@ async def test_an_address_with_too_many_ports_forgets_its_oldest_and_silence_for
                 await loop.sock_sendall(peer, b"d%d 1\n" % number)
                 assert await soon(loop.sock_recv(peer, 100)) == b"stored d%d 1\n" % number
             assert [adapter.send(f"d{number}", b"hello") for number in range(3)] == [False, True, True]
-            await until(lambda: not adapter.send("d2", b"hello"), 5.0)
+            await until(lambda: not adapter.send("d2", b"hello"))
         finally:
             for peer in peers:
                 peer.close()

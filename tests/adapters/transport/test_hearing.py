@@ -70,4 +70,4 @@ async def test_a_datagram_peer_that_is_not_there(monkeypatch: pytest.MonkeyPatch
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
         peer.bind(("127.0.0.1", 0))
         async with running(hub, connect=f"udp://127.0.0.1:{peer.getsockname()[1]}"):
-            await until(lambda: any("nothing heard since" in detail for _, detail in hub.states), 15)
+            await until(lambda: any("nothing heard since" in detail for _, detail in hub.states))

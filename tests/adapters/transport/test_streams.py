@@ -92,7 +92,7 @@ async def test_a_flood_is_read_slowly_and_its_neighbour_is_not() -> None:
         neighbour.write(b"b 1\n")
         assert await soon(reader.readline()) == b"stored b 1\n"
         assert time.monotonic() - began < 1.0
-        await until(lambda: hub.faults(FaultKind.RATE), 3.0)
+        await until(lambda: hub.faults(FaultKind.RATE))
         assert len(hub.values) < 30_000
     assert "read more slowly" in hub.faults(FaultKind.RATE)[0].detail
 
@@ -177,7 +177,7 @@ async def test_connections_have_a_limit_in_all_and_for_each_peer() -> None:
             async with dialled(adapter) as (third, _):
                 with contextlib.suppress(ConnectionError):
                     assert await soon(third.read()) == b""
-            await until(lambda: hub.faults(FaultKind.RATE), 3.0)
+            await until(lambda: hub.faults(FaultKind.RATE))
         await until(lambda: adapter.connections == 0)
         async with dialled(adapter) as (reader, writer):
             writer.write(b"a 1\n")
@@ -199,7 +199,7 @@ async def test_a_peer_that_takes_no_answers_is_not_waited_for_for_ever() -> None
         dialled(adapter) as (_, writer),
     ):
         writer.transport.pause_reading()  # type: ignore[attr-defined]
-        lines = b"a 1\n" * 100_000
+        lines = (b"a" * 1_000 + b" 1\n") * 1_000  # the answers are as long, and fill the buffers soon
         with contextlib.suppress(ConnectionError, TimeoutError):
             for _ in range(50):
                 writer.write(lines)
