@@ -204,7 +204,8 @@ class Warner:
                 self._journey.raised(change)
         derived = outcome.derived if self._derived is None else self._derived.without(outcome.derived)
         wanted = ((self._log.derived, derived), (self._log.alerts, changes))
-        await asyncio.gather(*(self._append(stream.append, entries) for stream, entries in wanted if entries))
+        if derived or changes:  # to wait for nothing takes a turn of the loop, and most batches change nothing
+            await asyncio.gather(*(self._append(stream.append, entries) for stream, entries in wanted if entries))
         self.state.cursor = batch.next
         if self._journey is not None:
             self._journey.read(LOGGED_TO_JUDGED, batch.next)

@@ -17,14 +17,16 @@ _NUMBERS = {float, int, bool}
 
 
 def of_readings(readings: Sequence[Reading]) -> tuple[dict[str, Any] | None, list[Refusal]]:
-    """The batch in columns, one row a value. Only where something in it cannot be kept is each reading looked at."""
-    if not readings:
-        return None, []
+    """The batch in columns, one row a value; None where it has no rows, as one of marks alone. Only where something in it cannot be kept is
+    each reading looked at."""
+    refused: list[Refusal] = []
+    good = readings
     try:
-        return _gather(readings), []
+        columns = _gather(good)
     except (ValueError, OverflowError, TypeError, AttributeError):
         good, refused = sift(readings)
-        return (_gather(good) if good else None), refused
+        columns = _gather(good)
+    return (columns if len(columns["time"]) else None), refused
 
 
 def _gather(readings: Sequence[Reading]) -> dict[str, Any]:

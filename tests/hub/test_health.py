@@ -112,6 +112,26 @@ async def test_a_store_that_dies_while_only_ticks_flow_is_down_and_stays_so(
     await log.close()
 
 
+async def test_a_store_is_written_to_less_often_while_readings_come_without_a_pause(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One burst delays nothing that comes after it; two in a row are a steady flow."""
+    log, lingered = Log(tmp_path / "log"), list[float]()
+    reader = readers.StoreReader(Server(), log.events, log.quarantine, Ledger(), lambda: NOW)  # type: ignore[arg-type]
+    await reader.open(None)
+
+    async def linger(seconds: float) -> None:
+        lingered.append(seconds)
+
+    monkeypatch.setattr("hub.app.readers.asyncio.sleep", linger)
+    for count in (200, 3, 200, 200, 200, 3, 200):
+        await log.events.append([Reading("a", NOW, {"flow": 1.0}, received_at=NOW)] * count)
+        await reader._step()
+    assert lingered == [0.25, 0.25, 0.25, 0.25, 1.0, 1.0, 0.25]
+    assert reader.state.cursor == log.events.next
+    await log.close()
+
+
 async def test_a_store_that_hangs_is_down_and_what_it_hung_on_is_stored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
