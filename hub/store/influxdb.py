@@ -45,6 +45,8 @@ GZIP_LEVEL = 1
 ROLLUP_LINES = 2_000
 DELETING = (1, 2)
 """Families of servers that can delete points."""
+SEVERAL_STATEMENTS = (1, 2)
+"""Families of servers that take several statements in one request; InfluxDB 3 answers that only one is supported."""
 NO_TAGS: Mapping[str, str] = MappingProxyType({})
 PROBE = "cityhub probe=1"
 """A line that every server takes. If it is refused as well, the fault is not with the lines."""
@@ -110,7 +112,12 @@ class InfluxDBStore:
         self._reads = httpx.Client(
             base_url=options.url, timeout=options.timeout_s, verify=_tls(options), **_login(options)
         )
-        self._influxql = Influxql(self._reads, options.database, keeps_emptied=options.version not in DELETING)
+        self._influxql = Influxql(
+            self._reads,
+            options.database,
+            keeps_emptied=options.version not in DELETING,
+            takes_several=options.version in SEVERAL_STATEMENTS,
+        )
         self._writing = threading.Lock()
         self._sender = ThreadPoolExecutor(1, thread_name_prefix="influxdb")
 
@@ -273,6 +280,9 @@ class InfluxDBStore:
     def buckets(self, query: SeriesQuery, every: int) -> list[Bucket]:
         return self._influxql.buckets(query, every)
 
+    def buckets_of(self, queries: Sequence[SeriesQuery], every: int) -> list[Bucket]:
+        return self._influxql.buckets_of(queries, every)
+
     def write_rollups(self, width: str, buckets: list[Bucket]) -> None:
         """As `hub.store.rollups` says: a point of the same series and time is written over."""
         lines = list(rollup_lines(width, buckets, self._areas))
@@ -313,6 +323,9 @@ class InfluxDBStore:
 
     def rollups(self, width: str, query: SeriesQuery) -> list[Bucket]:
         return self._influxql.rollups(width, query)
+
+    def rollups_of(self, width: str, queries: Sequence[SeriesQuery]) -> list[Bucket]:
+        return self._influxql.rollups_of(width, queries)
 
     def forget(self, what: str, before: int) -> None:
         """1.x: DELETE. 2.x: its delete API. 3 cannot delete points; its retention is set when the database is made."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
@@ -28,6 +28,8 @@ QUERY_CHARACTERS_MAX = 2_000
 """Of a query in an address."""
 METRICS_AT_A_TIME = 12
 """Metrics summed up in one query."""
+STATEMENTS_AT_A_TIME = 200
+"""In one request. The server works at one after the other, and what each finds comes as soon as it is found."""
 FIGURES = ("count", "min", "mean", "max", "last")
 NOT_METRICS = {"lat", "lon", "alt", "received_at"}
 
@@ -49,9 +51,13 @@ def place_of(database: str) -> dict[str, str]:
 class Influxql:
     """Queries over `/query`. Blocking; raises `StoreUnavailable` for whatever the server does wrong."""
 
-    def __init__(self, client: httpx.Client, database: str, keeps_emptied: bool = False) -> None:
-        """`keeps_emptied`: rollups whose values were all denied stay there, with a count of 0."""
+    def __init__(
+        self, client: httpx.Client, database: str, keeps_emptied: bool = False, takes_several: bool = True
+    ) -> None:
+        """`keeps_emptied`: rollups whose values were all denied stay there, with a count of 0. `takes_several`: a request may hold several
+        statements, as in 1.x and 2.x; InfluxDB 3 refuses all but one."""
         self._client = client
+        self._statements_max = STATEMENTS_AT_A_TIME if takes_several else 1
         self._keeps_emptied = keeps_emptied
         self._place = place_of(database)
 
@@ -119,90 +125,155 @@ class Influxql:
 
     def buckets(self, query: SeriesQuery, every: int) -> list[Bucket]:
         """As the port says; the server does the sums."""
-        by_measurement: dict[str, list[str]] = {}
-        for column in self._columns(numeric=True):
-            if query.metric in (None, column.metric):
-                by_measurement.setdefault(column.measurement, []).append(column.metric)
-        found: list[Bucket] = []
-        for measurement, metrics in by_measurement.items():
-            for at in range(0, len(metrics), METRICS_AT_A_TIME):
-                found += self._summed(query, every, measurement, metrics[at : at + METRICS_AT_A_TIME])
-        found = list(self._without_doubted(query, every, found))
-        found.sort(key=lambda bucket: (bucket.time, bucket.device, bucket.metric))
+        found = self.buckets_of([query], every)
         return found if query.limit is None else found[: query.limit]
 
-    def _without_doubted(self, query: SeriesQuery, every: int, buckets: list[Bucket]) -> Iterator[Bucket]:
-        """Buckets in which nothing was doubted as they are, the few others summed up anew from their good rows. (InfluxQL cannot
-        ask for points that lack a field.)"""
-        doubted: set[tuple[int, str, str]] = set()
-        for column in self._columns(numeric=True):
-            mark = QUALITY_PREFIX + column.metric
-            if mark in column.beside and query.metric in (None, column.metric):
-                where = _where(query)
-                where = f"{where} AND" if where else "WHERE"
-                text = f"SELECT {_name(mark)}, device FROM {_name(column.measurement)} {where} {_name(mark)} > 0"
-                for _, cells in self._rows(text):
-                    if int(cells[mark]) not in GOOD:
-                        doubted.add((cells["time"] - cells["time"] % every, cells.get("device") or "", column.metric))
-        for bucket in buckets:
-            key = (bucket.time, bucket.device, bucket.metric)
-            if key not in doubted:
-                yield bucket
-                continue
-            start = bucket.time if query.start is None else max(bucket.time, query.start)
-            end = bucket.time + every if query.end is None else min(bucket.time + every, query.end)
-            rows = self.series(SeriesQuery(start, end, bucket.device, bucket.metric))
-            good = [float(row.value) for row in rows if row.quality in GOOD and row.kind == bucket.kind]
-            if good:
-                mean = min(max(sum(good) / len(good), min(good)), max(good))
-                yield Bucket(*key, len(good), min(good), mean, max(good), good[-1], bucket.kind)
+    def buckets_of(self, queries: Sequence[SeriesQuery], every: int) -> list[Bucket]:
+        """What `buckets` gives of all these, whatever their limits. Several must not overlap, and begin and end at multiples of `every`."""
+        columns = self._columns(numeric=True)
+        places = self._places(queries, columns)
+        found = list(self._summed(places, every, columns))
+        doubted = self._doubted(places, every)
+        if doubted:
+            reach = queries[0] if len(queries) == 1 else SeriesQuery()
+            anew = [bucket for bucket in found if _key(bucket) in doubted]
+            found = [bucket for bucket in found if _key(bucket) not in doubted]
+            found += self._of_good_rows(anew, every, columns, reach)
+        return sorted(found, key=_key)
 
-    def _summed(self, query: SeriesQuery, every: int, measurement: str, metrics: list[str]) -> Iterator[Bucket]:
-        wanted = ", ".join(
-            f'{function}({_name(metric)}) AS "{function}{at}"'
-            for at, metric in enumerate(metrics)
-            for function in FIGURES
-        )
-        text = f"SELECT {wanted} FROM {_name(measurement)} {_where(query)} GROUP BY time({every // 1000}u), device, kind fill(none)"
-        for tags, cells in self._rows(text):
-            for at, metric in enumerate(metrics):
-                if cells[f"count{at}"]:
-                    low, mean, high, last = (float(cells[f"{function}{at}"]) for function in FIGURES[1:])
-                    count = int(cells[f"count{at}"])
-                    yield Bucket(
-                        cells["time"], tags["device"], metric, count, low, mean, high, last, tags.get("kind", "")
-                    )
+    def _places(
+        self, queries: Sequence[SeriesQuery], columns: Sequence[Column]
+    ) -> list[tuple[SeriesQuery, str, list[Column]]]:
+        """Each question with each measurement that may tell something of it, and which columns are asked for there."""
+        by_measurement: dict[str, list[Column]] = {}
+        for column in columns:
+            by_measurement.setdefault(column.measurement, []).append(column)
+        knows = self._devices_in(by_measurement, queries)
+        return [
+            (query, measurement, wanted)
+            for query in queries
+            for measurement, those in by_measurement.items()
+            if (wanted := [column for column in those if query.metric in (None, column.metric)])
+            and (knows is None or (measurement, query.device) in knows)
+        ]
+
+    def _devices_in(self, measurements: Collection[str], queries: Sequence[SeriesQuery]) -> set[tuple[str, str]] | None:
+        """(measurement, device) of the devices asked for, where that spares questions. None: not known. InfluxDB 3 is not asked: it keeps no
+        index of all times that it would have to answer from."""
+        devices = sorted({query.device or "" for query in queries})
+        if len(queries) == 1 or "" in devices or len(measurements) < 2 or self._statements_max == 1:
+            return None
+        chosen = " OR ".join(f"device = {_text(device)}" for device in devices)
+        text = f"SHOW TAG VALUES FROM {', '.join(map(_name, measurements))} WITH KEY = device WHERE {chosen}"
+        return {(tags["name"], str(row[1])) for tags, rows in self._answers(text) for row in rows}
+
+    def _summed(
+        self, places: Sequence[tuple[SeriesQuery, str, list[Column]]], every: int, columns: Sequence[Column]
+    ) -> Iterator[Bucket]:
+        """Buckets of all values, doubted ones too. Figures bear the number of their column."""
+        numbers = {column: number for number, column in enumerate(columns)}
+        texts = []
+        for query, measurement, those in places:
+            for at in range(0, len(those), METRICS_AT_A_TIME):
+                wanted = ", ".join(
+                    f'{function}({_name(column.metric)}) AS "{function}{numbers[column]}"'
+                    for column in those[at : at + METRICS_AT_A_TIME]
+                    for function in FIGURES
+                )
+                texts.append(
+                    f"SELECT {wanted} FROM {_name(measurement)} {_where(query)} GROUP BY time({every // 1000}u), device, kind fill(none)"
+                )
+        for tags, cells in self._rows(*texts):
+            for name, count in cells.items():
+                if name.startswith("count") and count:
+                    number = name.removeprefix("count")
+                    low, mean, high, last = (float(cells[function + number]) for function in FIGURES[1:])
+                    metric, kind = columns[int(number)].metric, tags.get("kind", "")
+                    yield Bucket(cells["time"], tags["device"], metric, int(count), low, mean, high, last, kind)
+
+    def _doubted(
+        self, places: Sequence[tuple[SeriesQuery, str, list[Column]]], every: int
+    ) -> set[tuple[int, str, str]]:
+        """(time, device, metric) of the buckets in which a mark says that a value does not hold. (InfluxQL cannot ask for points that lack a
+        field.)"""
+        texts = []
+        for query, measurement, those in places:
+            marks = [mark for column in those if (mark := QUALITY_PREFIX + column.metric) in column.beside]
+            if marks:
+                marked = f"({' OR '.join(f'{_name(mark)} > 0' for mark in marks)})"
+                wanted = ", ".join(map(_name, (*marks, "device")))
+                texts.append(f"SELECT {wanted} FROM {_name(measurement)} {_where(query, marked)}")
+        return {
+            (cells["time"] - cells["time"] % every, cells.get("device") or "", name.removeprefix(QUALITY_PREFIX))
+            for _, cells in self._rows(*texts)
+            for name, mark in cells.items()
+            if name.startswith(QUALITY_PREFIX) and mark is not None and int(mark) not in GOOD
+        }
+
+    def _of_good_rows(
+        self, buckets: Sequence[Bucket], every: int, columns: Sequence[Column], reach: SeriesQuery
+    ) -> Iterator[Bucket]:
+        """These buckets summed up anew from their good rows within `reach`; those without one are left out."""
+        kinds: dict[tuple[int, str, str], list[str]] = {}
+        for bucket in buckets:
+            kinds.setdefault(_key(bucket), []).append(bucket.kind)
+        texts = []
+        for time, device, metric in kinds:
+            start = time if reach.start is None else max(time, reach.start)
+            end = time + every if reach.end is None else min(time + every, reach.end)
+            where = _where(SeriesQuery(start, end, device))
+            for column in columns:
+                if column.metric == metric:
+                    marks = [name for name in column.beside if name == QUALITY_PREFIX + metric]
+                    wanted = ", ".join(map(_name, (metric, *marks, "device", "kind")))
+                    texts.append(f"SELECT {wanted} FROM {_name(column.measurement)} {where}")
+        rows = self._values(*texts)
+        for key, told in itertools.groupby(rows, lambda row: (row[0] - row[0] % every, row[1], row[2])):
+            good: dict[str, list[float]] = {}
+            instant = None
+            for at, _, _, value, quality, kind in sorted(told, key=lambda row: row[0]):
+                if at == instant:  # its kind or area changed between two writes of one reading
+                    continue
+                instant = at
+                if quality in GOOD:
+                    good.setdefault(kind, []).append(value)
+            for kind in kinds.get(key, ()):
+                if values := good.get(kind):
+                    mean = min(max(sum(values) / len(values), min(values)), max(values))
+                    yield Bucket(*key, len(values), min(values), mean, max(values), values[-1], kind)
+
+    def _values(self, *queries: str) -> Iterator[tuple[int, str, str, float, int, str]]:
+        """(time, device, metric, value, quality, kind) of the rows of queries of which the first thing asked for is a metric."""
+        for _, rows, names in self._series(*queries):
+            metric = names[1]
+            for row in rows:
+                cells = dict(zip(names, row, strict=True))
+                if cells[metric] is not None:
+                    quality = int(cells.get(QUALITY_PREFIX + metric) or 0)
+                    device, kind = cells.get("device") or "", cells.get("kind") or ""
+                    yield cells["time"], device, metric, float(cells[metric]), quality, kind
 
     def rollups(self, width: str, query: SeriesQuery) -> list[Bucket]:
         """Rollups as `hub.store.lineprotocol.rollup_line` writes them."""
-        families = {OTHER, *(known.family for known in vocabulary().values())}
+        found = self.rollups_of(width, [query])
+        return found if query.limit is None else found[: query.limit]
+
+    def rollups_of(self, width: str, queries: Sequence[SeriesQuery]) -> list[Bucket]:
+        """What `rollups` gives of all these, whatever their limits."""
+        columns = self._rollup_columns(width)
+        texts = []
+        for query, measurement, those in self._places(queries, columns):
+            names = [name for column in those for name in column.beside]
+            wanted = "*" if query.metric is None else ", ".join(map(_name, (*names, "device", "kind")))
+            texts.append(f"SELECT {wanted} FROM {_name(measurement)} {_where(query)}")
         found: dict[tuple[int, str, str], Bucket] = {}
-        for measurement, fields in self.fields().items():
-            if not measurement.endswith(f"_{width}") or measurement.removesuffix(f"_{width}") not in families:
-                continue
-            metrics = [
-                metric
-                for name in fields
-                if name.endswith("_count")
-                and (metric := name.removesuffix("_count")) in fields
-                and query.metric in (None, metric)
-            ]
-            if not metrics:
-                continue
-            wanted = (
-                "*"
-                if query.metric is None
-                else ", ".join(map(_name, (*_rollup_fields(query.metric), "device", "kind")))
-            )
-            for _, cells in self._rows(f"SELECT {wanted} FROM {_name(measurement)} {_where(query)}"):
-                for metric in metrics:
-                    count = cells.get(f"{metric}_count")
-                    if count:
-                        low, mean, high, last = (float(cells[name]) for name in _rollup_fields(metric)[1:])
-                        key = (cells["time"], cells.get("device") or "", metric)
-                        found[key] = Bucket(*key, int(count), low, mean, high, last, cells.get("kind") or "")
-        ordered = [found[key] for key in sorted(found)]
-        return ordered if query.limit is None else ordered[: query.limit]
+        for tags, cells in self._rows(*texts):
+            for column in columns:
+                if column.measurement == tags["name"] and (count := cells.get(column.beside[0])):
+                    low, mean, high, last = (float(cells[name]) for name in column.beside[1:])
+                    key = (cells["time"], cells.get("device") or "", column.metric)
+                    found[key] = Bucket(*key, int(count), low, mean, high, last, cells.get("kind") or "")
+        return [found[key] for key in sorted(found)]
 
     def folded(self, width: str, query: SeriesQuery, metric: str, every: int) -> list[Bucket]:
         """Rollups of one metric folded into buckets of `every` ns; the server does the sums. Asked for in parts at the same time, because it
@@ -242,8 +313,7 @@ class Influxql:
 
     def measurements(self, width: str = "") -> list[str]:
         """Measurements of raw points, or of the rollups of one width, that there are."""
-        families = {OTHER, POSITION_METRIC, *(known.family for known in vocabulary().values())}
-        wanted = {f"{family}_{width}" if width else family for family in families}
+        wanted = {f"{family}_{width}" if width else family for family in _families()}
         return sorted(wanted & self.fields().keys())
 
     def execute(self, statement: str) -> None:
@@ -303,7 +373,7 @@ class Influxql:
     # ---------------------------------------------------------------------------------------------- how
 
     def _columns(self, numeric: bool = False) -> list[Column]:
-        families = {OTHER, POSITION_METRIC, *(known.family for known in vocabulary().values())}
+        families = _families()
         columns = []
         for measurement, fields in self.fields().items():
             if measurement not in families:
@@ -317,6 +387,17 @@ class Influxql:
             if measurement == POSITION_METRIC and not numeric:
                 columns.append(Column(measurement, POSITION_METRIC, place))
         return columns
+
+    def _rollup_columns(self, width: str) -> list[Column]:
+        """Metrics of which there are rollups of this width; beside each the names of its figures."""
+        families = _families()
+        return [
+            Column(measurement, metric, _rollup_fields(metric))
+            for measurement, fields in self.fields().items()
+            if measurement.endswith(f"_{width}") and measurement.removesuffix(f"_{width}") in families
+            for name in fields
+            if name.endswith("_count") and (metric := name.removesuffix("_count")) in fields
+        ]
 
     def _measurement(
         self, query: SeriesQuery, measurement: str, columns: list[Column], newest_first: bool
@@ -346,8 +427,8 @@ class Influxql:
             if count < page:
                 return
 
-    def _rows(self, query: str) -> Iterator[tuple[Mapping[str, str], dict[str, Any]]]:
-        for tags, rows, columns in self._series(query):
+    def _rows(self, *queries: str) -> Iterator[tuple[Mapping[str, str], dict[str, Any]]]:
+        for tags, rows, columns in self._series(*queries):
             for row in rows:
                 yield tags, dict(zip(columns, row, strict=True))
 
@@ -361,9 +442,22 @@ class Influxql:
             return self._client.stream("GET", "/query", params=parameters)
         return self._client.stream("POST", "/query", data=parameters)
 
-    def _series(self, query: str) -> Iterator[tuple[Mapping[str, str], list[list[Any]], list[str]]]:
-        """(tags and `name`, rows, columns) of each series of the answer, as they come in."""
-        parameters = {**self._place, "epoch": "ns", "q": query, "chunked": "true", "chunk_size": str(CHUNK_ROWS)}
+    def _series(self, *queries: str) -> Iterator[tuple[Mapping[str, str], list[list[Any]], list[str]]]:
+        """(tags and `name`, rows, columns) of each series of the answers, one query after the other, as they come in."""
+        for at in range(0, len(queries), self._statements_max):
+            yield from self._answered(queries[at : at + self._statements_max])
+
+    def _answered(self, queries: Sequence[str]) -> Iterator[tuple[Mapping[str, str], list[list[Any]], list[str]]]:
+        """`_series` of one request. An answer that leaves out statements is none: what they would have told would look as if it were not
+        there."""
+        parameters = {
+            **self._place,
+            "epoch": "ns",
+            "q": "; ".join(queries),
+            "chunked": "true",
+            "chunk_size": str(CHUNK_ROWS),
+        }
+        answered: set[int | None] = set()
         try:
             with self._ask(parameters) as response:
                 if response.status_code != 200:
@@ -375,13 +469,25 @@ class Influxql:
                     for result in json.loads(line)["results"] if line.strip() else ():
                         if "error" in result:
                             raise StoreUnavailable(f"InfluxDB cannot answer: {result['error']}")
+                        answered.add(result.get("statement_id"))
                         for series in result.get("series", ()):
                             tags = {**series.get("tags", {}), "name": series["name"]}
                             yield tags, series.get("values", []), series["columns"]
+            if len(queries) > 1 and None not in answered and len(answered) != len(queries):
+                raise StoreUnavailable(f"InfluxDB answers {len(answered)} of {len(queries)} statements")
         except httpx.HTTPError as error:
             raise StoreUnavailable(f"InfluxDB cannot be asked: {_sentence(error)}") from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise StoreUnavailable(f"InfluxDB's answer to a query makes no sense: {error!r}") from error
+
+
+def _families() -> set[str]:
+    """Measurements of raw points."""
+    return {OTHER, POSITION_METRIC, *(known.family for known in vocabulary().values())}
+
+
+def _key(bucket: Bucket) -> tuple[int, str, str]:
+    return bucket.time, bucket.device, bucket.metric
 
 
 def _row(metric: str, cells: Mapping[str, Any], value: Any) -> Row:

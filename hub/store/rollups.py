@@ -26,6 +26,8 @@ _AT_A_TIME: Mapping[str, int] = {"1m": HOUR, "1h": HOUR, "1d": DAY}
 
 ONE_DEVICE_AT_A_TIME = 30 * DAY
 """The same for one device: 43,200 minutes of each metric."""
+LOT_PARTS = ONE_DEVICE_AT_A_TIME // MINUTE
+"""Minutes, or rollups that a wider one is made of, in one lot of questions."""
 TOGETHER = 8
 """More devices than this in one minute are asked for together: one query over all of them costs about as much as eight of one."""
 WINDOWS_MAX = 20
@@ -60,6 +62,18 @@ class RollupStore(Store, Protocol):
 
     def forget(self, what: str, before: int) -> None:
         """Drop raw rows ("raw") or rollups ("1m", "1h", "1d") older than `before`, ns. Where a server cannot, nothing."""
+        ...
+
+
+class QueriedStore(RollupStore, Protocol):
+    """On a server that is asked over the network: of many questions in one go."""
+
+    def buckets_of(self, queries: Sequence[SeriesQuery], every: int) -> list[Bucket]:
+        """`buckets` of all these, without limits. They do not overlap, and begin and end at multiples of `every` where they are several."""
+        ...
+
+    def rollups_of(self, width: str, queries: Sequence[SeriesQuery]) -> list[Bucket]:
+        """`rollups` of all these, each once, without limits."""
         ...
 
 
@@ -139,11 +153,39 @@ def remake_touched(
     return written
 
 
-def remake_by_queries(store: RollupStore, width: str, minutes: Mapping[str, set[int]]) -> int:
+def remake_by_queries(store: QueriedStore, width: str, minutes: Mapping[str, set[int]]) -> int:
     """`RollupStore.remake` for a server that cannot fold rows into rollups by itself."""
     every = WIDTHS[width]
     begins = {device: {start - start % every for start in starts} for device, starts in minutes.items()}
-    return sum(remake(store, window, (width,), device) for device, window in jobs(begins))
+    written = 0
+    for queries in lots(jobs(begins), width):
+        if width == "1m":
+            buckets = store.buckets_of(queries, every)
+        else:
+            buckets = fold(store.rollups_of(finer(width), queries), every)
+        if buckets:
+            store.write_rollups(width, buckets)
+            written += len(buckets)
+    return written
+
+
+def lots(found: Iterable[tuple[str | None, Window]], width: str) -> Iterator[list[SeriesQuery]]:
+    """Jobs as the questions that are asked and written together, in their order. Of one device each, as many as reach over no more than
+    one device's at a time; of all devices one alone."""
+    every = WIDTHS[width]
+    part_of = every if width == "1m" else WIDTHS[finer(width)]
+    lot: list[SeriesQuery] = []
+    size = 0
+    for device, window in found:
+        for part in _parts(window, every, _AT_A_TIME[width] if device is None else ONE_DEVICE_AT_A_TIME):
+            more = (part.end - part.start) // part_of
+            if lot and (device is None or lot[0].device is None or size + more > LOT_PARTS):
+                yield lot
+                lot, size = [], 0
+            lot.append(SeriesQuery(part.start, part.end, device))
+            size += more
+    if lot:
+        yield lot
 
 
 def parts(minutes: Mapping[str, set[int]]) -> Iterator[dict[str, set[int]]]:

@@ -2,12 +2,14 @@
 
 Maps bucket to database and `us` to `u`, checks the token, and in "2.x mode" answers with the status codes and bodies that
 InfluxDB 2.x documents: 400 for lines that cannot be parsed, with none of the request kept; 422 for a partial write.
+In "3 mode" a query holds one statement, as in InfluxDB 3 Core.
 `faults` holds answers to give instead of asking the server, in order: a status, or bytes to send raw, or "hang".
 """
 
 from __future__ import annotations
 
 import gzip
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -19,6 +21,8 @@ import httpx
 import msgspec
 
 HANG_S = 3.0
+QUOTED = re.compile(r"'(?:\\.|[^'\\])*'" + r'|"(?:\\.|[^"\\])*"')
+"""A text or a name in InfluxQL."""
 SCRATCH = "shim_scratch"
 
 
@@ -30,6 +34,9 @@ class Shim:
         self.url = ""
         self.faults: list[int | bytes | str] = []
         self.requests = 0
+        """By POST."""
+        self.questions: list[str] = []
+        """What was asked for by /query, a text a request."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -54,6 +61,8 @@ class Handler(BaseHTTPRequestHandler):
         elif parts.path == "/api/v2/delete":
             self._delete({key: value[0] for key, value in parse_qs(parts.query).items()}, msgspec.json.decode(body))
         else:
+            if parts.path == "/query" and not self._may_ask(parse_qs(body.decode()) | parse_qs(parts.query)):
+                return
             names = ("content-type", "content-encoding")
             headers = {name: self.headers[name] for name in names if name in self.headers}
             answer = self.upstream.post(self.path, content=body, headers=headers)
@@ -62,8 +71,20 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.shim.token and self.headers.get("authorization") != f"Token {self.shim.token}":
             return self._answer(401, {"code": "unauthorized", "message": "unauthorized access"})
+        parts = urlsplit(self.path)
+        if parts.path == "/query" and not self._may_ask(parse_qs(parts.query)):
+            return None
         answer = self.upstream.get(self.path)
-        self._send(answer.status_code, answer.content)
+        return self._send(answer.status_code, answer.content)
+
+    def _may_ask(self, asked: dict[str, list[str]]) -> bool:
+        """Counts what is asked; InfluxDB 3 refuses a query of several statements."""
+        query = asked.get("q", [""])[0]
+        self.shim.questions.append(query)
+        if self.mode == 3 and ";" in QUOTED.sub("", query).rstrip("; "):
+            self._answer(400, {"error": "must provide only one InfluxQl statement per query"})
+            return False
+        return True
 
     def _write(self, asked: dict[str, str], body: bytes) -> None:
         if self.headers.get("content-encoding") == "gzip":

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from hub.model import AlertChange, Change, Position, Reading
 from hub.ports import SeriesQuery, StoreUnavailable
 from hub.store.influxdb import InfluxDBOptions, InfluxDBStore
+from hub.store.influxql import Influxql
 from hub.store.lineprotocol import Encoder, alert_line
+from hub.store.rollups import HOUR, MINUTE, WIDTHS, parts, touched
 from tests.acceptance.influx_shim import Shim, influx_shim
 
 T = 1_770_000_000_000_000_000
@@ -178,6 +180,45 @@ def test_a_proxy_that_refuses_everything_sends_nothing_into_quarantine(rig: Rig)
     rig.shim.faults = [400] * 10
     with pytest.raises(StoreUnavailable, match="refuses every line with 400"):
         rig.store.write("events", readings(10), 0, 10)
+
+
+@pytest.mark.acceptance
+def test_sparse_history_is_made_in_few_requests(rig: Rig) -> None:
+    """Readings scattered over a year took ten queries each: the fields again for each question, and a request for each window and width."""
+    told = [
+        Reading(f"d{n}", T + (n + 20 * k) * 37 * HOUR, {"pm25": float(n)}, kind="air-station")
+        for n in range(20)
+        for k in range(10)
+    ]
+    others = Reading("gauge", T, {"water_level": 1.0}, kind="gauge")
+    rig.store.write("events", [*told, others], 0, 201)
+    before = len(rig.shim.questions)
+    for part in parts(touched(told)):
+        for width in WIDTHS:
+            rig.store.remake(width, part)
+    asked = len(rig.shim.questions) - before
+    # One of InfluxDB 3 asks a statement a request, of each window, width and measurement; fields, and who is where, once a lot.
+    assert asked <= (len(told) * 2 * 3 + 20 if rig.store._options.version == 3 else 20)
+    assert len(rig.store.rollups("1m", SeriesQuery())) == len(told)
+
+
+@pytest.mark.acceptance
+@pytest.mark.parametrize("rig", [1], indirect=True)
+def test_an_answer_that_leaves_out_statements_is_none(rig: Rig) -> None:
+    """Rollups made of a part of what was asked would look whole."""
+    rig.store.write("events", readings(2), 0, 2)
+    queries = [SeriesQuery(T - T % MINUTE, T - T % MINUTE + MINUTE, device) for device in ("d0", "d1")]
+    assert len(rig.store.buckets_of(queries, MINUTE)) == 2
+
+    def cut(request: httpx.Request) -> httpx.Response:
+        answer = httpx.get(f"{rig.upstream}{request.url.raw_path.decode()}")
+        one = answer.content.splitlines(keepends=True)[:1] if b"%3B" in request.url.query else [answer.content]
+        return httpx.Response(200, content=b"".join(one))
+
+    with httpx.Client(base_url=rig.upstream, transport=httpx.MockTransport(cut)) as client:
+        cutting = Influxql(client, rig.database)
+        with pytest.raises(StoreUnavailable, match="1 of 2 statements"):
+            cutting.buckets_of(queries, MINUTE)
 
 
 @pytest.mark.acceptance

@@ -21,6 +21,7 @@ from hub.store.every import buckets_every
 from hub.store.rollups import (
     DAY,
     HOUR,
+    LOT_PARTS,
     MINUTE,
     TOGETHER,
     WIDTHS,
@@ -30,6 +31,7 @@ from hub.store.rollups import (
     denied,
     fold,
     jobs,
+    lots,
     parts,
     remake,
     remake_touched,
@@ -211,6 +213,45 @@ def test_remaking_what_was_touched_is_remaking_everything(reopen: Open) -> None:
             (b.time, b.device, b.metric, b.count, b.min, b.max, b.last, b.kind) for b in again
         ]
         assert [b.mean for b in made[width]] == pytest.approx([b.mean for b in again])
+
+
+NAMES = ("a", 'say "7"', "o'clock; SELECT 1", "b,c d=e", "Straße ü", "河道一号")
+
+
+def test_sparse_history_of_many_devices_is_what_its_readings_say(reopen: Open) -> None:
+    """A few windows of each device, one minute each, so that many questions go in one request: families and names of all sorts, and
+    minutes of which a value is doubted."""
+    store: Any = reopen()
+    chance = random.Random(11)
+    told = []
+    for number, device in enumerate(NAMES):
+        for minute in chance.sample(range(365 * 1440), 6):
+            at = START + minute * MINUTE
+            values = {"pm25": chance.uniform(0, 300), "no2": float(minute)} if number % 2 else {"water_level": 1.5}
+            told += [reading(device, at + 3, **values), reading(device, at + 4, **values, spare_metric=2.0)]
+    doubted = [msgspec.structs.replace(said, marks=dict.fromkeys(said.values, "suspect")) for said in told[::4]]
+    told[::4] = doubted
+    store.write("events", told, 0, len(told))
+    for part in parts(touched(told)):
+        for width in WIDTHS:
+            store.remake(width, part)
+    good = [said for said in told if not said.marks]
+    rows = [
+        Bucket(said.observed_at, said.device, metric, 1, *[value] * 4, said.kind)
+        for said in good
+        if said.observed_at is not None
+        for metric, value in said.values.items()
+        if isinstance(value, float)
+    ]
+    expected = fold(rows, MINUTE)
+    assert len({bucket.metric for bucket in expected}) == 4
+    for width, every in WIDTHS.items():
+        expected = fold(expected, every)
+        found = store.rollups(width, SeriesQuery())
+        assert [(b.time, b.device, b.metric, b.count, b.min, b.max, b.last, b.kind) for b in found] == [
+            (b.time, b.device, b.metric, b.count, b.min, b.max, b.last, b.kind) for b in expected
+        ]
+        assert [b.mean for b in found] == pytest.approx([b.mean for b in expected])
 
 
 def test_what_was_not_touched_is_left_as_it_is(reopen: Open) -> None:
@@ -414,6 +455,22 @@ def test_sparse_history_of_years_is_made_in_few_queries() -> None:
     """A reading every two hours for a year made 4,380 windows of a device, each with queries of its own."""
     minutes = {f"d{n}": {START + at * 2 * HOUR + n * MINUTE for at in range(4_380)} for n in range(20)}
     assert len(jobs(minutes)) <= 20 * WINDOWS_MAX
+
+
+@given(
+    st.dictionaries(st.sampled_from("abcdefghij"), st.sets(st.integers(0, 200_000), min_size=1), max_size=10),
+    st.sampled_from(list(WIDTHS)),
+)
+def test_lots_are_every_job_in_order_and_bounded(touched_minutes: dict[str, set[int]], width: str) -> None:
+    every, part_of = WIDTHS[width], HOUR if width == "1d" else MINUTE
+    found = jobs({name: {n * MINUTE // every * every for n in some} for name, some in touched_minutes.items()})
+    gathered = list(lots(found, width))
+    one_by_one = [query for job in found for lot in lots([job], width) for query in lot]
+    assert [query for lot in gathered for query in lot] == one_by_one
+    for lot in gathered:
+        assert all(query.start % every == 0 == query.end % every for query in lot if query.start and query.end)
+        assert len(lot) == 1 or None not in {query.device for query in lot}
+        assert sum((query.end or 0) - (query.start or 0) for query in lot) <= LOT_PARTS * part_of
 
 
 def test_minutes_of_many_devices_are_asked_for_together_where_that_is_less() -> None:
