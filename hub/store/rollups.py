@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, cast
 
 from hub.model import USABLE_MARKS, Reading
 from hub.moment import SECOND
@@ -66,7 +66,7 @@ class RollupStore(Store, Protocol):
 
 
 class QueriedStore(RollupStore, Protocol):
-    """On a server that is asked over the network: of many questions in one go."""
+    """One that can be asked many questions in one go, as a server over the network should. Others are asked one by one."""
 
     def buckets_of(self, queries: Sequence[SeriesQuery], every: int) -> list[Bucket]:
         """`buckets` of all these, without limits. They do not overlap, and begin and end at multiples of `every` where they are several."""
@@ -105,19 +105,27 @@ def remake(store: RollupStore, window: Window, widths: Iterable[str] = tuple(WID
     for width in widths:
         every = WIDTHS[width]
         for part in _parts(window, every, _AT_A_TIME[width] if device is None else ONE_DEVICE_AT_A_TIME):
-            query = SeriesQuery(part.start, part.end, device)
-            buckets = _made(store, width, query)
+            buckets = _made(store, width, [SeriesQuery(part.start, part.end, device)])
             if buckets:
                 store.write_rollups(width, buckets)
                 written += len(buckets)
     return written
 
 
-def _made(store: RollupStore, width: str, query: SeriesQuery) -> list[Bucket]:
+def _made(store: RollupStore, width: str, queries: Sequence[SeriesQuery]) -> list[Bucket]:
     """What these rollups are now, by what they are made of."""
-    if width == "1m":
-        return store.buckets(query, WIDTHS[width])
-    return fold(store.rollups(finer(width), query), WIDTHS[width])
+    if width != "1m":
+        return fold(_kept(store, finer(width), queries), WIDTHS[width])
+    if hasattr(store, "buckets_of"):
+        return cast(QueriedStore, store).buckets_of(queries, WIDTHS[width])
+    return [bucket for query in queries for bucket in store.buckets(query, WIDTHS[width])]
+
+
+def _kept(store: RollupStore, width: str, queries: Sequence[SeriesQuery]) -> list[Bucket]:
+    """The rollups that there are."""
+    if hasattr(store, "rollups_of"):
+        return cast(QueriedStore, store).rollups_of(width, queries)
+    return [bucket for query in queries for bucket in store.rollups(width, query)]
 
 
 def drop_denied(store: RollupStore, width: str, window: Window, device: str | None = None) -> None:
@@ -125,12 +133,16 @@ def drop_denied(store: RollupStore, width: str, window: Window, device: str | No
 
     One whose rows are gone, by retention, stays.
     """
+    _drop_denied(store, width, [(device, window)])
+
+
+def _drop_denied(store: RollupStore, width: str, found: Iterable[tuple[str | None, Window]]) -> None:
+    """`drop_denied` of each of these devices and windows."""
     every = WIDTHS[width]
-    for part in _parts(window, every, _AT_A_TIME[width] if device is None else ONE_DEVICE_AT_A_TIME):
-        query = SeriesQuery(part.start, part.end, device)
-        made = {(bucket.time, bucket.device, bucket.metric) for bucket in _made(store, width, query)}
+    for queries in lots(found, width):
+        made = {(bucket.time, bucket.device, bucket.metric) for bucket in _made(store, width, queries)}
         left = [
-            bucket for bucket in store.rollups(width, query) if (bucket.time, bucket.device, bucket.metric) not in made
+            bucket for bucket in _kept(store, width, queries) if (bucket.time, bucket.device, bucket.metric) not in made
         ]
         emptied = [
             bucket
@@ -147,22 +159,26 @@ def remake_touched(
     """Rollups of one width that hold these minutes of these devices; in those of `denied` some may have lost all that they had. Gives
     how many were written."""
     written = store.remake(width, minutes)
-    for device in minutes.keys() & denied.keys():
-        for window in windows(minutes[device] & denied[device]):
-            drop_denied(store, width, window, device)
+    every = WIDTHS[width]
+    _drop_denied(
+        store,
+        width,
+        [
+            (device, window)
+            for device in minutes.keys() & denied.keys()
+            for window in windows({start - start % every for start in minutes[device] & denied[device]})
+        ],
+    )
     return written
 
 
-def remake_by_queries(store: QueriedStore, width: str, minutes: Mapping[str, set[int]]) -> int:
+def remake_by_queries(store: RollupStore, width: str, minutes: Mapping[str, set[int]]) -> int:
     """`RollupStore.remake` for a server that cannot fold rows into rollups by itself."""
     every = WIDTHS[width]
     begins = {device: {start - start % every for start in starts} for device, starts in minutes.items()}
     written = 0
     for queries in lots(jobs(begins), width):
-        if width == "1m":
-            buckets = store.buckets_of(queries, every)
-        else:
-            buckets = fold(store.rollups_of(finer(width), queries), every)
+        buckets = _made(store, width, queries)
         if buckets:
             store.write_rollups(width, buckets)
             written += len(buckets)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -16,7 +17,7 @@ from hub.ports import SeriesQuery, StoreUnavailable
 from hub.store.influxdb import InfluxDBOptions, InfluxDBStore
 from hub.store.influxql import Influxql
 from hub.store.lineprotocol import Encoder, alert_line
-from hub.store.rollups import HOUR, MINUTE, WIDTHS, parts, touched
+from hub.store.rollups import HOUR, MINUTE, WIDTHS, denied, parts, remake_touched, touched
 from tests.acceptance.influx_shim import Shim, influx_shim
 
 T = 1_770_000_000_000_000_000
@@ -95,9 +96,9 @@ def rig(request: pytest.FixtureRequest, influxd: str, tmp_path: Path) -> Iterato
         options = InfluxDBOptions(
             url=shim.url, version=version, database=database, token="t", timeout_s=1.0, batch_lines=100
         )
-        store = InfluxDBStore(tmp_path, options)
-        yield Rig(influxd, shim, store, database)
-        store.close()
+        made = Rig(influxd, shim, InfluxDBStore(tmp_path, options), database)
+        yield made
+        made.store.close()
 
 
 def readings(count: int, **more: float) -> list[Reading]:
@@ -183,23 +184,31 @@ def test_a_proxy_that_refuses_everything_sends_nothing_into_quarantine(rig: Rig)
 
 
 @pytest.mark.acceptance
-def test_sparse_history_is_made_in_few_requests(rig: Rig) -> None:
-    """Readings scattered over a year took ten queries each: the fields again for each question, and a request for each window and width."""
+@pytest.mark.parametrize("marks", [None, {"no2": "suspect"}])
+def test_sparse_history_is_made_in_few_requests(rig: Rig, tmp_path: Path, marks: dict[str, str] | None) -> None:
+    """Readings hours apart took ten queries each, 26 where a value of each was doubted: the fields again for each question, and a
+    request for each window and width."""
     told = [
-        Reading(f"d{n}", T + (n + 20 * k) * 37 * HOUR, {"pm25": float(n)}, kind="air-station")
-        for n in range(20)
-        for k in range(10)
+        Reading(f"d{n}", T + (n + 10 * k) * 3 * HOUR, {"pm25": float(n), "no2": 1.0}, None, marks, kind="air-station")
+        for n in range(10)
+        for k in range(6)
     ]
-    others = Reading("gauge", T, {"water_level": 1.0}, kind="gauge")
-    rig.store.write("events", [*told, others], 0, 201)
+    gauge = Reading("gauge", T, {"water_level": 1.0}, kind="gauge")
+    patient = msgspec.structs.replace(rig.store._options, timeout_s=60.0)
+    rig.store.close()
+    rig.store = InfluxDBStore(tmp_path / "patient", patient)
+    rig.store.write("events", [*told, gauge], 0, len(told) + 1)
     before = len(rig.shim.questions)
     for part in parts(touched(told)):
         for width in WIDTHS:
-            rig.store.remake(width, part)
+            remake_touched(rig.store, width, part, denied(told))
     asked = len(rig.shim.questions) - before
-    # One of InfluxDB 3 asks a statement a request, of each window, width and measurement; fields, and who is where, once a lot.
-    assert asked <= (len(told) * 2 * 3 + 20 if rig.store._options.version == 3 else 20)
-    assert len(rig.store.rollups("1m", SeriesQuery())) == len(told)
+    if rig.store._options.version == 3:  # a statement a request, of each window, width and measurement; the fields once
+        assert asked <= len(told) * (15 if marks else 5) + 20
+    else:
+        assert asked <= 25
+    assert len(rig.store.rollups("1m", SeriesQuery(metric="pm25"))) == len(told)
+    assert len(rig.store.rollups("1m", SeriesQuery(metric="no2"))) == (0 if marks else len(told))
 
 
 @pytest.mark.acceptance
