@@ -280,8 +280,8 @@ class InfluxDBStore:
     def buckets(self, query: SeriesQuery, every: int) -> list[Bucket]:
         return self._influxql.buckets(query, every)
 
-    def buckets_of(self, queries: Sequence[SeriesQuery], every: int) -> list[Bucket]:
-        return self._influxql.buckets_of(queries, every)
+    def buckets_of(self, lots: Iterable[Sequence[SeriesQuery]], every: int) -> Iterator[list[Bucket]]:
+        return self._influxql.buckets_of(lots, every)
 
     def write_rollups(self, width: str, buckets: list[Bucket]) -> None:
         """As `hub.store.rollups` says: a point of the same series and time is written over."""
@@ -324,8 +324,8 @@ class InfluxDBStore:
     def rollups(self, width: str, query: SeriesQuery) -> list[Bucket]:
         return self._influxql.rollups(width, query)
 
-    def rollups_of(self, width: str, queries: Sequence[SeriesQuery]) -> list[Bucket]:
-        return self._influxql.rollups_of(width, queries)
+    def rollups_of(self, width: str, lots: Iterable[Sequence[SeriesQuery]]) -> Iterator[list[Bucket]]:
+        return self._influxql.rollups_of(width, lots)
 
     def forget(self, what: str, before: int) -> None:
         """1.x: DELETE. 2.x: its delete API. 3 cannot delete points; its retention is set when the database is made."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
@@ -125,12 +125,16 @@ class Influxql:
 
     def buckets(self, query: SeriesQuery, every: int) -> list[Bucket]:
         """As the port says; the server does the sums."""
-        found = self.buckets_of([query], every)
+        (found,) = self.buckets_of([[query]], every)
         return found if query.limit is None else found[: query.limit]
 
-    def buckets_of(self, queries: Sequence[SeriesQuery], every: int) -> list[Bucket]:
-        """What `buckets` gives of all these, whatever their limits. Several must not overlap, and begin and end at multiples of `every`."""
+    def buckets_of(self, lots: Iterable[Sequence[SeriesQuery]], every: int) -> Iterator[list[Bucket]]:
+        """As `hub.store.rollups` says; what fields there are is asked once."""
         columns = self._columns(numeric=True)
+        for queries in lots:
+            yield self._buckets(queries, every, columns)
+
+    def _buckets(self, queries: Sequence[SeriesQuery], every: int, columns: Sequence[Column]) -> list[Bucket]:
         places = self._places(queries, columns)
         found = list(self._summed(places, every, columns))
         doubted = self._doubted(places, every)
@@ -255,12 +259,16 @@ class Influxql:
 
     def rollups(self, width: str, query: SeriesQuery) -> list[Bucket]:
         """Rollups as `hub.store.lineprotocol.rollup_line` writes them."""
-        found = self.rollups_of(width, [query])
+        (found,) = self.rollups_of(width, [[query]])
         return found if query.limit is None else found[: query.limit]
 
-    def rollups_of(self, width: str, queries: Sequence[SeriesQuery]) -> list[Bucket]:
-        """What `rollups` gives of all these, whatever their limits."""
+    def rollups_of(self, width: str, lots: Iterable[Sequence[SeriesQuery]]) -> Iterator[list[Bucket]]:
+        """As `hub.store.rollups` says; what fields there are is asked once."""
         columns = self._rollup_columns(width)
+        for queries in lots:
+            yield self._rollups(queries, columns)
+
+    def _rollups(self, queries: Sequence[SeriesQuery], columns: Sequence[Column]) -> list[Bucket]:
         texts = []
         for query, measurement, those in self._places(queries, columns):
             names = [name for column in those for name in column.beside]

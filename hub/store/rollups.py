@@ -68,12 +68,13 @@ class RollupStore(Store, Protocol):
 class QueriedStore(RollupStore, Protocol):
     """One that can be asked many questions in one go, as a server over the network should. Others are asked one by one."""
 
-    def buckets_of(self, queries: Sequence[SeriesQuery], every: int) -> list[Bucket]:
-        """`buckets` of all these, without limits. They do not overlap, and begin and end at multiples of `every` where they are several."""
+    def buckets_of(self, lots: Iterable[Sequence[SeriesQuery]], every: int) -> Iterator[list[Bucket]]:
+        """`buckets` of each lot of questions, without limits. Those of one lot do not overlap, and begin and end at multiples of `every`
+        where they are several."""
         ...
 
-    def rollups_of(self, width: str, queries: Sequence[SeriesQuery]) -> list[Bucket]:
-        """`rollups` of all these, each once, without limits."""
+    def rollups_of(self, width: str, lots: Iterable[Sequence[SeriesQuery]]) -> Iterator[list[Bucket]]:
+        """`rollups` of each lot of questions, each once, without limits."""
         ...
 
 
@@ -103,29 +104,39 @@ def remake(store: RollupStore, window: Window, widths: Iterable[str] = tuple(WID
     """Make rollups anew that begin in or hold a part of `window`, finest first, of one device or of all; gives how many were written."""
     written = 0
     for width in widths:
-        every = WIDTHS[width]
-        for part in _parts(window, every, _AT_A_TIME[width] if device is None else ONE_DEVICE_AT_A_TIME):
-            buckets = _made(store, width, [SeriesQuery(part.start, part.end, device)])
-            if buckets:
-                store.write_rollups(width, buckets)
-                written += len(buckets)
+        written += _remade(store, width, lots([(device, window)], width))
     return written
 
 
-def _made(store: RollupStore, width: str, queries: Sequence[SeriesQuery]) -> list[Bucket]:
-    """What these rollups are now, by what they are made of."""
+def _remade(store: RollupStore, width: str, asked: Iterable[Sequence[SeriesQuery]]) -> int:
+    """Make the rollups of each lot of questions anew; gives how many were written."""
+    written = 0
+    for buckets in _made(store, width, asked):
+        if buckets:
+            store.write_rollups(width, buckets)
+            written += len(buckets)
+    return written
+
+
+def _made(store: RollupStore, width: str, asked: Iterable[Sequence[SeriesQuery]]) -> Iterator[list[Bucket]]:
+    """What the rollups of each lot of questions are now, by what they are made of."""
     if width != "1m":
-        return fold(_kept(store, finer(width), queries), WIDTHS[width])
-    if hasattr(store, "buckets_of"):
-        return cast(QueriedStore, store).buckets_of(queries, WIDTHS[width])
-    return [bucket for query in queries for bucket in store.buckets(query, WIDTHS[width])]
+        for parts_of in _kept(store, finer(width), asked):
+            yield fold(parts_of, WIDTHS[width])
+    elif hasattr(store, "buckets_of"):
+        yield from cast(QueriedStore, store).buckets_of(asked, WIDTHS[width])
+    else:
+        for queries in asked:
+            yield [bucket for query in queries for bucket in store.buckets(query, WIDTHS[width])]
 
 
-def _kept(store: RollupStore, width: str, queries: Sequence[SeriesQuery]) -> list[Bucket]:
-    """The rollups that there are."""
+def _kept(store: RollupStore, width: str, asked: Iterable[Sequence[SeriesQuery]]) -> Iterator[list[Bucket]]:
+    """The rollups that there are, of each lot of questions."""
     if hasattr(store, "rollups_of"):
-        return cast(QueriedStore, store).rollups_of(width, queries)
-    return [bucket for query in queries for bucket in store.rollups(width, query)]
+        yield from cast(QueriedStore, store).rollups_of(width, asked)
+    else:
+        for queries in asked:
+            yield [bucket for query in queries for bucket in store.rollups(width, query)]
 
 
 def drop_denied(store: RollupStore, width: str, window: Window, device: str | None = None) -> None:
@@ -139,11 +150,12 @@ def drop_denied(store: RollupStore, width: str, window: Window, device: str | No
 def _drop_denied(store: RollupStore, width: str, found: Iterable[tuple[str | None, Window]]) -> None:
     """`drop_denied` of each of these devices and windows."""
     every = WIDTHS[width]
-    for queries in lots(found, width):
-        made = {(bucket.time, bucket.device, bucket.metric) for bucket in _made(store, width, queries)}
-        left = [
-            bucket for bucket in _kept(store, width, queries) if (bucket.time, bucket.device, bucket.metric) not in made
-        ]
+    asked = list(lots(found, width))
+    if not asked:
+        return
+    for now, before in zip(_made(store, width, asked), _kept(store, width, asked), strict=True):
+        made = {(bucket.time, bucket.device, bucket.metric) for bucket in now}
+        left = [bucket for bucket in before if (bucket.time, bucket.device, bucket.metric) not in made]
         emptied = [
             bucket
             for bucket in left
@@ -176,13 +188,7 @@ def remake_by_queries(store: RollupStore, width: str, minutes: Mapping[str, set[
     """`RollupStore.remake` for a server that cannot fold rows into rollups by itself."""
     every = WIDTHS[width]
     begins = {device: {start - start % every for start in starts} for device, starts in minutes.items()}
-    written = 0
-    for queries in lots(jobs(begins), width):
-        buckets = _made(store, width, queries)
-        if buckets:
-            store.write_rollups(width, buckets)
-            written += len(buckets)
-    return written
+    return _remade(store, width, lots(jobs(begins), width))
 
 
 def lots(found: Iterable[tuple[str | None, Window]], width: str) -> Iterator[list[SeriesQuery]]:

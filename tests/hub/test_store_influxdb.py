@@ -217,7 +217,7 @@ def test_an_answer_that_leaves_out_statements_is_none(rig: Rig) -> None:
     """Rollups made of a part of what was asked would look whole."""
     rig.store.write("events", readings(2), 0, 2)
     queries = [SeriesQuery(T - T % MINUTE, T - T % MINUTE + MINUTE, device) for device in ("d0", "d1")]
-    assert len(rig.store.buckets_of(queries, MINUTE)) == 2
+    assert [len(found) for found in rig.store.buckets_of([queries], MINUTE)] == [2]
 
     def cut(request: httpx.Request) -> httpx.Response:
         answer = httpx.get(f"{rig.upstream}{request.url.raw_path.decode()}")
@@ -227,7 +227,7 @@ def test_an_answer_that_leaves_out_statements_is_none(rig: Rig) -> None:
     with httpx.Client(base_url=rig.upstream, transport=httpx.MockTransport(cut)) as client:
         cutting = Influxql(client, rig.database)
         with pytest.raises(StoreUnavailable, match="1 of 2 statements"):
-            cutting.buckets_of(queries, MINUTE)
+            list(cutting.buckets_of([queries], MINUTE))
 
 
 @pytest.mark.acceptance
