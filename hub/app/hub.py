@@ -562,12 +562,12 @@ class Hub:
         importer = Importer(self.store, self.city.registry, self.city.config.ingest, self.now(), rejects, admit)
         return await asyncio.to_thread(lambda: importer.run(messages(paths, map_file)))
 
-    async def _stage(self) -> Path:
+    async def _stage(self, backups: Path | None) -> Path:
         """All that a backup needs beside the log. What has been read of the log is written down first."""
         self.warner.save()
         await self._write_down()
         async with self._staging:
-            return await asyncio.to_thread(stage, self.data, self.store)
+            return await asyncio.to_thread(stage, self.data, self.store, backups)
 
     async def _operate(self, action: OperatorAction) -> None:
         await self.log.events.append([action])
