@@ -307,6 +307,7 @@ class Jt808Codec:
         if taken != count or at != len(body):
             detail = f"the batch announces {count} locations in {len(body)} bytes, {taken} can be told apart"
             faults.append(Fault(FaultKind.SYNTAX, detail, readings=max(count - taken, 0)))
+        location.in_order(self._dialect.zone, readings, self._received_at)
         return Message(readings, faults, device, frame)
 
     def _vendor_batch(self, frame: Frame, device: str, faults: list[Fault]) -> Message:
@@ -323,6 +324,7 @@ class Jt808Codec:
         if at != len(body):
             faults.append(Fault(FaultKind.UNSUPPORTED, "a vendor's message 0x0210 of a form not known here"))
             readings = []
+        location.in_order(self._dialect.zone, readings, self._received_at)
         return Message(readings, faults, device, frame)
 
     def _authentication(self, frame: Frame, device: str, faults: list[Fault]) -> Message:

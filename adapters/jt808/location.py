@@ -7,7 +7,7 @@ gives the protocol's own view and is only called when somebody looks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
 from struct import Struct
@@ -19,7 +19,7 @@ from adapters.gcj02 import to_wgs84
 from adapters.jt808 import safety
 from adapters.wallclock import zone_named
 from hub.model import Fault, FaultKind, Position, Reading, Value
-from hub.moment import candidates, nearest
+from hub.moment import candidates, in_one_message, nearest, shown_alike
 
 SIZE = 28
 """Bytes of the fixed part."""
@@ -119,6 +119,17 @@ def moment(zone: tzinfo, bcd: bytes, near: int | None = None) -> int:
     if minute > 59 or second > 59:
         raise ValueError("not a time")
     return nearest(_hour(zone, bcd[:4], minute), near) + second * _SECOND
+
+
+def in_order(zone: tzinfo, readings: Sequence[Reading], near: int | None) -> None:
+    """Tell the two hours apart that a batch may reach over in autumn: its places stand in order. Two of one second are of one moment."""
+    if near is None:
+        return
+    said = [shown_alike(reading.observed_at or near, zone) for reading in readings]
+    if any(len(moments) > 1 for moments in said):
+        rows = [(frozenset[str](), moments) for moments in said]
+        for reading, at in zip(readings, in_one_message(rows, near), strict=True):
+            reading.observed_at = at
 
 
 def clock(zone: tzinfo, bcd: bytes) -> str | None:
