@@ -354,13 +354,9 @@ class Jt808Codec:
         return Message(readings, faults, device, frame)
 
     def _dated(self, device: str, bcd: bytes, values: dict[str, Value], faults: list[Fault]) -> list[Reading]:
-        try:
-            at = location.moment(self._dialect.zone, bcd, self._received_at)
-        except ValueError:
-            detail = f"{bcd.hex()} is not a time of the form YYMMDDhhmmss"
-            faults.append(Fault(FaultKind.TIME, detail, readings=1))
-            return []
-        return [Reading(device, at, values, kind="vehicle")]
+        reading = Reading(device, None, values, kind="vehicle")
+        found = location.dated(reading, bcd, self._dialect.zone, self._received_at, faults)
+        return [] if found is None else [found]
 
     def _given_up(self, assembly: Assembly) -> Fault:
         header = assembly.header

@@ -280,7 +280,8 @@ _ITEMS: dict[int, tuple[tuple[int, ...], Item]] = {
 def read(
     device: str, b: bytes, at: int, end: int, new: bool, dialect: Dialect, faults: list[Fault], near: int | None = None
 ) -> Reading | None:
-    """The reading in `b[at:end]`; what cannot be used is appended to `faults`. None where it has no time or is too short.
+    """The reading in `b[at:end]`; what cannot be used is appended to `faults`. None where it is too short, or has no time: the fault
+    has it then.
 
     `new` tells the 2019 edition, whose alarm word names other bits.
     """
@@ -288,11 +289,6 @@ def read(
         faults.append(Fault(FaultKind.SYNTAX, f"a location takes {SIZE} bytes, this one has {end - at}", readings=1))
         return None
     alarm, status, lat, lon, alt, speed, course, bcd = _BASIC.unpack_from(b, at)
-    try:
-        observed_at = moment(dialect.zone, bcd, near)
-    except ValueError:
-        faults.append(Fault(FaultKind.TIME, f"{bcd.hex()} is not a time of the form YYMMDDhhmmss", readings=1))
-        return None
     values: dict[str, Value] = {
         "ignition": status & 1 == 1,
         "door": status & 0x3E000 != 0,
@@ -313,7 +309,19 @@ def read(
         elif ident in _ITEMS and size in _ITEMS[ident][0]:
             _ITEMS[ident][1](values, b, at, size)
         at += size
-    return Reading(device, observed_at, values, _position(status, lat, lon, alt, dialect, faults), kind="vehicle")
+    position = _position(status, lat, lon, alt, dialect, faults)
+    return dated(Reading(device, None, values, position, kind="vehicle"), bcd, dialect.zone, near, faults)
+
+
+def dated(reading: Reading, bcd: bytes, zone: tzinfo, near: int | None, faults: list[Fault]) -> Reading | None:
+    """The reading with the time in `bcd`; None with a fault that holds it where that is none."""
+    try:
+        reading.observed_at = moment(zone, bcd, near)
+    except ValueError:
+        detail = f"{bcd.hex()} is not a time of the form YYMMDDhhmmss"
+        faults.append(Fault(FaultKind.TIME, detail, readings=1, reading=reading))
+        return None
+    return reading
 
 
 def _position(status: int, lat: int, lon: int, alt: int, dialect: Dialect, faults: list[Fault]) -> Position | None:
