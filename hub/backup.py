@@ -16,6 +16,7 @@ import msgspec
 from hub.whole_file import make_folder, replace
 
 FORMAT = 1
+PIECES = "pieces"
 PIECE_BYTES = 4 << 20
 LIST = "[0-9]*T*Z-*.json"
 
@@ -67,9 +68,9 @@ class Repository:
 
     def open(self) -> None:
         """Ready to write into. Raises `BackupError` where the folder holds something else."""
-        if self.folder.exists() and any(self.folder.iterdir()) and not (self.folder / "pieces").is_dir():
+        if self.folder.exists() and any(self.folder.iterdir()) and not (self.folder / PIECES).is_dir():
             raise BackupError(f"{self.folder} holds other things; name a folder for backups alone")
-        make_folder(self.folder / "pieces")
+        make_folder(self.folder / PIECES)
         self.folder.chmod(0o700)  # a city folder may hold tokens and keys
 
     # ---------------------------------------------------------------------------------------------- writing
@@ -112,7 +113,7 @@ class Repository:
         for name in gone:
             (self.folder / f"{name}.json").unlink()
         needed = {piece for name in self.names() for _, file in _files(self.read(name)) for piece in file.pieces}
-        for path in (self.folder / "pieces").glob("*/*"):
+        for path in (self.folder / PIECES).glob("*/*"):
             if path.name not in needed:
                 path.unlink()
         return len(gone)
@@ -186,7 +187,7 @@ class Repository:
                 raise BackupError(f"{path.name}: {out.tell()} bytes instead of {file.size}")
 
     def _path(self, piece: str) -> Path:
-        return self.folder / "pieces" / piece[:2] / piece
+        return self.folder / PIECES / piece[:2] / piece
 
 
 def _files(backup: Backup) -> Iterator[tuple[str, File]]:

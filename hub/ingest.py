@@ -183,6 +183,7 @@ class Door:
             counts.frames += 1
             before = len(group.faults.entries)
             group.begin(message)
+            self._time_of_the_hub(message)
             kept = self._admit(message, group)
             usable = 0
             for reading in message.readings if kept else ():
@@ -292,10 +293,21 @@ class Door:
             group.faults.add(finding.kind, finding.detail, reading.device)
         return True
 
+    def _time_of_the_hub(self, message: Message) -> None:
+        """What was said under a time that is none joins the other readings where the hub's time counts."""
+        for fault in message.faults[:]:
+            if fault.kind is FaultKind.TIME and fault.reading and self._clock_of(fault.reading.device) == "hub":
+                message.faults.remove(fault)
+                message.readings.append(fault.reading)
+
+    def _clock_of(self, device: str) -> float | str:
+        """The clock that the device, or else this door, is to go by (`hub.device_clock`)."""
+        registered = self._hub.registry.devices.get(device)
+        return self._clock if registered is None else registered.attributes.get("clock", self._clock)
+
     def _date(self, reading: Reading, at: int) -> None:
-        """Give the reading the time that it has by the clock that its device, or else this door, is to go by."""
-        registered = self._hub.registry.devices.get(reading.device)
-        clock = self._clock if registered is None else registered.attributes.get("clock", self._clock)
+        """Give the reading the time that it has by that clock."""
+        clock = self._clock_of(reading.device)
         if reading.observed_at is None or clock == "hub":
             reading.observed_at = self._hub.undated(at)
         elif clock == "gps-week":

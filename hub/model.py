@@ -103,7 +103,8 @@ class Fault(msgspec.Struct, array_like=True, tag="fault", gc=False):
     readings: int = 0
     """How many readings (not frames) this fault kept out; 0 where it never came to a reading."""
     reading: Reading | None = None
-    """The reading that was kept out, whole, where there is one: `cityhub quarantine retry` offers it again."""
+    """The reading that was kept out, whole, where there is one: `cityhub quarantine retry` offers it again. From a codec, with `FaultKind.TIME` and
+    without a time: what a device says whose clock shows none, which counts where its time is the hub's (`clock = "hub"`)."""
     back: int = 0
     """Where the message's raw bytes stand: with the fault so many entries before this one; 0: here."""
     count: int = 1

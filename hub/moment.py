@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 
 SECOND = 1_000_000_000
 ON_THE_WAY_NS = 2 * SECOND
@@ -90,6 +90,15 @@ def candidates(local: datetime, zone: tzinfo) -> tuple[int, ...]:
             f"{local.isoformat(' ')} is shown by no clock in {zone}: it is in the hour that spring leaves out"
         )
     return from_datetime(first), from_datetime(second)
+
+
+def shown_alike(at: int, zone: tzinfo) -> tuple[int, ...]:
+    """The moments at which clocks in `zone` show what they show at `at`, the earlier first: one, or two in the hour that comes twice in autumn."""
+    if isinstance(zone, timezone):  # a fixed offset: every hour comes once
+        return (at,)
+    whole, rest = divmod(at, SECOND)
+    local = datetime.fromtimestamp(whole, zone).replace(tzinfo=None)
+    return tuple(moment + rest for moment in candidates(local, zone))
 
 
 def nearest(moments: tuple[int, ...], near: int | None) -> int:

@@ -3,6 +3,7 @@ says somebody is."""
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,8 +20,33 @@ Stamps = tuple[tuple[int, int] | None, ...]
 
 def valid_until(file: str) -> int:
     """When the first of a file's certificates ends, ns UTC: whoever believes one that is older than that is rare. Raises OSError or ValueError."""
+    return min(_ends(file))
+
+
+def believed_until(file: str) -> int:
+    """When the last of a file's authorities ends, ns UTC: one that is followed by another stands beside it for a while. Raises OSError or ValueError."""
+    return max(_ends(file))
+
+
+def _ends(file: str) -> list[int]:
     found = x509.load_pem_x509_certificates(Path(file).read_bytes())
-    return min(from_datetime(one.not_valid_after_utc) for one in found)
+    return [from_datetime(one.not_valid_after_utc) for one in found]
+
+
+def list_span(file: str) -> tuple[int, int]:
+    """From when to when an authority's list of what it took back holds, ns UTC; of lists of several authorities the one that ends first. Behind its
+    end nobody is believed (RFC 5280, 6.3.3, and OpenSSL's X509_V_ERR_CRL_HAS_EXPIRED). Raises OSError or ValueError."""
+    newest: dict[bytes, tuple[int, int]] = {}
+    for block in _PEM_LIST.findall(Path(file).read_bytes()):
+        one = x509.load_pem_x509_crl(block)
+        if one.next_update_utc is not None:
+            span = from_datetime(one.last_update_utc), from_datetime(one.next_update_utc)
+            issuer = one.issuer.public_bytes()
+            newest[issuer] = max(span, newest.get(issuer, span))
+    return min(newest.values(), key=lambda span: span[1])
+
+
+_PEM_LIST = re.compile(rb"-----BEGIN X509 CRL-----.+?-----END X509 CRL-----\n?", re.DOTALL)
 
 
 class _Renewable(ssl.SSLContext):

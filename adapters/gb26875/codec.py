@@ -31,7 +31,7 @@ from adapters.gb26875.tables import (
 from adapters.wallclock import ClockOptions, zone_named
 from hub.metrics import to_vocabulary
 from hub.model import Fault, FaultKind, Message, Reading, Value, Verdict
-from hub.moment import SECOND, from_local
+from hub.moment import SECOND, from_local, in_one_message, shown_alike
 
 MAX_APP = 1024
 """Bytes of application data (clause 7.3)."""
@@ -46,6 +46,8 @@ _SEND, _CONFIRM, _RESPONSE, _DENY = 2, 3, 5, 6
 
 
 _Who = tuple[int | str, ...]
+_Read = tuple[dict[str, Value], int | None, str]
+"""What an object says, when, and why its time cannot be told."""
 """A system (type, address) or one of its parts (and part address)."""
 _DEVICE: _Who = ("device",)
 
@@ -164,11 +166,8 @@ class Gb26875Codec:
     def _read(self, frame: Frame, message: Message, device: str) -> None:
         """Objects to readings: states of one moment together, each analog value by itself."""
         states: dict[int | None, dict[str, Value]] = {}
-        for item in frame.items:
-            values = self._values(frame, item)
-            if not values:
-                continue
-            at, told = self._moment(item, frame)
+        read = [(values, *self._moment(item, frame)) for item in frame.items if (values := self._values(frame, item))]
+        for values, at, told in self._in_order(read):
             if told:
                 message.faults.append(Fault(FaultKind.TIME, told, message.raw, device=device, readings=1))
                 continue
@@ -177,6 +176,17 @@ class Gb26875Codec:
             else:
                 _merge(states.setdefault(at, {}), values)
         message.readings += [Reading(device, at, values) for at, values in states.items()]
+
+    def _in_order(self, read: list[_Read]) -> list[_Read]:
+        """The same with the two hours told apart that a frame may reach over in autumn: objects stand in order. Two of one second are of
+        one moment."""
+        near = self._received_at
+        said = [shown_alike(at, self._zone) if at is not None else () for _, at, _ in read]
+        if near is None or max(map(len, said), default=0) < 2:
+            return read
+        rows = [(frozenset[str](), moments) for moments in said if moments]
+        ordered = iter(in_one_message(rows, near))
+        return [(values, at if at is None else next(ordered), told) for values, at, told in read]
 
     def _moment(self, item: Item, frame: Frame) -> tuple[int | None, str]:
         """When the object was so: its own time, else the frame's, else not known; and a sentence if neither can be read."""

@@ -160,14 +160,6 @@ class Gt06Codec:
                 kind, detail = FaultKind.UNSUPPORTED, f"protocol number 0x{number:02X} is not read; kept in hex"
             message.faults.append(Fault(kind, detail, frame, device))
             return message
-        observed_at = found.at
-        if found.stamp:
-            try:
-                observed_at = self._clock.ns(found.stamp, self._received_at)
-            except ValueError as error:
-                detail = f"date {found.stamp.hex(' ')} (year month day hour minute second) is on no calendar: {error}"
-                message.faults.append(Fault(FaultKind.TIME, detail, frame, device, readings=1))
-                return message
         position = None
         if found.place:
             lon, lat, altitude = found.place
@@ -177,8 +169,22 @@ class Gt06Codec:
                 detail = f"longitude {lon:.6f}, latitude {lat:.6f} is nowhere on Earth"
                 message.faults.append(Fault(FaultKind.POSITION, detail, frame, device))
         if found.values or position:
-            message.readings.append(Reading(device or "", observed_at, found.values, position, None, 0, "", "vehicle"))
+            self._add(
+                message, Reading(device or "", found.at, found.values, position, None, 0, "", "vehicle"), found.stamp
+            )
         return message
+
+    def _add(self, message: Message, reading: Reading, stamp: bytes | None) -> None:
+        """The reading under the time of its stamp; a fault that holds it where that is none."""
+        if stamp:
+            try:
+                reading.observed_at = self._clock.ns(stamp, self._received_at)
+            except ValueError as error:
+                detail = f"date {stamp.hex(' ')} (year month day hour minute second) is on no calendar: {error}"
+                fault = Fault(FaultKind.TIME, detail, message.raw, message.device, readings=1, reading=reading)
+                message.faults.append(fault)
+                return
+        message.readings.append(reading)
 
     def _login(self, frame: bytes, content: bytes) -> Message:
         """IMEI in 8 BCD bytes (first digit 0); newer devices add a type and their zone and language."""

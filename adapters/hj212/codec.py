@@ -264,12 +264,13 @@ class Hj212Codec:
             return
         stamp = next((value for key, value in frame.cp if key == "DataTime"), None)
         observed_at, what = self._moment(stamp)
-        if observed_at is None:
-            message.faults.append(Fault(FaultKind.TIME, what, message.raw, device=message.device, readings=1))
-            return
         device = message.device or "hj212:"  # no MN on the wire; the registry may still list that one station
         kind = KINDS.get(frame.number.get("ST", ""), "")
-        message.readings.append(Reading(device, observed_at, values, marks=marks or None, kind=kind))
+        reading = Reading(device, observed_at, values, marks=marks or None, kind=kind)
+        if observed_at is None:
+            message.faults.append(Fault(FaultKind.TIME, what, message.raw, message.device, readings=1, reading=reading))
+        else:
+            message.readings.append(reading)
 
     def _moment(self, stamp: str | None) -> tuple[int | None, str]:
         """When the data are from, or why that cannot be told."""

@@ -22,7 +22,7 @@ from adapters.values import Unusable, accept, device_name, moment, place, second
 from hub.json_once import Repeated
 from hub.metrics import UnitError, nearest, to_vocabulary, vocabulary
 from hub.model import Fault, FaultKind, Message, Position, Reading, Value
-from hub.moment import SECOND, candidates, from_datetime, from_local, in_one_message, naive_text
+from hub.moment import from_datetime, from_local, in_one_message, naive_text, shown_alike
 from hub.numbers import number_reader, pattern_mistake
 
 DEPTH_LIMIT = 16  # steps in one path
@@ -307,9 +307,7 @@ class _Time:
             return (at,)
         if self.map.format == "iso" and naive_text(value) is None:
             return (at,)
-        whole, rest = divmod(at, SECOND)
-        local = datetime.fromtimestamp(whole, self.zone).replace(tzinfo=None)
-        return tuple(moment + rest for moment in candidates(local, self.zone))
+        return shown_alike(at, self.zone)
 
     def _unix(self, value: Any) -> int:
         if isinstance(value, str) and _NUMBER_TEXT.fullmatch(value):

@@ -307,6 +307,7 @@ class Jt808Codec:
         if taken != count or at != len(body):
             detail = f"the batch announces {count} locations in {len(body)} bytes, {taken} can be told apart"
             faults.append(Fault(FaultKind.SYNTAX, detail, readings=max(count - taken, 0)))
+        location.in_order(self._dialect.zone, readings, self._received_at)
         return Message(readings, faults, device, frame)
 
     def _vendor_batch(self, frame: Frame, device: str, faults: list[Fault]) -> Message:
@@ -323,6 +324,7 @@ class Jt808Codec:
         if at != len(body):
             faults.append(Fault(FaultKind.UNSUPPORTED, "a vendor's message 0x0210 of a form not known here"))
             readings = []
+        location.in_order(self._dialect.zone, readings, self._received_at)
         return Message(readings, faults, device, frame)
 
     def _authentication(self, frame: Frame, device: str, faults: list[Fault]) -> Message:
@@ -352,13 +354,9 @@ class Jt808Codec:
         return Message(readings, faults, device, frame)
 
     def _dated(self, device: str, bcd: bytes, values: dict[str, Value], faults: list[Fault]) -> list[Reading]:
-        try:
-            at = location.moment(self._dialect.zone, bcd, self._received_at)
-        except ValueError:
-            detail = f"{bcd.hex()} is not a time of the form YYMMDDhhmmss"
-            faults.append(Fault(FaultKind.TIME, detail, readings=1))
-            return []
-        return [Reading(device, at, values, kind="vehicle")]
+        reading = Reading(device, None, values, kind="vehicle")
+        found = location.dated(reading, bcd, self._dialect.zone, self._received_at, faults)
+        return [] if found is None else [found]
 
     def _given_up(self, assembly: Assembly) -> Fault:
         header = assembly.header

@@ -7,7 +7,7 @@ gives the protocol's own view and is only called when somebody looks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
 from struct import Struct
@@ -19,7 +19,7 @@ from adapters.gcj02 import to_wgs84
 from adapters.jt808 import safety
 from adapters.wallclock import zone_named
 from hub.model import Fault, FaultKind, Position, Reading, Value
-from hub.moment import candidates, nearest
+from hub.moment import candidates, in_one_message, nearest, shown_alike
 
 SIZE = 28
 """Bytes of the fixed part."""
@@ -119,6 +119,17 @@ def moment(zone: tzinfo, bcd: bytes, near: int | None = None) -> int:
     if minute > 59 or second > 59:
         raise ValueError("not a time")
     return nearest(_hour(zone, bcd[:4], minute), near) + second * _SECOND
+
+
+def in_order(zone: tzinfo, readings: Sequence[Reading], near: int | None) -> None:
+    """Tell the two hours apart that a batch may reach over in autumn: its places stand in order. Two of one second are of one moment."""
+    if near is None:
+        return
+    said = [shown_alike(reading.observed_at or near, zone) for reading in readings]
+    if any(len(moments) > 1 for moments in said):
+        rows = [(frozenset[str](), moments) for moments in said]
+        for reading, at in zip(readings, in_one_message(rows, near), strict=True):
+            reading.observed_at = at
 
 
 def clock(zone: tzinfo, bcd: bytes) -> str | None:
@@ -269,7 +280,8 @@ _ITEMS: dict[int, tuple[tuple[int, ...], Item]] = {
 def read(
     device: str, b: bytes, at: int, end: int, new: bool, dialect: Dialect, faults: list[Fault], near: int | None = None
 ) -> Reading | None:
-    """The reading in `b[at:end]`; what cannot be used is appended to `faults`. None where it has no time or is too short.
+    """The reading in `b[at:end]`; what cannot be used is appended to `faults`. None where it is too short, or has no time: the fault
+    has it then.
 
     `new` tells the 2019 edition, whose alarm word names other bits.
     """
@@ -277,11 +289,6 @@ def read(
         faults.append(Fault(FaultKind.SYNTAX, f"a location takes {SIZE} bytes, this one has {end - at}", readings=1))
         return None
     alarm, status, lat, lon, alt, speed, course, bcd = _BASIC.unpack_from(b, at)
-    try:
-        observed_at = moment(dialect.zone, bcd, near)
-    except ValueError:
-        faults.append(Fault(FaultKind.TIME, f"{bcd.hex()} is not a time of the form YYMMDDhhmmss", readings=1))
-        return None
     values: dict[str, Value] = {
         "ignition": status & 1 == 1,
         "door": status & 0x3E000 != 0,
@@ -302,7 +309,19 @@ def read(
         elif ident in _ITEMS and size in _ITEMS[ident][0]:
             _ITEMS[ident][1](values, b, at, size)
         at += size
-    return Reading(device, observed_at, values, _position(status, lat, lon, alt, dialect, faults), kind="vehicle")
+    position = _position(status, lat, lon, alt, dialect, faults)
+    return dated(Reading(device, None, values, position, kind="vehicle"), bcd, dialect.zone, near, faults)
+
+
+def dated(reading: Reading, bcd: bytes, zone: tzinfo, near: int | None, faults: list[Fault]) -> Reading | None:
+    """The reading with the time in `bcd`; None with a fault that holds it where that is none."""
+    try:
+        reading.observed_at = moment(zone, bcd, near)
+    except ValueError:
+        detail = f"{bcd.hex()} is not a time of the form YYMMDDhhmmss"
+        faults.append(Fault(FaultKind.TIME, detail, readings=1, reading=reading))
+        return None
+    return reading
 
 
 def _position(status: int, lat: int, lon: int, alt: int, dialect: Dialect, faults: list[Fault]) -> Position | None:

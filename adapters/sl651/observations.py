@@ -9,7 +9,7 @@ from functools import lru_cache
 from adapters.sl651.body import Body, Item
 from adapters.sl651.elements import ALARM_BITS, DOOR_BIT, GROUP_STEP_S, GROUPS, KINDS, meaning
 from hub.model import Fault, FaultKind, Reading, Value
-from hub.moment import SECOND, candidates, nearest
+from hub.moment import SECOND, candidates, in_one_message, nearest
 
 TEXT_MAX = 2000
 """Characters of a manual text that become a value; the detail has all of it."""
@@ -75,9 +75,10 @@ def read(
     # `at` is the send time until an observation time comes (test and status reports have none).
     latest = near if sent is None else sent
     step_s = 0
+    times = iter(_observation_times(body, zone, near))
     for item in body.items:
         if "obs_time_bcd" in item:
-            at = bcd_moment(item["obs_time_bcd"], zone, near)
+            at = next(times)
             if at is None:
                 said = f"the observation time {item['obs_time_bcd']!r} is no yyMMddHHmm that can be told in {zone}"
                 faults.append(Fault(FaultKind.TIME, said, raw, device=device, readings=1))
@@ -98,6 +99,25 @@ def read(
     for start, group in levels:
         _levels(found, start, group, base)
     return found.readings(device, KINDS.get(body.station_type or "", "")), faults
+
+
+def _observation_times(body: Body, zone: tzinfo, near: int | None) -> list[int | None]:
+    """When each group of elements was observed, in order; None where its time is none. Together, because a report may reach over the hour that
+    comes twice in autumn."""
+    said: list[str] = []
+    names: list[set[str]] = []
+    for item in body.items:
+        if "obs_time_bcd" in item:
+            said.append(item["obs_time_bcd"])
+            names.append(set())
+        elif names:
+            names[-1].add(item["id"])
+    moments = [_moments(text, zone) for text in said]
+    if near is None or max(map(len, moments), default=0) < 2:
+        return [bcd_moment(text, zone, near) for text in said]
+    rows = [(frozenset(group), told) for group, told in zip(names, moments, strict=True) if told]
+    ordered = iter(in_one_message(rows, near))
+    return [next(ordered) if told else None for told in moments]
 
 
 def _first_at(at: int, latest: int | None, count: int, step_s: int) -> int:

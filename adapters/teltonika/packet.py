@@ -165,9 +165,6 @@ class Record(msgspec.Struct, gc=False):
     def reading(self, device: str, faults: list[Fault]) -> Reading | None:
         """The record in the vocabulary; what cannot be used is appended to `faults`."""
         ms, priority, lon, lat, altitude, angle, satellites, speed = self.head[:8]
-        if ms >= _TIME_MS_MAX:
-            faults.append(Fault(FaultKind.TIME, f"{ms} ms since 1970 is no time", readings=1))
-            return None
         values: dict[str, Value] = {
             "speed": speed,
             "course": angle,
@@ -188,7 +185,12 @@ class Record(msgspec.Struct, gc=False):
             else:
                 detail = f"latitude {lat / 1e7}°, longitude {lon / 1e7}° is no place on Earth"
                 faults.append(Fault(FaultKind.POSITION, detail))
-        return Reading(device, ms * _MS, values, position, None, 0, "", "vehicle")
+        reading = Reading(device, None, values, position, None, 0, "", "vehicle")
+        if ms >= _TIME_MS_MAX:
+            faults.append(Fault(FaultKind.TIME, f"{ms} ms since 1970 is no time", readings=1, reading=reading))
+            return None
+        reading.observed_at = ms * _MS
+        return reading
 
     def detail(self) -> dict[str, Any]:
         ms, priority, lon, lat, altitude, angle, satellites, speed, event, *kind, total = self.head

@@ -268,14 +268,14 @@ class Acting:
             ) from None
         return reply({"rows": rows})
 
-    async def backup(self, _: Request, __: Any) -> Response:
+    async def backup(self, _: Request, given: questions.Backup) -> Response:
         """Prepare a backup, for `cityhub backup` on this machine; it fetches what is prepared, and takes it away."""
         if not self._trusted:
             raise Problem(403, "backups are made by `cityhub backup` on this machine only")
         try:
-            staged = await self.state.stage()
+            staged = await self.state.stage(Path(given.into) if given.into else None)
         except OSError as error:
-            raise Problem(507, f"the copy for the backup cannot be written: {error}") from None
+            raise Problem(507, f"the copy for the backup cannot be written: {error.strerror or error}") from None
         return reply({"staged": str(staged)})
 
     async def reload(self, _: Request, __: Any) -> Response:

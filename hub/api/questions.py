@@ -352,6 +352,13 @@ class Export(Body, rename={"start": "from", "end": "to"}):
     metric: str | None = None
 
 
+class Backup(Body):
+    """A copy of what a backup needs."""
+
+    into: str | None = None
+    """The folder of backups on this machine."""
+
+
 class Import(Body):
     """Files on this machine into history."""
 

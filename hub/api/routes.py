@@ -137,7 +137,7 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
         on_the_hub("/api/v1/quarantine/retry", handler=act.retry, takes=questions.Retry, gives=answers.Retried),
         on_the_hub("/api/v1/export", handler=act.export, takes=questions.Export, gives=answers.Rows, local=True),
         on_the_hub("/api/v1/store/rebuild", handler=act.rebuild, takes=questions.Rebuild, gives=answers.Rollups),
-        on_the_hub("/api/v1/backup", handler=act.backup, gives=answers.Staged, local=True),
+        on_the_hub("/api/v1/backup", handler=act.backup, takes=questions.Backup, gives=answers.Staged, local=True),
         on_the_hub("/api/v1/import", handler=act.take_in, takes=questions.Import, gives=answers.Imported, local=True),
         on_the_hub("/api/v1/reload", handler=act.reload, gives=answers.Reloaded),
         Endpoint(

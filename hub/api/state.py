@@ -111,8 +111,8 @@ class State:
     command: Callable[[str, DeviceCommand, str, float, Callable[[], Awaitable[None]]], Awaitable[Any]]
     """(device, command, who, seconds to wait, what notes it) → the device's answer as plain data, None where none came in time; see
     `hub.app.commanding`, `hub.app.relaying`."""
-    stage: Callable[[], Awaitable[Path]]
-    """Everything but the log as it is now, in a folder beside it, for a backup; see `hub.app.staging`."""
+    stage: Callable[[Path | None], Awaitable[Path]]
+    """(folder of backups) → everything but the log as it is now, in a folder there or beside the log; see `hub.app.staging`."""
     reload: Callable[[], Awaitable[Any]]
     """Take the city folder over as it is now; see `hub.app.reloading`."""
     trips: Callable[[str, int, int, bool], Awaitable[Any]]

@@ -24,6 +24,7 @@ from hub.alerts import Alerts
 from hub.api.answers import Reloaded
 from hub.api.provider import Provider
 from hub.api.state import ReaderState, State
+from hub.app.certificates import Certificates
 from hub.app.city import City
 from hub.app.city_files import CityFiles
 from hub.app.commanding import Commander
@@ -202,7 +203,8 @@ class Hub:
         self.nodes = Nodes(board, self._node, self._judged if self.works else None)
         self.state = self._state(board)
         closely: list[StoreReader | Follower | Warner] = [*self.store_readers, *self.followers]
-        look = [self.destinations.look, self.following.look]
+        certificates = Certificates(self.health, lambda: self.city.config, self.now)
+        look = [self.destinations.look, self.following.look, certificates.look]
         if self.works:
             await self.editions.begin(self.city, self.now())
             closely.append(self.warner)
@@ -562,12 +564,12 @@ class Hub:
         importer = Importer(self.store, self.city.registry, self.city.config.ingest, self.now(), rejects, admit)
         return await asyncio.to_thread(lambda: importer.run(messages(paths, map_file)))
 
-    async def _stage(self) -> Path:
+    async def _stage(self, backups: Path | None) -> Path:
         """All that a backup needs beside the log. What has been read of the log is written down first."""
         self.warner.save()
         await self._write_down()
         async with self._staging:
-            return await asyncio.to_thread(stage, self.data, self.store)
+            return await asyncio.to_thread(stage, self.data, self.store, backups)
 
     async def _operate(self, action: OperatorAction) -> None:
         await self.log.events.append([action])

@@ -2,10 +2,15 @@
 
 The log is copied afterwards. So it holds at least all that these files say has been read of it, just as after a power failure: they are behind
 the log, never ahead of it, and a hub that starts on them reads on from there.
+
+The folder lies on the disk of the backups where this process may write there: a second database on the disk of the log could be what keeps
+the log from going on.
 """
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import shutil
 import sqlite3
 from contextlib import closing
@@ -14,11 +19,14 @@ from typing import Protocol, runtime_checkable
 
 from hub.access.audit import RESERVE
 from hub.app.files import SOCKET
+from hub.backup import PIECES
 from hub.delivery import JOURNAL
 from hub.whole_file import make_folder
 
 STAGING = "backup-staging"
 LOG = "log"
+ROOM_BYTES = 64 << 20
+"""Left free beside the log: a segment."""
 NOT_COPIED = {LOG, "lock", SOCKET, STAGING, RESERVE}
 
 
@@ -31,23 +39,59 @@ class Copyable(Protocol):
         ...
 
 
-def stage(data: Path, store: object) -> Path:
-    """Copy into `data/backup-staging` and give that folder. Blocks; raises OSError, `StoreUnavailable`."""
-    staging = data / STAGING
-    shutil.rmtree(staging, ignore_errors=True)
-    make_folder(staging)
-    own = set(store.copy_to(staging)) if isinstance(store, Copyable) else set()
-    with closing(sqlite3.connect(data / JOURNAL)) as source, closing(sqlite3.connect(staging / JOURNAL)) as copy:
-        source.backup(copy)
-    for path in files_beside_the_log(data):
-        name = path.relative_to(data)
-        if name.parts[0] not in own and not name.name.startswith(JOURNAL):
-            (staging / name).parent.mkdir(parents=True, exist_ok=True)
-            try:
-                shutil.copy2(path, staging / name)
-            except FileNotFoundError:  # replaced or forgotten meanwhile
-                continue
+def stage(data: Path, store: object, backups: Path | None = None) -> Path:
+    """Copy into a folder in `backups`, or else into `data/backup-staging`, and give that folder. Blocks; raises OSError,
+    `StoreUnavailable`, and leaves nothing behind then."""
+    staging = _begun(data, backups)
+    try:
+        own = set(store.copy_to(staging)) if isinstance(store, Copyable) else set()
+        _copy_journal(data / JOURNAL, staging / JOURNAL)
+        for path in files_beside_the_log(data):
+            name = path.relative_to(data)
+            if name.parts[0] not in own and not name.name.startswith(JOURNAL):
+                (staging / name).parent.mkdir(parents=True, exist_ok=True)
+                try:
+                    shutil.copy2(path, staging / name)
+                except FileNotFoundError:  # replaced or forgotten meanwhile
+                    continue
+    except BaseException:  # a copy that filled the disk must not keep it full
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
     return staging
+
+
+def _begun(data: Path, backups: Path | None) -> Path:
+    """An empty folder for the copy. Raises OSError where there is no room for it."""
+    if backups is not None and (backups / PIECES).is_dir():
+        staging = backups / f"{STAGING}-{hashlib.sha256(bytes(data.absolute())).hexdigest()[:12]}"
+        try:
+            return _emptied(staging)
+        except OSError:  # another user's, or kept from the hub by its service manager
+            pass
+    staging = _emptied(data / STAGING)
+    needed, free = sum(path.stat().st_size for path in files_beside_the_log(data)), shutil.disk_usage(data).free
+    if needed + ROOM_BYTES > free:
+        staging.rmdir()
+        raise OSError(
+            errno.ENOSPC,
+            f"it needs {needed:,} bytes beside the log, where {free:,} are free and {ROOM_BYTES:,} are left to the log; it is made in "
+            "the folder of backups where the hub's user may write there, or with the hub stopped",
+        )
+    return staging
+
+
+def _emptied(folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    make_folder(folder)
+    return folder
+
+
+def _copy_journal(path: Path, to: Path) -> None:
+    try:
+        with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(to)) as copy:
+            source.backup(copy)
+    except sqlite3.Error as error:
+        raise OSError(f"{path.name}: {error}") from None
 
 
 def files_beside_the_log(data: Path) -> list[Path]:

@@ -7,19 +7,14 @@ from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
 
 from hub.model import Device
-from hub.moment import SECOND, to_text
 from hub.options import Config
 from hub.ports import Plugin
 from hub.secret_files import exposed
-from hub.tls import valid_until
 from rules.book import RuleBook, known_packs
 from rules.book import load as load_rules
 
 E_NOTATION = re.compile(r"(?:.*:)?\d(?:[.,]\d+)?[Ee][+]?\d{1,3}")
 """8.64717E+14: how spreadsheets write numbers of more than eleven digits, IMEI and MMSI among them."""
-
-SOON_DAYS, DAY_NS = 21, 86_400 * SECOND
-"""Certificates of 90 days are usually renewed 30 days before their end."""
 
 SECRET_FILES = (
     "token_file",
@@ -87,28 +82,6 @@ def exposed_secrets(config: Config) -> list[str]:
         if name.endswith(SECRET_FILES)
     }
     return [sentence for file in files if file and (sentence := exposed(file))]
-
-
-def old_certificates(config: Config, at: int) -> list[str]:
-    """A sentence for each certificate that the hub shows and that has ended, or does so within `SOON_DAYS`."""
-    blocks: list[object] = [
-        config.api,
-        *(one.options for one in config.adapters),
-        *(one.options for one in config.sinks),
-    ]
-    files = {file: None for block in blocks if (file := getattr(block, "tls_cert_file", None))}
-    found = []
-    for file in files:
-        try:
-            ends = valid_until(file)
-        except (OSError, ValueError):  # whoever uses it says so
-            continue
-        days = (ends - at) / DAY_NS
-        if days <= 0:
-            found.append(f"{file}: the certificate ended on {to_text(ends)}; nobody who looks at it connects any more")
-        elif days <= SOON_DAYS:
-            found.append(f"{file}: the certificate ends in {days:.0f} days, on {to_text(ends)}")
-    return found
 
 
 def _kinds(book: RuleBook) -> set[str]:

@@ -87,7 +87,8 @@ def backup(options: argparse.Namespace) -> int:
 def _take(config: Config, repository: Repository) -> Any:
     at = to_text(clock.now())
     kept = Backup(FORMAT, version("cityhub"), at, False, config.hub.data)
-    staged = near(config).ask("/api/v1/backup", "POST", timeout=STAGE_S)
+    into = {"into": str(repository.folder.resolve())}
+    staged = near(config).ask("/api/v1/backup", "POST", timeout=STAGE_S, json=into)
     if staged is not None:
         kept.running = True
         source = Path(staged["staged"])

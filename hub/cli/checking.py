@@ -8,9 +8,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from hub.app.certificates import old_certificates
 from hub.app.city import load_city
 from hub.app.plugins import Plugins
-from hub.app.strange import exposed_secrets, old_certificates, strange, unlisted
+from hub.app.strange import exposed_secrets, strange, unlisted
 from hub.cli.client import told_by_hub
 from hub.cli.output import Problem, command, folder, json_line
 from hub.clock import now

@@ -20,12 +20,12 @@ from hub.app.notifying import keep_alive, notify, reloading
 from hub.app.only_one import AlreadyRunning
 from hub.app.replay import replay
 from hub.app.roles import here
-from hub.app.strange import exposed_secrets, old_certificates
+from hub.app.strange import exposed_secrets
 from hub.cli.cities import clean_city
 from hub.cli.judging import add_layout, recordings
 from hub.cli.output import Problem, command, folder, json_line, note
 from hub.cli.telling import set_up
-from hub.clock import ToldClock, now
+from hub.clock import ToldClock
 from hub.options import ROLES, ApiOptions, HubOptions, StoreOptions
 from hub.ports import LogFull, StoreUnavailable
 
@@ -85,7 +85,7 @@ async def _serve(city: City, stop: asyncio.Event, roles: list[str], node: str | 
         where = "not listening, for it has not the role api,"
     for damage in hub.log.damage():
         say(f"log damaged, the rest is used: {damage}")
-    for sentence in (*exposed_secrets(config), *old_certificates(config, now())):
+    for sentence in exposed_secrets(config):
         say(sentence)
     taking = _take_over_on_hangup(hub, say)
     notify("READY=1", f"STATUS={where}")

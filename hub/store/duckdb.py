@@ -417,7 +417,11 @@ class DuckDBStore:
             ):  # a query that runs may be in its way; the changes then come as they are
                 self._writer.execute("checkpoint")
             files = [path for path in (self._path, self._path.with_name(self._path.name + ".wal")) if path.exists()]
-            subprocess.run(["cp", "--reflink=auto", *map(str, files), str(folder)], check=True, capture_output=True)
+            done = subprocess.run(
+                ["cp", "--reflink=auto", *map(str, files), str(folder)], capture_output=True, text=True
+            )
+            if done.returncode:
+                raise OSError(done.stderr.strip().removeprefix("cp: "))
         return [path.name for path in files]
 
     def close(self) -> None:

@@ -15,6 +15,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from io import BytesIO
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol, TypeAlias
@@ -25,6 +26,7 @@ import msgspec
 from hub.model import AlertChange, Event, Reading
 from hub.moment import to_text
 from hub.ports import Bucket, LogPosition, Refusal, Row, SeriesQuery, StoreUnavailable
+from hub.store.bounded import asked, beginning
 from hub.store.erasing import Told
 from hub.store.influxql import Influxql, place_of
 from hub.store.lineprotocol import (
@@ -115,6 +117,7 @@ class InfluxDBStore:
         self._influxql = Influxql(
             self._reads,
             options.database,
+            options.timeout_s,
             keeps_emptied=options.version not in DELETING,
             takes_several=options.version in SEVERAL_STATEMENTS,
         )
@@ -129,12 +132,9 @@ class InfluxDBStore:
     def reach(self) -> None:
         """The cursor is kept here, so only this tells at the start whether there is a server. Any answer but 5xx will do: whether
         its token may write shows with the first line."""
-        try:
-            answer = self._reads.get("/ping")
-        except httpx.HTTPError as error:
-            raise StoreUnavailable(f"InfluxDB cannot be reached: {str(error) or type(error).__name__}") from error
-        if answer.status_code >= 500:
-            raise StoreUnavailable(f"InfluxDB answers {answer.status_code}: {_words(answer.text)}")
+        status, words = asked(self._reads, self._options.timeout_s, "GET", "/ping")
+        if status >= 500:
+            raise StoreUnavailable(f"InfluxDB answers {status}: {_words(words)}")
 
     def write(
         self, stream: str, events: Sequence[Event] | Sequence[AlertChange], first: int, next: int
@@ -364,12 +364,9 @@ class InfluxDBStore:
             f"{name}={_quoted(value)}" for name, value in {"_measurement": measurement, **tags}.items()
         )
         span = {"start": to_text(since), "stop": to_text(before), "predicate": chosen}
-        try:
-            answer = self._reads.post("/api/v2/delete", params=where, json=span)
-        except httpx.HTTPError as error:
-            raise StoreUnavailable(f"InfluxDB cannot be reached: {error}") from error
-        if answer.status_code != 204:
-            raise StoreUnavailable(f"InfluxDB answers a delete with {answer.status_code}: {_words(answer.text)}")
+        status, words = asked(self._reads, self._options.timeout_s, "POST", "/api/v2/delete", params=where, json=span)
+        if status != 204:
+            raise StoreUnavailable(f"InfluxDB answers a delete with {status}: {_words(words)}")
 
     def changes(self, start: int | None = None, end: int | None = None) -> list[AlertChange]:
         return self._influxql.changes(start, end)
@@ -406,7 +403,7 @@ class WriteV1:
     """The native /write of InfluxDB 1.x, back to 1.6 and before."""
 
     def __init__(self, options: InfluxDBOptions) -> None:
-        self._gzip = options.gzip
+        self._gzip, self._within_s = options.gzip, options.timeout_s
         self._parameters = {**place_of(options.database), "precision": "ns"}
         self._client = httpx.Client(
             base_url=options.url, timeout=options.timeout_s, verify=_tls(options), **_login(options)
@@ -415,11 +412,9 @@ class WriteV1:
     def post(self, body: bytes) -> tuple[int, str]:
         headers = {"content-encoding": "gzip"} if self._gzip else {}
         content = gzip.compress(body, GZIP_LEVEL) if self._gzip else body
-        try:
-            answer = self._client.post("/write", params=self._parameters, content=content, headers=headers)
-        except httpx.HTTPError as error:
-            raise StoreUnavailable(f"InfluxDB cannot be reached: {str(error) or type(error).__name__}") from error
-        return answer.status_code, _words(answer.text)
+        more = {"params": self._parameters, "content": content, "headers": headers}
+        status, words = asked(self._client, self._within_s, "POST", "/write", **more)
+        return status, _words(words)
 
     def close(self) -> None:
         self._client.close()
@@ -443,6 +438,8 @@ class WriteV2:
             org=options.org,
             ssl_ca_cert=options.ca_file or None,
         )
+        rest = self._client.api_client.rest_client
+        rest.pool_manager = _Short(rest.pool_manager, options.timeout_s)
         self._post: Callable[..., Any] = WriteService(self._client.api_client).post_write_with_http_info
         self._refused: type[Any] = ApiException
         self._unreachable: tuple[type[Exception], ...] = (HTTPError, OSError, ValueError)
@@ -469,6 +466,29 @@ class WriteV2:
 
     def close(self) -> None:
         self._client.close()
+
+
+class _Short:
+    """In place of the library's pool: the library itself reads any answer to its end."""
+
+    def __init__(self, pool: Any, within_s: float) -> None:
+        self._pool, self._within_s = pool, within_s
+
+    def request(self, *given: Any, **more: Any) -> Any:
+        from urllib3 import HTTPResponse
+
+        answer = self._pool.request(*given, **{**more, "preload_content": False})
+        try:
+            words = beginning(answer.stream(8192), self._within_s)
+            if answer.closed:  # read to its end, so the connection serves again
+                answer.release_conn()
+        finally:
+            answer.close()
+        body = BytesIO(words.encode())
+        return HTTPResponse(body, answer.headers, answer.status, reason=answer.reason, decode_content=False)
+
+    def clear(self) -> None:
+        self._pool.clear()
 
 
 def _words(body: str) -> str:

@@ -17,6 +17,7 @@ from hub.metrics import vocabulary
 from hub.model import AlertChange, Position
 from hub.moment import ON_THE_WAY_NS
 from hub.ports import Bucket, Row, SeriesQuery, StoreUnavailable
+from hub.store.bounded import Patience, asked, beginning, lines
 from hub.store.erasing import Told
 from hub.store.lineprotocol import ALERTS, OTHER, QUALITY_PREFIX, REWORDED_NS
 from hub.store.rollups import WIDTHS
@@ -52,11 +53,16 @@ class Influxql:
     """Queries over `/query`. Blocking; raises `StoreUnavailable` for whatever the server does wrong."""
 
     def __init__(
-        self, client: httpx.Client, database: str, keeps_emptied: bool = False, takes_several: bool = True
+        self,
+        client: httpx.Client,
+        database: str,
+        within_s: float,
+        keeps_emptied: bool = False,
+        takes_several: bool = True,
     ) -> None:
-        """`keeps_emptied`: rollups whose values were all denied stay there, with a count of 0. `takes_several`: a request may hold several
-        statements, as in 1.x and 2.x; InfluxDB 3 refuses all but one."""
-        self._client = client
+        """`within_s`: for an answer that tells how something went. `keeps_emptied`: rollups whose values were all denied stay there, with a
+        count of 0. `takes_several`: a request may hold several statements, as in 1.x and 2.x; InfluxDB 3 refuses all but one."""
+        self._client, self._within_s = client, within_s
         self._statements_max = STATEMENTS_AT_A_TIME if takes_several else 1
         self._keeps_emptied = keeps_emptied
         self._place = place_of(database)
@@ -326,12 +332,9 @@ class Influxql:
 
     def execute(self, statement: str) -> None:
         """A statement that changes something, by POST, as InfluxQL wants it."""
-        try:
-            answer = self._client.post("/query", params=self._place, data={"q": statement})
-        except httpx.HTTPError as error:
-            raise StoreUnavailable(f"InfluxDB cannot be asked: {_sentence(error)}") from error
-        if answer.status_code != 200 or "error" in answer.text[:200]:
-            raise StoreUnavailable(f"InfluxDB answers {answer.status_code}: {answer.text[:200]}")
+        status, words = asked(self._client, self._within_s, "POST", "/query", params=self._place, data={"q": statement})
+        if status != 200 or "error" in words[:200]:
+            raise StoreUnavailable(f"InfluxDB answers {status}: {words[:200]}")
 
     def delete(self, measurement: str, before: int, since: int, tags: Mapping[str, str]) -> None:
         """Points from `since` to before `before`, ns, with these tags."""
@@ -469,18 +472,20 @@ class Influxql:
         try:
             with self._ask(parameters) as response:
                 if response.status_code != 200:
-                    response.read()
-                    raise StoreUnavailable(
-                        f"InfluxDB answers a query with {response.status_code}: {response.text[:200]}"
-                    )
-                for line in response.iter_lines():
+                    words = beginning(response.iter_bytes(), self._within_s)
+                    raise StoreUnavailable(f"InfluxDB answers a query with {response.status_code}: {words[:200]}")
+                patience = Patience(response.iter_bytes())
+                for line in lines(patience):
                     for result in json.loads(line)["results"] if line.strip() else ():
                         if "error" in result:
                             raise StoreUnavailable(f"InfluxDB cannot answer: {result['error']}")
-                        answered.add(result.get("statement_id"))
+                        if (number := result.get("statement_id")) not in answered and len(answered) < len(queries):
+                            answered.add(number)
+                            patience.told()
                         for series in result.get("series", ()):
                             tags = {**series.get("tags", {}), "name": series["name"]}
                             yield tags, series.get("values", []), series["columns"]
+                            patience.told()
             if len(queries) > 1 and None not in answered and len(answered) != len(queries):
                 raise StoreUnavailable(f"InfluxDB answers {len(answered)} of {len(queries)} statements")
         except httpx.HTTPError as error:

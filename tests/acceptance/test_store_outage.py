@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,3 +94,23 @@ def test_a_full_disk_refuses_says_so_and_recovers(tmp_path: Path, small_disk: Pa
     assert hub.stop() == 0
     rows = cityhub("export", folder, "--device", "gauge-7", "--metric", "water_level").stdout.splitlines()[1:]
     assert len(rows) >= accepted + 1
+
+
+def test_a_hub_on_a_full_disk_is_backed_up_to_another(tmp_path: Path, small_disk: Path) -> None:
+    """The copy of its store was made on the full disk, so there was no backup when it was needed most."""
+    api = free_port()
+    folder = write_city(tmp_path / "city", "", api)
+    (small_disk / "var").mkdir()
+    (folder / "var").symlink_to(small_disk / "var")
+    hub = RunningHub(folder, api)
+    assert hub.reading({"water_level": 1.5})[0] == 200
+    hub.wait(lambda: hub.reader("store/events")["behind"] < 3, "the store did not catch up")
+    free = shutil.disk_usage(small_disk).free
+    (small_disk / "ballast").write_bytes(bytes(free - 100_000))
+    done = cityhub("backup", folder, tmp_path / "backups")
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in (tmp_path / "backups").iterdir() if path.is_dir()] == ["pieces"]
+    assert hub.reading({"water_level": 2.5})[0] == 200, "the backup took the log's room"
+    assert hub.stop() == 0
+    assert cityhub("restore", tmp_path / "restored", tmp_path / "backups").returncode == 0
+    assert "1.5" in cityhub("export", tmp_path / "restored", "--metric", "water_level").stdout

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from hub.device_clock import ROLLOVER_NS, without_rollover
 from hub.ingest import Ingest
 from hub.ledger import Ledger
 from hub.log import Log
-from hub.model import Device, FaultKind, Message, Position, Reading, Verdict
+from hub.model import Device, Fault, FaultKind, Message, Position, Reading, Verdict
 from hub.moment import SECOND, from_text
 from hub.options import IngestOptions
 from hub.registry import Registry
@@ -146,6 +146,64 @@ async def test_the_hubs_time_for_a_device_or_a_door(log: Log, door: str, of_devi
     assert taken == [Verdict.STORED]
     (stored,) = log.events.read_now(0, 10).entries
     assert stored.observed_at == NOW
+
+
+def of_jt808() -> list[Message]:
+    from adapters.jt808 import Jt808CodecOptions, codec
+    from adapters.jt808.wire import encode
+    from tests.adapters.jt808.frames import OLD, location
+
+    using = codec(Jt808CodecOptions())
+    frames = [
+        encode(OLD, 0x0200, 7, location(time="000000000000")),
+        encode(OLD, 0x0200, 8, location(time="261332256199")),
+    ]
+    return [message for raw in frames for message in using.feed(raw, NOW)]
+
+
+def of_gt06() -> list[Message]:
+    codec = Gt06Codec(Gt06CodecOptions())
+    return [*codec.feed(LOGIN + frame(0x12, bytes(6) + GPS[6:]), NOW)][1:]
+
+
+def of_hj212() -> list[Message]:
+    from adapters.hj212.codec import Hj212Codec, Hj212CodecOptions
+    from tests.adapters.test_hj212 import frame
+
+    said = "ST=22;CN=2011;MN=S1;CP=&&DataTime=00000000000000;a34004-Rtd=35&&"
+    return Hj212Codec(Hj212CodecOptions()).feed(frame(said), NOW)
+
+
+def of_teltonika() -> list[Message]:
+    from adapters.teltonika.packet import Record
+
+    faults: list[Fault] = []
+    record = Record((1 << 63, 0, 0, 0, 0, 90, 0, 30, 0, 0), [[], [], [], []], [])
+    assert record.reading("teltonika:1", faults) is None
+    return [Message([], faults, "teltonika:1")]
+
+
+@pytest.mark.parametrize("said", [of_jt808, of_gt06, of_hj212, of_teltonika])
+@pytest.mark.parametrize("clock", ["hub", "device"])
+async def test_a_clock_that_shows_no_time_at_all_keeps_nothing_out_where_the_hubs_counts(
+    log: Log, said: Callable[[], list[Message]], clock: str
+) -> None:
+    """Zeros until the first fix are the most usual of all useless clocks, and were refused for ever with `clock = "hub"` too."""
+    messages = said()
+    assert [fault.kind for message in messages for fault in message.faults] == [FaultKind.TIME] * len(messages)
+    ledger = Ledger()
+    door = Ingest(log, Registry(), ledger, lambda: NOW, IngestOptions()).door("trackers", "", "admit", clock=clock)
+    taken = await door.submit(messages)
+    stored = log.events.read_now(0, 10).entries
+    if clock == "device":
+        assert taken == [Verdict.REFUSED] * len(messages)
+        assert stored == []
+        return
+    assert taken == [Verdict.STORED] * len(messages)
+    assert [entry.observed_at - NOW for entry in stored] == list(range(len(messages)))
+    assert all(entry.values for entry in stored)
+    counts = ledger.adapters["trackers"]
+    assert (counts.received, counts.quarantined) == (len(messages), 0)
 
 
 # ------------------------------------------------------------------------------------------- epochs and names (5.10 to 5.14)

@@ -182,3 +182,17 @@ def test_arbitrary_bytes_never_raise(data: bytes, kind: int, count: int) -> None
             if message.body is not None:
                 json.dumps(message.body if isinstance(message.body, dict) else message.body.detail())
     codec.end()
+
+
+def test_a_frame_that_reaches_over_the_hour_that_comes_twice_keeps_its_objects_apart() -> None:
+    """A panel that was cut off sends what it kept: fire, well again, fire an hour later; all were put into the second hour."""
+
+    def at(hour: int, minute: int, state: int, address: str) -> str:
+        return part(state, address).replace(TIME, f"00{minute:02x}{hour:02x}190a1a")
+
+    app = at(1, 50, 2, "0a000200") + at(2, 40, 2, "0b000200") + at(2, 10, 2, "0c000200") + at(2, 10, 2, "0d000200") + at(2, 40, 2, "0e000200")  # fmt: skip
+    codec = Gb26875Codec(ClockOptions(zone="Europe/Zurich"))
+    (message,) = codec.feed(frame("0205" + app), from_text("2026-10-25T01:45:00Z"))
+    assert not message.faults
+    times = [to_text(reading.observed_at or 0)[11:16] for reading in message.readings]
+    assert times == ["23:50", "00:40", "01:10", "01:40"]

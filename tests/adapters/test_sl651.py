@@ -284,3 +284,19 @@ def test_arbitrary_bytes_never_raise(data: bytes, function: int) -> None:
             if message.body is not None:
                 json.dumps(message.body if isinstance(message.body, dict) else message.body.detail())
     codec.end()
+
+
+@pytest.mark.parametrize("falling", [False, True])
+def test_a_report_that_reaches_over_the_hour_that_comes_twice_keeps_its_groups_apart(falling: bool) -> None:
+    """All were put into the hour nearest to the moment of receiving: four of six levels were left."""
+    shown = ["0150", "0210", "0240", "0210", "0240", "0310"]
+    meant = ["23:50", "00:10", "00:40", "01:10", "01:40", "02:10"]
+    groups = list(enumerate(zip(shown, meant, strict=True), 1))[:: -1 if falling else 1]
+    body = "0003 261025031500 f1f1 0012345678 48 " + " ".join(
+        f"f0f0 261025{time} 39 23 {number:08d} 38 12 1312" for number, (time, _) in groups
+    )
+    codec = Sl651Codec(Sl651CodecOptions(zone="Europe/Zurich"))
+    (message,) = codec.feed(frame(0x32, body), from_text("2026-10-25T02:15:00Z"))
+    assert not message.faults
+    found = {to_text(one.observed_at or 0)[11:16]: one.values["water_level"] for one in message.readings}
+    assert found == {time: number / 1000 for number, (_, time) in groups}

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from hub.app import history
+from hub.app.certificates import old_certificates
 from hub.app.city import load_city
 from hub.app.plugins import Plugins
-from hub.app.strange import old_certificates, strange, unlisted
+from hub.app.strange import strange, unlisted
 from hub.config import split_address
 from hub.mistakes import toml_lines
 from hub.moment import from_text

@@ -225,7 +225,7 @@ def test_an_answer_that_leaves_out_statements_is_none(rig: Rig) -> None:
         return httpx.Response(200, content=b"".join(one))
 
     with httpx.Client(base_url=rig.upstream, transport=httpx.MockTransport(cut)) as client:
-        cutting = Influxql(client, rig.database)
+        cutting = Influxql(client, rig.database, 10.0)
         with pytest.raises(StoreUnavailable, match="1 of 2 statements"):
             list(cutting.buckets_of([queries], MINUTE))
 

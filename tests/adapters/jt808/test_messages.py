@@ -8,6 +8,7 @@ from adapters.jt808 import Jt808CodecOptions, codec
 from adapters.jt808.subpackages import MAX_AGE_NS, MAX_BYTES, MAX_MESSAGES
 from adapters.jt808.wire import Terminal, encode, escape, unescape, xor
 from hub.model import Verdict
+from hub.moment import from_text, to_text
 from tests.adapters.jt808.frames import (
     DEVICE,
     NEW,
@@ -164,6 +165,22 @@ def pieces(msg_id: int, body: bytes, count: int, serial: int = 10, terminal: Ter
 
 def locations(count: int) -> list[bytes]:
     return [location(time=f"2611221600{second:02d}") for second in range(count)]
+
+
+@pytest.mark.parametrize("falling", [False, True])
+@pytest.mark.parametrize("msg_id", [0x0704, 0x0210])
+def test_a_batch_that_reaches_over_the_hour_that_comes_twice_keeps_its_places_apart(msg_id: int, falling: bool) -> None:
+    """All stood in the second hour, so the places of the first took those of the second for their own."""
+    shown = ["0150", "0210", "0230", "0230", "0250", "0210", "0230", "0250", "0310"]
+    meant = ["23:50", "00:10", "00:30", "00:30", "00:50", "01:10", "01:30", "01:50", "02:10"]
+    if falling:
+        shown, meant = shown[::-1], meant[::-1]
+    bodies = [location(time=f"261025{time}00") for time in shown]
+    body = batch(bodies) if msg_id == 0x0704 else b"".join(bytes([len(one)]) + one for one in bodies)
+    using = codec(Jt808CodecOptions(zone="Europe/Zurich"))
+    (message,) = using.feed(encode(OLD, msg_id, 7, body), from_text("2026-10-25T02:11:00Z"))
+    assert not message.faults
+    assert [to_text(reading.observed_at or 0)[11:16] for reading in message.readings] == meant
 
 
 @pytest.mark.parametrize("terminal", [OLD, NEW])

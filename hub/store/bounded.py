@@ -1,0 +1,73 @@
+"""What a server answers, read no further than it is of use, and for no longer than it may take: a server, or whatever stands in its place,
+may answer without end.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import httpx
+
+from hub.ports import StoreUnavailable
+
+ANSWER_BYTES_MAX = 64 << 10
+"""Of an answer that tells how something went; nobody reads on."""
+LINE_BYTES_MAX = 128 << 20
+"""Of one line of an answer to a query: 10,000 rows, each with a family's values and texts, have a tenth of it."""
+SILENCE_S = 120.0
+"""Within so long a line must come whole that tells something."""
+
+
+def beginning(pieces: Iterable[bytes], within_s: float) -> str:
+    """The text's first 64 KiB, or what came of it in time."""
+    read, until = bytearray(), time.monotonic() + within_s
+    for piece in pieces:
+        read += piece
+        if len(read) >= ANSWER_BYTES_MAX or time.monotonic() > until:
+            break
+    return read[:ANSWER_BYTES_MAX].decode("utf-8", "replace")
+
+
+def asked(client: httpx.Client, within_s: float, method: str, path: str, **more: Any) -> tuple[int, str]:
+    """Status and beginning of an answer. Raises `StoreUnavailable` where none comes."""
+    try:
+        with client.stream(method, path, **more) as answer:
+            return answer.status_code, beginning(answer.iter_bytes(), within_s)
+    except httpx.HTTPError as error:
+        raise StoreUnavailable(f"InfluxDB cannot be reached: {str(error) or type(error).__name__}") from error
+
+
+def lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Lines that hold something, as they come in. They end at a line feed and nowhere else: texts in JSON may hold whatever else Unicode
+    calls the end of a line. Raises `StoreUnavailable` for a line without end."""
+    held = bytearray()
+    for piece in pieces:
+        *ended, rest = piece.split(b"\n")
+        for part in ended:
+            line, held = bytes(held + part), bytearray()
+            yield line
+        held += rest
+        if len(held) > LINE_BYTES_MAX:
+            raise StoreUnavailable(f"InfluxDB's answer to a query has a line of more than {LINE_BYTES_MAX >> 20} MiB")
+    if held:
+        yield bytes(held)
+
+
+class Patience:
+    """How long to wait for an answer that goes on and tells nothing."""
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._pieces = pieces
+        self._until = time.monotonic() + SILENCE_S
+
+    def __iter__(self) -> Iterator[bytes]:
+        """The pieces. Raises `StoreUnavailable` once nothing was told for too long."""
+        for piece in self._pieces:
+            if time.monotonic() > self._until:
+                raise StoreUnavailable(f"InfluxDB's answer to a query has told nothing for {SILENCE_S:.0f} s")
+            yield piece
+
+    def told(self) -> None:
+        self._until = time.monotonic() + SILENCE_S
