@@ -37,9 +37,12 @@ def loads(text: str | bytes) -> Any:
 
 
 def key_repeated(data: bytes) -> str | None:
-    """A key that an object of this document, which is JSON, names more than once."""
+    """A key that an object of this document, which is JSON, names more than once. Raises ValueError or RecursionError where it is none
+    after all: who read it may have passed over parts of it."""
     try:
-        json.loads(data, object_pairs_hook=_refusing)
+        json.loads(
+            data, object_pairs_hook=_refusing, parse_int=str
+        )  # Python makes no number of 5,000 digits, and none is asked for
     except RepeatedKey as error:
         return error.key
     return None

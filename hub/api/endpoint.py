@@ -142,7 +142,7 @@ def decoded(data: bytes, kind: type[T]) -> T:
         if data and (key := key_repeated(data)):
             raise Problem(400, f"the body names {key[:100]!r} twice in one object, and nobody can say which was meant")
         return found
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         if odd := re.fullmatch(r"Object contains unknown field `([^`]*)`", str(error)):
             known = names_of(kind)
             told = f"the body has the unknown field {odd[1][:100]!r}; {_meant(odd[1], known)}"

@@ -15,7 +15,7 @@ from adapters.osmand.codec import OsmandCodec, OsmandCodecOptions
 from adapters.senml.codec import decode_any_json, decode_json
 from hub.api.endpoint import decoded
 from hub.api.problem import Problem
-from hub.api.questions import Act
+from hub.api.questions import Act, Nothing
 from hub.inventories import read_openstreetmap
 from hub.json_once import Repeated, RepeatedKey, decode, key_repeated, loads
 from hub.model import FaultKind
@@ -92,6 +92,16 @@ def test_other_doors() -> None:
     assert "stands twice" in message.faults[0].detail
     with pytest.raises(Problem, match="'note' twice"):
         decoded(b'{"note": "a", "note": "b"}', Act)
+
+
+def test_a_body_whose_fields_are_passed_over_is_read_all_the_same() -> None:
+    """What takes no fields reads none of them; looking for keys must not fail over what stands there."""
+    assert decoded(b'{"from": %s}' % (b"9" * 5_000), Nothing) == Nothing()
+    with pytest.raises(Problem, match="'from' twice"):
+        decoded(b'{"from": %s, "from": 1}' % (b"9" * 5_000), Nothing)
+    with pytest.raises(Problem) as refused:
+        decoded(b'{"from": "\xc0\x80"}', Nothing)
+    assert refused.value.status_code == 400
 
 
 def test_files(tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ class SensorThings:
                 raise Problem(
                     400, f"the body names {key[:100]!r} twice in one object, and nobody can say which was meant"
                 )
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise Problem(400, f"this is no Observation: {error}") from None
         stream = int(inside[1]) if inside else (given.Datastream or {}).get("@iot.id")
         who = request.state.who
