@@ -242,13 +242,18 @@ class Layout(NamedTuple):
 
 
 def plain_layout(header: list[str], path: Path) -> Layout:
-    """The two layouts of our own: time,device,metric,value[,lon,lat] and time,device[,lon,lat],<metric>…"""
+    """The two layouts of our own: time,device,metric,value[,kind,lon,lat] and time,device[,kind,lon,lat],<metric>…"""
     if header[:2] != ["time", "device"]:
         raise RecordingError(
             f"{path}: its first line is {','.join(header)[:80]!r}; time,device,metric,value or time,device,<metric>,… was meant (or a --map)"
         )
     places = (header.index("lon"), header.index("lat")) if "lon" in header and "lat" in header else None
     time = _time_reader("iso", None)
+    kind_at = header.index("kind") if "kind" in header else None
+
+    def kind(row: Cells) -> str:
+        return "" if kind_at is None else as_written(row[kind_at].strip())
+
     if "metric" in header and "value" in header:
         metric_at, value_at = header.index("metric"), header.index("value")
         columns = {name: _column(name, 0, ValueMap(name)) for name in vocabulary()}
@@ -260,16 +265,19 @@ def plain_layout(header: list[str], path: Path) -> Layout:
             column = _Column(metric, value_at, known.read if known else float)
             if row[value_at][:1] == "'":
                 row = [*row[:value_at], as_written(row[value_at]), *row[value_at + 1 :]]
-            return _message(row, as_written(row[1].strip()), time(row[0].strip())[0], [column], _MISSING, places)
+            at = time(row[0].strip())[0]
+            return _message(row, as_written(row[1].strip()), at, [column], _MISSING, places, kind(row))
 
         return Layout(read_long, _always)
-    taken = {0, 1, *(places or ())}
+    taken = {0, 1, kind_at, *(places or ())}
     wide = [
         _column(name, at, ValueMap(name)) if name in vocabulary() else _Column(name, at, _text)
         for at, name in enumerate(header)
         if at not in taken
     ]
-    return Layout(lambda row: _message(row, row[1].strip(), time(row[0].strip())[0], wide, _MISSING, places), _always)
+    return Layout(
+        lambda row: _message(row, row[1].strip(), time(row[0].strip())[0], wide, _MISSING, places, kind(row)), _always
+    )
 
 
 _MISSING = frozenset(MISSING)

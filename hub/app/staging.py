@@ -13,7 +13,7 @@ import errno
 import hashlib
 import shutil
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -62,12 +62,10 @@ def stage(data: Path, store: object, backups: Path | None = None) -> Path:
 
 def _begun(data: Path, backups: Path | None) -> Path:
     """An empty folder for the copy. Raises OSError where there is no room for it."""
-    if backups is not None and (backups / PIECES).is_dir():
-        staging = backups / f"{STAGING}-{hashlib.sha256(bytes(data.absolute())).hexdigest()[:12]}"
-        try:
-            return _emptied(staging)
-        except OSError:  # another user's, or kept from the hub by its service manager
-            pass
+    if backups is not None:
+        with suppress(OSError, ValueError):  # no such name, another user's, or kept from the hub by its service manager
+            if (backups / PIECES).is_dir():
+                return _emptied(backups / f"{STAGING}-{hashlib.sha256(bytes(data.absolute())).hexdigest()[:12]}")
     staging = _emptied(data / STAGING)
     needed, free = sum(path.stat().st_size for path in files_beside_the_log(data)), shutil.disk_usage(data).free
     if needed + ROOM_BYTES > free:

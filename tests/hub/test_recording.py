@@ -34,6 +34,17 @@ def test_long_and_wide_csv_say_the_same(tmp_path: Path) -> None:
     assert read(long)[0] == read(wide)[0]
 
 
+def test_the_kind_of_an_export_is_read_again(tmp_path: Path) -> None:
+    """Rules of a kind saw nothing of devices that the registry does not list, though the hub itself had written their kind down."""
+    long = written(tmp_path, "a.csv", "time,device,kind,metric,value,quality,lon,lat,received_at\n2026-11-01T00:00:00Z,r1,river-gauge,water_flow,3,0,,,\n")  # fmt: skip
+    wide = written(tmp_path, "b.csv", "time,device,kind,water_flow\n2026-11-01T00:00:00Z,r2,river-gauge,3\n2026-11-01T00:00:00Z,r3,,3\n")  # fmt: skip
+    readings, faults = read(long, wide)
+    assert faults == []
+    assert {(one.device, one.kind, one.values["water_flow"]) for one in readings} == {
+        ("r1", "river-gauge", 3.0), ("r2", "river-gauge", 3.0), ("r3", "", 3.0)
+    }  # fmt: skip
+
+
 def test_a_bad_cell_costs_its_value_and_an_unknown_metric_is_left_to_the_front_door(tmp_path: Path) -> None:
     path = written(tmp_path, "a.csv", "time,device,pm25,pm10,nonsense\n2026-01-01T00:00:00Z,a,0.2|0.3,5,1\n")
     readings, faults = read(path)

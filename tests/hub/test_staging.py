@@ -74,7 +74,8 @@ def test_where_the_hub_may_not_write_there_the_copy_lies_beside_the_log(
 def test_no_folder_but_one_of_backups_is_written_into(tmp_path: Path, data: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     assert staging.stage(data, None, tmp_path / "elsewhere") == data / staging.STAGING
-    assert staging.stage(data, None, tmp_path / "not there") == data / staging.STAGING
+    for name in ("not there", "x" * 300, "a\0b"):
+        assert staging.stage(data, None, tmp_path / name) == data / staging.STAGING
 
 
 def test_the_copy_takes_no_room_that_the_log_needs(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
