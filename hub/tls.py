@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 import ssl
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,7 @@ class _Renewable(ssl.SSLContext):
         return self.now.wrap_socket(*args, **kwargs)
 
 
-class _Tls:
+class _Tls(ABC):
     """Files, and the context made of them. Connections made after `renew` see the new files; those that stand keep what they have."""
 
     def __init__(self, protocol: int, *files: str | None) -> None:
@@ -83,8 +84,9 @@ class _Tls:
         self.context.now = self._made()
         return True
 
+    @abstractmethod
     def _made(self) -> ssl.SSLContext:
-        raise NotImplementedError
+        """Of the files as they are now. Raises OSError with a sentence."""
 
 
 class ServerTls(_Tls):
