@@ -25,17 +25,8 @@ from hub import text_files
 from hub.model import Fault, FaultKind, Message, Reading
 from hub.moment import SECOND, from_text
 from hub.ports import Codec
-from hub.recording_map import (
-    WHITESPACE,
-    Cells,
-    Layout,
-    Map,
-    RecordingError,
-    Unread,
-    load_map,
-    mapped_layout,
-    plain_layout,
-)
+from hub.recording_layout import Cells, Layout, Unread, mapped_layout, plain_layout
+from hub.recording_map import WHITESPACE, Map, RecordingError, load_map
 from hub.text_files import NotText, undecoded
 
 LINE_MAX = 1 << 20

@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from hub.marks import GOOD
 from hub.model import Device
 from hub.moment import SECOND, to_text
 from hub.ports import Row, SeriesQuery
 from hub.registry import Registry
-from hub.store.rows import GOOD
 from rules.state.learning import Expectation
 
 KIND, METRIC = "river-gauge", "water_level"

@@ -8,12 +8,12 @@ from datetime import tzinfo
 from typing import Any
 
 from hub.geo import distance_m
+from hub.marks import GOOD
 from hub.model import Device
 from hub.ports import Bucket, Row, SeriesQuery
 from hub.registry import Registry
 from hub.reports.air import HOUR_NS, KIND, days_of
 from hub.reports.fleet import day_of
-from hub.store.rows import GOOD
 from rules.figures.aqi import CN_GRADES, CN_POLLUTANTS, cn_grade, iaqi_cn
 from rules.figures.attribution import Wind
 from rules.figures.rose import SPEEDS, Rose, Told, hourly, rose, wind_rose

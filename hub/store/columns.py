@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from hub.marks import quality
 from hub.model import AlertChange, Reading, Value
 from hub.ports import Refusal
-from hub.store.rows import POSITION_METRIC, as_text, observed, point, quality, sift
+from hub.store.rows import POSITION_METRIC, as_text, observed, point, sift
 
 _NUMBERS = {float, int, bool}
 

@@ -19,13 +19,14 @@ import duckdb
 import msgspec
 import numpy as np
 
+from hub.marks import GOOD
 from hub.model import AlertChange, Event, Reading
 from hub.moment import ON_THE_WAY_NS
 from hub.ports import Bucket, Refusal, Row, SeriesQuery, StoreUnavailable
 from hub.store.columns import moments, numbers, of_changes, of_readings, texts
 from hub.store.erasing import Told
 from hub.store.rollups import WIDTHS, finer
-from hub.store.rows import GOOD, POSITION_METRIC, Said, marks_said, restore
+from hub.store.rows import POSITION_METRIC, Said, marks_said, restore
 from hub.text_files import FORMULA, NUMBER
 from hub.whole_file import make_folder, set_aside
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import httpx
 import msgspec
 
+from hub.marks import GOOD
 from hub.metrics import vocabulary
 from hub.model import AlertChange, Position
 from hub.moment import ON_THE_WAY_NS
@@ -21,7 +22,7 @@ from hub.store.bounded import Patience, asked, beginning, lines
 from hub.store.erasing import Told
 from hub.store.lineprotocol import ALERTS, OTHER, QUALITY_PREFIX, REWORDED_NS
 from hub.store.rollups import WIDTHS
-from hub.store.rows import GOOD, POSITION_METRIC, point, restore
+from hub.store.rows import POSITION_METRIC, point, restore
 
 CHUNK_ROWS = 10_000
 """Rows that the server sends at a time, so that a long answer is never whole in memory."""

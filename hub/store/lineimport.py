@@ -9,12 +9,11 @@ from __future__ import annotations
 import json
 import re
 
+from hub.marks import mark_of
 from hub.metrics import vocabulary
-from hub.model import Mark, Position, Reading, Value
+from hub.model import Position, Reading, Value
 from hub.store.lineprotocol import ALERTS, QUALITY_PREFIX
-from hub.store.rows import QUALITY
 
-_MARKS = {code: Mark(mark) for mark, code in QUALITY.items()}
 _NAME = r"(?:\\[,= ]|[^,= ])+"
 """A measurement, a tag or a field's name. A backslash before anything else is itself."""
 _HEAD = re.compile(rf"({_NAME})((?:,{_NAME}={_NAME})*) ")
@@ -48,7 +47,7 @@ def read_line(line: str) -> Reading | None:
         raise ValueError(f"{line[at : at + 40]!r} is no time in ns")
     moment = int(line[at:])
     marks = {
-        name.removeprefix(QUALITY_PREFIX): str(_MARKS.get(int(float(str(values.pop(name)))), "doubted"))
+        name.removeprefix(QUALITY_PREFIX): mark_of(int(float(str(values.pop(name)))))
         for name in [name for name in values if name.startswith(QUALITY_PREFIX)]
     }
     received_at = int(values.pop("received_at", moment))  # type: ignore[arg-type]

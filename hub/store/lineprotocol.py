@@ -15,11 +15,12 @@ from typing import NamedTuple
 
 import msgspec
 
+from hub.marks import quality
 from hub.metrics import vocabulary
 from hub.model import AlertChange, Reading, Value
 from hub.moment import from_text
 from hub.ports import Bucket
-from hub.store.rows import POSITION_METRIC, as_text, observed, quality
+from hub.store.rows import POSITION_METRIC, as_text, observed
 
 OTHER = "other"
 """The measurement of metrics that the vocabulary does not name."""

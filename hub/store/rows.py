@@ -1,37 +1,24 @@
-"""What every store agrees on: which values can be kept, how they look as columns, and what quality codes mean."""
+"""What every store agrees on: which values can be kept, and how they look as columns."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
 
+from hub.marks import quality
 from hub.metrics import vocabulary
-from hub.model import USABLE_MARKS, Mark, Position, Reading, Value
+from hub.model import Position, Reading, Value
 from hub.ports import Refusal
-
-QUALITY: Mapping[str, int] = {mark.value: code for code, mark in enumerate(Mark, 1)}
-"""The device's own marks as numbers, in the order of `Mark`; 0 is "nothing said against it"."""
-DOUBTED = 10
-"""Any other mark: the hub's own quality tests doubt the value."""
-
-GOOD = frozenset({0, *(QUALITY[mark] for mark in USABLE_MARKS)})
-"""Quality of what enters rollups, means and buckets. All other marks say that the value does not hold: HJ 212's flags but for what
-people entered, and what the hub's own tests found suspect or failed (QARTOD 3 and 4)."""
 
 POSITION_METRIC = "position"
 """A reading without values but with a position is kept as one row of this metric: WKT text, POINT (lon lat)."""
 
 TIME_MAX = 2**63 - 2
 """ns; one step inside the 64-bit range (year 2262), because its ends mean "infinity" to DuckDB."""
-
-
-def quality(mark: str) -> int:
-    """The code of one mark; 0 for none."""
-    return QUALITY.get(mark, DOUBTED) if mark else 0
 
 
 def as_text(value: Value) -> str:

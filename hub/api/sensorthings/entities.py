@@ -13,11 +13,12 @@ import msgspec
 from hub.api.problem import Problem
 from hub.api.sight import Sight
 from hub.api.state import State
+from hub.marks import mark_of
 from hub.metrics import vocabulary
 from hub.model import Device, Position
 from hub.moment import SECOND, to_text
 from hub.ports import Row, SeriesQuery
-from hub.store.rows import POSITION_METRIC, QUALITY
+from hub.store.rows import POSITION_METRIC
 
 RELATIONS: Mapping[str, tuple[str, ...]] = {
     "Things": ("Locations", "HistoricalLocations", "Datastreams"),
@@ -38,7 +39,6 @@ TIMES = frozenset({"phenomenonTime", "resultTime", "time", "validTime"})
 GEOJSON = "application/geo+json"
 MEASUREMENT = "http://www.opengis.net/def/observationType/OGC-OM/2.0/"
 TYPES = {"number": "OM_Measurement", "flag": "OM_TruthObservation", "text": "OM_Observation", "texts": "OM_Observation"}
-MARKS = {code: mark for mark, code in QUALITY.items()}
 HASH_BITS = 31
 FRESH_MAX, FRESH_S = 1000, 60.0
 SCAN_MAX = 50_000
@@ -209,7 +209,7 @@ def observed(row: Row) -> Entity:
     at = to_text(row.time)
     properties: dict[str, Any] = {"phenomenonTime": at, "result": row.value, "resultTime": to_text(row.received_at)}
     if row.quality != 0:
-        properties["resultQuality"] = MARKS.get(row.quality, "doubted")
+        properties["resultQuality"] = mark_of(row.quality)
     if row.lon is not None and row.lat is not None:
         properties["parameters"] = {"position": [row.lon, row.lat]}
     return Entity("Observations", observation_number(row), properties, row.device, row.metric)
