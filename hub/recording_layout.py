@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hub.geo import distance_m
+from hub.marks import mark_of
 from hub.metrics import vocabulary
 from hub.model import Fault, FaultKind, Mark, Message, Position, Reading, Value
 from hub.moment import SECOND, LocalOrder, candidates, from_datetime, from_text, naive_text
@@ -61,7 +62,7 @@ class Layout(NamedTuple):
 
 
 def plain_layout(header: list[str], path: Path) -> Layout:
-    """The two layouts of our own: time,device,metric,value[,kind,lon,lat] and time,device[,kind,lon,lat],<metric>…"""
+    """The two layouts of our own: time,device,metric,value[,quality,kind,lon,lat] and time,device[,kind,lon,lat],<metric>…"""
     if header[:2] != ["time", "device"]:
         raise RecordingError(
             f"{path}: its first line is {','.join(header)[:80]!r}; time,device,metric,value or time,device,<metric>,… was meant (or a --map)"
@@ -76,6 +77,7 @@ def plain_layout(header: list[str], path: Path) -> Layout:
     if "metric" in header and "value" in header:
         metric_at, value_at = header.index("metric"), header.index("value")
         columns = {name: _column(name, 0, ValueMap(name)) for name in vocabulary()}
+        quality_at = header.index("quality") if "quality" in header else None
 
         def read_long(row: Cells) -> Message | None:
             metric = row[metric_at].strip()
@@ -85,7 +87,12 @@ def plain_layout(header: list[str], path: Path) -> Layout:
             if row[value_at][:1] == "'":
                 row = [*row[:value_at], as_written(row[value_at]), *row[value_at + 1 :]]
             at = time(row[0].strip())[0]
-            return _message(row, as_written(row[1].strip()), at, [column], _MISSING, places, kind(row))
+            message = _message(row, as_written(row[1].strip()), at, [column], _MISSING, places, kind(row))
+            mark = "" if quality_at is None else _mark(row[quality_at].strip())
+            if mark and message is not None:
+                for reading in message.readings:
+                    reading.marks = {metric: mark}
+            return message
 
         return Layout(read_long, _always)
     taken = {0, 1, kind_at, *(places or ())}
@@ -97,6 +104,15 @@ def plain_layout(header: list[str], path: Path) -> Layout:
     return Layout(
         lambda row: _message(row, row[1].strip(), time(row[0].strip())[0], wide, _MISSING, places, kind(row)), _always
     )
+
+
+def _mark(text: str) -> str:
+    """What an export holds against its value (`hub.marks`). Raises `Unread`: a value of which nobody knows whether it holds is none."""
+    if not text.isdecimal() and text not in _MISSING:
+        raise Unread(
+            FaultKind.VALUE, f"quality is {text[:40]!r}; the number of an export was meant, 0 for a good value"
+        )
+    return "" if text in _MISSING else mark_of(int(text[:9]))
 
 
 _MISSING = frozenset(MISSING)

@@ -46,10 +46,11 @@ def read_line(line: str) -> Reading | None:
     if not re.fullmatch(r"-?\d{1,19}", line[at:]):
         raise ValueError(f"{line[at : at + 40]!r} is no time in ns")
     moment = int(line[at:])
-    marks = {
+    told = {
         name.removeprefix(QUALITY_PREFIX): mark_of(int(float(str(values.pop(name)))))
         for name in [name for name in values if name.startswith(QUALITY_PREFIX)]
     }
+    marks = {name: mark for name, mark in told.items() if mark}
     received_at = int(values.pop("received_at", moment))  # type: ignore[arg-type]
     lon, lat, alt = (values.pop(name, None) for name in ("lon", "lat", "alt"))
     position = None

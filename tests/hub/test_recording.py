@@ -45,6 +45,17 @@ def test_the_kind_of_an_export_is_read_again(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_what_an_export_holds_against_a_value_is_read_again(tmp_path: Path) -> None:
+    """A value that had been denied came back as good."""
+    rows = ("3,0", "9,10", "5,9", "8,4", "7,", "6,good", "4,-1")
+    lines = "".join(f"2026-11-01T00:0{n}:00Z,r1,river-gauge,water_level,{row}\n" for n, row in enumerate(rows))
+    readings, faults = read(written(tmp_path, "a.csv", f"time,device,kind,metric,value,quality\n{lines}"))
+    marks = [(one.values["water_level"], (one.marks or {}).get("water_level")) for one in readings]
+    assert marks == [(3.0, None), (9.0, "doubted"), (5.0, "estimated"), (8.0, "fault"), (7.0, None)]
+    assert [(fault.kind, fault.readings) for fault in faults] == [(FaultKind.VALUE, 1)] * 2
+    assert "quality is 'good'; the number of an export was meant" in faults[0].detail
+
+
 def test_a_bad_cell_costs_its_value_and_an_unknown_metric_is_left_to_the_front_door(tmp_path: Path) -> None:
     path = written(tmp_path, "a.csv", "time,device,pm25,pm10,nonsense\n2026-01-01T00:00:00Z,a,0.2|0.3,5,1\n")
     readings, faults = read(path)
