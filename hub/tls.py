@@ -15,7 +15,7 @@ from cryptography import x509
 from hub.moment import from_datetime
 
 LOOK_EVERY_S = 2.0
-"""How soon a renewed certificate is used."""
+"""How soon a renewed certificate, or a new list of what was taken back, is gone by."""
 Stamps = tuple[tuple[int, int] | None, ...]
 
 

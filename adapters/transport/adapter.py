@@ -28,11 +28,9 @@ from hub.model import FaultKind, Message
 from hub.ports import Adapter, Codec, Intake, NoOptions, NotReached, Order
 from hub.sockets import listener as listening_socket
 from hub.sockets import not_bound
-from hub.tls import ClientTls, ServerTls, names_in
+from hub.tls import LOOK_EVERY_S, ClientTls, ServerTls, names_in
 
 ACCEPT_PAUSE_S = 1.0
-LOOK_EVERY_S = 2.0
-"""How soon a renewed certificate, or a new list of what was taken back, is gone by."""
 BACKLOG = 1024
 UDP_RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
 
