@@ -6,7 +6,10 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -66,3 +69,14 @@ class Mosquitto:
             self._process.kill() if kill else self._process.terminate()
             self._process.wait(10)
             self._process = None
+
+
+@contextmanager
+def a_broker() -> Iterator[Mosquitto]:
+    """One in a folder of its own, where whatever is measured with it may lie too; both are gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="cityhub-bench-", ignore_cleanup_errors=True) as name:
+        broker = Mosquitto(Path(name)).start()
+        try:
+            yield broker
+        finally:
+            broker.stop()

@@ -12,16 +12,14 @@ import argparse
 import http.client
 import json
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from pathlib import Path
 from typing import Any
 
-from tests.acceptance.mosquitto import Mosquitto
+from tests.acceptance.mosquitto import a_broker
 from tests.acceptance.ports import free_port
 from tests.bench.bench_spine import ROOT, RunningHub, city
 
@@ -109,10 +107,8 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rows", type=int, default=525_600)
     rows = parser.parse_args().rows
-    folder = Path(tempfile.mkdtemp(prefix="cityhub-bench-"))
-    broker = Mosquitto(folder)
-    broker.start()
-    try:
+    with a_broker() as broker:
+        folder = broker.folder
         year(folder / "year.csv", rows)
         api = free_port()
         where = city(folder / "city", broker.port, api)
@@ -137,9 +133,6 @@ def main() -> None:
             )
         finally:
             hub.stop()
-    finally:
-        broker.stop()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

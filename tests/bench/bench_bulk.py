@@ -12,7 +12,6 @@ import argparse
 import json
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ from pathlib import Path
 import httpx
 
 from tests.acceptance.influx_server import influx_server
-from tests.acceptance.mosquitto import Mosquitto
+from tests.acceptance.mosquitto import Mosquitto, a_broker
 from tests.acceptance.ports import free_port
 from tests.bench.bench_day import READERS, decoding_alone_us
 from tests.bench.bench_spine import RunningHub, adapter, city, load, reader, wait
@@ -79,10 +78,8 @@ def main() -> None:
         if kind == "influxdb" and shutil.which("influxd") is None:
             print("LOUD SKIP: no influxd here, InfluxDB was not measured")
             continue
-        folder = Path(tempfile.mkdtemp(prefix="cityhub-bench-"))
-        broker = Mosquitto(folder)
-        broker.start()
-        try:
+        with a_broker() as broker:
+            folder = broker.folder
             with store_block(kind, folder) as block:
                 for array in (1, ARRAY):  # a hub each, so that none has the other's data behind it
                     api = free_port()
@@ -91,9 +88,6 @@ def main() -> None:
                         flat_out(broker, hub, kind, array, options.seconds, alone_us)
                     finally:
                         hub.stop()
-        finally:
-            broker.stop()
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -13,15 +13,13 @@ import argparse
 import http.client
 import json
 import os
-import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from adapters.json import decode_native
-from tests.acceptance.mosquitto import Mosquitto
+from tests.acceptance.mosquitto import Mosquitto, a_broker
 from tests.acceptance.ports import free_port
 from tests.bench import counted_hub
 from tests.bench.bench_spine import Publisher, RunningHub, adapter, city, iso_now, load, reader, wait
@@ -133,12 +131,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=15)
     parser.add_argument("--rates", default="50,300,1000,3000,10000")
     options = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="cityhub-bench-"))
-    counts = folder / "fdatasyncs"
-    counted_hub.empty(counts)
-    broker = Mosquitto(folder)
-    broker.start()
-    try:
+    with a_broker() as broker:
+        folder = broker.folder
+        counts = folder / "fdatasyncs"
+        counted_hub.empty(counts)
         alone_us = decoding_alone_us()
         print(f"decoding alone: {alone_us:.1f} us CPU a reading; load of the machine {os.getloadavg()[0]:.1f}")
         api = free_port()
@@ -154,9 +150,6 @@ def main() -> None:
         finally:
             code = hub.stop()
         print(f"hub stopped with exit code {code}")
-    finally:
-        broker.stop()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import urllib.request
@@ -24,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.mqtt import codec
-from tests.acceptance.mosquitto import Mosquitto
+from tests.acceptance.mosquitto import Mosquitto, a_broker
 from tests.acceptance.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -233,10 +231,8 @@ def main() -> None:
     parser.add_argument("--paced", type=float, default=5000)
     parser.add_argument("--probes", type=int, default=50)
     options = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="cityhub-bench-"))
-    broker = Mosquitto(folder)
-    broker.start()
-    try:
+    with a_broker() as broker:
+        folder = broker.folder
         alone = client_alone(broker, min(10, options.seconds))
         print(f"MQTT client alone              {alone:10,.0f} messages/s, acknowledgement held back, no work done")
         api = free_port()
@@ -247,9 +243,6 @@ def main() -> None:
         finally:
             code = hub.stop()
         print(f"hub stopped with exit code {code}")
-    finally:
-        broker.stop()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":
