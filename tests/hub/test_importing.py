@@ -139,3 +139,12 @@ def test_the_commands_on_a_hub_that_does_not_run(tmp_path: Path, capsys: pytest.
     assert main(["import", str(city), str(tmp_path / "none.csv")]) == 2
     assert "is not there" in capsys.readouterr().err
     assert main(["store", str(city), "rebuild", "--from", "yesterday"]) == 2
+
+
+def test_a_quality_of_nothing_in_line_protocol_is_no_doubt() -> None:
+    read = read_line(
+        "water,device=r1,kind=river-gauge water_level=3.1,q_water_level=0i,water_flow=2,q_water_flow=10i 1795906604000000000"
+    )
+    assert read is not None
+    assert read.values == {"water_level": 3.1, "water_flow": 2.0}
+    assert read.marks == {"water_flow": "doubted"}
