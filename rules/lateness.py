@@ -22,7 +22,7 @@ from rules.judge import Judge
 from rules.judging.setback import BACK_NS
 from rules.language.ir import Series, Window
 from rules.language.rule import Rule
-from rules.plan import PAIR_MEMBERS, PAIR_SERIES, asked_windows, pairs_wanted
+from rules.plan import PAIR_MEMBERS, PAIR_TOLD, asked_windows, pairs_wanted
 from rules.state.outcome import Outcome
 
 COUNTED = frozenset(
@@ -107,7 +107,7 @@ class Lane:
         book = self.judge.world.orders.book
         self.series = _series(book)
         if pairs_wanted(book):
-            self.series |= {PAIR_SERIES, "cog"}
+            self.series |= set(PAIR_TOLD)
         self.kinds = _kinds(book.rules) | ({PAIR_MEMBERS} if pairs_wanted(book) else set())
         self.kinds_whole = _kinds(rule for rule in book.rules if rule.on_any_reading())
 

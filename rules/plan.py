@@ -236,6 +236,10 @@ PAIR_SERIES = "sog"
 """Vessels are found by it: who reports no speed is no partner."""
 
 
+PAIR_TOLD = (PAIR_SERIES, "cog", "heading", "length", "beam", "to_bow", "to_port")
+"""What is kept of vessels for their pairs: how they move and how far their hulls reach."""
+
+
 def pairs_wanted(book: RuleBook) -> bool:
     """Whether any rule is about pairs."""
     return any(PAIR in rule.select.kinds for rule in book.rules)
@@ -290,8 +294,8 @@ class Orders:
                 asked[series] = tuple(dict.fromkeys((*asked.get(series, ()), key)))
         self.pairing = pairs_wanted(book)
         if self.pairing:
-            asked.setdefault(PAIR_SERIES, ())
-            asked.setdefault("cog", ())
+            for series in PAIR_TOLD:
+                asked.setdefault(series, ())
         for rule in book.rules:
             if any(level.level >= DISASTER for level in rule.levels):
                 for series in sorted(neighbourly & (rule.own_series() | self.over.get(rule.name, frozenset()))):

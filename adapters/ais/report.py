@@ -350,14 +350,20 @@ def _name(values: dict[str, Value], metric: str, text: str | None) -> None:
 
 
 def _build(values: dict[str, Value], m: Any) -> None:
-    """Type and size. The four distances run from the antenna; all 0 says that they are not known."""
+    """Type and size. The four distances run from the antenna; all 0 says that they are not known, and 0 to bow and port alone that the
+    antenna's place is not (ITU-R M.1371-5, annex 8, 3.3.3)."""
     _type(values, m.ship_type)
     if m.to_bow is None or m.to_stern is None or m.to_port is None or m.to_starboard is None:
         return
+    antenna_known = m.to_bow or m.to_port
     if m.to_bow or m.to_stern:
         values["length"] = float(m.to_bow + m.to_stern)
+        if antenna_known:
+            values["to_bow"] = float(m.to_bow)
     if m.to_port or m.to_starboard:
         values["beam"] = float(m.to_port + m.to_starboard)
+        if antenna_known:
+            values["to_port"] = float(m.to_port)
 
 
 def _type(values: dict[str, Value], number: int | None) -> None:

@@ -1,7 +1,7 @@
 """Pairs of vessels as subjects of their own, `a+b` (sorted): made while two may come close, forgotten when they may not.
 
-Each fix of a vessel is set against the vessels around it, moved to the same moment; what comes of it (`cpa`, `tcpa`) is a
-reading of the pair, which rules for `kind: vessel-pair` see like any other.
+Each fix of a vessel is set against the vessels around it, moved to the same moment; what comes of it (`cpa`, `tcpa`, and `clearance`
+where a hull is known) is a reading of the pair, which rules for `kind: vessel-pair` see like any other.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Callable
 from heapq import nsmallest
 from math import cos, radians
 
-from hub.model import Position, Reading
-from rules.figures.vessels import Fix, ahead, approach
+from hub.model import Position, Reading, Value
+from rules.figures.vessels import METRES_PER_NM, Fix, Hull, ahead, approach, clearance_m
 from rules.language.ir import Around
 from rules.plan import PAIR, PAIR_MEMBERS, PAIR_SERIES
 from rules.state.outcome import Outcome
@@ -27,7 +27,6 @@ MAX_AGE_NS = 180_000_000_000
 CPA_M, TCPA_MIN = 926.0, 15.0
 """Beyond these a pair is none: no rule would warn."""
 UNDER_WAY_KN = 1.0
-METRES_PER_NM = 1852.0
 
 
 def meet(
@@ -46,10 +45,17 @@ def meet(
         pair = "+".join(sorted((subject.id, other.id)))
         if not near and pair not in world.subjects:
             continue
+        told: dict[str, Value] = {
+            "cpa": round(closest.cpa_nm * METRES_PER_NM, 1),
+            "tcpa": round(closest.tcpa_min, 3),
+        }
+        hulls = _hull(subject, own, at), _hull(other, fix, at)
+        if any(hulls):
+            told["clearance"] = round(clearance_m(own, fix, *hulls), 1)
         reading = Reading(
             pair,
             at,
-            {"cpa": round(closest.cpa_nm * METRES_PER_NM, 1), "tcpa": round(closest.tcpa_min, 3)},
+            told,
             Position(
                 round((own.position.lon + fix.position.lon) / 2, 7), round((own.position.lat + fix.position.lat) / 2, 7)
             ),
@@ -87,3 +93,28 @@ def _fix(subject: Subject, at: int) -> Fix | None:
     if abs(age) > MAX_AGE_NS or abs(at - subject.last_t["cog"]) > MAX_AGE_NS:
         return None
     return ahead(Fix(subject.id, position, float(sog), float(cog)), age / 1e9)
+
+
+def _hull(subject: Subject, fix: Fix, at: int) -> Hull | None:
+    """How far the vessel reaches from its antenna; None where its size or where its bow points is not known."""
+    length, beam = _metres(subject, "length"), _metres(subject, "beam")
+    heading = _heading(subject, fix, at)
+    if length is None or beam is None or heading is None:
+        return None
+    to_bow, to_port = _metres(subject, "to_bow"), _metres(subject, "to_port")
+    if to_bow is None or to_port is None or to_bow > length or to_port > beam:
+        to_bow, to_port = length / 2, beam / 2  # where the antenna stands is not known
+    return Hull(to_bow, length - to_bow, to_port, beam - to_port, heading)
+
+
+def _heading(subject: Subject, fix: Fix, at: int) -> float | None:
+    """Where the bow points: the vessel's compass, else its course while it makes way."""
+    heading = subject.last.get("heading")
+    if isinstance(heading, int | float) and abs(at - subject.last_t["heading"]) <= MAX_AGE_NS:
+        return float(heading)
+    return fix.cog_deg if fix.sog_kn >= UNDER_WAY_KN else None
+
+
+def _metres(subject: Subject, metric: str) -> float | None:
+    value = subject.last.get(metric)
+    return float(value) if isinstance(value, int | float) else None

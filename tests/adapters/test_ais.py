@@ -248,9 +248,22 @@ def test_a_static_report_is_a_reading_without_a_position() -> None:
         "ship_type": "cargo, hazardous category A",
         "length": 399.0,
         "beam": 59.0,
+        "to_bow": 200.0,
+        "to_port": 30.0,
         "draught": 15.7,
         "eta": "03-24T06:30Z",
         "destination": "ROTTERDAM",
+    }
+
+
+def test_a_size_without_the_place_of_the_antenna() -> None:
+    """ITU-R M.1371-5, annex 8, 3.3.3: bow and port 0, stern and starboard not."""
+    (reading,) = readings(decode(*encoded(msg_type=5, mmsi=413123456, to_stern=180, to_starboard=28)))
+    assert {name: reading.values.get(name) for name in ("length", "beam", "to_bow", "to_port")} == {
+        "length": 180.0,
+        "beam": 28.0,
+        "to_bow": None,
+        "to_port": None,
     }
 
 
@@ -260,7 +273,7 @@ def test_class_b_static_parts_join_their_vessel_and_a_tender_keeps_its_size_to_i
     first, second = readings(decode(*part_a, *part_b))
     assert (first.device, first.values) == ("ais:338091445", {"name": "FEC TEST"})
     assert second.device == "ais:338091445"
-    assert second.values == {"callsign": "WX1", "ship_type": "pleasure craft", "length": 10.0}
+    assert second.values == {"callsign": "WX1", "ship_type": "pleasure craft", "length": 10.0, "to_bow": 6.0}
     (tender,) = readings(decode(b"!AIVDO,1,1,,A,H>W@vFTe6??406t2??21J0Wg8Jb0,0*6F\r\n"))
     assert (tender.kind, tender.values) == ("craft", {"callsign": "BOOBAZ", "ship_type": "high-speed craft"})
 

@@ -70,3 +70,33 @@ def test_ordinary_traffic_raises_nothing_grave(
     every_s: float, a: tuple[float, float], b: tuple[float, float], off_nm: float
 ) -> None:
     assert grave(said("maritime", VESSELS, encounter(every_s, a, b, off_nm), tick_s=30)) == []
+
+
+TANKER = {"length": 330.0, "beam": 60.0, "to_bow": 300.0, "to_port": 30.0}
+"""As message 5 says it: the bridge, and on it the antenna, stands aft."""
+
+
+def sized(tracks: dict[str, list[tuple[float, Row]]], sizes: dict[str, Row]) -> dict[str, list[tuple[float, Row]]]:
+    """The same, with what the vessels say of their size every six minutes (ITU-R M.1371-5, annex 8, table 1)."""
+    return {
+        vessel: sorted(
+            rows + [(at + 0.5, dict(sizes[vessel])) for at in (1.0, 361.0) if vessel in sizes], key=lambda row: row[0]
+        )
+        for vessel, rows in tracks.items()
+    }
+
+
+@pytest.mark.parametrize("every_s", [10, 60, 180])
+def test_a_bow_is_hit_though_the_antenna_passes_well_clear(every_s: float) -> None:
+    """The other passes 0.1 nm ahead of the tanker's antenna: through its hull."""
+    tracks = encounter(every_s, (12, 0), (10, 90), 0.14)
+    assert first(said("maritime", VESSELS, tracks, tick_s=30), "orange", "maritime/collision") is None
+    orange = first(said("maritime", VESSELS, sized(tracks, {"a": TANKER}), tick_s=30), "orange", "maritime/collision")
+    assert orange is not None
+    assert MEET_S - 400 <= orange <= MEET_S - 180
+
+
+@pytest.mark.parametrize("every_s", [10, 60, 180])
+def test_large_ships_that_meet_in_a_channel_raise_nothing_grave(every_s: float) -> None:
+    tracks = encounter(every_s, (12, 0), (10, 180), 0.14)
+    assert grave(said("maritime", VESSELS, sized(tracks, {"a": TANKER, "b": TANKER}), tick_s=30)) == []

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hub.model import Event, Position, Reading, Tick
 from rules.book import RuleBook, read_book
 from rules.engine import Engine
-from rules.figures.vessels import Fix, approach, closest_approach, risky_pairs
+from rules.figures.vessels import Fix, Hull, approach, clearance_m, closest_approach, risky_pairs
 
 
 def test_worked_figures() -> None:
@@ -17,6 +17,37 @@ def test_worked_figures() -> None:
     assert closest_approach(3, 3, -12, -12) == pytest.approx((0, 15))
     assert closest_approach(1, 0, 0, 0) == (1, 0)
     assert closest_approach(0, 1, 0, 10) == pytest.approx((0, -6)), "it has passed"
+
+
+MILE = 1 / 60
+"""Degrees of latitude; of longitude at the equator."""
+
+
+def test_the_hulls_of_a_crossing_meet_where_the_antennas_pass() -> None:
+    """A tanker of 330 m goes north, its antenna 30 m from the stern; a boat going west passes 0.1 nm (185 m) ahead of that antenna."""
+    tanker, boat = Fix("t", Position(0, 0), 10, 0), Fix("b", Position(MILE, MILE + 0.1 * MILE), 10, 270)
+    hull = Hull(300, 30, 30, 30, 0)
+    assert approach(tanker, boat).cpa_nm * 1852 == pytest.approx(131, abs=1)
+    assert clearance_m(tanker, boat, None, None) == pytest.approx(131, abs=1)
+    assert clearance_m(tanker, boat, hull, None) == 0
+    astern = boat._replace(position=Position(MILE, MILE - 0.1 * MILE))
+    assert clearance_m(tanker, astern, hull, None) == pytest.approx(131 - (30 + 30) / 2**0.5, abs=1)
+
+
+def test_two_ships_that_meet_in_a_channel_keep_what_is_between_their_sides() -> None:
+    north = Fix("n", Position(0, 0), 10, 0)
+    south = Fix("s", Position(0.1 * MILE, MILE), 8, 180)
+    hulls = Hull(250, 50, 20, 28, 0), Hull(150, 30, 16, 16, 180)
+    assert clearance_m(north, south, *hulls) == pytest.approx(185.2 - 28 - 16, abs=0.1)
+    assert clearance_m(south, north, hulls[1], hulls[0]) == pytest.approx(185.2 - 28 - 16, abs=0.1)
+
+
+def test_ships_that_lie_still_keep_the_gap_between_them() -> None:
+    berthed = Fix("a", Position(0, 0), 0, 0), Fix("b", Position(0.1 * MILE, 0), 0, 0)
+    assert clearance_m(*berthed, Hull(50, 50, 10, 10, 0), Hull(50, 50, 10, 10, 90)) == pytest.approx(
+        185.2 - 10 - 50, abs=0.1
+    )
+    assert clearance_m(berthed[0], berthed[0], None, None) == 0
 
 
 speeds = st.floats(0, 30)
