@@ -130,16 +130,16 @@ def _group(parts: list[str]) -> tuple[int, int, str] | None:
 
 
 def unix_time(text: str) -> int | None:
-    """ns from UNIX seconds or milliseconds, told apart by size: 10^11 s is in the year 5138."""
+    """ns from UNIX seconds or milliseconds, told apart by size: 10^11 s is in the year 5138. None for what 64 bits of ns do not hold (the year 2262)."""
     try:
         value = float(text)
     except ValueError:
         return None
     if not 0 < value < 1e14:
         return None
-    if value >= 1e11:
-        return int(value) * 1_000_000
-    return int(value) * SECOND + round((value % 1) * 1000) * 1_000_000
+    milliseconds = int(value) if value >= 1e11 else int(value) * 1000 + round((value % 1) * 1000)
+    at = milliseconds * 1_000_000
+    return at if at < 1 << 63 else None
 
 
 def _text(data: bytes) -> str:

@@ -387,6 +387,8 @@ def test_tag_blocks_give_station_and_time_in_seconds_or_milliseconds() -> None:
         assert message.body.detail()["station"] == "r17"
     assert parse_tag_block(b"1G2:58944,s:2573225,c:1733782037*63")[0].group == (1, 2, "58944")
     assert unix_time("1733782037.25") == 1_733_782_037_250_000_000
+    assert unix_time("88888888880") is None, "the year 4786 is beyond 64 bits of ns"
+    assert unix_time("88888888880000") is None
     assert parse_suffix(b",rMHTS99,x,1276256770").station == "rMHTS99"
 
 
