@@ -3,16 +3,19 @@ says somebody is."""
 
 from __future__ import annotations
 
+import logging
 import re
 import ssl
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from cryptography import x509
 
 from hub.moment import from_datetime
+
+logger = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 2.0
 """How soon a renewed certificate, or a new list of what was taken back, is gone by."""
@@ -59,10 +62,17 @@ class _Renewable(ssl.SSLContext):
 
     now: ssl.SSLContext
 
+    before_each: Callable[[], object] | None = None
+    """What is done before each new connection."""
+
     def wrap_bio(self, *args: Any, **kwargs: Any) -> ssl.SSLObject:
+        if self.before_each is not None:
+            self.before_each()
         return self.now.wrap_bio(*args, **kwargs)
 
     def wrap_socket(self, *args: Any, **kwargs: Any) -> ssl.SSLSocket:
+        if self.before_each is not None:
+            self.before_each()
         return self.now.wrap_socket(*args, **kwargs)
 
 
@@ -132,6 +142,21 @@ class ClientTls(_Tls):
         if self._cert is not None:
             _show(context, self._cert, self._key)
         return context
+
+
+def believing(ca: str) -> ssl.SSLContext:
+    """For a client that lives as long as the hub and only believes authorities of its own: `ca` (PEM, the city's `ca_file`) is read again where it has changed
+    by the next connection. Raises OSError that names the file."""
+    tls = ClientTls(ca, ca_option="ca_file")
+
+    def renew() -> None:
+        try:
+            tls.renew()
+        except OSError as error:
+            logger.warning("the TLS files of before are in use: %s", error)
+
+    tls.context.before_each = renew
+    return tls.context
 
 
 def _show(context: ssl.SSLContext, cert: str, key: str | None) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import ssl
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -20,6 +19,7 @@ from hub.model import AlertChange
 from hub.moment import from_datetime, to_text
 from hub.ports import Delivery
 from hub.secret_files import secret
+from hub.tls import believing
 from hub.wire import change_to_json
 
 ANSWER_BYTES_MAX = 2_048
@@ -76,7 +76,7 @@ class WebhookSink:
         headers = {"content-type": kind, "user-agent": "cityhub"}
         if token := secret("token", options.token_env, options.token_file):
             headers["authorization"] = f"Bearer {token}"
-        verify = ssl.create_default_context(cafile=options.ca_file) if options.ca_file else True
+        verify = believing(options.ca_file) if options.ca_file else True
         self._client = httpx.AsyncClient(
             headers=headers, timeout=options.timeout_s, follow_redirects=False, verify=verify
         )

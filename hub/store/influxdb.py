@@ -41,6 +41,7 @@ from hub.store.lineprotocol import (
 )
 from hub.store.rollups import WIDTHS, fold, remake_by_queries
 from hub.store.rows import only, sift
+from hub.tls import believing
 
 GZIP_LEVEL = 1
 """4 ms for 5,000 lines against 17 ms at the client library's level 9, for a tenth more bytes."""
@@ -436,7 +437,7 @@ class WriteV2:
             options.token,
             timeout=int(options.timeout_s * 1000),
             org=options.org,
-            ssl_ca_cert=options.ca_file or None,
+            ssl_context=believing(options.ca_file) if options.ca_file else None,
         )
         rest = self._client.api_client.rest_client
         rest.pool_manager = _Short(rest.pool_manager, options.timeout_s)
@@ -513,4 +514,4 @@ def _login(options: InfluxDBOptions) -> dict[str, Any]:
 
 
 def _tls(options: InfluxDBOptions) -> ssl.SSLContext | bool:
-    return ssl.create_default_context(cafile=options.ca_file) if options.ca_file else True
+    return believing(options.ca_file) if options.ca_file else True
