@@ -11,7 +11,6 @@ from functools import reduce
 import msgspec
 
 from hub.model import Fault, FaultKind
-from hub.moment import SECOND
 
 LINE_BYTES_MAX = 1_024
 """A sentence (82) with its tag block (80) and what receivers append, and room to spare."""
