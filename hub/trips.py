@@ -91,7 +91,7 @@ class Stop(NamedTuple):
 
 def trips(fixes: Iterable[Fix], settings: Settings = DEFAULTS) -> tuple[list[Trip], list[Stop]]:
     """Trips and stops of one vehicle, in the order of time. Fixes may come in any order; of one moment the first counts."""
-    track = _settled(fixes)
+    track = settled(fixes)
     spans, found = _spans(track, settings), []
     for first, last, ended in spans:
         trip = _trip(track[first : last + 1], settings, not ended)
@@ -100,7 +100,7 @@ def trips(fixes: Iterable[Fix], settings: Settings = DEFAULTS) -> tuple[list[Tri
     return [trip for _, _, trip in found], list(_stops(track, [(first, last) for first, last, _ in found], settings))
 
 
-def _settled(fixes: Iterable[Fix]) -> list[Fix]:
+def settled(fixes: Iterable[Fix]) -> list[Fix]:
     """In the order of time, each moment once, without fixes that lie where nobody can have been."""
     kept: list[Fix] = []
     ordered = sorted(fixes, key=lambda fix: fix.at)

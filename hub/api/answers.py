@@ -259,6 +259,22 @@ class Trips(Page):
     stops: list[Object]
 
 
+class TrackLine(msgspec.Struct):
+    """A way without a gap: places (lon, lat) and their moments, as many of each."""
+
+    at: list[str]
+    points: list[tuple[float, float]]
+
+
+class Tracks(msgspec.Struct):
+    """Where a device went, in the order of time. `fixes`: of how many places the lines were made."""
+
+    device: str
+    zoom: float | None
+    fixes: int
+    lines: list[TrackLine]
+
+
 class Air(Page):
     """Air stations by day: values, index, class, primary pollutants, capture rate."""
 

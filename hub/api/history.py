@@ -87,12 +87,7 @@ class History:
 
     async def trips(self, request: Request, asked: questions.Trips) -> Response:
         """Trips and stops of a vehicle."""
-        end = moment(asked.end, "to") or self.state.clock()
-        start = moment(asked.start, "from") or end - DAY_NS
-        if not asked.device:
-            raise Problem(400, "device is missing: whose trips?")
-        if start >= end:
-            raise Problem(400, f"from ({to_text(start)}) does not lie before to ({to_text(end)})")
+        start, end = self._range(asked, "trips")
         found: dict[str, Any] = {"device": asked.device, "trips": [], "stops": []}
         sight = Sight(self.state, request.state.who)
         if sight.device(asked.device):  # of what is not seen there is nothing
@@ -103,6 +98,25 @@ class History:
         further = {"from": to_text(start), "to": to_text(end), "skip": asked.skip + (asked.limit or 0)}
         told = marks(request, asked.limit, more_trips or more_stops, **further)
         return reply({**found, "trips": trips, "stops": stops, **told})
+
+    async def tracks(self, request: Request, asked: questions.Tracks) -> Response:
+        """Where a device went, as lines for a map."""
+        start, end = self._range(asked, "way")
+        found: dict[str, Any] = {"device": asked.device, "zoom": asked.zoom, "fixes": 0, "lines": []}
+        sight = Sight(self.state, request.state.who)
+        if sight.device(asked.device) and not sight.masks(asked.device):
+            found = await self._driven(self.state.track(asked.device, start, end, asked.zoom))
+        return reply(found)
+
+    def _range(self, asked: questions.Trips | questions.Tracks, what: str) -> tuple[int, int]:
+        """From when to when, ns; the last day where nothing is said. Raises `Problem` 400."""
+        end = moment(asked.end, "to") or self.state.clock()
+        start = moment(asked.start, "from") or end - DAY_NS
+        if not asked.device:
+            raise Problem(400, f"device is missing: whose {what}?")
+        if start >= end:
+            raise Problem(400, f"from ({to_text(start)}) does not lie before to ({to_text(end)})")
+        return start, end
 
     async def fleet(self, request: Request, asked: questions.Fleet) -> Response:
         """What every vehicle did in a day of the city."""

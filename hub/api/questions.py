@@ -118,6 +118,15 @@ class Trips(Page, rename={"start": "from", "end": "to"}):
     ignition: bool = False
 
 
+class Tracks(msgspec.Struct, rename={"start": "from", "end": "to"}):
+    """Where a device went between two times; the last day without them. `zoom`: of the map that it is drawn on, as MapLibre counts; every place without it."""
+
+    device: str = ""
+    start: str | None = None
+    end: str | None = None
+    zoom: Annotated[float, Meta(ge=0, le=24)] | None = None
+
+
 class Air(Page):
     """A month of the city, such as 2026-11, or a day of it, such as 2026-11-29 (yesterday without it)."""
 

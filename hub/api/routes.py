@@ -149,6 +149,7 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
         Endpoint(get, "/api/v1/cameras", "view", look.cameras, questions.Cameras, gives=answers.Cameras),
         Endpoint(get, "/api/v1/cameras/{camera:path}/picture", "view", look.picture, media="image/*", also=(502,)),
         Endpoint(get, "/api/v1/trips", "view", past.trips, questions.Trips, gives=answers.Trips),
+        Endpoint(get, "/api/v1/tracks", "view", past.tracks, questions.Tracks, gives=answers.Tracks),
         Endpoint(get, "/api/v1/air", "view", past.air, questions.Air, gives=answers.Air),
         Endpoint(get, "/api/v1/roses", "view", past.roses, questions.Roses, gives=answers.Roses),
         Endpoint(get, "/api/v1/rivers", "view", past.rivers, questions.Page, gives=answers.Rivers),

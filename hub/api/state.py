@@ -117,6 +117,8 @@ class State:
     """Take the city folder over as it is now; see `hub.app.reloading`."""
     trips: Callable[[str, int, int, bool], Awaitable[Any]]
     """(device, from, to, whether ignition counts) → trips and stops; see `hub.reports.fleet`. Raises ValueError for too long a range."""
+    track: Callable[[str, int, int, float | None], Awaitable[Any]]
+    """(device, from, to, zoom of the map) → its way as lines; see `hub.tracks`. Raises ValueError for too long a range."""
     air: Callable[[str | None, Callable[[str], bool]], Awaitable[Any]]
     """(day or month, which devices are seen) → a line an air station and day; see `hub.reports.air`. Raises ValueError for neither."""
     fleet: Callable[[str | None, str | None, Callable[[str], bool]], Awaitable[Any]]

@@ -417,6 +417,7 @@ class Hub:
             series=self._series,
             buckets=self._buckets,
             trips=driving.trips,
+            track=driving.track,
             fleet=driving.day,
             air=breathing.days,
             roses=Roses(self._series, self._buckets, lambda: self.city.registry, config.zone).of,

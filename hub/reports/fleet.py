@@ -14,6 +14,7 @@ from hub.model import Device
 from hub.moment import SECOND, from_datetime, to_text, to_zone_text
 from hub.ports import Row, SeriesQuery
 from hub.registry import Registry
+from hub.tracks import track
 from hub.trips import DEFAULTS, Fix, Settings, Stop, Trip, trips
 
 ROWS_MAX = 400_000
@@ -56,6 +57,15 @@ class Fleet:
             "stops": [stop_to_json(stop) for stop in found.stops],
         }
 
+    async def track(self, device: str, start: int, end: int, zoom: float | None) -> dict[str, Any]:
+        """Where a device went between two times (ns), as lines for a map of that zoom, each with its moments; `fixes`: of how many places they were made. Raises
+        TooMuch, `StoreUnavailable`."""
+        rows = await self._rows(device, start, end)
+        found = await asyncio.to_thread(fixes, rows)
+        lines = await asyncio.to_thread(track, found, zoom)
+        told = [{"at": list(map(_text, line.at)), "points": line.points} for line in lines]
+        return {"device": device, "zoom": zoom, "fixes": len(found), "lines": told}
+
     async def day(self, day: str | None, kind: str | None, seen: Callable[[str], bool]) -> dict[str, Any]:
         """One line a vehicle (`COLUMNS`), of yesterday where no day is given; those that told nothing have zeros. Raises ValueError, TooMuch,
         `StoreUnavailable`."""
@@ -78,10 +88,14 @@ class Fleet:
         )
 
     async def _driven(self, device: str, start: int, end: int, settings: Settings = DEFAULTS) -> Driven:
+        rows = await self._rows(device, start, end)
+        return await asyncio.to_thread(lambda: Driven(*trips(fixes(rows), settings)))
+
+    async def _rows(self, device: str, start: int, end: int) -> Sequence[Row]:
         rows = await self._ask(SeriesQuery(start, end, device, None, ROWS_MAX + 1))
         if len(rows) > ROWS_MAX:
             raise TooMuch(f"{device!r} told more than {ROWS_MAX:,} values in that range; a shorter one was meant")
-        return await asyncio.to_thread(lambda: Driven(*trips(fixes(rows), settings)))
+        return rows
 
 
 def fixes(rows: Iterable[Row]) -> list[Fix]:

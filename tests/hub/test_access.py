@@ -120,6 +120,7 @@ QUERIES = {
     "/api/v1/roses": "?device=own-gauge&span=2026-11",
     "/api/v1/report/{what}": "?format=xlsx",
     "/api/v1/trips": "?device=own-gauge",
+    "/api/v1/tracks": "?device=own-gauge",
     "/api/v1/cameras": "?at=121.4915,31.2412&limit=50",
     "/api/v1/series": "?from=2020-01-01T00:00:00Z&every=86400000",
 }

@@ -46,12 +46,27 @@ def test_a_day_of_a_van(tmp_path: Path) -> None:
         assert trip["distance_m"] == pytest.approx(5_900, abs=2)
         assert (trip["fastest_kmh"], trip["open"], len(found["stops"])) == (36.0, False, 2)
 
+        track = hub.get(f"/api/v1/tracks?device=van-1&from={first}&to={last}")
+        (line,) = track["lines"]
+        assert (track["fixes"], len(line["at"]), len(line["points"])) == (181, 181, 181)
+        (line,) = hub.get(f"/api/v1/tracks?device=van-1&from={first}&to={last}&zoom=14")["lines"]
+        assert len(line["points"]) == 2, "it drove straight on"
+        assert line["points"][0] == pytest.approx([121.49, 31.24], abs=1e-6)
+        assert [line["at"][0], line["at"][-1]] == [first, f"{begin + timedelta(seconds=1800):%Y-%m-%dT%H:%M:%SZ}"]
+
         day = f"{local:%Y-%m-%d}"
         answer = hub.get("/api/v1/fleet")
         assert (answer["day"], [line["device"] for line in answer["vehicles"]]) == (day, ["van-1"])
         assert answer["vehicles"][0]["distance_km"] == pytest.approx(5.9, abs=0.01)
         assert answer["vehicles"][0]["idling_h"] == pytest.approx(610 / 3600, abs=0.01), "parked with the engine on"
-        for wrong in ("fleet?day=soon", "trips", f"trips?device=van-1&from={last}&to={first}"):
+        for wrong in (
+            "fleet?day=soon",
+            "trips",
+            f"trips?device=van-1&from={last}&to={first}",
+            "tracks",
+            f"tracks?device=van-1&from={last}&to={first}",
+            "tracks?device=van-1&zoom=99",
+        ):
             assert httpx.get(f"http://127.0.0.1:{api}/api/v1/{wrong}", timeout=30).status_code == 400
 
         told = cityhub("report", "fleet", city, "--format", "csv", "--language", "zh")

@@ -176,6 +176,7 @@ def addresses(hub: Hub, item: Endpoint) -> list[str]:
         "/api/v1/positions": ["/api/v1/positions", "/api/v1/positions?bbox=121.4,31.2,121.6,31.3"],
         "/api/v1/cameras": ["/api/v1/cameras?zone=yard"],
         "/api/v1/trips": ["/api/v1/trips?device=bus-9", "/api/v1/trips?device=walker&ignition=true"],
+        "/api/v1/tracks": ["/api/v1/tracks?device=bus-9", "/api/v1/tracks?device=walker&zoom=12"],
         "/api/v1/alerts": ["/api/v1/alerts", "/api/v1/alerts?lang=zh&subject=bus-9"],
         "/api/v1/series": [
             f"/api/v1/series?{asked}"
