@@ -11,12 +11,14 @@ Times are nanoseconds because a reading is keyed by its time, in every store on 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import msgspec
 
 from hub.forwarding import change_outward, reading_outward
 from hub.model import AlertChange, Position, Reading, Value
 
+Item = TypeVar("Item", AlertChange, Reading)
 VERSION = 1
 ITEMS_MAX = 5_000
 """Changes and readings of one request."""
@@ -51,6 +53,7 @@ class SentReading(msgspec.Struct, omit_defaults=True):
 
 
 _encode = msgspec.json.Encoder().encode
+_packed = msgspec.msgpack.Encoder().encode
 _sent = msgspec.json.Decoder(Sent)
 _change = msgspec.json.Decoder(AlertChange)
 _reading = msgspec.json.Decoder(SentReading)
@@ -94,14 +97,20 @@ def read(data: bytes) -> Sent:
 def read_change(item: msgspec.Raw) -> AlertChange:
     """Raises ValueError with a sentence."""
     try:
-        return _change.decode(item)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        return _writable(_change.decode(item))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OverflowError) as error:
         raise ValueError(f"a change that cannot be read: {error}") from None
 
 
 def read_reading(item: msgspec.Raw) -> Reading:
     """Raises ValueError with a sentence."""
     try:
-        return _reading.decode(item).reading()
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        return _writable(_reading.decode(item).reading())
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OverflowError) as error:
         raise ValueError(f"a reading that cannot be read: {error}") from None
+
+
+def _writable(item: Item) -> Item:
+    """The item, where the log can hold it. JSON has whole numbers of any length, the log those of 64 bits. Raises OverflowError."""
+    _packed(item)
+    return item

@@ -172,6 +172,18 @@ def test_one_bad_item_costs_only_itself(peers: Peers) -> None:
     assert all(fault.kind is FaultKind.SYNTAX and fault.raw and fault.readings == 1 for fault in message.faults)
 
 
+@pytest.mark.parametrize("place", [b'"at":', b'"water_level":'])
+def test_a_number_that_no_log_holds_costs_only_its_reading(peers: Peers, place: bytes) -> None:
+    """Found by fuzz: JSON has whole numbers of any length."""
+    good = wire.reading_item(reading(), "district-a")
+    before, _, after = good.partition(place)
+    huge = before + place + b"99999999999999999999" + after[after.index(b"}" if b"level" in place else b",") :]
+    body = wire.body("district-a", [], [huge, good])
+    message, status, said = offer(HubCodec(HubCodecOptions(hub="city"), peers), request(body, TOKENS["district-a"]))
+    assert (status, len(message.readings), said["refused_count"]) == (200, 1, 1)
+    assert "cannot be read" in message.faults[0].detail
+
+
 @pytest.mark.parametrize(
     ("body", "status", "kind"),
     [
