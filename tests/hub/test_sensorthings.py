@@ -16,11 +16,11 @@ import pytest
 
 from hub.api.sensorthings.filtering import Instant, bounds, holds, parsed
 from hub.api.sensorthings.service import PROPERTIES, ROOT
-from hub.app.city import load_city
 from hub.app.hub import Hub
-from hub.app.plugins import Plugins
+from hub.model import Reading
 from hub.moment import from_text
 from tests.acceptance.running import write_city
+from tests.hub.running import running
 
 RELATIONS = {
     "Things": ["Locations", "HistoricalLocations", "Datastreams"],
@@ -47,12 +47,13 @@ COUNT = 12
 
 
 @pytest.fixture
-async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
-    folder = write_city(tmp_path, '[api]\nlisten = "127.0.0.1:0"\n')
-    city, mistakes = load_city(folder, Plugins())
-    assert city is not None, mistakes
-    hub = Hub(city)
-    await hub.start()
+async def hub(tmp_path: Path) -> AsyncIterator[Hub]:
+    async with running(write_city(tmp_path, '[api]\nlisten = "127.0.0.1:0"\n')) as hub:
+        yield hub
+
+
+@pytest.fixture
+async def client(hub: Hub) -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(base_url=hub.address + ROOT, timeout=60) as client:
         at = [f"2026-01-01T{hour:02}:00:00Z" for hour in range(COUNT)]
         readings = [
@@ -67,7 +68,6 @@ async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
             while len((await client.get("/Observations")).json()["value"]) < COUNT + 2:
                 await asyncio.sleep(0.05)
         yield client
-    await hub.stop()
 
 
 async def got(client: httpx.AsyncClient, path: str, **options: object) -> Any:
@@ -110,6 +110,28 @@ async def test_every_set_entity_property_and_relation_answers_by_its_path(client
                     ).status_code == 200
         for missing in ("(9223372036854775807)", "('nothing')", "(-1)"):
             assert (await client.get(f"/{name}{missing}")).status_code == 404, (name, missing)
+
+
+async def test_what_the_hub_notes_of_itself_and_of_devices_is_no_observation(
+    hub: Hub, client: httpx.AsyncClient
+) -> None:
+    """The suite of OGC asks each Observation for its Datastream, and a note has none: it failed where a minute ended while it ran."""
+    now = hub.now()
+    notes = [
+        Reading("gauge-7", now, {"silence": 5.0, "heard": 12}, received_at=now, adapter="hub", kind="river-gauge"),
+        Reading("hub-reader:store", now, {"reader_lag": 0}, received_at=now, adapter="hub", kind="hub-reader"),
+    ]
+    await hub.log.derived.append(notes)
+    async with asyncio.timeout(60):
+        for device in ("gauge-7&metric=silence", "hub-reader:store"):
+            while not (await client.get(f"{hub.address}/api/v1/series?device={device}")).json()["rows"]:
+                await asyncio.sleep(0.05)
+    found = await got(client, "/Observations", count="true", top=1000)
+    assert found["@iot.count"] == len(found["value"]) == COUNT + 2
+    assert len((await got(client, "/Observations", top=3))["value"]) == 3, "a page is as long as was asked for"
+    for item in found["value"]:
+        for relation in ("Datastream", "FeatureOfInterest"):
+            assert (await client.get(item[f"{relation}@iot.navigationLink"])).status_code == 200, (item, relation)
 
 
 @pytest.mark.parametrize(

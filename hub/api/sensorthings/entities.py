@@ -18,7 +18,6 @@ from hub.metrics import vocabulary
 from hub.model import Device, Position
 from hub.moment import SECOND, to_text
 from hub.ports import Row, SeriesQuery
-from hub.store.rows import POSITION_METRIC
 
 RELATIONS: Mapping[str, tuple[str, ...]] = {
     "Things": ("Locations", "HistoricalLocations", "Datastreams"),
@@ -86,6 +85,8 @@ class Catalogue:
     ) -> None:
         self._series, self._sight, self._seen, self._fresh = series, sight, sight.known(), fresh or Fresh()
         self._sets: dict[str, dict[int, Entity]] = {name: {} for name in RELATIONS}
+        self._told: set[tuple[str, str]] = set()
+        """Device and metric of each Datastream."""
         names = self._seen if self._seen is not None else tuple({**state.registry.devices, **state.live.devices})
         for name in names:
             heard = sight.heard(name)
@@ -117,6 +118,7 @@ class Catalogue:
         title = word.title if word else metric
         what = word.type if word else "number" if isinstance(value, int | float) else "text"
         unit = word.unit if word and word.unit else None
+        self._told.add((known.device, metric))
         self._add(
             Entity(
                 "Datastreams",
@@ -174,12 +176,12 @@ class Catalogue:
         self, of: Entity | None, start: int | None, end: int | None, limit: int, newest: bool
     ) -> tuple[list[Entity], bool]:
         """Of a Datastream, a FeatureOfInterest or everything seen, between two times; at most `limit`, of the newest or the oldest,
-        in that order. And whether these are all."""
+        in that order. And whether these are all. What belongs to no Datastream is none: the hub's own notes (`hub.app.telemetry`)."""
         query = SeriesQuery(start, end, limit=limit, newest=newest, devices=self._seen)
         if of is not None:
             query = msgspec.structs.replace(query, device=of.device, metric=of.metric or None)
         rows = self._series(query)
-        made = [observed(row) for row in self._sight.rows(rows) if row.metric != POSITION_METRIC]
+        made = [observed(row) for row in self._sight.rows(rows) if (row.device, row.metric) in self._told]
         return made[::-1] if newest else made, len(rows) < limit
 
     def _observation(self, id: int) -> Entity | None:
