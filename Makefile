@@ -61,7 +61,7 @@ oracle-cluster: env
 cluster: env console
 	@$(BIN)/python -m tests.cluster $(CLUSTER)
 
-# The SensorThings API under the conformance suite of OGC, which is Java and comes by Maven.
+# The SensorThings API under the conformance suite of OGC, and before a client written for FROST; both are Java and come by Maven.
 conformance: env
 	@sh tests/install.sh maven default-jdk-headless
 	CI=true $(BIN)/pytest -s -m slow tests/conformance
