@@ -11,8 +11,9 @@ from aiocoap import Code, resource
 
 from adapters.coap.exchange import FORMATS_IN_WORDS, Incomplete, Rates, TooLarge, TooMany, Uploads, decoder
 from adapters.coap.options import CoapOptions
-from adapters.coap.protection import Contexts, endpoint, only_its_own, speaker
+from adapters.coap.protection import Contexts, endpoint, speaker
 from hub.decoding import decoded
+from hub.identity import only
 from hub.model import Fault, FaultKind, Message, Verdict
 from hub.ports import Intake
 
@@ -99,7 +100,7 @@ class Readings(resource.Resource):  # type: ignore[misc]
         try:
             message = await decoded(len(payload), decode, payload, self._now())
             if device is not None:
-                message = only_its_own(message, device)
+                message = only(message, lambda named: named == device, f"the OSCORE context of {device}")
             (verdict,) = await self._intake.submit([message])
         finally:
             self._in_flight -= 1
