@@ -68,15 +68,17 @@ class Faults:
         readings: int = 0,
         reading: Reading | None = None,
         raw: bytes = b"",
+        count: int = 1,
     ) -> None:
-        """One fault. `readings`: how many it kept out, `reading` the one; `raw`: its own bytes, where not the message's."""
+        """One fault, or `count` that are told as one. `readings`: how many it kept out, `reading` the one; `raw`: its own bytes, where not the
+        message's."""
         if self.brief:
-            self._sum_up(kind, detail, device, readings, reading)
+            self._sum_up(kind, detail, device, readings, reading, count)
             return
         self._own += 1
         kept, back = self._placed(raw[:RAW_MAX] or self._raw)
         fault = Fault(kind, unicode(detail), kept, unicode(device or "") or None, self._at, self._adapter, readings)
-        fault.back = back
+        fault.back, fault.count = back, count
         fault.reading = writable(reading) if reading is not None else None
         self.entries.append(fault)
 
@@ -104,14 +106,16 @@ class Faults:
             self._raws[raw] = here
         return raw_kept, 0
 
-    def _sum_up(self, kind: FaultKind, detail: str, device: str | None, readings: int, reading: Reading | None) -> None:
+    def _sum_up(
+        self, kind: FaultKind, detail: str, device: str | None, readings: int, reading: Reading | None, count: int
+    ) -> None:
         fault = self._rest.get(kind)
         if fault is None:
             back = len(self.entries) + len(self._rest) - self._first + self.entries[self._first].back
             said = unicode(detail[:200])
             fault = Fault(kind, said, b"", unicode(device or "") or None, self._at, self._adapter, 0, None, back, 0)
             self._rest[kind], self._rest_kept[kind] = fault, 0
-        fault.count += 1
+        fault.count += count
         fault.readings += readings
         if reading is None or self._rest_left <= 0:
             return

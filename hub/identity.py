@@ -32,6 +32,9 @@ def only(message: Message, may: Callable[[str], bool], who: str) -> Message:
     """The message as it may go in: what speaks for a device it may not speak for becomes one fault a device."""
     kept = [reading for reading in message.readings if may(reading.device)]
     strangers: dict[str, int] = {}
+    for reading in message.held:
+        if not may(reading.device):
+            strangers[reading.device] = 0  # the fault that holds it counts it
     for reading in message.readings:
         if not may(reading.device):
             strangers[reading.device] = strangers.get(reading.device, 0) + 1
@@ -39,14 +42,14 @@ def only(message: Message, may: Callable[[str], bool], who: str) -> Message:
         strangers.setdefault(message.device, 0)
     if not strangers:
         return message
-    faults = [
+    unauthorised = [
         Fault(FaultKind.UNAUTHORISED, f"{who} may not speak for {device}", message.raw, device, readings=count)
         for device, count in strangers.items()
     ]
     login = message.login and message.device not in strangers
     return Message(
         kept,
-        [*message.faults, *faults],
+        [*message.without_held(strangers), *unauthorised],
         message.device,
         message.body,
         message.raw,

@@ -210,11 +210,11 @@ class Door:
                 for change in message.changes:
                     group.accept(Forwarded(group.at, self.adapter, change))
             for fault in message.faults:
-                counts.count_fault(fault.kind)
+                counts.count_fault(fault.kind, fault.count)
                 counts.received += fault.readings
                 counts.quarantined += fault.readings
                 device = fault.device or message.device
-                group.faults.add(fault.kind, fault.detail, device, fault.readings, None, fault.raw)
+                group.faults.add(fault.kind, fault.detail, device, fault.readings, None, fault.raw, fault.count)
             group.faults.close()
             nothing_used = not usable and (message.readings or message.faults)
             group.verdicts.append(Verdict.REFUSED if nothing_used or not kept else Verdict.STORED)

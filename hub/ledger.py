@@ -36,8 +36,8 @@ class Counts(msgspec.Struct):
     """Faults that found no place in quarantine: it could not be written, or their kind has used up its share."""
     faults: dict[str, int] = msgspec.field(default_factory=dict)
 
-    def count_fault(self, kind: str) -> None:
-        self.faults[kind] = self.faults.get(kind, 0) + 1
+    def count_fault(self, kind: str, count: int = 1) -> None:
+        self.faults[kind] = self.faults.get(kind, 0) + count
 
     def add(self, more: Counts) -> None:
         """These too."""

@@ -11,7 +11,7 @@ the end, with a default**: old logs must stay readable.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from enum import StrEnum
 from typing import Any, TypeAlias
 
@@ -133,6 +133,20 @@ class Message(msgspec.Struct, gc=False):
     refused: list[Fault] = msgspec.field(default_factory=list)
     """Ingest's to fill where the verdict is REFUSED: why, in the door's own words. They are in quarantine by then, so sending the
     message again brings nothing."""
+
+    @property
+    def held(self) -> list[Reading]:
+        """Readings under a time that is none: they count where the hub's time does, and whoever may not send readings may not send these."""
+        return [fault.reading for fault in self.faults if fault.kind is FaultKind.TIME and fault.reading is not None]
+
+    def without_held(self, devices: Container[str] | None = None) -> list[Fault]:
+        """Its faults, of which those of these devices, or all, hold no reading."""
+        return [
+            msgspec.structs.replace(fault, reading=None)
+            if fault.reading is not None and (devices is None or fault.reading.device in devices)
+            else fault
+            for fault in self.faults
+        ]
 
     @property
     def reason(self) -> str:

@@ -1,7 +1,7 @@
 """What people write down: comments on warnings, warnings that were false alarms, and what one shift leaves to the next.
 
-One small file of the data folder, replaced at each note before anybody hears that it is kept. The newest `NOTES_MAX` stay; every
-one stands in the audit too, which forgets none.
+One small file of the data folder, replaced at each note before anybody hears that it is kept. The newest `NOTES_MAX` stay, with their words
+until `[store] keep_personal_days` (`hub.store.erasing`). The audit knows for ever that each was written, and not its words.
 """
 
 from __future__ import annotations
@@ -101,6 +101,14 @@ class Notes:
                 return
             read_now = msgspec.structs.replace(found, read_by=who, read_at=at)
             self._replace(tuple(read_now if note is found else note for note in self._notes))
+
+    def forget(self, before: int) -> None:
+        """Take the words out of notes older than that, ns: who wrote of which warning, and marks, stay. Blocks; raises OSError."""
+        with self._mutex:
+            if any(note.at < before and note.text for note in self._notes):
+                self._replace(
+                    tuple(msgspec.structs.replace(note, text="") if note.at < before else note for note in self._notes)
+                )
 
     def _replace(self, notes: tuple[Note, ...]) -> None:
         self._keep(self._path, msgspec.json.encode(notes))

@@ -105,6 +105,8 @@ def masked_change(
     values = {name: rid(value) for name, value in change.values.items() if not _hides(name, value, private, rid)}
     evidence = [rid(kept) for item in change.evidence if (kept := _shown(item, devices, private, [])) is not None]
     told = {field: rid(getattr(change, field)) for field in _TEXTS}
+    if private and change.note:  # people write freely
+        told["note"] = HIDDEN
     shown = msgspec.structs.replace(change, values=values, evidence=evidence, **told)
     return msgspec.structs.replace(shown, position=None, motion=None, cameras=[], handover=[]) if private else shown
 

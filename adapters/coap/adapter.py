@@ -14,7 +14,8 @@ from adapters.coap.client import Watch
 from adapters.coap.exchange import Rates
 from adapters.coap.options import CoapOptions
 from adapters.coap.protection import Contexts, contexts_of
-from adapters.coap.server import DATAGRAMS_PER_S_MAX, Malformed, guard, interface, serve
+from adapters.coap.server import DATAGRAMS_PER_S_MAX, guard, interface, serve
+from adapters.transport.tally import Tally
 from hub.ports import Intake
 
 
@@ -45,14 +46,14 @@ class CoapAdapter:
 
     async def _run(self, intake: Intake, contexts: Contexts | None) -> None:
         context: Any
-        malformed = Malformed(intake)
+        tally = Tally(intake)
         if self._options.listen is not None:
             context = await serve(intake, self._options, self._now, contexts)
             self.port = interface(context).transport.get_extra_info("socket").getsockname()[1]
         else:
             context = await aiocoap.Context.create_client_context(transports=["udp6"])
 
-        guard(context, Rates(DATAGRAMS_PER_S_MAX, self._options.endpoints_max), malformed)
+        guard(context, Rates(DATAGRAMS_PER_S_MAX, self._options.endpoints_max), tally)
 
         def note(url: str, trouble: str) -> None:
             if trouble:
@@ -65,7 +66,7 @@ class CoapAdapter:
         try:
             self._report(intake)
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(malformed.run())
+                tasks.create_task(tally.run())
                 for asked in self._options.resources:
                     tasks.create_task(Watch(context, intake, self._options, asked, self._now, note).run())
         finally:

@@ -12,8 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hub.model import Fault, FaultKind, Message
-
 _NOT_INSTALLED = "oscore_dir needs packages that are not installed; they come with: pip install cityhub[oscore]"
 
 
@@ -77,15 +75,3 @@ def endpoint(remote: Any) -> tuple[Any, ...]:
     """Address and port a request came from, protected or not."""
     address: tuple[Any, ...] = getattr(remote, "underlying_address", remote).sockaddr[:2]
     return address
-
-
-def only_its_own(message: Message, device: str) -> Message:
-    """The message without readings of devices that this context may not speak for."""
-    foreign = [reading for reading in message.readings if reading.device != device]
-    if not foreign:
-        return message
-    names = ", ".join(sorted({reading.device for reading in foreign})[:5])
-    why = f"the OSCORE context of {device} may not speak for {names}"
-    message.readings = [reading for reading in message.readings if reading.device == device]
-    message.faults.append(Fault(FaultKind.UNAUTHORISED, why, message.raw, device, readings=len(foreign)))
-    return message

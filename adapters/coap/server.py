@@ -9,20 +9,18 @@ from typing import Any
 import aiocoap
 from aiocoap import Code, resource
 
+from adapters.coap.datagram import flaw
 from adapters.coap.exchange import FORMATS_IN_WORDS, Incomplete, Rates, TooLarge, TooMany, Uploads, decoder
 from adapters.coap.options import CoapOptions
-from adapters.coap.protection import Contexts, endpoint, only_its_own, speaker
+from adapters.coap.protection import Contexts, endpoint, speaker
+from adapters.transport.tally import Tally
 from hub.decoding import decoded
-from hub.model import Fault, FaultKind, Message, Verdict
+from hub.identity import only
+from hub.model import FaultKind, Verdict
 from hub.ports import Intake
 
 DATAGRAMS_PER_S_MAX = 200.0
 """Of one endpoint. At some 265 a second it would use up its 65,536 message ids within the 247 s that they are remembered."""
-
-HEADER_BYTES, VERSION = 4, 1
-"""Of any message (RFC 7252 §3)."""
-MALFORMED_MAX, MALFORMED_EVERY_S = 50, 1.0
-"""So many datagrams are kept that are no CoAP, each second."""
 
 IN_FLIGHT_BYTES_MAX = 16 << 20
 """Of payloads that wait for the log: a thousand uploads of 256 KiB would be more than small machines have."""
@@ -99,7 +97,7 @@ class Readings(resource.Resource):  # type: ignore[misc]
         try:
             message = await decoded(len(payload), decode, payload, self._now())
             if device is not None:
-                message = only_its_own(message, device)
+                message = only(message, lambda named: named == device, f"the OSCORE context of {device}")
             (verdict,) = await self._intake.submit([message])
         finally:
             self._in_flight -= 1
@@ -144,44 +142,57 @@ def interface(context: Any) -> Any:
     return context.request_interfaces[0].token_interface.message_interface
 
 
-class Malformed:
-    """Datagrams that are no CoAP message. They get no answer (RFC 7252 §4.2 and §4.3 leave that free), and go to quarantine once a second."""
+def guard(context: Any, rates: Rates, tally: Tally) -> None:
+    """Stand before aiocoap, which has no hook for any of this, hence the replaced methods:
 
-    def __init__(self, intake: Intake) -> None:
-        self._intake = intake
-        self._waiting: list[Fault] = []
-
-    def note(self, data: bytes, why: str) -> None:
-        """Of a flood only the first of a second are kept."""
-        if len(self._waiting) < MALFORMED_MAX:
-            self._waiting.append(Fault(FaultKind.FRAME, f"this is no CoAP message: {why}", data))
-
-    async def run(self) -> None:
-        while True:
-            await asyncio.sleep(MALFORMED_EVERY_S)
-            if self._waiting:
-                faults, self._waiting = self._waiting, []
-                await self._intake.submit([Message([], faults, raw=faults[0].raw)])
-
-
-def guard(context: Any, rates: Rates, malformed: Malformed) -> None:
-    """Drop the datagrams of a flooding endpoint before aiocoap sees them, and catch what it raises for options that are no text.
-
-    aiocoap remembers every message id of every endpoint for 247 s and stops answering an endpoint that used up its ids,
-    so its memory must be guarded in front of it; it has no hook for that, hence the replaced method.
+    - It remembers every message id of every endpoint for 247 s and stops answering an endpoint that used up its ids, so a flood must not
+      reach it.
+    - It passes over what is no CoAP message and answers that nobody waits for, and raises for options that are no text. All are counted here.
+    - It answers a message with an id that it remembers as it answered the one before. Small devices begin at the same id after each sleep:
+      what they say would be acknowledged and lost. Only the same bytes again are the same message.
     """
-    udp = interface(context)
-    received = udp.datagram_msg_received
+    tokens = context.request_interfaces[0]
+    messages = tokens.token_interface
+    udp = messages.message_interface
+    received, expected, repeated = udp.datagram_msg_received, tokens.process_response, messages._deduplicate_message
     loop = asyncio.get_running_loop()
+    said: dict[tuple[Any, int], int] = {}
+    datagram = b""
 
     def datagram_msg_received(data: bytes, ancdata: Any, flags: int, address: Any) -> None:
+        nonlocal datagram
         if not rates.allows(address[:2], loop.time()):
+            tally.note(
+                f"{address[0]} sends more than {DATAGRAMS_PER_S_MAX:g} datagrams a second; datagrams dropped", data
+            )
             return
+        datagram = data
+        why = flaw(data)
         try:
-            if len(data) < HEADER_BYTES or data[0] >> 6 != VERSION:
-                raise ValueError("it does not begin with a header of version 1")
-            received(data, ancdata, flags, address)
-        except ValueError as error:  # of an option that is no UTF-8, too
-            malformed.note(data, str(error))
+            if not why:
+                received(data, ancdata, flags, address)
+        except UnicodeDecodeError:
+            why = "an option is no text"
+        if why:
+            tally.note(f"this is no CoAP message: {why}", data, FaultKind.FRAME)
+
+    def process_response(response: Any) -> bool:
+        if expected(response):
+            return True
+        tally.note("an answer to no question of this hub: it came twice, too late, or was meant for the hub before", datagram, FaultKind.UNSUPPORTED)  # fmt: skip
+        return False
+
+    def deduplicate(message: Any) -> bool:
+        key, now = (message.remote, message.mid), hash(datagram)
+        before = said.get(key)
+        said[key] = now
+        if before is None:
+            loop.call_later(message.transport_tuning.EXCHANGE_LIFETIME, said.pop, key, None)
+        elif before != now and key in messages._recent_messages:
+            messages._recent_messages[key] = None
+            return False
+        return bool(repeated(message))
 
     udp.datagram_msg_received = datagram_msg_received
+    tokens.process_response = process_response
+    messages._deduplicate_message = deduplicate

@@ -165,17 +165,15 @@ class Gb26875Codec:
 
     def _read(self, frame: Frame, message: Message, device: str) -> None:
         """Objects to readings: states of one moment together, each analog value by itself."""
-        states: dict[int | None, dict[str, Value]] = {}
+        states: dict[tuple[int | None, str], dict[str, Value]] = {}
         read = [(values, *self._moment(item, frame)) for item in frame.items if (values := self._values(frame, item))]
         for values, at, told in self._in_order(read):
-            if told:
-                message.faults.append(Fault(FaultKind.TIME, told, message.raw, device=device, readings=1))
-                continue
             if frame.type_flag == 3:
-                message.readings.append(Reading(device, at, values))
+                _add(message, Reading(device, at, values), told)
             else:
-                _merge(states.setdefault(at, {}), values)
-        message.readings += [Reading(device, at, values) for at, values in states.items()]
+                _merge(states.setdefault((at, told), {}), values)
+        for (at, told), values in states.items():
+            _add(message, Reading(device, at, values), told)
 
     def _in_order(self, read: list[_Read]) -> list[_Read]:
         """The same with the two hours told apart that a frame may reach over in autumn: objects stand in order. Two of one second are of
@@ -295,6 +293,15 @@ def _frame_of(raw: bytes) -> tuple[Frame, str]:
         frame.type_flag, frame.count = frame.app[0], frame.app[1]
         frame.items, misfit = objects.read(frame.type_flag, frame.count, frame.app[2:])
     return frame, misfit
+
+
+def _add(message: Message, reading: Reading, told: str) -> None:
+    """The reading; where its time is none, and `told` says so, a fault that holds it."""
+    if told:
+        fault = Fault(FaultKind.TIME, told, message.raw, reading.device, readings=1, reading=reading)
+        message.faults.append(fault)
+    else:
+        message.readings.append(reading)
 
 
 def _merge(into: dict[str, Value], values: dict[str, Value]) -> None:

@@ -148,12 +148,14 @@ class Gb32960Codec:
     def _fault(self, message: Message, kind: FaultKind, detail: str, readings: int = 0) -> None:
         message.faults.append(Fault(kind, detail, message.raw, message.device, readings=readings))
 
-    def _observed(self, message: Message, stamp: bytes, readings: int) -> int | None:
+    def _observed(self, message: Message, stamp: bytes, reading: Reading | None = None) -> int | None:
+        """ns UTC of the stamp; None with a fault, which holds the reading of that time, where that is none."""
         try:
             return self._clock.ns(stamp, self._received_at)
         except ValueError as error:
             detail = f"time {stamp.hex(' ')} (year month day hour minute second, binary) is on no calendar: {error}"
-            self._fault(message, FaultKind.TIME, detail, readings)
+            self._fault(message, FaultKind.TIME, detail, int(reading is not None))
+            message.faults[-1].reading = reading
             return None
 
     def _session(self, message: Message, command: int, data: bytes, edition: int) -> None:
@@ -161,7 +163,7 @@ class Gb32960Codec:
         if len(data) < needed:
             self._fault(message, FaultKind.SYNTAX, f"{NAMES[command]} needs {needed} bytes of data, {len(data)} came")
             return
-        self._observed(message, data[:6], 0)
+        self._observed(message, data[:6])
         if command == PLATFORM_LOGIN:
             message.login = True
             message.credential = text(data[20:40])
@@ -180,11 +182,12 @@ class Gb32960Codec:
         values, place = quick(data, 6, frame[0] == 0x24) or self._thorough(message, data)
         position = self._position(message, place) if place else None
         if not values and position is None:
-            self._observed(message, data[:6], 0)
+            self._observed(message, data[:6])
             return
-        observed_at = self._observed(message, data[:6], 1)
-        if observed_at is not None:
-            message.readings.append(Reading(message.device or "", observed_at, values, position, kind="vehicle"))
+        reading = Reading(message.device or "", None, values, position, kind="vehicle")
+        reading.observed_at = self._observed(message, data[:6], reading)
+        if reading.observed_at is not None:
+            message.readings.append(reading)
 
     def _thorough(self, message: Message, data: bytes) -> tuple[dict[str, Value], Place | None]:
         found = walk(data, 6, message.body.edition)

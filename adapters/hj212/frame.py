@@ -65,7 +65,7 @@ class Frame(msgspec.Struct, gc=False):
     header: dict[str, str]
     cp: list[tuple[str, str]]
     number: dict[str, str]
-    """The header again under the standard's spelling of its names (QN ST CN PW MN Flag PNUM PNO)."""
+    """The header again under the standard's spelling of its names (QN ST CN PW MN Flag)."""
 
     @property
     def flag(self) -> int | None:
@@ -104,7 +104,7 @@ class Frame(msgspec.Struct, gc=False):
         }
 
 
-_NAMES = {name.upper(): name for name in ("QN", "ST", "CN", "PW", "MN", "Flag", "PNUM", "PNO")}
+_NAMES = {name.upper(): name for name in ("QN", "ST", "CN", "PW", "MN", "Flag")}
 
 
 def header_of(head: str) -> tuple[dict[str, str], dict[str, str]]:
@@ -127,7 +127,4 @@ def frame_of(segment: bytes, crc_text: str, computed: int, declared: int) -> tup
     header, number = header_of(head)
     content = content.rpartition("&&")[0]
     cp = [(key.strip(), value) for key, value in ITEM.findall(content)]
-    for key, value in cp:
-        if key in ("PNUM", "PNO"):  # some stations put them inside CP
-            number.setdefault(key, value)
     return Frame(declared, len(segment), crc_text, computed, header, cp, number), content

@@ -169,8 +169,7 @@ def examine_item(item: Any, raw: bytes, received_at: int | None) -> tuple[Readin
         return None, found.refused()
     found.device = device
     at = received_at if item.get("time") is None else found.attempt(moment, item["time"])
-    if at is None and item.get("time") is not None:
-        return None, found.refused()
+    untold = found.faults[-1] if at is None and item.get("time") is not None else None
     values = found.values(item.get("values", {}))
     position = None
     if any(item.get(key) is not None for key in ("lon", "lat", "alt")):
@@ -185,7 +184,11 @@ def examine_item(item: Any, raw: bytes, received_at: int | None) -> tuple[Readin
         if not found.faults:
             found.note(FaultKind.SYNTAX, "the reading has neither values, a position nor marks")
         return None, found.refused()
-    return Reading(device, at, values, position, marks or None), found.faults
+    reading = Reading(device, at, values, position, marks or None)
+    if untold is None:
+        return reading, found.faults
+    untold.reading = reading
+    return None, found.refused()
 
 
 def _device(item: dict[str, Any]) -> str:

@@ -432,13 +432,17 @@ class PayloadMap:
     def _reading(
         self, captured: Mapping[str, str], root: Any, item: Any, received_at: int | None
     ) -> tuple[Reading | None, list[Fault]]:
-        device = None
         try:
             device = device_name(self.device.fill(captured, root, item))
+        except Unusable as unusable:
+            return None, [unusable.fault()]
+        faults: list[Fault] = []
+        at, untold = None, None
+        try:
             at = self.time.read(root, item, received_at) if self.time else None
         except Unusable as unusable:
-            return None, [unusable.fault(device=device)]
-        faults: list[Fault] = []
+            untold = unusable.fault(device=device)
+            faults.append(untold)
         values: dict[str, Value] = {}
         for field in self.fields:
             try:
@@ -460,8 +464,11 @@ class PayloadMap:
                 faults.append(Fault(FaultKind.SYNTAX, detail, device=device))
             if faults:
                 return None, faults
-        at = received_at if at is None else at
-        return Reading(device, at, {**self.constants, **values}, position), faults
+        reading = Reading(device, received_at if at is None else at, {**self.constants, **values}, position)
+        if untold is None:
+            return reading, faults
+        reading.observed_at, untold.reading = None, reading
+        return None, faults
 
     def _position(self, root: Any, item: Any) -> Position | None:
         if self.position is None:

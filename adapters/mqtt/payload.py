@@ -95,6 +95,6 @@ def _retained(read: Message, topic: str) -> Message:
     if undated:
         detail = "a retained message without a time of its own: nobody knows how old it is"
         read.faults.append(Fault(FaultKind.TIME, detail, read.raw, read.device, readings=undated))
-    read.readings = dated
+    read.readings, read.faults = dated, read.without_held()
     read.body = {"topic": topic, "retained": True}
     return read

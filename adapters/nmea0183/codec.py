@@ -154,15 +154,18 @@ class Nmea0183Codec:
         messages: list[Message],
     ) -> None:
         """Add a sentence to its source's moment; another time, or the same sentence again, begins a new one."""
+        moment, untold = None, None
         try:
             moment = None if form.time_field is None else time_of_day(fields[form.time_field])
         except FieldError as error:
-            messages.append(Message([], [Fault(error.kind, f"{fields[0]}: {error}", raw)], raw=raw))
-            return
+            untold = Fault(error.kind, f"{fields[0]}: {error}", raw)
         source, name = origin.station or "", fields[0][2:]
         epoch = self._epochs.get(source)
         if epoch is not None:
             another_time = moment is not None and epoch.time_of_day is not None and moment != epoch.time_of_day
+            another_time |= (moment is not None and epoch.untold is not None) or (
+                untold is not None and epoch.time_of_day is not None
+            )
             again = fields[0] in epoch.sentences and not form.repeats
             other = name in epoch.names and not _of_one_receiver(fields[0], epoch)
             again = again or (other and not form.repeats)
@@ -173,6 +176,9 @@ class Nmea0183Codec:
             epoch = self._epochs[source] = Epoch(fields[0][:2], origin, received_at)
             if len(self._epochs) > SOURCES_MAX:
                 self._close(next(iter(self._epochs)), messages)
+        if untold is not None and epoch.untold is None:
+            epoch.untold = untold
+            epoch.faults.append(untold)
         if moment is not None:
             epoch.time_of_day = moment
             if not epoch.names & {"RMC", "GGA", "GLL"}:
@@ -187,7 +193,8 @@ class Nmea0183Codec:
             else:
                 form.read(epoch, fields)
         except FieldError as error:
-            epoch.faults.append(Fault(error.kind, f"{fields[0]}: {error}", raw))
+            if epoch.untold is None or error.kind is not FaultKind.TIME:  # that its clock shows none is said once
+                epoch.faults.append(Fault(error.kind, f"{fields[0]}: {error}", raw))
 
     def _expire(self, now: int, messages: list[Message]) -> None:
         old = []
@@ -206,6 +213,10 @@ class Nmea0183Codec:
         reading = epoch.reading(device, self._kind, self._date(source, epoch))
         for fault in epoch.faults:
             fault.device = device
+        if epoch.untold is not None and reading is not None:
+            reading.observed_at = None
+            epoch.untold.reading, epoch.untold.readings = reading, 1
+            reading = None
         sentences = [raw.decode("ascii", "replace") for raw in epoch.raw]
         body = Body(sentences, epoch.told, epoch.origin.station)
         raw = b"\r\n".join(epoch.raw)

@@ -66,6 +66,8 @@ class Epoch(msgspec.Struct):
     told: dict[str, Any] = msgspec.field(default_factory=dict)
     faults: list[Fault] = msgspec.field(default_factory=list)
     raw: list[bytes] = msgspec.field(default_factory=list)
+    untold: Fault | None = None
+    """Of a moment whose time of day is none: the first fault that says so."""
 
     def also(self, form: Form, fields: list[str]) -> None:
         """The same sentence of the same moment for another constellation: the one with more satellites is the receiver's word."""

@@ -61,7 +61,8 @@ class OsmandCodec:
         if verdict is Verdict.REFUSED and message.spent and message.device is not None:
             # These clients send the first in their queue again until they hear a 2xx, and nothing behind it.
             return response(200, f"refused: {message.reason}", request.close)
-        if request.status >= 400:
+        taken = verdict is Verdict.STORED and message.readings  # what had no time may count by the hub's
+        if request.status >= 400 and not taken:
             return response(request.status, message.reason, request.close)
         if verdict is Verdict.STORED:
             return response(200, close=request.close)
@@ -214,17 +215,18 @@ class _Fix:
         position = None
         if self.lon is not None and self.lat is not None:
             position = Position(self.lon, self.lat, self.altitude)
+        reading = Reading(self.message.device or "", None, self.values, position, kind="phone")
         useful = bool(self.values) or position is not None
         try:
-            at = codec.time(stamp)
+            reading.observed_at = codec.time(stamp)
         except (ValueError, OverflowError) as problem:
             OsmandCodec._fault(self.message, FaultKind.TIME, str(problem), int(useful))
+            self.message.faults[-1].reading = reading if useful else None
             if not self.message.readings:
                 self.message.body.request.status = 400
             return
         if useful:
-            device = self.message.device or ""
-            self.message.readings.append(Reading(device, at, self.values, position, kind="phone"))
+            self.message.readings.append(reading)
 
 
 class Body:

@@ -51,6 +51,7 @@ class Observations:
             values[metric] = (rank, value)
 
     def readings(self, device: str, kind: str) -> list[Reading]:
+        """In the order of their times."""
         return [
             Reading(device, at, {metric: value for metric, (_, value) in values.items()}, kind=kind)
             for at, values in sorted(self.moments.items())
@@ -69,36 +70,51 @@ def read(
     """The readings of one body, and faults for the parts that gave none. `bases`: metres added to a station's hourly levels.
     `near`: when it was received (ns)."""
     faults = [Fault(kind, sentence, raw, device=device) for kind, sentence in body.problems]
-    found = Observations()
-    levels: list[tuple[int, list[float | None]]] = []
+    told = found = Observations()
+    untold: list[tuple[str, Observations]] = []
+    """Of each time that is none: what is wrong with it, and what stands under it."""
+    levels: list[tuple[Observations, int, list[float | None]]] = []
     sent = at = bcd_moment(body.send_time_bcd or "", zone, near)
     # `at` is the send time until an observation time comes (test and status reports have none).
     latest = near if sent is None else sent
     step_s = 0
     times = iter(_observation_times(body, zone, near))
     for item in body.items:
+        why = ""
         if "obs_time_bcd" in item:
-            at = next(times)
+            at, found = next(times), told
             if at is None:
-                said = f"the observation time {item['obs_time_bcd']!r} is no yyMMddHHmm that can be told in {zone}"
-                faults.append(Fault(FaultKind.TIME, said, raw, device=device, readings=1))
+                why = f"the observation time {item['obs_time_bcd']!r} is no yyMMddHHmm that can be told in {zone}"
+        elif at is None and not untold:
+            why = f"the send time {body.send_time_bcd!r} is no yyMMddHHmmss, and no observation time stands before {item['id']}"
+        if why:
+            found = Observations()
+            untold.append((why, found))
+        if "obs_time_bcd" in item:
             continue
+        under = (latest or 0) if at is None else at
         name = item["id"]
-        if at is None:
-            if not faults or faults[-1].kind is not FaultKind.TIME:
-                said = f"the send time {body.send_time_bcd!r} is no yyMMddHHmmss, and no observation time stands before {name}"
-                faults.append(Fault(FaultKind.TIME, said, raw, device=device, readings=1))
-            continue
         if name == "04":
             step_s = _step_s(item["step_dhm_bcd"])
         elif name == "f5":
-            levels.append((_first_at(at, latest, len(item["values"]), GROUP_STEP_S), item["values"]))
+            levels.append((found, _first_at(under, latest, len(item["values"]), GROUP_STEP_S), item["values"]))
         else:
-            _add(found, at, item, step_s, latest)
+            _add(found, under, item, step_s, latest)
     base = bases.get(device.partition(":")[2])
-    for start, group in levels:
-        _levels(found, start, group, base)
-    return found.readings(device, KINDS.get(body.station_type or "", "")), faults
+    for among, start, group in levels:
+        _levels(among, start, group, base)
+    kind = KINDS.get(body.station_type or "", "")
+    for why, among in untold:
+        faults += _untold(why, among.readings(device, kind), raw, device)
+    return told.readings(device, kind), faults
+
+
+def _untold(why: str, readings: list[Reading], raw: bytes, device: str) -> list[Fault]:
+    """The faults of a time that is none: one for each reading that stands under it, and holds it; one where there is none."""
+    for reading in readings:
+        reading.observed_at = None
+    held: list[Reading | None] = [*readings] or [None]
+    return [Fault(FaultKind.TIME, why, raw, device, readings=int(one is not None), reading=one) for one in held]
 
 
 def _observation_times(body: Body, zone: tzinfo, near: int | None) -> list[int | None]:

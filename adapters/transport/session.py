@@ -58,14 +58,14 @@ class Session:
             message = only(message, self._certified, said)
         elif self._options.identity == SESSION and (first := self._first) is not None:
             message = only(message, lambda device: belongs(device, first), f"{self.peer}, which is {first},")
-        if message.login or not message.readings or (self._options.relay and self.logged_in):
+        if message.login or not (message.readings or message.held) or (self._options.relay and self.logged_in):
             return message
         if not self.logged_in:
             if not self._options.login_required:
                 return message
             why = f"{self.peer} has not logged in; its readings are refused"
             fault = Fault(FaultKind.UNAUTHORISED, why, message.raw, message.device, readings=len(message.readings))
-            return Message([], [*message.faults, fault], message.device, message.body, message.raw)
+            return Message([], [*message.without_held(), fault], message.device, message.body, message.raw)
         known = self.logged_in
         return only(
             message,
@@ -103,7 +103,7 @@ class Session:
         """Follow the bad frames in a row; True once there are too many."""
         limit = self._options.faults_max
         for message in messages:
-            if message.faults and not message.readings:
+            if message.faults and not message.readings and not message.held:
                 self.bad_in_a_row += 1
                 if limit and self.bad_in_a_row >= limit:
                     return True

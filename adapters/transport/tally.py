@@ -34,7 +34,9 @@ class Tally:
 
     def _tell(self) -> asyncio.Future[object]:
         counts, self._counts = self._counts, {}
-        faults = [Fault(kind, f"{cause} (x{count})", raw) for (kind, cause), (count, raw) in counts.items()]
+        faults = [
+            Fault(kind, f"{cause} (x{count})", raw, count=count) for (kind, cause), (count, raw) in counts.items()
+        ]
         if not faults:
             nothing: asyncio.Future[object] = asyncio.get_running_loop().create_future()
             nothing.set_result(None)

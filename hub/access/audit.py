@@ -5,6 +5,9 @@
 `audit.head` beside the folder remembers how far the chain had come, so that a cut end shows too. Who can write both files can forge
 both: note the head that `cityhub audit verify` prints somewhere else (docs/access.md).
 
+Nothing is ever taken out of it, so what people write freely, which may name anybody, does not stand in it: of a note it has the length and the hash
+(`FREE`). The words stand in the log and in `notes.json`, which forget.
+
 `audit.reserve` is room that the audit gives up on a full disk, so that what is done about it can be noted: a backup, an export, an erasure. It is
 taken again once there is room.
 
@@ -36,6 +39,8 @@ START = "0" * 64
 """What the first line has as its previous hash."""
 DETAIL_MAX = 16 << 10
 """Bytes of `before` and of `after`; what is longer is kept as its beginning and its SHA-256."""
+FREE = "note"
+"""The key of what somebody wrote freely."""
 SEAL = b',"hash":"'
 
 
@@ -159,7 +164,14 @@ def _line(act: Act, at: int, last: _Head) -> bytes:
     return body + SEAL + hashlib.sha256(body).hexdigest().encode() + b'"}\n'
 
 
+def of_note(text: str) -> Any:
+    """What the audit keeps of a note: enough to prove one that somebody still has. An empty one says that nothing was written."""
+    return {"characters": len(text), "sha256": hashlib.sha256(text.encode()).hexdigest()} if text else text
+
+
 def _kept(value: Any) -> Any:
+    if isinstance(value, dict) and isinstance(value.get(FREE), str):
+        value = {**value, FREE: of_note(value[FREE])}
     encoded = msgspec.json.encode(value)
     if len(encoded) <= DETAIL_MAX:
         return msgspec.json.decode(encoded)

@@ -296,7 +296,11 @@ class Hub:
             self.now,
             {"raw": options.keep_raw_days, "1m": options.keep_1m_days, "1h": options.keep_1h_days},
             Eraser(
-                cast(ErasingStore, self.store), self.city.config.personal, options.keep_personal_days, self._kind_of
+                cast(ErasingStore, self.store),
+                self.city.config.personal,
+                options.keep_personal_days,
+                self._kind_of,
+                lambda before: self.state.notes.forget(before) if self.works else None,
             ),
         )
         if self.works:

@@ -1,4 +1,5 @@
-"""Personal data out of a store when it is due (`[store] keep_personal_days`): what persons' devices told, with its rollups, and who and where in warnings."""
+"""Personal data out of a store when it is due (`[store] keep_personal_days`): what persons' devices told, with its rollups, and who and where in warnings, and what people
+wrote about them."""
 
 from __future__ import annotations
 
@@ -6,9 +7,12 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import groupby
 from typing import NamedTuple, Protocol
 
+import msgspec
+
 from hub.metrics import vocabulary
 from hub.model import AlertChange
 from hub.personal import Personal, devices_named, masked_change, moves, names_in, names_somebody
+from hub.ports import StoreUnavailable
 from hub.store.rollups import DAY, RollupStore
 
 AT_A_TIME = 7 * DAY
@@ -49,8 +53,16 @@ class ErasingStore(RollupStore, Protocol):
 class Eraser:
     """Erases once a day of UTC, and once after a start."""
 
-    def __init__(self, store: ErasingStore, personal: Personal, keep_days: float, kind_of: KindOf) -> None:
-        """`keep_days`: 0 keeps for ever."""
+    def __init__(
+        self,
+        store: ErasingStore,
+        personal: Personal,
+        keep_days: float,
+        kind_of: KindOf,
+        forget: Callable[[int], None] = lambda before: None,
+    ) -> None:
+        """`keep_days`: 0 keeps for ever. `forget` takes out what people wrote before a time, ns; raises OSError."""
+        self._forget = forget
         self._store, self._personal, self._keep_days, self._kind_of = store, personal, keep_days, kind_of
         self._done = 0
 
@@ -67,6 +79,10 @@ class Eraser:
         oldest = before if told.warned_since is None else told.warned_since - told.warned_since % DAY
         for start in range(max(self._done, oldest), before, AT_A_TIME):
             self._reword(self._store.changes(start, min(start + AT_A_TIME, before)), devices)
+        try:
+            self._forget(before)
+        except OSError as error:
+            raise StoreUnavailable(f"notes that are due cannot be taken out: {error.strerror or error}") from error
         self._done = before
 
     def _reword(self, changes: Iterable[AlertChange], devices: Collection[str]) -> None:
@@ -84,7 +100,9 @@ class Eraser:
             persons = {name for name in named if name in devices or self._personal.kind(self._kind_of(name) or "")}
             persons |= set(_subjects(history[0], self._kind_of)) if private else set()
             names = [name for change in history for name in names_in(change, private, persons)]
-            masked = [masked_change(change, private, persons, names) for change in history]
+            masked = [
+                msgspec.structs.replace(masked_change(change, private, persons, names), note="") for change in history
+            ]
             due += [(old, new) for old, new in zip(history, masked, strict=True) if old != new]
         if due:
             self._store.reword(due)

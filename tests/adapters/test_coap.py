@@ -13,13 +13,15 @@ import aiocoap
 import msgspec
 import pytest
 from aiocoap import Code, resource
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.coap import CoapAdapter, CoapOptions, CoapResource, server
+from adapters.coap.datagram import flaw
 from adapters.coap.exchange import FORMATS, Incomplete, Rates, TooLarge, TooMany, Uploads, decoder, is_newer
 from adapters.json import decode_native
 from adapters.senml import decode_any_json, decode_cbor
+from adapters.transport import tally
 from hub.model import FaultKind, Message, Verdict
 from hub.moment import from_text
 from tests.adapters.intake import FakeIntake
@@ -248,30 +250,102 @@ async def test_a_flood_of_datagrams_does_not_reach_the_library() -> None:
     assert 100 <= len(intake.messages) <= 600, "200 at once, and 200 a second"
 
 
-async def test_datagrams_that_are_no_message_are_kept_with_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An option that is no text raised in the library's reader: a traceback each, and counted nowhere."""
-    monkeypatch.setattr(server, "MALFORMED_EVERY_S", 0.05)
+NO_MESSAGES = {
+    b"": "header of version 1",
+    b"\x40": "header of version 1",
+    b"\x90\x02\0\1": "header of version 1",
+    b"\x59\x02\0\1123456789": "token is longer",
+    b"\x54\x02\0\1ab": "inside its token",
+    b"\x40\x21\0\1": "class that is reserved",
+    b"\x40\xe1\0\1": "class that is reserved",
+    b"\x41\x00\0\1a": "empty by its code",
+    b"\x50\x00\0\1": "empty and non-confirmable",
+    b"\x60\x02\0\1": "does not go with its type",
+    b"\x70\x45\0\1": "does not go with its type",
+    b"\x50\x02\0\1\xb5in": "inside an option",
+    b"\x50\x02\0\1\xbd": "inside an option",
+    b"\x50\x02\0\1\xbe\0": "inside an option",
+    b"\x50\x02\0\1\xf0": "reserved length or number",
+    b"\x50\x02\0\1\x0f": "reserved length or number",
+    b"\x50\x02\0\1\xb8readings\xff": "announced and absent",
+    b"\x50\x02\0\1\xb4in\xff\xfe": "an option is no text",
+    b"\x40\x02\0\2\xb1\x80\xff{}": "an option is no text",
+}
+
+
+@pytest.mark.parametrize("data", [b"\x70\0\0\1", b"\x60\0\0\1", b"\x40\0\0\1", b"\x58\x02\0\1" + b"t" * 8, b"\x50\x02\0\1\xb0\xff\0", b"\x50\x02\0\1\xbd\x02" + b"p" * 15, b"\x50\x02\0\1\xed\0\0\0" + b"v" * 13, b"\x50\x02\0\1\xbe\0\0" + b"p" * 269])  # fmt: skip
+def test_what_is_a_message_is_taken_for_one(data: bytes) -> None:
+    assert flaw(data) == ""
+    aiocoap.Message.decode(data)
+
+
+@settings(max_examples=500)
+@given(st.binary(max_size=40))
+def test_what_the_library_cannot_read_is_no_message(rest: bytes) -> None:
+    """It passes over such datagrams and tells nobody."""
+    data = bytes([0x40 | (rest[:1] or b"\0")[0] & 0x3F]) + rest
+    try:
+        aiocoap.Message.decode(data)
+    except aiocoap.error.UnparsableMessage:
+        assert flaw(data)
+    except UnicodeDecodeError:
+        return
+
+
+async def test_datagrams_that_are_no_message_are_counted_with_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library passed over most of them, and an option that is no text raised in its reader: counted nowhere."""
+    monkeypatch.setattr(tally, "INTERVAL_S", 0.05)
     raised: list[Any] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: raised.append(context))
     intake = FakeIntake()
-    bad = [
-        b"",
-        b"\x40",
-        b"\x10\x02\0\1",
-        b"\x50\x02\0\1\xb4in\xff\xfe",
-        b"\x40\x02\0\2\xb1\x80\xff{}",
-    ]
     async with serving(intake) as url, client() as neighbour:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
-            for data in bad:
+            for data in NO_MESSAGES:
                 stranger.sendto(data, ("127.0.0.1", int(url.rpartition(":")[2])))
         assert (await post(neighbour, url + "/readings", SENML, content_format=110)).code is Code.CHANGED
         async with asyncio.timeout(60):
-            while len(intake.faults) < len(bad):
+            while sum(fault.count for fault in intake.faults) < len(NO_MESSAGES):
                 await asyncio.sleep(0.01)
-    assert [fault.raw for fault in intake.faults] == bad
-    assert all(fault.detail.startswith("this is no CoAP message: ") for fault in intake.faults)
+    assert {fault.kind for fault in intake.faults} == {FaultKind.FRAME}
+    for fault in intake.faults:
+        assert fault.detail.startswith(f"this is no CoAP message: {flaw(fault.raw) or 'an option is no text'} (x")
+        assert NO_MESSAGES[fault.raw] in fault.detail
     assert raised == []
+
+
+async def test_a_flood_is_counted_and_so_are_answers_that_nobody_waits_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tally, "INTERVAL_S", 0.05)
+    monkeypatch.setattr("adapters.coap.adapter.DATAGRAMS_PER_S_MAX", 0.01)  # one at once, hardly another
+    intake = FakeIntake()
+    answer = b"\x50\x45\0\1\xff[]"
+    async with serving(intake) as url:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+            for _ in range(5):
+                stranger.sendto(answer, ("127.0.0.1", int(url.rpartition(":")[2])))
+            async with asyncio.timeout(60):
+                while sum(fault.count for fault in intake.faults) < 5:
+                    await asyncio.sleep(0.01)
+    told = {
+        fault.kind: (sum(one.count for one in intake.faults if one.kind is fault.kind), fault.raw)
+        for fault in intake.faults
+    }
+    assert told == {FaultKind.UNSUPPORTED: (1, answer), FaultKind.RATE: (4, answer)}
+
+
+async def test_a_device_that_begins_at_the_same_message_id_after_each_sleep_loses_nothing() -> None:
+    """Its second report was answered 2.04, as the first had been, and was nowhere. The same bytes again are still one message."""
+    intake = FakeIntake()
+    async with serving(intake) as url:
+        loop = asyncio.get_running_loop()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as device:
+            device.setblocking(False)
+            await loop.sock_connect(device, ("127.0.0.1", int(url.rpartition(":")[2])))
+            for token, level in ((b"a", 1), (b"b", 2), (b"b", 2), (b"c", 3)):
+                said = b'[{"n":"gauge-7/water_level","v":%d}]' % level
+                device.send(b"\x41\x02\x00\x01" + token + b"\xb8readings\x11\x6e\xff" + said)
+                answer = await asyncio.wait_for(loop.sock_recv(device, 2_000), 60)
+                assert answer == b"\x61\x44\x00\x01" + token
+    assert [reading.values["water_level"] for reading in intake.readings] == [1, 2, 3]
 
 
 class Gauge(resource.ObservableResource):  # type: ignore[misc]

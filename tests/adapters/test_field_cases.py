@@ -183,7 +183,66 @@ def of_teltonika() -> list[Message]:
     return [Message([], faults, "teltonika:1")]
 
 
-@pytest.mark.parametrize("said", [of_jt808, of_gt06, of_hj212, of_teltonika])
+def of_gb32960() -> list[Message]:
+    from tests.adapters.test_gb32960 import VEHICLE_2016, decode, frame
+
+    return decode(frame(2, bytes(6) + VEHICLE_2016), coordinates="wgs84")
+
+
+def of_gb26875() -> list[Message]:
+    from tests.adapters.test_gb26875 import TIME, decode, frame, part
+
+    return decode(frame("0201" + part(2).replace(TIME, "3f3f1f00000c")))
+
+
+def of_sl651() -> list[Message]:
+    from tests.adapters.test_sl651 import HEAD, decode, frame
+
+    return decode(frame(0x32, HEAD.replace("2405010800", "0000000000") + "20 19 000125 38 12 1312"))
+
+
+def of_sl651_without_an_observation_time() -> list[Message]:
+    from tests.adapters.test_sl651 import decode, frame
+
+    return decode(frame(0x32, "0003 000000000000 20 19 000125 39 23 00028960"))
+
+
+def of_nmea0183() -> list[Message]:
+    codec = Nmea0183Codec(Nmea0183CodecOptions())
+    said = nmea("GPRMC,999999.99,V,,,,,12.0,90.0,000000,,,A", "GPGGA,999999.99,,,,,0,03,2.5,,M,,M,,")
+    return [*codec.feed(said, NOW), *codec.end(NOW)]
+
+
+def of_osmand_in_a_query() -> list[Message]:
+    return OsmandCodec(OsmandCodecOptions()).feed(b"GET /?id=7&batt=50&timestamp=0000-00-00T00:00:00Z HTTP/1.1\r\n\r\n")
+
+
+def of_osmand_in_json() -> list[Message]:
+    body = b'{"device_id":"7","location":{"timestamp":"never","battery":{"level":0.5}}}'
+    head = b"POST / HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+    return OsmandCodec(OsmandCodecOptions()).feed(head + body)
+
+
+def of_json() -> list[Message]:
+    from adapters.json import decode_native
+
+    return [decode_native(b'{"device":"a","time":"1970-00-00 00:00:00","values":{"water_level":1.5}}', NOW)]
+
+
+def of_mapped_json() -> list[Message]:
+    from adapters.json import read_map
+
+    maps = read_map({"device": "{id}", "time": {"path": "t", "format": "%Y"}, "values": {"water_level": "h"}})
+    return [maps.decode(b'{"id":"a","t":"not set","h":1.5}', NOW)]
+
+
+WITHOUT_A_CLOCK = [
+    of_jt808, of_gt06, of_hj212, of_teltonika, of_gb32960, of_gb26875, of_sl651, of_sl651_without_an_observation_time, of_nmea0183,
+    of_osmand_in_a_query, of_osmand_in_json, of_json, of_mapped_json,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("said", WITHOUT_A_CLOCK)
 @pytest.mark.parametrize("clock", ["hub", "device"])
 async def test_a_clock_that_shows_no_time_at_all_keeps_nothing_out_where_the_hubs_counts(
     log: Log, said: Callable[[], list[Message]], clock: str

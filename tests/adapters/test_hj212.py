@@ -210,6 +210,33 @@ def test_a_cut_frame_is_a_fault_and_the_next_one_is_read() -> None:
     assert whole.readings
 
 
+def test_a_closing_mark_inside_a_text_ends_no_frame_whose_length_is_right() -> None:
+    message = one(DATED + "i13001-Info=//door&&lamp//;a34004-Rtd=1&&")
+    assert message.readings[0].values == {"pm25": 1.0}
+
+
+def test_texts_of_stations_that_write_gbk_are_read() -> None:
+    data = (DATED + "a34004-Rtd=1;i13001-Info=//停电//&&").encode("gb18030")
+    (message,) = decode(b"##%04d%b%04X\r\n" % (len(data), data, crc16(data)))
+    detail = detail_of(message)
+    assert (detail["cp"]["i13001-Info"], detail["command"]) == ("//停电//", "real-time data")
+    assert message.readings[0].values == {"pm25": 1.0}
+
+
+def test_a_time_that_is_none_keeps_one_reading_out_and_a_wrong_check_keeps_its_bytes() -> None:
+    (fault,) = one(DATED.replace("20240501120000", "00000000000000") + "a34004-Rtd=1&&").faults
+    assert (fault.kind, fault.readings) == (FaultKind.TIME, 1)
+    (message,) = decode(frame(HOUR).replace(b"35.5", b"36.5"))
+    assert message.faults[0].raw == message.raw == frame(HOUR).replace(b"35.5", b"36.5").rstrip()
+
+
+def test_of_a_factor_told_twice_only_the_flag_of_the_one_taken_counts() -> None:
+    values, marks, _ = told("w01018-Rtd=12,w01018-Flag=D;w01018-Rtd=13,w01018-Flag=N;w21003-Rtd=1,w21003-Flag=M")
+    assert (values, marks) == (
+        {"cod": 12.0, "ammonia_nitrogen": 1.0}, {"cod": Mark.FAULT, "ammonia_nitrogen": Mark.MAINTENANCE},
+    )  # fmt: skip
+
+
 def test_bad_values_times_and_items_have_their_own_faults() -> None:
     message = one("ST=22;CN=2011;PW=1;MN=M;CP=&&DataTime=20240501120000;a34004-Rtd=abc;a34002-Rtd=5;rubbish&&")
     assert [fault.kind for fault in message.faults] == [FaultKind.SYNTAX, FaultKind.VALUE]

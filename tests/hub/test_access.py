@@ -228,7 +228,7 @@ async def test_the_warning_says_the_authenticated_name_and_the_audit_before_and_
                 await asyncio.sleep(0.02)
     noted = [one for one in audit.entries(hub.data) if one["target"] == alerts["foreign-gauge"]][-1]
     assert (noted["who"], noted["kind"], noted["action"], noted["address"]) == ("operator-all", "user", "acknowledge", "127.0.0.1")  # fmt: skip
-    assert noted["after"]["note"] == "seen [The Mayor]"
+    assert noted["after"]["note"] == audit.of_note("seen [The Mayor]")
     assert "acknowledged_by" in noted["before"]
     assert [one["outcome"] for one in audit.entries(hub.data) if one["action"] == "operate"][-1:] == ["refused"]
     async with as_user(hub, "administrator-all") as client:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import hashlib
 import io
 import json
 from collections.abc import AsyncIterator
@@ -13,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from hub.access.audit import entries
+from hub.access.audit import Act, Audit, entries, of_note, verify
 from hub.app.hub import Hub
 from hub.cli import main
 from hub.notes import NOTES, Kind, Note, Notes
@@ -90,7 +91,7 @@ async def test_a_comment_and_a_mark_stand_with_the_warning_in_the_audit_and_afte
         assert shown["changes"] == found["changes"], "a note is no change of the warning"
         noted = [entry for entry in entries(hub.data) if entry["target"] == found["alert"]]
         assert [(entry["action"], entry["after"], entry["outcome"]) for entry in noted] == [
-            ("comment", {"note": "=a pump stands in it"}, "allowed"), ("false-alarm", {"note": "hose test"}, "allowed"),
+            ("comment", {"note": of_note("=a pump stands in it")}, "allowed"), ("false-alarm", {"note": of_note("hose test")}, "allowed"),
         ]  # fmt: skip
     async with running(folder) as hub, asking(hub) as client:
         assert (await warning(client))["false_alarm"]["note"] == "hose test"
@@ -222,3 +223,53 @@ def test_the_newest_notes_stay_and_numbers_go_on(tmp_path: Path, monkeypatch: py
     path.write_bytes(b"\x00" * 100)
     assert Notes(path, replace).all == ()
     assert list(tmp_path.glob(f"{NOTES}.damaged-*"))
+
+
+def test_words_are_forgotten_and_who_wrote_when_and_marks_are_not(tmp_path: Path) -> None:
+    path = tmp_path / NOTES
+    notes = Notes(path, replace)
+    for at, kind in ((1, Kind.FALSE_ALARM), (2, Kind.COMMENT), (3, Kind.COMMENT)):
+        notes.add(Note(0, at, "li", kind, f"written at {at}", alert="a"))
+    notes.forget(3)
+    kept = Notes(path, replace)
+    assert [(note.at, note.who, note.kind, note.text) for note in kept.all] == [
+        (1, "li", Kind.FALSE_ALARM, ""), (2, "li", Kind.COMMENT, ""), (3, "li", Kind.COMMENT, "written at 3"),
+    ]  # fmt: skip
+    assert kept.false_alarm("a") is not None
+    written = path.stat().st_mtime_ns, path.stat().st_ino
+    notes.forget(3)
+    assert (path.stat().st_mtime_ns, path.stat().st_ino) == written, "nothing was due, so nothing is written"
+
+
+def test_the_audit_has_no_words_of_notes_and_verifies_with_those_of_before(tmp_path: Path) -> None:
+    audit = Audit(tmp_path)
+    act = Act(
+        "li", "user", "::1", "comment", "a", before={"note": "said Wang"}, after={"note": "Wang was ill", "until": None}
+    )
+    with pytest.MonkeyPatch.context() as before_this_version:
+        before_this_version.setattr("hub.access.audit.FREE", "no such key")
+        audit.append(act, 1)
+    audit.append(act, 2)
+    audit.append(Act("li", "user", "::1", "acknowledge", "a", after={"note": ""}), 3)
+    old, new, silent = entries(tmp_path)
+    assert old["after"] == {"note": "Wang was ill", "until": None}
+    digest = hashlib.sha256(b"Wang was ill").hexdigest()
+    assert new["after"] == {"note": {"characters": 12, "sha256": digest}, "until": None}
+    assert new["before"] == {"note": of_note("said Wang")}
+    assert silent["after"] == {"note": ""}
+    assert verify(tmp_path).faults == []
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [("acknowledge", {}), ("shelve", {"until": "2099-01-01T00:00:00Z"}), ("note", {}), ("/api/v1/handover", {}), ("/api/v1/maintenance", {"target": "underpass-1", "until": "2099-01-01T00:00:00Z"})],
+)  # fmt: skip
+async def test_no_act_brings_words_into_the_audit(hub: Hub, path: str, body: dict[str, Any]) -> None:
+    async with asking(hub) as client:
+        found = await warning(client)
+        address = path if path.startswith("/") else f"/api/v1/alerts/{found['alert']}/{path}"
+        answer = await client.post(address, json={**body, "note": "Wang was ill"})
+        assert answer.status_code == 200, answer.text
+    (noted,) = (entry for entry in entries(hub.data) if entry["after"] and entry["after"].get("note"))
+    assert noted["after"]["note"] == of_note("Wang was ill")
+    assert not [path for path in (hub.data / "audit").iterdir() if "Wang" in path.read_text()]

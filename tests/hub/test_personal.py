@@ -399,6 +399,13 @@ def test_texts_lose_what_any_name_in_the_values_says() -> None:
     assert shown.evidence == [{"readings": []}]
 
 
+def test_what_people_write_about_a_persons_vehicle_is_hidden_whole() -> None:
+    told = change("x", note="the lady from No. 7 was ill")
+    assert masked_change(told, True, {"x"}, []).note == "…"
+    assert masked_change(told, False, set(), []).note == told.note
+    assert masked_change(change("x"), True, {"x"}, []).note == ""
+
+
 def test_a_short_code_is_taken_out_of_texts_only_where_it_stands_alone() -> None:
     told = change("x", title="3 drives 30 km/h", values={"driver": "3"})
     assert masked_change(told, False, set(), ["3"]).title == "… drives 30 km/h"

@@ -8,7 +8,7 @@ import pytest
 
 from hub.model import AlertChange, CameraView, Change, Position, Reading
 from hub.personal import Personal
-from hub.ports import SeriesQuery
+from hub.ports import SeriesQuery, StoreUnavailable
 from hub.store.erasing import Eraser
 from hub.store.rollups import DAY, HOUR, WIDTHS, Window, remake
 from tests.laws.test_rollups import START
@@ -29,7 +29,7 @@ def warned(device: str, at: int, ordinal: int = 0, title: str = "too fast") -> A
     view = CameraView("c", 0.9, 140.0, 12.0, True, "in its sector")
     return AlertChange(
         f"fleet/fast/{device}/{at // DAY}", ordinal, at, "fleet/fast", device, Change.RAISED, "red", title,
-        {"speed": 90.0, "driver": DRIVER}, Position(121.4, 31.2), [view], [{"readings": [{"device": device, "metric": "driver", "value": DRIVER}]}],
+        {"speed": 90.0, "driver": DRIVER}, Position(121.4, 31.2), [view], [{"readings": [{"device": device, "metric": "driver", "value": DRIVER}]}], note="his wife called",
     )  # fmt: skip
 
 
@@ -62,8 +62,10 @@ def days(store: Any, device: str) -> list[int]:
 def test_what_is_due_is_gone_from_rows_rollups_and_warnings(reopen: Open) -> None:
     store: Any = reopen()
     filled(store)
-    eraser = Eraser(store, Personal(public=["bus"]), 5, KINDS.get)
+    forgotten: list[int] = []
+    eraser = Eraser(store, Personal(public=["bus"]), 5, KINDS.get, forgotten.append)
     eraser.step(START + 10 * DAY + HOUR)
+    assert forgotten == [START + 5 * DAY]
     for device in ("van", "float", "roamer"):
         assert days(store, device) == [5, 6, 7, 8, 9], device
     for device in ("gate", "bus", "quiet"):
@@ -77,6 +79,7 @@ def test_what_is_due_is_gone_from_rows_rollups_and_warnings(reopen: Open) -> Non
     for (subject, day), change in found.items():
         text = repr(change)
         assert (DRIVER in text) is (day == 8), (subject, day)
+        assert change.note == ("his wife called" if day == 8 else ""), (subject, day)
         assert (change.position is None, change.cameras == []) == ((subject == "van" and day < 8),) * 2, (subject, day)
         assert change.values["speed"] == 90.0
     assert found["van", 0].title == "… is too fast"
@@ -104,3 +107,23 @@ def test_nothing_is_erased_where_no_days_are_given(reopen: Open) -> None:
     filled(store)
     Eraser(store, Personal(), 0, KINDS.get).step(START + 1_000 * DAY)
     assert days(store, "van") == list(range(10))
+
+
+@pytest.mark.parametrize("reopen", ["duckdb"], indirect=True)
+def test_what_people_wrote_is_due_again_where_it_could_not_be_taken_out(reopen: Open) -> None:
+    store: Any = reopen()
+    filled(store)
+    full = [OSError(28, "No space left on device")]
+    asked: list[int] = []
+
+    def forget(before: int) -> None:
+        asked.append(before)
+        if full:
+            raise full.pop()
+
+    eraser = Eraser(store, Personal(), 5, KINDS.get, forget)
+    with pytest.raises(StoreUnavailable, match="notes that are due cannot be taken out: No space left"):
+        eraser.step(START + 10 * DAY)
+    eraser.step(START + 10 * DAY)
+    eraser.step(START + 10 * DAY)
+    assert asked == [START + 5 * DAY] * 2

@@ -12,10 +12,11 @@ from adapters.mqtt.codec import Publish
 from adapters.mqtt.options import MqttOptions
 from adapters.mqtt.payload import reader as reader_of
 from adapters.transport import StreamOptions
+from adapters.transport.session import Session
 from hub.api.auth import load_tokens
 from hub.identity import belongs, listed, only, topic_level
-from hub.model import FaultKind, Message, Reading
-from tests.adapters.transport.peers import TCP, Hub, dialled, running, soon, until
+from hub.model import Fault, FaultKind, Message, Reading
+from tests.adapters.transport.peers import TCP, Hub, LineCodec, dialled, running, soon, until
 from tests.adapters.transport.test_tls_and_options import make_certificates
 
 
@@ -39,6 +40,49 @@ async def test_a_session_logged_in_as_one_device_does_not_speak_for_another(at_o
     (fault,) = hub.faults(FaultKind.UNAUTHORISED)
     assert fault.readings == 1
     assert "logged in as a and may not speak for b" in fault.detail
+
+
+def without_a_time(device: str) -> Message:
+    """As codecs hand on what a device says whose clock shows none."""
+    reading = Reading(device, None, {"speed": 1.0})
+    return Message([], [Fault(FaultKind.TIME, "no time", readings=1, reading=reading)], device)
+
+
+def test_what_has_no_time_speaks_for_no_other_device_either() -> None:
+    """A door whose time is the hub's makes readings of such faults, behind the place where devices are told apart."""
+    both = Message([], [*without_a_time("a").faults, *without_a_time("b").faults], None)
+    bound = only(both, lambda device: device == "a", "the certificate of a")
+    assert [reading.device for reading in bound.held] == ["a"]
+    assert [(fault.kind, fault.device, fault.readings) for fault in bound.faults] == [
+        (FaultKind.TIME, None, 1), (FaultKind.TIME, None, 1), (FaultKind.UNAUTHORISED, "b", 0),
+    ]  # fmt: skip
+
+
+def test_what_has_no_time_needs_a_login_too() -> None:
+    session = Session(
+        "peer", LineCodec(), StreamOptions(listen=TCP, login_required=True), lambda _: True, lambda _: None
+    )
+    refused = session.admit(without_a_time("a"))
+    assert refused.held == []
+    assert [fault.kind for fault in refused.faults] == [FaultKind.TIME, FaultKind.UNAUTHORISED]
+    session.logged_in.add("a")
+    assert [reading.device for reading in session.admit(without_a_time("a")).held] == ["a"]
+    assert session.admit(without_a_time("b")).held == []
+
+
+def test_a_clock_that_shows_no_time_is_no_bad_frame() -> None:
+    """A tracker without a fix for an hour was thrown off its line again and again."""
+    session = Session("peer", LineCodec(), StreamOptions(listen=TCP, faults_max=2), lambda _: True, lambda _: None)
+    assert not session.count([without_a_time("a")] * 3)
+    assert session.count([Message([], [Fault(FaultKind.CHECKSUM, "x")])] * 2)
+
+
+def test_a_retained_message_without_a_time_never_counts_as_of_now() -> None:
+    read = reader_of(MqttOptions(topics=["#"]))
+    payload = b'{"device":"a","time":"never","values":{"speed":1}}'
+    now, before = (Publish("t", payload, 0, 1, retained, False, {}, len(payload)) for retained in (False, True))
+    assert [reading.device for reading in read(now, 1).held] == ["a"]
+    assert read(before, 1).held == []
 
 
 async def test_who_never_logs_in_may_bring_several_devices_unless_the_door_is_bound() -> None:
