@@ -131,8 +131,10 @@ export function partName(part) {
   const named = WORDS[`part_${what}`] ? say(`part_${what}`) : what;
   return one ? `${named} ${WORDS[`stream_${one}`] && what !== "adapter" && what !== "destination" && what !== "rule" ? say(`stream_${one}`) : one}` : named;
 }
-/** What the hub refused: in the reader's language what it means, and then the hub's own sentence, which is English. */
-export const refusalText = (error) => (WORDS[`refusal_${error.status}`] && tongue ? `${say(`refusal_${error.status}`)}（${error.message}）` : error.message);
+/** What the hub refused, in the reader's language; a sentence that it has in English only is quoted behind what its status means. */
+export const refusalText = (error) => (tongue ? error.zh || `${say(WORDS[`refusal_${error.status}`] ? `refusal_${error.status}` : "refusal_500")}${foreign(error.message)}` : error.message);
+/** Words that are not the hub's own: as they are, in Chinese in the quotation marks by which `spoken` knows them. */
+export const foreign = (text) => (text && tongue ? `「${text}」` : text);
 
 /** What is held against a value, by the name that the hub has for it; the names of other devices' own marks are theirs. */
 export const markName = (mark) => (WORDS[`mark_${mark}`] ? say(`mark_${mark}`) : mark);

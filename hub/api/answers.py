@@ -47,6 +47,7 @@ class PartState(msgspec.Struct):
     state: str
     since: str
     reason: str
+    reason_zh: str
     required: bool
 
 

@@ -84,7 +84,14 @@ class Positions(Page):
     since: str | None = None
 
 
-class Quarantine(msgspec.Struct):
+class SpokenPage(Spoken):
+    """A page of what people read."""
+
+    limit: Limit | None = None
+    skip: Number = 0
+
+
+class Quarantine(Spoken):
     """The newest `limit` entries older than `before`."""
 
     limit: Annotated[int, Meta(ge=1, le=PAGE_MAX)] = 50
@@ -186,7 +193,7 @@ class OidcBack(msgspec.Struct):
     error: str | None = None
 
 
-class Readiness(msgspec.Struct):
+class Readiness(Spoken):
     """`part`: ask for this part alone."""
 
     part: str | None = None

@@ -14,6 +14,7 @@ from hub.access.sessions import Sessions
 from hub.alerts import Alerts
 from hub.api.auth import Token
 from hub.api.provider import Provider
+from hub.bilingual import NOTHING, Text
 from hub.cameras import Cameras
 from hub.delivery import Courier, Journal, ReadingCourier
 from hub.health import Health, Part
@@ -56,8 +57,8 @@ class ReaderState:
     def detail(self) -> str:
         return self.part.reason
 
-    def report(self, state: str, reason: str = "") -> None:
-        self.part.report(state, reason)
+    def report(self, state: str, why: Text = NOTHING) -> None:
+        self.part.report(state, why)
 
 
 class Files(Protocol):

@@ -9,6 +9,7 @@ from typing import Any
 
 from hub.app import admitting, fences
 from hub.app.admitting import NotProposed, Proposal
+from hub.bilingual import Text
 from hub.model import Refusal
 
 
@@ -45,5 +46,8 @@ class CityFiles:
     def _ask_where(self) -> None:
         if not self._alone:
             raise NotProposed(
-                "this city runs on several machines, each with a folder of its own; change its files on all of them"
+                Text(
+                    "this city runs on several machines, each with a folder of its own; change its files on all of them",
+                    "本城市运行于多台机器，各有自己的目录；请在所有机器上修改文件",
+                )
             )

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import shapely
 
 from hub import json_once
-from hub.app.admitting import BOM, NotProposed, Proposal, read_back
+from hub.app.admitting import BOM, NotProposed, Proposal, mistaken, read_back
+from hub.bilingual import Text, quoted
 from hub.text_files import NotText, read_text
 
 ZONES = "zones.geojson"
@@ -35,15 +36,15 @@ def added(folder: Path, zone: str, properties: Mapping[str, Any], ring: Sequence
     if corners[0] != corners[-1]:
         corners.append(corners[0])
     if len(corners) < 4:
-        raise NotProposed("a zone has three corners at least")
+        raise NotProposed(Text("a zone has three corners at least", "区域至少要有三个顶点"))
     shape = shapely.Polygon(corners)
     if not shape.is_valid:
-        raise NotProposed("the lines of the zone cross each other")
+        raise NotProposed(Text("the lines of the zone cross each other", "区域的边线相互交叉"))
     given = {key: value for key, value in properties.items() if value not in ("", None)}
     feature = {"type": "Feature", "properties": {"zone": zone, **given}, "geometry": {"type": "Polygon", "coordinates": [corners]}}  # fmt: skip
     data, text, places, begin = _read(folder)
     if any(place.feature.get("properties", {}).get("zone") == zone for place in places):
-        raise NotProposed(f"there is a zone {zone!r} already")
+        raise NotProposed(Text(f"there is a zone {zone!r} already", f"已有区域 {zone!r}"))
     said = json.dumps(feature, ensure_ascii=False)
     at = places[-1].end if places else begin
     whole = text[:at] + (",\n" if places else "\n") + said + ("" if places else "\n") + text[at:]
@@ -57,7 +58,7 @@ def removed(folder: Path, zone: str) -> Proposal:
         (n for n, place in enumerate(places) if place.feature.get("properties", {}).get("zone") == zone), None
     )
     if number is None:
-        raise NotProposed(f"{ZONES} has no zone {zone!r}")
+        raise NotProposed(Text(f"{ZONES} has no zone {zone!r}", f"{ZONES} 中没有区域 {zone!r}"))
     place = places[number]
     start, end = place.start, place.end
     if number:
@@ -72,7 +73,7 @@ def _proposal(data: bytes, whole: str, line: int, said: str) -> Proposal:
     mark = BOM if data.startswith(BOM) else b""
     _, mistakes = read_back(ZONES, whole)
     if mistakes:
-        raise NotProposed(f"{ZONES} line {mistakes[0].line}: {mistakes[0].message}")
+        raise NotProposed(mistaken(ZONES, mistakes[0]))
     return Proposal(ZONES, line, said, hashlib.sha256(data).hexdigest(), mark + whole.encode())
 
 
@@ -83,7 +84,7 @@ def _read(folder: Path) -> tuple[bytes, str, list[Place], int]:
     try:
         text = read_text(path) if data else EMPTY
     except NotText as error:
-        raise NotProposed(f"{ZONES} {error}") from None
+        raise NotProposed(quoted(f"{ZONES} {error}")) from None
     decoder = json.JSONDecoder()
     try:
         meant = json_once.loads(text)["features"]
@@ -92,8 +93,10 @@ def _read(folder: Path) -> tuple[bytes, str, list[Place], int]:
             if [place.feature for place in places] == meant:
                 return data, text, places, found.end()
     except (ValueError, KeyError, TypeError) as error:
-        raise NotProposed(f"{ZONES} is no list of features: {error}") from None
-    raise NotProposed(f"the list of features is not found in {ZONES}")
+        raise NotProposed(
+            Text(f"{ZONES} is no list of features: {error}", f"{ZONES} 不是要素列表：{quoted(str(error)).zh}")
+        ) from None
+    raise NotProposed(Text(f"the list of features is not found in {ZONES}", f"{ZONES} 中找不到要素列表"))
 
 
 def _places(text: str, at: int, decoder: json.JSONDecoder) -> Iterator[Place]:
