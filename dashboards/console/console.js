@@ -272,6 +272,7 @@ function speak() {
   byId("keys").setAttribute("aria-label", say("keys"));
   byId("keys").title = say("keys");
   drawSound();
+  fences.speak();
   byId("theme").title = say(theme() === "dark" ? "toLight" : "toDark");
   byId("theme").setAttribute("aria-label", byId("theme").title);
   byId("legend").replaceChildren(...Object.entries(FAMILIES).filter(([name]) => name !== "other").map(([name, family]) => h("span", {}, h("i", { vars: { "--dot": family.colour } }), familyName(name))), h("span", {}, h("i", { vars: { "--dot": "#6d8aa3" } }), say("camera")));

@@ -57,20 +57,34 @@ class Admitting:
         properties = {"kind": given.kind, "name": given.name, **given.limits}
         async with self._one_at_a_time:
             try:
-                found = await asyncio.to_thread(self.state.files.zone, given.zone, properties, given.ring)
+                found = await asyncio.to_thread(
+                    self.state.files.zone, given.zone, properties, given.ring, given.reshape
+                )
             except (ValueError, OSError) as error:
-                raise Problem(400, str(error)) from None
-            action = "draw-zone" if given.ring else "remove-zone"
+                raise Problem(400, words_of(error)) from None
+            action = "remove-zone" if not given.ring else "reshape-zone" if given.reshape else "draw-zone"
             return await self._written(request, given.base, found, action, given.zone)
 
     async def _written(self, request: Request, base: str | None, found: Any, action: str, target: str) -> Response:
         """The change as a proposal; with the right `base` it is noted and done."""
-        told = {"file": found.file, "line": found.line, "added": found.added, "base": found.base}
+        told = {
+            "file": found.file,
+            "line": found.line,
+            "added": found.added,
+            "removed": found.removed,
+            "base": found.base,
+        }
         if base is None:
             return reply({**told, "written": False, "reload": None})
         if base != found.base:
-            raise Problem(409, f"{found.file} was changed since this was proposed; look at it again")
-        await self._auditing.note(request, action, target, None, told)
+            raise Problem(
+                409,
+                Text(
+                    f"{found.file} was changed since this was proposed; look at it again",
+                    f"{found.file} 在提议后已被修改；请重新查看",
+                ),
+            )
+        await self._auditing.note(request, action, target, found.before, told)
         return reply({**told, "written": True, "reload": await self._done(self.state.files.change(found))})
 
     async def refuse(self, request: Request, given: questions.Refused) -> Response:

@@ -360,6 +360,7 @@ class Admitted(msgspec.Struct):
     file: str
     line: int
     added: str
+    removed: str
     base: str
     written: bool
     reload: Object | None

@@ -68,8 +68,10 @@ class Files(Protocol):
     def device(self, device: str, row: Mapping[str, str]) -> Any:
         """A line more for devices.csv. Blocks."""
 
-    def zone(self, zone: str, properties: Mapping[str, Any], ring: Sequence[Sequence[float]] | None) -> Any:
-        """A zone more; without a ring that zone less. Blocks."""
+    def zone(
+        self, zone: str, properties: Mapping[str, Any], ring: Sequence[Sequence[float]] | None, reshape: bool
+    ) -> Any:
+        """A zone more, or with another shape; without a ring that zone less. Blocks."""
 
     async def change(self, proposal: Any) -> Any:
         """Write what one of these proposed, and take the folder over."""

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from stat import S_IMODE
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import msgspec
 
@@ -41,6 +42,8 @@ class Proposal(msgspec.Struct, frozen=True):
     added: str
     base: str
     content: bytes
+    removed: str = ""
+    before: Any = None
 
 
 def propose(folder: Path, device: str, row: Mapping[str, str]) -> Proposal:

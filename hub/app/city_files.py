@@ -25,11 +25,15 @@ class CityFiles:
         self._ask_where()
         return admitting.propose(self._folder, device, row)
 
-    def zone(self, zone: str, properties: Mapping[str, Any], ring: Sequence[Sequence[float]] | None) -> Proposal:
-        """A zone more; without a `ring` that zone less. Blocks. Raises NotProposed, OSError."""
+    def zone(
+        self, zone: str, properties: Mapping[str, Any], ring: Sequence[Sequence[float]] | None, reshape: bool
+    ) -> Proposal:
+        """A zone more, or with another shape; without a `ring` that zone less. Blocks. Raises NotProposed, OSError."""
         self._ask_where()
         if ring is None:
             return fences.removed(self._folder, zone)
+        if reshape:
+            return fences.reshaped(self._folder, zone, ring)
         return fences.added(self._folder, zone, properties, ring)
 
     async def change(self, proposal: Proposal) -> Any:
