@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import msgspec
 
-from adapters.webhook.sink import outcome
+from adapters.webhook.sink import outcome, unanswered, unreached
 from hub.ports import Delivery
 from hub.tls import ClientTls
 
@@ -28,6 +28,7 @@ class Answer(msgspec.Struct, frozen=True):
     body: bytes = b""
     retry_after: str | None = None
     detail: str = ""
+    detail_zh: str = ""
     headers: Mapping[str, str] = msgspec.field(default_factory=dict)
 
     @property
@@ -37,7 +38,7 @@ class Answer(msgspec.Struct, frozen=True):
     def delivery(self, now: int) -> Delivery:
         """2xx taken, 4xx refused for good, all else worth another attempt."""
         if not self.status:
-            return Delivery(False, detail=self.detail)
+            return Delivery(False, detail=self.detail, detail_zh=self.detail_zh)
         words = "" if self.ok else " ".join(self.body[:500].decode("utf-8", "replace").split())
         return outcome(self.status, self.retry_after, words, now)
 
@@ -86,9 +87,11 @@ class Peer:
                         break
                 return Answer(answer.status_code, read, answer.headers.get("retry-after"), headers=dict(answer.headers))
         except TimeoutError:
-            return Answer(0, detail=f"no answer within {self._timeout_s:g} s")
+            failed = unanswered(self._timeout_s)
+            return Answer(0, detail=failed.detail, detail_zh=failed.detail_zh)
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            return Answer(0, detail=f"{type(error).__name__}: {error}")
+            failed = unreached(error)
+            return Answer(0, detail=failed.detail, detail_zh=failed.detail_zh)
 
     async def ask_json(self, method: str, url: str, body: Any, headers: Mapping[str, str] | None = None) -> Answer:
         return await self.ask(

@@ -29,6 +29,9 @@ class Text:
     def __bool__(self) -> bool:
         return bool(self.en)
 
+    def __str__(self) -> str:
+        return self.en
+
     def freeze(self) -> list[str]:
         return [self.en, self.zh]
 
@@ -44,6 +47,11 @@ NOTHING = Text()
 def same(text: str) -> Text:
     """A name or a figure, which is the same in both."""
     return Text(text, text)
+
+
+def quoted(words: str) -> Text:
+    """Somebody else's words (a peer's, a library's, a plug-in's), which are in one language: in Chinese they stand in quotation marks."""
+    return Text(words, f"「{words}」" if words else "")
 
 
 def joined(texts: Iterable[Text]) -> Text:

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from hub import clock
+from hub.bilingual import NOTHING, Text, joined, quoted
 from hub.moment import SECOND, to_text
 
 WORST = ("up", "starting", "degraded", "down", "failed")
@@ -34,7 +35,8 @@ class Part:
     def __init__(self, name: str, state: str = "starting", now: Callable[[], int] = clock.now) -> None:
         self.name = name
         self.state = state
-        self.reason = ""
+        self.why = NOTHING
+        """Why it is so, in both languages."""
         self.required = False
         """Whether the hub is not ready without it."""
         self.whole: Whole | None = None
@@ -42,13 +44,20 @@ class Part:
         self._changed: Callable[[Part, str, int], None] = lambda part, before, lasted: None
         self.since = now()
 
-    def report(self, state: str, reason: str = "") -> None:
-        """Say how it is. `since` is when it came to be in this state; a new reason for the same state does not move it."""
-        reason = _one_line(reason)
-        if (state, reason) == (self.state, self.reason):
+    @property
+    def reason(self) -> str:
+        """In English, for logs and other systems."""
+        return self.why.en
+
+    def report(self, state: str, why: Text | str = NOTHING) -> None:
+        """Say how it is. `since` is when it came to be in this state; a new reason for the same state does not move it. `why` as a `str`: the words of
+        a plug-in that speaks one language; in Chinese they are quoted."""
+        why = why if isinstance(why, Text) else quoted(why)
+        why = Text(_one_line(why.en), _one_line(why.zh))
+        if (state, why) == (self.state, self.why):
             return
         before, lasted = self.state, self._now() - self.since
-        self.reason = reason
+        self.why = why
         if state != before:
             self.state, self.since = state, self._now()
         if self.whole is not None:
@@ -80,8 +89,7 @@ class Whole(Part):
 
     def gather(self) -> None:
         worst = max((member.state for member in self.members), key=WORST.index, default="starting")
-        reasons = [member.reason for member in self.members if member.state == worst and member.reason]
-        self.report(worst, "; ".join(dict.fromkeys(reasons)))
+        self.report(worst, joined(dict.fromkeys(member.why for member in self.members if member.state == worst)))
 
 
 class Health:

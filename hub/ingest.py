@@ -14,7 +14,9 @@ from typing import TypeAlias
 
 import msgspec
 
+from hub.bilingual import NOTHING, Text
 from hub.device_clock import without_rollover
+from hub.error_words import words_of
 from hub.faults import Faults, Shares
 from hub.health import Health
 from hub.knocks import Knocks
@@ -33,6 +35,8 @@ PACE_WINDOW_NS = 60 * SECOND
 PACE_DEVICES_MAX = 200_000
 """Devices counted in one window; beyond it the window starts anew."""
 
+
+STOPPING = Text("the hub is stopping", "中枢正在停止")
 
 Key: TypeAlias = tuple[str, int | None, int]
 """A reading as duplicates are told: device, observed time, a hash of its content."""
@@ -172,7 +176,7 @@ class Door:
         self._hand_over(group)
         if group.accepted:
             self._forget(group)
-            self._failed(group, LogFull("the hub is stopping"))
+            self._failed(group, LogFull(STOPPING))
 
     def _sift(self, messages: Sequence[Message], group: _Group) -> Iterator[bool]:
         """Sort what came into what goes to the log, what to quarantine, and what is known; yields False after each slice."""
@@ -221,8 +225,8 @@ class Door:
             if group.verdicts[-1] is Verdict.REFUSED:
                 message.refused = group.faults.entries[before:]
 
-    def report(self, state: str, detail: str = "") -> None:
-        self.status.report(state, detail)
+    def report(self, state: str, why: Text | str = NOTHING) -> None:
+        self.status.report(state, why)
 
     def now(self) -> int:
         return self._hub.clock()
@@ -412,7 +416,7 @@ class Door:
         accepted = group.accepted
         counts.in_flight -= len(accepted)
         self._forget(group)
-        error = LogFull("the hub is stopping") if written.cancelled() else written.exception()
+        error = LogFull(STOPPING) if written.cancelled() else written.exception()
         if error is None:
             count = len(accepted) - len(group.there)
             counts.duplicate += len(group.there)
@@ -423,14 +427,14 @@ class Door:
             group.appended.set_result(written.result())
             if self._log_trouble:
                 self._log_trouble = False
-                self.report("up", "the log takes input again")
+                self.report("up", Text("the log takes input again", "日志恢复接收数据"))
             return
         self._failed(group, error)
         if isinstance(error, LogFull):
             counts.received -= len(accepted)
             counts.refused += len(accepted)
             self._log_trouble = True
-            self.report("degraded", str(error))
+            self.report("degraded", words_of(error))
             return
         counts.received -= len(accepted)
         faults = _Group(self._hub.clock(), self.adapter)
@@ -482,7 +486,7 @@ class _Group:
 
 def _failure(appended: asyncio.Future[LogPosition]) -> Verdict | None:
     """What a message is told whose readings did not get to the disk, None where they did."""
-    error = LogFull("the hub is stopping") if appended.cancelled() else appended.exception()
+    error = LogFull(STOPPING) if appended.cancelled() else appended.exception()
     return None if error is None else Verdict.BUSY if isinstance(error, LogFull) else Verdict.REFUSED
 
 

@@ -5,10 +5,16 @@ from __future__ import annotations
 import errno
 import socket
 
+from hub.bilingual import Text, same
+from hub.error_words import of_system
+
 REASONS = {
-    errno.EADDRINUSE: "is in use by another program",
-    errno.EADDRNOTAVAIL: "is no address of this machine",
-    errno.EACCES: "may not be listened on: ports below 1024 need the privilege CAP_NET_BIND_SERVICE",
+    errno.EADDRINUSE: Text(" is in use by another program", " 已被其他程序占用"),
+    errno.EADDRNOTAVAIL: Text(" is no address of this machine", " 不是本机地址"),
+    errno.EACCES: Text(
+        " may not be listened on: ports below 1024 need the privilege CAP_NET_BIND_SERVICE",
+        " 无权监听：1024 以下的端口需要 CAP_NET_BIND_SERVICE 权限",
+    ),
 }
 
 
@@ -33,8 +39,12 @@ def listener(host: str, port: int, backlog: int = 512) -> socket.socket:
     return sock
 
 
-def not_bound(address: str, error: OSError) -> str:
+def not_bound(address: str, error: OSError) -> Text:
     """Why nobody can listen there, in a sentence that names the address."""
     if isinstance(error, socket.gaierror):
-        return f"{address} names no address of this machine; 0.0.0.0 stands for all of IPv4, [::] for all of IPv6"
-    return f"{address} {REASONS.get(error.errno or 0, f'cannot be listened on: {error.strerror or error}')}"
+        return Text(
+            f"{address} names no address of this machine; 0.0.0.0 stands for all of IPv4, [::] for all of IPv6",
+            f"{address} 不是本机地址；0.0.0.0 表示全部 IPv4 地址，[::] 表示全部 IPv6 地址",
+        )
+    known = REASONS.get(error.errno or 0)
+    return same(address) + (known or Text(" cannot be listened on: ", " 无法监听：") + of_system(error))

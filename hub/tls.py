@@ -13,6 +13,7 @@ from typing import Any
 
 from cryptography import x509
 
+from hub.bilingual import Text, quoted
 from hub.moment import from_datetime
 
 logger = logging.getLogger(__name__)
@@ -167,24 +168,39 @@ def _show(context: ssl.SSLContext, cert: str, key: str | None) -> None:
         named = f"tls_cert_file = {cert!r}" + (
             f" with tls_key_file = {key!r}" if key else " (which must hold the key too)"
         )
-        raise OSError(f"{named}: no PEM certificate chain with its private key ({error})") from None
+        raise OSError(
+            Text(
+                f"{named}: no PEM certificate chain with its private key ({error})",
+                f"tls_cert_file = {cert!r}：不是带私钥的 PEM 证书链（{quoted(str(error)).zh}）",
+            )
+        ) from None
 
 
 def _believe(context: ssl.SSLContext, file: str, option: str, crl: str | None) -> None:
     """Authorities to trust, and what they took back. Raises OSError that names the file."""
-    _read(context, file, option, "certificates of authorities")
+    _read(context, file, option, Text("certificates of authorities", "颁发机构证书"))
     if crl is not None:
-        _read(context, crl, "tls_crl_file", "lists of what the authorities took back")
+        _read(context, crl, "tls_crl_file", Text("lists of what the authorities took back", "证书吊销列表"))
         if not context.cert_store_stats()["crl"]:
-            raise OSError(f"tls_crl_file = {crl!r}: no PEM lists of what the authorities took back")
+            raise OSError(
+                Text(
+                    f"tls_crl_file = {crl!r}: no PEM lists of what the authorities took back",
+                    f"tls_crl_file = {crl!r}：不是 PEM 证书吊销列表",
+                )
+            )
         context.verify_flags |= ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF
 
 
-def _read(context: ssl.SSLContext, file: str, option: str, what: str) -> None:
+def _read(context: ssl.SSLContext, file: str, option: str, what: Text) -> None:
     try:
         context.load_verify_locations(file)
     except (OSError, ValueError) as error:
-        raise OSError(f"{option} = {file!r}: no PEM {what} ({error})") from None
+        raise OSError(
+            Text(
+                f"{option} = {file!r}: no PEM {what.en} ({error})",
+                f"{option} = {file!r}：不是 PEM {what.zh}（{quoted(str(error)).zh}）",
+            )
+        ) from None
 
 
 def _stamps(files: Sequence[str | None]) -> Stamps:

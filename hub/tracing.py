@@ -22,6 +22,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
+from hub.bilingual import NOTHING, Text
 from hub.model import AlertChange, Forwarded, Reading
 from hub.ports import LogPosition
 from hub.stages import LOGGED_TO_JUDGED, LOGGED_TO_STORED, MARKS_MAX
@@ -51,17 +52,20 @@ class Collector:
         self._exporter: Any = OTLPSpanExporter(endpoint=address, timeout=EXPORT_S)
         self.sent = self.lost = 0
         """Spans that the collector has taken, and that it has not."""
-        self.trouble = ""
+        self.trouble = NOTHING
         """Why the last batch was not taken; empty where it was."""
 
     def export(self, spans: Sequence[Any]) -> Any:
         result = self._exporter.export(spans)
         if result.name == "SUCCESS":
             self.sent += len(spans)
-            self.trouble = ""
+            self.trouble = NOTHING
         else:
             self.lost += len(spans)
-            self.trouble = f"the collector at {self._address} takes no spans; {self.lost} are lost so far"
+            self.trouble = Text(
+                f"the collector at {self._address} takes no spans; {self.lost} are lost so far",
+                f"{self._address} 的追踪收集器不接收数据；至今丢失 {self.lost} 条",
+            )
         return result
 
     def shutdown(self) -> None:

@@ -16,6 +16,7 @@ from adapters.coap.options import CoapOptions
 from adapters.coap.protection import Contexts, contexts_of
 from adapters.coap.server import DATAGRAMS_PER_S_MAX, guard, interface, serve
 from adapters.transport.tally import Tally
+from hub.bilingual import Text, joined
 from hub.ports import Intake
 
 
@@ -29,7 +30,7 @@ class CoapAdapter:
         if options.oscore_dir is not None:
             contexts_of(options.oscore_dir)
         self._now = now
-        self._trouble: dict[str, str] = {}
+        self._trouble: dict[str, Text] = {}
         self._answered: set[str] = set()
 
     async def run(self, intake: Intake) -> None:
@@ -55,7 +56,7 @@ class CoapAdapter:
 
         guard(context, Rates(DATAGRAMS_PER_S_MAX, self._options.endpoints_max), tally)
 
-        def note(url: str, trouble: str) -> None:
+        def note(url: str, trouble: Text) -> None:
             if trouble:
                 self._trouble[url] = trouble
             else:
@@ -77,9 +78,16 @@ class CoapAdapter:
         """What the devices answer; an open socket alone is no news, unless devices come to it by themselves."""
         asked = len(self._options.resources)
         if self._trouble:
-            shown = "; ".join(f"{url}: {trouble}" for url, trouble in list(self._trouble.items())[:3])
-            intake.report("degraded", f"{len(self._trouble)} of {asked} resources in trouble: {shown}")
+            shown = joined(Text(f"{url}: ", f"{url}：") + said for url, said in list(self._trouble.items())[:3])
+            many = len(self._trouble)
+            in_trouble = Text(f"{many} of {asked} resources in trouble: ", f"{asked} 个资源中 {many} 个有问题：")
+            intake.report("degraded", in_trouble + shown)
         elif self.port or self._answered:
-            where = f"listening on port {self.port}" if self.port else "asking"
-            heard = f"{len(self._answered)} of {asked} resources have answered" if asked else "no resources asked"
-            intake.report("up", f"{where}, {heard}")
+            many = len(self._answered)
+            where = (
+                Text(f"listening on port {self.port}, ", f"正在监听端口 {self.port}，")
+                if self.port
+                else Text("asking, ", "正在询问，")
+            )
+            heard = Text(f"{many} of {asked} resources have answered", f"{asked} 个资源中 {many} 个已应答")
+            intake.report("up", where + (heard if asked else Text("no resources asked", "没有要询问的资源")))

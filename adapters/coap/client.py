@@ -12,7 +12,9 @@ from aiocoap import Code
 
 from adapters.coap.exchange import FORMATS_IN_WORDS, decoder, is_newer
 from adapters.coap.options import CoapOptions, CoapResource
+from hub.bilingual import NOTHING, Text, quoted
 from hub.decoding import decoded
+from hub.error_words import NO_ANSWER, named, words_of
 from hub.model import Fault, FaultKind, Message, Verdict
 from hub.ports import Intake
 
@@ -35,7 +37,7 @@ class Watch:
         options: CoapOptions,
         asked: CoapResource,
         now: Callable[[], int],
-        note: Callable[[str, str], None],
+        note: Callable[[str, Text], None],
     ) -> None:
         self._context = context
         self._intake = intake
@@ -76,7 +78,12 @@ class Watch:
                 answer = await asked.response
             await self._take(answer)
             if answer.opt.observe is None:
-                raise NoAnswer("the device does not offer to be observed; set every_s instead of observe")
+                raise NoAnswer(
+                    Text(
+                        "the device does not offer to be observed; set every_s instead of observe",
+                        "设备不支持订阅；请改用 every_s 而不是 observe",
+                    )
+                )
             number, at = answer.opt.observe, loop.time()
             notices = aiter(asked.observation)
             while True:
@@ -98,7 +105,8 @@ class Watch:
         """Hand an answer to the hub. Raises `NoAnswer` for an error code; a busy hub just misses this one."""
         if not answer.code.is_successful():
             words = answer.payload[:200].decode("utf-8", "replace")
-            raise NoAnswer(f"answered {answer.code.dotted} {answer.code.name_printable} {words}".strip())
+            said = f"{answer.code.dotted} {answer.code.name_printable} {words}".strip()
+            raise NoAnswer(Text("answered ", "应答 ") + quoted(said))
         decode = decoder(answer.opt.content_format, answer.payload, self._asked.format)
         if decode is None:
             detail = f"{self._asked.url}: an answer in a format that is not read; expected is {FORMATS_IN_WORDS}"
@@ -111,10 +119,15 @@ class Watch:
         else:
             message = await decoded(len(answer.payload), decode, answer.payload, self._now())
         (verdict,) = await self._intake.submit([message])
-        self._note(self._asked.url, "the hub was busy, this answer is lost" if verdict is Verdict.BUSY else "")
+        self._note(
+            self._asked.url,
+            Text("the hub was busy, this answer is lost", "中枢繁忙，此次应答丢失")
+            if verdict is Verdict.BUSY
+            else NOTHING,
+        )
 
 
-def _words(error: BaseException) -> str:
+def _words(error: BaseException) -> Text:
     if isinstance(error, TimeoutError):
-        return "no answer in time"
-    return f"{type(error).__name__}: {error}" if not isinstance(error, NoAnswer) else str(error)
+        return NO_ANSWER
+    return words_of(error) if isinstance(error, NoAnswer) else named(error)

@@ -14,7 +14,8 @@ import msgspec
 from adapters.email.line import Cut, Line, TlsLine
 from adapters.email.message import build, with_file
 from adapters.wallclock import zone_named
-from hub.bilingual import LANGUAGES
+from hub.bilingual import LANGUAGES, Text, quoted
+from hub.error_words import words_of
 from hub.model import AlertChange
 from hub.ports import Delivery, ReportFile, ReportWishes
 from hub.secret_files import secret
@@ -115,7 +116,11 @@ class EmailSink:
             return await asyncio.to_thread(self._send, mail, cut)
         except smtplib.SMTPRecipientsRefused as error:
             codes = {code for code, _ in error.recipients.values()}
-            return Delivery(False, final=all(code >= 500 for code in codes), detail=f"no recipient was taken: {codes}")
+            final = all(code >= 500 for code in codes)
+            shown = ", ".join(map(str, sorted(codes)))
+            return Delivery(
+                False, final=final, detail=f"no recipient was taken: {codes}", detail_zh=f"收件人均被拒绝：SMTP {shown}"
+            )
         except smtplib.SMTPResponseException as error:
             words = (
                 error.smtp_error.decode("utf-8", "replace")
@@ -124,10 +129,12 @@ class EmailSink:
             )
             # 535 may be a password that is being changed: a warning is worth coming back for.
             final = 500 <= error.smtp_code <= 599 and error.smtp_code not in (530, 534, 535)
-            return Delivery(False, final=final, detail=f"SMTP {error.smtp_code} {words}")
+            said = f"SMTP {error.smtp_code} {words}"
+            return Delivery(False, final=final, detail=said, detail_zh=f"邮件服务器应答 {quoted(said).zh}")
         except (smtplib.SMTPException, OSError) as error:
-            why = f"no outcome within {whole_s:g} s" if cut.done else str(error)
-            return Delivery(False, detail=f"{self._options.host}:{self._port}: {why}")
+            late = Text(f"no outcome within {whole_s:g} s", f"{whole_s:g} 秒内没有结果")
+            where, why = f"{self._options.host}:{self._port}", late if cut.done else words_of(error)
+            return Delivery(False, detail=f"{where}: {why.en}", detail_zh=f"{where}：{why.zh}")
         finally:  # its thread ends too, also where nobody waits for it any more
             timer.cancel()
             cut()
@@ -151,5 +158,7 @@ class EmailSink:
                 mail, parseaddr(options.sender)[1], [parseaddr(one)[1] for one in options.recipients]
             )
         if refused:  # some were taken: sending again would reach those twice
-            return Delivery(True, detail=f"not taken for {', '.join(refused)}")
+            return Delivery(
+                True, detail=f"not taken for {', '.join(refused)}", detail_zh=f"部分收件人被拒绝：{', '.join(refused)}"
+            )
         return Delivery(True)

@@ -20,8 +20,11 @@ from adapters.gb28181.device import Device, Subscription
 from adapters.gb28181.link import Link, connect
 from adapters.gb28181.profile import Profile
 from adapters.gb28181.sip import SipMessage, parameter, request, response
+from hub.bilingual import Text, quoted
+from hub.error_words import words_of
 
 logger = logging.getLogger(__name__)
+REGISTERED = Text("registered", "已注册")
 
 T1_S, T2_S = 0.5, 4.0
 ANSWERS_KEPT = 256
@@ -69,7 +72,7 @@ class Agent:
         """What the server granted; it may be less than was asked for."""
         self._register_call = f"{secrets.token_hex(8)}@cityhub"
         self.registered = asyncio.Event()
-        self.state = "not yet registered"
+        self.state = Text("not yet registered", "尚未注册")
         """In a sentence, for people."""
         self.follow_ups_lost = 0
         self.platform_version = ""
@@ -100,7 +103,8 @@ class Agent:
             async with asyncio.timeout(account.timeout_s):
                 self._link = await connect(account.scheme, account.host, account.port, account.local, self._hear)
         except (OSError, TimeoutError) as error:
-            self.state = f"{account.host}:{account.port} cannot be reached: {error or 'no answer'}"
+            where, why = f"{account.host}:{account.port}", words_of(error)
+            self.state = Text(f"{where} cannot be reached: {why.en}", f"连不上 {where}：{why.zh}")
             return
         if await self._register(account.expires_s):
             await self._keep_alive()
@@ -114,7 +118,7 @@ class Agent:
             call_id=self._register_call,
         )
         if answer is None:
-            self.state = "no answer to REGISTER"
+            self.state = Text("no answer to REGISTER", "REGISTER 未得到应答")
         elif answer.status == 200:
             granted = answer.header("expires")
             self.platform_version = answer.header("x-gb-ver").strip()[:8]
@@ -122,10 +126,12 @@ class Agent:
                 min(expires_s, int(granted[:9]) or expires_s) if granted.isascii() and granted.isdigit() else expires_s
             )
             self.registered.set()
-            self.state = "registered"
+            self.state = REGISTERED
             return True
         else:
-            self.state = f"REGISTER was refused: {answer.status} {answer.phrase}"
+            self.state = Text("REGISTER was refused: ", "REGISTER 被拒绝：") + quoted(
+                f"{answer.status} {answer.phrase}"
+            )
         logger.warning("GB/T 28181: %s", self.state)
         return False
 
@@ -138,8 +144,8 @@ class Agent:
             try:
                 async with asyncio.timeout(account.keepalive_s):  # wait_for may lose a cancellation before Python 3.12
                     await self._link.lost.wait()
-                if self.state == "registered":
-                    self.state = "the server closed the connection"
+                if self.state == REGISTERED:
+                    self.state = Text("the server closed the connection", "服务器关闭了连接")
                 return
             except TimeoutError:
                 pass
@@ -151,7 +157,9 @@ class Agent:
             missed = 0 if answer and answer.status == 200 else missed + 1
             if missed >= KEEPALIVES_MISSED_MAX or (answer and answer.status in (401, 403, 404)):
                 self.state = (
-                    f"{missed} keepalives without an answer" if answer is None else f"keepalive: {answer.status}"
+                    Text(f"{missed} keepalives without an answer", f"{missed} 次心跳未得到应答")
+                    if answer is None
+                    else Text(f"keepalive: {answer.status}", f"心跳应答 {answer.status}")
                 )
                 return
 
@@ -191,7 +199,9 @@ class Agent:
         body = manscdp.encode(xml, self._profile.charset)
         answer = await self.ask("MESSAGE", uri, [("Content-Type", manscdp.TYPE)], to=f"<{uri}>", body=body)
         if answer and to is None and answer.status in FORGOTTEN and self._link:
-            self.state = f"the server no longer knows us: {answer.status} {answer.phrase}"
+            self.state = Text("the server no longer knows us: ", "服务器不再认识本机：") + quoted(
+                f"{answer.status} {answer.phrase}"
+            )
             self._link.lost.set()
         return answer
 

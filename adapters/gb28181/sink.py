@@ -16,6 +16,7 @@ from adapters.gb28181.manscdp import Alarm, Channel, check_id
 from adapters.gb28181.profile import PROFILES
 from adapters.gb28181.sip import SipMessage
 from adapters.ptz import Operator, waiting
+from hub.bilingual import NOTHING, Text
 from hub.model import AlertChange, CameraView, Change, Pose
 from hub.ports import Delivery
 from hub.secret_files import secret
@@ -123,7 +124,7 @@ class Gb28181Sink:
             async with asyncio.timeout(self._options.timeout_s):
                 await self.agent.registered.wait()
         except TimeoutError:
-            return Delivery(False, detail=self.agent.state)
+            return Delivery(False, detail=self.agent.state.en, detail_zh=self.agent.state.zh)
         alarm = self._alarm(change, channel)
         refusal = self.device.refuses(alarm, now)
         if refusal:
@@ -139,9 +140,9 @@ class Gb28181Sink:
         turned = await self._turn(change, now)
         return Delivery(True, detail=f"{delivery.detail}; {turned}" if turned else delivery.detail)
 
-    def trouble(self) -> str:
+    def trouble(self) -> Text:
         """See `hub.ports.SessionSink`: the platform's own answers to REGISTER and keepalive."""
-        return "" if self.agent.registered.is_set() else self.agent.state
+        return NOTHING if self.agent.registered.is_set() else self.agent.state
 
     async def close(self) -> None:
         if self._running and not self._running.done():

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from adapters.modbus.framing import Answer, Request, read_request, write_request
 from adapters.modbus.line import Down, Line, parse_url
 from adapters.modbus.pdu import EXCEPTIONS, READS
+from hub.bilingual import NOTHING, Text, quoted
 
 __all__ = ["Bus", "Down", "Refused", "Short", "Silent", "parse_url"]
 
@@ -43,7 +44,8 @@ class Refused(Exception):
     """The unit (or the gateway for it) answered with an exception."""
 
     def __init__(self, code: int) -> None:
-        super().__init__(f"{EXCEPTIONS.get(code, 'unknown exception')} ({code})")
+        said = EXCEPTIONS.get(code, "unknown exception")
+        super().__init__(Text(f"{said} ({code})", f"异常码 {code}「{said}」"))
         self.code = code
 
 
@@ -88,7 +90,7 @@ class Bus:
         self._misses: dict[int, int] = {}
         self._owed: dict[tuple[int, int, int], float] = {}
         self._said: dict[int, list[str]] = {}
-        self._end = ""
+        self._end = NOTHING
         self.unheard = 0
         """Requests in a row after which not one byte came: the connection itself may be dead."""
         self.discarded = 0
@@ -102,7 +104,7 @@ class Bus:
     async def _connect(self) -> None:
         if self._line.connected:
             return
-        self._end = ""
+        self._end = NOTHING
         await self._line.open(max(self._timeout_s, 1.0))
         self.unheard = 0
         self._sent.clear()
@@ -160,7 +162,7 @@ class Bus:
         clock = asyncio.get_running_loop().time
         while len(waiting.answers) < count:
             if self._end or not self._line.connected:
-                raise Down(self._end or "the connection was closed")
+                raise Down(self._end or Text("the connection was closed", "连接已关闭"))
             if clock() >= until or (waiting.short is not None and self._line.framing.numbered):
                 return False
             waiting.news.clear()
@@ -186,7 +188,8 @@ class Bus:
             return _short(request, waiting.short)
         came = self._said.pop(request.unit, [])
         return Silent(
-            f"no answer in {self._timeout_s:g} s" + (f"; came and was discarded: {', '.join(came)}" if came else "")
+            Text(f"no answer in {self._timeout_s:g} s", f"{self._timeout_s:g} 秒内无应答")
+            + (Text("; came and was discarded: ", "；收到但已丢弃：") + quoted(", ".join(came)) if came else NOTHING)
         )
 
     async def _wait_out(self, waiting: _Waiting) -> None:
@@ -223,7 +226,12 @@ class Bus:
         self._owed = {key: until for key, until in self._owed.items() if key[:2] != (request.unit, request.function)}
         if came > 1:
             self.discarded += came
-            raise Silent(f"{came} answers came to one request, late ones among them; all were discarded")
+            raise Silent(
+                Text(
+                    f"{came} answers came to one request, late ones among them; all were discarded",
+                    f"一次请求收到 {came} 个应答，其中有迟到的；已全部丢弃",
+                )
+            )
 
     # ------------------------------------------------------------------------------------------------- what comes
 
@@ -286,7 +294,7 @@ class Bus:
             kept.append(said)
             del kept[:-SAID_MAX]
 
-    def _ended(self, why: str) -> None:
+    def _ended(self, why: Text) -> None:
         self._end = why
         if self._waiting is not None:
             self._waiting.news.set()
@@ -302,4 +310,6 @@ def _fits(request: Request, pdu: bytes) -> bool:
 
 def _short(request: Request, pdu: bytes) -> Short:
     came = 8 * pdu[1] if request.function in (1, 2) else pdu[1] // 2
-    return Short(f"{request.count} values were asked for, {came} came")
+    return Short(
+        Text(f"{request.count} values were asked for, {came} came", f"请求 {request.count} 个数值，只收到 {came} 个")
+    )

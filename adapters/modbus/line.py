@@ -10,6 +10,8 @@ from urllib.parse import parse_qs, urlsplit
 from adapters.modbus.framing import Answer, Framing, RtuFraming, TcpFraming
 from adapters.transport.options import Endpoint
 from adapters.transport.serial_line import open_serial
+from hub.bilingual import Text
+from hub.error_words import words_of
 
 READ_BYTES = 4096
 QUIET_S = 0.1
@@ -78,7 +80,7 @@ class Line:
         address: Address,
         heard: Callable[[Answer, float], None],
         junk: Callable[[int], None],
-        ended: Callable[[str], None],
+        ended: Callable[[Text], None],
     ) -> None:
         self.framing: Framing = TcpFraming() if address.scheme == "tcp" else RtuFraming()
         self._address = address
@@ -105,9 +107,9 @@ class Line:
                 else:
                     reader, self._writer = await asyncio.open_connection(address.host, address.port, limit=READ_BYTES)
         except TimeoutError:
-            raise Down("no connection in time") from None
+            raise Down(Text("no connection in time", "未在限定时间内连上")) from None
         except (OSError, ValueError) as error:
-            raise Down(str(error) or type(error).__name__) from error
+            raise Down(words_of(error)) from error
         self._buffer.clear()
         self._reading = asyncio.create_task(self._read(reader))
 
@@ -131,7 +133,7 @@ class Line:
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
         clock = asyncio.get_running_loop().time
-        why = "the other side closed the connection"
+        why = Text("the other side closed the connection", "对方关闭了连接")
         try:
             while True:
                 try:
@@ -149,7 +151,7 @@ class Line:
                 self._buffer += data
                 self._take(self.last_byte_at)
         except OSError as error:
-            why = str(error) or type(error).__name__
+            why = words_of(error)
         self.close()
         self._ended(why)
 

@@ -21,6 +21,8 @@ from adapters.modbus.codec import scale_exponent
 from adapters.modbus.planner import Block, halve, plan, split
 from adapters.modbus.registers import Field, RegisterMap, Unit, load_map, value_of
 from adapters.modbus.values import ValueProblem, encode
+from hub.bilingual import NOTHING, Text, joined
+from hub.error_words import words_of
 from hub.metrics import vocabulary
 from hub.model import Fault, FaultKind, Message, Reading, Value, Verdict
 from hub.ports import Intake
@@ -84,16 +86,16 @@ class Health:
         self.failures = 0
         self.closed_until = 0.0
         self.online: bool | None = None
-        self.why = ""
+        self.why = NOTHING
         """What the last question without an answer brought."""
 
     def answered(self) -> bool:
         """It answered. True if that is news."""
         news = self.online is False
-        self.failures, self.closed_until, self.online, self.why = 0, 0.0, True, ""
+        self.failures, self.closed_until, self.online, self.why = 0, 0.0, True, NOTHING
         return news
 
-    def failed(self, now: float, why: str = "") -> bool:
+    def failed(self, now: float, why: Text = NOTHING) -> bool:
         """It did not. True if it is offline by that."""
         self.failures += 1
         self.why = why
@@ -111,7 +113,7 @@ class Group:
         self.unit, self.every_s, self.fields = unit, every_s, list(fields)
         self.blocks = plan(unit, self.fields)
         self.left_alone: dict[Block, float] = {}
-        self.unanswered: dict[Block, tuple[int, str]] = {}
+        self.unanswered: dict[Block, tuple[int, Text]] = {}
         """Blocks without an answer: how often in a row, and what the bus said last."""
         self.heard: set[Block] = set()
         """Blocks that were answered once."""
@@ -130,7 +132,7 @@ class Group:
     def in_turn(self, now: float) -> list[Block]:
         """The blocks to ask now: those that answer first, then those least often asked in vain."""
         open_now = [block for block in self.blocks if self.left_alone.get(block, 0.0) <= now]
-        return sorted(open_now, key=lambda block: self.unanswered.get(block, (0, ""))[0])
+        return sorted(open_now, key=lambda block: self.unanswered.get(block, (0, NOTHING))[0])
 
     def refuses_all(self) -> bool:
         """Whether the unit has refused every block for good: nothing is read of it though it answers."""
@@ -152,7 +154,7 @@ class Cycle:
         self.words: dict[tuple[str, int], int] = {}
         self.faults: list[Fault] = []
         self.answered = False
-        self.silence = ""
+        self.silence = NOTHING
 
 
 def polled(options: ModbusOptions) -> list[str]:
@@ -193,7 +195,9 @@ class ModbusAdapter:
                 except Down as error:
                     pause = min(RECONNECT_S[1], RECONNECT_S[0] * 2.0**self._drops)
                     self._drops = min(self._drops + 1, 16)
-                    intake.report("down", f"{self.options.connect}: {error}; tried again in {pause:.0f} s")
+                    where = Text(f"{self.options.connect}: ", f"{self.options.connect}：")
+                    again = Text(f"; tried again in {pause:.0f} s", f"；{pause:.0f} 秒后重试")
+                    intake.report("down", where + words_of(error) + again)
                     await asyncio.sleep(pause * random.uniform(0.5, 1.0))
         finally:
             self.bus.close()
@@ -251,21 +255,31 @@ class ModbusAdapter:
         if not asked:
             return
         gone = {number: health.why for number, health in asked.items() if health.online is not True}
-        said = [f"unit {number} does not answer ({why})" for number, why in gone.items()]
+        said = [
+            Text(f"unit {number} does not answer ({why.en})", f"从站 {number} 无应答（{why.zh}）")
+            for number, why in gone.items()
+        ]
         said += [
-            f"unit {group.unit.unit} leaves {block.text} unanswered ({why})"
+            Text(
+                f"unit {group.unit.unit} leaves {block.text} unanswered ({why.en})",
+                f"从站 {group.unit.unit} 未应答 {block.text}（{why.zh}）",
+            )
             for group in self.groups
             if group.unit.unit not in gone
             for block, (times, why) in group.unanswered.items()
             if times >= OFFLINE_AFTER or block not in group.heard
         ]
-        said += [f"unit {group.unit.unit} refuses all that is asked" for group in self.groups if group.refuses_all()]
+        said += [
+            Text(f"unit {group.unit.unit} refuses all that is asked", f"从站 {group.unit.unit} 拒绝全部请求")
+            for group in self.groups
+            if group.refuses_all()
+        ]
         if not said:
-            intake.report("up", "")
+            intake.report("up")
         elif len(gone) == len(self.health) and all(health.online is False for health in asked.values()):
-            intake.report("down", f"no unit answers: {'; '.join(said)}")
+            intake.report("down", Text("no unit answers: ", "所有从站均无应答：") + joined(said))
         else:
-            intake.report("degraded", "; ".join(said))
+            intake.report("degraded", joined(said))
 
     async def _cycle(self, group: Group) -> Cycle:
         """Ask for every block. What is refused or unanswered costs its own block; a unit that answers nothing is left in peace soon."""
@@ -283,19 +297,19 @@ class ModbusAdapter:
                     if refusal.code in FOR_GOOD:
                         group.unanswered.pop(block, None)
                     else:  # busy, or broken: the unit is there and gives no values
-                        self._unanswered(group, block, str(refusal))
+                        self._unanswered(group, block, words_of(refusal))
                     waiting = self._refused(group, block, refusal, cycle) + waiting
                     continue
-                cycle.silence = str(refusal)
+                cycle.silence = words_of(refusal)
                 silent += 1
-                self._unanswered(group, block, str(refusal))
+                self._unanswered(group, block, words_of(refusal))
             except Short as short:
                 cycle.answered = True
                 waiting = self._short(group, block, str(short), cycle) + waiting
             except Silent as silence:
-                cycle.silence = str(silence)
+                cycle.silence = words_of(silence)
                 silent += 1
-                self._unanswered(group, block, str(silence))
+                self._unanswered(group, block, words_of(silence))
             else:
                 cycle.answered = True
                 group.heard.add(block)
@@ -306,8 +320,8 @@ class ModbusAdapter:
             self._rest(group)
         return cycle
 
-    def _unanswered(self, group: Group, block: Block, why: str) -> None:
-        times, _ = group.unanswered.get(block, (0, ""))
+    def _unanswered(self, group: Group, block: Block, why: Text) -> None:
+        times, _ = group.unanswered.get(block, (0, NOTHING))
         group.unanswered[block] = (times + 1, why)
 
     def _rest(self, group: Group) -> None:
@@ -376,12 +390,16 @@ class ModbusAdapter:
             try:
                 models = await sunspec.discover(read, Refused)
             except (Silent, Short) as silence:
-                health.failed(time.monotonic(), str(silence))
+                health.failed(time.monotonic(), words_of(silence))
                 self._report(intake)
                 continue
             self._undiscovered.remove(unit)
             if not models:
-                intake.report("degraded", f"{unit.device}: no SunSpec models at {', '.join(map(str, sunspec.BASES))}")
+                bases = ", ".join(map(str, sunspec.BASES))
+                missing = Text(
+                    f"{unit.device}: no SunSpec models at {bases}", f"{unit.device}：在 {bases} 处未找到 SunSpec 模型"
+                )
+                intake.report("degraded", missing)
             known = {field.metric for field in unit.fields}
             found = [field for field in sunspec.fields(models, unit.every_s) if field.metric not in known]
             now = time.monotonic()

@@ -13,6 +13,8 @@ from adapters.mqtt.codec import VERSION_REFUSED, Connack
 from adapters.mqtt.options import VERSIONS, MqttOptions
 from adapters.mqtt.payload import follow_up, reader
 from adapters.mqtt.session import Lost, Read, Session
+from hub.bilingual import NOTHING, Text, joined, quoted
+from hub.error_words import words_of
 from hub.ports import Intake
 
 SUBSCRIBE_PAUSE_S = 0.5
@@ -43,7 +45,7 @@ class MqttAdapter:
         self._client_id = options.client_id or f"cityhub-{name}"
         self._version = VERSIONS[options.version]
         self._subscribed = False
-        self._less = ""
+        self._less = NOTHING
         """What the broker grants less than asked for, in words."""
 
     async def run(self, intake: Intake) -> None:
@@ -69,8 +71,12 @@ class MqttAdapter:
                 pause_s = min(pause_s * 2, self._options.reconnect_max_s)
                 why = _words(error)
                 if short_lives >= 3:
-                    why += f" (soon after connecting, {short_lives} times now: is client_id {self._client_id!r} used twice?)"
-                intake.report("down", f"{why}; connecting again in {wait_s:.1f} s")
+                    why += Text(
+                        f" (soon after connecting, {short_lives} times now: is client_id {self._client_id!r} used twice?)",
+                        f"（连接后不久即断开，已 {short_lives} 次：client_id {self._client_id!r} 是否被重复使用？）",
+                    )
+                again = Text(f"; connecting again in {wait_s:.1f} s", f"；{wait_s:.1f} 秒后重新连接")
+                intake.report("down", why + again)
                 await asyncio.sleep(wait_s)
 
     async def _open(self, intake: Intake) -> Session:
@@ -116,10 +122,11 @@ class MqttAdapter:
             if session is not None:
                 if isinstance(error, TimeoutError) and not session.connack.done():
                     self._try_other_version(session)
-                session.give_up("gave up while connecting")
+                session.give_up(Text("gave up while connecting", "连接过程中放弃"))
             raise
         session.keep_alive(float(connack.properties.get("server_keep_alive_s") or options.keepalive_s))
-        intake.report("degraded" if degraded else "up", degraded or f"connected to {options.connect}")
+        connected = Text(f"connected to {options.connect}", f"已连接 {options.connect}")
+        intake.report("degraded" if degraded else "up", degraded or connected)
         return session
 
     async def _accepted(self, session: Session) -> Connack:
@@ -131,10 +138,12 @@ class MqttAdapter:
             raise
         if connack.code in VERSION_REFUSED and session.version == codec.V5:
             self._version = codec.V311
-            raise Lost("the broker does not know MQTT 5, so 3.1.1 is next")
+            raise Lost(Text("the broker does not know MQTT 5, so 3.1.1 is next", "消息代理不支持 MQTT 5，改用 3.1.1"))
         if connack.code:
             raise Lost(
-                f"the broker refuses the connection: {codec.reason(connack.code, connack.properties)}", connack.code
+                Text("the broker refuses the connection: ", "消息代理拒绝连接：")
+                + codec.reason(connack.code, connack.properties),
+                connack.code,
             )
         return connack
 
@@ -143,22 +152,29 @@ class MqttAdapter:
         if VERSIONS[self._options.version] == codec.V5:
             self._version = codec.V311 if session.version == codec.V5 else codec.V5
 
-    async def _subscribe(self, session: Session, connack: Connack) -> str:
+    async def _subscribe(self, session: Session, connack: Connack) -> Text:
         """Subscribe, unless the broker still knows our subscriptions. What is less than asked for, in words."""
         if connack.session_present and self._subscribed:
             return self._less
         topics = self._options.topics
         codes = await self._granted(session, topics)
-        refused = [f"{topic}: {codec.reason(code)}" for topic, code in zip(topics, codes, strict=False) if code >= 0x80]
+        refused = [
+            Text(f"{topic}: ", f"{topic}：") + codec.reason(code)
+            for topic, code in zip(topics, codes, strict=False)
+            if code >= 0x80
+        ]
+        said = joined(refused[:5])
         if len(refused) == len(topics):
-            raise Lost(f"the broker refuses every topic ({'; '.join(refused[:5])})")
+            raise Lost(Text(f"the broker refuses every topic ({said.en})", f"消息代理拒绝全部主题（{said.zh}）"))
         if refused:
-            return f"the broker refuses some topics ({'; '.join(refused[:5])})"
-        self._subscribed, self._less = True, ""
+            return Text(f"the broker refuses some topics ({said.en})", f"消息代理拒绝部分主题（{said.zh}）")
+        self._subscribed, self._less = True, NOTHING
         lowered = [topic for topic, code in zip(topics, codes, strict=False) if code == 0]
         if lowered:
-            self._less = (
-                f"the broker grants only QoS 0 for {', '.join(lowered[:5])}: what a restart misses there is lost"
+            named = ", ".join(lowered[:5])
+            self._less = Text(
+                f"the broker grants only QoS 0 for {named}: what a restart misses there is lost",
+                f"消息代理对 {named} 只给予 QoS 0：重启期间的消息会丢失",
             )
         return self._less
 
@@ -177,11 +193,12 @@ class MqttAdapter:
         return codes
 
 
-def _words(error: BaseException) -> str:
+def _words(error: BaseException) -> Text:
     if isinstance(error, TimeoutError):
-        return "the broker did not answer in time"
+        return Text("the broker did not answer in time", "消息代理未在限定时间内应答")
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"the broker's certificate is not trusted: {error.verify_message}"
+        said = quoted(str(error.verify_message))
+        return Text("the broker's certificate is not trusted: ", "消息代理的证书不受信任：") + said
     if isinstance(error, ConnectionRefusedError):
-        return "nobody listens at the broker's address"
-    return str(error) or type(error).__name__
+        return Text("nobody listens at the broker's address", "消息代理的地址无人监听")
+    return words_of(error)

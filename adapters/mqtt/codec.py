@@ -12,6 +12,8 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from hub.bilingual import Text, quoted
+
 V311 = 4
 V5 = 5
 PACKET_LIMIT = 1_048_576  # bytes
@@ -400,49 +402,52 @@ def disconnect(version: int = V5, code: int = 0) -> bytes:
 PINGREQ = b"\xc0\x00"
 
 _REASONS = {
-    0x80: "unspecified error",
-    0x81: "malformed packet",
-    0x82: "protocol error",
-    0x83: "implementation specific error",
-    0x84: "this protocol version is not supported",
-    0x85: "the client id is not allowed",
-    0x86: "wrong user name or password",
-    0x87: "not authorised",
-    0x88: "the broker is unavailable",
-    0x89: "the broker is busy",
-    0x8A: "this client is banned",
-    0x8B: "the broker is shutting down",
-    0x8C: "this authentication method is not supported",
-    0x8D: "keep-alive time-out",
-    0x8E: "another client took over this client id; give each hub its own client_id",
-    0x8F: "the topic filter is not allowed",
-    0x90: "the topic name is not allowed",
-    0x93: "more messages in flight than agreed",
-    0x95: "packet too large",
-    0x97: "quota exceeded",
-    0x98: "an administrator closed the connection",
-    0x9A: "retained messages are not supported",
-    0x9B: "this QoS is not supported",
-    0x9C: "use another server",
-    0x9D: "the server moved",
-    0x9E: "shared subscriptions are not supported",
-    0x9F: "too many connections",
-    0xA1: "subscription identifiers are not supported",
-    0xA2: "wildcard subscriptions are not supported",
+    0x80: Text("unspecified error", "未说明的错误"),
+    0x81: Text("malformed packet", "报文格式错误"),
+    0x82: Text("protocol error", "违反协议"),
+    0x83: Text("implementation specific error", "实现自定义错误"),
+    0x84: Text("this protocol version is not supported", "不支持此协议版本"),
+    0x85: Text("the client id is not allowed", "客户端标识不被允许"),
+    0x86: Text("wrong user name or password", "用户名或密码错误"),
+    0x87: Text("not authorised", "未授权"),
+    0x88: Text("the broker is unavailable", "消息代理不可用"),
+    0x89: Text("the broker is busy", "消息代理繁忙"),
+    0x8A: Text("this client is banned", "此客户端被禁止"),
+    0x8B: Text("the broker is shutting down", "消息代理正在关闭"),
+    0x8C: Text("this authentication method is not supported", "不支持此认证方式"),
+    0x8D: Text("keep-alive time-out", "保活超时"),
+    0x8E: Text(
+        "another client took over this client id; give each hub its own client_id",
+        "另一客户端占用了此标识；每个中枢应有自己的 client_id",
+    ),
+    0x8F: Text("the topic filter is not allowed", "主题过滤器不被允许"),
+    0x90: Text("the topic name is not allowed", "主题名不被允许"),
+    0x93: Text("more messages in flight than agreed", "在途消息超过约定"),
+    0x95: Text("packet too large", "报文过大"),
+    0x97: Text("quota exceeded", "超出配额"),
+    0x98: Text("an administrator closed the connection", "管理员关闭了连接"),
+    0x9A: Text("retained messages are not supported", "不支持保留消息"),
+    0x9B: Text("this QoS is not supported", "不支持此 QoS"),
+    0x9C: Text("use another server", "请改用其他服务器"),
+    0x9D: Text("the server moved", "服务器已迁移"),
+    0x9E: Text("shared subscriptions are not supported", "不支持共享订阅"),
+    0x9F: Text("too many connections", "连接过多"),
+    0xA1: Text("subscription identifiers are not supported", "不支持订阅标识符"),
+    0xA2: Text("wildcard subscriptions are not supported", "不支持通配订阅"),
 }  # §2.4
 _REASONS_311 = {
-    1: "this protocol version is not supported",
-    2: "the client id is not allowed",
-    3: "the broker is unavailable",
-    4: "wrong user name or password",
-    5: "not authorised",
-    0x80: "the topic filter is not allowed",
+    1: Text("this protocol version is not supported", "不支持此协议版本"),
+    2: Text("the client id is not allowed", "客户端标识不被允许"),
+    3: Text("the broker is unavailable", "消息代理不可用"),
+    4: Text("wrong user name or password", "用户名或密码错误"),
+    5: Text("not authorised", "未授权"),
+    0x80: Text("the topic filter is not allowed", "主题过滤器不被允许"),
 }  # 3.1.1, table 3.1 and §3.9.3
 VERSION_REFUSED = frozenset((0x84, 1))
 
 
-def reason(code: int, properties: Properties = NO_PROPERTIES) -> str:
+def reason(code: int, properties: Properties = NO_PROPERTIES) -> Text:
     """A reason code as words, with the broker's own where it gave some."""
-    words = _REASONS.get(code) or _REASONS_311.get(code) or f"reason 0x{code:02x}"
-    own = " ".join(str(properties[key]) for key in ("reason", "server_reference") if properties.get(key))
-    return f"{words} ({own[:200]})" if own else words
+    words = _REASONS.get(code) or _REASONS_311.get(code) or Text(f"reason 0x{code:02x}", f"原因码 0x{code:02x}")
+    own = " ".join(str(properties[key]) for key in ("reason", "server_reference") if properties.get(key))[:200]
+    return Text(f"{words.en} ({own})", f"{words.zh}（{quoted(own).zh}）") if own else words

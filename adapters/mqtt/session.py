@@ -13,7 +13,9 @@ from typing import cast
 
 from adapters.mqtt import codec
 from adapters.mqtt.codec import Connack, Decoder, Disconnect, Publish, Pubrel, Suback
+from hub.bilingual import NOTHING, Text, quoted
 from hub.decoding import AT_ONCE_BYTES, decoded
+from hub.error_words import named, words_of
 from hub.model import Message, Verdict
 from hub.ports import Intake
 
@@ -31,7 +33,7 @@ def nothing(message: Message, version: int) -> bytes:
 class Lost(Exception):
     """The connection ended, or never came to be; the text says why, in words for people."""
 
-    def __init__(self, why: str, code: int = 0) -> None:
+    def __init__(self, why: Text, code: int = 0) -> None:
         super().__init__(why)
         self.code = code
 
@@ -113,7 +115,7 @@ class Session(asyncio.Protocol):
         """Ask after the broker when it was silent for `seconds`, and give it up when it does not answer."""
         self._pinger = self._loop.call_later(seconds, self._ping, seconds)
 
-    def give_up(self, why: str, code: int = 0) -> None:
+    def give_up(self, why: Text, code: int = 0) -> None:
         """Drop the connection at once: what is not acknowledged the broker will deliver again."""
         if self._why is None:
             self._why = Lost(why, code)
@@ -141,7 +143,10 @@ class Session(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         if self._pinger is not None:
             self._pinger.cancel()
-        lost = self._why or Lost(f"the connection broke: {error}" if error else "the broker closed the connection")
+        broke = Text("the connection broke: ", "连接中断：")
+        lost = self._why or Lost(
+            broke + words_of(error) if error else Text("the broker closed the connection", "消息代理关闭了连接")
+        )
         for waiter in (self.connack, self._suback, self.closed):
             if not waiter.done():
                 waiter.set_exception(lost)
@@ -180,7 +185,7 @@ class Session(asyncio.Protocol):
             self._take(received, answers)
         if self._decoder.error is not None:
             self.send(codec.disconnect(self.version, 0x81) if self.version == codec.V5 else b"")
-            self.give_up(self._decoder.error, 0x81)
+            self.give_up(quoted(self._decoder.error), 0x81)
 
     # ------------------------------------------------------------------------------------------------------- the flow
 
@@ -214,7 +219,7 @@ class Session(asyncio.Protocol):
                 await before.wait()
             messages = [await decoded(len(packet.payload), self._read, packet, at) for packet, at in received]
         except Exception as error:
-            self.give_up(f"a message could not be read: {type(error).__name__}: {error}")
+            self.give_up(Text("a message could not be read: ", "有消息无法读取：") + named(error))
             raise
         finally:
             if self._reading is read:
@@ -230,18 +235,18 @@ class Session(asyncio.Protocol):
     def _settle(self, _: asyncio.Future[list[Verdict]]) -> None:
         """Acknowledge every group at the head of the line that has its verdicts: in the order received (§4.6)."""
         ready: list[bytes] = []
-        busy = ""
+        busy = NOTHING
         while self._groups and self._groups[0].verdicts.done() and not busy:
             group = self._groups.popleft()
             self.in_flight -= group.count
             self.in_flight_bytes -= group.size
             failed = group.verdicts.cancelled() or group.verdicts.exception() is not None
             if failed:
-                busy = "the hub could not take messages"
+                busy = Text("the hub could not take messages", "中枢未能接收消息")
                 break
             for verdict, answer in zip(group.verdicts.result(), group.answers, strict=True):
                 if verdict is Verdict.BUSY:
-                    busy = "the hub is busy"
+                    busy = Text("the hub is busy", "中枢繁忙")
                     break
                 ready.append(answer)
         if ready:
@@ -249,7 +254,10 @@ class Session(asyncio.Protocol):
         if not self.in_flight:
             self._drained.set()
         if busy:
-            self._loop.call_soon(self.give_up, f"{busy}; the broker will deliver what was not acknowledged again")
+            again = Text(
+                "; the broker will deliver what was not acknowledged again", "；未确认的消息将由消息代理重新投递"
+            )
+            self._loop.call_soon(self.give_up, busy + again)
         self._balance()
 
     def _balance(self) -> None:
@@ -274,13 +282,14 @@ class Session(asyncio.Protocol):
         elif isinstance(packet, Pubrel):
             self.send(codec.pubcomp(packet.packet_id))
         elif isinstance(packet, Disconnect):
-            self.give_up(f"the broker said good-bye: {codec.reason(packet.code, packet.properties)}", packet.code)
+            said = codec.reason(packet.code, packet.properties)
+            self.give_up(Text("the broker said good-bye: ", "消息代理主动断开：") + said, packet.code)
 
     def _ping(self, seconds: float) -> None:
         """§3.1.2.10: something must be sent within the keep-alive time; an unanswered PINGREQ means a dead broker."""
         silent = self._loop.time() - self._heard_at
         if self._pinged and silent >= seconds and not self._paused:
-            self.give_up(f"the broker did not answer for {silent:.0f} s")
+            self.give_up(Text(f"the broker did not answer for {silent:.0f} s", f"消息代理 {silent:.0f} 秒未应答"))
             return
         self.send(codec.PINGREQ)
         self._pinged = True

@@ -11,6 +11,7 @@ import aiomqtt
 import msgspec
 
 from adapters.mqtt.options import client_tls
+from hub.error_words import words_of
 from hub.model import AlertChange, Change
 from hub.moment import to_text
 from hub.ports import Delivery
@@ -77,7 +78,11 @@ class MqttSink:
                 await client.publish(topic, b"", qos=1, retain=True, timeout=self._options.timeout_s)
         except (aiomqtt.MqttError, OSError, ssl.SSLError, TimeoutError, ValueError) as error:
             await self.close()
-            return Delivery(taken=False, detail=f"{self._options.connect}: {error}")
+            return Delivery(
+                taken=False,
+                detail=f"{self._options.connect}: {error}",
+                detail_zh=f"{self._options.connect}：{words_of(error).zh}",
+            )
         return Delivery(taken=True, detail=topic)
 
     async def close(self) -> None:

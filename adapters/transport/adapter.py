@@ -24,6 +24,8 @@ from adapters.transport.options import Endpoint, StreamOptions
 from adapters.transport.serial_line import open_serial
 from adapters.transport.session import Session, Sessions
 from adapters.transport.tally import Tally
+from hub.bilingual import Text
+from hub.error_words import words_of
 from hub.model import FaultKind, Message
 from hub.ports import Adapter, Codec, Intake, NoOptions, NotReached, Order
 from hub.sockets import listener as listening_socket
@@ -106,13 +108,13 @@ class StreamAdapter:
             else:
                 await self._keep_connected(intake, tally)
         except asyncio.CancelledError:
-            intake.report("down", "stopped")
+            intake.report("down", Text("stopped", "已停止"))
             raise
         except Exception as error:
             if isinstance(error, OSError) and self._options.listen is not None:
                 intake.report("down", not_bound(self._address(), error))
             else:
-                intake.report("down", f"{self._address()}: {_sentence(error)}")
+                intake.report("down", self._at(words_of(error)))
             raise
         finally:
             telling.cancel()
@@ -120,6 +122,10 @@ class StreamAdapter:
 
     def _address(self) -> str:
         return self._options.listen or self._options.connect or self._options.file or ""
+
+    def _at(self, why: Text) -> Text:
+        """With the address that it is about."""
+        return Text(f"{self._address()}: ", f"{self._address()}：") + why
 
     # ------------------------------------------------------------------------------------------------------- listening
 
@@ -136,13 +142,16 @@ class StreamAdapter:
             if room < wanted:
                 intake.report(
                     "degraded",
-                    f"listening on {self.bound}, but the limit of open files leaves room for {room} connections, "
-                    f"not {wanted}; raise it (ulimit -n, LimitNOFILE)",
+                    Text(
+                        f"listening on {self.bound}, but the limit of open files leaves room for {room} connections, "
+                        f"not {wanted}; raise it (ulimit -n, LimitNOFILE)",
+                        f"正在监听 {self.bound}，但打开文件数的上限只容 {room} 个连接，不足 {wanted} 个；请提高上限（ulimit -n、LimitNOFILE）",
+                    ),
                 )
             else:
-                intake.report("up", f"listening on {self.bound}")
+                intake.report("up", _listening(self.bound))
             if tls is not None:
-                renewing = asyncio.create_task(self._renew(tls, intake, f"listening on {self.bound}"))
+                renewing = asyncio.create_task(self._renew(tls, intake, _listening(self.bound)))
             await self._accept(listener, tls, tasks, intake, tally)
         finally:
             FILES.give_up(wanted)
@@ -154,7 +163,7 @@ class StreamAdapter:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _renew(self, tls: ServerTls | ClientTls, intake: Intake, doing: str) -> None:
+    async def _renew(self, tls: ServerTls | ClientTls, intake: Intake, doing: Text) -> None:
         """Go by the files as they are now. Whoever is known by a certificate has to show it again, as it may have been taken back: such connections end,
         what was acknowledged stays, and what was not is sent again."""
         while True:
@@ -163,9 +172,10 @@ class StreamAdapter:
                 if not tls.renew():
                     continue
             except OSError as error:
-                intake.report("degraded", f"{doing}; the TLS files of before are in use: {error}")
+                kept = Text("; the TLS files of before are in use: ", "；仍使用原 TLS 文件：")
+                intake.report("degraded", doing + kept + words_of(error))
                 continue
-            intake.report("up", f"{doing}, with the TLS files renewed")
+            intake.report("up", doing + Text(", with the TLS files renewed", "，TLS 文件已更新"))
             for writer in list(self._certified):
                 writer.close()
 
@@ -227,11 +237,12 @@ class StreamAdapter:
             await self._serve(reader, writer, peer, intake, tally)
         except Exception as error:
             # The hub's side failed on this connection; the device is not answered and will send again.
-            intake.report("degraded", f"connection {peer} was closed: {_sentence(error)}")
+            closed = Text(f"connection {peer} was closed: ", f"连接 {peer} 已关闭：")
+            intake.report("degraded", closed + words_of(error))
 
     async def _serve(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer: str, intake: Intake, tally: Tally
-    ) -> tuple[str, int]:
+    ) -> tuple[Text, int]:
         """One connection from its first byte to its end: why it ended, and how many messages it brought."""
 
         def send(data: bytes) -> bool:
@@ -269,17 +280,18 @@ class StreamAdapter:
         address = self._address()
         tls = self._options.client_tls() if self._endpoint.scheme != "serial" else None
         failures = 0
-        hearing = Hearing(intake, f"connected to {address}")
+        connected = Text(f"connected to {address}", f"已连接 {address}")
+        hearing = Hearing(intake, connected)
         watching = [asyncio.create_task(hearing.watch())]
         if tls is not None:
-            watching.append(asyncio.create_task(self._renew(tls, hearing, f"connected to {address}")))
+            watching.append(asyncio.create_task(self._renew(tls, hearing, connected)))
         try:
             while True:
                 try:
                     async with asyncio.timeout(self._options.handshake_timeout_s):
                         reader, writer = await self._open(tls)
                 except (OSError, TimeoutError) as error:
-                    why = _sentence(error)
+                    why = words_of(error)
                 else:
                     hearing.connected()
                     if self._options.hello:
@@ -293,7 +305,8 @@ class StreamAdapter:
                     self._options.reconnect_max_s, self._options.reconnect_min_s * 2 ** min(failures - 1, 16)
                 )
                 pause_s = random.uniform(0.0, longest_s)
-                intake.report("down", f"{address}: {why}; next attempt in {pause_s:.1f} s")
+                again = Text(f"; next attempt in {pause_s:.1f} s", f"；{pause_s:.1f} 秒后重试")
+                intake.report("down", self._at(why) + again)
                 await asyncio.sleep(pause_s)
         finally:
             for task in watching:
@@ -312,14 +325,17 @@ class StreamAdapter:
         loop = asyncio.get_running_loop()
         hearing: Hearing | None = None
         if self._options.listen is None:
-            hearing = Hearing(intake, f"exchanging datagrams with {self._address()}")
+            hearing = Hearing(
+                intake,
+                Text(f"exchanging datagrams with {self._address()}", f"与 {self._address()} 交换数据报"),
+            )
         peers = DatagramHub(self._make_codec, self._sessions, hearing or intake, tally, self._options)
         watching = asyncio.create_task(hearing.watch()) if hearing else None
         if self._options.listen is not None:
             listener = _datagram_socket(self._endpoint)
             await loop.create_datagram_endpoint(lambda: peers, sock=listener)
             self.bound = _bound("udp", listener)
-            intake.report("up", f"listening on {self.bound}")
+            intake.report("up", _listening(self.bound))
         else:
             remote = (self._endpoint.host, self._endpoint.port)
             transport, _ = await loop.create_datagram_endpoint(lambda: peers, remote_addr=remote)
@@ -340,15 +356,20 @@ class StreamAdapter:
         opener: Callable[[str, str], IO[bytes]] = gzip.open if path.endswith(".gz") else open  # type: ignore[assignment]
         recording = await asyncio.to_thread(opener, path, "rb")
         try:
-            intake.report("up", f"reading {path}")
+            intake.report("up", Text(f"reading {path}", f"正在读取 {path}"))
             session = Session(path, self._make_codec(), self._options, lambda _data: False, lambda _why: None)
             source = _FileSource(recording)
             connection = Connection(source, None, session, self._sessions, intake, tally, self._options)
             why = await connection.run()
         finally:
             recording.close()
-        how = "to its end" if source.ended else f"in part: {why}"
-        intake.report("up" if source.ended else "degraded", f"{path} was read {how}: {connection.messages} messages")
+        said = Text(
+            f"{path} was read "
+            + ("to its end" if source.ended else f"in part: {why.en}")
+            + f": {connection.messages} messages",
+            f"{path} 已读" + ("完" if source.ended else f"取一部分（{why.zh}）") + f"，共 {connection.messages} 条报文",
+        )
+        intake.report("up" if source.ended else "degraded", said)
         await asyncio.Event().wait()  # returning would make the hub start over and read the file again
 
 
@@ -396,6 +417,10 @@ def _datagram_socket(endpoint: Endpoint) -> socket.socket:
         listener.close()
         raise
     return listener
+
+
+def _listening(bound: str) -> Text:
+    return Text(f"listening on {bound}", f"正在监听 {bound}")
 
 
 def _bound(scheme: str, listener: socket.socket) -> str:

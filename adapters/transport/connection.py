@@ -13,6 +13,8 @@ from typing import Protocol
 from adapters.transport.options import StreamOptions
 from adapters.transport.session import Session, Sessions
 from adapters.transport.tally import Tally
+from hub.bilingual import Text
+from hub.error_words import words_of
 from hub.model import Fault, FaultKind, Message, Verdict
 from hub.ports import Intake
 
@@ -56,7 +58,7 @@ class Connection:
         self._settled = asyncio.Event()
         self.messages = 0
 
-    async def run(self) -> str:
+    async def run(self) -> Text:
         """Until the peer ends, is idle or misbehaves; returns why. Raises only what the hub's own side raises."""
         answering = asyncio.create_task(self._answer())
         reading = asyncio.create_task(self._read())
@@ -71,19 +73,20 @@ class Connection:
             await asyncio.gather(reading, answering, return_exceptions=True)
             self._sessions.leave(self._session)
 
-    async def _read(self) -> str:
+    async def _read(self) -> Text:
         clock = asyncio.get_running_loop().time
-        why = "the peer closed the connection"
+        why = Text("the peer closed the connection", "对方关闭了连接")
         last_frame_s = opened_s = clock()
         while True:
             try:
                 async with asyncio.timeout_at(self._deadline(opened_s, last_frame_s)):
                     data = await self._source.read(READ_BYTES)
             except TimeoutError:
-                why = f"no complete frame for {clock() - last_frame_s:.0f} s"
+                silent = f"{clock() - last_frame_s:.0f}"
+                why = Text(f"no complete frame for {silent} s", f"{silent} 秒内没有完整报文")
                 break
             except OSError as error:
-                why = str(error) or type(error).__name__
+                why = words_of(error)
                 break
             if not data:
                 break
@@ -91,7 +94,8 @@ class Connection:
             if frames:
                 last_frame_s = clock()
             if misbehaves:
-                why = f"closed after {self._options.faults_max} bad frames in a row"
+                most = self._options.faults_max
+                why = Text(f"closed after {most} bad frames in a row", f"连续 {most} 条错误报文，连接已关闭")
                 break
             await self._keep_to_allowance(frames, len(data))
         await self._finish()

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from hub.bilingual import NOTHING, Text
 from hub.model import Message, Verdict
 from hub.ports import Intake
 
@@ -20,7 +21,7 @@ class Hearing:
     until something usable comes; so is one that brings only what cannot be used.
     """
 
-    def __init__(self, intake: Intake, what: str) -> None:
+    def __init__(self, intake: Intake, what: Text) -> None:
         self._intake = intake
         self._what = what
         self._since = intake.now()
@@ -63,15 +64,14 @@ class Hearing:
 
     def _quiet(self) -> None:
         since = datetime.fromtimestamp(self._since // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        heard = "nothing usable" if self._garbage else "nothing"
-        self._intake.report(
-            "degraded" if self._vain or self._garbage else "up", f"{self._what}, {heard} heard since {since}"
-        )
+        heard = Text("nothing usable", "可用") if self._garbage else Text("nothing", "任何")
+        said = Text(f", {heard.en} heard since {since}", f"，自 {since} 起未收到{heard.zh}数据")
+        self._intake.report("degraded" if self._vain or self._garbage else "up", self._what + said)
 
     # The rest of the front door as it is.
 
-    def report(self, state: str, detail: str = "") -> None:
-        self._intake.report(state, detail)
+    def report(self, state: str, why: Text | str = NOTHING) -> None:
+        self._intake.report(state, why)
 
     def knows(self, device: str) -> bool:
         return self._intake.knows(device)

@@ -15,6 +15,7 @@ import msgspec
 
 from adapters.webhook import consent
 from adapters.webhook.signing import secret_keys, signed_headers
+from hub.error_words import named
 from hub.model import AlertChange
 from hub.moment import from_datetime, to_text
 from hub.ports import Delivery
@@ -98,9 +99,9 @@ class WebhookSink:
             ):
                 return outcome(answer.status_code, answer.headers.get("retry-after"), await _words(answer), now)
         except TimeoutError:
-            return Delivery(False, detail=f"no answer within {self._options.timeout_s:g} s")
+            return unanswered(self._options.timeout_s)
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            return Delivery(False, detail=f"{type(error).__name__}: {error}")
+            return unreached(error)
 
     async def _ask_consent(self, now: int) -> Delivery | None:
         """None where a request may go now; else why not, and for how long."""
@@ -144,19 +145,31 @@ def cloud_event(change: AlertChange, key: str) -> dict[str, Any]:
     }
 
 
+def unanswered(timeout_s: float) -> Delivery:
+    """No answer within the time that there was."""
+    return Delivery(False, detail=f"no answer within {timeout_s:g} s", detail_zh=f"{timeout_s:g} 秒内没有应答")
+
+
+def unreached(error: Exception) -> Delivery:
+    """Nothing was exchanged, or not all of it."""
+    said = named(error)
+    return Delivery(False, detail=f"{type(error).__name__}: {error}", detail_zh=f"无法连接：{said.zh}")
+
+
 def outcome(status: int, retry_after: str | None, words: str, now: int) -> Delivery:
     """What an answer means: 2xx taken, 410 wants no more, other 4xx refused for good, all else worth another attempt.
 
     Redirects are not followed: the body and its signature go nowhere but where the city said.
     """
     detail = f"HTTP {status}: {words}" if words else f"HTTP {status}"
+    detail_zh = f"对方应答 HTTP {status}" + (f"：「{words}」" if words else "")
     if 200 <= status <= 299:
-        return Delivery(True, detail=detail)
+        return Delivery(True, detail=detail, detail_zh=detail_zh)
     if status == 410:
-        return Delivery(False, final=True, detail=detail, gone=True)
+        return Delivery(False, final=True, detail=detail, detail_zh=detail_zh, gone=True)
     if 400 <= status <= 499 and status not in TEMPORARY:
-        return Delivery(False, final=True, detail=detail)
-    return Delivery(False, detail=detail, retry_after_s=_seconds(retry_after, now))
+        return Delivery(False, final=True, detail=detail, detail_zh=detail_zh)
+    return Delivery(False, detail=detail, detail_zh=detail_zh, retry_after_s=_seconds(retry_after, now))
 
 
 def _seconds(retry_after: str | None, now: int) -> float | None:

@@ -2,7 +2,7 @@
 
 import { POLLUTANTS, classOf } from "./aqi.js";
 import { reportButtons, saved } from "./files.js";
-import { h, keep } from "./parts.js";
+import { h, keep, spoken } from "./parts.js";
 import { riversOf } from "./rivers.js";
 import { drawnRoses } from "./roses.js";
 import { language, metricName, refusalText, say, told as inLanguage, valueText } from "./words.js";
@@ -48,7 +48,7 @@ export function airOf({ now, source, panel, chooseDevice }) {
       which.value ||= yesterday.span.slice(0, 7);
       days = await source.get(`/api/v1/air?span=${encodeURIComponent(which.value)}`);
       tables();
-    } catch (error) { calendar.replaceChildren(h("p", { class: "wrong", role: "alert" }, `${say("failed")} ${refusalText(error)}`)); }
+    } catch (error) { calendar.replaceChildren(h("p", { class: "wrong", role: "alert" }, spoken(`${say("failed")} ${refusalText(error)}`))); }
   }
 
   function tables() {
@@ -88,7 +88,7 @@ export function airOf({ now, source, panel, chooseDevice }) {
         const found = await source.get(`/api/v1/roses?${wanted}`);
         if (wanted !== roseAsked) return;
         rose = found;
-      } catch (error) { rose = null; rosesBox.replaceChildren(h("p", { class: "wrong", role: "alert" }, `${say("failed")} ${refusalText(error)}`)); return; }
+      } catch (error) { rose = null; rosesBox.replaceChildren(h("p", { class: "wrong", role: "alert" }, spoken(`${say("failed")} ${refusalText(error)}`))); return; }
     }
     if (rose) rosesBox.replaceChildren(drawnRoses(rose));
   }

@@ -3,7 +3,7 @@
 import { evidenceOf } from "./evidence.js";
 import { filtered, filterBar } from "./filters.js";
 import { handoverOf } from "./handover.js";
-import { h, keep, needle } from "./parts.js";
+import { h, keep, needle, spoken } from "./parts.js";
 import { picturesOf } from "./pictures.js";
 import { agoText, changeName, clockText, language, metricName, momentText, refusalText, say, told, untilText, valueText } from "./words.js";
 
@@ -122,7 +122,7 @@ export function cardsOf({ now, map, acts, source, chooseAlert, draw }) {
     const comment = () => (note.value.trim() ? act("comment")() : note.focus());
     const writing = [h("button", { type: "button", "data-act": "comment", "data-focus": "comment", onclick: comment }, say("comment")),
       alert.false_alarm ? button(say("noFalseAlarm"), "no-false-alarm", {}) : button(say("falseAlarm"), "false-alarm", {})];
-    const trouble = acts.trouble(alert.alert), wrong = trouble ? h("div", { class: "wrong", role: "alert" }, `${say("failed")} ${refusalText(trouble)}`) : null;
+    const trouble = acts.trouble(alert.alert), wrong = trouble ? h("div", { class: "wrong", role: "alert" }, spoken(`${say("failed")} ${refusalText(trouble)}`)) : null;
     if (!alert.open) return h("div", { class: "act" }, who, note, writing, wrong);
     note.addEventListener("keydown", (event) => { if (event.key === "Enter") act(alert.acknowledged_by ? "shelve" : "acknowledge", alert.acknowledged_by ? until(SHELVE_H[0]) : {})(); });
     return h("div", { class: "act" }, who, note,

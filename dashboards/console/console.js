@@ -8,7 +8,7 @@ import { fromLink, noFilter } from "./filters.js";
 import { fencesOf } from "./fences.js";
 import { fleetOf } from "./fleet.js";
 import { deskOf } from "./panels.js";
-import { h, keep } from "./parts.js";
+import { h, keep, spoken } from "./parts.js";
 import { alarm, soundState, switchSound, wake } from "./sound.js";
 import { Source } from "./source.js";
 import { switchTheme, theme } from "./theme.js";
@@ -214,11 +214,11 @@ function warn() {
   box.className = state;
   const lines = state === "lost"
     ? [say(now.heardAt ? "alarmLost" : "alarmNever"), now.heardAt ? `${say("alarmSince")} ${momentText(now.heardAt + now.skew)}. ${say("alarmMissing")}` : ""]
-    : [say("alarmIll"), parts.map((part) => `${partName(part.part)}: ${stateName(part.state)} (${momentText(part.since)})${part.reason ? `, ${part.reason}` : ""}`).join(" · ")];
+    : [say("alarmIll"), parts.map((part) => `${partName(part.part)}: ${stateName(part.state)} (${momentText(part.since)})${part.reason ? `, ${told(part, "reason")}` : ""}`).join(" · ")];
   const stamp = lines.join("\n");
   if (box.dataset.stamp === stamp) return; // spoken once, not at every drawing
   box.dataset.stamp = stamp;
-  box.replaceChildren(lines[0], h("small", {}, lines[1]));
+  box.replaceChildren(lines[0], h("small", {}, spoken(lines[1])));
 }
 
 function drawTabs(open) {
@@ -265,11 +265,14 @@ function speak() {
   document.documentElement.lang = language();
   for (const part of all("[data-text]")) part.textContent = say(part.dataset.text);
   for (const part of all("[data-title]")) { part.title = say(part.dataset.title); part.setAttribute("aria-label", say(part.dataset.title)); }
+  for (const part of all("[data-label]")) part.setAttribute("aria-label", say(part.dataset.label));
   byId("language").textContent = say("language");
   byId("language").title = say("languageTitle");
+  byId("language").lang = language() === "en" ? "zh-CN" : "en"; // it speaks to whoever reads the other
   byId("keys").setAttribute("aria-label", say("keys"));
   byId("keys").title = say("keys");
   drawSound();
+  fences.speak();
   byId("theme").title = say(theme() === "dark" ? "toLight" : "toDark");
   byId("theme").setAttribute("aria-label", byId("theme").title);
   byId("legend").replaceChildren(...Object.entries(FAMILIES).filter(([name]) => name !== "other").map(([name, family]) => h("span", {}, h("i", { vars: { "--dot": family.colour } }), familyName(name))), h("span", {}, h("i", { vars: { "--dot": "#6d8aa3" } }), say("camera")));
@@ -319,7 +322,7 @@ async function askWho() {
         else source.useToken(field.value.trim());
         door.close();
         given();
-      } catch (error) { field.value = ""; told.textContent = refusalText(error); }
+      } catch (error) { field.value = ""; told.replaceChildren(...spoken(refusalText(error))); }
     };
     for (const input of [user, field]) input.addEventListener("keydown", (event) => { if (event.key === "Enter") enter(); });
     // The identity provider sends the browser back to this page, which then finds its session.

@@ -3,7 +3,7 @@
 import { plotted } from "./chart.js";
 import { saved } from "./files.js";
 import { isDenied, pointsOf } from "./evidence.js";
-import { h } from "./parts.js";
+import { h, spoken } from "./parts.js";
 import { fixesOf, playbackOf } from "./playback.js";
 import { MOVING } from "./things.js";
 import { agoText, count, kindName, language, metricName, momentText, refusalText, say, unitOf, valueText } from "./words.js";
@@ -87,7 +87,7 @@ export function deviceOf({ now, map, source, box, chooseDevice, chooseMetric }) 
       if (doubtful.length) chart.append(h("p", { class: "sub doubt" }, `${count(doubtful.length)} ${say("doubtful")}`));
       rows.replaceChildren(h("table", {}, h("thead", {}, h("tr", {}, h("th", {}, say("observed")), h("th", { class: "n" }, `${metricName(metric)} ${unitOf(metric)}`), h("th", { class: "n" }, say("quality")))),
         h("tbody", {}, curve.rows.slice(-TABLE_ROWS).reverse().map((row) => h("tr", {}, h("td", {}, momentText(row.at, now.skew)), h("td", { class: "n" }, valueText("", row.value)), h("td", { class: "n" }, row.quality ?? "–"))))));
-    } catch (error) { chart.replaceChildren(h("p", { class: "sub" }, `${say("nocurve")} ${refusalText(error)}`)); }
+    } catch (error) { chart.replaceChildren(h("p", { class: "sub" }, spoken(`${say("nocurve")} ${refusalText(error)}`))); }
   }
 
   /** What rules compare this metric with, for devices of this kind. */

@@ -1,7 +1,7 @@
 // The evidence of a warning as a curve: what the rule compares, the limits of its levels, the moment of raise.
 
 import { plotted } from "./chart.js";
-import { h } from "./parts.js";
+import { h, spoken } from "./parts.js";
 import { language, metricName, refusalText, say, unitOf } from "./words.js";
 
 const BEFORE_MS = 30 * 60_000;
@@ -20,7 +20,7 @@ export function evidenceOf({ now, source }) {
       const points = pointsOf(answer);
       if (points.length < 2) { found.box.replaceChildren(h("p", { class: "sub" }, say("nohistory"))); return; }
       await plotted(found.box, { points, metric, limits, from, to, moment: { at: Date.parse(alert.raised_at), text: say("raised") } });
-    } catch (error) { found.box.replaceChildren(h("p", { class: "sub" }, `${say("nocurve")} ${refusalText(error)}`)); }
+    } catch (error) { found.box.replaceChildren(h("p", { class: "sub" }, spoken(`${say("nocurve")} ${refusalText(error)}`))); }
   }
 
   return {

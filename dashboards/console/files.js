@@ -1,6 +1,6 @@
 // What the browser saves: rows as CSV, and reports that the hub makes.
 
-import { h } from "./parts.js";
+import { h, spoken } from "./parts.js";
 import { language, refusalText, say } from "./words.js";
 
 /** A text that a spreadsheet would run gets an apostrophe before it: names come from devices. */
@@ -33,7 +33,7 @@ export function reportButtons({ source, what, asked }) {
         const [name, value] = asked();
         const lang = language().startsWith("zh") ? "zh" : "en";
         keepAs(`${what}-${value}.${format}`, await source.blob(`/api/v1/report/${what}?${new URLSearchParams({ [name]: value, format, lang })}`));
-      } catch (error) { said.textContent = `${say("failed")} ${refusalText(error)}`; }
+      } catch (error) { said.replaceChildren(...spoken(`${say("failed")} ${refusalText(error)}`)); }
       made.disabled = false;
     }
     return made;

@@ -1,7 +1,7 @@
 // The fleet: who drives, idles, stands or is not heard now, and what every vehicle did in a day.
 
 import { reportButtons, saved } from "./files.js";
-import { h, keep } from "./parts.js";
+import { h, keep, spoken } from "./parts.js";
 import { FAMILIES, agoText, language, momentText, refusalText, say, valueText } from "./words.js";
 
 export const VEHICLES = new Set(FAMILIES.road.kinds);
@@ -51,7 +51,7 @@ export function fleetOf({ now, source, panel, chooseDevice }) {
       told = await source.get(`/api/v1/fleet${day.value ? `?day=${encodeURIComponent(day.value)}` : ""}`);
       day.value = told.day;
       table();
-    } catch (error) { told = null; report.replaceChildren(h("p", { class: "wrong", role: "alert" }, `${say("failed")} ${refusalText(error)}`)); }
+    } catch (error) { told = null; report.replaceChildren(h("p", { class: "wrong", role: "alert" }, spoken(`${say("failed")} ${refusalText(error)}`))); }
   }
 
   function table() {

@@ -1,6 +1,6 @@
 // What one shift leaves to the next: shown above the warnings until somebody has read it.
 
-import { h } from "./parts.js";
+import { h, spoken } from "./parts.js";
 import { language, momentText, refusalText, say } from "./words.js";
 
 const SHOWN = 20;
@@ -47,7 +47,7 @@ export function handoverOf({ now, acts, source }) {
     title.textContent = say("handoverWrite");
     for (const [field, name] of /** @type {[any, string][]} */ ([[who, "who"], [text, "handoverText"]])) { field.placeholder = say(name); field.setAttribute("aria-label", say(name)); }
     send.textContent = say("handoverLeave");
-    wrong.textContent = trouble ? `${say("failed")} ${refusalText(trouble)}` : "";
+    wrong.replaceChildren(...spoken(trouble ? `${say("failed")} ${refusalText(trouble)}` : ""));
     unread.replaceChildren(...notes.filter((note) => !note.read_by).map((note) => h("div", { class: "box handover", role: "note" },
       h("div", { class: "top" }, h("span", {}, say("handoverLeft")), line(note)), h("p", { class: "lines" }, note.note),
       h("button", { type: "button", "data-taken": note.number, "data-focus": `taken ${note.number}`, onclick: () => taken(note.number) }, say("handoverRead")))));

@@ -3,7 +3,7 @@
 import { Ground, ringsOf, trace } from "./ground.js";
 import { colours } from "./theme.js";
 import { Things } from "./things.js";
-import { View, toLat, toLon } from "./view.js";
+import { View } from "./view.js";
 import { told } from "./words.js";
 
 const STILL = matchMedia("(prefers-reduced-motion: reduce)");
@@ -29,8 +29,7 @@ export class CityMap {
     this.chosen = null; // the chosen warning, or null
     this.track = null; // the way of a chosen trip: [lon, lat] each
     this.replay = null; // where it is in it: { place: [lon, lat], passed: how many of the places lie behind }
-    this.sketch = null; // corners of a zone that is being drawn: [lon, lat] each
-    this.onSketch = null; // told after each corner
+    this.sketch = null; // a zone whose shape is being drawn (sketch.js)
     this.marked = null; // the chosen device or camera: { device } or { camera }
     this.showLabels = true;
     this.changed = true;
@@ -104,7 +103,7 @@ export class CityMap {
     const label = (text, x, y, colour, weight) => this.labels.push({ text: text.length > 60 ? `${text.slice(0, 58)}…` : text, x, y, colour, weight });
     this.#sight(now, look);
     if (this.track?.length) this.#way(look);
-    if (this.sketch?.length) this.#drawn(look);
+    this.sketch?.draw(pen, view, look);
     this.#cameras(look, label);
     this.things.draw(pen, view, wall, look, this.marked?.device, label);
     const marks = this.#alerts(now, wall, look, label);
@@ -132,18 +131,6 @@ export class CityMap {
       pen.beginPath(); pen.moveTo(...view.project(...camera.position)); pen.lineTo(...target); pen.stroke();
       pen.setLineDash([]);
     }
-  }
-
-  /** The zone that is being drawn. */
-  #drawn(look) {
-    const { pen, view } = this, corners = this.sketch.map((place) => view.project(...place));
-    pen.beginPath();
-    corners.forEach((at, index) => { if (index) pen.lineTo(...at); else pen.moveTo(...at); });
-    pen.closePath();
-    pen.fillStyle = `${look.lit}24`; pen.fill();
-    pen.strokeStyle = look.lit; pen.lineWidth = 2; pen.setLineDash([6, 4]); pen.stroke(); pen.setLineDash([]);
-    pen.fillStyle = look.lit;
-    for (const at of corners) { pen.beginPath(); pen.arc(...at, 4, 0, 7); pen.fill(); }
   }
 
   #way(look) {
@@ -240,13 +227,10 @@ export class CityMap {
     return null;
   }
 
-  /** A click: a corner where a zone is being drawn, else what lies there. */
+  /** A click: for a zone that is being drawn, else what lies there. */
   #clicked(at) {
-    if (!this.sketch) { this.#pick(this.#find(...at)); return; }
-    const [x, y] = this.view.unproject(...at);
-    this.sketch.push([toLon(x), toLat(y)]);
-    this.onSketch?.(this.sketch);
-    this.changed = true;
+    if (this.sketch) this.sketch.click(this.view, at);
+    else this.#pick(this.#find(...at));
   }
 
   #pick(found) {
@@ -257,11 +241,12 @@ export class CityMap {
 
   #listen() {
     const { canvas } = this, fingers = new Map();
-    let moved = 0, spread = 0;
+    let moved = 0, spread = 0, pulled = null; // the corner of a sketch that the finger has
     const at = (event) => [event.offsetX, event.offsetY];
-    canvas.addEventListener("pointerdown", (event) => { canvas.setPointerCapture(event.pointerId); fingers.set(event.pointerId, at(event)); moved = 0; spread = 0; });
+    canvas.addEventListener("pointerdown", (event) => { canvas.setPointerCapture(event.pointerId); fingers.set(event.pointerId, at(event)); moved = 0; spread = 0; pulled = fingers.size === 1 ? this.sketch?.cornerAt(this.view, at(event)) ?? null : null; });
     canvas.addEventListener("pointermove", (event) => {
       const before = fingers.get(event.pointerId), here = at(event);
+      if (!before && this.sketch) { canvas.classList.toggle("point", this.sketch.cornerAt(this.view, here) !== null || this.sketch.edgeAt(this.view, here) !== null); return; }
       if (!before) { const found = this.#find(...here); canvas.classList.toggle("point", Boolean(found)); this.onHover?.(found, here); return; }
       fingers.set(event.pointerId, here);
       moved += Math.hypot(here[0] - before[0], here[1] - before[1]);
@@ -269,6 +254,7 @@ export class CityMap {
         const [a, b] = [...fingers.values()], wide = Math.hypot(a[0] - b[0], a[1] - b[1]);
         if (spread) this.zoom(wide / spread, [(a[0] + b[0]) / 2, (a[1] + b[1]) / 2]);
         spread = wide;
+      } else if (moved > 3 && pulled !== null && this.sketch) { this.sketch.picked = pulled; this.sketch.pull(this.view, here);
       } else if (moved > 3) { canvas.classList.add("drag"); this.pan(here[0] - before[0], here[1] - before[1]); }
     });
     const lift = (event) => {
@@ -282,6 +268,7 @@ export class CityMap {
     canvas.addEventListener("dblclick", (event) => { if (!this.sketch) this.zoom(2, at(event)); });
     const keys = { ArrowLeft: [70, 0], ArrowRight: [-70, 0], ArrowUp: [0, 70], ArrowDown: [0, -70] };
     canvas.addEventListener("keydown", (event) => {
+      if (this.sketch && !event.ctrlKey && !event.metaKey && !event.altKey && this.sketch.key(event, this.view)) { event.preventDefault(); event.stopPropagation(); return; }
       if (keys[event.key]) this.pan(...keys[event.key]);
       else if (event.key === "+" || event.key === "=") this.zoom(1.5);
       else if (event.key === "-") this.zoom(1 / 1.5);

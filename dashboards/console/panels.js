@@ -1,9 +1,9 @@
 // The desk beside the map: devices, the hub and its quarantine, over the same present. Warnings are in cards.js.
 
 import { deviceOf } from "./device.js";
-import { bars, h, keep } from "./parts.js";
+import { bars, h, keep, spoken } from "./parts.js";
 import { unknownOf } from "./unknown.js";
-import { FAMILIES, clockText, count, familyOf, faultName, kindName, language, metricName, momentText, partName, refusalText, say, stateName, telling, valueText } from "./words.js";
+import { FAMILIES, clockText, count, familyOf, faultName, foreign, kindName, language, metricName, momentText, partName, refusalText, say, stateName, telling, told, valueText } from "./words.js";
 
 const DEVICES_SHOWN = 300;
 const STALE_MS = 300_000;
@@ -46,7 +46,7 @@ export function deskOf({ now, map, source, chooseDevice, chooseMetric, draw, ask
       ...((status.parts ?? []).some((part) => part.state !== "up") ? [h("h2", {}, say("parts"))] : []),
       ...(status.parts ?? []).filter((part) => part.state !== "up").map((part) => h("div", { class: "box" },
         h("div", { class: "top" }, h("b", { title: part.part }, partName(part.part)), h("span", { class: `state ${part.state}` }, stateName(part.state)), h("span", { class: "rate nums" }, momentText(part.since))),
-        part.reason ? h("div", { class: "detail" }, part.reason) : null)),
+        part.reason ? h("div", { class: "detail" }, spoken(told(part, "reason"))) : null)),
       h("h2", {}, say("adapters")),
       ...(status.adapters ?? []).map((adapter) => {
         const rates = now.rates.get(adapter.name) ?? [], rate = rates.slice(-5).reduce((a, b) => a + b, 0) / Math.max(1, Math.min(5, rates.length));
@@ -56,7 +56,7 @@ export function deskOf({ now, map, source, chooseDevice, chooseMetric, draw, ask
           rates.length > 1 ? bars(rates) : null,
           h("div", { class: "nums" }, [["received", adapter.received], ["logged", adapter.logged], ["duplicate", adapter.duplicate], ["quarantined", adapter.quarantined], ["inflight", adapter.in_flight], ["refused", adapter.refused]].filter(([name, n]) => n || name === "received" || name === "logged").map(([name, n]) => `${say(name)} ${count(n)}`).join(" · ")),
           faults ? h("div", { class: "detail" }, faults) : null,
-          adapter.detail ? h("div", { class: "detail" }, adapter.detail) : null);
+          adapter.detail ? h("div", { class: "detail" }, spoken(told(adapter, "detail"))) : null);
       }),
       ...(status.maintenance?.length ? [h("h2", {}, say("maintenance"))] : []),
       ...(status.maintenance ?? []).map((work) => h("div", { class: "box maintenance" },
@@ -67,7 +67,7 @@ export function deskOf({ now, map, source, chooseDevice, chooseMetric, draw, ask
       h("h2", {}, say("readers")),
       h("table", {}, h("tbody", {}, (status.readers ?? []).map((reader) => h("tr", {}, h("td", { title: reader.reader }, partName(reader.reader), reader.required ? h("span", { class: "nums" }, ` ${say("required")}`) : null), h("td", {}, h("span", { class: `state ${reader.state}` }, stateName(reader.state))), h("td", { class: "n" }, reader.behind ? `${count(reader.behind)} ${say("behind")}` : say("caughtup")))))),
       h("h2", {}, say("log")),
-      h("table", {}, h("tbody", {}, Object.entries(status.log ?? {}).map(([name, stream]) => h("tr", {}, h("td", { title: name }, say(`stream_${name}`)), h("td", { class: "n" }, `${count(stream.next - stream.first)} ${say("entries")}`), h("td", { class: "n" }, bytesText(stream.bytes)), h("td", {}, stream.refusing ? h("span", { class: "state down" }, String(stream.refusing)) : ""))))),
+      h("table", {}, h("tbody", {}, Object.entries(status.log ?? {}).map(([name, stream]) => h("tr", {}, h("td", { title: name }, say(`stream_${name}`)), h("td", { class: "n" }, `${count(stream.next - stream.first)} ${say("entries")}`), h("td", { class: "n" }, bytesText(stream.bytes)), h("td", {}, stream.refusing ? h("span", { class: "state down" }, spoken(told(stream, "refusing"))) : ""))))),
     ];
     const top = panel.scrollTop;
     panel.replaceChildren(...parts);
@@ -78,8 +78,8 @@ export function deskOf({ now, map, source, chooseDevice, chooseMetric, draw, ask
     const rules = [...now.rules.values()], ill = status_ill();
     if (!rules.length) return [];
     return [h("h2", {}, say("rules")), h("details", { class: "box", ...(ill.length ? { open: true } : {}) }, h("summary", {}, `${count(rules.length)} ${say("rules")}${ill.length ? ` · ${count(ill.length)} ${say("ended")}` : ""}`),
-      ...ill.map((item) => h("div", { class: "detail state failed" }, `${item.rule}: ${item.error}`)),
-      ...rules.map((rule) => h("div", { class: "nums" }, h("b", {}, rule.rule), ` ${rule.levels.map((level) => `${say(level.level)}: ${level.when}`).join(" · ")}`)))];
+      ...ill.map((item) => h("div", { class: "detail state failed" }, `${item.rule}: `, spoken(told(item, "error")))),
+      ...rules.map((rule) => h("div", { class: "nums" }, h("b", {}, rule.rule), ` ${rule.levels.map((level) => `${say(level.level)}: ${told(level, "when")}`).join(" · ")}`)))];
   }
 
   const status_ill = () => now.status?.rules?.ill ?? [];
@@ -92,7 +92,7 @@ export function deskOf({ now, map, source, chooseDevice, chooseMetric, draw, ask
       const name = reader.reader.slice("delivery/".length);
       return h("div", { class: "box" }, h("div", { class: "top" }, h("b", {}, name), h("span", { class: `state ${reader.state}` }, stateName(reader.state)),
         h("button", { type: "button", class: "rate", "data-test": name, onclick: () => test(name) }, say("testsend"))),
-        tried.has(name) ? h("div", { class: "detail", role: "status" }, tried.get(name)) : null);
+        tried.has(name) ? h("div", { class: "detail", role: "status" }, spoken(tried.get(name))) : null);
     })];
   }
 
@@ -101,7 +101,7 @@ export function deskOf({ now, map, source, chooseDevice, chooseMetric, draw, ask
     draw();
     try {
       const said = await source.post("/api/v1/delivery/test", { name, who: now.who?.() || undefined });
-      tried.set(name, `${say(said.taken ? "testtaken" : "testfailed")} ${said.detail}`);
+      tried.set(name, `${say(said.taken ? "testtaken" : "testfailed")} ${said.detail_zh ? told(said, "detail") : foreign(said.detail)}`);
     } catch (error) { tried.set(name, `${say("failed")} ${refusalText(error)}`); }
     draw();
   }
@@ -120,7 +120,7 @@ export function deskOf({ now, map, source, chooseDevice, chooseMetric, draw, ask
     keep(panel, parts, (part) => part.key, (part) => [language(), part.knock ? unknown.stamp(part.knock) : ""], ({ knock, fault, heading }) => {
       if (heading) return h("h2", {}, heading);
       if (knock) return unknown.row(knock);
-      if (fault) return h("div", { class: "box fault" }, h("div", { class: "top" }, h("b", { title: fault.kind }, faultName(fault.kind)), h("span", { class: "nums" }, [fault.adapter, fault.device].filter(Boolean).join(" · ")), h("span", { class: "rate nums" }, momentText(fault.at))), h("div", { class: "detail" }, fault.detail), h("div", { class: "raw" }, fault.raw_text ?? fault.raw_hex ?? ""), h("div", { class: "act" }, fault.readings ? h("button", { type: "button", "data-retry": fault.offset, onclick: (event) => again(fault.offset, event.target) }, say("retry")) : null,
+      if (fault) return h("div", { class: "box fault" }, h("div", { class: "top" }, h("b", { title: fault.kind }, faultName(fault.kind)), h("span", { class: "nums" }, [fault.adapter, fault.device].filter(Boolean).join(" · ")), h("span", { class: "rate nums" }, momentText(fault.at))), h("div", { class: "detail" }, told(fault, "meaning")), h("div", { class: "detail engineer", lang: "en" }, fault.detail), h("div", { class: "raw" }, fault.raw_text ?? fault.raw_hex ?? ""), h("div", { class: "act" }, fault.readings ? h("button", { type: "button", "data-retry": fault.offset, onclick: (event) => again(fault.offset, event.target) }, say("retry")) : null,
         h("button", { type: "button", "data-decode": fault.offset, onclick: (event) => decode(fault.offset, event.target) }, say("decode"))));
       return h("div", { class: "none" }, h("b", {}, say("clean")), say("cleanline"));
     });
@@ -132,7 +132,7 @@ export function deskOf({ now, map, source, chooseDevice, chooseMetric, draw, ask
     try {
       const said = await source.post("/api/v1/quarantine/retry", { offset });
       button.replaceWith(h("span", { class: "nums", role: "status" }, `${say("stored")} ${said.stored} · ${say("refused")} ${said.refused} · ${say("waitingFor")} ${said.waiting}`));
-    } catch (error) { button.disabled = false; button.textContent = `${say("failed")} ${refusalText(error)}`; }
+    } catch (error) { button.disabled = false; button.replaceChildren(...spoken(`${say("failed")} ${refusalText(error)}`)); }
   }
 
   /** What the codec says of an entry's bytes today, below its buttons. */
@@ -142,9 +142,9 @@ export function deskOf({ now, map, source, chooseDevice, chooseMetric, draw, ask
       const said = await source.get(`/api/v1/quarantine/decode?offset=${offset}`);
       const readings = said.readings.map((reading) => h("li", {}, `${reading.device ?? ""} ${reading.time ?? reading.observed_at ?? ""} ${Object.entries(reading.values ?? {}).map(([metric, value]) => `${metricName(metric)} ${valueText(metric, value)}`).join(" · ")}`));
       box.append(h("div", { class: "nums" }, `${say("decoded")} ${said.protocol}: ${readings.length ? say("wouldRead") : say("nothingRead")}`), h("ul", {}, readings),
-        ...said.faults.map((found) => h("div", { class: "detail" }, `${faultName(found.kind)}: ${found.detail}`)),
+        ...said.faults.map((found) => h("div", { class: "detail" }, `${faultName(found.kind)}: `, h("span", { lang: "en" }, found.detail))),
         h("details", {}, h("summary", {}, say("frameFields")), h("pre", { class: "raw" }, JSON.stringify(said.detail, null, 1))));
-    } catch (error) { box.append(`${say("failed")} ${refusalText(error)}`); }
+    } catch (error) { box.append(...spoken(`${say("failed")} ${refusalText(error)}`)); }
     button.closest(".fault").querySelector(".decoded")?.remove();
     button.parentElement.after(box);
   }

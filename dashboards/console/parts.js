@@ -16,6 +16,12 @@ export function h(tag, props = {}, ...children) {
   return made;
 }
 
+/**
+ * A sentence of the hub as nodes. What it quotes (「…」: a peer's, a library's, a decoder's own words) is English wherever it stands, and marked so: screen readers
+ * change their tongue, and who looks for English left on the Chinese page does not take it for the hub's own.
+ */
+export const spoken = (text) => String(text ?? "").split(/(「[^」]*」)/).filter(Boolean).map((part) => (part.startsWith("「") ? h("q", { lang: "en" }, part.slice(1, -1)) : part));
+
 export function svg(tag, props = {}, ...children) {
   const made = document.createElementNS(SVG, tag);
   for (const [key, value] of Object.entries(props)) made.setAttribute(key, String(value));

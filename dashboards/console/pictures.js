@@ -1,6 +1,6 @@
 // A camera's still picture, which the hub fetches when somebody asks for it. The page reaches no camera, and no login reaches the page.
 
-import { h } from "./parts.js";
+import { h, spoken } from "./parts.js";
 import { language, momentText, refusalText, say } from "./words.js";
 
 const KEPT = 20;
@@ -17,7 +17,7 @@ export function picturesOf({ source }) {
       box.canvas.getContext("2d").drawImage(drawn, 0, 0);
       box.canvas.setAttribute("aria-label", `${say("picture")} ${name}`);
       box.said.textContent = momentText(Date.now());
-    } catch (error) { box.said.textContent = `${say("nopicture")} ${refusalText(error)}`; }
+    } catch (error) { box.said.replaceChildren(...spoken(`${say("nopicture")} ${refusalText(error)}`)); }
   }
 
   return {

@@ -5,7 +5,7 @@ const POLL_MS = 3000;
 const STREAM_SILENT_MS = 15000;
 
 export class Refused extends Error {
-  constructor(status, text) { super(text); this.status = status; }
+  constructor(status, text, zh = "") { super(text); this.status = status; this.zh = zh; }
 }
 
 export class Source {
@@ -59,9 +59,9 @@ export class Source {
 
   async #json(answer) {
     if (answer.ok) return answer.json();
-    let text = `${answer.status} ${answer.statusText}`;
-    try { const body = await answer.json(); text = body.error ?? body.detail ?? text; } catch { /* the status must do */ }
-    throw new Refused(answer.status, String(text));
+    let text = `${answer.status} ${answer.statusText}`, zh = "";
+    try { const body = await answer.json(); text = body.error ?? body.detail ?? text; zh = body.detail_zh ?? ""; } catch { /* the status must do */ }
+    throw new Refused(answer.status, String(text), String(zh));
   }
 
   /** Calls `on(event, data)` for every event, `linked(state)` with "live", "polling" or "lost"; never ends. */

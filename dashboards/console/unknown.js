@@ -1,7 +1,7 @@
 // Unknown devices that knock: admitted, as a line more in the city's devices.csv that is shown before it is written, or refused.
 
-import { h } from "./parts.js";
-import { KINDS, count, momentText, refusalText, say } from "./words.js";
+import { h, spoken } from "./parts.js";
+import { KINDS, count, foreign, momentText, refusalText, say } from "./words.js";
 
 const FIELDS = ["name", "kind", "area", "lon", "lat"];
 const NUMBERS = new Set(["lon", "lat"]);
@@ -27,7 +27,7 @@ export function unknownOf({ now, map, source, again }) {
   /** Do it, then ask who knocks now; what goes wrong is said where it was asked. */
   async function tell(said, act) {
     said.textContent = "";
-    try { await act(); } catch (error) { said.textContent = `${say("failed")} ${refusalText(error)} ${error.message}`; return false; }
+    try { await act(); } catch (error) { said.replaceChildren(...spoken(`${say("failed")} ${refusalText(error)}`)); return false; }
     again();
     return true;
   }
@@ -46,7 +46,7 @@ export function unknownOf({ now, map, source, again }) {
         const found = await source.post("/api/v1/unknown/admit", asked());
         base = found.base;
         shown.replaceChildren(h("div", { class: "nums" }, `${found.file}, ${say("lineOf")} ${found.line}:`), h("pre", { class: "raw added" }, `+ ${found.added}`), h("button", { type: "button", class: "go", "data-write": knock.device, onclick: () => write() }, say("writeLine")));
-      } catch (error) { said.textContent = `${say("failed")} ${error.message}`; }
+      } catch (error) { said.replaceChildren(...spoken(`${say("failed")} ${refusalText(error)}`)); }
     }
 
     async function write() {
@@ -54,9 +54,9 @@ export function unknownOf({ now, map, source, again }) {
       try {
         const done = await source.post("/api/v1/unknown/admit", { ...asked(), base });
         const wrong = done.reload?.mistakes ?? [];
-        if (wrong.length) { shown.replaceChildren(h("div", { class: "wrong" }, `${say("writtenNotTaken")} ${wrong[0]}`)); return; }
+        if (wrong.length) { shown.replaceChildren(h("div", { class: "wrong" }, spoken(`${say("writtenNotTaken")} ${foreign(wrong[0])}`))); return; }
         close();
-      } catch (error) { said.textContent = `${say("failed")} ${error.message}`; base = null; shown.replaceChildren(); }
+      } catch (error) { said.replaceChildren(...spoken(`${say("failed")} ${refusalText(error)}`)); base = null; shown.replaceChildren(); }
     }
 
     function close() { open.delete(knock.device); again(); }

@@ -3,9 +3,9 @@
 const WORDS = {
   skip: ["Skip to the warnings", "跳到预警列表"],
   maphelp: ["Map. Arrow keys move it, plus and minus zoom, 0 shows the whole city.", "地图。方向键移动，加减键缩放，0 键显示全城。"],
-  zoomin: ["Zoom in", "放大"], zoomout: ["Zoom out", "缩小"], fit: ["Whole city", "全城"], sectors: ["What cameras see", "摄像机视野"], labels: ["Names", "名称"],
-  drawZone: ["Draw a zone", "绘制区域"], drawZoneHow: ["Click the corners on the map, or write them below, a line each. The change of zones.geojson is shown before it is written.", "在地图上点击各顶点，或在下方逐行填写经纬度。写入前先显示 zones.geojson 的改动。"], zoneCorners: ["longitude, latitude", "经度, 纬度"], zones: ["Zones", "区域"],
-  zone_zone: ["Id", "编号"], zone_name: ["Name", "名称"], zone_kind: ["Kind", "类型"], zone_speed_limit_kmh: ["Speed limit, km/h", "限速 km/h"], undoCorner: ["Last corner away", "撤销一点"], removeZone: ["Remove this zone", "删除此区域"], zoneIncomplete: ["An id and three corners are needed.", "需要编号和至少三个顶点。"], zoneHolds: ["Written; rules go by it from now on.", "已写入，规则即刻生效。"],
+  map: ["Map", "地图"], zoomin: ["Zoom in", "放大"], zoomout: ["Zoom out", "缩小"], fit: ["Whole city", "全城"], sectors: ["What cameras see", "摄像机视野"], labels: ["Names", "名称"],
+  drawZone: ["Draw a zone", "绘制区域"], drawZoneHow: ["Click the corners on the map (pull them, or click an edge for one more), or write them below, a line each. The change of zones.geojson is shown before it is written.", "在地图上点击各顶点（可拖动，点击边线可增加），或在下方逐行填写经纬度。写入前先显示 zones.geojson 的改动。"], zoneCorners: ["longitude, latitude", "经度, 纬度"], zones: ["Zones", "区域"],
+  zone_zone: ["Id", "编号"], zone_name: ["Name", "名称"], zone_kind: ["Kind", "类型"], zone_speed_limit_kmh: ["Speed limit, km/h", "限速 km/h"], undoCorner: ["Corner away", "删除顶点"], nextCorner: ["Next corner", "下一顶点"], halveEdge: ["Corner more", "增加顶点"], corner: ["Corner", "顶点"], reshapeZone: ["Reshape", "修改形状"], removeZone: ["Remove", "删除"], reshapeZoneHow: ["Pull corners; click an edge for one more. Keys on the map: n and p choose a corner, arrows move it (with Shift finely), i adds one behind it, Delete takes it away. The change is shown before it is written.", "拖动顶点；点击边线增加顶点。地图上的按键：n、p 选择顶点，方向键移动（按住 Shift 微调），i 在其后增加，Delete 删除。写入前先显示改动。"], zoneIncomplete: ["An id and three corners are needed.", "需要编号和至少三个顶点。"], zoneHolds: ["Written; rules go by it from now on.", "已写入，规则即刻生效。"],
   air: ["Environment", "环境"], airNow: ["Index now", "实时指数"], airYesterday: ["Above the standard yesterday", "昨日超标"], airMonth: ["Month by classes", "月历（按级别）"], airStation: ["Station", "站点"], airUnknown: ["not enough data", "数据不足"], airNoneAbove: ["No station.", "无站点超标。"], airCapture: ["data capture", "数据获取率"], airCompared: ["Stations side by side", "站点对比"], airDaysAbove: ["days above / with an index", "超标 / 有效天数"], airComparedNote: ["Means of the month's days that have a value; ozone by its highest 8 hours.", "本月有效日值的算术平均；臭氧为日最大8小时平均。"],
   roses: ["Where the wind came from", "风向玫瑰图"], windRose: ["Wind rose", "风玫瑰图"], pollutionRose: ["Pollution rose", "污染玫瑰图"], windOf: ["Wind of", "风数据来自"], noWind: ["No wind is known here in this time.", "此时段无风数据。"], hoursOf: ["hours", "小时"], calm: ["calm", "静风"], mostFrom: ["most often from", "主导风向"], windFrom: ["from", "风向"], shareOf: ["share of the hours", "频率"], meanOf: ["mean", "平均"],
   north: ["N", "北"], east: ["E", "东"], south: ["S", "南"], west: ["W", "西"],
@@ -131,8 +131,10 @@ export function partName(part) {
   const named = WORDS[`part_${what}`] ? say(`part_${what}`) : what;
   return one ? `${named} ${WORDS[`stream_${one}`] && what !== "adapter" && what !== "destination" && what !== "rule" ? say(`stream_${one}`) : one}` : named;
 }
-/** What the hub refused: in the reader's language what it means, and then the hub's own sentence, which is English. */
-export const refusalText = (error) => (WORDS[`refusal_${error.status}`] && tongue ? `${say(`refusal_${error.status}`)}（${error.message}）` : error.message);
+/** What the hub refused, in the reader's language; a sentence that it has in English only is quoted behind what its status means. */
+export const refusalText = (error) => (tongue ? error.zh || `${say(WORDS[`refusal_${error.status}`] ? `refusal_${error.status}` : "refusal_500")}${foreign(error.message)}` : error.message);
+/** Words that are not the hub's own: as they are, in Chinese in the quotation marks by which `spoken` knows them. */
+export const foreign = (text) => (text && tongue ? `「${text}」` : text);
 
 /** What is held against a value, by the name that the hub has for it; the names of other devices' own marks are theirs. */
 export const markName = (mark) => (WORDS[`mark_${mark}`] ? say(`mark_${mark}`) : mark);

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from hub.access import passwords
 from hub.access.users import User, load_users
+from hub.bilingual import NOTHING, Text, quoted
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +21,7 @@ Stamp = tuple[int, int, int] | None
 class Roll:
     """The users of one city. `asks`: whether the hub asks people who they are; once it does, it does so until it ends."""
 
-    def __init__(self, path: Path, data: Path, told: Callable[[str], None] = lambda reason: None) -> None:
+    def __init__(self, path: Path, data: Path, told: Callable[[Text], None] = lambda why: None) -> None:
         """`told` hears why the file cannot be used, "" when it can again."""
         self._path, self._data, self._told = path, data, told
         self._users: dict[str, User] = {}
@@ -60,19 +61,22 @@ class Roll:
     def _read(self) -> None:
         if not self._path.exists():
             if self._asks:
-                self._say(f"{self._path} is gone; the users of before stay")
+                self._say(
+                    Text(f"{self._path} is gone; the users of before stay", f"{self._path} 已不存在；仍沿用原有用户")
+                )
             return
         self._asks = True
         users, mistakes = load_users(self._path)
         if mistakes:
-            self._say("; ".join(map(str, mistakes[:3])) + "; the users of before stay")
+            wrong = quoted("; ".join(map(str, mistakes[:3])))
+            self._say(wrong + Text("; the users of before stay", "：用户文件有误，仍沿用原有用户"))
             return
         self._users = users
-        self._told("")
+        self._told(NOTHING)
 
-    def _say(self, reason: str) -> None:
-        logger.error("users: %s", reason)
-        self._told(reason)
+    def _say(self, why: Text) -> None:
+        logger.error("users: %s", why)
+        self._told(why)
 
     def _changed(self, path: Path) -> bool:
         stamp = _stamp(path)

@@ -20,9 +20,11 @@ from hub.api.pages import reply
 from hub.api.problem import Problem
 from hub.api.sight import Sight
 from hub.api.state import State
+from hub.bilingual import Text
 from hub.decoding import decoded
 from hub.delivery import Courier
 from hub.delivery.exercise import exercise
+from hub.error_words import words_of
 from hub.identity import only
 from hub.model import OperatorAction, Verdict
 from hub.moment import SECOND, from_text, in_order, to_text
@@ -80,7 +82,7 @@ class Acting:
         if verdict is Verdict.BUSY:
             raise Problem(
                 503,
-                self.state.log.events.refusing or "the hub cannot take input now; send it again",
+                str(self.state.log.events.refusing or "the hub cannot take input now; send it again"),
                 {"Retry-After": "5"},
             )
         after = self.state.ledger.of(self.state.door.adapter).faults
@@ -101,9 +103,14 @@ class Acting:
         found = self.state.alerts.open.get(alert)
         sight = Sight(self.state, request.state.who)
         if found is None or not sight.alert(found):
-            raise Problem(404, f"no open warning has the id {alert[:300]!r}")
+            raise Problem(
+                404, Text(f"no open warning has the id {alert[:300]!r}", f"没有编号为 {alert[:300]!r} 的未解除预警")
+            )
         if not Sight(self.state, request.state.who, "operate").alert(found):
-            raise Problem(403, f"{request.state.who.name!r} may see this warning, and not act on it")
+            name = request.state.who.name
+            raise Problem(
+                403, Text(f"{name!r} may see this warning, and not act on it", f"{name!r} 可查看此预警，但无权处置")
+            )
         until = self._time(given.until, "until")
         name, note = actor(self.state, request, given.who, given.note)
         before = {
@@ -122,11 +129,20 @@ class Acting:
         since, until = self._time(given.start, "from") or at, self._time(given.until, "until")
         every_s = given.every_s or 0
         if until is None or until <= since or (until <= at and not every_s):
-            raise Problem(400, "until is missing, over already, or not after from")
+            raise Problem(
+                400,
+                Text("until is missing, over already, or not after from", "缺少结束时间，或已过去，或不晚于开始时间"),
+            )
         if every_s and every_s * SECOND < until - since:
             raise Problem(400, "every_s is in whole seconds, and not shorter than the window itself")
         if sum(item.every > 0 or item.until > at for item in self.state.maintenance()) >= MAINTENANCE_MAX:
-            raise Problem(409, f"{MAINTENANCE_MAX} windows are planned already; cancel some")
+            raise Problem(
+                409,
+                Text(
+                    f"{MAINTENANCE_MAX} windows are planned already; cancel some",
+                    f"已计划 {MAINTENANCE_MAX} 个维护时段；请先取消一些",
+                ),
+            )
         name, note = actor(self.state, request, given.who, given.note)
         after = {"from": to_text(since), "until": to_text(until), "every_s": every_s, "note": note}
         await self._auditing.note(request, "maintenance", target, None, after)
@@ -178,7 +194,8 @@ class Acting:
         try:
             await self.state.operate(action)
         except LogFull as error:
-            raise Problem(503, f"it cannot be noted in the log, so it is not done: {error}") from None
+            undone = Text("it cannot be noted in the log, so it is not done: ", "无法记入日志，因此未执行：")
+            raise Problem(503, undone + words_of(error)) from None
 
     async def command(self, request: Request, given: questions.Command) -> Response:
         """A command to a device, noted in the log before it is sent. 404 not connected, 409 not supported, 400 wrong, 504 not known
@@ -222,7 +239,7 @@ class Acting:
         stream = self.state.log.quarantine
         offset = None if given.offset is None else LogPosition(given.offset)
         if offset is not None and not stream.first <= offset < stream.next:
-            raise Problem(404, f"no entry {offset} in quarantine")
+            raise Problem(404, Text(f"no entry {offset} in quarantine", f"隔离区中没有条目 {offset}"))
         start, end = (stream.first, stream.next) if offset is None else (offset, behind(offset))
         return reply(await self.state.retry(start, end))
 
@@ -247,11 +264,16 @@ class Acting:
             )
         if not isinstance(courier, Courier):
             raise Problem(
-                409, f"{given.name!r} takes readings, not warnings; its own readings show whether it takes them"
+                409,
+                Text(
+                    f"{given.name!r} takes readings, not warnings; its own readings show whether it takes them",
+                    f"{given.name!r} 接收读数而非预警；其自身读数可显示是否接收",
+                ),
             )
         name, _ = actor(self.state, request, given.who, None)
         delivery = await courier.exercise(exercise(self.state.clock(), name))
-        return reply({"destination": given.name, "taken": delivery.taken, "detail": delivery.detail})
+        told = {"detail": delivery.detail, "detail_zh": delivery.detail_zh}
+        return reply({"destination": given.name, "taken": delivery.taken, **told})
 
     # ---------------------------------------------------------------------------------------------- history
 

@@ -47,6 +47,7 @@ class PartState(msgspec.Struct):
     state: str
     since: str
     reason: str
+    reason_zh: str
     required: bool
 
 
@@ -359,6 +360,7 @@ class Admitted(msgspec.Struct):
     file: str
     line: int
     added: str
+    removed: str
     base: str
     written: bool
     reload: Object | None

@@ -102,7 +102,7 @@ class Frames:
         end = end._replace(told=batch.next)
         if end.noted != start.noted:
             pieces.append(_event("notes", {}, end, began))
-        pieces.append(_event("status", views.status(state, sight), end, began))
+        pieces.append(_event("status", in_language(views.status(state, sight), language), end, began))
         return Frame(tuple(pieces), end)
 
 

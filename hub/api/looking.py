@@ -18,8 +18,9 @@ from hub.api.problem import Problem
 from hub.api.sight import Sight
 from hub.api.state import State
 from hub.api.stretch import WITHIN_S, newest
-from hub.bilingual import preferred
+from hub.bilingual import Text, preferred
 from hub.cameras.picture import NoPicture, Pictures
+from hub.error_words import words_of
 from hub.live import DeviceState
 from hub.metrics import vocabulary
 from hub.model import Alert, Device, Fault
@@ -74,14 +75,17 @@ class Looking:
             if not parts:
                 raise Problem(404, f"there is no part {asked.part[:100]!r}")
             ready = parts[0]["state"] == "up"
-        return reply({"ready": ready, "parts": parts, "roles": self.state.roles}, 200 if ready else 503)
+        shown = {"ready": ready, "parts": parts, "roles": self.state.roles}
+        return reply(in_language(shown, language_of(request, asked)), 200 if ready else 503)
 
     async def health(self, _: Request, __: Any) -> Response:
         """Whether input is taken; 503 with the reason where not."""
         refusing = self.state.log.events.refusing
         changes = {"X-Alert-Changes": str(self.state.log.alerts.next)}
         return reply(
-            {"ok": refusing is None, "detail": refusing or "taking input"}, 200 if refusing is None else 503, changes
+            {"ok": refusing is None, "detail": str(refusing or "taking input")},
+            200 if refusing is None else 503,
+            changes,
         )
 
     async def metrics(self, _: Request, __: Any) -> Response:
@@ -96,9 +100,9 @@ class Looking:
             await asyncio.to_thread(views.city, self.state, self._sight(request))
         )  # footprints take milliseconds each
 
-    async def status(self, request: Request, _: Any) -> Response:
+    async def status(self, request: Request, asked: questions.Spoken) -> Response:
         """The hub itself: parts, adapters, readers, the log, the rules."""
-        return reply(views.status(self.state, self._sight(request)))
+        return reply(in_language(views.status(self.state, self._sight(request)), language_of(request, asked)))
 
     def _sight(self, request: Request) -> Sight:
         return Sight(self.state, request.state.who)
@@ -133,7 +137,7 @@ class Looking:
         shown, cut = page(found, asked.limit, asked.skip)
         return reply({"positions": shown, **marks(request, asked.limit, cut, skip=asked.skip + len(shown))})
 
-    async def device(self, request: Request, _: Any) -> Response:
+    async def device(self, request: Request, asked: questions.Spoken) -> Response:
         """One device: newest values, what the registry says, its latest stored values and what of it could not be used."""
         name, sight = request.path_params["device"], self._sight(request)
         if not sight.there(name):
@@ -144,8 +148,10 @@ class Looking:
         try:
             shown["rows"] = sight.rows(await self.state.series(query))[::-1]
         except StoreUnavailable as error:  # the present goes on without history
-            shown["without"] = f"history cannot be had now: {error}"
-        return reply({**shown, "faults": await device_views.faults(self.state, name, sight)})
+            why = Text("history cannot be had now: ", "暂时无法取得历史数据：") + words_of(error)
+            shown |= {"without": why.en, "without_zh": why.zh}
+        shown["faults"] = await device_views.faults(self.state, name, sight)
+        return reply(in_language(shown, language_of(request, asked)))
 
     async def unknown(self, request: Request, asked: questions.Page) -> Response:
         """Who reported and was not known, the latest first; those that somebody refused are marked."""
@@ -200,17 +206,16 @@ class Looking:
             }
         )
 
-    async def rules(self, request: Request, asked: questions.Page) -> Response:
+    async def rules(self, request: Request, asked: questions.SpokenPage) -> Response:
         """The rules in force: conditions, the limits that they compare a metric with, their sources, and those that fail."""
         shown, cut = page(self.state.rulebook(), asked.limit, asked.skip)
         sight = self._sight(request)
         ill = {item["rule"]: sight.of(item) for item in self.state.rules().get("ill", [])}
-        return reply(
-            {
-                "rules": [{**rule, "ill": ill.get(rule["rule"])} for rule in shown],
-                **marks(request, asked.limit, cut, skip=asked.skip + len(shown)),
-            }
-        )
+        found = {
+            "rules": [{**rule, "ill": ill.get(rule["rule"])} for rule in shown],
+            **marks(request, asked.limit, cut, skip=asked.skip + len(shown)),
+        }
+        return reply(in_language(found, language_of(request, asked)))
 
     async def maintenance(self, request: Request, asked: questions.Page) -> Response:
         """Planned work, and for a day what is over."""
@@ -238,15 +243,15 @@ class Looking:
             for fault, at in zip(batch.entries, batch.positions, strict=False)
             if sight.whole or (fault.device and sight.device(fault.device))
         ]
-        return reply(
-            {"entries": entries[::-1], **marks(request, limit, batch.first > stream.first, before=batch.first)}
-        )
+        found = {"entries": entries[::-1], **marks(request, limit, batch.first > stream.first, before=batch.first)}
+        return reply(in_language(found, language_of(request, asked)))
 
     async def decode(self, request: Request, asked: questions.Entry) -> Response:
         """What the codec says today of the bytes of an entry. 404 where there is no such entry, 409 where nothing can be said of it."""
         stream = self.state.log.quarantine
         if not stream.first <= asked.offset < stream.next:
-            raise Problem(404, f"no entry {asked.offset} in quarantine")
+            gone = Text(f"no entry {asked.offset} in quarantine", f"隔离区中没有条目 {asked.offset}")
+            raise Problem(404, gone)
         fault = await self._kept_out(stream, LogPosition(asked.offset))
         raw = fault.raw
         if fault.back:
@@ -257,25 +262,27 @@ class Looking:
         try:
             found = await asyncio.to_thread(self.state.decode_again, fault, raw)
         except NotSupported as error:
-            raise Problem(409, f"entry {asked.offset} cannot be decoded: {error}") from None
+            cannot = Text(f"entry {asked.offset} cannot be decoded: ", f"条目 {asked.offset} 无法解码：")
+            raise Problem(409, cannot + words_of(error)) from None
         return reply({"offset": asked.offset, **found})
 
     async def _kept_out(self, stream: Stream, place: LogPosition) -> Fault:
         """The entry of quarantine that stands there. Raises `Problem`."""
         batch = await stream.read(place, 1, WITHIN_S)
         if not batch.entries or batch.first != place:
-            raise Problem(503, f"entry {place} of quarantine cannot be read now")
+            raise Problem(
+                503, Text(f"entry {place} of quarantine cannot be read now", f"隔离区条目 {place} 暂时无法读取")
+            )
         found: Fault = batch.entries[0]
         return found
 
-    async def delivery(self, request: Request, asked: questions.Page) -> Response:
+    async def delivery(self, request: Request, asked: questions.SpokenPage) -> Response:
         """Destinations, what they refused for good, and the newest attempts."""
         sight = self._sight(request)
         found = await asyncio.to_thread(views.delivery, self.state.couriers, self.state.journal, sight)
         letters, cut = page(found["dead_letters"], asked.limit, asked.skip)
-        return reply(
-            {**found, "dead_letters": letters, **marks(request, asked.limit, cut, skip=asked.skip + len(letters))}
-        )
+        found |= {"dead_letters": letters, **marks(request, asked.limit, cut, skip=asked.skip + len(letters))}
+        return reply(in_language(found, language_of(request, asked)))
 
     async def cameras(self, request: Request, asked: questions.Cameras) -> Response:
         """Cameras that see a point or a zone, or will see what moves."""
@@ -298,13 +305,19 @@ class Looking:
         name = request.path_params["camera"]
         camera = self.state.registry.cameras.get(name)
         if camera is None or not self._sight(request).camera(camera):
-            raise Problem(404, f"there is no camera {name[:100]!r}")
+            raise Problem(404, Text(f"there is no camera {name[:100]!r}", f"没有摄像机 {name[:100]!r}"))
         if not camera.snapshot_url:
-            raise Problem(404, f"the registry has no snapshot_url of {name[:100]!r}")
+            raise Problem(
+                404,
+                Text(
+                    f"the registry has no snapshot_url of {name[:100]!r}", f"登记信息中没有 {name[:100]!r} 的画面地址"
+                ),
+            )
         try:
             found = await self._pictures.of(camera)
         except NoPicture as error:
-            raise Problem(502, f"no picture of {name[:100]!r}: {error}") from None
+            failed = Text(f"no picture of {name[:100]!r}: ", f"取不到 {name[:100]!r} 的画面：")
+            raise Problem(502, failed + words_of(error)) from None
         headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
         return Response(found.data, 200, headers, found.media)
 

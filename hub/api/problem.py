@@ -9,13 +9,16 @@ import msgspec
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from hub.bilingual import Text
+
 
 class Problem(HTTPException):
-    """What a handler raises: a status and a sentence for people; `more` are further fields of the answer."""
+    """What a handler raises: a status and a sentence for people; `more` are further fields of the answer. A sentence in both languages has its Chinese
+    as `detail_zh`."""
 
-    def __init__(self, status: int, detail: str, headers: dict[str, str] | None = None, **more: Any) -> None:
-        super().__init__(status, detail, headers)
-        self.more = more
+    def __init__(self, status: int, detail: Text | str, headers: dict[str, str] | None = None, **more: Any) -> None:
+        super().__init__(status, str(detail), headers)
+        self.more = {**more, "detail_zh": detail.zh} if isinstance(detail, Text) else more
 
 
 def problem(status: int, detail: str, headers: dict[str, str] | None = None, **more: Any) -> Response:

@@ -84,7 +84,14 @@ class Positions(Page):
     since: str | None = None
 
 
-class Quarantine(msgspec.Struct):
+class SpokenPage(Spoken):
+    """A page of what people read."""
+
+    limit: Limit | None = None
+    skip: Number = 0
+
+
+class Quarantine(Spoken):
     """The newest `limit` entries older than `before`."""
 
     limit: Annotated[int, Meta(ge=1, le=PAGE_MAX)] = 50
@@ -186,7 +193,7 @@ class OidcBack(msgspec.Struct):
     error: str | None = None
 
 
-class Readiness(msgspec.Struct):
+class Readiness(Spoken):
     """`part`: ask for this part alone."""
 
     part: str | None = None
@@ -303,14 +310,15 @@ class Admission(Body):
 
 
 class Fence(Body):
-    """A zone as it was drawn: the corners of its outer ring, longitude and latitude each. `ring` null: the zone is taken away. `limits`: such as
-    `speed_limit_kmh`. `base`: of the proposal that was looked at; without it nothing is written."""
+    """A zone as it was drawn: the corners of its outer ring, longitude and latitude each. `ring` null: the zone is taken away. `reshape`: a zone that
+    is there gets this ring; its name, kind, limits and holes stay. `limits`: such as `speed_limit_kmh`. `base`: of the proposal that was looked at; without it nothing is written."""
 
     zone: Annotated[str, Meta(min_length=1, max_length=100)]
     ring: Annotated[list[tuple[float, float]], Meta(min_length=3, max_length=500)] | None = None
     kind: Name = ""
     name: Name = ""
     limits: dict[str, float | str] = {}
+    reshape: bool = False
     base: str | None = None
     who: Name | None = None
 

@@ -37,6 +37,8 @@ from hub.api.state import State
 from hub.api.streaming import Streaming
 from hub.api.transfer import Transfer
 from hub.api.visiting import Visiting
+from hub.bilingual import Text, preferred
+from hub.error_words import words_of
 from hub.ports import LogFull, StoreUnavailable
 
 logger = logging.getLogger(__name__)
@@ -86,10 +88,10 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
         Endpoint(get, "/api/v1/health", None, look.health, gives=answers.Health, ill_alike=True, probe=True),
         Endpoint(post, "/api/v1/readings", "ingest", act.readings, gives=answers.Accepted, raw=True, act=False),
         Endpoint(get, "/api/v1/city", "view", look.city, gives=answers.City),
-        Endpoint(get, "/api/v1/status", "view", look.status, gives=answers.Status),
+        Endpoint(get, "/api/v1/status", "view", look.status, questions.Spoken, gives=answers.Status),
         Endpoint(get, "/api/v1/devices", "view", look.devices, questions.Devices, gives=answers.Devices),
         Endpoint(get, "/api/v1/positions", "view", look.positions, questions.Positions, gives=answers.Positions),
-        Endpoint(get, "/api/v1/devices/{device:path}", "view", look.device, gives=answers.Detail),
+        Endpoint(get, "/api/v1/devices/{device:path}", "view", look.device, questions.Spoken, gives=answers.Detail),
         Endpoint(
             post,
             "/api/v1/devices/{device:path}/command",
@@ -124,7 +126,7 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
             post, "/api/v1/alerts/{alert:path}/{action}", "operate", act.operate, questions.Act, gives=answers.Done
         ),
         Endpoint(get, "/api/v1/vocabulary", "view", look.vocabulary, questions.Words, gives=answers.Vocabulary),
-        Endpoint(get, "/api/v1/rules", "view", look.rules, questions.Page, gives=answers.Rules),
+        Endpoint(get, "/api/v1/rules", "view", look.rules, questions.SpokenPage, gives=answers.Rules),
         Endpoint(get, "/api/v1/maintenance", "view", look.maintenance, questions.Page, gives=answers.Windows),
         Endpoint(post, "/api/v1/maintenance", "operate", act.plan, questions.Plan, gives=answers.Planned),
         Endpoint(
@@ -143,7 +145,7 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
         Endpoint(
             get, "/api/v1/geojson/{what}", "view", look.geojson, gives=answers.Features, media="application/geo+json"
         ),
-        Endpoint(get, "/api/v1/delivery", "view", look.delivery, questions.Page, gives=answers.Deliveries),
+        Endpoint(get, "/api/v1/delivery", "view", look.delivery, questions.SpokenPage, gives=answers.Deliveries),
         on_the_hub("/api/v1/delivery/test", handler=act.exercise, takes=questions.Exercise, gives=answers.Exercised),
         on_the_hub("/api/v1/delivery/{action}", handler=act.deliver, takes=questions.Letters, gives=answers.Letters),
         Endpoint(get, "/api/v1/cameras", "view", look.cameras, questions.Cameras, gives=answers.Cameras),
@@ -276,7 +278,9 @@ async def _problem(request: Request, error: Exception) -> Response:
     if error.status_code == 405 and not isinstance(error, Problem):
         return _no_such_method(request)
     more = error.more if isinstance(error, Problem) else {}
-    return problem(error.status_code, error.detail, dict(error.headers or {}), **more)
+    asked = request.query_params.get("lang") or request.headers.get("accept-language", "")
+    detail = more.get("detail_zh") if preferred(asked) == "zh" else None
+    return problem(error.status_code, detail or error.detail, dict(error.headers or {}), **more)
 
 
 def _no_such_method(request: Request) -> Response:
@@ -291,13 +295,14 @@ def _no_such_method(request: Request) -> Response:
     return problem(405, told, {"Allow": ", ".join(taken)})
 
 
-async def _away(_: Request, error: Exception) -> Response:
+async def _away(request: Request, error: Exception) -> Response:
     """The store cannot answer now; everything that does not need it goes on."""
-    return problem(503, f"history cannot be had now: {error}", {"Retry-After": "5"})
+    why = Text("history cannot be had now: ", "暂时无法取得历史数据：") + words_of(error)
+    return await _problem(request, Problem(503, why, {"Retry-After": "5"}))
 
 
-async def _full(_: Request, error: Exception) -> Response:
-    return problem(503, str(error), {"Retry-After": "5"})
+async def _full(request: Request, error: Exception) -> Response:
+    return await _problem(request, Problem(503, words_of(error), {"Retry-After": "5"}))
 
 
 async def _defect(request: Request, error: Exception) -> Response:

@@ -14,6 +14,7 @@ from hub.access.sessions import Sessions
 from hub.alerts import Alerts
 from hub.api.auth import Token
 from hub.api.provider import Provider
+from hub.bilingual import NOTHING, Text
 from hub.cameras import Cameras
 from hub.delivery import Courier, Journal, ReadingCourier
 from hub.health import Health, Part
@@ -56,8 +57,8 @@ class ReaderState:
     def detail(self) -> str:
         return self.part.reason
 
-    def report(self, state: str, reason: str = "") -> None:
-        self.part.report(state, reason)
+    def report(self, state: str, why: Text = NOTHING) -> None:
+        self.part.report(state, why)
 
 
 class Files(Protocol):
@@ -67,8 +68,10 @@ class Files(Protocol):
     def device(self, device: str, row: Mapping[str, str]) -> Any:
         """A line more for devices.csv. Blocks."""
 
-    def zone(self, zone: str, properties: Mapping[str, Any], ring: Sequence[Sequence[float]] | None) -> Any:
-        """A zone more; without a ring that zone less. Blocks."""
+    def zone(
+        self, zone: str, properties: Mapping[str, Any], ring: Sequence[Sequence[float]] | None, reshape: bool
+    ) -> Any:
+        """A zone more, or with another shape; without a ring that zone less. Blocks."""
 
     async def change(self, proposal: Any) -> Any:
         """Write what one of these proposed, and take the folder over."""

@@ -15,6 +15,7 @@ from hub.cameras import Cameras, question
 from hub.cameras.covering import cover
 from hub.cameras.following import ahead, follow
 from hub.delivery import Courier, Journal, ReadingCourier
+from hub.fault_words import MEANING
 from hub.health import Part
 from hub.knocks import Knock
 from hub.live import DeviceState
@@ -285,6 +286,8 @@ def quarantined(stream: Stream, place: LogPosition, fault: Fault) -> dict[str, A
         "adapter": fault.adapter,
         "device": fault.device,
         "kind": fault.kind,
+        "meaning": MEANING[fault.kind].en,
+        "meaning_zh": MEANING[fault.kind].zh,
         "detail": fault.detail,
         "count": fault.count,
         "readings": fault.readings,
@@ -370,7 +373,8 @@ def _whole_status(state: State) -> dict[str, Any]:
                 "name": name,
                 "protocol": state.protocols.get(name, "api"),
                 "state": door.status.state,
-                "detail": door.status.reason,
+                "detail": door.status.why.en,
+                "detail_zh": door.status.why.zh,
                 "since": to_text(door.status.since) if door.status.since else None,
                 "frames": counts.frames,
                 "received": counts.received,
@@ -396,7 +400,8 @@ def _whole_status(state: State) -> dict[str, Any]:
             "behind": state.log.streams[reader.stream].lag(reader.cursor),
             "skipped": reader.skipped,
             "state": reader.state,
-            "detail": reader.detail,
+            "detail": reader.part.why.en,
+            "detail_zh": reader.part.why.zh,
         }
         for reader in state.readers()
     ]
@@ -415,7 +420,8 @@ def _whole_status(state: State) -> dict[str, Any]:
                 "next": stream.next,
                 "entries": stream.lag(stream.first),
                 "bytes": stream.size(),
-                "refusing": stream.refusing,
+                "refusing": stream.refusing.en if stream.refusing else None,
+                "refusing_zh": stream.refusing.zh if stream.refusing else None,
             }
             for name, stream in state.log.streams.items()
         },
@@ -457,7 +463,8 @@ def part(item: Part, may_look: bool = True) -> dict[str, Any]:
         "part": item.name,
         "state": item.state,
         "since": to_text(item.since),
-        "reason": item.reason if may_look else "",
+        "reason": item.why.en if may_look else "",
+        "reason_zh": item.why.zh if may_look else "",
         "required": item.required,
     }
 

@@ -13,9 +13,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from stat import S_IMODE
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import msgspec
 
+from hub.bilingual import Text, quoted
 from hub.mistakes import Mistake
 from hub.model import Refusal
 from hub.moment import to_text
@@ -32,13 +34,16 @@ class NotProposed(ValueError):
 
 
 class Proposal(msgspec.Struct, frozen=True):
-    """A change of a file of the city: where, what comes or goes, and of which file (`base`, its SHA-256)."""
+    """A change of a file of the city: where, what comes, what goes, and of which file (`base`, its SHA-256). `before`: what is changed as it was, for the
+    audit."""
 
     file: str
     line: int
     added: str
     base: str
     content: bytes
+    removed: str = ""
+    before: Any = None
 
 
 def propose(folder: Path, device: str, row: Mapping[str, str]) -> Proposal:
@@ -48,14 +53,19 @@ def propose(folder: Path, device: str, row: Mapping[str, str]) -> Proposal:
     try:
         text = read_text(path) if data else ",".join(DEVICE_COLUMNS) + "\n"
     except NotText as error:
-        raise NotProposed(f"{DEVICES} {error}") from None
+        raise NotProposed(quoted(f"{DEVICES} {error}")) from None
     end = "\r\n" if "\r\n" in text else "\n"
     if not text.endswith("\n"):
         text += end
     header = [column.strip() for column in next(csv.reader(io.StringIO(text)), [])]
     given = {"device": device, **{column: said for column, said in row.items() if said}}
     if missing := [column for column in given if column not in header]:
-        raise NotProposed(f"{DEVICES} has no column {missing[0]!r}; add it to its first line, or leave it out here")
+        raise NotProposed(
+            Text(
+                f"{DEVICES} has no column {missing[0]!r}; add it to its first line, or leave it out here",
+                f"{DEVICES} 没有 {missing[0]!r} 列；请在首行添加，或在此留空",
+            )
+        )
     made = io.StringIO()
     csv.writer(made, lineterminator=end).writerow([given.get(column, "") for column in header])
     whole = text + made.getvalue()
@@ -70,10 +80,10 @@ def _hold(text: str, device: str, given: Mapping[str, str]) -> None:
     """The file must read back as what was meant: an id that begins as a comment does, or that is not clean, would not."""
     registry, mistakes = read_back(DEVICES, text)
     if mistakes:
-        raise NotProposed(f"{DEVICES} line {mistakes[0].line}: {mistakes[0].message}")
+        raise NotProposed(mistaken(DEVICES, mistakes[0]))
     found = registry.devices.get(device)
     if found is None or (found.name, found.kind, found.area) != tuple(given.get(part, "") for part in ("name", "kind", "area")):  # fmt: skip
-        raise NotProposed(f"{device!r} cannot stand in {DEVICES} as it is written")
+        raise NotProposed(_unfit(device, DEVICES))
 
 
 def refuse(folder: Path, refusals: Mapping[str, Refusal]) -> None:
@@ -84,8 +94,18 @@ def refuse(folder: Path, refusals: Mapping[str, Refusal]) -> None:
     writer.writerows([device, to_text(said.at), said.who, said.note] for device, said in refusals.items())
     registry, mistakes = read_back(REFUSED, made.getvalue())
     if mistakes or registry.refused != refusals:
-        raise NotProposed(f"{list(refusals)[-1]!r} cannot stand in {REFUSED} as it is written")
+        raise NotProposed(_unfit(list(refusals)[-1], REFUSED))
     replace_file(folder / REFUSED, made.getvalue().encode())
+
+
+def mistaken(file: str, found: Mistake) -> Text:
+    """What would be wrong in that file."""
+    said = quoted(found.message)
+    return Text(f"{file} line {found.line}: ", f"{file} 第 {found.line} 行：") + said
+
+
+def _unfit(device: str, file: str) -> Text:
+    return Text(f"{device!r} cannot stand in {file} as it is written", f"{device!r} 这样写无法存入 {file}")
 
 
 def read_back(name: str, text: str) -> tuple[Registry, list[Mistake]]:

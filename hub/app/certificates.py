@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
+from hub.bilingual import Text, joined
 from hub.health import Health
 from hub.moment import SECOND, to_text
 from hub.options import Config
@@ -16,6 +17,19 @@ LAST_PART = 10
 """Lists of what was taken back are made anew every day or every week: one is told in the last tenth of its time."""
 LOOK_EVERY_S = 60.0
 PART = "certificates"
+OF_A_LIST = (
+    Text("the list of what was taken back", "证书吊销列表"),
+    Text("nobody who has to show a certificate is let in any more", "凡须出示证书者均无法接入"),
+)
+OF_A_CERTIFICATE = (
+    Text("the certificate", "证书"),
+    Text("nobody who looks at it connects any more", "检查证书者均无法连接"),
+)
+OF_AN_AUTHORITY = (
+    Text("the last authority in it", "其中最后一个颁发机构"),
+    Text("nobody whom it signed is believed any more", "由其签发的证书均不再受信任"),
+)
+"""What ends, and what then holds."""
 
 
 class Certificates:
@@ -39,36 +53,41 @@ class Certificates:
         known = {part.name for part in self._health.parts()}
         if found or PART in known:
             state = "down" if any(over for over, _ in found) else "degraded" if found else "up"
-            self._health.part(PART).report(state, "; ".join(sentence for _, sentence in sorted(found, reverse=True)))
+            worst_first = sorted(found, key=lambda one: (one[0], one[1].en), reverse=True)
+            self._health.part(PART).report(state, joined(sentence for _, sentence in worst_first))
 
 
 def old_certificates(config: Config, at: int) -> list[str]:
     """A sentence for each certificate, authority and list that the configuration names and that has ended, or does so soon."""
-    return [sentence for _, sentence in _ending(config, at)]
+    return [sentence.en for _, sentence in _ending(config, at)]
 
 
-def _ending(config: Config, at: int) -> Iterator[tuple[bool, str]]:
+def _ending(config: Config, at: int) -> Iterator[tuple[bool, Text]]:
     """(whether it has ended, the sentence)."""
     for kind, file in _files(config):
         try:
             if kind == "crl_file":
                 begins, ends = list_span(file)
                 soon = at >= ends - (ends - begins) // LAST_PART
-                what, then = (
-                    "the list of what was taken back",
-                    "nobody who has to show a certificate is let in any more",
-                )
+                what, then = OF_A_LIST
             else:
                 ends = valid_until(file) if kind == "cert_file" else believed_until(file)
                 soon = at >= ends - SOON_DAYS * DAY_NS
-                what = "the certificate" if kind == "cert_file" else "the last authority in it"
-                then = "nobody who looks at it connects any more" if kind == "cert_file" else "nobody whom it signed is believed any more"  # fmt: skip
+                what, then = OF_A_CERTIFICATE if kind == "cert_file" else OF_AN_AUTHORITY
         except (OSError, ValueError):  # whoever uses it says so
             continue
         if at >= ends:
-            yield True, f"{file}: {what} ended on {to_text(ends)}; {then}"
+            on = to_text(ends)
+            yield (
+                True,
+                Text(f"{file}: {what.en} ended on {on}; {then.en}", f"{file}：{what.zh}已于 {on} 到期；{then.zh}"),
+            )
         elif soon:
-            yield False, f"{file}: {what} ends in {_span(ends - at)}, on {to_text(ends)}"
+            on, left = to_text(ends), _span(ends - at)
+            yield (
+                False,
+                Text(f"{file}: {what.en} ends in {left.en}, on {on}", f"{file}：{what.zh}将在 {left.zh}后（{on}）到期"),
+            )
 
 
 def _files(config: Config) -> dict[tuple[str, str], None]:
@@ -84,6 +103,8 @@ def _files(config: Config) -> dict[tuple[str, str], None]:
     }
 
 
-def _span(left: int) -> str:
+def _span(left: int) -> Text:
     days = left / DAY_NS
-    return f"{days:.0f} days" if days >= 2 else f"{days * 24:.0f} hours"
+    if days >= 2:
+        return Text(f"{days:.0f} days", f"{days:.0f} 天")
+    return Text(f"{days * 24:.0f} hours", f"{days * 24:.0f} 小时")

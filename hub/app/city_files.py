@@ -9,6 +9,7 @@ from typing import Any
 
 from hub.app import admitting, fences
 from hub.app.admitting import NotProposed, Proposal
+from hub.bilingual import Text
 from hub.model import Refusal
 
 
@@ -24,11 +25,15 @@ class CityFiles:
         self._ask_where()
         return admitting.propose(self._folder, device, row)
 
-    def zone(self, zone: str, properties: Mapping[str, Any], ring: Sequence[Sequence[float]] | None) -> Proposal:
-        """A zone more; without a `ring` that zone less. Blocks. Raises NotProposed, OSError."""
+    def zone(
+        self, zone: str, properties: Mapping[str, Any], ring: Sequence[Sequence[float]] | None, reshape: bool
+    ) -> Proposal:
+        """A zone more, or with another shape; without a `ring` that zone less. Blocks. Raises NotProposed, OSError."""
         self._ask_where()
         if ring is None:
             return fences.removed(self._folder, zone)
+        if reshape:
+            return fences.reshaped(self._folder, zone, ring)
         return fences.added(self._folder, zone, properties, ring)
 
     async def change(self, proposal: Proposal) -> Any:
@@ -45,5 +50,8 @@ class CityFiles:
     def _ask_where(self) -> None:
         if not self._alone:
             raise NotProposed(
-                "this city runs on several machines, each with a folder of its own; change its files on all of them"
+                Text(
+                    "this city runs on several machines, each with a folder of its own; change its files on all of them",
+                    "本城市运行于多台机器，各有自己的目录；请在所有机器上修改文件",
+                )
             )

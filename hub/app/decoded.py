@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from adapters.json import decode_native
+from hub.bilingual import Text
 from hub.clock import now
+from hub.error_words import words_of
 from hub.model import Fault, Message, Verdict
 from hub.options import AdapterConfig
 from hub.ports import Codec, NotSupported, Plugin
@@ -59,17 +61,22 @@ def decoded_again(
     """What the codec of the adapter by which it came says today of these bytes of quarantine. Raises `NotSupported` with the reason where
     none can say anything: bytes alone do not tell what a topic or a session would have."""
     if not raw:
-        raise NotSupported("the bytes of this entry were not kept")
+        raise NotSupported(Text("the bytes of this entry were not kept", "此条目的原始字节未保留"))
     if fault.adapter == "api":
         return {"protocol": "json", **shown([decode_native(raw)], None, False, fault.received_at)}
     config = next((one for one in adapters if one.name == fault.adapter), None)
     plugin = plugins.get(fault.adapter)
     if config is None or plugin is None:
-        raise NotSupported(f"there is no adapter {fault.adapter!r} any more")
+        raise NotSupported(Text(f"there is no adapter {fault.adapter!r} any more", f"接入 {fault.adapter!r} 已不存在"))
     if plugin.codec is None:
-        raise NotSupported(f"{config.protocol} has no frames that can be decoded by themselves")
+        raise NotSupported(
+            Text(
+                f"{config.protocol} has no frames that can be decoded by themselves",
+                f"{config.protocol} 没有可单独解码的报文",
+            )
+        )
     try:
         codec = plugin.codec(config.codec_options)
     except (OSError, ValueError) as error:  # a map or a file of keys that is gone
-        raise NotSupported(str(error)) from None
+        raise NotSupported(words_of(error)) from None
     return {"protocol": config.protocol, **decoded_by(codec, raw, plugin.binary, fault.received_at)}

@@ -16,6 +16,7 @@ from hub.app.city import City
 from hub.app.plugins import Plugins
 from hub.app.signs import sign
 from hub.app.tasks import watched
+from hub.bilingual import NOTHING, Text, quoted
 from hub.delivery import JOURNAL, Courier, Filters, Journal, Pace, ReadingCourier
 from hub.delivery.line import Status
 from hub.health import Health, Part
@@ -162,7 +163,7 @@ class Destinations:
         """Take over into their parts how the destinations are."""
         for name, courier in self.couriers.items():
             status, trouble = courier.status, self._trouble(name)
-            self.parts[name].report("down" if trouble else _state(status), status.detail or trouble)
+            self.parts[name].report("down" if trouble else _state(status), _why(status) or trouble)
 
     def states(self) -> list[ReaderState]:
         """Every destination as a reader of the log."""
@@ -179,10 +180,11 @@ class Destinations:
             for name, courier in self.couriers.items()
         ]
 
-    def _trouble(self, name: str) -> str:
+    def _trouble(self, name: str) -> Text:
         """What a sink with a session of its own says of its peer: an idle destination is not well by being idle."""
         running = self._running.get(name)
-        return running.sink.trouble() if running is not None and isinstance(running.sink, SessionSink) else ""
+        said = running.sink.trouble() if running is not None and isinstance(running.sink, SessionSink) else NOTHING
+        return said if isinstance(said, Text) else quoted(said)
 
     async def close(self) -> None:
         await asyncio.gather(*(destination.end() for destination in self._running.values()))
@@ -194,6 +196,21 @@ def made(config: SinkConfig) -> Any:
     make = Plugins()[config.protocol].sink
     assert make is not None
     return make(config.name, config.options)
+
+
+FAILING_ZH = {
+    "retrying": "上次投递失败，稍后重试：", "open": "连续投递失败，暂停后再试：", "disabled": "目标已注销，不再投递：",
+}  # fmt: skip
+REFUSED_ZH = "目标拒收上一条："
+
+
+def _why(status: Status) -> Text:
+    """What the destination said last, where that was no taking."""
+    if not status.detail:
+        return NOTHING
+    return Text(
+        status.detail, FAILING_ZH.get(status.state, REFUSED_ZH) + (status.detail_zh or quoted(status.detail).zh)
+    )
 
 
 def _state(status: Status) -> str:

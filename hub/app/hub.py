@@ -54,6 +54,7 @@ from hub.app.ticking import Ticking
 from hub.app.trip_notes import TripNotes
 from hub.app.warning import SNAPSHOT, Warner
 from hub.app.watching import RuleParts, Watch
+from hub.bilingual import Text, same
 from hub.cameras import Cameras
 from hub.config import is_loopback, split_address
 from hub.health import Health, Part
@@ -390,7 +391,7 @@ class Hub:
         config = self.city.config
         commander = Commander(self.sources.adapters, self.sources.plugins, self._operate, self.now)
         door = self.ingest.door("api", unknown_devices=config.api.unknown_devices)
-        door.report("up", config.api.listen)
+        door.report("up", same(config.api.listen))
         readers: list[ReaderState] = [
             *(reader.state for reader in self.store_readers),
             *self.rollups.states.values(),
@@ -559,10 +560,10 @@ class Hub:
     async def _export(self, query: SeriesQuery, form: str, path: Path) -> int:
         return await asyncio.to_thread(self.store.export, query, form, path)
 
-    def _tell_of_users(self, reason: str) -> None:
+    def _tell_of_users(self, why: Text) -> None:
         """The users' file cannot be used any more, or can again."""
-        if reason or "users" in {part.name for part in self.health.parts()}:
-            self.health.part("users").report("degraded" if reason else "up", reason)
+        if why or "users" in {part.name for part in self.health.parts()}:
+            self.health.part("users").report("degraded" if why else "up", why)
 
     async def _take_in(self, paths: Sequence[Path], map_file: Path | None, admit: bool) -> Imported:
         rejects = rejects_file(self.data, self.now())

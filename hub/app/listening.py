@@ -14,7 +14,9 @@ from hub.api.routes import build
 from hub.api.state import State
 from hub.app.connections import settings
 from hub.app.files import SOCKET, socket_path
+from hub.bilingual import Text
 from hub.config import split_address
+from hub.error_words import words_of
 from hub.health import Part
 from hub.sockets import listener, not_bound
 from hub.tls import LOOK_EVERY_S, ServerTls
@@ -49,7 +51,12 @@ class Listening:
         path.chmod(0o600)
         await self._serve(local, trusted=True)
         if not public:
-            self._part.report("up", "for commands on this machine only: it has not the role api")
+            self._part.report(
+                "up",
+                Text(
+                    "for commands on this machine only: it has not the role api", "只接受本机命令：此节点没有 api 角色"
+                ),
+            )
         elif not await self._try():
             self._trying = asyncio.create_task(self._try_again())
 
@@ -62,15 +69,22 @@ class Listening:
         """Why it does not listen, or where it does."""
         return self._part.reason
 
+    def _where(self) -> Text:
+        return Text(f"listening on {self.address}", f"正在监听 {self.address}")
+
     async def _try(self) -> bool:
         try:
             public = listener(*split_address(self._listen))
         except OSError as error:
-            self._part.report("down", f"{not_bound(self._listen, error)}; tried again every {AGAIN_S:.0f} s")
+            self._part.report(
+                "down",
+                not_bound(self._listen, error)
+                + Text(f"; tried again every {AGAIN_S:.0f} s", f"；每 {AGAIN_S:.0f} 秒重试"),
+            )
             return False
         self.address = "{}://{}:{}".format(self._scheme, *_shown(public))
         await self._serve(public, trusted=False)
-        self._part.report("up", f"listening on {self.address}")
+        self._part.report("up", self._where())
         if self._tls is not None and self._renewing is None:
             self._renewing = asyncio.create_task(self._renew(self._tls))
         return True
@@ -84,9 +98,10 @@ class Listening:
                 if tls.renew():
                     for connection in [one for server in self._servers for one in server.server_state.connections]:
                         connection.end_if_certified()
-                    self._part.report("up", f"listening on {self.address}, with the certificate renewed")
+                    self._part.report("up", self._where() + Text(", with the certificate renewed", "，证书已更新"))
             except OSError as error:
-                self._part.report("up", f"listening on {self.address}; the certificate of before is in use: {error}")
+                kept = Text("; the certificate of before is in use: ", "；仍使用原证书：")
+                self._part.report("up", self._where() + kept + words_of(error))
 
     async def _try_again(self) -> None:
         while True:

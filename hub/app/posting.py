@@ -18,6 +18,8 @@ import msgspec
 
 from hub.api.state import State
 from hub.app.keeping import REPORTS
+from hub.bilingual import Text, joined, quoted
+from hub.error_words import words_of
 from hub.health import Part
 from hub.moment import SECOND
 from hub.ports import Delivery, ReportFile, ReportSink, ReportWishes, StoreUnavailable
@@ -53,7 +55,7 @@ class Posting:
     async def once(self) -> None:
         """Send what is due now, and say how it went."""
         at = self._state.clock()
-        wrong = []
+        wrong: list[Text] = []
         for name, sink in self._sinks().items():
             wishes = sink.reports
             for what in wishes.reports if wishes else ():
@@ -69,11 +71,15 @@ class Posting:
                     else:
                         self._again[name, what] = at + AGAIN_NS
                     if not sent.taken:
-                        wrong.append(f"{name}: {what} {span}: {sent.detail}")
+                        said = Text(f"{name}: {what} {span}: ", f"{name}：{NAMES_ZH[what]} {span} 未送达：")
+                        wrong.append(said + Text(sent.detail, sent.detail_zh or quoted(sent.detail).zh))
                         logger.warning("report not delivered: %s", wrong[-1])
                 elif last != span:
-                    wrong.append(f"{name}: {what} {span} waits to be tried again")
-        self._part.report("degraded" if wrong else "up", "; ".join(wrong))
+                    waits = Text(
+                        f"{name}: {what} {span} waits to be tried again", f"{name}：{NAMES_ZH[what]} {span} 等待重试"
+                    )
+                    wrong.append(waits)
+        self._part.report("degraded" if wrong else "up", joined(wrong))
 
     async def _sent(self, sink: ReportSink, wishes: ReportWishes, what: str, span: str, key: str) -> Delivery:
         try:
@@ -85,9 +91,11 @@ class Posting:
             chinese = wishes.language == "zh"
             made = await asyncio.to_thread(self._state.paper, what.partition("-")[0], answer, wishes.form, chinese)
         except (StoreUnavailable, OSError) as error:
-            return Delivery(False, detail=f"it cannot be made now: {error}")
+            said = Text("it cannot be made now: ", "暂时无法生成：") + words_of(error)
+            return Delivery(False, detail=said.en, detail_zh=said.zh)
         except ValueError as error:
-            return Delivery(False, final=True, detail=f"it cannot be made: {error}")
+            said = Text("it cannot be made: ", "无法生成：") + words_of(error)
+            return Delivery(False, final=True, detail=said.en, detail_zh=said.zh)
         name = f"{what.partition('-')[0]}-{span}.{wishes.form}"
         title = TITLES[what.partition("-")[0]][chinese]
         return await sink.deliver_report(ReportFile(f"{title} {span}", name, made), key, self._state.clock())
@@ -97,6 +105,7 @@ class Posting:
         await asyncio.to_thread(self._keep, self._path, msgspec.json.encode(self._done))
 
 
+NAMES_ZH = {"air": "空气质量日报", "air-month": "空气质量月报", "fleet": "车队日报"}
 TITLES = {"air": ("Air quality report", "环境空气质量报告"), "fleet": ("Fleet report", "车队报告")}
 
 

@@ -9,6 +9,8 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from hub.api.state import ReaderState
+from hub.bilingual import Text
+from hub.error_words import words_of
 from hub.faults import Faults
 from hub.health import Part
 from hub.ledger import Ledger
@@ -85,7 +87,7 @@ class StoreReader:
         except StoreUnavailable as error:
             if not self._told:
                 self.state.cursor = known or self._stream.first
-            self._down(str(error))
+            self._down(words_of(error))
 
     _told = False
     """Whether the store has said where it stands."""
@@ -113,7 +115,7 @@ class StoreReader:
                     asked = True
                 await self._step()
             except StoreUnavailable as error:
-                self._down(str(error))
+                self._down(words_of(error))
                 await asyncio.sleep(self._backoff())
 
     async def _step(self) -> None:
@@ -164,7 +166,7 @@ class StoreReader:
         try:
             answered, _ = await asyncio.wait({asked}, timeout=SILENT_S)
             if not answered:
-                self._down(f"a write has had no answer for {SILENT_S:g} s")
+                self._down(Text(f"a write has had no answer for {SILENT_S:g} s", f"写入 {SILENT_S:g} 秒未得到应答"))
             return await asked
         except asyncio.CancelledError:
             asked.cancel()
@@ -184,7 +186,7 @@ class StoreReader:
     """When the store was last written to or asked, by the loop's clock."""
     _failures = 0
 
-    def _down(self, why: str) -> None:
+    def _down(self, why: Text) -> None:
         self._failures += 1
         self.state.report("down", why)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from hub.app.hub import Hub
+from hub.bilingual import Text
 from hub.clock import ToldClock
 from hub.model import Message, Tick, Verdict
 from hub.moment import SECOND
@@ -67,7 +68,7 @@ class _Player:
         self._hub = hub
         self._clock = clock
         self._door = hub.ingest.door("replay", kind, "admit")
-        self._door.report("up", "a recording")
+        self._door.report("up", Text("a recording", "回放记录"))
         self._group: list[Message] = []
         self._sent: deque[tuple[int, asyncio.Future[Any]]] = deque()
 

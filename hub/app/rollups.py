@@ -14,6 +14,8 @@ from functools import partial
 from typing import TypeVar
 
 from hub.api.state import ReaderState
+from hub.bilingual import NOTHING, Text
+from hub.error_words import words_of
 from hub.health import Part
 from hub.model import Reading
 from hub.moment import SECOND
@@ -94,9 +96,9 @@ class Rollups:
                 if clock() >= retention_due and self._clock_is_steady(clock()):
                     await self._in_thread(self.drop_what_is_due)
                     retention_due = clock() + RETENTION_EVERY_S
-                self._say("up", "")
+                self._say("up", NOTHING)
             except StoreUnavailable as error:
-                self._say("down", str(error))
+                self._say("down", words_of(error))
 
     def drop_what_is_due(self) -> None:
         """Retention. Blocking."""
@@ -167,9 +169,9 @@ class Rollups:
         async with self._working:
             return await asyncio.to_thread(work)
 
-    def _say(self, state: str, detail: str) -> None:
+    def _say(self, state: str, why: Text) -> None:
         for reader in self.states.values():
-            reader.report(state, detail)
+            reader.report(state, why)
 
 
 def _many(minutes: Mapping[str, set[int]]) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 from hub.app.limits import limits
 from hub.moment import SECOND
 from rules.book import RuleBook
-from rules.language import ir
+from rules.language import chinese, ir
 
 
 def described(book: RuleBook, at: int) -> list[dict[str, Any]]:
@@ -25,7 +25,9 @@ def described(book: RuleBook, at: int) -> list[dict[str, Any]]:
                 {
                     "level": level.name,
                     "when": level.when.text,
+                    "when_zh": chinese.condition(level.when.text, rule),
                     "clear": level.clear.text if level.clear else None,
+                    "clear_zh": chinese.condition(level.clear.text, rule, clear=True) if level.clear else None,
                     "limits": [
                         {
                             "metric": item.metric, "op": item.op, "value": item.value, "window_s": item.window_ns / SECOND,

@@ -11,6 +11,8 @@ from adapters.json import decode_native
 from adapters.senml import decode_cbor, decode_json
 from hub.app.plugins import Plugins
 from hub.app.signs import sign
+from hub.bilingual import Text
+from hub.error_words import words_of
 from hub.ingest import Door
 from hub.model import Message
 from hub.options import AdapterConfig
@@ -70,26 +72,27 @@ async def run_adapter(plugin: Plugin, config: AdapterConfig, door: Door, running
         try:
             running[config.name] = plugin.source(config.name, config.options, config.codec_options)
             await running[config.name].run(door)
-            door.report("down", "it has come to its end")
+            door.report("down", Text("it has come to its end", "数据已读完"))
             return
         except asyncio.CancelledError:
-            door.report("down", "stopped")
+            door.report("down", Text("stopped", "已停止"))
             raise
         except Exception as error:
             failures = 1 if loop.time() - began > STEADY_S else failures + 1
             pause = random.uniform(0.5, 1) * min(BACKOFF_S[1], BACKOFF_S[0] * 2 ** (failures - 1))
-            door.report("down", f"{_why(config, error)}; started again in {pause:.0f} s")
+            again = Text(f"; started again in {pause:.0f} s", f"；{pause:.0f} 秒后重新启动")
+            door.report("down", _why(config, error) + again)
             await asyncio.sleep(pause)
 
 
-def _why(config: AdapterConfig, error: Exception) -> str:
+def _why(config: AdapterConfig, error: Exception) -> Text:
     """The failure, with the address that it is about."""
     listen, connect = getattr(config.options, "listen", None), getattr(config.options, "connect", None)
     if listen and not connect and isinstance(error, OSError):
         return not_bound(str(listen), error)
-    said = str(error) or type(error).__name__
+    said = words_of(error)
     address = str(connect or listen or "")
-    return said if not address or address in said else f"{address}: {said}"
+    return said if not address or address in said.en else Text(f"{address}: ", f"{address}：") + said
 
 
 def decode_body(content_type: str, body: bytes, topic: str) -> Message:

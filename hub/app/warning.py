@@ -18,7 +18,9 @@ import msgspec
 from hub.api.state import ReaderState
 from hub.app.eyes import look
 from hub.app.telemetry import noted_by_the_hub
+from hub.bilingual import Text, joined, quoted, same
 from hub.cameras import Cameras
+from hub.error_words import of_system, words_of
 from hub.model import AlertChange, Device, Edition, Reading, Zone
 from hub.ports import FRAME_ENTRIES_MAX, Batch, Log, LogFull, LogPosition, Stream
 from hub.registry import Registry
@@ -176,10 +178,11 @@ class Warner:
 
     def figures(self) -> dict[str, Any]:
         """The state of the rules in figures, and under `ill` those that fail."""
-        return {**self._engine.stats(), "ill": self._engine.health()}
+        ill = [{**item, "error_zh": quoted(item["error"]).zh} for item in self._engine.health()]
+        return {**self._engine.stats(), "ill": ill}
 
     async def run(self) -> None:
-        self.state.report("up", self.state.detail)
+        self.state.report("up", self.state.part.why)
         saved_at = asyncio.get_running_loop().time()
         while True:
             batch = await self._log.events.read(self.state.cursor, FRAME_ENTRIES_MAX)
@@ -211,12 +214,16 @@ class Warner:
             self._journey.read(LOGGED_TO_JUDGED, batch.next)
         return changes
 
-    def _ails(self) -> str:
+    def _ails(self) -> Text:
         """What people should know although the reader works."""
         skipped = self._engine.world.failures.skipped
-        parts = [f"ill rules: {', '.join(sorted(self._ill - {ENGINE}))}"] if self._ill - {ENGINE} else []
-        parts += [f"{skipped} events skipped, which could not be judged"] if skipped else []
-        return "; ".join(parts)
+        ill = ", ".join(sorted(self._ill - {ENGINE}))
+        parts = [Text("ill rules: ", "出错的规则：") + same(ill)] if ill else []
+        if skipped:
+            parts.append(
+                Text(f"{skipped} events skipped, which could not be judged", f"{skipped} 个事件无法判断，已跳过")
+            )
+        return joined(parts)
 
     def _look(self, change: AlertChange) -> None:
         """Add the cameras. A warning goes out without them where that fails."""
@@ -253,7 +260,7 @@ class Warner:
                 self.state.report("up", self._ails())
                 return
             except (LogFull, OSError) as error:
-                self.state.report("down", str(error))
+                self.state.report("down", words_of(error))
                 await asyncio.sleep(1)
 
     def save(self) -> None:
@@ -263,7 +270,9 @@ class Warner:
         try:
             self._keep(self._path, _pieces(head, self._engine.frozen()))
         except OSError as error:
-            self.state.report(self.state.state, f"its snapshot could not be written: {error.strerror or error}")
+            self.state.report(
+                self.state.state, Text("its snapshot could not be written: ", "快照无法写入：") + of_system(error)
+            )
             return
         self._safe_cursor = cursor
         self._told, self._derived = set(), None

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hub.api.state import ReaderState
+from hub.bilingual import NOTHING, Text, quoted
 from hub.health import Health
 from hub.ports import Log, LogPosition, Stream
 
@@ -16,7 +17,6 @@ LOOK_EVERY_S = 1.0
 BEHIND_DEGRADED_S = 30.0
 """A reader that is caught up is tenths of a second behind; the store gathers entries for one."""
 BEHIND_DOWN_S = 300.0
-BEHIND = "is behind by"
 
 
 class Watch:
@@ -27,6 +27,8 @@ class Watch:
     ) -> None:
         self._health, self._log, self._readers, self._look = health, log, readers, look
         self._ends: dict[str, deque[tuple[float, LogPosition]]] = {name: deque() for name in log.streams}
+        self._late: dict[str, Text] = {}
+        """What was said of each reader that is behind, while it says nothing else of itself."""
 
     async def run(self) -> None:
         while True:
@@ -36,7 +38,7 @@ class Watch:
     def step(self, at: float) -> None:
         for name, stream in self._log.streams.items():
             why = _refusing(stream, self._log.events)
-            self._health.part(f"log/{name}").report("down" if why else "up", why or "")
+            self._health.part(f"log/{name}").report("down" if why else "up", why or NOTHING)
             self._ends[name].append((at, stream.next))
         for reader in self._readers:
             self._judge(reader, self.behind_s(reader, at))
@@ -56,13 +58,17 @@ class Watch:
 
     def _judge(self, reader: ReaderState, behind_s: float) -> None:
         """Behind is a state of its own only for a reader that says nothing worse of itself."""
-        lagging = BEHIND in reader.detail
+        lagging = self._late.get(reader.name) == reader.part.why != NOTHING
         if reader.state not in ("up", "degraded") and not lagging:
             return
         if behind_s > BEHIND_DEGRADED_S:
             waiting = self._log.streams[reader.stream].lag(reader.cursor)
-            why = f"{reader.name} {BEHIND} {behind_s:.0f} s: {waiting} entries wait"
+            why = Text(
+                f"{reader.name} is behind by {behind_s:.0f} s: {waiting} entries wait",
+                f"{reader.name} 落后 {behind_s:.0f} 秒，{waiting} 条待处理",
+            )
             reader.report("down" if behind_s > BEHIND_DOWN_S else "degraded", why)
+            self._late[reader.name] = why
         elif lagging:
             reader.report("up")
 
@@ -78,14 +84,15 @@ class RuleParts:
     def look(self) -> None:
         ill = {f"rule/{item['rule']}": str(item.get("error", "")) for item in self._figures().get("ill", ())}
         for name, error in ill.items():
-            self._health.part(name).report("failed", f"left out where it fails, all others go on: {error}")
+            left_out = Text("left out where it fails, all others go on: ", "该规则在出错处停用，其余规则照常运行：")
+            self._health.part(name).report("failed", left_out + quoted(error))
         for name in self._ill - ill.keys():
             self._health.part(name).report("up")
             self._health.forget(name)
         self._ill = set(ill)
 
 
-def _refusing(stream: Stream, events: Stream) -> str | None:
+def _refusing(stream: Stream, events: Stream) -> Text | None:
     """Why the stream takes nothing now. A stream that is seldom written learns late that the disk has room again; the ticks in
     "events" show it every second."""
     if stream is not events and events.refusing is None and stream.size() < stream.bytes_max:

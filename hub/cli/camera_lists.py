@@ -174,7 +174,7 @@ async def _catalog(sink: Gb28181Sink, timeout_s: float) -> tuple[Catalog | None,
             await sink.agent.registered.wait()
         return await sink.agent.catalog(), "no answer within 30 s"
     except TimeoutError:
-        return None, sink.agent.state
+        return None, sink.agent.state.en
     finally:
         await sink.close()
         await asyncio.gather(running, return_exceptions=True)

@@ -63,6 +63,7 @@ class Status(msgspec.Struct):
     dead_letters_lost: int = 0
     failures_in_a_row: int = 0
     detail: str = ""
+    detail_zh: str = ""
 
 
 class Line:
@@ -107,7 +108,7 @@ class Line:
             if delivery.final:
                 self.status.refused += 1
                 self.status.failures_in_a_row = 0
-                self.status.detail = delivery.detail
+                self.status.detail, self.status.detail_zh = delivery.detail, delivery.detail_zh
                 return delivery, failures + 1
             failures += 1
             self._in_hand &= not settles
@@ -131,10 +132,13 @@ class Line:
                 async with asyncio.timeout(self.pace.attempt_max_s):
                     delivery = await offer(at)
             except TimeoutError:
-                delivery = Delivery(False, detail=f"no outcome within {self.pace.attempt_max_s:g} s")
+                limit = f"{self.pace.attempt_max_s:g}"
+                delivery = Delivery(False, detail=f"no outcome within {limit} s", detail_zh=f"{limit} 秒内没有结果")
             except Exception as error:  # a fault of the sink's code must not end the courier
                 logger.exception("sink of destination %s failed", self.name)
-                delivery = Delivery(False, detail=f"the sink failed: {error!r}")
+                delivery = Delivery(
+                    False, detail=f"the sink failed: {error!r}", detail_zh=f"投递程序出错：「{error!r}」"
+                )
         outcome = "taken" if delivery.taken else "refused" if delivery.final else "failed"
         took_ms = round((time.monotonic() - begun) * 1000, 1)
         await self.note(self.journal.record, Attempt(self.name, key, at, took_ms, outcome, delivery.detail))
@@ -167,7 +171,7 @@ class Line:
     def succeeded(self) -> None:
         self.status.taken += 1
         self.status.failures_in_a_row = 0
-        self.status.state, self.status.detail = "delivering", ""
+        self.status.state, self.status.detail, self.status.detail_zh = "delivering", "", ""
 
     async def note(self, remember: Callable[..., object], *what: object) -> bool:
         """Write to the journal. A full disk is no reason to keep warnings from people: it is logged, and that is all."""
@@ -201,7 +205,7 @@ class Line:
     async def _wait_after_failure(self, delivery: Delivery) -> None:
         self.status.failed += 1
         self.status.failures_in_a_row += 1
-        self.status.detail = delivery.detail
+        self.status.detail, self.status.detail_zh = delivery.detail, delivery.detail_zh
         failures = self.status.failures_in_a_row
         self.status.state = "open" if failures >= self.pace.breaker_after else "retrying"
         self._hurry.clear()

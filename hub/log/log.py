@@ -15,7 +15,9 @@ from typing import Any
 
 import msgspec
 
+from hub.bilingual import Text
 from hub.clock import now
+from hub.error_words import of_system
 from hub.log import segment
 from hub.log.linger import Linger
 from hub.log.numbered import numbered
@@ -95,7 +97,7 @@ class Stream:
         self.bytes_max = limits.bytes_max
         self._sync = sync
         self.damage: list[Damage] = []
-        self.refusing: str | None = None
+        self.refusing: Text | None = None
         """Why new entries are refused now, None while they are taken."""
         self._folder = folder
         self._decoder = msgspec.msgpack.Decoder(list[entry_type])
@@ -143,11 +145,14 @@ class Stream:
             self._linger.grown(self._pending.entries)
         return future
 
-    def _reason_to_refuse(self) -> str | None:
+    def _reason_to_refuse(self) -> Text | None:
         limits = self.limits
         if self._pending.entries >= limits.pending_max or self._pending.bytes >= limits.pending_bytes_max:
-            waiting = f"{self._pending.entries} entries, {self._pending.bytes >> 10} KiB"
-            return f"the log's queue is full: {waiting} wait for the disk"
+            entries, size = self._pending.entries, f"{self._pending.bytes >> 10} KiB"
+            return Text(
+                f"the log's queue is full: {entries} entries, {size} wait for the disk",
+                f"日志写入队列已满：{entries} 条、{size} 等待写盘",
+            )
         if self.refusing and time.monotonic() - self._refused_at < RETRY_AFTER_S:
             return self.refusing
         return None
@@ -163,7 +168,7 @@ class Stream:
                 entries, data = group.entries, group.data
                 try:
                     if not self._make_room(len(data)):
-                        raise LogFull(self.refusing or "the log is full")
+                        raise LogFull(self.refusing or Text("the log is full", "日志已满"))
                     await loop.run_in_executor(self._disk, self._write, self.next, len(entries), data)
                 except Exception as error:
                     self._fail(group, error)
@@ -184,9 +189,15 @@ class Stream:
     def _fail(self, group: Group, error: Exception) -> None:
         if isinstance(error, OSError):
             self.refusing = (
-                f"the disk under {self._folder} is full; input is refused until there is room"
+                Text(
+                    f"the disk under {self._folder} is full; input is refused until there is room",
+                    f"{self._folder} 所在磁盘已满；腾出空间前拒收数据",
+                )
                 if error.errno in (errno.ENOSPC, errno.EDQUOT)
-                else f"the disk under {self._folder} fails ({error.strerror}); input is refused until it works again"
+                else Text(
+                    f"the disk under {self._folder} fails ({error.strerror}); input is refused until it works again",
+                    f"{self._folder} 所在磁盘出错（{of_system(error).zh}）；恢复前拒收数据",
+                )
             )
             self._refused_at = time.monotonic()
             error = LogFull(self.refusing)
@@ -399,7 +410,10 @@ class Stream:
             self._drop(size)
             return True
         behind = min(self._required, key=lambda reader: self._required[reader](), default="")
-        self.refusing = f"the log {self.name!r} holds {needed >> 20} MiB that {behind or 'its readers'} has not taken yet; input is refused until it catches up"
+        self.refusing = Text(
+            f"the log {self.name!r} holds {needed >> 20} MiB that {behind or 'its readers'} has not taken yet; input is refused until it catches up",
+            f"日志 {self.name!r} 中有 {needed >> 20} MiB 尚未被{f' {behind} ' if behind else '读者'}取走；赶上前拒收数据",
+        )
         self._refused_at = time.monotonic()
         return False
 

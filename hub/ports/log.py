@@ -9,6 +9,8 @@ from typing import Any, NewType, Protocol, TypeAlias
 
 import msgspec
 
+from hub.bilingual import Text
+
 FRAME_ENTRIES_MAX = 20_000
 """Entries that the log writes into one frame at most. A reader that takes so many at a time has no frame decoded twice."""
 
@@ -67,7 +69,7 @@ Heard: TypeAlias = Callable[[Batch], Sequence[Any]]
 
 
 class LogFull(Exception):
-    """The log cannot take more now; the message says why in words fit for an operator."""
+    """The log cannot take more now; raised with a `Text` that says why, in words fit for an operator."""
 
 
 class Stream(Protocol):
@@ -76,7 +78,7 @@ class Stream(Protocol):
     name: str
     bytes_max: int
     """What the stream may occupy."""
-    refusing: str | None
+    refusing: Text | None
     """Why new entries are refused now, None while they are taken."""
 
     @property

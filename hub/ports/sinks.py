@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
+from hub.bilingual import Text
 from hub.model import AlertChange, Device, Reading
 
 
@@ -20,6 +21,8 @@ class Delivery(msgspec.Struct, frozen=True):
     retry_after_s: float | None = None
     gone: bool = False
     """With `final`: the destination wants nothing more (HTTP 410); it rests until a person wakes it."""
+    detail_zh: str = ""
+    """The same in Chinese; empty where only the peer's own words are there, which are quoted."""
 
 
 class Sink(Protocol):
@@ -114,8 +117,8 @@ class RunningSink(Protocol):
 class SessionSink(Protocol):
     """A sink that knows between deliveries whether its peer answers (a registration, keepalives)."""
 
-    def trouble(self) -> str:
-        """Why nothing could be delivered now, in a sentence; empty while the peer answers."""
+    def trouble(self) -> Text | str:
+        """Why nothing could be delivered now, in a sentence (in both languages, or in English only); empty while the peer answers."""
         ...
 
 

@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
+from hub.bilingual import NOTHING, Text
 from hub.model import Message, Verdict
 
 
@@ -44,8 +45,9 @@ class Intake(Protocol):
         """
         ...
 
-    def report(self, state: str, detail: str = "") -> None:
-        """Say how this adapter is: "up", "down" or "degraded", with a sentence; shown in console and metrics."""
+    def report(self, state: str, why: Text | str = NOTHING) -> None:
+        """Say how this adapter is: "up", "down" or "degraded", with a sentence in both languages; shown in console and metrics. One that is a `str`
+        is in English only, and the Chinese console quotes it."""
         ...
 
     def knows(self, device: str) -> bool:

@@ -116,4 +116,4 @@ class SeriesQuery(msgspec.Struct, frozen=True):
 
 
 class StoreUnavailable(Exception):
-    """The store cannot take or give data now; what it says is fit to show to people."""
+    """The store cannot take or give data now; raised with a `Text` that is fit to show to people."""

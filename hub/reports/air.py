@@ -1,7 +1,7 @@
 """A month or a day of air stations: daily means, the daily index with its class and primary pollutants, and how much of the data is there.
 
 GB 3095-2026: the mean of a day needs 20 of its hours, one of 8 hours 6. HJ 663: ozone counts by its highest mean of 8 hours that end at 8:00
-to 24:00, of which a day needs 14 unless the highest is above the limit anyhow (read in secondary copies, to be confirmed). Hourly means are of
+to 24:00, of which a day needs 14 unless the highest is above the limit anyhow (HJ 663-2013 as secondary sources have it; the report says so). Hourly means are of
 good values only, so what was marked or missing lowers the capture rate. They are hours of UTC: where the city's own begin half an hour later, a day is half an hour off.
 """
 

@@ -16,9 +16,10 @@ from hub.reports.paper import Cell, Document, Table
 from rules.figures.aqi import CN_GRADES, CN_POLLUTANTS
 
 RANKS = {"co": 0.95, "o3": 0.90}
-"""Of these a rank of the days counts and not their mean (HJ 663; read in secondary copies, to be confirmed)."""
+"""Of these a rank of the days counts and not their mean. HJ 663 has these ranks for the year; the national monitoring centre's monthly reports use them for the month
+(cnemc.cn, report on July 2020). The text of HJ 663-2026 was not to be had, so the report says what is assumed."""
 DAYS_MIN, DAYS_MIN_FEBRUARY = 27, 25
-"""Days with a value that a month needs (GB 3095, validity of data; read in secondary copies)."""
+"""Days with a value that a month needs, by the table of GB 3095-2012 on the validity of data as secondary sources have it."""
 ATTAINED = 100
 LIMIT_II = 100
 """The index at the limit of grade II."""
@@ -186,9 +187,12 @@ def _month_notes(chinese: bool) -> list[str]:
         return [
             f"月值为日值的算术平均；一氧化碳为日均值第95百分位数，臭氧为日最大8小时平均第90百分位数。H：有效天数不足（需 {DAYS_MIN} 天，二月 {DAYS_MIN_FEBRUARY} 天），其后为有效天数。",
             "首要污染物后为其出现的天数。达标率 = 达标天数 ÷ 有效天数。",
+            "假定：月评价的百分位数沿用 HJ 663 年评价的规定（与中国环境监测总站月报一致），有效天数按 GB 3095-2012，臭氧日值的有效性按 HJ 663-2013；未能取得 HJ 663-2026 原文核对。",
         ]
     return [
         f"Values are means of the days; of CO the 95th percentile of daily means, of ozone the 90th of daily highest means of 8 h. H: too few days ({DAYS_MIN} "
         f"are needed, {DAYS_MIN_FEBRUARY} in February), and how many there were.",
         "Behind a primary pollutant: on how many days it was one. Shares are of the days with an index.",
+        "Assumed: the month's percentiles are those of HJ 663 for the year (as in the monthly reports of the national monitoring centre), the days that are needed those of GB 3095-2012, what a day's "
+        "ozone needs that of HJ 663-2013. The text of HJ 663-2026 was not at hand to confirm them.",
     ]

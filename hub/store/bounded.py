@@ -10,6 +10,8 @@ from typing import Any
 
 import httpx
 
+from hub.bilingual import Text, quoted
+from hub.error_words import words_of
 from hub.ports import StoreUnavailable
 
 ANSWER_BYTES_MAX = 64 << 10
@@ -18,6 +20,14 @@ LINE_BYTES_MAX = 128 << 20
 """Of one line of an answer to a query: 10,000 rows, each with a family's values and texts, have a tenth of it."""
 SILENCE_S = 120.0
 """Within so long a line must come whole that tells something."""
+
+UNREACHED = Text("InfluxDB cannot be reached: ", "连不上 InfluxDB：")
+
+
+def by_status(en: str, zh: str, status: int, words: str | Text) -> Text:
+    """A sentence with a place for the status of an answer, and what the server said with it."""
+    said = words if isinstance(words, Text) else quoted(words)
+    return Text(f"{en.format(status)}: {said.en}", f"{zh.format(status)}：{said.zh}" if said.zh else zh.format(status))
 
 
 def beginning(pieces: Iterable[bytes], within_s: float) -> str:
@@ -36,7 +46,7 @@ def asked(client: httpx.Client, within_s: float, method: str, path: str, **more:
         with client.stream(method, path, **more) as answer:
             return answer.status_code, beginning(answer.iter_bytes(), within_s)
     except httpx.HTTPError as error:
-        raise StoreUnavailable(f"InfluxDB cannot be reached: {str(error) or type(error).__name__}") from error
+        raise StoreUnavailable(UNREACHED + words_of(error)) from error
 
 
 def lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -50,7 +60,12 @@ def lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
             yield line
         held += rest
         if len(held) > LINE_BYTES_MAX:
-            raise StoreUnavailable(f"InfluxDB's answer to a query has a line of more than {LINE_BYTES_MAX >> 20} MiB")
+            raise StoreUnavailable(
+                Text(
+                    f"InfluxDB's answer to a query has a line of more than {LINE_BYTES_MAX >> 20} MiB",
+                    f"InfluxDB 对查询的应答中有一行超过 {LINE_BYTES_MAX >> 20} MiB",
+                )
+            )
     if held:
         yield bytes(held)
 
@@ -66,7 +81,12 @@ class Patience:
         """The pieces. Raises `StoreUnavailable` once nothing was told for too long."""
         for piece in self._pieces:
             if time.monotonic() > self._until:
-                raise StoreUnavailable(f"InfluxDB's answer to a query has told nothing for {SILENCE_S:.0f} s")
+                raise StoreUnavailable(
+                    Text(
+                        f"InfluxDB's answer to a query has told nothing for {SILENCE_S:.0f} s",
+                        f"InfluxDB 对查询的应答中断 {SILENCE_S:.0f} 秒",
+                    )
+                )
             yield piece
 
     def told(self) -> None:

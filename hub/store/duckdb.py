@@ -19,6 +19,7 @@ import duckdb
 import msgspec
 import numpy as np
 
+from hub.bilingual import Text, quoted
 from hub.marks import GOOD
 from hub.model import AlertChange, Event, Reading
 from hub.moment import ON_THE_WAY_NS
@@ -125,7 +126,7 @@ class DuckDBStore:
                     self._path.unlink(missing_ok=True)
                     log_of_changes.unlink(missing_ok=True)
                 if suspect is None or any(words in reason for words in _MAY_PASS):
-                    raise StoreUnavailable(f"DuckDB cannot open {self._path}: {reason}") from error
+                    raise StoreUnavailable(_said("open", self._path, reason)) from error
                 if suspect.exists():
                     set_aside(suspect, reason)
         raise AssertionError
@@ -452,7 +453,14 @@ class DuckDBStore:
                 reason += (
                     "; at the next start the file is set aside, and a new one is filled with what the log still has"
                 )
-            raise StoreUnavailable(f"DuckDB cannot {doing} {self._path}: {reason}") from error
+            raise StoreUnavailable(_said(doing, self._path, reason)) from error
+
+
+DOING_ZH = {"open": "打开", "read": "读取", "write": "写入", "copy": "复制"}
+
+
+def _said(doing: str, path: Path, reason: str) -> Text:
+    return Text(f"DuckDB cannot {doing} {path}: {reason}", f"DuckDB 无法{DOING_ZH[doing]} {path}：{quoted(reason).zh}")
 
 
 def _harmless(column: str) -> str:

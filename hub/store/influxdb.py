@@ -23,10 +23,12 @@ from typing import Any, Protocol, TypeAlias
 import httpx
 import msgspec
 
+from hub.bilingual import Text, quoted
+from hub.error_words import words_of
 from hub.model import AlertChange, Event, Reading
 from hub.moment import to_text
 from hub.ports import Bucket, LogPosition, Refusal, Row, SeriesQuery, StoreUnavailable
-from hub.store.bounded import asked, beginning
+from hub.store.bounded import UNREACHED, asked, beginning, by_status
 from hub.store.erasing import Told
 from hub.store.influxql import Influxql, place_of
 from hub.store.lineprotocol import (
@@ -135,7 +137,7 @@ class InfluxDBStore:
         its token may write shows with the first line."""
         status, words = asked(self._reads, self._options.timeout_s, "GET", "/ping")
         if status >= 500:
-            raise StoreUnavailable(f"InfluxDB answers {status}: {_words(words)}")
+            raise StoreUnavailable(by_status("InfluxDB answers {}", "InfluxDB 应答 {}", status, _words(words)))
 
     def write(
         self, stream: str, events: Sequence[Event] | Sequence[AlertChange], first: int, next: int
@@ -253,7 +255,11 @@ class InfluxDBStore:
         """A missing bucket or a proxy's 400 must not send a city's readings into quarantine."""
         status, words = self._transport.post(PROBE.encode())
         if status != 204:
-            raise StoreUnavailable(f"InfluxDB refuses every line with {status}: {words or error}")
+            raise StoreUnavailable(
+                by_status(
+                    "InfluxDB refuses every line with {}", "InfluxDB 以 {} 拒绝每一行", status, words or str(error)
+                )
+            )
 
     def _post(self, lines: Sequence[Line]) -> None:
         status, words = self._transport.post("\n".join([text for text, _ in lines]).encode())
@@ -262,12 +268,17 @@ class InfluxDBStore:
         if status in (400, 413, 422):
             raise Rejected(status, words or f"HTTP {status}")
         hint = {
-            401: "is the token right?",
-            403: "may this token write here?",
-            404: "is there such a database or bucket?",
+            401: Text("is the token right?", "令牌是否正确？"),
+            403: Text("may this token write here?", "此令牌有写入权限吗？"),
+            404: Text("is there such a database or bucket?", "数据库或存储桶是否存在？"),
         }
         raise StoreUnavailable(
-            f"InfluxDB answers a write with {status}: {words or hint.get(status, 'no reason given')}"
+            by_status(
+                "InfluxDB answers a write with {}",
+                "InfluxDB 对写入应答 {}",
+                status,
+                words or hint.get(status, Text("no reason given", "未说明原因")),
+            )
         )
 
     # ---------------------------------------------------------------------------------------------- reading
@@ -291,7 +302,9 @@ class InfluxDBStore:
             status, words = self._transport.post("\n".join(lines[at : at + ROLLUP_LINES]).encode())
             # A server with a retention policy of its own refuses what it would drop at once.
             if status != 204 and "retention" not in words:
-                raise StoreUnavailable(f"InfluxDB answers rollups with {status}: {words}")
+                raise StoreUnavailable(
+                    by_status("InfluxDB answers rollups with {}", "InfluxDB 对汇总应答 {}", status, words)
+                )
 
     def drop_rollups(self, width: str, buckets: Sequence[Bucket]) -> None:
         """As `hub.store.rollups` says. A point holds all metrics of its family, so the others are written again. A server that cannot delete
@@ -367,7 +380,9 @@ class InfluxDBStore:
         span = {"start": to_text(since), "stop": to_text(before), "predicate": chosen}
         status, words = asked(self._reads, self._options.timeout_s, "POST", "/api/v2/delete", params=where, json=span)
         if status != 204:
-            raise StoreUnavailable(f"InfluxDB answers a delete with {status}: {_words(words)}")
+            raise StoreUnavailable(
+                by_status("InfluxDB answers a delete with {}", "InfluxDB 对删除应答 {}", status, _words(words))
+            )
 
     def changes(self, start: int | None = None, end: int | None = None) -> list[AlertChange]:
         return self._influxql.changes(start, end)
@@ -459,10 +474,10 @@ class WriteV2:
             )
         except self._refused as error:
             if not error.status:  # TLS
-                raise StoreUnavailable(f"InfluxDB cannot be reached: {error.reason}") from error
+                raise StoreUnavailable(UNREACHED + quoted(str(error.reason))) from error
             return int(error.status), _words(error.body or error.reason or "")
         except self._unreachable as error:
-            raise StoreUnavailable(f"InfluxDB cannot be reached: {str(error) or type(error).__name__}") from error
+            raise StoreUnavailable(UNREACHED + words_of(error)) from error
         return int(status), ""
 
     def close(self) -> None:

@@ -13,12 +13,14 @@ from typing import Any, NamedTuple
 import httpx
 import msgspec
 
+from hub.bilingual import Text, quoted
+from hub.error_words import words_of
 from hub.marks import GOOD
 from hub.metrics import vocabulary
 from hub.model import AlertChange, Position
 from hub.moment import ON_THE_WAY_NS
 from hub.ports import Bucket, Row, SeriesQuery, StoreUnavailable
-from hub.store.bounded import Patience, asked, beginning, lines
+from hub.store.bounded import Patience, asked, beginning, by_status, lines
 from hub.store.erasing import Told
 from hub.store.lineprotocol import ALERTS, OTHER, QUALITY_PREFIX, REWORDED_NS
 from hub.store.rollups import WIDTHS
@@ -335,7 +337,7 @@ class Influxql:
         """A statement that changes something, by POST, as InfluxQL wants it."""
         status, words = asked(self._client, self._within_s, "POST", "/query", params=self._place, data={"q": statement})
         if status != 200 or "error" in words[:200]:
-            raise StoreUnavailable(f"InfluxDB answers {status}: {words[:200]}")
+            raise StoreUnavailable(by_status("InfluxDB answers {}", "InfluxDB 应答 {}", status, words[:200]))
 
     def delete(self, measurement: str, before: int, since: int, tags: Mapping[str, str]) -> None:
         """Points from `since` to before `before`, ns, with these tags."""
@@ -474,12 +476,21 @@ class Influxql:
             with self._ask(parameters) as response:
                 if response.status_code != 200:
                     words = beginning(response.iter_bytes(), self._within_s)
-                    raise StoreUnavailable(f"InfluxDB answers a query with {response.status_code}: {words[:200]}")
+                    raise StoreUnavailable(
+                        by_status(
+                            "InfluxDB answers a query with {}",
+                            "InfluxDB 对查询应答 {}",
+                            response.status_code,
+                            words[:200],
+                        )
+                    )
                 patience = Patience(response.iter_bytes())
                 for line in lines(patience):
                     for result in json.loads(line)["results"] if line.strip() else ():
                         if "error" in result:
-                            raise StoreUnavailable(f"InfluxDB cannot answer: {result['error']}")
+                            raise StoreUnavailable(
+                                Text("InfluxDB cannot answer: ", "InfluxDB 无法应答：") + quoted(str(result["error"]))
+                            )
                         if (number := result.get("statement_id")) not in answered and len(answered) < len(queries):
                             answered.add(number)
                             patience.told()
@@ -488,11 +499,21 @@ class Influxql:
                             yield tags, series.get("values", []), series["columns"]
                             patience.told()
             if len(queries) > 1 and None not in answered and len(answered) != len(queries):
-                raise StoreUnavailable(f"InfluxDB answers {len(answered)} of {len(queries)} statements")
+                raise StoreUnavailable(
+                    Text(
+                        f"InfluxDB answers {len(answered)} of {len(queries)} statements",
+                        f"InfluxDB 只应答了 {len(queries)} 条语句中的 {len(answered)} 条",
+                    )
+                )
         except httpx.HTTPError as error:
-            raise StoreUnavailable(f"InfluxDB cannot be asked: {_sentence(error)}") from error
+            raise StoreUnavailable(
+                Text("InfluxDB cannot be asked: ", "InfluxDB 无法查询：") + words_of(error)
+            ) from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise StoreUnavailable(f"InfluxDB's answer to a query makes no sense: {error!r}") from error
+            raise StoreUnavailable(
+                Text("InfluxDB's answer to a query makes no sense: ", "InfluxDB 对查询的应答无法理解：")
+                + quoted(repr(error))
+            ) from error
 
 
 def _families() -> set[str]:
@@ -551,7 +572,3 @@ def _name(name: str) -> str:
 
 def _text(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n") + "'"
-
-
-def _sentence(error: Exception) -> str:
-    return str(error) or type(error).__name__

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any, cast
 
+from hub.bilingual import NOTHING
+from hub.error_words import words_of
 from hub.ports import StoreUnavailable
 from hub.store.rollups import RollupStore
 
@@ -19,7 +21,7 @@ class _Reopening:
     def __init__(self, opening: Callable[[], RollupStore]) -> None:
         self._opening = opening
         self._store: RollupStore | None = None
-        self._reason = ""
+        self._reason = NOTHING
         self._tried_at = -TRY_EVERY_S
         self._one_at_a_time = threading.Lock()
 
@@ -36,7 +38,7 @@ class _Reopening:
                 try:
                     self._store = self._opening()
                 except StoreUnavailable as error:
-                    self._reason = str(error)
+                    self._reason = words_of(error)
                     raise
             return self._store
 

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 
+from hub.bilingual import NOTHING, Text
 from hub.model import Fault, Message, Reading, Verdict
 
 
@@ -46,8 +47,8 @@ class FakeIntake:
             if not future.done():
                 future.set_result([verdict or self.verdict] * count)
 
-    def report(self, state: str, detail: str = "") -> None:
-        self.states.append((state, detail))
+    def report(self, state: str, why: Text | str = NOTHING) -> None:
+        self.states.append((state, str(why)))
         self._changed.set()
 
     def now(self) -> int:

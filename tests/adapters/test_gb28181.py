@@ -283,7 +283,7 @@ async def test_a_wrong_password_and_a_dead_platform_are_said() -> None:
     silent = Platform(lambda method, text: 0)
     async with session(silent, timeout_s=0.7) as sink:
         assert not (await sink.deliver(change(), "k", T)).taken
-        await until(lambda: "no answer" in sink.agent.state)
+        await until(lambda: "no answer" in sink.agent.state.en)
         assert sum("REGISTER" in head for head, _ in silent.heard) >= 2  # repeated over UDP
 
 
@@ -439,9 +439,9 @@ async def test_keepalives_go_out_and_their_loss_is_noticed() -> None:
         await until(lambda: len(platform.bodies("Keepalive")) >= 2)
         assert tag(platform.bodies("Keepalive")[0], "Status") == "OK"
         silent["now"] = True
-        await until(lambda: "keepalives without an answer" in sink.agent.state)
+        await until(lambda: "keepalives without an answer" in sink.agent.state.en)
         silent["now"] = False
-        await until(lambda: sink.agent.state == "registered")
+        await until(lambda: sink.agent.state.en == "registered")
 
 
 async def test_a_lost_tcp_connection_is_made_again() -> None:

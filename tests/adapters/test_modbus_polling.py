@@ -21,6 +21,7 @@ from adapters.modbus.poller import Group, Health, ModbusAdapter, ModbusOptions
 from adapters.modbus.registers import Unit
 from adapters.modbus.scan import scan
 from adapters.modbus.values import ValueProblem, encode
+from hub.bilingual import NOTHING, Text
 from hub.cli import main
 from hub.model import Fault, Message, Reading, Verdict
 
@@ -41,8 +42,8 @@ class Hub:
         self._news.set()
         return [verdict] * len(messages)
 
-    def report(self, state: str, detail: str = "") -> None:
-        self.states.append((state, detail))
+    def report(self, state: str, why: Text | str = NOTHING) -> None:
+        self.states.append((state, str(why)))
         self._news.set()
 
     def now(self) -> int:

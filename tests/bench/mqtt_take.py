@@ -21,6 +21,7 @@ from collections.abc import Sequence
 import msgspec
 
 from adapters.mqtt import MqttAdapter, MqttOptions
+from hub.bilingual import NOTHING, Text
 from hub.model import Message, Reading, Verdict
 
 
@@ -67,8 +68,8 @@ class GroupCommit:
         os.write(self._file, blob)
         os.fdatasync(self._file)
 
-    def report(self, state: str, detail: str = "") -> None:
-        sys.stderr.write(f"{state}: {detail}\n")
+    def report(self, state: str, why: Text | str = NOTHING) -> None:
+        sys.stderr.write(f"{state}: {why!s}\n")
 
     def now(self) -> int:
         return time.time_ns()

@@ -13,7 +13,7 @@ import pytest
 from hub.access import audit
 from hub.access.users import RoleGrant, User, save_user
 from hub.app.admitting import NotProposed
-from hub.app.fences import added, removed
+from hub.app.fences import added, removed, reshaped
 from hub.registry import load_registry
 from tests.acceptance.running import write_city
 from tests.hub.askers import as_user, give_passwords
@@ -71,6 +71,30 @@ def test_the_first_zone_makes_the_file_and_the_last_one_leaves_an_empty_list(tmp
     (tmp_path / "zones.geojson").write_bytes(found.content)
     assert list(load_registry(tmp_path)[0].zones) == ["a"]
     assert json.loads(removed(tmp_path, "a").content)["features"] == []
+
+
+def test_a_zone_gets_another_shape_and_all_else_stays_as_it_is_written(tmp_path: Path) -> None:
+    before = city(tmp_path, "a", "b", "c")
+    found = reshaped(tmp_path, "b", RING)
+    assert found.content.decode() == before.replace(FEATURE % "b", found.added)
+    assert (found.removed, found.before["properties"]) == (FEATURE % "b", {"zone": "b", "note": "a ] and a }"})
+    (tmp_path / "zones.geojson").write_bytes(found.content)
+    registry, mistakes = load_registry(tmp_path)
+    assert (mistakes, list(registry.zones["b"].rings[0][:4])) == ([], RING)
+    with pytest.raises(NotProposed, match="has this shape already"):
+        reshaped(tmp_path, "b", RING)
+
+
+def test_a_reshaped_zone_keeps_its_holes_inside_it(tmp_path: Path) -> None:
+    hole = [[121.50, 31.235], [121.51, 31.235], [121.51, 31.24], [121.50, 31.235]]
+    feature = {"type": "Feature", "properties": {"zone": "a"}, "geometry": {"type": "Polygon", "coordinates": [[*map(list, RING), list(RING[0])], hole]}}  # fmt: skip
+    (tmp_path / "zones.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
+    wider = [(121.48, 31.23), *RING[1:]]
+    assert json.loads(reshaped(tmp_path, "a", wider).content)["features"][0]["geometry"]["coordinates"][1] == hole
+    with pytest.raises(NotProposed, match="cross"):
+        reshaped(tmp_path, "a", [(121.505, 31.23), *RING[1:]])
+    with pytest.raises(NotProposed, match="has no zone"):
+        reshaped(tmp_path, "nobody", RING)
 
 
 def test_a_mark_at_the_beginning_of_the_file_stays(tmp_path: Path) -> None:
@@ -140,10 +164,19 @@ async def test_rules_go_by_a_zone_as_soon_as_it_is_drawn(tmp_path: Path) -> None
                 {"zone": "x", "ring": RING, "limits": {"zone": "y"}},
             ):
                 assert (await client.post("/api/v1/zones", json=wrong)).status_code == 400, wrong
+            wider = {"zone": "school-1", "ring": [(121.48, 31.23), *RING[1:]], "reshape": True}
+            shown = (await client.post("/api/v1/zones", json=wider)).json()
+            assert (shown["removed"].count("121.49"), shown["added"].count("121.48")) == (3, 2)
+            await client.post("/api/v1/zones", json=wider | {"base": shown["base"]})
+            [zone] = (await client.get("/api/v1/city")).json()["zones"]
+            assert (zone["rings"][0][0], zone["limits"]) == ([121.48, 31.23], {"speed_limit_kmh": 30})
             shown = (await client.post("/api/v1/zones", json={"zone": "school-1", "ring": None})).json()
             await client.post("/api/v1/zones", json={"zone": "school-1", "ring": None, "base": shown["base"]})
             assert (await client.get("/api/v1/city")).json()["zones"] == []
-    assert [one["action"] for one in audit.entries(folder / "var") if "zone" in one["action"]] == ["draw-zone", "remove-zone"]  # fmt: skip
+    noted = [one for one in audit.entries(folder / "var") if "zone" in one["action"]]
+    assert [one["action"] for one in noted] == ["draw-zone", "reshape-zone", "remove-zone"]
+    befores = [one["before"] and one["before"]["geometry"]["coordinates"][0][0] for one in noted]
+    assert befores == [None, [121.49, 31.23], [121.48, 31.23]]
 
 
 async def drive(client: httpx.AsyncClient, time: str) -> None:

@@ -73,9 +73,9 @@ def test_marks_say_what_is_missing_and_what_is_above_the_limit() -> None:
         (
             False,
             "Ambient air quality: monthly report 2026-11",
-            ("light pollution", "data capture", "marks", "page 1 of"),
+            ("light pollution", "data capture", "marks", "page 1 of", "HJ 663-2026 was not at hand"),
         ),
-        (True, "环境空气质量月报 2026-11", ("轻度污染", "质量标识", "第 1 页")),
+        (True, "环境空气质量月报 2026-11", ("轻度污染", "质量标识", "第 1 页", "未能取得 HJ 663-2026 原文核对")),
     ],
 )
 def test_a_month_as_pdf_in_both_languages(chinese: bool, title: str, words: tuple[str, ...]) -> None:

@@ -18,7 +18,9 @@ from nats.js import api
 from nats.js.errors import APIError, KeyNotFoundError, NotFoundError
 from nats.js.kv import KeyValue
 
+from hub.bilingual import Text, quoted
 from hub.clock import now
+from hub.error_words import words_of
 from hub.log.jetstream.blobs import ENTRIES_MAX, Blob, Blobs, blob_of, entry_of, place
 from hub.log.jetstream.leases import WRONG_LAST_SEQUENCE, Lease
 from hub.log.jetstream.servers import AGAIN_S, OPENING_S, TROUBLES, Servers
@@ -51,7 +53,9 @@ NOT_YET_S = 0.01
 """Before a replica is asked again that does not have yet what the majority has."""
 TRIM_FROM, TRIM_TO = 0.9, 0.8
 """Parts of the limit: above the one the oldest go, until the other is reached."""
-OVERTAKEN = "another hub may have begun to work, so this one says nothing more"
+OVERTAKEN = Text(
+    "another hub may have begun to work, so this one says nothing more", "可能已有另一中枢接手，因此本中枢不再写入"
+)
 UNANSWERED = "the servers of the log do not answer"
 WALK_BLOBS_MAX = 2_000
 """How far `before` goes back blob by blob."""
@@ -80,7 +84,7 @@ class JetStreamStream:
         only one that appends, and finds out where that does not hold."""
         self.name = name
         self.bytes_max = bytes_max
-        self.refusing: str | None = None
+        self.refusing: Text | None = None
         self.damage: list[str] = []
         self._servers, self._stream, self._subject = servers, stream, subject
         self._age_max_s, self._needed, self._readers = age_max_s, needed, readers
@@ -191,12 +195,15 @@ class JetStreamStream:
             self._committing = loop.create_task(self._commit())
         return future
 
-    def _reason_to_refuse(self, count: int) -> str | None:
+    def _reason_to_refuse(self, count: int) -> Text | None:
         if self._closing:
-            return "the hub is stopping"
+            return Text("the hub is stopping", "中枢正在停止")
         if count > ENTRIES_MAX or self._pending.entries >= PENDING_MAX or self._pending.bytes >= PENDING_BYTES_MAX:
-            waiting = f"{self._pending.entries} entries, {self._pending.bytes >> 10} KiB"
-            return f"the log's queue is full: {waiting} wait for the servers"
+            entries, size = self._pending.entries, f"{self._pending.bytes >> 10} KiB"
+            return Text(
+                f"the log's queue is full: {entries} entries, {size} wait for the servers",
+                f"日志写入队列已满：{entries} 条、{size} 等待日志服务器",
+            )
         if self.refusing and time.monotonic() - self._refused_at < RETRY_AFTER_S:
             return self.refusing
         return None
@@ -234,20 +241,33 @@ class JetStreamStream:
             except APIError as error:
                 if error.err_code in FULL:
                     self._refuse(
-                        f"the log {self.name!r} is full on its servers ({error.description}); input is refused until its readers catch up"
+                        Text(
+                            f"the log {self.name!r} is full on its servers ({error.description}); input is refused until its readers catch up",
+                            f"日志 {self.name!r} 在服务器上已满（「{error.description}」）；读者赶上前拒收数据",
+                        )
                     )
-                    raise LogFull(self.refusing or "") from None
+                    raise LogFull(self.refusing) from None
                 if error.err_code in WRONG_LAST_SEQUENCE and self._lease is not None:
                     self._lease.give_up()
                     self._refuse(OVERTAKEN)
                     raise LogFull(OVERTAKEN) from None
-                why = str(error.description)
+                why = quoted(str(error.description))
             except TROUBLES as error:
-                why = str(error) or type(error).__name__
+                why = words_of(error)
             if time.monotonic() >= busy_at:
-                self._refuse(f"the servers of the log do not acknowledge ({why}); input is refused until they do")
+                self._refuse(
+                    Text(
+                        f"the servers of the log do not acknowledge ({why.en}); input is refused until they do",
+                        f"日志服务器未确认（{why.zh}）；确认前拒收数据",
+                    )
+                )
             if self._closing:
-                raise LogFull("the hub is stopping, and the servers of the log have not acknowledged")
+                raise LogFull(
+                    Text(
+                        "the hub is stopping, and the servers of the log have not acknowledged",
+                        "中枢正在停止，日志服务器尚未确认",
+                    )
+                )
             await asyncio.sleep(AGAIN_S)
 
     async def _offer(self, group: Group, identity: str) -> tuple[int, Group]:
@@ -295,7 +315,7 @@ class JetStreamStream:
             return False
         return (found.headers or {}).get("Nats-Msg-Id") == identity
 
-    def _refuse(self, why: str) -> None:
+    def _refuse(self, why: Text) -> None:
         self.refusing = why
         self._refused_at = time.monotonic()
 

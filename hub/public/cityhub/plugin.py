@@ -8,6 +8,7 @@ from __future__ import annotations
 import cityhub as _opened  # noqa: F401  # the hub's folders can be imported from here on
 from adapters.lines import LineCodec
 from adapters.transport import StreamOptions, stream_adapter
+from hub.bilingual import Text
 from hub.metrics import Metric, to_vocabulary, vocabulary
 from hub.model import (
     AlertChange,
@@ -81,6 +82,7 @@ __all__ = [
     "StoreKind",
     "StoreUnavailable",
     "StreamOptions",
+    "Text",
     "Verdict",
     "change_to_json",
     "from_text",

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from adapters.transport import StreamAdapter, StreamOptions
+from hub.bilingual import NOTHING, Text
 from hub.model import Fault, FaultKind, Message, Reading, Verdict
 
 BUFFER_BYTES = 4096
@@ -81,8 +82,8 @@ class Hub:
         refused = message.device in self.refused_devices or (message.faults and not message.readings)
         return Verdict.REFUSED if refused else Verdict.STORED
 
-    def report(self, state: str, detail: str = "") -> None:
-        self.states.append((state, detail))
+    def report(self, state: str, why: Text | str = NOTHING) -> None:
+        self.states.append((state, str(why)))
 
     def now(self) -> int:
         return time.time_ns()
