@@ -14,7 +14,7 @@ from rules.language.rule import Rule
 from rules.plan import Orders, Plan
 from rules.state.geometry import middle
 from rules.state.maintenance import windows_of
-from rules.state.neighbourhood import Neighbourhood
+from rules.state.neighbourhood import Neighbourhood, reaches
 from rules.state.subject import AREA, GONE, NEVER, NOTHING_YET, ZONE, Subject
 from rules.state.watchers import Watchers
 from rules.state.world import World
@@ -52,10 +52,6 @@ def use_registry(world: World, devices: Iterable[Device], zones: Iterable[Zone])
             world.subjects[name] = Subject(device, world.hood)
     _renew_places(world)
     renew_hood(world)
-    world.downstream = {}
-    for name in sorted(world.subjects):
-        for above in world.hood.above(world.subjects[name]):
-            world.downstream.setdefault(above, []).append(name)
     for subject in world.subjects.values():
         assign(world, subject)
         if world.clock.started != NEVER:
@@ -101,6 +97,20 @@ def renew_hood(world: World) -> None:
         for series in orders.asked:
             if series in subject.last:
                 world.hood.join(subject, series)
+    _renew_downstream(world)
+
+
+def _renew_downstream(world: World) -> None:
+    """Know for each gauge whose rules below it its news may concern, so that a reading need not look for them."""
+    world.downstream = {}
+    for name in sorted(world.subjects):
+        below = world.subjects[name]
+        for above, travel_min in world.hood.above(below).items():
+            rules = [
+                (rule, frozenset(series for series, around in asked if reaches(around, below, above, travel_min)))
+                for rule, asked in world.orders.asks_upstream.items()
+            ]
+            world.downstream.setdefault(above, {})[name] = tuple((rule, series) for rule, series in rules if series)
 
 
 def admit(world: World, reading: Reading) -> Subject | None:

@@ -63,6 +63,7 @@ class Judge:
         subject = world.subjects.get(reading.device) or assignment.admit(world, reading)
         if subject is None:
             return at
+        world.hood.answers.forget(subject.id)
         if subject.every:  # A device may call itself "zone:x", but it does not speak for the place.
             world.refused += 1
             return at

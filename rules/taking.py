@@ -106,7 +106,7 @@ def _kept_and_slid(name: str, x: str, span: int, key: WindowKey, slot: int, inde
     return [
         f"w = d.slots.get({slot})",
         "if w is not None and (b := w._sum) is not None and not w._ordered:",
-        "    s = w.samples; q = s.times; n = len(q); f = s.first; i = w._start - f",
+        "    s = w.samples; q = s.times; n = len(q); f = s.first; i = w.begins - f",
         f"    e = t - {key.size_ns + key.closed}",
         f"    if 0 < n < {MAX_SAMPLES} and w._end - f == n and q[-1] < t and q[n + 1 >> 2] >= t - s.size and {-LARGEST} <= {x} <= {LARGEST} and not (i and q[i - 1] > e):",
         "        a = s.values; r = w._compensation",
@@ -115,7 +115,7 @@ def _kept_and_slid(name: str, x: str, span: int, key: WindowKey, slot: int, inde
         "        if i < n:",
         f"            q.append(t); a.append({x})",
         f"            z = b + {x}; p = z - b; w._compensation = r = r + ((b - (z - p)) + ({x} - p)); w._sum = z",
-        "            w._start = f + i; w._end = f + n + 1",
+        "            w.begins = f + i; w._end = f + n + 1",
         f"            {total} = z + r; {count} = n + 1 - i",
         "        else: w = None",
         "    else: w = None",

@@ -74,6 +74,7 @@ def keep(world: World, readings: Sequence[Reading], minute: int) -> dict[str, in
         place = world.subjects.get(reading.device)
         if place is None or place.plan is None:
             continue
+        world.hood.answers.forget(place.id)
         shape = place.plan.shape(reading.values)
         hits[place.id] = shape.take(place, reading.values, minute, False)
         if shape.joins:

@@ -13,7 +13,7 @@ from hub.model import LEVELS, AlertChange, Change, Value
 from rules.judging import learnt, moving
 from rules.judging.unusual import words
 from rules.language import chinese, ir
-from rules.language.codegen import Compiled
+from rules.language.codegen import Compiled, question
 from rules.language.ir import WindowKey
 from rules.language.rule import Condition, Hole, Rule
 from rules.state.subject import OpenAlert, Standing, Subject
@@ -270,7 +270,7 @@ def evidence(compiled: Compiled, subject: Subject, standing: Standing | None, le
         item["attributes"] = attributes
     if said.agreed:
         at = standing.judged if standing is not None and standing.judged > 0 else subject.newest
-        item["neighbours"] = [_neighbours(compiled, subject, node, at) for node in said.agreed]
+        item["neighbours"] = [_neighbours(subject, node, at) for node in said.agreed]
     return [item]
 
 
@@ -328,10 +328,10 @@ def _travel(subject: Subject, above: Subject) -> dict[str, Any]:
     return {"travel_min": minutes} if minutes < inf else {}
 
 
-def _neighbours(compiled: Compiled, subject: Subject, node: ir.Agree, at: int) -> dict[str, Any]:
+def _neighbours(subject: Subject, node: ir.Agree, at: int) -> dict[str, Any]:
     """How many of the devices asked meet the condition, and the readings of some: those that meet it first."""
     series = sorted({n.series for n in ir.walk(node.condition) if isinstance(n, ir.Series | ir.Window)})
-    others, meets = subject.hood.others(subject, series[0], node.around), compiled.meets(node)
+    others, meets = subject.hood.others(subject, series[0], node.around), question(node).meets
     met = [other for other in others if meets(other, at)]
     shown = [*met, *(other for other in others if other not in met)][:MAX_EVIDENCE_READINGS]
     return {

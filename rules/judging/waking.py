@@ -22,15 +22,15 @@ def wake(world: World, subject: Subject, series: tuple[str, ...], at: int, outco
 
 
 def _downstream(world: World, subject: Subject, series: tuple[str, ...], at: int, outcome: Outcome) -> None:
-    for lower in world.downstream[subject.id]:
+    for lower, rules in world.downstream[subject.id].items():
         below = world.subjects[lower]
         if below.plan is None:
             continue
-        for position, compiled in enumerate(below.plan.rules):
-            asked = world.orders.asks_upstream.get(compiled.rule.name, ())
-            if any(name in series and subject in world.hood.others(below, name, around) for name, around in asked):
-                now = max(at, below.newest)
-                life.attend(world, below, compiled, 1 << position, now, False, False, outcome)
+        now = max(at, below.newest)
+        for rule, asked in rules:
+            position = below.plan.positions.get(rule)
+            if position is not None and not asked.isdisjoint(series):
+                life.attend(world, below, below.plan.rules[position], 1 << position, now, False, False, outcome)
 
 
 def _neighbours(world: World, subject: Subject, series: str, at: int, outcome: Outcome) -> None:

@@ -138,12 +138,10 @@ class Writer:
             case ir.Agree():
                 self.used.add("H")
                 series = sorted({n.series for n in ir.walk(node.condition) if isinstance(n, ir.Series | ir.Window)})[0]
-                asked = (
-                    f"d, t, {self._constant(node.around)}, {series!r}, {self._constant(meets(node, self.constants))}"
-                )
+                asked = f"d, t, {self._constant(node.around)}, {series!r}, {self._constant(question(node))}"
                 if not node.share:
                     return f"H.agree({asked}, {node.together_m!r})", True
-                denies = self._constant(meets(node, self.constants, wanted=False))
+                denies = self._constant(question(node, wanted=False))
                 return f"H.share({asked}, {denies}, {node.at_least})", True
             case ir.Memory(index=index):
                 return f"m[{index}].value", True
@@ -307,11 +305,42 @@ def _fetched(writer: Writer) -> list[str]:
     return [_LOCALS[used] for used in ("L", "LT", "W", "A", "H") if used in writer.used]
 
 
-def meets(node: ir.Agree, constants: dict[str, Any], wanted: bool = True) -> Callable[..., bool]:
-    """(d, t) → whether that device certainly meets what is asked of it (`wanted` False: certainly does not)."""
-    inner = Writer(node.age_ns, constants)
-    code = inner.true(node.condition) if wanted else inner.false(node.condition)
-    return function("neighbour", "d, t", inner, [f"return {code}"], constants)
+class Question:
+    """What is asked of other devices. `meets(d, t)` → whether that device certainly meets it, or certainly does not."""
+
+    __slots__ = ("age_ns", "lasts", "meets", "series", "windows")
+
+    def __init__(self, node: ir.Agree, wanted: bool) -> None:
+        constants: dict[str, Any] = {}
+        inner = Writer(node.age_ns, constants)
+        code = inner.true(node.condition) if wanted else inner.false(node.condition)
+        self.meets: Callable[..., bool] = function("neighbour", "d, t", inner, [f"return {code}"], constants)
+        self.age_ns = node.age_ns
+        nodes = list(ir.walk(node.condition))
+        self.series = tuple(dict.fromkeys(n.series for n in nodes if isinstance(n, ir.Series)))
+        """Series of which it asks the newest value, if not older than `age_ns`."""
+        self.windows = tuple(key for keys in window_keys(nodes, own=True).values() for key in keys)
+        self.lasts = bool(self.windows) and not any(_moves(n) for n in nodes)
+        """Whether an answer is worth keeping and holds for a while (`rules.state.answers`): of the newest values alone it is found as fast
+        anew."""
+
+
+@lru_cache(maxsize=1024)
+def question(node: ir.Agree, wanted: bool = True) -> Question:
+    """What that node asks of other devices (`wanted` False: whether they certainly do not meet it); one for all rules that ask the same."""
+    return Question(node, wanted)
+
+
+def _moves(node: ir.Node) -> bool:
+    """Whether a figure may change from one moment to the next although no value comes, grows too old or leaves a window; or, as running
+    sums do, by a last bit with the way that its window took."""
+    match node:
+        case ir.Window(function=function, around=around):
+            return function in (*ir.OF_NOW, "sum", "mean") or around.which != ""
+        case ir.Function(name=name):
+            return name in derived.FUNCTIONS and derived.FUNCTIONS[name].dated
+        case _:
+            return isinstance(node, ir.ByDate | ir.During | ir.Agree | ir.Memory)
 
 
 def define(name: str, parameters: str, lines: Sequence[str], constants: dict[str, Any]) -> Callable[..., Any]:
@@ -339,7 +368,7 @@ class Compiled:
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
         self.said: dict[Any, Any] = {}
-        """What `rules.judging.telling` has worked out about each level, and what it asks of devices to name them."""
+        """What `rules.judging.telling` has worked out about each level."""
         constants: dict[str, Any] = {}
         self.judge = self._judge(constants)
         self.advance = self._advance(constants) if rule.memories else None
@@ -351,7 +380,7 @@ class Compiled:
         )
         """(series, around) that its conditions ask of neighbours."""
         self.hopeful = self._hopeful(constants) if self.asks else None
-        self.decides = self._decides(constants) if rule.select.every else None
+        self.decides = self._decides() if rule.select.every else None
         """(d, t) → whether this device inside could make a level true that is not; None where any of them could."""
         self.values = self._values(constants)
 
@@ -381,19 +410,12 @@ class Compiled:
         body = [f"if {writer.true(level.when.node)}: bits |= {1 << level.level}" for level in self.rule.levels]
         return function("hopeful", "d, t, m", writer, ["bits = 0", *body, "return bits"], constants)
 
-    def _decides(self, constants: dict[str, Any]) -> Callable[..., bool] | None:
+    def _decides(self) -> Callable[..., bool] | None:
         asked = [_needs([level.when.node]) for level in self.rule.levels]
         if self.rule.memories or not all(asked):
             return None
-        checks = [meets(node, constants) for nodes in asked for node in nodes or ()]
+        checks = [question(node).meets for nodes in asked for node in nodes or ()]
         return lambda d, t: any(check(d, t) for check in checks)
-
-    def meets(self, node: ir.Agree) -> Callable[..., bool]:
-        """(d, t) → whether that device meets what the rule asks of it; for evidence."""
-        if node not in self.said:
-            self.said[node] = meets(node, {})
-        found: Callable[..., bool] = self.said[node]
-        return found
 
     def _advance(self, constants: dict[str, Any]) -> Callable[..., None]:
         lines = list(_LOCALS.values())

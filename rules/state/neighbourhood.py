@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from math import cos, floor, inf, radians
 
 from hub.model import Position, Zone
 from rules.language import ir
+from rules.language.codegen import Question
 from rules.language.ir import WindowKey
+from rules.state.answers import Answers
 from rules.state.geometry import METRES_PER_DEG, distance_m, edge_m, inside
 from rules.state.subject import Subject
 from rules.state.windows import pooled
@@ -63,6 +65,7 @@ class Neighbourhood:
         """Who is in these zones (or ahead of them), as of that many crossings: a series that only places tell is seldom crossed."""
         self.inside: dict[str, dict[tuple[str, ir.Around], tuple[Subject, ...]]] = {}
         """What was asked of a place, until somebody enters or leaves it."""
+        self.answers = Answers()
         self.doubted: frozenset[str] = frozenset()
         """Devices inside a place that do not count for the moment."""
 
@@ -87,6 +90,7 @@ class Neighbourhood:
 
     def forget(self, name: str) -> None:
         """Nobody has this subject around any more."""
+        self.answers.forget(name)
         cell = self.cells.pop(name, None)
         for series in self.joined.pop(name, ()):
             if cell is not None:
@@ -186,8 +190,8 @@ class Neighbourhood:
     def _names(self, subject: Subject, series: str, around: ir.Around) -> set[str]:
         if around.which == "upstream":
             return {
-                name for name, travel in self.above(subject).items()
-                if (travel <= around.travel_min or name in subject.device.upstream) and series in self.joined.get(name, ())
+                name for name, travel_min in self.above(subject).items()
+                if reaches(around, subject, name, travel_min) and series in self.joined.get(name, ())
             }  # fmt: skip
         if around.which == "same area":
             return set(self.areas[series].get(subject.area, ()))
@@ -254,12 +258,16 @@ class Neighbourhood:
         now: int,
         around: ir.Around,
         series: str,
-        condition: Callable[[Subject, int], bool],
+        question: Question,
         together_m: float = 0.0,
     ) -> float:
-        """How many subjects around, of those that report the series, meet the condition; with `together_m`, how many of these are within
+        """How many subjects around, of those that report the series, meet what is asked; with `together_m`, how many of these are within
         that distance of one of them, at most."""
-        met = [other for other in self.others(subject, series, around) if condition(other, now)]
+        others, meets = self.others(subject, series, around), question.meets
+        if question.lasts:
+            met = [other for other in others if self.answers.of(other, now, question)]
+        else:
+            met = [other for other in others if meets(other, now)]
         if not together_m:
             return float(len(met))
         spots = [other.position for other in met if other.position is not None]
@@ -271,18 +279,21 @@ class Neighbourhood:
         now: int,
         around: ir.Around,
         series: str,
-        meets: Callable[[Subject, int], bool],
-        denies: Callable[[Subject, int], bool],
+        meets: Question,
+        denies: Question,
         at_least: int,
     ) -> float | None:
         """How many in a hundred of the subjects around that can say meet the condition; None while too few can."""
         met = known = 0
         for other in self.others(subject, series, around):
-            if meets(other, now):
+            if self._answers(other, now, meets):
                 met, known = met + 1, known + 1
-            elif denies(other, now):
+            elif self._answers(other, now, denies):
                 known += 1
         return 100.0 * met / known if known >= max(1, at_least) else None
+
+    def _answers(self, other: Subject, now: int, question: Question) -> bool:
+        return self.answers.of(other, now, question) if question.lasts else question.meets(other, now)
 
     def zones_of(self, position: Position | None) -> tuple[Zone, ...]:
         """The zones around a position, by name."""
@@ -332,6 +343,12 @@ class Neighbourhood:
             else:
                 subject.zones = self.zones_of(subject.position)
         return subject.zones
+
+
+def reaches(around: ir.Around, subject: Subject, above: str, travel_min: float) -> bool:
+    """Whether `upstream` of the subject means a gauge above it, from which water takes so many minutes: those that the subject
+    itself names always count."""
+    return travel_min <= around.travel_min or above in subject.device.upstream
 
 
 def _cell(position: Position) -> tuple[int, int]:

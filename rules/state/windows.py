@@ -159,9 +159,9 @@ class Window:
         "_ordered",
         "_ranked",
         "_reach",
-        "_start",
         "_stretches",
         "_sum",
+        "begins",
         "closed",
         "samples",
         "size",
@@ -173,9 +173,10 @@ class Window:
         self.closed = closed
         self._reach = size_ns + 1 if closed else size_ns
         """Samples so old, or older, are outside. The same number as the size where it can be: another takes 32 bytes a window."""
-        self._start = samples.first
-        """Number of the first sample inside, and behind the last one that is accounted for in sum and extremes."""
+        self.begins = samples.first
+        """Number of the first sample inside."""
         self._end = samples.first
+        """And of the one behind the last that is accounted for in sum and extremes."""
         self._sum: float | None = None
         self._compensation = 0.0
         self._lows: list[tuple[int, float]] | None = None
@@ -206,13 +207,13 @@ class Window:
         """Cover what lies within the window's size before `now`; how many samples that are."""
         samples = self.samples
         times, edge = samples.times, now - self._reach
-        start, count = self._start - samples.first, len(times)
+        start, count = self.begins - samples.first, len(times)
         if start < count and times[start] <= edge:
             stop = start + 1
             while stop < count and times[stop] <= edge:
                 stop += 1
             if self._sum is None and not self._lows and not self._highs and self._ranked is None:
-                self._start = samples.first + stop
+                self.begins = samples.first + stop
             else:
                 self.leave(stop)
             return count - stop
@@ -223,7 +224,7 @@ class Window:
     def leave(self, stop: int) -> None:
         """Samples before the one at place `stop` are outside."""
         samples = self.samples
-        start, end = self._start - samples.first, self._end - samples.first
+        start, end = self.begins - samples.first, self._end - samples.first
         if self._stretches is not None:
             for stretch in self._stretches.values():
                 stretch.cut(samples, samples.first + stop)
@@ -242,9 +243,9 @@ class Window:
             edge = samples.times[stop - 1]
             for extremes in (self._lows or [], self._highs or []):
                 del extremes[: next((n for n, (at, _) in enumerate(extremes) if at > edge), len(extremes))]
-        self._start = samples.first + stop
-        if self._end < self._start:
-            self._end = self._start
+        self.begins = samples.first + stop
+        if self._end < self.begins:
+            self._end = self.begins
 
     def _reach_back(self, start: int, edge: int) -> int:
         """An earlier moment is asked for than the last one."""
@@ -258,13 +259,13 @@ class Window:
             for value in self.samples.values[begin:start]:
                 insort(self._ranked, value)
         self._lows = self._highs = None
-        self._start = self.samples.first + begin
+        self.begins = self.samples.first + begin
         return begin
 
     def insert(self, number: int, value: float) -> None:
         """A late sample has become the one of that number."""
-        if number <= self._start:
-            self._start += 1
+        if number <= self.begins:
+            self.begins += 1
             self._end += 1
         elif number < self._end:
             self._end += 1
@@ -275,8 +276,8 @@ class Window:
 
     def remove(self, number: int, value: float) -> None:
         """The sample of that number, with that value, is no more."""
-        if number < self._start:
-            self._start -= 1
+        if number < self.begins:
+            self.begins -= 1
             self._end -= 1
         elif number < self._end:
             self._end -= 1
@@ -287,7 +288,7 @@ class Window:
 
     def replace(self, number: int, old: float, value: float) -> None:
         """The sample of that number has another value now."""
-        if self._start <= number < self._end:
+        if self.begins <= number < self._end:
             self._account(-old)
             self._account(value)
             if self._ranked is not None:
@@ -298,7 +299,7 @@ class Window:
     def _catch_up(self) -> None:
         """Account for the samples that came since the last demand."""
         samples = self.samples
-        end = max(self._start, self._end) - samples.first
+        end = max(self.begins, self._end) - samples.first
         if end == len(samples.times):
             return
         if self._sum is not None:
@@ -330,7 +331,7 @@ class Window:
         if before is None:
             self._catch_up()
             self._end = number
-            self._sum = fsum(samples.values[self._start - samples.first :])
+            self._sum = fsum(samples.values[self.begins - samples.first :])
         elif number - self._end == 1 and self._lows is None and self._highs is None and self._ranked is None:
             # One more sample, as nearly always: `_catch_up` without its calls, which cost twice the rest.
             value = samples.values[-1]
@@ -365,7 +366,7 @@ class Window:
         """
         samples = self.samples
         times, edge, first = samples.times, now - self._reach, samples.first
-        start, count, total = self._start - first, len(times), self._sum
+        start, count, total = self.begins - first, len(times), self._sum
         if total is None or self._ordered or first + count - self._end != 1 or (start and times[start - 1] > edge):
             inside = self.trim(now)
             return self.total() / inside if inside >= at_least else None
@@ -386,7 +387,7 @@ class Window:
         part = total - before
         lost += (before - (total - part)) + (value - part)
         self._sum, self._compensation = total, lost
-        self._start, self._end = first + start, first + count
+        self.begins, self._end = first + start, first + count
         return (total + lost) / inside
 
     def near_total(self, now: int) -> tuple[float, int]:
@@ -395,7 +396,7 @@ class Window:
         return (self.total() if inside else 0.0), inside
 
     def count(self) -> float:
-        return float(len(self.samples.times) + self.samples.first - self._start)
+        return float(len(self.samples.times) + self.samples.first - self.begins)
 
     def sum(self) -> float:
         return round(self.total(), DIGITS)
@@ -410,7 +411,7 @@ class Window:
         return deviation(self._inside())
 
     def percentile(self, share: float) -> float:
-        few = len(self.samples.times) + self.samples.first - self._start <= FEW_TO_SORT
+        few = len(self.samples.times) + self.samples.first - self.begins <= FEW_TO_SORT
         return of_ranked(sorted(self._inside()) if few else self._ranks(), share)
 
     def _ranks(self) -> list[float]:
@@ -430,14 +431,14 @@ class Window:
     def nowcast(self, now: int) -> float | None:
         """The PM NowCast of the hourly means before `now`: the hour that ends now is the newest."""
         hours: list[list[float]] = [[] for _ in range(12)]
-        for at, value in zip(self.samples.times[self._start - self.samples.first :], self._inside(), strict=True):
+        for at, value in zip(self.samples.times[self.begins - self.samples.first :], self._inside(), strict=True):
             age = (now - at) // HOUR
             if age < 12:
                 hours[age].append(value)
         return nowcast([fsum(hour) / len(hour) if hour else None for hour in hours])
 
     def min(self) -> float:
-        inside = len(self.samples.times) + self.samples.first - self._start
+        inside = len(self.samples.times) + self.samples.first - self.begins
         if inside <= FEW:
             return min(self.samples.values[-inside:])
         self._catch_up()
@@ -447,7 +448,7 @@ class Window:
         return self._lows[0][1]
 
     def max(self) -> float:
-        inside = len(self.samples.times) + self.samples.first - self._start
+        inside = len(self.samples.times) + self.samples.first - self.begins
         if inside <= FEW:
             return max(self.samples.values[-inside:])
         self._catch_up()
@@ -458,12 +459,12 @@ class Window:
 
     def delta(self) -> float | None:
         """Newest minus oldest."""
-        values, oldest = self.samples.values, self._start - self.samples.first
+        values, oldest = self.samples.values, self.begins - self.samples.first
         return round(values[-1] - values[oldest], DIGITS) if len(values) - oldest > 1 else None
 
     def rate(self) -> float | None:
         """Delta per second, once the samples span at least half the window: two neighbours in time would be noise."""
-        times, values, oldest = self.samples.times, self.samples.values, self._start - self.samples.first
+        times, values, oldest = self.samples.times, self.samples.values, self.begins - self.samples.first
         span = times[-1] - times[oldest]
         if span * 2 < self.size:
             return None
@@ -487,7 +488,7 @@ class Window:
         """Change per second of the resistant line (Tukey, Exploratory Data Analysis, 1977): between the medians of the first and the
         last third of the samples, so that a spike makes no trend; once the samples span at least half the window."""
         samples, times = self.samples, self.samples.times
-        start, end = self._start - samples.first, len(times)
+        start, end = self.begins - samples.first, len(times)
         third = (end - start) // 3
         if not third or (times[-1] - times[start]) * 2 < self.size:
             return None
@@ -513,7 +514,7 @@ class Window:
     def _of_the_hour(self, now: int) -> list[float]:
         samples = self.samples
         first = samples.first
-        places = same_hour(samples.times, self._start - first, now)
+        places = same_hour(samples.times, self.begins - first, now)
         return self._stretch("this hour").move(samples, [(first + start, first + end) for start, end in places])
 
     def _stretch(self, name: str) -> Stretches:
@@ -523,11 +524,11 @@ class Window:
         return known.get(name) or known.setdefault(name, Stretches())
 
     def _inside(self) -> array[float]:
-        return self.samples.values[self._start - self.samples.first :]
+        return self.samples.values[self.begins - self.samples.first :]
 
     def _extremes(self, push: Callable[[list[tuple[int, float]], int, float], None]) -> list[tuple[int, float]]:
         found: list[tuple[int, float]] = []
-        for at, value in zip(self.samples.times[self._start - self.samples.first :], self._inside(), strict=True):
+        for at, value in zip(self.samples.times[self.begins - self.samples.first :], self._inside(), strict=True):
             push(found, at, value)
         return found
 
@@ -535,11 +536,11 @@ class Window:
 
     def freeze(self) -> list[Any]:
         first = self.samples.first
-        end = self._end if self._sum is not None else self._start  # extremes alone are found anew
-        return [self.size, self.closed, self._start - first, end - first, self._sum, self._compensation]
+        end = self._end if self._sum is not None else self.begins  # extremes alone are found anew
+        return [self.size, self.closed, self.begins - first, end - first, self._sum, self._compensation]
 
     def thaw(self, frozen: Sequence[Any]) -> None:
-        self._start, self._end, self._sum, self._compensation = frozen
+        self.begins, self._end, self._sum, self._compensation = frozen
 
 
 def _push_low(lows: list[tuple[int, float]], at: int, value: float) -> None:

@@ -61,5 +61,5 @@ class World:
         """By the rules, derivations and settings that subjects share."""
         self.suspects: dict[str, set[str]] = {}
         """Per rule that traces what it warns of, who may have emitted it."""
-        self.downstream: dict[str, list[str]] = {}
-        """By gauge, those below it on the river."""
+        self.downstream: dict[str, dict[str, tuple[tuple[str, frozenset[str]], ...]]] = {}
+        """By gauge, those below it on the river, with the rules that ask the gauge for something, in the book's order, and the series they ask for."""
