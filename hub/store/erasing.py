@@ -9,6 +9,8 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from hub.bilingual import Text
+from hub.error_words import of_system
 from hub.metrics import vocabulary
 from hub.model import AlertChange
 from hub.personal import Personal, devices_named, masked_change, moves, names_in, names_somebody
@@ -82,7 +84,10 @@ class Eraser:
         try:
             self._forget(before)
         except OSError as error:
-            raise StoreUnavailable(f"notes that are due cannot be taken out: {error.strerror or error}") from error
+            said = of_system(error)
+            raise StoreUnavailable(
+                Text(f"notes that are due cannot be taken out: {said.en}", f"到期的备注无法删除：{said.zh}")
+            ) from error
         self._done = before
 
     def _reword(self, changes: Iterable[AlertChange], devices: Collection[str]) -> None:
