@@ -106,8 +106,10 @@ class Stream:
         self._required: dict[str, Callable[[], LogPosition]] = {}
         self._refused_at = 0.0
         self._pending = Pending(FRAME_ENTRIES_MAX, GROUP_BYTES_MAX)
-        self._committing: asyncio.Task[None] | None = None
-        self._linger = Linger()
+        self._idle = asyncio.Event()
+        """Set while no commit is due or under way."""
+        self._idle.set()
+        self._linger = Linger(self._commit)
         self._disk = ThreadPoolExecutor(1, thread_name_prefix=f"log-{self.name}")
         self._tail = Tail()
         self._grown = asyncio.Event()
@@ -139,8 +141,9 @@ class Stream:
             future.set_exception(error)
             return future
         self._pending.add(Append(entries, data, future))
-        if self._committing is None:
-            self._committing = asyncio.get_running_loop().create_task(self._commit())
+        if self._idle.is_set():
+            self._idle.clear()
+            self._linger.begin(self._pending.entries)
         else:
             self._linger.grown(self._pending.entries)
         return future
@@ -157,34 +160,49 @@ class Stream:
             return self.refusing
         return None
 
-    async def _commit(self) -> None:
-        """Group after group until nothing waits."""
-        loop = asyncio.get_running_loop()
+    def _commit(self) -> None:
+        """Give the oldest that waits to the disk. `_ended` follows."""
+        group = self._pending.take()
         try:
-            while self._pending:
-                if waits := self._linger.pays(self._pending.entries):
-                    await self._linger.wait()
-                group = self._pending.take()
-                entries, data = group.entries, group.data
-                try:
-                    if not self._make_room(len(data)):
-                        raise LogFull(self.refusing or Text("the log is full", "日志已满"))
-                    await loop.run_in_executor(self._disk, self._write, self.next, len(entries), data)
-                except Exception as error:
-                    self._fail(group, error)
-                    continue
-                self.refusing = None
-                offset = self.next
-                self._linger.committed(len(entries), waits, bool(self._pending))
-                self._publish(numbered(offset, entries), len(data))
-                for append in group.appends:
-                    if not append.future.done():
-                        append.future.set_result(offset)
-                    offset = LogPosition(offset + len(append.entries))
-                with suppress(OSError):  # an old segment that cannot be removed now is tried again with the next commit
-                    self._drop(0)
+            if not self._make_room(len(group.data)):
+                raise LogFull(self.refusing or Text("the log is full", "日志已满"))
+            self._disk.submit(self._write_and_tell, asyncio.get_running_loop(), self.next, group)
+        except Exception as error:
+            self._ended(group, error)
+
+    def _write_and_tell(self, loop: asyncio.AbstractEventLoop, first: LogPosition, group: Group) -> None:
+        """In the disk thread."""
+        failed: Exception | None = None
+        try:
+            self._write(first, len(group.entries), group.data)
+        except Exception as error:
+            failed = error
+        loop.call_soon_threadsafe(self._ended, group, failed)
+
+    def _ended(self, group: Group, failed: Exception | None) -> None:
+        """A commit is over: its entries are on disk, or none of them is. The next follows where something waits."""
+        try:
+            if failed is None:
+                self._committed(group)
+            else:
+                self._fail(group, failed)
         finally:
-            self._committing = None
+            if self._pending:
+                self._linger.begin(self._pending.entries)
+            else:
+                self._idle.set()
+
+    def _committed(self, group: Group) -> None:
+        self.refusing = None
+        offset = self.next
+        self._linger.committed(len(group.entries), bool(self._pending))
+        self._publish(numbered(offset, group.entries), len(group.data))
+        for append in group.appends:
+            if not append.future.done():
+                append.future.set_result(offset)
+            offset = LogPosition(offset + len(append.entries))
+        with suppress(OSError):  # an old segment that cannot be removed now is tried again with the next commit
+            self._drop(0)
 
     def _fail(self, group: Group, error: Exception) -> None:
         if isinstance(error, OSError):
@@ -468,8 +486,7 @@ class Stream:
     async def close(self) -> None:
         """Commit what waits, at once, and close the file."""
         self._linger.close()
-        while self._committing is not None:
-            await asyncio.wait([self._committing])
+        await self._idle.wait()
         self._disk.shutdown()
         if self._fd is not None:
             os.close(self._fd)

@@ -38,6 +38,12 @@ class SlowDisk:
             await asyncio.sleep(0.001)
 
 
+def keep_apart(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Have commits that wait begin so far from one another, whatever the rate is."""
+    monkeypatch.setattr(linger, "NEAR_S", seconds)
+    monkeypatch.setattr(linger, "FAR_S", seconds)
+
+
 async def on_slow_disk(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Log, SlowDisk]:
     """A log that holds `reading(0)`."""
     log = Log(folder)
@@ -48,7 +54,7 @@ async def on_slow_disk(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[L
 async def test_what_comes_in_during_a_commit_waits_for_more_and_is_committed_together(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(linger, "LINGER_S", 3600.0)
+    keep_apart(monkeypatch, 3600.0)
     monkeypatch.setattr(linger, "LINGER_ENTRIES", 5)
     log, disk = await on_slow_disk(tmp_path, monkeypatch)
     appended = [log.events.append([reading(1)])]
@@ -78,7 +84,7 @@ def test_a_batch_in_parts_is_the_same_entries_at_the_same_offsets() -> None:
 
 
 async def test_an_append_without_company_never_waits_for_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(linger, "LINGER_S", 3600.0)
+    keep_apart(monkeypatch, 3600.0)
     log = Log(tmp_path)
     for number in range(linger.ALONE):  # a device that waits for each answer
         assert await asyncio.wait_for(log.events.append([reading(number)]), 60) == number
@@ -88,18 +94,47 @@ async def test_an_append_without_company_never_waits_for_more(tmp_path: Path, mo
 async def test_after_a_wait_in_vain_commits_go_at_once_for_a_while(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(linger, "LINGER_S", 0.001)
+    keep_apart(monkeypatch, 0.01)
     log = Log(tmp_path)
     await asyncio.gather(*(log.events.append([reading(number)]) for number in range(3)))  # company: so the next waits
+    log.events._linger._began_at = asyncio.get_running_loop().time()  # however long that took
     await log.events.append([reading(3)])  # and nobody comes
-    monkeypatch.setattr(linger, "LINGER_S", 3600.0)
+    keep_apart(monkeypatch, 3600.0)
     for number in range(linger.ALONE):
         await asyncio.wait_for(log.events.append([reading(number)]), 60)
     await log.close()
 
 
+@pytest.mark.parametrize(
+    ("each", "every_s", "distance_s"),
+    [
+        (1, 0.02, linger.FAR_S),  # 50/s
+        (5, 0.01, 0.016),  # 500/s: eight entries
+        (10, 0.01, linger.NEAR_S),  # 1,000/s
+        (100, 0.01, linger.NEAR_S),
+    ],
+)
+async def test_commits_are_as_far_apart_as_eight_entries_within_bounds(
+    each: int, every_s: float, distance_s: float
+) -> None:
+    loop = asyncio.get_running_loop()
+    commits = linger.Linger(lambda: None)
+    for _ in range(40):
+        commits.begin(each)
+        await asyncio.sleep(0)
+        commits._spacing_s = every_s
+        commits.committed(each, more=True)
+        commits._began_at = 0.0  # the next one is long due
+    begun = commits._began_at = loop.time()
+    commits.begin(each)
+    if each < linger.LINGER_ENTRIES:
+        assert commits._timer is not None
+        assert commits._timer.when() - begun == pytest.approx(distance_s, rel=0.01)  # type: ignore[attr-defined]
+    commits.close()
+
+
 async def test_closing_commits_at_once_what_lingers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(linger, "LINGER_S", 3600.0)
+    keep_apart(monkeypatch, 3600.0)
     log, disk = await on_slow_disk(tmp_path, monkeypatch)
     appended = [log.events.append([reading(1)])]
     await disk.begins(1)
@@ -111,6 +146,18 @@ async def test_closing_commits_at_once_what_lingers(tmp_path: Path, monkeypatch:
     assert disk.ended == 2
     monkeypatch.undo()  # opening syncs too
     assert everything(Log(tmp_path)) == readings(3)
+
+
+async def test_a_commit_waits_no_longer_than_to_the_end_of_the_distance(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What comes when the last commit began long ago waits for nobody, though company came then."""
+    keep_apart(monkeypatch, 3600.0)
+    log = Log(tmp_path)
+    await asyncio.gather(*(log.events.append([reading(number)]) for number in range(3)))
+    log.events._linger._began_at -= 3600.0
+    assert await asyncio.wait_for(log.events.append([reading(3)]), 60) == 3
+    await log.close()
 
 
 async def test_a_wait_for_more_ends_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
