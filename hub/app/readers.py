@@ -30,7 +30,7 @@ STEADY_ENTRIES = 50
 """Of one batch, for entries to count as coming without a pause."""
 FOLD_ENTRIES = 2_000
 """Entries that a follower folds in one go, a few milliseconds, before others get their turn."""
-FOLLOW_S = 0.02
+FOLLOW_S = 0.1
 """The least time between two looks of a follower: people see no difference, and it is not woken by each commit."""
 BACKOFF_S = (0.5, 30.0)
 ASK_EVERY_S = 5.0
@@ -224,7 +224,8 @@ class Follower:
             batch = await self._stream.read(self.state.cursor, FRAME_ENTRIES_MAX)
             for part in batch.parts(FOLD_ENTRIES):
                 self.take(part)
-                await asyncio.sleep(0)
+                if self.state.cursor < self._stream.next:
+                    await asyncio.sleep(0)
             if len(batch.entries) < FOLD_ENTRIES:
                 await asyncio.sleep(FOLLOW_S)
 

@@ -188,7 +188,8 @@ class Warner:
             batch = await self._log.events.read(self.state.cursor, FRAME_ENTRIES_MAX)
             for part in batch.parts(BATCH_MAX):
                 await self.take(part)
-                await asyncio.sleep(0)
+                if self.state.cursor < self._log.events.next:  # else reading waits, and others have their turn then
+                    await asyncio.sleep(0)
             if asyncio.get_running_loop().time() - saved_at > SNAPSHOT_EVERY_S:
                 self.save()
                 saved_at = asyncio.get_running_loop().time()
