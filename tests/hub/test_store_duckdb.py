@@ -97,6 +97,24 @@ def test_a_file_that_another_process_holds_is_said_so(tmp_path: Path) -> None:
     assert "lock" in other.stderr
 
 
+def test_marks_are_asked_for_only_where_some_may_be(tmp_path: Path) -> None:
+    """Also those of the run before, and of a batch between the first and the last."""
+    store = DuckDBStore(tmp_path)
+    said = [Reading("a", T + at, {}, None, {"pm25": "fault"}, T, "x", "air-station") for at in (10, 30)]
+    value = msgspec.structs.replace(said[0], values={"pm25": 1.0}, marks=None)
+    store.write("events", [msgspec.structs.replace(value, observed_at=T + 5)], 0, 1)
+    assert store._said_of[0] > store._said_of[1]
+    store.write("events", said, 1, 3)
+    store.close()
+    store = DuckDBStore(tmp_path)
+    for number, at in enumerate((10, 20, 30, 40), 3):
+        store.write("events", [msgspec.structs.replace(value, observed_at=T + at)], number, number + 1)
+    found = {row.time - T: row.quality for row in store.series(SeriesQuery(T, T + 100))}
+    assert store._said_of == (T + 10, T + 30)
+    assert found[5] == found[20] == found[40] != found[10] == found[30]
+    store.close()
+
+
 @pytest.mark.parametrize("damage", [b"this is no database", os.urandom(20_000)])
 def test_a_file_that_is_no_database_is_set_aside_and_a_new_one_begun(tmp_path: Path, damage: bytes) -> None:
     (tmp_path / "history.duckdb").write_bytes(damage)
