@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from hub.content_coding import packed
 from hub.model import FaultKind
 
 HEAD_BYTES_MAX = 16 * 1024
@@ -195,6 +196,8 @@ class RequestReader:
             return request, body_at if bad.end is None else bad.end
         if end < 0:
             return None, start
+        if request.body and (why := packed([head.headers.get("content-encoding", "")])):
+            request.status, request.kind, request.trouble = 415, FaultKind.UNSUPPORTED, why
         if head.method not in _METHODS:
             request.status, request.kind = 405, FaultKind.UNSUPPORTED
             request.trouble = f"{head.method} is not taken here; use GET or POST"
@@ -347,6 +350,8 @@ def _head(raw: bytes, cut: bool) -> _Head:
         value = value.strip()
         if key in ("content-length", "transfer-encoding") and headers.get(key, value) != value:
             raise _Bad(400, FaultKind.SYNTAX, f"two different {key} headers", two_ends=True)
+        if key == "content-encoding" and key in headers:
+            value = f"{headers[key]}, {value}"
         headers[key] = value
     wish = headers.get("connection", "").lower()
     close = "close" in wish or (line[3] == b"0" and "keep-alive" not in wish)
@@ -384,6 +389,7 @@ _REASONS = {
     409: "Conflict",
     411: "Length Required",
     413: "Content Too Large",
+    415: "Unsupported Media Type",
     429: "Too Many Requests",
     431: "Request Header Fields Too Large",
     503: "Service Unavailable",

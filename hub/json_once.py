@@ -8,6 +8,7 @@ read. One that has more is read again with care. (An escaped quotation mark insi
 from __future__ import annotations
 
 import json
+from codecs import BOM_UTF8
 from collections.abc import Iterable
 from typing import Any
 
@@ -21,14 +22,25 @@ class Repeated(dict[str, Any]):
 
 
 def decode(data: bytes) -> Any:
-    """A document, NaN and Infinity included; objects in it may be `Repeated`. Raises ValueError or RecursionError where it is no JSON."""
+    """A document, NaN and Infinity included, with or without the mark that some editors put first (RFC 8259, 8.1); objects in it may be `Repeated`.
+    Raises ValueError or RecursionError where it is no JSON."""
+    data = data.removeprefix(BOM_UTF8)
     try:
         document = msgspec.json.decode(data)
         if data.count(b'"') == 2 * _texts(document):
             return document
     except (msgspec.MsgspecError, UnicodeDecodeError):
         pass
-    return json.loads(data.decode(), object_pairs_hook=_object)
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        kind = (
+            "packed by gzip"
+            if data.startswith(b"\x1f\x8b")
+            else f"no UTF-8 text (byte 0x{data[error.start]:02X} at {error.start})"
+        )
+        raise ValueError(f"it is {kind}") from None
+    return json.loads(text, object_pairs_hook=_object)
 
 
 def loads(text: str | bytes) -> Any:

@@ -10,13 +10,13 @@ Vessels are none: what they tell by AIS, everybody with a receiver hears.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from hub.metrics import vocabulary
-from hub.model import AlertChange, Fault
+from hub.model import AlertChange, Fault, Position, Reading
 
 KINDS = frozenset({
     "vehicle", "car", "truck", "lorry", "van", "bus", "minibus", "coach", "taxi", "cab", "ambulance", "motorcycle", "motorbike", "moped", "scooter",
@@ -128,6 +128,24 @@ def _hides(name: str, value: Any, private: bool, rid: _Rid | None = None) -> boo
         return False
     found = parts(value)
     return any(isinstance(part, str) or (rid is not None and part in rid.figures) for part in found)
+
+
+def without_echo(answer: str, sent: AlertChange | Sequence[Reading]) -> str:
+    """What a destination answered, without whom and where it was told of: many repeat in their complaint what they were sent, and it
+    stands in health, the journal and among attempts, which are shown to people who may not see that."""
+    named: list[str | float] = []
+    if isinstance(sent, AlertChange):
+        about = devices_named(sent.evidence, lambda name: True)
+        named = [*names_in(sent, True, about), *parts(sent.note), *_figures(sent.position)]
+    else:
+        for reading in sent:
+            told = [part for name, value in reading.values.items() if hidden(name, True) for part in parts(value)]
+            named += [*told, *_figures(reading.position)]
+    return _Rid(named)(answer) if named else answer
+
+
+def _figures(position: Position | None) -> list[str | float]:
+    return [] if position is None else [position.lon, position.lat]
 
 
 def devices_named(value: Any, is_device: Callable[[str], bool]) -> set[str]:

@@ -94,8 +94,8 @@ def open_text(path: Path, encoding: str = "") -> IO[str]:
         raise RecordingError(f"{path} cannot be read: {error.strerror}") from None
 
 
-def _lines(path: Path, encoding: str = "") -> Iterator[str | Fault]:
-    """The lines of a file; a fault for one that is too long, and one where the file breaks off."""
+def lines_of(path: Path, encoding: str = "") -> Iterator[str | Fault]:
+    """The lines of a file; a fault for one that is too long, and one where the file breaks off. Raises `RecordingError`."""
     with open_text(path, encoding) as file:
         whole = True
         try:
@@ -124,7 +124,7 @@ def _rows(path: Path, mapping: Map | None, count: RowCount) -> Iterator[Message]
     if mapping and mapping.columns:
         layout = mapped_layout(mapping.columns, mapping, path)
     encoding = mapping.encoding if mapping else ""
-    for number, line in enumerate(_lines(path, encoding), 1):
+    for number, line in enumerate(lines_of(path, encoding), 1):
         if isinstance(line, Fault):
             count.rows += line.readings
             yield Message([], [line])
@@ -260,7 +260,7 @@ def _frames(path: Path, codec: Codec, binary: bool, received: int | None) -> Ite
             newest = max(newest, observed or 0)
             yield Recorded(newest, message if newest else _undated(message, path))
 
-    for line in _lines(path):
+    for line in lines_of(path):
         if isinstance(line, Fault):
             yield from recorded([Message([], [line])])
             continue
@@ -321,6 +321,7 @@ __all__ = [
     "RecordingError",
     "RowCount",
     "frame_bytes",
+    "lines_of",
     "load_map",
     "open_text",
     "read_files",

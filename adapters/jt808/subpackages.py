@@ -72,6 +72,10 @@ class Subpackages:
         given_up: list[Assembly] = []
         key = self._key(header)
         assembly = self._open.get(key)
+        if assembly is not None and assembly.pieces.get(header.number, piece) != piece:
+            # A terminal that began anew: what is missing of this message would be taken from the one before.
+            given_up.append(self._drop(key))
+            assembly = None
         if assembly is None:
             assembly = self._open[key] = Assembly(header, {}, {}, self._now)
         before = len(assembly.pieces.get(header.number, b""))

@@ -204,7 +204,7 @@ class Sl651Codec:
             return None
         assembly = self._assemblies.get(key)
         if assembly is not None and (
-            assembly.total != total or (number == 1 and assembly.parts.get(1, frame.payload) != frame.payload)
+            assembly.total != total or assembly.parts.get(number, frame.payload) != frame.payload
         ):
             message.faults.append(_incomplete(key, self._assemblies.pop(key)))
             assembly = None

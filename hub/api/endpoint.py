@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from hub.api.problem import Problem
 from hub.api.questions import Nothing
+from hub.content_coding import packed
 from hub.json_once import key_repeated
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -85,13 +86,8 @@ class Endpoint:
 
 async def body(request: Request, limit: int) -> bytes:
     """The whole body. 413 beyond `limit` bytes, as soon as its length is stated; 415 where it is packed."""
-    coding = request.headers.get("content-encoding", "identity").strip().lower()
-    if coding != "identity":
-        raise Problem(
-            415,
-            f"Content-Encoding {coding[:40]!r} is not unpacked here; send the body as it is",
-            {"Accept-Encoding": "identity"},
-        )
+    if why := packed(request.headers.getlist("content-encoding")):
+        raise Problem(415, why, {"Accept-Encoding": "identity"})
     length = request.headers.get("content-length", "")
     if length.isdecimal() and (len(length) > LENGTH_DIGITS_MAX or int(length) > limit):
         raise Problem(413, _too_long(limit))

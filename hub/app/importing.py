@@ -18,18 +18,18 @@ from hub.app.trip_notes import driven, notes
 from hub.model import Fault, FaultKind, Message, Reading
 from hub.moment import SECOND, to_text
 from hub.options import IngestOptions
-from hub.recording import Map, load_map, open_text, read_files
+from hub.recording import Map, lines_of, load_map, read_files
 from hub.registry import Registry
 from hub.store.lineimport import read_line
 from hub.store.outcome import Written
 from hub.store.rollups import WIDTHS, RollupStore, denied, parts, remake_touched, touched
+from hub.text_files import undecoded
 from hub.validation import Validator, no_device_id
 from hub.wire import reading_to_json
 
 BATCH = 10_000
 STREAM = "import"
 """The store's cursor of imports; nothing reads it."""
-LINE_MAX = 1 << 20
 LINE_PROTOCOL = (".lp", ".line", ".lp.gz", ".line.gz")
 ADAPTER = "import"
 
@@ -175,20 +175,22 @@ def messages(paths: Sequence[Path], map_file: Path | None = None) -> Iterator[Me
 
 
 def _line_protocol(path: Path) -> Iterator[Message]:
-    with open_text(path) as file:
-        number = 0
-        while line := file.readline(LINE_MAX):
-            number += 1
-            text = line.strip()
-            if not text or text.startswith("#"):
-                continue
-            try:
-                reading = read_line(text)
-            except ValueError as error:
-                why = f"{path.name} line {number}: {error}"
-                yield Message(
-                    [], [Fault(FaultKind.SYNTAX, why, text.encode("utf-8", "surrogateescape")[:2000], readings=1)]
-                )
-                continue
-            if reading is not None:
-                yield Message([reading], [], reading.device)
+    for number, line in enumerate(lines_of(path), 1):
+        if isinstance(line, Fault):
+            yield Message([], [line])
+            continue
+        text = line.strip()
+        if not text or text.startswith("#"):
+            continue
+        try:
+            if lost := undecoded(text, "UTF-8"):
+                raise ValueError(lost)
+            reading = read_line(text)
+        except ValueError as error:
+            why = f"{path.name} line {number}: {error}"
+            yield Message(
+                [], [Fault(FaultKind.SYNTAX, why, text.encode("utf-8", "surrogateescape")[:2000], readings=1)]
+            )
+            continue
+        if reading is not None:
+            yield Message([reading], [], reading.device)

@@ -17,7 +17,7 @@ import msgspec
 
 from hub import clock
 from hub.delivery.journal import DeadLetter, Journal
-from hub.delivery.line import Line, Pace, Status
+from hub.delivery.line import Line, Pace, Status, quiet
 from hub.model import AlertChange, Change
 from hub.moment import SECOND
 from hub.ports import Cursors, Delivery, HistorySink, LogPosition, RenewingSink, Sink, Stream
@@ -184,7 +184,7 @@ class Courier:
         kept of it, and what waits in the log keeps its place."""
         delivery = Delivery(True)
         for change in changes:
-            delivery = await self._line.attempt(change.id, partial(self._sink.deliver, change, change.id))
+            delivery = await self._line.attempt(change.id, partial(self._deliver, change))
             if not delivery.taken:
                 break
         return delivery
@@ -215,11 +215,14 @@ class Courier:
 
     async def _hand_over(self, change: AlertChange) -> None:
         """Until it is taken, or among the dead letters: only when it is on disk there may the cursor leave it behind."""
-        delivery, attempts = await self._line.hand_over(change.id, partial(self._sink.deliver, change, change.id))
+        delivery, attempts = await self._line.hand_over(change.id, partial(self._deliver, change))
         if delivery.taken and self._journey is not None:
             self._journey.delivered(change.id, self.name, attempts)
         while not delivery.taken and not await self._line.note(self._bury, change, delivery.detail, attempts):
             await self._line.sleep(self._line.pace.longest_s)
+
+    async def _deliver(self, change: AlertChange, at: int) -> Delivery:
+        return quiet(await self._sink.deliver(change, change.id, at), change)
 
     def _bury(self, change: AlertChange, reason: str, attempts: int) -> None:
         self.status.dead_letters_lost += self._journal.bury(self.name, change, reason, attempts, self._line.now())
@@ -228,7 +231,7 @@ class Courier:
         outcomes = []
         for letter in letters:
             key = letter.change.id
-            delivery = await self._line.attempt(key, partial(self._sink.deliver, letter.change, key))
+            delivery = await self._line.attempt(key, partial(self._deliver, letter.change))
             if delivery.taken:
                 self._line.succeeded()
                 await self._line.note(self._journal.drop, [letter.number])

@@ -7,13 +7,15 @@ import logging
 import random
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 import msgspec
 
 from hub import clock
 from hub.delivery.journal import Attempt, Journal
+from hub.model import AlertChange, Reading
+from hub.personal import without_echo
 from hub.ports import BEGINNING, Cursors, Delivery, LogPosition
 
 logger = logging.getLogger(__name__)
@@ -64,6 +66,12 @@ class Status(msgspec.Struct):
     failures_in_a_row: int = 0
     detail: str = ""
     detail_zh: str = ""
+
+
+def quiet(delivery: Delivery, sent: AlertChange | Sequence[Reading]) -> Delivery:
+    """The outcome without whom and where the destination was told of, in both languages."""
+    words = {name: without_echo(getattr(delivery, name), sent) for name in ("detail", "detail_zh")}
+    return msgspec.structs.replace(delivery, **words)
 
 
 class Line:

@@ -13,7 +13,7 @@ from functools import partial
 
 from hub import clock
 from hub.delivery.journal import DeadLetter, Journal
-from hub.delivery.line import Line, Pace, Status
+from hub.delivery.line import Line, Pace, Status, quiet
 from hub.delivery.thinning import Chooser, Thinner
 from hub.model import Reading, Tick
 from hub.ports import FRAME_ENTRIES_MAX, Batch, Cursors, Delivery, LogPosition, ReadingSink, Stream
@@ -117,7 +117,11 @@ class ReadingCourier:
         for at in range(0, len(readings), PER_REQUEST_MAX):
             some = readings[at : at + PER_REQUEST_MAX]
             key = f"{self.name} {offset}+{at}: {len(some)}"
-            await self._line.hand_over(key, partial(self._sink.deliver_readings, some, key))
+            await self._line.hand_over(key, partial(self._deliver, some, key))
+
+    async def _deliver(self, readings: list[Reading], key: str, at: int) -> Delivery:
+        delivery = await self._sink.deliver_readings(readings, key, at)
+        return quiet(delivery, readings) if delivery.detail else delivery
 
     async def _settle(self, offset: LogPosition) -> None:
         await self._line.settle(self._cursors, self._reader, offset)

@@ -20,7 +20,7 @@ from hub.metrics import vocabulary
 from hub.model import AlertChange, Position
 from hub.moment import ON_THE_WAY_NS
 from hub.ports import Bucket, Row, SeriesQuery, StoreUnavailable
-from hub.store.bounded import Patience, asked, beginning, by_status, lines
+from hub.store.bounded import NEWEST_FIRST, Believable, Patience, asked, beginning, by_status, lines
 from hub.store.erasing import Told
 from hub.store.lineprotocol import ALERTS, OTHER, QUALITY_PREFIX, REWORDED_NS
 from hub.store.rollups import WIDTHS
@@ -419,7 +419,7 @@ class Influxql:
         wanted = "*"
         if query.metric is not None and query.metric != POSITION_METRIC:
             wanted = ", ".join(map(_name, (query.metric, *columns[0].beside, "device", "kind")))
-        order = "ORDER BY time DESC" if newest_first else ""
+        order = NEWEST_FIRST if newest_first else ""
         for cells in self._points(f"SELECT {wanted} FROM {_name(measurement)} {_where(query)} {order}", query):
             for column in columns:
                 value = cells.get(column.metric)
@@ -484,7 +484,7 @@ class Influxql:
                             words[:200],
                         )
                     )
-                patience = Patience(response.iter_bytes())
+                patience, believable = Patience(response.iter_bytes()), Believable(queries)
                 for line in lines(patience):
                     for result in json.loads(line)["results"] if line.strip() else ():
                         if "error" in result:
@@ -496,7 +496,9 @@ class Influxql:
                             patience.told()
                         for series in result.get("series", ()):
                             tags = {**series.get("tags", {}), "name": series["name"]}
-                            yield tags, series.get("values", []), series["columns"]
+                            rows, columns = series.get("values", []), series["columns"]
+                            believable.take(number, tags, rows, columns[0] == "time")
+                            yield tags, rows, columns
                             patience.told()
             if len(queries) > 1 and None not in answered and len(answered) != len(queries):
                 raise StoreUnavailable(

@@ -25,6 +25,15 @@ _QUOTED = re.compile(r'\\(["\\])')
 
 def read_line(line: str) -> Reading | None:
     """None for lines that are no reading (alerts, heartbeats, rollups). Raises ValueError with a sentence."""
+    try:
+        return _read(line)
+    except OverflowError:
+        raise ValueError("a number in it is larger than any that is kept") from None
+    except RecursionError:
+        raise ValueError("a list in it is nested too deeply") from None
+
+
+def _read(line: str) -> Reading | None:
     head = _HEAD.match(line)
     if head is None:
         raise ValueError("measurement and tags, fields, and a time in ns were meant, with a blank between them")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -368,3 +369,28 @@ def test_a_body_whose_length_is_right_may_hold_what_looks_like_a_request() -> No
     found = decode(post(inner, "application/json") + get())
     assert [message.device for message in found if message.readings] == ["osmand:7"]
     assert len(found) == 2
+
+
+@pytest.mark.parametrize(
+    "headers", ["Content-Encoding: gzip\r\n", "Content-Encoding: identity\r\nContent-Encoding: gzip, br\r\n"]
+)
+def test_a_packed_body_hears_that_it_is_packed(headers: str) -> None:
+    body = gzip.compress(b'{"device_id":"7","location":{"battery":{"level":0.5}}}')
+    head = f"POST / HTTP/1.1\r\n{headers}Content-Length: {len(body)}\r\n\r\n".encode()
+    codec = OsmandCodec(OsmandCodecOptions())
+    packed, plain = codec.feed(head + body + b"GET /?id=7&batt=50 HTTP/1.1\r\n\r\n")
+    assert [fault.kind for fault in packed.faults] == [FaultKind.UNSUPPORTED]
+    answer = (codec.reply(packed, Verdict.REFUSED, 0) or b"").decode()
+    assert answer.startswith("HTTP/1.1 415 ")
+    assert "is not unpacked here; send the body as it is" in answer
+    assert len(plain.readings) == 1, "where it ends is known, so the next request counts"
+
+
+def test_bytes_that_are_no_text_are_named_without_codecs() -> None:
+    for body, said in (
+        (b"\x1f\x8b\x08\0", "it is packed by gzip"),
+        (b'{"a":"\xb0"}', "it is no UTF-8 text (byte 0xB0 at 6)"),
+    ):
+        head = b"POST / HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+        (message,) = OsmandCodec(OsmandCodecOptions()).feed(head + body)
+        assert message.faults[0].detail == f"the body is not JSON: {said}"

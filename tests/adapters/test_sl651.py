@@ -300,3 +300,17 @@ def test_a_report_that_reaches_over_the_hour_that_comes_twice_keeps_its_groups_a
     assert not message.faults
     found = {to_text(one.observed_at or 0)[11:16]: one.values["water_level"] for one in message.readings}
     assert found == {time: number / 1000 for number, (_, time) in groups}
+
+
+def test_a_station_that_begins_anew_has_no_packets_of_the_message_before() -> None:
+    """The last packet of a message whose second never came would have ended the next one."""
+    codec = Sl651Codec(Sl651CodecOptions())
+    other = frame(0x36, "0a0b0c", packet=(3, 2), end=0x17), frame(0x36, "0d0e", packet=(3, 3))
+    for raw in (PICTURE[1], PICTURE[2]):
+        codec.feed(raw)
+    (anew,) = codec.feed(other[0])
+    assert [fault.kind for fault in anew.faults] == [FaultKind.INCOMPLETE]
+    (first,) = codec.feed(PICTURE[0])
+    assert first.readings == []
+    (last,) = codec.feed(other[1])
+    assert last.body.detail()["elements"][1]["bytes"] == 4 + 3 + 2

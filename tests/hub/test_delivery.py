@@ -17,7 +17,7 @@ import pytest
 from hub.delivery import Attempt, Courier, Filters, Journal, Pace
 from hub.delivery import journal as journal_module
 from hub.log import Cursors, Log
-from hub.model import AlertChange, Change
+from hub.model import AlertChange, Change, Position
 from hub.ports import Delivery
 
 T = 1_770_000_000_000_000_000
@@ -220,6 +220,25 @@ async def test_a_final_refusal_becomes_a_dead_letter_and_the_next_change_goes_ou
     assert sink.taken == ["a#1", "a#0"]
     assert hub.journal.dead_letters() == []
     assert courier.status.refused == 1
+
+
+async def test_a_destination_that_repeats_what_it_was_sent_tells_nobody_who_drives(hub: Hub) -> None:
+    """Its answer stood in health, in the journal and among attempts, for people who may not see that."""
+    about = change(
+        position=Position(121.4921, 31.2429), values={"driver": "Zhuge Liang", "speed": 90.0}, note="his wife called",
+        evidence=[{"readings": [{"device": "van", "metric": "plate", "value": "B-77Q31"}]}],
+    )  # fmt: skip
+    echo = 'HTTP 400: bad body {"driver": "Zhuge Liang", "plate": "B-77Q31", "lon": 121.4921, "lat": 31.2429, "note": "his wife called", "speed": 90.0}'
+    sink = Sink(Delivery(False, detail=echo, detail_zh=echo), Delivery(False, final=True, detail=echo, detail_zh=echo))
+    await hub.say(about)
+    async with running(courier := hub.courier("video", sink)):
+        await until(lambda: hub.at("video") == 1)
+    hidden = 'HTTP 400: bad body {"driver": "…", "plate": "…", "lon": …, "lat": …, "note": "…", "speed": 90.0}'
+    (letter,) = hub.journal.dead_letters("video")
+    assert (letter.reason, courier.status.detail) == (hidden, hidden)
+    assert [attempt.detail for attempt in hub.journal.attempts()] == [hidden] * 2
+    assert "Zhuge" not in repr(courier.status)
+    assert letter.change == about, "the destination gets it whole"
 
 
 async def test_dead_letters_wanted_while_the_hub_was_off_go_out_when_it_starts(hub: Hub) -> None:

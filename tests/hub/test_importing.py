@@ -148,3 +148,42 @@ def test_a_quality_of_nothing_in_line_protocol_is_no_doubt() -> None:
     assert read is not None
     assert read.values == {"water_level": 3.1, "water_flow": 2.0}
     assert read.marks == {"water_flow": "doubted"}
+
+
+T = 1_577_836_800_000_000_000
+GOOD_LINE = f"water,device=gauge-7 water_level=3.25 {T}\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (f"water,device=gauge-7 water_level=1,received_at=1e400 {T}", "a number in it is larger"),
+        (f"water,device=gauge-7 water_level=1,q_water_level=1e400 {T}", "a number in it is larger"),
+        (f"water,device=gauge-7 water_level=1,lat={'9' * 400}i,lon=5 {T}", "a number in it is larger"),
+        (f'vehicle,device=gauge-7 alarms="{"[" * 100_000}" {T}', "a list in it is nested too deeply"),
+        (f'text,device=gauge-7 text="\udcff" {T}', "byte 0xFF at character"),
+        (f'text,device=gauge-7 text="{"x" * 3_000_000}" {T}', "a line of more than 1 MB was left out"),
+    ],
+)
+def test_a_line_that_nobody_can_read_costs_itself(store: RollupStore, tmp_path: Path, line: str, said: str) -> None:
+    """Each ended the import with a traceback: what stood behind it was not read, and what stood before had no rollups."""
+    file = tmp_path / "old.lp"
+    file.write_bytes(f"{line}\n{GOOD_LINE}".encode("utf-8", "surrogateescape"))
+    done = take(store, tmp_path, file)
+    assert (done.readings, done.stored, done.refused) == (2, 1, 1)
+    assert done.rollups == 3
+    (refused,) = (tmp_path / "refused.jsonl").read_text().splitlines()
+    assert said in json.loads(refused)["detail"]
+
+
+@pytest.mark.parametrize("damage", ["cut", "check"])
+def test_packed_lines_that_break_off_are_used_as_far_as_they_go(
+    store: RollupStore, tmp_path: Path, damage: str
+) -> None:
+    packed = gzip.compress("".join(f"water,device=gauge-7 water_level=3.25 {T + n}\n" for n in range(100_000)).encode())
+    file = tmp_path / "old.lp.gz"
+    file.write_bytes(packed[: len(packed) // 2] if damage == "cut" else packed[:-8] + bytes(8))
+    done = take(store, tmp_path, file)
+    assert done.stored == done.readings > 1_000
+    assert done.rollups
+    assert done.faults == {"truncated": 1}

@@ -8,13 +8,16 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 from hub.model import Reading
 from hub.ports import SeriesQuery, StoreUnavailable
 from hub.store import bounded
 from hub.store.influxdb import InfluxDBOptions, InfluxDBStore
+from hub.store.influxql import Influxql
 
 T = 1_770_000_000_000_000_000
 ENDLESS = 16 << 20
@@ -111,3 +114,58 @@ def test_lines_end_at_line_feeds_alone() -> None:
     told = '{"a":"x\u0085y\u2028z"}'.encode()
     pieces = [told[:7], told[7:] + b"\n\n" + told[:3], told[3:]]
     assert [line for line in bounded.lines(pieces) if line] == [told, told]
+
+
+def chunk(*times: int, device: str = "a") -> bytes:
+    """Ten thousand rows would be one; a few show the same."""
+    rows = ",".join(f'[{at},1.5,"{device}",""]' for at in times)
+    return f'{{"results":[{{"statement_id":0,"series":[{{"name":"air","columns":["time","pm25","device","kind"],"values":[{rows}]}}]}}]}}\n'.encode()
+
+
+def asking(queries: list[str], *pieces: bytes) -> list[Any]:
+    """What `Influxql` makes of these lines."""
+    answer = httpx.Response(200, content=b"".join(pieces))
+    client = httpx.Client(base_url="http://x", transport=httpx.MockTransport(lambda _: answer))
+    return [row for _, rows, _ in Influxql(client, "city", 1.0)._series(*queries) for row in rows]
+
+
+@pytest.mark.parametrize("falling", [False, True])
+def test_a_server_that_says_the_same_rows_again_and_again_is_no_answer(falling: bool) -> None:
+    query = "SELECT * FROM air ORDER BY time DESC LIMIT 3 OFFSET 0" if falling else "SELECT * FROM air"
+    first, second = (chunk(9, 8), chunk(8, 7)) if falling else (chunk(7, 8), chunk(8, 9))
+    assert [row[0] for row in asking([query], first, second)] == ([9, 8, 8, 7] if falling else [7, 8, 8, 9])
+    with pytest.raises(StoreUnavailable, match="begins again before it has ended"):
+        asking([query], first, second, first)
+
+
+def test_rows_behind_what_was_asked_for_are_no_answer() -> None:
+    """Each later than the one before, well formed, and without end."""
+    query = "SELECT * FROM air WHERE time >= 5 AND time < 10"
+    assert len(asking([query], chunk(5, 9))) == 2
+    with pytest.raises(StoreUnavailable, match="goes on behind the time that was asked for"):
+        asking([query], chunk(5, 9), chunk(9, 10))
+    named = "SELECT * FROM air WHERE device = 'it\\'s time < 3 ORDER BY time DESC'"
+    assert len(asking([named], chunk(5, 9), chunk(10, 11))) == 4
+
+
+def test_rows_of_one_moment_and_series_without_end_are_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounded, "CHUNKS_ALIKE_MAX", 3)
+    monkeypatch.setattr(bounded, "SERIES_MAX", 3)
+    assert len(asking(["SELECT"], *[chunk(7)] * 3, chunk(8))) == 4
+    with pytest.raises(StoreUnavailable, match="more rows of one moment, or more series"):
+        asking(["SELECT"], *[chunk(7)] * 4)
+    names = [b'{"results":[{"series":[{"name":"air","tags":{"device":"%d"},"columns":["time"],"values":[[1]]}]}]}\n' % n for n in range(5)]  # fmt: skip
+    assert len(asking(["SELECT"], *names[:3])) == 3
+    with pytest.raises(StoreUnavailable, match="or more series"):
+        asking(["SELECT"], *names)
+
+
+def test_an_import_ends_where_the_server_does_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It reads back what it makes rollups of."""
+    fields = b'{"results":[{"statement_id":0,"series":[{"name":"air","columns":["fieldKey","fieldType"],"values":[["pm25","float"]]}]}]}\n'
+    monkeypatch.setattr(bounded, "CHUNKS_ALIKE_MAX", 3)
+    with (
+        lying(tmp_path, 2, Liar(200, fields)) as store,
+        pytest.raises(StoreUnavailable, match="more rows of one moment"),
+    ):
+        store.buckets(SeriesQuery(T, T + 60_000_000_000), 60_000_000_000)

@@ -523,3 +523,47 @@ async def test_what_a_device_may_send_in_a_minute_is_counted_by_the_recordings_m
         verdicts += await door.submit([message({"water_level": 3.0 + minute}, at=bench.at)])
     assert verdicts.count(Verdict.STORED) == (3 if live else 10)
     await bench.log.close()
+
+
+async def test_what_has_no_time_counts_by_the_hubs_clock_where_the_door_says_so(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    held = Reading("gauge-7", None, {"water_level": 1.0})
+    fault = Fault(FaultKind.TIME, "no time", b"its own bytes", "gauge-7", readings=1, reading=held)
+    await bench.give(Message([], [fault], "gauge-7", raw=b"raw"))
+    assert bench.logged() == []
+    assert [(kept.kind, kept.raw) for kept in bench.quarantined()] == [(FaultKind.TIME, b"its own bytes")]
+    by_the_hub = bench.ingest.door("other", clock="hub")
+    assert await by_the_hub.submit([Message([], [fault], "gauge-7")]) == [Verdict.STORED]
+    assert [(reading.observed_at, reading.values) for reading in bench.logged()] == [(NOW, {"water_level": 1.0})]
+    assert bench.ledger.of("other").faults == {}
+    await bench.log.close()
+
+
+async def test_weeks_that_rolled_over_are_moved_on_where_the_door_says_so(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    door = bench.ingest.door("receivers", clock="gps-week")
+    behind = NOW - 5 * SECOND - 1024 * 7 * 86_400 * SECOND
+    assert await door.submit([message({"water_level": 1.0}, at=behind)]) == [Verdict.STORED]
+    assert [reading.observed_at for reading in bench.logged()] == [NOW - 5 * SECOND]
+    await bench.log.close()
+
+
+async def test_faults_that_are_told_as_one_are_counted_each(bench: Bench) -> None:
+    await bench.give(Message([], [Fault(FaultKind.RATE, "dropped (x7)", b"one of them", count=7)]))
+    await bench.give(Message([], [Fault(FaultKind.RATE, "dropped (x2)", count=2)]))
+    assert bench.ledger.of("broker").faults == {"rate": 9}
+    assert [fault.count for fault in bench.quarantined()] == [7, 2]
+
+
+async def test_the_books_add_up_over_groups_and_the_newest_knock_counts(bench: Bench) -> None:
+    for at in (NOW, NOW + SECOND):
+        bench.at = at
+        await bench.give(message({"water_level": 1.0}, "stranger", at), message({"water_level": 2.0}, at=at))
+    assert bench.ledger.of("broker").frames == 4
+    other = bench.ingest.door("tracker")
+    bench.at = NOW + 9 * SECOND
+    await other.submit([message({"water_level": 3.0}, "stranger", bench.at)])
+    bench.at = NOW + 2 * SECOND
+    await bench.give(message({"water_level": 1.5}, "stranger", bench.at))
+    knock = bench.ingest.knocked["stranger"]
+    assert (knock.adapter, knock.last_at) == ("tracker", NOW + 9 * SECOND)

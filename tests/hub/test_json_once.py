@@ -112,3 +112,8 @@ def test_files(tmp_path: Path) -> None:
     assert (mistake.line, mistake.message) == (3, "the key 'kind' stands twice in one object")
     with pytest.raises(ValueError, match="stands twice"):
         read_openstreetmap('{"elements": [], "elements": []}', {})
+
+
+def test_the_mark_that_editors_put_first_is_no_part_of_the_document() -> None:
+    assert decode(b'\xef\xbb\xbf{"a": 1}') == {"a": 1}
+    assert decode(b'\xef\xbb\xbf{"a": NaN, "a": 1}').keys_repeated == ("a",)

@@ -434,3 +434,12 @@ def test_a_frame_is_whole_or_it_is_none() -> None:
             flipped = bytearray(blob)
             flipped[position] ^= 1 << bit
             assert segment.whole_frame(memoryview(flipped), 0) is None
+
+
+def test_segments_hold_what_the_city_says_and_are_not_for_everybody_on_the_machine(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        os.close(segment.create(tmp_path / "00", 0))
+    finally:
+        os.umask(before)
+    assert (tmp_path / "00").stat().st_mode & 0o777 == 0o640

@@ -26,10 +26,10 @@ from hub.app.city import load_city
 from hub.app.hub import Hub
 from hub.app.plugins import Plugins
 from hub.metrics import read, use_city, vocabulary
-from hub.model import AlertChange, Change, Message, Motion, Position
+from hub.model import AlertChange, Change, Message, Motion, Position, Reading
 from hub.moment import SECOND, to_text
 from hub.notes import Kind, Note
-from hub.personal import Personal, masked_change, names_in
+from hub.personal import Personal, masked_change, names_in, without_echo
 from tests.acceptance.running import write_city
 from tests.hub.askers import as_token, as_user, give_passwords, words_of
 from tests.hub.running import running
@@ -404,6 +404,13 @@ def test_what_people_write_about_a_persons_vehicle_is_hidden_whole() -> None:
     assert masked_change(told, True, {"x"}, []).note == "…"
     assert masked_change(told, False, set(), []).note == told.note
     assert masked_change(change("x"), True, {"x"}, []).note == ""
+
+
+def test_an_answer_about_readings_loses_who_and_where_and_no_other_figure() -> None:
+    sent = [Reading("van", 1, {"driver": "ZhaoYun", "speed": 50.5, "course": 217.25}, Position(121.4321, 31.2765))]
+    told = "ZhaoYun at 121.4321, 31.2765 heading 217.25 does 50.5 km/h"
+    assert without_echo(told, sent) == "… at …, … heading … does 50.5 km/h"
+    assert without_echo("HTTP 503", []) == "HTTP 503"
 
 
 def test_a_short_code_is_taken_out_of_texts_only_where_it_stands_alone() -> None:

@@ -121,3 +121,12 @@ async def test_a_packed_body_hears_that_it_is_packed(hub: Hub) -> None:
             [(status, headers, body)] = await say(hub, sent, to_the_end=False)
             assert (status, headers["accept-encoding"]) == (415, "identity")
             assert coding.lower() in json.loads(body)["detail"]
+
+
+async def test_every_coding_of_a_body_counts_whichever_header_says_it(hub: Hub) -> None:
+    """Of two headers the first alone was looked at, and one that says nothing was refused."""
+    for codings, status in (("identity", 200), ("", 200), ("identity, Identity", 200), ("gzip, gzip", 415), ("identity\r\nContent-Encoding: gzip", 415), ("\r\nContent-Encoding: zstd", 415)):  # fmt: skip
+        body = '{"device": "gauge-7", "values": {"water_level": 1.5}}'
+        sent = f"{READINGS}Content-Encoding: {codings}\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+        [(found, _, told)] = await say(hub, sent, to_the_end=False)
+        assert found == status, (codings, told)

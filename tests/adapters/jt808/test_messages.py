@@ -7,7 +7,7 @@ import pytest
 from adapters.jt808 import Jt808CodecOptions, codec
 from adapters.jt808.subpackages import MAX_AGE_NS, MAX_BYTES, MAX_MESSAGES
 from adapters.jt808.wire import Terminal, encode, escape, unescape, xor
-from hub.model import Verdict
+from hub.model import FaultKind, Verdict
 from hub.moment import from_text, to_text
 from tests.adapters.jt808.frames import (
     DEVICE,
@@ -263,3 +263,15 @@ def test_impossible_piece_numbers_are_refused() -> None:
         content[12:16] = total.to_bytes(2, "big") + number.to_bytes(2, "big")
         message = one(b"\x7e" + escape(bytes(content) + bytes([xor(bytes(content))])) + b"\x7e")
         assert kinds([message]) == ["syntax"]
+
+
+def test_a_terminal_that_begins_anew_has_no_pieces_of_the_message_before() -> None:
+    """With the serials of before, as after a restart: the last piece of the first message would have ended the second."""
+    using = codec(Jt808CodecOptions())
+    first, second = (pieces(0x0704, batch(locations(count)), 3) for count in (6, 9))
+    using.feed(first[0], NOW)
+    using.feed(first[2], NOW)
+    messages = [message for frame in second for message in using.feed(frame, NOW)]
+    assert [len(message.readings) for message in messages if not message.faults] == [0, 9]
+    given_up = [fault for message in messages for fault in message.faults]
+    assert [fault.kind for fault in given_up] == [FaultKind.INCOMPLETE]
