@@ -213,7 +213,7 @@ function warn() {
   box.hidden = state === "well";
   box.className = state;
   const lines = state === "lost"
-    ? [say(now.heardAt ? "alarmLost" : "alarmNever"), now.heardAt ? `${say("alarmSince")} ${momentText(now.heardAt + now.skew)}. ${say("alarmMissing")}` : ""]
+    ? [say(now.heardAt ? "alarmLost" : "alarmNever"), now.heardAt ? `${say("alarmSince")} ${momentText(now.heardAt + now.skew)}${say("stop")}${say("alarmMissing")}` : ""]
     : [say("alarmIll"), parts.map((part) => `${partName(part.part)}: ${stateName(part.state)} (${momentText(part.since)})${part.reason ? `, ${told(part, "reason")}` : ""}`).join(" · ")];
   const stamp = lines.join("\n");
   if (box.dataset.stamp === stamp) return; // spoken once, not at every drawing
@@ -222,7 +222,7 @@ function warn() {
 }
 
 function drawTabs(open) {
-  const counts = { warnings: open.length, devices: now.devices.size, quarantine: quarantinedIn(now.status) - (now.status?.log?.quarantine?.first ?? 0) };
+  const counts = { warnings: open.length, quarantine: quarantinedIn(now.status) - (now.status?.log?.quarantine?.first ?? 0) };
   keep(byId("tabs"), TABS, (tab) => tab, (tab) => [tab === now.tab, counts[tab], language(), open.some((alert) => !alert.acknowledged_by)], (tab) =>
     h("button", { type: "button", role: "tab", id: `for-${tab}`, "aria-selected": tab === now.tab, "aria-controls": `tab-${tab}`, tabindex: tab === now.tab ? 0 : -1, "data-focus": tab, onclick: () => showTab(tab), onkeydown: (event) => turnTab(event, tab) },
       say(tab), counts[tab] ? h("span", { class: `count${tab === "warnings" && open.some((alert) => !alert.acknowledged_by) ? " hot" : ""}` }, count(counts[tab])) : null));
