@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ALLOWED = {
     "rules": {"hub.bilingual", "hub.extensions", "hub.metrics", "hub.model", "hub.moment", "hub.units"},
     "adapters": {
-        "hub.bilingual", "hub.decoding", "hub.forwarding", "hub.identity", "hub.json_once", "hub.metrics", "hub.model", "hub.moment", "hub.numbers", "hub.ports", "hub.secret_files", "hub.sockets", "hub.tls", "hub.units", "hub.whole_file", "hub.wire",
+        "hub.bilingual", "hub.decoding", "hub.error_words", "hub.forwarding", "hub.identity", "hub.json_once", "hub.metrics", "hub.model", "hub.moment", "hub.numbers", "hub.ports", "hub.secret_files", "hub.sockets", "hub.tls", "hub.units", "hub.whole_file", "hub.wire",
     },
 }  # fmt: skip
 PURE = {"asyncio", "os", "random", "socket", "subprocess", "threading", "time", "urllib", "httpx", "datetime"}
