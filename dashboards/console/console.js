@@ -52,7 +52,7 @@ const acts = new Acts({ source, done: () => askAlerts(), draw });
 const cards = cardsOf({ now, map, acts, source, chooseAlert, draw });
 now.who = () => acts.who();
 const desk = deskOf({ now, map, source, chooseDevice, chooseMetric, draw, askQuarantine });
-const fences = fencesOf({ map, source, box: byId("fences"), drawn: async () => { now.city = await source.get("/api/v1/city"); map.setCity(now.city); }, opened: (open) => document.querySelector("[data-do=zones]").setAttribute("aria-pressed", String(open)) });
+const fences = fencesOf({ map, source, box: byId("fences"), drawn: async () => { now.city = await source.get("/api/v1/city?devices=silent"); map.setCity(now.city); }, opened: (open) => document.querySelector("[data-do=zones]").setAttribute("aria-pressed", String(open)) });
 const air = airOf({ now, source, panel: byId("tab-air"), chooseDevice });
 const fleet = fleetOf({ now, source, panel: byId("tab-fleet"), chooseDevice });
 
@@ -109,7 +109,8 @@ function hear(event, data) {
 
 function takeDevice(device) {
   const known = now.devices.get(device.device);
-  const whole = { ...known, ...device, position: device.position ?? known?.position, values: { ...known?.values, ...device.values } };
+  // Ten thousand come at once when the page opens, and of those nothing is known yet: nothing is copied then.
+  const whole = known ? { ...known, ...device, position: device.position ?? known.position, values: { ...known.values, ...device.values } } : device;
   now.devices.set(device.device, whole);
   map.setDevice(whole, Date.now());
 }
@@ -213,7 +214,7 @@ function warn() {
   box.hidden = state === "well";
   box.className = state;
   const lines = state === "lost"
-    ? [say(now.heardAt ? "alarmLost" : "alarmNever"), now.heardAt ? `${say("alarmSince")} ${momentText(now.heardAt + now.skew)}. ${say("alarmMissing")}` : ""]
+    ? [say(now.heardAt ? "alarmLost" : "alarmNever"), now.heardAt ? `${say("alarmSince")} ${momentText(now.heardAt + now.skew)}${say("stop")}${say("alarmMissing")}` : ""]
     : [say("alarmIll"), parts.map((part) => `${partName(part.part)}: ${stateName(part.state)} (${momentText(part.since)})${part.reason ? `, ${told(part, "reason")}` : ""}`).join(" · ")];
   const stamp = lines.join("\n");
   if (box.dataset.stamp === stamp) return; // spoken once, not at every drawing
@@ -222,7 +223,7 @@ function warn() {
 }
 
 function drawTabs(open) {
-  const counts = { warnings: open.length, devices: now.devices.size, quarantine: quarantinedIn(now.status) - (now.status?.log?.quarantine?.first ?? 0) };
+  const counts = { warnings: open.length, quarantine: quarantinedIn(now.status) - (now.status?.log?.quarantine?.first ?? 0) };
   keep(byId("tabs"), TABS, (tab) => tab, (tab) => [tab === now.tab, counts[tab], language(), open.some((alert) => !alert.acknowledged_by)], (tab) =>
     h("button", { type: "button", role: "tab", id: `for-${tab}`, "aria-selected": tab === now.tab, "aria-controls": `tab-${tab}`, tabindex: tab === now.tab ? 0 : -1, "data-focus": tab, onclick: () => showTab(tab), onkeydown: (event) => turnTab(event, tab) },
       say(tab), counts[tab] ? h("span", { class: `count${tab === "warnings" && open.some((alert) => !alert.acknowledged_by) ? " hot" : ""}` }, count(counts[tab])) : null));
@@ -398,7 +399,7 @@ async function begin() {
       // All at once, and the warnings first: ten thousand devices take the hub longest.
       const coming = source.get("/api/v1/devices");
       coming.catch(() => {}); // the others tell of the same trouble
-      const [city, alerts, status] = await Promise.all([...["city", "alerts", "status"].map((what) => source.get(`/api/v1/${what}`)), source.whoAmI().catch(() => {})]);
+      const [city, alerts, status] = await Promise.all([...["city?devices=silent", "alerts", "status"].map((what) => source.get(`/api/v1/${what}`)), source.whoAmI().catch(() => {})]);
       showWho();
       now.city = city;
       byId("city").replaceChildren(now.city.name, " ", h("small", {}, `cityhub ${now.city.version ?? ""}`));

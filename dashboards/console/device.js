@@ -6,7 +6,7 @@ import { isDenied, pointsOf } from "./evidence.js";
 import { h, spoken } from "./parts.js";
 import { fixesOf, playbackOf } from "./playback.js";
 import { MOVING } from "./things.js";
-import { agoText, count, kindName, language, metricName, momentText, refusalText, say, unitOf, valueText } from "./words.js";
+import { agoText, count, kindName, language, metricName, momentText, refusalText, say, skewText, unitOf, valueText } from "./words.js";
 
 export const RANGES = [["30min", 1800], ["6h", 21_600], ["1d", 86_400], ["7d", 604_800], ["30d", 2_592_000], ["1y", 31_622_400], ["2y", 63_244_800]];
 const POINTS = 500;
@@ -22,7 +22,7 @@ export function deviceOf({ now, map, source, box, chooseDevice, chooseMetric }) 
     if (!device) { if (shown) { box.replaceChildren(); shown = null; still(); map.changed = true; } return; }
     if (shown?.id !== device.device || shown.tongue !== language()) build(device);
     const { table, about } = shown.parts;
-    const text = device.received_at ? `${say("adapter")} ${device.adapter} · ${count(device.readings)} ${say("readings")} · ${say("skew")} ${device.skew_s ?? 0} s${device.registered === false ? ` · ${say("unregistered")}` : ""}` : "";
+    const text = device.received_at ? `${say("adapter")} ${device.adapter} · ${count(device.readings)} ${say("readings")} · ${say("skew")} ${skewText(device.skew_s ?? 0)}${device.registered === false ? ` · ${say("unregistered")}` : ""}` : "";
     if (about.textContent !== text) about.textContent = text;
     values(table, device);
     const key = `${device.device} ${now.metric} ${now.range} ${language()} ${document.documentElement.dataset.theme}`, live = now.range <= 21_600 && Date.now() - curve.at > ANEW_MS;

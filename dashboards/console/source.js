@@ -11,6 +11,7 @@ export class Refused extends Error {
 export class Source {
   constructor() {
     try { this.token = sessionStorage.getItem("cityhub.token") ?? ""; } catch { this.token = ""; }
+    this.place = ""; // where the stream goes on behind the list of devices that was heard last
     this.session = null; // who is logged in, by the cookie, which this page cannot read
   }
 
@@ -42,7 +43,11 @@ export class Source {
   }
 
   async get(path, signal) {
-    return this.#json(await fetch(path, { headers: this.headers(), cache: "no-cache", signal }));
+    const early = /** @type {any} */ (globalThis).cityhubEarly, asked = early?.get(path); // see early.js
+    early?.delete(path);
+    const answer = await (asked ?? fetch(path, { headers: this.headers(), cache: "no-cache", signal }));
+    this.place = answer.headers.get("last-event-id") ?? this.place;
+    return this.#json(answer);
   }
 
   /** Something that is no JSON: a picture. */
@@ -90,7 +95,9 @@ export class Source {
     const quiet = new AbortController();
     let timer = setTimeout(() => quiet.abort(), STREAM_SILENT_MS);
     try {
-      const answer = await fetch("/api/v1/stream", { headers: this.headers({ accept: "text/event-stream" }), cache: "no-store", signal: quiet.signal });
+      const behind = this.place ? { "last-event-id": this.place } : {};
+      this.place = "";
+      const answer = await fetch("/api/v1/stream", { headers: this.headers({ accept: "text/event-stream", ...behind }), cache: "no-store", signal: quiet.signal });
       if (!answer.ok || !answer.body) throw new Refused(answer.status, answer.statusText);
       const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
       let buffer = "";

@@ -17,7 +17,7 @@ const WORDS = {
   warnings: ["Warnings", "预警"], devices: ["Devices", "设备"], hub: ["Hub", "中枢"], quarantine: ["Quarantine", "隔离区"],
   live: ["live", "实时"], polling: ["asking every few seconds", "轮询中"], lost: ["no connection to the hub", "与中枢失去连接"],
   toLight: ["Light", "浅色"], toDark: ["Dark", "深色"], language: ["中文", "English"], languageTitle: ["改用中文", "Switch to English"],
-  alarmLost: ["No connection to the hub", "与中枢失去连接"], alarmNever: ["Not connected to the hub yet", "尚未连接中枢"], alarmSince: ["What is shown below is from", "以下内容截至"], alarmMissing: ["New warnings do not reach this page.", "新预警无法到达本页。"],
+  alarmLost: ["No connection to the hub", "与中枢失去连接"], alarmNever: ["Not connected to the hub yet", "尚未连接中枢"], alarmSince: ["What is shown below is from", "以下内容截至"], stop: [". ", "。"], alarmMissing: ["New warnings do not reach this page.", "新预警无法到达本页。"],
   alarmIll: ["The hub is not well: warnings may be missing or late", "中枢异常：预警可能缺失或延迟"], titleLost: ["NO CONNECTION", "失去连接"], titleIll: ["HUB NOT WELL", "中枢异常"],
   unsure: ["Whether there are warnings is not known", "未知是否有预警"], unheard: ["Not everything is heard:", "部分来源无数据："], parts: ["Parts that are not well", "异常部件"],
   allcalm: ["All calm", "一切平静"], nowarnings: ["No open warnings.", "当前没有预警。"], lately: ["Cleared lately", "最近解除"],
@@ -156,6 +156,8 @@ export function telling(values) {
   const metric = TELLING.find((name) => name in values) ?? Object.keys(values)[0];
   return metric ? [metric, values[metric].value, values[metric].mark] : null;
 }
+/** A clock's offset or a delay: seconds while they are few. */
+export const skewText = (seconds) => (Math.abs(seconds) < 90 ? `${seconds} ${say("ago_s")}` : `${seconds < 0 ? "−" : ""}${agoText(Math.abs(seconds) * 1000)}`);
 /** How long until something is due. */
 export const untilText = (ms) => (ms <= 0 ? say("dueNow") : ms < 3_600_000 ? `${Math.floor(ms / 60_000)}:${String(Math.floor(ms / 1000) % 60).padStart(2, "0")}` : agoText(ms));
 export function agoText(ms) {

@@ -106,6 +106,12 @@ class Frames:
         return Frame(tuple(pieces), end)
 
 
+def event_id(told: LogPosition, turn: int, began: int) -> str:
+    """What a client says as `Last-Event-ID` who was told so much: the next entry of the log of warnings, and the turn of the present in the run of the hub that
+    began then."""
+    return f"{told}-{turn}-{began}"
+
+
 def _in_pieces(devices: Iterable[msgspec.Raw]) -> list[list[msgspec.Raw]]:
     """In lists of so many that an event has about `PIECE_BYTES`; the last may be empty."""
     pieces: list[list[msgspec.Raw]] = [[]]
@@ -120,5 +126,6 @@ def _in_pieces(devices: Iterable[msgspec.Raw]) -> list[list[msgspec.Raw]]:
 
 
 def _event(name: str, data: Any, at: Place, began: int) -> bytes:
-    """One event; its id: the next entry of the log of warnings, and the turn of the present in the run of the hub that began then."""
-    return b"id: %d-%d-%d\nevent: %s\ndata: %s\n\n" % (at.told, at.turn, began, name.encode(), msgspec.json.encode(data))  # fmt: skip
+    """One event with its id."""
+    told = event_id(at.told, at.turn, began).encode()
+    return b"id: %s\nevent: %s\ndata: %s\n\n" % (told, name.encode(), msgspec.json.encode(data))

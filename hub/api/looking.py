@@ -12,6 +12,7 @@ from starlette.responses import FileResponse, Response
 
 from hub.api import device_views, prometheus, questions, views
 from hub.api.encoded import Encoded
+from hub.api.frames import event_id
 from hub.api.gate import Authority
 from hub.api.pages import between, marks, moment, page, reply
 from hub.api.problem import Problem
@@ -94,10 +95,10 @@ class Looking:
 
     # ---------------------------------------------------------------------------------------------- the present
 
-    async def city(self, request: Request, _: Any) -> Response:
+    async def city(self, request: Request, asked: questions.City) -> Response:
         """The registry, for maps."""
         return reply(
-            await asyncio.to_thread(views.city, self.state, self._sight(request))
+            await asyncio.to_thread(views.city, self.state, self._sight(request), asked.devices == "silent")
         )  # footprints take milliseconds each
 
     async def status(self, request: Request, asked: questions.Spoken) -> Response:
@@ -111,13 +112,16 @@ class Looking:
         """Newest values and positions of devices."""
         since = moment(asked.since, "since") or 0
         sight = self._sight(request)
+        # Before the list is made: what changes meanwhile the stream tells once more.
+        behind = event_id(self.state.log.alerts.next, self.state.live.turn, self.state.started_at)
         found = sorted(sight.devices(views.heard(self.state, asked.kind, since)), key=lambda item: item.device)
         shown, cut = page(found, asked.limit, asked.skip)
         return reply(
             {
                 "devices": await self._told(shown, sight.registry),
                 **marks(request, asked.limit, cut, skip=asked.skip + len(shown)),
-            }
+            },
+            headers={"Last-Event-ID": behind},
         )
 
     async def _told(self, shown: Sequence[DeviceState], known: Callable[[str], Device | None]) -> list[msgspec.Raw]:

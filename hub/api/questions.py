@@ -40,6 +40,12 @@ class Spoken(msgspec.Struct):
     lang: Literal["en", "zh"] | None = None
 
 
+class City(msgspec.Struct):
+    """`devices`: "all" that are registered, or the "silent" ones of them: of those heard of /api/v1/devices tells all that stands here and more."""
+
+    devices: Literal["all", "silent"] = "all"
+
+
 class Devices(Page):
     kind: str | None = None
     since: str | None = None

@@ -33,6 +33,7 @@ from hub.api.openapi import document
 from hub.api.pages import reply
 from hub.api.problem import Problem, problem
 from hub.api.sensorthings import ROOT, SensorThings
+from hub.api.shelf import Shelf
 from hub.api.state import State
 from hub.api.streaming import Streaming
 from hub.api.transfer import Transfer
@@ -87,7 +88,7 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
         ),
         Endpoint(get, "/api/v1/health", None, look.health, gives=answers.Health, ill_alike=True, probe=True),
         Endpoint(post, "/api/v1/readings", "ingest", act.readings, gives=answers.Accepted, raw=True, act=False),
-        Endpoint(get, "/api/v1/city", "view", look.city, gives=answers.City),
+        Endpoint(get, "/api/v1/city", "view", look.city, questions.City, gives=answers.City),
         Endpoint(get, "/api/v1/status", "view", look.status, questions.Spoken, gives=answers.Status),
         Endpoint(get, "/api/v1/devices", "view", look.devices, questions.Devices, gives=answers.Devices),
         Endpoint(get, "/api/v1/positions", "view", look.positions, questions.Positions, gives=answers.Positions),
@@ -206,7 +207,7 @@ def build(state: State, trusted: bool = False) -> Starlette:
         # A basemap of the city's own, z/x/y.png: for maps without internet, Grafana's too. No secret, so no token.
         routes.append(Mount("/tiles", StaticFiles(directory=tiles)))
     if state.console.is_dir():
-        routes.append(Mount("/static", StaticFiles(directory=state.console)))
+        routes.append(Mount("/static", routes=[Route("/{path:path}", Shelf(state.console).file, methods=["GET"])]))
     return Starlette(
         routes=routes,
         middleware=[Middleware(Gate, state=state, trusted=trusted), Middleware(Transfer)],

@@ -40,9 +40,9 @@ MAINTENANCE_SHOWN = 100
 """Windows in the status, which goes out every second; the route of their own shows all."""
 
 
-def city(state: State, sight: Sight) -> dict[str, Any]:
-    """The registry, for maps."""
-    registry = state.registry
+def city(state: State, sight: Sight, silent: bool = False) -> dict[str, Any]:
+    """The registry, for maps. `silent`: of its devices only those that nothing was heard of."""
+    registry, heard_of = state.registry, state.live.devices if silent else ()
     devices = [item for name in registry.devices if sight.device(name) and (item := sight.registered(name))]
     numbers = [number for number in range(len(state.cameras)) if sight.camera(state.cameras.cameras[number])]
     seen = [state.cameras.cameras[number] for number in numbers]
@@ -55,7 +55,7 @@ def city(state: State, sight: Sight) -> dict[str, Any]:
         "cameras": [camera(state.cameras, number) for number in numbers],
         "zones": [zone(item) for item in registry.zones.values() if sight.zone(item)],
         "buildings": [item.rings for item in registry.buildings[:BUILDINGS_SHOWN]],
-        "devices": [in_registry(item) for item in devices],
+        "devices": [in_registry(item) for item in devices if item.device not in heard_of],
     }
 
 

@@ -6,13 +6,15 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from hub.api import document_page
-from tests.dashboards.stub import CONSOLE, HOSTILE, Stub
+from tests.dashboards.browser import Browser
+from tests.dashboards.stub import CONSOLE, HOSTILE, STATUS, Stub
 
 
 def own_files() -> list[Path]:
@@ -120,4 +122,24 @@ def test_every_word_exists_in_both_languages() -> None:
 def test_the_page_names_all_its_modules_beforehand() -> None:
     """Else each is asked for when the one before it has been read."""
     named = set(re.findall(r'rel="modulepreload" href="/static/([\w.]+)"', (CONSOLE / "index.html").read_text("utf-8")))
-    assert named == {file.name for file in own_files() if file.suffix == ".js"} - {"console.js"}
+    assert named == {file.name for file in own_files() if file.suffix == ".js"} - {"console.js", "early.js"}
+
+
+def test_what_is_shown_first_is_asked_for_without_the_modules_and_once_only(tmp_path: Path) -> None:
+    early = ["/api/v1/devices", "/api/v1/city?devices=silent", "/api/v1/session"]
+    with Browser(tmp_path) as browser:
+        with Stub(further={"/static/console.js": "no module"}) as stub:
+            browser.go(f"{stub.url}/")
+            browser.wait("window.cityhubEarly?.size === 4", "nothing is asked for early")
+            until = time.monotonic() + 30
+            while not set(early) <= set(stub.asked) and time.monotonic() < until:
+                time.sleep(0.05)
+            assert set(early) <= set(stub.asked)
+        with Stub(beats=lambda: [("status", STATUS)]) as stub:
+            browser.go("about:blank")
+            browser.go(f"{stub.url}/")
+            browser.wait("!!document.querySelector('.card') && document.getElementById('link').className === 'live'", "no warning")  # fmt: skip
+            assert browser.ask("document.getElementById('map').cityMap.things.devices.size") == 1
+            assert [stub.asked.count(path) for path in early] == [1, 1, 1]
+            assert browser.ask("window.cityhubEarly.size") == 0, "all of it was taken"
+        assert browser.errors == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,32 @@ async def test_places_in_a_box(client: httpx.AsyncClient, box: str, inside: list
 async def test_what_is_no_box_hears_so(client: httpx.AsyncClient, box: str) -> None:
     answer = await client.get("/api/v1/positions", params={"bbox": box})
     assert (answer.status_code, "west,south,east,north" in answer.json()["detail"]) == (400, True)
+
+
+async def test_the_city_lists_all_registered_devices_or_those_not_heard_of(client: httpx.AsyncClient) -> None:
+    await said(client, "gauge-1", 0.1, "2026-11-20T08:00:00Z")
+    listed = {}
+    for which in ("all", "silent"):
+        city = (await client.get("/api/v1/city", params={"devices": which})).json()
+        listed[which] = {item["device"] for item in city["devices"]}
+        assert len(city["zones"]) == len((await client.get("/api/v1/city")).json()["zones"])
+    heard = {item["device"] for item in (await client.get("/api/v1/devices")).json()["devices"]}
+    assert listed["all"] == {"gauge-1", "gauge-2", "fiji,east", "fiji-west"}
+    assert (listed["silent"], heard) == (listed["all"] - {"gauge-1"}, {"gauge-1"})
+    assert (await client.get("/api/v1/city?devices=none")).status_code == 400
+
+
+async def test_the_stream_goes_on_behind_the_list_of_devices(hub: Hub, client: httpx.AsyncClient) -> None:
+    await said(client, "gauge-1", 0.1, "2026-11-20T08:00:00Z")
+    behind = (await client.get("/api/v1/devices")).headers["last-event-id"]
+    await said(client, "gauge-2", 0.2, "2026-11-20T08:00:01Z")
+    heard = []
+    async with asyncio.timeout(30), client.stream("GET", "/api/v1/stream", headers={"last-event-id": behind}) as answer:
+        async for line in answer.aiter_lines():
+            if line.startswith('data: {"devices"'):
+                heard = [item["device"] for item in json.loads(line[6:])["devices"]]
+                break
+    assert heard == ["gauge-2"], "what came between the two, and not what was told already"
 
 
 async def test_every_list_leads_through_all_of_it(client: httpx.AsyncClient) -> None:
