@@ -19,6 +19,7 @@ from rules import book as books
 from rules.book import RuleBook
 from rules.judge import Judge
 from rules.lateness import Lane
+from rules.snapshot import Freezing
 from rules.state.health import ENGINE as ENGINE_ITSELF
 from rules.state.outcome import Outcome
 from rules.state.subject import OpenAlert, Subject
@@ -149,6 +150,7 @@ class Engine:
         self.world.failures.renew(digests | {spec.name: spec.digest for spec in self.book.derivations})
 
     def _edition(self, event: Edition, outcome: Outcome) -> None:
+        self._complete()
         if event.what == "rules" and event.text != self.book.text:
             new = books.from_text(event.text)
             if new is not None and new.digest != self.book.digest:
@@ -200,12 +202,35 @@ class Engine:
         return b"".join(self.frozen())
 
     def frozen(self) -> Iterator[bytes]:
-        """The snapshot in pieces, to be taken before the next event: whole, it needs a fourth of the room of the state."""
+        """The snapshot in pieces, some of them empty. It is that of the moment of this call, and events may be fed between the pieces. Whole,
+        it needs a fourth of the room of the state."""
         lanes = [
-            [lane.wait_ns, b"".join(snapshot.freeze(self._whole(lane.judge), [])), sorted(lane.held), lane.overflowed]
-            for lane in self.lanes.values()
+            (lane.wait_ns, self._freezing(lane.judge), list(lane.held), lane.overflowed) for lane in self.lanes.values()
         ]
-        yield from snapshot.freeze(self._whole(self.judge), lanes)
+        return self._pieces(self._freezing(self.judge), lanes)
+
+    def _pieces(self, whole: Freezing, lanes: list[tuple[int, Freezing, list[Any], int]]) -> Iterator[bytes]:
+        frozen: list[Any] = []
+        try:
+            for wait_ns, lane, held, overflowed in lanes:
+                parts: list[bytes] = []
+                for piece in lane.pieces([]):
+                    parts.append(piece)
+                    yield b""
+                frozen.append([wait_ns, b"".join(parts), sorted(held), overflowed])
+            yield from whole.pieces(frozen)
+        finally:
+            for one in (whole, *(lane for _, lane, _, _ in lanes)):
+                one.end()
+
+    def _freezing(self, judge: Judge) -> Freezing:
+        return Freezing(self._whole(judge))
+
+    def _complete(self) -> None:
+        """Everything is about to change: a snapshot that is being written has it as it is."""
+        for judge in (self.judge, *(lane.judge for lane in self.lanes.values())):
+            if judge.world.freezing is not None:
+                judge.world.freezing.complete()
 
     @classmethod
     def restore(cls, data: bytes, book: RuleBook, devices: Iterable[Device] = (), zones: Iterable[Zone] = ()) -> Engine:

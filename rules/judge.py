@@ -64,6 +64,8 @@ class Judge:
         if subject is None:
             return at
         world.hood.answers.forget(subject.id)
+        if world.freezing is not None:
+            world.freezing.touch(subject)
         if subject.every:  # A device may call itself "zone:x", but it does not speak for the place.
             world.refused += 1
             return at
@@ -293,6 +295,7 @@ class Judge:
             subject = world.subjects.get(name)
             if subject is None or subject.plan is None or subject.guest:
                 continue
+            world.touch(subject)
             if rule in subject.gaps:
                 quality.miss(world, subject, rule, outcome)
             else:
@@ -319,9 +322,11 @@ class Judge:
         if clock.started == NEVER:
             clock.started = clock.now
             for name in world.registry:
+                world.touch(world.subjects[name])
                 elapsing.listen(world, world.subjects[name])
         if world.orphans:
             for alert, subject, reason in world.orphans:
+                world.touch(subject)
                 alerts.close(world, subject, alert, Change.CLEARED, clock.now, reason, outcome)
             world.orphans = []
 

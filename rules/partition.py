@@ -27,6 +27,7 @@ from rules.judge import Judge
 from rules.judging import alerts, elapsing, measuring, setback
 from rules.plan import PAIR
 from rules.routing import CELL_DEG, Routing
+from rules.snapshot import Freezing
 from rules.state.clock import NEVER
 from rules.state.forwarded import Forwarding
 from rules.state.moments import in_its_turn, moment
@@ -89,6 +90,9 @@ class Parts(Judge):
         return _AtHome(self)
 
     # ------------------------------------------------------------------------------------------ rules and registry
+
+    def touch(self, subject: Subject) -> None:
+        """A snapshot of partitions is written down at once, so that it need not hear of changes."""
 
     def use(self, book: RuleBook, devices: Iterable[Device], zones: Iterable[Zone]) -> None:
         devices, zones = list(devices), list(zones)
@@ -494,6 +498,11 @@ class Partitions(Engine):
 
     def _whole(self, judge: Judge) -> World:
         return _parts(judge).whole()
+
+    def _freezing(self, judge: Judge) -> Freezing:
+        whole = super()._freezing(judge)
+        whole.complete()  # it is put together of the partitions, which do not know that it is being written
+        return whole
 
     def _thaw(self, judge: Judge, data: bytes) -> list[list[Any]]:
         return _parts(judge).thaw(data)

@@ -1,4 +1,8 @@
-"""The engine's whole state as bytes, and back. Canonical: equal states give equal bytes."""
+"""The engine's whole state as bytes, and back. Canonical: equal states give equal bytes.
+
+A city's state takes a second to write down, and a warning is not to wait for it. So it is written in pieces, between which events go
+on, and still is that of one moment: whatever is about to change is written down first (`Freezing.touch`).
+"""
 
 from __future__ import annotations
 
@@ -29,10 +33,54 @@ MAP, ARRAY = b"\xde", b"\xdd"
 """MessagePack's heads of a map of up to 65,535 entries and of an array of up to 4 billion; two and four bytes of their number follow."""
 
 
-def freeze(world: World, lanes: list[Any]) -> Iterator[bytes]:
-    """The state of a world, with the lanes beside it, frozen already: one MessagePack map, in pieces. Subjects are written down one by
-    one: all together, a city's would take as much room again as its state."""
-    told = {
+class Freezing:
+    """A world as it was when this was made. The next one completes the one before."""
+
+    def __init__(self, world: World) -> None:
+        if world.freezing is not None:
+            world.freezing.complete()
+        self._world = world
+        self._rest = {name: encode(value) for name, value in _rest(world).items()}
+        """All but the subjects, which is little."""
+        self._names = sorted(world.subjects)
+        self._waiting = dict(world.subjects)
+        """Subjects that stand as they stood."""
+        self._early: dict[str, bytes] = {}
+        """What had to be written down before its turn."""
+        world.freeze(self)
+
+    def touch(self, subject: Subject) -> None:
+        """The subject is about to change."""
+        if self._waiting.get(subject.id) is subject:
+            del self._waiting[subject.id]
+            self._early[subject.id] = encode(freeze_subject(subject))
+
+    def complete(self) -> None:
+        """Everything may change from now on."""
+        for subject in list(self._waiting.values()):
+            self.touch(subject)
+        self.end()
+
+    def end(self) -> None:
+        """Nobody waits for what is not written yet."""
+        if self._world.freezing is self:
+            self._world.freeze(None)
+
+    def pieces(self, lanes: list[Any]) -> Iterator[bytes]:
+        """One MessagePack map, with the lanes beside it, frozen already. Subjects are written down one by one: all together, a city's
+        would take as much room again as its state."""
+        rest = self._rest | {"lanes": encode(lanes), SUBJECTS: b""}
+        yield MAP + len(rest).to_bytes(2, "big")
+        for name in sorted(rest):
+            yield encode(name)
+            yield rest[name] or ARRAY + len(self._names).to_bytes(4, "big")
+            for subject in self._names if name == SUBJECTS else ():
+                yield self._early.pop(subject, b"") or encode(freeze_subject(self._waiting.pop(subject)))
+        self.end()
+
+
+def _rest(world: World) -> dict[str, Any]:
+    return {
         "version": VERSION,
         "rules": {rule.name: rule.digest for rule in world.orders.book.rules},
         "clock": world.clock.now,
@@ -44,21 +92,10 @@ def freeze(world: World, lanes: list[Any]) -> Iterator[bytes]:
         "windows": list(world.maintenance.values()),
         "turns_at": world.turns_at,
         "measured": world.measured,
-        "lanes": lanes,
         "forwarded": world.forwarding.freeze(),
         "health": world.failures.freeze() if world.elder is None else None,
         "orphans": [[alert.freeze(), subject.id, reason.freeze()] for alert, subject, reason in world.orphans],
-        SUBJECTS: None,
     }
-    yield MAP + len(told).to_bytes(2, "big")
-    for name in sorted(told):
-        yield encode(name)
-        if name != SUBJECTS:
-            yield encode(told[name])
-            continue
-        yield ARRAY + len(world.subjects).to_bytes(4, "big")
-        for subject in sorted(world.subjects):
-            yield encode(freeze_subject(world.subjects[subject]))
 
 
 def freeze_subject(s: Subject) -> dict[str, Any]:

@@ -246,7 +246,7 @@ class Hub:
         await self.destinations.close()
         await self.following.close()
         if self.works:
-            self.warner.save()
+            await self.warner.save()
         await self._write_down()
         await self._keeping.close()
         await asyncio.to_thread(self.store.close)
@@ -574,7 +574,7 @@ class Hub:
 
     async def _stage(self, backups: Path | None) -> Path:
         """All that a backup needs beside the log. What has been read of the log is written down first."""
-        self.warner.save()
+        await self.warner.save()
         await self._write_down()
         async with self._staging:
             return await asyncio.to_thread(stage, self.data, self.store, backups)

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import msgspec
@@ -40,6 +42,15 @@ SNAPSHOT = "rules.snapshot"
 BATCH_MAX = 1_000
 """Events evaluated in one go: a few milliseconds, so that other tasks get their turn."""
 SNAPSHOT_EVERY_S = 10.0
+"""So often the state is written down, or so seldom that writing it takes no more than `SNAPSHOT_SHARE` of the time."""
+SNAPSHOT_SHARE = 0.02
+SLICE_S = 0.01
+"""So long a snapshot is written before others get their turn, and as long they have it."""
+CHUNK_BYTES = 1 << 18
+CHUNKS_WAITING = 16
+"""Chunks of a snapshot that a slow disk may leave in memory."""
+END, HALF = b"end", b"half"
+"""What stands behind the last chunk: it is whole, or it is not."""
 
 
 class _Head(msgspec.Struct):
@@ -76,7 +87,7 @@ _BYTES = (b"\xc4", b"\xc5", b"\xc6")
 """MessagePack's heads of bytes."""
 
 
-def _pieces(head: _Head, engine: Iterable[bytes]) -> Iterator[bytes]:
+def _pieces(head: _Head, engine: Iterable[bytes]) -> Generator[bytes, None, None]:
     """One MessagePack map of the head and, under `engine`, the state, piece by piece."""
     fields = msgspec.msgpack.encode(head)
     yield (
@@ -91,25 +102,29 @@ class _Repeats:
 
     def __init__(self, stream: Stream, offset: LogPosition) -> None:
         self._stream, self._offset = stream, offset
-        self._known: list[Reading] = []
+        self._known: list[tuple[Reading, LogPosition]] = []
+        """What the log has next, each with the place behind it."""
         self._at = 0
+        self.position = offset
+        """The place behind the last that was derived again."""
 
     def without(self, derived: Sequence[Reading]) -> Sequence[Reading]:
         """Those that the log does not have. From the first that differs on all are new: other rules derive other readings."""
         for number, reading in enumerate(derived):
-            if reading != self._next():
-                self._offset = self._stream.next
+            known, behind = self._next()
+            if reading != known:
+                self.position = self._offset = self._stream.next
                 self._known = []
                 return derived[number:]
-            self._at += 1
+            self._at, self.position = self._at + 1, behind
         return ()
 
-    def _next(self) -> Reading | None:
+    def _next(self) -> tuple[Reading | None, LogPosition]:
         while self._at == len(self._known) and self._offset < self._stream.next:
             batch = self._stream.read_now(self._offset, BATCH_MAX)
-            self._known = [reading for reading in batch.entries if not noted_by_the_hub(reading)]
+            self._known = [(reading, behind) for reading, behind in batch.after_each() if not noted_by_the_hub(reading)]
             self._at, self._offset = 0, batch.next
-        return self._known[self._at] if self._at < len(self._known) else None
+        return self._known[self._at] if self._at < len(self._known) else (None, self._offset)
 
 
 class Warner:
@@ -134,12 +149,22 @@ class Warner:
         self._cameras = cameras
         self._path, self._keep = path, keep
         self._told: set[str] = set()
+        """Ids of changes that the log has already of what is judged again after a restart, from the place `_told_from` on."""
+        self._told_from = log.alerts.first
         self._derived: _Repeats | None = None
+        self._again_until = log.events.next
+        """Up to here events may have been judged before this start."""
         self._ill: set[str] = set()
         """Rules of which it has been said that they are ill."""
         self._said_of: set[str] = set()
         """Errors, in words, that had events skipped and have been told."""
         self._safe_cursor = begin
+        self._between = asyncio.Lock()
+        """Held while events are judged and what they change is appended: a snapshot begins before or after, never within."""
+        self._saving = asyncio.Lock()
+        self._save: asyncio.Task[None] | None = None
+        self._next_save = 0.0
+        """By the loop's clock, when the next snapshot is due."""
         self._registry_text = registry_text(registry.devices.values(), registry.zones.values())
         self._partitions = partitions
         self._engine = self._restore(book, registry.devices) or engine_of(
@@ -157,13 +182,14 @@ class Warner:
         if (
             restored is None
         ):  # the first start, or one that ended before the first snapshot, or a damaged one: the log tells all again
-            self._told = {change.id for change in _tail(self._log, self._log.alerts.first)}
+            self._told = {change.id for change in _tail(self._log, self._told_from)}
             self._derived = _Repeats(self._log.derived, self._log.derived.first)
             return None
         saved, engine = restored
         self._registry_text = saved.registry
         self.state.cursor = self._safe_cursor = saved.cursor
-        self._told = {change.id for change in _tail(self._log, saved.alerts_next)}
+        self._told_from = saved.alerts_next
+        self._told = {change.id for change in _tail(self._log, self._told_from)}
         if saved.derived_next is not None:
             self._derived = _Repeats(self._log.derived, saved.derived_next)
         return engine
@@ -183,19 +209,26 @@ class Warner:
 
     async def run(self) -> None:
         self.state.report("up", self.state.part.why)
-        saved_at = asyncio.get_running_loop().time()
+        loop = asyncio.get_running_loop()
+        self._next_save = loop.time() + SNAPSHOT_EVERY_S
         while True:
             batch = await self._log.events.read(self.state.cursor, FRAME_ENTRIES_MAX)
             for part in batch.parts(BATCH_MAX):
                 await self.take(part)
                 if self.state.cursor < self._log.events.next:  # else reading waits, and others have their turn then
                     await asyncio.sleep(0)
-            if asyncio.get_running_loop().time() - saved_at > SNAPSHOT_EVERY_S:
-                self.save()
-                saved_at = asyncio.get_running_loop().time()
+            if self._save is not None and self._save.done():
+                self._save.result()
+                self._save = None
+            if self._save is None and loop.time() >= self._next_save:
+                self._save = asyncio.create_task(self.save())
 
     async def take(self, batch: Batch) -> list[AlertChange]:
         """Evaluate these events and append what they change. Returns the changes."""
+        async with self._between:
+            return await self._take(batch)
+
+    async def _take(self, batch: Batch) -> list[AlertChange]:
         outcome = self._engine.feed(batch.entries, batch.positions)
         self._tell_of_failures(outcome.failed)
         for event in batch.entries:
@@ -211,6 +244,8 @@ class Warner:
         if derived or changes:  # to wait for nothing takes a turn of the loop, and most batches change nothing
             await asyncio.gather(*(self._append(stream.append, entries) for stream, entries in wanted if entries))
         self.state.cursor = batch.next
+        if self.state.cursor >= self._again_until:
+            self._told, self._derived = set(), None
         if self._journey is not None:
             self._journey.read(LOGGED_TO_JUDGED, batch.next)
         return changes
@@ -264,19 +299,79 @@ class Warner:
                 self.state.report("down", words_of(error))
                 await asyncio.sleep(1)
 
-    def save(self) -> None:
-        """Write the snapshot down, atomically. A full disk only means a longer way back after a crash."""
-        cursor = self.state.cursor
-        head = _Head(self._engine.book.text, self._registry_text, cursor, self._log.alerts.next, self._log.derived.next)
-        try:
-            self._keep(self._path, _pieces(head, self._engine.frozen()))
-        except OSError as error:
-            self.state.report(
-                self.state.state, Text("its snapshot could not be written: ", "快照无法写入：") + of_system(error)
-            )
-            return
-        self._safe_cursor = cursor
-        self._told, self._derived = set(), None
+    async def save(self) -> None:
+        """Write the snapshot down, atomically, as of now: events are judged meanwhile. A full disk only means a longer way back after a
+        crash."""
+        async with self._saving:
+            async with self._between:
+                cursor = self.state.cursor
+                pieces = _pieces(self._head(), self._engine.frozen())
+            took_s = 0.0
+            try:
+                took_s = await _written(pieces, lambda chunks: self._keep(self._path, chunks))
+                self._safe_cursor = cursor
+            except OSError as error:
+                self.state.report(
+                    self.state.state, Text("its snapshot could not be written: ", "快照无法写入：") + of_system(error)
+                )
+            finally:
+                self._next_save = asyncio.get_running_loop().time() + max(SNAPSHOT_EVERY_S, took_s / SNAPSHOT_SHARE)
+
+    def _head(self) -> _Head:
+        """Between events. While the log has what is judged again, a further restart has to know that too."""
+        again = self.state.cursor < self._again_until
+        return _Head(
+            self._engine.book.text,
+            self._registry_text,
+            self.state.cursor,
+            self._told_from if again else self._log.alerts.next,
+            self._derived.position if again and self._derived is not None else self._log.derived.next,
+        )
+
+
+async def _written(pieces: Generator[bytes, None, None], keep: Callable[[Iterable[bytes]], None]) -> float:
+    """Have a thread write the pieces down, which are made here, a slice at a time. Gives the seconds that making them took. Raises what
+    writing raises."""
+    chunks: SimpleQueue[bytes] = SimpleQueue()
+    writing = asyncio.create_task(asyncio.to_thread(keep, _until_the_end(chunks)))
+    chunk, took_s, whole = bytearray(), 0.0, False
+    try:
+        while not (whole or writing.done()):
+            began = time.thread_time()
+            whole = _slice(pieces, chunk)
+            if chunk and (whole or len(chunk) >= CHUNK_BYTES):
+                chunks.put(bytes(chunk))
+                chunk.clear()
+            took_s += time.thread_time() - began
+            await asyncio.sleep(SLICE_S)
+            while chunks.qsize() > CHUNKS_WAITING and not writing.done():
+                await asyncio.sleep(SLICE_S)
+    finally:
+        pieces.close()
+        chunks.put(END if whole else HALF)
+        await asyncio.wait([writing])
+        failed = writing.exception()
+    if failed is not None:
+        raise failed
+    return took_s
+
+
+def _slice(pieces: Iterator[bytes], chunk: bytearray) -> bool:
+    """Add pieces for as long as a slice lasts. Whether there are no more."""
+    until = time.perf_counter() + SLICE_S
+    for piece in pieces:
+        chunk += piece
+        if time.perf_counter() >= until:
+            return False
+    return True
+
+
+def _until_the_end(chunks: SimpleQueue[bytes]) -> Iterator[bytes]:
+    """The chunks as they come. Raises OSError where it stays a half, so that it replaces no whole one."""
+    while (chunk := chunks.get()) is not END:
+        if chunk is HALF:
+            raise OSError("it was not completed")
+        yield chunk
 
 
 def _restored(data: bytes, book: RuleBook, devices: Mapping[str, Device], partitions: int) -> tuple[_Snapshot, Engine]:

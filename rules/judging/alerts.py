@@ -65,7 +65,10 @@ def close(
 ) -> None:
     """The alert's last change."""
     tell(world, subject, alert, change, at, reason, outcome, late)
-    _remembering(world, subject).own("past")[alert.rule] = (alert.alert, alert.ordinal)
+    known = _remembering(world, subject)
+    if world.elder is not None:
+        world.elder.touch(known)
+    known.own("past")[alert.rule] = (alert.alert, alert.ordinal)
     world.alerts.pop(alert.alert, None)
 
 

@@ -27,6 +27,7 @@ def wake(
         plan = place.plan if place is not None else None
         if place is None or plan is None or not (plan.rules or plan.measures):
             continue
+        world.touch(place)
         if plan.passing and not crossed and not place.guest:
             measuring.told(place, plan, subject, series, at)
         if place.maintenance is not None and at_work(place, at):

@@ -40,6 +40,8 @@ def attend(
     health, name = world.failures, compiled.rule.name
     if subject.guest:
         return
+    if world.freezing is not None:
+        world.freezing.touch(subject)
     if name in health.ill and health.left_out(name, subject.id):
         return
 

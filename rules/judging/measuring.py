@@ -54,6 +54,7 @@ def figures(world: World, minute: int) -> list[Reading]:
         plan = place.plan
         if plan is None or not plan.measures:
             continue
+        world.touch(place)
         lately = place.newest >= minute - MINUTE
         if not lately and not any(place.last.get(found.metric) for found in plan.measures):
             continue  # nobody told anything; where something stood before, nothing is told once
@@ -75,6 +76,7 @@ def keep(world: World, readings: Sequence[Reading], minute: int) -> dict[str, in
         if place is None or place.plan is None:
             continue
         world.hood.answers.forget(place.id)
+        world.touch(place)
         shape = place.plan.shape(reading.values)
         hits[place.id] = shape.take(place, reading.values, minute, False)
         if shape.joins:

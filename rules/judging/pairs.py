@@ -67,6 +67,7 @@ def meet(
         take(reading, outcome)
         made = world.subjects.get(pair)
         if not near and made is not None and not any(s.busy() for s in made.standing.values()) and not made.silent:
+            world.touch(made)
             del world.subjects[pair]
 
 

@@ -18,6 +18,7 @@ def operator(world: World, action: OperatorAction, outcome: Outcome) -> None:
         world.forwarding.operate(action, world.clock.now, outcome)
         return
     alert, subject = found
+    world.touch(subject)
     words = {"acknowledge": Change.ACKNOWLEDGED, "shelve": Change.SHELVED, "unshelve": Change.UNSHELVED}
     change = words.get(action.action)
     if change is None or (change is Change.UNSHELVED and alert.shelved_until is None):

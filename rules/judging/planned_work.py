@@ -36,6 +36,7 @@ def turn(world: World, outcome: Outcome) -> None:
         now = at_work(subject, clock)
         if now == subject.resting:
             continue
+        world.touch(subject)
         subject.resting = now
         if now:
             for rule in sorted(subject.silent):

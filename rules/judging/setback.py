@@ -28,6 +28,7 @@ def set_back(world: World, to: int) -> None:
     world.hood.answers.forget_all()
     for subject in world.subjects.values():
         if max(subject.newest, subject.position_t, *subject.last_t.values(), 0) > to:
+            world.touch(subject)
             _forget_the_future(world, subject, to)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from math import cos, floor, inf, radians
 
 from hub.model import Position, Zone
@@ -66,6 +66,8 @@ class Neighbourhood:
         self.inside: dict[str, dict[tuple[str, ir.Around], tuple[Subject, ...]]] = {}
         """What was asked of a place, until somebody enters or leaves it."""
         self.answers = Answers()
+        self.touch: Callable[[Subject], None] | None = None
+        """While a snapshot is being written: what hears of those whose windows are about to be moved on, since somebody asks them."""
         self.doubted: frozenset[str] = frozenset()
         """Devices inside a place that do not count for the moment."""
 
@@ -158,6 +160,13 @@ class Neighbourhood:
 
     def others(self, subject: Subject, series: str, around: ir.Around) -> tuple[Subject, ...]:
         """The other subjects around this one that report the series, in order of their names."""
+        found = self._others(subject, series, around)
+        if self.touch is not None:
+            for other in found:
+                self.touch(other)
+        return found
+
+    def _others(self, subject: Subject, series: str, around: ir.Around) -> tuple[Subject, ...]:
         if around.which == "inside":
             return self._inside(subject.id, series, around)
         if around.which in ("same zone", "ahead"):

@@ -22,6 +22,16 @@ class Elder(Protocol):
     @property
     def subjects(self) -> Mapping[str, Subject]: ...
 
+    def touch(self, subject: Subject) -> None: ...
+
+
+class Writer(Protocol):
+    """A snapshot that is being written while events go on (`rules.snapshot`)."""
+
+    def touch(self, subject: Subject) -> None: ...
+
+    def complete(self) -> None: ...
+
 
 def _nobody_visits(name: str) -> bool:
     return False
@@ -63,3 +73,15 @@ class World:
         """Per rule that traces what it warns of, who may have emitted it."""
         self.downstream: dict[str, dict[str, tuple[tuple[str, frozenset[str]], ...]]] = {}
         """By gauge, those below it on the river, with the rules that ask the gauge for something, in the book's order, and the series they ask for."""
+        self.freezing: Writer | None = None
+        """What has to write a subject down before it changes."""
+
+    def freeze(self, writer: Writer | None) -> None:
+        """Have a snapshot hear of each subject before it changes, until this is called with None."""
+        self.freezing = writer
+        self.hood.touch = None if writer is None else writer.touch
+
+    def touch(self, subject: Subject) -> None:
+        """The subject is about to change."""
+        if self.freezing is not None:
+            self.freezing.touch(subject)

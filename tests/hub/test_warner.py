@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -78,11 +80,118 @@ async def test_a_crash_before_or_behind_a_snapshot_repeats_nothing(tmp_path: Pat
             first = warner(tmp_path / f"{saved}", log)
             await read_all(first, log)
             if saved and number == 1:
-                first.save()
+                await first.save()
         told = [change.id.partition("@")[0] + str(change.change) for change in log.alerts.read_now(0).entries]
         assert len(told) == len(set(change.id for change in log.alerts.read_now(0).entries)) == 4, told
         assert [str(change.change) for change in log.alerts.read_now(0).entries] == ["raised", "raised", "cleared", "cleared"]  # fmt: skip
         await log.close()
+
+
+async def test_a_snapshot_before_all_is_judged_again_repeats_nothing_after_a_second_crash(tmp_path: Path) -> None:
+    """A restart has much to judge again; it writes a snapshot on the way, and is killed again."""
+    log = Log(tmp_path)
+    events = [depth(n * 10**9, 0.9 if n % 2 else 0.01) for n in range(12)]
+    await log.events.append(events)
+    await read_all(warner(tmp_path, log), log)
+    told, derived = log.alerts.read_now(0).entries, log.derived.read_now(0).entries
+    assert len(told) > 4
+    assert len(derived) > 4
+    for until in (4, 8):  # it was killed before its first snapshot, and twice before it was done
+        again = warner(tmp_path, log)
+        await again.take(log.events.read_now(again.state.cursor).until(until))
+        await again.save()
+    await read_all(warner(tmp_path, log), log)
+    assert log.alerts.read_now(0).entries == told
+    assert log.derived.read_now(0).entries == derived
+    await log.close()
+
+
+async def test_a_snapshot_is_written_while_events_are_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Piece by piece, and is that of the moment at which it began."""
+
+    def one_piece(pieces: Iterator[bytes], chunk: bytearray) -> bool:
+        piece = next(pieces, None)
+        chunk += piece or b""
+        return piece is None
+
+    monkeypatch.setattr("hub.app.warning._slice", one_piece)
+    log = Log(tmp_path)
+    devices = [f"d{n}" for n in range(40)]
+    await log.events.append([Reading(d, T, {"water_depth": 0.01}, received_at=T, kind="k") for d in devices])
+    reader = warner(tmp_path, log)
+    await read_all(reader, log)
+    cursor, then = reader.state.cursor, reader.engine.snapshot()
+    saving = asyncio.create_task(reader.save())
+    while not saving.done():
+        raised = [Reading(d, T + reader.state.cursor, {"water_depth": 0.2}, received_at=T, kind="k") for d in devices]
+        await log.events.append(raised)
+        await read_all(reader, log)
+    assert reader.state.cursor > cursor + 2 * len(devices), "it was judged meanwhile"
+    saved = warner(tmp_path, log)
+    assert (saved.state.cursor, saved.engine.snapshot()) == (cursor, then)
+    told = log.alerts.read_now(0).entries
+    await read_all(saved, log)
+    assert log.alerts.read_now(0).entries == told
+    assert saved.engine.snapshot() == reader.engine.snapshot()
+    await log.close()
+
+
+async def test_a_snapshot_waits_until_what_was_judged_is_in_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A backup asks for one at any moment: also while a warning is being appended, when the cursor is still behind the rules."""
+    log = Log(tmp_path)
+    await log.events.append([depth(1, 0.2)])
+    reader = warner(tmp_path, log)
+    free = asyncio.Event()
+    append = log.alerts.append
+
+    async def slowly(entries: Sequence[AlertChange]) -> object:
+        await free.wait()
+        return await append(entries)
+
+    monkeypatch.setattr(log.alerts, "append", slowly)
+    taking = asyncio.create_task(read_all(reader, log))
+    await asyncio.sleep(0)
+    saving = asyncio.create_task(reader.save())
+    await asyncio.sleep(0.05)
+    free.set()
+    await asyncio.gather(taking, saving)
+    monkeypatch.undo()
+    assert warner(tmp_path, log).state.cursor == 1
+    await log.close()
+
+
+async def test_a_snapshot_that_cannot_be_written_replaces_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk is full, or the hub ends in the middle: the one before stays, and the log keeps what that one does not hold."""
+    log = Log(tmp_path)
+    await log.events.append([depth(1, 0.2)])
+    reader = warner(tmp_path, log)
+    await read_all(reader, log)
+    await reader.save()
+    before = (tmp_path / SNAPSHOT).read_bytes()
+    await log.events.append([depth(2, 0.0)])
+    await read_all(reader, log)
+
+    def full(path: Path, data: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    keep, reader._keep = reader._keep, full
+    await reader.save()
+    assert "No space left on device" in reader.state.detail
+    reader._keep = keep
+    monkeypatch.setattr("hub.app.warning.SLICE_S", 0.0)
+    saving = asyncio.create_task(reader.save())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    saving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await saving
+    assert (tmp_path / SNAPSHOT).read_bytes() == before
+    assert reader._safe_cursor == 1
+    await reader.save()
+    assert warner(tmp_path, log).engine.snapshot() == reader.engine.snapshot()
+    await log.close()
 
 
 async def test_the_registry_is_in_memory_once(tmp_path: Path) -> None:
@@ -91,7 +200,7 @@ async def test_the_registry_is_in_memory_once(tmp_path: Path) -> None:
     await log.events.append([Edition(T, "registry", "6", registry_text(DEVICES.values(), []))])
     first = warner(tmp_path, log)
     await read_all(first, log)
-    first.save()
+    await first.save()
     for reader in (first, warner(tmp_path, log)):
         assert reader.engine.registry["d"] is reader.engine.subjects["d"].device is DEVICES["d"]
     await log.close()
@@ -106,7 +215,7 @@ async def test_a_snapshot_written_whole_by_an_earlier_version_is_read(tmp_path: 
         )
         first = warner(tmp_path, log)
         await read_all(first, log)
-        first.save()
+        await first.save()
         path = tmp_path / SNAPSHOT
         today = msgspec.msgpack.decode(path.read_bytes())
         assert warner(tmp_path, log).engine.snapshot() == first.engine.snapshot()
@@ -134,7 +243,7 @@ async def test_the_log_keeps_what_no_snapshot_holds_and_may_drop_the_rest(tmp_pa
         with pytest.raises(LogFull, match="rules has not taken yet"):
             await say_until_full()
         kept = log.events.first
-        reader.save()
+        await reader.save()
         log.events._refused_at = 0
         await log.events.append([depth(next(numbers), 0.0)])
         assert log.events.first > kept
@@ -159,7 +268,7 @@ async def test_a_crash_repeats_no_derived_reading(tmp_path: Path) -> None:
         await read_all(reader, log)
         await log.derived.append([Reading("hub-reader:rules", T, {"up": True}, adapter="hub", kind="hub-reader")])
         if number == 4:
-            reader.save()
+            await reader.save()
     kept = [entry for entry in log.derived.read_now(0).entries if entry.adapter != "hub"]
     assert kept == implied
     await log.close()
@@ -188,7 +297,7 @@ async def test_a_rule_that_raises_leaves_the_reader_up_and_is_seen(tmp_path: Pat
     await log.events.append(windy[:1])
     reader = Warner(log, sick, Registry(devices=DEVICES), Cameras([]), path, 0)
     await read_all(reader, log)
-    reader.save()
+    await reader.save()
     await log.events.append(windy[1:3])
     await read_all(reader, log)
     assert [(change.rule, change.level) for change in log.alerts.read_now(0).entries] == [("city/deep", "red")]

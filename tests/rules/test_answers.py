@@ -82,7 +82,8 @@ def told(engine: Engine, events: Sequence[Event]) -> list[object]:
     return list(engine.feed(events).changes)
 
 
-@settings(deadline=None, max_examples=60)
+@pytest.mark.timeout(600)  # four engines an example, which takes a busy machine long
+@settings(deadline=None, max_examples=40)
 @given(events(), st.data())
 def test_an_answer_that_is_kept_changes_nothing(told_events: list[Event], data: st.DataObject) -> None:
     """Neither a warning nor a byte of the state; also where a resumed engine, which remembers no answers, goes on in the middle."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import msgspec
@@ -257,6 +258,50 @@ def test_resumed_anywhere_gives_the_same_bytes(stream: list[Event], data: st.Dat
     assert second.snapshot() == whole.snapshot()
     ids = [change.id for change in expected]
     assert len(set(ids)) == len(ids), "every change has an id of its own"
+
+
+@pytest.mark.timeout(600)
+@given(events(), st.data())
+@settings(max_examples=100, deadline=None)
+def test_a_snapshot_that_is_written_while_events_go_on_is_that_of_its_moment(
+    stream: list[Event], data: st.DataObject
+) -> None:
+    whole = Engine(BOOK, DEVICES, ZONES)
+    expected, seen = run(whole, stream)
+    cut, steps = data.draw(st.integers(0, len(seen))), data.draw(st.integers(0, 9))
+    engine = Engine(BOOK, DEVICES, ZONES)
+    got = list(engine.feed(seen[:cut]).changes)
+    then = engine.snapshot()
+    pieces, written = engine.frozen(), b""
+    for event in seen[cut:]:
+        written += b"".join(itertools.islice(pieces, steps))
+        got += engine.feed([event]).changes
+    assert written + b"".join(pieces) == then
+    assert msgspec.json.encode(got) == msgspec.json.encode(expected), "and writing it changes nothing"
+    assert engine.snapshot() == whole.snapshot()
+
+
+@pytest.mark.parametrize("steps", range(0, 60, 4))
+def test_a_snapshot_in_pieces_holds_the_pairs_of_its_moment(steps: int) -> None:
+    """Two vessels come close, with a third out of sight, and part: their pair is made and forgotten while the snapshot is written."""
+    text = "- rule: close\n  for_each: {kind: vessel-pair}\n  levels: {orange: cpa < 200 m and tcpa >= 0 min and tcpa < 5 min}\n"
+    engine = Engine(book(text))
+    stream: list[Event] = []
+    for turn in range(12):
+        at = START + turn * MINUTE
+        for name, sign in (("a", 1), ("b", -1), ("c", 40)):
+            where = Position(120.0 + sign * (6 - turn) / 400, 30.0)
+            values: dict[str, Value] = {"sog": 8.0, "cog": 270.0 if sign > 0 else 90.0}
+            stream.append(Reading(name, at, values, where, None, at, "t", "vessel"))
+    changes = engine.feed(stream[:16]).changes
+    assert "a+b" in engine.subjects
+    then, pieces, written = engine.snapshot(), engine.frozen(), b""
+    for event in stream[16:]:
+        written += b"".join(itertools.islice(pieces, steps))
+        changes += engine.feed([event]).changes
+    assert "a+b" not in engine.subjects
+    assert [str(changes[0].change), str(changes[-1].change)] == ["raised", "cleared"]
+    assert written + b"".join(pieces) == then
 
 
 @given(events())
