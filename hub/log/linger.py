@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-NEAR_S, FAR_S = 0.01, 0.025
+NEAR_S, FAR_S = 0.007, 0.025
 """From the beginning of one commit to that of the next, at least and at most: an fdatasync, a change of threads and the waking of every reader
 cost the same for one entry as for ten. In between as long as `COMPANY` entries take to come."""
 COMPANY = 8

@@ -110,7 +110,8 @@ async def test_after_a_wait_in_vain_commits_go_at_once_for_a_while(
     [
         (1, 0.02, linger.FAR_S),  # 50/s
         (5, 0.01, 0.016),  # 500/s: eight entries
-        (10, 0.01, linger.NEAR_S),  # 1,000/s
+        (10, 0.01, 0.008),  # 1,000/s
+        (20, 0.01, linger.NEAR_S),  # 2,000/s
         (100, 0.01, linger.NEAR_S),
     ],
 )
