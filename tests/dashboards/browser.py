@@ -1,23 +1,22 @@
-"""Debian's Chromium, headless, driven over its debugging pipe: open a page, ask it, take a picture of it."""
+"""Debian's Chromium, headless, driven by playwright: open a page, ask it, take a picture of it."""
 
 from __future__ import annotations
 
 import base64
-import json
 import os
-import select
 import shutil
-import subprocess
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import pytest
+from playwright.sync_api import Error, sync_playwright
 
-FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run",
-    "--lang=en-GB", "--window-size=1280,800", "--remote-debugging-pipe",
-]  # fmt: skip
+WIDTH, HEIGHT = 1280, 800
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def chromium_or_skip() -> str:
@@ -32,56 +31,33 @@ def chromium_or_skip() -> str:
 
 
 class Browser:
-    """One page. Messages go over a pipe, each ended by a zero byte, so no WebSocket is needed."""
+    """One page. Playwright has a thread of its own here: its loop would stand in the way of tests that have one."""
 
     def __init__(self, folder: Path) -> None:
         self._program = chromium_or_skip()
         self._profile = folder / "profile"
-        self._number = 0
-        self._buffer = b""
+        self._thread = ThreadPoolExecutor(1, "browser")
         self.errors: list[str] = []
+        """What the page's own code raised and nobody caught."""
 
     def __enter__(self) -> Browser:
-        theirs_in, self._to = os.pipe()
-        self._from, theirs_out = os.pipe()
-        command = [self._program, *FLAGS, f"--user-data-dir={self._profile}", "about:blank"]
-        self._process = subprocess.Popen(
-            ["bash", "-c", f'exec "$0" "$@" 3<&{theirs_in} 4>&{theirs_out}', *command],
-            pass_fds=(theirs_in, theirs_out),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        os.close(theirs_in)
-        os.close(theirs_out)
-        made = self._call("Target.createTarget", {"url": "about:blank"})
-        self._session = self._call("Target.attachToTarget", {"targetId": made["targetId"], "flatten": True})[
-            "sessionId"
-        ]
-        for domain in ("Page", "Runtime"):
-            self._call(f"{domain}.enable", {})
+        self._do(self._open)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.terminate()
-        try:
-            self._process.wait(20)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait(20)
-        os.close(self._to)
-        os.close(self._from)
+        self._do(self._close)
+        self._thread.shutdown()
 
     def go(self, url: str) -> None:
-        self._call("Page.navigate", {"url": url})
+        self._do(self._page.goto, url, wait_until="commit")
 
     def ask(self, expression: str) -> Any:
         """What the page's JavaScript says to this."""
-        said = self._call("Runtime.evaluate", {"expression": expression, "returnByValue": True, "awaitPromise": True})
-        return said["result"].get("value")
+        return self._do(self._page.evaluate, expression)
 
     def wait(self, expression: str, complaint: str, seconds: float = 60) -> None:
         until = time.monotonic() + seconds
-        while self.ask(expression) is not True:
+        while not self._holds(expression):
             if time.monotonic() > until:
                 text = self.ask("document.body ? document.body.innerText : ''")
                 raise AssertionError(f"{complaint}; the page says: {text}")
@@ -89,47 +65,50 @@ class Browser:
 
     def in_each_page(self, script: str) -> None:
         """Runs in each page from now on, before its own scripts."""
-        self._call("Page.addScriptToEvaluateOnNewDocument", {"source": script})
+        self._do(self._page.add_init_script, script)
 
     def heap_mb(self) -> float:
         """What the page's objects take once what nobody needs is collected."""
-        self._call("HeapProfiler.collectGarbage", {})
-        return float(self._call("Runtime.getHeapUsage", {})["usedSize"]) / 1e6
+        self._call("HeapProfiler.collectGarbage")
+        return float(self._call("Runtime.getHeapUsage")["usedSize"]) / 1e6
 
     def size(self, width: int, height: int) -> None:
-        """As large as this from now on."""
+        """As large as this from now on; a phone below 600 pixels."""
         self._call(
-            "Emulation.setDeviceMetricsOverride",
-            {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600},
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
         )
 
     def picture(self, path: Path) -> None:
         """In the format that the name's ending says: png, webp."""
-        kind = path.suffix.lstrip(".")
-        path.write_bytes(base64.b64decode(self._call("Page.captureScreenshot", {"format": kind})["data"]))
+        path.write_bytes(base64.b64decode(self._call("Page.captureScreenshot", format=path.suffix.lstrip("."))["data"]))
 
-    def _call(self, method: str, parameters: dict[str, Any]) -> dict[str, Any]:
-        self._number += 1
-        message: dict[str, Any] = {"id": self._number, "method": method, "params": parameters}
-        if hasattr(self, "_session"):
-            message["sessionId"] = self._session
-        os.write(self._to, json.dumps(message).encode() + b"\0")
-        while True:
-            heard = self._hear()
-            if heard.get("method") == "Runtime.exceptionThrown":
-                self.errors.append(json.dumps(heard["params"])[:1500])
-            if heard.get("id") == self._number:
-                assert "error" not in heard, heard
-                result: dict[str, Any] = heard["result"]
-                return result
+    def _open(self) -> None:
+        self._playwright = sync_playwright().start()
+        self._context = self._playwright.chromium.launch_persistent_context(
+            self._profile,
+            executable_path=self._program,
+            args=["--disable-gpu"],
+            locale="en-GB",
+            viewport={"width": WIDTH, "height": HEIGHT},
+            chromium_sandbox=False,
+        )
+        self._page = self._context.pages[0]
+        self._page.on("pageerror", lambda error: self.errors.append(str(error)[:1500]))
+        self._protocol = self._context.new_cdp_session(self._page)
 
-    def _hear(self) -> dict[str, Any]:
-        while b"\0" not in self._buffer:
-            ready, _, _ = select.select([self._from], [], [], 60)
-            data = os.read(self._from, 1 << 20) if ready else b""
-            if not data:
-                raise AssertionError("Chromium says nothing")
-            self._buffer += data
-        text, _, self._buffer = self._buffer.partition(b"\0")
-        heard: dict[str, Any] = json.loads(text)
-        return heard
+    def _close(self) -> None:
+        self._context.close()
+        self._playwright.stop()
+
+    def _holds(self, expression: str) -> bool:
+        try:
+            return self.ask(expression) is True
+        except Error:  # of what is not there yet, or of a page that goes away
+            return False
+
+    def _call(self, method: str, **parameters: Any) -> dict[str, Any]:
+        """What playwright has no name for, by Chromium's own protocol."""
+        return self._do(self._protocol.send, method, parameters)
+
+    def _do(self, what: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+        return self._thread.submit(what, *arguments, **named).result()
