@@ -280,12 +280,15 @@ def _size(buffer: bytes, start: int) -> int:
 
 def _cut(buffer: bytes, start: int, end: int) -> int:
     """Where a damaged frame is given up: behind its first 0D0A or before the next start mark, `end` at the latest."""
-    tail = buffer.find(b"\r\n", start + 3, end)  # not in place of the length
-    cut = end if tail < 0 else tail + 2
-    for mark in (b"xx", b"yy"):  # three finds: many times faster than one search for any of them
+    cut = end
+    for mark in (
+        b"xx",
+        b"yy",
+    ):  # three finds: many times faster than one search for any of them; marks first, as a flood of them is near
         found = buffer.find(mark, start + 2, cut)
         cut = cut if found < 0 else found
-    return cut
+    tail = buffer.find(b"\r\n", start + 3, cut)  # not in place of the length
+    return cut if tail < 0 else tail + 2
 
 
 def _clipped(size: int, have: int) -> str:
