@@ -39,8 +39,8 @@ def health() -> Call[a.Health]:
     return Call("GET", f"{API}/health", a.Health)
 
 
-def status() -> Call[a.Status]:
-    return Call("GET", f"{API}/status", a.Status)
+def status(asked: q.Spoken | None = None) -> Call[a.Status]:
+    return Call("GET", f"{API}/status", a.Status, asked)
 
 
 def reload() -> Call[a.Reloaded]:
@@ -91,16 +91,16 @@ def readings(told: Sequence[dict[str, Any]]) -> Call[a.Accepted]:
 # ------------------------------------------------------------------------------------------------- the present
 
 
-def city() -> Call[a.City]:
-    return Call("GET", f"{API}/city", a.City)
+def city(asked: q.City | None = None) -> Call[a.City]:
+    return Call("GET", f"{API}/city", a.City, asked)
 
 
 def devices(asked: q.Devices | None = None) -> Call[a.Devices]:
     return Call("GET", f"{API}/devices", a.Devices, asked)
 
 
-def device(name: str) -> Call[a.Detail]:
-    return Call("GET", f"{API}/devices/{_part(name)}", a.Detail)
+def device(name: str, asked: q.Spoken | None = None) -> Call[a.Detail]:
+    return Call("GET", f"{API}/devices/{_part(name)}", a.Detail, asked)
 
 
 def positions(asked: q.Positions | None = None) -> Call[a.Positions]:
@@ -124,7 +124,7 @@ def vocabulary(asked: q.Words | None = None) -> Call[a.Vocabulary]:
     return Call("GET", f"{API}/vocabulary", a.Vocabulary, asked)
 
 
-def rules(asked: q.Page | None = None) -> Call[a.Rules]:
+def rules(asked: q.SpokenPage | None = None) -> Call[a.Rules]:
     return Call("GET", f"{API}/rules", a.Rules, asked)
 
 
@@ -189,6 +189,10 @@ def trips(asked: q.Trips) -> Call[a.Trips]:
     return Call("GET", f"{API}/trips", a.Trips, asked)
 
 
+def tracks(asked: q.Tracks) -> Call[a.Tracks]:
+    return Call("GET", f"{API}/tracks", a.Tracks, asked)
+
+
 def fleet(asked: q.Fleet | None = None) -> Call[a.Fleet]:
     return Call("GET", f"{API}/fleet", a.Fleet, asked)
 
@@ -236,7 +240,7 @@ def retry(asked: q.Retry | None = None) -> Call[a.Retried]:
     return Call("POST", f"{API}/quarantine/retry", a.Retried, asked)
 
 
-def delivery(asked: q.Page | None = None) -> Call[a.Deliveries]:
+def delivery(asked: q.SpokenPage | None = None) -> Call[a.Deliveries]:
     return Call("GET", f"{API}/delivery", a.Deliveries, asked)
 
 
