@@ -96,7 +96,7 @@ env: .venv/ready
 
 # Real servers and peers that tests talk to; where they cannot be installed those tests say so.
 servers:
-	@sh tests/install.sh mosquitto influxdb chromium libcoap3-bin strace openssl sip-tester
+	@sh tests/install.sh mosquitto influxdb chromium libcoap3-bin strace openssl sip-tester gpsd
 
 # Schemas and Grafana's own code, by their lock file, before tests begin.
 npm: env
