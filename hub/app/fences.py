@@ -49,6 +49,10 @@ def reshaped(folder: Path, zone: str, ring: Sequence[Sequence[float]]) -> Propos
     """The file with another outer ring of this zone; its properties and its holes stay. Raises NotProposed."""
     data, text, places, _ = _read(folder)
     _, place = _found(places, zone)
+    if (kind := place.feature["geometry"]["type"]) != "Polygon":  # the file was changed since the hub took it over
+        raise NotProposed(
+            Text(f"the zone {zone!r} is a {kind}; a Polygon was meant", f"区域 {zone!r} 是 {kind}，应为 Polygon")
+        )
     rings = [_closed(ring), *place.feature["geometry"]["coordinates"][1:]]
     _hold(rings)
     feature = {**place.feature, "geometry": {**place.feature["geometry"], "coordinates": rings}}

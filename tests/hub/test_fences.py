@@ -56,6 +56,18 @@ def test_a_zone_comes_behind_the_others_and_goes_without_a_trace(tmp_path: Path,
     assert removed(tmp_path, "school-1").content.decode() == before
 
 
+def test_what_is_no_polygon_is_not_reshaped(tmp_path: Path) -> None:
+    """A hub takes none over; the file may have been changed since."""
+    several = {
+        "type": "MultiPolygon",
+        "coordinates": [[[[1, 1], [2, 1], [2, 2], [1, 1]]], [[[3, 1], [4, 1], [4, 2], [3, 1]]]],
+    }
+    feature = {"type": "Feature", "properties": {"zone": "a"}, "geometry": several}
+    (tmp_path / "zones.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
+    with pytest.raises(NotProposed, match="'a' is a MultiPolygon"):
+        reshaped(tmp_path, "a", RING)
+
+
 @pytest.mark.parametrize("gone", ["a", "b", "c"])
 def test_any_zone_goes_and_the_rest_stays_as_it_is_written(tmp_path: Path, gone: str) -> None:
     city(tmp_path, "a", "b", "c")
