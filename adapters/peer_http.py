@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -14,8 +13,6 @@ import msgspec
 from adapters.webhook.sink import outcome, unanswered, unreached
 from hub.ports import Delivery
 from hub.tls import ClientTls
-
-logger = logging.getLogger(__name__)
 
 ANSWER_BYTES_MAX = 256 << 10
 """Longer answers are cut: nobody needs more of them than their beginning."""
@@ -100,11 +97,7 @@ class Peer:
 
     async def _renew(self) -> None:
         """Go by the TLS files as they are now. No connection of before is used again, as the peer's certificate may have been taken back."""
-        try:
-            if self._tls is None or not self._tls.renew():
-                return
-        except OSError as error:
-            logger.warning("the TLS files of before are in use: %s", error)
+        if self._tls is None or not self._tls.renewed():
             return
         before, self._client = self._client, self._made()
         await before.aclose()

@@ -95,6 +95,14 @@ class _Tls(ABC):
         self.context.now = self._made()
         return True
 
+    def renewed(self) -> bool:
+        """As `renew`, for who has nobody to tell: files that cannot be used are said once in the journal."""
+        try:
+            return self.renew()
+        except OSError as error:
+            logger.warning("the TLS files of before are in use: %s", error)
+            return False
+
     @abstractmethod
     def _made(self) -> ssl.SSLContext:
         """Of the files as they are now. Raises OSError with a sentence."""
@@ -149,14 +157,7 @@ def believing(ca: str) -> ssl.SSLContext:
     """For a client that lives as long as the hub and only believes authorities of its own: `ca` (PEM, the city's `ca_file`) is read again where it has changed
     by the next connection. Raises OSError that names the file."""
     tls = ClientTls(ca, ca_option="ca_file")
-
-    def renew() -> None:
-        try:
-            tls.renew()
-        except OSError as error:
-            logger.warning("the TLS files of before are in use: %s", error)
-
-    tls.context.before_each = renew
+    tls.context.before_each = tls.renewed
     return tls.context
 
 
