@@ -24,7 +24,7 @@ from hub.ledger import Counts, Ledger
 from hub.model import Event, Fault, FaultKind, Forwarded, Message, Reading, Verdict
 from hub.moment import SECOND
 from hub.options import IngestOptions
-from hub.ports import Batch, Log, LogFull, LogPosition, behind
+from hub.ports import STOPPING, Batch, Log, LogFull, LogPosition, behind
 from hub.registry import Registry
 from hub.stages import Journey
 from hub.validation import Validator, no_device_id, unicode
@@ -35,8 +35,6 @@ PACE_WINDOW_NS = 60 * SECOND
 PACE_DEVICES_MAX = 200_000
 """Devices counted in one window; beyond it the window starts anew."""
 
-
-STOPPING = Text("the hub is stopping", "中枢正在停止")
 
 Key: TypeAlias = tuple[str, int | None, int]
 """A reading as duplicates are told: device, observed time, a hash of its content."""

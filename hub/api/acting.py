@@ -82,7 +82,8 @@ class Acting:
         if verdict is Verdict.BUSY:
             raise Problem(
                 503,
-                str(self.state.log.events.refusing or "the hub cannot take input now; send it again"),
+                self.state.log.events.refusing
+                or Text("the hub cannot take input now; send it again", "中枢暂时无法接收数据；请重新发送"),
                 {"Retry-After": "5"},
             )
         after = self.state.ledger.of(self.state.door.adapter).faults

@@ -4,7 +4,19 @@ A plug-in folder under `adapters/` exports one `PLUGIN`. It may import `hub.mode
 nothing else of the hub; the hub reaches it only through this package.
 """
 
-from hub.ports.log import BEGINNING, FRAME_ENTRIES_MAX, Batch, Cursors, Heard, Log, LogFull, LogPosition, Stream, behind
+from hub.ports.log import (
+    BEGINNING,
+    FRAME_ENTRIES_MAX,
+    STOPPING,
+    Batch,
+    Cursors,
+    Heard,
+    Log,
+    LogFull,
+    LogPosition,
+    Stream,
+    behind,
+)
 from hub.ports.plugin import Inventory, Listing, NoOptions, Plugin, StoreKind
 from hub.ports.sinks import (
     Chosen,
@@ -37,6 +49,7 @@ from hub.ports.store import Bucket, CountingStore, Refusal, Row, SeriesQuery, St
 __all__ = [
     "BEGINNING",
     "FRAME_ENTRIES_MAX",
+    "STOPPING",
     "Adapter",
     "Batch",
     "Bucket",

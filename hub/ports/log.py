@@ -72,6 +72,10 @@ class LogFull(Exception):
     """The log cannot take more now; raised with a `Text` that says why, in words fit for an operator."""
 
 
+STOPPING = Text("the hub is stopping", "中枢正在停止")
+"""Why a log takes nothing more from a hub that ends."""
+
+
 class Stream(Protocol):
     """One sequence of entries that lasts. Every log is held to the same laws: `tests/laws/test_logs.py`."""
 

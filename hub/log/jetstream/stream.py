@@ -26,7 +26,7 @@ from hub.log.jetstream.leases import WRONG_LAST_SEQUENCE, Lease
 from hub.log.jetstream.servers import AGAIN_S, OPENING_S, TROUBLES, Servers
 from hub.log.pending import Append, Group, Pending
 from hub.moment import SECOND
-from hub.ports import Batch, Heard, LogFull, LogPosition
+from hub.ports import STOPPING, Batch, Heard, LogFull, LogPosition
 
 logger = logging.getLogger(__name__)
 
@@ -197,7 +197,7 @@ class JetStreamStream:
 
     def _reason_to_refuse(self, count: int) -> Text | None:
         if self._closing:
-            return Text("the hub is stopping", "中枢正在停止")
+            return STOPPING
         if count > ENTRIES_MAX or self._pending.entries >= PENDING_MAX or self._pending.bytes >= PENDING_BYTES_MAX:
             entries, size = self._pending.entries, f"{self._pending.bytes >> 10} KiB"
             return Text(
