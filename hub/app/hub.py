@@ -85,7 +85,7 @@ logger = logging.getLogger(__name__)
 TICK_S = 1.0
 HOUSEKEEPING_S = 5.0
 """So often the books and the readers' places are written down, four files that are synced each. What came since is counted again from the log
-after a crash."""
+after a crash; what no log has (frames, duplicates, what a door on another machine than the judge's counted) is forgotten."""
 DRAIN_S = 20.0
 LIVE_ENTRIES = 200_000
 """How far back the present is folded from when the hub starts."""
