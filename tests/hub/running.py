@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+
+import httpx
 
 from hub.app.city import load_city
 from hub.app.hub import Hub
@@ -22,3 +25,12 @@ async def running(folder: Path) -> AsyncIterator[Hub]:
         yield hub
     finally:
         await hub.stop()
+
+
+async def shown(client: httpx.AsyncClient) -> None:
+    """Lists and the stream have all of the log: a warning may be open before they have the reading that raised it."""
+    async with asyncio.timeout(60):
+        while any(
+            one["behind"] for one in (await client.get("/api/v1/status")).json()["readers"] if one["reader"] == "live"
+        ):
+            await asyncio.sleep(0.02)

@@ -34,6 +34,9 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
     for number in range(450):
         running.reading({"water_depth": 0.5}, f"stranger-{number}")
     running.wait(lambda: bool(running.get("/api/v1/alerts")["open"]), "nothing was raised")
+    running.wait(
+        lambda: bool((running.get("/api/v1/devices/underpass-1")["now"] or {}).get("values")), "lists are behind"
+    )
     yield running
     assert running.stop() == 0
 

@@ -19,7 +19,7 @@ from hub.cli import main, parser
 from hub.cli.parsing import Parser
 from tests import certificates
 from tests.acceptance.running import write_city
-from tests.hub.running import running
+from tests.hub.running import running, shown
 
 TOKENS = """
 [tokens.chief]
@@ -94,6 +94,7 @@ async def far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
             async with asyncio.timeout(60):
                 while not (await client.get("/api/v1/alerts")).json()["open"]:
                     await asyncio.sleep(0.02)
+            await shown(client)
         yield Far(hub, elsewhere, ca.cert, person)
 
 
