@@ -15,8 +15,9 @@ demo: env console
 test: env servers npm console
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m "not slow"
 
-# The pictures in docs/pictures/, of a real demo.
+# The pictures in docs/pictures/, of a real demo; one is Chinese.
 pictures: console servers
+	@sh tests/install.sh fonts-noto-cjk
 	$(BIN)/python -m tests.dashboards.pictures
 
 # What the console uses from others, into one file; the machine's npm, or the one of the environment.

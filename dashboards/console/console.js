@@ -8,12 +8,12 @@ import { fromLink, noFilter } from "./filters.js";
 import { fencesOf } from "./fences.js";
 import { fleetOf } from "./fleet.js";
 import { deskOf } from "./panels.js";
-import { h, keep, spoken } from "./parts.js";
+import { h, keep, speaker, spoken } from "./parts.js";
 import { alarm, soundState, switchSound, wake } from "./sound.js";
 import { Source } from "./source.js";
 import { switchTheme, theme } from "./theme.js";
 import { trust } from "./trust.js";
-import { FAMILIES, agoText, changeName, clockText, count, familyName, kindName, language, metricName, momentText, partName, refusalText, say, stateName, switchLanguage, telling, told, untilText, useVocabulary, useZone, valueText } from "./words.js";
+import { FAMILIES, agoText, changeName, clockText, count, familyName, kindName, language, metricName, momentText, partName, rateText, refusalText, say, stateName, switchLanguage, telling, told, untilText, useVocabulary, useZone, valueText } from "./words.js";
 
 const LEVELS = ["red", "orange", "yellow", "blue"];
 const TABS = ["warnings", "devices", "fleet", "air", "hub", "quarantine"];
@@ -122,9 +122,9 @@ function takeStatus(status) {
   const seconds = before ? (Date.parse(status.at) - Date.parse(before.at)) / 1000 : 0;
   if (seconds > 0.2) for (const adapter of status.adapters ?? []) {
     const last = before.adapters?.find((item) => item.name === adapter.name);
-    const rate = adapter.readings_per_s ?? (last ? Math.max(0, adapter.received - last.received) / seconds : 0);
+    if (!last) continue;
     const rates = now.rates.get(adapter.name) ?? [];
-    rates.push(rate);
+    rates.push(Math.max(0, adapter.received - last.received) / seconds);
     if (rates.length > RATES_KEPT) rates.shift();
     now.rates.set(adapter.name, rates);
   }
@@ -193,8 +193,7 @@ function draw() {
   }));
   warn();
   if (lost) now.rates.clear();
-  const rate = [...now.rates.values()].reduce((sum, rates) => sum + (rates.slice(-5).reduce((a, b) => a + b, 0) / Math.min(5, rates.length) || 0), 0);
-  byId("flow").replaceChildren(...lost ? [] : [h("b", {}, rate < 10 ? rate.toFixed(1) : count(Math.round(rate))), ` ${say("rate")}${say("persecond")} · `, h("b", {}, count(now.devices.size)), ` ${say("devices")}`]);
+  byId("flow").replaceChildren(...lost ? [] : [h("b", {}, rateText(now.rates.values())), ` ${say("rate")}${say("persecond")} · `, h("b", {}, count(now.devices.size)), ` ${say("devices")}`]);
   const link = byId("link");
   link.className = lost ? "lost" : now.link;
   link.textContent = say(link.className);
@@ -255,7 +254,7 @@ function tip(found, at) {
 
 function drawSound() {
   const button = byId("sound"), state = soundState();
-  button.textContent = { off: "🔇", on: "🔊", blocked: "🔈" }[state];
+  button.replaceChildren(speaker(state));
   button.className = state;
   button.setAttribute("aria-pressed", String(state === "on"));
   button.title = say(`sound_${state}`);

@@ -3,7 +3,7 @@
 import { deviceOf } from "./device.js";
 import { bars, h, keep, spoken } from "./parts.js";
 import { unknownOf } from "./unknown.js";
-import { FAMILIES, clockText, count, familyOf, faultName, foreign, kindName, language, metricName, momentText, partName, refusalText, say, stateName, telling, told, valueText } from "./words.js";
+import { FAMILIES, clockText, count, familyOf, faultName, foreign, kindName, language, metricName, momentText, partName, rateText, refusalText, say, stateName, telling, told, valueText } from "./words.js";
 
 const DEVICES_SHOWN = 300;
 const STALE_MS = 300_000;
@@ -49,10 +49,10 @@ export function deskOf({ now, map, source, chooseDevice, chooseMetric, draw, ask
         part.reason ? h("div", { class: "detail" }, spoken(told(part, "reason"))) : null)),
       h("h2", {}, say("adapters")),
       ...(status.adapters ?? []).map((adapter) => {
-        const rates = now.rates.get(adapter.name) ?? [], rate = rates.slice(-5).reduce((a, b) => a + b, 0) / Math.max(1, Math.min(5, rates.length));
+        const rates = now.rates.get(adapter.name) ?? [];
         const faults = Object.entries(adapter.faults ?? {}).map(([kind, n]) => `${faultName(kind)} ${count(n)}`).join(", ");
         return h("div", { class: "box" },
-          h("div", { class: "top" }, h("b", {}, adapter.name), h("span", { class: `state ${adapter.state}` }, stateName(adapter.state)), h("span", { class: "rate" }, `${rate.toFixed(1)} ${say("persecond")}`)),
+          h("div", { class: "top" }, h("b", {}, adapter.name), h("span", { class: `state ${adapter.state}` }, stateName(adapter.state)), h("span", { class: "rate" }, `${rateText([rates])} ${say("persecond")}`)),
           rates.length > 1 ? bars(rates) : null,
           h("div", { class: "nums" }, [["received", adapter.received], ["logged", adapter.logged], ["duplicate", adapter.duplicate], ["quarantined", adapter.quarantined], ["inflight", adapter.in_flight], ["refused", adapter.refused]].filter(([name, n]) => n || name === "received" || name === "logged").map(([name, n]) => `${say(name)} ${count(n)}`).join(" · ")),
           faults ? h("div", { class: "detail" }, faults) : null,

@@ -53,6 +53,16 @@ export function keep(box, items, key, stamp, build) {
   for (const gone of old.values()) gone.remove();
 }
 
+const SPEAKER = "M2 9 H6 L11 5 V19 L6 15 H2 Z";
+const HEARD = { on: "M14 9 a4 4 0 0 1 0 6 M17 6 a8 8 0 0 1 0 12", blocked: "M14 9 a4 4 0 0 1 0 6", off: "M14 9 L20 15 M20 9 L14 15" };
+
+/** A loudspeaker, drawn because few machines in control rooms have a font of emoji. `state`: on, blocked (the browser plays nothing yet) or off. */
+export function speaker(state) {
+  return svg("svg", { viewBox: "0 0 24 24", width: 16, height: 16, "aria-hidden": "true" },
+    svg("path", { d: SPEAKER, fill: "currentColor" }),
+    svg("path", { d: HEARD[state], fill: "none", stroke: "currentColor", "stroke-width": 2, "stroke-linecap": "round" }));
+}
+
 /** A compass needle: which way a camera must look. */
 export function needle(bearing, sees) {
   return svg("svg", { viewBox: "0 0 26 26", width: 26, height: 26, "aria-hidden": "true" },

@@ -185,3 +185,9 @@ export function momentText(at, skew = 0) {
 export const axisText = (at, span) => new Date(at).toLocaleString(language() === "en" ? "en-GB" : language(), span > 2 * 86_400_000 ? { timeZone, month: "short", day: "numeric" } : { timeZone, hour12: false, hour: "2-digit", minute: "2-digit" });
 export const clockText = (at, more = {}) => new Date(at).toLocaleTimeString(language(), { hour12: false, timeZone, ...more });
 export const count = (n) => (n ?? 0).toLocaleString(language());
+/** Readings a second: of each adapter the mean of its newest five figures, all together; "–" as long as nobody has counted twice. */
+export function rateText(adapters) {
+  const newest = [...adapters].map((rates) => rates.slice(-5)).filter((rates) => rates.length);
+  const rate = newest.reduce((sum, rates) => sum + rates.reduce((a, b) => a + b, 0) / rates.length, 0);
+  return newest.length === 0 ? "–" : rate < 10 ? rate.toFixed(1) : count(Math.round(rate));
+}

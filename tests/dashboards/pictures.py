@@ -37,6 +37,7 @@ def take(into: Path) -> None:
                 browser.wait(f"!!{OPEN}", "the warning went", SHOWN_S)
                 browser.ask(f"{OPEN}.classList.contains('chosen') || {OPEN}.querySelector('.head').click()")
                 browser.wait("!!document.querySelector('.evidence .uplot')", "no curve", SHOWN_S)
+                browser.wait("document.querySelector('#flow b').textContent !== '–'", "no rate", SHOWN_S)
                 browser.wait("!document.getElementById('map').cityMap.view.flight", "the map still moves", SHOWN_S)
                 browser.wait("(({ tiles, asked }) => tiles.size > 0 && asked.size === 0)(document.getElementById('map').cityMap.ground.basemap)", "no base map", SHOWN_S)  # fmt: skip
                 browser.picture(into / f"{name}.webp")

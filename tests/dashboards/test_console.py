@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -142,4 +143,22 @@ def test_what_is_shown_first_is_asked_for_without_the_modules_and_once_only(tmp_
             assert browser.ask("document.getElementById('map').cityMap.things.devices.size") == 1
             assert [stub.asked.count(path) for path in early] == [1, 1, 1]
             assert browser.ask("window.cityhubEarly.size") == 0, "all of it was taken"
+        assert browser.errors == []
+
+
+def test_no_rate_is_told_before_anybody_has_counted_twice(tmp_path: Path) -> None:
+    told = [STATUS]
+
+    def beats() -> list[tuple[str, Any]]:
+        return [("status", told[-1])]
+
+    flow = "document.querySelector('#flow b')?.textContent"
+    with Stub(beats=beats) as stub, Browser(tmp_path) as browser:
+        browser.go(f"{stub.url}/")
+        browser.wait(f"document.getElementById('link').className === 'live' && {flow} === '–'", "a rate of nothing")
+        (adapter,) = STATUS["adapters"]
+        told.append(
+            {**STATUS, "at": "2026-11-22T08:00:02Z", "adapters": [{**adapter, "received": adapter["received"] + 14}]}
+        )
+        browser.wait(f"{flow} === '7.0'", "no rate")
         assert browser.errors == []
