@@ -32,9 +32,12 @@ def use_book(world: World, book: RuleBook) -> None:
 
 def _compile(world: World, rule: Rule) -> Compiled:
     """The rule's functions. One that cannot be compiled keeps only its silence."""
-    silence = replace(rule, levels=(), lets={}, let_texts={}, memories=(), tracing=None, _own=rule.own_series())
-    compiled = world.failures.alone(rule.name, "", world.clock.now, lambda: Compiled(rule), None)
-    return compiled or Compiled(silence)
+    if rule.compiled is None:
+        rule.compiled = world.failures.alone(rule.name, "", world.clock.now, lambda: Compiled(rule), None)
+    if rule.compiled is not None:
+        compiled: Compiled = rule.compiled
+        return compiled
+    return Compiled(replace(rule, levels=(), lets={}, let_texts={}, memories=(), tracing=None, _own=rule.own_series()))
 
 
 def use_registry(world: World, devices: Iterable[Device], zones: Iterable[Zone]) -> None:

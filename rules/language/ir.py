@@ -14,13 +14,20 @@ from typing import NamedTuple, TypeAlias
 from rules.calendars import Calendar
 
 
+class Part:
+    """What all nodes share: those directly below are looked for once, since every question about a rule walks its nodes."""
+
+    __slots__ = ("_below",)
+    _below: tuple[Node, ...]
+
+
 @dataclass(frozen=True, slots=True)
-class Const:
+class Const(Part):
     value: float | str | bool
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
+class Series(Part):
     """The newest good value of a metric of the subject; `pm25~` is the same with any quality."""
 
     series: str
@@ -31,14 +38,14 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
-class Attribute:
+class Attribute(Part):
     """A column of devices.csv."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(Part):
     """A limit of the zone the subject is in (`speed_limit_kmh`)."""
 
     name: str
@@ -57,7 +64,7 @@ class Around:
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class Window(Part):
     """A figure over the samples of one series. `closed` windows keep the sample that stands at their far edge."""
 
     function: str
@@ -70,14 +77,14 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(Part):
     op: str
     left: Node
     right: Node
 
 
 @dataclass(frozen=True, slots=True)
-class Scaled:
+class Scaled(Part):
     """operand * factor + shift: a change of unit."""
 
     operand: Node
@@ -86,40 +93,40 @@ class Scaled:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Part):
     op: str
     left: Node
     right: Node
 
 
 @dataclass(frozen=True, slots=True)
-class Flag:
+class Flag(Part):
     operand: Node
 
 
 @dataclass(frozen=True, slots=True)
-class Has:
+class Has(Part):
     text: str
     operand: Node
 
 
 @dataclass(frozen=True, slots=True)
-class AllOf:
+class AllOf(Part):
     parts: tuple[Node, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class AnyOf:
+class AnyOf(Part):
     parts: tuple[Node, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Negated:
+class Negated(Part):
     operand: Node
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
+class Memory(Part):
     """The outcome of a stateful operator, kept per rule and subject; `index` is its place among the rule's."""
 
     index: int
@@ -129,7 +136,7 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True)
-class Agree:
+class Agree(Part):
     """How many other devices meet a condition now, none of their values older than `age_ns`; as a `share`, how many in a
     hundred of those that can say (unknown while fewer than `at_least` can). With `together_m`, how many of them stand at one spot: the
     most within that distance of one of them."""
@@ -143,7 +150,7 @@ class Agree:
 
 
 @dataclass(frozen=True, slots=True)
-class ByDate:
+class ByDate(Part):
     """`cases[i]` holds before its time (ns); `last` from then on: editions of a standard by observation date."""
 
     cases: tuple[tuple[int, Node], ...]
@@ -151,7 +158,7 @@ class ByDate:
 
 
 @dataclass(frozen=True, slots=True)
-class Function:
+class Function(Part):
     """A pure function of `rules.figures.derived`."""
 
     name: str
@@ -159,7 +166,7 @@ class Function:
 
 
 @dataclass(frozen=True, slots=True)
-class InZone:
+class InZone(Part):
     """Whether the subject's newest position lies in a zone of that name or kind; unknown up to `margin_m` outside it."""
 
     name: str
@@ -167,21 +174,21 @@ class InZone:
 
 
 @dataclass(frozen=True, slots=True)
-class Stay:
+class Stay(Part):
     """In how many reports, up to the newest, the subject has been within so many metres of where it was in the first of them."""
 
     metres: float
 
 
 @dataclass(frozen=True, slots=True)
-class During:
+class During(Part):
     """Whether the moment judged lies in a calendar."""
 
     calendar: Calendar
 
 
 @dataclass(frozen=True, slots=True)
-class Marked:
+class Marked(Part):
     """Whether the newest reading carried one of these marks on any value."""
 
     marks: tuple[str, ...]
@@ -202,9 +209,14 @@ def walk(node: Node) -> Iterator[Node]:
         waiting += reversed(children(at))
 
 
-def children(node: Node) -> list[Node]:
+def children(node: Node) -> tuple[Node, ...]:
     """The nodes directly below this one."""
-    return [child for name in _FIELDS[type(node)] for child in _nodes_in(getattr(node, name))]
+    try:
+        return node._below
+    except AttributeError:
+        below = tuple(child for name in _FIELDS[type(node)] for child in _nodes_in(getattr(node, name)))
+        object.__setattr__(node, "_below", below)
+        return below
 
 
 def _nodes_in(value: object) -> Sequence[Node]:

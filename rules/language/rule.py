@@ -161,6 +161,8 @@ class Rule:
     _own: frozenset[str] | None = field(default=None, compare=False)
     _inside: frozenset[str] | None = field(default=None, compare=False)
     _needs: tuple[frozenset[str], ...] | None = field(default=None, init=False, compare=False)
+    compiled: Any = field(default=None, init=False, compare=False, repr=False)
+    """Its functions (`codegen.Compiled`), made once for every engine of the process: partitions, lanes and a restored one want the same."""
 
     @property
     def silent_name(self) -> str:

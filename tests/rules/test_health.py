@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from math import inf, nan
 from typing import Any
 
@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub.model import Change, Device, Edition, Event, Mark, Position, Reading, Tick, Value, Zone
+from rules import book as books
 from rules.book import RuleBook, read_book
 from rules.engine import Engine
 from rules.figures import derived
@@ -78,13 +79,15 @@ class Broken:
 
 
 @pytest.fixture
-def broken(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Broken]:
+def broken(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Broken]]:
     def breaks(*at: int) -> Broken:
         function = Broken(*at)
         monkeypatch.setitem(derived.FUNCTIONS, "beaufort", FUNCTIONS["beaufort"]._replace(function=function))
+        books._read.cache_clear()  # rules that were read before are written with the function that works
         return function
 
-    return breaks
+    yield breaks
+    books._read.cache_clear()
 
 
 def told(changes: list[Any]) -> list[tuple[str, str]]:
