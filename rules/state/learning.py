@@ -5,7 +5,7 @@ Each takes a value once, in the order of observation, and holds a few numbers: b
 
 from __future__ import annotations
 
-from math import exp, hypot, log
+from math import exp, hypot, log, sqrt
 from statistics import NormalDist
 from typing import Any, NamedTuple
 
@@ -196,6 +196,7 @@ class Residual:
 
     def _learn(self, at: int, y: float, x: float) -> None:
         missed = y - self.expected(x) if self.count else 0.0
+        far = self._stretch(x)
         if self.count >= self.FEWEST and self.missed > 0:
             most = self.CLIP * NORMAL_MEAN * self.missed
             kept = max(-most, min(most, missed))
@@ -209,9 +210,16 @@ class Residual:
         self.square = self.square * fade + off_x * (x - self.mean_x)
         self.product = self.product * fade + off_x * (y - self.mean_y)
         if self.count > 1:  # two points are on any line
-            self.missed += max(part, 1.0 / (self.count - 1)) * (abs(missed) - self.missed)
+            self.missed += max(part, 1.0 / (self.count - 1)) * (abs(missed) / far - self.missed)
         self.learnt_at = at
         self.count += 1
+
+    def _stretch(self, x: float) -> float:
+        """How much further than its spread a value may miss a line of few points, or one far from them: what the miss is divided by before it
+        counts as spread (recursive residuals: Brown, Durbin and Evans, J. R. Stat. Soc. B 37 (1975), equation 3)."""
+        if self.count < 2 or self.square <= 1e-12:
+            return 1.0
+        return sqrt(1.0 + 1.0 / self.weight + (x - self.mean_x) ** 2 / self.square)
 
     def freeze(self) -> Any:
         pair = list(self.pair) if self.pair else None
