@@ -161,9 +161,8 @@ class DuckDBStore:
         """Nothing to ask: the database is in this process."""
 
     def cursor(self, stream: str) -> int | None:
-        with self._explained("read"), self._reading:
-            row = self._reader.execute("select max(next) from cursors where stream = ?", [stream]).fetchone()
-        return None if row is None else row[0]
+        [[next]] = self._fetch("select max(next) from cursors where stream = ?", [stream])
+        return next  # type: ignore[no-any-return]
 
     def write(
         self, stream: str, events: Sequence[Event] | Sequence[AlertChange], first: int, next: int
@@ -462,6 +461,7 @@ class DuckDBStore:
         ]
 
     def _fetch(self, sql: str, values: list[Any]) -> list[tuple[Any, ...]]:
+        """All rows of a question. Whoever leaves some unread leaves its transaction open, and DuckDB keeps whatever any later write replaces."""
         with self._explained("read"), self._reading:
             return self._reader.execute(sql, values).fetchall()  # type: ignore[no-any-return]
 
