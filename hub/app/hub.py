@@ -66,7 +66,7 @@ from hub.model import OperatorAction
 from hub.moment import to_zone_text
 from hub.notes import NOTES, Notes
 from hub.options import ROLES, AdapterConfig, SinkConfig
-from hub.ports import Batch, Bucket, LogFull, LogPosition, Plugin, Row, SeriesQuery
+from hub.ports import Bucket, Elsewhere, LogFull, LogPosition, Plugin, Row, SeriesQuery
 from hub.reports.air import Air
 from hub.reports.fleet import Fleet
 from hub.reports.papers import paper
@@ -376,14 +376,14 @@ class Hub:
     def _hear_others(self, events: LogPosition, quarantine: LogPosition) -> None:
         """What other nodes put into the log is known here before anything is put behind it, and is in the city's books."""
 
-        def logged(batch: Batch) -> Sequence[Any]:
+        def logged(others: Elsewhere) -> Sequence[Any]:
             if self.works:
-                self.ledger.logged_elsewhere(batch)
-            return self.ingest.heard(batch)
+                self.ledger.logged_elsewhere(others.batch)
+            return self.ingest.heard(others)
 
-        def kept_out(batch: Batch) -> Sequence[Any]:
+        def kept_out(others: Elsewhere) -> Sequence[Any]:
             if self.works:
-                self.ledger.faults_elsewhere(batch)
+                self.ledger.faults_elsewhere(others.batch)
             return ()
 
         self.log.events.hear(events, logged)
