@@ -8,6 +8,8 @@ reading costs the processor at the door that took it, and at another, does not h
 two, where each spends all of one core:
 
     N doors ÷ (N × one door) = taken ÷ (taken + (N - 1) × heard)
+
+What a door needs at rest is measured apart, and left out of both.
 """
 
 from __future__ import annotations
@@ -119,10 +121,16 @@ def said_of(doors: list[dict[str, float]]) -> str:
 def measure(urls: list[str], seconds: float, at_once: int) -> None:
     alone = run(urls, [at_once], seconds)
     print(f"1 door:  {said_of(alone)}", flush=True)
+    [resting] = run(urls, [0], seconds)
+    rest = resting["cpu"] / resting["took"]
     taker, hearer = run(urls, [at_once, 0], seconds)
-    taken = taker["cpu"] / taker["taken"] * 1e6
-    heard = hearer["cpu"] / max(1.0, hearer["heard"]) * 1e6
-    print(f"1 takes, 1 hears: {taken:.2f} µs of a processor where it is taken in, {heard:.2f} where it is heard")
+    taken = (taker["cpu"] - rest * taker["took"]) / taker["taken"] * 1e6
+    heard = max(0.0, hearer["cpu"] - rest * hearer["took"]) / max(1.0, hearer["heard"]) * 1e6
+    print(
+        f"1 takes, 1 hears: {taken:.2f} µs of a processor where it is taken in, {heard:.2f} where it is heard ({hearer['heard'] / hearer['took'] / 1000:.1f} k readings/s), "
+        f"beside {100 * rest:.1f} % of a core that a door needs at rest",
+        flush=True,
+    )
     for count in (2, 4):
         efficiency = taken / (taken + (count - 1) * heard)
         print(f"         calculated for {count} machines of their own: efficiency {efficiency:.2f}", flush=True)
