@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -267,3 +268,39 @@ async def test_what_went_with_a_message_that_failed_is_told_so_too(
     turn.set()
     assert await asyncio.gather(*waiting) == [[Verdict.BUSY]] * 2
     assert await stands(second) == Counter([9])
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_whatever_questions_and_answers_get_lost_each_reading_stands_there_once(
+    nodes: list[Node], monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    chance = random.Random(seed)
+    for node in nodes:
+        publish = node.servers.js.publish
+
+        async def unreliable(*given: Any, publish: Any = publish, **named: Any) -> Any:
+            if chance.random() < 0.2:
+                raise TimeoutError
+            answer = await publish(*given, **named)
+            if chance.random() < 0.2:
+                raise TimeoutError
+            return answer
+
+        monkeypatch.setattr(node.servers.js, "publish", unreliable)
+
+    stored, busy = set[int](), set[int]()
+
+    async def sends(node: Node) -> None:
+        for _ in range(25):
+            numbers = [chance.randrange(200) for _ in range(chance.randrange(1, 8))]
+            for number, verdict in zip(numbers, await node.submit(*numbers), strict=True):
+                assert verdict in (Verdict.STORED, Verdict.BUSY)
+                (stored if verdict is Verdict.STORED else busy).add(number)
+
+    await asyncio.gather(*(sends(node) for node in nodes for _ in range(2)))
+    found = await stands(nodes[0])
+    assert set(found.values()) == {1}
+    assert stored <= set(found) <= stored | busy
+    columns = [node.ledger.of("test") for node in nodes]
+    assert sum(counts.logged for counts in columns) == len(found)
+    assert all(counts.balances() and not counts.in_flight for counts in columns)
