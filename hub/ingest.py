@@ -10,12 +10,10 @@ import asyncio
 import hmac
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TypeAlias
-
-import msgspec
 
 from hub.bilingual import NOTHING, Text
 from hub.device_clock import without_rollover
+from hub.duplicates import Recent, key_everywhere, key_here
 from hub.error_words import words_of
 from hub.faults import Faults, Shares
 from hub.health import Health
@@ -24,7 +22,7 @@ from hub.ledger import Counts, Ledger
 from hub.model import Event, Fault, FaultKind, Forwarded, Message, Reading, Verdict
 from hub.moment import SECOND
 from hub.options import IngestOptions
-from hub.ports import STOPPING, Batch, Log, LogFull, LogPosition, behind
+from hub.ports import STOPPING, Elsewhere, Key, Log, LogFull, LogPosition, behind
 from hub.registry import Registry
 from hub.stages import Journey
 from hub.validation import Validator, no_device_id, unicode
@@ -34,10 +32,6 @@ SLICE = 2_000
 PACE_WINDOW_NS = 60 * SECOND
 PACE_DEVICES_MAX = 200_000
 """Devices counted in one window; beyond it the window starts anew."""
-
-
-Key: TypeAlias = tuple[str, int | None, int]
-"""A reading as duplicates are told: device, observed time, a hash of its content."""
 
 
 class Ingest:
@@ -68,6 +62,7 @@ class Ingest:
         self.journey = journey
         self.validator = Validator(self.options)
         self.recent = Recent(self.options.duplicates_max)
+        self.key: Callable[[Reading], Key] = key_everywhere if log.events.shared else key_here
         self.under_way: dict[Key, _Group] = {}
         """Readings on their way to the disk, and the group whose future tells whether they got there."""
         self.pace = Pace(self.options.readings_per_device_s_max, time.monotonic_ns if slices else clock)
@@ -80,22 +75,22 @@ class Ingest:
         """What the log took before the hub was stopped: a device that heard no answer sends it again, and it is a duplicate."""
         for entry in entries:
             if type(entry) is Reading:
-                self.recent.knows(self.recent.key(entry))
+                self.recent.knows(self.key(entry))
 
-    def heard(self, batch: Batch) -> list[Reading]:
+    def heard(self, others: Elsewhere) -> list[Reading]:
         """What other nodes have put into the log. A device that gave up one node and came to another has its reading there once: gives
-        those on their way here that the log has already, which are duplicates after all."""
+        those on their way here that the log has already, which are duplicates after all. What the others' readings say is looked at only
+        where they have not told their keys."""
+        keys = others.keys
+        if keys is None:
+            keys = [self.key(entry) for entry in others.batch.entries if type(entry) is Reading]
         there: list[Reading] = []
-        for entry in batch.entries:
-            if type(entry) is not Reading:
-                continue
-            key = self.recent.key(entry)
-            group = self.under_way.get(key)
-            if group is None:
-                self.recent.knows(key)
-            elif key not in group.there:
+        for key in self.under_way.keys() & keys:
+            group = self.under_way[key]
+            if key not in group.there:
                 group.there.add(key)
                 there.append(group.keys[key])
+        self.recent.learn(keys)
         return there
 
     def undated(self, at: int) -> int:
@@ -179,7 +174,7 @@ class Door:
     def _sift(self, messages: Sequence[Message], group: _Group) -> Iterator[bool]:
         """Sort what came into what goes to the log, what to quarantine, and what is known; yields False after each slice."""
         counts = group.counts
-        recent, under_way = self._hub.recent, self._hub.under_way
+        recent, under_way, key_of = self._hub.recent, self._hub.under_way, self._hub.key
         weight = 0
         for message in messages:
             counts.frames += 1
@@ -197,7 +192,7 @@ class Door:
                     continue
                 usable += 1
                 counts.received += 1
-                key = recent.key(reading)
+                key = key_of(reading)
                 if recent.knows(key):
                     counts.duplicate += 1
                     if key in under_way:
@@ -372,7 +367,7 @@ class Door:
         self._counts.add(group.counts)
         self._counts.in_flight += len(group.accepted)
         if group.accepted:
-            written = self._hub.log.events.append(group.accepted)
+            written = self._hub.log.events.append(group.accepted, group.keys)
             written.add_done_callback(lambda written: self._logged(group, written))
             waits += [(at, group.appended) for at in group.accepted_of]
         waits += group.originals
@@ -509,43 +504,3 @@ class Pace:
         count = self._counts.get(device, 0) + 1
         self._counts[device] = count
         return count <= self._most
-
-
-class Recent:
-    """Memory of what was taken lately: the same device, time, values and position again is a duplicate.
-
-    It keeps two 64-bit hashes of each reading, of whose and when it is and of what it says, in two generations of at most half the limit,
-    so that it never grows and forgets the oldest first.
-    """
-
-    def __init__(self, readings_max: int) -> None:
-        self._half = max(1, readings_max // 2)
-        self._young: dict[int, int] = {}
-        self._old: dict[int, int] = {}
-        self._encode = msgspec.msgpack.Encoder().encode
-
-    def key(self, reading: Reading) -> Key:
-        """What tells this reading from every other: its device, its time, and a hash of what it says. Its marks are a part of that:
-        a value said again with a mark is denied, and a mark without a value is news."""
-        said = (reading.values, reading.position, reading.marks or None)
-        return reading.device, reading.observed_at, hash(self._encode(said))
-
-    def knows(self, key: Key) -> bool:
-        """Whether this is a duplicate; remembers it if not."""
-        place, content = hash(key[:2]), key[2]
-        if self._young.get(place) == content or self._old.get(place) == content:
-            return True
-        if len(self._young) >= self._half:
-            self._old, self._young = self._young, {}
-        self._young[place] = content
-        return False
-
-    def forget(self, key: Key) -> None:
-        """It was not stored after all. What the device said later of the same moment stays known."""
-        place, content = hash(key[:2]), key[2]
-        for generation in (self._young, self._old):
-            if generation.get(place) == content:
-                del generation[place]
-
-    def __len__(self) -> int:
-        return len(self._young) + len(self._old)

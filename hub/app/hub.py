@@ -43,7 +43,7 @@ from hub.app.readers import Follower, StoreReader
 from hub.app.relaying import Relay
 from hub.app.reloading import for_the_next_start, read_again, taken_over
 from hub.app.retrying import Retrier
-from hub.app.roles import Judged, Node, Nodes, here, works
+from hub.app.roles import Judged, Node, Nodes, here, shows, works
 from hub.app.rollups import Rollups
 from hub.app.rulebook import described
 from hub.app.sources import Sources, decode_body
@@ -66,7 +66,7 @@ from hub.model import OperatorAction
 from hub.moment import to_zone_text
 from hub.notes import NOTES, Notes
 from hub.options import ROLES, AdapterConfig, SinkConfig
-from hub.ports import Batch, Bucket, LogFull, LogPosition, Plugin, Row, SeriesQuery
+from hub.ports import Bucket, Elsewhere, LogFull, LogPosition, Plugin, Row, SeriesQuery
 from hub.reports.air import Air
 from hub.reports.fleet import Fleet
 from hub.reports.papers import paper
@@ -116,7 +116,9 @@ class Hub:
         self.node = node or socket.gethostname()
         self.roles = list(roles or city.config.hub.roles) if live else list(ROLES)
         self.works = works(self.roles)
-        """Whether this hub judges, stores and delivers; otherwise it takes in and shows, beside the one that does."""
+        """Whether this hub judges, stores and delivers; otherwise it takes in or shows, beside the one that does."""
+        self.shows = shows(self.roles)
+        """Whether this hub follows what the log holds; otherwise it only takes in, and knows of others' readings that they are there."""
         self._keeping = keeping(city.config.log, self.data, self.node, self.roles, alone=not live)
         self.now = now
         self._live = live
@@ -175,12 +177,7 @@ class Hub:
         else:
             self.ledger.take_up(self.data / "ledger.json")
         self.live, self.alerts = Live(), Alerts()
-        events, derived = self.log.events, self.log.derived
-        self.followers = [
-            Follower("live", events, self.live.feed, events.before(events.next, LIVE_ENTRIES)),
-            Follower("live_derived", derived, self.live.feed_found, derived.before(derived.next, LIVE_ENTRIES)),
-            Follower("alerts", self.log.alerts, self.alerts.feed, self.log.alerts.first),
-        ]
+        self.followers = self._followers() if self.shows else []
         self.ingest = Ingest(
             self.log,
             self.city.registry,
@@ -192,7 +189,7 @@ class Hub:
             slices=self._live,
             journey=self.journey,
         )
-        hears_from = self.ledger.counted if self.works else (self.log.events.next, self.log.quarantine.next)
+        hears_from = await asyncio.to_thread(self._hears_from)
         await self._catch_up()
         self._hear_others(*hears_from)
         self.destinations = Destinations(
@@ -288,7 +285,8 @@ class Hub:
         self.store_readers = [
             StoreReader(self.store, self.log.streams[name], quarantine, ledger, self.now, self.journey)
             for name in ("events", "derived", "alerts")
-            if self.works or options.kind == "duckdb"  # which is one machine's, so each has a copy of its own
+            if self.works
+            or (self.shows and options.kind == "duckdb")  # one machine's, so each that shows has a copy of its own
         ]
         stored = {reader.state.stream: (lambda state=reader.state: state.cursor) for reader in self.store_readers}
         self.rollups = Rollups(
@@ -308,6 +306,14 @@ class Hub:
         )
         if self.works:
             self.trip_notes = TripNotes(self.store, self.log.events, self.log.derived, stored, self.cursors, self.now)
+
+    def _followers(self) -> list[Follower]:
+        events, derived, alerts = self.log.events, self.log.derived, self.log.alerts
+        return [
+            Follower("live", events, self.live.feed, events.before(events.next, LIVE_ENTRIES)),
+            Follower("live_derived", derived, self.live.feed_found, derived.before(derived.next, LIVE_ENTRIES)),
+            Follower("alerts", alerts, self.alerts.feed, alerts.first),
+        ]
 
     def _take_up_work(self) -> None:
         """The city's books, and the rules with what they know."""
@@ -349,11 +355,11 @@ class Hub:
         self.health.whole("log", streams.values())
         if self.store_readers:
             self.health.whole("store", [reader.state.part for reader in self.store_readers], required=self.works)
+            self.health.whole("rollups", [state.part for state in self.rollups.states.values()])
         if self.works:
             self.health.add(self.warner.state.part, required=True)
         for follower in self.followers:
             self.health.add(follower.state.part, required=True)
-        self.health.whole("rollups", [state.part for state in self.rollups.states.values()])
         self.destinations.show_in(self.health)
 
     def _sinks(self, city: City) -> Sequence[SinkConfig]:
@@ -373,17 +379,25 @@ class Hub:
                     self.ingest.remember(batch.entries)
                 await asyncio.sleep(0)
 
+    def _hears_from(self) -> tuple[LogPosition, LogPosition]:
+        """Places in events and quarantine. A node that follows nothing hears from the log itself what devices may send again."""
+        if self.works:
+            return self.ledger.counted
+        events = self.log.events
+        since = events.next if self.shows else events.before(events.next, self.city.config.ingest.duplicates_max)
+        return since, self.log.quarantine.next
+
     def _hear_others(self, events: LogPosition, quarantine: LogPosition) -> None:
         """What other nodes put into the log is known here before anything is put behind it, and is in the city's books."""
 
-        def logged(batch: Batch) -> Sequence[Any]:
+        def logged(others: Elsewhere) -> Sequence[Any]:
             if self.works:
-                self.ledger.logged_elsewhere(batch)
-            return self.ingest.heard(batch)
+                self.ledger.logged_elsewhere(others.batch)
+            return self.ingest.heard(others)
 
-        def kept_out(batch: Batch) -> Sequence[Any]:
+        def kept_out(others: Elsewhere) -> Sequence[Any]:
             if self.works:
-                self.ledger.faults_elsewhere(batch)
+                self.ledger.faults_elsewhere(others.batch)
             return ()
 
         self.log.events.hear(events, logged)

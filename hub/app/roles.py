@@ -27,6 +27,12 @@ def works(roles: Sequence[str]) -> bool:
     return set(WORK) <= set(roles)
 
 
+def shows(roles: Sequence[str]) -> bool:
+    """Whether a node with these roles follows what the log holds. One that only takes in needs of others' readings no more than that they are
+    there, and decodes none of them."""
+    return "api" in roles or works(roles)
+
+
 def here(adapters: Sequence[AdapterConfig], roles: Sequence[str]) -> list[AdapterConfig]:
     """The adapters that run on a node with these roles. What only waits for devices may run on any number of nodes; what goes and asks, or reads
     a file, runs where the hub works, for two would fetch everything twice."""

@@ -12,7 +12,7 @@ from hub.app.city import City
 from hub.app.eyes import look
 from hub.backtest.observed import Observed
 from hub.cameras import Cameras
-from hub.ingest import Recent
+from hub.duplicates import Recent, key_here
 from hub.model import LEVELS, AlertChange, Change, Event, Reading, Tick
 from hub.moment import SECOND
 from hub.options import IngestOptions
@@ -164,7 +164,7 @@ class Backtest:
         observed = reading.observed_at
         if observed is not None and (self.tally.first_at is None or observed < self.tally.first_at):
             self.tally.first_at = observed
-        if self._recent.knows(self._recent.key(reading)):
+        if self._recent.knows(key_here(reading)):
             self.tally.duplicates += 1
             return False
         return True

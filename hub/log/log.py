@@ -25,7 +25,7 @@ from hub.log.pending import Append, Group, Pending
 from hub.log.segment import Damage
 from hub.log.tail import Tail
 from hub.model import AlertChange, Event, Fault, Reading
-from hub.ports import FRAME_ENTRIES_MAX, Batch, Heard, LogFull, LogPosition
+from hub.ports import FRAME_ENTRIES_MAX, NO_KEYS, Batch, Heard, Key, LogFull, LogPosition
 from hub.whole_file import make_folder
 
 RETRY_AFTER_S = 1.0
@@ -91,6 +91,8 @@ class Log:
 class Stream:
     """One sequence of entries. One process writes it; use it from one event loop."""
 
+    shared = False
+
     def __init__(self, folder: Path, entry_type: Any, limits: Limits, sync: bool = True) -> None:
         self.name = folder.name
         self.limits = limits
@@ -124,7 +126,7 @@ class Stream:
 
     # ---------------------------------------------------------------------------------------------- appending
 
-    def append(self, entries: Sequence[Any]) -> asyncio.Future[LogPosition]:
+    def append(self, entries: Sequence[Any], keys: Mapping[Key, Any] = NO_KEYS) -> asyncio.Future[LogPosition]:
         """Commit these together, in this order. The future gives the first offset once they are on disk.
 
         Raises through the future, and none of the entries is kept then: `LogFull` where the log cannot take them now,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
-from hub.ports import LogPosition
+from hub.log.keyed import KEY_BYTES, packed
+from hub.ports import NO_KEYS, Key, LogPosition
 
 
 class Append(NamedTuple):
@@ -18,19 +19,28 @@ class Append(NamedTuple):
     entries: Sequence[Any]
     data: bytes
     future: asyncio.Future[LogPosition]
+    keys: Mapping[Key, Any] = NO_KEYS
+
+    @property
+    def size(self) -> int:
+        """Bytes, with the keys."""
+        return len(self.data) + KEY_BYTES * len(self.keys)
 
 
-class Group(NamedTuple):
-    """Appends that go together: one array of MessagePack."""
+class Group:
+    """Appends that go together: one array of MessagePack, and their keys behind it."""
 
-    appends: Sequence[Append]
-    entries: list[Any]
-    data: bytes
+    def __init__(self, appends: Sequence[Append]) -> None:
+        self.hold(appends)
 
-    @classmethod
-    def of(cls, appends: Sequence[Append]) -> Group:
-        entries = [entry for append in appends for entry in append.entries]
-        return cls(appends, entries, b"".join([_array_head(len(entries)), *(append.data for append in appends)]))
+    def hold(self, appends: Sequence[Append]) -> None:
+        """These and no others."""
+        self.appends = appends
+        self.entries = [entry for append in appends for entry in append.entries]
+        keys = [key for append in appends for key in append.keys]
+        self.keys = len(keys)
+        head = _array_head(len(self.entries))
+        self.data = b"".join([head, *(append.data for append in appends), packed(keys)])
 
     def fail(self, error: Exception) -> None:
         for append in self.appends:
@@ -55,7 +65,7 @@ class Pending:
     def add(self, append: Append) -> None:
         self._appends.append(append)
         self.entries += len(append.entries)
-        self.bytes += len(append.data)
+        self.bytes += append.size
 
     def encoded(self, entries: Sequence[Any]) -> bytes:
         """The entries one after another. Raises what the encoder raises where one of them cannot be written down."""
@@ -63,18 +73,26 @@ class Pending:
 
     def take(self) -> Group:
         """The oldest that go together."""
-        appends: list[Append] = []
-        count = size = 0
+        return Group(self._behind([]))
+
+    def add_to(self, group: Group) -> None:
+        """What has come since it was taken goes with it, as far as there is room."""
+        if self._appends:
+            group.hold(self._behind(group.appends))
+
+    def _behind(self, appends: Sequence[Append]) -> list[Append]:
+        together = list(appends)
+        count, size = sum(len(append.entries) for append in together), sum(append.size for append in together)
         while self._appends:
             append = self._appends[0]
             count += len(append.entries)
-            size += len(append.data)
-            if appends and (count > self._entries_max or size > self._bytes_max):
+            size += append.size
+            if together and (count > self._entries_max or size > self._bytes_max):
                 break
-            appends.append(self._appends.popleft())
+            together.append(self._appends.popleft())
             self.entries -= len(append.entries)
-            self.bytes -= len(append.data)
-        return Group.of(appends)
+            self.bytes -= append.size
+        return together
 
 
 def _array_head(count: int) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import bisect
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NewType, Protocol, TypeAlias
 
 import msgspec
@@ -64,7 +65,24 @@ class Batch(msgspec.Struct, frozen=True):
         return Batch(self.entries[:count], self.positions[: count + 1])
 
 
-Heard: TypeAlias = Callable[[Batch], Sequence[Any]]
+Key: TypeAlias = tuple[int, int]
+"""By what a duplicate of an entry is told, on every machine: two numbers of 64 bits, of what says something once (a device at a time), and of what
+it says."""
+
+
+class Elsewhere(Protocol):
+    """What another node has appended together. Nothing of it is decoded before somebody asks."""
+
+    @property
+    def keys(self) -> Sequence[Key] | None:
+        """Of those entries that have one, in order; None where the node that appended them told none, so that `batch` is to be asked."""
+        ...
+
+    @property
+    def batch(self) -> Batch: ...
+
+
+Heard: TypeAlias = Callable[[Elsewhere], Sequence[Any]]
 """Is told what others have appended, and gives those of this node's own entries, still on their way, that stand there already."""
 
 
@@ -76,12 +94,17 @@ STOPPING = Text("the hub is stopping", "中枢正在停止")
 """Why a log takes nothing more from a hub that ends."""
 
 
+NO_KEYS: Mapping[Key, Any] = MappingProxyType({})
+
+
 class Stream(Protocol):
     """One sequence of entries that lasts. Every log is held to the same laws: `tests/laws/test_logs.py`."""
 
     name: str
     bytes_max: int
     """What the stream may occupy."""
+    shared: bool
+    """Whether other nodes append to it too, and want to be told keys."""
     refusing: Text | None
     """Why new entries are refused now, None while they are taken."""
 
@@ -105,9 +128,9 @@ class Stream(Protocol):
         """When the newest entry was appended, ns; None in an empty stream."""
         ...
 
-    def append(self, entries: Sequence[Any]) -> asyncio.Future[LogPosition]:
+    def append(self, entries: Sequence[Any], keys: Mapping[Key, Any] = NO_KEYS) -> asyncio.Future[LogPosition]:
         """Keep these together, in this order. The future gives the place of the first of them once they are durable, and the others have
-        the numbers behind it (`behind`).
+        the numbers behind it (`behind`). `keys`: with the entry of each, for other nodes that append to the same stream.
 
         Raises through the future, and none of the entries is kept then: `LogFull` where the log cannot take them now, what the encoder
         raises where one of them cannot be written down.

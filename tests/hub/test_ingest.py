@@ -250,7 +250,7 @@ async def test_a_door_says_that_the_log_is_full_until_it_takes_input_again(tmp_p
     await bench.log.close()
 
 
-def failing(entries: Any) -> asyncio.Future[Any]:
+def failing(*given: Any) -> asyncio.Future[Any]:
     """A stream's `append` that cannot write these down."""
     written: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
     written.set_exception(ValueError("no such number"))
@@ -289,7 +289,7 @@ async def test_what_failed_is_forgotten_and_what_came_later_of_that_moment_is_no
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     append, written = bench.log.events.append, asyncio.get_running_loop().create_future()
-    monkeypatch.setattr(bench.log.events, "append", lambda entries: written)
+    monkeypatch.setattr(bench.log.events, "append", lambda *given: written)
     failing = bench.door.submit([message({"water_level": 1.0})])
     monkeypatch.setattr(bench.log.events, "append", append)
     assert await bench.give(message({"water_level": 2.0})) == [Verdict.STORED]

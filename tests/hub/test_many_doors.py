@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import random
+import threading
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,13 +12,15 @@ from typing import Any
 
 import msgspec
 import pytest
+from nats.js.errors import APIError
 
 from hub import clock
 from hub.ingest import Door, Ingest
 from hub.ledger import Ledger
 from hub.log.jetstream import JetStreamLog, Servers
-from hub.model import Device, Message, Reading, Verdict
-from hub.ports import Batch
+from hub.log.jetstream.blobs import blob_of
+from hub.model import Device, Message, Reading, Tick, Verdict
+from hub.ports import Elsewhere
 from hub.registry import Registry
 from tests.acceptance.nats_server import NatsServer
 from tests.hub.logs import everything
@@ -131,12 +135,12 @@ async def test_the_books_of_a_city_count_what_others_have_logged_and_kept_out(no
     keeper, other, _ = nodes
     books = Ledger()
 
-    def kept_out(batch: Batch) -> tuple[()]:
-        books.faults_elsewhere(batch)
+    def kept_out(others: Elsewhere) -> tuple[()]:
+        books.faults_elsewhere(others.batch)
         return ()
 
-    def logged(batch: Batch) -> tuple[()]:
-        books.logged_elsewhere(batch)
+    def logged(others: Elsewhere) -> tuple[()]:
+        books.logged_elsewhere(others.batch)
         return ()
 
     for stream, told in ((keeper.log.quarantine, kept_out), (keeper.log.events, logged)):
@@ -148,3 +152,155 @@ async def test_the_books_of_a_city_count_what_others_have_logged_and_kept_out(no
             await asyncio.sleep(0.01)
     counts = books.of("test")
     assert (counts.logged, counts.quarantined, counts.balances()) == (2, 1, True)
+
+
+class Decoder:
+    """Counts what is decoded of others."""
+
+    def __init__(self, decoder: Any) -> None:
+        self._decoder, self.decoded = decoder, 0
+
+    def decode(self, data: bytes) -> Any:
+        self.decoded += 1
+        return self._decoder.decode(data)
+
+
+def watched(node: Node) -> Decoder:
+    decoder = node.log.events._decoder = Decoder(node.log.events._decoder)  # type: ignore[assignment]
+    return decoder
+
+
+async def test_a_node_that_only_takes_in_decodes_nothing_that_others_have_taken(nodes: list[Node]) -> None:
+    first, second, reader = nodes
+    decoders = [watched(node) for node in nodes]
+    assert await first.submit(1, 2) == await second.submit(2, 3) == [Verdict.STORED] * 2
+    assert await first.submit(3, 4) == [Verdict.STORED] * 2
+    assert [node.ledger.of("test").duplicate for node in (first, second)] == [1, 1]
+    assert [decoder.decoded for decoder in decoders] == [0, 0, 0]
+    batch = await reader.log.events.read(reader.log.events.first, 2)
+    assert [entry.observed_at - AT for entry in batch.entries] == [1, 2]
+    assert decoders[2].decoded > 0
+
+
+async def test_what_a_version_without_keys_has_put_there_is_known_too(nodes: list[Node]) -> None:
+    first, second, _ = nodes
+    decoder = watched(second)
+    old = msgspec.msgpack.encode([Tick(AT), reading(1)])
+    headers = {"Nats-Msg-Id": "old", "Entries": "2", "At": str(AT)}
+    await first.servers.call(first.servers.js.publish("test.events", old, stream="test-events", headers=headers))
+    assert await second.submit(1, 2) == [Verdict.STORED] * 2
+    assert await stands(first) == Counter([1, 2])
+    assert (second.ledger.of("test").duplicate, decoder.decoded) == (1, 1)
+
+
+@pytest.mark.parametrize("keys", ["1", "100", "1000000", "-1", "x"])
+async def test_a_message_that_says_more_keys_than_it_has_stops_nobody(nodes: list[Node], keys: str) -> None:
+    first, second, _ = nodes
+    headers = {"Nats-Msg-Id": "odd", "Entries": "1", "At": str(AT), "Keys": keys}
+    odd = msgspec.msgpack.encode([reading(1)])[:15]
+    await first.servers.call(first.servers.js.publish("test.events", odd, stream="test-events", headers=headers))
+    assert await second.submit(1, 2) == [Verdict.STORED] * 2
+    assert await stands(first) == Counter([1, 2])
+    assert "cannot be read" in " ".join(map(str, second.log.damage()))
+
+
+async def test_what_comes_while_a_node_waits_for_its_turn_goes_with_what_waits(
+    nodes: list[Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where doors take turns each takes in what came meanwhile with one message, however many others there are."""
+    first, second, _ = nodes
+    publish, turn, tries = first.servers.js.publish, threading.Event(), 0
+
+    async def after_the_other(*given: Any, **named: Any) -> Any:
+        nonlocal tries
+        tries += 1
+        await asyncio.to_thread(turn.wait)
+        return await publish(*given, **named)
+
+    monkeypatch.setattr(first.servers.js, "publish", after_the_other)
+    waiting = [asyncio.ensure_future(first.submit(1))]
+    async with asyncio.timeout(30):
+        while not tries:
+            await asyncio.sleep(0.01)
+    waiting += [asyncio.ensure_future(first.submit(number)) for number in (2, 3, 4, 5)]
+    assert await second.submit(4, 9) == [Verdict.STORED] * 2
+    turn.set()
+    assert await asyncio.gather(*waiting) == [[Verdict.STORED]] * 5
+    assert await stands(second) == Counter([1, 2, 3, 4, 5, 9])
+    assert [{1, 2, 3, 5} <= one for one in await messages(second)] == [False, True]
+    counts = first.ledger.of("test")
+    assert (counts.logged, counts.duplicate, counts.in_flight, counts.balances()) == (4, 1, 0, True)
+
+
+async def messages(node: Node) -> list[set[int]]:
+    """What each message of the log holds."""
+    events = node.log.events
+    end, place, found = events.next, events.first, dict[int, set[int]]()
+    while place < end:
+        batch = await events.read(place)
+        for at, entry in zip(batch.positions, batch.entries, strict=False):
+            found.setdefault(blob_of(at), set()).add(entry.observed_at - AT)
+        place = batch.next
+    return [found[number] for number in sorted(found)]
+
+
+async def test_what_went_with_a_message_that_failed_is_told_so_too(
+    nodes: list[Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, _ = nodes
+    publish, turn, tries = first.servers.js.publish, threading.Event(), 0
+
+    async def then_full(*given: Any, **named: Any) -> Any:
+        nonlocal tries
+        tries += 1
+        await asyncio.to_thread(turn.wait)
+        if tries > 1:
+            raise APIError(code=503, err_code=10077, description="maximum bytes exceeded")
+        return await publish(*given, **named)
+
+    monkeypatch.setattr(first.servers.js, "publish", then_full)
+    waiting = [asyncio.ensure_future(first.submit(1))]
+    async with asyncio.timeout(30):
+        while not tries:
+            await asyncio.sleep(0.01)
+    waiting.append(asyncio.ensure_future(first.submit(2)))
+    await second.submit(9)
+    turn.set()
+    assert await asyncio.gather(*waiting) == [[Verdict.BUSY]] * 2
+    assert await stands(second) == Counter([9])
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_whatever_questions_and_answers_get_lost_each_reading_stands_there_once(
+    nodes: list[Node], monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    chance = random.Random(seed)
+    for node in nodes:
+        publish = node.servers.js.publish
+
+        async def unreliable(*given: Any, publish: Any = publish, **named: Any) -> Any:
+            if chance.random() < 0.2:
+                raise TimeoutError
+            answer = await publish(*given, **named)
+            if chance.random() < 0.2:
+                raise TimeoutError
+            return answer
+
+        monkeypatch.setattr(node.servers.js, "publish", unreliable)
+
+    stored, busy = set[int](), set[int]()
+
+    async def sends(node: Node) -> None:
+        for _ in range(25):
+            numbers = [chance.randrange(200) for _ in range(chance.randrange(1, 8))]
+            for number, verdict in zip(numbers, await node.submit(*numbers), strict=True):
+                assert verdict in (Verdict.STORED, Verdict.BUSY)
+                (stored if verdict is Verdict.STORED else busy).add(number)
+
+    await asyncio.gather(*(sends(node) for node in nodes for _ in range(2)))
+    found = await stands(nodes[0])
+    assert set(found.values()) == {1}
+    assert stored <= set(found) <= stored | busy
+    columns = [node.ledger.of("test") for node in nodes]
+    assert sum(counts.logged for counts in columns) == len(found)
+    assert all(counts.balances() and not counts.in_flight for counts in columns)

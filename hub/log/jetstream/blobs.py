@@ -6,10 +6,12 @@ position = number of the blob in the stream << 16 | number of the entry in the b
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any
 
-from hub.ports import Batch, LogPosition
+from hub.log.keyed import unpacked
+from hub.ports import Batch, Key, LogPosition
 
 BITS = 16
 ENTRIES_MAX = (1 << BITS) - 1
@@ -32,16 +34,40 @@ def entry_of(position: LogPosition) -> int:
     return position & ENTRIES_MAX
 
 
-class Blob(NamedTuple):
-    """One message of the stream as it was read."""
+class Blob:
+    """One message of the stream as it was read. Its entries are decoded when somebody asks for them: a node that only takes in never does."""
 
-    number: int
-    entries: Sequence[Any]
-    size: int
-    identity: str = ""
-    """The message's id, by which its writer knows it again; empty for what this node has written itself."""
-    term: int = 0
-    """Of the lease that its writer held; 0 where it held none."""
+    def __init__(
+        self,
+        number: int,
+        count: int,
+        size: int,
+        read: Callable[[], Sequence[Any]],
+        keys: bytes | None = None,
+        identity: str = "",
+        term: int = 0,
+    ) -> None:
+        """`count`: of its entries, which `read` gives. `keys`: as they are packed, None where the writer told none. `identity`: the message's
+        id, by which its writer knows it again; empty for what this node has written itself. `term`: of the lease that its writer held; 0
+        where it held none."""
+        self.number, self.count, self.size = number, count, size
+        self.identity, self.term = identity, term
+        self._read, self._keys = read, keys
+
+    @cached_property
+    def entries(self) -> Sequence[Any]:
+        found = self._read()
+        self._read = tuple  # and the bytes may go
+        return found
+
+    @property
+    def keys(self) -> Sequence[Key] | None:
+        return None if self._keys is None else unpacked(self._keys)
+
+    @property
+    def batch(self) -> Batch:
+        positions = [place(self.number, at) for at in range(len(self.entries))]
+        return Batch(self.entries, [*positions, place(self.number + 1)])
 
 
 class Blobs:
@@ -56,7 +82,7 @@ class Blobs:
     def add(self, blob: Blob) -> None:
         if blob.number in self._cache:
             return
-        self.count(blob.number, len(blob.entries))
+        self.count(blob.number, blob.count)
         self._cache[blob.number] = blob
         self._bytes += blob.size
         while len(self._cache) > 1 and self._bytes > CACHE_BYTES:

@@ -8,21 +8,22 @@ puts it into the log and the other learns that it is there, whatever was lost or
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from typing import Any
 
 from nats.js.errors import APIError
 
-from hub.log.jetstream.blobs import Blob, blob_of, place
+from hub.log.jetstream.blobs import Blob, blob_of
 from hub.log.jetstream.leases import WRONG_LAST_SEQUENCE
 from hub.log.jetstream.servers import AGAIN_S, TROUBLES
 from hub.log.jetstream.stream import NOT_YET_S, JetStreamStream
 from hub.log.pending import Append, Group
-from hub.ports import Batch, Heard, LogPosition
+from hub.ports import Heard, LogPosition
 
 
 class SharedStream(JetStreamStream):
     """`_last` is the newest blob that this node has read or written. Everything here happens in the node's own event loop."""
+
+    shared = True
 
     def __init__(self, *given: Any) -> None:
         self._told: Heard | None = None
@@ -52,7 +53,7 @@ class SharedStream(JetStreamStream):
             except TROUBLES:
                 await asyncio.sleep(AGAIN_S)
 
-    async def _publish(self, group: Group) -> tuple[int, Group]:
+    async def _publish(self, group: Group) -> int:
         try:
             return await super()._publish(group)
         finally:
@@ -61,26 +62,43 @@ class SharedStream(JetStreamStream):
             for entry in group.entries:
                 self._ours_there.pop(id(entry), None)
 
-    async def _offer(self, group: Group, identity: str) -> tuple[int, Group]:
+    async def _offer(self, group: Group, identity: str) -> int:
         self._offering, pause_s = identity, NOT_YET_S
-        while True:
-            group, last = self._without_what_is_there(group), self._last
-            if self._landed:
-                return self._landed, group
+        if self._last + 1 < self._end:  # the servers would refuse
+            await self._give_way(group)
+        while not self._landed:
+            self._leave_out_what_is_there(
+                group
+            )  # also what was read beside this; from here to the servers nothing comes between
             if not group.entries:
-                return last + 1, group
+                return self._last + 1
             try:
-                number = await self._servers.call(self._put(group, identity, last))
+                number = await self._servers.call(self._put(group, identity, self._last))
             except APIError as error:
                 if error.err_code not in WRONG_LAST_SEQUENCE:
                     raise
             else:
                 self._last = max(self._last, number)
-                return number, group
-            await self._read_on()
-            if self._last == last:  # what is on its way counts for the servers, and cannot be read yet
+                return number
+            if not await self._give_way(group):  # what is on its way counts for the servers, and cannot be read yet
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, AGAIN_S)
+        return self._landed
+
+    async def _give_way(self, group: Group) -> bool:
+        """Others were faster. Where they stand, what was offered cannot come to stand any more, so it may change: what has come meanwhile goes with
+        it. False where nothing was found."""
+        last = self._last
+        await self._read_on()
+        if self._last == last:
+            return False
+        if not self._landed:
+            self._pending.add_to(group)
+        return True
+
+    def _leave_out_what_is_there(self, group: Group) -> None:
+        if self._ours_there:
+            group.hold([self._left_of(append) for append in group.appends])
 
     async def _read_on(self) -> None:
         """Take up the blobs behind the last, as many as one question gives. Raises what the client raises."""
@@ -99,20 +117,17 @@ class SharedStream(JetStreamStream):
         if self._lease is not None and blob.term > self._lease.term:
             self._lease.give_up()
         if self._told is not None:
-            positions = [place(blob.number, at) for at in range(len(blob.entries))]
-            for entry in self._told(Batch(blob.entries, [*positions, place(blob.number + 1)])):
-                self._ours_there[id(entry)] = entry
-
-    def _without_what_is_there(self, group: Group) -> Group:
-        if not self._ours_there:
-            return group
-        return Group.of([self._left_of(append) for append in group.appends])
+            self._ours_there |= {id(entry): entry for entry in self._told(blob)}
 
     def _left_of(self, append: Append) -> Append:
-        left: Sequence[Any] = [entry for entry in append.entries if id(entry) not in self._ours_there]
-        if len(left) == len(append.entries):
+        there = self._ours_there.keys() & {id(entry) for entry in append.entries}
+        if not there:
             return append
-        return Append(left, self._pending.encoded(left), append.future)
+        left = [entry for entry in append.entries if id(entry) not in there]
+        keys = {key: entry for key, entry in append.keys.items() if id(entry) not in there}
+        for one in there:
+            del self._ours_there[one]
+        return Append(left, self._pending.encoded(left), append.future, keys)
 
     async def close(self) -> None:
         await super().close()

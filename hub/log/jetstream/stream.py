@@ -24,9 +24,10 @@ from hub.error_words import words_of
 from hub.log.jetstream.blobs import ENTRIES_MAX, Blob, Blobs, blob_of, entry_of, place
 from hub.log.jetstream.leases import WRONG_LAST_SEQUENCE, Lease
 from hub.log.jetstream.servers import AGAIN_S, OPENING_S, TROUBLES, Servers
+from hub.log.keyed import KEY_BYTES
 from hub.log.pending import Append, Group, Pending
 from hub.moment import SECOND
-from hub.ports import STOPPING, Batch, Heard, LogFull, LogPosition
+from hub.ports import NO_KEYS, STOPPING, Batch, Heard, Key, LogFull, LogPosition
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +66,8 @@ FULL = frozenset({10023, 10047, 10052, 10054, 10077, 10110})
 
 class JetStreamStream:
     """Use it from one event loop; `read_now` and `before` from any thread: they block for what is not at hand."""
+
+    shared = False
 
     def __init__(
         self,
@@ -173,7 +176,7 @@ class JetStreamStream:
 
     # ---------------------------------------------------------------------------------------------- appending
 
-    def append(self, entries: Sequence[Any]) -> asyncio.Future[LogPosition]:
+    def append(self, entries: Sequence[Any], keys: Mapping[Key, Any] = NO_KEYS) -> asyncio.Future[LogPosition]:
         loop = self._loop = asyncio.get_running_loop()
         future: asyncio.Future[LogPosition] = loop.create_future()
         if not entries:
@@ -184,13 +187,13 @@ class JetStreamStream:
             future.set_exception(LogFull(reason))
             return future
         try:
-            data = self._pending.encoded(entries)
-            if len(data) > self._servers.client.max_payload - HEAD_BYTES:
-                raise ValueError(f"{len(data)} bytes at once are more than the servers of the log take (max_payload)")
+            append = Append(entries, self._pending.encoded(entries), future, keys if self.shared else NO_KEYS)
+            if append.size > self._servers.client.max_payload - HEAD_BYTES:
+                raise ValueError(f"{append.size} bytes at once are more than the servers of the log take (max_payload)")
         except Exception as error:  # one caller's unwritable entry costs the others nothing
             future.set_exception(error)
             return future
-        self._pending.add(Append(entries, data, future))
+        self._pending.add(append)
         if self._committing is None:
             self._committing = loop.create_task(self._commit())
         return future
@@ -214,13 +217,14 @@ class JetStreamStream:
             while self._pending:
                 group = self._pending.take()
                 try:
-                    number, group = await self._publish(group)
+                    number = await self._publish(group)
                 except Exception as error:
                     group.fail(error)
                     continue
                 self.refusing = None
                 if group.entries:
-                    self._blobs.add(Blob(number, group.entries, len(group.data)))
+                    entries = group.entries
+                    self._blobs.add(Blob(number, len(entries), len(group.data), partial(list, entries)))
                     self._learn(number + 1)
                 at = 0
                 for append in group.appends:
@@ -230,9 +234,9 @@ class JetStreamStream:
         finally:
             self._committing = None
 
-    async def _publish(self, group: Group) -> tuple[int, Group]:
-        """The number of the group's blob, and what stands in it, once the servers have acknowledged it. Whether a message without an
-        acknowledgement was stored nobody knows, so it is sent until there is an answer, by the same id, which is stored once."""
+    async def _publish(self, group: Group) -> int:
+        """The number of the group's blob once the servers have acknowledged it. Whether a message without an acknowledgement was stored nobody
+        knows, so it is sent until there is an answer, by the same id, which is stored once."""
         identity = uuid.uuid4().hex
         busy_at = time.monotonic() + BUSY_AFTER_S
         while True:
@@ -270,9 +274,9 @@ class JetStreamStream:
                 )
             await asyncio.sleep(AGAIN_S)
 
-    async def _offer(self, group: Group, identity: str) -> tuple[int, Group]:
+    async def _offer(self, group: Group, identity: str) -> int:
         """Try once. Raises what the client raises."""
-        return await self._servers.call(self._send(group, identity)), group
+        return await self._servers.call(self._send(group, identity))
 
     async def _send(self, group: Group, identity: str) -> int:
         try:
@@ -290,6 +294,8 @@ class JetStreamStream:
             raise LogFull(OVERTAKEN)
         at = now()
         headers = {"Nats-Msg-Id": identity, "Entries": str(len(group.entries)), "At": str(at)}
+        if self.shared:
+            headers["Keys"] = str(group.keys)
         if self._lease is not None:
             headers["Term"] = str(self._lease.term)
         if last is not None:
@@ -408,17 +414,31 @@ class JetStreamStream:
     def _take_up(self, number: int, headers: Mapping[str, str], data: bytes) -> None:
         if number in self._blobs:
             return
+        at, keyed = _number(headers, "At"), _number(headers, "Keys")
+        if keyed is not None and KEY_BYTES * keyed >= len(data):  # never written by a hub
+            keyed = None
+        body = data if keyed is None else data[: -KEY_BYTES * keyed or None]
+        self._blobs.add(
+            Blob(
+                number,
+                _number(headers, "Entries") or 0,
+                len(data),
+                partial(self._decoded, number, body),
+                None if keyed is None else data[len(body) :],
+                headers.get("Nats-Msg-Id", ""),
+                _number(headers, "Term") or 0,
+            )
+        )
+        if number == self._end - 1 and at is not None:
+            self._last_at = max(self._last_at or 0, at)
+
+    def _decoded(self, number: int, body: bytes) -> Sequence[Any]:
         try:
-            entries = self._decoder.decode(data)
+            found: Sequence[Any] = self._decoder.decode(body)
         except msgspec.MsgspecError as error:  # a blob that holds what this version cannot read
             self.damage.append(f"{self._stream}: message {number} cannot be read ({error})")
-            entries = []
-        at, term = headers.get("At", ""), headers.get("Term", "")
-        self._blobs.add(
-            Blob(number, entries, len(data), headers.get("Nats-Msg-Id", ""), int(term) if term.isdecimal() else 0)
-        )
-        if number == self._end - 1 and at.isdecimal():
-            self._last_at = max(self._last_at or 0, int(at))
+            return ()
+        return found
 
     # ---------------------------------------------------------------------------------------------- counting
 
@@ -536,6 +556,11 @@ class JetStreamStream:
             await asyncio.wait([self._committing])
         if self._looker is not None:
             self._looker.cancel()
+
+
+def _number(headers: Mapping[str, str], name: str) -> int | None:
+    said = headers.get(name, "")
+    return int(said) if said.isdecimal() else None
 
 
 def _key(stream: str, reader: str) -> str:
