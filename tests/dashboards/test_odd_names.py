@@ -144,9 +144,12 @@ def node() -> Iterator[Grafana]:
 def drawn(
     asking: httpx.Client, node: Grafana, database: str, page: Page, **values: str | list[str]
 ) -> dict[str, tuple[list[str], int]]:
-    """Of each panel of the page: what of it has no answer, and how many cells it shows."""
+    """Of each panel of the page: what of it has no answer, and how many cells it shows. Annotations and variables are asked as well."""
     found = {}
-    asked = {item["id"]: item for item in node.ask(page.model, DAY, **values)["panels"]}
+    expanded = node.ask(page.model, DAY, **values)
+    for query in (*expanded["annotations"], *expanded["queries"].values()):
+        ask(asking, query, database)
+    asked = {item["id"]: item for item in expanded["panels"]}
     for item in _panels(page):
         if item["id"] not in asked:
             continue
