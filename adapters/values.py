@@ -32,6 +32,8 @@ PLACES = {
 """What senders call the coordinates, and what they are called here."""
 MILLISECONDS_FROM = 1e11
 """A bare number of a time at or beyond this counts milliseconds: as seconds it would be the year 5138."""
+_MILLISECOND = SECOND // 1000
+_WHOLE_MILLISECONDS = range(int(MILLISECONDS_FROM), MOMENT_LIMIT // _MILLISECOND)
 
 
 class Unusable(ValueError):
@@ -138,6 +140,8 @@ def moment(value: Any, zone: tzinfo | None = None, near: int | None = None) -> i
     A text is ISO 8601 with an offset (without one it is read in `zone`, nearest to `near` where that hour comes twice); a number is seconds since 1970, or
     milliseconds from `MILLISECONDS_FROM` on.
     """
+    if type(value) is int and value in _WHOLE_MILLISECONDS:  # what most devices send
+        return value * _MILLISECOND
     try:
         if isinstance(value, str):
             at = from_text(value, zone, near)

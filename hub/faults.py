@@ -47,18 +47,10 @@ class Faults:
 
     def begin(self, raw: bytes) -> None:
         """What is added from here on belongs to a message with these bytes."""
-        self._raw = raw[:RAW_MAX]
-        self._raw_left = RAW_MAX
-        self._first = len(self.entries)
-        self._own = 0
-        self._rest: dict[str, Fault] = {}
-        self._rest_kept: dict[str, int] = {}
-        self._rest_left = max(REST_BYTES_MIN, REST_PER_RAW_BYTE * len(raw))
-
-    @property
-    def brief(self) -> bool:
+        self._raw = raw
+        self._message: _Message | None = None
+        self.brief = False
         """Whether further faults of this message only count, so that nobody need find words for them."""
-        return self._own >= FAULTS_MAX
 
     def add(
         self,
@@ -72,11 +64,15 @@ class Faults:
     ) -> None:
         """One fault, or `count` that are told as one. `readings`: how many it kept out, `reading` the one; `raw`: its own bytes, where not the
         message's."""
+        message = self._message
+        if message is None:
+            message = self._message = _Message(self._raw, len(self.entries))
         if self.brief:
-            self._sum_up(kind, detail, device, readings, reading, count)
+            self._sum_up(message, kind, detail, device, readings, reading, count)
             return
-        self._own += 1
-        kept, back = self._placed(raw[:RAW_MAX] or self._raw)
+        message.own += 1
+        self.brief = message.own >= FAULTS_MAX
+        kept, back = self._placed(message, raw[:RAW_MAX] or message.raw)
         fault = Fault(kind, unicode(detail), kept, unicode(device or "") or None, self._at, self._adapter, readings)
         fault.back, fault.count = back, count
         fault.reading = writable(reading) if reading is not None else None
@@ -84,46 +80,72 @@ class Faults:
 
     def close(self) -> None:
         """The message is done: say what its rest comes to."""
-        for kind, fault in self._rest.items():
-            lost = fault.readings - self._rest_kept[kind]
+        if self._message is None:
+            return
+        for fault, kept in self._message.rest.values():
+            lost = fault.readings - kept
             unkept = f"; {lost} readings of them were not kept" if lost > 0 else ""
             if fault.count > 1:
                 fault.detail = unicode(
                     f"{fault.count} more of this kind in one message, the first: {fault.detail}{unkept}"
                 )
             self.entries.append(fault)
-        self._rest = {}
+        self._message.rest = {}
 
-    def _placed(self, raw: bytes) -> tuple[bytes, int]:
+    def _placed(self, message: _Message, raw: bytes) -> tuple[bytes, int]:
         """(the bytes to keep with the next entry, how many entries before it they stand already)."""
         here = len(self.entries)
         stands = self._raws.get(raw)
         if stands is not None:
             return b"", here - stands
-        raw_kept = raw[: self._raw_left]
-        self._raw_left -= len(raw_kept)
+        raw_kept = raw[: message.raw_left]
+        message.raw_left -= len(raw_kept)
         if raw_kept:
             self._raws[raw] = here
         return raw_kept, 0
 
     def _sum_up(
-        self, kind: FaultKind, detail: str, device: str | None, readings: int, reading: Reading | None, count: int
+        self,
+        message: _Message,
+        kind: FaultKind,
+        detail: str,
+        device: str | None,
+        readings: int,
+        reading: Reading | None,
+        count: int,
     ) -> None:
-        fault = self._rest.get(kind)
-        if fault is None:
-            back = len(self.entries) + len(self._rest) - self._first + self.entries[self._first].back
+        if kind not in message.rest:
+            back = len(self.entries) + len(message.rest) - message.first + self.entries[message.first].back
             said = unicode(detail[:200])
             fault = Fault(kind, said, b"", unicode(device or "") or None, self._at, self._adapter, 0, None, back, 0)
-            self._rest[kind], self._rest_kept[kind] = fault, 0
+            message.rest[kind] = fault, 0
+        fault, kept = message.rest[kind]
         fault.count += count
         fault.readings += readings
-        if reading is None or self._rest_left <= 0:
+        if reading is None or message.rest_left <= 0:
             return
-        self._rest_left -= size_of(reading)
-        if self._rest_left > 0:
+        message.rest_left -= size_of(reading)
+        if message.rest_left > 0:
             fault.rest = fault.rest if fault.rest is not None else []
             fault.rest.append(writable(reading))
-            self._rest_kept[kind] += 1
+            message.rest[kind] = fault, kept + 1
+
+
+class _Message:
+    """What is wrong with one message so far. Made with its first fault: nearly all have none."""
+
+    __slots__ = ("first", "own", "raw", "raw_left", "rest", "rest_left")
+
+    def __init__(self, raw: bytes, first: int) -> None:
+        self.raw = raw[:RAW_MAX]
+        self.raw_left = RAW_MAX
+        self.first = first
+        """Where its entries begin."""
+        self.own = 0
+        """Faults that have an entry each."""
+        self.rest: dict[str, tuple[Fault, int]] = {}
+        """Of each kind the entry for the others, and how many of their readings it keeps."""
+        self.rest_left = max(REST_BYTES_MIN, REST_PER_RAW_BYTE * len(raw))
 
 
 class Shares:

@@ -10,6 +10,7 @@ import asyncio
 import hmac
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 
 from hub.bilingual import NOTHING, Text
 from hub.device_clock import without_rollover
@@ -19,7 +20,7 @@ from hub.faults import Faults, Shares
 from hub.health import Health
 from hub.knocks import Knocks
 from hub.ledger import Counts, Ledger
-from hub.model import Event, Fault, FaultKind, Forwarded, Message, Reading, Verdict
+from hub.model import Device, Event, Fault, FaultKind, Forwarded, Message, Reading, Verdict
 from hub.moment import SECOND
 from hub.options import IngestOptions
 from hub.ports import STOPPING, Elsewhere, Key, Log, LogFull, LogPosition, behind
@@ -131,8 +132,8 @@ class Door:
         self._hub = ingest
         self._counts: Counts = ingest.ledger.of(adapter)
         self._log_trouble = False
-        self._busy_with: _Group | None = None
-        """The last group that is still being checked in slices."""
+        self._slicing: asyncio.Event | None = None
+        """Of the last group that is checked in slices: set once the log has it, or nobody wants it any more. None where none is."""
 
     # ---------------------------------------------------------------------------------------------- for adapters
 
@@ -142,45 +143,51 @@ class Door:
         if self._hub.journey is not None:
             group.received_at = self._hub.journey.clock()
         checking = self._sift(messages, group)
-        if self._busy_with is None and next(checking, True):  # all of it is checked: the usual case
+        if self._slicing is None and next(checking, True):  # all of it is checked: the usual case
             return self._log(group)
-        slicing = asyncio.ensure_future(self._in_slices(checking, group, self._busy_with))
-        slicing.add_done_callback(lambda _: self._given_up(group))
-        self._busy_with = group
+        before, over = self._slicing, asyncio.Event()
+        self._slicing = over
+        slicing = asyncio.ensure_future(self._in_slices(checking, group, before, over))
+        slicing.add_done_callback(lambda _: self._given_up(group, over))
         return slicing
 
-    async def _in_slices(self, checking: Iterator[bool], group: _Group, before: _Group | None) -> list[Verdict]:
+    async def _in_slices(
+        self, checking: Iterator[bool], group: _Group, before: asyncio.Event | None, over: asyncio.Event
+    ) -> list[Verdict]:
         """The rest of a large group, with turns for other tasks between. What came after it waits: the log keeps the order."""
-        await (before.over.wait() if before is not None else asyncio.sleep(0))
+        await (before.wait() if before is not None else asyncio.sleep(0))
         for _ in checking:
             await asyncio.sleep(0)
-        return await self._log(group)
+        logging = self._log(group)
+        self._hand_over(over)
+        return await logging
 
-    def _hand_over(self, group: _Group) -> None:
+    def _hand_over(self, over: asyncio.Event) -> None:
         """The next group may go on."""
-        group.over.set()
-        if self._busy_with is group:
-            self._busy_with = None
+        over.set()
+        if self._slicing is over:
+            self._slicing = None
 
-    def _given_up(self, group: _Group) -> None:
+    def _given_up(self, group: _Group, over: asyncio.Event) -> None:
         """Where a large group was cancelled before the log had it, it is as if it had not come."""
-        if group.over.is_set():
+        if over.is_set():
             return
-        self._hand_over(group)
+        self._hand_over(over)
         if group.accepted:
             self._forget(group)
             self._failed(group, LogFull(STOPPING))
 
     def _sift(self, messages: Sequence[Message], group: _Group) -> Iterator[bool]:
         """Sort what came into what goes to the log, what to quarantine, and what is known; yields False after each slice."""
-        counts = group.counts
+        counts, faults, verdicts = group.counts, group.faults, group.verdicts
         recent, under_way, key_of = self._hub.recent, self._hub.under_way, self._hub.key
         weight = 0
         for message in messages:
             counts.frames += 1
-            before = len(group.faults.entries)
-            group.begin(message)
-            self._time_of_the_hub(message)
+            entries_before, accepted_before = len(faults.entries), len(group.accepted)
+            faults.begin(message.raw)
+            if message.faults:
+                self._time_of_the_hub(message)
             kept = self._admit(message, group)
             usable = 0
             for reading in message.readings if kept else ():
@@ -191,32 +198,32 @@ class Door:
                 if not self._check(reading, group):
                     continue
                 usable += 1
-                counts.received += 1
                 key = key_of(reading)
                 if recent.knows(key):
                     counts.duplicate += 1
                     if key in under_way:
-                        group.originals.append((len(group.verdicts), under_way[key].appended))
+                        group.others.add((len(verdicts), under_way[key].appended()))
                 else:
-                    group.accept(reading)
+                    group.accepted.append(reading)
                     group.keys[key] = reading
                     under_way[key] = group
             if message.changes and kept:  # the rules reader knows which of them it passed on before
-                counts.received += len(message.changes)
                 usable += len(message.changes)
-                for change in message.changes:
-                    group.accept(Forwarded(group.at, self.adapter, change))
+                group.accepted += [Forwarded(group.at, self.adapter, change) for change in message.changes]
+            counts.received += usable
+            if len(group.accepted) > accepted_before:
+                group.accepted_of.append(len(verdicts))
             for fault in message.faults:
                 counts.count_fault(fault.kind, fault.count)
                 counts.received += fault.readings
                 counts.quarantined += fault.readings
                 device = fault.device or message.device
-                group.faults.add(fault.kind, fault.detail, device, fault.readings, None, fault.raw, fault.count)
-            group.faults.close()
+                faults.add(fault.kind, fault.detail, device, fault.readings, None, fault.raw, fault.count)
+            faults.close()
             nothing_used = not usable and (message.readings or message.faults)
-            group.verdicts.append(Verdict.REFUSED if nothing_used or not kept else Verdict.STORED)
-            if group.verdicts[-1] is Verdict.REFUSED:
-                message.refused = group.faults.entries[before:]
+            verdicts.append(Verdict.REFUSED if nothing_used or not kept else Verdict.STORED)
+            if verdicts[-1] is Verdict.REFUSED:
+                message.refused = faults.entries[entries_before:]
 
     def report(self, state: str, why: Text | str = NOTHING) -> None:
         self.status.report(state, why)
@@ -230,8 +237,9 @@ class Door:
     def takes(self, reading: Reading) -> bool:
         """Whether something of this reading would be taken now. Nothing is counted or kept; the reading may be changed."""
         at = self._hub.clock()
-        self._date(reading, at)
-        if self._no_right_to_speak(reading, at, look_only=True):
+        registered = self._hub.registry.devices.get(reading.device)
+        self._date(reading, registered, at)
+        if registered is None and self._no_right_to_speak(reading, at, look_only=True):
             return False
         return not any(finding.whole for finding in self._hub.validator.check(reading, at) or ())
 
@@ -258,9 +266,9 @@ class Door:
         expected = self._hub.secrets.get(device) if shows else None
         if expected is not None and not hmac.compare_digest(expected.encode(), message.credential.encode()):
             group.counts.count_fault(FaultKind.UNAUTHORISED)
-            group.begin(None)  # its bytes may hold another device's code
+            group.faults.begin(b"")  # its bytes may hold another device's code
             group.faults.add(FaultKind.UNAUTHORISED, f"{device} offered a wrong authentication code", device)
-            group.begin(message)
+            group.faults.begin(message.raw)
             self._keep_out(message, group, FaultKind.UNAUTHORISED, f"{device} is not authenticated")
             return False
         return True
@@ -275,8 +283,10 @@ class Door:
         """Stamp the reading and take out what cannot be used. False where nothing is left: it is quarantined."""
         at = reading.received_at = group.at
         reading.adapter = self.adapter
-        self._date(reading, at)
-        if wrong := self._no_right_to_speak(reading, at):
+        registered = self._hub.registry.devices.get(reading.device)
+        reading.kind = (registered.kind if registered is not None else "") or reading.kind or self.kind
+        self._date(reading, registered, at)
+        if registered is None and (wrong := self._no_right_to_speak(reading, at)):
             return self._refuse(reading, *wrong, group)
         if not self._hub.pace.allows(reading.device):
             limit = self._hub.options.readings_per_device_s_max
@@ -293,29 +303,26 @@ class Door:
     def _time_of_the_hub(self, message: Message) -> None:
         """What was said under a time that is none joins the other readings where the hub's time counts."""
         for fault in message.faults[:]:
-            if fault.kind is FaultKind.TIME and fault.reading and self._clock_of(fault.reading.device) == "hub":
+            if fault.kind is not FaultKind.TIME or fault.reading is None:
+                continue
+            if self._clock_of(self._hub.registry.devices.get(fault.reading.device)) == "hub":
                 message.faults.remove(fault)
                 message.readings.append(fault.reading)
 
-    def _clock_of(self, device: str) -> float | str:
+    def _clock_of(self, registered: Device | None) -> float | str:
         """The clock that the device, or else this door, is to go by (`hub.device_clock`)."""
-        registered = self._hub.registry.devices.get(device)
         return self._clock if registered is None else registered.attributes.get("clock", self._clock)
 
-    def _date(self, reading: Reading, at: int) -> None:
+    def _date(self, reading: Reading, registered: Device | None, at: int) -> None:
         """Give the reading the time that it has by that clock."""
-        clock = self._clock_of(reading.device)
+        clock = self._clock_of(registered)
         if reading.observed_at is None or clock == "hub":
             reading.observed_at = self._hub.undated(at)
         elif clock == "gps-week":
             reading.observed_at = without_rollover(reading.observed_at, at)
 
     def _no_right_to_speak(self, reading: Reading, at: int, look_only: bool = False) -> tuple[FaultKind, str] | None:
-        """Why readings of this device are not taken here, None where they are. Gives the reading its kind."""
-        registered = self._hub.registry.devices.get(reading.device)
-        reading.kind = (registered.kind if registered is not None else "") or reading.kind or self.kind
-        if registered is not None:
-            return None
+        """Why readings of this device, which is not in the registry, are not taken here, None where they are."""
         if wrong := no_device_id(reading.device):
             return FaultKind.SYNTAX, wrong
         if self.admits:
@@ -361,35 +368,15 @@ class Door:
 
     def _log(self, group: _Group) -> asyncio.Future[list[Verdict]]:
         """The verdicts, as soon as the disk has everything they speak of."""
-        done: asyncio.Future[list[Verdict]] = asyncio.get_running_loop().create_future()
-        waits: list[tuple[int | None, asyncio.Future[LogPosition]]] = []
-        self._hand_over(group)
         self._counts.add(group.counts)
-        self._counts.in_flight += len(group.accepted)
         if group.accepted:
+            self._counts.in_flight += len(group.accepted)
             written = self._hub.log.events.append(group.accepted, group.keys)
             written.add_done_callback(lambda written: self._logged(group, written))
-            waits += [(at, group.appended) for at in group.accepted_of]
-        waits += group.originals
         if group.faults.entries and (noted := self._quarantine(group.faults.entries)):
-            waits.append((None, noted))
-        if not waits:
-            done.set_result(group.verdicts)
-            return done
-        left = {future for _, future in waits}
-
-        def part_done(part: asyncio.Future[LogPosition]) -> None:
-            left.discard(part)
-            if left or done.done():
-                return
-            for at, future in waits:
-                if at is not None and (failed := _failure(future)):
-                    group.verdicts[at] = failed
-            done.set_result(group.verdicts)
-
-        for part in list(left):
-            part.add_done_callback(part_done)
-        return done
+            group.others.add((None, noted))
+        group.wait()
+        return group.settled
 
     def _forget(self, group: _Group) -> None:
         """Nothing of the group is on its way any more."""
@@ -401,8 +388,7 @@ class Door:
         """What was accepted is not on disk: it may come again, and whoever waits for it as an original learns of it."""
         for key in group.keys.keys() - group.there:
             self._hub.recent.forget(key)
-        group.appended.set_exception(error)
-        group.appended.exception()  # seen: whoever waits for it gets it too
+        group.failed(error)
 
     def _logged(self, group: _Group, written: asyncio.Future[LogPosition]) -> None:
         counts = self._counts
@@ -417,7 +403,7 @@ class Door:
             self._hub.ledger.logged(self.adapter, count, after)
             if self._hub.journey is not None:
                 self._hub.journey.logged(self.adapter, group.received_at, accepted, after)
-            group.appended.set_result(written.result())
+            group.logged(written.result())
             if self._log_trouble:
                 self._log_trouble = False
                 self.report("up", Text("the log takes input again", "日志恢复接收数据"))
@@ -456,31 +442,67 @@ class _Group:
         self.counts = Counts()
         """The group's own, until it is handed to the log: a ledger saved meanwhile knows nothing of it, nor does the log."""
         self.accepted: list[Reading | Forwarded] = []
-        self.accepted_of: dict[int, None] = {}
+        self.accepted_of: list[int] = []
         """Numbers of the messages that `accepted` come from."""
         self.keys: dict[Key, Reading] = {}
         self.there: set[Key] = set()
         """Of them, those that another node has put into the log meanwhile."""
-        self.originals: list[tuple[int, asyncio.Future[LogPosition]]] = []
-        """Of duplicates: their message's number, and the future of the original, which may still fail."""
-        self.appended: asyncio.Future[LogPosition] = asyncio.get_running_loop().create_future()
+        self.others: set[tuple[int | None, asyncio.Future[LogPosition]]] = set()
+        """What else must be on disk: a duplicate's original, with the number of the message that repeats it, and what goes to quarantine."""
         self.faults = Faults(at, adapter)
         self.verdicts: list[Verdict] = []
-        self.over = asyncio.Event()
-        """Set once the log has it, and tells what becomes of it, or nobody wants it any more."""
+        self.settled: asyncio.Future[list[Verdict]] = asyncio.get_running_loop().create_future()
+        """The verdicts, once everything is on disk that they speak of."""
+        self._on_the_way = 0
+        """Parts of it that are."""
+        self._appended: asyncio.Future[LogPosition] | None = None
 
-    def begin(self, message: Message | None) -> None:
-        self.faults.begin(message.raw if message is not None else b"")
+    def appended(self) -> asyncio.Future[LogPosition]:
+        """Whether what was accepted gets to the disk, for whoever else waits for that. To be asked for before it is known."""
+        if self._appended is None:
+            self._appended = asyncio.get_running_loop().create_future()
+        return self._appended
 
-    def accept(self, entry: Reading | Forwarded) -> None:
-        self.accepted.append(entry)
-        self.accepted_of[len(self.verdicts)] = None
+    def wait(self) -> None:
+        """Settle once what was accepted and all others are on disk, or failed."""
+        self._on_the_way = len(self.others) + bool(self.accepted)
+        for at, other in self.others:
+            other.add_done_callback(partial(self._other_over, at))
+        if not self._on_the_way:
+            self.settled.set_result(self.verdicts)
 
+    def logged(self, first: LogPosition) -> None:
+        """What was accepted is on disk, from there on."""
+        if self._appended is not None:
+            self._appended.set_result(first)
+        self._part_over()
 
-def _failure(appended: asyncio.Future[LogPosition]) -> Verdict | None:
-    """What a message is told whose readings did not get to the disk, None where they did."""
-    error = LogFull(STOPPING) if appended.cancelled() else appended.exception()
-    return None if error is None else Verdict.BUSY if isinstance(error, LogFull) else Verdict.REFUSED
+    def failed(self, error: BaseException) -> None:
+        """What was accepted is not on disk."""
+        if self._appended is not None:
+            self._appended.set_exception(error)
+            self._appended.exception()  # seen: whoever waits for it gets it too
+        if not self._on_the_way:  # it was given up before the log had it, and nobody asks for its verdicts
+            return
+        for at in self.accepted_of:
+            self._fail(at, error)
+        self._part_over()
+
+    def _other_over(self, at: int | None, other: asyncio.Future[LogPosition]) -> None:
+        error = LogFull(STOPPING) if other.cancelled() else other.exception()
+        if at is not None and error is not None:
+            self._fail(at, error)
+        self._part_over()
+
+    def _fail(self, at: int, error: BaseException) -> None:
+        """Something of this message is not on disk. Where any of it may come again, the message is to."""
+        if self.verdicts[at] is not Verdict.BUSY:
+            self.verdicts[at] = Verdict.BUSY if isinstance(error, LogFull) else Verdict.REFUSED
+
+    def _part_over(self) -> None:
+        self._on_the_way -= 1
+        if not self._on_the_way and not self.settled.done():
+            self.settled.set_result(self.verdicts)
 
 
 class Pace:

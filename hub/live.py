@@ -86,11 +86,7 @@ class Live:
                     continue
                 for metric, mark in event.marks.items():
                     state.say(metric, mark, at)
-                self._turned(state)
-
-    def _turned(self, state: DeviceState) -> None:
-        self.turn += 1
-        state.turn = self.turn
+                state.turn = self.turn = self.turn + 1
 
     def heard_after(self, turn: int) -> list[DeviceState]:
         """Devices heard of since `self.turn` was that."""
@@ -99,7 +95,8 @@ class Live:
     def _take(self, reading: Reading) -> None:
         received = reading.received_at
         said = reading.observed_at or received
-        observed = said if said <= received else received - ON_THE_WAY_NS
+        early = said > received
+        observed = received - ON_THE_WAY_NS if early else said
         state = self.devices.get(reading.device)
         late_s = (received - said) / 1e9
         if state is None:
@@ -109,8 +106,8 @@ class Live:
                 reading.device,
                 reading.kind,
                 reading.adapter,
-                reading.received_at,
-                reading.received_at,
+                received,
+                received,
                 observed,
                 skew_s=late_s,
             )
@@ -118,13 +115,13 @@ class Live:
             state.marks = self._early.pop(reading.device, {})
         elif state.observed_at > received:  # the hub's clock was ahead, and has been set back
             _set_back(state, received)
-        self._turned(state)
+        state.turn = self.turn = self.turn + 1
         state.readings += 1
-        state.received_at = reading.received_at
+        state.received_at = received
         state.kind = reading.kind
         state.adapter = reading.adapter
         state.skew_s += SKEW_WEIGHT * (late_s - state.skew_s)
-        if said > received:  # what is dated right may have been on its way meanwhile; it is newer
+        if early:  # what is dated right may have been on its way meanwhile; it is newer
             observed = max(observed, min(state.observed_at, received))
         newest = observed >= state.observed_at
         if newest:
@@ -133,10 +130,12 @@ class Live:
         for metric, value in reading.values.items():
             if newest or metric not in values or observed >= values[metric][1]:
                 values[metric] = (value, observed)
-        for metric, mark in (reading.marks or {}).items():
-            state.say(metric, mark, observed)
-        if reading.position is not None and observed >= state.position_at:
-            state.position = reading.position
+        if reading.marks:
+            for metric, mark in reading.marks.items():
+                state.say(metric, mark, observed)
+        position = reading.position
+        if position is not None and observed >= state.position_at:
+            state.position = position
             state.position_at = observed
 
 

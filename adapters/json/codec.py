@@ -39,7 +39,6 @@ class Native(msgspec.Struct, forbid_unknown_fields=True, gc=False, omit_defaults
 
 
 _NUMBERS = numbers()
-_NUMERIC = (float, int)  # exactly: a flag is an int too
 _KEYS = frozenset(Native.__struct_fields__)
 _decode_fast = msgspec.json.Decoder(list[Native] | Native).decode
 
@@ -48,15 +47,15 @@ def decode_native(payload: bytes, received_at: int | None = None) -> Message:
     """The readings of one payload. A reading without a time gets `received_at`, or None where that is not given."""
     try:
         natives = _decode_fast(check_size(payload))
-        said = [natives] if isinstance(natives, Native) else natives
-        if len(said) > READINGS_LIMIT:
+        if type(natives) is Native:
+            reading, texts = _reading(natives, received_at)
+            readings = [reading]
+        elif len(natives) > READINGS_LIMIT:
             return _examine(payload, received_at)
-        readings = []
-        texts = 0
-        for native in said:
-            reading, known = _reading(native, received_at)
-            readings.append(reading)
-            texts += known
+        else:
+            found = [_reading(native, received_at) for native in natives]
+            readings = [reading for reading, _ in found]
+            texts = sum(known for _, known in found)
         if payload.count(b'"') != 2 * texts:  # a key may stand twice: `hub.json_once`
             return _examine(payload, received_at)
     except (msgspec.MsgspecError, UnicodeDecodeError, Unusable, RecursionError):
@@ -69,7 +68,8 @@ def _reading(native: Native, received_at: int | None) -> tuple[Reading, int]:
     values = native.values
     texts = len(values) + 3 if values else 2  # device and its name, values, and each metric
     for metric, value in values.items():
-        if type(value) in _NUMERIC and metric in _NUMBERS and -NUMBER_LIMIT < value < NUMBER_LIMIT:  # type: ignore[operator]
+        exactly = type(value)  # a flag is an int too
+        if (exactly is float or exactly is int) and metric in _NUMBERS and -NUMBER_LIMIT < value < NUMBER_LIMIT:  # type: ignore[operator]
             continue
         texts += len(value) if type(value) is list else type(value) is str
         values[metric] = accept(metric, value)

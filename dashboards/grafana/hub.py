@@ -5,7 +5,7 @@ from __future__ import annotations
 from dashboards.grafana.board import Board
 from dashboards.grafana.city import SILENCE, readings_rate, silent_devices
 from dashboards.grafana.fields import limit_properties
-from dashboards.grafana.influxql import EVERY, HERE, WHEN, lines, over_time, rows
+from dashboards.grafana.influxql import ABOUT_DEVICE, EVERY, HERE, THIS_DEVICE, WHEN, lines, over_time, rows
 from dashboards.grafana.look import AREA, GREEN, NONE, RED, YELLOW, Column, Language, Limits, device, flag
 from dashboards.grafana.metrics import FAMILIES, LIMITS, UNITS
 from dashboards.grafana.warnings import LAST_CHANGE, LEVEL, RULE, STATE, alerts_table
@@ -92,7 +92,7 @@ def devices(language: Language) -> Board:
     board = Board("devices", ("Device health", "设备健康"), ("Which devices are silent, weak or wrong about the time?", "哪些设备静默、电量低或时钟不准？"), "hub", language)  # fmt: skip
     board.area()
     board.variable("kind", ("Kind", "类型"), ("Kinds of devices", "设备类型"), 'SHOW TAG VALUES FROM "device" WITH KEY = "kind"')  # fmt: skip
-    here = f'{HERE} AND "kind" =~ /^$kind$/'
+    here = f'{HERE} AND "kind" =~ /^${{kind:regex}}$/'
     board.data_age("device", "heard", here)
     silent_devices(board, here, 5)
     board.stat(
@@ -136,10 +136,10 @@ def devices(language: Language) -> Board:
 
 def one_device(language: Language) -> Board:
     """One device and one of its metrics, with the limits the metric has, and what its values were marked as."""
-    here = '"device" =~ /^$device$/'
+    here = THIS_DEVICE
     board = Board(
         "device", ("Device", "单设备"), ("What does this device say, can it be believed, and is it heard?", "该设备的数据、可信度与在线状态。"),
-        "city", language, warned='"subject" =~ /(^|\\+)$device(\\+|$)/', marks=True,
+        "city", language, warned=ABOUT_DEVICE, marks=True,
     )  # fmt: skip
     board.variable("device", ("Device", "设备"), ("Devices that have been heard", "上报过的设备"), 'SHOW TAG VALUES FROM "device" WITH KEY = "device" WHERE "kind" !~ /^(vehicle|bus|taxi|phone|vessel|.*truck)$/', several=False)  # fmt: skip
     board.variable(
@@ -190,7 +190,7 @@ def one_device(language: Language) -> Board:
         lines(over_time('max("silence_max") AS "silence"', '"silence_max"', "device", here)), unit="s", w=12, limits=SILENCE, names=[Column("silence", ("silent for", "静默时长"))], low=0,
     )  # fmt: skip
     alerts_table(
-        board, ("Warnings", "预警"), ("Warnings about this device, alone or with another.", "与该设备（或另一设备）相关的预警。"), '"subject" =~ /(^|\\+)$device(\\+|$)/',
+        board, ("Warnings", "预警"), ("Warnings about this device, alone or with another.", "与该设备（或另一设备）相关的预警。"), ABOUT_DEVICE,
         [LAST_CHANGE, LEVEL, STATE, Column("title", ("Warning", "预警")), RULE], w=12,
     )  # fmt: skip
     return board

@@ -24,6 +24,9 @@ RAW_MEAN = re.compile(
     rf'\b(mean|median|sum|min|max|count|spread|stddev|percentile)\("\w+"[^()]*\)[^()]* FROM "(?:{MEASURED})" '
 )
 """What was marked as doubtful is in no rollup, and in every raw point."""
+LITERAL = re.compile(r"[=!]~ /((?:[^/\\]|\\.)*)/")
+CHOSEN = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
+"""A variable that does not say what its value stands in."""
 EMPTY_OPTION = re.compile(r"(?:^|,)[^,:]*\s:\s*(?:,|$)")
 UID_MAX = 40
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
@@ -131,12 +134,20 @@ def _query(page: Page, query: str) -> Iterator[str]:
         yield "a time filter stands outside a GROUP BY time(…), where InfluxDB 1.6.7 finds nothing in unaligned milliseconds"
     if found := RAW_MEAN.search(query):
         yield f"{found[1]}() of raw points counts what was marked as doubtful; take a rollup"
+    yield from _unescaped(query)
     if found := NOT_PORTABLE.search(query):
         yield f"{found[0]} is not understood by every InfluxDB"
     if query.count("(") != query.count(")") or query.count('"') % 2:
         yield "a query's brackets or quotes do not match"
     if page.folder == "public" and (found := PERSONAL.search(query)):
         yield f"{found[0]!r} has no place on a public page"
+
+
+def _unescaped(query: str) -> Iterator[str]:
+    for literal in LITERAL.findall(query):
+        for braced, plain in CHOSEN.findall(literal):
+            name = braced or plain
+            yield f"${name} in a regular expression is not escaped where its value begins with a digit; write ${{{name}:regex}}"
 
 
 def _filtered_outside(query: str) -> bool:
@@ -160,9 +171,10 @@ def _annotations(page: Page) -> Iterator[str]:
     single = any(item["type"] == "query" and not item.get("multi") for item in page.model["templating"]["list"])
     for item in page.model["annotations"]["list"]:
         query = item["target"]["query"]
+        yield from _unescaped(query)
         if not re.search(r"\"level\" = '(red|orange)'", query):
             yield f"the annotation {item['name']} draws warnings that are neither orange nor red"
-        if "$area" not in query and "$device" not in query and '"subject" =~' not in query:
+        if "${area" not in query and "${device" not in query and '"subject" =~' not in query:
             yield f"the annotation {item['name']} draws warnings of the whole city"
         if item["enable"] and not single:
             yield f"the annotation {item['name']} is on from the start on a page of many devices"

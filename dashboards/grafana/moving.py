@@ -6,7 +6,18 @@ from dashboards.grafana.board import Board, Layer
 from dashboards.grafana.city import silent_devices
 from dashboards.grafana.environment import extreme
 from dashboards.grafana.fields import transformation
-from dashboards.grafana.influxql import EVERY, HERE, WHEN, Query, lines, over_time, rolled, rows
+from dashboards.grafana.influxql import (
+    ABOUT_DEVICE,
+    EVERY,
+    HERE,
+    THIS_DEVICE,
+    WHEN,
+    Query,
+    lines,
+    over_time,
+    rolled,
+    rows,
+)
 from dashboards.grafana.look import (  # fmt: skip
     BLUE,
     GREEN,
@@ -49,7 +60,6 @@ STATUS: States = {
 VEHICLES = "^(vehicle|bus|taxi|phone|.*truck)$"
 PAIR = '"subject" =~ /\\+/'
 """A warning about two things that met names both, as `a+b`."""
-ABOUT_DEVICE = '"subject" =~ /(^|\\+)$device(\\+|$)/'
 TITLE = Column("title", ("Warning", "预警"))
 AT = Column("Time", ("Time", "时间"), "dateTimeAsIso", 170)
 KMH, KN, KM, CLOCK = "velocitykmh", "velocityknot", "suffix:km", "dtdhms"
@@ -101,7 +111,7 @@ def fleet(language: Language) -> Board:
     board.area()
     board.variable("device", ("Vehicle", "车辆"), ("Vehicles that have reported", "上报过的车辆"), 'SHOW TAG VALUES FROM "vehicle" WITH KEY = "device"')  # fmt: skip
     board.setting("limit", ("Speed limit, km/h", "限速 km/h"), ("Above this a minute counts as overspeed", "超过即计为超速分钟"), "80")  # fmt: skip
-    here = f'{HERE} AND "device" =~ /^$device$/'
+    here = f"{HERE} AND {THIS_DEVICE}"
     board.data_age("vehicle", "speed", here, w=4)
     board.stat(
         ("Vehicles heard", "在线车辆"), ("Vehicles that reported in the last hour.", "近 1 小时上报过的车辆。"),
@@ -172,7 +182,7 @@ def fleet(language: Language) -> Board:
 def vehicle(language: Language) -> Board:
     board = Board("vehicle", ("Vehicle", "车辆行程"), ("Where did this vehicle go, how fast, and what happened?", "该车去了哪、多快、发生了什么？"), "fleet", language, warned=ABOUT_DEVICE, marks=True)  # fmt: skip
     board.variable("device", ("Vehicle", "车辆"), ("Vehicles that have reported", "上报过的车辆"), 'SHOW TAG VALUES FROM "vehicle" WITH KEY = "device"', several=False)  # fmt: skip
-    here = '"device" =~ /^$device$/'
+    here = THIS_DEVICE
     board.data_age("vehicle", "speed", here, w=6)
     board.stat(("Distance", "里程"), DRIVEN_ABOUT, rows(f'SELECT {DRIVEN} AS "distance" FROM {rolled(ODOMETER, "vehicle", here)}'), unit=KM, field="distance", decimals=1, w=6)  # fmt: skip
     board.stat(("Highest speed", "最高车速"), ("In the chosen time.", "所选时段。"), rows(f'SELECT max("speed_max") AS "top" FROM {rolled(SPEED_MAX, "vehicle", here)}'), unit=KMH, field="top", limits=SPEED, w=6, decimals=0)  # fmt: skip
@@ -228,7 +238,7 @@ def vehicle(language: Language) -> Board:
 def harbour(language: Language) -> Board:
     board = Board("harbour", ("Harbour", "港区"), ("Which vessels are here, do two come too near, does one drag its anchor?", "港区有哪些船？是否会遇过近？是否走锚？"), "harbour", language, refresh="30s", warned=PAIR)  # fmt: skip
     board.variable("device", ("Vessel", "船舶"), ("Vessels that have been heard", "收到过的船舶"), 'SHOW TAG VALUES FROM "vessel" WITH KEY = "device"')  # fmt: skip
-    here = '"device" =~ /^$device$/'
+    here = THIS_DEVICE
     board.data_age("vessel", "sog", here)
     board.stat(("Vessels heard", "在港船舶"), ("Vessels heard in the last hour.", "近 1 小时收到的船舶。"), rows(f'SELECT count("n") AS "vessels" FROM (SELECT last("sog") AS "n" FROM "vessel" WHERE {WHEN} AND {here} GROUP BY "device")'), unit="none", field="vessels", w=4, recent="1h", decimals=0)  # fmt: skip
     board.stat(("Encounters", "会遇"), ("Warnings about two vessels, raised in the chosen time.", "所选时段新增的两船预警。"), rows(f'SELECT count("alert") AS "encounters" FROM "alerts" WHERE {WHEN} AND {PAIR} AND "change" = \'raised\''), unit="none", field="encounters", w=5, decimals=0, empty=NONE)  # fmt: skip
@@ -273,7 +283,7 @@ def harbour(language: Language) -> Board:
 def vessel(language: Language) -> Board:
     board = Board("vessel", ("Vessel", "船舶详情"), ("Where did this vessel go, how fast, and what was warned of?", "该船航迹、航速与预警。"), "harbour", language, warned=ABOUT_DEVICE, marks=True)  # fmt: skip
     board.variable("device", ("Vessel", "船舶"), ("Vessels that have been heard", "收到过的船舶"), 'SHOW TAG VALUES FROM "vessel" WITH KEY = "device"', several=False)  # fmt: skip
-    here = '"device" =~ /^$device$/'
+    here = THIS_DEVICE
     board.data_age("vessel", "sog", here)
     board.stat(("Name", "船名"), ("As the vessel says.", "船舶自报。"), rows(f'SELECT last("name") AS "name" FROM "vessel" WHERE {WHEN} AND {here}'), unit="none", field="name", w=7, recent="7d")  # fmt: skip
     board.stat(("Speed now", "当前航速"), ("Newest speed over ground, of the last 6 hours.", "近 6 小时最新对地航速。"), rows(f'SELECT last("sog") AS "sog" FROM "vessel" WHERE {WHEN} AND {here}'), unit=KN, field="sog", limits=SOG, decimals=1, w=5, recent="6h")  # fmt: skip

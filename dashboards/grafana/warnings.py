@@ -72,7 +72,7 @@ LEVEL = Column("level", ("Level", "等级"), width=80, states=LEVELS, cell="back
 STATE = Column("change", ("State", "状态"), width=130, states=CHANGES)
 SUBJECT = Column("subject", ("Subject", "对象"), width=200)
 RULE = Column("rule", ("Rule", "规则"), width=190)
-BY_WARNINGS = '"kind" = \'hub-warnings\' AND "device" =~ /^hub-warnings:$area$/'
+BY_WARNINGS = '"kind" = \'hub-warnings\' AND "device" =~ /^hub-warnings:${area:regex}$/'
 
 
 def alerts_table(
@@ -124,7 +124,7 @@ def warnings(language: Language) -> Board:
     )  # fmt: skip
     board.area()
     board.variable("rule", ("Rule", "规则"), ("Rules that have warned", "触发过预警的规则"), 'SHOW TAG VALUES FROM "alerts" WITH KEY = "rule"')  # fmt: skip
-    rule = f'{HERE} AND "rule" =~ /^$rule$/'
+    rule = f'{HERE} AND "rule" =~ /^${{rule:regex}}$/'
     board.data_age("device", "heard")
     open_by_level(board, 10)
     board.stat(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -31,6 +32,9 @@ from hub.ports import LogFull, StoreUnavailable
 
 OVERTAKEN = 75
 """The exit code of a hub that another has overtaken (EX_TEMPFAIL of sysexits.h): start it again."""
+GARBAGE = (5_000, 10, 10)
+"""Objects that are made, on balance, before Python looks for garbage that refers to itself; by itself it looks after 700, so several times within
+one batch of readings, of which nothing is garbage."""
 
 
 def add(commands: Any) -> None:
@@ -183,6 +187,7 @@ def until_stopped(work: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) ->
 
     # The threads that write to disk need the interpreter for microseconds; let them have it sooner than after 5 ms.
     sys.setswitchinterval(0.001)
+    gc.set_threshold(*GARBAGE)
     asyncio.run(main())
     if told:  # a second Ctrl-C must not break what is left of the ending
         signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -6,7 +6,7 @@ A store knows a value by device, metric and observed time, and of two with the s
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -41,32 +41,32 @@ class Written:
     def outcome(self, events: Iterable[Any], refusals: Sequence[Refusal]) -> Outcome:
         """Of a batch that the store has answered; what is no reading and comes from no other hub is not counted."""
         refused = _refused_values(refusals)
+        stored: dict[str, int] = defaultdict(int)
         found = Outcome(Counter(), Counter(), Counter())
         for event in events:
-            if type(event) is Forwarded:
-                found.stored[event.adapter] += 1
-            elif type(event) is Reading:
-                names = event.values or (POSITION_METRIC,)
-                at = observed(event)
+            if type(event) is Reading:
+                names = tuple(event.values) or (POSITION_METRIC,)
+                at = event.received_at if event.observed_at is None else event.observed_at  # `observed`, a call less
                 if refused and all((event.device, at, name) in refused for name in names):
                     found.refused[event.adapter] += 1
                 elif self._was_there(event.device, at, names):
                     found.replaced[event.adapter] += 1
                 else:
-                    found.stored[event.adapter] += 1
+                    stored[event.adapter] += 1
+            elif type(event) is Forwarded:
+                stored[event.adapter] += 1
+        found.stored.update(stored)
         return found
 
-    def _was_there(self, device: str, at: int, names: Iterable[str]) -> bool:
+    def _was_there(self, device: str, at: int, names: tuple[str, ...]) -> bool:
         """Whether one of these values was written before; remembers them."""
-        place, told = hash((device, at)), tuple(names)
-        before = self._young.get(place) or self._old.get(place, ())
-        known = any(name in before for name in told)
-        if before:
-            told = tuple(dict.fromkeys((*before, *told)))
+        place = hash((device, at))
+        before = self._young.get(place) or self._old.get(place)
+        told = names if before is None else tuple(dict.fromkeys((*before, *names)))
         if len(self._young) >= self._half and place not in self._young:
             self._old, self._young, self._names = self._young, {}, {}
         self._young[place] = self._names.setdefault(told, told)
-        return known
+        return before is not None and not set(names).isdisjoint(before)
 
 
 def _refused_values(refusals: Sequence[Refusal]) -> set[tuple[str, int, str]]:

@@ -91,6 +91,7 @@ def test_without_a_time_and_a_receive_time_the_moment_stays_open() -> None:
         ('"values":{"ph":7},"time":true', FaultKind.TIME, "not True"),
         ('"values":{"ph":7},"time":"0001-01-01T00:00:00Z"', FaultKind.TIME, "1677"),
         ('"values":{"ph":7},"time":1e300', FaultKind.TIME, "1677"),
+        ('"values":{"ph":7},"time":9223372036855', FaultKind.TIME, "1677"),
     ],
 )
 def test_what_is_wrong_is_named(item: str, kind: FaultKind, words: str) -> None:

@@ -47,7 +47,7 @@ def filled(folder: Path) -> Iterator[httpx.Client]:
         assert store.write("alerts", history.changes(), 0, 1) == []
         for vehicle, driven_in in driven(reading for reading in told if reading.observed_at >= history.START).items():
             assert store.write("derived", notes(store, *vehicle, driven_in, history.END), 0, 1) == []
-        minutes = fold(_rows(told), history.MINUTE)
+        minutes = fold(rows(told), history.MINUTE)
         hours = fold(minutes, history.HOUR)
         for width, buckets in (("1m", minutes), ("1h", hours), ("1d", fold(hours, 24 * history.HOUR))):
             store.write_rollups(width, buckets)
@@ -57,7 +57,7 @@ def filled(folder: Path) -> Iterator[httpx.Client]:
         yield client
 
 
-def _rows(told: list[Reading]) -> Iterator[Bucket]:
+def rows(told: list[Reading]) -> Iterator[Bucket]:
     """Each number as a bucket of its own, to be folded as the hub folds minutes: a month by queries takes minutes."""
     for reading in told:
         at = reading.observed_at
@@ -67,9 +67,9 @@ def _rows(told: list[Reading]) -> Iterator[Bucket]:
                 yield Bucket(at, reading.device, metric, 1, *[float(value)] * 4, reading.kind)
 
 
-def ask(client: httpx.Client, query: str) -> list[dict[str, Any]]:
+def ask(client: httpx.Client, query: str, database: str = "city") -> list[dict[str, Any]]:
     """The series of the answer."""
-    answer = client.post("/query", params={"db": "city", "epoch": "ms"}, data={"q": query})
+    answer = client.post("/query", params={"db": database, "epoch": "ms"}, data={"q": query})
     assert answer.status_code == 200, f"{answer.text} to {query}"
     result = answer.json()["results"][0]
     assert "error" not in result, f"{result} to {query}"

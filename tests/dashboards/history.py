@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from hub.app.telemetry import Zones, device_report, open_warnings
 from hub.live import DeviceState
@@ -105,13 +105,13 @@ def readings() -> Iterator[Reading]:
     chance = random.Random(7)
     devices = [device for device in registry().values() if device.device not in (NEVER_HEARD, NOWHERE)]
     for at in range(MONTH, START, HOUR):
-        yield from (_report(device, n, at + n * SECOND, chance) for n, device in enumerate(devices))
+        yield from (report(device, n, at + n * SECOND, chance) for n, device in enumerate(devices))
     for n, device in enumerate(devices):
         every = REPORTS.get(device.kind, EVERY)
         for due in range(START, END, every):
             at = due + int(chance.random() * every * 0.4)
             if not _silent(device.device, at) and at < END:
-                yield _report(device, n, at, chance)
+                yield report(device, n, at, chance)
     yield from _noted()
 
 
@@ -130,7 +130,8 @@ def _silent(device: str, at: int) -> bool:
     return (device == name and since <= at < until) or (device == "pump-2" and at > END - 5 * HOUR)
 
 
-def _report(device: Device, n: int, at: int, chance: random.Random) -> Reading:
+def report(device: Device, n: int, at: int, chance: random.Random) -> Reading:
+    """What device number `n` says at that time."""
     values = {metric: _value(metric, at, n, chance) for metric in KINDS[device.kind]}
     if device.kind in ("vehicle", "bus") and chance.random() < 0.05:
         values["events"] = ["harsh-braking"]
@@ -152,7 +153,7 @@ def _noted() -> Iterator[Reading]:
         for n, device in enumerate(devices.values()):
             if device.device in (NEVER_HEARD, NOWHERE) or _silent(device.device, at):
                 continue
-            told = _report(device, n, at, chance)
+            told = report(device, n, at, chance)
             state = heard.setdefault(
                 device.device, DeviceState(device.device, device.kind, "sim", at, at, at, skew_s=n * 1.5)
             )
@@ -163,7 +164,7 @@ def _noted() -> Iterator[Reading]:
         for n, device in enumerate(devices.values()):
             level = 0 if device.device in (NEVER_HEARD, NOWHERE, "pump-2") else n % 5
             yield device_report(device.device, heard.get(device.device), device, 1, level, zones, noted)
-        yield from _hub(noted, (at - START) // EVERY)
+        yield from hub_reports(noted, (at - START) // EVERY)
         yield from open_warnings([_standing(at)], devices, noted)
 
 
@@ -173,8 +174,9 @@ def _standing(at: int) -> Alert:
     return Alert("x", raised.rule, raised.subject, "orange", since, since, True, None, None, [raised])
 
 
-def _hub(at: int, step: int) -> Iterator[Reading]:
-    for n, name in enumerate(("mqtt", "jt808", "ais")):
+def hub_reports(at: int, step: int, adapters: Sequence[str] = ("mqtt", "jt808", "ais")) -> Iterator[Reading]:
+    """What the hub says of itself at its look number `step`."""
+    for n, name in enumerate(adapters):
         total = step * 100 * (n + 1)
         values: dict[str, Value] = {
             "up": not (n == 1 and step % 50 == 0), "frames_received": total, "readings_received": total, "readings_logged": total - step,

@@ -149,7 +149,7 @@ async def test_what_comes_after_a_large_message_does_not_overtake_it(tmp_path: P
     assert outcomes == [[Verdict.STORED]] * 3
     stream = bench.log.events
     assert [entry.values["water_level"] for entry in stream.read_now(stream.next - 3).entries] == [1.0, 2.0, 3.0]
-    assert bench.door._busy_with is None
+    assert bench.door._slicing is None
     await bench.log.close()
 
 

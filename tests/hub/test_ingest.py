@@ -510,6 +510,24 @@ async def test_a_duplicate_waits_for_its_own_original_and_shares_its_fate(
     await bench.log.close()
 
 
+async def test_a_message_of_which_a_part_may_come_again_is_to_come_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its one reading repeats what turns out unwritable, its other one found no room: told "refused", the device would drop both."""
+    loop = asyncio.get_running_loop()
+    writes: list[asyncio.Future[Any]] = [loop.create_future(), loop.create_future()]
+    unwritable, without_room = writes
+    monkeypatch.setattr(bench.log.events, "append", lambda entries: writes.pop(0))
+    first = bench.door.submit([message({"water_level": 1.0})])
+    both = [Reading("gauge-7", NOW, {"water_level": 1.0}), Reading("gauge-7", NOW, {"flow": 2.0})]
+    again = bench.door.submit([Message(both, [], "gauge-7")])
+    without_room.set_exception(LogFull("the disk is full"))
+    await asyncio.sleep(0)
+    unwritable.set_exception(ValueError("no such number"))
+    assert await first == [Verdict.REFUSED]
+    assert await again == [Verdict.BUSY]
+
+
 @pytest.mark.parametrize("live", [True, False], ids=["live", "replay"])
 async def test_what_a_device_may_send_in_a_minute_is_counted_by_the_recordings_minutes_in_a_replay(
     tmp_path: Path, live: bool
