@@ -517,7 +517,7 @@ async def test_a_message_of_which_a_part_may_come_again_is_to_come_again(
     loop = asyncio.get_running_loop()
     writes: list[asyncio.Future[Any]] = [loop.create_future(), loop.create_future()]
     unwritable, without_room = writes
-    monkeypatch.setattr(bench.log.events, "append", lambda entries: writes.pop(0))
+    monkeypatch.setattr(bench.log.events, "append", lambda *_: writes.pop(0))
     first = bench.door.submit([message({"water_level": 1.0})])
     both = [Reading("gauge-7", NOW, {"water_level": 1.0}), Reading("gauge-7", NOW, {"flow": 2.0})]
     again = bench.door.submit([Message(both, [], "gauge-7")])
