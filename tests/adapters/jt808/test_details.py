@@ -13,7 +13,7 @@ import pytest
 from adapters.jt808 import Jt808CodecOptions, bodies, codec, commands, safety
 from adapters.jt808.codec import Jt808Codec
 from adapters.jt808.items import vendor_items
-from adapters.jt808.location import describe, inner_items
+from adapters.jt808.location import clock, describe, inner_items
 from adapters.jt808.wire import encode, escape, unescape, xor
 from hub.ports import DeviceCommand
 from tests.adapters.jt808.frames import NEW, NOW, OLD, item, location, one, reading_of
@@ -95,7 +95,7 @@ def test_every_body_is_shown_whole(msg_id: int, body: str, new: bool, fields: di
 
 
 def test_every_reader_is_tried_above() -> None:
-    [parameters] = [mark for mark in test_every_body_is_shown_whole.pytestmark if mark.name == "parametrize"]  # type: ignore[attr-defined]
+    [parameters] = [mark for mark in test_every_body_is_shown_whole.pytestmark if mark.name == "parametrize"]
     assert {case[0] for case in parameters.args[1]} == bodies.READERS.keys()
 
 
@@ -180,9 +180,7 @@ TYRE = {
 )  # fmt: skip
 def test_active_safety_is_shown_whole(ident: int, value: str, key: str, shown: dict[str, Any]) -> None:
     raw = bytes.fromhex(value)
-    assert safety.describe(ident, raw, lambda bcd: bodies.clock(CHINA, bcd)) == {
-        key: TAIL_SHOWN | {"alarm_id": 7} | shown
-    }
+    assert safety.describe(ident, raw, lambda bcd: clock(CHINA, bcd)) == {key: TAIL_SHOWN | {"alarm_id": 7} | shown}
     assert safety.describe(ident, raw + b"\0", lambda bcd: None) == {}
 
 
