@@ -11,7 +11,7 @@ import pytest
 
 from adapters.modbus.pdu import EXCEPTIONS, Pdu, lengths, parse
 
-ASKED = {
+ASKED: dict[str, dict[str, Any]] = {
     "01 0013 0013": {"address": 0x13, "count": 19},
     "02 00c4 0016": {"address": 0xC4, "count": 22},
     "03 006b 0003": {"address": 0x6B, "count": 3},
@@ -33,7 +33,7 @@ ASKED = {
     "18 04de": {"address": 0x04DE},
     "2b 0e 01 00": {"mei_type": 14, "read_code": 1, "object_id": 0},
 }  # fmt: skip
-ANSWERED = {
+ANSWERED: dict[tuple[str, str], dict[str, Any]] = {
     ("01 0013 0013", "01 03 cd6b05"): {"address": 0x13, "count": 19, "bytes_hex": "cd6b05", "bits": [bool(0x056BCD >> bit & 1) for bit in range(19)], "first8": [True, False, True, True, False, False, True, True]},
     ("02 00c4 0003", "02 01 05"): {"address": 0xC4, "count": 3, "bytes_hex": "05", "bits": [True, False, True], "first8": [True, False, True]},
     ("03 006b 0003", "03 06 022b 0000 0064"): {"address": 0x6B, "count": 3, "bytes_hex": "022b00000064", "registers": [555, 0, 100]},
