@@ -12,14 +12,13 @@ from typing import Any
 
 from hub.metrics import UnitError, nearest, to_vocabulary, vocabulary
 from hub.model import Fault, FaultKind, Position, Value
-from hub.moment import SECOND, from_text
+from hub.moment import SECOND, from_text, in_reach
 
 NUMBER_LIMIT = 2.0**53
 """Beyond this a double no longer holds every integer, and no metric's range reaches that far."""
 TEXT_LIMIT = 1024  # characters
 TEXTS_LIMIT = 128  # texts in one list
 DEVICE_LIMIT = 200  # characters
-MOMENT_LIMIT = 2**63  # ns: what 64 bits hold, the years 1677 to 2262
 PLACES = {
     "lat": "lat",
     "latitude": "lat",
@@ -151,7 +150,7 @@ def moment(value: Any, zone: tzinfo | None = None, near: int | None = None) -> i
             at = seconds(value / 1000 if abs(value) >= MILLISECONDS_FROM else value)
     except (ValueError, OverflowError) as error:
         raise Unusable(FaultKind.TIME, f"time: {str(error)[:200]}") from None
-    if not -MOMENT_LIMIT <= at < MOMENT_LIMIT:
+    if not in_reach(at):
         raise Unusable(FaultKind.TIME, f"time: {shown(value)} lies outside the years 1677 to 2262")
     return at
 

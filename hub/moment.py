@@ -13,7 +13,8 @@ What is dated in the future counts as older than that (docs/decisions/wrong-cloc
 CLOCK_AHEAD_NS = 600 * SECOND
 """How far ahead a device's clock may be, where only that tells two moments apart: as far as `[ingest] future_max_s` takes by default."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MOST = (1 << 63) - 1
+MOMENT_MAX = 2**63 - 2
+"""ns; one step inside what 64 bits hold (1677 to 2262), because their ends mean "infinity" to DuckDB."""
 
 
 def to_text(at: int) -> str:
@@ -58,6 +59,11 @@ def from_text(text: str, zone: tzinfo | None = None, near: int | None = None) ->
             raise ValueError(f"{text!r} has no time zone; add Z or an offset such as +08:00")
         return from_local(moment, zone, near)
     return from_datetime(moment)
+
+
+def in_reach(at: int) -> bool:
+    """Whether a moment (ns) can be kept at all. Log, rules and store hold 64 bits; whoever makes a moment out of foreign figures asks here."""
+    return -MOMENT_MAX <= at <= MOMENT_MAX
 
 
 def in_order(start: int | None, end: int | None) -> tuple[int | None, int | None]:
@@ -188,6 +194,6 @@ def from_datetime(moment: datetime) -> int:
     """ns UTC of an aware datetime, exact to the microsecond. Raises ValueError for what 64 bits do not hold (1677 to 2262)."""
     delta = moment - _EPOCH
     at = (delta.days * 86400 + delta.seconds) * SECOND + delta.microseconds * 1000
-    if not -_MOST <= at <= _MOST:
+    if not in_reach(at):
         raise ValueError(f"{moment.isoformat()} lies outside the years 1677 to 2262")
     return at

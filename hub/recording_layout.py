@@ -18,7 +18,7 @@ from hub.geo import distance_m
 from hub.marks import mark_of
 from hub.metrics import vocabulary
 from hub.model import Fault, FaultKind, Mark, Message, Position, Reading, Value
-from hub.moment import SECOND, LocalOrder, candidates, from_datetime, from_text, naive_text
+from hub.moment import SECOND, LocalOrder, candidates, from_datetime, from_text, in_reach, naive_text
 from hub.numbers import number_reader
 from hub.recording_map import (
     MISSING,
@@ -358,7 +358,7 @@ def _time_reader(format: str, zone: tzinfo | None) -> Callable[[str], tuple[int,
             moments = parse(text)
         except (ValueError, OverflowError) as error:
             raise Unread(FaultKind.TIME, f"its time cannot be read: {error}" if text else "it has no time") from None
-        if any(abs(at) >= 1 << 63 for at in moments):
+        if not all(map(in_reach, moments)):
             raise Unread(FaultKind.TIME, f"its time {text!r} is beyond the year 2262")
         return moments
 

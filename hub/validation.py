@@ -13,7 +13,7 @@ import msgspec
 
 from hub.metrics import nearest, vocabulary
 from hub.model import USABLE_MARKS, FaultKind, Position, Reading, Value
-from hub.moment import SECOND, to_text
+from hub.moment import SECOND, in_reach, to_text
 from hub.options import IngestOptions
 
 TEXT_MAX = 2000
@@ -171,7 +171,7 @@ def writable(reading: Reading) -> Reading:
     return msgspec.structs.replace(
         reading,
         device=unicode(reading.device)[:DEVICE_MAX],
-        observed_at=at if at is not None and abs(at) < 1 << 63 else None,
+        observed_at=at if at is not None and in_reach(at) else None,
         values={unicode(name): _writable_value(value) for name, value in reading.values.items()},
         marks={unicode(name): unicode(mark) for name, mark in reading.marks.items()} if reading.marks else None,
     )

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from hub import clock
+from hub.defects import told
 from hub.moment import SECOND, to_text
 
 logger = logging.getLogger(__name__)
@@ -57,7 +58,7 @@ def read(path: Path, decode: Callable[[bytes], Content], otherwise: Content) -> 
     try:
         return decode(data)
     except Exception as error:
-        set_aside(path, f"{type(error).__name__}: {error}")
+        set_aside(path, told(error).en)
         return otherwise
 
 

@@ -22,7 +22,7 @@ from adapters.values import Unusable, accept, device_name, moment, place, second
 from hub.json_once import Repeated
 from hub.metrics import UnitError, nearest, to_vocabulary, vocabulary
 from hub.model import Fault, FaultKind, Message, Position, Reading, Value
-from hub.moment import from_datetime, from_local, in_one_message, naive_text, shown_alike
+from hub.moment import from_datetime, from_local, in_one_message, in_reach, naive_text, shown_alike
 from hub.numbers import number_reader, pattern_mistake
 
 DEPTH_LIMIT = 16  # steps in one path
@@ -294,7 +294,7 @@ class _Time:
             raise Unusable(
                 FaultKind.TIME, f"time: {shown(value)} at {self.map.path} is not {self.map.format}{why}"
             ) from None
-        if not -(2**63) <= at < 2**63:
+        if not in_reach(at):
             raise Unusable(
                 FaultKind.TIME, f"time: {shown(value)} at {self.map.path} lies outside the years 1677 to 2262"
             )

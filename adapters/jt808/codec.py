@@ -100,7 +100,7 @@ class Jt808Codec:
                     break
                 self._skipping = False
             stop, take = self._extent(buffer, at)
-            if stop < 0 and size - at <= MAX_FRAME:
+            if stop < 0 and size - at < MAX_FRAME:
                 break
             if stop < 0:
                 out.append(self._oversize(bytes(buffer[at : at + MAX_FRAME])))
@@ -126,7 +126,7 @@ class Jt808Codec:
 
         -1: not yet, or not within `MAX_FRAME` bytes.
         """
-        first, limit = buffer[at], at + MAX_FRAME + 1
+        first, limit = buffer[at], at + MAX_FRAME
         if first == MARK:
             return buffer.find(b"\x7e", at + 1, limit), self._take_frame
         stop = buffer.find(b"\x7e", at, limit)

@@ -15,7 +15,8 @@ from adapters.mqtt import codec
 from adapters.mqtt.codec import Connack, Decoder, Disconnect, Publish, Pubrel, Suback
 from hub.bilingual import NOTHING, Text, quoted
 from hub.decoding import AT_ONCE_BYTES, decoded
-from hub.error_words import named, words_of
+from hub.defects import told
+from hub.error_words import words_of
 from hub.model import Message, Verdict
 from hub.ports import Intake
 
@@ -219,7 +220,7 @@ class Session(asyncio.Protocol):
                 await before.wait()
             messages = [await decoded(len(packet.payload), self._read, packet, at) for packet, at in received]
         except Exception as error:
-            self.give_up(Text("a message could not be read: ", "有消息无法读取：") + named(error))
+            self.give_up(Text("a message could not be read: ", "有消息无法读取：") + told(error))
             raise
         finally:
             if self._reading is read:

@@ -15,9 +15,9 @@ from typing import Any
 import msgspec
 
 from adapters.senml.units import to_ucum
-from adapters.values import MOMENT_LIMIT, PLACES, Unusable, accept, device_name, place, seconds, shown
+from adapters.values import PLACES, Unusable, accept, device_name, place, seconds, shown
 from hub.model import Fault, FaultKind, Reading, Value
-from hub.moment import SECOND
+from hub.moment import SECOND, in_reach
 
 VERSION = 10
 """The SenML version that is understood (RFC 8428 §4.4); packs that state a higher one are refused."""
@@ -209,15 +209,13 @@ def _data(value: Any) -> str:
 
 def _moment(seconds_: float, received_at: int | None) -> tuple[int | None, float]:
     """(ns UTC or None, seconds relative to now) of a resolved SenML time."""
-    if seconds_ >= RELATIVE_BELOW:
-        time, after = seconds(seconds_), 0.0
-    elif received_at is None:
-        return None, seconds_
-    else:
-        time, after = received_at + seconds(seconds_), seconds_
-    if not -MOMENT_LIMIT <= time < MOMENT_LIMIT:
+    relative = seconds_ < RELATIVE_BELOW
+    time = seconds(seconds_) + ((received_at or 0) if relative else 0)
+    if not in_reach(time):  # without `received_at` this bounds how long ago it may be
         raise Unusable(FaultKind.TIME, f"time {shown(seconds_)} s lies outside the years 1677 to 2262")
-    return time, after
+    if not relative:
+        return time, 0.0
+    return (None if received_at is None else time), seconds_
 
 
 def _what_is_wrong_with(name: str) -> str:

@@ -25,6 +25,7 @@ from adapters.transport.serial_line import open_serial
 from adapters.transport.session import Session, Sessions
 from adapters.transport.tally import Tally
 from hub.bilingual import Text
+from hub.defects import told
 from hub.error_words import words_of
 from hub.model import FaultKind, Message
 from hub.ports import Adapter, Codec, Intake, NoOptions, NotReached, Order
@@ -114,7 +115,7 @@ class StreamAdapter:
             if isinstance(error, OSError) and self._options.listen is not None:
                 intake.report("down", not_bound(self._address(), error))
             else:
-                intake.report("down", self._at(words_of(error)))
+                intake.report("down", self._at(told(error)))
             raise
         finally:
             telling.cancel()
@@ -238,7 +239,7 @@ class StreamAdapter:
         except Exception as error:
             # The hub's side failed on this connection; the device is not answered and will send again.
             closed = Text(f"connection {peer} was closed: ", f"连接 {peer} 已关闭：")
-            intake.report("degraded", closed + words_of(error))
+            intake.report("degraded", closed + told(error))
 
     async def _serve(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer: str, intake: Intake, tally: Tally

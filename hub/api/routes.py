@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from hub import defects
 from hub.api import answers, document_page, questions
 from hub.api.acting import NOTE_THEMSELVES, Acting
 from hub.api.admitting import Admitting
@@ -265,7 +266,7 @@ async def _act(item: Endpoint, request: Request, auditing: Auditing, action: str
     try:
         return await item.handler(request, given)
     except Exception as error:
-        told = error.detail if isinstance(error, HTTPException) else f"{type(error).__name__}: {error}"
+        told = error.detail if isinstance(error, HTTPException) else defects.told(error).en
         if noted := getattr(request.state, "noted", None):
             noted_action, target = noted
             await auditing.note(request, noted_action, target, outcome="failed", detail=told)

@@ -96,6 +96,7 @@ def settings(proxies: list[str]) -> dict[str, Any]:
         "proxy_headers": bool(proxies),
         "forwarded_allow_ips": proxies,
         "log_level": "error",  # what any stranger can bring about belongs to the answer, not to the journal
+        "log_config": None,  # the hub's own handlers write it, which leave out what may tell of a person
         "access_log": False,
         "lifespan": "off",
         "server_header": False,

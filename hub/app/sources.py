@@ -12,7 +12,7 @@ from adapters.senml import decode_cbor, decode_json
 from hub.app.plugins import Plugins
 from hub.app.signs import sign
 from hub.bilingual import Text
-from hub.error_words import words_of
+from hub.defects import told
 from hub.ingest import Door
 from hub.model import Message
 from hub.options import AdapterConfig
@@ -90,7 +90,7 @@ def _why(config: AdapterConfig, error: Exception) -> Text:
     listen, connect = getattr(config.options, "listen", None), getattr(config.options, "connect", None)
     if listen and not connect and isinstance(error, OSError):
         return not_bound(str(listen), error)
-    said = words_of(error)
+    said = told(error)
     address = str(connect or listen or "")
     return said if not address or address in said.en else Text(f"{address}: ", f"{address}：") + said
 

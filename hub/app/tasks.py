@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from hub.bilingual import Text
-from hub.error_words import named
+from hub.defects import told
 from hub.health import Part
 
 logger = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ async def watched(work: Awaitable[None], part: Part | None) -> None:
         raise
     except Exception as error:
         if part is not None:
-            part.report("failed", named(error) + Text("; restart the hub, and report this", "；请重启中枢并上报此缺陷"))
+            part.report("failed", told(error) + Text("; restart the hub, and report this", "；请重启中枢并上报此缺陷"))
         logger.exception("%s has failed; restart the hub, and report this", part.name if part else "a part of the hub")
 
 
@@ -40,7 +40,7 @@ async def kept(loop: Callable[[], Awaitable[None]], part: Part) -> None:
             raise
         except Exception as error:
             part.report(
-                "down", named(error) + Text(f"; started again every {AGAIN_S:.0f} s", f"；每 {AGAIN_S:.0f} 秒重新启动")
+                "down", told(error) + Text(f"; started again every {AGAIN_S:.0f} s", f"；每 {AGAIN_S:.0f} 秒重新启动")
             )
             failures = 1 if asyncio.get_running_loop().time() - began > AGAIN_S else failures + 1
             if failures == 1:  # and not every five seconds for ever

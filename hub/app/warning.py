@@ -22,6 +22,7 @@ from hub.app.eyes import look
 from hub.app.telemetry import noted_by_the_hub
 from hub.bilingual import Text, joined, quoted, same
 from hub.cameras import Cameras
+from hub.defects import told
 from hub.error_words import of_system, words_of
 from hub.model import AlertChange, Device, Edition, Reading, Zone
 from hub.ports import FRAME_ENTRIES_MAX, Batch, Log, LogFull, LogPosition, Stream
@@ -271,7 +272,7 @@ class Warner:
     def _tell_of_failures(self, failed: Sequence[Exception]) -> None:
         """Say once of each rule that it is ill, and once of each kind of error that had an event skipped."""
         for error in failed:
-            said = f"{type(error).__name__}: {error}"
+            said = told(error).en
             if said not in self._said_of:
                 self._said_of.add(said)
                 logger.error("the rules skipped an event; report this", exc_info=error)

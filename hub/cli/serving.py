@@ -25,7 +25,7 @@ from hub.app.strange import exposed_secrets
 from hub.cli.cities import clean_city
 from hub.cli.judging import add_layout, recordings
 from hub.cli.output import Problem, command, folder, json_line, note
-from hub.cli.telling import set_up
+from hub.cli.telling import set_up, take_what_nobody_caught
 from hub.clock import ToldClock
 from hub.options import ROLES, ApiOptions, HubOptions, StoreOptions
 from hub.ports import LogFull, StoreUnavailable
@@ -73,6 +73,7 @@ def run(options: argparse.Namespace) -> int:
 async def _serve(city: City, stop: asyncio.Event, roles: list[str], node: str | None) -> None:
     config = city.config
     say = set_up(config.logging)
+    take_what_nobody_caught(asyncio.get_running_loop())
     try:
         hub = Hub(city, say=say, node=node, roles=roles)
     except ValueError as error:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import sys
+import threading
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
+from hub.defects import traceback_of
 from hub.options import LoggingOptions
 
 HIDDEN = "•••"
@@ -42,12 +45,32 @@ def set_up(options: LoggingOptions) -> Callable[[str], None]:
     return hub.info
 
 
+def take_what_nobody_caught(loop: asyncio.AbstractEventLoop) -> None:
+    """What brings down a task, a thread or the process is said by the log's formatters too: asyncio and Python would write the exception's words."""
+    log = logging.getLogger("hub")
+
+    def of_loop(_: object, context: Mapping[str, Any]) -> None:
+        log.error("%s; report this", context["message"], exc_info=context.get("exception"))
+
+    def of_thread(about: threading.ExceptHookArgs) -> None:
+        log.error("a thread has failed; report this", exc_info=about.exc_value)
+
+    def of_process(_: object, error: BaseException, __: object) -> None:
+        log.critical("the hub has failed; report this", exc_info=error)
+
+    loop.set_exception_handler(of_loop)
+    threading.excepthook, sys.excepthook = of_thread, of_process
+
+
 def logger_of(part: str) -> str:
     """ "delivery" → "hub.delivery"; names of other trees (`adapters.mqtt`, `rules`) stay."""
     return part if part.split(".")[0] in ("hub", "adapters", "rules", "uvicorn", "cityhub") else f"hub.{part}"
 
 
 class _Plain(logging.Formatter):
+    def formatException(self, ei: Any) -> str:
+        return traceback_of(ei[1])
+
     def format(self, record: logging.LogRecord) -> str:
         return without_secrets(super().format(record))
 
@@ -64,7 +87,7 @@ def _json() -> logging.Formatter:
         ],
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            structlog.processors.format_exc_info,
+            structlog.processors.ExceptionRenderer(lambda about: traceback_of(about[1])),
             _clean,
             structlog.processors.JSONRenderer(ensure_ascii=False),
         ],

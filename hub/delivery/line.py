@@ -13,6 +13,8 @@ from contextlib import suppress
 import msgspec
 
 from hub import clock
+from hub.bilingual import Text
+from hub.defects import told
 from hub.delivery.journal import Attempt, Journal
 from hub.model import AlertChange, Reading
 from hub.personal import without_echo
@@ -144,9 +146,8 @@ class Line:
                 delivery = Delivery(False, detail=f"no outcome within {limit} s", detail_zh=f"{limit} 秒内没有结果")
             except Exception as error:  # a fault of the sink's code must not end the courier
                 logger.exception("sink of destination %s failed", self.name)
-                delivery = Delivery(
-                    False, detail=f"the sink failed: {error!r}", detail_zh=f"投递程序出错：「{error!r}」"
-                )
+                said = Text("the sink failed: ", "投递程序出错：") + told(error)
+                delivery = Delivery(False, detail=said.en, detail_zh=said.zh)
         outcome = "taken" if delivery.taken else "refused" if delivery.final else "failed"
         took_ms = round((time.monotonic() - begun) * 1000, 1)
         await self.note(self.journal.record, Attempt(self.name, key, at, took_ms, outcome, delivery.detail))

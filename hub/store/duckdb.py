@@ -470,7 +470,8 @@ class DuckDBStore:
         try:
             yield
         except duckdb.Error as error:
-            reason = str(error).partition("\n")[0]
+            quotes = isinstance(error, duckdb.DataError | duckdb.IntegrityError)  # the value of a row
+            reason = type(error).__name__ if quotes else str(error).partition("\n")[0]
             if "orrupt" in reason:
                 reason += (
                     "; at the next start the file is set aside, and a new one is filled with what the log still has"

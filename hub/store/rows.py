@@ -12,13 +12,11 @@ import msgspec
 from hub.marks import quality
 from hub.metrics import vocabulary
 from hub.model import Position, Reading, Value
+from hub.moment import in_reach
 from hub.ports import Refusal
 
 POSITION_METRIC = "position"
 """A reading without values but with a position is kept as one row of this metric: WKT text, POINT (lon lat)."""
-
-TIME_MAX = 2**63 - 2
-"""ns; one step inside the 64-bit range (year 2262), because its ends mean "infinity" to DuckDB."""
 
 
 def as_text(value: Value) -> str:
@@ -109,7 +107,7 @@ def _plain(value: Value) -> Value:
 
 def _fault_of_reading(reading: Reading) -> str:
     for name, at in (("observed", observed(reading)), ("receive", reading.received_at)):
-        if not -TIME_MAX <= at <= TIME_MAX:
+        if not in_reach(at):
             return f"its {name} time lies outside the years 1677 to 2262"
     for text in (reading.device, reading.kind, reading.adapter, *reading.values):
         if not _is_unicode(text):

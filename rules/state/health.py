@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from hub.defects import told
 from hub.moment import to_text
 
 T = TypeVar("T")
@@ -93,8 +94,7 @@ class Health:
             illness = self.ill[rule] = Illness(
                 rule, self.digests.get(rule, ""), "", subject, self.event, clock, self.event
             )
-        said = str(error)
-        illness.error = _ADDRESS.sub("…", f"{type(error).__name__}: {said}" if said else type(error).__name__)[:300]
+        illness.error = _ADDRESS.sub("…", told(error).en)[:300]
         illness.subject, illness.event = subject, self.event
         illness.count += 1
         if judging and (subject in illness.by_subject or len(illness.by_subject) < TROUBLED_MAX):

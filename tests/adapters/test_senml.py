@@ -91,6 +91,18 @@ def test_relative_times_without_a_receive_time_stay_open_and_apart() -> None:
     ]
 
 
+@pytest.mark.parametrize("received_at", [None, NOW])
+@pytest.mark.parametrize("after", [-12_000_000_000, -1e299])
+def test_nothing_was_measured_before_1677(after: float, received_at: int | None) -> None:
+    """Also where nobody said when the pack was received, as in `cityhub decode`."""
+    message = pack(
+        {"bn": "a/", "bt": after, "n": "ph", "v": 7}, {"n": "ph", "t": -after, "v": 8}, received_at=received_at
+    )
+    assert [(fault.kind, fault.device) for fault in message.faults] == [(FaultKind.TIME, None)]
+    assert "outside the years 1677 to 2262" in message.faults[0].detail
+    assert [reading.values for reading in message.readings] == [{"ph": 8}]
+
+
 def test_base_fields_last_until_replaced_and_may_stand_alone() -> None:
     message = pack(
         {"bn": "a/", "bv": 5, "bu": "ug/L"}, {"n": "cod", "v": 1000}, {"bn": "b/", "bu": "mg/L", "n": "cod", "v": 1}

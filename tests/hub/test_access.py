@@ -25,7 +25,7 @@ from hub.cli import main
 from tests.acceptance.running import write_city
 from tests.dashboards.browser import Browser
 from tests.hub.askers import PASSWORD, as_token, as_user, give_passwords, words_of
-from tests.hub.running import running
+from tests.hub.running import running, shown
 
 DEVICES = """device,name,kind,lon,lat,area,fleet
 own-gauge,Own Gate,underpass-gauge,121.491,31.241,north,
@@ -88,6 +88,8 @@ async def flood(hub: Hub) -> dict[str, str]:
     async with asyncio.timeout(60):
         while len(found := {item.subject: item.alert for item in hub.state.alerts.open.values()}) < 2:
             await asyncio.sleep(0.02)
+    async with as_token(hub, "desk") as client:
+        await shown(client)
     return found
 
 

@@ -80,6 +80,11 @@ FAULT = {"water_level": "fault"}
         ([marked(NOW, None, LEVEL), marked(NOW + SECOND, FAULT)], [], "fault"),
         ([marked(NOW, FAULT, LEVEL), marked(NOW + SECOND, None, LEVEL)], [], None),
         ([marked(NOW, FAULT, LEVEL), marked(NOW, {"water_level": "manual"}, LEVEL)], [], "manual"),
+        (
+            [marked(NOW + SECOND, FAULT, LEVEL), marked(NOW, {"water_level": "manual"}, {"water_level": 1.0}, HOUR)],
+            [],
+            "fault",
+        ),
         ([marked(NOW, None, LEVEL)], [marked(NOW, {"water_level": "suspect"}, LEVEL)], "suspect"),
         ([marked(NOW + SECOND, None, LEVEL)], [marked(NOW, {"water_level": "suspect"}, LEVEL)], None),
         ([marked(NOW, None, LEVEL)], [marked(NOW, None, {"water_level": 1.0})], None),

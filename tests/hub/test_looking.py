@@ -13,7 +13,7 @@ import pytest
 
 from hub.app.hub import Hub
 from tests.acceptance.running import write_city
-from tests.hub.running import running
+from tests.hub.running import running, shown
 
 DEVICES = """device,name,kind,lon,lat,area,auth_code
 gauge-1,North Gate,underpass-gauge,121.49,31.24,north,4711
@@ -42,6 +42,7 @@ async def said(client: httpx.AsyncClient, device: str, depth: float, time: str) 
         "/api/v1/readings", json={"device": device, "time": time, "values": {"water_depth": depth}}
     )
     assert answer.status_code == 200, answer.text
+    await shown(client)
 
 
 async def rows(client: httpx.AsyncClient, count: int, query: str = "") -> list[Any]:

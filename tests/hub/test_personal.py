@@ -32,7 +32,7 @@ from hub.notes import Kind, Note
 from hub.personal import Personal, masked_change, names_in, without_echo
 from tests.acceptance.running import write_city
 from tests.hub.askers import as_token, as_user, give_passwords, words_of
-from tests.hub.running import running
+from tests.hub.running import running, shown
 
 DRIVERS = ("Zhuge Liang-Kongming", "Sima Yi-Zhongda")
 """Two, one after the other: warnings keep words of before."""
@@ -149,6 +149,7 @@ async def plant(hub: Hub) -> None:
         while any(reader.state.cursor < hub.log.streams[reader.state.stream].next for reader in hub.store_readers):
             await asyncio.sleep(0.02)
     async with as_token(hub, "desk") as client:
+        await shown(client)
         for item in hub.state.alerts.newest_first(True):
             hub.state.journal.bury("desk", item.changes[-1], "refused", 1, hub.now())
             if item.rule == "city/driven":
@@ -287,11 +288,11 @@ async def test_a_command_s_answer_is_shown_to_who_may_know(hub: Hub, monkeypatch
         return Message([], [], body={"lon": PLACES[0][0], "driver": DRIVERS[0]})
 
     monkeypatch.setattr(hub.state, "command", located)
-    for who, shown in (("engineer", False), ("fleet-manager", True)):
+    for who, told in (("engineer", False), ("fleet-manager", True)):
         async with as_user(hub, who) as client:
             answer = await client.post("/api/v1/devices/bus-9/command", json={"command": "locate"})
             assert answer.status_code == 200
-            assert (DRIVERS[0] in answer.text, f"{PLACES[0][0]}" in answer.text) == (shown, shown)
+            assert (DRIVERS[0] in answer.text, f"{PLACES[0][0]}" in answer.text) == (told, told)
 
 
 # ------------------------------------------------------------------------------------------------- how long

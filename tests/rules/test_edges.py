@@ -153,6 +153,7 @@ def test_what_lasts_began_with_the_earlier_of_two_judgements() -> None:
 LON, LAT = 120.0, 31.0
 EAST = METRES_PER_DEG * cos(radians(LAT))
 SQUARE = Zone("z", "yard", "Z", (((LON, LAT), (LON + 0.02, LAT), (LON + 0.02, LAT + 0.02), (LON, LAT + 0.02)),))
+WIDE, HIGH = 0.02 * EAST, 0.02 * METRES_PER_DEG
 
 
 def at(east_m: float, north_m: float) -> Position:
@@ -164,6 +165,7 @@ def at(east_m: float, north_m: float) -> Position:
     ("east", "north", "margin", "expected"),
     [
         (3, 500, 0, True), (-3, 500, 0, False), (500, 3, 0, True), (500, -3, 0, False),
+        (WIDE - 3, 500, 0, True), (WIDE + 3, 500, 0, False), (500, HIGH - 3, 0, True), (500, HIGH + 3, 0, False), (WIDE - 3, HIGH - 3, 0, True),
         (-45, 500, 50, None), (-55, 500, 50, False), (45, 500, 50, True), (3, 500, 50, True), (500, -48, 50, None), (500, -52, 50, False),
         (-34, -34, 50, None), (-37, -37, 50, False),
     ],

@@ -74,6 +74,16 @@ def test_the_longest_frame_fits() -> None:
         encode(NEW, 0x0900, 1, bytes(1024))
 
 
+@pytest.mark.parametrize("mark", [b"\x7e", b"\xe7"])
+@pytest.mark.parametrize("chunk", [1, 1_000, 1 << 20])
+@pytest.mark.parametrize(("more", "kind"), [(0, "syntax"), (1, "oversize")])
+def test_a_frame_has_at_most_every_byte_escaped(more: int, kind: str, chunk: int, mark: bytes) -> None:
+    longest = mark + b"\x01" * (MAX_FRAME - 2 + more) + mark
+    using = codec(Jt808CodecOptions())
+    found = [message for at in range(0, len(longest), chunk) for message in using.feed(longest[at : at + chunk], NOW)]
+    assert kinds(found)[:1] == [kind]
+
+
 def test_the_layout_is_the_one_whose_length_fits() -> None:
     claims_2019 = one(bytes.fromhex("7e0102400c01003000068109024a3130303330303030363831857e"))
     assert claims_2019.device == "jt808:010030000681"
