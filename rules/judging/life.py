@@ -70,10 +70,11 @@ def _judge(
     when a neighbour's reading was observed that had the rule judged again."""
     rule = compiled.rule
     standing = subject.standing.get(rule.name)
+    known = compiled.judge(subject, at, ()) if standing is None and not rule.memories else None
     if standing is None:
-        if not rule.memories and not (bits := compiled.judge(subject, at, ())) >> TRUE & _LEVELS:
+        if known is not None and not known >> TRUE & _LEVELS:
             if compiled.hopeful is not None or subject.watching:  # nothing is so, and there was nothing before
-                world.watchers.watch(subject, compiled, HOPING * _hopes(compiled, subject, at, (), bits))
+                world.watchers.watch(subject, compiled, HOPING * _hopes(compiled, subject, at, (), known))
             return
         standing = subject.standing[rule.name] = new_standing(rule)
     if fresh and compiled.advance is not None:
@@ -85,7 +86,7 @@ def _judge(
         if subject.watching:
             world.watchers.watch(subject, compiled, 0)
         return
-    bits = compiled.judge(subject, at, standing.memories)
+    bits = compiled.judge(subject, at, standing.memories) if known is None else known
     if subject.jumps or subject.every:
         bits = _withhold(world, subject, compiled, standing, bits, at)
     hoping = compiled.hopeful is not None and _hopes(compiled, subject, at, standing.memories, bits)
