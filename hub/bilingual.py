@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from hub.model import Change
 from hub.moment import largest_unit
@@ -16,8 +17,7 @@ from hub.moment import largest_unit
 LANGUAGES = ("en", "zh")
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(msgspec.Struct, frozen=True, gc=False):
     """One thing said in both languages. False where nothing is said."""
 
     en: str = ""

@@ -24,12 +24,13 @@ from rules import assignment, edition, snapshot
 from rules.book import RuleBook
 from rules.engine import Engine
 from rules.judge import Judge
-from rules.judging import alerts, elapsing, measuring, setback
+from rules.judging import elapsing, measuring, setback
 from rules.plan import PAIR
 from rules.routing import CELL_DEG, Routing
 from rules.snapshot import Freezing
 from rules.state.clock import NEVER
 from rules.state.forwarded import Forwarding
+from rules.state.groups import Groups
 from rules.state.moments import in_its_turn, moment
 from rules.state.outcome import Outcome
 from rules.state.subject import NOTHING_YET, Subject
@@ -57,7 +58,7 @@ class Parts(Judge):
         self.cell_deg = cell_deg
         self.now = NEVER
         """The clock of the whole stream."""
-        self.groups: alerts.Groups = {}
+        self.groups = Groups()
         self.homes: dict[str, int] = {}
         self.known: dict[str, set[int]] = {}
         """By subject, the other partitions that know it."""
@@ -326,7 +327,7 @@ class Parts(Judge):
 
     def tick(self, at: int, outcome: Outcome) -> None:
         if at < self.now - setback.BACK_NS:
-            self.groups = {place: (group, min(joined, at)) for place, (group, joined) in self.groups.items()}
+            self.groups.go_back(at)
         self._all(lambda judge, told: judge.come_to(at, told), outcome)
         self.measure(outcome)
 
@@ -385,7 +386,7 @@ class Parts(Judge):
             judge = self.judges[self._home_of(change.subject)]
             subject = judge.world.subjects.get(change.subject)
             if change.change is Change.RAISED and subject is not None:
-                made[change.alert] = alerts.join(self.groups, change.rule, subject, change.alert, change.at)
+                made[change.alert] = self.groups.join(change.rule, subject, change.alert, change.at)
                 if change.alert in judge.world.alerts:
                     judge.world.alerts[change.alert][0].group = made[change.alert]
             if change.alert in made:
@@ -430,7 +431,7 @@ class Parts(Judge):
             if number:  # what is of no subject is the first one's
                 judge.world.refused = 0
                 judge.world.forwarding = Forwarding()
-        self.now, self.groups = self.world.clock.now, dict(self.world.groups)
+        self.now, self.groups = self.world.clock.now, Groups(self.world.groups.freeze())
         self.known = {name: set(range(len(self.judges))) for name in self.world.subjects}
         for name, subject in self.world.subjects.items():
             if subject.kind == PAIR:

@@ -17,6 +17,7 @@ from rules import assignment, edition
 from rules.judging import elapsing
 from rules.language.ir import WindowKey
 from rules.state.forwarded import Forwarding
+from rules.state.groups import Groups
 from rules.state.health import Health
 from rules.state.passing import Passing
 from rules.state.subject import GONE, NEVER, NOTHING_YET, OpenAlert, Standing, Subject, new_standing
@@ -88,7 +89,7 @@ def _rest(world: World) -> dict[str, Any]:
         "deaf_until": world.clock.deaf_until,
         "started": world.clock.started,
         "refused": world.refused,
-        "groups": world.groups,
+        "groups": world.groups.freeze(),
         "windows": list(world.maintenance.values()),
         "turns_at": world.turns_at,
         "measured": world.measured,
@@ -151,7 +152,7 @@ def thaw(world: World, data: bytes) -> list[list[Any]]:
     clock = world.clock
     clock.now, clock.deaf, clock.deaf_until = state["clock"], state["deaf"], state["deaf_until"]
     clock.started, world.refused = state["started"], state["refused"]
-    world.groups = {place: (group, at) for place, (group, at) in state["groups"].items()}
+    world.groups = Groups(state["groups"])
     world.maintenance = {window.id: window for window in msgspec.convert(state["windows"], list[Maintenance])}
     world.turns_at = state["turns_at"]
     world.measured = state.get("measured", NEVER)

@@ -1,6 +1,4 @@
-"""The alert itself: begun, told, closed, grouped, shelved, and passed to the next contact while nobody answers.
-
-**Groups.** Twenty sensors, one flood: alerts of one rule that arise near each other and soon after each other carry one group.
+"""The alert itself: begun, told, closed, shelved, and passed to the next contact while nobody answers.
 
 **Calls.** A warning waits from when it was raised, or rose to a higher level, in listening time. Acknowledging answers for the level at which
 it was done; shelving stops the waiting until the warning comes back, and maintenance of its device until that is over. After each wait that
@@ -8,9 +6,6 @@ its rule names the next contact is called, and from then on every change of the 
 """
 
 from __future__ import annotations
-
-from functools import lru_cache
-from math import floor
 
 from hub.bilingual import NOTHING, Text, duration_zh
 from hub.model import Change
@@ -29,7 +24,7 @@ def begin(world: World, subject: Subject, rule: str, level: int, observed: int, 
     last, ordinal = _remembering(world, subject).past.get(rule, ("", 0))
     alert = OpenAlert(name, rule, subject.id, level, at, ordinal if last == name else 0)
     alert.group = world.failures.alone(
-        rule, subject.id, at, lambda: join(world.groups, rule, subject, name, at), name, judging=False
+        rule, subject.id, at, lambda: world.groups.join(rule, subject, name, at), name, judging=False
     )
     world.alerts[name] = (alert, subject)
     return alert
@@ -102,58 +97,6 @@ def tell_call_when_due(world: World, subject: Subject, alert: OpenAlert, outcome
     reason = call_when_due(world, subject, alert)
     if reason:
         tell(world, subject, alert, Change.CALLED, world.clock.now + world.clock.lag, reason, outcome)
-
-
-# ------------------------------------------------------------------------------------------------ groups
-
-WITHIN_NS = 3_600_000_000_000
-"""A group takes in alerts up to an hour after the last that joined."""
-
-
-CELL_DEG = 0.05
-"""Places are cells of about 5 km; a group reaches into the cells beside them and through an area of the registry."""
-
-
-MAX_GROUPS = 10_000
-"""Places remembered; beyond, those longest quiet are forgotten."""
-
-
-Groups = dict[str, tuple[str, int]]
-"""Place of a rule → (group, when an alert last joined, ns)."""
-
-
-def join(groups: Groups, rule: str, subject: Subject, alert: str, at: int) -> str:
-    """The group that a new alert belongs to, named after the alert that began it; the alert's own id where it is the first."""
-    place, beside = _places(subject)
-    known: list[str] = []
-    for where in beside:
-        found = groups.get(rule + where)
-        if found is not None and abs(at - found[1]) <= WITHIN_NS:
-            known.append(found[0])
-    group = min(known) if known else alert
-    for where in place:
-        key = rule + where
-        before = groups.get(key)
-        groups[key] = (group, at if before is None or before[1] < at else before[1])
-    if len(groups) > MAX_GROUPS:
-        for key in sorted(groups, key=lambda key: (groups[key][1], key))[: MAX_GROUPS // 10]:
-            del groups[key]
-    return group
-
-
-def _places(subject: Subject) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Where the subject is, and where its group may be known: what a key says behind the rule."""
-    area = (f"|area {subject.area}",) if subject.area else ()
-    if subject.position is None:
-        return area, area
-    own, around = _cells(floor(subject.position.lon / CELL_DEG), floor(subject.position.lat / CELL_DEG))
-    return (*area, own), (*area, *around)
-
-
-@lru_cache(maxsize=4096)
-def _cells(x: int, y: int) -> tuple[str, tuple[str, ...]]:
-    """A cell, and it with those beside it; remembered, since a storm raises many warnings in few cells."""
-    return f"|{x}|{y}", tuple(f"|{x + i}|{y + j}" for i in (-1, 0, 1) for j in (-1, 0, 1))
 
 
 # ------------------------------------------------------------------------------------------------ calls

@@ -70,10 +70,11 @@ def _judge(
     when a neighbour's reading was observed that had the rule judged again."""
     rule = compiled.rule
     standing = subject.standing.get(rule.name)
+    known = compiled.judge(subject, at, ()) if standing is None and not rule.memories else None
     if standing is None:
-        if not rule.memories and not (bits := compiled.judge(subject, at, ())) >> TRUE & _LEVELS:
+        if known is not None and not known >> TRUE & _LEVELS:
             if compiled.hopeful is not None or subject.watching:  # nothing is so, and there was nothing before
-                world.watchers.watch(subject, compiled, HOPING * _hopes(compiled, subject, at, (), bits))
+                world.watchers.watch(subject, compiled, HOPING * _hopes(compiled, subject, at, (), known))
             return
         standing = subject.standing[rule.name] = new_standing(rule)
     if fresh and compiled.advance is not None:
@@ -85,7 +86,7 @@ def _judge(
         if subject.watching:
             world.watchers.watch(subject, compiled, 0)
         return
-    bits = compiled.judge(subject, at, standing.memories)
+    bits = compiled.judge(subject, at, standing.memories) if known is None else known
     if subject.jumps or subject.every:
         bits = _withhold(world, subject, compiled, standing, bits, at)
     hoping = compiled.hopeful is not None and _hopes(compiled, subject, at, standing.memories, bits)
@@ -93,20 +94,13 @@ def _judge(
     listening = world.clock.listening
     standing.judged = at
     standing.heard = listening
-    waiting: int | None = None
-    for level in rule.levels:
-        k = level.level
-        due = _raise_or_wait(standing, k, level.when.for_ns, bits, at, listening)
-        if due is not None and (waiting is None or due < waiting):
-            waiting = due
-        due = _clear_or_wait(standing, k, level.clear.for_ns if level.clear else 0, bits, at, listening)
-        if due is not None and (waiting is None or due < waiting):
-            waiting = due
+    waiting = move_levels(compiled.waits, standing, bits, at, listening)
     if waiting is not None and (standing.timer is None or waiting < standing.timer):
         standing.timer = waiting
         world.clock.schedule(waiting, subject.id, rule.name)
-    if compiled.hopeful is not None or standing.withheld or subject.watching:
-        world.watchers.watch(subject, compiled, HOPING * hoping | WITHHELD * bool(standing.withheld))
+    withheld = standing.withheld is not NOTHING and bool(standing.withheld)
+    if compiled.hopeful is not None or withheld or subject.watching:
+        world.watchers.watch(subject, compiled, HOPING * hoping | WITHHELD * withheld)
     late = late or world.clock.now - at > rule.late_ns
     settle(world, subject, compiled, standing, max(at, news), late, outcome)
     if standing.idle():
@@ -148,40 +142,52 @@ def _without_doubted(
     return bits & ~(lost << TRUE)
 
 
-def _raise_or_wait(standing: Standing, k: int, for_ns: int, bits: int, at: int, listening: int) -> int | None:
-    """Latch level k if its condition has held long enough; else when (listening time) a tick may do so."""
-    if bits >> (TRUE + k) & 1:
-        if standing.latched >> k & 1:
-            return None
-        since = standing.since[k]
-        if since is None or since[0] > at:
-            since = standing.since[k] = (at, listening)
-        if at - since[0] >= for_ns:
-            standing.latched |= 1 << k
-            standing.since[k] = since
-            standing.quiet[k] = None
-            return None
-        return since[1] + for_ns
-    if bits >> (FALSE + k) & 1 and not standing.latched >> k & 1:
+def move_levels(waits: Sequence[tuple[int, int]], standing: Standing, bits: int, at: int, listening: int) -> int | None:
+    """Put the levels into effect whose conditions have held long enough, and out of it those whose clear conditions have; when (listening
+    time) a tick may be the first to do so with another, None where time alone does nothing."""
+    true, latched = bits >> TRUE & _LEVELS, standing.latched
+    if not true | latched and not any(standing.since):
+        return None
+    quiet = latched & (bits >> CLEAR) & ~true
+    for k in _ONES[latched & (bits >> NOT_CLEAR | true)]:
+        standing.quiet[k] = None
+    for k in _ONES[bits >> FALSE & _LEVELS & ~(latched | true)]:
         standing.since[k] = None
+    waiting: int | None = None
+    for k in _ONES[true & ~latched | quiet]:
+        when_ns, clear_ns = waits[k]
+        if quiet >> k & 1:
+            due = _clear_or_wait(standing, k, clear_ns, at, listening)
+        else:
+            due = _raise_or_wait(standing, k, when_ns, at, listening)
+        if due is not None and (waiting is None or due < waiting):
+            waiting = due
+    return waiting
+
+
+_ONES = tuple(tuple(k for k in range(4) if bits >> k & 1) for bits in range(16))
+"""The levels whose bits are set."""
+
+
+def _raise_or_wait(standing: Standing, k: int, for_ns: int, at: int, listening: int) -> int | None:
+    """Level k, not in effect, is true: latch it if it has been long enough; else when (listening time) a tick may do so."""
+    since = standing.since[k]
+    if since is None or since[0] > at:
+        since = standing.since[k] = (at, listening)
+    if at - since[0] < for_ns:
+        return since[1] + for_ns
+    standing.latched |= 1 << k
     return None
 
 
-def _clear_or_wait(standing: Standing, k: int, for_ns: int, bits: int, at: int, listening: int) -> int | None:
-    """Release level k if its clear condition has held long enough; else when a tick may do so."""
-    if not standing.latched >> k & 1:
-        standing.quiet[k] = None
-        return None
-    if bits >> (CLEAR + k) & 1 and not bits >> (TRUE + k) & 1:
-        quiet = standing.quiet[k]
-        if quiet is None or quiet[0] > at:
-            quiet = standing.quiet[k] = (at, listening)
-        if at - quiet[0] >= for_ns:
-            release(standing, k)
-            return None
+def _clear_or_wait(standing: Standing, k: int, for_ns: int, at: int, listening: int) -> int | None:
+    """Level k, in effect, is clear: release it if it has been long enough; else when (listening time) a tick may do so."""
+    quiet = standing.quiet[k]
+    if quiet is None or quiet[0] > at:
+        quiet = standing.quiet[k] = (at, listening)
+    if at - quiet[0] < for_ns:
         return quiet[1] + for_ns
-    if bits >> (NOT_CLEAR + k) & 1 or bits >> (TRUE + k) & 1:
-        standing.quiet[k] = None
+    release(standing, k)
     return None
 
 
@@ -228,18 +234,23 @@ def settle(
     if change is Change.RAISED:
         subject.own("raises")[alert.rule] = [*subject.raises.get(alert.rule, ()), at][-FLAPS:]
         reason += _flapping(subject, alert)
-    traced = world.failures.alone(
-        alert.rule,
-        subject.id,
-        world.clock.now,
-        lambda: tracing.trace(world, subject, compiled.rule, standing.judged),
-        None,
-        judging=False,
-    )
-    alerts.tell(world, subject, alert, change, at, reason + (traced.said if traced else NOTHING), outcome, late)
+    traced = _traced(world, subject, compiled.rule, standing) if compiled.rule.tracing is not None else None
+    alerts.tell(world, subject, alert, change, at, reason + traced.said if traced else reason, outcome, late)
     if traced:
         outcome.changes[-1].evidence.append(traced.evidence)
     alerts.wait(world, subject, alert)
+
+
+def _traced(world: World, subject: Subject, rule: Rule, standing: Standing) -> tracing.Traced | None:
+    """Who may have emitted it."""
+    return world.failures.alone(
+        rule.name,
+        subject.id,
+        world.clock.now,
+        lambda: tracing.trace(world, subject, rule, standing.judged),
+        None,
+        judging=False,
+    )
 
 
 def _said(

@@ -24,7 +24,7 @@ def set_back(world: World, to: int) -> None:
     world.clock.now = to
     world.clock.deaf_until = min(world.clock.deaf_until, to)
     world.clock.started = min(world.clock.started, to)
-    world.groups = {place: (group, min(at, to)) for place, (group, at) in world.groups.items()}
+    world.groups.go_back(to)
     world.hood.answers.forget_all()
     for subject in world.subjects.values():
         if max(subject.newest, subject.position_t, *subject.last_t.values(), 0) > to:

@@ -20,6 +20,8 @@ from rules.state.subject import OpenAlert, Standing, Subject
 from rules.state.words import duration, to_text
 from rules.state.world import World
 
+_LEVEL = tuple(Text(f"{level}: ", f"{LEVELS_ZH[level]}：") for level in LEVELS)
+_CLEAR, _NO_LONGER = Text("clear: ", "解除条件满足："), Text("no longer: ", "条件不再满足：")
 MAX_EVIDENCE_READINGS = 4
 """Samples of a window, and neighbours, that evidence lists one by one."""
 
@@ -50,7 +52,7 @@ def change(
         reason=reason.en,
         reason_zh=reason.zh,
         late=late,
-        area=subject.area,
+        area=subject.device.area,
         group=alert.group,
         who=who,
         note=note,
@@ -68,22 +70,25 @@ def change(
         ]
     elif compiled is not None:
         made.title = f"{subject.name}: {base}"  # where the rule's own cannot be put together, a warning still goes out
-
-        def tell() -> None:
-            standing = subject.standing.get(base)
-            values = observe(compiled, subject, standing)
-            made.values = {name: value for name, value in values.items() if value is not None}
-            made.title = title(compiled.rule, subject, alert.level, values)
-            made.title_zh = title_zh(compiled.rule, subject, alert.level, values)
-            made.evidence = evidence(compiled, subject, standing, alert.level)
-
-        world.failures.alone(base, subject.id, world.clock.now, tell, None, judging=False)
+        world.failures.alone(
+            base, subject.id, world.clock.now, lambda: _explain(made, compiled, subject, alert), None, judging=False
+        )
     _keep_worst(alert, made)
     if compiled is not None:
-        made.cap = dict(compiled.rule.cap)
+        made.cap = compiled.rule.cap.copy()
         if alert.rule == base:
-            made.source = dict(compiled.rule.source_at(subject.newest))
+            made.source = compiled.rule.source_at(subject.newest).copy()
     return made
+
+
+def _explain(made: AlertChange, compiled: Compiled, subject: Subject, alert: OpenAlert) -> None:
+    """Say in a change what its rule's values, titles and evidence are."""
+    standing = subject.standing.get(compiled.rule.name)
+    values = observe(compiled, subject, standing)
+    made.values = {name: value for name, value in values.items() if value is not None}
+    made.title = title(compiled.rule, subject, alert.level, values)
+    made.title_zh = title_zh(compiled.rule, subject, alert.level, values)
+    made.evidence = evidence(compiled, subject, standing, alert.level)
 
 
 def _keep_worst(alert: OpenAlert, made: AlertChange) -> None:
@@ -109,13 +114,15 @@ def observe(compiled: Compiled, subject: Subject, standing: Standing | None) -> 
 
 def title(rule: Rule, subject: Subject, level: int, values: dict[str, Value | None]) -> str:
     """The title with its holes filled; what is not known shows as –."""
-    return "".join(part if isinstance(part, str) else _fill(part, rule, subject, level, values) for part in rule.title)
+    return "".join(
+        [part if isinstance(part, str) else _fill(part, rule, subject, level, values) for part in rule.title]
+    )
 
 
 def title_zh(rule: Rule, subject: Subject, level: int, values: dict[str, Value | None]) -> str:
     """The title in Chinese; empty where the rule has none."""
     return "".join(
-        part if isinstance(part, str) else _fill_zh(part, rule, subject, level, values) for part in rule.title_zh
+        [part if isinstance(part, str) else _fill_zh(part, rule, subject, level, values) for part in rule.title_zh]
     )
 
 
@@ -163,27 +170,40 @@ def _fill(hole: Hole, rule: Rule, subject: Subject, level: int, values: dict[str
 def reason(compiled: Compiled, subject: Subject, standing: Standing, level: int) -> Text:
     """Why the alert stands at this level, in a sentence."""
     said = parts(compiled, level).when
+    why = _LEVEL[level] + _met(compiled, said, subject, standing)
+    if not (said.quotients or said.learnt) and standing.withheld is NOTHING:
+        return why
     held = standing.withheld and Text("more is withheld: ", "更高级别暂缓：") + standing.withheld
     unusual = words(subject, said.quotients) if said.quotients else NOTHING
     known = learnt.words(subject, standing.memories, said.learnt) if said.learnt else NOTHING
-    why = Text(LEVELS[level] + ": ", LEVELS_ZH[LEVELS[level]] + "：") + _met(compiled, said, subject, standing)
     return joined((why, unusual, known, held))
 
 
 def cleared(compiled: Compiled, subject: Subject, standing: Standing, level: int) -> Text:
     """Why the alert left this level, in a sentence."""
     found = parts(compiled, level)
-    word = Text("clear: ", "解除条件满足：") if found.clear else Text("no longer: ", "条件不再满足：")
+    word = _CLEAR if found.clear else _NO_LONGER
     return word + _met(compiled, found.clear or found.when, subject, standing)
 
 
+class Named(NamedTuple):
+    """A value that a condition names, and what is said around it."""
+
+    name: str
+    unit: str
+    before: Text
+    after: str
+    """The unit behind the figure, in English."""
+    after_zh: str
+
+
 class Said(NamedTuple):
-    """A condition's text, the names of values in it with their units, and the nodes that evidence is taken of."""
+    """A condition's text, the values named in it, and the nodes that evidence is taken of."""
 
     text: Text
-    names: tuple[tuple[Text, str, str], ...]
-    """What is said before a value, the value's name, its unit."""
-    series: tuple[str, ...]
+    names: tuple[Named, ...]
+    series: tuple[tuple[str, str, str], ...]
+    """(series, metric, unit)."""
     windows: tuple[ir.Window, ...]
     agreed: tuple[ir.Agree, ...]
     attributes: tuple[str, ...]
@@ -221,8 +241,8 @@ def _said(rule: Rule, condition: Condition, clear: bool = False) -> Said:
     ]
     return Said(
         Text(condition.text, chinese.condition(condition.text, rule, clear)),
-        tuple((Text(name, chinese.name(name, rule)), name, unit) for name, unit in names),
-        tuple(node.series for node in nodes if isinstance(node, ir.Series)),
+        tuple(_named(name, unit, rule) for name, unit in names),
+        tuple(_measured(node.series) for node in nodes if isinstance(node, ir.Series)),
         tuple(node for node in nodes if isinstance(node, ir.Window)),
         tuple(node for node in nodes if isinstance(node, ir.Agree)),
         tuple(node.name for node in nodes if isinstance(node, ir.Attribute)),
@@ -231,27 +251,42 @@ def _said(rule: Rule, condition: Condition, clear: bool = False) -> Said:
     )
 
 
+def _named(name: str, unit: str, rule: Rule) -> Named:
+    before = Text(f"{name} = ", f"{chinese.name(name, rule)} = ")
+    return Named(name, unit, before, f" {unit}" if unit else "", figure_zh("", unit) and " " + figure_zh("", unit))
+
+
+def _measured(series: str) -> tuple[str, str, str]:
+    metric = series.rstrip("~")
+    return series, metric, vocabulary()[metric].unit
+
+
 def _met(compiled: Compiled, said: Said, subject: Subject, standing: Standing) -> Text:
     """A condition, and the values that it was judged by."""
     values = observe(compiled, subject, standing)
-    known = [(word, value, unit) for word, name, unit in said.names if (value := values.get(name)) is not None]
-    if not known:
+    english: list[str] = []
+    chinese_: list[str] = []
+    for name, unit, before, after, after_zh in said.names:
+        value = values.get(name)
+        if isinstance(value, float):
+            figure = f"{value:.6g}"
+            english.append(f"{before.en}{figure}{after}")
+            chinese_.append(f"{before.zh}{figure}{after_zh}")
+        elif value is not None:
+            english.append(f"{before.en}{value}{after}".strip())
+            chinese_.append(before.zh + _plain_zh(value, unit))
+    if not english:
         return said.text
-    english = ", ".join(f"{word.en} = {_plain(value)} {unit}".strip() for word, value, unit in known)
-    chinese_ = "，".join(f"{word.zh} = {_plain_zh(value, unit)}" for word, value, unit in known)
-    return said.text + Text(f" ({english})", f"（{chinese_}）")
-
-
-def _plain(value: Value) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    return Text(f"{said.text.en} ({', '.join(english)})", f"{said.text.zh}（{'，'.join(chinese_)}）")
 
 
 def _plain_zh(value: Value, unit: str) -> str:
+    """What is no measured figure, in Chinese."""
     if isinstance(value, bool):
         return "是" if value else "否"
     if isinstance(value, list):
         return "、".join(map(chinese.text_zh, value)) or "无"
-    return chinese.text_zh(value) if isinstance(value, str) else figure_zh(_plain(value), unit)
+    return chinese.text_zh(value) if isinstance(value, str) else figure_zh(str(value), unit)
 
 
 def evidence(compiled: Compiled, subject: Subject, standing: Standing | None, level: int) -> list[dict[str, Any]]:
@@ -260,13 +295,15 @@ def evidence(compiled: Compiled, subject: Subject, standing: Standing | None, le
     item: dict[str, Any] = {"level": LEVELS[level], "condition": said.text.en, "condition_zh": said.text.zh}
     if standing is not None and (since := standing.since[level]) is not None:
         item["since"] = to_text(since[0])
-    if standing is not None and standing.withheld:
+    if standing is not None and standing.withheld is not NOTHING and standing.withheld:
         item["withheld"], item["withheld_zh"] = standing.withheld.en, standing.withheld.zh
-    if readings := [r for series in said.series if (r := _reading(subject, series))]:
+    if said.series and (readings := [_told(subject, *told) for told in said.series if told[0] in subject.last]):
         item["readings"] = readings
     if said.windows:
         item["windows"] = [_window(subject, node) for node in said.windows]
-    if attributes := {name: subject.attributes[name] for name in said.attributes if name in subject.attributes}:
+    if said.attributes and (
+        attributes := {name: subject.attributes[name] for name in said.attributes if name in subject.attributes}
+    ):
         item["attributes"] = attributes
     if said.agreed:
         at = standing.judged if standing is not None and standing.judged > 0 else subject.newest
@@ -275,14 +312,16 @@ def evidence(compiled: Compiled, subject: Subject, standing: Standing | None, le
 
 
 def _reading(subject: Subject, series: str) -> dict[str, Any] | None:
-    if series not in subject.last:
-        return None
-    metric = series.rstrip("~")
+    return _told(subject, *_measured(series)) if series in subject.last else None
+
+
+def _told(subject: Subject, series: str, metric: str, unit: str) -> dict[str, Any]:
+    """The newest value of a series that the subject has told."""
     return {
         "device": subject.id,
         "metric": metric,
         "value": subject.last[series],
-        "unit": vocabulary()[metric].unit,
+        "unit": unit,
         "observed_at": to_text(subject.last_t[series]),
     }
 

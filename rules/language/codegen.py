@@ -15,6 +15,7 @@ from functools import lru_cache
 from types import CodeType
 from typing import Any, NamedTuple
 
+from hub.model import LEVELS
 from rules.figures import derived
 from rules.figures.ranks import NEAR
 from rules.language import ir
@@ -369,6 +370,9 @@ class Compiled:
         self.rule = rule
         self.said: dict[Any, Any] = {}
         """What `rules.judging.telling` has worked out about each level."""
+        waits = {item.level: (item.when.for_ns, item.clear.for_ns if item.clear else 0) for item in rule.levels}
+        self.waits = tuple(waits.get(level, (0, 0)) for level in range(len(LEVELS)))
+        """By level, how long its condition has to hold, and its clear condition, ns."""
         constants: dict[str, Any] = {}
         self.judge = self._judge(constants)
         self.advance = self._advance(constants) if rule.memories else None

@@ -1,4 +1,5 @@
-"""What devices have answered to the conditions that rules ask of them, for as long as they cannot answer otherwise.
+"""What devices have answered to the conditions that rules ask of them, for as long as they cannot answer otherwise; and figures over the windows
+of those on the same grounds.
 
 Many rules ask the same of the same gauge: every gauge down the river asks all those above it. An answer hangs on what the device has
 told, and on time only where a value grows too old or a sample leaves a window. So it is given again until one of these comes, or the
@@ -11,9 +12,11 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import NamedTuple
 
+from rules.language import ir
 from rules.language.codegen import Question
+from rules.language.ir import WindowKey
 from rules.state.subject import Subject
-from rules.state.windows import Window
+from rules.state.windows import Window, pooled
 
 FOR_GOOD = 1 << 62
 
@@ -27,11 +30,38 @@ class _Answer(NamedTuple):
     windows: tuple[tuple[Window, int], ...]
 
 
+class _Figure(NamedTuple):
+    """A figure over the windows of some devices, from which moment and until which it holds, and how the windows stood: where each began, and its sum."""
+
+    figure: float | None
+    since: int
+    until: int
+    windows: tuple[tuple[Window, int, float | None], ...]
+    node: ir.Window
+    """What was asked; kept so that nothing else gets its `id`."""
+
+    def holds(self, now: int) -> bool:
+        """Whether to pool the windows again would change neither them nor the figure, if no device has told anything since. The sum has to be the
+        same object: one that went on and came back may differ in its last bit."""
+        if self.since <= now < self.until:
+            for window, begins, total in self.windows:
+                if window.begins != begins or window._sum is not total:
+                    break
+            else:
+                return True
+        return False
+
+
+_Asked = tuple[int, tuple[Subject, ...]]
+"""The `id` of a node, and whom it asks."""
+
+
 class Answers:
-    """The answers that hold, by device and question."""
+    """The answers that hold, by device and question; and figures over several devices, by each of them."""
 
     def __init__(self) -> None:
         self._of: dict[str, dict[Question, _Answer]] = {}
+        self._figures: dict[str, dict[_Asked, _Figure]] = {}
 
     def of(self, device: Subject, now: int, question: Question) -> bool:
         """Whether the device meets the condition at that moment."""
@@ -52,13 +82,43 @@ class Answers:
         )
         return meets
 
+    def figure(self, devices: tuple[Subject, ...], now: int, node: ir.Window) -> float | None:
+        """The figure over the windows of these devices at that moment; None where there are too few."""
+        asked = (id(node), devices)
+        known = self._figure(asked)
+        if known is not None and known.holds(now):
+            return known.figure
+        key = WindowKey(node.series, node.size_ns, node.closed)
+        windows = [window for device in devices if (window := device.window(key)) is not None]
+        figure = pooled(node.function, windows, now, node.parameter, node.at_least)
+        until = min((window.until() for window in windows), default=FOR_GOOD)
+        stood = tuple((window, window.begins, window._sum) for window in windows)
+        known = _Figure(figure, now, until, stood, node)
+        for device in devices:
+            self._figures.setdefault(device.id, {})[asked] = known
+        return figure
+
+    def _figure(self, asked: _Asked) -> _Figure | None:
+        """What was answered, unless one of the devices has told something since."""
+        known: _Figure | None = None
+        for device in asked[1]:
+            found = self._figures.get(device.id)
+            figure = None if found is None else found.get(asked)
+            if figure is None or (known is not None and figure is not known):
+                return None
+            known = figure
+        return known
+
     def forget(self, device: str) -> None:
         """The device says something: what it answered before counts no longer."""
         if device in self._of:
             del self._of[device]
+        if device in self._figures:
+            del self._figures[device]
 
     def forget_all(self) -> None:
         self._of.clear()
+        self._figures.clear()
 
 
 def _until(device: Subject, now: int, question: Question) -> int:

@@ -257,6 +257,11 @@ class Neighbourhood:
         if node.around.which == "passing":
             told = subject.passing.get((node.series, node.around.words))
             return told.figure(node.function, now, node.size_ns, node.at_least) if told is not None else None
+        if node.around.which in (
+            "same zone",
+            "ahead",
+        ):  # many on the same grounds ask, and places are measured once a minute
+            return self.answers.figure(self.others(subject, node.series, node.around), now, node)
         key = WindowKey(node.series, node.size_ns, node.closed)
         windows = [w for other in self.others(subject, node.series, node.around) if (w := other.window(key))]
         return pooled(node.function, windows, now, node.parameter, node.at_least)

@@ -221,6 +221,11 @@ class Window:
             return count - self._reach_back(start, edge)
         return count - start
 
+    def until(self) -> int:
+        """When time alone lets the first sample leave that is inside; far ahead where none is."""
+        times, start = self.samples.times, self.begins - self.samples.first
+        return times[start] + self._reach if start < len(times) else 1 << 62
+
     def leave(self, stop: int) -> None:
         """Samples before the one at place `stop` are outside."""
         samples = self.samples

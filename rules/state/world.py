@@ -10,6 +10,7 @@ from hub.model import Device, Maintenance, Zone
 from rules.plan import Orders, Plan
 from rules.state.clock import NEVER, Clock
 from rules.state.forwarded import Forwarding
+from rules.state.groups import Groups
 from rules.state.health import Health
 from rules.state.neighbourhood import Neighbourhood
 from rules.state.subject import OpenAlert, Subject
@@ -50,8 +51,7 @@ class World:
         """Those that are open, by id."""
         self.orphans: list[tuple[OpenAlert, Subject, Text]] = []
         """Alerts that nothing judges any more, and why: they end with the next event."""
-        self.groups: dict[str, tuple[str, int]] = {}
-        """Place of a rule → (group, when an alert last joined, ns)."""
+        self.groups = Groups()
         self.maintenance: dict[str, Maintenance] = {}
         """Planned work, by id."""
         self.turns_at: int | None = None

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.model import Device, Event, Position, Reading, Tick
+from hub.model import Device, Event, Position, Reading, Tick, Zone
 from rules.book import RuleBook, read_book
 from rules.engine import Engine
 from rules.language.codegen import Question
+from rules.state import answers, windows
 from rules.state.answers import Answers
 from rules.state.subject import Subject
 
@@ -36,6 +37,13 @@ RULES = """
   levels:
     yellow: water_level > 120 cm and share(max(water_level, 20 min) > 120 cm, 30 min, within 3 km, at least 2) >= 50 %
     orange: agree(mean(water_level, 20 min) > 130 cm, within 3 km) >= 1 and mean(water_level, 30 min) > 1 m
+- rule: reach
+  for_each: {kind: gauge}
+  let: {around: "mean(water_level, 20 min, same zone)"}
+  levels:
+    blue: around > 105 cm
+    yellow: max(water_level, 30 min, same zone "reach") > 1.4 m and delta(water_level, 15 min, same zone) > 20 cm
+    orange: mean(water_level, 20 min, ahead "reach", at least 2) > 1.1 m and water_level > 1 m
 - rule: own
   for_each: {kind: gauge}
   levels: {blue: "delta(water_level, 20 min) > 60 cm and percentile(water_level, 50 %, 1 h) > 1 m"}
@@ -49,6 +57,15 @@ def gauge(n: int, travel_min: float) -> Device:
 
 
 DEVICES = [gauge(n, 40.0) for n in range(5)]
+
+
+def reach(name: str, west: float, ahead: str = "") -> Zone:
+    ring = ((west, 39.0), (west + 0.025, 39.0), (west + 0.025, 40.0), (west, 40.0))
+    return Zone(name, "reach", name, (ring,), {"ahead": ahead} if ahead else {})
+
+
+ZONES = [reach("up", 115.995, "down"), reach("down", 116.015)]
+"""The third gauge stands in both."""
 
 
 def book() -> RuleBook:
@@ -74,8 +91,12 @@ def events(draw: st.DrawFn) -> list[Event]:
     return made
 
 
-def always_asked(answers: Answers, device: Subject, now: int, question: Question) -> bool:
+def always_asked(self: Answers, device: Subject, now: int, question: Question) -> bool:
     return question.meets(device, now)
+
+
+def never_answered(self: Answers, asked: object) -> None:
+    return None
 
 
 def told(engine: Engine, events: Sequence[Event]) -> list[object]:
@@ -87,17 +108,18 @@ def told(engine: Engine, events: Sequence[Event]) -> list[object]:
 @given(events(), st.data())
 def test_an_answer_that_is_kept_changes_nothing(told_events: list[Event], data: st.DataObject) -> None:
     """Neither a warning nor a byte of the state; also where a resumed engine, which remembers no answers, goes on in the middle."""
-    engine = Engine(book(), DEVICES)
+    engine = Engine(book(), DEVICES, ZONES)
     changes = told(engine, told_events)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(Answers, "of", always_asked)
-        asking = Engine(book(), DEVICES)
+        patched.setattr(Answers, "_figure", never_answered)
+        asking = Engine(book(), DEVICES, ZONES)
         assert told(asking, told_events) == changes
         assert asking.snapshot() == engine.snapshot()
     at = data.draw(st.integers(0, len(told_events)))
-    first = Engine(book(), DEVICES)
+    first = Engine(book(), DEVICES, ZONES)
     before = told(first, told_events[:at])
-    second = Engine.restore(first.snapshot(), first.book, DEVICES)
+    second = Engine.restore(first.snapshot(), first.book, DEVICES, ZONES)
     assert before + told(second, told_events[at:]) == changes
     assert second.snapshot() == engine.snapshot()
 
@@ -130,3 +152,32 @@ def test_a_gauge_is_asked_once_for_all_that_lie_below_it(monkeypatch: pytest.Mon
     assert 0 < asked <= 6 * 12 * 2 * 2 * 2, (
         "a round of twelve readings: two questions to each, before its news and behind it"
     )
+
+
+def test_the_windows_of_a_zone_are_pooled_once_for_all_that_stand_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten vessels in a basin ask for what its two gauges tell: once for each news of these, and again when a sample leaves a window."""
+    pooled = 0
+
+    def counting(*asked: object) -> float | None:
+        nonlocal pooled
+        pooled += 1
+        return windows.pooled(*asked)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(answers, "pooled", counting)
+    rule = '- {rule: low, for_each: {kind: vessel}, levels: {blue: "mean(water_level, 10 min, same zone) < 2 m and sog > 1 kn"}}'
+    found = read_book([("city", "r.yaml", rule)])
+    assert isinstance(found, RuleBook), found
+    here = Position(116.0, 39.5)
+    vessels = [Device(f"v{n}", kind="vessel", position=here) for n in range(10)]
+    gauges = [Device(f"g{n}", kind="gauge", position=here) for n in range(2)]
+    engine = Engine(found, [*vessels, *gauges], [ZONES[0]])
+
+    def sail(minute: int) -> int:
+        at = START + minute * MINUTE
+        return len(engine.feed([Reading(v.device, at, {"sog": 5.0}, received_at=at) for v in vessels]).changes)
+
+    engine.feed([Reading(g.device, START, {"water_level": 1.0}, received_at=START) for g in gauges])
+    assert (sail(1), pooled) == (10, 1)
+    engine.feed([Reading("g1", START + 2 * MINUTE, {"water_level": 3.4}, received_at=START + 2 * MINUTE)])
+    assert (sail(3), sail(4), pooled) == (0, 0, 2)
+    assert (sail(11), pooled) == (10, 3)

@@ -140,13 +140,13 @@ def test_a_value_that_comes_behind_its_mark_is_in_no_window() -> None:
 
 def test_what_lasts_began_with_the_earlier_of_two_judgements() -> None:
     standing = Standing([])
-    true = 1 << life.TRUE
-    assert life._raise_or_wait(standing, 0, 10 * MINUTE, true, 20 * MINUTE, 100) == 100 + 10 * MINUTE
-    life._raise_or_wait(standing, 0, 10 * MINUTE, true, 15 * MINUTE, 101)
+    true, waits = 1 << life.TRUE, [(10 * MINUTE, 0)] * 4
+    assert life.move_levels(waits, standing, true, 20 * MINUTE, 100) == 100 + 10 * MINUTE
+    life.move_levels(waits, standing, true, 15 * MINUTE, 101)
     assert standing.since[0] == (15 * MINUTE, 101)
-    life._raise_or_wait(standing, 0, 10 * MINUTE, true, 18 * MINUTE, 102)
+    life.move_levels(waits, standing, true, 18 * MINUTE, 102)
     assert standing.since[0] == (15 * MINUTE, 101)
-    life._raise_or_wait(standing, 0, 10 * MINUTE, true, 25 * MINUTE, 103)
+    life.move_levels(waits, standing, true, 25 * MINUTE, 103)
     assert standing.latched == 1
 
 
