@@ -12,7 +12,7 @@ from typing import Any
 
 from hub.metrics import UnitError, nearest, to_vocabulary, vocabulary
 from hub.model import Fault, FaultKind, Position, Value
-from hub.moment import SECOND, from_text, in_reach
+from hub.moment import MOMENT_MAX, SECOND, from_text, in_reach
 
 NUMBER_LIMIT = 2.0**53
 """Beyond this a double no longer holds every integer, and no metric's range reaches that far."""
@@ -32,7 +32,7 @@ PLACES = {
 MILLISECONDS_FROM = 1e11
 """A bare number of a time at or beyond this counts milliseconds: as seconds it would be the year 5138."""
 _MILLISECOND = SECOND // 1000
-_WHOLE_MILLISECONDS = range(int(MILLISECONDS_FROM), MOMENT_LIMIT // _MILLISECOND)
+_WHOLE_MILLISECONDS = range(int(MILLISECONDS_FROM), MOMENT_MAX // _MILLISECOND)
 
 
 class Unusable(ValueError):
