@@ -1,4 +1,5 @@
-"""`make soak`: the whole simulated city for an hour, with one trouble after another; memory, descriptors and lag must stay flat.
+"""`make soak`: the whole simulated city for an hour, with one trouble after another; memory, descriptors and lag must stay flat, and DuckDB must put nothing
+aside on the disk.
 
     python -m tests.oracle.soak [--seconds 3600] [--plot soak.svg]
 
@@ -45,6 +46,8 @@ class Sample:
     at_s: float
     memory_mb: float
     descriptors: int
+    spilled_mb: float
+    """What DuckDB has put aside on the disk, because it did not fit into its memory."""
     threads: int
     lag: int
     """Entries that the reader furthest behind has not taken; rollups go by the minute and are not in it."""
@@ -67,7 +70,7 @@ async def soak(seconds: float, folder: Path) -> tuple[list[Sample], list[str]]:
     async def sample() -> None:
         began = time.monotonic()
         while not ended.done():
-            if (one := await _sampled(pid, api, time.monotonic() - began, now)) is not None:
+            if (one := await _sampled(pid, city, api, time.monotonic() - began, now)) is not None:
                 samples.append(one)
             await asyncio.sleep(EVERY_S)
 
@@ -151,8 +154,9 @@ async def _flood(api: int, seconds: float) -> None:
     await asyncio.gather(*sending)
 
 
-async def _sampled(pid: int, api: int, at_s: float, trouble: str) -> Sample | None:
+async def _sampled(pid: int, city: Path, api: int, at_s: float, trouble: str) -> Sample | None:
     try:
+        spilled = _spilled(city)
         status = Path(f"/proc/{pid}/status").read_text()  # noqa: ASYNC240 (no disk)
         descriptors = len(os.listdir(f"/proc/{pid}/fd"))
         async with asyncio.timeout(30):
@@ -161,7 +165,16 @@ async def _sampled(pid: int, api: int, at_s: float, trouble: str) -> Sample | No
         return None
     memory, threads = (int(re.findall(rf"{name}:\s+(\d+)", status)[0]) for name in ("VmRSS", "Threads"))
     lag = max(reader["behind"] for reader in told["readers"] if not reader["reader"].startswith("rollups"))
-    return Sample(at_s, memory / 1024, descriptors, threads, lag, trouble)
+    return Sample(at_s, memory / 1024, descriptors, spilled / 1e6, threads, lag, trouble)
+
+
+def _spilled(city: Path) -> int:
+    """Bytes. A file may go between its name and its size."""
+    sizes = []
+    for file in city.glob("**/*.spill/*"):
+        with suppress(FileNotFoundError):
+            sizes.append(file.stat().st_size)
+    return sum(sizes)
 
 
 async def _settled(api: int) -> list[str]:
@@ -187,18 +200,20 @@ def grown(samples: list[Sample]) -> list[str]:
         before, after = (statistics.median(getattr(one, what) for one in some) for some in (second, last))
         if after > before + most:
             wrong.append(f"{what} grew from {before:.0f} to {after:.0f}")
+    if most_spilled := max(one.spilled_mb for one in last):
+        wrong.append(f"DuckDB put {most_spilled:.0f} MB aside")
     return wrong
 
 
 def table(samples: list[Sample]) -> None:
     quarter = max(1, len(samples) // 4)
-    print(f"{'until':>8}{'memory':>10}{'most':>8}{'descriptors':>13}{'threads':>9}{'lag':>7}{'most':>8}")
+    print(f"{'until':>8}{'memory':>10}{'most':>8}{'descriptors':>13}{'spilled':>10}{'threads':>9}{'lag':>7}{'most':>8}")
     for at in range(0, 4 * quarter, quarter):
         some = samples[at : at + quarter]
-        middle = {name: statistics.median(getattr(one, name) for one in some) for name in ("memory_mb", "descriptors", "threads", "lag")}  # fmt: skip
+        middle = {name: statistics.median(getattr(one, name) for one in some) for name in ("memory_mb", "descriptors", "spilled_mb", "threads", "lag")}  # fmt: skip
         print(
             f"{some[-1].at_s:6.0f} s{middle['memory_mb']:7.0f} MB{max(one.memory_mb for one in some):8.0f}"
-            f"{middle['descriptors']:13.0f}{middle['threads']:9.0f}{middle['lag']:7.0f}{max(one.lag for one in some):8}"
+            f"{middle['descriptors']:13.0f}{middle['spilled_mb']:7.0f} MB{middle['threads']:9.0f}{middle['lag']:7.0f}{max(one.lag for one in some):8}"
         )
 
 

@@ -11,11 +11,17 @@ import pytest
 from tests.oracle.soak import TROUBLES, Sample, grown, plot, soak
 
 
-def samples(memory_mb: float = 0.0, descriptors: float = 0.0) -> list[Sample]:
-    """A minute in which memory and descriptors grow by so much a second."""
+def samples(memory_mb: float = 0.0, descriptors: float = 0.0, spilled_mb: float = 0.0) -> list[Sample]:
+    """A minute in which these grow by so much a second."""
     return [
         Sample(
-            float(at), 120 + memory_mb * at, 30 + round(descriptors * at), 10, at % 5, TROUBLES[0] if at == 30 else ""
+            float(at),
+            120 + memory_mb * at,
+            30 + round(descriptors * at),
+            spilled_mb * at,
+            10,
+            at % 5,
+            TROUBLES[0] if at == 30 else "",
         )
         for at in range(60)
     ]
@@ -27,6 +33,7 @@ def samples(memory_mb: float = 0.0, descriptors: float = 0.0) -> list[Sample]:
         ({}, []),
         ({"memory_mb": 1.0}, ["memory_mb grew from 142 to 172"]),
         ({"descriptors": 1.0}, ["descriptors grew from 52 to 82"]),
+        ({"spilled_mb": 0.1}, ["DuckDB put 6 MB aside"]),
     ],
 )
 def test_what_leaks_is_said(leaks: dict[str, float], said: list[str]) -> None:
