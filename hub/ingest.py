@@ -10,29 +10,27 @@ import asyncio
 import hmac
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
 
 from hub.bilingual import NOTHING, Text
 from hub.device_clock import without_rollover
 from hub.duplicates import Recent, key_everywhere, key_here
 from hub.error_words import words_of
-from hub.faults import Faults, Shares
+from hub.faults import Shares
 from hub.health import Health
 from hub.knocks import Knocks
 from hub.ledger import Counts, Ledger
 from hub.model import Device, Event, Fault, FaultKind, Forwarded, Message, Reading, Verdict
 from hub.moment import SECOND
 from hub.options import IngestOptions
+from hub.pace import Pace
 from hub.ports import STOPPING, Elsewhere, Key, Log, LogFull, LogPosition, behind
 from hub.registry import Registry
 from hub.stages import Journey
+from hub.submission import Submission
 from hub.validation import Validator, no_device_id, unicode
 
 SLICE = 2_000
 """Readings and values that are checked in one go; other tasks get their turn after so many (some milliseconds)."""
-PACE_WINDOW_NS = 60 * SECOND
-PACE_DEVICES_MAX = 200_000
-"""Devices counted in one window; beyond it the window starts anew."""
 
 
 class Ingest:
@@ -64,7 +62,7 @@ class Ingest:
         self.validator = Validator(self.options)
         self.recent = Recent(self.options.duplicates_max)
         self.key: Callable[[Reading], Key] = key_everywhere if log.events.shared else key_here
-        self.under_way: dict[Key, _Group] = {}
+        self.under_way: dict[Key, Submission] = {}
         """Readings on their way to the disk, and the group whose future tells whether they got there."""
         self.pace = Pace(self.options.readings_per_device_s_max, time.monotonic_ns if slices else clock)
         self.shares = Shares(log.quarantine.bytes_max)
@@ -139,7 +137,7 @@ class Door:
 
     def submit(self, messages: Sequence[Message]) -> asyncio.Future[list[Verdict]]:
         """See `hub.ports.Intake`. One group for the log, however many messages."""
-        group = _Group(self._hub.clock(), self.adapter)
+        group = Submission(self._hub.clock(), self.adapter)
         if self._hub.journey is not None:
             group.received_at = self._hub.journey.clock()
         checking = self._sift(messages, group)
@@ -152,7 +150,7 @@ class Door:
         return slicing
 
     async def _in_slices(
-        self, checking: Iterator[bool], group: _Group, before: asyncio.Event | None, over: asyncio.Event
+        self, checking: Iterator[bool], group: Submission, before: asyncio.Event | None, over: asyncio.Event
     ) -> list[Verdict]:
         """The rest of a large group, with turns for other tasks between. What came after it waits: the log keeps the order."""
         await (before.wait() if before is not None else asyncio.sleep(0))
@@ -168,7 +166,7 @@ class Door:
         if self._slicing is over:
             self._slicing = None
 
-    def _given_up(self, group: _Group, over: asyncio.Event) -> None:
+    def _given_up(self, group: Submission, over: asyncio.Event) -> None:
         """Where a large group was cancelled before the log had it, it is as if it had not come."""
         if over.is_set():
             return
@@ -177,7 +175,7 @@ class Door:
             self._forget(group)
             self._failed(group, LogFull(STOPPING))
 
-    def _sift(self, messages: Sequence[Message], group: _Group) -> Iterator[bool]:
+    def _sift(self, messages: Sequence[Message], group: Submission) -> Iterator[bool]:
         """Sort what came into what goes to the log, what to quarantine, and what is known; yields False after each slice."""
         counts, faults, verdicts = group.counts, group.faults, group.verdicts
         recent, under_way, key_of = self._hub.recent, self._hub.under_way, self._hub.key
@@ -249,7 +247,7 @@ class Door:
 
     # ---------------------------------------------------------------------------------------------- admission
 
-    def _admit(self, message: Message, group: _Group) -> bool:
+    def _admit(self, message: Message, group: Submission) -> bool:
         """Whether this device may speak at all. Asked where no reading will be: a login, a registration, a heartbeat."""
         device = message.device
         shows = message.login or message.credential or self._each_proves
@@ -273,13 +271,13 @@ class Door:
             return False
         return True
 
-    def _keep_out(self, message: Message, group: _Group, kind: FaultKind, why: str) -> None:
+    def _keep_out(self, message: Message, group: Submission, kind: FaultKind, why: str) -> None:
         for reading in message.readings:
             self._refuse(reading, kind, why, group)
 
     # ---------------------------------------------------------------------------------------------- one reading
 
-    def _check(self, reading: Reading, group: _Group) -> bool:
+    def _check(self, reading: Reading, group: Submission) -> bool:
         """Stamp the reading and take out what cannot be used. False where nothing is left: it is quarantined."""
         at = reading.received_at = group.at
         reading.adapter = self.adapter
@@ -336,7 +334,7 @@ class Door:
 
     # ---------------------------------------------------------------------------------------------- faults
 
-    def _refuse(self, reading: Reading, kind: FaultKind, why: str, group: _Group) -> bool:
+    def _refuse(self, reading: Reading, kind: FaultKind, why: str, group: Submission) -> bool:
         """The whole reading goes to quarantine."""
         group.counts.received += 1
         group.counts.quarantined += 1
@@ -366,7 +364,7 @@ class Door:
 
     # ---------------------------------------------------------------------------------------------- to the log
 
-    def _log(self, group: _Group) -> asyncio.Future[list[Verdict]]:
+    def _log(self, group: Submission) -> asyncio.Future[list[Verdict]]:
         """The verdicts, as soon as the disk has everything they speak of."""
         self._counts.add(group.counts)
         if group.accepted:
@@ -378,19 +376,19 @@ class Door:
         group.wait()
         return group.settled
 
-    def _forget(self, group: _Group) -> None:
+    def _forget(self, group: Submission) -> None:
         """Nothing of the group is on its way any more."""
         for key in group.keys:
             if self._hub.under_way.get(key) is group:
                 del self._hub.under_way[key]
 
-    def _failed(self, group: _Group, error: BaseException) -> None:
+    def _failed(self, group: Submission, error: BaseException) -> None:
         """What was accepted is not on disk: it may come again, and whoever waits for it as an original learns of it."""
         for key in group.keys.keys() - group.there:
             self._hub.recent.forget(key)
         group.failed(error)
 
-    def _logged(self, group: _Group, written: asyncio.Future[LogPosition]) -> None:
+    def _logged(self, group: Submission, written: asyncio.Future[LogPosition]) -> None:
         counts = self._counts
         accepted = group.accepted
         counts.in_flight -= len(accepted)
@@ -416,7 +414,7 @@ class Door:
             self.report("degraded", words_of(error))
             return
         counts.received -= len(accepted)
-        faults = _Group(self._hub.clock(), self.adapter)
+        faults = Submission(self._hub.clock(), self.adapter)
         for entry in accepted:
             if isinstance(entry, Forwarded):
                 faults.counts.received += 1
@@ -430,99 +428,3 @@ class Door:
         faults.faults.close()
         counts.add(faults.counts)
         self._quarantine(faults.faults.entries)
-
-
-class _Group:
-    """What became of the messages of one `submit` so far."""
-
-    def __init__(self, at: int, adapter: str) -> None:
-        self.at = at
-        self.received_at = 0.0
-        """By the clock of the journey, where anybody follows it."""
-        self.counts = Counts()
-        """The group's own, until it is handed to the log: a ledger saved meanwhile knows nothing of it, nor does the log."""
-        self.accepted: list[Reading | Forwarded] = []
-        self.accepted_of: list[int] = []
-        """Numbers of the messages that `accepted` come from."""
-        self.keys: dict[Key, Reading] = {}
-        self.there: set[Key] = set()
-        """Of them, those that another node has put into the log meanwhile."""
-        self.others: set[tuple[int | None, asyncio.Future[LogPosition]]] = set()
-        """What else must be on disk: a duplicate's original, with the number of the message that repeats it, and what goes to quarantine."""
-        self.faults = Faults(at, adapter)
-        self.verdicts: list[Verdict] = []
-        self.settled: asyncio.Future[list[Verdict]] = asyncio.get_running_loop().create_future()
-        """The verdicts, once everything is on disk that they speak of."""
-        self._on_the_way = 0
-        """Parts of it that are."""
-        self._appended: asyncio.Future[LogPosition] | None = None
-
-    def appended(self) -> asyncio.Future[LogPosition]:
-        """Whether what was accepted gets to the disk, for whoever else waits for that. To be asked for before it is known."""
-        if self._appended is None:
-            self._appended = asyncio.get_running_loop().create_future()
-        return self._appended
-
-    def wait(self) -> None:
-        """Settle once what was accepted and all others are on disk, or failed."""
-        self._on_the_way = len(self.others) + bool(self.accepted)
-        for at, other in self.others:
-            other.add_done_callback(partial(self._other_over, at))
-        if not self._on_the_way:
-            self.settled.set_result(self.verdicts)
-
-    def logged(self, first: LogPosition) -> None:
-        """What was accepted is on disk, from there on."""
-        if self._appended is not None:
-            self._appended.set_result(first)
-        self._part_over()
-
-    def failed(self, error: BaseException) -> None:
-        """What was accepted is not on disk."""
-        if self._appended is not None:
-            self._appended.set_exception(error)
-            self._appended.exception()  # seen: whoever waits for it gets it too
-        if not self._on_the_way:  # it was given up before the log had it, and nobody asks for its verdicts
-            return
-        for at in self.accepted_of:
-            self._fail(at, error)
-        self._part_over()
-
-    def _other_over(self, at: int | None, other: asyncio.Future[LogPosition]) -> None:
-        error = LogFull(STOPPING) if other.cancelled() else other.exception()
-        if at is not None and error is not None:
-            self._fail(at, error)
-        self._part_over()
-
-    def _fail(self, at: int, error: BaseException) -> None:
-        """Something of this message is not on disk. Where any of it may come again, the message is to."""
-        if self.verdicts[at] is not Verdict.BUSY:
-            self.verdicts[at] = Verdict.BUSY if isinstance(error, LogFull) else Verdict.REFUSED
-
-    def _part_over(self) -> None:
-        self._on_the_way -= 1
-        if not self._on_the_way and not self.settled.done():
-            self.settled.set_result(self.verdicts)
-
-
-class Pace:
-    """What each device sent in this minute: a flood from one costs its neighbours nothing.
-
-    The minute is the machine's own, which no setting of the clock makes shorter or longer; in a replay it is the recording's, since a
-    year of minutes that is played in one is no flood.
-    """
-
-    def __init__(self, readings_s_max: float, monotonic: Callable[[], int] = time.monotonic_ns) -> None:
-        self._most = max(1, round(readings_s_max * PACE_WINDOW_NS / SECOND))
-        self._counts: dict[str, int] = {}
-        self._monotonic = monotonic
-        self._until = 0
-
-    def allows(self, device: str) -> bool:
-        at = self._monotonic()
-        if at >= self._until or len(self._counts) > PACE_DEVICES_MAX:
-            self._counts.clear()
-            self._until = at + PACE_WINDOW_NS
-        count = self._counts.get(device, 0) + 1
-        self._counts[device] = count
-        return count <= self._most

@@ -43,7 +43,15 @@ PARTS = {
         ["tests/hub/test_log*.py", "tests/laws/test_logs.py"],
     ),
     "ingest": Part(
-        ["hub/ingest.py", "hub/ledger.py", "hub/faults.py", "hub/knocks.py"],
+        [
+            "hub/ingest.py",
+            "hub/submission.py",
+            "hub/pace.py",
+            "hub/duplicates.py",
+            "hub/ledger.py",
+            "hub/faults.py",
+            "hub/knocks.py",
+        ],
         [
             "tests/hub/test_ingest*.py",
             "tests/hub/test_floods.py",
