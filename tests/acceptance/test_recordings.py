@@ -4,6 +4,7 @@ events that the packs cover are warned of. Each test skips, loudly, where its re
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -18,13 +19,13 @@ HEAVY = ("beijing-12-sites", "gecco-water", "mukilteo-rain", "guadalupe-0707", "
 LIGHT = [run.name for run in RUNS if run.name not in HEAVY]
 
 
-def each(*names: str, slow: str = "") -> pytest.MarkDecorator:
-    """The test for each of these recordings, and for one that tells little over them by `make slow`."""
+def each(*names: str, slow: Sequence[str] = ()) -> pytest.MarkDecorator:
+    """The test for each of these recordings, and for those that tell little over them by `make slow`."""
     return pytest.mark.parametrize(
         "name",
         [
             *(pytest.param(name, marks=together(name)) for name in names),
-            *(pytest.param(name, marks=(together(name), pytest.mark.slow)) for name in ([slow] if slow else [])),
+            *(pytest.param(name, marks=(together(name), pytest.mark.slow)) for name in slow),
         ],
     )
 
@@ -39,7 +40,7 @@ def test_every_row_is_accounted_for(name: str) -> None:
         assert tally.rows.rows == tally.readings + tally.rows.empty + tally.rows.left_out
 
 
-@each("camp-fire", "ever-given", "england-hydro", "ais-dma", "ais-bare", "liverpool-bus", slow="guadalupe-0705")
+@each("ever-given", "england-hydro", "ais-dma", "ais-bare", "liverpool-bus", slow=("camp-fire", "guadalupe-0705"))
 def test_a_replay_stores_what_a_backtest_uses(name: str, tmp_path: Path) -> None:
     run, tally = BY_NAME[name], played(name).tally
     with city_of(run) as folder:
