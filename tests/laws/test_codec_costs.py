@@ -25,7 +25,7 @@ MEMORY_BYTES_PER_BYTE = 1 << 10
 """Of a flood in one chunk: 64 KiB, the most that a connection reads at once, stay within `MEMORY_BYTES`."""
 FEED_S = 0.1
 """What one slice of a stream may hold the event loop."""
-SIZES = {1: 6 << 10, 4096: 24 << 10, 65_536: 64 << 10}
+SIZES = {1: 4 << 10, 4096: 16 << 10, 65_536: 64 << 10}
 """Chunk → bytes fed in all."""
 LONG_SIZES = {1: 64 << 10, 4096: 1 << 20, 65_536: 1 << 20}
 """The same for the slow run."""

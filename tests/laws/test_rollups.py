@@ -381,8 +381,8 @@ RANGES = [
     (HOUR + 1, 2 * DAY + 1, 3 * HOUR),
     (HOUR, HOUR + 90 * MINUTE, HOUR),
     (5, 2 * HOUR, 10 * MINUTE),
-    (7 * MINUTE + 3, 2 * DAY - 5, 10 * MINUTE),
-    (5, 2 * HOUR, 7_000_000_000),
+    (7 * MINUTE + 3, DAY - 5, 10 * MINUTE),
+    (5, 40 * MINUTE, 7_000_000_000),
     (0, 30 * DAY, 2 * DAY),
 ]
 """From, to and width of buckets; times after START."""
