@@ -33,6 +33,7 @@ from hub.app.destinations import Destinations
 from hub.app.editions import Editions
 from hub.app.elsewhere import kept_elsewhere, not_here
 from hub.app.following import Following
+from hub.app.hearing import hear_others, hears_from
 from hub.app.history import open_city_store
 from hub.app.importing import Imported, Importer, messages, rejects_file
 from hub.app.keeping import keeping
@@ -66,7 +67,7 @@ from hub.model import OperatorAction
 from hub.moment import to_zone_text
 from hub.notes import NOTES, Notes
 from hub.options import ROLES, AdapterConfig, SinkConfig
-from hub.ports import Bucket, Elsewhere, LogFull, LogPosition, Plugin, Row, SeriesQuery
+from hub.ports import Bucket, LogFull, LogPosition, Plugin, Row, SeriesQuery
 from hub.reports.air import Air
 from hub.reports.fleet import Fleet
 from hub.reports.papers import paper
@@ -189,9 +190,11 @@ class Hub:
             slices=self._live,
             journey=self.journey,
         )
-        hears_from = await asyncio.to_thread(self._hears_from)
+        since = await asyncio.to_thread(
+            hears_from, self.log, self.ledger, self.roles, self.ingest.options.duplicates_max
+        )
         await self._catch_up()
-        self._hear_others(*hears_from)
+        hear_others(self.log, self.ledger, self.ingest, self.roles, since)
         self.destinations = Destinations(
             self._sinks(self.city), self.log, self.cursors, self.data, self._area_of, self.journey, lambda: self.city
         )
@@ -378,30 +381,6 @@ class Hub:
                 if stream is self.log.events:
                     self.ingest.remember(batch.entries)
                 await asyncio.sleep(0)
-
-    def _hears_from(self) -> tuple[LogPosition, LogPosition]:
-        """Places in events and quarantine. A node that follows nothing hears from the log itself what devices may send again."""
-        if self.works:
-            return self.ledger.counted
-        events = self.log.events
-        since = events.next if self.shows else events.before(events.next, self.city.config.ingest.duplicates_max)
-        return since, self.log.quarantine.next
-
-    def _hear_others(self, events: LogPosition, quarantine: LogPosition) -> None:
-        """What other nodes put into the log is known here before anything is put behind it, and is in the city's books."""
-
-        def logged(others: Elsewhere) -> Sequence[Any]:
-            if self.works:
-                self.ledger.logged_elsewhere(others.batch)
-            return self.ingest.heard(others)
-
-        def kept_out(others: Elsewhere) -> Sequence[Any]:
-            if self.works:
-                self.ledger.faults_elsewhere(others.batch)
-            return ()
-
-        self.log.events.hear(events, logged)
-        self.log.quarantine.hear(quarantine, kept_out)
 
     def _state(self, board: Board | None) -> State:
         config = self.city.config
