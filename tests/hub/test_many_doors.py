@@ -204,24 +204,35 @@ async def test_a_message_that_says_more_keys_than_it_has_stops_nobody(nodes: lis
     assert "cannot be read" in " ".join(map(str, second.log.damage()))
 
 
+async def held_up(
+    node: Node, turn: threading.Event, monkeypatch: pytest.MonkeyPatch, then: Exception | None = None
+) -> asyncio.Future[list[Verdict]]:
+    """Reading 1, handed in at a node whose messages wait until it is its turn; those after the first fail by `then`."""
+    publish, tries = node.servers.js.publish, 0
+
+    async def waits(*given: Any, **named: Any) -> Any:
+        nonlocal tries
+        tries += 1
+        await asyncio.to_thread(turn.wait)
+        if then is not None and tries > 1:
+            raise then
+        return await publish(*given, **named)
+
+    monkeypatch.setattr(node.servers.js, "publish", waits)
+    handed_in = asyncio.ensure_future(node.submit(1))
+    async with asyncio.timeout(30):
+        while not tries:
+            await asyncio.sleep(0.01)
+    return handed_in
+
+
 async def test_what_comes_while_a_node_waits_for_its_turn_goes_with_what_waits(
     nodes: list[Node], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where doors take turns each takes in what came meanwhile with one message, however many others there are."""
     first, second, _ = nodes
-    publish, turn, tries = first.servers.js.publish, threading.Event(), 0
-
-    async def after_the_other(*given: Any, **named: Any) -> Any:
-        nonlocal tries
-        tries += 1
-        await asyncio.to_thread(turn.wait)
-        return await publish(*given, **named)
-
-    monkeypatch.setattr(first.servers.js, "publish", after_the_other)
-    waiting = [asyncio.ensure_future(first.submit(1))]
-    async with asyncio.timeout(30):
-        while not tries:
-            await asyncio.sleep(0.01)
+    turn = threading.Event()
+    waiting = [await held_up(first, turn, monkeypatch)]
     waiting += [asyncio.ensure_future(first.submit(number)) for number in (2, 3, 4, 5)]
     assert await second.submit(4, 9) == [Verdict.STORED] * 2
     turn.set()
@@ -248,21 +259,8 @@ async def test_what_went_with_a_message_that_failed_is_told_so_too(
     nodes: list[Node], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second, _ = nodes
-    publish, turn, tries = first.servers.js.publish, threading.Event(), 0
-
-    async def then_full(*given: Any, **named: Any) -> Any:
-        nonlocal tries
-        tries += 1
-        await asyncio.to_thread(turn.wait)
-        if tries > 1:
-            raise APIError(code=503, err_code=10077, description="maximum bytes exceeded")
-        return await publish(*given, **named)
-
-    monkeypatch.setattr(first.servers.js, "publish", then_full)
-    waiting = [asyncio.ensure_future(first.submit(1))]
-    async with asyncio.timeout(30):
-        while not tries:
-            await asyncio.sleep(0.01)
+    turn, full = threading.Event(), APIError(code=503, err_code=10077, description="maximum bytes exceeded")
+    waiting = [await held_up(first, turn, monkeypatch, then=full)]
     waiting.append(asyncio.ensure_future(first.submit(2)))
     await second.submit(9)
     turn.set()
