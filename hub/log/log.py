@@ -151,6 +151,10 @@ class Stream:
             self._linger.grown(self._pending.entries)
         return future
 
+    def rest_s(self) -> float:
+        """See `hub.ports.Stream`."""
+        return self._linger.rest_s(self._pending.entries)
+
     def _reason_to_refuse(self) -> Text | None:
         limits = self.limits
         if self._pending.entries >= limits.pending_max or self._pending.bytes >= limits.pending_bytes_max:
