@@ -223,6 +223,9 @@ class Door:
             if verdicts[-1] is Verdict.REFUSED:
                 message.refused = faults.entries[entries_before:]
 
+    def rest_s(self) -> float:
+        return self._hub.log.events.rest_s()
+
     def report(self, state: str, why: Text | str = NOTHING) -> None:
         self.status.report(state, why)
 

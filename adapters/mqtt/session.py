@@ -88,6 +88,10 @@ class Session(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._why: Lost | None = None
         self._paused = False
+        """Whether the socket is not read; `_full`, `_resting` and `_leaving` are why."""
+        self._full = self._leaving = False
+        self._resting: asyncio.TimerHandle | None = None
+        """While nothing that comes could be acknowledged any sooner if it was read."""
         self._writable = True
         self._next_at = 0
         self._reading: asyncio.Event | None = None
@@ -127,8 +131,8 @@ class Session(asyncio.Protocol):
         """Take no more, acknowledge what the log still owes a verdict, say good-bye; the broker keeps the session."""
         if self._transport is None or self._transport.is_closing():
             return
-        self._transport.pause_reading()
-        self._paused = True
+        self._leaving = True
+        self._balance()
         try:
             await asyncio.wait_for(self._drained.wait(), timeout_s)
         except TimeoutError:
@@ -142,8 +146,9 @@ class Session(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
 
     def connection_lost(self, error: Exception | None) -> None:
-        if self._pinger is not None:
-            self._pinger.cancel()
+        for timer in (self._pinger, self._resting):
+            if timer is not None:
+                timer.cancel()
         broke = Text("the connection broke: ", "连接中断：")
         lost = self._why or Lost(
             broke + words_of(error) if error else Text("the broker closed the connection", "消息代理关闭了连接")
@@ -184,6 +189,7 @@ class Session(asyncio.Protocol):
         self._next_at = now
         if received:
             self._take(received, answers)
+            self._rest()
         if self._decoder.error is not None:
             self.send(codec.disconnect(self.version, 0x81) if self.version == codec.V5 else b"")
             self.give_up(quoted(self._decoder.error), 0x81)
@@ -261,16 +267,27 @@ class Session(asyncio.Protocol):
             self._loop.call_soon(self.give_up, busy + again)
         self._balance()
 
+    def _rest(self) -> None:
+        """Leave what comes next in the socket where it would only wait: a broker that sends each message at once wakes the hub for each."""
+        if self._resting is None and self._reading is None and (rest_s := self._intake.rest_s()) > 0:
+            self._resting = self._loop.call_later(rest_s, self._rested)
+            self._balance()
+
+    def _rested(self) -> None:
+        self._resting = None
+        self._balance()
+
     def _balance(self) -> None:
-        """Read while what is in flight is bounded; the broker waits on its side of the socket."""
+        """Read while what is in flight is bounded, and there is a use in it; the broker waits on its side of the socket."""
         if self._transport is None or self._transport.is_closing():
             return
-        large = self.in_flight_bytes >= IN_FLIGHT_BYTES_MAX
-        full = large or self.in_flight >= self._in_flight_max or not self._writable
-        if full and not self._paused:
+        most = self._in_flight_max // 2 + 1 if self._full else self._in_flight_max
+        self._full = not self._writable or self.in_flight_bytes >= IN_FLIGHT_BYTES_MAX or self.in_flight >= most
+        pauses = self._full or self._leaving or self._resting is not None
+        if pauses and not self._paused:
             self._paused = True
             self._transport.pause_reading()
-        elif self._paused and self._writable and not large and self.in_flight <= self._in_flight_max // 2:
+        elif self._paused and not pauses:
             self._paused = False
             self._heard_at = self._loop.time()
             self._transport.resume_reading()

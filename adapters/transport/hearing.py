@@ -70,6 +70,9 @@ class Hearing:
 
     # The rest of the front door as it is.
 
+    def rest_s(self) -> float:
+        return self._intake.rest_s()
+
     def report(self, state: str, why: Text | str = NOTHING) -> None:
         self._intake.report(state, why)
 

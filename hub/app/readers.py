@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
@@ -23,11 +24,9 @@ logger = logging.getLogger(__name__)
 STORE_BATCH_MAX = FRAME_ENTRIES_MAX
 STORE_LINGER_S = 0.25
 """The store likes few large batches: how long one may gather entries before it is written."""
-STEADY_LINGER_S = 1.0
-"""The same while entries come without a pause. A write costs the store some milliseconds however little it holds, and whoever looks at
-what has just come looks at the present, which does not wait for the store."""
-STEADY_ENTRIES = 50
-"""Of one batch, for entries to count as coming without a pause."""
+STORE_APART_S = 1.0
+"""From one write of readings or warnings to the next, at least. A write costs the store some milliseconds however little it holds, and whoever
+looks at what has just come looks at the present, which does not wait for the store."""
 FOLD_ENTRIES = 2_000
 """Entries that a follower folds in one go, a few milliseconds, before others get their turn."""
 FOLLOW_S = 0.1
@@ -37,21 +36,6 @@ ASK_EVERY_S = 5.0
 """While nothing but ticks flows the store has nothing to write: so often it is asked all the same whether it is there."""
 SILENT_S = 60.0
 """A store that has not answered a write for so long is said to be down. One batch takes seconds at most."""
-
-
-class Pace:
-    """How long the next batch gathers entries: longer once two batches in a row were large, so that one burst delays nothing."""
-
-    def __init__(self) -> None:
-        self._large = 0
-
-    @property
-    def linger_s(self) -> float:
-        return STEADY_LINGER_S if self._large >= 2 else STORE_LINGER_S
-
-    def took(self, entries: int) -> None:
-        """A batch had so many entries."""
-        self._large = self._large + 1 if entries >= STEADY_ENTRIES else 0
 
 
 class StoreReader:
@@ -74,7 +58,6 @@ class StoreReader:
         self._ledger = ledger
         self._clock = clock
         self._journey = journey if stream.name == "events" else None
-        self._pace = Pace()
         stream.require(self.state.name, lambda: self.state.cursor)
 
     async def open(self, known: LogPosition | None, shared: bool = False) -> None:
@@ -121,9 +104,9 @@ class StoreReader:
     async def _step(self) -> None:
         batch = await self._stream.read(self.state.cursor, STORE_BATCH_MAX)
         if len(batch.entries) < STORE_BATCH_MAX:
-            await asyncio.sleep(self._pace.linger_s)
+            since_s = asyncio.get_running_loop().time() - self._wrote_at
+            await asyncio.sleep(max(STORE_LINGER_S, STORE_APART_S - since_s))
             batch = await self._stream.read(self.state.cursor, STORE_BATCH_MAX)
-        self._pace.took(len(batch.entries))
         await self.write(batch)
 
     async def reaches(self, position: LogPosition, within_s: float) -> bool:
@@ -176,7 +159,9 @@ class StoreReader:
         """A batch of ticks reaches no server, so that it goes through says nothing of the store. Raises `StoreUnavailable`."""
         now = asyncio.get_running_loop().time()
         writes = any(type(entry) is Reading or type(entry) is AlertChange for entry in batch.entries)
-        if not writes:
+        if writes:
+            self._wrote_at = now
+        else:
             if self.state.state != "down" and now - self._answered_at < ASK_EVERY_S:
                 return
             await asyncio.to_thread(self._store.reach)
@@ -184,6 +169,8 @@ class StoreReader:
 
     _answered_at = 0.0
     """When the store was last written to or asked, by the loop's clock."""
+    _wrote_at = -math.inf
+    """When the last write of readings or warnings began, by the loop's clock."""
     _failures = 0
 
     def _down(self, why: Text) -> None:

@@ -1,6 +1,9 @@
 """When a group commit begins: some milliseconds behind the one before, where company comes. A lone reading, or one device that sends reading
 after reading and waits for each answer, waits for nothing but the disk.
 
+Who reads a socket need not be woken by each piece of what comes either: until the next commit begins, none of it can be acknowledged. `rest_s`
+says for how long it may lie there.
+
 Company may come late: a broker that does not set TCP_NODELAY sends what has gathered in one piece, and only once it has the acknowledgement of
 the piece before. So what tells whether waiting pays is how many entries a commit had, not how many appends came while it waited.
 """
@@ -18,6 +21,8 @@ LINGER_ENTRIES = 100
 """With so many waiting a commit pays without waiting for more."""
 ALONE = 16
 """After a wait that gave one entry all the same, so many commits go at once before the next is tried."""
+EARLY_S = 0.001
+"""What rested is read so long before the commit that it goes with. A wait that would be shorter is none."""
 SMOOTHING = 0.2
 """Weight of one commit in what is known of the rate."""
 
@@ -36,6 +41,9 @@ class Linger:
         self._rate = 0.0
         """Entries a second, smoothed."""
         self._waited = False
+        """Whether the commit that is to begin, or has begun, came later than it could have."""
+        self._rests = False
+        """Whether somebody rests, so that the next commit will have waited."""
         self._alone = ALONE
         """How many commits still go at once."""
         self._closed = False
@@ -45,8 +53,19 @@ class Linger:
         waiting pays."""
         loop = asyncio.get_running_loop()
         wait_s = self._began_at + self._distance_s() - loop.time() if self._pays(entries) else 0.0
-        self._waited = wait_s > 0
-        self._timer = loop.call_later(wait_s, self._over) if self._waited else loop.call_soon(self._over)
+        waits = wait_s > EARLY_S
+        self._waited, self._rests = waits or self._rests, False
+        self._timer = loop.call_later(wait_s, self._over) if waits else loop.call_soon(self._over)
+
+    def rest_s(self, entries: int) -> float:
+        """For how long whoever has just given the stream something may leave unread what comes next, s: it could not be committed sooner.
+        0 where nothing is gained. `entries`: that are there now."""
+        if self._closed or self._alone or entries >= LINGER_ENTRIES:
+            return 0.0
+        at, distance_s = asyncio.get_running_loop().time(), self._distance_s()
+        due = self._began_at + distance_s
+        self._rests = True
+        return (due if due - at > EARLY_S else at + distance_s) - at - EARLY_S
 
     def _pays(self, entries: int) -> bool:
         """Whether a commit of what is there now should wait for more."""

@@ -8,8 +8,8 @@ import errno
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from hub.bilingual import Text
 from hub.clock import now
 from hub.error_words import of_system
 from hub.log import segment
+from hub.log.disk import DiskThread
 from hub.log.linger import Linger
 from hub.log.numbered import numbered
 from hub.log.pending import Append, Group, Pending
@@ -112,7 +113,7 @@ class Stream:
         """Set while no commit is due or under way."""
         self._idle.set()
         self._linger = Linger(self._commit)
-        self._disk = ThreadPoolExecutor(1, thread_name_prefix=f"log-{self.name}")
+        self._disk = DiskThread(f"log-{self.name}")
         self._tail = Tail()
         self._grown = asyncio.Event()
         self._fd: int | None = None
@@ -150,6 +151,10 @@ class Stream:
             self._linger.grown(self._pending.entries)
         return future
 
+    def rest_s(self) -> float:
+        """See `hub.ports.Stream`."""
+        return self._linger.rest_s(self._pending.entries)
+
     def _reason_to_refuse(self) -> Text | None:
         limits = self.limits
         if self._pending.entries >= limits.pending_max or self._pending.bytes >= limits.pending_bytes_max:
@@ -168,7 +173,7 @@ class Stream:
         try:
             if not self._make_room(len(group.data)):
                 raise LogFull(self.refusing or Text("the log is full", "日志已满"))
-            self._disk.submit(self._write_and_tell, asyncio.get_running_loop(), self.next, group)
+            self._disk.do(partial(self._write_and_tell, asyncio.get_running_loop(), self.next, group))
         except Exception as error:
             self._ended(group, error)
 
@@ -179,7 +184,8 @@ class Stream:
             self._write(first, len(group.entries), group.data)
         except Exception as error:
             failed = error
-        loop.call_soon_threadsafe(self._ended, group, failed)
+        with suppress(RuntimeError):  # the loop has ended, and nobody waits any more
+            loop.call_soon_threadsafe(self._ended, group, failed)
 
     def _ended(self, group: Group, failed: Exception | None) -> None:
         """A commit is over: its entries are on disk, or none of them is. The next follows where something waits."""
@@ -489,7 +495,7 @@ class Stream:
         """Commit what waits, at once, and close the file."""
         self._linger.close()
         await self._idle.wait()
-        self._disk.shutdown()
+        self._disk.close()
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None

@@ -137,6 +137,11 @@ class Stream(Protocol):
         """
         ...
 
+    def rest_s(self) -> float:
+        """For how long whoever has just appended may leave unread what comes next, s, because it would only wait for the next commit; 0 where
+        that begins as soon as something is there."""
+        ...
+
     async def read(self, position: LogPosition, entries_max: int = 10_000, wait_s: float | None = None) -> Batch:
         """Entries from `position` on, waiting for the first one (at most `wait_s`; then an empty batch).
 

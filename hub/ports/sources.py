@@ -45,6 +45,11 @@ class Intake(Protocol):
         """
         ...
 
+    def rest_s(self) -> float:
+        """To be asked after `submit`: for how long, s, it does no harm to leave unread what comes next. It could not be acknowledged sooner, and read
+        piece by piece it wakes the hub for each. 0 where it is to be read at once."""
+        ...
+
     def report(self, state: str, why: Text | str = NOTHING) -> None:
         """Say how this adapter is: "up", "down" or "degraded", with a sentence in both languages; shown in console and metrics. One that is a `str`
         is in English only, and the Chinese console quotes it."""

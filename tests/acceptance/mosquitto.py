@@ -72,10 +72,10 @@ class Mosquitto:
 
 
 @contextmanager
-def a_broker() -> Iterator[Mosquitto]:
-    """One in a folder of its own, where whatever is measured with it may lie too; both are gone afterwards."""
+def a_broker(more: str = "") -> Iterator[Mosquitto]:
+    """One in a folder of its own, where whatever is measured with it may lie too; both are gone afterwards. `more`: lines of its configuration."""
     with tempfile.TemporaryDirectory(prefix="cityhub-bench-", ignore_cleanup_errors=True) as name:
-        broker = Mosquitto(Path(name)).start()
+        broker = Mosquitto(Path(name), f"allow_anonymous true\n{more}").start()
         try:
             yield broker
         finally:

@@ -19,6 +19,7 @@ class FakeIntake:
         self.messages: list[Message] = []
         self.groups: list[int] = []
         self.states: list[tuple[str, str]] = []
+        self.rest = 0.0
         self.held: list[tuple[asyncio.Future[list[Verdict]], int]] = []
         self._changed = asyncio.Event()
 
@@ -46,6 +47,9 @@ class FakeIntake:
         for future, count in held:
             if not future.done():
                 future.set_result([verdict or self.verdict] * count)
+
+    def rest_s(self) -> float:
+        return self.rest
 
     def report(self, state: str, why: Text | str = NOTHING) -> None:
         self.states.append((state, str(why)))

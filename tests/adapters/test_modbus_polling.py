@@ -42,6 +42,9 @@ class Hub:
         self._news.set()
         return [verdict] * len(messages)
 
+    def rest_s(self) -> float:
+        return 0.0
+
     def report(self, state: str, why: Text | str = NOTHING) -> None:
         self.states.append((state, str(why)))
         self._news.set()

@@ -272,6 +272,31 @@ async def test_what_is_in_flight_is_bounded_even_if_the_broker_does_not_care() -
         await asyncio.wait_for(done.wait(), 60)
 
 
+async def test_what_could_not_be_acknowledged_sooner_is_read_together() -> None:
+    """A broker that sends each message at once woke the hub for each, though all of them waited for the same commit."""
+    intake, done = FakeIntake(), asyncio.Event()
+    intake.rest = 0.5
+
+    async def play(broker: Broker) -> None:
+        await broker.greet()
+        broker.publish(1)
+        assert await broker.acknowledged(1) == [1]  # the first waits for nothing
+        begun = asyncio.get_running_loop().time()
+        for number in range(2, 8):
+            broker.publish(1, number)
+            await broker.writer.drain()
+            await asyncio.sleep(0.01)
+        assert await broker.acknowledged(6) == [2, 3, 4, 5, 6, 7]
+        assert 0.3 < asyncio.get_running_loop().time() - begun < 30
+        intake.rest = 0.0
+        done.set()
+        await broker.reader.read()
+
+    async with playing(play, intake):
+        await asyncio.wait_for(done.wait(), 60)
+    assert intake.groups == [1, 6]
+
+
 async def test_bytes_in_flight_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few large messages, far below `receive_max`: a broker may hand over 2,000 of a mebibyte."""
     monkeypatch.setattr(session, "IN_FLIGHT_BYTES_MAX", 1 << 20)
@@ -383,6 +408,31 @@ async def test_leaving_waits_for_the_log_and_says_good_bye() -> None:
         await intake.until(lambda: bool(intake.held))
         asyncio.get_running_loop().call_later(0.1, intake.release)
     assert await asyncio.wait_for(last, 60) == codec.puback(1) + codec.disconnect()
+
+
+async def test_whoever_leaves_takes_nothing_more_also_when_the_log_has_answered() -> None:
+    """Each verdict had the session read on, so that one under load never came to its end and said good-bye late."""
+    intake, said = FakeIntake(hold=True), list[int]()
+
+    async def play(broker: Broker) -> None:
+        await broker.greet()
+        broker.publish(1)
+        await intake.until(lambda: len(intake.held) == 1)
+        leaving = asyncio.create_task(adapter.session.leave())  # type: ignore[union-attr]
+        await asyncio.sleep(0)
+        broker.publish(1, first=2)
+        await asyncio.sleep(0.05)
+        intake.release()
+        intake.hold = False
+        await leaving
+        said.extend([(await broker.packet())[0], (await broker.packet())[0]])
+
+    async with playing(play, intake) as (adapter, _):
+        async with asyncio.timeout(60):
+            while len(said) < 2:
+                await asyncio.sleep(0.01)
+    assert said == [0x40, 0xE0]
+    assert intake.groups == [1]
 
 
 async def test_left_over_messages_of_qos_2_are_completed() -> None:

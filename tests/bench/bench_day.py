@@ -1,10 +1,11 @@
 """What an ordinary day costs: a hub at steady moderate rates, MQTT QoS 1 through a real mosquitto to DuckDB, 100 rules.
 
-    python -m tests.bench.bench_day [--seconds 15] [--rates 50,300,1000,3000,10000]
+    python -m tests.bench.bench_day [--seconds 15] [--rates 50,300,1000,3000,10000] [--at-once]
 
-For each rate: cores used, CPU, fdatasyncs and bytes written for each 1,000 readings, resident memory. Then at 1,000/s the time until
+First the hub at rest. For each rate: cores used, CPU, fdatasyncs and bytes written for each 1,000 readings, resident memory. Then at 1,000/s the time until
 a device has its acknowledgement (HTTP) and from a publish to its warning (MQTT, seen through the API). CPU stands beside what
-decoding the same JSON alone costs on this machine in the same run, so that runs on different machines can be compared.
+decoding the same JSON alone costs on this machine in the same run, and times beside what the disk alone takes, so that runs on different
+machines can be compared. `--at-once`: the broker sends each message by itself, as most do; mosquitto as it is delivered sends what has gathered.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ GOAL_SYNCS = 200
 LATENCY_RATE = 1000
 GOAL_ACKNOWLEDGED_MS, GOAL_ALERT_MS = 15, 30
 PROBES = 100
+DISK_PROBES, DISK_BYTES, DISK_PAUSE_S = 200, 2_000, 0.01
 SETTLE_S = 3.0
 READERS = ("store/events", "rules")
 
@@ -48,6 +50,26 @@ def decoding_alone_us() -> float:
 def written_bytes(hub: RunningHub) -> int:
     """Bytes that the process caused to be written to the disk."""
     return int(Path(f"/proc/{hub.process.pid}/io").read_text().split("\nwrite_bytes:")[1].split()[0])
+
+
+def disk_alone(folder: Path) -> list[float]:
+    """How long writes of so many bytes and their fdatasync take here, s."""
+    took: list[float] = []
+    with (folder / "disk_alone").open("wb", buffering=0) as file:
+        for _ in range(DISK_PROBES):
+            begun = time.perf_counter()
+            file.write(bytes(DISK_BYTES))
+            os.fdatasync(file.fileno())
+            took.append(time.perf_counter() - begun)
+            time.sleep(DISK_PAUSE_S)
+    return took
+
+
+def at_rest(hub: RunningHub, counts: Path, seconds: float) -> None:
+    cpu, syncs = hub.cpu_s(), counted_hub.read(counts)
+    time.sleep(seconds)
+    cpu, syncs = hub.cpu_s() - cpu, counted_hub.read(counts) - syncs
+    print(f"       at rest: {cpu / seconds:5.3f} cores, {syncs / seconds:.1f} fdatasyncs a second", flush=True)
 
 
 def at_rate(broker: Mosquitto, hub: RunningHub, counts: Path, rate: int, seconds: float, alone_us: float) -> None:
@@ -130,8 +152,9 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=15)
     parser.add_argument("--rates", default="50,300,1000,3000,10000")
+    parser.add_argument("--at-once", action="store_true")
     options = parser.parse_args()
-    with a_broker() as broker:
+    with a_broker("set_tcp_nodelay true" if options.at_once else "") as broker:
         folder = broker.folder
         counts = folder / "fdatasyncs"
         counted_hub.empty(counts)
@@ -144,9 +167,12 @@ def main() -> None:
             [sys.executable, "-m", "tests.bench.counted_hub", str(counts)],
         )
         try:
+            time.sleep(SETTLE_S)
+            at_rest(hub, counts, options.seconds)
             for rate in map(int, options.rates.split(",")):
                 at_rate(broker, hub, counts, rate, options.seconds, alone_us)
             latency(broker, hub, LATENCY_RATE)
+            print(f"the disk alone, {DISK_BYTES:,} bytes written and synced    {_percentiles(disk_alone(folder))}")
         finally:
             code = hub.stop()
         print(f"hub stopped with exit code {code}")

@@ -68,6 +68,9 @@ class GroupCommit:
         os.write(self._file, blob)
         os.fdatasync(self._file)
 
+    def rest_s(self) -> float:
+        return 0.0
+
     def report(self, state: str, why: Text | str = NOTHING) -> None:
         sys.stderr.write(f"{state}: {why!s}\n")
 

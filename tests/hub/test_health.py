@@ -17,7 +17,7 @@ from hub.app.watching import BEHIND_DEGRADED_S, BEHIND_DOWN_S, RuleParts, Watch
 from hub.health import BURST, FLAPPING_EVERY_S, Health, Part
 from hub.ledger import Ledger
 from hub.log import Log
-from hub.model import Reading, Tick
+from hub.model import Event, Reading, Tick
 from hub.moment import SECOND
 from hub.ports import StoreUnavailable
 
@@ -112,23 +112,30 @@ async def test_a_store_that_dies_while_only_ticks_flow_is_down_and_stays_so(
     await log.close()
 
 
-async def test_a_store_is_written_to_less_often_while_readings_come_without_a_pause(
+async def test_writes_to_the_store_begin_a_second_apart_and_the_first_after_a_pause_comes_soon(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One burst delays nothing that comes after it; two in a row are a steady flow."""
-    log, lingered = Log(tmp_path / "log"), list[float]()
+    """However few readings come: at fifty a second the store was written to four times a second. Ticks delay nothing."""
+    log, loop = Log(tmp_path / "log"), asyncio.get_running_loop()
     reader = readers.StoreReader(Server(), log.events, log.quarantine, Ledger(), lambda: NOW)  # type: ignore[arg-type]
     await reader.open(None)
+    clock, lingered = 1000.0, list[float]()
 
     async def linger(seconds: float) -> None:
-        lingered.append(seconds)
+        nonlocal clock
+        clock += seconds
+        lingered.append(round(seconds, 3))
 
     monkeypatch.setattr("hub.app.readers.asyncio.sleep", linger)
-    for count in (200, 3, 200, 200, 200, 3, 200):
-        await log.events.append([Reading("a", NOW, {"flow": 1.0}, received_at=NOW)] * count)
+    monkeypatch.setattr(loop, "time", lambda: clock)
+    one: Event = Reading("a", NOW, {"flow": 1.0}, received_at=NOW)
+    for pause_s, entry in ((0, one), (0.1, one), (0, one), (0.9, one), (2, one), (2, Tick(NOW)), (0, one)):
+        clock += pause_s
+        await log.events.append([entry])
         await reader._step()
-    assert lingered == [0.25, 0.25, 0.25, 0.25, 1.0, 1.0, 0.25]
+    assert lingered == [0.25, 0.9, 1.0, 0.25, 0.25, 0.25, 0.25]
     assert reader.state.cursor == log.events.next
+    monkeypatch.undo()
     await log.close()
 
 

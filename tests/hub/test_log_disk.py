@@ -5,13 +5,20 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import subprocess
+import sys
+import threading
+import weakref
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hub.log import Limits, Log, LogFull, segment
+from hub.log.pending import Group
 from hub.model import Fault, FaultKind, Reading
+from hub.ports import LogPosition
 from tests.hub.logs import everything, reading, readings
 
 
@@ -317,4 +324,53 @@ async def test_an_entry_that_cannot_be_written_costs_nobody_else_theirs(tmp_path
     )
     assert [isinstance(result, Exception) for result in results] == [False, True, False]
     assert everything(log) == readings(4)
+    await log.close()
+
+
+async def test_a_log_that_gets_no_thread_says_busy_and_recovers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is no fault of the entries: as one, readings went to quarantine and were answered "refused", so that no device sent them again."""
+    monkeypatch.setattr("hub.log.log.RETRY_AFTER_S", 0.0)
+    log = Log(tmp_path)
+
+    def none_left(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", none_left)
+        with pytest.raises(LogFull, match="Resource temporarily unavailable"):
+            await log.events.append(readings(1))
+    assert await log.events.append(readings(1)) == 0
+    await log.close()
+
+
+def test_a_process_whose_log_was_never_closed_ends(tmp_path: Path) -> None:
+    """The thread that writes must not keep it, as none of a pool does."""
+    use = (
+        "import asyncio, sys; from pathlib import Path; from hub.log import Log; from tests.hub.logs import readings\n"
+        "async def main():\n    print(await Log(Path(sys.argv[1])).events.append(readings(3)))\n"
+        "asyncio.run(main())"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", use, str(tmp_path)], timeout=60, capture_output=True, text=True, check=False
+    )
+    assert (run.returncode, run.stdout, run.stderr) == (0, "0\n", "")
+
+
+async def test_entries_that_are_on_disk_are_not_kept_by_the_thread_that_wrote_them(tmp_path: Path) -> None:
+    """It waits for hours for the next in a stream that is seldom written."""
+    log = Log(tmp_path)
+    kept: list[weakref.ref[Any]] = []
+    written = log.quarantine._write_and_tell
+
+    def watched(loop: asyncio.AbstractEventLoop, first: LogPosition, group: Group) -> None:
+        kept.append(weakref.ref(group))
+        written(loop, first, group)
+
+    log.quarantine._write_and_tell = watched  # type: ignore[method-assign]
+    await log.quarantine.append([Fault(FaultKind.SYNTAX, "no JSON")])
+    async with asyncio.timeout(30):
+        while kept[0]() is not None:
+            await asyncio.sleep(0.01)
     await log.close()

@@ -134,6 +134,54 @@ async def test_commits_are_as_far_apart_as_eight_entries_within_bounds(
     commits.close()
 
 
+async def test_what_comes_next_may_rest_until_shortly_before_the_commit_that_it_goes_with(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    keep_apart(monkeypatch, 10.0)
+    loop = asyncio.get_running_loop()
+    begun: list[float] = []
+    commits = linger.Linger(lambda: begun.append(loop.time()))
+    commits.begin(5)
+    assert commits.rest_s(5) == 0.0, "nobody knows yet that company comes"
+    await asyncio.sleep(0)
+    commits.committed(5, more=False)
+    commits.begin(2)
+    assert commits.rest_s(2) == pytest.approx(10.0 - linger.EARLY_S, abs=1.0), "until the commit that waits"
+    assert commits.rest_s(linger.LINGER_ENTRIES) == 0.0, "so many wait for nobody"
+    commits.grown(linger.LINGER_ENTRIES)
+    commits.committed(linger.LINGER_ENTRIES, more=False)
+    commits._began_at = loop.time() - 10.0 + linger.EARLY_S / 2
+    commits.begin(3)
+    assert commits.rest_s(3) == pytest.approx(10.0 - linger.EARLY_S, abs=1.0), (
+        "until the commit behind the one that begins now"
+    )
+    await asyncio.sleep(0)
+    assert len(begun) == 3, "a wait of less than a millisecond is none"
+    commits.close()
+    assert commits.rest_s(3) == 0.0
+
+
+async def test_after_a_rest_in_vain_nobody_rests_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device that reports alone has its commits at once, and so have the next."""
+    keep_apart(monkeypatch, 0.01)
+    commits = linger.Linger(lambda: None)
+    commits.begin(5)
+    await asyncio.sleep(0)
+    commits.committed(5, more=False)
+    assert commits.rest_s(1) > 0
+    commits._began_at -= 3600.0
+    commits.begin(1)
+    await asyncio.sleep(0)
+    commits.committed(1, more=False)
+    for _ in range(linger.ALONE):
+        assert commits.rest_s(1) == 0.0
+        commits.begin(1)
+        await asyncio.sleep(0)
+        commits.committed(1, more=False)
+    assert commits.rest_s(1) > 0
+    commits.close()
+
+
 async def test_closing_commits_at_once_what_lingers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     keep_apart(monkeypatch, 3600.0)
     log, disk = await on_slow_disk(tmp_path, monkeypatch)

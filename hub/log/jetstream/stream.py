@@ -176,6 +176,10 @@ class JetStreamStream:
 
     # ---------------------------------------------------------------------------------------------- appending
 
+    def rest_s(self) -> float:
+        """Never: what waits for the servers goes as soon as they have answered."""
+        return 0.0
+
     def append(self, entries: Sequence[Any], keys: Mapping[Key, Any] = NO_KEYS) -> asyncio.Future[LogPosition]:
         loop = self._loop = asyncio.get_running_loop()
         future: asyncio.Future[LogPosition] = loop.create_future()

@@ -82,6 +82,9 @@ class Hub:
         refused = message.device in self.refused_devices or (message.faults and not message.readings)
         return Verdict.REFUSED if refused else Verdict.STORED
 
+    def rest_s(self) -> float:
+        return 0.0
+
     def report(self, state: str, why: Text | str = NOTHING) -> None:
         self.states.append((state, str(why)))
 
