@@ -17,7 +17,7 @@ from hub.cli.telling import HIDDEN, logger_of, without_secrets
 from tests.acceptance.ports import free_port
 from tests.acceptance.running import RULES, RunningHub, cityhub, write_city
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.acceptance
 
 SHIPS = '[[adapters]]\nname = "ships"\nprotocol = "nmea0183"\nlisten = "tcp://127.0.0.1:{}"\ndevice = "boat"\nunknown_devices = "admit"\n'
 DEPTH = b"$SDDPT,3.6,0.0*52\r\n"
