@@ -25,6 +25,8 @@ ROOT = Path(__file__).resolve().parents[1]
 WANTED = 0.85
 SAMPLE = 150
 SOURCES = ["hub", "rules", "adapters"]
+HANGS_S = 120
+"""A test that takes longer by a mistake hangs, which is noticed. Less than tests have else: many mistakes make them hang."""
 SURVIVED, NO_TEST = 0, (5, 33)
 """mutmut's exit codes: all tests passed; no test reaches the line. Any other was noticed, a test without end too."""
 
@@ -149,7 +151,7 @@ def _configure(place: Path, part: Part) -> None:
             "source_paths": SOURCES,
             "only_mutate": part.modules,
             "also_copy": others,
-            "pytest_add_cli_args": ["-p", "no:cacheprovider"],
+            "pytest_add_cli_args": ["-p", "no:cacheprovider", "--timeout", str(HANGS_S)],
             "pytest_add_cli_args_test_selection": tests,
         }.items():
             file.write(f"{key} = {json.dumps(value)}\n")

@@ -80,7 +80,6 @@ def test_a_city_uses_them(clean: Clean) -> None:
     }
 
 
-@pytest.mark.timeout(600)
 def test_their_own_tests_pass(clean: Clean) -> None:
     """Without this checkout: `cityhub.testing` comes from the wheel."""
     said = clean.run(

@@ -199,31 +199,17 @@ class _Reader:
         return field if len(self.mistakes) == before else None
 
     def check_field(self, where: str, unit: Unit, field: Field) -> None:
-        metric = vocabulary().get(field.metric)
-        if metric is None:
-            self.wrong(where, f"the vocabulary has no metric {field.metric!r}{nearest(field.metric)}")
-        elif metric.type == "number":
-            if field.type == "string":
-                self.wrong(where, f"{field.metric} is a number, and a string is none")
-            try:
-                conversion(field.unit or metric.unit, metric.unit)
-            except UnitError as error:
-                self.wrong(where, str(error))
-        elif metric.type == "texts" or (metric.type == "text" and field.type != "string" and not field.states):
-            self.wrong(where, f'{field.metric} is text: type = "string" or a table of states is needed')
+        self.check_metric(where, field)
         if field.type == "string" and not 1 <= field.length <= unit.registers_max:
             self.wrong(where, f"a string needs length, its registers: 1 to {unit.registers_max}")
         elif not field.is_bits and field.registers > unit.registers_max:
             self.wrong(
                 where, f"{field.type} spans {field.registers} registers, more than registers_max = {unit.registers_max}"
             )
-        if field.address < 0 or field.address + max(1, field.registers) > 65536:
-            said = (
-                "address 0; with one_based = true addresses begin at 1"
-                if field.address < 0
-                else f"address {field.address}"
-            )
-            self.wrong(where, f"{said} is outside the table of 65,536")
+        if field.address < 0 and unit.one_based:
+            self.wrong(where, "address = 0; with one_based = true addresses begin at 1")
+        elif field.address < 0 or field.address + max(1, field.registers) > 65536:
+            self.wrong(where, f"address {field.address} is outside the table of 65,536")
         width = 16 * field.registers
         if field.bit is not None and not 0 <= field.bit < width:
             self.wrong(where, f"bit = {field.bit}; {field.type} has bits 0 to {width - 1}")
@@ -236,6 +222,22 @@ class _Reader:
         if field.writable and (field.table in ("input", "discrete") or not unit.writable):
             why = f"{field.table} cannot be written" if unit.writable else "its device does not say writable = true"
             self.wrong(where, f"writable = true, but {why}")
+
+    def check_metric(self, where: str, field: Field) -> None:
+        metric = vocabulary().get(field.metric)
+        if metric is None:
+            self.wrong(where, f"the vocabulary has no metric {field.metric!r}{nearest(field.metric)}")
+        elif metric.type == "number":
+            if field.type == "string":
+                self.wrong(where, f"{field.metric} is a number, and a string is none")
+            try:
+                conversion(field.unit or metric.unit, metric.unit)
+            except UnitError as error:
+                self.wrong(where, str(error))
+        elif metric.type == "texts":
+            self.wrong(where, f"{field.metric} is a list of texts, and no register holds one")
+        elif metric.type == "text" and field.type != "string" and not field.states:
+            self.wrong(where, f'{field.metric} is text: type = "string" or a table of states is needed')
 
     def choice(self, where: str, key: str, value: str, known: Any) -> None:
         near = get_close_matches(value, known, n=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -22,6 +23,8 @@ from hub.sockets import not_bound
 BACKOFF_S = (1.0, 60.0)
 STEADY_S = 60.0
 """An adapter that ran this long was well; its next failure starts the back-off afresh."""
+LISTENS_WITHIN_S = 10.0
+"""A port is bound within milliseconds. On a machine that is too busy for it, and for a plug-in that never says it is up, no longer than this."""
 
 
 class Sources:
@@ -35,8 +38,9 @@ class Sources:
         self._signs: dict[str, Any] = {}
 
     async def run(self, wanted: Sequence[AdapterConfig]) -> list[str]:
-        """Have these run and no others; a sentence for each that was started, stopped or started anew."""
-        plugins, said = Plugins(), []
+        """Have these run and no others; a sentence for each that was started, stopped or started anew. Those that listen do so, or have said why not,
+        when this returns: who is told that the hub is ready is refused by none of them."""
+        plugins, said, listening = Plugins(), list[str](), list[Door]()
         signs = {config.name: sign(config) for config in wanted}
         gone = [name for name, before in self._signs.items() if signs.get(name) != before]
         await self._end(gone)
@@ -45,10 +49,14 @@ class Sources:
                 continue
             plugin = self.plugins[config.name] = plugins[config.protocol]
             door = self._doors(plugin, config)
+            door.report("starting")
+            if getattr(config.options, "listen", None):
+                listening.append(door)
             self._tasks[config.name] = asyncio.create_task(run_adapter(plugin, config, door, self.adapters))
             said.append(f"adapter {config.name}: {'started anew' if config.name in gone else 'started'}")
         said += [f"adapter {name}: stopped" for name in gone if name not in signs]
         self._signs = signs
+        await _begun(listening)
         return said
 
     async def stop(self) -> None:
@@ -83,6 +91,13 @@ async def run_adapter(plugin: Plugin, config: AdapterConfig, door: Door, running
             again = Text(f"; started again in {pause:.0f} s", f"；{pause:.0f} 秒后重新启动")
             door.report("down", _why(config, error) + again)
             await asyncio.sleep(pause)
+
+
+async def _begun(doors: Sequence[Door]) -> None:
+    """Until none of them is starting any more."""
+    until = time.monotonic() + LISTENS_WITHIN_S
+    while any(door.status.state == "starting" for door in doors) and time.monotonic() < until:
+        await asyncio.sleep(0.01)
 
 
 def _why(config: AdapterConfig, error: Exception) -> Text:

@@ -93,14 +93,14 @@ async def _serve(city: City, stop: asyncio.Event, roles: list[str], node: str | 
     for sentence in exposed_secrets(config):
         say(sentence)
     taking = _take_over_on_hangup(hub, say)
-    notify("READY=1", f"STATUS={where}")
+    await notify("READY=1", f"STATUS={where}")
     doing = "" if set(roles) == set(ROLES) else f", {', '.join(role for role in ROLES if role in roles)} only"
     say(
         f"{config.hub.name}: {where} with {len(here(config.adapters, roles))} adapters{doing}, data in {hub.data}; Ctrl-C stops it"
     )
     try:
         await stop.wait()
-        notify("STOPPING=1")
+        await notify("STOPPING=1")
         say("stopping: letting readers finish")
     finally:
         overtaken.cancel()
@@ -115,7 +115,7 @@ async def _has_its_turn(hub: Hub, stop: asyncio.Event) -> bool:
     turn, stopping = asyncio.create_task(hub.wait_for_its_turn()), asyncio.create_task(stop.wait())
     done, _ = await asyncio.wait({turn, stopping}, timeout=1, return_when=asyncio.FIRST_COMPLETED)
     if not done:
-        notify("READY=1", "STATUS=standing by")
+        await notify("READY=1", "STATUS=standing by")
         await asyncio.wait({turn, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
     if not turn.done():
@@ -146,13 +146,13 @@ def _take_over_on_hangup(hub: Hub, say: Callable[[str], None]) -> asyncio.Task[N
         while True:
             await asked.wait()
             asked.clear()
-            reloading()
+            await reloading()
             told = await hub.reload()
             for mistake in told.mistakes:
                 say(f"not reloaded: {mistake}")
             if not (told.mistakes or told.applied or told.restart):
                 say("reload: nothing has changed")
-            notify("READY=1")
+            await notify("READY=1")
 
     return asyncio.create_task(take_over())
 

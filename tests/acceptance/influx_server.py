@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from tests.acceptance.ports import free_port
+from tests.waiting import PATIENCE_S
 
 CONFIG = """
 reporting-disabled = true
@@ -74,7 +75,7 @@ def influx_server(folder: Path, port: int | None = None) -> Iterator[str]:
 
 
 def _wait_until_up(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise RuntimeError(f"influxd ended with {process.returncode}: {log.read_text()[-2000:]}")
@@ -82,4 +83,4 @@ def _wait_until_up(process: subprocess.Popen[bytes], url: str, log: Path) -> Non
             if httpx.get(f"{url}/ping").status_code == 204:
                 return
         time.sleep(0.1)
-    raise RuntimeError("influxd did not answer within 20 s")
+    raise RuntimeError(f"influxd did not answer within {PATIENCE_S:.0f} s")

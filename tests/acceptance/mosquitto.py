@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.ports import free_port
+from tests.waiting import PATIENCE_S
 
 BINARY = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
 
@@ -55,7 +56,7 @@ class Mosquitto:
         self._process = subprocess.Popen(
             [self.binary, "-c", str(self._config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        until = time.monotonic() + 60
+        until = time.monotonic() + PATIENCE_S
         while time.monotonic() < until:
             try:
                 socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
@@ -67,7 +68,7 @@ class Mosquitto:
     def stop(self, kill: bool = False) -> None:
         if self._process is not None:
             self._process.kill() if kill else self._process.terminate()
-            self._process.wait(10)
+            self._process.wait(PATIENCE_S)
             self._process = None
 
 

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.acceptance.ports import free_port
+from tests.waiting import PATIENCE_S
 
 BINARY = shutil.which("nats-server", path=str(Path(sys.executable).parent)) or shutil.which("nats-server")
-READY_S = 60.0
 
 
 class NatsServer:
@@ -74,7 +74,7 @@ class NatsServer:
             self._process = subprocess.Popen(
                 [BINARY, "-c", str(self._config)], stdout=log, stderr=log, start_new_session=True
             )
-        until = time.monotonic() + READY_S
+        until = time.monotonic() + PATIENCE_S
         while time.monotonic() < until:
             if self._process.poll() is not None:
                 break
@@ -98,7 +98,7 @@ class NatsServer:
         """In order, as a person does who brings a new version; ends when the next may be restarted."""
         self.stop()
         self.start()
-        until = time.monotonic() + READY_S
+        until = time.monotonic() + PATIENCE_S
         while not self.current:
             if time.monotonic() > until:
                 raise RuntimeError(f"{self.name} does not become well: {self.log.read_text()[-2000:]}")

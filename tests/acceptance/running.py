@@ -15,6 +15,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from tests.waiting import PATIENCE_S
+
 ROOT = Path(__file__).resolve().parents[2]
 
 RULES = """
@@ -85,7 +87,7 @@ class RunningHub:
         )
         self._listening = threading.Thread(target=self._listen, daemon=True)
         self._listening.start()
-        self.wait(lambda: self.has_said(ready), "the hub did not start", 120)
+        self.wait(lambda: self.has_said(ready), "the hub did not start")
 
     def has_said(self, words: str) -> bool:
         return any(words in line for line in self.said)
@@ -95,7 +97,7 @@ class RunningHub:
         for line in self.process.stderr:
             self.said.append(line)
 
-    def wait(self, ready: Callable[[], bool], complaint: str, seconds: float = 30) -> None:
+    def wait(self, ready: Callable[[], bool], complaint: str, seconds: float = PATIENCE_S) -> None:
         until = time.monotonic() + seconds
         while not ready():
             if time.monotonic() > until or self.process.poll() is not None:
@@ -103,7 +105,7 @@ class RunningHub:
             time.sleep(0.02)
 
     def get(self, path: str) -> Any:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.api}{path}", timeout=20) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.api}{path}", timeout=PATIENCE_S) as answer:
             text = answer.read()
         return json.loads(text) if path.startswith("/api") else text.decode()
 
@@ -113,7 +115,7 @@ class RunningHub:
             f"http://127.0.0.1:{self.api}{path}", data, {"Content-Type": "application/json", **headers}
         )
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
+            with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
                 return answer.status, json.load(answer)
         except urllib.error.HTTPError as error:
             return error.code, json.load(error)
@@ -131,7 +133,7 @@ class RunningHub:
         """Until the store has what the log had when this was called."""
         reader = self.reader("store/events")
         end = reader["cursor"] + reader["behind"]
-        self.wait(lambda: self.reader("store/events")["cursor"] >= end, "the store did not take them", 60)
+        self.wait(lambda: self.reader("store/events")["cursor"] >= end, "the store did not take them")
 
     def stop(self) -> int:
         """SIGTERM; gives the exit code."""
@@ -143,14 +145,14 @@ class RunningHub:
         self.wait_end()
 
     def wait_end(self) -> int:
-        code = self.process.wait(60)
-        self._listening.join(10)
+        code = self.process.wait(PATIENCE_S)
+        self._listening.join()
         assert self.process.stderr is not None
         self.process.stderr.close()
         return code
 
 
-def cityhub(*arguments: object, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+def cityhub(*arguments: object, timeout: float = PATIENCE_S) -> subprocess.CompletedProcess[str]:
     """One command to its end."""
     return subprocess.run(
         [sys.executable, "-m", "hub.cli", *map(str, arguments)],

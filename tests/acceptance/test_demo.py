@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.running import ROOT
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.acceptance
 
@@ -38,9 +39,9 @@ class Demo:
         for line in self.process.stdout:
             self.said.append(line)
 
-    def until(self, words: str, seconds: float) -> str:
+    def until(self, words: str) -> str:
         """The first line with these words."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + PATIENCE_S
         while time.monotonic() < end and self.process.poll() is None:
             if found := next((line for line in self.said if words in line), ""):
                 return found
@@ -50,10 +51,10 @@ class Demo:
     def ends(self) -> str:
         """All it said, once it has ended by itself with code 0."""
         try:
-            assert self.process.wait(30) == 0, "".join(self.said)
+            assert self.process.wait(PATIENCE_S) == 0, "".join(self.said)
         finally:
             self.process.kill()
-            self._listening.join(10)
+            self._listening.join()
             assert self.process.stdout is not None
             self.process.stdout.close()
         return "".join(self.said)
@@ -62,9 +63,9 @@ class Demo:
 def test_it_warns_with_cameras_in_half_a_minute_and_ends_on_a_second_ctrl_c_too(tmp_path: Path) -> None:
     demo = Demo(tmp_path)
     try:
-        demo.until("open http://", 30)
-        demo.until("A cloudburst stops over the North Gate", 20)
-        warning = demo.until("WARNING, blue: North Gate underpass: water", 40)
+        demo.until("open http://")
+        demo.until("A cloudburst stops over the North Gate")
+        warning = demo.until("WARNING, blue: North Gate underpass: water")
         assert "seen by North Gate" in warning
         for pause_s in (0.0, 0.1, 0.5):
             time.sleep(pause_s)
@@ -79,7 +80,7 @@ def test_it_warns_with_cameras_in_half_a_minute_and_ends_on_a_second_ctrl_c_too(
 def test_it_ends_on_sigterm_and_at_once_while_it_starts(tmp_path: Path) -> None:
     demo = Demo(tmp_path)
     try:
-        demo.until("open http://", 30)
+        demo.until("open http://")
         demo.process.send_signal(signal.SIGTERM)
     finally:
         said = demo.ends()

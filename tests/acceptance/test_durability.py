@@ -67,7 +67,7 @@ def test_no_acknowledgement_leaves_before_its_fdatasync(
         str(trace),
     ]
     hub = RunningHub(folder, api, prefix)
-    hub.wait(lambda: hub.adapter("broker")["state"] == "up", "no broker", 60)
+    hub.wait(lambda: hub.adapter("broker")["state"] == "up", "no broker")
     publish(
         broker.port,
         [json.dumps({"device": "gauge-7", "values": {"water_level": number / 10}}).encode() for number in range(20)],

@@ -16,6 +16,7 @@ from hub.app.hub import Hub
 from hub.app.plugins import Plugins
 from tests.adapters.http_peer import http_peer
 from tests.adapters.onvif_camera import onvif_camera
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.acceptance
 
@@ -44,7 +45,7 @@ RULES = """
 """
 
 
-async def until(what: Callable[[], object], seconds: float = 60.0) -> None:
+async def until(what: Callable[[], object], seconds: float = PATIENCE_S) -> None:
     async with asyncio.timeout(seconds):
         while not what():
             await asyncio.sleep(0.02)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from adapters.gb28181 import ptz
 from adapters.gb28181.manscdp import Channel
 from adapters.gb28181.sink import Gb28181Options, Gb28181Sink
 from hub.model import AlertChange, CameraView, Change, Pose
+from tests.acceptance.ports import free_port
 
 pytestmark = pytest.mark.acceptance
 
@@ -92,12 +92,6 @@ Content-Length: 0
 """
 
 
-def free_port(kind: int) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.mark.parametrize("scheme", ["udp", "tcp"])
 async def test_sipp_registers_us_takes_an_alarm_and_passes_on_camera_orders(
     scheme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, need_program: Callable[[str], str]
@@ -105,7 +99,7 @@ async def test_sipp_registers_us_takes_an_alarm_and_passes_on_camera_orders(
     sipp = need_program("sipp")
     monkeypatch.setenv("GB_PASSWORD", "s3cret")
     (tmp_path / "platform.xml").write_text(SCENARIO)
-    port = free_port(socket.SOCK_STREAM if scheme == "tcp" else socket.SOCK_DGRAM)
+    port = free_port()
     process = await asyncio.create_subprocess_exec(
         sipp, "-sf", "platform.xml", "-i", "127.0.0.1", "-p", str(port), "-t", "t1" if scheme == "tcp" else "u1",
         "-m", "4", "-nostdin", "-timeout", "30s", "-trace_msg", "-message_file", "messages.log",

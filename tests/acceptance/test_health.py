@@ -81,7 +81,7 @@ def test_a_broker_that_goes_and_comes_back_is_said_and_leaves_the_hub_ready(tmp_
             assert status_of(hub, "/readyz?part=adapter/broker")[0] == 503
             assert 'cityhub_part_state{part="adapter/broker",state="down"} 1' in hub.get("/metrics")
             broker.start()
-            hub.wait(lambda: said(hub, "adapter/broker: up again"), "it did not say that the broker is back", 60)
+            hub.wait(lambda: said(hub, "adapter/broker: up again"), "it did not say that the broker is back")
             assert readiness(hub)[1]["adapter/broker"]["state"] == "up"
     finally:
         broker.stop()
@@ -106,7 +106,7 @@ def test_ports_that_are_taken_are_named_and_tried_again(tmp_path: Path) -> None:
         first.close()
         second.close()
         hub.wait(lambda: said(hub, "api: up again"), "the API did not come up on the freed port")
-        hub.wait(lambda: said(hub, "adapter/trackers: up again"), "the adapter did not come up on the freed port", 90)
+        hub.wait(lambda: said(hub, "adapter/trackers: up again"), "the adapter did not come up on the freed port")
         status, parts = readiness(hub)
         assert (status, parts["adapter/stars"]["state"]) == (200, "down")
 
@@ -166,7 +166,7 @@ def _stop_and_start(hub: RunningHub, tmp_path: Path, port: int) -> None:
     pid = _pid_listening(port)
     os.kill(pid, signal.SIGTERM)
     hub.reading({"water_level": 1.1})
-    hub.wait(lambda: said(hub, "store: down"), "it did not say that the store is away", 60)
+    hub.wait(lambda: said(hub, "store: down"), "it did not say that the store is away")
     status, parts = readiness(hub)
     assert (status, parts["store"]["state"]) == (503, "down")
     assert parts["store"]["reason"]
@@ -174,7 +174,7 @@ def _stop_and_start(hub: RunningHub, tmp_path: Path, port: int) -> None:
     assert status == 503
     assert "history cannot be had now" in answer["detail"]
     with influx_server(tmp_path / "influx", port):
-        hub.wait(lambda: said(hub, "store: up again"), "it did not say that the store is back", 90)
+        hub.wait(lambda: said(hub, "store: up again"), "it did not say that the store is back")
         hub.wait(lambda: readiness(hub)[0] == 200, "it was not ready again")
 
 

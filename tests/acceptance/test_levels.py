@@ -128,7 +128,7 @@ def test_every_change_goes_up_once_in_order_through_outages_and_a_circle(levels:
 
     # People at the city acknowledge it there: that stays there and above.
     name = f"district-a/{last}"
-    city.hub.wait(lambda: name in city.changes("district-a"), "the last warning did not come to the city", 60)
+    city.hub.wait(lambda: name in city.changes("district-a"), "the last warning did not come to the city")
     assert city.hub.post(f"/api/v1/alerts/{quote(name, safe='')}/acknowledge", {"who": "li"})[0] == 200
     city.hub.wait(lambda: city.changes("district-a")[name][-1]["change"] == "acknowledged", "it was not acknowledged")
     assert district.hub.post(f"/api/v1/alerts/{quote(last, safe='')}/acknowledge", {"who": "wang"})[0] == 200
@@ -144,7 +144,7 @@ def test_every_change_goes_up_once_in_order_through_outages_and_a_circle(levels:
         )  # fmt: skip
 
     city.hurry()
-    province.hub.wait(complete, "not everything came up, once and in order", 90)
+    province.hub.wait(complete, "not everything came up, once and in order")
 
     own = district.changes()
     assert len(own) == 12

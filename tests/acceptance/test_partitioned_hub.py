@@ -45,7 +45,7 @@ def alerts_of(hub: RunningHub) -> list[Any]:
         found: dict[str, Any] = hub.get("/api/v1/alerts?closed=500")
         return found
 
-    hub.wait(lambda: any(row["subject"] == "last" for row in everything()["open"]), "the alerts did not keep up", 60)
+    hub.wait(lambda: any(row["subject"] == "last" for row in everything()["open"]), "the alerts did not keep up")
     listed = everything()
     told = ("change", "level", "at", "reason", "values", "evidence")
     return sorted(

@@ -26,7 +26,7 @@ from tests.acceptance.ports import free_port
 from tests.hub.running import running
 from tests.shared import ROOT
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.acceptance
 
 PAGES = {page.stem: page.read_text("utf-8") for page in sorted((ROOT / "docs" / "personas").glob("*.md"))}
 WALKED = [name for name, text in PAGES.items() if "```" in text and not name.endswith(".zh")]

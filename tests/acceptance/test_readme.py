@@ -15,7 +15,7 @@ import pytest
 from tests.acceptance.ports import free_port
 from tests.acceptance.running import ROOT, RunningHub, cityhub
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.acceptance
 
 README = (ROOT / "README.md").read_text("utf-8")
 

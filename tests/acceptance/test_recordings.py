@@ -13,7 +13,7 @@ from tests.bench.recordings import CITIES, RUNS, city_of, cityhub
 from tests.played import BY_NAME, played, summary_of, together
 from tests.shared import shared_path
 
-pytestmark = [pytest.mark.recordings, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.recordings
 HEAVY = ("beijing-12-sites", "gecco-water", "mukilteo-rain", "guadalupe-0707", "skab")
 """Those that take long, or tell what another of the same instruments tells; `python -m tests.bench.recordings` plays them all."""
 LIGHT = [run.name for run in RUNS if run.name not in HEAVY]

@@ -19,6 +19,7 @@ from hub.cli import main
 from rules.figures import derived
 from tests.acceptance.ports import free_port
 from tests.acceptance.running import RULES, write_city
+from tests.waiting import PATIENCE_S
 
 SICK = """
 - rule: sick
@@ -26,7 +27,6 @@ SICK = """
   levels: {yellow: beaufort(wind_speed) >= 0 and water_depth > 1 cm}
 """
 HOUR = 3_600_000_000_000
-WAIT_S = 60.0
 
 
 def hub_of(folder: Path, now: Callable[[], int] = time.time_ns) -> Hub:
@@ -36,7 +36,7 @@ def hub_of(folder: Path, now: Callable[[], int] = time.time_ns) -> Hub:
 
 
 async def until(condition: Callable[[], Awaitable[Any]]) -> Any:
-    end = time.monotonic() + WAIT_S
+    end = time.monotonic() + PATIENCE_S
     while not (found := await condition()):
         assert time.monotonic() < end, "it did not come in time"
         await asyncio.sleep(0.05)
@@ -63,7 +63,7 @@ async def test_a_sick_rule_is_shown_everywhere_and_the_underpass_is_warned_of(
     hub = hub_of(write_city(tmp_path, api=free_port(), rules=RULES + SICK))
     await hub.start()
     try:
-        async with httpx.AsyncClient(base_url=hub.address, timeout=WAIT_S) as client:
+        async with httpx.AsyncClient(base_url=hub.address, timeout=PATIENCE_S) as client:
             await say(client, water_depth=0.8, wind_speed=3.0)
             assert await until(lambda: warned(client, "red")) == ["city/underpass-flooding"]
             status = (await client.get("/api/v1/status")).json()
@@ -88,7 +88,7 @@ async def test_a_hub_whose_clock_steps_ahead_and_back_warns_at_once(tmp_path: Pa
     hub = hub_of(write_city(tmp_path, api=free_port()), lambda: time.time_ns() + ahead)
     await hub.start()
     try:
-        async with httpx.AsyncClient(base_url=hub.address, timeout=WAIT_S) as client:
+        async with httpx.AsyncClient(base_url=hub.address, timeout=PATIENCE_S) as client:
             await say(client, water_depth=0.01)
             ahead = step
             await say(client, water_depth=0.02)
@@ -113,7 +113,7 @@ async def test_one_report_from_the_future_holds_no_warning_back(tmp_path: Path) 
     hub = hub_of(write_city(tmp_path, api=free_port()))
     await hub.start()
     try:
-        async with httpx.AsyncClient(base_url=hub.address, timeout=WAIT_S) as client:
+        async with httpx.AsyncClient(base_url=hub.address, timeout=PATIENCE_S) as client:
             later = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 540))
             body = {"device": "underpass-1", "time": later, "values": {"water_depth": 0.01}}
             assert (await client.post("/api/v1/readings", json=body)).status_code == 200

@@ -67,7 +67,7 @@ class Pair:
         lost, self.works = self.works, self.waits
         began = time.monotonic()
         lost.process.send_signal(signal.SIGKILL if by == "kill" else signal.SIGSTOP)
-        self.works.wait(lambda: self.works.has_said(WORKS), "it did not take over", 60)
+        self.works.wait(lambda: self.works.has_said(WORKS), "it did not take over")
         took = time.monotonic() - began
         lost.process.send_signal(signal.SIGCONT)
         assert lost.wait_end() == (-signal.SIGKILL if by == "kill" else OVERTAKEN), lost.said

@@ -36,14 +36,14 @@ def test_influxdb_may_go_and_come_back(tmp_path: Path) -> None:
     assert 'cityhub_readings_waiting{reader="store",adapter="api"} 10' in hub.get("/metrics")
     with influx_server(tmp_path / "influx", port) as url:
         httpx.post(f"{url}/query", params={"q": "CREATE DATABASE city"})
-        hub.wait(lambda: len(stored(url)) == 10, "the store was not caught up", 60)
+        hub.wait(lambda: len(stored(url)) == 10, "the store was not caught up")
         assert hub.reading({"water_level": 1.0})[0] == 200
         hub.wait(lambda: len(stored(url)) == 11, "live data does not flow")
-    hub.wait(lambda: hub.reader("store/events")["state"] == "down", "with only ticks nobody noticed", 30)
+    hub.wait(lambda: hub.reader("store/events")["state"] == "down", "with only ticks nobody noticed")
     for number in range(5):
         assert hub.reading({"water_level": 2 + number / 10})[0] == 200
     with influx_server(tmp_path / "influx", port) as url:
-        hub.wait(lambda: len(stored(url)) == 16, "the second outage was not caught up", 90)
+        hub.wait(lambda: len(stored(url)) == 16, "the second outage was not caught up")
         hub.wait(lambda: hub.reader("store/events")["state"] == "up", "it still counts as down")
         assert hub.get("/api/v1/status")["balances"]
         assert hub.stop() == 0

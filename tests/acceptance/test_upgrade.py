@@ -11,7 +11,7 @@ import pytest
 from tests.acceptance.ports import free_port
 from tests.acceptance.running import RunningHub, cityhub
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.acceptance
 
 OLD = Path(__file__).parents[1] / "hub" / "data" / "city-0.1.tar.xz"
 

@@ -299,6 +299,24 @@ def test_a_wrong_size_of_an_answer_is_a_fault() -> None:
     assert [fault.kind for fault in messages[1].faults] == [FaultKind.SYNTAX]
 
 
+@pytest.mark.parametrize("chunk", [1, 2, 3, 7, 1000])
+def test_rtu_frames_are_found_however_they_come(chunk: int) -> None:
+    stream = (
+        rtu("11 03 0064 0005")
+        + rtu("11 03 0a 0000 41bc 0000 0000 0037")
+        + b"\xff"
+        + rtu("11 01 0003 0001")
+        + rtu("11 01 01 01")
+    )
+    codec = ModbusRtuCodec(read_map(PUMP))
+    messages = [message for at in range(0, len(stream), chunk) for message in codec.feed(stream[at : at + chunk])]
+    messages += codec.end()
+    assert [fault.kind for message in messages for fault in message.faults] == [FaultKind.FRAME]
+    values = [reading.values for message in messages for reading in message.readings]
+    assert values == [{"flow": 84.6, "pressure": 550.0}, {"running": True}]
+    assert b"".join(message.raw for message in messages) == stream
+
+
 def test_identification() -> None:
     answer = "2b 0e 01 01 00 00 02 00 04 41434d45 01 02 5031"
     (message,) = ModbusRtuCodec().feed(rtu("05" + answer))
@@ -312,6 +330,7 @@ def test_bad_checksums_and_junk() -> None:
     assert fault.faults[0].kind is FaultKind.CHECKSUM
     messages = codec.feed(b"\x00\x00\x00" + rtu("11 03 006b 0003"))
     assert [len(message.faults) for message in messages] == [1, 0]
+    assert [message.readings for message in (fault, *messages)] == [[], [], []]
     tcp = ModbusTcpCodec()
     messages = tcp.feed(b"junkjunk" + bytes.fromhex("000200000003018302"))
     assert [[fault.kind for fault in message.faults] for message in messages] == [[FaultKind.FRAME], []]

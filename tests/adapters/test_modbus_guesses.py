@@ -48,6 +48,7 @@ def test_two_registers(words: list[int], found: list[str]) -> None:
         ([0x4142, 0x4344], ["7 ABCD 'ABCD'", "7 BADC 'BADC'"]),
         ([0x4142, 0x4344, 0x4500, 0x0001], ["7 ABCD 'ABCDE'", "7 BADC 'BADC'"]),
         ([0x2041, 0x4243], ["7 BADC 'A CB'"]),
+        ([0x2041, 0x4243, 0x4445], ["7 ABCD 'ABCDE'", "7 BADC 'A CBED'"]),
         ([0x1F41, 0x4243], []),
         ([0x7E41, 0x4243], ["7 ABCD '~ABC'", "7 BADC 'A~CB'"]),
         ([0x7F41, 0x4243], []),

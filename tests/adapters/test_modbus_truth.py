@@ -17,11 +17,12 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 
 from adapters.modbus import poller
 from adapters.modbus.bus import Bus, Short, Silent
-from adapters.modbus.framing import RtuFraming, TcpFraming, read_request
+from adapters.modbus.framing import Request, RtuFraming, TcpFraming, read_request, write_request
 from adapters.modbus.pdu import EXCEPTIONS
 from adapters.modbus.planner import halve, plan
 from adapters.modbus.poller import ModbusAdapter, ModbusOptions
 from adapters.modbus.registers import Field, Unit
+from adapters.modbus.sunspec import discover
 from hub.model import Value
 from tests.adapters.intake import FakeIntake
 from tests.adapters.modbus_slave import Asked, Said, Slave, answer_of, crc, on_serial, on_tcp
@@ -404,3 +405,58 @@ async def test_pathological_answers_are_cheap() -> None:
         RtuFraming().take(buffer)
         assert len(buffer) <= 256
     assert time.process_time() - began < 64 * 1024 * 20e-6 * 5
+
+
+# ------------------------------------------------------------------------------------------------------------- requests
+
+
+@pytest.mark.parametrize(
+    ("request_", "pdu", "count"),
+    [
+        # MODBUS Application Protocol V1.1b3: the examples of 6.1 to 6.6 and 6.12.
+        (read_request(7, "coil", 0x13, 19), "0100130013", 19),
+        (read_request(7, "discrete", 0xC4, 22), "0200c40016", 22),
+        (read_request(7, "holding", 0x6B, 3), "03006b0003", 3),
+        (read_request(7, "input", 8, 1), "0400080001", 1),
+        (write_request(7, "coil", 0xAC, [1]), "0500acff00", 1),
+        (write_request(7, "coil", 0xAC, [0]), "0500ac0000", 1),
+        (write_request(7, "holding", 1, [3]), "0600010003", 1),
+        (write_request(7, "holding", 1, [10, 258]), "1000010002" + "04000a0102", 2),
+    ],
+)
+def test_requests_are_those_of_the_specification(request_: Request, pdu: str, count: int) -> None:
+    assert (request_.unit, request_.pdu.hex(), request_.count) == (7, pdu, count)
+
+
+@pytest.mark.parametrize(("online", "asked"), [(None, 2), (True, 2), (False, 1)])
+async def test_a_unit_that_is_gone_is_asked_one_question_a_turn(
+    online: bool | None, asked: int, tmp_path: Path
+) -> None:
+    """Each costs its neighbours the time that it is waited for."""
+    path = tmp_path / "map.toml"
+    path.write_text(
+        block_map(
+            fields=", ".join(
+                f'{{metric = "{name}", address = {at}}}'
+                for name, at in (("flow", 0), ("level", 200), ("pressure", 400))
+            )
+        )
+    )
+    async with on_tcp(lambda asked: Said(None)) as (slave, url):
+        adapter = ModbusAdapter("plant", ModbusOptions(connect=url, map=str(path), timeout_s=0.05, retries=0))
+        adapter.health[1].online = online
+        cycle = await adapter._cycle(adapter.groups[0])
+        adapter.bus.close()
+    assert not cycle.answered
+    assert len(slave.asked) == asked
+
+
+async def test_a_chain_that_breaks_off_keeps_the_models_before_it() -> None:
+    held = {40_000: [0x5375, 0x6E53], 40_002: [1, 66], 40_070: [103, 50]}
+
+    async def read(address: int, count: int) -> list[int]:
+        if address not in held:
+            raise LookupError
+        return held[address]
+
+    assert [model.id for model in await discover(read, LookupError)] == [1, 103]

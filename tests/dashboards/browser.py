@@ -14,6 +14,8 @@ from typing import Any, ParamSpec, TypeVar
 import pytest
 from playwright.sync_api import Error, sync_playwright
 
+from tests.waiting import PATIENCE_S
+
 WIDTH, HEIGHT = 1280, 800
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -55,7 +57,7 @@ class Browser:
         """What the page's JavaScript says to this."""
         return self._do(self._page.evaluate, expression)
 
-    def wait(self, expression: str, complaint: str, seconds: float = 60) -> None:
+    def wait(self, expression: str, complaint: str, seconds: float = PATIENCE_S) -> None:
         until = time.monotonic() + seconds
         while not self._holds(expression):
             if time.monotonic() > until:

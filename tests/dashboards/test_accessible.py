@@ -12,7 +12,7 @@ from tests.dashboards.browser import Browser
 from tests.dashboards.stub import ALERT, Stub
 from tests.npm import GROUP, or_skip
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group(GROUP), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group(GROUP)]
 
 RUN = """axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"], resultTypes: ["violations"] })
   .then((found) => found.violations.map((one) => `${one.id}: ${one.nodes.map((node) => node.target.join(" ") + " " + (node.any[0]?.message ?? "")).slice(0, 4).join(" | ")}`))"""

@@ -12,7 +12,7 @@ from dashboards.bundle.__main__ import HERE, MADE, fresh, make
 from dashboards.bundle.npm import install, run_npm
 from tests.npm import GROUP, or_skip
 
-pytestmark = [pytest.mark.xdist_group(GROUP), pytest.mark.timeout(300)]
+pytestmark = pytest.mark.xdist_group(GROUP)
 
 
 @pytest.fixture(scope="module")

@@ -65,8 +65,8 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
         for minutes, depth in ((0, 0.02), (10, 0.2), (20, 0.45), (30, 0.35)):
             at = (yesterday + timedelta(minutes=minutes)).strftime("%Y-%m-%dT%H:%M:%SZ")
             assert found.post("/api/v1/readings", {"device": "underpass-1", "time": at, "values": {"water_depth": depth}})[0] == 200  # fmt: skip
-        found.wait(lambda: found.get("/api/v1/alerts")["open"] != [], "no warning", 60)
-        found.wait(lambda: found.get("/api/v1/alerts")["open"][0]["level"] == "red", "not red", 60)
+        found.wait(lambda: found.get("/api/v1/alerts")["open"] != [], "no warning")
+        found.wait(lambda: found.get("/api/v1/alerts")["open"][0]["level"] == "red", "not red")
         yield found
     finally:
         pictures.shutdown()
@@ -155,7 +155,7 @@ def test_comments_and_marks_can_be_undone_stay_and_stand_on_closed_warnings_too(
     browser.ask("dispatchEvent(new KeyboardEvent('keydown', { key: 'f' }))")
     browser.wait(f"{TEXT}.includes('Will be marked as a false alarm in')", "nothing says that it waits")
     browser.ask("dispatchEvent(new PageTransitionEvent('pagehide'))")  # whoever leaves meant it
-    hub.wait(lambda: warning(hub)["false_alarm"] is not None, "it never reached the hub", 60)
+    hub.wait(lambda: warning(hub)["false_alarm"] is not None, "it never reached the hub")
     browser.wait(f"{TEXT}.includes('⊘ False alarm')", "the card does not show the mark")
     browser.ask("document.getElementById('language').click()")
     browser.wait(f"{TEXT}.includes('⊘ 误报') && {TEXT}.includes('备注 · Lin')", "not in Chinese")
@@ -197,7 +197,7 @@ def test_an_act_can_be_undone_and_then_goes_to_the_hub_and_the_reason_stays(hub:
     browser.ask("dispatchEvent(new KeyboardEvent('keydown', { key: 'a' }))")
     browser.wait(f"{TEXT}.includes('Will be acknowledged in')", "the key did nothing")
     assert warning(hub)["acknowledged_by"] is None, "told before the ten seconds were over"
-    hub.wait(lambda: warning(hub)["acknowledged_by"] == "Lin", "it never reached the hub", 60)
+    hub.wait(lambda: warning(hub)["acknowledged_by"] == "Lin", "it never reached the hub")
     browser.wait(f"{TEXT}.includes('✓ Lin')", "the card does not say who has it")
     assert cause in str(browser.ask(TEXT)), "the reason went"
     assert warning(hub)["reason"] == "acknowledged by Lin"
@@ -207,7 +207,7 @@ def test_an_act_can_be_undone_and_then_goes_to_the_hub_and_the_reason_stays(hub:
     assert browser.ask("document.querySelector('.card.chosen [data-focus=\"note\"]').value") == "half a sent"
     browser.ask(CLICK.format("shelve"))
     browser.go("about:blank")  # whoever leaves the page meant it
-    hub.wait(lambda: warning(hub)["shelved_until"] is not None, "leaving the page lost the act", 60)
+    hub.wait(lambda: warning(hub)["shelved_until"] is not None, "leaving the page lost the act")
 
 
 def test_the_same_in_chinese_by_the_api_and_on_the_page(hub: RunningHub, browser: Browser) -> None:

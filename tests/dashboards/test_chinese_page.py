@@ -18,7 +18,7 @@ from tests.acceptance.running import RULES, write_city
 from tests.acceptance.test_rules_that_fail import SICK, WAIT_S, hub_of, say, until, warned
 from tests.dashboards.browser import Browser
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(400)]
+pytestmark = pytest.mark.acceptance
 
 ENGLISH = """((names) => {
   const runs = (text) => names.reduce((left, name) => left.replaceAll(name, ""), text).match(/[A-Za-z][A-Za-z']+(?:[ ,]+[A-Za-z']+){2,}/g) ?? [];

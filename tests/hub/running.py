@@ -12,6 +12,7 @@ import httpx
 from hub.app.city import load_city
 from hub.app.hub import Hub
 from hub.app.plugins import Plugins
+from tests.waiting import PATIENCE_S
 
 
 @asynccontextmanager
@@ -29,7 +30,7 @@ async def running(folder: Path) -> AsyncIterator[Hub]:
 
 async def shown(client: httpx.AsyncClient) -> None:
     """Lists and the stream have all of the log: a warning may be open before they have the reading that raised it."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         while any(
             one["behind"] for one in (await client.get("/api/v1/status")).json()["readers"] if one["reader"] == "live"
         ):

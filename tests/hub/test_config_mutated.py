@@ -102,7 +102,6 @@ def told(city: Path, text: str) -> list[str]:
     return lines
 
 
-@pytest.mark.timeout(600)
 def test_every_key_with_odd_values_is_a_sentence(folder: Path) -> None:
     raised: list[str] = []
     for number, at in enumerate(places(BASE)):

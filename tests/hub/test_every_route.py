@@ -127,7 +127,6 @@ def judged(method: str, where: str, body: bytes | None, answer: httpx.Response) 
     assert "frame-ancestors 'none'" in answer.headers["content-security-policy"], told
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("trusted", "quarters"),
     [
@@ -201,7 +200,6 @@ LENIENT = {"/", "/oidc/back"}
 """A page to which links lead, and what RFC 6749 wants to be ignored."""
 
 
-@pytest.mark.timeout(600)
 async def test_a_name_that_a_route_does_not_have_is_refused_with_those_it_has(hub: Hub) -> None:
     """Over all routes, and each misspelt name of each: never answered as if nobody had asked for it."""
     places = {"device": "gauge-7", "alert": "x", "action": "retry", "id": "x", "what": "zones", "user": "x", "camera": "dome"}  # fmt: skip

@@ -210,7 +210,6 @@ async def opened(hub: Hub, who: str, addresses: list[str]) -> dict[str, str]:
     return found
 
 
-@pytest.mark.timeout(300)
 async def test_no_file_tells_what_its_reader_may_not_know(hub: Hub) -> None:
     day, _ = day_of(hub)
     everything = await opened(hub, "all", files(hub, day))
@@ -271,7 +270,6 @@ async def listed(hub: Hub, who: str, line: str, capsys: pytest.CaptureFixture[st
     return said.out + said.err
 
 
-@pytest.mark.timeout(300)
 async def test_no_list_as_csv_tells_what_its_reader_may_not_know(
     hub: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -438,7 +438,6 @@ async def test_three_replicas_lose_nothing_that_was_acknowledged_when_the_leader
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
 async def test_servers_that_are_restarted_one_after_the_other_keep_nobody_waiting(tmp_path: Path) -> None:
     longest, taken, over = 0.0, 0, asyncio.Event()
 

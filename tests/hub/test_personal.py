@@ -223,7 +223,6 @@ async def found_in(hub: Hub, client: httpx.AsyncClient) -> dict[str, list[str]]:
     return found
 
 
-@pytest.mark.timeout(300)
 async def test_no_answer_to_anybody_without_the_right_tells_of_a_person(hub: Hub) -> None:
     async with as_token(hub, "desk") as client:
         told = await found_in(hub, client)

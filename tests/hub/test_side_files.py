@@ -137,7 +137,6 @@ def test_a_data_folder_has_the_files_that_are_harmed(city: Path) -> None:
     assert {path.parent.name for path in files(city)} >= {"events", "alerts", "cursors"}
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("harm", HARMS)
 async def test_whatever_becomes_of_a_file_the_hub_comes_up_warns_and_keeps_what_it_had(
     city: Path, tmp_path: Path, harm: str

@@ -104,7 +104,6 @@ def _numbers(metrics: str) -> dict[str, int]:
 
 
 @pytest.mark.acceptance
-@pytest.mark.timeout(180)
 async def test_a_reading_and_its_warning_are_measured_through_the_whole_hub(tmp_path: Path) -> None:
     async with http_peer() as peer:
         api = free_port()

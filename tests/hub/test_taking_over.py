@@ -119,7 +119,6 @@ async def test_a_secret_that_was_renewed_is_taken_and_one_that_is_missing_change
 
 
 @pytest.mark.acceptance
-@pytest.mark.timeout(180)
 async def test_a_running_hub_takes_its_destinations_from_the_edited_folder(tmp_path: Path) -> None:
     async with http_peer() as old, http_peer() as new:
         api = free_port()

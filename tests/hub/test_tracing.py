@@ -53,7 +53,6 @@ def said(span: Any) -> dict[str, Any]:
 
 
 @pytest.mark.acceptance
-@pytest.mark.timeout(180)
 async def test_a_reading_that_warns_is_followed_from_the_door_to_the_destination(tmp_path: Path) -> None:
     async with http_peer() as peer:
         api = free_port()
@@ -84,7 +83,6 @@ async def test_a_reading_that_warns_is_followed_from_the_door_to_the_destination
 
 
 @pytest.mark.acceptance
-@pytest.mark.timeout(180)
 async def test_a_share_of_one_traces_each_message_once_and_a_dead_collector_is_told(tmp_path: Path) -> None:
     api = free_port()
     async with http_peer(lambda heard: (400, b"")) as peer:

@@ -48,7 +48,6 @@ def said(engine: Engine, stream: Sequence[Event], again: int = 0) -> tuple[dict[
 # ------------------------------------------------------------------------------------------------ any stream
 
 
-@pytest.mark.timeout(600)
 @given(events(), st.sampled_from(NUMBERS), st.sampled_from([0.004, 0.02, 0.25]), st.integers(0, 60))
 @settings(max_examples=20, deadline=None)
 def test_any_stream_cut_at_any_point(stream: list[Event], partitions: int, cell_deg: float, again: int) -> None:

@@ -46,7 +46,6 @@ async def test_thirty_ends_lose_nothing_and_double_nothing(nursery: Nursery, tmp
 
 
 @one_loop
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("canary", CANARIES)
 async def test_a_fault_that_is_let_in_is_caught(nursery: Nursery, tmp_path: Path, canary: str) -> None:
     cuts = 1.0 if canary == "acknowledges before the disk" else 0.0

@@ -48,7 +48,6 @@ def test_the_plot_shows_each_figure_and_the_troubles() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
 async def test_the_city_in_trouble_ends_well(tmp_path: Path, need_program: Callable[[str], str]) -> None:
     need_program("cc")
     found, wrong = await soak(30.0, tmp_path)

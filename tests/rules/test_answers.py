@@ -103,7 +103,6 @@ def told(engine: Engine, events: Sequence[Event]) -> list[object]:
     return list(engine.feed(events).changes)
 
 
-@pytest.mark.timeout(600)  # four engines an example, which takes a busy machine long
 @settings(deadline=None, max_examples=40)
 @given(events(), st.data())
 def test_an_answer_that_is_kept_changes_nothing(told_events: list[Event], data: st.DataObject) -> None:

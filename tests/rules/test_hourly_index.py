@@ -93,7 +93,6 @@ NEW_YEARS = ("2010-02-13", "2011-02-02", "2012-01-22", "2013-02-09", "2014-01-30
 
 @together("beijing-embassy")
 @pytest.mark.recordings
-@pytest.mark.timeout(300)
 def test_five_years_at_the_embassy() -> None:
     """Nearly every hour has its level at once, all but lone ones with the next; hardly any orange or red is false."""
     hours = embassy_hours()
@@ -114,7 +113,6 @@ def test_five_years_at_the_embassy() -> None:
 
 @together("beijing-embassy")
 @pytest.mark.recordings
-@pytest.mark.timeout(300)
 def test_fireworks_have_their_level_and_raise_no_episode() -> None:
     hours = embassy_hours()
     levels, episodes = embassy_levels(hours)

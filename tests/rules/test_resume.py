@@ -242,7 +242,6 @@ def test_shelving_ends_by_the_clock_whatever_the_hub_did_not_hear() -> None:
         assert msgspec.json.encode(got) == msgspec.json.encode(expected), cut
 
 
-@pytest.mark.timeout(600)  # every new edition is parsed anew, which takes a busy machine long
 @given(events(), st.data())
 @settings(max_examples=50, deadline=None)
 def test_resumed_anywhere_gives_the_same_bytes(stream: list[Event], data: st.DataObject) -> None:
@@ -260,7 +259,6 @@ def test_resumed_anywhere_gives_the_same_bytes(stream: list[Event], data: st.Dat
     assert len(set(ids)) == len(ids), "every change has an id of its own"
 
 
-@pytest.mark.timeout(600)
 @given(events(), st.data())
 @settings(max_examples=100, deadline=None)
 def test_a_snapshot_that_is_written_while_events_go_on_is_that_of_its_moment(

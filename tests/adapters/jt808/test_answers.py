@@ -8,7 +8,7 @@ import pytest
 
 from adapters.jt808 import Jt808CodecOptions, codec, commands
 from adapters.jt808.codec import Jt808Codec
-from adapters.jt808.wire import Terminal, encode
+from adapters.jt808.wire import Terminal, encode, escape, xor
 from hub.model import Verdict
 from tests.adapters.jt808.frames import (
     NEW,
@@ -94,6 +94,16 @@ def test_with_a_secret_only_the_code_given_here_logs_in(monkeypatch: pytest.Monk
 def test_answers_and_platform_frames_are_not_answered() -> None:
     for msg_id, body in ((0x0001, b"\0\1\x82\x01\0"), (0x0201, b"\0\1" + location()), (0x8001, b"\0\1\0\2\0")):
         assert answer(encode(OLD, msg_id, 1, body)) is None
+    for msg_id in (0x5501, 0x5502):  # a vendor's electronic locks
+        whole, longer = (
+            encode(OLD, msg_id, 1, b""),
+            b"\x7e"
+            + escape(content := bytes([msg_id >> 8, msg_id & 255, 0, 9]) + OLD.phone + b"\1ab")
+            + bytes([xor(content)])
+            + b"\x7e",
+        )
+        assert answer(whole) is None
+        assert answer(longer) is None
     broken = bytearray(encode(OLD, 0x0200, 1, location()))
     broken[20] ^= 1
     assert answer(bytes(broken)) is None
@@ -135,6 +145,23 @@ def test_commands_down() -> None:
     new = one(using.send(NEW, *commands.say(NEW, "slow", speak=False))).body
     assert new.body == b"\x07\x01slow"
     assert commands.query_parameters() == (0x8104, b"")
+
+
+@pytest.mark.parametrize(
+    ("urgent", "show", "speak", "old", "new"),
+    [
+        (False, False, False, 0x00, 0x03),
+        (False, True, False, 0x04, 0x07),
+        (False, False, True, 0x08, 0x0B),
+        (False, True, True, 0x0C, 0x0F),
+        (True, False, False, 0x01, 0x02),
+        (True, True, True, 0x0D, 0x0E),
+    ],
+)
+def test_a_text_says_how_it_is_told(urgent: bool, show: bool, speak: bool, old: int, new: int) -> None:
+    told = {"urgent": urgent, "show": show, "speak": speak}
+    assert commands.say(OLD, "a", **told) == (0x8300, bytes([old]) + b"a")
+    assert commands.say(NEW, "a", **told) == (0x8300, bytes([new, 1]) + b"a")
 
 
 def test_a_text_of_a_public_platform_is_encoded_alike() -> None:

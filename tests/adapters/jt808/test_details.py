@@ -99,6 +99,33 @@ def test_every_reader_is_tried_above() -> None:
     assert {case[0] for case in parameters.args[1]} == bodies.READERS.keys()
 
 
+@pytest.mark.parametrize("new", [False, True])
+@pytest.mark.parametrize(
+    ("msg_id", "before", "found"),
+    [
+        (0x0200, "", ["location"]),
+        (0x0201, "0102", ["location"]),
+        (0x0500, "0102", ["location"]),
+        (0x0704, "0001 01 001c", ["locations", 0]),
+        (0x0801, "00000009 01 02 03 04", ["location"]),
+        (0x0802, "0102 0001 00000009 01 04 03", ["items", 0, "location"]),
+    ],
+)
+def test_alarms_are_named_by_the_edition_that_the_terminal_speaks(
+    msg_id: int, before: str, found: list[Any], new: bool
+) -> None:
+    shown: Any = bodies.read(msg_id, bytes.fromhex(before) + location(alarm=1 << 16 | 1 << 31), new, CHINA)
+    for step in found:
+        shown = shown[step]
+    assert shown["alarms"] == (["tyre"] if new else ["illegal door"])
+
+
+def test_a_body_that_ends_too_early_says_so_beside_its_header() -> None:
+    shown = one(encode(OLD, 0x0805, 1, b"\1")).body.detail()
+    assert shown["body_hex"] == "01"
+    assert "1" in shown["body_error"]
+
+
 @pytest.mark.parametrize(
     ("body", "shown"),
     [

@@ -6,7 +6,7 @@ import json
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from adapters.jt808 import PLUGIN, Jt808CodecOptions, codec
@@ -67,6 +67,12 @@ def test_a_frame_without_end_is_oversize_once() -> None:
     assert len(using.feed(frame)[0].readings) == 1
 
 
+def test_junk_is_told_again_once_a_frame_without_end_is_over() -> None:
+    frame = encode(OLD, 0x0200, 1, location())
+    data = b"\x7e" + b"a" * 5000 + frame + b"junk" + frame
+    assert kinds(decoded(codec(Jt808CodecOptions()), [data])) == ["oversize", "frame"]
+
+
 def test_the_longest_frame_fits() -> None:
     frame = encode(NEW, 0x0900, 1, b"\xf0" + b"\x7e" * 1022)
     assert one(frame).body.detail()["passthrough_type"] == 0xF0
@@ -114,7 +120,12 @@ def test_a_frame_cut_short_is_told_at_the_end() -> None:
     assert left.end() == []
 
 
-@given(st.binary(max_size=60))
+HIDDEN = bytes.fromhex("7d7e e6e7 3d3e 0102")
+
+
+@given(st.lists(st.sampled_from(HIDDEN) | st.integers(0, 255), max_size=60).map(bytes))
+@example(HIDDEN)
+@example(HIDDEN[::-1])
 def test_escaping_comes_out_again(data: bytes) -> None:
     for mark in (0x7E, 0xE7):
         hidden = escape(data, mark)

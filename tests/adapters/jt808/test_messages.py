@@ -206,6 +206,13 @@ def test_subpackages_are_answered_together_when_all_are_stored() -> None:
     assert {answer["result"] for answer in answers} == {0}
 
 
+def test_pieces_of_which_nobody_says_when_they_came_are_not_given_up_for_their_age() -> None:
+    first, second = pieces(0x0704, batch(locations(2)), 2)
+    using = codec(Jt808CodecOptions())
+    using.feed(first)
+    assert [len(message.readings) for message in using.feed(second, NOW)] == [2]
+
+
 def test_subpackages_answered_singly_by_option() -> None:
     using = codec(Jt808CodecOptions(subpackage_ack="singly"))
     messages = [using.feed(frame, NOW)[0] for frame in pieces(0x0704, batch(locations(6)), 3)]
