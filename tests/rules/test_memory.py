@@ -52,6 +52,23 @@ def test_an_air_station_with_a_day_behind_it_takes_little() -> None:
     assert (many - few) / (STATIONS - 10) < A_STATION_BYTES
 
 
+def test_stations_that_report_the_same_stand_in_one_set() -> None:
+    """Not in one for each series, of which a cell and an area had six."""
+    engine, _ = made(10)
+    hood = engine.world.hood
+    for places in (hood.members, hood.areas):
+        (reporters,) = places.values()
+        ((reports, names),) = reporters.items()
+        assert len(reports) >= 6
+        assert names == {f"air-{n}" for n in range(10)}
+    hood.forget("air-0")
+    assert "air-0" not in names
+    for n in range(1, 10):
+        hood.forget(f"air-{n}")
+    assert not hood.members
+    assert not hood.areas
+
+
 def test_what_subjects_share_nobody_writes_into() -> None:
     one, other = Subject(Device("a"), None), Subject(Device("b"), None)
     assert one.jumps is other.jumps is one.heard is NOTHING_YET
