@@ -11,7 +11,7 @@ from rules.book import RuleBook
 from rules.judging import elapsing, quality
 from rules.language.codegen import Compiled
 from rules.language.rule import Rule
-from rules.plan import Orders, Plan
+from rules.plan import NOTHING_KEPT, Orders, Plan
 from rules.state.geometry import middle
 from rules.state.maintenance import windows_of
 from rules.state.neighbourhood import Neighbourhood, reaches
@@ -182,7 +182,7 @@ def assign(world: World, subject: Subject) -> None:
             key: told for key, told in subject.passing.items() if plan is not None and key in plan.passing
         }
     for name, samples in subject.samples.items():
-        samples.size = plan.spans.get(name, 0) if plan is not None else 0
+        samples.size, samples.least = plan.spans.get(name, NOTHING_KEPT) if plan is not None else NOTHING_KEPT
     if world.maintenance:
         subject.maintenance = windows_of(world.maintenance.values(), subject)
     world.watchers.follow(subject, orders.compiled)

@@ -68,7 +68,7 @@ def keep_only(world: World, kept: set[str]) -> None:
     derived = [node for spec in world.orders.book.derivations for node in walk(spec.node)]
     needed |= {key for keys in codegen.window_keys(derived, own=True).values() for key in keys}
     needed |= {key for keys in world.orders.asked.values() for key in keys}
-    sampled = {key.series for key in needed}
+    sampled = {key.series for key in needed}.union(*(spec.own_series() for spec in world.orders.book.derivations))
     for name in sorted(world.subjects):
         subject = world.subjects[name]
         subject.keep_windows(needed.__contains__)

@@ -183,14 +183,15 @@ class Judge:
         changed: dict[str, Value] = {
             name: subject.last[name] for name in sorted(denied(reading)) if subject.take_back(name, at)
         }
+        news = bool(shape.derivations) and deriving.remember(subject, plan, values, at)
         self._keep_late(subject, plan, {name: values[name] for name in shape.used}, at, fresh, changed)
         for name in shape.joins:
             world.hood.join(subject, name)
         if shape.derivations:
-            if at < subject.newest:
-                made = deriving.derive_late(world, subject, plan, shape, values, at, reading, outcome)
+            if at < subject.newest and news:
+                made = deriving.derive_late(world, subject, shape, values, at, reading, outcome)
                 self._keep_late(subject, plan, made, at, fresh, changed)
-            elif fresh:
+            elif at == subject.newest and fresh:
                 merged, _ = deriving.derive(world, subject, plan, shape, values, at, reading, outcome)
                 fresh |= {name: figure for name, figure in merged.items() if name in plan.series and name not in values}
         changed |= fresh
@@ -221,7 +222,7 @@ class Judge:
                 subject.last_t[name] = at
                 fresh[name] = value
         for name in [name for name in values if name in plan.spans]:
-            samples = subject.samples.get(name) or subject.sampled(name, plan.spans[name])
+            samples = subject.samples.get(name) or subject.sampled(name, *plan.spans[name])
             if samples.add(at, values[name]):  # type: ignore[arg-type]
                 changed[name] = subject.last[name]
 

@@ -20,6 +20,7 @@ from rules.language.codegen import Compiled
 from rules.language.ir import WindowKey, walk
 from rules.language.rule import Derivation, QualityEntry, Rule, own_series
 from rules.qartod import Settings
+from rules.taking import RECENT_MAX, Span
 
 MAX_SHAPES = 512
 """Shapes of reading with a function of their own; a device that keeps inventing more gets the general one."""
@@ -33,6 +34,9 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "text": (str,),
     "texts": (list,),
 }
+
+
+NOTHING_KEPT = Span()
 
 
 class Shape(NamedTuple):
@@ -68,6 +72,8 @@ class Plan:
         self.derivations = tuple(recipe(spec) for spec in derivations if not spec.select.every)
         self.inputs = frozenset().union(*(found.inputs for found in self.derivations))
         """What something is derived of."""
+        self.words = tuple(sorted(name for name in self.inputs if not is_number(name)))
+        """Those of them that are texts and flags."""
         self.measures = tuple(recipe(spec) for spec in derivations if spec.select.every)
         """Of a place: what is derived of it each minute."""
         self.silent = tuple(c.rule.name for c in self.rules if c.rule.silent_ns is not None)
@@ -81,11 +87,14 @@ class Plan:
                 told = node.series, node.around.words
                 self.passing[told] = max(node.size_ns, self.passing.get(told, 0))
         windows = [*codegen.window_keys(nodes, own=True).items(), *asked.items()]
-        self.spans: dict[str, int] = {}
-        """The largest window over each series, ns."""
+        self.spans: dict[str, Span] = {
+            series: Span(0, RECENT_MAX) for series in sorted(self.inputs) if is_number(series)
+        }
+        """What is kept of each series."""
         for series, keys in windows:
             for key in keys:
-                self.spans[series] = max(key.size_ns, self.spans.get(series, 0))
+                known = self.spans.get(series, NOTHING_KEPT)
+                self.spans[series] = known._replace(size_ns=max(key.size_ns, known.size_ns))
         self.series = frozenset(asked).union(
             *(_series(c.rule) for c in self.rules),
             self.inputs,
@@ -180,6 +189,12 @@ def _series(rule: Rule) -> set[str]:
     for node, _ in rule.lets.values():
         found |= own_series(node)
     return found
+
+
+def is_number(name: str) -> bool:
+    """Whether the values of this metric are numbers."""
+    metric = vocabulary().get(name.rstrip("~"))
+    return metric is not None and metric.type == "number"
 
 
 def _well_typed(name: str, value: object) -> bool:

@@ -16,6 +16,7 @@ from hub.model import Device, Maintenance, Motion, Position
 from rules import assignment, edition
 from rules.judging import elapsing
 from rules.language.ir import WindowKey
+from rules.plan import is_number
 from rules.state.forwarded import Forwarding
 from rules.state.groups import Groups
 from rules.state.health import Health
@@ -243,7 +244,11 @@ def thaw_subject(world: World, frozen: dict[str, Any], kept: set[str]) -> None:
     } or NOTHING_YET
     subject.flat = {metric: tuple(known) for metric, known in frozen["flat"].items()} or NOTHING_YET
     subject.gaps = {metric: (heard, missing) for metric, (heard, missing) in frozen["gaps"].items()} or NOTHING_YET
-    subject.recent = {name: Recent.thaw(known) for name, known in frozen["recent"].items()} or NOTHING_YET
+    for name, (times, values) in frozen["recent"].items():
+        if not is_number(name):
+            subject.own("recent")[name] = Recent.thaw((times, values))
+        elif all(isinstance(value, int | float) for value in values):  # snapshots from before these were samples
+            (subject.samples.get(name) or subject.sampled(name, 0)).recall(times, values)
     subject.watching = frozen["watching"] or NOTHING_YET
     if "passing" in frozen:
         subject.passing = {(series, tuple(kinds)): Passing.thaw(told) for series, kinds, told in frozen["passing"]}

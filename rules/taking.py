@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import inf
-from typing import Any
+from typing import Any, NamedTuple
 
 from rules import qartod
 from rules.figures.derived import LARGEST
@@ -21,6 +21,21 @@ from rules.qartod import Settings
 
 MAX_SAMPLES = 20_000
 """Samples of one series that are kept; the oldest give way, and `overflow` counts them."""
+SPARE = 8
+"""So many samples more than need be stay before any goes, so that what stays is seldom moved."""
+RECENT_MAX = 24
+"""Values that stay of what something is derived of, whatever their age: a day of hourly ones."""
+
+
+class Span(NamedTuple):
+    """What is kept of a series."""
+
+    size_ns: int = 0
+    """As much as the largest window over it covers."""
+    least: int = 0
+    """So many of the newest, whatever their age."""
+
+
 DOUBTED = -1
 """What `take` returns where a test of quality may have something against a value; nothing is kept then."""
 
@@ -33,7 +48,7 @@ def calm(tested: Sequence[tuple[str, Settings]]) -> Callable[..., bool]:
 
 def taking(
     used: Sequence[str],
-    spans: Mapping[str, int],
+    spans: Mapping[str, Span],
     tested: Sequence[tuple[str, Settings]],
     rules: Sequence[tuple[int, Rule]] | None,
     readers: Callable[..., int],
@@ -87,19 +102,29 @@ def _one_a_series(keys: Iterable[WindowKey]) -> list[WindowKey]:
     return list(found.values())
 
 
-def _kept(name: str, x: str, span: int) -> list[str]:
+def _kept(name: str, x: str, span: Span) -> list[str]:
     """A sample that is newer than all others, and need make none go, is appended as `Samples.add` would; any other goes there."""
     return [
-        f"s = d.samples.get({name!r}) or d.sampled({name!r}, {span})",
+        f"s = d.samples.get({name!r}) or {_sampled(name, span)}",
         "q = s.times; n = len(q)",
-        f"if 0 < n < {MAX_SAMPLES} and q[-1] < t and q[n + 1 >> 2] >= t - s.size and {-LARGEST} <= {x} <= {LARGEST}:",
+        f"if 0 < n < {MAX_SAMPLES} and q[-1] < t and {_all_stay(span)} and {-LARGEST} <= {x} <= {LARGEST}:",
         f"    q.append(t); s.values.append({x})",
         "else:",
         f"    s.add(t, {x})",
     ]
 
 
-def _kept_and_slid(name: str, x: str, span: int, key: WindowKey, slot: int, index: int) -> list[str]:
+def _sampled(name: str, span: Span) -> str:
+    return f"d.sampled({name!r}, {span.size_ns}, {span.least})"
+
+
+def _all_stay(span: Span) -> str:
+    """Whether one more sample makes none go."""
+    young = "q[n + 1 >> 2] >= t - s.size"
+    return f"(n < {span.least + SPARE} or {young})" if span.least else young
+
+
+def _kept_and_slid(name: str, x: str, span: Span, key: WindowKey, slot: int, index: int) -> list[str]:
     """Keep a sample and slide the window over its series on, as `Window.near_mean` would: nearly always one sample comes and one
     leaves. Leaves the sum in `g` and the number of samples in `k`."""
     total, count = f"g{index}", f"k{index}"
@@ -108,7 +133,7 @@ def _kept_and_slid(name: str, x: str, span: int, key: WindowKey, slot: int, inde
         "if w is not None and (b := w._sum) is not None and not w._ordered:",
         "    s = w.samples; q = s.times; n = len(q); f = s.first; i = w.begins - f",
         f"    e = t - {key.size_ns + key.closed}",
-        f"    if 0 < n < {MAX_SAMPLES} and w._end - f == n and q[-1] < t and q[n + 1 >> 2] >= t - s.size and {-LARGEST} <= {x} <= {LARGEST} and not (i and q[i - 1] > e):",
+        f"    if 0 < n < {MAX_SAMPLES} and w._end - f == n and q[-1] < t and {_all_stay(span)} and {-LARGEST} <= {x} <= {LARGEST} and not (i and q[i - 1] > e):",
         "        a = s.values; r = w._compensation",
         "        while i < n and q[i] <= e:",
         "            y = -a[i]; z = b + y; p = z - b; r += (b - (z - p)) + (y - p); b = z; i += 1",
@@ -121,7 +146,7 @@ def _kept_and_slid(name: str, x: str, span: int, key: WindowKey, slot: int, inde
         "    else: w = None",
         "else: w = None",
         "if w is None:",
-        f"    (d.samples.get({name!r}) or d.sampled({name!r}, {span})).add(t, {x})",
+        f"    (d.samples.get({name!r}) or {_sampled(name, span)}).add(t, {x})",
         f"    {total}, {count} = d.slot({slot}, SLOT{slot}).near_total(t)",
     ]
 

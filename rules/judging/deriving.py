@@ -17,6 +17,7 @@ from rules.state.moments import as_told
 from rules.state.outcome import Outcome
 from rules.state.subject import Subject
 from rules.state.track import Recent
+from rules.state.windows import Samples
 from rules.state.world import World
 
 
@@ -31,7 +32,8 @@ def derive(
     outcome: Outcome,
 ) -> tuple[Mapping[str, Value], Shape]:
     """Compute at the newest moment, hand out as a reading, and let rules see it like what was reported."""
-    remember(subject, plan, values, at)
+    if plan.words:
+        remember(subject, plan, values, at)
     made: dict[str, Value] = {}
     for found in shape.derivations:
         value = figure_of(world, subject, found, subject, at)
@@ -45,7 +47,7 @@ def derive(
             subject.last[name] = figure
             subject.last_t[name] = at
             if name in plan.spans:
-                (subject.samples.get(name) or subject.sampled(name, plan.spans[name])).add(at, figure)  # type: ignore[arg-type]
+                (subject.samples.get(name) or subject.sampled(name, *plan.spans[name])).add(at, figure)  # type: ignore[arg-type]
     merged = {**values, **made}
     shape = plan.shape(merged)
     if shape.joins:
@@ -65,17 +67,14 @@ def figure_of(world: World, subject: Subject, found: Recipe, of: Subject | _Past
 def derive_late(
     world: World,
     subject: Subject,
-    plan: Plan,
     shape: Shape,
     values: Mapping[str, Value],
     at: int,
     reading: Reading,
     outcome: Outcome,
 ) -> dict[str, Value]:
-    """Compute for a moment that is past, and hand out; what rules make of it is the caller's. A repetition gives nothing."""
+    """Compute for a moment that is past, and hand out; what rules make of it is the caller's, as is to leave out what only repeats."""
     made: dict[str, Value] = {}
-    if not remember(subject, plan, values, at):
-        return made
     for found in shape.derivations:
         past = _past(subject, found, values, at) if found.timeless else None
         value = figure_of(world, subject, found, past, at) if past is not None else None
@@ -87,13 +86,18 @@ def derive_late(
 
 
 def remember(subject: Subject, plan: Plan, values: Mapping[str, Value], at: int) -> bool:
-    """Keep the values that something is derived of. False where all of them were known."""
+    """Keep the texts and flags that something is derived of; numbers become samples with all others. False where all values that
+    something is derived of were known, numbers too."""
     news = False
-    for name in plan.inputs:
+    for name in plan.words:
         if name in values:
             recent = subject.recent.get(name) or subject.own("recent").setdefault(name, Recent())
             news |= recent.take(at, values[name])
-    return news
+    return news or not all(
+        name in subject.samples and subject.samples[name].knows(at, value)
+        for name, value in values.items()
+        if name in plan.inputs and name in plan.spans
+    )
 
 
 class _Past:
@@ -109,12 +113,12 @@ def _past(subject: Subject, found: Recipe, values: Mapping[str, Value], at: int)
     """What the inputs were at that moment; None where one of them is not remembered that far back."""
     past = _Past(subject.attributes)
     for name in found.inputs:
-        recent = subject.recent.get(name)
+        kept: Samples | Recent | None = subject.samples.get(name) or subject.recent.get(name)
         if name in values:
             past.last[name], past.last_t[name] = values[name], at
-        elif recent is not None and (known := recent.before(at)) is not None:
+        elif kept is not None and (known := kept.before(at)) is not None:
             past.last_t[name], past.last[name] = known
-        elif recent is not None and recent.full:
+        elif kept is not None and kept.forgetful:
             return None
     return past
 

@@ -44,7 +44,7 @@ def _forget_the_future(world: World, subject: Subject, to: int) -> None:
     subject.recent = {name: recent.until(to) for name, recent in subject.recent.items()}
     for series, samples in subject.samples.items():
         if samples.times and samples.times[-1] > to:
-            kept = subject.samples[series] = Samples(samples.size)
+            kept = subject.samples[series] = Samples(samples.size, samples.least)
             kept.overflow = samples.overflow
             for at, value in zip(samples.times, samples.values, strict=True):
                 if at <= to:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from math import cos, floor, inf, radians
+from typing import TypeAlias, TypeVar
 
 from hub.model import Position, Zone
 from rules.language import ir
@@ -23,10 +24,16 @@ MAX_PLOTS = 2_000
 AHEAD = "ahead"
 """The property in which a zone names the zones ahead of it: of a one-way road, those that its vehicles come to next."""
 _CELLS_AROUND = round(360 / CELL_DEG)
+_NOBODY_ABOVE: Mapping[str, float] = {}
+
+
+Reporters: TypeAlias = dict[frozenset[str], set[str]]
+"""Subjects by the series that they report. Those of a kind report the same ones, so they stand in one set and not in one for each series."""
+_Place = TypeVar("_Place", str, tuple[int, int])
 
 
 class Neighbourhood:
-    """Answers what conditions ask of other subjects. Members are kept per series that some rule asks of neighbours."""
+    """Answers what conditions ask of other subjects. Members are those who report a series that some rule asks of neighbours."""
 
     def __init__(
         self, subjects: dict[str, Subject], zones: Iterable[Zone], asked: Iterable[str], places: bool = False
@@ -46,8 +53,12 @@ class Neighbourhood:
         for index, zone in enumerate(self.zones):
             for word in {zone.zone, zone.kind}:
                 self.called.setdefault(word, []).append(index)
-        self.members: dict[str, dict[tuple[int, int], set[str]]] = {series: {} for series in asked}
-        self.areas: dict[str, dict[str, set[str]]] = {series: {} for series in asked}
+        self.asked = frozenset(asked)
+        """The series that some rule asks of neighbours."""
+        self.members: dict[tuple[int, int], Reporters] = {}
+        """Who stands in each cell."""
+        self.areas: dict[str, Reporters] = {}
+        """Who belongs to each area."""
         self.cells: dict[str, tuple[int, int]] = {}
         self.joined: dict[str, frozenset[str]] = {}
         """The series that each reports; subjects of a kind share one set of them."""
@@ -75,15 +86,19 @@ class Neighbourhood:
 
     def join(self, subject: Subject, series: str) -> None:
         """The subject reports this series (which some rule asks of neighbours)."""
-        if series not in self.members or series in self.joined.get(subject.id, ()):
+        before = self.joined.get(subject.id, frozenset())
+        if series not in self.asked or series in before:
             return
-        reports = self.joined.get(subject.id, frozenset()) | {series}
-        self.joined[subject.id] = self._sets.setdefault(reports, reports)
+        reports = before | {series}
+        reports = self.joined[subject.id] = self._sets.setdefault(reports, reports)
         if subject.position is not None:
-            cell = self.cells[subject.id] = _cell(subject.position)
-            self.members[series].setdefault(cell, set()).add(subject.id)
+            cell = _cell(subject.position)
+            _leave(self.members, self.cells.get(subject.id), before, subject.id)
+            _enter(self.members, cell, reports, subject.id)
+            self.cells[subject.id] = cell
         if subject.area:
-            self.areas[series].setdefault(subject.area, set()).add(subject.id)
+            _leave(self.areas, subject.area, before, subject.id)
+            _enter(self.areas, subject.area, reports, subject.id)
         if self.places:
             self.stands[subject.id] = self._places_of(subject)
             for place in self.stands[subject.id]:
@@ -93,12 +108,10 @@ class Neighbourhood:
     def forget(self, name: str) -> None:
         """Nobody has this subject around any more."""
         self.answers.forget(name)
-        cell = self.cells.pop(name, None)
-        for series in self.joined.pop(name, ()):
-            if cell is not None:
-                self.members[series].get(cell, set()).discard(name)
-            for members in self.areas[series].values():
-                members.discard(name)
+        cell, reports = self.cells.pop(name, None), self.joined.pop(name, frozenset())
+        _leave(self.members, cell, reports, name)
+        for area in list(self.areas):
+            _leave(self.areas, area, reports, name)
         for place in self.stands.pop(name, ()):
             for series, members in self.insiders.get(place, {}).items():
                 members.discard(name)
@@ -122,11 +135,8 @@ class Neighbourhood:
             return ()
         cell, before = _cell(subject.position), self.cells.get(subject.id)
         if cell != before:
-            for name in series:
-                cells = self.members[name]
-                if before is not None and before in cells:
-                    cells[before].discard(subject.id)
-                cells.setdefault(cell, set()).add(subject.id)
+            _leave(self.members, before, series, subject.id)
+            _enter(self.members, cell, series, subject.id)
             self.cells[subject.id] = cell
         self.found.clear()
         return self._crossed(subject, series) if self.places else ()
@@ -203,7 +213,7 @@ class Neighbourhood:
                 if reaches(around, subject, name, travel_min) and series in self.joined.get(name, ())
             }  # fmt: skip
         if around.which == "same area":
-            return set(self.areas[series].get(subject.area, ()))
+            return set().union(*_reporting(self.areas.get(subject.area), series))
         if around.which in ("same zone", "ahead"):
             zones = [
                 zone.zone for zone in self.standing_in(subject)
@@ -215,26 +225,29 @@ class Neighbourhood:
         here = subject.position
         if here is None:
             return set()
-        cells = self.members[series]
+        cells = self.members
         reach_lat = around.metres / 111_000
         reach_lon = reach_lat / max(0.01, cos(radians(min(90.0, abs(here.lat) + reach_lat))))
         x, y = _cell(here)
         across, up = floor(reach_lon / CELL_DEG) + 1, floor(reach_lat / CELL_DEG) + 1
         names: set[str] = set()
         if (2 * across + 1) * (2 * up + 1) > len(cells):
-            names.update(*cells.values())
+            for reporters in cells.values():
+                names.update(*_reporting(reporters, series))
         else:
             for i in range(x - across, x + across + 1):
                 for j in range(y - up, y + up + 1):
-                    names.update(cells.get((i % _CELLS_AROUND, j), ()))
+                    names.update(*_reporting(cells.get((i % _CELLS_AROUND, j)), series))
         return {
             name for name in names
             if (there := self.subjects[name].position) is not None and distance_m(here, there) <= around.metres
         }  # fmt: skip
 
-    def above(self, subject: Subject) -> dict[str, float]:
+    def above(self, subject: Subject) -> Mapping[str, float]:
         """The gauges upstream, all the way up, the nearest first, each with the minutes that water takes from there: the
         sum of `travel_min` on the way, infinite where a gauge on it does not state its own. Rings do no harm."""
+        if not subject.device.upstream:
+            return _NOBODY_ABOVE
         found = self.rivers.get(subject.id)
         if found is None:
             found = self.rivers[subject.id] = {}
@@ -396,3 +409,24 @@ def _box(zone: Zone) -> tuple[float, float, float, float]:
         max(c[0] for c in corners),
         max(c[1] for c in corners),
     )
+
+
+def _enter(places: dict[_Place, Reporters], place: _Place, reports: frozenset[str], name: str) -> None:
+    """The subject, which reports these series, is there."""
+    places.setdefault(place, {}).setdefault(reports, set()).add(name)
+
+
+def _leave(places: dict[_Place, Reporters], place: _Place | None, reports: frozenset[str], name: str) -> None:
+    """It is there no more; what is empty then goes."""
+    if place is None or (there := places.get(place)) is None or (names := there.get(reports)) is None:
+        return
+    names.discard(name)
+    if not names:
+        del there[reports]
+        if not there:
+            del places[place]
+
+
+def _reporting(there: Reporters | None, series: str) -> list[set[str]]:
+    """Of those in one place, who reports the series."""
+    return [names for reports, names in there.items() if series in reports] if there else []

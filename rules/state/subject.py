@@ -212,7 +212,7 @@ class Subject:
         self.last_t: dict[str, int] = {}
         self.windows: dict[WindowKey, Window] = {}
         self.samples: dict[str, Samples] = {}
-        """By series, what its windows look at."""
+        """By series, what its windows look at, and what is derived of it."""
         self.slots: dict[int, Window] = NOTHING_YET
         """Windows by their place in the plan (`Plan.slots`): found faster than by their key; emptied with each new plan."""
         self.standing: dict[str, Standing] = {}
@@ -231,7 +231,7 @@ class Subject:
         self.gaps: dict[str, tuple[int, bool]] = NOTHING_YET
         """Per metric that may go missing: when its last value came, in listening time, and whether it is missing."""
         self.recent: dict[str, Recent] = NOTHING_YET
-        """The latest values of what something is derived of."""
+        """The latest texts and flags that something is derived of; numbers are among the samples."""
         self.raises: dict[str, list[int]] = NOTHING_YET
         """Per rule, when its last alerts were raised: as many as tell that it flaps."""
         self.passing: dict[tuple[str, tuple[str, ...]], Passing] = NOTHING_YET
@@ -333,9 +333,9 @@ class Subject:
         known.size = size_ns
         return known
 
-    def sampled(self, series: str, size_ns: int) -> Samples:
-        """A store for a series that windows look at."""
-        samples = self.samples[series] = Samples(size_ns)
+    def sampled(self, series: str, size_ns: int, least: int = 0) -> Samples:
+        """A store for a series that windows look at, or that something is derived of (`rules.taking.Span`)."""
+        samples = self.samples[series] = Samples(size_ns, least)
         return samples
 
     def keep_windows(self, kept: Callable[[WindowKey], bool]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from hub.model import Value
+from rules.taking import RECENT_MAX
 
 
 class Jump(NamedTuple):
@@ -32,33 +33,24 @@ class Leap(NamedTuple):
     """(at, told, value) of that value, where nothing bears it out either."""
 
 
-RECENT_MAX = 24
-"""Values of each input that a subject remembers: a day of hourly ones."""
-
-
 class Recent:
-    """The latest values of one input of something derived, and their times, oldest first."""
+    """The latest texts or flags of one input of something derived, and their times, oldest first. Numbers are samples (`windows`)."""
 
     __slots__ = ("times", "values")
 
     def __init__(self) -> None:
         self.times = array("q")
-        self.values: array[float] | list[Value] = array("d")
-        """Floats as an array, which takes a quarter of a list of them; a list as soon as anything else comes, so that each value
-        stays of its type."""
+        self.values: list[Value] = []
 
     def take(self, at: int, value: Value) -> bool:
         """Remember the value of that moment; False where it is known."""
-        times = self.times
-        if type(value) is not float and type(self.values) is array:
-            self.values = list(self.values)
-        values: Any = self.values
+        times, values = self.times, self.values
         if times and at <= times[-1]:
             place = bisect_left(times, at)
             if times[place] == at:
                 known = values[place]
                 values[place] = value
-                return bool(known != value)
+                return known != value
             times.insert(place, at)
             values.insert(place, value)
         else:
@@ -80,8 +72,8 @@ class Recent:
         return (self.times[place], self.values[place]) if place >= 0 else None
 
     @property
-    def full(self) -> bool:
-        """Whether earlier ones may have been forgotten."""
+    def forgetful(self) -> bool:
+        """Whether there may have been earlier ones than `before` knows."""
         return len(self.times) == RECENT_MAX
 
     def until(self, at: int) -> Recent:
@@ -93,7 +85,7 @@ class Recent:
         return kept
 
     def freeze(self) -> list[Any]:
-        return [list(self.times), list(self.values)]
+        return [list(self.times), self.values]
 
     @classmethod
     def thaw(cls, frozen: Sequence[Any]) -> Recent:

@@ -20,7 +20,7 @@ from rules.figures.ranks import DIGITS, deviation, of_ranked, percentile, spread
 from rules.figures.trends import FEWEST, middle, same_hour
 from rules.language.ir import OF_NOW
 from rules.state.stretches import Stretches
-from rules.taking import MAX_SAMPLES
+from rules.taking import MAX_SAMPLES, SPARE
 
 SECOND = 1_000_000_000
 HOUR = 3600 * SECOND
@@ -34,18 +34,21 @@ class Samples:
     """What one series of one device has brought, in order of observed time: one store for windows of all sizes over it.
 
     Arrays: 16 bytes a sample, where lists take 40 and as much time. What no window covers any more goes when it is a
-    quarter of all, so that what stays is seldom moved.
+    quarter of all, so that what stays is seldom moved. Of what something is derived of, the newest stay however old they are
+    (`least`): the values at an earlier moment, for a reading that comes late (`rules.judging.deriving`).
     """
 
-    __slots__ = ("first", "overflow", "size", "times", "values", "windows")
+    __slots__ = ("first", "least", "overflow", "size", "times", "values", "windows")
 
-    def __init__(self, size_ns: int) -> None:
+    def __init__(self, size_ns: int, least: int = 0) -> None:
         self.times = array("q")
         self.values = array("d")
         self.first = 0
         """Number of the oldest sample that is kept: windows count samples from the beginning."""
         self.size = size_ns
         """Of the largest window that may be asked for, ns."""
+        self.least = least
+        """So many of the newest stay, whatever their age."""
         self.overflow = 0
         self.windows: tuple[Window, ...] = ()
         """A tuple, as nearly every series has one or none: a list of one takes twice as much."""
@@ -61,7 +64,7 @@ class Samples:
         self.windows = tuple(other for other in self.windows if other is not window)
 
     def add(self, at: int, value: float) -> bool:
-        """Take a sample; False where it changes nothing (seen already, too old, or beyond any number)."""
+        """Take a sample; False where it changes no window (seen already, too old, or beyond any number)."""
         if not -LARGEST <= value <= LARGEST:  # sums and squares of more end in infinity, which would stay for good
             return False
         times = self.times
@@ -71,8 +74,8 @@ class Samples:
         self.values.append(value)
         count = len(times)
         edge = at - self.size
-        if (count > FEW and times[count >> 2] < edge) or count > MAX_SAMPLES:
-            outlived = bisect_left(times, edge)
+        if (count > self.least + SPARE and times[count >> 2] < edge) or count > MAX_SAMPLES:
+            outlived = min(bisect_left(times, edge), count - self.least)
             if not outlived:
                 self.overflow += 1
             self._drop(outlived or 1)
@@ -80,9 +83,10 @@ class Samples:
 
     def _add_late(self, at: int, value: float) -> bool:
         times, values = self.times, self.values
-        if at < times[-1] - self.size:
-            return False
+        covered = at >= times[-1] - self.size
         index = bisect_left(times, at)
+        if not covered and len(times) - index >= self.least:
+            return False
         if times[index] == at:
             old = values[index]
             if old == value:
@@ -90,7 +94,7 @@ class Samples:
             values[index] = value
             for window in self.windows:
                 window.replace(self.first + index, old, value)
-            return True
+            return covered
         if len(times) >= MAX_SAMPLES:
             self.overflow += 1
             return False
@@ -98,7 +102,22 @@ class Samples:
         values.insert(index, value)
         for window in self.windows:
             window.insert(self.first + index, value)
-        return True
+        return covered
+
+    def before(self, at: int) -> tuple[int, float] | None:
+        """Of the `least` newest, the newest of that moment or earlier, with its time; None where none is."""
+        place = bisect_right(self.times, at) - 1
+        return (self.times[place], self.values[place]) if place >= max(0, len(self.times) - self.least) else None
+
+    @property
+    def forgetful(self) -> bool:
+        """Whether there may have been earlier ones than `before` knows."""
+        return len(self.times) >= self.least
+
+    def knows(self, at: int, value: object) -> bool:
+        """Whether there is a sample of that moment with that value."""
+        index = bisect_left(self.times, at)
+        return index < len(self.times) and self.times[index] == at and self.values[index] == value
 
     def __contains__(self, at: int) -> bool:
         """Whether there is a sample of that moment."""
@@ -131,6 +150,14 @@ class Samples:
         del self.times[:count]
         del self.values[:count]
         self.first += count
+
+    def recall(self, times: Sequence[int], values: Sequence[float]) -> None:
+        """Put in what an earlier snapshot kept elsewhere, as far as it is older than what is here."""
+        count = bisect_left(times, self.times[0]) if self.times else len(times)
+        self.times[:0], self.values[:0] = array("q", times[:count]), array("d", values[:count])
+        for window in self.windows:
+            window.begins += count
+            window._end += count
 
     def freeze(self) -> list[Any]:
         windows = [window.freeze() for window in self.windows]
