@@ -29,6 +29,7 @@ from hub.model import AlertChange, Event, Fault, Reading
 from hub.ports import FRAME_ENTRIES_MAX, NO_KEYS, Batch, Heard, Key, LogFull, LogPosition, Unwritable
 from hub.whole_file import make_folder
 
+TELL_AGAIN_S = 0.1
 RETRY_AFTER_S = 1.0
 """How long a stream refuses at once after a failed write, before it tries the disk again."""
 RESUME_MAX = 16
@@ -188,8 +189,14 @@ class Stream:
             self._write(first, len(group.entries), group.data)
         except Exception as error:
             failed = error
-        with suppress(RuntimeError):  # the loop has ended, and nobody waits any more
-            loop.call_soon_threadsafe(self._ended, group, failed)
+        while True:
+            try:
+                loop.call_soon_threadsafe(self._ended, group, failed)
+                return
+            except MemoryError:  # whoever waits has to be told, and what is on disk to be counted
+                time.sleep(TELL_AGAIN_S)
+            except RuntimeError:  # the loop has ended, and nobody waits any more
+                return
 
     def _ended(self, group: Group, failed: Exception | None) -> None:
         """A commit is over: its entries are on disk, or none of them is. The next follows where something waits."""
