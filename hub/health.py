@@ -4,7 +4,7 @@ A part is the log, one of its streams, the store, a reader, the rules, an adapte
 holds its `Part` and reports; everybody else (probes, metrics, console, the journal of the service manager) reads the same.
 
 States: "starting", "up", "degraded" (works, but not as it should), "down" (does not work and may come back by itself),
-"failed" (a defect: it does not come back by itself).
+"failed" (a defect that does not pass by itself: a rule that is left out where it fails).
 """
 
 from __future__ import annotations

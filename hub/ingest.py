@@ -23,7 +23,7 @@ from hub.model import Device, Event, Fault, FaultKind, Forwarded, Message, Readi
 from hub.moment import SECOND
 from hub.options import IngestOptions
 from hub.pace import Pace
-from hub.ports import STOPPING, Elsewhere, Key, Log, LogFull, LogPosition, behind
+from hub.ports import STOPPING, Elsewhere, Key, Log, LogFull, LogPosition, Unwritable, behind
 from hub.registry import Registry
 from hub.stages import Journey
 from hub.submission import Submission
@@ -410,7 +410,7 @@ class Door:
                 self.report("up", Text("the log takes input again", "日志恢复接收数据"))
             return
         self._failed(group, error)
-        if isinstance(error, LogFull):
+        if not isinstance(error, Unwritable):
             counts.received -= len(accepted)
             counts.refused += len(accepted)
             self._log_trouble = True

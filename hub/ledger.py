@@ -149,6 +149,12 @@ class Ledger:
                 again[adapter] -= taken
         self._readers[reader] = cursor
 
+    def caught_up(self, reader: str, events: Stream, cursor: LogPosition) -> None:
+        """The reader stands further than it had answered for: it has taken what is between."""
+        since = self._readers.get(reader, cursor)
+        if since < cursor:
+            self.took(reader, _from(events, since, cursor), cursor)
+
     def took_after_all(self, reader: str, readings: Iterable[Reading]) -> None:
         """The reader has stored what it had refused before."""
         for reading in readings:

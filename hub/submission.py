@@ -8,7 +8,7 @@ from functools import partial
 from hub.faults import Faults
 from hub.ledger import Counts
 from hub.model import Forwarded, Reading, Verdict
-from hub.ports import STOPPING, Key, LogFull, LogPosition
+from hub.ports import STOPPING, Key, LogFull, LogPosition, Unwritable
 
 
 class Submission:
@@ -76,7 +76,7 @@ class Submission:
     def _fail(self, at: int, error: BaseException) -> None:
         """Something of this message is not on disk. Where any of it may come again, the message is to."""
         if self.verdicts[at] is not Verdict.BUSY:
-            self.verdicts[at] = Verdict.BUSY if isinstance(error, LogFull) else Verdict.REFUSED
+            self.verdicts[at] = Verdict.REFUSED if isinstance(error, Unwritable) else Verdict.BUSY
 
     def _part_over(self) -> None:
         self._on_the_way -= 1

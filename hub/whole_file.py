@@ -7,6 +7,7 @@ says so on the log of the process, and gives what stands for "nothing known".
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 from collections.abc import Callable, Iterable
@@ -24,6 +25,8 @@ DAMAGED = ".damaged-"
 Content = TypeVar("Content")
 
 
+SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""Of the machine, not of the file."""
 WRITTEN_AT_ONCE = 1 << 18
 """Bytes that pieces are gathered to before they are written."""
 Data = bytes | Iterable[bytes]
@@ -46,17 +49,22 @@ def replace(path: Path, data: Data, mode: int = 0o666) -> None:
 def read(path: Path, decode: Callable[[bytes], Content], otherwise: Content) -> Content:
     """What the file says by `decode`; `otherwise` where there is none, or none that can be used: such a one is set aside.
 
-    `decode` may raise whatever it likes: of a damaged file nothing is known, not even how it fails.
+    `decode` may raise whatever it likes: of a damaged file nothing is known, not even how it fails. Raises OSError or MemoryError where the machine is
+    short of something: that says nothing of the file.
     """
     try:
         data = path.read_bytes()
     except FileNotFoundError:
         return otherwise
     except OSError as error:
+        if error.errno in SHORTAGES:
+            raise
         set_aside(path, str(error))
         return otherwise
     try:
         return decode(data)
+    except MemoryError:
+        raise
     except Exception as error:
         set_aside(path, told(error).en)
         return otherwise

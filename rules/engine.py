@@ -67,6 +67,8 @@ class Engine:
                         self._advance(event.at, outcome)  # type: ignore[union-attr]
                 else:
                     self._rare(event, outcome)
+            except MemoryError:  # no matter of the event: it is judged once there is some
+                raise
             except Exception as error:  # nothing of a rule's: those are caught where rules are attended to
                 failures.skip(event, self.world.clock.now, error)
                 outcome.failed.append(error)

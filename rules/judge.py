@@ -341,6 +341,8 @@ class Judge:
                 self.tick(event.at, outcome)
             elif isinstance(event, Deaf):
                 self.was_deaf(event, outcome)
+        except MemoryError:
+            raise
         except Exception as error:
             self.world.failures.skip(event, self.world.clock.now, error)
             outcome.failed.append(error)

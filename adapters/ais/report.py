@@ -86,6 +86,8 @@ def parse_any(payload: bytes, fill_bits: int, at: int | None, raw: bytes) -> Par
     except UnknownPartNoException:
         why = f"AIS message 24 has parts A and B (0 and 1), not {bits.get(38, 2)}"
         return device, [], [Fault(FaultKind.UNSUPPORTED, why, raw, device)]
+    except MemoryError:
+        raise
     except Exception as error:  # one malformed message never ends a stream
         why = f"AIS message {number} could not be taken apart: {error}"
         return device, [], [Fault(FaultKind.SYNTAX, why, raw, device)]

@@ -88,6 +88,8 @@ def _read_cbor(payload: bytes) -> Any:
         raise Unusable(FaultKind.SYNTAX, "the payload is not CBOR: nested too deeply") from None
     except cbor2.CBORDecodeEOF as error:
         raise Unusable(FaultKind.TRUNCATED, f"the CBOR ends too early: {str(error)[:200]}") from None
+    except MemoryError:
+        raise
     except Exception as error:  # whatever foreign bytes make a decoder of tags, dates and bignums raise
         raise Unusable(FaultKind.SYNTAX, f"the payload is not CBOR: {str(error)[:200]}") from None
     if not isinstance(document, list):

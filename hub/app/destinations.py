@@ -15,7 +15,7 @@ from hub.api.state import ReaderState
 from hub.app.city import City
 from hub.app.plugins import Plugins
 from hub.app.signs import sign
-from hub.app.tasks import watched
+from hub.app.tasks import kept
 from hub.bilingual import NOTHING, Text, quoted
 from hub.delivery import JOURNAL, Courier, Filters, Journal, Pace, ReadingCourier
 from hub.delivery.line import Status
@@ -38,12 +38,26 @@ class _Destination:
         self.sign = sign(config)
         self.sink, self.couriers = sink, couriers
         self._tasks: list[asyncio.Task[None]] = []
+        self._works: list[Part] = []
+        """How each of its tasks is, by what it raised."""
 
     def start(self) -> None:
-        works = [courier.run() for courier in self.couriers]
+        works = [(courier.name, courier.run) for courier in self.couriers]
         if isinstance(self.sink, RunningSink):
-            works.append(self.sink.run())
-        self._tasks = [asyncio.create_task(watched(work, None)) for work in works]
+            works.append((self.couriers[0].name, self.sink.run))
+        self._works = [Part(f"destination/{name}", "up") for name, _ in works]
+        self._tasks = [
+            asyncio.create_task(kept(work, part)) for (_, work), part in zip(works, self._works, strict=True)
+        ]
+
+    def trouble(self, name: str) -> Text:
+        """Why the courier of that name, or the sink itself, does not run now; or what a sink with a session of its own says of its peer: an
+        idle destination is not well by being idle."""
+        for part in self._works:
+            if part.name == f"destination/{name}" and part.state != "up":
+                return part.why
+        said = self.sink.trouble() if isinstance(self.sink, SessionSink) else NOTHING
+        return said if isinstance(said, Text) else quoted(said)
 
     async def leave(self) -> None:
         """End, and have what is being handed over now taken first."""
@@ -161,9 +175,10 @@ class Destinations:
 
     def look(self) -> None:
         """Take over into their parts how the destinations are."""
-        for name, courier in self.couriers.items():
-            status, trouble = courier.status, self._trouble(name)
-            self.parts[name].report("down" if trouble else _state(status), _why(status) or trouble)
+        for destination in self._running.values():
+            for courier in destination.couriers:
+                status, trouble = courier.status, destination.trouble(courier.name)
+                self.parts[courier.name].report("down" if trouble else _state(status), _why(status) or trouble)
 
     def states(self) -> list[ReaderState]:
         """Every destination as a reader of the log."""
@@ -179,12 +194,6 @@ class Destinations:
             )
             for name, courier in self.couriers.items()
         ]
-
-    def _trouble(self, name: str) -> Text:
-        """What a sink with a session of its own says of its peer: an idle destination is not well by being idle."""
-        running = self._running.get(name)
-        said = running.sink.trouble() if running is not None and isinstance(running.sink, SessionSink) else NOTHING
-        return said if isinstance(said, Text) else quoted(said)
 
     async def close(self) -> None:
         await asyncio.gather(*(destination.end() for destination in self._running.values()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -49,7 +49,7 @@ from hub.app.rollups import Rollups
 from hub.app.rulebook import described
 from hub.app.sources import Sources, decode_body
 from hub.app.staging import stage
-from hub.app.tasks import kept, watched
+from hub.app.tasks import kept
 from hub.app.telemetry import Reporter
 from hub.app.ticking import Ticking
 from hub.app.trip_notes import TripNotes
@@ -213,7 +213,7 @@ class Hub:
             closely.append(self.warner)
             look.append(RuleParts(self.health, self.state.rules).look)
         for one in closely:
-            self._run(one.run(), one.state.part)
+            self._keep(one.state.part, one.run)
         self._keep("housekeeping", self._housekeeping)
         if self.store_readers:
             self._keep("rollups", self.rollups.run)
@@ -462,12 +462,10 @@ class Hub:
 
     # ---------------------------------------------------------------------------------------------- running
 
-    def _run(self, work: Coroutine[Any, Any, None], part: Part | None = None) -> None:
-        self._tasks.append(asyncio.create_task(watched(work, part)))
-
-    def _keep(self, name: str, loop: Callable[[], Awaitable[None]], required: bool = False) -> None:
-        """Run a loop that can begin anew whenever it raised."""
-        self._tasks.append(asyncio.create_task(kept(loop, self.health.part(name, required, "up"))))
+    def _keep(self, part: Part | str, work: Callable[[], Awaitable[None]], required: bool = False) -> None:
+        """Run what can begin anew whenever it raised. `part`: its own, or the name of one."""
+        known = part if isinstance(part, Part) else self.health.part(part, required, "up")
+        self._tasks.append(asyncio.create_task(kept(work, known)))
 
     def _door(self, plugin: Plugin, config: AdapterConfig) -> Door:
         return self.ingest.door(config.name, plugin.kind, config.unknown_devices, plugin.proof, config.clock)

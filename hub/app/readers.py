@@ -81,23 +81,35 @@ class StoreReader:
 
     async def _ask(self, otherwise: LogPosition) -> None:
         """Where the store stands by its own account, and whether it answers: only then it is up."""
-        cursor = await asyncio.get_running_loop().run_in_executor(None, self._cursor)
-        before, self.state.cursor = self.state.cursor, otherwise if cursor is None else cursor
-        if self.state.cursor < before and self._stream.name == "events":  # the store has lost what it had
-            self._ledger.set_back("store", self._stream, self.state.cursor)
-        self._told = True
+        await self._find_place(otherwise)
         await asyncio.to_thread(self._store.reach)
         self.state.report("up")
 
+    async def _find_place(self, otherwise: LogPosition) -> None:
+        """Where the store stands: also after a write that failed, for what became of that nobody knows."""
+        cursor = await asyncio.get_running_loop().run_in_executor(None, self._cursor)
+        before, self.state.cursor = self.state.cursor, otherwise if cursor is None else cursor
+        if self._stream.name == "events":
+            if self.state.cursor < before:  # the store has lost what it had
+                self._ledger.set_back("store", self._stream, self.state.cursor)
+            elif self._told:  # or has what it has not answered for
+                self._ledger.caught_up("store", self._stream, self.state.cursor)
+        self._told = True
+
     async def run(self) -> None:
         asked = self.state.state != "down"
+        unsure = False
         while True:
             try:
                 if not asked:
                     await self._ask(self.state.cursor)
                     asked = True
+                elif unsure:
+                    await self._find_place(self.state.cursor)
+                unsure = False
                 await self._step()
             except StoreUnavailable as error:
+                unsure = True
                 self._down(words_of(error))
                 await asyncio.sleep(self._backoff())
 
@@ -207,6 +219,7 @@ class Follower:
         self._take = take
 
     async def run(self) -> None:
+        self.state.report("up")
         while True:
             batch = await self._stream.read(self.state.cursor, FRAME_ENTRIES_MAX)
             for part in batch.parts(FOLD_ENTRIES):
@@ -217,5 +230,18 @@ class Follower:
                 await asyncio.sleep(FOLLOW_S)
 
     def take(self, batch: Batch) -> None:
-        self._take(batch.entries)
+        try:
+            self._take(batch.entries)
+        except Exception:
+            self._take_each(batch.entries)
         self.state.cursor = batch.next
+
+    def _take_each(self, entries: Sequence[Any]) -> None:
+        """One by one, without those that cannot be taken: one entry must not keep people from seeing all that follow."""
+        for entry in entries:
+            try:
+                self._take([entry])
+            except Exception:
+                self.state.skipped += 1
+                if self.state.skipped == 1:
+                    logger.exception("%s skipped an entry; report this", self.state.part.name)

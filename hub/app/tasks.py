@@ -1,4 +1,5 @@
-"""How the hub's own tasks run: watched, so that a defect is said where people look, and started again where they can begin anew."""
+"""How the hub's own tasks run: what raised begins anew after a pause, and says so where people look. No part of the hub ends for good by one
+error: what has no threads, descriptors or memory for a moment must judge, store and deliver again when the moment is over, with nobody there."""
 
 from __future__ import annotations
 
@@ -12,38 +13,38 @@ from hub.health import Part
 
 logger = logging.getLogger(__name__)
 
-AGAIN_S = 5.0
-"""Before a part of the hub that raised is started again."""
+AGAIN_S = (5.0, 60.0)
+"""Before a part that raised begins anew; longer each time where it raises at once, up to the second."""
 
 
-async def watched(work: Awaitable[None], part: Part | None) -> None:
-    """A part that fails is a defect: say so where people look, with the traceback in the log of the process."""
-    try:
-        await work
-    except asyncio.CancelledError:
-        raise
-    except Exception as error:
-        if part is not None:
-            part.report("failed", told(error) + Text("; restart the hub, and report this", "；请重启中枢并上报此缺陷"))
-        logger.exception("%s has failed; restart the hub, and report this", part.name if part else "a part of the hub")
-
-
-async def kept(loop: Callable[[], Awaitable[None]], part: Part) -> None:
-    """A loop that raised is started again after a pause; a defect in it must not end it for good."""
+async def kept(work: Callable[[], Awaitable[None]], part: Part) -> None:
+    """Do it for good. `work` is called once more after it raised, and must be able to go on from where it was. A part that says nothing of itself
+    is up again once it has worked for some seconds."""
+    clock = asyncio.get_running_loop()
     failures = 0
     while True:
-        began = asyncio.get_running_loop().time()
+        began = clock.time()
+        well = clock.call_later(AGAIN_S[0], _well, part, part.why) if failures else None
         try:
-            await loop()
+            await work()
             return
         except asyncio.CancelledError:
             raise
         except Exception as error:
+            failures = 1 if clock.time() - began > AGAIN_S[1] else failures + 1
+            pause_s = min(AGAIN_S[1], AGAIN_S[0] * 2 ** (failures - 1))
             part.report(
-                "down", told(error) + Text(f"; started again every {AGAIN_S:.0f} s", f"；每 {AGAIN_S:.0f} 秒重新启动")
+                "down", told(error) + Text(f"; begins anew in {pause_s:.0f} s", f"；{pause_s:.0f} 秒后重新开始")
             )
-            failures = 1 if asyncio.get_running_loop().time() - began > AGAIN_S else failures + 1
-            if failures == 1:  # and not every five seconds for ever
-                logger.exception("%s has failed and is started again; report this", part.name)
-        await asyncio.sleep(AGAIN_S)
+            if failures == 1:  # and not every few seconds for ever
+                logger.exception("%s has failed and begins anew; report this", part.name)
+        finally:
+            if well is not None:
+                well.cancel()
+        await asyncio.sleep(pause_s)
+
+
+def _well(part: Part, said: Text) -> None:
+    """Unless it has said something else since."""
+    if (part.state, part.why) == ("down", said):
         part.report("up")

@@ -25,7 +25,7 @@ from hub.cameras import Cameras
 from hub.defects import told
 from hub.error_words import of_system, words_of
 from hub.model import AlertChange, Device, Edition, Reading, Zone
-from hub.ports import FRAME_ENTRIES_MAX, Batch, Log, LogFull, LogPosition, Stream
+from hub.ports import FRAME_ENTRIES_MAX, Batch, Log, LogFull, LogPosition, Stream, Unwritable
 from hub.registry import Registry
 from hub.stages import LOGGED_TO_JUDGED, Journey
 from hub.whole_file import Data, read, replace
@@ -145,7 +145,7 @@ class Warner:
     ) -> None:
         """`keep`: how the snapshot is written down; until it is, no event that it holds may go from the log."""
         self.state = ReaderState("rules", "events", required=True, cursor=begin)
-        self._log = log
+        self._log, self._begin = log, begin
         self._journey = journey
         self._cameras = cameras
         self._path, self._keep = path, keep
@@ -153,8 +153,8 @@ class Warner:
         """Ids of changes that the log has already of what is judged again after a restart, from the place `_told_from` on."""
         self._told_from = log.alerts.first
         self._derived: _Repeats | None = None
-        self._again_until = log.events.next
-        """Up to here events may have been judged before this start."""
+        self._torn = False
+        """Whether the engine may stand between two events: what it has taken and what the log has of it may differ."""
         self._ill: set[str] = set()
         """Rules of which it has been said that they are ill."""
         self._said_of: set[str] = set()
@@ -166,12 +166,20 @@ class Warner:
         self._save: asyncio.Task[None] | None = None
         self._next_save = 0.0
         """By the loop's clock, when the next snapshot is due."""
-        self._registry_text = registry_text(registry.devices.values(), registry.zones.values())
         self._partitions = partitions
-        self._engine = self._restore(book, registry.devices) or engine_of(
-            book, registry.devices.values(), registry.zones.values(), partitions
-        )
+        self._city = book, registry
+        self._take_up()
         log.events.require("rules", lambda: self._safe_cursor)
+
+    def _take_up(self) -> None:
+        """Begin as the snapshot has it, or with the city's rules and registry where there is none, and judge again what the log has behind it."""
+        book, registry = self._city
+        self._registry_text = registry_text(registry.devices.values(), registry.zones.values())
+        self._again_until = self._log.events.next
+        """Up to here events may have been judged before."""
+        self._engine = self._restore(book, registry.devices) or engine_of(
+            book, registry.devices.values(), registry.zones.values(), self._partitions
+        )
 
     def _restore(self, book: RuleBook, devices: Mapping[str, Device]) -> Engine | None:
         """The engine as the snapshot has it; None where there is none that can be read.
@@ -183,6 +191,8 @@ class Warner:
         if (
             restored is None
         ):  # the first start, or one that ended before the first snapshot, or a damaged one: the log tells all again
+            self.state.cursor = self._safe_cursor = self._begin
+            self._told_from = self._log.alerts.first
             self._told = {change.id for change in _tail(self._log, self._told_from)}
             self._derived = _Repeats(self._log.derived, self._log.derived.first)
             return None
@@ -191,8 +201,7 @@ class Warner:
         self.state.cursor = self._safe_cursor = saved.cursor
         self._told_from = saved.alerts_next
         self._told = {change.id for change in _tail(self._log, self._told_from)}
-        if saved.derived_next is not None:
-            self._derived = _Repeats(self._log.derived, saved.derived_next)
+        self._derived = None if saved.derived_next is None else _Repeats(self._log.derived, saved.derived_next)
         return engine
 
     @property
@@ -209,7 +218,10 @@ class Warner:
         return {**self._engine.stats(), "ill": ill}
 
     async def run(self) -> None:
-        self.state.report("up", self.state.part.why)
+        if self._torn:
+            await self._begin_anew()
+        self._torn = True
+        self.state.report("up", self._ails())
         loop = asyncio.get_running_loop()
         self._next_save = loop.time() + SNAPSHOT_EVERY_S
         while True:
@@ -223,6 +235,13 @@ class Warner:
                 self._save = None
             if self._save is None and loop.time() >= self._next_save:
                 self._save = asyncio.create_task(self.save())
+
+    async def _begin_anew(self) -> None:
+        """As after a restart: from the snapshot, without telling again what the log has."""
+        if self._save is not None:
+            await asyncio.wait([self._save])
+            self._save = None
+        self._take_up()
 
     async def take(self, batch: Batch) -> list[AlertChange]:
         """Evaluate these events and append what they change. Returns the changes."""
@@ -296,9 +315,22 @@ class Warner:
                 await append(entries)
                 self.state.report("up", self._ails())
                 return
+            except Unwritable as error:
+                await self._append_what_can_be(append, entries, error)
+                return
             except (LogFull, OSError) as error:
                 self.state.report("down", words_of(error))
                 await asyncio.sleep(1)
+
+    async def _append_what_can_be(
+        self, append: Callable[[Sequence[Any]], Any], entries: Sequence[Any], error: Unwritable
+    ) -> None:
+        """One warning that cannot be written down silences no other."""
+        if len(entries) == 1:
+            logger.error("%s cannot be written down (%s); report this", entries[0], error)
+            return
+        for entry in entries:
+            await self._append(append, [entry])
 
     async def save(self) -> None:
         """Write the snapshot down, atomically, as of now: events are judged meanwhile. A full disk only means a longer way back after a
@@ -390,6 +422,8 @@ def _engine_of(saved: _Snapshot, book: RuleBook, registry: tuple[list[Device], l
         before = from_text(saved.rules)
         if before is not None:
             return engine_of(before, *registry, partitions, saved.state)
+    except MemoryError:  # no matter of the rules
+        raise
     except Exception:
         logger.exception("the rules that the hub ran last cannot be run any more; those of today take over")
     return engine_of(book, *registry, partitions, saved.state)

@@ -81,6 +81,7 @@ class Courier:
         self._settled: set[str] = set()
         """Changes that need not be offered again after the cursor was lost."""
         self._begin_at: LogPosition | None = None
+        """Where `run` begins, and begins anew after it raised: behind what has been settled."""
 
     @property
     def status(self) -> Status:
@@ -164,6 +165,7 @@ class Courier:
                 offset = after
                 if wanted or offset == batch.next:
                     await self._line.settle(self._cursors, self._reader, offset)
+                    self._begin_at = offset
 
     async def _keep_renewed(self) -> None:
         """Say again what runs out, where the sink's messages do."""

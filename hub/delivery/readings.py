@@ -125,3 +125,4 @@ class ReadingCourier:
 
     async def _settle(self, offset: LogPosition) -> None:
         await self._line.settle(self._cursors, self._reader, offset)
+        self._begin_at = offset

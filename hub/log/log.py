@@ -26,9 +26,10 @@ from hub.log.pending import Append, Group, Pending
 from hub.log.segment import Damage
 from hub.log.tail import Tail
 from hub.model import AlertChange, Event, Fault, Reading
-from hub.ports import FRAME_ENTRIES_MAX, NO_KEYS, Batch, Heard, Key, LogFull, LogPosition
+from hub.ports import FRAME_ENTRIES_MAX, NO_KEYS, Batch, Heard, Key, LogFull, LogPosition, Unwritable
 from hub.whole_file import make_folder
 
+TELL_AGAIN_S = 0.1
 RETRY_AFTER_S = 1.0
 """How long a stream refuses at once after a failed write, before it tries the disk again."""
 RESUME_MAX = 16
@@ -131,7 +132,7 @@ class Stream:
         """Commit these together, in this order. The future gives the first offset once they are on disk.
 
         Raises through the future, and none of the entries is kept then: `LogFull` where the log cannot take them now,
-        what the encoder raises where one of them cannot be written down.
+        `Unwritable` where one of them cannot be written down.
         """
         future: asyncio.Future[LogPosition] = asyncio.get_running_loop().create_future()
         reason = self._reason_to_refuse()
@@ -140,7 +141,7 @@ class Stream:
             return future
         try:
             data = self._pending.encoded(entries)
-        except Exception as error:  # one caller's unwritable entry costs the others nothing
+        except (Unwritable, LogFull) as error:  # one caller's unwritable entry costs the others nothing
             future.set_exception(error)
             return future
         self._pending.add(Append(entries, data, future))
@@ -169,7 +170,11 @@ class Stream:
 
     def _commit(self) -> None:
         """Give the oldest that waits to the disk. `_ended` follows."""
-        group = self._pending.take()
+        try:
+            group = self._pending.take()
+        except Exception:  # no memory for it: its appends have been told
+            self._go_on()
+            raise
         try:
             if not self._make_room(len(group.data)):
                 raise LogFull(self.refusing or Text("the log is full", "日志已满"))
@@ -184,8 +189,14 @@ class Stream:
             self._write(first, len(group.entries), group.data)
         except Exception as error:
             failed = error
-        with suppress(RuntimeError):  # the loop has ended, and nobody waits any more
-            loop.call_soon_threadsafe(self._ended, group, failed)
+        while True:
+            try:
+                loop.call_soon_threadsafe(self._ended, group, failed)
+                return
+            except MemoryError:  # whoever waits has to be told, and what is on disk to be counted
+                time.sleep(TELL_AGAIN_S)
+            except RuntimeError:  # the loop has ended, and nobody waits any more
+                return
 
     def _ended(self, group: Group, failed: Exception | None) -> None:
         """A commit is over: its entries are on disk, or none of them is. The next follows where something waits."""
@@ -194,17 +205,25 @@ class Stream:
                 self._committed(group)
             else:
                 self._fail(group, failed)
+        except Exception as error:
+            group.fail(error)
+            raise
         finally:
-            if self._pending:
-                self._linger.begin(self._pending.entries)
-            else:
-                self._idle.set()
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """With what waits for the disk."""
+        if self._pending:
+            self._linger.begin(self._pending.entries)
+        else:
+            self._idle.set()
 
     def _committed(self, group: Group) -> None:
         self.refusing = None
         offset = self.next
-        self._linger.committed(len(group.entries), bool(self._pending))
+        self.next = LogPosition(offset + len(group.entries))  # first of all: these numbers are taken on the disk
         self._publish(numbered(offset, group.entries), len(group.data))
+        self._linger.committed(len(group.entries), bool(self._pending))
         for append in group.appends:
             if not append.future.done():
                 append.future.set_result(offset)
@@ -241,7 +260,7 @@ class Stream:
             segment.write_all(self._fd, blob, self._position)
             if self._sync:
                 os.fdatasync(self._fd)
-        except OSError:
+        except Exception:
             self._abandon()
             raise
         newest = self._segments[-1]
@@ -291,10 +310,13 @@ class Stream:
         self._stray = None
 
     def _publish(self, batch: Batch, size: int) -> None:
-        self.next = batch.next
-        self._tail.add(batch, size)
-        self._grown.set()
-        self._grown = asyncio.Event()
+        """Have readers find it."""
+        try:
+            self._tail.add(batch, size)
+        except MemoryError:  # a tail with a gap would hide entries; the disk has them
+            self._tail = Tail()
+        grown, self._grown = self._grown, asyncio.Event()
+        grown.set()
 
     # ---------------------------------------------------------------------------------------------- reading
 

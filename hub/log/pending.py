@@ -9,8 +9,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from hub.bilingual import Text
+from hub.defects import told
 from hub.log.keyed import KEY_BYTES, packed
-from hub.ports import NO_KEYS, Key, LogPosition
+from hub.ports import NO_KEYS, Key, LogFull, LogPosition, Unwritable
 
 
 class Append(NamedTuple):
@@ -43,9 +45,19 @@ class Group:
         self.data = b"".join([head, *(append.data for append in appends), packed(keys)])
 
     def fail(self, error: Exception) -> None:
-        for append in self.appends:
-            if not append.future.done():
-                append.future.set_exception(error)
+        fail(self.appends, error)
+
+
+def not_now(error: Exception) -> LogFull:
+    """What keeps entries from being kept is a reason to come again with them, whatever it is: only `Unwritable` is none."""
+    return error if isinstance(error, LogFull) else LogFull(Text("the log failed: ", "日志出错：") + told(error))
+
+
+def fail(appends: Sequence[Append], error: Exception) -> None:
+    error = not_now(error)
+    for append in appends:
+        if not append.future.done():
+            append.future.set_exception(error)
 
 
 class Pending:
@@ -68,12 +80,22 @@ class Pending:
         self.bytes += append.size
 
     def encoded(self, entries: Sequence[Any]) -> bytes:
-        """The entries one after another. Raises what the encoder raises where one of them cannot be written down."""
-        return self._encoder.encode(entries)[len(_array_head(len(entries))) :]
+        """The entries one after another. Raises `Unwritable`, or `LogFull` without memory for them."""
+        try:
+            return self._encoder.encode(entries)[len(_array_head(len(entries))) :]
+        except MemoryError as error:
+            raise not_now(error) from None
+        except Exception as error:
+            raise Unwritable(str(error)) from error
 
     def take(self) -> Group:
-        """The oldest that go together."""
-        return Group(self._behind([]))
+        """The oldest that go together. Raises what making the group raises, and tells its appends."""
+        appends = self._behind([])
+        try:
+            return Group(appends)
+        except Exception as error:
+            fail(appends, error)
+            raise
 
     def add_to(self, group: Group) -> None:
         """What has come since it was taken goes with it, as far as there is room."""

@@ -18,6 +18,7 @@ from hub.ports.log import (
     LogFull,
     LogPosition,
     Stream,
+    Unwritable,
     behind,
 )
 from hub.ports.plugin import Inventory, Listing, NoOptions, Plugin, StoreKind
@@ -97,5 +98,6 @@ __all__ = [
     "StoreKind",
     "StoreUnavailable",
     "Stream",
+    "Unwritable",
     "behind",
 ]

@@ -90,6 +90,10 @@ class LogFull(Exception):
     """The log cannot take more now; raised with a `Text` that says why, in words fit for an operator."""
 
 
+class Unwritable(Exception):
+    """An entry that no log can ever take: it cannot be written down as bytes. Nobody should come again with it."""
+
+
 STOPPING = Text("the hub is stopping", "中枢正在停止")
 """Why a log takes nothing more from a hub that ends."""
 
@@ -132,8 +136,8 @@ class Stream(Protocol):
         """Keep these together, in this order. The future gives the place of the first of them once they are durable, and the others have
         the numbers behind it (`behind`). `keys`: with the entry of each, for other nodes that append to the same stream.
 
-        Raises through the future, and none of the entries is kept then: `LogFull` where the log cannot take them now, what the encoder
-        raises where one of them cannot be written down.
+        Raises through the future, and none of the entries is kept then: `LogFull` where the log cannot take them now, for whatever
+        reason, `Unwritable` where one of them cannot be written down.
         """
         ...
 

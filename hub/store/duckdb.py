@@ -81,6 +81,9 @@ _HELD = "lock on file"
 _MAY_PASS = (_HELD, "Permission denied", "No space left", "Too many open files", "Out of Memory")
 """Words of DuckDB for what is no damage of the file."""
 
+_IN_DOUBT = (MemoryError, duckdb.OutOfMemoryException, duckdb.InternalException, duckdb.FatalException)
+"""After a commit that failed so, DuckDB 2.0 was seen to hold rows twice in memory and others not at all, and wrote that down later."""
+
 
 _LAST_TIME = 1 << 63
 """Later than any, ns."""
@@ -109,10 +112,26 @@ class DuckDBStore:
             "threads": options.threads,
             "temp_directory": str(folder / f"{options.file}.spill"),
         }
-        self._writer = self._open(config)
-        self._reader = self._writer.cursor()
+        self._config = config
         self._writing, self._reading = threading.Lock(), threading.Lock()
+        self._begin()
+
+    def _begin(self) -> None:
+        """Open the database."""
+        self._writer = self._open(self._config)
+        self._reader = self._writer.cursor()
         self._said_of = self._span_of_marks()
+        self._doubtful = False
+        """Whether what the database has in memory may differ from what it has written down."""
+
+    def _begin_anew(self) -> None:
+        """Believe what stands in the files, and nothing that was in memory. Whoever calls holds `_writing`."""
+        with self._reading:
+            with contextlib.suppress(duckdb.Error):  # closed already, where opening failed before
+                self._writer.execute("pragma disable_checkpoint_on_shutdown")
+            self._reader.close()
+            self._writer.close()
+            self._begin()
 
     def _open(self, config: dict[str, Any]) -> duckdb.DuckDBPyConnection:
         """The database. A damaged one is set aside, first only what was not yet checkpointed, and the log fills it again.
@@ -190,11 +209,14 @@ class DuckDBStore:
     def _transaction(self) -> Iterator[None]:
         """All of it is written, or nothing. Raises `StoreUnavailable`."""
         with self._explained("write"), self._writing:
+            if self._doubtful:
+                self._begin_anew()
             self._writer.begin()
             try:
                 yield
                 self._writer.commit()
-            except BaseException:
+            except BaseException as error:
+                self._doubtful = isinstance(error, _IN_DOUBT)
                 with contextlib.suppress(duckdb.Error):  # a failed commit has already rolled back
                     self._writer.rollback()
                 raise
@@ -462,8 +484,12 @@ class DuckDBStore:
 
     def _fetch(self, sql: str, values: list[Any]) -> list[tuple[Any, ...]]:
         """All rows of a question. Whoever leaves some unread leaves its transaction open, and DuckDB keeps whatever any later write replaces."""
-        with self._explained("read"), self._reading:
-            return self._reader.execute(sql, values).fetchall()  # type: ignore[no-any-return]
+        with self._explained("read"):
+            if self._doubtful:
+                with self._writing:
+                    self._begin_anew()
+            with self._reading:
+                return self._reader.execute(sql, values).fetchall()  # type: ignore[no-any-return]
 
     @contextlib.contextmanager
     def _explained(self, doing: str) -> Iterator[None]:

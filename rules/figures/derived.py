@@ -70,6 +70,8 @@ def _known_or_none(function: Callable[..., float | None]) -> Callable[..., float
     def known(*arguments: float | None) -> float | None:
         try:
             answer = function(*arguments)
+        except MemoryError:
+            raise
         except Exception:  # no decimal of 1e300, no root of less than 0; and a foreign formula may raise anything
             return None
         if not isinstance(answer, int | float):  # None, or what is no number: 1j

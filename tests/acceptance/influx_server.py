@@ -48,39 +48,58 @@ def influxd_or_skip() -> str:
     return found
 
 
+class InfluxServer:
+    """Start, stop, kill and hold up a server as a test needs; its data survives in `folder`, and it comes back on the same port."""
+
+    def __init__(self, folder: Path, port: int | None = None) -> None:
+        self._program = influxd_or_skip()
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._http, self._rpc = port or free_port(), free_port()
+        self._config, self._log = folder / "influxdb.conf", folder / "influxd.log"
+        self._config.write_text(CONFIG.format(folder=folder, http=self._http, rpc=self._rpc))
+        self._process: subprocess.Popen[bytes] | None = None
+        self.url = f"http://127.0.0.1:{self._http}"
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> InfluxServer:
+        """Returns when it answers."""
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen([self._program, "-config", str(self._config)], stdout=log, stderr=log)
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                raise RuntimeError(f"influxd ended with {self._process.returncode}: {self._log.read_text()[-2000:]}")
+            with contextlib.suppress(httpx.HTTPError):
+                if httpx.get(f"{self.url}/ping").status_code == 204:
+                    return self
+            time.sleep(0.1)
+        raise RuntimeError(f"influxd did not answer within {PATIENCE_S:.0f} s")
+
+    def stop(self, kill: bool = False) -> None:
+        if self._process is None:
+            return
+        self._process.kill() if kill else self._process.terminate()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+
 @contextlib.contextmanager
 def influx_server(folder: Path, port: int | None = None) -> Iterator[str]:
     """Run the server with its data under `folder`; yields its address, e.g. http://127.0.0.1:40213.
 
     A `port` given lets it come back where it was before.
     """
-    program = influxd_or_skip()
-    folder.mkdir(parents=True, exist_ok=True)
-    http, rpc = port or free_port(), free_port()
-    config = folder / "influxdb.conf"
-    config.write_text(CONFIG.format(folder=folder, http=http, rpc=rpc))
-    with (folder / "influxd.log").open("wb") as log:
-        process = subprocess.Popen([program, "-config", str(config)], stdout=log, stderr=log)
-        url = f"http://127.0.0.1:{http}"
-        try:
-            _wait_until_up(process, url, folder / "influxd.log")
-            yield url
-        finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-
-def _wait_until_up(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            raise RuntimeError(f"influxd ended with {process.returncode}: {log.read_text()[-2000:]}")
-        with contextlib.suppress(httpx.HTTPError):
-            if httpx.get(f"{url}/ping").status_code == 204:
-                return
-        time.sleep(0.1)
-    raise RuntimeError(f"influxd did not answer within {PATIENCE_S:.0f} s")
+    server = InfluxServer(folder, port)
+    try:
+        yield server.start().url
+    finally:
+        server.stop()

@@ -126,7 +126,8 @@ def test_kill_9_in_the_middle_loses_nothing_that_was_acknowledged(tmp_path: Path
 
         feeding = threading.Thread(target=feed)
         feeding.start()
-        time.sleep(0.7)
+        so_far = len(acknowledged)
+        hub.wait(lambda so_far=so_far: len(acknowledged) > so_far + 20, "it acknowledges nothing")  # type: ignore[misc]
         hub.kill()
         stop.set()
         feeding.join(30)

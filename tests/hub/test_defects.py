@@ -17,7 +17,7 @@ import pytest
 
 from hub import defects
 from hub.app.sources import run_adapter
-from hub.app.tasks import kept, watched
+from hub.app.tasks import kept
 from hub.bilingual import Text
 from hub.cli import telling
 from hub.health import Health
@@ -158,17 +158,16 @@ async def test_no_part_says_the_value(logged: Any, tmp_path: Path, monkeypatch: 
     written = logged("text")
     said: list[str] = []
     health = Health(lambda: 0, said.append, lambda at: "now")
-    await watched(fail_later(), health.part("judge"))
-    again = asyncio.create_task(kept(fail_later, health.part("ticker")))
+    again = [asyncio.create_task(kept(fail_later, health.part(name))) for name in ("judge", "ticker")]
     door = SimpleNamespace(report=lambda state, why: said.append(f"{state}: {why}"))
     plugin = cast(Plugin, SimpleNamespace(source=fail))
     config = cast(AdapterConfig, SimpleNamespace(name="x", options=SimpleNamespace(connect="a:1"), codec_options=None))
     source = asyncio.create_task(run_adapter(plugin, config, cast(Any, door), {}))
     while len(said) < 3:
         await asyncio.sleep(0.01)
-    again.cancel()
-    source.cancel()
-    await asyncio.gather(again, source, return_exceptions=True)
+    for task in (*again, source):
+        task.cancel()
+    await asyncio.gather(*again, source, return_exceptions=True)
     (tmp_path / "counts.json").write_text("{")
     assert read(tmp_path / "counts.json", fail, None) is None
     ill = RulesHealth()

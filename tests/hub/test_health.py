@@ -292,7 +292,7 @@ def test_a_rule_that_is_ill_is_a_part_for_as_long_as_it_is() -> None:
 async def test_a_loop_that_raises_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
     from hub.app import tasks as module
 
-    monkeypatch.setattr(module, "AGAIN_S", 0.01)
+    monkeypatch.setattr(module, "AGAIN_S", (0.01, 0.02))
     bench = Bench()
     runs: list[int] = []
 
@@ -306,8 +306,9 @@ async def test_a_loop_that_raises_is_started_again(monkeypatch: pytest.MonkeyPat
     async with asyncio.timeout(60):
         while len(runs) < 3:
             await asyncio.sleep(0.01)
+        while bench.health.part("ticker").state != "up":  # it has worked for a while
+            await asyncio.sleep(0.01)
     assert any("ticker: down: ValueError at tests.hub.test_health:" in line for line in bench.said)
-    assert bench.health.part("ticker").state == "up"
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 

@@ -19,7 +19,7 @@ from hub.log import Limits, Log, Stream
 from hub.model import AlertChange, Change, Device, Fault, FaultKind, Message, Position, Reading, Tick, Verdict
 from hub.moment import SECOND, from_text
 from hub.options import IngestOptions
-from hub.ports import Batch, LogFull
+from hub.ports import Batch, LogFull, Unwritable
 from hub.registry import Registry
 
 NOW = from_text("2026-11-22T08:00:00Z")
@@ -253,7 +253,7 @@ async def test_a_door_says_that_the_log_is_full_until_it_takes_input_again(tmp_p
 def failing(*given: Any) -> asyncio.Future[Any]:
     """A stream's `append` that cannot write these down."""
     written: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-    written.set_exception(ValueError("no such number"))
+    written.set_exception(Unwritable("no such number"))
     return written
 
 
@@ -523,7 +523,7 @@ async def test_a_message_of_which_a_part_may_come_again_is_to_come_again(
     again = bench.door.submit([Message(both, [], "gauge-7")])
     without_room.set_exception(LogFull("the disk is full"))
     await asyncio.sleep(0)
-    unwritable.set_exception(ValueError("no such number"))
+    unwritable.set_exception(Unwritable("no such number"))
     assert await first == [Verdict.REFUSED]
     assert await again == [Verdict.BUSY]
 

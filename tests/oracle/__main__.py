@@ -19,7 +19,7 @@ from pathlib import Path
 from tests.oracle.lives import Nursery
 from tests.oracle.run import Outcome, Plan, Run
 
-KINDS = ("disk", "clock", "rot", "files")
+KINDS = ("disk", "clock", "rot", "files", "memory", "influxdb", "mosquitto")
 
 
 async def runs(

@@ -129,19 +129,29 @@ class HttpDevice:
     async def _post(self, data: bytes) -> int:
         if self._link is None:
             self._link = await asyncio.open_connection("127.0.0.1", self._port)
-        reader, writer = self._link
-        writer.write(
-            b"POST /api/v1/readings HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
-            % (self._port, len(data))
-            + data
-        )
-        status, _ = await answer(reader)
-        return status
+        return await given(*self._link, data)
 
     def _hang_up(self) -> None:
         if self._link is not None:
             self._link[1].close()
             self._link = None
+
+
+async def given(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, data: bytes) -> int:
+    """Post readings over that connection; gives the answer's status. Raises OSError, IncompleteReadError, ValueError."""
+    head = b"POST /api/v1/readings HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    writer.write(head % len(data) + data)
+    status, _ = await answer(reader)
+    return status
+
+
+async def post(port: int, data: bytes) -> int:
+    """The same over a connection of its own."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        return await given(reader, writer, data)
+    finally:
+        writer.close()
 
 
 async def answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
@@ -190,15 +200,15 @@ class Broker:
         feeding: asyncio.Task[None] | None = None
         try:
             while True:
-                first, packet = await _packet(reader)
+                first, content = await packet(reader)
                 kind = first >> 4
                 if kind == 1:
                     writer.write(b"\x20\x02\x01\x00")
                 elif kind == 8:
-                    writer.write(b"\x90\x03" + packet[:2] + b"\x01")
+                    writer.write(b"\x90\x03" + content[:2] + b"\x01")
                     feeding = feeding or asyncio.create_task(self._feed(writer))
                 elif kind == 4:
-                    number = int.from_bytes(packet[:2])
+                    number = int.from_bytes(content[:2])
                     if number in self._waiting:
                         self._account.acknowledged(
                             self._waiting.pop(number), time.monotonic() - self._begun.pop(number)
@@ -248,7 +258,8 @@ class Broker:
         self.drop()
 
 
-async def _packet(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+async def packet(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+    """The first byte of an MQTT packet, and what stands behind its length. Raises IncompleteReadError, OSError."""
     first = (await reader.readexactly(1))[0]
     size = shift = 0
     while True:

@@ -11,7 +11,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 import msgspec
@@ -62,15 +62,25 @@ def _frames(path: Path, wrong: list[str]) -> Iterator[tuple[int, int, bytes]]:
         at += _FRAME.size + len(body)
 
 
+class History(NamedTuple):
+    """What a store holds: device, time, metric and value of each row, and the ids of the changes of warnings."""
+
+    rows: list[tuple[str, int, str, Any]]
+    changes: list[str]
+    keyed: bool = False
+    """Whether the store itself keeps one row of a device, metric and time, so that a value the hub doubts after all is no second row."""
+
+
 def judged(
     city: Path,
     account: Account,
     heard: Sequence[Mapping[str, Any]],
     status: Mapping[str, Any],
     ready: Mapping[str, Any],
+    stored: History | None = None,
 ) -> list[str]:
     """Everything that is wrong, a sentence each; nothing where all was kept. The hub is stopped; `status` and `ready` are what
-    its API said last, `heard` what its destination took, in order."""
+    its API said last, `heard` what its destination took, in order, `stored` what its store holds (None: DuckDB is asked)."""
     wrong: list[str] = []
     var = city / "var"
     events = entries(var / "log" / "events", Event, wrong)
@@ -79,7 +89,7 @@ def judged(
     derived = entries(var / "log" / "derived", Reading, wrong)
     kept_out = entries(var / "log" / "quarantine", Fault, wrong) if account.may_refuse else []
     _log(account, readings, kept_out, wrong)
-    _store(var / "history.duckdb", [*readings, *derived], alerts, wrong)
+    _store(stored or of_duckdb(var / "history.duckdb"), [*readings, *derived], alerts, wrong)
     implied(city, events, alerts, derived, wrong)
     deliveries(alerts, heard, wrong)
     _books(readings, status, wrong)
@@ -109,23 +119,29 @@ def _log(account: Account, readings: Sequence[Reading], kept_out: Sequence[Fault
     _say(wrong, "in the log with other values than were sent", changed)
 
 
-def _store(path: Path, readings: Sequence[Reading], alerts: Sequence[AlertChange], wrong: list[str]) -> None:
+def of_duckdb(path: Path) -> History:
     with duckdb.connect(str(path), read_only=True) as database:
         rows = database.execute("select device, epoch_ns(time), metric, value, text from readings").fetchall()
         changes = [row[0] for row in database.execute("select id from alert_changes").fetchall()]
-    stored = Counter((device, at, metric, value if text is None else text) for device, at, metric, value, text in rows)
+    return History([(*row[:3], row[3] if row[4] is None else row[4]) for row in rows], changes)
+
+
+def _store(stored: History, readings: Sequence[Reading], alerts: Sequence[AlertChange], wrong: list[str]) -> None:
+    rows, changes = Counter(stored.rows), Counter(stored.changes)
     logged = Counter(
         (reading.device, reading.observed_at, metric, value)
         for reading in readings
         for metric, value in reading.values.items()
     )
-    _say(wrong, "in the log and not in the store", list(logged - stored))
-    _say(wrong, "in the store and not in the log, or more often", list(stored - logged))
+    if stored.keyed:
+        logged = Counter(logged.keys())
+    _say(wrong, "in the log and not in the store", list(logged - rows))
+    _say(wrong, "in the store and not in the log, or more often", list(rows - logged))
     kept = Counter(change.id for change in alerts)
     _say(
         wrong,
         "warnings in the log and not in the store, or otherwise",
-        list((kept - Counter(changes)) + (Counter(changes) - kept)),
+        list((kept - changes) + (changes - kept)),
     )
 
 

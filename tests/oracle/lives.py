@@ -43,14 +43,22 @@ class Nursery:
         assert (await self._line())["ready"]
 
     async def begin(
-        self, folder: Path, record: Path, orders: Orders, said: Path, canary: str = "", files: int = 0
+        self,
+        folder: Path,
+        record: Path,
+        orders: Orders,
+        said: Path,
+        canary: str = "",
+        files: int = 0,
+        memory_mb: int = 0,
     ) -> int:
-        """A life of the hub in the city `folder`; what it says goes to `said`. It may open so many files (0: as usual). Gives its
-        process id."""
+        """A life of the hub in the city `folder`; what it says goes to `said`. It may open so many files, and take so much memory beside
+        what it has when it begins (0: as usual). Gives its process id."""
         assert self._process is not None
         assert self._process.stdin is not None
         order = {
             "folder": str(folder), "record": str(record), "orders": str(orders.path), "said": str(said), "canary": canary, "files": files,
+            "memory_mb": memory_mb,
         }  # fmt: skip
         self._process.stdin.write(json.dumps(order).encode() + b"\n")
         return int((await self._line())["pid"])
@@ -95,6 +103,10 @@ def _live(order: dict[str, Any]) -> int:
         raise SystemExit("the shim could not begin")
     if order["files"]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (int(order["files"]), int(order["files"])))
+    if order["memory_mb"]:
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        most = pages * resource.getpagesize() + int(order["memory_mb"]) * (1 << 20)
+        resource.setrlimit(resource.RLIMIT_AS, (most, resource.RLIM_INFINITY))
     if order["canary"]:
         canaries.let_in(order["canary"])
     return int(main(["run", order["folder"]]) or 0)
@@ -110,6 +122,7 @@ def _nurse() -> None:
     import hub.app.hub
     import hub.app.plugins
     import hub.cli.serving
+    import hub.store.influxdb
 
     for name in ("webhook", "mqtt"):
         hub.app.plugins.Plugins()[name]

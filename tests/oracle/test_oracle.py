@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from tests.acceptance.influx_server import influxd_or_skip
+from tests.acceptance.mosquitto import require_mosquitto
 from tests.oracle.canaries import CANARIES
 from tests.oracle.disk import Disk
 from tests.oracle.lives import Nursery
@@ -43,6 +45,17 @@ async def test_thirty_ends_lose_nothing_and_double_nothing(nursery: Nursery, tmp
         assert outcome.wrong == [], f"seed {seed}: {outcome}"
         assert outcome.owed > 50
         assert sum(count for what, count in outcome.ends.items() if what.startswith("killed")) >= 8
+
+
+@one_loop
+async def test_a_hub_out_of_memory_between_real_peers_keeps_its_promises(nursery: Nursery, tmp_path: Path) -> None:
+    influxd_or_skip()
+    require_mosquitto()
+    plan = Plan(4, lives=5, memory=True, influxdb=True, mosquitto=True, brief=True)
+    outcome = await ended(tmp_path / "real", plan, nursery)
+    assert outcome.wrong == [], outcome
+    assert outcome.owed > 50
+    assert outcome.ends.get("no more memory"), outcome
 
 
 @one_loop

@@ -27,7 +27,7 @@ from hub.log.jetstream.servers import AGAIN_S, OPENING_S, TROUBLES, Servers
 from hub.log.keyed import KEY_BYTES
 from hub.log.pending import Append, Group, Pending
 from hub.moment import SECOND
-from hub.ports import NO_KEYS, STOPPING, Batch, Heard, Key, LogFull, LogPosition
+from hub.ports import NO_KEYS, STOPPING, Batch, Heard, Key, LogFull, LogPosition, Unwritable
 
 logger = logging.getLogger(__name__)
 
@@ -193,8 +193,8 @@ class JetStreamStream:
         try:
             append = Append(entries, self._pending.encoded(entries), future, keys if self.shared else NO_KEYS)
             if append.size > self._servers.client.max_payload - HEAD_BYTES:
-                raise ValueError(f"{append.size} bytes at once are more than the servers of the log take (max_payload)")
-        except Exception as error:  # one caller's unwritable entry costs the others nothing
+                raise Unwritable(f"{append.size} bytes at once are more than the servers of the log take (max_payload)")
+        except (Unwritable, LogFull) as error:  # one caller's unwritable entry costs the others nothing
             future.set_exception(error)
             return future
         self._pending.add(append)
