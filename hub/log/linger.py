@@ -23,6 +23,8 @@ ALONE = 16
 """After a wait that gave one entry all the same, so many commits go at once before the next is tried."""
 EARLY_S = 0.001
 """What rested is read so long before the commit that it goes with. A wait that would be shorter is none."""
+REST_LEAST_S = 0.003
+"""A shorter rest costs more, by waking at its end, than it saves."""
 SMOOTHING = 0.2
 """Weight of one commit in what is known of the rate."""
 
@@ -64,8 +66,11 @@ class Linger:
             return 0.0
         at, distance_s = asyncio.get_running_loop().time(), self._distance_s()
         due = self._began_at + distance_s
+        rest_s = (due if due - at > EARLY_S else at + distance_s) - at - EARLY_S
+        if rest_s < REST_LEAST_S:
+            return 0.0
         self._rests = True
-        return (due if due - at > EARLY_S else at + distance_s) - at - EARLY_S
+        return rest_s
 
     def _pays(self, entries: int) -> bool:
         """Whether a commit of what is there now should wait for more."""

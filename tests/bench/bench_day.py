@@ -5,7 +5,7 @@
 First the hub at rest. For each rate: cores used, CPU, fdatasyncs and bytes written for each 1,000 readings, resident memory. Then at 1,000/s the time until
 a device has its acknowledgement (HTTP) and from a publish to its warning (MQTT, seen through the API). CPU stands beside what
 decoding the same JSON alone costs on this machine in the same run, and times beside what the disk alone takes, so that runs on different
-machines can be compared. `--at-once`: the broker sends each message by itself, as most do; mosquitto as it is delivered sends what has gathered.
+machines can be compared. `--at-once`: the broker sends each message by itself; mosquitto as it is delivered sends what has gathered.
 """
 
 from __future__ import annotations

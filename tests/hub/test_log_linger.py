@@ -148,6 +148,8 @@ async def test_what_comes_next_may_rest_until_shortly_before_the_commit_that_it_
     commits.begin(2)
     assert commits.rest_s(2) == pytest.approx(10.0 - linger.EARLY_S, abs=1.0), "until the commit that waits"
     assert commits.rest_s(linger.LINGER_ENTRIES) == 0.0, "so many wait for nobody"
+    commits._began_at = loop.time() - 10.0 + linger.REST_LEAST_S
+    assert commits.rest_s(2) == 0.0, "not for so short a while"
     commits.grown(linger.LINGER_ENTRIES)
     commits.committed(linger.LINGER_ENTRIES, more=False)
     commits._began_at = loop.time() - 10.0 + linger.EARLY_S / 2
@@ -163,7 +165,7 @@ async def test_what_comes_next_may_rest_until_shortly_before_the_commit_that_it_
 
 async def test_after_a_rest_in_vain_nobody_rests_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     """A device that reports alone has its commits at once, and so have the next."""
-    keep_apart(monkeypatch, 0.01)
+    keep_apart(monkeypatch, 0.1)
     commits = linger.Linger(lambda: None)
     commits.begin(5)
     await asyncio.sleep(0)
