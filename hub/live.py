@@ -7,7 +7,8 @@ what is newer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 import msgspec
 
@@ -19,6 +20,8 @@ DEVICES_MAX = 200_000
 EARLY_MAX = 1_000
 """Devices of which marks are kept that came before their first report, which is on its way by another stream."""
 SKEW_WEIGHT = 0.1
+ALL_AT_ONCE: Mapping[str, int] = MappingProxyType({})
+"""Of a device whose values are all of one moment."""
 
 
 class DeviceState(msgspec.Struct):
@@ -35,21 +38,40 @@ class DeviceState(msgspec.Struct):
     """Receive time minus observed time, smoothed: how late its reports come or how wrong its clock is."""
     position: Position | None = None
     position_at: int = 0
-    values: dict[str, tuple[Value, int]] = msgspec.field(default_factory=dict)
-    """Metric → (value, observed time)."""
+    values: dict[str, Value] = msgspec.field(default_factory=dict)
+    """The newest of each metric."""
+    earlier: Mapping[str, int] = ALL_AT_ONCE
+    """Metric → the observed time of its value, where that is not `observed_at`: a device mostly tells all it measures in one reading."""
     marks: dict[str, tuple[str, int]] = msgspec.field(default_factory=dict)
     """Metric → the newest mark against it and the observed time of what it was said of: the value's, or later."""
     turn: int = 0
     """Of `Live` when it was last heard of: what is told step by step goes by it, as receive times may reach here out of order."""
 
+    def told_at(self, metric: str) -> int:
+        """The observed time of the newest value of this metric."""
+        return self.earlier.get(metric, self.observed_at)
+
+    def take(self, told: Mapping[str, Value], observed: int) -> None:
+        """Values of one moment: those that are the newest of their metric."""
+        values, newest = self.values, observed >= self.observed_at
+        if not newest:
+            told = {metric: told[metric] for metric in told if metric not in values or observed >= self.told_at(metric)}
+        times = {metric: self.told_at(metric) for metric in values if metric not in told}
+        if newest:
+            self.observed_at = observed
+        else:
+            times |= dict.fromkeys(told, observed)
+        self.earlier = {metric: at for metric, at in times.items() if at != self.observed_at} or ALL_AT_ONCE
+        values.update(told)
+
     def mark(self, metric: str) -> str | None:
         """What is said against the newest value of this metric: a mark outlasts a value of its moment that comes without one."""
         said, at = self.marks.get(metric, ("", 0))
-        return said if said and at >= self.values[metric][1] else None
+        return said if said and at >= self.told_at(metric) else None
 
     def usable(self, metric: str) -> Value | None:
         """The newest value, if there is one and nothing denies it."""
-        return self.values[metric][0] if metric in self.values and self.mark(metric) in (None, *USABLE_MARKS) else None
+        return self.values[metric] if metric in self.values and self.mark(metric) in (None, *USABLE_MARKS) else None
 
     def say(self, metric: str, mark: str, at: int) -> None:
         if at >= self.marks.get(metric, ("", at))[1]:
@@ -123,13 +145,7 @@ class Live:
         state.skew_s += SKEW_WEIGHT * (late_s - state.skew_s)
         if early:  # what is dated right may have been on its way meanwhile; it is newer
             observed = max(observed, min(state.observed_at, received))
-        newest = observed >= state.observed_at
-        if newest:
-            state.observed_at = observed
-        values = state.values
-        for metric, value in reading.values.items():
-            if newest or metric not in values or observed >= values[metric][1]:
-                values[metric] = (value, observed)
+        state.take(reading.values, observed)
         if reading.marks:
             for metric, mark in reading.marks.items():
                 state.say(metric, mark, observed)
@@ -143,5 +159,5 @@ def _set_back(state: DeviceState, at: int) -> None:
     """Nothing that is known was observed later than now."""
     state.observed_at = min(state.observed_at, at)
     state.position_at = min(state.position_at, at)
-    state.values = {metric: (value, min(observed, at)) for metric, (value, observed) in state.values.items()}
+    state.earlier = {metric: min(observed, at) for metric, observed in state.earlier.items()} or ALL_AT_ONCE
     state.marks = {metric: (mark, min(said, at)) for metric, (mark, said) in state.marks.items()}

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
+from sys import intern
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -132,11 +133,11 @@ def _devices(path: Path, mistakes: list[Mistake]) -> Iterator[tuple[str, int, De
             Device(
                 device=row["device"],
                 name=row.get("name", ""),
-                kind=row.get("kind", ""),
+                kind=intern(row.get("kind", "")),  # of these a city has few, and each row would have texts of its own
                 position=position,
                 elevation_m=elevation,
-                area=row.get("area", ""),
-                operator=row.get("operator", ""),
+                area=intern(row.get("area", "")),
+                operator=intern(row.get("operator", "")),
                 attributes=attributes,
             ),
         )

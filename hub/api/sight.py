@@ -149,10 +149,9 @@ class Sight:
         if self._knows(state.device, state.kind):
             return state
         private = self.masks(state.device, state.kind)
-        values = dict(state.values)  # others are writing into it
-        if not private and not any(map(names_somebody, values)):
+        if not private and not any(map(names_somebody, state.values)):
             return state
-        values = {metric: told for metric, told in values.items() if not hidden(metric, private)}
+        values = {metric: told for metric, told in state.values.items() if not hidden(metric, private)}
         if private:
             return msgspec.structs.replace(state, values=values, position=None, position_at=0)
         return msgspec.structs.replace(state, values=values)
@@ -264,7 +263,7 @@ class Sight:
         heard = self._state.live.devices.get(device)
         return [
             text
-            for metric, (value, _) in dict(heard.values if heard else {}).items()
+            for metric, value in (heard.values if heard else {}).items()
             if names_somebody(metric)
             for text in parts(value)
         ]

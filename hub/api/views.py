@@ -119,7 +119,7 @@ def device(state: DeviceState, registered: Device | None) -> dict[str, Any]:
     position = state.position or (registered.position if registered else None)
     return {
         "device": state.device,
-        "name": registered.name if registered else str(state.values.get("name", ("", 0))[0]),
+        "name": registered.name if registered else str(state.values.get("name", "")),
         "kind": state.kind,
         "adapter": state.adapter,
         "area": registered.area if registered else "",
@@ -136,7 +136,7 @@ def device(state: DeviceState, registered: Device | None) -> dict[str, Any]:
 def _newest(state: DeviceState, metric: str) -> dict[str, Any]:
     """The newest value of a metric, and the `mark` that is held against it, if any; `marked_at` where that was said of a later moment, at which
     no value came."""
-    value, at = state.values[metric]
+    value, at = state.values[metric], state.told_at(metric)
     shown = {"value": value, "at": to_text(at)}
     if mark := state.mark(metric):
         shown["mark"] = mark

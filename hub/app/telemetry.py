@@ -107,7 +107,7 @@ def device_report(
     if known and known.name:
         values["label"] = known.name
     elif heard and "name" in heard.values:
-        values["label"] = str(heard.values["name"][0])
+        values["label"] = str(heard.values["name"])
     if moving and position and heard and (zone := zones.of(position)):
         values["zone"] = zone
         if (speed := _speed(heard)) is not None:

@@ -27,6 +27,7 @@ from hub.cli.judging import add_layout, recordings
 from hub.cli.output import Problem, command, folder, json_line, note
 from hub.cli.telling import set_up, take_what_nobody_caught
 from hub.clock import ToldClock
+from hub.heap import give_back_soon
 from hub.options import ROLES, ApiOptions, HubOptions, StoreOptions
 from hub.ports import LogFull, StoreUnavailable
 
@@ -189,6 +190,7 @@ def until_stopped(work: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) ->
     # The threads that write to disk need the interpreter for microseconds; let them have it sooner than after 5 ms.
     sys.setswitchinterval(0.001)
     gc.set_threshold(*GARBAGE)
+    give_back_soon()
     asyncio.run(main())
     if told:  # a second Ctrl-C must not break what is left of the ending
         signal.signal(signal.SIGINT, signal.SIG_IGN)

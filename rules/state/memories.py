@@ -28,6 +28,8 @@ class Memory(Protocol):
 class KofN:
     """Whether a condition was certainly true in at least k of the last n moments at which it was known."""
 
+    __slots__ = ("at", "k", "n", "outcomes", "told", "value")
+
     def __init__(self, k: float, n: float) -> None:
         self.k, self.n = int(k), int(n)
         self.at = -(1 << 63)
@@ -58,6 +60,8 @@ class KofN:
 class Then:
     """Whether the second condition is true now and the first was true at most `within` before (or now)."""
 
+    __slots__ = ("first", "value", "within")
+
     def __init__(self, within_ns: float) -> None:
         self.within = int(within_ns)
         self.first: int | None = None
@@ -78,6 +82,8 @@ class Then:
 class Since:
     """Seconds since a condition was last certainly true; unknown before it ever was."""
 
+    __slots__ = ("last", "value")
+
     def __init__(self) -> None:
         self.last: int | None = None
         self.value: float | None = None
@@ -96,6 +102,8 @@ class Since:
 
 class Ewma:
     """Exponentially weighted mean with a time constant, for irregular samples."""
+
+    __slots__ = ("at", "tau", "told", "value")
 
     def __init__(self, tau_ns: float) -> None:
         self.tau = tau_ns
@@ -122,6 +130,8 @@ class Ewma:
 class Cusum:
     """Upper cumulative sum S = max(0, S + x - target - slack) (Page 1954; Montgomery, tabular cusum)."""
 
+    __slots__ = ("at", "reference", "told", "value")
+
     def __init__(self, target: float, slack: float) -> None:
         self.reference = target + slack
         self.at: int | None = None
@@ -143,6 +153,8 @@ class Cusum:
 
 class SoilWater:
     """The soil-water index of the rain that each reading reports, mm; each moment's rain counts once."""
+
+    __slots__ = ("at", "tanks", "told", "value")
 
     def __init__(self) -> None:
         self.at: int | None = None

@@ -371,3 +371,12 @@ def test_certificates_that_have_ended_are_told(tmp_path: Path) -> None:
         f"{old.cert}: the certificate ended on 2020-02-01T00:00:00Z; nobody who looks at it connects any more",
         f"{soon.cert}: the certificate ends in 10 days, on 2026-12-10T00:00:00Z",
     ]
+
+
+def test_rows_of_a_kind_share_its_text(tmp_path: Path) -> None:
+    """Of a large registry each row had its own copy of three words."""
+    (tmp_path / "devices.csv").write_text("device,kind,area,operator\na,well,north,water\nb,well,north,water\n")
+    one, other = load_registry(tmp_path)[0].devices.values()
+    assert one.kind is other.kind
+    assert one.area is other.area
+    assert one.operator is other.operator

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hub.api.views import device
-from hub.live import Live
+from hub.live import ALL_AT_ONCE, Live
 from hub.model import Position, Reading, Value
 from hub.moment import SECOND
 
@@ -24,7 +26,7 @@ def shown(*reports: Reading) -> tuple[object, int, int]:
     live = Live()
     live.feed(reports)
     state = live.devices["gauge-7"]
-    return (*state.values["water_level"], state.observed_at)
+    return state.values["water_level"], state.told_at("water_level"), state.observed_at
 
 
 def test_a_report_dated_ahead_hides_nothing_that_comes_after() -> None:
@@ -106,3 +108,23 @@ def test_the_newest_value_has_what_is_held_against_it(
     assert (shown["value"], shown.get("mark")) == (9.0, mark)
     assert state.usable("water_level") == (9.0 if mark in (None, "manual") else None)
     assert live.heard_after(live.turn - 1) == [state]
+
+
+readings = st.lists(
+    st.tuples(st.integers(1, 9), st.dictionaries(st.sampled_from("abc"), st.integers(0, 99), max_size=3)), max_size=12
+)
+
+
+@given(readings)
+def test_each_metric_has_its_newest_value_and_the_time_of_that(told: list[tuple[int, dict[str, Value]]]) -> None:
+    """However they come together, late ones too; only what is not of the newest moment has a time of its own."""
+    live, expected = Live(), {}
+    for at, values in told:
+        live.feed([Reading("d", at, values, received_at=10)])
+        for metric, value in values.items():
+            if at >= expected.get(metric, (0, 0))[1]:
+                expected[metric] = (value, at)
+        state = live.devices["d"]
+        assert {metric: (value, state.told_at(metric)) for metric, value in state.values.items()} == expected
+        assert set(state.earlier) == {metric for metric, (_, of) in expected.items() if of < state.observed_at}
+        assert (state.earlier is ALL_AT_ONCE) == (not state.earlier)

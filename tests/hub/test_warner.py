@@ -364,7 +364,7 @@ async def test_two_districts_that_both_have_a_gauge_1_do_not_collide(tmp_path: P
     await read_all(reader, log)
     live.feed(log.events.read_now(0).entries)
     alerts.feed(log.alerts.read_now(0).entries)
-    assert {name: state.values["water_level"][0] for name, state in live.devices.items()} == {
+    assert {name: state.values["water_level"] for name, state in live.devices.items()} == {
         "district-a/gauge-1": 1.0,
         "district-b/gauge-1": 2.0,
     }

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hub.model import AlertChange, Device, Event, OperatorAction, Position, Reading, Tick, Value, Zone
 from rules.book import RuleBook, load, read_book
 from rules.engine import Engine
-from rules.partition import Partitions, engine_of
+from rules.partition import HandOver, Partitions, Parts, engine_of
 from tests.rules.test_resume import BOOK, DEVICES, ZONES, aimed, events
 
 SECOND = 1_000_000_000
@@ -200,3 +200,30 @@ def test_vessels_that_meet_at_a_border(partitions: int) -> None:
     many = Partitions(found, (), (), partitions, cell_deg=0.01)
     assert any("+" in subject for subject in expected[0])
     assert said(many, stream) == expected
+
+
+@pytest.mark.parametrize("partitions", NUMBERS)
+def test_who_crosses_takes_along_what_is_under_way(partitions: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A vehicle comes to another home while an alert of its is open, votes are still missing in a memory, and a lane holds readings of its."""
+    listed, zones, stream = town(0)
+    one = Engine(book(TOWN), listed, zones)
+    seen: list[Event] = []
+    for event in stream:
+        seen.append(aimed(one, event))
+        one.feed(seen[-1:])
+    many = Partitions(book(TOWN), listed, zones, partitions, cell_deg=0.006)
+    accept, laden = Parts._accept, list[str]()
+
+    def noticing(parts: Parts, event: HandOver) -> None:
+        if parts is many.judge and not event.guest:
+            standing = msgspec.msgpack.decode(event.state)["standing"]
+            waits = any(device == event.device for lane in many.lanes.values() for _, device, _ in lane.held)
+            opened = any(state[4] for state in standing.values())
+            votes = [memory[1] for memory in standing.get("t/votes", [0, 0, 0, []])[3]]
+            if waits and opened and any(0 < len(told) < 5 for told in votes):
+                laden.append(event.device)
+        accept(parts, event)
+
+    monkeypatch.setattr(Parts, "_accept", noticing)
+    assert said(many, seen) == said(Engine(book(TOWN), listed, zones), seen)
+    assert bool(laden) == (partitions > 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import tracemalloc
+from inspect import signature
 
 import msgspec
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from hub.model import Device, Position, Reading, Value
 from rules.book import RuleBook, load
 from rules.engine import Engine
+from rules.state.memories import Cusum, Ewma, KofN, Since, SoilWater, Then
 from rules.state.subject import NOTHING_YET, Subject
 from rules.state.track import Recent
 from rules.state.windows import Samples
@@ -70,6 +72,11 @@ def test_stations_that_report_the_same_stand_in_one_set() -> None:
         hood.forget(f"air-{n}")
     assert not hood.members
     assert not hood.areas
+
+
+def test_what_few_operators_remember_has_no_dictionary() -> None:
+    for kind in (KofN, Then, Since, Ewma, Cusum, SoilWater):
+        assert not hasattr(kind(*[1.0] * (len(signature(kind).parameters))), "__dict__")
 
 
 def test_what_subjects_share_nobody_writes_into() -> None:

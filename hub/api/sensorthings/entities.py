@@ -94,7 +94,7 @@ class Catalogue:
             position = (heard.position if heard else None) or known.position
             at = heard.position_at if heard and heard.position else state.started_at
             self._add_device(known, position, at)
-            for metric, (value, _) in (dict(heard.values) if heard else {}).items():
+            for metric, value in (dict(heard.values) if heard else {}).items():
                 self._add_datastream(known, metric, value)
 
     def _add(self, entity: Entity) -> None:
