@@ -25,7 +25,7 @@ from rules.state.outcome import Outcome
 from rules.state.subject import OpenAlert, Subject
 from rules.state.world import World
 
-ENGINE = "6"
+ENGINE = "7"
 """Version of the engine, for `Edition.engine`: raised when the same log could give other alerts."""
 
 
