@@ -352,6 +352,54 @@ async def test_waits_grow_with_full_jitter_and_the_breaker_sets_a_floor(hub: Hub
     assert courier.status.failures_in_a_row == 0
 
 
+class Always(random.Random):
+    """Draws the least, or the most."""
+
+    def __init__(self, most: bool) -> None:
+        super().__init__()
+        self._most = most
+
+    def uniform(self, a: float, b: float) -> float:
+        return b if self._most else a
+
+
+@pytest.mark.parametrize(
+    ("failures", "asked_s", "least", "most"),
+    [
+        (1, None, 0.0, 1.0),
+        (2, None, 0.0, 2.0),
+        (4, None, 0.0, 8.0),
+        (5, None, 10.0, 16.0),
+        (6, None, 10.0, 30.0),
+        (40, None, 10.0, 30.0),
+        (1, 0.5, 0.5, 1.0),
+        (1, 3.0, 3.0, 3.0),
+        (5, 3.0, 10.0, 16.0),
+        (1, 600.0, 600.0, 600.0),
+        (1, 601.0, 600.0, 600.0),
+    ],
+)
+def test_the_wait_after_each_failure(failures: int, asked_s: float | None, least: float, most: float) -> None:
+    drawn = [Pace().wait_s(failures, asked_s, Always(which)) for which in (False, True)]
+    assert drawn == [least, most]
+
+
+async def test_a_destination_is_shown_as_open_from_the_failure_on_that_opens_the_breaker(hub: Hub) -> None:
+    shown: list[tuple[str, int]] = []
+
+    class Watching(Sink):
+        async def deliver(self, change: AlertChange, key: str, now: int) -> Delivery:
+            shown.append((courier.status.state, courier.status.failures_in_a_row))
+            return await super().deliver(change, key, now)
+
+    courier = hub.courier("video", Watching(*[DOWN] * 4), pace=Pace(breaker_after=3, per_second_max=1e6))
+    await hub.say(change())
+    async with running(courier):
+        await until(lambda: hub.at("video") == 1)
+    assert shown[1:] == [("retrying", 1), ("retrying", 2), ("open", 3), ("open", 4)]
+    assert (courier.status.state, courier.status.failures_in_a_row, courier.status.taken) == ("idle", 0, 1)
+
+
 def test_retry_after_is_honoured_up_to_a_limit() -> None:
     pace, chance = Pace(first_s=0.001, retry_after_max_s=600.0), random.Random(1)
     assert pace.wait_s(1, 42.0, chance) == 42.0
