@@ -384,20 +384,73 @@ def test_the_wait_after_each_failure(failures: int, asked_s: float | None, least
     assert drawn == [least, most]
 
 
+class Watching(Sink):
+    """Notes how its destination is shown at each attempt."""
+
+    def __init__(self, *script: Delivery | Exception) -> None:
+        super().__init__(*script)
+        self.status = line.Status("")
+        self.shown: list[tuple[str, int]] = []
+
+    async def deliver(self, change: AlertChange, key: str, now: int) -> Delivery:
+        self.shown.append((self.status.state, self.status.failures_in_a_row))
+        return await super().deliver(change, key, now)
+
+
 async def test_a_destination_is_shown_as_open_from_the_failure_on_that_opens_the_breaker(hub: Hub) -> None:
-    shown: list[tuple[str, int]] = []
-
-    class Watching(Sink):
-        async def deliver(self, change: AlertChange, key: str, now: int) -> Delivery:
-            shown.append((courier.status.state, courier.status.failures_in_a_row))
-            return await super().deliver(change, key, now)
-
-    courier = hub.courier("video", Watching(*[DOWN] * 4), pace=Pace(breaker_after=3, per_second_max=1e6))
+    courier = hub.courier("video", sink := Watching(*[DOWN] * 4), pace=Pace(breaker_after=3, per_second_max=1e6))
+    sink.status = courier.status
     await hub.say(change())
     async with running(courier):
         await until(lambda: hub.at("video") == 1)
-    assert shown[1:] == [("retrying", 1), ("retrying", 2), ("open", 3), ("open", 4)]
+    assert sink.shown[1:] == [("retrying", 1), ("retrying", 2), ("open", 3), ("open", 4)]
     assert (courier.status.state, courier.status.failures_in_a_row, courier.status.taken) == ("idle", 0, 1)
+
+
+async def test_a_refusal_ends_a_row_of_failures(hub: Hub) -> None:
+    courier = hub.courier("video", sink := Watching(DOWN, DOWN, REFUSED, DOWN))
+    sink.status = courier.status
+    await hub.say(change("a"), change("b"))
+    async with running(courier):
+        await until(lambda: hub.at("video") == 2)
+    assert [failures for _, failures in sink.shown] == [0, 1, 2, 0, 1]
+    assert (courier.status.failed, courier.status.refused, courier.status.taken) == (3, 1, 1)
+
+
+async def test_an_attempt_is_on_record_with_how_long_it_took(hub: Hub) -> None:
+    await hub.say(change())
+    async with running(hub.courier("video", Sink(took_s=0.05))):
+        await until(lambda: hub.at("video") == 1)
+    (told,) = hub.journal.attempts("video")
+    assert 50 <= told.took_ms < 60_000
+
+
+@pytest.mark.parametrize(
+    ("script", "heard", "outcome"),
+    [((), 3, TAKEN), ((TAKEN, DOWN), 2, DOWN), ((REFUSED,), 1, REFUSED)],
+)
+async def test_an_exercise_ends_with_what_is_not_taken(
+    hub: Hub, script: tuple[Delivery, ...], heard: int, outcome: Delivery
+) -> None:
+    courier = hub.courier("video", sink := Sink(*script))
+    assert await courier.exercise([change("a", n) for n in range(3)]) == outcome
+    assert len(sink.heard) == heard
+    assert hub.journal.dead_letters() == []
+
+
+async def test_gaps_add_up(hub: Hub) -> None:
+    way = hub.courier("video", Sink())._line
+    await way.gap(3, "changes", "one")
+    await way.gap(4, "changes", "another")
+    assert way.status.skipped == 7
+
+
+async def test_a_destination_just_so_far_behind_misses_nothing(hub: Hub) -> None:
+    await hub.say(*[change("a", n) for n in range(100)])
+    async with running(courier := hub.courier("video", sink := Sink(), pace=Pace(behind_max=100, per_second_max=1e6))):
+        await until(lambda: hub.at("video") == 100)
+    assert (len(sink.taken), courier.status.skipped) == (100, 0)
+    assert {attempt.outcome for attempt in hub.journal.attempts("video", limit=1_000)} == {"taken"}
 
 
 def test_retry_after_is_honoured_up_to_a_limit() -> None:
