@@ -172,6 +172,21 @@ async def test_a_new_destination_that_keeps_history_begins_as_far_back_as_it_wan
     assert sink.heard == [*heard, "fresh#0"]
 
 
+async def test_history_begins_with_the_change_of_just_so_long_ago_and_is_told_once(hub: Hub) -> None:
+    class History(Sink):
+        catch_up_s = 1.0
+
+    said = change("b")
+    said.at = T - 1_000_000_000
+    await hub.say(said)
+    async with running(hub.courier("charts", first := History())):
+        await until(lambda: hub.at("charts") == 1)
+    async with running(hub.courier("charts", again := History())):
+        await hub.say(change("fresh"))
+        await until(lambda: hub.at("charts") == 2)
+    assert (first.heard, again.heard) == (["b#0"], ["fresh#0"])
+
+
 async def test_a_cursor_of_a_log_that_is_no_more_waits_for_nothing(hub: Hub) -> None:
     hub.cursors.set("delivery.video", 1_000)
     sink = Sink()
