@@ -42,6 +42,8 @@ from simulators.world.world import LAPSE, World
 
 TICK_S = 0.5
 """The town's seconds from step to step."""
+STUCK_S = 30.0
+"""A town that goes by its own clock is over when all that devices said has been taken, or nothing more is for so long."""
 LAG_MAX_S = 5.0
 """Real seconds that the town makes up for when the machine was busy or asleep; the rest it skips."""
 SECONDS_OF_KIND = {
@@ -234,6 +236,8 @@ class Player:
                 self._complain(tasks)
                 if self.meter and (said := self.meter.tell(now - began, late_s)):
                     self.say(said)
+            if self._clock and not stop.is_set():
+                await self._handed_over()
         finally:
             if self.meter:
                 self.say(
@@ -241,6 +245,14 @@ class Player:
                 )
             await _end(tasks)
         return self.director.played
+
+    async def _handed_over(self) -> None:
+        """Until devices keep no report any more, or get rid of none for so long: a busy hub takes the last of them later."""
+        least, since = self.fleet.unacknowledged(), time.monotonic()
+        while least and time.monotonic() - since < STUCK_S:
+            await asyncio.sleep(0.05)
+            if (left := self.fleet.unacknowledged()) < least:
+                least, since = left, time.monotonic()
 
     def tick(self) -> None:
         """One step of the town: always the same length, so that a seed gives the same town on a busy machine."""

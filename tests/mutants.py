@@ -66,7 +66,10 @@ PARTS = {
         ["hub/cameras/ranking.py", "hub/cameras/sector.py"],
         ["tests/hub/test_cameras.py", "tests/hub/test_camera_ranking.py"],
     ),
-    "delivery": Part(["hub/delivery/*.py"], ["tests/hub/test_delivery*.py", "tests/hub/test_reading_courier.py"]),
+    "delivery": Part(
+        ["hub/delivery/*.py"],
+        ["tests/hub/test_delivery*.py", "tests/hub/test_reading_courier.py", "tests/hub/test_taking_over.py"],
+    ),
     "jt808": Part(["adapters/jt808/*.py"], ["tests/adapters/jt808"]),
     "hj212": Part(["adapters/hj212/*.py"], ["tests/adapters/test_hj212*.py"]),
     "modbus": Part(["adapters/modbus/*.py"], ["tests/adapters/test_modbus*.py"]),

@@ -35,7 +35,7 @@ class Grid:
         west, south, east, north = _boxes(cameras, sectors)
         extent = np.maximum(east - west, north - south) * FINEST
         level = np.clip(np.ceil(np.log2(np.maximum(extent, 1e-9) / CELLS_ACROSS)), 0, COARSEST_LEVEL).astype(np.int64)
-        for wanted in np.unique(level):
+        for wanted in sorted(set(level.tolist())):  # np.unique would import numpy.ma: 20 ms of each start
             chosen = np.flatnonzero(level == wanted)
             per_degree, columns = FINEST / 2.0**wanted, round(360 * FINEST / 2.0**wanted)
             boxes = [box[chosen] * per_degree for box in (west, south, east, north)]

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ from hub.cli.cities import clean_city
 from hub.cli.output import Problem, command, json_line, note
 from hub.cli.serving import started, until_stopped
 from hub.clock import ToldClock, now
+
+CAUGHT_UP_S = 120.0
+"""A hub on a busy machine is given so long to judge and tell what a scenario brought."""
 
 
 def add(commands: Any) -> None:
@@ -142,12 +146,20 @@ async def _check(
             await _until(stop, playing, options.seconds)
             stop.set()
             played = await playing
-            await hub.drain(10)
-            await asyncio.sleep(1)
+            await hub.drain(CAUGHT_UP_S)
+            await _told(hub)
         finally:
             await hub.stop()
             await receiver.stop()
     results += simulators.check(played, receiver.changes)
+
+
+async def _told(hub: Hub) -> None:
+    """Until the stand-in has heard all warnings."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(CAUGHT_UP_S):
+            while hub.cursors.get("delivery.stand-in") != hub.log.alerts.next:
+                await asyncio.sleep(0.05)
 
 
 async def _play(

@@ -14,6 +14,7 @@ import pytest
 
 from tests.acceptance.ports import free_port
 from tests.acceptance.running import ROOT, RunningHub, cityhub
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.acceptance
 
@@ -71,7 +72,7 @@ def test_the_tour_works_as_written(tmp_path: Path) -> None:
                     env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)},
                     capture_output=True,
                     text=True,
-                    timeout=60,
+                    timeout=PATIENCE_S,
                 )
                 assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
                 if line.startswith("curl"):
@@ -108,7 +109,7 @@ def test_its_configuration_and_its_rule_are_valid_in_a_city(tmp_path: Path) -> N
         env=os.environ | dict.fromkeys(re.findall(r'\w+_env = "(\w+)"', README), "secret"),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -40,7 +40,7 @@ def test_every_row_is_accounted_for(name: str) -> None:
         assert tally.rows.rows == tally.readings + tally.rows.empty + tally.rows.left_out
 
 
-@each("ever-given", "england-hydro", "ais-dma", "ais-bare", "liverpool-bus", slow=("camp-fire", "guadalupe-0705"))
+@each("england-hydro", "ais-bare", "liverpool-bus", slow=("ever-given", "ais-dma", "camp-fire", "guadalupe-0705"))
 def test_a_replay_stores_what_a_backtest_uses(name: str, tmp_path: Path) -> None:
     run, tally = BY_NAME[name], played(name).tally
     with city_of(run) as folder:

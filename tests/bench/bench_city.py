@@ -19,6 +19,7 @@ from simulators import CITY
 from tests.acceptance.mosquitto import BINARY, Mosquitto
 from tests.acceptance.ports import free_port
 from tests.acceptance.running import ROOT, RunningHub
+from tests.waiting import PATIENCE_S
 
 PORTS = {"8080": "api", "1883": "broker", "8808": "jt808", "10110": "ais"}
 TICKS = 100
@@ -92,7 +93,7 @@ def measure(fleet: int, vessels: int, sensors: int, seconds: float, warm_s: floa
             rate = (_logged(hub) - logged) / took
             shares = [(cpu_s(pid) - before) / took for pid, before in zip(pids, cpu, strict=True)]
             memory = Path(f"/proc/{hub.process.pid}/status").read_text().split("VmRSS:")[1].split()[0]
-            _, said = playing.communicate(timeout=60)
+            _, said = playing.communicate(timeout=PATIENCE_S)
             status = hub.get("/api/v1/status")
             behind = {item["reader"]: item["behind"] for item in status["readers"] if item["behind"]}
             waiting = int(re.findall(r"([\d,]+) wait", said)[-1].replace(",", ""))

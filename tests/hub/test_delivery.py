@@ -172,6 +172,21 @@ async def test_a_new_destination_that_keeps_history_begins_as_far_back_as_it_wan
     assert sink.heard == [*heard, "fresh#0"]
 
 
+async def test_history_begins_with_the_change_of_just_so_long_ago_and_is_told_once(hub: Hub) -> None:
+    class History(Sink):
+        catch_up_s = 1.0
+
+    said = change("b")
+    said.at = T - 1_000_000_000
+    await hub.say(said)
+    async with running(hub.courier("charts", first := History())):
+        await until(lambda: hub.at("charts") == 1)
+    async with running(hub.courier("charts", again := History())):
+        await hub.say(change("fresh"))
+        await until(lambda: hub.at("charts") == 2)
+    assert (first.heard, again.heard) == (["b#0"], ["fresh#0"])
+
+
 async def test_a_cursor_of_a_log_that_is_no_more_waits_for_nothing(hub: Hub) -> None:
     hub.cursors.set("delivery.video", 1_000)
     sink = Sink()
@@ -350,6 +365,107 @@ async def test_waits_grow_with_full_jitter_and_the_breaker_sets_a_floor(hub: Hub
     assert len({round(wait, 6) for wait in waits[:5]}) == 5
     assert courier.status.failed == 40
     assert courier.status.failures_in_a_row == 0
+
+
+class Always(random.Random):
+    """Draws the least, or the most."""
+
+    def __init__(self, most: bool) -> None:
+        super().__init__()
+        self._most = most
+
+    def uniform(self, a: float, b: float) -> float:
+        return b if self._most else a
+
+
+@pytest.mark.parametrize(
+    ("failures", "asked_s", "least", "most"),
+    [
+        (1, None, 0.0, 1.0),
+        (2, None, 0.0, 2.0),
+        (4, None, 0.0, 8.0),
+        (5, None, 10.0, 16.0),
+        (6, None, 10.0, 30.0),
+        (40, None, 10.0, 30.0),
+        (1, 0.5, 0.5, 1.0),
+        (1, 3.0, 3.0, 3.0),
+        (5, 3.0, 10.0, 16.0),
+        (1, 600.0, 600.0, 600.0),
+        (1, 601.0, 600.0, 600.0),
+    ],
+)
+def test_the_wait_after_each_failure(failures: int, asked_s: float | None, least: float, most: float) -> None:
+    drawn = [Pace().wait_s(failures, asked_s, Always(which)) for which in (False, True)]
+    assert drawn == [least, most]
+
+
+class Watching(Sink):
+    """Notes how its destination is shown at each attempt."""
+
+    def __init__(self, *script: Delivery | Exception) -> None:
+        super().__init__(*script)
+        self.status = line.Status("")
+        self.shown: list[tuple[str, int]] = []
+
+    async def deliver(self, change: AlertChange, key: str, now: int) -> Delivery:
+        self.shown.append((self.status.state, self.status.failures_in_a_row))
+        return await super().deliver(change, key, now)
+
+
+async def test_a_destination_is_shown_as_open_from_the_failure_on_that_opens_the_breaker(hub: Hub) -> None:
+    courier = hub.courier("video", sink := Watching(*[DOWN] * 4), pace=Pace(breaker_after=3, per_second_max=1e6))
+    sink.status = courier.status
+    await hub.say(change())
+    async with running(courier):
+        await until(lambda: hub.at("video") == 1)
+    assert sink.shown[1:] == [("retrying", 1), ("retrying", 2), ("open", 3), ("open", 4)]
+    assert (courier.status.state, courier.status.failures_in_a_row, courier.status.taken) == ("idle", 0, 1)
+
+
+async def test_a_refusal_ends_a_row_of_failures(hub: Hub) -> None:
+    courier = hub.courier("video", sink := Watching(DOWN, DOWN, REFUSED, DOWN))
+    sink.status = courier.status
+    await hub.say(change("a"), change("b"))
+    async with running(courier):
+        await until(lambda: hub.at("video") == 2)
+    assert [failures for _, failures in sink.shown] == [0, 1, 2, 0, 1]
+    assert (courier.status.failed, courier.status.refused, courier.status.taken) == (3, 1, 1)
+
+
+async def test_an_attempt_is_on_record_with_how_long_it_took(hub: Hub) -> None:
+    await hub.say(change())
+    async with running(hub.courier("video", Sink(took_s=0.05))):
+        await until(lambda: hub.at("video") == 1)
+    (told,) = hub.journal.attempts("video")
+    assert 50 <= told.took_ms < 60_000
+
+
+@pytest.mark.parametrize(
+    ("script", "heard", "outcome"),
+    [((), 3, TAKEN), ((TAKEN, DOWN), 2, DOWN), ((REFUSED,), 1, REFUSED)],
+)
+async def test_an_exercise_ends_with_what_is_not_taken(
+    hub: Hub, script: tuple[Delivery, ...], heard: int, outcome: Delivery
+) -> None:
+    courier = hub.courier("video", sink := Sink(*script))
+    assert await courier.exercise([change("a", n) for n in range(3)]) == outcome
+    assert len(sink.heard) == heard
+    assert hub.journal.dead_letters() == []
+
+
+async def test_gaps_add_up(hub: Hub) -> None:
+    way = hub.courier("video", Sink())._line
+    await way.gap(3, "changes", "one")
+    await way.gap(4, "changes", "another")
+    assert way.status.skipped == 7
+
+
+async def test_a_destination_just_so_far_behind_misses_nothing(hub: Hub) -> None:
+    await hub.say(*[change("a", n) for n in range(100)])
+    async with running(courier := hub.courier("video", sink := Sink(), pace=Pace(behind_max=100, per_second_max=1e6))):
+        await until(lambda: hub.at("video") == 100)
+    assert (len(sink.taken), courier.status.skipped) == (100, 0)
+    assert {attempt.outcome for attempt in hub.journal.attempts("video", limit=1_000)} == {"taken"}
 
 
 def test_retry_after_is_honoured_up_to_a_limit() -> None:

@@ -174,3 +174,26 @@ async def test_a_line_that_is_left_in_the_middle_of_a_batch_is_not_waited_for(tm
     await asyncio.gather(work, return_exceptions=True)
     assert len(line.journal.attempts("up")) == 1
     line.journal.close()
+
+
+async def test_a_line_that_waits_after_a_failure_is_left_at_once(tmp_path: Path) -> None:
+    """Nothing is being handed over between two attempts: a reload does not wait for a destination that is down."""
+    waits = asyncio.Event()
+
+    async def sleep(_: float) -> None:
+        if line.status.failed:
+            waits.set()
+            await asyncio.Event().wait()
+
+    async def offer(_: int) -> Delivery:
+        return Delivery(False, detail="HTTP 503")
+
+    line = Line("up", Journal(tmp_path / "delivery.db"), sleep=sleep)
+    work = asyncio.create_task(line.hand_over("change", offer))
+    async with asyncio.timeout(60):
+        await waits.wait()
+        await line.leave(3600)
+    work.cancel()
+    await asyncio.gather(work, return_exceptions=True)
+    assert [attempt.outcome for attempt in line.journal.attempts("up")] == ["failed"]
+    line.journal.close()

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from hub.clock import ToldClock
 from hub.registry import load_registry
-from simulators import CITY, DEMO, Receiver, ScenarioError, check, find, shipped
+from simulators import CITY, DEMO, Player, Receiver, ScenarioError, check, find, running, shipped
 from simulators.scenarios.director import Director, Narrator, Played
 from simulators.scenarios.language import Divert, Town, load
 from simulators.world.geography import ROAD_NODES
@@ -181,3 +182,22 @@ async def test_the_receiver_keeps_what_is_posted_to_it() -> None:
     await writer.wait_closed()
     await receiver.stop()
     assert [item["change"] for item in receiver.changes] == ["raised", "escalated"]
+
+
+@pytest.mark.parametrize("kept", [[3, 2, 2, 1, 0], [0]])
+async def test_a_town_by_its_own_clock_is_over_when_devices_keep_nothing(
+    kept: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last reports of a scenario were thrown away where the hub was busy, and with them what it would have warned of."""
+    player = Player(CITY, {}, lambda _: None, [], repeat=False, clock=ToldClock(START))
+    left = iter(kept)
+    monkeypatch.setattr(player.fleet, "unacknowledged", lambda: next(left))
+    await player.play(asyncio.Event())
+    assert list(left) == []
+
+
+async def test_a_device_that_is_never_answered_does_not_keep_the_town_going(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "STUCK_S", 0.2)
+    player = Player(CITY, {}, lambda _: None, [], repeat=False, clock=ToldClock(START))
+    monkeypatch.setattr(player.fleet, "unacknowledged", lambda: 7)
+    await player.play(asyncio.Event())
