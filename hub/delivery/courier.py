@@ -68,10 +68,11 @@ class Courier:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         chance: random.Random | None = None,
         journey: Journey | None = None,
+        fence: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.name = name
         self._journey = journey
-        self._line = Line(name, journal, pace, now=now, sleep=sleep, chance=chance)
+        self._line = Line(name, journal, pace, now=now, sleep=sleep, chance=chance, fence=fence)
         self._sink, self._stream, self._cursors, self._journal = sink, stream, cursors, journal
         self._filters = filters or Filters()
         self._reader = f"delivery.{name}"

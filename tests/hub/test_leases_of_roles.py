@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
-from hub.log import Limits
-from hub.log.jetstream import JetStreamCursors, JetStreamLog, Lease, Newer, Servers, bucket_of_leases
-from hub.ports import LogFull, LogPosition
+from hub.app.keeping import OnServers, free
+from hub.app.readers import StoreReader
+from hub.ledger import Ledger
+from hub.log import Limits, Log
+from hub.log.jetstream import JetStreamCursors, JetStreamFiles, JetStreamLog, Lease, Newer, Servers, bucket_of_leases
+from hub.options import LogOptions
+from hub.ports import LogFull, LogPosition, SeriesQuery
+from hub.store import open_store
+from hub.store.rollups import RollupStore
 from tests.acceptance.nats_server import NatsServer
 from tests.hub.logs import everything, readings
 
@@ -107,6 +116,24 @@ async def test_a_place_whose_answer_got_lost_costs_no_lease(connect: Connect, mo
     assert mine.get("rules") == 6
 
 
+async def test_a_file_whose_answer_got_lost_can_be_replaced_again_and_not_by_a_node_that_was_overtaken(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files, other = (JetStreamFiles(connect(), "test", 1) for _ in range(2))
+    files.replace("rules.snapshot", b"1")
+    update = files._keys.update
+    monkeypatch.setattr(files._keys, "update", _landed(update))
+    with pytest.raises(OSError, match="cannot be kept"):
+        files.replace("rules.snapshot", b"2")
+    monkeypatch.setattr(files._keys, "update", update)
+    files.replace("rules.snapshot", b"3")
+    assert other.read("rules.snapshot") == b"3"
+    other.replace("rules.snapshot", b"4")
+    with pytest.raises(OSError, match="cannot be kept"):
+        files.replace("rules.snapshot", b"5")
+    assert other.read("rules.snapshot") == b"4"
+
+
 def _landed(update: Any) -> Any:
     async def landed(*given: Any, **named: Any) -> int:
         await update(*given, **named)
@@ -161,3 +188,105 @@ async def test_while_this_version_works_an_earlier_one_stands_by_and_says_for_wh
     assert not keeping.done()
     keeping.cancel()
     await asyncio.gather(keeping, return_exceptions=True)
+
+
+async def test_while_an_earlier_version_works_this_one_stands_by_and_says_for_whom(
+    connect: Connect, server: NatsServer, tmp_path: Path
+) -> None:
+    theirs = connect()
+    old = Lease(theirs, bucket_of_leases(theirs, "cityhub", 1), "hub", "old-machine")
+    assert await old.take()
+    renewing = asyncio.create_task(old.keep())
+    options = LogOptions(servers=[server.url], replicas=1, synced=True, events_gb=0.1, alerts_gb=0.1, quarantine_gb=0.1)
+    keeping, said = OnServers(options, tmp_path, "new-machine"), list[str]()
+    await keeping.open()
+    roles = [asyncio.create_task(keeping.granted(role, said.append)) for role in ("rules", "store")]
+    await asyncio.sleep(7)
+    assert not any(role.done() for role in roles)
+    assert said == ["standing by: old-machine, which has an earlier version, works on the log 'cityhub'; end it"]
+    renewing.cancel()
+    await asyncio.gather(renewing, return_exceptions=True)
+    await old.release()
+    async with asyncio.timeout(15):
+        await asyncio.gather(*roles)
+    assert not await old.take()
+    await keeping.close()
+
+
+async def test_who_has_a_lease_alone_replaces_the_files_of_its_role(server: NatsServer, tmp_path: Path) -> None:
+    options = LogOptions(servers=[server.url], replicas=1, synced=True, events_gb=0.1, alerts_gb=0.1, quarantine_gb=0.1)
+    judge, store = (OnServers(options, tmp_path / name, name) for name in ("judge", "store"))
+    for keeping in (judge, store):
+        await keeping.open()
+    await judge.granted("rules", lambda _: None)
+    await store.granted("store", lambda _: None)
+    await asyncio.to_thread(judge.replace, tmp_path / "judge" / "rules.snapshot", b"known")
+    await asyncio.to_thread(store.replace, tmp_path / "store" / "ledger.json", b"{}")
+    with pytest.raises(OSError, match="another hub"):
+        await asyncio.to_thread(store.replace, tmp_path / "store" / "rules.snapshot", b"other")
+    await judge.close()
+    await store.granted("rules", lambda _: None)  # and takes over what there was
+    assert (tmp_path / "store" / "rules.snapshot").read_bytes() == b"known"
+    await store.close()
+
+
+# ------------------------------------------------------------------------------------------------ the store
+
+
+async def test_a_stale_writer_of_the_store_changes_nothing(influxd: str, tmp_path: Path) -> None:
+    """One node has a batch in its hands when it is stopped; its heir stores that and more; then the first goes on. The next heir begins where
+    the servers have the place, some seconds behind, and stores a stretch once more."""
+    database = f"stale_{uuid.uuid4().hex[:8]}"
+    made = partial(httpx.post, f"{influxd}/query", params={"q": f"CREATE DATABASE {database}"})
+    (await asyncio.to_thread(made)).raise_for_status()
+    log = Log(tmp_path / "log")
+    await log.events.append(readings(60))
+
+    def opened(name: str) -> tuple[RollupStore, StoreReader, Ledger]:
+        store = open_store("influxdb", {"url": influxd, "version": 1, "database": database}, tmp_path / name)
+        reader, books = StoreReader(store, log.events, None, Ledger(), lambda: 0), Ledger()
+        reader.account(books, log.quarantine, books.read_in_log, free)
+        return store, reader, books
+
+    first, stale, _ = opened("first")
+    await stale.open(None)
+    in_its_hands = await log.events.read(stale.state.cursor, 20)
+    second, heir, _ = opened("second")
+    await heir.open(None)
+    await heir.write(await log.events.read(heir.state.cursor, 100))
+    rows = second.series(SeriesQuery())
+    assert len(rows) == 60
+    await stale.write(in_its_hands)
+    assert second.series(SeriesQuery()) == rows
+    third, next_one, books = opened("third")
+    await next_one.open(in_its_hands.next, shared=True)
+    assert next_one.state.cursor == in_its_hands.next
+    await next_one.write(await log.events.read(next_one.state.cursor, 100))
+    assert third.series(SeriesQuery()) == rows
+    answered = sum(sum(kind.get("store", {}).values()) for kind in (books.stored, books.replaced))
+    assert books.of("test").logged == answered == 40
+    for store in (first, second, third):
+        store.close()
+    await log.close()
+
+
+async def test_a_writer_without_its_lease_stores_nothing(tmp_path: Path) -> None:
+    log, store = Log(tmp_path / "log"), open_store("duckdb", {}, tmp_path)
+    await log.events.append(readings(3))
+    held = asyncio.Event()
+    reader = StoreReader(store, log.events, None, Ledger(), lambda: 0)
+
+    async def fence() -> None:
+        await held.wait()
+
+    reader.account(Ledger(), log.quarantine, lambda batch: None, fence)
+    await reader.open(None)
+    writing = asyncio.create_task(reader.write(await log.events.read(log.events.first)))
+    await asyncio.sleep(0.3)
+    assert not writing.done()
+    assert store.series(SeriesQuery()) == []
+    held.set()
+    await writing
+    assert len(store.series(SeriesQuery())) == 3
+    store.close()
+    await log.close()
