@@ -295,7 +295,7 @@ async def test_whichever_machine_is_lost_nothing_is_lost_or_doubled(
         await asyncio.to_thread(see_what_the_doors_show, machines)
         for device in devices:
             device.over.set()
-            await asyncio.to_thread(device.join, 90)
+            await asyncio.to_thread(device.join, PATIENCE_S)
             assert not device.gave_up
         desk.well()
         connection = Servers([one.url for one in running])
@@ -407,7 +407,7 @@ def judge(
 
 
 @pytest.mark.parametrize("first", ["everything", "parts"])
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(1800)
 async def test_mixes_that_overlap_come_to_work_whatever_starts_first(tmp_path: Path, first: str) -> None:
     """And a holder that is stopped for longer than its lease lasts says nothing more when it goes on, and ends."""
     mix = {"c": "rules,delivery", "b": "store", "a": "ingest,api,store,delivery,rules"}
@@ -434,7 +434,7 @@ async def test_mixes_that_overlap_come_to_work_whatever_starts_first(tmp_path: P
             heard = len(desk.heard)
             await until(lambda: len(desk.heard) > heard + 5)
         device.over.set()
-        await asyncio.to_thread(device.join, 90)
+        await asyncio.to_thread(device.join, PATIENCE_S)
         assert not device.gave_up
         connection = Servers([server.url])
         log = JetStreamLog(connection, "cityhub", 1)
