@@ -24,6 +24,7 @@ from hub.app.ticking import Ticking
 from hub.app.trip_notes import TripNotes
 from hub.app.warning import SNAPSHOT, Warner
 from hub.app.watching import RuleParts
+from hub.delivery import BEGINS
 from hub.ledger import Ledger
 from hub.model import Maintenance
 from hub.ports import Cursors, LogFull, LogPosition
@@ -68,6 +69,7 @@ class Judging:
         streams = ground.log.events, ground.log.derived
         self.trips = TripNotes(self._storing.store, *streams, lambda: self._storing.stored(places), places, ground.now)
         ground.health.add(self.warner.state.part, required=True)
+        await self._note_beginnings()
 
     async def start(self, state: State) -> None:
         ground = self._ground
@@ -86,6 +88,19 @@ class Judging:
         """As far as they are known here."""
         own = self._storing.books
         return own if self._storing.on else self._nodes.books or own
+
+    async def _note_beginnings(self) -> None:
+        """A destination that nobody has delivered to yet gets what is judged from here on, also where another node delivers and begins later."""
+        if not self._ground.keeping.apart:  # it has begun before anything is judged
+            return
+        alerts, sinks = self._ground.log.alerts, self._ground.city.config.sinks
+
+        def note() -> None:
+            for key in (BEGINS.format(name=sink.name) for sink in sinks):
+                if self._places.get(key) is None:
+                    self._places.set(key, alerts.next)
+
+        await asyncio.to_thread(note)
 
     async def _tick(self) -> None:
         """Time passing, into the log. A full log misses ticks; silence rules then simply learn later."""
@@ -131,6 +146,8 @@ class Judging:
         if not self.on:
             return []
         self.warner.use_cameras(self._ground.cameras)
+        with suppress(OSError):
+            await self._note_beginnings()
         return await self.editions.note(self._ground.city, self._ground.now())
 
     def figures(self) -> Mapping[str, Any]:

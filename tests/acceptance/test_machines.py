@@ -193,7 +193,7 @@ class Phone(Device):
     """Tells a machine that only takes in where it is."""
 
     def _stored(self, values: dict[str, Any], at: int) -> bool:
-        where = f"?id={self.device}&timestamp={at}&lat=31.24&lon=121.49&batt=50"
+        where = f"?id={self.device.partition(':')[2]}&timestamp={at}&lat=31.24&lon=121.49&batt=50"
         try:
             with urllib.request.urlopen(
                 f"http://127.0.0.1:{self.machines.phones[self.doors[0]]}/{where}", timeout=20
@@ -280,7 +280,7 @@ async def test_whichever_machine_is_lost_nothing_is_lost_or_doubled(
         devices = [
             Device(machines, "underpass-1", [*doors]),
             Device(machines, "gauge-7", [*reversed(doors)]),
-            Phone(machines, "phone-1", ["i1"]),
+            Phone(machines, "osmand:phone-1", ["i1"]),
         ]
         for device in devices:
             device.start()
@@ -348,7 +348,7 @@ def history(url: str, folder: Path, readings: Sequence[Any]) -> list[str]:
     """What of these readings the store does not have, or has otherwise: its newest row of a device, metric and time."""
     store = open_store("influxdb", {"url": url, "version": 1, "database": "city"}, folder)
     wrong = []
-    for device, metric in (("underpass-1", "water_depth"), ("gauge-7", "water_level"), ("phone-1", "battery")):
+    for device, metric in (("underpass-1", "water_depth"), ("gauge-7", "water_level"), ("osmand:phone-1", "battery")):
         logged = {
             (one.observed_at, one.values[metric])
             for one in readings
