@@ -53,12 +53,12 @@ mutants: env servers
 oracle: env servers
 	$(BIN)/python -m tests.oracle $(ORACLE)
 
-# Two hubs with a log on a server: the one that works is killed or stopped, twenty times in turn. Then four machines and three servers,
+# Two hubs with a log on a server: the one that works is killed or stopped, twenty times in turn. Then seven machines and three servers,
 # of which one after another is killed, or restarted in order. SEEDS="1 2 3" LOSSES=20: more of it, chosen by these seeds.
 oracle-cluster: env
 	ORACLE_SEEDS="$(or $(SEEDS),1 2)" ORACLE_LOSSES="$(or $(LOSSES),10)" $(BIN)/pytest -s -m slow tests/acceptance/test_standby.py tests/acceptance/test_machines.py
 
-# The demo's city on four machines and three servers of the log, all on this one; CLUSTER="--seconds 300" ends it by itself.
+# The demo's city on six machines and three servers of the log, all on this one; CLUSTER="--seconds 300" ends it by itself.
 cluster: env console
 	@$(BIN)/python -m tests.cluster $(CLUSTER)
 

@@ -10,6 +10,7 @@ took after that is counted again from the log itself.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -52,6 +53,15 @@ class Counts(msgspec.Struct):
         return self.received == self.logged + self.in_flight + self.quarantined + self.duplicate
 
 
+class Books(msgspec.Struct):
+    """What a ledger holds, for another node."""
+
+    adapters: dict[str, Counts]
+    stored: dict[str, dict[str, int]]
+    refused: dict[str, dict[str, int]]
+    replaced: dict[str, dict[str, int]]
+
+
 class _Saved(msgspec.Struct):
     events_next: LogPosition
     quarantine_next: LogPosition
@@ -90,20 +100,51 @@ class Ledger:
         self.of(adapter).logged += count
         self._counted.events = behind
 
-    def logged_elsewhere(self, batch: Batch) -> None:
-        """Other nodes have put these into "events": the city's books count them as its own."""
-        for entry in batch.entries:
+    def read_in_log(self, batch: Batch) -> None:
+        """Books that are kept by reading: these stand in "events", whoever put them there. What was counted before is not counted again."""
+        for entry in batch.entries[bisect_left(batch.positions, self._counted.events) :]:
             if type(entry) is Reading or type(entry) is Forwarded:
                 counts = self.of(entry.adapter)
                 counts.received += 1
                 counts.logged += 1
-        self._counted.events = batch.next
+        self._counted.events = max(self._counted.events, batch.next)
 
-    def faults_elsewhere(self, batch: Batch) -> None:
-        """Other nodes have put these into quarantine."""
-        for fault in batch.entries:
+    def read_in_quarantine(self, batch: Batch) -> None:
+        """And these in quarantine."""
+        for fault in batch.entries[bisect_left(batch.positions, self._counted.quarantine) :]:
             _count(self.of(fault.adapter), [fault], 1)
-        self._counted.quarantine = batch.next
+        self._counted.quarantine = max(self._counted.quarantine, batch.next)
+
+    def beside(self, door: Ledger) -> Ledger:
+        """These books, kept by reading, with what no log has and one node's own ledger knows: frames, duplicates, what is on its way."""
+        shown = Ledger()
+        shown.stored, shown.refused, shown.replaced = self.stored, self.refused, self.replaced
+        for name in {**self.adapters, **door.adapters}:
+            city, own = self.adapters.get(name, Counts()), door.adapters.get(name, Counts())
+            shown.adapters[name] = msgspec.structs.replace(
+                city,
+                received=city.received + own.in_flight + own.duplicate,
+                frames=own.frames,
+                in_flight=own.in_flight,
+                duplicate=own.duplicate,
+                refused=own.refused,
+                unkept=own.unkept,
+            )
+        return shown
+
+    def told(self) -> Books:
+        """For other nodes."""
+        counts = (self.stored, self.refused, self.replaced)
+        return Books(self.adapters, *({name: dict(one) for name, one in kind.items()} for kind in counts))
+
+    @classmethod
+    def of_books(cls, books: Books) -> Ledger:
+        """As another node told them."""
+        found = cls()
+        found.adapters = books.adapters
+        for mine, told in ((found.stored, books.stored), (found.refused, books.refused), (found.replaced, books.replaced)):  # fmt: skip
+            mine.update({name: Counter(counts) for name, counts in told.items()})
+        return found
 
     def faults_on_their_way(self, adapter: str, faults: Sequence[Fault]) -> None:
         """These are counted, and quarantine does not have them yet."""

@@ -58,13 +58,22 @@ def standing_mark(notes: Sequence[Note]) -> Note | None:
 class Notes:
     """All notes, oldest first. Threads may share it."""
 
-    def __init__(self, path: Path, keep: Callable[[Path, bytes], None]) -> None:
-        """`keep`: how the file is replaced, durably; raises OSError."""
+    def __init__(self, path: Path, keep: Callable[[Path, bytes], None], here: bool = True) -> None:
+        """`keep`: how the file is replaced, durably; raises OSError. `here`: whether the file is the city's already; where it is not, there are no
+        notes before `read`."""
         self._path, self._keep = path, keep
         self._mutex = threading.Lock()
-        nothing: tuple[Note, ...] = ()
-        self._notes = read(path, lambda data: msgspec.json.decode(data, type=tuple[Note, ...]), nothing)
+        self._notes: tuple[Note, ...] = ()
         self._of = _by_alert(self._notes)
+        if here:
+            self.read()
+
+    def read(self) -> None:
+        """Take up what the file holds."""
+        nothing: tuple[Note, ...] = ()
+        with self._mutex:
+            self._notes = read(self._path, lambda data: msgspec.json.decode(data, type=tuple[Note, ...]), nothing)
+            self._of = _by_alert(self._notes)
 
     @property
     def all(self) -> tuple[Note, ...]:

@@ -22,7 +22,7 @@ LOG_LEVELS = ("debug", "info", "warning", "error")
 
 ROLES = ("ingest", "api", "store", "delivery", "rules")
 WORK = ("store", "delivery", "rules")
-"""What one node of a city does at a time."""
+"""Each is done by one node of a city at a time, the one with the lease of that name."""
 
 
 class HubOptions(msgspec.Struct, frozen=True):
@@ -41,10 +41,6 @@ class HubOptions(msgspec.Struct, frozen=True):
             raise ValueError(f"roles: {unknown[0]!r} is none; {', '.join(ROLES)} are")
         if not self.roles:
             raise ValueError(f"roles is empty: some of {', '.join(ROLES)} were meant")
-        if 0 < len(set(WORK) & set(self.roles)) < len(WORK):
-            raise ValueError(
-                f"roles = {self.roles}: {', '.join(WORK)} go together for now, under one lease; give a machine all three of them or none"
-            )
 
 
 class ApiOptions(msgspec.Struct, frozen=True):

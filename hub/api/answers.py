@@ -57,7 +57,8 @@ class Readiness(msgspec.Struct):
     ready: bool
     parts: list[PartState]
     roles: list[str]
-    """What this machine does."""
+    stands_by: list[str]
+    """What this machine does; and what it would do were it not for others, who do it."""
 
 
 class Session(msgspec.Struct):
@@ -122,7 +123,7 @@ class City(msgspec.Struct):
 
 class Status(msgspec.Struct):
     """The hub itself: parts, adapters with their ledgers, readers with their lag, the log, the rules; and the machines of the city, and what each does
-    (`roles`)."""
+    (`roles`) and would do (`stands_by`)."""
 
     at: str
     started_at: str

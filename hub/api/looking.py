@@ -76,7 +76,7 @@ class Looking:
             if not parts:
                 raise Problem(404, f"there is no part {asked.part[:100]!r}")
             ready = parts[0]["state"] == "up"
-        shown = {"ready": ready, "parts": parts, "roles": self.state.roles}
+        shown = {"ready": ready, "parts": parts, "roles": self.state.roles(), "stands_by": self.state.stands_by()}
         return reply(in_language(shown, language_of(request, asked)), 200 if ready else 503)
 
     async def health(self, _: Request, __: Any) -> Response:

@@ -14,7 +14,7 @@ from hub.stages import BOUNDS_S, Stages
 def render(state: State) -> str:
     """Every counter of the hub. Labels are bounded: adapters, readers, fault kinds, streams."""
     lines: list[str] = []
-    ledger = state.ledger
+    ledger = state.books()
 
     def family(name: str, kind: str, text: str, samples: Iterable[tuple[Mapping[str, str], float]]) -> None:
         lines.append(f"# HELP {name} {text}")

@@ -88,6 +88,9 @@ class State:
     registry: Registry
     log: Log
     ledger: Ledger
+    """Of what comes to this machine."""
+    books: Callable[[], Ledger]
+    """What this machine knows of the city's books: the same, where it does not keep them."""
     ingest: Ingest
     live: Live
     alerts: Alerts
@@ -159,8 +162,9 @@ class State:
     """Windows planned and, for a day, those over."""
     nodes: Callable[[], Sequence[Mapping[str, Any]]] = tuple
     """The machines that work on this log, this one among them: `hub.app.roles.Node`."""
-    roles: Sequence[str] = ()
-    """What this one does."""
+    roles: Callable[[], Sequence[str]] = tuple
+    stands_by: Callable[[], Sequence[str]] = tuple
+    """What this one does; and what it would do were it not for others."""
     protocols: dict[str, str] = field(default_factory=dict)
     limited: dict[str, int] = field(default_factory=dict)
     """Requests refused as too many, by "principal" and "address"."""

@@ -365,9 +365,9 @@ def status(state: State, sight: Sight) -> dict[str, Any]:
 
 
 def _whole_status(state: State) -> dict[str, Any]:
-    adapters = []
+    adapters, books = [], state.books()
     for name, door in state.ingest.doors.items():
-        counts = state.ledger.of(name)
+        counts = books.of(name)
         adapters.append(
             {
                 "name": name,
@@ -384,10 +384,10 @@ def _whole_status(state: State) -> dict[str, Any]:
                 "duplicate": counts.duplicate,
                 "refused": counts.refused,
                 "unkept": counts.unkept,
-                "stored": _answered(state.ledger.stored, name),
-                "store_refused": _answered(state.ledger.refused, name),
-                "replaced": _answered(state.ledger.replaced, name),
-                "waiting": max((state.ledger.waiting(reader, name) for reader in state.ledger.stored), default=0),
+                "stored": _answered(books.stored, name),
+                "store_refused": _answered(books.refused, name),
+                "replaced": _answered(books.replaced, name),
+                "waiting": max((books.waiting(reader, name) for reader in books.stored), default=0),
                 "faults": dict(counts.faults),
             }
         )
@@ -428,7 +428,7 @@ def _whole_status(state: State) -> dict[str, Any]:
         "damage": [*(str(found) for found in state.log.damage()), *state.set_aside],
         "devices": len(state.live.devices),
         "open_alerts": len(state.alerts.open),
-        "balances": all(counts.balances() for counts in state.ledger.adapters.values()),
+        "balances": all(counts.balances() for counts in books.adapters.values()),
         "rules": dict(state.rules()),
         "nodes": list(state.nodes()),
         "maintenance": [

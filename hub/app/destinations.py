@@ -13,6 +13,7 @@ from urllib.parse import quote
 from adapters.ptz import Leases, TurnsCameras
 from hub.api.state import ReaderState
 from hub.app.city import City
+from hub.app.keeping import Fence, free
 from hub.app.plugins import Plugins
 from hub.app.signs import sign
 from hub.app.tasks import kept
@@ -72,32 +73,36 @@ class _Destination:
 
 
 class Destinations:
-    """Built from `[[sinks]]`. Raises ValueError or OSError where a sink's secrets or files cannot be had."""
+    """Of one hub; none before `begin`."""
+
+    _cursors: Cursors
 
     def __init__(
         self,
-        sinks: Sequence[SinkConfig],
         log: Log,
-        cursors: Cursors,
         folder: Path,
         areas: Mapping[str, str] = MappingProxyType({}),
         journey: Journey | None = None,
         city: Callable[[], City] | None = None,
+        fence: Fence = free,
     ) -> None:
-        """`areas`: of the devices that the registry knows; `city`: as it is at each moment, for sinks that say more of a device."""
+        """`areas`: of the devices that the registry knows; `city`: as it is at each moment, for sinks that say more of a device; `fence`: of the
+        role by which this hub delivers."""
         self.journal = Journal(folder / JOURNAL)
-        self._log, self._cursors, self._folder, self._areas, self._journey = log, cursors, folder, areas, journey
-        self._city = city
+        self._log, self._folder, self._areas, self._journey = log, folder, areas, journey
+        self._city, self._fence = city, fence
         self._leases = Leases(folder / LEASES)
         self._health: Health | None = None
         self._running: dict[str, _Destination] = {}
         self.couriers: dict[str, Courier | ReadingCourier] = {}
         self.parts: dict[str, Part] = {}
+
+    async def begin(self, sinks: Sequence[SinkConfig], cursors: Cursors) -> None:
+        """Of these blocks every destination knows, durably, where it begins. A hub that is alone awaits it before it takes anything in. Raises
+        ValueError or OSError where a sink's secrets or files cannot be had."""
+        self._cursors = cursors
         for config in sinks:
             self._add(config, made(config))
-
-    async def begin(self) -> None:
-        """Every destination knows, durably, where it begins. To be awaited before anything is taken in or judged."""
         await asyncio.gather(*(courier.begin() for courier in self.couriers.values()))
 
     def show_in(self, health: Health) -> None:
@@ -158,11 +163,22 @@ class Destinations:
         filters = Filters(config.levels, config.packs, config.areas, config.contact)
         pace, log = Pace(per_second_max=config.per_second_max), self._log
         warnings = Courier(
-            config.name, sink, log.alerts, self._cursors, self.journal, filters, pace, journey=self._journey
+            config.name,
+            sink,
+            log.alerts,
+            self._cursors,
+            self.journal,
+            filters,
+            pace,
+            journey=self._journey,
+            fence=self._fence,
         )
         if not isinstance(sink, ReadingSink) or sink.chosen is None:
             return [warnings]
-        return [warnings, ReadingCourier(config.name, sink, log.events, self._cursors, self.journal, self._areas, pace)]
+        readings = ReadingCourier(
+            config.name, sink, log.events, self._cursors, self.journal, self._areas, pace, fence=self._fence
+        )
+        return [warnings, readings]
 
     async def _remove(self, name: str) -> None:
         destination = self._running.pop(name)

@@ -1,15 +1,13 @@
-"""One hub: log, readers, rules, destinations, adapters and API, started in the order of the journey, stopped in reverse."""
+"""One hub: log, intake, the roles that it fills, adapters and API, started in the order of the journey, stopped in reverse."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any, cast
 
 import msgspec
 
@@ -29,34 +27,26 @@ from hub.app.city import City
 from hub.app.city_files import CityFiles
 from hub.app.commanding import Commander
 from hub.app.decoded import decoded_again
-from hub.app.destinations import Destinations
-from hub.app.editions import Editions
-from hub.app.elsewhere import kept_elsewhere, not_here
+from hub.app.delivering import Delivering
+from hub.app.elsewhere import no_backup
 from hub.app.following import Following
+from hub.app.ground import Ground
 from hub.app.hearing import hear_others, hears_from
-from hub.app.history import open_city_store
-from hub.app.importing import Imported, Importer, messages, rejects_file
+from hub.app.judging import VERSION, Judging
 from hub.app.keeping import keeping
 from hub.app.listening import Listening
 from hub.app.only_one import OnlyOne
-from hub.app.posting import Posting
-from hub.app.readers import Follower, StoreReader
+from hub.app.present import Present
 from hub.app.relaying import Relay
 from hub.app.reloading import for_the_next_start, read_again, taken_over
-from hub.app.retrying import Retrier
-from hub.app.roles import Judged, Node, Nodes, here, shows, works
-from hub.app.rollups import Rollups
+from hub.app.roles import Node, Nodes, Said, here, reads, shows
 from hub.app.rulebook import described
 from hub.app.sources import Sources, decode_body
 from hub.app.staging import stage
-from hub.app.tasks import kept
-from hub.app.telemetry import Reporter
-from hub.app.ticking import Ticking
-from hub.app.trip_notes import TripNotes
-from hub.app.warning import SNAPSHOT, Warner
-from hub.app.watching import RuleParts, Watch
+from hub.app.storing import OWN_LEDGER, Storing
+from hub.app.tasks import Tasks
+from hub.app.watching import Watch
 from hub.bilingual import Text, same
-from hub.cameras import Cameras
 from hub.config import is_loopback, split_address
 from hub.health import Health, Part
 from hub.ingest import Door, Ingest
@@ -65,33 +55,24 @@ from hub.live import Live
 from hub.log.board import Board
 from hub.model import OperatorAction
 from hub.moment import to_zone_text
-from hub.notes import NOTES, Notes
-from hub.options import ROLES, AdapterConfig, SinkConfig
-from hub.ports import Bucket, LogFull, LogPosition, Plugin, Row, SeriesQuery
+from hub.options import ROLES, WORK, AdapterConfig
+from hub.ports import Log, LogPosition, Plugin
 from hub.reports.air import Air
 from hub.reports.fleet import Fleet
 from hub.reports.papers import paper
 from hub.reports.rivers import Rivers
 from hub.reports.roses import Roses
-from hub.store.erasing import Eraser, ErasingStore
-from hub.store.every import buckets_every
-from hub.store.reopening import reopening
 from hub.store.rollups import RollupStore
 from hub.validation import Validator
-from hub.whole_file import damaged, make_folder, sync_folder
-from rules.engine import ENGINE
+from hub.whole_file import damaged, make_folder, replace, sync_folder
 
 logger = logging.getLogger(__name__)
 
 TICK_S = 1.0
 HOUSEKEEPING_S = 5.0
 """So often the books and the readers' places are written down, four files that are synced each. What came since is counted again from the log
-after a crash; what no log has (frames, duplicates, what a door on another machine than the judge's counted) is forgotten."""
+after a crash; what no log has (frames, duplicates, what a door on another machine counted) is forgotten."""
 DRAIN_S = 20.0
-LIVE_ENTRIES = 200_000
-"""How far back the present is folded from when the hub starts."""
-VERSION = version("cityhub")
-EDITION = f"cityhub {VERSION}, engine {ENGINE}"
 
 
 class Hub:
@@ -112,26 +93,44 @@ class Hub:
         ticks of its own; whoever plays a recording through the hub brings the time. `tick_s`: the machine's seconds
         from tick to tick, shorter where `now` hurries. `say` hears one line at each change of a part's state. `node`: this hub's name among those of its city, the machine's
         without one. `roles`: others than the city folder gives to this machine. Raises ValueError for roles that need what is not there."""
-        self.city = city
         self.data = data or city.config.data
         self.node = node or socket.gethostname()
         self.roles = list(roles or city.config.hub.roles) if live else list(ROLES)
-        self.works = works(self.roles)
-        """Whether this hub judges, stores and delivers; otherwise it takes in or shows, beside the one that does."""
-        self.shows = shows(self.roles)
-        """Whether this hub follows what the log holds; otherwise it only takes in, and knows of others' readings that they are there."""
+        """What this hub does, or would do were it not for others: of `WORK` it fills what it has the leases for."""
         self._keeping = keeping(city.config.log, self.data, self.node, self.roles, alone=not live)
         self.now = now
         self._live = live
         self._tick_s = tick_s
         self.health = Health(now, say, lambda at: to_zone_text(at, city.config.zone))
+        self._ground = Ground(city, self.data, now, live, self._keeping, self.health)
         self.ledger = Ledger()
-        self._tasks: list[asyncio.Task[Any]] = []
+        """Of what comes to this node; the city's books too, where there is no other."""
+        self._tasks = Tasks(self.health)
+        self._filling: list[asyncio.Task[None]] = []
         self.sources = Sources(self._door)
         self._say = say
         self._reloading = asyncio.Lock()
-        self._area_of = self._areas()
         self._staging = asyncio.Lock()
+
+    @property
+    def city(self) -> City:
+        return self._ground.city
+
+    @property
+    def log(self) -> Log:
+        return self._keeping.log
+
+    @property
+    def live(self) -> Live:
+        return self.present.live
+
+    @property
+    def alerts(self) -> Alerts:
+        return self.present.alerts
+
+    @property
+    def store(self) -> RollupStore:
+        return self.storing.store
 
     # ---------------------------------------------------------------------------------------------- life
 
@@ -144,6 +143,7 @@ class Hub:
             await self.stop()
 
     async def start(self) -> None:
+        """Take in and show. What of `WORK` is among the roles begins at once where there is no other hub, else when this one has its lease."""
         config = self.city.config
         make_folder(self.data)
         self.roll = Roll(users_path(config.folder, config.api.users_file), self.data, self._tell_of_users)
@@ -153,112 +153,110 @@ class Hub:
                 f"[api] listen: {config.api.listen} is reachable from outside, so users or tokens are needed"
             )
         self.following = Following(config, self.node, VERSION, self.health)
-        self.journey = self.following.journey
+        self._ground.journey = self.following.journey
         self._only_one = OnlyOne(self.data)
         with suppress(OSError):  # names that a killed process left unsynced are relied upon from here on
             sync_folder(self.data)
-        await self.wait_for_its_turn()
-        await asyncio.to_thread(self._keeping.open)
-        self.log, self.cursors = self._keeping.log, self._keeping.cursors
-        for name, cursor in self.cursors.all().items():
+        await self._open_log()
+        board = self._keeping.board()
+        self.nodes = Nodes(board, self._node, self._said)
+        self.present = Present(self._ground)
+        self.storing = Storing(self._ground, self.present, self.ledger)
+        self.judging = Judging(self._ground, self.present, self.storing, self.nodes, self._tick_s)
+        self.delivering = Delivering(self._ground, self.present)
+        self.parts = [part for part in (self.storing, self.judging, self.delivering) if part.role in self.roles]
+        alone = not self._keeping.apart
+        if alone:
+            await self.storing.begin(self._keeping.own)
+            await self.judging.begin(self._keeping.own)
+        else:
+            self.ledger.take_up(self.data / OWN_LEDGER)
+            if self.storing.copies and self.roles != ["ingest"]:
+                await self.storing.begin_copy()
+        await self._open_doors()
+        if alone:
+            await self.delivering.begin(self._keeping.own)
+        self.state = self._state(board)
+        if alone:
+            for part in self.parts:
+                await part.start(self.state)
+        self._tasks.keep("housekeeping", self._housekeeping)
+        if board is not None:
+            self._tasks.keep("nodes", self.nodes.run)
+        certificates = Certificates(self.health, lambda: self.city.config, self.now)
+        look = [self.delivering.destinations.look, self.following.look, certificates.look, self.judging.look]
+        self._tasks.keep("watch", Watch(self.health, self.log, self._ground.closely, look).run)
+        self.listening = Listening(self.state, config.api.listen, self.data, self.health.part("api", required=True))
+        await self.listening.open(public="api" in self.roles)
+        await self._run_adapters()
+        if not alone:
+            self._filling = [asyncio.create_task(self._fill(part)) for part in self.parts]
+
+    async def _open_log(self) -> None:
+        await self._keeping.open()
+        for name, cursor in self._keeping.own.all().items():
             if stream := self.log.streams.get(_stream_of(name)):
                 stream.begin_at(cursor)
-        self._open_store()
-        shared = self._keeping.travels and config.store.kind != "duckdb"
-        await asyncio.gather(
-            *(reader.open(self.cursors.get(reader.state.name), shared) for reader in self.store_readers)
-        )
-        for reader in self.store_readers:  # it has been there, whatever became of the log's end
-            self.log.streams[reader.state.stream].begin_at(reader.state.cursor)
-        self.cameras = Cameras(
-            self.city.registry.cameras.values(), self.city.registry.buildings, self.city.config.cameras.tasks
-        )
-        if self.works:
-            self._take_up_work()
-        else:
-            self.ledger.take_up(self.data / "ledger.json")
-        self.live, self.alerts = Live(), Alerts()
-        self.followers = self._followers() if self.shows else []
+        streams = {name: Part(f"log/{name}", "up") for name in self.log.streams}
+        for name in ("events", "alerts"):
+            streams[name].required = True
+        self.health.whole("log", streams.values())
+
+    async def _open_doors(self) -> None:
+        """What is known of what devices may send again, before anything is taken in."""
         self.ingest = Ingest(
             self.log,
             self.city.registry,
             self.ledger,
             self.now,
-            config.ingest,
+            self.city.config.ingest,
             self.city.secrets,
             self.health,
             slices=self._live,
-            journey=self.journey,
+            journey=self._ground.journey,
         )
-        since = await asyncio.to_thread(
-            hears_from, self.log, self.ledger, self.roles, self.ingest.options.duplicates_max
-        )
-        await self._catch_up()
-        hear_others(self.log, self.ledger, self.ingest, self.roles, since)
-        self.destinations = Destinations(
-            self._sinks(self.city), self.log, self.cursors, self.data, self._area_of, self.journey, lambda: self.city
-        )
-        if self._keeping.travels:
-            self.destinations.journal.begun_anew = True
-        await self.destinations.begin()
-        self._gather_parts()
-        board = self._keeping.board()
-        self.nodes = Nodes(board, self._node, self._judged if self.works else None)
-        self.state = self._state(board)
-        closely: list[StoreReader | Follower | Warner] = [*self.store_readers, *self.followers]
-        certificates = Certificates(self.health, lambda: self.city.config, self.now)
-        look = [self.destinations.look, self.following.look, certificates.look]
-        if self.works:
-            await self.editions.begin(self.city, self.now())
-            closely.append(self.warner)
-            look.append(RuleParts(self.health, self.state.rules).look)
-        for one in closely:
-            self._keep(one.state.part, one.run)
-        self._keep("housekeeping", self._housekeeping)
-        if self.store_readers:
-            self._keep("rollups", self.rollups.run)
-        if self.works:
-            self._keep("trips", self.trip_notes.run)
-        if board is not None:
-            self._keep("nodes", self.nodes.run)
-        watch = Watch(self.health, self.log, [reader.state for reader in closely], look)
-        self._keep("watch", watch.run)
-        self.listening = Listening(self.state, config.api.listen, self.data, self.health.part("api", required=True))
-        await self.listening.open(public="api" in self.roles)
-        if self._live:
-            if self.works:
-                self.destinations.start()
-                self._keep("ticker", self._ticker, required=True)
-                self._keep("telemetry", Reporter(self.state).run)
-                reports = self.health.part("reports", False, "up")
-                posting = Posting(self.state, self.destinations.reporters, self.data, self._keeping.replace, reports)
-                self._keep("reports", posting.run)
-            await self.sources.run(here(config.adapters, self.roles))
+        showing = shows(self.roles)
+        since = await asyncio.to_thread(hears_from, self.log, showing, self.ingest.options.duplicates_max)
+        if showing:
+            await self.present.begin(self.ingest.remember)
+        hear_others(self.log, self.ingest, since)
+
+    async def _fill(self, part: Storing | Judging | Delivering) -> None:
+        """Fill a role as soon as this node has its lease."""
+        await part.begin(await self._keeping.granted(part.role, self._say))
+        await part.start(self.state)
+        await self._run_adapters()
+        self._say(f"{part.role}: this machine does it now")
 
     async def stop(self) -> None:
         """Stop taking input, let readers finish what is in the log, write everything down, close."""
         self.health.hush()
+        for filling in self._filling:
+            filling.cancel()
+        await asyncio.gather(*self._filling, return_exceptions=True)
         self.listening.shut()
         await self.sources.stop()
         await self.drain(DRAIN_S)
         await self.listening.close()
-        await self._cancel(self._tasks)
-        await self.destinations.close()
+        await self._tasks.end()
+        await self.present.end()
+        for part in (self.judging, self.storing, self.delivering):
+            await part.end()
         await self.following.close()
-        if self.works:
-            await self.warner.save()
         await self._write_down()
         await self._keeping.close()
         await asyncio.to_thread(self.store.close)
         self._only_one.close()
 
-    async def wait_for_its_turn(self) -> None:
-        """While another hub works on the same log, this one stands by. Ends at once where each has its own."""
-        await self._keeping.wait(self._say)
-
     async def lost(self) -> None:
-        """Returns when another hub may have begun to work on the same log: then this one must end without another word."""
-        await self._keeping.lost()
+        """Returns when another hub may have begun to fill a role of this one: then this one must end without another word. Raises what a role
+        raises that cannot be filled."""
+        lost = asyncio.create_task(self._keeping.lost())
+        waiting = {lost, *self._filling}
+        while lost in waiting:
+            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for one in done:
+                one.result()
 
     @property
     def address(self) -> str:
@@ -271,187 +269,95 @@ class Hub:
         until, end = loop.time() + within_s, self.log.events.next
         ends: dict[str, LogPosition] = {}
         while loop.time() < until:
-            if not ends and (not self.works or self.warner.state.cursor >= end):
+            if not ends and self.judging.caught_up(end):
                 ends = {name: stream.next for name, stream in self.log.streams.items()} | {"events": end}
-            stores = [reader.state for reader in self.store_readers]
+            stores = [reader.state for reader in self.storing.readers]
             if ends and all(state.cursor >= ends[state.stream] or state.state == "down" for state in stores):
                 return all(state.state != "down" for state in stores)
             await asyncio.sleep(0.02)
         return False
 
-    # ---------------------------------------------------------------------------------------------- opening
+    # ---------------------------------------------------------------------------------------------- what it does, for others
 
-    def _open_store(self) -> None:
-        self.store: RollupStore = reopening(lambda: open_city_store(self.city.config.store, self.data, self._area_of))
-        options = self.city.config.store
-        quarantine, ledger = (self.log.quarantine, self.ledger) if self.works else (None, Ledger())
-        self.store_readers = [
-            StoreReader(self.store, self.log.streams[name], quarantine, ledger, self.now, self.journey)
-            for name in ("events", "derived", "alerts")
-            if self.works
-            or (self.shows and options.kind == "duckdb")  # one machine's, so each that shows has a copy of its own
-        ]
-        stored = {reader.state.stream: (lambda state=reader.state: state.cursor) for reader in self.store_readers}
-        self.rollups = Rollups(
-            self.store,
-            {name: self.log.streams[name] for name in ("events", "derived") if name in stored},
-            stored,
-            self.cursors,
-            self.now,
-            {"raw": options.keep_raw_days, "1m": options.keep_1m_days, "1h": options.keep_1h_days},
-            Eraser(
-                cast(ErasingStore, self.store),
-                self.city.config.personal,
-                options.keep_personal_days,
-                self._kind_of,
-                lambda before: self.state.notes.forget(before) if self.works else None,
-            ),
-        )
-        if self.works:
-            self.trip_notes = TripNotes(self.store, self.log.events, self.log.derived, stored, self.cursors, self.now)
-
-    def _followers(self) -> list[Follower]:
-        events, derived, alerts = self.log.events, self.log.derived, self.log.alerts
-        return [
-            Follower("live", events, self.live.feed, events.before(events.next, LIVE_ENTRIES)),
-            Follower("live_derived", derived, self.live.feed_found, derived.before(derived.next, LIVE_ENTRIES)),
-            Follower("alerts", alerts, self.alerts.feed, alerts.first),
-        ]
-
-    def _take_up_work(self) -> None:
-        """The city's books, and the rules with what they know."""
-        self.ledger.recover(self.data / "ledger.json", self.log, {"store": self.store_readers[0].state.cursor})
-        self.warner = Warner(
-            self.log,
-            self.city.book,
-            self.city.registry,
-            self.cameras,
-            self.data / SNAPSHOT,
-            self.log.events.first,
-            self.city.config.rules.partitions,
-            self._keeping.replace,
-            self.journey,
-        )
-        self.log.events.begin_at(self.warner.state.cursor)
-        self.editions = Editions(self.log, self.data / "editions.json", self._keeping.replace, EDITION)
+    def does(self) -> list[str]:
+        """The roles that this node fills now."""
+        filled = {part.role for part in self.parts if part.on}
+        return [role for role in self.roles if role not in WORK or role in filled]
 
     def _node(self) -> Node:
-        """What this hub says of itself to the others of its city."""
-        return Node(self.node, self.roles, self.listening.address if "api" in self.roles else "", self.health.ready)
+        """What this hub is to the others of its city."""
+        does = self.does()
+        address = self.listening.address if "api" in self.roles else ""
+        return Node(self.node, does, address, self.health.ready, [role for role in self.roles if role not in does])
 
-    def _judged(self) -> Judged:
-        """And what it says of the rules, where it runs them."""
-        return Judged(self.warner.figures(), tuple(self.warner.engine.windows.values()))
-
-    def _kind_of(self, device: str) -> str | None:
-        """What the registry or the device itself says; None where nobody knows it."""
-        registered, heard = self.city.registry.devices.get(device), self.live.devices.get(device)
-        if registered is None and heard is None:
-            return None
-        return (registered.kind if registered else "") or (heard.kind if heard else "")
-
-    def _gather_parts(self) -> None:
-        """The hub is ready while it takes input, judges it, shows it and keeps it; see docs/operating.md."""
-        streams = {name: Part(f"log/{name}", "up") for name in self.log.streams}
-        for name in ("events", "alerts"):
-            streams[name].required = True
-        self.health.whole("log", streams.values())
-        if self.store_readers:
-            self.health.whole("store", [reader.state.part for reader in self.store_readers], required=self.works)
-            self.health.whole("rollups", [state.part for state in self.rollups.states.values()])
-        if self.works:
-            self.health.add(self.warner.state.part, required=True)
-        for follower in self.followers:
-            self.health.add(follower.state.part, required=True)
-        self.destinations.show_in(self.health)
-
-    def _sinks(self, city: City) -> Sequence[SinkConfig]:
-        return city.config.sinks if self._live and self.works else ()
-
-    def _areas(self) -> dict[str, str]:
-        return {device.device: device.area for device in self.city.registry.devices.values()}
-
-    async def _catch_up(self) -> None:
-        """Fold the recent past into the present before anybody looks, and remember what devices may send again."""
-        for follower in self.followers:
-            stream = self.log.streams[follower.state.stream]
-            while follower.state.cursor < stream.next:
-                batch = stream.read_now(follower.state.cursor)
-                follower.take(batch)
-                if stream is self.log.events:
-                    self.ingest.remember(batch.entries)
-                await asyncio.sleep(0)
+    def _said(self, node: Node) -> Said:
+        """What it says to them."""
+        working = [*self.storing.states(), *self.judging.states(), *self.delivering.states()]
+        books = self.storing.books.told() if self.storing.on else None
+        return Said(node, self.judging.judged(), books, reads(working))
 
     def _state(self, board: Board | None) -> State:
-        config = self.city.config
+        config, ground, storing, judging = self.city.config, self._ground, self.storing, self.judging
+        destinations = self.delivering.destinations
         commander = Commander(self.sources.adapters, self.sources.plugins, self._operate, self.now)
         door = self.ingest.door("api", unknown_devices=config.api.unknown_devices)
         door.report("up", same(config.api.listen))
-        readers: list[ReaderState] = [
-            *(reader.state for reader in self.store_readers),
-            *self.rollups.states.values(),
-            *(follower.state for follower in self.followers),
-        ]
-        retry: Callable[..., Awaitable[Any]] = not_here
-        if self.works:
-            readers.append(self.warner.state)
-            retry = Retrier(self.log.quarantine, self.ingest, door, self.store_readers[0], self.ledger).retry
-        breathing = self._air = Air(self._buckets, self.city.registry, config.zone, self.now)
-        driving = self._driving = Fleet(self._series, self.city.registry, self.live, config.zone, self.now)
+        breathing = self._air = Air(storing.buckets, self.city.registry, config.zone, self.now)
+        driving = self._driving = Fleet(storing.series, self.city.registry, self.live, config.zone, self.now)
         return State(
             config=config,
             registry=self.city.registry,
             log=self.log,
             ledger=self.ledger,
+            books=lambda: storing.books,
             ingest=self.ingest,
             live=self.live,
             alerts=self.alerts,
-            cameras=self.cameras,
+            cameras=ground.cameras,
             clock=self.now,
             console=Path(dashboards.__file__).parent / "console",
             basemap=(config.folder / "basemap.pmtiles", self.data / "basemap.pmtiles"),
             decode=decode_body,
             door=door,
-            retry=retry,
+            retry=storing.retrying(self.ingest, door),
             decode_again=lambda fault, raw: decoded_again(self.city.config.adapters, self.sources.plugins, fault, raw),
-            series=self._series,
-            buckets=self._buckets,
+            series=storing.series,
+            buckets=storing.buckets,
             trips=driving.trips,
             track=driving.track,
             fleet=driving.day,
             air=breathing.days,
-            roses=Roses(self._series, self._buckets, lambda: self.city.registry, config.zone).of,
-            rivers=Rivers(self._series, lambda: self.city.registry, self.now).standing,
+            roses=Roses(storing.series, storing.buckets, lambda: self.city.registry, config.zone).of,
+            rivers=Rivers(storing.series, lambda: self.city.registry, self.now).standing,
             paper=lambda what, answer, form, zh: paper(self.city.config, what, answer, form, self.now(), zh),
-            export=self._export,
+            export=storing.export,
             operate=self._operate,
-            rebuild=self.rollups.rebuild if self.works else not_here,
-            take_in=self._take_in if self.works else not_here,
+            rebuild=storing.rebuild,
+            take_in=storing.take_in,
             command=commander.command if board is None else Relay(commander, board).command,
-            stage=self._stage if self.works else not_here,
+            stage=self._stage,
             reload=self.reload,
-            files=CityFiles(config.folder, self.reload, not self._keeping.travels),
+            files=CityFiles(config.folder, self.reload, not self._keeping.apart),
             health=self.health,
-            readers=lambda: [*readers, *self.destinations.states()],
-            couriers=self.destinations.couriers,
-            journal=self.destinations.journal,
+            readers=self._readers,
+            couriers=destinations.couriers,
+            journal=destinations.journal,
             roll=self.roll,
             sessions=Sessions(self.now, config.api.session_hours),
             audit=Audit(self.data),
-            notes=Notes(self.data / NOTES, self._keeping.replace if self.works else kept_elsewhere),
+            notes=storing.notes,
             tokens=self.city.tokens,
             people=People(config.oidc, self.roll, lambda: self.city.tokens or (), self.data)
             if config.oidc.issuer
             else None,
             provider=Provider(config.oidc, self.now) if config.oidc.issuer else None,
-            rules=self.warner.figures if self.works else lambda: self.nodes.judged.rules,
-            rulebook=lambda: described(self.warner.engine.book if self.works else self.city.book, self.now()),
-            next_call=lambda alert: self.warner.engine.next_call(alert) if self.works else None,
-            maintenance=lambda: (
-                tuple(self.warner.engine.windows.values()) if self.works else self.nodes.judged.maintenance
-            ),
+            rules=lambda: judging.figures() if judging.on else self.nodes.judged.rules,
+            rulebook=lambda: described(judging.book(), self.now()),
+            next_call=judging.next_call,
+            maintenance=lambda: judging.maintenance() if judging.on else self.nodes.judged.maintenance,
             nodes=lambda: msgspec.to_builtins(self.nodes.all()),
-            roles=self.roles,
+            roles=self.does,
+            stands_by=lambda: self._node().stands_by,
             protocols={adapter.name: adapter.protocol for adapter in config.adapters},
             stages=self.following.stages,
             traces=self.following.traces,
@@ -460,22 +366,25 @@ class Hub:
             set_aside=(*damaged(self.data), *damaged(self.data / "cursors")),
         )
 
-    # ---------------------------------------------------------------------------------------------- running
+    def _readers(self) -> list[ReaderState]:
+        parts = self.storing.states(), self.present.readers, self.judging.states(), self.delivering.states()
+        return [reader for states in parts for reader in states]
 
-    def _keep(self, part: Part | str, work: Callable[[], Awaitable[None]], required: bool = False) -> None:
-        """Run what can begin anew whenever it raised. `part`: its own, or the name of one."""
-        known = part if isinstance(part, Part) else self.health.part(part, required, "up")
-        self._tasks.append(asyncio.create_task(kept(work, known)))
+    # ---------------------------------------------------------------------------------------------- running
 
     def _door(self, plugin: Plugin, config: AdapterConfig) -> Door:
         return self.ingest.door(config.name, plugin.kind, config.unknown_devices, plugin.proof, config.clock)
 
+    async def _run_adapters(self) -> list[str]:
+        """Those of this node, a sentence for each that was started or stopped."""
+        return await self.sources.run(here(self.city.config.adapters, self.does())) if self._live else []
+
     async def reload(self) -> Reloaded:
         """Take the city folder over as it is now. Connections, what waits to be acknowledged and unchanged adapters are not touched."""
         async with self._reloading:
-            old = self.city
+            old, destinations = self.city, self.delivering.destinations
             city, mistakes, sinks, words = await read_again(
-                old, lambda city: self.destinations.prepared(self._sinks(city))
+                old, lambda city: destinations.prepared(self.delivering.sinks(city))
             )
             if city is None:
                 return Reloaded(mistakes, [], [])
@@ -483,15 +392,13 @@ class Hub:
             if words:
                 self.ingest.validator = Validator(self.ingest.options)
             later = for_the_next_start(old, city)
-            self.city = taken_over(old, city)
+            self._ground.take_over(taken_over(old, city))
             self._take_registry()
-            if self.works:
-                applied += await self.editions.note(self.city, self.now())
+            applied += await self.judging.reload()
             self.ingest.secrets = city.secrets
             self.state.tokens = city.tokens
-            applied += await self.destinations.take_over(self._sinks(city), sinks)
-            if self._live:
-                applied += await self.sources.run(here(city.config.adapters, self.roles))
+            applied += await destinations.take_over(self.delivering.sinks(city), sinks)
+            applied += await self._run_adapters()
             self.state.config = self.city.config
             self.state.protocols = {adapter.name: adapter.protocol for adapter in city.config.adapters}
             for sentence in (*applied, *later):
@@ -499,85 +406,42 @@ class Hub:
             return Reloaded([], applied, later)
 
     def _take_registry(self) -> None:
-        registry = self.city.registry
-        self.cameras = Cameras(registry.cameras.values(), registry.buildings, self.city.config.cameras.tasks)
-        if self.works:
-            self.warner.use_cameras(self.cameras)
-        self.ingest.registry = self.state.registry = registry
-        self.state.cameras = self.cameras
-        self._driving.use_registry(registry)
-        self._air.use_registry(registry)
-        self._area_of.clear()
-        self._area_of.update(self._areas())
-
-    async def _ticker(self) -> None:
-        """Time passing, into the log. A full log misses ticks; silence rules then simply learn later."""
-        ticking = Ticking()
-        while True:
-            await asyncio.sleep(self._tick_s)
-            try:
-                await self.log.events.append(ticking.entries(self.now(), deaf=not self.nodes.listen))
-            except LogFull:
-                continue
+        self.ingest.registry = self.state.registry = self.city.registry
+        self.state.cameras = self._ground.cameras
+        self._driving.use_registry(self.city.registry)
+        self._air.use_registry(self.city.registry)
 
     async def _housekeeping(self) -> None:
         while True:
             await asyncio.sleep(HOUSEKEEPING_S)
             await self._write_down()
-            for stream in self.log.streams.values() if self.works else ():
+            for stream in self.log.streams.values() if set(self.does()) & set(WORK) else ():
                 stream.trim()
 
     async def _write_down(self) -> None:
-        """Ledger and cursors. On a full disk the old ones stay, which costs a recount, not a reading."""
-        ledger = self.ledger.encoded()
-        cursors = {reader.state.name: reader.state.cursor for reader in self.store_readers}
-        if self.works:
-            cursors["rules"] = self.warner.state.cursor
-
-        def write() -> None:
-            for reader, cursor in cursors.items():
-                self.cursors.set(reader, cursor)
-            self._keeping.replace(self.data / "ledger.json", ledger)
-
-        with suppress(OSError):
-            await asyncio.to_thread(write)
-
-    # ---------------------------------------------------------------------------------------------- for the API
-
-    async def _series(self, query: SeriesQuery) -> Sequence[Row]:
-        return await asyncio.to_thread(self.store.series, query)
-
-    async def _buckets(self, query: SeriesQuery, every: int) -> Sequence[Bucket]:
-        return await asyncio.to_thread(buckets_every, self.store, query, every)
-
-    async def _export(self, query: SeriesQuery, form: str, path: Path) -> int:
-        return await asyncio.to_thread(self.store.export, query, form, path)
+        """What a restart needs. On a full disk the old files stay, which costs a recount, not a reading."""
+        await self.storing.write_down()
+        await self.judging.write_down()
+        if self._keeping.apart:
+            with suppress(OSError):
+                await asyncio.to_thread(replace, self.data / OWN_LEDGER, self.ledger.encoded())
 
     def _tell_of_users(self, why: Text) -> None:
         """The users' file cannot be used any more, or can again."""
         if why or "users" in {part.name for part in self.health.parts()}:
             self.health.part("users").report("degraded" if why else "up", why)
 
-    async def _take_in(self, paths: Sequence[Path], map_file: Path | None, admit: bool) -> Imported:
-        rejects = rejects_file(self.data, self.now())
-        importer = Importer(self.store, self.city.registry, self.city.config.ingest, self.now(), rejects, admit)
-        return await asyncio.to_thread(lambda: importer.run(messages(paths, map_file)))
-
     async def _stage(self, backups: Path | None) -> Path:
         """All that a backup needs beside the log. What has been read of the log is written down first."""
-        await self.warner.save()
-        await self._write_down()
+        if self._keeping.apart:
+            no_backup()
+        await self.judging.save()
+        await self.storing.write_down()
         async with self._staging:
             return await asyncio.to_thread(stage, self.data, self.store, backups)
 
     async def _operate(self, action: OperatorAction) -> None:
         await self.log.events.append([action])
-
-    async def _cancel(self, tasks: list[asyncio.Task[Any]]) -> None:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        tasks.clear()
 
 
 def _stream_of(reader: str) -> str:

@@ -1,18 +1,16 @@
 """Where a hub keeps its log, its readers' places and its small files: in its data folder, or on the servers of `[log] servers`.
 
-On servers one hub of a city works, and any number stand by: the one that has the lease "hub" is the one that works. When it ends or is lost,
-another takes the lease, finds log, places and files there, and goes on as after a restart. Beside it any number take in and show only
-(`AtTheDoor`): they append to the log and read it, and keep nothing there.
+On servers each of the roles `store`, `delivery` and `rules` is filled by one hub at a time, the one that has the lease of that name. When it ends
+or is lost another takes the lease, finds log, places and files there, and goes on as after a restart. Beside them any number take in and show.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from hub.app.roles import works
 from hub.log import Cursors as FolderCursors
 from hub.log import Limits
 from hub.log import Log as SegmentLog
@@ -26,44 +24,55 @@ if TYPE_CHECKING:
     from hub.log.jetstream import JetStreamFiles, JetStreamLog, Lease, Servers
 
 GIB = 1 << 30
-LEASE = "hub"
 NEEDED = {"events": ("store/events", "rules"), "derived": ("store/derived",), "alerts": ("store/alerts",)}
-"""By stream: readers without which nothing may be dropped, also while no hub works."""
+"""By stream: readers without which nothing may be dropped, also while nobody judges or stores."""
 REPORTS = "reports.json"
 """Which reports have gone out: see `hub.app.posting`."""
-FILES = ("rules.snapshot", "ledger.json", "editions.json", NOTES, REPORTS)
-"""Of the data folder, what the next hub needs of the one before."""
-HOLDER_EVERY_S = 10.0
+FILES = {"rules": ("rules.snapshot", "editions.json"), "store": ("ledger.json", NOTES), "delivery": (REPORTS,)}
+"""By role: of the data folder, what the next hub that fills it needs of the one before, and nobody else replaces."""
+HOLDER_EVERY_S, TAKE_EVERY_S = 10.0, 0.5
+MARK_EVERY_S = 1.0
+
+Fence: TypeAlias = Callable[[], Awaitable[None]]
+"""Awaited before something that one hub alone may do: it returns at once while this one may, and never once another may have begun to."""
+
+
+async def free() -> None:
+    """The fence of a hub that is alone."""
 
 
 class Keeping(Protocol):
-    """`log` and `cursors` are there after `open`."""
+    """`log` is there after `open`."""
 
     @property
     def log(self) -> Log: ...
 
     @property
-    def cursors(self) -> Cursors: ...
+    def own(self) -> Cursors:
+        """The places of readers that are this machine's, whoever has a lease."""
+        ...
 
     @property
-    def travels(self) -> bool:
-        """Whether the hub before this one may have worked elsewhere, so that what it had in its data folder is not here."""
+    def apart(self) -> bool:
+        """Whether several hubs share the log, so that what the one before had in its data folder is not here."""
         ...
 
-    async def wait(self, say: Callable[[str], None]) -> None:
-        """Until this hub is the one that works. `say` hears for whom it waits."""
-        ...
-
-    def open(self) -> None:
+    async def open(self) -> None:
         """Open the log. Raises ValueError or OSError with a sentence where it cannot be relied upon, or not be had."""
         ...
 
+    async def granted(self, role: str, say: Callable[[str], None]) -> Cursors:
+        """Until this hub fills the role: then its files are in the data folder; gives the places of its readers. `say` hears for whom it waits."""
+        ...
+
+    def fence(self, role: str) -> Fence: ...
+
     def replace(self, path: Path, data: Data) -> None:
-        """As `whole_file.replace`, wherever the next hub will look for the file."""
+        """As `whole_file.replace`, wherever the next hub that fills the role will look for the file. Raises OSError where this one does not fill it."""
         ...
 
     async def lost(self) -> None:
-        """Returns when another hub may have begun to work: then this one must not say a word more."""
+        """Returns when another hub may have begun to fill a role of this one: then this one must not say a word more."""
         ...
 
     def board(self) -> Board | None:
@@ -74,21 +83,26 @@ class Keeping(Protocol):
 
 
 class InFolder:
-    """The log in segment files. The lock of the data folder sees to it that one hub works on it."""
+    """The log in segment files. The lock of the data folder sees to it that one hub works on it, and fills every role."""
 
     log: SegmentLog
-    cursors: FolderCursors
-    travels = False
+    own: FolderCursors
+    apart = False
 
     def __init__(self, options: LogOptions, data: Path, sync: bool) -> None:
         self._limits, self._data, self._sync = limits(options), data, sync
 
-    async def wait(self, say: Callable[[str], None]) -> None:
-        return
+    async def open(self) -> None:
+        def opened() -> tuple[SegmentLog, FolderCursors]:
+            return SegmentLog(self._data / "log", self._limits, sync=self._sync), FolderCursors(self._data / "cursors")
 
-    def open(self) -> None:
-        self.log = SegmentLog(self._data / "log", self._limits, sync=self._sync)
-        self.cursors = FolderCursors(self._data / "cursors")
+        self.log, self.own = await asyncio.to_thread(opened)
+
+    async def granted(self, role: str, say: Callable[[str], None]) -> Cursors:
+        return self.own
+
+    def fence(self, role: str) -> Fence:
+        return free
 
     def replace(self, path: Path, data: Data) -> None:
         replace(path, data)
@@ -107,31 +121,78 @@ class OnServers:
     """The log on JetStream."""
 
     log: JetStreamLog
-    cursors: Cursors
-    travels = True
+    own: FolderCursors
+    apart = True
 
     def __init__(self, options: LogOptions, data: Path, node: str) -> None:
         self._options, self._data, self._node = options, data, node
         self._servers: Servers
         self._files: JetStreamFiles
-        self._lease: Lease | None = None
+        self._leases: dict[str, Lease] = {}
+        """By role, those that this hub has."""
+        self._keeping: list[asyncio.Task[None]] = []
+        self._lost = asyncio.Event()
 
-    async def wait(self, say: Callable[[str], None]) -> None:
-        if self._lease is not None:
-            return
-        options = self._options
-        self._servers = await trusted(options, self._node)
-        from hub.log.jetstream import Lease, bucket_of_leases
-
+    async def open(self) -> None:
+        self._servers = await trusted(self._options, self._node)
         try:
-            bucket = await asyncio.to_thread(bucket_of_leases, self._servers, options.space, options.replicas)
-            lease = Lease(self._servers, bucket, LEASE, self._node)
-            await self._take(lease, say)
+            await asyncio.to_thread(self._open)
         except BaseException:
-            self._servers.close()
+            await asyncio.to_thread(self._servers.close)
             raise
-        self._lease = lease
-        self._keeping = asyncio.create_task(lease.keep())
+
+    def _open(self) -> None:
+        from hub.log.jetstream import JetStreamFiles, JetStreamLog, Newer, bucket_of_leases
+
+        options, servers = self._options, self._servers
+        self.log = JetStreamLog(servers, options.space, options.replicas, limits(options), NEEDED)
+        self.own = FolderCursors(self._data / "places")  # not where a log of this machine's own had its cursors
+        self._bucket = bucket_of_leases(servers, options.space, options.replicas)
+        self._newer = Newer(servers, self._bucket)
+        self._older_said = ""
+        self._files = JetStreamFiles(servers, options.space, options.replicas)
+
+    async def granted(self, role: str, say: Callable[[str], None]) -> Cursors:
+        from hub.log.jetstream import Lease
+
+        await self._while_an_older_one_works(say)
+        lease = Lease(self._servers, self._bucket, role, self._node)
+        await self._take(lease, say)
+        self._leases[role] = lease
+        self._keep(lease.keep())
+        cursors = await asyncio.to_thread(self.log.under, lease)
+        await asyncio.to_thread(self._fetch, role)
+        return cursors
+
+    async def _while_an_older_one_works(self, say: Callable[[str], None]) -> None:
+        from hub.log.jetstream import TROUBLES
+
+        while True:
+            try:
+                works = await self._newer.mark()
+            except TROUBLES:
+                works = None
+            if works == "":
+                break
+            if works and works != self._older_said:
+                self._older_said = works
+                say(
+                    f"standing by: {works}, which has an earlier version, works on the log {self._options.space!r}; end it"
+                )
+            await asyncio.sleep(MARK_EVERY_S)
+        if not self._keeping:
+            self._keep(self._newer.keep())
+
+    def _keep(self, keeping: Awaitable[None]) -> None:
+        """Whatever ends it, a defect too: then nobody renews the lease."""
+
+        async def kept() -> None:
+            try:
+                await keeping
+            finally:
+                self._lost.set()
+
+        self._keeping.append(asyncio.create_task(kept()))
 
     async def _take(self, lease: Lease, say: Callable[[str], None]) -> None:
         loop = asyncio.get_running_loop()
@@ -141,82 +202,50 @@ class OnServers:
                 due = loop.time() + HOLDER_EVERY_S
                 holder = await lease.holder()
                 if holder and holder != told:
-                    say(f"standing by: {holder} works on the log {self._options.space!r}")
+                    say(f"{lease.name}: standing by, {holder} does it for the log {self._options.space!r}")
                     told = holder
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(TAKE_EVERY_S)
 
-    def open(self) -> None:
-        from hub.log.jetstream import JetStreamFiles, JetStreamLog
-
-        options, lease = self._options, self._lease
-        assert lease is not None
-        self._files = JetStreamFiles(self._servers, options.space, options.replicas)
-        for name in FILES:
+    def _fetch(self, role: str) -> None:
+        for name in FILES[role]:
             data = self._files.read(name)
             if data is None:
                 (self._data / name).unlink(missing_ok=True)
             else:
                 replace(self._data / name, data)
-        self.log = JetStreamLog(self._servers, options.space, options.replicas, limits(options), NEEDED, lease)
-        self.cursors = self.log.cursors
+
+    def fence(self, role: str) -> Fence:
+        async def held() -> None:
+            lease = self._leases.get(role)
+            if lease is None or not lease.held:
+                await asyncio.Event().wait()
+
+        return held
 
     def replace(self, path: Path, data: Data) -> None:
-        if self._lease is None or not self._lease.held:
-            raise OSError(f"{path.name} is not replaced: another hub may have begun to work")
+        role = next(role for role, names in FILES.items() if path.name in names)
+        lease = self._leases.get(role)
+        if lease is None or not lease.held:
+            raise OSError(f"{path.name} is not replaced: another hub may have begun to")
         whole = data if isinstance(data, bytes) else b"".join(data)
         self._files.replace(path.name, whole)
         replace(path, whole)
 
     async def lost(self) -> None:
-        await asyncio.wait([self._keeping])  # also where a defect has ended it: then nobody renews the lease
+        await self._lost.wait()
 
     def board(self) -> Board | None:
-        return board(self._servers, self._options.space)
+        from hub.log.jetstream import ServersBoard
+
+        return ServersBoard(self._servers, self._options.space)
 
     async def close(self) -> None:
         await self.log.close()
-        self._keeping.cancel()
-        if self._lease is not None:
-            await self._lease.release()
+        for keeping in self._keeping:
+            keeping.cancel()
+        for lease in self._leases.values():
+            await lease.release()
         await asyncio.to_thread(self._servers.close)
-
-
-class AtTheDoor:
-    """The log on JetStream, for a node that takes in and shows beside the one that works: its own places and books lie in its folder."""
-
-    log: JetStreamLog
-    cursors: FolderCursors
-    travels = False
-
-    def __init__(self, options: LogOptions, data: Path, node: str) -> None:
-        self._options, self._data, self._node = options, data, node
-        self._servers: Servers | None = None
-
-    async def wait(self, say: Callable[[str], None]) -> None:
-        if self._servers is None:
-            self._servers = await trusted(self._options, self._node)
-
-    def open(self) -> None:
-        from hub.log.jetstream import JetStreamLog
-
-        assert self._servers is not None
-        self.log = JetStreamLog(self._servers, self._options.space, self._options.replicas, limits(self._options))
-        self.cursors = FolderCursors(self._data / "cursors")
-
-    def replace(self, path: Path, data: Data) -> None:
-        replace(path, data)
-
-    async def lost(self) -> None:
-        await asyncio.Event().wait()
-
-    def board(self) -> Board | None:
-        assert self._servers is not None
-        return board(self._servers, self._options.space)
-
-    async def close(self) -> None:
-        await self.log.close()
-        if self._servers is not None:
-            await asyncio.to_thread(self._servers.close)
 
 
 async def trusted(options: LogOptions, node: str) -> Servers:
@@ -235,12 +264,6 @@ async def trusted(options: LogOptions, node: str) -> Servers:
     return servers
 
 
-def board(servers: Servers, space: str) -> Board:
-    from hub.log.jetstream import ServersBoard
-
-    return ServersBoard(servers, space)
-
-
 def keeping(options: LogOptions, data: Path, node: str, roles: Sequence[str], alone: bool = False) -> Keeping:
     """As `[log]` and the node's roles say. `alone`: a hub that plays a recording has a log of its own in any case, and acknowledges nothing
     to anybody. Raises ValueError with a sentence where roles are shared out and the log is one machine's."""
@@ -252,7 +275,7 @@ def keeping(options: LogOptions, data: Path, node: str, roles: Sequence[str], al
                 "[hub] roles: several machines share the work only over a log on servers; name them in [log] servers (docs/scale.md)"
             )
         return InFolder(options, data, sync=True)
-    return OnServers(options, data, node) if works(roles) else AtTheDoor(options, data, node)
+    return OnServers(options, data, node)
 
 
 def limits(options: LogOptions) -> Mapping[str, Limits]:

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from hub.api.state import State
-from hub.app.keeping import REPORTS
+from hub.app.keeping import REPORTS, Fence, free
 from hub.bilingual import Text, joined, quoted
 from hub.error_words import words_of
 from hub.health import Part
@@ -41,7 +41,9 @@ class Posting:
         data: Path,
         keep: Callable[[Path, bytes], None],
         part: Part,
+        fence: Fence = free,
     ) -> None:
+        self._fence = fence
         self._state, self._sinks, self._path, self._keep, self._part = state, sinks, data / REPORTS, keep, part
         nothing: dict[str, dict[str, str]] = {}
         self._done = read(self._path, lambda raw: msgspec.json.decode(raw, type=dict[str, dict[str, str]]), nothing)
@@ -97,6 +99,7 @@ class Posting:
             said = Text("it cannot be made: ", "无法生成：") + words_of(error)
             return Delivery(False, final=True, detail=said.en, detail_zh=said.zh)
         name = f"{what.partition('-')[0]}-{span}.{wishes.form}"
+        await self._fence()
         title = TITLES[what.partition("-")[0]][chinese]
         return await sink.deliver_report(ReportFile(f"{title} {span}", name, made), key, self._state.clock())
 

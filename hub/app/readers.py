@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from hub.api.state import ReaderState
+from hub.app.keeping import Fence, free
 from hub.bilingual import Text
 from hub.error_words import words_of
 from hub.faults import Faults
@@ -49,16 +50,30 @@ class StoreReader:
         ledger: Ledger,
         clock: Callable[[], int],
         journey: Journey | None = None,
+        fence: Fence = free,
     ) -> None:
-        """`quarantine`: None for a node's own copy, of which the city's books know nothing: what it refuses stands there already."""
+        """`quarantine`: None for a node's own copy, of which the city's books know nothing: what it refuses stands there already. `fence`: of
+        the role by which this node writes."""
         self.state = ReaderState(f"store/{stream.name}", stream.name, required=True)
         self._store = store
         self.stream = self._stream = stream
         self._quarantine = quarantine
         self._ledger = ledger
         self._clock = clock
+        self._fence = fence
+        self.read_first: Callable[[Batch], None] = lambda batch: None
+        """Told of each batch of "events" before it is stored."""
         self._journey = journey if stream.name == "events" else None
-        stream.require(self.state.name, lambda: self.state.cursor)
+
+    def at(self) -> LogPosition:
+        """How far the store has come."""
+        return self.state.cursor
+
+    def account(self, ledger: Ledger, quarantine: Stream, read_first: Callable[[Batch], None], fence: Fence) -> None:
+        """What it stores is the city's from here on: these books count by it, as they have up to its cursor, and the log keeps what it has not
+        taken."""
+        self.stream.require(self.state.name, self.at)
+        self._ledger, self._quarantine, self.read_first, self._fence = ledger, quarantine, read_first, fence
 
     async def open(self, known: LogPosition | None, shared: bool = False) -> None:
         """Ask the store where it stands. `known`: where the hub last saw it, for a store that cannot be asked now. `shared`: another hub may
@@ -137,9 +152,11 @@ class StoreReader:
     async def write(self, batch: Batch) -> None:
         """Store a batch, account for it, and set aside what was refused for good."""
         await self._see_that_it_answers(batch)
+        await self._fence()
         refusals = await self._answered(
             asyncio.to_thread(self._store.write, self._stream.name, batch.entries, batch.first, batch.next)
         )
+        await self._fence()
         if refusals and self._quarantine is not None:
             at = self._clock()
             try:
@@ -152,6 +169,7 @@ class StoreReader:
         self.state.report("up")
         self._failures = 0
         if self._stream.name == "events":
+            self.read_first(batch)
             refused_before = None if self._quarantine is None else self._quarantine.next
             self._ledger.took("store", batch.entries, batch.next, refusals, refused_before)
 

@@ -109,5 +109,5 @@ class _Player:
 
 
 async def _keep_pace(hub: Hub, behind_max: int) -> None:
-    while hub.log.events.lag(hub.warner.state.cursor) > behind_max:
+    while hub.log.events.lag(hub.judging.warner.state.cursor) > behind_max:
         await asyncio.sleep(0.01)

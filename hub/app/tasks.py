@@ -6,15 +6,35 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from hub.bilingual import Text
 from hub.defects import told
-from hub.health import Part
+from hub.health import Health, Part
 
 logger = logging.getLogger(__name__)
 
 AGAIN_S = (5.0, 60.0)
 """Before a part that raised begins anew; longer each time where it raises at once, up to the second."""
+
+
+class Tasks:
+    """Those of one part of a hub, which end together."""
+
+    def __init__(self, health: Health) -> None:
+        self._health = health
+        self._tasks: list[asyncio.Task[Any]] = []
+
+    def keep(self, part: Part | str, work: Callable[[], Awaitable[None]], required: bool = False) -> None:
+        """Run what can begin anew whenever it raised. `part`: its own, or the name of one."""
+        known = part if isinstance(part, Part) else self._health.part(part, required, "up")
+        self._tasks.append(asyncio.create_task(kept(work, known)))
+
+    async def end(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
 
 
 async def kept(work: Callable[[], Awaitable[None]], part: Part) -> None:

@@ -8,12 +8,13 @@ them for something that a device said. Devices in them: `hub-adapter:NAME`, `hub
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import shapely
 
-from hub.api.state import State
+from hub.api.state import ReaderState, State
+from hub.ledger import Ledger
 from hub.live import DeviceState
 from hub.model import LEVELS, Alert, Device, FaultKind, Position, Reading, Value, Zone
 from hub.moment import SECOND
@@ -31,8 +32,9 @@ KMH_PER_KN = 1.852
 class Reporter:
     """Looks at the running parts and appends what it sees to "derived"."""
 
-    def __init__(self, state: State) -> None:
-        self._state = state
+    def __init__(self, state: State, books: Callable[[], Ledger], readers: Callable[[], Sequence[ReaderState]]) -> None:
+        """`books`, `readers`: of the whole city, as far as they are known here."""
+        self._state, self._books, self._readers = state, books, readers
         self._zones = Zones(state.registry.zones.values())
         self._counted: dict[str, int] = {}
 
@@ -56,14 +58,14 @@ class Reporter:
         """Adapters, readers, streams and open warnings as they are now."""
         state, at = self._state, self._state.clock()
         noted = [
-            *_adapters(state, at),
+            *_adapters(state, self._books(), at),
             *(
                 _reading("hub-reader", item.name, at, {
                     "reader_lag": state.log.streams[item.stream].lag(item.cursor),
                     "reader_skipped": item.skipped,
                     "up": item.state == "up",
                 })
-                for item in state.readers()
+                for item in self._readers()
             ),
             *(_reading("hub-stream", name, at, {"log_bytes": log.size()}) for name, log in state.log.streams.items()),
         ]  # fmt: skip
@@ -171,11 +173,11 @@ class Zones:
         return self._names[min(hits)] if len(hits) else ""
 
 
-def _adapters(state: State, at: int) -> Iterable[Reading]:
-    reader = next(iter(state.ledger.stored), None)
-    for name, counts in list(state.ledger.adapters.items()):
+def _adapters(state: State, books: Ledger, at: int) -> Iterable[Reading]:
+    reader = next(iter(books.stored), None)
+    for name, counts in list(books.adapters.items()):
         door = state.ingest.doors.get(name)
-        waiting = state.ledger.waiting(reader, name) if reader else counts.logged
+        waiting = books.waiting(reader, name) if reader else counts.logged
         values: dict[str, Value] = {
             "up": door is not None and door.status.state == "up",
             "frames_received": counts.frames,

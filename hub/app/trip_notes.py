@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from hub.model import Reading
@@ -58,11 +58,11 @@ class TripNotes:
         store: Store,
         events: Stream,
         derived: Stream,
-        stored: Mapping[str, Callable[[], LogPosition]],
+        stored: Callable[[], Awaitable[Mapping[str, LogPosition]]],
         cursors: Cursors,
         now: Callable[[], int],
     ) -> None:
-        """`stored`: how far the store has come in each of the two streams."""
+        """`stored`: how far the store has come in each of the two streams; raises OSError."""
         self._store, self._events, self._derived, self._stored = store, events, derived, stored
         self._cursors, self._now = cursors, now
         self._written = derived.next
@@ -76,13 +76,14 @@ class TripNotes:
             await asyncio.sleep(EVERY_S)
             try:
                 await self.step()
-            except (StoreUnavailable, LogFull):
+            except (StoreUnavailable, LogFull, OSError):
                 continue  # what is still to be looked at is remembered
 
     async def step(self) -> int:
         """Look at what the store has taken since; gives how many notes were written."""
-        await self._look()
-        if self._stored["derived"]() < self._written:
+        stored = await self._stored()
+        await self._look(stored["events"])
+        if stored["derived"] < self._written:
             return 0
         until = time.monotonic() + WORK_S
         written = 0
@@ -98,9 +99,9 @@ class TripNotes:
             self._cursors.set(CURSOR, self._cursor)
         return written
 
-    async def _look(self) -> None:
+    async def _look(self, stored: LogPosition) -> None:
         self._cursor = max(self._cursor, self._events.first)
-        while self._cursor < min(self._stored["events"](), self._events.next) and not self._many():
+        while self._cursor < min(stored, self._events.next) and not self._many():
             batch = await self._events.read(self._cursor, FRAME_ENTRIES_MAX, 0)
             for vehicle, minutes in driven(entry for entry in batch.entries if type(entry) is Reading).items():
                 self._minutes.setdefault(vehicle, set()).update(minutes)

@@ -34,10 +34,16 @@ def health(options: argparse.Namespace) -> int:
         if not options.csv and len(nodes := status["nodes"]) > 1:
             print()
             shown = [
-                (node["node"], ", ".join(node["roles"]), node["address"], "" if node["ready"] else "NOT READY")
+                (
+                    node["node"],
+                    ", ".join(node["roles"]),
+                    ", ".join(node["stands_by"]),
+                    node["address"],
+                    "" if node["ready"] else "NOT READY",
+                )
                 for node in nodes
             ]
-            table(("machine", "does", "listens on", ""), shown, "no machines", options)
+            table(("machine", "does", "stands by for", "listens on", ""), shown, "no machines", options)
         if not options.csv:
             print("ready" if status["ready"] else "NOT READY: a required part does not work")
     return 0 if status["ready"] else 1

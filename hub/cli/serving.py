@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import logging
 import os
 import signal
 import sys
@@ -28,8 +29,10 @@ from hub.cli.output import Problem, command, folder, json_line, note
 from hub.cli.telling import set_up, take_what_nobody_caught
 from hub.clock import ToldClock
 from hub.heap import give_back_soon
-from hub.options import ROLES, ApiOptions, HubOptions, StoreOptions
+from hub.options import ROLES, WORK, ApiOptions, HubOptions, StoreOptions
 from hub.ports import LogFull, StoreUnavailable
+
+logger = logging.getLogger(__name__)
 
 OVERTAKEN = 75
 """The exit code of a hub that another has overtaken (EX_TEMPFAIL of sysexits.h): start it again."""
@@ -43,7 +46,7 @@ def add(commands: Any) -> None:
     parser.add_argument("dir", type=folder)
     parser.add_argument(
         "--role", action="append", metavar="ROLE,…",
-        help=f"what this machine does, instead of [hub] roles: some of {', '.join(ROLES)}",
+        help=f"what this machine does, instead of [hub] roles: any of {', '.join(ROLES)}; on several machines each of {', '.join(WORK)} is done by one at a time, and the others stand by for it",
     )  # fmt: skip
     parser.add_argument("--node", metavar="NAME", help="this machine's name in its city (default: the host's)")
     parser = command(commands, "replay", play, "run the whole hub on a recording's own clock")
@@ -80,10 +83,6 @@ async def _serve(city: City, stop: asyncio.Event, roles: list[str], node: str | 
     except ValueError as error:
         raise Problem(str(error)) from None
     alive = asyncio.create_task(keep_alive())
-    if not await _has_its_turn(hub, stop):
-        alive.cancel()
-        say("stopped")
-        return
     await started(hub)
     overtaken = asyncio.create_task(_end_when_overtaken(hub))
     where = f"listening on {hub.address}" if hub.listening.listens else f"not listening on {config.api.listen} yet"
@@ -97,7 +96,7 @@ async def _serve(city: City, stop: asyncio.Event, roles: list[str], node: str | 
     await notify("READY=1", f"STATUS={where}")
     doing = "" if set(roles) == set(ROLES) else f", {', '.join(role for role in ROLES if role in roles)} only"
     say(
-        f"{config.hub.name}: {where} with {len(here(config.adapters, roles))} adapters{doing}, data in {hub.data}; Ctrl-C stops it"
+        f"{config.hub.name}: {where} with {len(here(config.adapters, hub.does()))} adapters{doing}, data in {hub.data}; Ctrl-C stops it"
     )
     try:
         await stop.wait()
@@ -111,30 +110,17 @@ async def _serve(city: City, stop: asyncio.Event, roles: list[str], node: str | 
     say("stopped")
 
 
-async def _has_its_turn(hub: Hub, stop: asyncio.Event) -> bool:
-    """Whether the hub may start: at once with a log of its own; on servers, when no other hub works. False where it is to stop before."""
-    turn, stopping = asyncio.create_task(hub.wait_for_its_turn()), asyncio.create_task(stop.wait())
-    done, _ = await asyncio.wait({turn, stopping}, timeout=1, return_when=asyncio.FIRST_COMPLETED)
-    if not done:
-        await notify("READY=1", "STATUS=standing by")
-        await asyncio.wait({turn, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    if not turn.done():
-        turn.cancel()
-        await asyncio.gather(turn, return_exceptions=True)
-        return False
-    try:
-        turn.result()
-    except (OSError, ValueError) as error:
-        raise Problem(f"the hub cannot start: {error}") from None
-    return True
-
-
 async def _end_when_overtaken(hub: Hub) -> None:
-    """Another hub may work on the same log from now on. What this one still has in hand the other takes up, as after a power failure; so it
-    ends without writing anything down."""
-    await hub.lost()
-    print("this hub has lost its lease on the log, and ends; started again it stands by", file=sys.stderr, flush=True)
+    """Another hub may fill a role of this one from now on. What this one still has in hand the other takes up, as after a power failure; so it
+    ends without writing anything down. So does one that has a lease and cannot do what it is for."""
+    try:
+        await hub.lost()
+        why = "this hub has lost a lease on the log, and ends; started again it stands by"
+    except Exception as error:
+        if not isinstance(error, OSError | ValueError | StoreUnavailable):
+            logger.exception("a role could not be filled; report this")
+        why = f"this hub has a lease and cannot do what it is for, so it ends: {error}"
+    print(why, file=sys.stderr, flush=True)
     os._exit(OVERTAKEN)
 
 

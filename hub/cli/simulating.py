@@ -158,7 +158,7 @@ async def _told(hub: Hub) -> None:
     """Until the stand-in has heard all warnings."""
     with suppress(TimeoutError):
         async with asyncio.timeout(CAUGHT_UP_S):
-            while hub.cursors.get("delivery.stand-in") != hub.log.alerts.next:
+            while hub.state.couriers["stand-in"].status.cursor != hub.log.alerts.next:
                 await asyncio.sleep(0.05)
 
 

@@ -7,7 +7,7 @@ stream "alerts" ── Courier "video"  ── sink     one task each: a slow de
 A destination that takes readings too (a hub above) has a second reader, of "events": `ReadingCourier`.
 """
 
-from hub.delivery.courier import Courier, Filters
+from hub.delivery.courier import BEGINS, Courier, Filters
 from hub.delivery.journal import Attempt, DeadLetter, Journal
 from hub.delivery.line import Pace, Status
 from hub.delivery.readings import ReadingCourier
@@ -15,4 +15,15 @@ from hub.delivery.readings import ReadingCourier
 JOURNAL = "delivery.db"
 """The journal's file in the data folder."""
 
-__all__ = ["JOURNAL", "Attempt", "Courier", "DeadLetter", "Filters", "Journal", "Pace", "ReadingCourier", "Status"]
+__all__ = [
+    "BEGINS",
+    "JOURNAL",
+    "Attempt",
+    "Courier",
+    "DeadLetter",
+    "Filters",
+    "Journal",
+    "Pace",
+    "ReadingCourier",
+    "Status",
+]

@@ -29,6 +29,8 @@ BATCH_ENTRIES = 256
 ENTRIES = "alert changes"
 RENEWALS_EVERY_S = 30.0
 CATCH_UP_ENTRIES = 10_000
+BEGINS = "begins.{name}"
+"""The place of no reader: where a destination that nobody has delivered to yet begins, as whoever judges has noted before it judged."""
 ENDING = frozenset({Change.CLEARED, Change.EXPIRED})
 
 
@@ -68,10 +70,11 @@ class Courier:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         chance: random.Random | None = None,
         journey: Journey | None = None,
+        fence: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.name = name
         self._journey = journey
-        self._line = Line(name, journal, pace, now=now, sleep=sleep, chance=chance)
+        self._line = Line(name, journal, pace, now=now, sleep=sleep, chance=chance, fence=fence)
         self._sink, self._stream, self._cursors, self._journal = sink, stream, cursors, journal
         self._filters = filters or Filters()
         self._reader = f"delivery.{name}"
@@ -136,7 +139,9 @@ class Courier:
     async def _beginning(self) -> LogPosition:
         """Where a new destination starts: for a `HistorySink` at the first change of the time it wants to know of."""
         back_s = self._sink.catch_up_s if isinstance(self._sink, HistorySink) else 0.0
-        since, offset, end = self._line.now() - round(back_s * SECOND), self._stream.first, self._end
+        noted = self._cursors.get(BEGINS.format(name=self.name))
+        end = self._end if noted is None else min(self._end, noted)
+        since, offset = self._line.now() - round(back_s * SECOND), self._stream.first
         while back_s and offset < end:
             batch = await self._stream.read(offset, CATCH_UP_ENTRIES)
             for change, at in zip(batch.entries, batch.positions, strict=False):

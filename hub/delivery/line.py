@@ -88,8 +88,11 @@ class Line:
         now: Callable[[], int] = clock.now,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         chance: random.Random | None = None,
+        fence: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
+        """`fence`: awaited before each attempt; it never returns once another hub may have begun to deliver."""
         self.name = name
+        self._fence = fence
         self.status = Status(name)
         self.journal = journal
         self.pace = pace or Pace()
@@ -137,6 +140,8 @@ class Line:
         """One call of the sink, on record. One at a time, so that the destination hears one thing after another."""
         async with self._turn:
             await self._keep_rate()
+            if self._fence is not None:
+                await self._fence()
             at, begun = self.now(), time.monotonic()
             try:
                 async with asyncio.timeout(self.pace.attempt_max_s):

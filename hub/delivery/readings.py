@@ -40,11 +40,12 @@ class ReadingCourier:
         now: Callable[[], int] = clock.now,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         chance: random.Random | None = None,
+        fence: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """`areas`: of the devices that the registry knows."""
         assert sink.chosen is not None
         self.name = f"{name}/readings"
-        self._line = Line(self.name, journal, pace, now=now, sleep=sleep, chance=chance)
+        self._line = Line(self.name, journal, pace, now=now, sleep=sleep, chance=chance, fence=fence)
         self._sink, self._stream, self._cursors = sink, stream, cursors
         self._choose = Chooser(sink.chosen, areas).part
         self._thinner = Thinner(sink.chosen.every_ns) if sink.chosen.every_ns else None

@@ -83,13 +83,13 @@ async def test_a_lorry_is_handed_from_dome_to_dome_and_both_go_home(
         hub = await started(tmp_path)
         async with reaching(hub) as client:
             assert (await client.post("/api/v1/readings", json=lorry(35.0))).status_code == 200
-            await until(lambda: hook.heard and hub.destinations.couriers["domes"].status.taken)
+            await until(lambda: hook.heard and hub.delivering.destinations.couriers["domes"].status.taken)
         body = json.loads(hook.heard[0].body)
         assert body["motion"] == {"course_deg": 90.0, "speed_kmh": 54.0}
         assert [watch["camera"] for watch in body["handover"]] == ["d0", "d1", None]
         assert here.pose[:2] == pytest.approx((90.0, -13.76), abs=0.5)  # at the lorry
         assert there.pose[:2] == pytest.approx((-90.0, -3.2), abs=0.5)  # where it will come from
-        (attempt,) = hub.destinations.journal.attempts("domes")
+        (attempt,) = hub.delivering.destinations.journal.attempts("domes")
         assert "d0 turned by angles and arrived after" in attempt.detail
         assert "d1 waits from 10 s on" in attempt.detail
         await hub.stop()

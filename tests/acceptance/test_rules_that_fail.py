@@ -99,14 +99,14 @@ async def test_a_hub_whose_clock_steps_ahead_and_back_warns_at_once(tmp_path: Pa
             await until(lambda: _at_least(hub, ticked))
             await say(client, water_depth=0.8)
             assert await until(lambda: warned(client, "red")) == ["city/underpass-flooding"]
-            assert abs(hub.warner.engine.world.clock.now - time.time_ns()) < 60_000_000_000
+            assert abs(hub.judging.warner.engine.world.clock.now - time.time_ns()) < 60_000_000_000
             assert (await client.get("/api/v1/status")).json()["rules"]["ill"] == []
     finally:
         await hub.stop()
 
 
 async def _at_least(hub: Hub, offset: int) -> bool:
-    return hub.warner.state.cursor >= offset
+    return hub.judging.warner.state.cursor >= offset
 
 
 async def test_one_report_from_the_future_holds_no_warning_back(tmp_path: Path) -> None:

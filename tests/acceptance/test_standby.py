@@ -1,4 +1,4 @@
-"""A log on servers, two hubs of one city: when the one that works is killed the other goes on, and nothing is lost or told twice."""
+"""A log on servers, two hubs of one city that do everything: both take in, one judges, stores and delivers, and when it is lost the other goes on, and nothing is lost or told twice."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hub.app.keeping import limits
 from hub.cli.serving import OVERTAKEN
 from hub.log.jetstream import JetStreamLog, Servers
 from hub.model import AlertChange, Reading
-from hub.options import LogOptions
+from hub.options import WORK, LogOptions
 from tests.acceptance.nats_server import NatsServer
 from tests.acceptance.ports import free_port
 from tests.acceptance.running import RunningHub, cityhub, write_city
@@ -29,7 +29,6 @@ pytestmark = pytest.mark.acceptance
 TAKE_OVER_S = 10.0
 DEPTHS = [0.05, 0.2, 0.5, 0.3, 0.02]
 """Metres: yellow, red, and clear again."""
-WORKS = "Ctrl-C stops it"
 LOG = '[log]\nservers = ["{url}"]\nreplicas = 1\nmonitoring = ["{monitoring}"]\nevents_gb = 0.1\nalerts_gb = 0.1\nquarantine_gb = 0.1\n'
 SINK = '[[sinks]]\nname = "desk"\nprotocol = "webhook"\nurl = "http://127.0.0.1:{port}/"\n'
 
@@ -44,18 +43,21 @@ class Pair:
         ]
         self.acknowledged: list[tuple[str, int]] = []
         self.offered = 0
-        self.works = self._run(0, WORKS)
-        self.waits = self._run(1, "standing by")
+        self.works = self._run(0)
+        self.works.wait(lambda: fills(self.works), "it does not begin to work")
+        self.waits = self._run(1)
 
-    def _run(self, number: int, ready: str) -> RunningHub:
-        return RunningHub(self.folders[number], self.ports[number], ready=ready)
+    def _run(self, number: int) -> RunningHub:
+        more = ["--node", ("one", "two")[number]]
+        return RunningHub(self.folders[number], self.ports[number], more=more)
 
     def offer(self, count: int) -> None:
-        """Readings to the hub that works; what it acknowledges is an obligation."""
+        """Readings to either hub; what it acknowledges is an obligation."""
         for _ in range(count):
             at, depth = time.time_ns() // 1_000_000 * 1_000_000, DEPTHS[self.offered % len(DEPTHS)]
             self.offered += 1
-            status, answer = self.works.reading({"water_depth": depth}, "underpass-1", time=at // 1_000_000)
+            hub = (self.works, self.waits)[self.offered % 2]
+            status, answer = hub.reading({"water_depth": depth}, "underpass-1", time=at // 1_000_000)
             if status == 200:
                 self.acknowledged.append(("underpass-1", at))
             else:
@@ -67,16 +69,21 @@ class Pair:
         lost, self.works = self.works, self.waits
         began = time.monotonic()
         lost.process.send_signal(signal.SIGKILL if by == "kill" else signal.SIGSTOP)
-        self.works.wait(lambda: self.works.has_said(WORKS), "it did not take over")
+        self.works.wait(lambda: fills(self.works), "it did not take over")
         took = time.monotonic() - began
         lost.process.send_signal(signal.SIGCONT)
         assert lost.wait_end() == (-signal.SIGKILL if by == "kill" else OVERTAKEN), lost.said
-        self.waits = self._run(self.folders.index(lost.folder), "standing by")
+        self.waits = self._run(self.folders.index(lost.folder))
         return took
 
     def end(self) -> None:
         for hub in (self.waits, self.works):
             assert hub.stop() == 0, hub.said
+
+
+def fills(hub: RunningHub) -> bool:
+    """Whether it has said of each role that it fills it now."""
+    return all(hub.has_said(f"{role}: this machine does it now") for role in WORK)
 
 
 @pytest.mark.parametrize(

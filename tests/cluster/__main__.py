@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from simulators import DEMO, run
-from tests.cluster.machines import DOORS, WORKERS, Machines
+from tests.cluster.machines import DOORS, STAND_IN, WORKERS, Machines
 
 SECONDS = 1800.0
 LOOK_S = 2.0
@@ -26,7 +26,7 @@ async def main(seconds: float) -> None:
     for sent in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(sent, stop.set)
     with tempfile.TemporaryDirectory(prefix="cityhub-cluster-") as folder:
-        say("Three servers of the log and four machines are started ...")
+        say("Three servers of the log and six machines are started ...")
         machines = await asyncio.to_thread(Machines, Path(folder), say)
         playing = asyncio.create_task(
             run(machines.folders[DOORS[0]], machines.endpoints, DEMO, stop=stop, say=lambda _: None)
@@ -40,7 +40,7 @@ async def main(seconds: float) -> None:
         stop.set()
         telling.cancel()
         await asyncio.gather(playing, telling, return_exceptions=True)
-        say("Ending: the doors, the judges, the servers ...")
+        say("Ending: the doors, the others, the servers ...")
         await asyncio.to_thread(machines.end)
     if not playing.cancelled() and (error := playing.exception()):
         raise error
@@ -48,7 +48,13 @@ async def main(seconds: float) -> None:
 
 
 def _pids(machines: Machines) -> str:
-    return " or ".join(f"-9 {machines.hubs[name].process.pid} ({name})" for name in (DOORS[1], *WORKERS))
+    return " or ".join(f"-9 {machines.hubs[name].process.pid} ({name})" for name in (DOORS[1], *WORKERS, STAND_IN))
+
+
+def _of(node: dict[str, Any]) -> str:
+    """What it does, and for what it stands by."""
+    waits = f"stands by for {', '.join(node['stands_by'])}" if node["stands_by"] else ""
+    return "; ".join(filter(None, (", ".join(node["roles"]), waits)))
 
 
 async def _tell(machines: Machines) -> None:
@@ -58,7 +64,7 @@ async def _tell(machines: Machines) -> None:
         for door in DOORS:
             with suppress(OSError, ValueError):
                 status = await asyncio.to_thread(machines.hubs[door].get, "/api/v1/status")
-                does = {node["node"]: ", ".join(node["roles"]) for node in status["nodes"]}
+                does = {node["node"]: _of(node) for node in status["nodes"]}
                 found = does, status["open_alerts"]
                 if found != told:
                     told = found

@@ -14,9 +14,11 @@ from tests.acceptance.nats_server import NatsServer, cluster
 from tests.acceptance.ports import free_port
 from tests.acceptance.running import RunningHub
 
-DOORS, WORKERS = ("door-1", "door-2"), ("judge-1", "judge-2")
-ROLES = {**dict.fromkeys(DOORS, "ingest,api"), **dict.fromkeys(WORKERS, "store,delivery,rules")}
-STARTED, STANDS_BY = "Ctrl-C stops it", "standing by"
+DOORS, STAND_IN = ("door-1", "door-2"), "stand-in"
+WORKERS = {"judge": "rules", "archive": "store", "courier": "delivery"}
+"""Each fills one role; the stand-in goes on for whichever of them is lost."""
+ROLES = {**dict.fromkeys(DOORS, "ingest,api"), **WORKERS, STAND_IN: "store,delivery,rules"}
+STARTED, FILLED = "Ctrl-C stops it", "this machine does it now"
 ADDRESS = re.compile(r"127\.0\.0\.1:(\d+)")
 AT_SECOND_DOOR = ("jt808", "teltonika", "gt06", "gb32960")
 """Protocols of the vehicles, which report to the second door; everything else reports to the first."""
@@ -63,8 +65,8 @@ class Machines:
             self.folders = write_folders(folder, log_toml(self.servers))
             cities = {name: clean_city(path) for name, path in self.folders.items()}
             self.api = {name: city.config.api.listen for name, city in cities.items()}
-            for name in (WORKERS[0], *DOORS, WORKERS[1]):
-                self._run(name, STANDS_BY if name == WORKERS[1] else STARTED)
+            for name in (*WORKERS, *DOORS, STAND_IN):
+                self._run(name, FILLED if name in WORKERS else STARTED)
                 say(f"{name}: {ROLES[name]}" + (f", console at http://{self.api[name]}" if name in DOORS else ""))
         except BaseException:
             self.end()
@@ -78,8 +80,8 @@ class Machines:
         self.hubs[name] = RunningHub(self.folders[name], port, ["setsid"], ready, more)
 
     def end(self) -> None:
-        """The doors first, so that the judge has all of it; the servers last."""
-        for name in (*DOORS, *reversed(WORKERS)):
+        """The doors and the stand-in first, so that the others have all of it; the servers last."""
+        for name in (*DOORS, STAND_IN, *WORKERS):
             if name in self.hubs and self.hubs[name].process.poll() is None:
                 self.hubs[name].stop()
         for server in self.servers:

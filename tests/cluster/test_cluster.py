@@ -16,7 +16,7 @@ import pytest
 
 from hub.cli.cities import clean_city
 from tests.acceptance.running import ROOT
-from tests.cluster.machines import ADDRESS, DOORS, ROLES, write_folders
+from tests.cluster.machines import ADDRESS, DOORS, ROLES, STAND_IN, WORKERS, write_folders
 
 
 def test_every_machine_has_a_clean_city_folder_with_ports_of_its_own(tmp_path: Path) -> None:
@@ -27,7 +27,7 @@ def test_every_machine_has_a_clean_city_folder_with_ports_of_its_own(tmp_path: P
         assert clean_city(folder).config.log.servers == ["nats://127.0.0.1:4222"]
         lines = (folder / "hub.toml").read_text().splitlines()
         listening += [found[1] for line in lines if line.startswith("listen") and (found := ADDRESS.search(line))]
-    assert len(listening) == len(set(listening)) > 40
+    assert len(listening) == len(set(listening)) > 60
     assert not {"1883", "8080"} & set(listening)
 
 
@@ -49,7 +49,8 @@ def test_the_console_of_any_door_shows_the_city_and_ctrl_c_ends_it_cleanly() -> 
                 assert b"<html" in answer.read().lower()
         does = dict(re.findall(r"^  (\S+) +(\S.*)$", "".join(said), re.M))
         assert does["door-1"] == does["door-2"] == "ingest, api"
-        assert does["judge-1"] == "store, delivery, rules"
+        assert {name: does[name] for name in WORKERS} == WORKERS
+        assert does[STAND_IN] == "stands by for store, delivery, rules"
     finally:
         process.send_signal(signal.SIGINT)
         code = process.wait(120)

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from hub.delivery import Attempt, Courier, Filters, Journal, Pace, line
+from hub.delivery import BEGINS, Attempt, Courier, Filters, Journal, Pace, line
 from hub.delivery import journal as journal_module
 from hub.log import Cursors, Log
 from hub.model import AlertChange, Change, Position
@@ -604,3 +604,33 @@ async def test_a_disk_that_keeps_no_positions_keeps_no_warning_from_people(
         await until(lambda: hub.at("video") == 4)
     assert sink.taken == [c.id for c in said]
     assert sum("its position cannot be written" in record.message for record in caplog.records) == 1
+
+
+async def test_a_courier_that_may_not_deliver_any_more_makes_no_attempt(hub: Hub) -> None:
+    """Another machine may have begun to: what it has in its hands is that one's now."""
+    sink, asked = Sink(DOWN), 0
+
+    async def fence() -> None:
+        nonlocal asked
+        asked += 1
+        if asked > 1:
+            await asyncio.Event().wait()
+
+    courier = Courier("video", sink, hub.log.alerts, hub.cursors, hub.journal, sleep=hub.sleep, fence=fence)
+    await hub.say(change())
+    async with running(courier):
+        await until(lambda: asked == 2)
+        await asyncio.sleep(0.1)
+    assert sink.heard == ["a#0"]
+    assert hub.at("video") == 0
+
+
+async def test_a_new_destination_begins_where_whoever_judges_has_noted_that_it_does(hub: Hub) -> None:
+    """Another machine judges, and has raised warnings before this one began to deliver."""
+    sink = Sink()
+    await hub.say(change("before"))
+    hub.cursors.set(BEGINS.format(name="desk"), hub.log.alerts.next)
+    await hub.say(change("after"))
+    async with running(hub.courier("desk", sink)):
+        await until(lambda: hub.at("desk") == hub.log.alerts.next)
+    assert sink.heard == ["after#0"]

@@ -359,7 +359,8 @@ async def test_each_destination_has_a_rate_of_its_own(tmp_path: Path) -> None:
     ]
     for name in ("slow", "quick"):
         cursors.set(f"delivery.{name}", 0)
-    destinations = Destinations(configs, log, cursors, tmp_path)
+    destinations = Destinations(log, tmp_path)
+    await destinations.begin(configs, cursors)
     await log.alerts.append(life(5))
     loop = asyncio.get_running_loop()
     begun = loop.time()

@@ -35,7 +35,8 @@ async def test_a_sink_with_a_session_is_run_and_delivers(tmp_path: Path, monkeyp
     )
     log = Log(tmp_path / "log")
     config = SinkConfig("vms", "gb28181", options, (), (), (), 1)
-    destinations = Destinations([config], log, Cursors(tmp_path / "cursors"), tmp_path)
+    destinations = Destinations(log, tmp_path)
+    await destinations.begin([config], Cursors(tmp_path / "cursors"))
     destinations.start()
     async with asyncio.timeout(60):
         while not platform.registered:  # before any warning
@@ -56,7 +57,8 @@ async def _run_for(
 ) -> None:
     """A hub's destinations from start to stop. The last `while_down` changes come when they have stopped again."""
     log, cursors = Log(folder / "log"), Cursors(folder / "cursors")
-    destinations = Destinations([config], log, cursors, folder)
+    destinations = Destinations(log, folder)
+    await destinations.begin([config], cursors)
     destinations.start()
     async with asyncio.timeout(30):
         while cursors.get("delivery.vms") is None:  # a new destination begins at the end of the stream
@@ -154,7 +156,8 @@ async def test_a_session_without_an_answer_is_no_destination_that_is_up(
         )
         log = Log(tmp_path / "log")
         config = SinkConfig("vms", "gb28181", options, (), (), (), 1)
-        destinations = Destinations([config], log, Cursors(tmp_path / "cursors"), tmp_path)
+        destinations = Destinations(log, tmp_path)
+        await destinations.begin([config], Cursors(tmp_path / "cursors"))
         destinations.start()
         async with asyncio.timeout(30):
             while destinations.states()[0].detail != "no answer to REGISTER":

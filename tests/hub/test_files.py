@@ -148,7 +148,9 @@ async def plant(hub: Hub) -> None:
         async with asyncio.timeout(60):
             while len(hub.state.alerts.open) < 4:
                 await asyncio.sleep(0.02)
-            while any(reader.state.cursor < hub.log.streams[reader.state.stream].next for reader in hub.store_readers):
+            while any(
+                reader.state.cursor < hub.log.streams[reader.state.stream].next for reader in hub.storing.readers
+            ):
                 await asyncio.sleep(0.02)
         await shown(client)
         for item in hub.state.alerts.newest_first(True):

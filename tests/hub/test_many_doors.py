@@ -6,7 +6,7 @@ import asyncio
 import random
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from hub.ledger import Ledger
 from hub.log.jetstream import JetStreamLog, Servers
 from hub.log.jetstream.blobs import blob_of
 from hub.model import Device, Message, Reading, Tick, Verdict
-from hub.ports import Elsewhere
+from hub.ports import Batch, Stream
 from hub.registry import Registry
 from tests.acceptance.nats_server import NatsServer
 from tests.hub.logs import everything
@@ -135,16 +135,18 @@ async def test_the_books_of_a_city_count_what_others_have_logged_and_kept_out(no
     keeper, other, _ = nodes
     books = Ledger()
 
-    def kept_out(others: Elsewhere) -> tuple[()]:
-        books.faults_elsewhere(others.batch)
-        return ()
+    async def keep(stream: Stream, read: Callable[[Batch], None]) -> None:
+        place = stream.first
+        while True:
+            batch = await stream.read(place)
+            read(batch)
+            read(batch)  # as the reader that stores it does
+            place = batch.next
 
-    def logged(others: Elsewhere) -> tuple[()]:
-        books.logged_elsewhere(others.batch)
-        return ()
-
-    for stream, told in ((keeper.log.quarantine, kept_out), (keeper.log.events, logged)):
-        stream.hear(stream.first, told)
+    keeping = [
+        asyncio.create_task(keep(keeper.log.quarantine, books.read_in_quarantine)),
+        asyncio.create_task(keep(keeper.log.events, books.read_in_log)),
+    ]
     await other.door.submit([Message([msgspec.structs.replace(reading(5), device="unknown")], [], "unknown")])
     await other.submit(1, 2)
     async with asyncio.timeout(30):
@@ -152,6 +154,9 @@ async def test_the_books_of_a_city_count_what_others_have_logged_and_kept_out(no
             await asyncio.sleep(0.01)
     counts = books.of("test")
     assert (counts.logged, counts.quarantined, counts.balances()) == (2, 1, True)
+    for task in keeping:
+        task.cancel()
+    await asyncio.gather(*keeping, return_exceptions=True)
 
 
 class Decoder:

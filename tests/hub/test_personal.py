@@ -146,7 +146,7 @@ async def plant(hub: Hub) -> None:
             and hub.state.alerts.closed
         ):
             await asyncio.sleep(0.02)
-        while any(reader.state.cursor < hub.log.streams[reader.state.stream].next for reader in hub.store_readers):
+        while any(reader.state.cursor < hub.log.streams[reader.state.stream].next for reader in hub.storing.readers):
             await asyncio.sleep(0.02)
     async with as_token(hub, "desk") as client:
         await shown(client)
@@ -309,9 +309,11 @@ async def test_what_vehicles_told_is_gone_when_it_is_due(tmp_path: Path) -> None
                     body = {"device": device, "time": at, "values": values, "lon": lon, "lat": lat}
                     assert (await client.post("/api/v1/readings", json=body)).status_code == 200
         async with asyncio.timeout(60):
-            while any(reader.state.cursor < hub.log.streams[reader.state.stream].next for reader in hub.store_readers):
+            while any(
+                reader.state.cursor < hub.log.streams[reader.state.stream].next for reader in hub.storing.readers
+            ):
                 await asyncio.sleep(0.02)
-        await hub.rollups.step(everything=True)
+        await hub.storing.rollups.step(everything=True)
         middle = quote(to_text(hub.now() - 30 * 86_400 * SECOND))
 
         async def counted() -> list[int]:
@@ -326,7 +328,7 @@ async def test_what_vehicles_told_is_gone_when_it_is_due(tmp_path: Path) -> None
             return [*(len(answer.get("rows", answer.get("buckets"))) for answer in answers), len(trips["trips"])]
 
         assert await counted() == [40, 20, 1, 1, 1]
-        await asyncio.to_thread(hub.rollups.drop_what_is_due)
+        await asyncio.to_thread(hub.storing.rollups.drop_what_is_due)
         assert await counted() == [0, 20, 0, 1, 0]
         assert len((await client.get("/api/v1/series?device=bus-9")).json()["rows"]) == 40
 

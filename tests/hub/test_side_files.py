@@ -186,10 +186,12 @@ async def test_a_lost_cursor_means_again_and_not_from_now_on(city: Path, tmp_pat
     (folder / "var" / "cursors" / "delivery.desk.cursor").unlink()
     desk.status = 200
     async with warning(folder, desk) as hub:
-        await until(lambda: hub.destinations.couriers["desk"].status.cursor >= len(made), "not all was delivered")
+        await until(
+            lambda: hub.delivering.destinations.couriers["desk"].status.cursor >= len(made), "not all was delivered"
+        )
         await until(lambda: {body["id"] for body in desk.bodies} >= set(made[2:]), "the pending ones were skipped")
     assert len(desk.bodies) == len(made) - 2  # two were on record as taken
-    assert hub.destinations.couriers["desk"].status.skipped == 0
+    assert hub.delivering.destinations.couriers["desk"].status.skipped == 0
 
 
 def test_a_file_that_cannot_be_used_is_kept_under_a_name_with_the_time(tmp_path: Path) -> None:

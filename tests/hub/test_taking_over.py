@@ -42,10 +42,12 @@ class City:
     def __init__(self, folder: Path) -> None:
         self.log, self.cursors = Log(folder / "log"), Cursors(folder / "cursors")
         self.health = Health()
-        self.destinations = Destinations([], self.log, self.cursors, folder)
+        self.destinations = Destinations(self.log, folder)
         self.destinations.show_in(self.health)
 
     async def has(self, *sinks: SinkConfig) -> list[str]:
+        if not self.destinations.couriers:
+            await self.destinations.begin((), self.cursors)
         return await self.destinations.take_over(sinks, self.destinations.prepared(sinks))
 
     async def raises(self, *alerts: str) -> None:

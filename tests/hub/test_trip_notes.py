@@ -45,7 +45,9 @@ class Bench:
         self.open()
 
     def open(self) -> None:
-        stored: Any = {name: (lambda name=name: self.stored[name]) for name in self.stored}
+        async def stored() -> Any:
+            return self.stored
+
         self.notes = TripNotes(self.store, self.log.events, self.log.derived, stored, self.cursors, lambda: NOW)
 
     async def hear(self, readings: Sequence[Reading]) -> None:
@@ -222,8 +224,8 @@ async def test_a_running_hub_notes_what_its_vehicles_drive(tmp_path: Path) -> No
             if reading.observed_at is not None
         ]
         await hub.log.events.append(told)
-        events, derived = hub.store_readers[:2]
+        events, derived = hub.storing.readers[:2]
         assert await events.reaches(hub.log.events.next, 60)
-        assert await hub.trip_notes.step() > 0
+        assert await hub.judging.trips.step() > 0
         assert await derived.reaches(hub.log.derived.next, 60)
         assert noted(hub.store) == expected(told)

@@ -10,17 +10,19 @@ How it is built, and what it does not promise: docs/decisions/log-on-jetstream.m
 
 from hub.log.jetstream.cursors import JetStreamCursors
 from hub.log.jetstream.files import JetStreamFiles
-from hub.log.jetstream.leases import Lease, bucket_of_leases
+from hub.log.jetstream.leases import Lease, Newer, bucket_of_leases
 from hub.log.jetstream.log import JetStreamLog
 from hub.log.jetstream.nodes import ServersBoard
-from hub.log.jetstream.servers import Servers
+from hub.log.jetstream.servers import TROUBLES, Servers
 from hub.log.jetstream.trust import Unsafe, see_that_it_keeps
 
 __all__ = [
+    "TROUBLES",
     "JetStreamCursors",
     "JetStreamFiles",
     "JetStreamLog",
     "Lease",
+    "Newer",
     "Servers",
     "ServersBoard",
     "Unsafe",

@@ -7,7 +7,7 @@ import uuid
 from contextlib import suppress
 
 from nats.js import api
-from nats.js.errors import KeyNotFoundError, NotFoundError
+from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError, NotFoundError
 from nats.js.object_store import ObjectStore
 
 from hub.log.jetstream.servers import OPENING_S, TROUBLES, Servers
@@ -28,6 +28,8 @@ class JetStreamFiles:
             OPENING_S,
         )
         self._revisions: dict[str, int] = {}
+        self._unanswered: dict[str, bytes] = {}
+        """Values that were sent to the servers last, of which nobody knows whether they got there."""
 
     async def _open_objects(self, name: str, replicas: int) -> ObjectStore:
         try:
@@ -67,9 +69,23 @@ class JetStreamFiles:
             made = f"{name}-{uuid.uuid4().hex}"
             await self._objects.put(made, data)
             value = OBJECT + made.encode()
-        self._revisions[name] = await self._keys.update(name, value, last=self._revisions[name])
+        await self._update(name, value)
         if made:
             for old in await self._objects.list():
                 if old.name and old.name != made and old.name.startswith(f"{name}-"):
                     with suppress(*TROUBLES):
                         await self._objects.delete(old.name)
+
+    async def _update(self, name: str, value: bytes) -> None:
+        """Raises `KeyWrongLastSequenceError` where another node has replaced it."""
+        try:
+            self._revisions[name] = await self._keys.update(name, value, last=self._revisions[name])
+        except KeyWrongLastSequenceError:
+            found = await self._keys.get(name)
+            if found.value != self._unanswered.get(name):
+                raise
+            self._revisions[name] = await self._keys.update(name, value, last=found.revision)
+        except TROUBLES:
+            self._unanswered[name] = value
+            raise
+        self._unanswered.pop(name, None)

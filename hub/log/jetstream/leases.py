@@ -19,6 +19,10 @@ RENEWED_S = 0.5
 """How long one renewal may take before it is tried again: a server that ends takes the question along."""
 SURE_S = 4.0
 """So long after the last renewal was sent its holder may act. Shorter than `TTL_S`: nobody else has it yet, though clocks run apart by a tenth."""
+OLD = "hub"
+"""The lease under which hubs of earlier versions judge, store and deliver."""
+MARK = b"a newer version +"
+"""The value of that key while hubs of this version work; the others read a machine's name in it."""
 WRONG_LAST_SEQUENCE = frozenset({10071, 10164})
 """JetStream's error codes: somebody has written since, or is about to."""
 
@@ -108,6 +112,43 @@ class Lease:
         if held:
             with suppress(*TROUBLES):
                 await self._servers.call(self._bucket.delete(self.name, last=self._revision))
+
+
+class Newer:
+    """Keeps hubs of earlier versions out, which did everything under the one lease `OLD`: while a hub of this version asks for leases or holds
+    some that key is marked, and while one of theirs holds it nobody of this version works."""
+
+    def __init__(self, servers: Servers, bucket: KeyValue) -> None:
+        self._servers, self._bucket = servers, bucket
+
+    async def mark(self) -> str:
+        """Mark the key, or renew the mark. Gives the machine of an earlier version that works; empty where none does. Raises what the client raises."""
+        return await self._servers.call(self._mark())
+
+    async def _mark(self) -> str:
+        try:
+            found = await self._bucket.get(OLD)
+        except KeyNotFoundError:
+            with suppress(KeyWrongLastSequenceError):  # somebody has made it meanwhile, and the next look shows who
+                await self._bucket.create(OLD, MARK)
+                return ""
+            found = await self._bucket.get(OLD)
+        if found.value != MARK:
+            return (found.value or b"").decode().rpartition(" ")[0] or "?"
+        with suppress(KeyWrongLastSequenceError):  # another of this version was faster
+            await self._bucket.update(OLD, MARK, last=found.revision)
+        return ""
+
+    async def keep(self) -> None:
+        """Renew the mark for as long as no hub of an earlier version works."""
+        await self._servers.call(self._keep())
+
+    async def _keep(self) -> None:
+        works = ""
+        while not works:
+            await asyncio.sleep(RENEW_S)
+            with suppress(*TROUBLES):
+                works = await asyncio.wait_for(self._mark(), RENEWED_S)
 
 
 def bucket_of_leases(servers: Servers, space: str, replicas: int) -> KeyValue:

@@ -16,6 +16,8 @@ from hub.log.log import ENTRY_TYPES, Limits
 
 SHARED = ("events", "quarantine")
 """What every node appends to that takes input."""
+WRITTEN_UNDER = {"rules": ("events", "derived", "alerts"), "store": ("quarantine",)}
+"""By lease, what its holder appends to. Derived readings and warnings are nobody else's; beside it others put into `SHARED` what they take in."""
 
 
 class JetStreamLog:
@@ -30,12 +32,12 @@ class JetStreamLog:
         needed: Mapping[str, Sequence[str]] | None = None,
         lease: Lease | None = None,
     ) -> None:
-        """`needed`: by stream, the required readers, wherever they run. `lease`: held where this node is the only one that appends to what many
-        nodes do not share. Raises `Unsafe` where a stream may lose what it acknowledges, OSError where the servers say no."""
+        """`needed`: by stream, the required readers, wherever they run. `lease`: of a node that has every lease (`under` gives it one by one). Raises `Unsafe` where a stream may lose what it acknowledges, OSError where the servers say no."""
         limits, needed = limits or {}, needed or {}
         self.servers = servers
         readers = servers.bucket(f"{space}-readers", replicas)
-        self.cursors = JetStreamCursors(servers, servers.bucket(f"{space}-cursors", replicas))
+        self._places = servers.bucket(f"{space}-cursors", replicas)
+        self.cursors = JetStreamCursors(servers, self._places, lease)
         streams: dict[str, JetStreamStream] = {}
         for name, kind in ENTRY_TYPES.items():
             limit = limits.get(name, Limits())
@@ -60,6 +62,13 @@ class JetStreamLog:
         self.derived = streams["derived"]
         self.alerts = streams["alerts"]
         self.quarantine = streams["quarantine"]
+
+    def under(self, lease: Lease) -> JetStreamCursors:
+        """What is written by that lease is from now on; gives the places that its holder keeps. Raises OSError where the servers do not
+        answer."""
+        for name in WRITTEN_UNDER.get(lease.name, ()):
+            self.streams[name].under(lease)
+        return JetStreamCursors(self.servers, self._places, lease)
 
     def damage(self) -> list[str]:
         return [found for stream in self.streams.values() for found in stream.damage]

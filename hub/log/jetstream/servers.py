@@ -41,7 +41,9 @@ Result = TypeVar("Result")
 
 def _says_no(error: BaseException) -> bool:
     """Whether this is an answer, and asking once more would bring the same. 503 is none: there is no leader, or nobody to answer."""
-    return isinstance(error, CancelledError) or (isinstance(error, APIError) and error.code != 503)
+    if isinstance(error, CancelledError | PermissionError):
+        return True
+    return isinstance(error, APIError) and error.code != 503
 
 
 class Servers:

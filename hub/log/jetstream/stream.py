@@ -484,6 +484,13 @@ class JetStreamStream:
     def hear(self, since: LogPosition, told: Heard) -> None:
         """Nobody: the holder of the lease is the only one who appends here (`SharedStream` has many)."""
 
+    def under(self, lease: Lease) -> None:
+        """From now on this node appends by that lease, behind what stands there. Raises OSError where the servers do not answer."""
+        self._servers.insist(self._look, f"the stream {self._stream} cannot be asked for", OPENING_S)
+        if not self.shared:
+            self._last = self._end - 1
+        self._lease = lease
+
     def require(self, reader: str, cursor: Callable[[], LogPosition]) -> None:
         self._required[reader] = cursor
 

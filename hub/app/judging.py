@@ -1,0 +1,167 @@
+"""Judging: the city's rules over the log, with what goes into the log beside warnings: which rules hold, time that passes, what the hub notes of itself.
+
+Where the log lies on servers the node with the lease `rules` does this, and nobody else appends to "alerts" and "derived". What goes and asks
+devices runs there too, for two would fetch everything twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from importlib.metadata import version
+from typing import Any
+
+from hub.api.state import ReaderState, State
+from hub.app.editions import Editions
+from hub.app.ground import Ground
+from hub.app.present import Present
+from hub.app.roles import Judged, Nodes
+from hub.app.storing import Storing
+from hub.app.tasks import Tasks
+from hub.app.telemetry import Reporter
+from hub.app.ticking import Ticking
+from hub.app.trip_notes import TripNotes
+from hub.app.warning import SNAPSHOT, Warner
+from hub.app.watching import RuleParts
+from hub.delivery import BEGINS
+from hub.ledger import Ledger
+from hub.model import Maintenance
+from hub.ports import Cursors, LogFull, LogPosition
+from rules.book import RuleBook
+from rules.engine import ENGINE
+
+VERSION = version("cityhub")
+EDITION = f"cityhub {VERSION}, engine {ENGINE}"
+
+
+class Judging:
+    role = "rules"
+    warner: Warner
+    editions: Editions
+    trips: TripNotes
+
+    def __init__(self, ground: Ground, present: Present, storing: Storing, nodes: Nodes, tick_s: float) -> None:
+        """`tick_s`: the machine's seconds from tick to tick."""
+        self._ground, self._present, self._storing, self._nodes, self._tick_s = ground, present, storing, nodes, tick_s
+        self.on = False
+        self._tasks = Tasks(ground.health)
+        self._rule_parts = RuleParts(ground.health, self.figures)
+
+    async def begin(self, places: Cursors) -> None:
+        """Take up what the rules knew when they stopped, here or elsewhere."""
+        ground = self._ground
+        self._places = places
+        self.warner = await asyncio.to_thread(
+            Warner,
+            ground.log,
+            ground.city.book,
+            ground.city.registry,
+            ground.cameras,
+            ground.data / SNAPSHOT,
+            ground.log.events.first,
+            ground.city.config.rules.partitions,
+            ground.keeping.replace,
+            ground.journey,
+        )
+        ground.log.events.begin_at(self.warner.state.cursor)
+        self.editions = Editions(ground.log, ground.data / "editions.json", ground.keeping.replace, EDITION)
+        streams = ground.log.events, ground.log.derived
+        self.trips = TripNotes(self._storing.store, *streams, lambda: self._storing.stored(places), places, ground.now)
+        ground.health.add(self.warner.state.part, required=True)
+        await self._note_beginnings()
+
+    async def start(self, state: State) -> None:
+        ground = self._ground
+        await self._present.begin()
+        await self.editions.begin(ground.city, ground.now())
+        ground.closely.append(self.warner.state)
+        self._tasks.keep(self.warner.state.part, self.warner.run)
+        self._tasks.keep("trips", self.trips.run)
+        if ground.live:
+            self._tasks.keep("ticker", self._tick, required=True)
+            everywhere = lambda: [*state.readers(), *self._nodes.readers()]  # noqa: E731
+            self._tasks.keep("telemetry", Reporter(state, self._city_books, everywhere).run)
+        self.on = True
+
+    def _city_books(self) -> Ledger:
+        """As far as they are known here."""
+        own = self._storing.books
+        return own if self._storing.on else self._nodes.books or own
+
+    async def _note_beginnings(self) -> None:
+        """A destination that nobody has delivered to yet gets what is judged from here on, also where another node delivers and begins later."""
+        if not self._ground.keeping.apart:  # it has begun before anything is judged
+            return
+        alerts, sinks = self._ground.log.alerts, self._ground.city.config.sinks
+
+        def note() -> None:
+            for key in (BEGINS.format(name=sink.name) for sink in sinks):
+                if self._places.get(key) is None:
+                    self._places.set(key, alerts.next)
+
+        await asyncio.to_thread(note)
+
+    async def _tick(self) -> None:
+        """Time passing, into the log. A full log misses ticks; silence rules then simply learn later."""
+        ticking = Ticking()
+        while True:
+            await asyncio.sleep(self._tick_s)
+            try:
+                await self._ground.log.events.append(ticking.entries(self._ground.now(), deaf=not self._nodes.listen))
+            except LogFull:
+                continue
+
+    async def save(self) -> None:
+        """What the rules know, and how far they are."""
+        await self.warner.save()
+        await self.write_down()
+
+    async def write_down(self) -> None:
+        """How far the rules are."""
+        if self.on:
+            with suppress(OSError):
+                await asyncio.to_thread(self._places.set, "rules", self.warner.state.cursor)
+
+    async def end(self) -> None:
+        await self._tasks.end()
+        if self.on:
+            await self.save()
+
+    # ---------------------------------------------------------------------------------------------- what others ask
+
+    def look(self) -> None:
+        """Have the rules that are ill among the parts of the hub."""
+        if self.on:
+            self._rule_parts.look()
+
+    def caught_up(self, end: LogPosition) -> bool:
+        return not self.on or self.warner.state.cursor >= end
+
+    def states(self) -> list[ReaderState]:
+        return [self.warner.state] if self.on else []
+
+    async def reload(self) -> list[str]:
+        """Judge by the city as it is now; a sentence for what has changed."""
+        if not self.on:
+            return []
+        self.warner.use_cameras(self._ground.cameras)
+        with suppress(OSError):
+            await self._note_beginnings()
+        return await self.editions.note(self._ground.city, self._ground.now())
+
+    def figures(self) -> Mapping[str, Any]:
+        return self.warner.figures()
+
+    def maintenance(self) -> tuple[Maintenance, ...]:
+        return tuple(self.warner.engine.windows.values())
+
+    def judged(self) -> Judged | None:
+        """What others show of it."""
+        return Judged(dict(self.figures()), self.maintenance()) if self.on else None
+
+    def book(self) -> RuleBook:
+        return self.warner.engine.book if self.on else self._ground.city.book
+
+    def next_call(self, alert: str) -> int | None:
+        return self.warner.engine.next_call(alert) if self.on else None
