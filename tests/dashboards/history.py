@@ -159,7 +159,7 @@ def _noted() -> Iterator[Reading]:
             )
             state.received_at, state.observed_at, state.position = at, at, told.position
             state.readings += 1
-            state.values |= {metric: (value, at) for metric, value in told.values.items()}
+            state.take(told.values, at)
         noted = at + MINUTE
         for n, device in enumerate(devices.values()):
             level = 0 if device.device in (NEVER_HEARD, NOWHERE, "pump-2") else n % 5

@@ -15,8 +15,9 @@ import pytest
 from rules.figures import derived
 from tests.acceptance.ports import free_port
 from tests.acceptance.running import RULES, write_city
-from tests.acceptance.test_rules_that_fail import SICK, WAIT_S, hub_of, say, until, warned
+from tests.acceptance.test_rules_that_fail import SICK, hub_of, say, until, warned
 from tests.dashboards.browser import Browser
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.acceptance
 
@@ -78,7 +79,7 @@ async def test_no_english_sentence_is_left_on_the_chinese_page(tmp_path: Path, i
         hub = hub_of(write_city(tmp_path / "city", toml, api, RULES + SICK))
         await hub.start()
         try:
-            async with httpx.AsyncClient(base_url=hub.address, timeout=WAIT_S) as client:
+            async with httpx.AsyncClient(base_url=hub.address, timeout=PATIENCE_S) as client:
                 await trouble(client)
                 await asyncio.to_thread(read_all_pages, tmp_path, api)
         finally:

@@ -98,7 +98,7 @@ def _said(devices: dict[str, Device], adapters: Sequence[str], zone: str) -> Ite
             state = heard.setdefault(device.device, DeviceState(device.device, device.kind, adapters[0], at, at, at))
             state.received_at, state.observed_at, state.position = at, at, told.position
             state.readings += 1
-            state.values |= {metric: (value, at) for metric, value in told.values.items()}
+            state.take(told.values, at)
             yield device_report(device.device, state, device, 1, n % 5, zones, at + history.MINUTE)
         yield from history.hub_reports(at + history.MINUTE, step, adapters)
         raised = [change for change in _warnings(devices) if change.change is Change.RAISED]

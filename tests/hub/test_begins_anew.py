@@ -160,8 +160,8 @@ async def test_a_courier_that_raised_is_down_and_then_delivers(tmp_path: Path, m
     log = Log(tmp_path / "log")
     config = SinkConfig("desk", "webhook", object(), (), (), (), 1)
     monkeypatch.setattr(destinations, "sign", lambda config: "")
-    city = Destinations([config], log, Cursors(tmp_path / "cursors"), tmp_path)
-    await city.begin()
+    city = Destinations(log, tmp_path)
+    await city.begin([config], Cursors(tmp_path / "cursors"))
     monkeypatch.setattr(log.alerts, "read", failing(log.alerts.read, 3, NO_THREADS))
     city.start()
     said: list[AlertChange] = [AlertChange("a", n, T + n, "r", "s", Change.RAISED, "red") for n in range(6)]

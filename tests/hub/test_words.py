@@ -21,8 +21,9 @@ from hub.model import Fault, FaultKind
 from hub.ports import LogFull, StoreUnavailable
 from tests.acceptance.ports import free_port
 from tests.acceptance.running import write_city
-from tests.acceptance.test_rules_that_fail import WAIT_S, hub_of, until
+from tests.acceptance.test_rules_that_fail import hub_of, until
 from tests.shared import ROOT
+from tests.waiting import PATIENCE_S
 
 CHINESE = re.compile("[\u4e00-\u9fff]")
 
@@ -127,7 +128,7 @@ async def test_the_api_speaks_the_language_of_who_asks(tmp_path: Path) -> None:
     hub = hub_of(write_city(tmp_path, toml, free_port()))
     await hub.start()
     try:
-        async with httpx.AsyncClient(base_url=hub.address, timeout=WAIT_S) as client:
+        async with httpx.AsyncClient(base_url=hub.address, timeout=PATIENCE_S) as client:
             await client.post("/api/v1/readings", json={"device": "underpass-1", "values": {"water_depth": 1e9}})
             await hub.log.quarantine.append([Fault(FaultKind.CHECKSUM, "stated 1F, found 2E", b"x")])
 
