@@ -327,7 +327,8 @@ class Warner:
     ) -> None:
         """One warning that cannot be written down silences no other."""
         if len(entries) == 1:
-            logger.error("%s cannot be written down (%s); report this", entries[0], error)
+            name = getattr(entries[0], "id", "a derived reading")
+            logger.error("%s cannot be written down (%s); report this", name, error)
             return
         for entry in entries:
             await self._append(append, [entry])

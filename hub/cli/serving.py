@@ -28,6 +28,7 @@ from hub.cli.judging import add_layout, recordings
 from hub.cli.output import Problem, command, folder, json_line, note
 from hub.cli.telling import set_up, take_what_nobody_caught
 from hub.clock import ToldClock
+from hub.defects import told
 from hub.heap import give_back_soon
 from hub.options import ROLES, WORK, ApiOptions, HubOptions, StoreOptions
 from hub.ports import LogFull, StoreUnavailable
@@ -116,10 +117,11 @@ async def _end_when_overtaken(hub: Hub) -> None:
     try:
         await hub.lost()
         why = "this hub has lost a lease on the log, and ends; started again it stands by"
-    except Exception as error:
-        if not isinstance(error, OSError | ValueError | StoreUnavailable):
-            logger.exception("a role could not be filled; report this")
+    except (OSError, ValueError, StoreUnavailable) as error:
         why = f"this hub has a lease and cannot do what it is for, so it ends: {error}"
+    except Exception as error:
+        logger.exception("a role could not be filled; report this")
+        why = f"this hub has a lease and cannot do what it is for, so it ends: {told(error).en}"
     print(why, file=sys.stderr, flush=True)
     os._exit(OVERTAKEN)
 

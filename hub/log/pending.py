@@ -86,7 +86,7 @@ class Pending:
         except MemoryError as error:
             raise not_now(error) from None
         except Exception as error:
-            raise Unwritable(str(error)) from error
+            raise Unwritable(told(error).en) from error
 
     def take(self) -> Group:
         """The oldest that go together. Raises what making the group raises, and tells its appends."""

@@ -121,5 +121,5 @@ async def test_a_reading_and_its_warning_are_measured_through_the_whole_hub(tmp_
 async def test_nothing_is_measured_unless_it_is_asked_for(tmp_path: Path) -> None:
     api = free_port()
     async with running(write_city(tmp_path, api=api)) as hub:
-        assert hub.journey is None
+        assert hub.following.journey is None
         assert "cityhub_stage_seconds" not in await asyncio.to_thread(_ask, f"http://127.0.0.1:{api}/metrics")
