@@ -61,18 +61,21 @@ async def test_a_hub_out_of_memory_between_real_peers_keeps_its_promises(nursery
 @one_loop
 @pytest.mark.parametrize("canary", CANARIES)
 async def test_a_fault_that_is_let_in_is_caught(nursery: Nursery, tmp_path: Path, canary: str) -> None:
+    """By its own sentence. A cursor too far may also leave a gap in the log, which begins behind what its readers say they have."""
     cuts = 1.0 if canary == "acknowledges before the disk" else 0.0
-    for seed in range(1, 16):  # one seed may be kind to it
-        outcome = await ended(tmp_path / str(seed), Plan(seed, 3, cuts, canary=canary, brief=True), nursery)
-        if outcome.wrong:
-            break
-    found = "\n".join(outcome.wrong)
-    assert {
+    caught = {
         "acknowledges before the disk": "acknowledged and not in the log",
         "moves a cursor too far": "warnings that were not delivered",
         "says a warning again": "or more often",
         "stores twice": "in the store and not in the log, or more often",
-    }[canary] in found
+    }[canary]
+    found: list[str] = []
+    for seed in range(1, 16):  # one seed may be kind to it
+        outcome = await ended(tmp_path / str(seed), Plan(seed, 3, cuts, canary=canary, brief=True), nursery)
+        found += outcome.wrong
+        if any(caught in sentence for sentence in outcome.wrong):
+            return
+    pytest.fail(f"{canary!r} was not caught in fifteen runs, which said {found}")
 
 
 # ------------------------------------------------------------------------------------------------- the instrument itself
