@@ -52,17 +52,21 @@ class DeviceState(msgspec.Struct):
         return self.earlier.get(metric, self.observed_at)
 
     def take(self, told: Mapping[str, Value], observed: int) -> None:
-        """Values of one moment: those that are the newest of their metric."""
-        values, newest = self.values, observed >= self.observed_at
-        if not newest:
+        """Values of one moment: those that are the newest of their metric. Other threads read this meanwhile: none sees a value with a later time
+        than its own, for which no mark would hold, and nothing that it goes through changes its size."""
+        values, newest = self.values, max(observed, self.observed_at)
+        if observed < newest:
             told = {metric: told[metric] for metric in told if metric not in values or observed >= self.told_at(metric)}
         times = {metric: self.told_at(metric) for metric in values if metric not in told}
-        if newest:
-            self.observed_at = observed
-        else:
+        if observed < newest:
             times |= dict.fromkeys(told, observed)
-        self.earlier = {metric: at for metric, at in times.items() if at != self.observed_at} or ALL_AT_ONCE
-        values.update(told)
+            self.earlier = {**self.earlier, **{metric: observed for metric in told if metric not in values}}
+        if told.keys() <= values.keys():
+            values.update(told)
+        else:
+            self.values = {**values, **told}
+        self.earlier = {metric: at for metric, at in times.items() if at != newest} or ALL_AT_ONCE
+        self.observed_at = newest
 
     def mark(self, metric: str) -> str | None:
         """What is said against the newest value of this metric: a mark outlasts a value of its moment that comes without one."""

@@ -250,6 +250,8 @@ class Follower:
     def take(self, batch: Batch) -> None:
         try:
             self._take(batch.entries)
+        except MemoryError:  # no matter of an entry: all are taken once there is some
+            raise
         except Exception:
             self._take_each(batch.entries)
         self.state.cursor = batch.next
@@ -259,6 +261,8 @@ class Follower:
         for entry in entries:
             try:
                 self._take([entry])
+            except MemoryError:
+                raise
             except Exception:
                 self.state.skipped += 1
                 if self.state.skipped == 1:

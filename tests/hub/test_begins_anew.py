@@ -149,6 +149,18 @@ async def test_an_entry_that_cannot_be_shown_keeps_nobody_from_seeing_what_follo
     await log.close()
 
 
+async def test_a_follower_without_memory_for_a_moment_shows_all_of_it_later(tmp_path: Path) -> None:
+    log, seen = Log(tmp_path), list[Any]()
+    take = failing(seen.extend, 1, MemoryError())
+    follower = readers.Follower("alerts", log.events, take, log.events.first)
+    await log.events.append(readings(10))
+    states = await kept_until(follower.run, follower.state.part, lambda: follower.state.cursor == log.events.next)
+    assert "down" in states
+    assert seen == readings(10)
+    assert follower.state.skipped == 0
+    await log.close()
+
+
 async def test_a_courier_that_raised_is_down_and_then_delivers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     heard: list[str] = []
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+from types import FrameType
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.api.views import device
-from hub.live import ALL_AT_ONCE, Live
+from hub.live import ALL_AT_ONCE, DeviceState, Live
 from hub.model import Position, Reading, Value
 from hub.moment import SECOND
 
@@ -128,3 +132,34 @@ def test_each_metric_has_its_newest_value_and_the_time_of_that(told: list[tuple[
         assert {metric: (value, state.told_at(metric)) for metric, value in state.values.items()} == expected
         assert set(state.earlier) == {metric for metric, (_, of) in expected.items() if of < state.observed_at}
         assert (state.earlier is ALL_AT_ONCE) == (not state.earlier)
+
+
+def test_who_looks_in_the_middle_sees_no_value_with_a_later_time_than_its_own() -> None:
+    """Lists are made in threads beside the loop. A mark on the old value would not hold for it any more, and what was denied would be shown."""
+    state = DeviceState("gauge-7", "river-gauge", "x", 1, 1, 1)
+    looked = 0
+
+    def look(frame: FrameType, event: str, argument: object) -> Any:
+        nonlocal looked
+        looked += 1
+        for metric, value in state.values.items():  # which are the times at which they were told
+            assert state.told_at(metric) <= float(value)  # type: ignore[arg-type]
+        return look
+
+    sys.settrace(lambda frame, *_: look if frame.f_code is DeviceState.take.__code__ else None)
+    try:
+        for at, metrics in ((1, "ab"), (5, "a"), (3, "b"), (5, "bc"), (2, "ad"), (9, "cd")):
+            state.take({metric: float(at) for metric in metrics}, at)
+    finally:
+        sys.settrace(None)
+    assert looked > 30
+
+
+def test_what_somebody_goes_through_does_not_grow_meanwhile() -> None:
+    state = DeviceState("gauge-7", "river-gauge", "x", NOW, NOW, NOW)
+    state.take({"flow": 1.0, "ph": 7.0}, NOW)
+    going = iter(state.values.items())
+    assert next(going) == ("flow", 1.0)
+    state.take({"turbidity": 2.0}, NOW + 1)
+    assert list(going) == [("ph", 7.0)]
+    assert state.values == {"flow": 1.0, "ph": 7.0, "turbidity": 2.0}
