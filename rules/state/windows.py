@@ -156,8 +156,7 @@ class Samples:
         count = bisect_left(times, self.times[0]) if self.times else len(times)
         self.times[:0], self.values[:0] = array("q", times[:count]), array("d", values[:count])
         for window in self.windows:
-            window.begins += count
-            window._end += count
+            window.shift(count)
 
     def freeze(self) -> list[Any]:
         windows = [window.freeze() for window in self.windows]
@@ -252,6 +251,11 @@ class Window:
         """When time alone lets the first sample leave that is inside; far ahead where none is."""
         times, start = self.samples.times, self.begins - self.samples.first
         return times[start] + self._reach if start < len(times) else 1 << 62
+
+    def shift(self, count: int) -> None:
+        """So many samples have come before the oldest; the window covers none of them."""
+        self.begins += count
+        self._end += count
 
     def leave(self, stop: int) -> None:
         """Samples before the one at place `stop` are outside."""

@@ -10,12 +10,18 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 from tests.acceptance.ports import free_port
 from tests.waiting import PATIENCE_S
 
+if TYPE_CHECKING:
+    from hub.log.jetstream import Servers
+
+Connect: TypeAlias = "Callable[[], Servers]"
+"""Connects one more node."""
 BINARY = shutil.which("nats-server", path=str(Path(sys.executable).parent)) or shutil.which("nats-server")
 
 

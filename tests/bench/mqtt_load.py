@@ -52,16 +52,6 @@ def messages(devices: int, first: int, count: int, base_ms: int, array: int) -> 
     return [b"[" + b",".join(readings[at : at + array]) + b"]" for at in range(0, len(readings), array)]
 
 
-def remaining_length(size: int) -> bytes:
-    """As MQTT 3.1.1, 2.2.3 has it."""
-    found = bytearray()
-    while size > 127:
-        found.append(size & 127 | 128)
-        size >>= 7
-    found.append(size)
-    return bytes(found)
-
-
 def pump(
     link: socket.socket, topic: str, seconds: float, rate: float, window: int, devices: int, array: int = 1
 ) -> tuple[int, int, float]:
@@ -81,7 +71,7 @@ def pump(
             packets = []
             for n, payload in enumerate(messages(devices, sent, count, base_ms, array), sent):
                 body = topic_field + (n % 65_535 + 1).to_bytes(2, "big") + payload
-                packets.append(b"\x32" + remaining_length(len(body)) + body)
+                packets.append(b"\x32" + codec.encode_varint(len(body)) + body)
             link.sendall(b"".join(packets))
             sent += count
         if count <= 0 and sent == acknowledged:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,36 +29,13 @@ from hub.log.jetstream import (
 from hub.log.jetstream.files import INLINE_MAX
 from hub.log.jetstream.leases import TTL_S
 from hub.ports import LogFull
-from tests.acceptance.nats_server import NatsServer, cluster
+from tests.acceptance.nats_server import Connect, NatsServer, cluster
 from tests.acceptance.ports import free_port
 from tests.hub.logs import everything, reading, readings
 
-Connect = Callable[[], Servers]
 WAIT_S = 2.0
 """No device waits longer for its answer when a server is told to end."""
 LIMITS = {name: Limits(1 << 20) for name in ("events", "derived", "alerts", "quarantine")}
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[NatsServer]:
-    running = NatsServer(tmp_path / "servers")
-    running.start()
-    yield running
-    running.kill()
-
-
-@pytest.fixture
-def connect(server: NatsServer) -> Iterator[Connect]:
-    """Each call is a node of its own."""
-    made: list[Servers] = []
-
-    def connected() -> Servers:
-        made.append(Servers([server.url]))
-        return made[-1]
-
-    yield connected
-    for servers in made:
-        servers.close()
 
 
 def lease(servers: Servers, node: str) -> Lease:

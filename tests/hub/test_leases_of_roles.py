@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -23,34 +22,11 @@ from hub.options import LogOptions
 from hub.ports import LogFull, LogPosition, SeriesQuery
 from hub.store import open_store
 from hub.store.rollups import RollupStore
-from tests.acceptance.nats_server import NatsServer
+from tests.acceptance.nats_server import Connect, NatsServer
 from tests.hub.logs import everything, readings
 
-Connect = Callable[[], Servers]
 SMALL = {name: Limits(64 << 10) for name in ("events", "derived", "alerts", "quarantine")}
 NEEDED = {"events": ("store/events", "rules")}
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[NatsServer]:
-    running = NatsServer(tmp_path / "servers")
-    running.start()
-    yield running
-    running.kill()
-
-
-@pytest.fixture
-def connect(server: NatsServer) -> Iterator[Connect]:
-    """Each call is a node of its own."""
-    made: list[Servers] = []
-
-    def connected() -> Servers:
-        made.append(Servers([server.url]))
-        return made[-1]
-
-    yield connected
-    for servers in made:
-        servers.close()
 
 
 async def taken(servers: Servers, name: str, node: str) -> Lease:

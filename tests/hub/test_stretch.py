@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,14 +21,6 @@ COUNT = 100
 """More messages than the servers are asked for at once."""
 FIRST_THEN = {"app/hub.py", "app/warning.py", "app/terminal.py", "ledger.py", "log/log.py", "cli/client.py"}
 """Who may read the log and block: a hub that starts and has nobody beside it, commands, and the demo, whose log is its own."""
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[NatsServer]:
-    running = NatsServer(tmp_path)
-    running.start()
-    yield running
-    running.kill()
 
 
 async def filled(server: NatsServer) -> JetStreamLog:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import aiomqtt
 
+from adapters.mqtt.codec import encode_varint
 from tests.acceptance.mosquitto import Mosquitto
 from tests.oracle.devices import Account, Id, Values, body, packet
 
@@ -169,7 +170,7 @@ async def _carried(
         while True:
             first, content = await packet(source)
             told(first, content)
-            target.write(bytes([first]) + length(len(content)) + content)
+            target.write(bytes([first]) + encode_varint(len(content)) + content)
             await target.drain()
 
 
@@ -184,13 +185,3 @@ def published(content: bytes) -> tuple[int, bytes]:
         shift += 7
         if byte < 128:
             return number, content[at + size :]
-
-
-def length(size: int) -> bytes:
-    """As MQTT 5, 1.5.5 has it."""
-    found = bytearray()
-    while size > 127:
-        found.append(size & 127 | 128)
-        size >>= 7
-    found.append(size)
-    return bytes(found)
