@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 from nats.js import api
-from nats.js.errors import APIError, KeyNotFoundError, NotFoundError
+from nats.js.errors import APIError, NotFoundError
 from nats.js.kv import KeyValue
 
 from hub.bilingual import Text, quoted
@@ -23,6 +23,7 @@ from hub.clock import now
 from hub.error_words import words_of
 from hub.log.jetstream.blobs import ENTRIES_MAX, Blob, Blobs, blob_of, entry_of, place
 from hub.log.jetstream.leases import WRONG_LAST_SEQUENCE, Lease
+from hub.log.jetstream.retention import Retention
 from hub.log.jetstream.servers import AGAIN_S, OPENING_S, TROUBLES, Servers
 from hub.log.keyed import KEY_BYTES
 from hub.log.pending import Append, Group, Pending
@@ -52,8 +53,6 @@ LOOK_EVERY_S = 0.5
 """So often the stream's state is asked for; what is appended anywhere is told at once beside it."""
 NOT_YET_S = 0.01
 """Before a replica is asked again that does not have yet what the majority has."""
-TRIM_FROM, TRIM_TO = 0.9, 0.8
-"""Parts of the limit: above the one the oldest go, until the other is reached."""
 OVERTAKEN = Text(
     "another hub may have begun to work, so this one says nothing more", "可能已有另一中枢接手，因此本中枢不再写入"
 )
@@ -90,7 +89,7 @@ class JetStreamStream:
         self.refusing: Text | None = None
         self.damage: list[str] = []
         self._servers, self._stream, self._subject = servers, stream, subject
-        self._age_max_s, self._needed, self._readers = age_max_s, needed, readers
+        self._retention = Retention(servers, stream, name, bytes_max, age_max_s, needed, readers, self._first_since)
         self._lease = lease
         self._last = 0
         """The number of the newest blob, by this node's account: only behind it the servers may put the next where there is a lease."""
@@ -102,7 +101,6 @@ class JetStreamStream:
         self._closing = False
         self._refused_at = 0.0
         self._required: dict[str, Callable[[], LogPosition]] = {}
-        self._told_places: dict[str, int] = {}
         self._fetching: dict[int, asyncio.Task[int | None]] = {}
         self._tending: Future[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -523,36 +521,9 @@ class JetStreamStream:
 
     async def _tend(self, places: Mapping[str, LogPosition]) -> None:
         with suppress(*TROUBLES):
-            for reader, position in places.items():
-                if reader in self._needed and self._told_places.get(reader) != position:
-                    await self._readers.put(_key(self.name, reader), b"%d" % position)
-                    self._told_places[reader] = position
-            await self._drop(min([self.next, *places.values()]))
-
-    async def _drop(self, keep_from: LogPosition) -> None:
-        info = await self._servers.js.stream_info(self._stream)
-        state = info.state
-        self._bytes = state.bytes
-        if not state.messages:
-            return
-        until = state.first_seq
-        if state.bytes > TRIM_FROM * self.bytes_max:
-            over = state.bytes - TRIM_TO * self.bytes_max
-            until += round(over / state.bytes * state.messages)
-        if self._age_max_s is not None:
-            until = max(until, await self._first_since(now() - round(self._age_max_s * SECOND)))
-        if until <= state.first_seq:
-            return
-        for reader in self._needed:
-            try:
-                told = (await self._readers.get(_key(self.name, reader))).value or b"0"
-            except KeyNotFoundError:
-                return
-            keep_from = min(keep_from, LogPosition(int(told)))
-        until = min(until, blob_of(keep_from), state.last_seq)
-        if until > state.first_seq:
-            await self._servers.js.purge_stream(self._stream, seq=until)
-            await self._look()
+            await self._retention.tell(places)
+            if await self._retention.drop(min([self.next, *places.values()])):
+                await self._look()
 
     async def _first_since(self, at: int) -> int:
         """The number of the oldest blob that was stored at or after that time, ns."""
@@ -572,10 +543,6 @@ class JetStreamStream:
 def _number(headers: Mapping[str, str], name: str) -> int | None:
     said = headers.get(name, "")
     return int(said) if said.isdecimal() else None
-
-
-def _key(stream: str, reader: str) -> str:
-    return f"{stream}.{reader.replace('/', '.')}"
 
 
 async def made(servers: Servers, stream: str, subject: str, bytes_max: int, replicas: int) -> api.StreamInfo:
