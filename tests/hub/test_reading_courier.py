@@ -18,7 +18,7 @@ from hub.delivery.thinning import Chooser, Thinner
 from hub.log import Cursors, Log
 from hub.model import Position, Reading, Tick
 from hub.ports import Chosen, Delivery
-from tests.hub.test_delivery import running, until
+from tests.hub.couriers import running, until
 
 SECOND = 1_000_000_000
 MINUTE = 60 * SECOND

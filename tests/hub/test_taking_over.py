@@ -23,8 +23,8 @@ from hub.ports import Delivery
 from tests.acceptance.ports import free_port
 from tests.acceptance.running import write_city
 from tests.adapters.http_peer import HttpPeer, http_peer
+from tests.hub.couriers import until
 from tests.hub.running import running
-from tests.hub.test_delivery import until
 
 
 def to(peer: HttpPeer, name: str = "video", **options: str) -> SinkConfig:
