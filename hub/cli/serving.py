@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from hub.app.city import City
+from hub.app.hanging import end_when_it_hangs
 from hub.app.hub import Hub
 from hub.app.notifying import keep_alive, notify, reloading
 from hub.app.only_one import AlreadyRunning
@@ -83,7 +84,7 @@ async def _serve(city: City, stop: asyncio.Event, roles: list[str], node: str | 
         hub = Hub(city, say=say, node=node, roles=roles)
     except ValueError as error:
         raise Problem(str(error)) from None
-    alive = asyncio.create_task(keep_alive())
+    guards = [asyncio.create_task(keep_alive()), asyncio.create_task(end_when_it_hangs())]
     await started(hub)
     overtaken = asyncio.create_task(_end_when_overtaken(hub))
     where = f"listening on {hub.address}" if hub.listening.listens else f"not listening on {config.api.listen} yet"
@@ -106,7 +107,7 @@ async def _serve(city: City, stop: asyncio.Event, roles: list[str], node: str | 
     finally:
         overtaken.cancel()
         await hub.stop()
-        for task in (taking, alive):
+        for task in (taking, *guards):
             task.cancel()
     say("stopped")
 
