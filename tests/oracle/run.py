@@ -287,7 +287,9 @@ class Run:
         while not ended.done() and (self._account.answers == before or not ready.get("ready")):
             if time.monotonic() > patience:
                 ill = [f"{part['part']} is {part['state']} ({part['reason']})" for part in ready.get("parts", ())]
-                self.outcome.wrong.append(f"with memory again it does not work: {ill} {self._said.read_text()[-800:]}")
+                _tell(pid, signal.SIGALRM)  # it ends, and says what its threads were doing
+                await asyncio.wait([ended], timeout=10.0)
+                self.outcome.wrong.append(f"with memory again it does not work: {ill} {self._said.read_text()[-6000:]}")
                 return
             await asyncio.wait([ended], timeout=0.05)
             _, ready = await self._asked()

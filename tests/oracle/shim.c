@@ -42,7 +42,8 @@ struct head {
 };
 
 #define FILES_MAX 4096
-static char *paths[FILES_MAX]; /* of open descriptors below the folder */
+#define PATH_BYTES 512
+static char paths[FILES_MAX][PATH_BYTES]; /* of open descriptors below the folder; "": of none. Not from malloc, of which the hub may have none */
 static char root[4096];
 static size_t root_size;
 static int record = -1;
@@ -66,7 +67,7 @@ static int watched(const char *path) {
     return record >= 0 && path && !strncmp(path, root, root_size - 1) && (!path[root_size - 1] || path[root_size - 1] == '/');
 }
 
-static const char *path_of(int fd) { return record >= 0 && fd >= 0 && fd < FILES_MAX ? paths[fd] : NULL; }
+static const char *path_of(int fd) { return record >= 0 && fd >= 0 && fd < FILES_MAX && paths[fd][0] ? paths[fd] : NULL; }
 
 static uint64_t inode_of(int fd) {
     struct stat found;
@@ -130,8 +131,8 @@ static int opened_at(int folder, const char *path, int flags, mode_t mode) {
     if (changes) step(0);
     int fd = syscall(SYS_openat, folder, path, flags, mode);
     if (fd >= 0 && fd < FILES_MAX) {
-        free(paths[fd]);
-        paths[fd] = strdup(path);
+        if (strlen(path) >= PATH_BYTES) abort();
+        strcpy(paths[fd], path);
         note(changes ? CREATED : OPENED, path, NULL, inode_of(fd), 0, NULL, 0);
         if (flags & O_TRUNC && !changes) note(CUT, path, NULL, inode_of(fd), 0, NULL, 0);
     }
@@ -160,8 +161,7 @@ int __open64_2(const char *path, int flags) { return opened_at(AT_FDCWD, path, f
 int close(int fd) {
     if (path_of(fd)) {
         pthread_mutex_lock(&lock);
-        free(paths[fd]);
-        paths[fd] = NULL;
+        paths[fd][0] = 0;
         int done = syscall(SYS_close, fd);
         pthread_mutex_unlock(&lock);
         return done;

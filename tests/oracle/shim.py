@@ -67,7 +67,8 @@ def built() -> Path:
 
 
 def steps(record: Path, position: int) -> Iterator[tuple[Step, int]]:
-    """The whole steps recorded behind that position of the file, each with the position after it."""
+    """The whole steps recorded behind that position of the file, each with the position after it. The process has ended; killed while it
+    noted a step it leaves half a note, which is cut off, for the next process would write behind it."""
     data = record.read_bytes() if record.exists() else b""
     while position + _HEAD.size <= len(data):
         what, path_size, to_size, _, inode, offset, size = _HEAD.unpack_from(data, position)
@@ -75,11 +76,13 @@ def steps(record: Path, position: int) -> Iterator[tuple[Step, int]]:
         written = size if what == What.WRITTEN else 0
         end = start + path_size + to_size + written
         if end > len(data):
-            return
+            break
         path = data[start : start + path_size].decode()
         to = data[start + path_size : start + path_size + to_size].decode()
         yield Step(What(what), path, to, inode, offset, data[end - written : end]), end
         position = end
+    if position < len(data):
+        os.truncate(record, position)
 
 
 class Orders:

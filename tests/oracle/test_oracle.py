@@ -129,6 +129,22 @@ def test_the_record_has_what_the_folder_has(tmp_path: Path, need_program: Callab
         disk.check()
 
 
+def test_half_a_note_is_cut_off_and_the_next_process_writes_behind_whole_ones(
+    tmp_path: Path, need_program: Callable[[str], str]
+) -> None:
+    need_program("cc")
+    recorded(tmp_path)
+    record = tmp_path / "record"
+    notes = record.read_bytes()
+    whole = list(steps(record, 0))
+    record.write_bytes(notes[:-20])
+    assert list(steps(record, 0)) == whole[:-1]
+    assert record.stat().st_size == whole[-2][1]
+    with record.open("ab") as next_process:
+        next_process.write(notes)
+    assert len(list(steps(record, 0))) == 2 * len(whole) - 1
+
+
 def test_a_step_that_was_done_and_not_recorded_is_not_on_disk_for_sure(
     tmp_path: Path, need_program: Callable[[str], str]
 ) -> None:
