@@ -83,6 +83,11 @@ class Nursery:
             await self._process.wait()
 
 
+def address_space(pid: int) -> int:
+    """Bytes (proc(5), statm)."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[0]) * resource.getpagesize()
+
+
 # ------------------------------------------------------------------------------------------------- in the nursery itself
 
 
@@ -103,10 +108,6 @@ def _live(order: dict[str, Any]) -> int:
         raise SystemExit("the shim could not begin")
     if order["files"]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (int(order["files"]), int(order["files"])))
-    if order["memory_mb"]:
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
-        most = pages * resource.getpagesize() + int(order["memory_mb"]) * (1 << 20)
-        resource.setrlimit(resource.RLIMIT_AS, (most, resource.RLIM_INFINITY))
     if order["canary"]:
         canaries.let_in(order["canary"])
     return int(main(["run", order["folder"]]) or 0)
@@ -128,11 +129,12 @@ def _nurse() -> None:
         hub.app.plugins.Plugins()[name]
     print(json.dumps({"ready": True}), flush=True)
     for line in sys.stdin.buffer:
+        order = json.loads(line)
         pid = os.fork()
         if pid == 0:
             code = 70
             try:
-                code = _live(json.loads(line))
+                code = _live(order)
             except SystemExit as error:
                 code = error.code if isinstance(error.code, int) else 1
             except BaseException:
@@ -140,6 +142,9 @@ def _nurse() -> None:
             finally:
                 sys.stderr.flush()
                 os._exit(code)
+        if order["memory_mb"]:  # before anybody knows of the life, and may give it all memory again
+            most = address_space(pid) + int(order["memory_mb"]) * (1 << 20)
+            resource.prlimit(pid, resource.RLIMIT_AS, (most, resource.RLIM_INFINITY))
         print(json.dumps({"pid": pid}), flush=True)
         status = os.waitpid(pid, 0)[1]
         print(json.dumps({"code": os.waitstatus_to_exitcode(status)}), flush=True)

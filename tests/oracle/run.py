@@ -24,7 +24,7 @@ from tests.oracle.devices import Account, Broker, HttpDevice, ask, body, gauge, 
 from tests.oracle.disk import Disk
 from tests.oracle.influx import Influx
 from tests.oracle.judge import judged
-from tests.oracle.lives import Nursery
+from tests.oracle.lives import Nursery, address_space
 from tests.oracle.shim import Orders, State, steps
 from tests.oracle.tapped import TappedBroker
 
@@ -383,11 +383,6 @@ class Run:
                 return await ask(self._api, "/api/v1/status"), await ask(self._api, "/readyz")
         except (OSError, asyncio.IncompleteReadError, TimeoutError):
             return {}, {}
-
-
-def address_space(pid: int) -> int:
-    """Bytes (proc(5), statm)."""
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[0]) * resource.getpagesize()
 
 
 def _tell(pid: int, what: signal.Signals) -> None:
