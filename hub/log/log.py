@@ -233,17 +233,7 @@ class Stream:
 
     def _fail(self, group: Group, error: Exception) -> None:
         if isinstance(error, OSError):
-            self.refusing = (
-                Text(
-                    f"the disk under {self._folder} is full; input is refused until there is room",
-                    f"{self._folder} 所在磁盘已满；腾出空间前拒收数据",
-                )
-                if error.errno in (errno.ENOSPC, errno.EDQUOT)
-                else Text(
-                    f"the disk under {self._folder} fails ({error.strerror}); input is refused until it works again",
-                    f"{self._folder} 所在磁盘出错（{of_system(error).zh}）；恢复前拒收数据",
-                )
-            )
+            self.refusing = _why_refused(self._folder, error)
             self._refused_at = time.monotonic()
             error = LogFull(self.refusing)
         group.fail(error)
@@ -521,3 +511,21 @@ class Stream:
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
+
+
+def _why_refused(folder: Path, error: OSError) -> Text:
+    """What keeps the log from being written, so that whoever reads it looks in the right place."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Text(
+            f"the disk under {folder} is full; input is refused until there is room",
+            f"{folder} 所在磁盘已满；腾出空间前拒收数据",
+        )
+    if error.errno in (errno.EAGAIN, errno.ENOMEM):
+        return Text(
+            f"the system has no thread or no memory to write to {folder} with; input is refused until it has",
+            f"系统没有可用的线程或内存写入 {folder}；恢复前拒收数据",
+        )
+    return Text(
+        f"the disk under {folder} fails ({error.strerror}); input is refused until it works again",
+        f"{folder} 所在磁盘出错（{of_system(error).zh}）；恢复前拒收数据",
+    )

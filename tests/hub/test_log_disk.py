@@ -339,7 +339,7 @@ async def test_a_log_that_gets_no_thread_says_busy_and_recovers(
 
     with monkeypatch.context() as patched:
         patched.setattr(threading.Thread, "start", none_left)
-        with pytest.raises(LogFull, match="Resource temporarily unavailable"):
+        with pytest.raises(LogFull, match="the system has no thread or no memory to write to"):
             await log.events.append(readings(1))
     assert await log.events.append(readings(1)) == 0
     await log.close()
