@@ -29,6 +29,7 @@ from hub.app.commanding import Commander
 from hub.app.decoded import decoded_again
 from hub.app.delivering import Delivering
 from hub.app.elsewhere import no_backup
+from hub.app.filled import Filled
 from hub.app.following import Following
 from hub.app.ground import Ground
 from hub.app.hearing import hear_others, hears_from
@@ -39,7 +40,7 @@ from hub.app.only_one import OnlyOne
 from hub.app.present import Present
 from hub.app.relaying import Relay
 from hub.app.reloading import for_the_next_start, read_again, taken_over
-from hub.app.roles import Node, Nodes, Said, here, reads, shows
+from hub.app.roles import Node, Nodes, Said, here, ill, reads, shows
 from hub.app.rulebook import described
 from hub.app.sources import Sources, decode_body
 from hub.app.staging import stage
@@ -159,7 +160,7 @@ class Hub:
             sync_folder(self.data)
         await self._open_log()
         board = self._keeping.board()
-        self.nodes = Nodes(board, self._node, self._said)
+        self.nodes = Nodes(self.node, board, self._node, self._said, self.now)
         self.present = Present(self._ground)
         self.storing = Storing(self._ground, self.present, self.ledger)
         self.judging = Judging(self._ground, self.present, self.storing, self.nodes, self._tick_s)
@@ -181,10 +182,11 @@ class Hub:
             for part in self.parts:
                 await part.start(self.state)
         self._tasks.keep("housekeeping", self._housekeeping)
-        if board is not None:
-            self._tasks.keep("nodes", self.nodes.run)
         certificates = Certificates(self.health, lambda: self.city.config, self.now)
         look = [self.delivering.destinations.look, self.following.look, certificates.look, self.judging.look]
+        if board is not None:
+            self._tasks.keep("nodes", self.nodes.run)
+            look.append(Filled(self.health, self.nodes).look)
         self._tasks.keep("watch", Watch(self.health, self.log, self._ground.closely, look).run)
         self.listening = Listening(self.state, config.api.listen, self.data, self.health.part("api", required=True))
         await self.listening.open(public="api" in self.roles)
@@ -294,7 +296,7 @@ class Hub:
         """What it says to them."""
         working = [*self.storing.states(), *self.judging.states(), *self.delivering.states()]
         books = self.storing.books.told() if self.storing.on else None
-        return Said(node, self.judging.judged(), books, reads(working))
+        return Said(node, self.judging.judged(), books, reads(working), ill(self.health))
 
     def _state(self, board: Board | None) -> State:
         config, ground, storing, judging = self.city.config, self._ground, self.storing, self.judging
@@ -356,6 +358,9 @@ class Hub:
             next_call=judging.next_call,
             maintenance=lambda: judging.maintenance() if judging.on else self.nodes.judged.maintenance,
             nodes=lambda: msgspec.to_builtins(self.nodes.all()),
+            follows=lambda: bool(self.present.readers),
+            judged=lambda: judging.on or self.nodes.who(judging.role) is not None,
+            ill_elsewhere=self.nodes.ill,
             roles=self.does,
             stands_by=lambda: self._node().stands_by,
             protocols={adapter.name: adapter.protocol for adapter in config.adapters},
