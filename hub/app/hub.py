@@ -35,12 +35,12 @@ from hub.app.ground import Ground
 from hub.app.hearing import hear_others, hears_from
 from hub.app.judging import VERSION, Judging
 from hub.app.keeping import keeping
-from hub.app.listening import Listening
+from hub.app.listening import COMMANDS_ONLY, Listening
 from hub.app.only_one import OnlyOne
 from hub.app.present import Present
 from hub.app.relaying import Relay
 from hub.app.reloading import for_the_next_start, read_again, taken_over
-from hub.app.roles import Node, Nodes, Said, here, ill, reads, shows
+from hub.app.roles import Node, Nodes, Said, doors, here, ill, reads, shows
 from hub.app.rulebook import described
 from hub.app.sources import Sources, decode_body
 from hub.app.staging import stage
@@ -296,14 +296,16 @@ class Hub:
         """What it says to them."""
         working = [*self.storing.states(), *self.judging.states(), *self.delivering.states()]
         books = self.storing.books.told() if self.storing.on else None
-        return Said(node, self.judging.judged(), books, reads(working), ill(self.health))
+        return Said(
+            node, self.judging.judged(), books, reads(working), ill(self.health), doors(self.ingest, self.roles)
+        )
 
     def _state(self, board: Board | None) -> State:
         config, ground, storing, judging = self.city.config, self._ground, self.storing, self.judging
         destinations = self.delivering.destinations
         commander = Commander(self.sources.adapters, self.sources.plugins, self._operate, self.now)
         door = self.ingest.door("api", unknown_devices=config.api.unknown_devices)
-        door.report("up", same(config.api.listen))
+        door.report("up", same(config.api.listen) if "api" in self.roles else COMMANDS_ONLY)
         breathing = self._air = Air(storing.buckets, self.city.registry, config.zone, self.now)
         driving = self._driving = Fleet(storing.series, self.city.registry, self.live, config.zone, self.now)
         return State(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -17,6 +17,7 @@ import msgspec
 from hub.api.state import ReaderState
 from hub.bilingual import Text
 from hub.health import Health, Part
+from hub.ingest import Ingest
 from hub.ledger import Books, Ledger
 from hub.log.board import Board
 from hub.model import Maintenance
@@ -101,6 +102,8 @@ class Said(msgspec.Struct):
     readers: list[Reads] = []
     """Of the roles that one node fills at a time."""
     ill: list[Ill] = []
+    doors: dict[str, bool] = {}
+    """By door: whether it is up. Those of the node that anything can come in by."""
     run: str = ""
     """Other for each start of a node, by which two of one name are told apart."""
     at: int = 0
@@ -182,6 +185,14 @@ class Nodes:
         """By node, how far its clock was ahead of this one's when it was last heard, s."""
         return {one.said.node.node: one.ahead_s for one in self._others()}
 
+    def doors(self, own: Mapping[str, bool]) -> dict[str, bool]:
+        """By door, whether it is up wherever it is; with this node's own."""
+        found: dict[str, bool] = {}
+        for doors in (own, *(one.said.doors for one in self._others())):
+            for name, up in doors.items():
+                found[name] = found.get(name, True) and up
+        return found
+
     def ill(self) -> list[Part]:
         """The parts of other nodes that are not up, as PART@NODE."""
         found = []
@@ -219,6 +230,11 @@ class Nodes:
         since = time.monotonic() - GONE_S
         heard = [one for one in list(self._heard.values()) if one.at > since]
         return sorted(heard, key=lambda one: one.at, reverse=True)
+
+
+def doors(ingest: Ingest, roles: Sequence[str]) -> dict[str, bool]:
+    """For the board: by door of a node with these roles, whether it is up."""
+    return {name: door.status.state == "up" for name, door in ingest.doors.items() if name != "api" or "api" in roles}
 
 
 def ill(health: Health) -> list[Ill]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
 
 import msgspec
 import pytest
 
 from hub.app.filled import CLOCKS_S, VACANT_S, Filled
-from hub.app.roles import GONE_S, Node, Nodes, Said, ill
+from hub.app.roles import GONE_S, Node, Nodes, Said, doors, ill
+from hub.app.telemetry import _adapters as of_adapters
 from hub.health import Health
+from hub.ledger import Ledger
 from hub.moment import SECOND
 from hub.options import WORK
 
@@ -141,3 +144,24 @@ def test_what_is_ill_elsewhere_is_told_here_and_not_once_more_of_what_each_finds
     assert town.health.ready
     passes(GONE_S + 1)
     assert town.nodes.ill() == []
+
+
+def test_a_door_on_another_machine_is_up_for_the_one_that_judges_and_down_where_one_of_them_is() -> None:
+    """Each door of another machine stood as down in the figures that the judge notes."""
+    town = Town()
+    town.hear("door-1", ["ingest"], doors={"mqtt": True, "jt808": True})
+    town.hear("door-2", ["ingest"], doors={"mqtt": True, "jt808": False})
+    up = town.nodes.doors({"modbus": True})
+    assert up == {"mqtt": True, "jt808": False, "modbus": True}
+    books = Ledger()
+    for name in ("mqtt", "jt808", "gone"):
+        books.of(name).frames += 1
+    noted = {reading.device: reading.values["up"] for reading in of_adapters(up, books, NOW)}
+    assert noted == {"hub-adapter:mqtt": True, "hub-adapter:jt808": False, "hub-adapter:gone": False}
+
+
+def test_a_machine_without_the_role_api_tells_no_door_at_its_address() -> None:
+    there = SimpleNamespace(status=SimpleNamespace(state="up"))
+    ingest = SimpleNamespace(doors={"api": there, "mqtt": there})
+    assert doors(ingest, ["ingest"]) == {"mqtt": True}  # type: ignore[arg-type]
+    assert doors(ingest, ["ingest", "api"]) == {"api": True, "mqtt": True}  # type: ignore[arg-type]
