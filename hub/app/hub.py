@@ -111,6 +111,7 @@ class Hub:
         self.sources = Sources(self._door)
         self._say = say
         self._reloading = asyncio.Lock()
+        self._adapting = asyncio.Lock()
         self._staging = asyncio.Lock()
 
     @property
@@ -383,8 +384,10 @@ class Hub:
         return self.ingest.door(config.name, plugin.kind, config.unknown_devices, plugin.proof, config.clock)
 
     async def _run_adapters(self) -> list[str]:
-        """Those of this node, a sentence for each that was started or stopped."""
-        return await self.sources.run(here(self.city.config.adapters, self.does())) if self._live else []
+        """Those of this node, a sentence for each that was started or stopped. One after another: a reload may come while a role is taken over, and
+        what the later knows holds."""
+        async with self._adapting:
+            return await self.sources.run(here(self.city.config.adapters, self.does())) if self._live else []
 
     async def reload(self) -> Reloaded:
         """Take the city folder over as it is now. Connections, what waits to be acknowledged and unchanged adapters are not touched."""
