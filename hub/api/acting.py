@@ -16,7 +16,7 @@ from hub.api import questions
 from hub.api.actor import actor
 from hub.api.auditing import Auditing
 from hub.api.endpoint import body
-from hub.api.pages import reply
+from hub.api.pages import known_to_a_judge, reply
 from hub.api.problem import Problem
 from hub.api.sight import Sight
 from hub.api.state import State
@@ -152,6 +152,7 @@ class Acting:
 
     async def cancel(self, request: Request, given: questions.Act) -> Response:
         """End planned work, now or before it begins."""
+        known_to_a_judge(self.state)
         window = request.path_params["id"]
         sight = Sight(self.state, request.state.who, "operate")
         found = next(

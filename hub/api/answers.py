@@ -123,7 +123,7 @@ class City(msgspec.Struct):
 
 class Status(msgspec.Struct):
     """The hub itself: parts, adapters with their ledgers, readers with their lag, the log, the rules; and the machines of the city, and what each does
-    (`roles`) and would do (`stands_by`)."""
+    (`roles`) and would do (`stands_by`). `parts` of other machines that are not up are there as PART@MACHINE. `devices` and `open_alerts` are null on a machine that does not follow them."""
 
     at: str
     started_at: str
@@ -134,8 +134,8 @@ class Status(msgspec.Struct):
     readers: list[Object]
     log: dict[str, Object]
     damage: list[str]
-    devices: int
-    open_alerts: int
+    devices: int | None
+    open_alerts: int | None
     balances: bool
     rules: Object
     maintenance: list[Object]
@@ -246,8 +246,10 @@ class AuditEntries(Page):
 
 
 class Deliveries(Page):
-    """Destinations, their dead letters (which the marks of the list are about), and the newest attempts."""
+    """Destinations, their dead letters (which the marks of the list are about), and the newest attempts. `here`: whether this machine delivers;
+    where another does, nothing is known here of what destinations have had."""
 
+    here: bool
     destinations: list[Object]
     dead_letters: list[Object]
     attempts: list[Object]

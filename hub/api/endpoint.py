@@ -60,6 +60,9 @@ class Endpoint:
     also: tuple[int, ...] = ()
     """Further statuses it answers with, beside 200, 4XX and 503."""
 
+    present: bool = False
+    """It tells of newest values or open warnings, so only a machine that follows them answers it."""
+
     @property
     def right(self) -> str | None:
         return self.needs or self.role

@@ -14,7 +14,7 @@ from hub.api import device_views, prometheus, questions, views
 from hub.api.encoded import Encoded
 from hub.api.frames import event_id
 from hub.api.gate import Authority
-from hub.api.pages import between, marks, moment, page, reply
+from hub.api.pages import between, followed, known_to_a_judge, marks, moment, page, reply
 from hub.api.problem import Problem
 from hub.api.sight import Sight
 from hub.api.state import State
@@ -223,6 +223,7 @@ class Looking:
 
     async def maintenance(self, request: Request, asked: questions.Page) -> Response:
         """Planned work, and for a day what is over."""
+        known_to_a_judge(self.state)
         at = self.state.clock()
         sight = self._sight(request)
         windows = sorted(
@@ -285,7 +286,11 @@ class Looking:
         sight = self._sight(request)
         found = await asyncio.to_thread(views.delivery, self.state.couriers, self.state.journal, sight)
         letters, cut = page(found["dead_letters"], asked.limit, asked.skip)
-        found |= {"dead_letters": letters, **marks(request, asked.limit, cut, skip=asked.skip + len(letters))}
+        found |= {
+            "here": "delivery" in self.state.roles(),
+            "dead_letters": letters,
+            **marks(request, asked.limit, cut, skip=asked.skip + len(letters)),
+        }
         return reply(in_language(found, language_of(request, asked)))
 
     async def cameras(self, request: Request, asked: questions.Cameras) -> Response:
@@ -327,6 +332,8 @@ class Looking:
 
     async def geojson(self, request: Request, _: Any) -> Response:
         """Zones, cameras, their footprints or devices as GeoJSON (RFC 7946), for maps elsewhere."""
+        if request.path_params["what"] == "devices":
+            followed(self.state)
         try:
             found = await asyncio.to_thread(
                 views.geojson, self.state, request.path_params["what"], self._sight(request)

@@ -12,6 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from hub.api.problem import Problem
+from hub.api.state import State
+from hub.bilingual import Text
 from hub.moment import from_text, in_order
 
 T = TypeVar("T")
@@ -35,6 +37,28 @@ def marks(request: Request, limit: int | None, truncated: bool, **further: Any) 
 
 def reply(data: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     return Response(msgspec.json.encode(data), status, headers, "application/json")
+
+
+def followed(state: State) -> None:
+    """Raises `Problem` 409 on a machine that knows neither newest values nor open warnings: "none" would be a lie."""
+    if not state.follows():
+        raise Problem(
+            409,
+            Text(
+                "this machine follows neither newest values nor warnings; ask one with the role api (`cityhub health` names them)",
+                "本机不跟踪最新数值和预警；请询问具有 api 角色的机器（cityhub health 会列出）",
+            ),
+        )
+
+
+def known_to_a_judge(state: State) -> None:
+    """Raises `Problem` 503 while no machine judges: nobody else knows what work is planned."""
+    if not state.judged():
+        said = Text(
+            "no machine judges now, so nobody knows what work is planned",
+            "目前没有机器在执行规则判断，无法得知维护计划",
+        )
+        raise Problem(503, said, {"Retry-After": "5"})
 
 
 def between(start: str | None, end: str | None) -> tuple[int | None, int | None]:

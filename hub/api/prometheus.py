@@ -162,7 +162,8 @@ def render(state: State) -> str:
         "Damaged places found in a stream.",
         [({"stream": name}, len(stream.damage)) for name, stream in streams],
     )
-    family("cityhub_devices", "gauge", "Devices heard of.", [({}, len(state.live.devices))])
+    follows = state.follows()
+    family("cityhub_devices", "gauge", "Devices heard of.", [({}, len(state.live.devices))] if follows else [])
     family(
         "cityhub_alerts_open",
         "gauge",
@@ -170,6 +171,7 @@ def render(state: State) -> str:
         [
             ({"level": level}, sum(item.level == level for item in state.alerts.open.values()))
             for level in ("blue", "yellow", "orange", "red")
+            if follows
         ],
     )
     family(

@@ -31,7 +31,7 @@ from hub.api.looking import Looking
 from hub.api.noting import Noting
 from hub.api.oidc import Oidc
 from hub.api.openapi import document
-from hub.api.pages import reply
+from hub.api.pages import followed, reply
 from hub.api.problem import Problem, problem
 from hub.api.sensorthings import ROOT, SensorThings
 from hub.api.shelf import Shelf
@@ -91,9 +91,19 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
         Endpoint(post, "/api/v1/readings", "ingest", act.readings, gives=answers.Accepted, raw=True, act=False),
         Endpoint(get, "/api/v1/city", "view", look.city, questions.City, gives=answers.City),
         Endpoint(get, "/api/v1/status", "view", look.status, questions.Spoken, gives=answers.Status),
-        Endpoint(get, "/api/v1/devices", "view", look.devices, questions.Devices, gives=answers.Devices),
-        Endpoint(get, "/api/v1/positions", "view", look.positions, questions.Positions, gives=answers.Positions),
-        Endpoint(get, "/api/v1/devices/{device:path}", "view", look.device, questions.Spoken, gives=answers.Detail),
+        Endpoint(get, "/api/v1/devices", "view", look.devices, questions.Devices, gives=answers.Devices, present=True),
+        Endpoint(
+            get, "/api/v1/positions", "view", look.positions, questions.Positions, gives=answers.Positions, present=True
+        ),
+        Endpoint(
+            get,
+            "/api/v1/devices/{device:path}",
+            "view",
+            look.device,
+            questions.Spoken,
+            gives=answers.Detail,
+            present=True,
+        ),
         Endpoint(
             post,
             "/api/v1/devices/{device:path}/command",
@@ -107,9 +117,15 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
         on_the_hub("/api/v1/unknown/admit", handler=admitting.admit, takes=questions.Admission, gives=answers.Admitted),
         on_the_hub("/api/v1/zones", handler=admitting.fence, takes=questions.Fence, gives=answers.Admitted),
         on_the_hub("/api/v1/unknown/refuse", handler=admitting.refuse, takes=questions.Refused, gives=answers.Refusals),
-        Endpoint(get, "/api/v1/alerts", "view", look.alerts, questions.Alerts, gives=answers.Alerts),
+        Endpoint(get, "/api/v1/alerts", "view", look.alerts, questions.Alerts, gives=answers.Alerts, present=True),
         Endpoint(
-            post, "/api/v1/alerts/{alert:path}/note", "operate", noting.write, questions.Written, gives=answers.Noted
+            post,
+            "/api/v1/alerts/{alert:path}/note",
+            "operate",
+            noting.write,
+            questions.Written,
+            gives=answers.Noted,
+            present=True,
         ),
         Endpoint(get, "/api/v1/notes", "view", noting.notes, questions.Notes, gives=answers.Notes),
         Endpoint(
@@ -125,7 +141,13 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
             whole=True,
         ),
         Endpoint(
-            post, "/api/v1/alerts/{alert:path}/{action}", "operate", act.operate, questions.Act, gives=answers.Done
+            post,
+            "/api/v1/alerts/{alert:path}/{action}",
+            "operate",
+            act.operate,
+            questions.Act,
+            gives=answers.Done,
+            present=True,
         ),
         Endpoint(get, "/api/v1/vocabulary", "view", look.vocabulary, questions.Words, gives=answers.Vocabulary),
         Endpoint(get, "/api/v1/rules", "view", look.rules, questions.SpokenPage, gives=answers.Rules),
@@ -161,12 +183,13 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
         Endpoint(get, "/api/v1/fleet", "view", past.fleet, questions.Fleet, gives=answers.Fleet),
         Endpoint(get, "/api/v1/series", "view", past.series, questions.Series, gives=answers.Series),
         Endpoint(get, "/tiles/basemap.pmtiles", None, look.basemap, media="application/vnd.pmtiles"),
-        Endpoint(get, "/api/v1/stream", "view", live.stream, questions.Spoken, media="text/event-stream"),
+        Endpoint(get, "/api/v1/stream", "view", live.stream, questions.Spoken, media="text/event-stream", present=True),
         Endpoint(
             get,
             f"{ROOT}/{{path:path}}",
             "view",
             things.sensorthings,
+            present=True,
             gives=answers.SensorThings,
             also=(204, 501),
             lenient=True,  # its own options: hub.api.sensorthings.options
@@ -242,6 +265,8 @@ def _route(item: Endpoint, state: State, authority: Authority, auditing: Auditin
             raise
         if limited is not None and who is not None and not brings:
             limited.principal(who)
+        if item.present:
+            followed(state)
         if item.method != "POST" or not item.act:
             return await item.call(request)
         return await _act(item, request, auditing, action)

@@ -162,6 +162,12 @@ class State:
     """Windows planned and, for a day, those over."""
     nodes: Callable[[], Sequence[Mapping[str, Any]]] = tuple
     """The machines that work on this log, this one among them: `hub.app.roles.Node`."""
+    follows: Callable[[], bool] = lambda: True
+    """Whether this machine follows newest values and open warnings."""
+    judged: Callable[[], bool] = lambda: True
+    """Whether a machine judges, this one or one that is heard: only that one knows what work is planned."""
+    ill_elsewhere: Callable[[], Sequence[Part]] = tuple
+    """Parts of the other machines that are not up."""
     roles: Callable[[], Sequence[str]] = tuple
     stands_by: Callable[[], Sequence[str]] = tuple
     """What this one does; and what it would do were it not for others."""

@@ -347,13 +347,13 @@ def status(state: State, sight: Sight) -> dict[str, Any]:
     at = state.clock()
     return {
         **whole,
-        "parts": [part(item, may_look=False) for item in state.health.parts()],
+        "parts": [part(item, may_look=False) for item in _parts(state)],
         "adapters": [],
         "readers": [],
         "log": {},
         "damage": [],
-        "devices": sum(1 for _ in sight.devices(state.live.devices.values())),
-        "open_alerts": sum(map(sight.alert, state.alerts.open.values())),
+        "devices": sum(1 for _ in sight.devices(state.live.devices.values())) if state.follows() else None,
+        "open_alerts": sum(map(sight.alert, state.alerts.open.values())) if state.follows() else None,
         "rules": {},
         "nodes": [],
         "maintenance": [
@@ -411,7 +411,7 @@ def _whole_status(state: State) -> dict[str, Any]:
         "started_at": to_text(state.started_at),
         "version": state.version,
         "ready": state.health.ready,
-        "parts": [part(item) for item in state.health.parts()],
+        "parts": [part(item) for item in _parts(state)],
         "adapters": adapters,
         "readers": readers,
         "log": {
@@ -426,8 +426,8 @@ def _whole_status(state: State) -> dict[str, Any]:
             for name, stream in state.log.streams.items()
         },
         "damage": [*(str(found) for found in state.log.damage()), *state.set_aside],
-        "devices": len(state.live.devices),
-        "open_alerts": len(state.alerts.open),
+        "devices": len(state.live.devices) if state.follows() else None,
+        "open_alerts": len(state.alerts.open) if state.follows() else None,
         "balances": all(counts.balances() for counts in books.adapters.values()),
         "rules": dict(state.rules()),
         "nodes": list(state.nodes()),
@@ -437,6 +437,11 @@ def _whole_status(state: State) -> dict[str, Any]:
             if item.covers(at) or item.next_turn(at) is not None
         ][:MAINTENANCE_SHOWN],
     }
+
+
+def _parts(state: State) -> list[Part]:
+    """Those of this machine, and what of the others is not up: without it a machine that shows would look well while a door hears nothing."""
+    return [*state.health.parts(), *state.ill_elsewhere()]
 
 
 def _answered(counts: Mapping[str, Mapping[str, int]], adapter: str) -> int:

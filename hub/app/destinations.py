@@ -43,6 +43,9 @@ class _Destination:
         """How each of its tasks is, by what it raised."""
 
     def start(self) -> None:
+        """Nothing where it runs: a reload that came while this machine began to deliver has started it."""
+        if self._tasks:
+            return
         works = [(courier.name, courier.run) for courier in self.couriers]
         if isinstance(self.sink, RunningSink):
             works.append((self.couriers[0].name, self.sink.run))

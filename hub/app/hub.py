@@ -29,17 +29,18 @@ from hub.app.commanding import Commander
 from hub.app.decoded import decoded_again
 from hub.app.delivering import Delivering
 from hub.app.elsewhere import no_backup
+from hub.app.filled import Filled
 from hub.app.following import Following
 from hub.app.ground import Ground
 from hub.app.hearing import hear_others, hears_from
 from hub.app.judging import VERSION, Judging
 from hub.app.keeping import keeping
-from hub.app.listening import Listening
+from hub.app.listening import COMMANDS_ONLY, Listening
 from hub.app.only_one import OnlyOne
 from hub.app.present import Present
 from hub.app.relaying import Relay
 from hub.app.reloading import for_the_next_start, read_again, taken_over
-from hub.app.roles import Node, Nodes, Said, here, reads, shows
+from hub.app.roles import Node, Nodes, Said, doors, here, ill, reads, shows
 from hub.app.rulebook import described
 from hub.app.sources import Sources, decode_body
 from hub.app.staging import stage
@@ -110,6 +111,7 @@ class Hub:
         self.sources = Sources(self._door)
         self._say = say
         self._reloading = asyncio.Lock()
+        self._adapting = asyncio.Lock()
         self._staging = asyncio.Lock()
 
     @property
@@ -159,7 +161,7 @@ class Hub:
             sync_folder(self.data)
         await self._open_log()
         board = self._keeping.board()
-        self.nodes = Nodes(board, self._node, self._said)
+        self.nodes = Nodes(self.node, board, self._node, self._said, self.now)
         self.present = Present(self._ground)
         self.storing = Storing(self._ground, self.present, self.ledger)
         self.judging = Judging(self._ground, self.present, self.storing, self.nodes, self._tick_s)
@@ -181,10 +183,11 @@ class Hub:
             for part in self.parts:
                 await part.start(self.state)
         self._tasks.keep("housekeeping", self._housekeeping)
-        if board is not None:
-            self._tasks.keep("nodes", self.nodes.run)
         certificates = Certificates(self.health, lambda: self.city.config, self.now)
         look = [self.delivering.destinations.look, self.following.look, certificates.look, self.judging.look]
+        if board is not None:
+            self._tasks.keep("nodes", self.nodes.run)
+            look.append(Filled(self.health, self.nodes).look)
         self._tasks.keep("watch", Watch(self.health, self.log, self._ground.closely, look).run)
         self.listening = Listening(self.state, config.api.listen, self.data, self.health.part("api", required=True))
         await self.listening.open(public="api" in self.roles)
@@ -294,14 +297,16 @@ class Hub:
         """What it says to them."""
         working = [*self.storing.states(), *self.judging.states(), *self.delivering.states()]
         books = self.storing.books.told() if self.storing.on else None
-        return Said(node, self.judging.judged(), books, reads(working))
+        return Said(
+            node, self.judging.judged(), books, reads(working), ill(self.health), doors(self.ingest, self.roles)
+        )
 
     def _state(self, board: Board | None) -> State:
         config, ground, storing, judging = self.city.config, self._ground, self.storing, self.judging
         destinations = self.delivering.destinations
         commander = Commander(self.sources.adapters, self.sources.plugins, self._operate, self.now)
         door = self.ingest.door("api", unknown_devices=config.api.unknown_devices)
-        door.report("up", same(config.api.listen))
+        door.report("up", same(config.api.listen) if "api" in self.roles else COMMANDS_ONLY)
         breathing = self._air = Air(storing.buckets, self.city.registry, config.zone, self.now)
         driving = self._driving = Fleet(storing.series, self.city.registry, self.live, config.zone, self.now)
         return State(
@@ -356,6 +361,9 @@ class Hub:
             next_call=judging.next_call,
             maintenance=lambda: judging.maintenance() if judging.on else self.nodes.judged.maintenance,
             nodes=lambda: msgspec.to_builtins(self.nodes.all()),
+            follows=lambda: bool(self.present.readers),
+            judged=lambda: judging.on or self.nodes.who(judging.role) is not None,
+            ill_elsewhere=self.nodes.ill,
             roles=self.does,
             stands_by=lambda: self._node().stands_by,
             protocols={adapter.name: adapter.protocol for adapter in config.adapters},
@@ -376,8 +384,10 @@ class Hub:
         return self.ingest.door(config.name, plugin.kind, config.unknown_devices, plugin.proof, config.clock)
 
     async def _run_adapters(self) -> list[str]:
-        """Those of this node, a sentence for each that was started or stopped."""
-        return await self.sources.run(here(self.city.config.adapters, self.does())) if self._live else []
+        """Those of this node, a sentence for each that was started or stopped. One after another: a reload may come while a role is taken over, and
+        what the later knows holds."""
+        async with self._adapting:
+            return await self.sources.run(here(self.city.config.adapters, self.does())) if self._live else []
 
     async def reload(self) -> Reloaded:
         """Take the city folder over as it is now. Connections, what waits to be acknowledged and unchanged adapters are not touched."""

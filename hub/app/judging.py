@@ -16,7 +16,7 @@ from hub.api.state import ReaderState, State
 from hub.app.editions import Editions
 from hub.app.ground import Ground
 from hub.app.present import Present
-from hub.app.roles import Judged, Nodes
+from hub.app.roles import Judged, Nodes, doors
 from hub.app.storing import Storing
 from hub.app.tasks import Tasks
 from hub.app.telemetry import Reporter
@@ -81,7 +81,8 @@ class Judging:
         if ground.live:
             self._tasks.keep("ticker", self._tick, required=True)
             everywhere = lambda: [*state.readers(), *self._nodes.readers()]  # noqa: E731
-            self._tasks.keep("telemetry", Reporter(state, self._city_books, everywhere).run)
+            up = lambda: self._nodes.doors(doors(state.ingest, state.roles()))  # noqa: E731
+            self._tasks.keep("telemetry", Reporter(state, self._city_books, everywhere, up).run)
         self.on = True
 
     def _city_books(self) -> Ledger:

@@ -28,6 +28,10 @@ UNLISTEN_S = 0.5
 DATE_EVERY_S = 1.0
 """So often the Date of answers is made anew."""
 
+COMMANDS_ONLY = Text(
+    "for commands on this machine only: it has not the role api", "只接受本机命令：此节点没有 api 角色"
+)
+
 
 class Listening:
     """The API of one hub. `open` returns when commands on this machine can be answered; the public address may come later."""
@@ -53,12 +57,7 @@ class Listening:
         path.chmod(0o600)
         await self._serve(local, trusted=True)
         if not public:
-            self._part.report(
-                "up",
-                Text(
-                    "for commands on this machine only: it has not the role api", "只接受本机命令：此节点没有 api 角色"
-                ),
-            )
+            self._part.report("up", COMMANDS_ONLY)
         elif not await self._try():
             self._trying = asyncio.create_task(self._try_again())
 

@@ -237,7 +237,7 @@ class Follower:
         self._take = take
 
     async def run(self) -> None:
-        self.state.report("up")
+        self._say()
         while True:
             batch = await self._stream.read(self.state.cursor, FRAME_ENTRIES_MAX)
             for part in batch.parts(FOLD_ENTRIES):
@@ -265,5 +265,14 @@ class Follower:
                 raise
             except Exception:
                 self.state.skipped += 1
+                self._say()
                 if self.state.skipped == 1:
                     logger.exception("%s skipped an entry; report this", self.state.part.name)
+
+    def _say(self) -> None:
+        """What people see lacks what was skipped, until the next start."""
+        if skipped := self.state.skipped:
+            why = Text(f"{skipped} entries skipped, which could not be shown", f"{skipped} 个条目无法显示，已跳过")
+            self.state.report("degraded", why)
+        else:
+            self.state.report("up")

@@ -8,20 +8,28 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 
 from hub.api.state import ReaderState
-from hub.health import Part
+from hub.bilingual import Text
+from hub.health import Health, Part
+from hub.ingest import Ingest
 from hub.ledger import Books, Ledger
 from hub.log.board import Board
 from hub.model import Maintenance
+from hub.moment import SECOND
 from hub.options import AdapterConfig
 from hub.ports import LogPosition
 
 SAY_EVERY_S = 2.0
+ROLE = "role/"
+"""How the parts begin that say of a role whether anybody fills it."""
+AMONG = "machines"
+"""The part that says how the nodes are among each other."""
 GONE_S = 10.0
 """A node of which nothing was heard for so long is not shown any more."""
 
@@ -73,6 +81,17 @@ class Reads(msgspec.Struct):
     state: str
 
 
+class Ill(msgspec.Struct):
+    """A part of a node that is not up."""
+
+    part: str
+    state: str
+    since: int
+    why: str
+    why_zh: str
+    required: bool
+
+
 class Said(msgspec.Struct):
     """On the board."""
 
@@ -82,15 +101,41 @@ class Said(msgspec.Struct):
     """Of the city, as the node that stores has them."""
     readers: list[Reads] = []
     """Of the roles that one node fills at a time."""
+    ill: list[Ill] = []
+    doors: dict[str, bool] = {}
+    """By door: whether it is up. Those of the node that anything can come in by."""
+    run: str = ""
+    """Other for each start of a node, by which two of one name are told apart."""
+    at: int = 0
+    """The node's clock, ns; 0 of a version that does not tell it."""
+
+
+class Heard(NamedTuple):
+    """What was said, and when it was heard: by a clock that goes on by itself, s, and how far the other's clock was ahead then, s."""
+
+    at: float
+    said: Said
+    ahead_s: float
 
 
 class Nodes:
     """The nodes of the city, as far as they are heard."""
 
-    def __init__(self, board: Board | None, own: Callable[[], Node], said: Callable[[Node], Said]) -> None:
-        """`board`: None for a hub with a log of its own, which is the only node. `own`: this node as it is; `said`: all that it says."""
-        self._board, self._own, self._said = board, own, said
-        self._heard: dict[str, tuple[float, Said]] = {}
+    def __init__(
+        self,
+        name: str,
+        board: Board | None,
+        own: Callable[[], Node],
+        said: Callable[[Node], Said],
+        now: Callable[[], int],
+    ) -> None:
+        """`name`: this node's; `board`: None for a hub with a log of its own, which is the only node. `own`: this node as it is; `said`: all that it
+        says; `now`: its clock."""
+        self._name, self._board, self._own, self._said, self._now = name, board, own, said, now
+        self._run = uuid.uuid4().hex
+        self._heard: dict[str, Heard] = {}
+        self._twin: Heard | None = None
+        """Another node that has this one's name."""
         self._decoder = msgspec.json.Decoder(Said)
         if board is not None:
             board.hear(self._hear)
@@ -101,51 +146,104 @@ class Nodes:
             said = self._decoder.decode(told)
         except msgspec.MsgspecError:  # of a version that speaks otherwise
             return
-        self._heard[said.node.node] = time.monotonic(), said
+        heard = Heard(time.monotonic(), said, (said.at - self._now()) / SECOND if said.at else 0.0)
+        if said.run != self._run and said.node.node == self._name:
+            self._twin = heard
+        else:
+            self._heard[said.node.node] = heard
 
     async def run(self) -> None:
         """Say how this node is, for good."""
         while self._board is not None:
-            await self._board.say(msgspec.json.encode(self._said(self._own())))
+            said = self._said(self._own())
+            said.run, said.at = self._run, self._now()
+            await self._board.say(msgspec.json.encode(said))
             await asyncio.sleep(SAY_EVERY_S)
 
     def all(self) -> list[Node]:
         """This one and those that were heard lately, by name."""
-        own = self._own()
-        return sorted([own, *(said.node for said in self._others(own.node))], key=lambda node: node.node)
+        return sorted([self._own(), *(one.said.node for one in self._others())], key=lambda node: node.node)
 
     @property
     def listen(self) -> bool:
         """Whether some node takes anything in, by an adapter or by HTTP."""
         return any({"ingest", "api"} & set(node.roles) for node in self.all())
 
+    def who(self, role: str) -> str | None:
+        """The node that fills this role, None where none is heard that does."""
+        twin = self.twin
+        nodes = [*self.all(), *([] if twin is None else [twin.node])]
+        return next((node.node for node in nodes if role in node.roles), None)
+
+    @property
+    def twin(self) -> Said | None:
+        """What another node says that has this one's name."""
+        heard = self._twin
+        return heard.said if heard is not None and heard.at > time.monotonic() - GONE_S else None
+
+    def ahead_s(self) -> dict[str, float]:
+        """By node, how far its clock was ahead of this one's when it was last heard, s."""
+        return {one.said.node.node: one.ahead_s for one in self._others()}
+
+    def doors(self, own: Mapping[str, bool]) -> dict[str, bool]:
+        """By door, whether it is up wherever it is; with this node's own."""
+        found: dict[str, bool] = {}
+        for doors in (own, *(one.said.doors for one in self._others())):
+            for name, up in doors.items():
+                found[name] = found.get(name, True) and up
+        return found
+
+    def ill(self) -> list[Part]:
+        """The parts of other nodes that are not up, as PART@NODE."""
+        found = []
+        for one in self._others():
+            for ill in one.said.ill:
+                part = Part(f"{ill.part}@{one.said.node.node}", ill.state)
+                part.since, part.why, part.required = ill.since, Text(ill.why, ill.why_zh), ill.required
+                found.append(part)
+        return found
+
     @property
     def judged(self) -> Judged:
         """What the node that judges said last; nothing where none is heard."""
-        return next((said.judged for _, said in self._newest_first() if said.judged is not None), Judged())
+        return next((one.said.judged for one in self._newest_first() if one.said.judged is not None), Judged())
 
     @property
     def books(self) -> Ledger | None:
         """The city's, as the node that stores said them last; None where none is heard."""
-        told = next((said.books for _, said in self._newest_first() if said.books is not None), None)
+        told = next((one.said.books for one in self._newest_first() if one.said.books is not None), None)
         return None if told is None else Ledger.of_books(told)
 
     def readers(self) -> list[ReaderState]:
         """Those of other nodes."""
         found = []
-        for said in self._others(self._own().node):
-            for one in said.readers:
+        for other in self._others():
+            for one in other.said.readers:
                 part = Part(one.name, one.state)
                 found.append(ReaderState(one.name, one.stream, True, one.cursor, part, one.skipped))
         return found
 
-    def _others(self, own: str) -> list[Said]:
-        return [said for _, said in self._newest_first() if said.node.node != own]
+    def _others(self) -> list[Heard]:
+        return [one for one in self._newest_first() if one.said.node.node != self._name]
 
-    def _newest_first(self) -> list[tuple[float, Said]]:
+    def _newest_first(self) -> list[Heard]:
         since = time.monotonic() - GONE_S
-        heard = [(at, said) for at, said in list(self._heard.values()) if at > since]
-        return sorted(heard, key=lambda one: one[0], reverse=True)
+        heard = [one for one in list(self._heard.values()) if one.at > since]
+        return sorted(heard, key=lambda one: one.at, reverse=True)
+
+
+def doors(ingest: Ingest, roles: Sequence[str]) -> dict[str, bool]:
+    """For the board: by door of a node with these roles, whether it is up."""
+    return {name: door.status.state == "up" for name, door in ingest.doors.items() if name != "api" or "api" in roles}
+
+
+def ill(health: Health) -> list[Ill]:
+    """For the board: what of this node is not up, but for what every node finds by itself."""
+    return [
+        Ill(part.name, part.state, part.since, part.why.en, part.why.zh, part.required)
+        for part in health.ill()
+        if part.whole is None and part.name != AMONG and not part.name.startswith(ROLE)
+    ]
 
 
 def reads(readers: Iterable[ReaderState]) -> list[Reads]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 from hub.bilingual import Text
@@ -53,15 +54,18 @@ async def kept(work: Callable[[], Awaitable[None]], part: Part) -> None:
         except Exception as error:
             failures = 1 if clock.time() - began > AGAIN_S[1] else failures + 1
             pause_s = min(AGAIN_S[1], AGAIN_S[0] * 2 ** (failures - 1))
-            part.report(
-                "down", told(error) + Text(f"; begins anew in {pause_s:.0f} s", f"；{pause_s:.0f} 秒后重新开始")
-            )
-            if failures == 1:  # and not every few seconds for ever
-                logger.exception("%s has failed and begins anew; report this", part.name)
+            with suppress(Exception):  # without memory for the words it begins anew all the same
+                _say_so(part, error, pause_s, first=failures == 1)
         finally:
             if well is not None:
                 well.cancel()
         await asyncio.sleep(pause_s)
+
+
+def _say_so(part: Part, error: Exception, pause_s: float, first: bool) -> None:
+    part.report("down", told(error) + Text(f"; begins anew in {pause_s:.0f} s", f"；{pause_s:.0f} 秒后重新开始"))
+    if first:  # and not every few seconds for ever
+        logger.error("%s has failed and begins anew; report this", part.name, exc_info=error)
 
 
 def _well(part: Part, said: Text) -> None:

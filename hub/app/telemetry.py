@@ -32,10 +32,17 @@ KMH_PER_KN = 1.852
 class Reporter:
     """Looks at the running parts and appends what it sees to "derived"."""
 
-    def __init__(self, state: State, books: Callable[[], Ledger], readers: Callable[[], Sequence[ReaderState]]) -> None:
-        """`books`, `readers`: of the whole city, as far as they are known here."""
-        self._state, self._books, self._readers = state, books, readers
-        self._zones = Zones(state.registry.zones.values())
+    def __init__(
+        self,
+        state: State,
+        books: Callable[[], Ledger],
+        readers: Callable[[], Sequence[ReaderState]],
+        up: Callable[[], Mapping[str, bool]],
+    ) -> None:
+        """`books`, `readers`, `up` (by door, whether it is): of the whole city, as far as they are known here."""
+        self._state, self._books, self._readers, self._up = state, books, readers, up
+        self._zones = Zones(())
+        self._zones_of: Mapping[str, Zone] | None = None
         self._counted: dict[str, int] = {}
 
     async def run(self) -> None:
@@ -58,7 +65,7 @@ class Reporter:
         """Adapters, readers, streams and open warnings as they are now."""
         state, at = self._state, self._state.clock()
         noted = [
-            *_adapters(state, self._books(), at),
+            *_adapters(self._up(), self._books(), at),
             *(
                 _reading("hub-reader", item.name, at, {
                     "reader_lag": state.log.streams[item.stream].lag(item.cursor),
@@ -74,6 +81,8 @@ class Reporter:
     def devices(self) -> list[Reading]:
         """Every device heard of, and those of the registry that never were: on the map they are there all the same."""
         state, at = self._state, self._state.clock()
+        if state.registry.zones is not self._zones_of:  # another registry, since a reload
+            self._zones, self._zones_of = Zones(state.registry.zones.values()), state.registry.zones
         levels = worst_levels(state.alerts.open.values())
         known = state.registry.devices
         noted = []
@@ -173,13 +182,12 @@ class Zones:
         return self._names[min(hits)] if len(hits) else ""
 
 
-def _adapters(state: State, books: Ledger, at: int) -> Iterable[Reading]:
+def _adapters(up: Mapping[str, bool], books: Ledger, at: int) -> Iterable[Reading]:
     reader = next(iter(books.stored), None)
     for name, counts in list(books.adapters.items()):
-        door = state.ingest.doors.get(name)
         waiting = books.waiting(reader, name) if reader else counts.logged
         values: dict[str, Value] = {
-            "up": door is not None and door.status.state == "up",
+            "up": up.get(name, False),
             "frames_received": counts.frames,
             "readings_received": counts.received,
             "readings_logged": counts.logged,

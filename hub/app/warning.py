@@ -241,7 +241,8 @@ class Warner:
         if self._save is not None:
             await asyncio.wait([self._save])
             self._save = None
-        self._take_up()
+        async with self._between:
+            await asyncio.to_thread(self._take_up)  # of a large city it takes seconds, in which others have their turn
 
     async def take(self, batch: Batch) -> list[AlertChange]:
         """Evaluate these events and append what they change. Returns the changes."""

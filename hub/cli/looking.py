@@ -435,7 +435,9 @@ def delivery(options: argparse.Namespace) -> int:
             )
             for item in answer["dead_letters"]
         ],
-        "no dead letters: every destination has taken what it was given",
+        "no dead letters: every destination has taken what it was given"
+        if answer.get("here", True)
+        else "this machine does not deliver; ask the one that does (`cityhub health` names it)",
         options,
     )
     return 0

@@ -27,7 +27,7 @@ from hub.app.strange import exposed_secrets
 from hub.cli.cities import clean_city
 from hub.cli.judging import add_layout, recordings
 from hub.cli.output import Problem, command, folder, json_line, note
-from hub.cli.telling import set_up, take_what_nobody_caught
+from hub.cli.telling import on_stderr, set_up, take_what_nobody_caught
 from hub.clock import ToldClock
 from hub.defects import told
 from hub.heap import give_back_soon
@@ -123,7 +123,7 @@ async def _end_when_overtaken(hub: Hub) -> None:
     except Exception as error:
         logger.exception("a role could not be filled; report this")
         why = f"this hub has a lease and cannot do what it is for, so it ends: {told(error).en}"
-    print(why, file=sys.stderr, flush=True)
+    on_stderr(why)
     os._exit(OVERTAKEN)
 
 

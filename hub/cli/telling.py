@@ -8,6 +8,7 @@ import re
 import sys
 import threading
 from collections.abc import Callable, Mapping, MutableMapping
+from contextlib import suppress
 from typing import Any
 
 from hub.defects import traceback_of
@@ -38,11 +39,17 @@ def set_up(options: LoggingOptions) -> Callable[[str], None]:
     for part, level in options.levels.items():
         logging.getLogger(logger_of(part)).setLevel(level.upper())
     if options.format == "text":
-        return lambda sentence: print(without_secrets(sentence), file=sys.stderr, flush=True)
+        return lambda sentence: on_stderr(without_secrets(sentence))
     hub = logging.getLogger("hub")
     if not hub.isEnabledFor(logging.INFO):  # what changes is always said, whatever is left out of the rest
         hub.setLevel(logging.INFO)
     return hub.info
+
+
+def on_stderr(sentence: str) -> None:
+    """A disk that is full behind it, or nobody who reads it any more, is no reason to work no more."""
+    with suppress(OSError):
+        print(sentence, file=sys.stderr, flush=True)
 
 
 def take_what_nobody_caught(loop: asyncio.AbstractEventLoop) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -188,11 +187,12 @@ class Line:
         self.status.state, self.status.detail, self.status.detail_zh = "delivering", "", ""
 
     async def note(self, remember: Callable[..., object], *what: object) -> bool:
-        """Write to the journal. A full disk is no reason to keep warnings from people: it is logged, and that is all."""
+        """Write to the journal. A full disk is no reason to keep warnings from people, nor is a shortage of threads or memory one to tell them twice:
+        it is logged, and that is all."""
         try:
             await asyncio.to_thread(remember, *what)
-        except sqlite3.Error as error:
-            logger.error("destination %s: its journal cannot be written: %s", self.name, error)
+        except Exception as error:
+            logger.error("destination %s: its journal cannot be written: %s", self.name, told(error).en)
             return False
         return True
 
@@ -201,9 +201,9 @@ class Line:
         logged, and after a restart what was taken since is offered again, by the same keys."""
         try:
             await asyncio.to_thread(cursors.set, reader, position)
-        except OSError as error:
+        except Exception as error:  # also no thread for it, or no memory: what was taken must not be told again by that
             if not self._unsettled:
-                logger.error("destination %s: its position cannot be written: %s", self.name, error)
+                logger.error("destination %s: its position cannot be written: %s", self.name, told(error).en)
             self._unsettled = True
         else:
             self._unsettled = False

@@ -7,7 +7,7 @@ import bisect
 import errno
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -222,7 +222,7 @@ class Stream:
         self.refusing = None
         offset = self.next
         self.next = LogPosition(offset + len(group.entries))  # first of all: these numbers are taken on the disk
-        self._publish(numbered(offset, group.entries), len(group.data))
+        self._publish(offset, group)
         self._linger.committed(len(group.entries), bool(self._pending))
         for append in group.appends:
             if not append.future.done():
@@ -250,6 +250,7 @@ class Stream:
             segment.write_all(self._fd, blob, self._position)
             if self._sync:
                 os.fdatasync(self._fd)
+            segment.see_that_it_is_there(self._fd, self._segments[-1].path)
         except Exception:
             self._abandon()
             raise
@@ -259,13 +260,11 @@ class Stream:
 
     def _rotate(self, first: int) -> None:
         self._cut_off()
-        if self._fd is not None:
-            os.close(self._fd)
-            self._fd = None
+        self._let_go()
         path = self._folder / segment.name(first)
-        if self._segments and self._segments[-1].path == path:  # nothing was ever committed to it
+        if self._segments and self._segments[-1].path == path:
             self._segments.pop()
-            path.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)  # what a try left that failed: nothing was ever committed to it
         self._fd = segment.create(path, first)
         self._position = segment.HEADER.size
         self._segments.append(_Segment(path, first, first, self._position, now()))
@@ -273,17 +272,23 @@ class Stream:
 
     def _abandon(self) -> None:
         """After a failed write or sync nothing is known of the file's end: cut it off and begin a new segment."""
-        assert self._fd is not None
-        os.close(self._fd)
-        self._fd = None
+        self._let_go()
         newest = self._segments[-1]
         if newest.next == newest.first:  # a segment without a batch: its name is wanted again
-            newest.path.unlink(missing_ok=True)
             self._segments.pop()
+            with suppress(OSError):  # tried again before anything else is written
+                newest.path.unlink(missing_ok=True)
             return
         self._stray = newest.path, self._position
         with suppress(OSError):  # tried again before anything else is written
             self._cut_off()
+
+    def _let_go(self) -> None:
+        """Close the newest segment. Whatever the system says then, its descriptor is gone, and the number may be another file's."""
+        fd, self._fd = self._fd, None
+        if fd is not None:
+            with suppress(OSError):  # what was acknowledged has been synced
+                os.close(fd)
 
     def _cut_off(self) -> None:
         """Take away what a failed write left behind the last good frame: it was refused, so it must not come back. Its
@@ -291,18 +296,19 @@ class Stream:
         if self._stray is None:
             return
         path, size = self._stray
-        fd = os.open(path, os.O_RDWR)
-        try:
-            os.ftruncate(fd, size)
-            os.fdatasync(fd)
-        finally:
-            os.close(fd)
+        with suppress(FileNotFoundError):  # somebody has removed it
+            fd = os.open(path, os.O_RDWR)
+            try:
+                os.ftruncate(fd, size)
+                os.fdatasync(fd)
+            finally:
+                os.close(fd)
         self._stray = None
 
-    def _publish(self, batch: Batch, size: int) -> None:
+    def _publish(self, first: LogPosition, group: Group) -> None:
         """Have readers find it."""
         try:
-            self._tail.add(batch, size)
+            self._tail.add(numbered(first, group.entries), len(group.data))
         except MemoryError:  # a tail with a gap would hide entries; the disk has them
             self._tail = Tail()
         grown, self._grown = self._grown, asyncio.Event()
@@ -350,7 +356,7 @@ class Stream:
         for part, position in self._places(offset):
             taken: list[Any] = []
             first, last = offset, position
-            for found in segment.walk(part.path, position):
+            for found in self._walk(part, position):
                 if isinstance(found, Damage):
                     self._note(found)
                     continue
@@ -372,6 +378,13 @@ class Stream:
                 return numbered(first, taken)
         # Nothing whole between here and what is in memory.
         return self._tail.read_oldest(entries_max) or numbered(self.next, [])
+
+    def _walk(self, part: _Segment, position: int) -> Iterator[tuple[segment.Frame, bytes] | Damage]:
+        """As `segment.walk`; a segment that somebody has removed is damaged from its beginning to its end."""
+        try:
+            yield from segment.walk(part.path, position)
+        except FileNotFoundError:
+            yield Damage(part.path.name, 0, part.size)
 
     def lag(self, position: LogPosition, end: LogPosition | None = None) -> int:
         """How many entries lie from `position` to before `end`, which is `next` without one; 0 where none does."""
@@ -508,9 +521,7 @@ class Stream:
         self._linger.close()
         await self._idle.wait()
         self._disk.close()
-        if self._fd is not None:
-            os.close(self._fd)
-            self._fd = None
+        self._let_go()
 
 
 def _why_refused(folder: Path, error: OSError) -> Text:

@@ -10,11 +10,13 @@ missing, so that every reader sees the gap.
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 import struct
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -113,11 +115,19 @@ def create(path: Path, first: int) -> int:
         write_all(fd, header(first), 0)
         os.fdatasync(fd)
         sync_folder(path.parent)
-    except OSError:
-        os.close(fd)
-        path.unlink(missing_ok=True)
+    except BaseException:
+        with suppress(OSError):
+            os.close(fd)
+        with suppress(OSError):  # whoever tries again removes it
+            path.unlink(missing_ok=True)
         raise
     return fd
+
+
+def see_that_it_is_there(fd: int, path: Path) -> None:
+    """Raises OSError where somebody has removed the file that this process still writes to: what it holds ends with the process."""
+    if not os.fstat(fd).st_nlink and not path.exists():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
 
 
 def sync(path: Path) -> None:

@@ -127,11 +127,16 @@ class DuckDBStore:
     def _begin_anew(self) -> None:
         """Believe what stands in the files, and nothing that was in memory. Whoever calls holds `_writing`."""
         with self._reading:
+            self._let_go()
+            self._begin()
+
+    def _let_go(self) -> None:
+        """Close the database; what is in doubt in memory is not written down by that."""
+        if self._doubtful:
             with contextlib.suppress(duckdb.Error):  # closed already, where opening failed before
                 self._writer.execute("pragma disable_checkpoint_on_shutdown")
-            self._reader.close()
-            self._writer.close()
-            self._begin()
+        self._reader.close()
+        self._writer.close()
 
     def _open(self, config: dict[str, Any]) -> duckdb.DuckDBPyConnection:
         """The database. A damaged one is set aside, first only what was not yet checkpointed, and the log fills it again.
@@ -457,6 +462,8 @@ class DuckDBStore:
         one of them.
         """
         with self._explained("copy"), self._writing:
+            if self._doubtful:
+                self._begin_anew()
             with contextlib.suppress(
                 duckdb.Error
             ):  # a query that runs may be in its way; the changes then come as they are
@@ -471,10 +478,8 @@ class DuckDBStore:
 
     def close(self) -> None:
         """Write everything into the file and let it go."""
-        with self._reading:
-            self._reader.close()
-        with self._writing:
-            self._writer.close()
+        with self._writing, self._reading:
+            self._let_go()
 
     def _rows(self, sql: str, values: list[Any]) -> list[Row]:
         return [
@@ -487,7 +492,8 @@ class DuckDBStore:
         with self._explained("read"):
             if self._doubtful:
                 with self._writing:
-                    self._begin_anew()
+                    if self._doubtful:  # nobody else was faster
+                        self._begin_anew()
             with self._reading:
                 return self._reader.execute(sql, values).fetchall()  # type: ignore[no-any-return]
 

@@ -24,6 +24,7 @@ from hub.options import SinkConfig
 from hub.ports import Delivery, LogFull, SeriesQuery, StoreUnavailable
 from hub.store.duckdb import DuckDBStore
 from rules.partition import engine_of
+from tests.hub.couriers import Sink, change, hub_in, until
 from tests.hub.logs import everything, readings
 from tests.hub.test_warner import DEVICES, T, book, depth, read_all, warner
 
@@ -52,12 +53,14 @@ def failing(real: Callable[..., Any], at: int, error: Exception, after: bool = F
     return call
 
 
-async def kept_until(work: Callable[[], Awaitable[None]], part: Part, done: Callable[[], bool]) -> list[str]:
-    """The states that the part had meanwhile."""
+async def kept_until(
+    work: Callable[[], Awaitable[None]], part: Part, done: Callable[[], bool], end: str = "up"
+) -> list[str]:
+    """The states that the part had meanwhile, until it has the state `end`."""
     states = [part.state]
     running = asyncio.create_task(tasks.kept(work, part))
     async with asyncio.timeout(60):
-        while not (done() and part.state == "up"):
+        while not (done() and part.state == end):
             if part.state != states[-1]:
                 states.append(part.state)
             await asyncio.sleep(0.001)
@@ -143,9 +146,11 @@ async def test_an_entry_that_cannot_be_shown_keeps_nobody_from_seeing_what_follo
 
     follower = readers.Follower("live", log.events, take, log.events.first)
     await log.events.append(readings(10))
-    await kept_until(follower.run, follower.state.part, lambda: follower.state.cursor == log.events.next)
+    await kept_until(follower.run, follower.state.part, lambda: follower.state.cursor == log.events.next, "degraded")
     assert seen == [one for one in readings(10) if one != poison]
     assert follower.state.skipped == 1
+    assert "1 entries skipped" in follower.state.part.why.en
+    assert "1 个条目" in follower.state.part.why.zh
     await log.close()
 
 
@@ -195,6 +200,51 @@ async def closed() -> None:
     pass
 
 
+@pytest.mark.parametrize("error", [MemoryError(), NO_THREADS, OSError(24, "Too many open files")])
+@pytest.mark.parametrize("what", ["journal", "place"])
+async def test_what_a_destination_has_taken_is_not_told_again_because_it_cannot_be_noted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, what: str
+) -> None:
+    """Each time a courier began anew people were called once more."""
+    async with hub_in(tmp_path) as hub:
+        place, record = hub.cursors.set, hub.journal.record
+
+        def fails(*_: Any) -> None:
+            raise error
+
+        sink, part = Sink(), Part("video", "up")
+        courier = hub.courier("video", sink)
+        await courier.begin()
+        said = [change(ordinal=n) for n in range(3)]
+        monkeypatch.setattr(*((hub.journal, "record") if what == "journal" else (hub.cursors, "set")), fails)
+        running = asyncio.create_task(tasks.kept(courier.run, part))
+        await hub.say(*said)
+        await until(lambda: len(sink.heard) >= 3)
+        await asyncio.sleep(0.3)  # in which it would have begun anew some times
+        monkeypatch.setattr(hub.journal, "record", record)
+        monkeypatch.setattr(hub.cursors, "set", place)
+        await hub.say(change(ordinal=3))
+        await until(lambda: hub.at("video") == 4)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        assert sink.heard == [one.id for one in [*said, change(ordinal=3)]]
+
+
+async def test_a_part_begins_anew_also_where_there_is_no_memory_to_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = 0
+
+    async def work() -> None:
+        nonlocal begun
+        begun += 1
+        if begun < 3:
+            raise ValueError("a defect")
+
+    part = Part("x", "up")
+    monkeypatch.setattr(part, "report", failing(part.report, 1, MemoryError()))
+    await asyncio.wait_for(tasks.kept(work, part), 60)
+    assert begun == 3
+
+
 async def test_a_log_without_memory_for_a_moment_tells_who_waits_and_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -232,6 +282,28 @@ def test_duckdb_believes_its_files_after_a_commit_that_ran_out_of_memory(tmp_pat
     store.close()
     again = DuckDBStore(tmp_path)
     assert (again.cursor("events"), len(again._fetch("select * from readings", []))) == (2, 2)
+    again.close()
+
+
+def test_what_duckdb_doubts_is_neither_copied_nor_written_down_as_it_is_closed(tmp_path: Path) -> None:
+    store = DuckDBStore(tmp_path)
+    store.write("events", [Reading("a", T, {"pm25": 1.0})], 0, 1)
+
+    def doubt() -> None:
+        store._writer = Doubtful(store._writer)  # type: ignore[assignment]
+        with pytest.raises(StoreUnavailable, match="Out of Memory"):
+            store.write("events", [Reading("a", T + 1, {"pm25": 2.0})], 1, 2)
+
+    doubt()
+    (tmp_path / "copy").mkdir()
+    store.copy_to(tmp_path / "copy")
+    assert not isinstance(store._writer, Doubtful), "what is in the files was copied as they were in memory"
+    store.write("events", [Reading("a", T + 1, {"pm25": 2.0})], 1, 2)
+    doubt()
+    store.close()
+    assert (tmp_path / "history.duckdb.wal").exists(), "it was written into the file as it was in memory"
+    again = DuckDBStore(tmp_path)
+    assert (again.cursor("events"), len(again.series(SeriesQuery()))) == (2, 2)
     again.close()
 
 

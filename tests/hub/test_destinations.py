@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,10 +15,12 @@ from adapters.gb28181 import ptz
 from adapters.gb28181.manscdp import Channel
 from adapters.gb28181.sink import Gb28181Options
 from adapters.onvif.sink import OnvifCamera, OnvifOptions
+from hub.app import destinations as of_hub
 from hub.app.destinations import Destinations
 from hub.log import Cursors, Log
 from hub.model import AlertChange, CameraView, Change, Pose
 from hub.options import SinkConfig
+from hub.ports import Delivery
 from tests.adapters.gb28181_platform import PASSWORD, Platform, tag
 from tests.adapters.http_peer import http_peer
 
@@ -165,3 +168,34 @@ async def test_a_session_without_an_answer_is_no_destination_that_is_up(
         assert destinations.states()[0].state == "down"
         await destinations.close()
         await log.close()
+
+
+async def test_a_destination_that_a_reload_started_while_its_machine_began_to_deliver_is_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two couriers of one destination told each warning twice."""
+    heard: list[str] = []
+
+    async def deliver(change: AlertChange, key: str, at: int) -> Delivery:
+        heard.append(key)
+        return Delivery(True)
+
+    async def close() -> None: ...
+
+    monkeypatch.setattr(of_hub, "made", lambda config: SimpleNamespace(deliver=deliver, close=close))
+    monkeypatch.setattr(of_hub, "sign", lambda config: "")
+    log = Log(tmp_path / "log")
+    config = SinkConfig("desk", "webhook", object(), (), (), (), 1)
+    city = Destinations(log, tmp_path)
+    await city.begin([], Cursors(tmp_path / "cursors"))
+    await city.take_over([config], city.prepared([config]))
+    city.start()
+    said = [AlertChange("a", n, n, "r", "s", Change.RAISED, "red") for n in range(1, 6)]
+    await log.alerts.append(said)
+    async with asyncio.timeout(60):
+        while city.states()[0].cursor < log.alerts.next:
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(0.2)
+    assert heard == [change.id for change in said]
+    await city.close()
+    await log.close()

@@ -17,7 +17,16 @@ from hub.app.keeping import OnServers, free
 from hub.app.readers import StoreReader
 from hub.ledger import Ledger
 from hub.log import Limits, Log
-from hub.log.jetstream import JetStreamCursors, JetStreamFiles, JetStreamLog, Lease, Newer, Servers, bucket_of_leases
+from hub.log.jetstream import (
+    JetStreamCursors,
+    JetStreamFiles,
+    JetStreamLog,
+    Lease,
+    Newer,
+    Servers,
+    bucket_of_leases,
+    leases,
+)
 from hub.options import LogOptions
 from hub.ports import LogFull, LogPosition, SeriesQuery
 from hub.store import open_store
@@ -50,13 +59,26 @@ async def test_a_node_that_was_overtaken_sets_no_place_back_and_gives_its_lease_
     two = places(after, await taken(after, "delivery", "two"))
     assert two.get("delivery.desk") == 3
     two.set("delivery.desk", LogPosition(3))  # as a courier does when it begins
-    old._sure_until = time.monotonic() + 100
+    old._sure_until = leases.seconds() + 100
     with pytest.raises(OSError, match="another node"):
         one.set("delivery.desk", LogPosition(4))
     assert not old.held
     assert two.get("delivery.desk") == 3
     two.set("delivery.desk", LogPosition(5))
     assert two.get("delivery.desk") == 5
+
+
+async def test_a_machine_that_has_slept_holds_nothing_when_it_wakes(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its monotonic clock stood meanwhile, and another has taken the lease."""
+    lease = await taken(connect(), "delivery", "one")
+    assert lease.held
+    clock, woken = time.clock_gettime, leases.SURE_S + 1
+    monkeypatch.setattr(
+        time, "clock_gettime", lambda which: clock(which) + (woken if which == time.CLOCK_BOOTTIME else 0.0)
+    )
+    assert not lease.held
 
 
 async def test_a_place_whose_answer_got_lost_costs_no_lease(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:

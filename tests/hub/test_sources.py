@@ -52,3 +52,25 @@ async def test_a_port_that_cannot_be_had_holds_no_start_up(tmp_path: Path, monke
             part = hub.ingest.doors["one"].status
             assert part.state == "down"
             assert "in use by another program" in part.reason
+
+
+async def test_adapters_are_started_and_stopped_one_call_after_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reload that began before a role was taken over, and ended after it, forgot the adapters of that role: none of their blocks could be changed
+    or taken out any more."""
+    within, most = 0, 0
+
+    async def run(wanted: object) -> list[str]:
+        nonlocal within, most
+        within += 1
+        most = max(most, within)
+        await asyncio.sleep(0.01)
+        within -= 1
+        return []
+
+    async with running(write_city(tmp_path)) as hub:
+        with monkeypatch.context() as patched:
+            patched.setattr(hub.sources, "run", run)
+            await asyncio.gather(*(hub._run_adapters() for _ in range(3)))
+    assert most == 1

@@ -27,6 +27,16 @@ WRONG_LAST_SEQUENCE = frozenset({10071, 10164})
 """JetStream's error codes: somebody has written since, or is about to."""
 
 
+def seconds() -> float:
+    """By a clock that goes on while the machine sleeps, as the servers' does: a machine that wakes has lost its leases, and must know it before it
+    does anything by them."""
+    return time.clock_gettime(_CLOCK)
+
+
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""Where there is no such clock (macOS), the one that has counted sleep there."""
+
+
 class Lease:
     """One lease, asked for by one node."""
 
@@ -41,7 +51,7 @@ class Lease:
     @property
     def held(self) -> bool:
         """Whether this node may act on it now. Of any thread."""
-        return time.monotonic() < self._sure_until
+        return seconds() < self._sure_until
 
     async def holder(self) -> str:
         """The node that has it; empty where none has, or nobody knows."""
@@ -61,7 +71,7 @@ class Lease:
 
     async def take(self) -> bool:
         """Try once."""
-        sent = time.monotonic()
+        sent = seconds()
         try:
             self._revision = await self._servers.call(self._bucket.create(self.name, self._value))
         except TROUBLES:
@@ -80,7 +90,7 @@ class Lease:
         """When the first renewal was sent of which nobody knows whether it reached the servers; 0 where there is none."""
         while self.held:
             await asyncio.sleep(AGAIN_S if unanswered else RENEW_S)
-            sent = time.monotonic()
+            sent = seconds()
             try:
                 renewing = self._bucket.update(self.name, self._value, last=self._revision)
                 self._revision = await asyncio.wait_for(renewing, RENEWED_S)

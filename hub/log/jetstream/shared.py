@@ -8,16 +8,20 @@ puts it into the log and the other learns that it is there, whatever was lost or
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections.abc import Sequence
 from typing import Any
 
 from nats.js.errors import APIError
 
 from hub.log.jetstream.blobs import Blob, blob_of
 from hub.log.jetstream.leases import WRONG_LAST_SEQUENCE
-from hub.log.jetstream.servers import AGAIN_S, TROUBLES
+from hub.log.jetstream.servers import AGAIN_S
 from hub.log.jetstream.stream import NOT_YET_S, JetStreamStream
 from hub.log.pending import Append, Group
 from hub.ports import Heard, LogPosition
+
+logger = logging.getLogger(__name__)
 
 
 class SharedStream(JetStreamStream):
@@ -50,7 +54,7 @@ class SharedStream(JetStreamStream):
                 continue
             try:
                 await self._read_on()
-            except TROUBLES:
+            except Exception:  # whatever it is: what this node no longer hears of it would take in once more
                 await asyncio.sleep(AGAIN_S)
 
     async def _publish(self, group: Group) -> int:
@@ -109,15 +113,25 @@ class SharedStream(JetStreamStream):
             self._take_note(blob)
 
     def _take_note(self, blob: Blob) -> None:
-        self._last = blob.number
         self._learn(blob.number + 1)
         if self._offering and blob.identity == self._offering:
-            self._landed = blob.number
+            self._last = self._landed = blob.number
             return
         if self._lease is not None and blob.term > self._lease.term:
             self._lease.give_up()
-        if self._told is not None:
-            self._ours_there |= {id(entry): entry for entry in self._told(blob)}
+        self._ours_there |= {id(entry): entry for entry in self._heard(blob)}
+        self._last = blob.number
+
+    def _heard(self, blob: Blob) -> Sequence[Any]:
+        """What of it is on its way from this node as well. Raises MemoryError: then it is asked again. What cannot be heard at all keeps nobody from
+        appending."""
+        try:
+            return () if self._told is None else tuple(self._told(blob))
+        except MemoryError:
+            raise
+        except Exception:
+            logger.exception("what others have put into the log could not be heard; report this")
+            return ()
 
     def _left_of(self, append: Append) -> Append:
         there = self._ours_there.keys() & {id(entry) for entry in append.entries}

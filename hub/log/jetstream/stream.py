@@ -122,7 +122,9 @@ class JetStreamStream:
     async def _keep_looking(self) -> None:
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
-            with suppress(*TROUBLES):
+            with suppress(
+                Exception
+            ):  # whatever it is: without these looks a lost hint would hide what came, and nobody would know
                 await self._look()
 
     async def _look(self) -> None:
@@ -217,24 +219,30 @@ class JetStreamStream:
         """Group after group until nothing waits."""
         try:
             while self._pending:
-                group = self._pending.take()
                 try:
-                    number = await self._publish(group)
+                    group = self._pending.take()
+                except Exception:  # no memory for it: its appends have been told
+                    continue
+                try:
+                    self._committed(group, await self._publish(group))
                 except Exception as error:
                     group.fail(error)
-                    continue
-                self.refusing = None
-                if group.entries:
-                    entries = group.entries
-                    self._blobs.add(Blob(number, len(entries), len(group.data), partial(list, entries)))
-                    self._learn(number + 1)
-                at = 0
-                for append in group.appends:
-                    if not append.future.done():
-                        append.future.set_result(place(number, at))
-                    at += len(append.entries)
         finally:
             self._committing = None
+
+    def _committed(self, group: Group, number: int) -> None:
+        """The servers have the group as the blob of that number."""
+        self.refusing = None
+        if group.entries:
+            entries = group.entries
+            with suppress(MemoryError):  # who reads asks the servers for it
+                self._blobs.add(Blob(number, len(entries), len(group.data), partial(list, entries)))
+            self._learn(number + 1)
+        at = 0
+        for append in group.appends:
+            if not append.future.done():
+                append.future.set_result(place(number, at))
+            at += len(append.entries)
 
     async def _publish(self, group: Group) -> int:
         """The number of the group's blob once the servers have acknowledged it. Whether a message without an acknowledgement was stored nobody

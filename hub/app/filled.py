@@ -1,0 +1,68 @@
+"""Whether somebody does the city's work where several machines share it. A machine that takes in or shows is well by itself while nobody judges, so
+it has to say so."""
+
+from __future__ import annotations
+
+import time
+
+from hub.app.roles import AMONG, ROLE, Nodes
+from hub.bilingual import Text, joined
+from hub.health import Health, Part
+from hub.options import WORK
+
+VACANT_S = 20.0
+"""A role is down once nobody has been heard for so long who fills it: a take-over takes some seconds."""
+CLOCKS_S = 5.0
+"""So far the clocks of two machines may differ, with what lies between saying and hearing."""
+UNDONE = {
+    "rules": Text("no machine judges, so no warnings are raised", "没有机器在执行规则判断，因此不会产生预警"),
+    "store": Text("no machine stores, so history waits in the log", "没有机器在写入历史，数据暂存于日志"),
+    "delivery": Text(
+        "no machine delivers, so warnings reach no destination", "没有机器在投递，因此预警不会送达任何目标"
+    ),
+}
+
+
+class Filled:
+    """A part for each role that one machine fills at a time. None is required: a door must go on taking in while nobody judges."""
+
+    def __init__(self, health: Health, nodes: Nodes) -> None:
+        self._nodes = nodes
+        self._parts = {role: health.part(ROLE + role) for role in WORK}
+        self._among = health.part(AMONG, state="up")
+        self._vacant_since = dict.fromkeys(WORK, time.monotonic())
+
+    def look(self) -> None:
+        at = time.monotonic()
+        for role, part in self._parts.items():
+            self._judge(role, part, at)
+        self._among.report(*self._odd())
+
+    def _judge(self, role: str, part: Part, at: float) -> None:
+        who = self._nodes.who(role)
+        if who is not None:
+            self._vacant_since[role] = at
+            part.report("up", Text(f"{who} does it", f"由 {who} 执行"))
+        else:
+            part.report("down" if at - self._vacant_since[role] > VACANT_S else "starting", UNDONE[role])
+
+    def _odd(self) -> tuple[str, Text]:
+        """What is wrong between machines that are well each by itself."""
+        wrong = []
+        if self._nodes.twin is not None:
+            wrong.append(
+                Text(
+                    "another machine has this one's name; give each its own (--node)",
+                    "另有一台机器与本机同名；请用 --node 为每台机器命名",
+                )
+            )
+        for node, ahead_s in sorted(self._nodes.ahead_s().items()):
+            if abs(ahead_s) > CLOCKS_S:
+                how, how_zh = ("ahead of", "快") if ahead_s > 0 else ("behind", "慢")
+                wrong.append(
+                    Text(
+                        f"the clock of {node} is {abs(ahead_s):.0f} s {how} this one's",
+                        f"{node} 的时钟比本机{how_zh} {abs(ahead_s):.0f} 秒",
+                    )
+                )
+        return ("degraded", joined(wrong)) if wrong else ("up", Text("", ""))
