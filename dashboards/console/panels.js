@@ -54,10 +54,14 @@ export function deskOf({ now, map, source, chooseDevice, chooseMetric, draw, ask
         return h("div", { class: "box" },
           h("div", { class: "top" }, h("b", {}, adapter.name), h("span", { class: `state ${adapter.state}` }, stateName(adapter.state)), h("span", { class: "rate" }, `${rateText([rates])} ${say("persecond")}`)),
           rates.length > 1 ? bars(rates) : null,
-          h("div", { class: "nums" }, [["received", adapter.received], ["logged", adapter.logged], ["duplicate", adapter.duplicate], ["quarantined", adapter.quarantined], ["inflight", adapter.in_flight], ["refused", adapter.refused]].filter(([name, n]) => n || name === "received" || name === "logged").map(([name, n]) => `${say(name)} ${count(n)}`).join(" · ")),
+          h("div", { class: "nums" }, counts([["received", adapter.received], ["logged", adapter.logged], ["duplicate", adapter.duplicate], ["quarantined", adapter.quarantined], ["inflight", adapter.in_flight], ["refused", adapter.refused]], ["received", "logged"])),
           faults ? h("div", { class: "detail" }, faults) : null,
           adapter.detail ? h("div", { class: "detail" }, spoken(told(adapter, "detail"))) : null);
       }),
+      ...(status.city?.length ? [h("h2", {}, say("allmachines"))] : []),
+      ...(status.city ?? []).map((books) => h("div", { class: "box" },
+        h("div", { class: "top" }, h("b", {}, books.name)),
+        h("div", { class: "nums" }, counts([["logged", books.logged], ["stored", books.stored], ["storerefused", books.store_refused], ["replaced", books.replaced], ["waitingFor", books.waiting], ["quarantined", books.quarantined]], ["logged", "stored"])))),
       ...(status.maintenance?.length ? [h("h2", {}, say("maintenance"))] : []),
       ...(status.maintenance ?? []).map((work) => h("div", { class: "box maintenance" },
         h("div", { class: "top" }, h("b", {}, work.target), h("span", { class: "state" }, say(work.state)), h("span", { class: "rate nums" }, `${clockText(work.from, DAY)} – ${clockText(work.until, DAY)}${work.every_s ? ` · ${say("again")}` : ""}`)),
@@ -73,6 +77,9 @@ export function deskOf({ now, map, source, chooseDevice, chooseMetric, draw, ask
     panel.replaceChildren(...parts);
     panel.scrollTop = top;
   }
+
+  /** Counts in words; those that are 0 only where they are `always` shown. */
+  const counts = (named, always) => named.filter(([name, n]) => n || always.includes(name)).map(([name, n]) => `${say(name)} ${count(n)}`).join(" · ");
 
   function rulesBox() {
     const rules = [...now.rules.values()], ill = status_ill();

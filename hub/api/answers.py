@@ -123,7 +123,9 @@ class City(msgspec.Struct):
 
 class Status(msgspec.Struct):
     """The hub itself: parts, adapters with their ledgers, readers with their lag, the log, the rules; and the machines of the city, and what each does
-    (`roles`) and would do (`stands_by`). `parts` of other machines that are not up are there as PART@MACHINE. `devices` and `open_alerts` are null on a machine that does not follow them."""
+    (`roles`) and would do (`stands_by`). `parts` of other machines that are not up are there as PART@MACHINE. `devices` and `open_alerts` are null on a machine that does not follow them.
+    `adapters` are this machine's, with what came to it; `city` has by adapter what all machines logged and what the store made of it, as the one that
+    stores said last: empty where this machine is the only one, or none is heard that stores."""
 
     at: str
     started_at: str
@@ -131,6 +133,7 @@ class Status(msgspec.Struct):
     ready: bool
     parts: list[PartState]
     adapters: list[Object]
+    city: list[Object]
     readers: list[Object]
     log: dict[str, Object]
     damage: list[str]

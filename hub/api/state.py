@@ -91,6 +91,8 @@ class State:
     """Of what comes to this machine."""
     books: Callable[[], Ledger]
     """What this machine knows of the city's books: the same, where it does not keep them."""
+    city_books: Callable[[], Ledger | None]
+    """Those of a city of several machines, as the one that stores said them last; None where this one is alone, or none is heard that stores."""
     ingest: Ingest
     live: Live
     alerts: Alerts

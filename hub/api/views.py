@@ -18,6 +18,7 @@ from hub.delivery import Courier, Journal, ReadingCourier
 from hub.fault_words import MEANING
 from hub.health import Part
 from hub.knocks import Knock
+from hub.ledger import Ledger
 from hub.live import DeviceState
 from hub.metrics import Metric
 from hub.model import LEVELS, Alert, Camera, Change, Device, Fault, Maintenance, Motion, Position, Refusal, Zone
@@ -349,6 +350,7 @@ def status(state: State, sight: Sight) -> dict[str, Any]:
         **whole,
         "parts": [part(item, may_look=False) for item in _parts(state)],
         "adapters": [],
+        "city": [],
         "readers": [],
         "log": {},
         "damage": [],
@@ -384,10 +386,7 @@ def _whole_status(state: State) -> dict[str, Any]:
                 "duplicate": counts.duplicate,
                 "refused": counts.refused,
                 "unkept": counts.unkept,
-                "stored": _answered(books.stored, name),
-                "store_refused": _answered(books.refused, name),
-                "replaced": _answered(books.replaced, name),
-                "waiting": max((books.waiting(reader, name) for reader in books.stored), default=0),
+                **_answers(books, name),
                 "faults": dict(counts.faults),
             }
         )
@@ -413,6 +412,7 @@ def _whole_status(state: State) -> dict[str, Any]:
         "ready": state.health.ready,
         "parts": [part(item) for item in _parts(state)],
         "adapters": adapters,
+        "city": _city(state.city_books()),
         "readers": readers,
         "log": {
             name: {
@@ -442,6 +442,32 @@ def _whole_status(state: State) -> dict[str, Any]:
 def _parts(state: State) -> list[Part]:
     """Those of this machine, and what of the others is not up: without it a machine that shows would look well while a door hears nothing."""
     return [*state.health.parts(), *state.ill_elsewhere()]
+
+
+def _city(books: Ledger | None) -> list[dict[str, Any]]:
+    """By adapter, what the log of all machines holds and what became of it."""
+    if books is None:
+        return []
+    return [
+        {
+            "name": name,
+            "logged": counts.logged,
+            "quarantined": counts.quarantined,
+            **_answers(books, name),
+            "faults": dict(counts.faults),
+        }
+        for name, counts in sorted(books.adapters.items())
+    ]
+
+
+def _answers(books: Ledger, name: str) -> dict[str, int]:
+    """What the store made of an adapter's readings."""
+    return {
+        "stored": _answered(books.stored, name),
+        "store_refused": _answered(books.refused, name),
+        "replaced": _answered(books.replaced, name),
+        "waiting": max((books.waiting(reader, name) for reader in books.stored), default=0),
+    }
 
 
 def _answered(counts: Mapping[str, Mapping[str, int]], adapter: str) -> int:

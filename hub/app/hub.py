@@ -301,6 +301,9 @@ class Hub:
             node, self.judging.judged(), books, reads(working), ill(self.health), doors(self.ingest, self.roles)
         )
 
+    def _city_books(self) -> Ledger | None:
+        return self.storing.books if self.storing.on else self.nodes.books
+
     def _state(self, board: Board | None) -> State:
         config, ground, storing, judging = self.city.config, self._ground, self.storing, self.judging
         destinations = self.delivering.destinations
@@ -315,6 +318,7 @@ class Hub:
             log=self.log,
             ledger=self.ledger,
             books=lambda: storing.books,
+            city_books=lambda: None if board is None else self._city_books(),
             ingest=self.ingest,
             live=self.live,
             alerts=self.alerts,

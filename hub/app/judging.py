@@ -25,7 +25,6 @@ from hub.app.trip_notes import TripNotes
 from hub.app.warning import SNAPSHOT, Warner
 from hub.app.watching import RuleParts
 from hub.delivery import BEGINS
-from hub.ledger import Ledger
 from hub.model import Maintenance
 from hub.ports import Cursors, LogFull, LogPosition
 from rules.book import RuleBook
@@ -81,14 +80,10 @@ class Judging:
         if ground.live:
             self._tasks.keep("ticker", self._tick, required=True)
             everywhere = lambda: [*state.readers(), *self._nodes.readers()]  # noqa: E731
+            books = lambda: state.city_books() or state.books()  # noqa: E731
             up = lambda: self._nodes.doors(doors(state.ingest, state.roles()))  # noqa: E731
-            self._tasks.keep("telemetry", Reporter(state, self._city_books, everywhere, up).run)
+            self._tasks.keep("telemetry", Reporter(state, books, everywhere, up).run)
         self.on = True
-
-    def _city_books(self) -> Ledger:
-        """As far as they are known here."""
-        own = self._storing.books
-        return own if self._storing.on else self._nodes.books or own
 
     async def _note_beginnings(self) -> None:
         """A destination that nobody has delivered to yet gets what is judged from here on, also where another node delivers and begins later."""

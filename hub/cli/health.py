@@ -44,6 +44,14 @@ def health(options: argparse.Namespace) -> int:
                 for node in nodes
             ]
             table(("machine", "does", "stands by for", "listens on", ""), shown, "no machines", options)
+        if not options.csv and (city := status["city"]):
+            print()
+            counts = ("logged", "stored", "store_refused", "replaced", "waiting", "quarantined")
+            rows = [(one["name"], *(f"{one[count]:,}" for count in counts)) for one in city]
+            table(
+                ("all machines", "logged", "stored", "refused by the store", "replaced", "waiting", "quarantined"),
+                rows, "nothing", options,
+            )  # fmt: skip
         if not options.csv:
             print("ready" if status["ready"] else "NOT READY: a required part does not work")
     return 0 if status["ready"] else 1

@@ -20,6 +20,12 @@ def _state(hub: RunningHub, part: str) -> str | None:
     return next((item["state"] for item in hub.get("/api/v1/status")["parts"] if item["part"] == part), None)
 
 
+def _city(hub: RunningHub) -> tuple[int, ...] | None:
+    """Of what came by HTTP: logged, stored, waiting."""
+    books = next((item for item in hub.get("/api/v1/status")["city"] if item["name"] == "api"), None)
+    return None if books is None else (books["logged"], books["stored"], books["waiting"])
+
+
 def test_no_machine_looks_well_while_nobody_judges_and_none_says_that_there_is_no_warning_that_follows_none(
     tmp_path: Path,
 ) -> None:
@@ -44,6 +50,9 @@ def test_no_machine_looks_well_while_nobody_judges_and_none_says_that_there_is_n
         assert "every destination has taken" in cityhub("delivery", archive.folder, "list").stdout
         assert "does not deliver" in cityhub("delivery", show.folder, "list").stdout
         assert 'cityhub_alerts_open{level="red"} 1' in show.get("/metrics")
+        show.wait(lambda: _city(show) == (1, 1, 0), "who shows did not say what all machines logged and stored")
+        for folder in (show.folder, archive.folder, judge.folder):
+            assert "all machines" in cityhub("health", folder).stdout
 
         judge.kill()
         show.wait(lambda: _state(show, "role/rules") == "down", "a machine that shows looked well without a judge")
