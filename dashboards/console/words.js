@@ -36,7 +36,7 @@ const WORDS = {
   decode: ["Decode", "解码"], decoded: ["Read by", "解析协议"], wouldRead: ["what would be read", "可读出"], nothingRead: ["nothing would be read", "无可读数据"], frameFields: ["fields of the frame", "报文字段"],
   kind_frame: ["no frame", "无有效报文"], kind_oversize: ["too long", "超长"], kind_truncated: ["cut short", "不完整"], kind_checksum: ["checksum wrong", "校验错误"], kind_syntax: ["against the protocol", "格式错误"], kind_unsupported: ["not supported", "不支持"], kind_encrypted: ["encrypted", "已加密"], kind_incomplete: ["a part never came", "分包缺失"],
   "kind_unknown-device": ["unknown device", "未登记设备"], kind_unauthorised: ["not authorised", "未授权"], "kind_unknown-metric": ["unknown metric", "未知指标"], kind_value: ["value not usable", "数值无效"], kind_time: ["time not usable", "时间无效"], kind_position: ["position not usable", "位置无效"], kind_rate: ["too many", "超出限速"], kind_loop: ["came round in a circle", "循环转发"],
-  part_log: ["log", "日志"], part_store: ["store", "存储"], part_rules: ["rules", "规则引擎"], part_rule: ["rule", "规则"], part_reader: ["reader", "日志读者"], part_ticker: ["clock for the rules", "规则时钟"], part_api: ["API", "接口"], part_adapter: ["adapter", "接入"], part_destination: ["destination", "送达目标"], part_rollups: ["rollups", "汇总"], part_telemetry: ["telemetry", "自监测"], part_housekeeping: ["housekeeping", "内务"], part_watch: ["watch", "监视"], part_users: ["users", "用户"], part_delivery: ["delivery", "送达"], part_reports: ["reports", "报表"],
+  part_log: ["log", "日志"], part_store: ["store", "存储"], part_rules: ["rules", "规则引擎"], part_rule: ["rule", "规则"], part_reader: ["reader", "日志读者"], part_ticker: ["clock for the rules", "规则时钟"], part_api: ["API", "接口"], part_adapter: ["adapter", "接入"], part_destination: ["destination", "送达目标"], part_rollups: ["rollups", "汇总"], part_telemetry: ["telemetry", "自监测"], part_housekeeping: ["housekeeping", "内务"], part_watch: ["watch", "监视"], part_users: ["users", "用户"], part_delivery: ["delivery", "送达"], part_reports: ["reports", "报表"], part_role: ["role", "职责"], part_machines: ["machines", "各机器"], part_nodes: ["what machines tell each other", "机器互报"], part_books: ["books", "账目"], part_trips: ["trips", "行程"],
   stream_events: ["events", "事件"], stream_derived: ["derived", "衍生"], stream_alerts: ["warnings", "预警"], stream_quarantine: ["quarantine", "隔离"], stream_live: ["the present", "实时"],
   refusal_400: ["It was not understood.", "请求内容有误。"], refusal_401: ["Who you are is not known; log in.", "身份未确认，请登录。"], refusal_403: ["You may not do this.", "无权执行此操作。"], refusal_404: ["It is not there (any more).", "目标不存在或已消失。"], refusal_409: ["As things stand this cannot be done.", "当前状态下无法执行。"], refusal_413: ["It is too long.", "内容过长。"], refusal_429: ["Too often; wait a little.", "操作过于频繁，请稍候。"], refusal_500: ["The hub failed over it.", "中枢处理出错。"], refusal_502: ["What the hub asked did not answer well.", "被询问的设备未正常应答。"], refusal_503: ["The hub cannot do it now; try again soon.", "中枢暂时无法执行，请稍后再试。"],
   by_area: ["Any area", "全部区域"], by_pack: ["Any rules", "全部规则"], by_kind: ["Any kind", "全部类型"], hiddenSome: ["more are hidden; show all", "条被隐藏；显示全部"],
@@ -127,9 +127,10 @@ export const faultName = (kind) => (WORDS[`kind_${kind}`] ? say(`kind_${kind}`) 
 /** A part of the hub: by the name that documents have, in Chinese by what it is and which one. */
 export function partName(part) {
   if (!tongue) return part;
-  const [what, ...which] = part.split("/"), one = which.join("/");
-  const named = WORDS[`part_${what}`] ? say(`part_${what}`) : what;
-  return one ? `${named} ${WORDS[`stream_${one}`] && what !== "adapter" && what !== "destination" && what !== "rule" ? say(`stream_${one}`) : one}` : named;
+  const [name, ...at] = part.split("@"), [what, ...which] = name.split("/"), one = which.join("/");
+  const named = WORDS[`part_${what}`] ? say(`part_${what}`) : what, where = at.length ? `（${at.join("@")}）` : "";
+  if (what === "role") return `${named} ${say(`part_${one}`)}`;
+  return one ? `${named} ${WORDS[`stream_${one}`] && what !== "adapter" && what !== "destination" && what !== "rule" ? say(`stream_${one}`) : one}${where}` : named + where;
 }
 /** What the hub refused, in the reader's language; a sentence that it has in English only is quoted behind what its status means. */
 export const refusalText = (error) => (tongue ? error.zh || `${say(WORDS[`refusal_${error.status}`] ? `refusal_${error.status}` : "refusal_500")}${foreign(error.message)}` : error.message);

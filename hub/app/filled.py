@@ -4,6 +4,7 @@ it has to say so."""
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from hub.app.roles import AMONG, ROLE, Nodes
 from hub.bilingual import Text, joined
@@ -26,8 +27,9 @@ UNDONE = {
 class Filled:
     """A part for each role that one machine fills at a time. None is required: a door must go on taking in while nobody judges."""
 
-    def __init__(self, health: Health, nodes: Nodes) -> None:
-        self._nodes = nodes
+    def __init__(self, health: Health, nodes: Nodes, destinations: Callable[[], bool]) -> None:
+        """`destinations`: whether the city has any."""
+        self._nodes, self._destinations = nodes, destinations
         self._parts = {role: health.part(ROLE + role) for role in WORK}
         self._among = health.part(AMONG, state="up")
         self._vacant_since = dict.fromkeys(WORK, time.monotonic())
@@ -43,6 +45,8 @@ class Filled:
         if who is not None:
             self._vacant_since[role] = at
             part.report("up", Text(f"{who} does it", f"由 {who} 执行"))
+        elif role == "delivery" and not self._destinations():
+            part.report("up", Text("the city has no destinations", "本市没有投递目标"))
         else:
             part.report("down" if at - self._vacant_since[role] > VACANT_S else "starting", UNDONE[role])
 

@@ -187,7 +187,7 @@ class Hub:
         look = [self.delivering.destinations.look, self.following.look, certificates.look, self.judging.look]
         if board is not None:
             self._tasks.keep("nodes", self.nodes.run)
-            look.append(Filled(self.health, self.nodes).look)
+            look.append(Filled(self.health, self.nodes, lambda: bool(self.city.config.sinks)).look)
         self._tasks.keep("watch", Watch(self.health, self.log, self._ground.closely, look).run)
         self.listening = Listening(self.state, config.api.listen, self.data, self.health.part("api", required=True))
         await self.listening.open(public="api" in self.roles)

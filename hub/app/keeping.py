@@ -228,7 +228,7 @@ class OnServers:
         if lease is None or not lease.held:
             raise OSError(f"{path.name} is not replaced: another hub may have begun to")
         whole = data if isinstance(data, bytes) else b"".join(data)
-        self._files.replace(path.name, whole)
+        self._files.replace(path.name, whole, lambda: lease.held)
         replace(path, whole)
 
     async def lost(self) -> None:

@@ -6,6 +6,9 @@ import asyncio
 import os
 import socket
 import time
+from contextlib import suppress
+
+from hub.app.hanging import rest
 
 PATIENCE_S = 5.0
 """How long a manager that is too busy to take a word is waited for. Its socket holds ten words (net.unix.max_dgram_qlen)."""
@@ -32,8 +35,9 @@ async def keep_alive() -> None:
     if span_s <= 0 or os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
         return
     while True:
-        _said("WATCHDOG=1")  # one that finds no room is not missed: the manager has ten before it
-        await asyncio.sleep(span_s / 2)
+        with suppress(MemoryError):
+            _said("WATCHDOG=1")  # one that finds no room is not missed: the manager has ten before it
+        await rest(span_s / 2)
 
 
 def _said(*said: str) -> bool:

@@ -20,7 +20,7 @@ import msgspec
 from hub.api.state import ReaderState
 from hub.app.eyes import look
 from hub.app.telemetry import noted_by_the_hub
-from hub.bilingual import Text, joined, quoted, same
+from hub.bilingual import NOTHING, Text, joined, quoted, same
 from hub.cameras import Cameras
 from hub.defects import told
 from hub.error_words import of_system, words_of
@@ -160,6 +160,8 @@ class Warner:
         self._said_of: set[str] = set()
         """Errors, in words, that had events skipped and have been told."""
         self._safe_cursor = begin
+        self._unsaved = NOTHING
+        """Why what the rules know could not be written down last: until it is, no event behind may go from the log."""
         self._between = asyncio.Lock()
         """Held while events are judged and what they change is appended: a snapshot begins before or after, never within."""
         self._saving = asyncio.Lock()
@@ -221,7 +223,7 @@ class Warner:
         if self._torn:
             await self._begin_anew()
         self._torn = True
-        self.state.report("up", self._ails())
+        self._say_well()
         loop = asyncio.get_running_loop()
         self._next_save = loop.time() + SNAPSHOT_EVERY_S
         while True:
@@ -280,7 +282,10 @@ class Warner:
             parts.append(
                 Text(f"{skipped} events skipped, which could not be judged", f"{skipped} 个事件无法判断，已跳过")
             )
-        return joined(parts)
+        return joined([*parts, self._unsaved] if self._unsaved else parts)
+
+    def _say_well(self) -> None:
+        self.state.report("degraded" if self._unsaved else "up", self._ails())
 
     def _look(self, change: AlertChange) -> None:
         """Add the cameras. A warning goes out without them where that fails."""
@@ -314,7 +319,7 @@ class Warner:
         while True:
             try:
                 await append(entries)
-                self.state.report("up", self._ails())
+                self._say_well()
                 return
             except Unwritable as error:
                 await self._append_what_can_be(append, entries, error)
@@ -345,12 +350,15 @@ class Warner:
             try:
                 took_s = await _written(pieces, lambda chunks: self._keep(self._path, chunks))
                 self._safe_cursor = cursor
+                unsaved = NOTHING
             except OSError as error:
-                self.state.report(
-                    self.state.state, Text("its snapshot could not be written: ", "快照无法写入：") + of_system(error)
-                )
+                unsaved = Text("its snapshot could not be written: ", "快照无法写入：") + of_system(error)
             finally:
                 self._next_save = asyncio.get_running_loop().time() + max(SNAPSHOT_EVERY_S, took_s / SNAPSHOT_SHARE)
+            if self._unsaved != unsaved:
+                self._unsaved = unsaved
+                if self.state.part.works:
+                    self._say_well()
 
     def _head(self) -> _Head:
         """Between events. While the log has what is judged again, a further restart has to know that too."""

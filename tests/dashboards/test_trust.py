@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.acceptance.nats_server import NatsServer
 from tests.acceptance.ports import free_port
 from tests.acceptance.running import RunningHub, write_city
 from tests.dashboards.browser import Browser
@@ -128,3 +129,29 @@ def test_the_curve_of_half_an_hour_reaches_now(tmp_path: Path) -> None:
         assert browser.errors == []
     assert 28 * 60 - took_s < (last - first).total_seconds() < 31 * 60, "the half hour ends when the page asks"
     assert hub.stop() == 0
+
+
+def test_a_machine_that_shows_does_not_promise_calm_while_nobody_judges(tmp_path: Path) -> None:
+    server = NatsServer(tmp_path / "servers")
+    server.start()
+    log = f'[log]\nservers = ["{server.url}"]\nmonitoring = ["{server.monitoring}"]\nreplicas = 1\nevents_gb = 0.1\nalerts_gb = 0.1\nquarantine_gb = 0.1\n'
+
+    def run(name: str, roles: str) -> RunningHub:
+        api = free_port()
+        more = ["--node", name, "--role", roles]
+        return RunningHub(write_city(tmp_path / name, log, api), api, more=more)
+
+    show = run("show", "ingest,api")
+    hubs = [show]
+    try:
+        with Browser(tmp_path) as browser:
+            browser.go(f"http://127.0.0.1:{show.api}/")
+            browser.wait(f"{BANNER}.includes('role/rules: down')", "a city without a judge was not shown as such")
+            assert not browser.ask(CALM)
+            hubs.append(run("worker", "rules,store,delivery"))
+            browser.wait(f"{CALM} && {BANNER} === ''", "the judge was not noticed")
+            assert browser.errors == []
+    finally:
+        for hub in reversed(hubs):
+            hub.stop()
+        server.stop()

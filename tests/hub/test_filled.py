@@ -48,7 +48,8 @@ class Town:
         self.health, self.board = Health(lambda: NOW), BoardOf()
         own = Node("show", ["api"], "", True)
         self.nodes = Nodes("show", self.board, lambda: own, Said, lambda: NOW)
-        self.filled = Filled(self.health, self.nodes)
+        self.destinations = True
+        self.filled = Filled(self.health, self.nodes, lambda: self.destinations)
 
     def hear(self, name: str, roles: list[str], **more: object) -> None:
         self.board.tell(msgspec.json.encode(Said(Node(name, roles, "", True), **more)))  # type: ignore[arg-type]
@@ -88,6 +89,15 @@ def test_a_role_that_nobody_fills_is_down_on_every_machine_and_makes_none_unread
     passes(VACANT_S)
     assert town.state("role/rules")[0] == "down"
     assert town.health.ready
+
+
+def test_a_city_without_destinations_misses_nobody_who_delivers(passes: Clock) -> None:
+    town = Town()
+    town.destinations = False
+    passes(VACANT_S + 1)
+    assert town.state("role/delivery")[0] == "up"
+    town.destinations = True
+    assert town.state("role/delivery")[0] == "down"
 
 
 def test_a_machine_with_the_same_name_is_told_and_what_it_does_counts() -> None:

@@ -54,3 +54,18 @@ def test_a_loop_that_turns_goes_on_past_the_limit() -> None:
 def test_who_has_ended_the_guard_may_take_its_time() -> None:
     done = ended(0.3, 0.0, "pass", "guard.cancel(); await asyncio.sleep(0); time.sleep(1)")
     assert (done.returncode, done.stdout, done.stderr) == (0, "went on\n", "")
+
+
+def test_a_loop_that_turns_goes_on_after_a_moment_without_memory() -> None:
+    without = """
+    real, raised = asyncio.sleep, []
+    async def sleep(seconds):
+        if seconds and not raised:
+            raised.append(seconds)
+            raise MemoryError
+        await real(seconds)
+    asyncio.sleep = sleep
+    await real(6.0)
+    assert raised"""
+    done = ended(3.0, 0.0, "pass", without)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "went on\n", "")

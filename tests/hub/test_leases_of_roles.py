@@ -27,6 +27,7 @@ from hub.log.jetstream import (
     bucket_of_leases,
     leases,
 )
+from hub.log.jetstream.files import INLINE_MAX
 from hub.options import LogOptions
 from hub.ports import LogFull, LogPosition, SeriesQuery
 from hub.store import open_store
@@ -130,6 +131,35 @@ async def test_a_file_whose_answer_got_lost_can_be_replaced_again_and_not_by_a_n
     with pytest.raises(OSError, match="cannot be kept"):
         files.replace("rules.snapshot", b"5")
     assert other.read("rules.snapshot") == b"4"
+
+
+@pytest.mark.parametrize("size", [1, INLINE_MAX + 1], ids=["in its key", "as an object"])
+async def test_a_node_that_was_stopped_as_it_replaced_a_file_keeps_its_heir_from_replacing_none(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """It goes on when the heir has read the file, and not replaced it yet. The heir's rules could never be written down again, and so nothing of the
+    log was let go."""
+    old, heir = (JetStreamFiles(connect(), "test", 1) for _ in range(2))
+    old.replace("rules.snapshot", b"0" * size)
+    update, goes_on, stopped = old._keys.update, asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    async def stops(*given: Any, **named: Any) -> int:
+        loop.call_soon_threadsafe(stopped.set)
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(goes_on.wait(), loop))
+        return await update(*given, **named)
+
+    monkeypatch.setattr(old._keys, "update", stops)
+    replacing = asyncio.create_task(asyncio.to_thread(old.replace, "rules.snapshot", b"1" * size, lambda: False))
+    await asyncio.wait_for(stopped.wait(), 60)
+    assert await asyncio.to_thread(heir.read, "rules.snapshot") == b"0" * size
+    goes_on.set()
+    await replacing
+    await asyncio.to_thread(heir.replace, "rules.snapshot", b"2" * size, lambda: True)
+    await asyncio.to_thread(heir.replace, "rules.snapshot", b"3" * size, lambda: True)
+    with pytest.raises(OSError, match="cannot be kept"):
+        await asyncio.to_thread(old.replace, "rules.snapshot", b"4" * size, lambda: False)
+    assert await asyncio.to_thread(heir.read, "rules.snapshot") == b"3" * size
 
 
 def _landed(update: Any) -> Any:

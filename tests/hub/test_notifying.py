@@ -92,3 +92,26 @@ async def test_it_says_that_it_is_alive_as_often_as_asked(
     said = heard(manager)
     assert set(said) == ({"WATCHDOG=1"} if beats else set())
     assert len(said) >= 2 * beats
+
+
+async def test_it_goes_on_saying_that_it_is_alive_after_a_moment_without_memory(
+    manager: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The service manager took it for one that hangs."""
+    monkeypatch.setenv("WATCHDOG_USEC", "20000")
+    real, raised = asyncio.sleep, 0
+
+    async def sleep(seconds: float) -> None:
+        nonlocal raised
+        if seconds and not raised:
+            raised += 1
+            raise MemoryError
+        await real(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    alive = asyncio.create_task(keep_alive())
+    await real(0.2)
+    assert raised
+    assert not alive.done()
+    alive.cancel()
+    assert len(heard(manager)) >= 2

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -387,4 +388,36 @@ async def test_a_forwarded_warning_has_the_cameras_of_both_hubs(tmp_path: Path) 
     (change,) = log.alerts.read_now(0).entries
     assert [view.camera for view in change.cameras] == ["dome", "a/c1"]
     assert [view.camera for view in event.change.cameras] == ["a/c1"]  # what stands in the log is not touched
+    await log.close()
+
+
+async def test_rules_that_cannot_be_written_down_say_so_until_they_can(tmp_path: Path) -> None:
+    """They were "up" while nothing that the log holds could be let go."""
+    log, full = Log(tmp_path), True
+
+    def keep(path: Path, data: Any) -> None:
+        whole = b"".join(data)
+        if full:
+            raise OSError(28, "No space left on device")
+        path.write_bytes(whole)
+
+    rules = warner(tmp_path, log)
+    rules._keep = keep
+    running = asyncio.create_task(rules.run())
+    await asyncio.sleep(0)
+    await rules.save()
+    assert rules.state.state == "degraded"
+    assert "snapshot could not be written" in rules.state.part.why.en
+    assert "快照无法写入" in rules.state.part.why.zh
+    await log.events.append([depth(1, 0.8)])
+    async with asyncio.timeout(60):
+        while log.alerts.next == 0:
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(0.1)
+    assert rules.state.state == "degraded", "a warning that was told changes nothing of it"
+    full = False
+    await rules.save()
+    assert (rules.state.state, rules.state.part.why.en) == ("up", "")
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
     await log.close()

@@ -4,6 +4,7 @@ none of them any more."""
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from contextlib import suppress
 
 from nats.js import api
@@ -56,12 +57,13 @@ class JetStreamFiles:
             return value[1:]
         return (await self._objects.get(value[1:].decode())).data
 
-    def replace(self, name: str, data: bytes) -> None:
-        """Raises OSError where the servers do not answer, or another node has replaced it since this one has read it."""
+    def replace(self, name: str, data: bytes, held: Callable[[], bool] = lambda: False) -> None:
+        """`held`: whether this node may replace it also where another has done so since this one has read it, asked when that shows. Raises OSError
+        where it may not, or the servers do not answer."""
         what = f"{name} cannot be kept on the servers of the log"
-        self._servers.demand(self._replace(name, data), what, PUT_S)
+        self._servers.demand(self._replace(name, data, held), what, PUT_S)
 
-    async def _replace(self, name: str, data: bytes) -> None:
+    async def _replace(self, name: str, data: bytes, held: Callable[[], bool]) -> None:
         if name not in self._revisions:
             await self._read(name)
         value, made = INLINE + data, ""
@@ -69,20 +71,21 @@ class JetStreamFiles:
             made = f"{name}-{uuid.uuid4().hex}"
             await self._objects.put(made, data)
             value = OBJECT + made.encode()
-        await self._update(name, value)
+        await self._update(name, value, held)
         if made:
             for old in await self._objects.list():
                 if old.name and old.name != made and old.name.startswith(f"{name}-"):
                     with suppress(*TROUBLES):
                         await self._objects.delete(old.name)
 
-    async def _update(self, name: str, value: bytes) -> None:
-        """Raises `KeyWrongLastSequenceError` where another node has replaced it."""
+    async def _update(self, name: str, value: bytes, held: Callable[[], bool]) -> None:
+        """Raises `KeyWrongLastSequenceError` where another node has replaced it. One that was stopped in the middle of that, and goes on when this one
+        has its lease, may still do so once: then it is this one's turn."""
         try:
             self._revisions[name] = await self._keys.update(name, value, last=self._revisions[name])
         except KeyWrongLastSequenceError:
             found = await self._keys.get(name)
-            if found.value != self._unanswered.get(name):
+            if found.value != self._unanswered.get(name) and not held():
                 raise
             self._revisions[name] = await self._keys.update(name, value, last=found.revision)
         except TROUBLES:
