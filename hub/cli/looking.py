@@ -172,7 +172,7 @@ def alerts(options: argparse.Namespace) -> int:
     chosen = [*answer["open"], *(answer["closed"] if options.all else ())]
     if options.json:
         changes = [change for item in chosen for change in item["changes"]]
-        for change in sorted(changes, key=lambda change: (change["at"], change["alert"], change["ordinal"])):
+        for change in sorted(changes, key=lambda change: (from_text(change["at"]), change["alert"], change["ordinal"])):
             json_line(change)
         return 0
     rows = [

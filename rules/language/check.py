@@ -209,9 +209,14 @@ class Expressions(ABC):
             return ir.Limit(name[5:]), self._suffix_type(name[5:])
         if name in vocabulary():
             return self._metric(name, tree.at)
-        near = get_close_matches(name, [*vocabulary(), *self.lets], n=1, cutoff=0.8)
-        if t.attribute_unit(name) is not None and not (near and near[0].rpartition("_")[2] == name.rpartition("_")[2]):
-            # Only a metric with the same ending (current_a) can have been meant: warning_level is not warning_level_m.
+        known = [*vocabulary(), *self.lets]
+        is_attribute = t.attribute_unit(name) is not None
+        # Only a metric with the same ending (current_a) can have been meant: warning_level is not warning_level_m. Looked for among those few
+        # first, since every attribute of every rule comes by here.
+        if is_attribute and not _nearest_of(name, [other for other in known if _ending(other) == _ending(name)]):
+            return self._attribute(name, tree.at)
+        near = _nearest_of(name, known)
+        if is_attribute and _ending(near[0]) != _ending(name):
             return self._attribute(name, tree.at)
         hint = f"; was {near[0]} meant?" if near else nearest(name)
         self.wrong(
@@ -293,6 +298,15 @@ class Expressions(ABC):
     @abstractmethod
     def call(self, tree: g.Call) -> tuple[ir.Node, Type]:
         """A function of its arguments."""
+
+
+def _nearest_of(name: str, known: list[str]) -> list[str]:
+    """The one of the known names that is most like it, if any is much like it."""
+    return get_close_matches(name, known, n=1, cutoff=0.8)
+
+
+def _ending(name: str) -> str:
+    return name.rpartition("_")[2]
 
 
 def _plain(kind: Type) -> bool:

@@ -13,8 +13,9 @@ import urllib.request
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+from tests.acceptance import forked
 from tests.waiting import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,7 +67,8 @@ def write_city(
 
 class RunningHub:
     """`cityhub run FOLDER`, ready when constructed, which is when it has said `ready`. `prefix` goes before the command (strace), `more`
-    behind it."""
+    behind it. It is forked from a process that has loaded the program (tests/acceptance/forked.py), unless it is to be `fresh` or has a prefix.
+    """
 
     def __init__(
         self,
@@ -75,16 +77,13 @@ class RunningHub:
         prefix: Sequence[str] = (),
         ready: str = "Ctrl-C stops it",
         more: Sequence[str] = (),
+        fresh: bool = False,
     ) -> None:
         self.folder = folder
         self.api = api
         self.said: list[str] = []
-        self.process = subprocess.Popen(
-            [*prefix, sys.executable, "-m", "hub.cli", "run", str(folder), *more],
-            cwd=ROOT,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        command = ["run", str(folder), *more]
+        self.process, self._stderr = started(command, prefix) if fresh or prefix else forked.start(command)
         self._listening = threading.Thread(target=self._listen, daemon=True)
         self._listening.start()
         self.wait(lambda: self.has_said(ready), "the hub did not start")
@@ -93,8 +92,7 @@ class RunningHub:
         return any(words in line for line in self.said)
 
     def _listen(self) -> None:
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
+        for line in self._stderr:
             self.said.append(line)
 
     def wait(self, ready: Callable[[], bool], complaint: str, seconds: float = PATIENCE_S) -> None:
@@ -147,17 +145,19 @@ class RunningHub:
     def wait_end(self) -> int:
         code = self.process.wait(PATIENCE_S)
         self._listening.join()
-        assert self.process.stderr is not None
-        self.process.stderr.close()
+        self._stderr.close()
         return code
 
 
-def cityhub(*arguments: object, timeout: float = PATIENCE_S) -> subprocess.CompletedProcess[str]:
-    """One command to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "hub.cli", *map(str, arguments)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
+def started(command: Sequence[str], prefix: Sequence[str]) -> tuple[subprocess.Popen[str], IO[str]]:
+    """The command by an interpreter of its own, and what it says on stderr."""
+    process = subprocess.Popen(
+        [*prefix, sys.executable, "-m", "hub.cli", *command], cwd=ROOT, stderr=subprocess.PIPE, text=True
     )
+    assert process.stderr is not None
+    return process, process.stderr
+
+
+def cityhub(*arguments: object, timeout: float = PATIENCE_S) -> subprocess.CompletedProcess[str]:
+    """One command to its end, forked as `RunningHub` is."""
+    return forked.run([str(argument) for argument in arguments], timeout)

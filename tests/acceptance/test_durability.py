@@ -203,7 +203,7 @@ def test_a_100_mb_line_is_one_fault_and_its_neighbours_are_taken(tmp_path: Path)
     folder = write_city(
         tmp_path / "city", f'[[adapters]]\nname = "ais"\nprotocol = "ais"\nlisten = "tcp://127.0.0.1:{ais}"\n', api
     )
-    hub = RunningHub(folder, api)
+    hub = RunningHub(folder, api, fresh=True)  # its memory is looked at
     hub.wait(lambda: hub.adapter("ais")["state"] == "up", "the adapter does not listen")
     link = socket.create_connection(("127.0.0.1", ais), timeout=30)
     good = b"!AIVDM,1,1,,A,15NPOOPP00o?b=bE`UNv4?w428D;,0*24\r\n"

@@ -1,4 +1,4 @@
-"""`cityhub alerts DIR --load`: what the warnings ask of their watchers, for people and as JSON, with and without a hub."""
+"""`cityhub alerts DIR`: the order of its lines; with `--load` what the warnings ask of their watchers, for people and as JSON, with and without a hub."""
 
 from __future__ import annotations
 
@@ -87,3 +87,11 @@ async def test_a_running_hub_counts_all_it_knows_up_to_now(tmp_path: Path) -> No
         assert hub.stop() == 0
     assert (load["alarms"], load["stale"]) == (151, ["p/r@old"])
     assert load["until"] > "2026-06-02"
+
+
+async def test_changes_are_listed_in_the_order_of_their_times(tmp_path: Path) -> None:
+    """1.1 s before 1.12 s, though their texts sort the other way: "…01.1Z", "…01.12Z"."""
+    changes = step(1, "a"), step(1.1, "a", Change.ESCALATED, "red", 1), step(1.12, "a", Change.CLEARED, "red", 2)
+    city = await city_with_alerts(tmp_path / "city", *changes)
+    said = [json.loads(line)["change"] for line in cityhub("alerts", city, "--all", "--json").stdout.splitlines()]
+    assert said == ["raised", "escalated", "cleared"]

@@ -33,6 +33,8 @@ FLOOD_BYTES, LONG_FLOOD_BYTES = 6 << 10, 256 << 10
 """Bytes of each flood whose memory is traced (which makes them ten times as slow)."""
 ATTEMPTS = 5
 """A busy machine may disturb one measurement, not each: the best of them counts."""
+GRAIN_S = 0.1
+"""What takes less is not compared with the half of it: the clock's own grain counts there."""
 PLUGINS = Plugins()
 
 _hex = bytes.fromhex
@@ -151,8 +153,9 @@ def complaint(protocol: str, data: bytes, chunk: int) -> str:
     half = whole = longest = float("inf")
     for _ in range(ATTEMPTS):
         whole_now, longest_now = spent(protocol, data, chunk)
-        half = min(half, spent(protocol, data[: size // 2], chunk)[0])
         whole, longest = min(whole, whole_now), min(longest, longest_now)
+        if whole > GRAIN_S:
+            half = min(half, spent(protocol, data[: size // 2], chunk)[0])
         why = judged(size, half, whole, longest if chunk == SLICE_BYTES else 0.0)
         if not why:
             break
@@ -163,7 +166,7 @@ def judged(size: int, half: float, whole: float, longest: float) -> str:
     """What is too slow of the CPU seconds for half of `size` bytes, for all of them, and for the longest feed of a slice."""
     if whole >= size * CPU_S_PER_BYTE:
         return f"{whole / size * 1e6:.1f} us a byte"
-    if whole > 0.1 and whole >= 3 * half + 0.05:  # below that the clock's own grain counts
+    if whole > GRAIN_S and whole >= 3 * half + 0.05:
         return f"{half:.3f} s for half of it, {whole:.3f} s for all"
     if longest >= FEED_S:
         return f"one feed took {longest:.3f} s"
