@@ -13,10 +13,13 @@ from hub.app.rollups import Rollups
 from hub.app.trip_notes import TripNotes
 from hub.delivery import Courier, Journal, ReadingCourier
 from hub.log import Cursors, Log
+from hub.log.log import Stream
 from hub.ports import LogPosition
 from hub.store import open_store
+from tests.acceptance.running import write_city
 from tests.hub.couriers import Sink
 from tests.hub.logs import readings
+from tests.hub.running import running
 
 
 class Watched(Cursors):
@@ -87,3 +90,20 @@ async def test_no_place_is_asked_for_or_set_in_the_event_loop(tmp_path: Path, wo
     assert cursors.asked
     assert cursors.in_loop == []
     await log.close()
+
+
+async def test_how_far_back_the_present_begins_is_not_looked_for_in_the_event_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On servers it walks through thousands of messages."""
+    threads: list[threading.Thread] = []
+    before = Stream.before
+
+    def watched(stream: Stream, end: LogPosition, entries: int) -> LogPosition:
+        threads.append(threading.current_thread())
+        return before(stream, end, entries)
+
+    monkeypatch.setattr(Stream, "before", watched)
+    async with running(write_city(tmp_path)):
+        assert len(threads) >= 2
+        assert threading.main_thread() not in threads
