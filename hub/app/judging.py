@@ -66,7 +66,8 @@ class Judging:
         ground.log.events.begin_at(self.warner.state.cursor)
         self.editions = Editions(ground.log, ground.data / "editions.json", ground.keeping.replace, EDITION)
         streams = ground.log.events, ground.log.derived
-        self.trips = TripNotes(self._storing.store, *streams, lambda: self._storing.stored(places), places, ground.now)
+        stored = lambda: self._storing.stored(places)  # noqa: E731
+        self.trips = await asyncio.to_thread(TripNotes, self._storing.store, *streams, stored, places, ground.now)
         ground.health.add(self.warner.state.part, required=True)
         await self._note_beginnings()
 

@@ -19,6 +19,7 @@ import msgspec
 from hub.api.state import State
 from hub.app.keeping import REPORTS, Fence, free
 from hub.bilingual import Text, joined, quoted
+from hub.defects import told
 from hub.error_words import words_of
 from hub.health import Part
 from hub.moment import SECOND
@@ -26,6 +27,8 @@ from hub.ports import Delivery, ReportFile, ReportSink, ReportWishes, StoreUnava
 from hub.whole_file import read
 
 LOOK_S = 30.0
+TAKES_S = 300.0
+"""How long one delivery may take."""
 AGAIN_NS = 300 * SECOND
 """After a delivery that failed for now."""
 logger = logging.getLogger(__name__)
@@ -100,8 +103,18 @@ class Posting:
             return Delivery(False, final=True, detail=said.en, detail_zh=said.zh)
         name = f"{what.partition('-')[0]}-{span}.{wishes.form}"
         await self._fence()
-        title = TITLES[what.partition("-")[0]][chinese]
-        return await sink.deliver_report(ReportFile(f"{title} {span}", name, made), key, self._state.clock())
+        report = ReportFile(f"{TITLES[what.partition('-')[0]][chinese]} {span}", name, made)
+        try:
+            async with asyncio.timeout(TAKES_S):
+                return await sink.deliver_report(report, key, self._state.clock())
+        except TimeoutError:
+            return Delivery(False, detail=f"no outcome within {TAKES_S:g} s", detail_zh=f"{TAKES_S:g} 秒内没有结果")
+        except (
+            Exception
+        ) as error:  # a fault of the sink's code: other destinations get theirs, and this one not one each few seconds
+            logger.exception("a report could not be handed over; report this")
+            said = Text("the sink failed: ", "投递程序出错：") + told(error)
+            return Delivery(False, detail=said.en, detail_zh=said.zh)
 
     async def _note(self, name: str, what: str, span: str) -> None:
         self._done.setdefault(name, {})[what] = span

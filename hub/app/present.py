@@ -33,9 +33,10 @@ class Present:
                 return
             log = self._ground.log
             events, derived, alerts = log.events, log.derived, log.alerts
+            since = [await asyncio.to_thread(stream.before, stream.next, LIVE_ENTRIES) for stream in (events, derived)]
             followers = [
-                Follower("live", events, self.live.feed, events.before(events.next, LIVE_ENTRIES)),
-                Follower("live_derived", derived, self.live.feed_found, derived.before(derived.next, LIVE_ENTRIES)),
+                Follower("live", events, self.live.feed, since[0]),
+                Follower("live_derived", derived, self.live.feed_found, since[1]),
                 Follower("alerts", alerts, self.alerts.feed, alerts.first),
             ]
             for follower in followers:

@@ -61,7 +61,7 @@ class Rollups:
         keep_days: Mapping[str, float],
         eraser: Eraser | None = None,
     ) -> None:
-        """`stored`: how far the store has come in each stream."""
+        """`stored`: how far the store has come in each stream. Blocks."""
         self._eraser = eraser
         self._store, self._streams, self._stored = store, streams, stored
         self._cursors, self._now, self._keep_days = cursors, now, keep_days
@@ -97,7 +97,7 @@ class Rollups:
                     await self._in_thread(self.drop_what_is_due)
                     retention_due = clock() + RETENTION_EVERY_S
                 self._say("up", NOTHING)
-            except StoreUnavailable as error:
+            except (StoreUnavailable, OSError) as error:  # the latter: how far it is cannot be written down
                 self._say("down", words_of(error))
 
     def drop_what_is_due(self) -> None:
@@ -126,7 +126,7 @@ class Rollups:
         if everything and not self._new and not self._minutes:
             self._denied.clear()
             for name, state in self.states.items():
-                self._cursors.set(f"rollups_{name}", state.cursor)
+                await asyncio.to_thread(self._cursors.set, f"rollups_{name}", state.cursor)
         return written
 
     async def _make(self, minutes: dict[str, set[int]], widths: tuple[str, ...]) -> int:

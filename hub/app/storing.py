@@ -102,10 +102,11 @@ class Storing:
             StoreReader(self.store, log.streams[name], None, Ledger(), ground.now, ground.journey) for name in STREAMS
         ]
         shared = ground.keeping.apart and not self.copies
-        await asyncio.gather(*(one.open(self._places.get(one.state.name), shared) for one in readers))
+        known = await asyncio.gather(*(asyncio.to_thread(self._places.get, one.state.name) for one in readers))
+        await asyncio.gather(*(one.open(at, shared) for one, at in zip(readers, known, strict=True)))
         for reader in readers:  # it has been there, whatever became of the log's end
             reader.stream.begin_at(reader.state.cursor)
-        self.rollups = self._rollups(readers)
+        self.rollups = await asyncio.to_thread(self._rollups, readers)
         self._whole = ground.health.whole("store", [reader.state.part for reader in readers])
         ground.health.whole("rollups", [state.part for state in self.rollups.states.values()])
         self.readers = readers

@@ -62,7 +62,7 @@ class TripNotes:
         cursors: Cursors,
         now: Callable[[], int],
     ) -> None:
-        """`stored`: how far the store has come in each of the two streams; raises OSError."""
+        """`stored`: how far the store has come in each of the two streams; raises OSError. Blocks."""
         self._store, self._events, self._derived, self._stored = store, events, derived, stored
         self._cursors, self._now = cursors, now
         self._written = derived.next
@@ -96,7 +96,7 @@ class TripNotes:
             del self._minutes[vehicle]
             written += len(noted)
         if not self._minutes:
-            self._cursors.set(CURSOR, self._cursor)
+            await asyncio.to_thread(self._cursors.set, CURSOR, self._cursor)
         return written
 
     async def _look(self, stored: LogPosition) -> None:

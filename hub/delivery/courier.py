@@ -95,7 +95,7 @@ class Courier:
         was made, or as far back as it wants to know. The hub calls this before it takes or judges anything, so that one killed in
         its first moments has no warning that such a destination misses."""
         self._followed = await asyncio.to_thread(self._journal.followed, self.name)
-        offset = self._cursors.get(self._reader)
+        offset = await asyncio.to_thread(self._cursors.get, self._reader)
         if offset is None and await asyncio.to_thread(self._journal.served, self.name):
             offset = await self._again()
         elif offset is None or offset > self._end:  # never seen before, or the log has begun anew
@@ -139,7 +139,7 @@ class Courier:
     async def _beginning(self) -> LogPosition:
         """Where a new destination starts: for a `HistorySink` at the first change of the time it wants to know of."""
         back_s = self._sink.catch_up_s if isinstance(self._sink, HistorySink) else 0.0
-        noted = self._cursors.get(BEGINS.format(name=self.name))
+        noted = await asyncio.to_thread(self._cursors.get, BEGINS.format(name=self.name))
         end = self._end if noted is None else min(self._end, noted)
         since, offset = self._line.now() - round(back_s * SECOND), self._stream.first
         while back_s and offset < end:

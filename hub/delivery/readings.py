@@ -72,7 +72,7 @@ class ReadingCourier:
     async def begin(self) -> None:
         """Decide where to begin, and make it durable, before the hub takes anything (`Courier.begin`). A destination never seen before
         starts at what was the end when the courier was made."""
-        offset = self._cursors.get(self._reader)
+        offset = await asyncio.to_thread(self._cursors.get, self._reader)
         if offset is None or offset > self._end:  # never seen before, or the log has begun anew
             served = offset is None and await asyncio.to_thread(self._line.journal.served, self.name)
             offset = self._stream.first if served else self._end  # a lost cursor: all once more, by the same keys

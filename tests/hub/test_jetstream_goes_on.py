@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hub.log.jetstream import JetStreamLog
+from hub.log.jetstream import JetStreamLog, stream
 from hub.ports import LogFull
 from tests.acceptance.nats_server import Connect
 from tests.hub.logs import everything, reading, readings
@@ -108,3 +108,25 @@ async def test_what_waits_is_not_forgotten_where_a_group_before_it_could_not_be_
         await asyncio.wait_for(first, 30)
     await asyncio.wait_for(second, 30)
     assert everything(log) == [reading(2)]
+
+
+async def test_servers_that_answer_nothing_are_told_also_where_nothing_is_appended(
+    logs: list[JetStreamLog], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that only shows looked well, and what it showed was as old as the last answer."""
+    events = logs[0].events
+    monkeypatch.setattr(stream, "SILENT_S", 0.2)
+    with monkeypatch.context() as patched:
+
+        async def away() -> None:
+            raise TimeoutError
+
+        patched.setattr(events, "_look", away)
+        await until(lambda: events.refusing)
+        assert events.refusing is not None
+        assert ("do not answer" in events.refusing.en, "没有应答" in events.refusing.zh) == (True, True)
+        with pytest.raises(LogFull, match="do not answer"):
+            await events.append(readings(1))
+    await until(lambda: events.refusing is None)
+    await events.append(readings(1))
+    assert everything(logs[0]) == readings(1)

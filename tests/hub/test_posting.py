@@ -130,6 +130,36 @@ async def test_a_failure_is_told_and_tried_again_and_a_refusal_is_not(tmp_path: 
     assert len({key for _, key in desk.taken}) == 1, "the same key each time"
 
 
+@pytest.mark.parametrize("trouble", [AttributeError("a defect"), None], ids=["raises", "never answers"])
+async def test_a_sink_that_fails_or_never_answers_gets_no_report_each_few_seconds_and_holds_no_other_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: Exception | None
+) -> None:
+    """It may have sent it before it failed."""
+    monkeypatch.setattr("hub.app.posting.TAKES_S", 0.1)
+
+    class Failing(Desk):
+        async def deliver_report(self, report: ReportFile, key: str, now: int) -> Delivery:
+            await super().deliver_report(report, key, now)
+            if trouble is not None:
+                raise trouble
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    town, failing, desk = Town("2026-11-29T06:00:00+08:00"), Failing(), Desk()
+    sinks = cast(Any, {"first": failing, "second": desk})
+    part = Part("reports")
+    posts = Posting(cast(State, town), lambda: sinks, tmp_path, replace, part)
+    await posts.once()
+    town.at = from_text("2026-11-29T07:00:00+08:00")
+    for _ in range(3):
+        await posts.once()
+    assert (len(failing.taken), len(desk.taken)) == (1, 1)
+    assert part.state == "degraded"
+    town.at += AGAIN_NS
+    await posts.once()
+    assert (len(failing.taken), len(desk.taken)) == (2, 1)
+
+
 async def test_a_report_by_mail_through_a_whole_hub(tmp_path: Path) -> None:
     server = MailServer()
     listening = await asyncio.start_server(server.serve, "127.0.0.1", 0, limit=1 << 22)

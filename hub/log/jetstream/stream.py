@@ -51,6 +51,11 @@ ANSWER_S = 1.0
 """How long a server may take to answer a question before it is asked again: it may have been killed meanwhile, and another answers."""
 LOOK_EVERY_S = 0.5
 """So often the stream's state is asked for; what is appended anywhere is told at once beside it."""
+SILENT_S = 5.0
+"""Servers that have answered none of these looks for so long are said to be away, also where nothing is appended that would show it."""
+SILENT = Text(
+    "the servers of the log do not answer; input is refused until they do", "日志服务器没有应答；恢复前拒收数据"
+)
 NOT_YET_S = 0.01
 """Before a replica is asked again that does not have yet what the majority has."""
 OVERTAKEN = Text(
@@ -120,12 +125,20 @@ class JetStreamStream:
         self._looker = self._servers.start(self._keep_looking())
 
     async def _keep_looking(self) -> None:
+        answered_at = time.monotonic()
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
-            with suppress(
+            try:
+                await self._look()
+            except (
                 Exception
             ):  # whatever it is: without these looks a lost hint would hide what came, and nobody would know
-                await self._look()
+                if self.refusing is None and time.monotonic() - answered_at > SILENT_S:
+                    self._refuse(SILENT)
+            else:
+                answered_at = time.monotonic()
+                if self.refusing is SILENT:
+                    self.refusing = None
 
     async def _look(self) -> None:
         info = await self._servers.js.stream_info(self._stream)
