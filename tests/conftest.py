@@ -52,6 +52,17 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     return outcome
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Nothing that is collected becomes garbage: Python does not look for any meanwhile, and looks through none of it while tests run."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Tests of the wheel and of documents first: they are long, and at the end one worker would have them while the others wait."""
     items.sort(key=lambda item: item.path.parent != HERE)
