@@ -7,7 +7,7 @@ where others are. So nobody has to be asked, and each of many machines that read
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -41,12 +41,23 @@ class Forget:
 Change: TypeAlias = Move | Forget
 
 
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One reading: what changes before it is judged, which parts take it (its home first), and who forgets its subject afterwards."""
+
+    before: Sequence[Change]
+    parts: Sequence[int]
+    after: Sequence[Change]
+
+
 class Whereabouts:
     """What homes need to know of one device."""
 
-    __slots__ = ("area", "newest", "position", "position_t")
+    __slots__ = ("area", "calm", "newest", "position", "position_t")
 
     def __init__(self, device: Device) -> None:
+        self.calm: Visit | None = None
+        """How a reading goes while nobody moves; None where that is to be found."""
         self.area = device.area
         self.position = device.position
         self.position_t = self.newest = NEVER
@@ -74,17 +85,6 @@ class Whereabouts:
         if made.position_t != NEVER and place is not None:
             made.position = Position(*place)
         return made
-
-
-@dataclass(slots=True)
-class Visit:
-    """One reading: when it counts as observed, what changes before it is judged, which parts take it (its home first), and who forgets its
-    subject afterwards."""
-
-    at: int
-    before: list[Change]
-    parts: list[int]
-    after: list[Change]
 
 
 class Homes:
@@ -145,6 +145,7 @@ class Homes:
             home = self.homes[name] = self._routing.home(name, None)
             self._circles.setdefault(name, Counter())[home] += 1
         for name, device in self._devices.items():
+            device.calm = None
             self.homes[name] = self._routing.home(name, device.position)
             self._stand(name, self._circles_of(device.area, device.position))
 
@@ -193,6 +194,7 @@ class Homes:
         home, known = self.homes[name], self.known.get(name, set())
         wanted = self._wanted(name, self._devices[name].position) - {home}
         self.known[name] = wanted
+        self._devices[name].calm = None
         return [
             *(Move(name, of, part, True) for part in sorted(wanted - known)),
             *(Forget(name, part) for part in sorted(known - wanted - {home})),
@@ -200,29 +202,39 @@ class Homes:
 
     # ------------------------------------------------------------------------------------------ one reading
 
-    def take(self, reading: Reading, at: int, received: int) -> Visit:
-        """`at`, `received`: as `moment` says."""
+    def take(self, reading: Reading, at: int, received: int) -> tuple[int, Visit]:
+        """`at`, `received`: as `moment` says. Gives when the reading counts as observed, and where it goes."""
         name = reading.device
-        if name in self._places:
-            return Visit(at, [], [self.homes[name]], [])
         device = self._devices.get(name)
-        new = device is None
         if device is None:
-            device = self._devices[name] = Whereabouts(self._world.registry.get(name) or Device(name))
+            if name in self._places:
+                return at, Visit((), (self.homes[name],), ())
+            device = Whereabouts(self._world.registry.get(name) or Device(name))
         at = in_its_turn(at, reading, received, device.newest)
-        before, was = list[Change](), device.position
+        was = device.position
         if reading.position is not None and at >= device.position_t:
             device.position, device.position_t = reading.position, at
-        device.newest = max(device.newest, at)
-        if new or device.position != was:
-            before = self._move(name, device, new)
+        if at > device.newest:
+            device.newest = at
+        if device.calm is not None and device.position == was:
+            return at, device.calm
+        return at, self._visit(name, device, device.position != was)
+
+    def _visit(self, name: str, device: Whereabouts, moved: bool) -> Visit:
+        before: list[Change] = []
+        if moved or name not in self.homes:
+            self._devices[name] = device
+            before = self._move(name, device)
         home, known = self.homes[name], self.known.get(name, set())
         wanted = self._wanted(name, device.position)
         self.known[name] = wanted - {home}
-        after: list[Change] = [Forget(name, part) for part in sorted(known - wanted)]
-        return Visit(at, before, [home, *sorted((wanted | known) - {home})], after)
+        after = [Forget(name, part) for part in sorted(known - wanted)]
+        made = Visit(before, (home, *sorted((wanted | known) - {home})), after)
+        alone = not self._stands.get(name) and name not in self._world.downstream
+        device.calm = made if alone and not before and not after else None
+        return made
 
-    def _move(self, name: str, device: Whereabouts, new: bool) -> list[Change]:
+    def _move(self, name: str, device: Whereabouts) -> list[Change]:
         """The device is somewhere else now. Whoever is handed over is given by where it was at home until now."""
         changes: list[Change] = []
         was = self.homes.get(name)
@@ -239,7 +251,7 @@ class Homes:
             if other in self._devices:
                 changes += self._make_known(other, self.homes[other])
         wanted = self._wanted(name, device.position) - {home}
-        if not new and was is not None:
+        if was is not None:
             changes += [Move(name, was, part, True) for part in sorted(wanted - known)]
         self.known[name] = known | wanted
         return changes

@@ -112,13 +112,13 @@ class Parts(Judge):
         at, received = moment(reading, self.now)
         if self.world.clock.started == NEVER or any(judge.world.orphans for judge in self.judges):
             self.start(received, outcome)
-        visit = self.homes.take(reading, at, received)
+        at, visit = self.homes.take(reading, at, received)
         self._change(visit.before)
         self.now = max(self.now, received)
         self.world.clock.now = self.now  # the first one's clock is what is asked from outside
         self._some(visit.parts, lambda judge, told: judge.take(reading, told), outcome, reading.device)
         self._change(visit.after)
-        return visit.at
+        return at
 
     def tick(self, at: int, outcome: Outcome) -> None:
         if at < self.now - setback.BACK_NS:
