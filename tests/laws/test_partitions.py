@@ -158,7 +158,9 @@ def test_cars_that_cross_borders(seed: int, partitions: int) -> None:
     assert len({change.rule for change in changes}) >= 6, "the town has something of every rule"
     if partitions > 1:
         assert many.hand_overs > 50
-        assert any(len(known) + 1 < partitions for known in many.judge.homes.known.values()) or partitions == 2
+        assert (
+            any(len(known) + 1 < partitions for known in many.judge.homes.known.values()) or partitions < 5
+        )  # four cells that meet are of three at least
         again = Partitions(book(TOWN), listed, zones, partitions, cell_deg=0.006)
         assert said(again, seen, len(seen) // 2) == expected
 
