@@ -1,5 +1,5 @@
 """Three machines that share the parts of the rules, over real servers of the log: each is killed in turn, and what they say together is what one
-engine says of the log."""
+engine says of the log. `CITY_SERVERS=3` in the environment runs it over three servers instead of one."""
 
 from __future__ import annotations
 
