@@ -261,8 +261,8 @@ class RulesOptions(msgspec.Struct, frozen=True):
 
     packs: list[str] = msgspec.field(default_factory=list)
     partitions: int = 1
-    """Parts among which subjects are shared out inside this process. The alerts are the same; more than one saves nothing on one
-    machine, and is there to try what many machines need."""
+    """Parts among which subjects are shared out. The alerts are the same. With the log on servers machines share the parts (docs/scale.md), and
+    the number stays as it is once they have begun; inside one process more than one saves nothing."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.partitions <= PARTITIONS_MAX:

@@ -25,7 +25,7 @@ from rules.state.outcome import Outcome
 from rules.state.subject import OpenAlert, Subject
 from rules.state.world import World
 
-ENGINE = "7"
+ENGINE = "8"
 """Version of the engine, for `Edition.engine`: raised when the same log could give other alerts."""
 
 
@@ -196,6 +196,11 @@ class Engine:
         """The rules that are ill: name, error, subject, number of the event, since when, how often (`rules.state.health`); the
         name `engine` stands for events that had to be skipped."""
         return self.world.failures.told()
+
+    @property
+    def skipped(self) -> int:
+        """Events that could not be judged."""
+        return self.world.failures.skipped
 
     # ------------------------------------------------------------------------------------------ snapshots
 

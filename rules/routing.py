@@ -86,7 +86,7 @@ class Routing:
 
     def home(self, name: str, position: Position | None) -> int:
         """The partition of a subject of that name at that position; of one without a position, and of a place, by the name alone."""
-        return self._of(name if position is None else "{}|{}".format(*self._cell(position)))
+        return crc32(name.encode()) % self.partitions if position is None else self._of(*self._cell(position))
 
     def halo(self, position: Position) -> frozenset[int]:
         """The partitions that own a cell from which this position may be asked about, its own among them."""
@@ -106,9 +106,8 @@ class Routing:
     def _owners(self, west: int, south: int, east: int, top: int) -> frozenset[int]:
         if (east - west + 1) * (top - south + 1) > MANY_CELLS:
             return frozenset(range(self.partitions))
-        return frozenset(
-            self._of(f"{x % self._columns()}|{y}") for x in range(west, east + 1) for y in range(south, top + 1)
-        )
+        columns = self._columns()
+        return frozenset(self._of(x % columns, y) for x in range(west, east + 1) for y in range(south, top + 1))
 
     def _columns(self) -> int:
         return round(360 / self.cell_deg)
@@ -116,5 +115,6 @@ class Routing:
     def _cell(self, position: Position) -> tuple[int, int]:
         return floor(position.lon / self.cell_deg) % self._columns(), floor(position.lat / self.cell_deg)
 
-    def _of(self, key: str) -> int:
-        return crc32(key.encode()) % self.partitions
+    def _of(self, x: int, y: int) -> int:
+        """In turns along every row and column, so that the few cells of a city are shared out evenly; a hash gave one part twice another's."""
+        return (x + y * (self.partitions // 2 + 1)) % self.partitions

@@ -34,9 +34,10 @@ from hub.app.following import Following
 from hub.app.ground import Ground
 from hub.app.hearing import hear_others, hears_from
 from hub.app.judging import VERSION, Judging
-from hub.app.keeping import keeping
+from hub.app.keeping import OnServers, keeping
 from hub.app.listening import COMMANDS_ONLY, Listening
 from hub.app.only_one import OnlyOne
+from hub.app.parting import Parting
 from hub.app.present import Present
 from hub.app.relaying import Relay
 from hub.app.reloading import for_the_next_start, read_again, taken_over
@@ -98,7 +99,8 @@ class Hub:
         self.node = node or socket.gethostname()
         self.roles = list(roles or city.config.hub.roles) if live else list(ROLES)
         """What this hub does, or would do were it not for others: of `WORK` it fills what it has the leases for."""
-        self._keeping = keeping(city.config.log, self.data, self.node, self.roles, alone=not live)
+        partitions = city.config.rules.partitions
+        self._keeping = keeping(city.config.log, self.data, self.node, self.roles, partitions, alone=not live)
         self.now = now
         self._live = live
         self._tick_s = tick_s
@@ -164,7 +166,9 @@ class Hub:
         self.nodes = Nodes(self.node, board, self._node, self._said, self.now)
         self.present = Present(self._ground)
         self.storing = Storing(self._ground, self.present, self.ledger)
-        self.judging = Judging(self._ground, self.present, self.storing, self.nodes, self._tick_s)
+        self.parting = self._parting()
+        shared = self.parting is not None
+        self.judging = Judging(self._ground, self.present, self.storing, self.nodes, self._tick_s, shared)
         self.delivering = Delivering(self._ground, self.present)
         self.parts = [part for part in (self.storing, self.judging, self.delivering) if part.role in self.roles]
         alone = not self._keeping.apart
@@ -194,6 +198,14 @@ class Hub:
         await self._run_adapters()
         if not alone:
             self._filling = [asyncio.create_task(self._fill(part)) for part in self.parts]
+            if self.parting is not None:
+                self._filling.append(asyncio.create_task(self.parting.run()))
+
+    def _parting(self) -> Parting | None:
+        """Where machines share the parts of the rules, and this is one of them."""
+        if not isinstance(self._keeping, OnServers) or self._keeping.parts == 1 or "rules" not in self.roles:
+            return None
+        return Parting(self._ground, self._keeping, self._say)
 
     async def _open_log(self) -> None:
         await self._keeping.open()
@@ -245,6 +257,8 @@ class Hub:
         await self.present.end()
         for part in (self.judging, self.storing, self.delivering):
             await part.end()
+        if self.parting is not None:
+            await self.parting.end()
         await self.following.close()
         await self._write_down()
         await self._keeping.close()
@@ -285,7 +299,8 @@ class Hub:
     def does(self) -> list[str]:
         """The roles that this node fills now."""
         filled = {part.role for part in self.parts if part.on}
-        return [role for role in self.roles if role not in WORK or role in filled]
+        parts = [] if self.parting is None else self.parting.roles()
+        return [*(role for role in self.roles if role not in WORK or role in filled), *parts]
 
     def _node(self) -> Node:
         """What this hub is to the others of its city."""
@@ -295,7 +310,8 @@ class Hub:
 
     def _said(self, node: Node) -> Said:
         """What it says to them."""
-        working = [*self.storing.states(), *self.judging.states(), *self.delivering.states()]
+        parts = [] if self.parting is None else self.parting.states()
+        working = [*self.storing.states(), *self.judging.states(), *parts, *self.delivering.states()]
         books = self.storing.books.told() if self.storing.on else None
         return Said(
             node, self.judging.judged(), books, reads(working), ill(self.health), doors(self.ingest, self.roles)
@@ -379,7 +395,8 @@ class Hub:
         )
 
     def _readers(self) -> list[ReaderState]:
-        parts = self.storing.states(), self.present.readers, self.judging.states(), self.delivering.states()
+        parting = [] if self.parting is None else self.parting.states()
+        parts = self.storing.states(), self.present.readers, self.judging.states(), parting, self.delivering.states()
         return [reader for states in parts for reader in states]
 
     # ---------------------------------------------------------------------------------------------- running

@@ -14,7 +14,10 @@ from typing import Any
 
 from hub.api.state import ReaderState, State
 from hub.app.editions import Editions
+from hub.app.gathering import Gathering
 from hub.app.ground import Ground
+from hub.app.keeping import PART, OnServers
+from hub.app.parting import GatherOnServers, begin_of
 from hub.app.present import Present
 from hub.app.roles import Judged, Nodes, doors
 from hub.app.storing import Storing
@@ -40,8 +43,13 @@ class Judging:
     editions: Editions
     trips: TripNotes
 
-    def __init__(self, ground: Ground, present: Present, storing: Storing, nodes: Nodes, tick_s: float) -> None:
-        """`tick_s`: the machine's seconds from tick to tick."""
+    def __init__(
+        self, ground: Ground, present: Present, storing: Storing, nodes: Nodes, tick_s: float, shared: bool = False
+    ) -> None:
+        """`tick_s`: the machine's seconds from tick to tick. `shared`: machines share the parts of the rules (`hub.app.parting`)."""
+        self._shared = shared
+        self._forgotten = 0
+        """Messages of the parts before this one are gone."""
         self._ground, self._present, self._storing, self._nodes, self._tick_s = ground, present, storing, nodes, tick_s
         self.on = False
         self._tasks = Tasks(ground.health)
@@ -62,6 +70,7 @@ class Judging:
             ground.city.config.rules.partitions,
             ground.keeping.replace,
             ground.journey,
+            await asyncio.to_thread(self._gather),
         )
         ground.log.events.begin_at(self.warner.state.cursor)
         self.editions = Editions(ground.log, ground.data / "editions.json", ground.keeping.replace, EDITION)
@@ -70,6 +79,14 @@ class Judging:
         self.trips = await asyncio.to_thread(TripNotes, self._storing.store, *streams, stored, places, ground.now)
         ground.health.add(self.warner.state.part, required=True)
         await self._note_beginnings()
+
+    def _gather(self) -> GatherOnServers | None:
+        """Raises ValueError where the rules are judged in another number of parts than the city folder says."""
+        keeping = self._ground.keeping
+        if not isinstance(keeping, OnServers):
+            return None
+        begin_of(keeping)
+        return GatherOnServers(keeping, self._ground.data) if self._shared else None
 
     async def start(self, state: State) -> None:
         ground = self._ground
@@ -119,11 +136,25 @@ class Judging:
         if self.on:
             with suppress(OSError):
                 await asyncio.to_thread(self._places.set, "rules", self.warner.state.cursor)
+                await asyncio.to_thread(self._forget_posts)
+
+    def _forget_posts(self) -> None:
+        """Let go of what the parts wrote and nobody needs any more."""
+        engine, keeping = self.warner.engine, self._ground.keeping
+        if not isinstance(engine, Gathering) or not isinstance(keeping, OnServers):
+            return
+        read = [self._places.get(PART.format(part=part)) for part in range(engine.parts)]
+        needed = min([self.warner.safe_message, *engine.newest, *(0 if place is None else place + 1 for place in read)])
+        if needed > self._forgotten:
+            keeping.posts().forget(needed)
+            self._forgotten = needed
 
     async def end(self) -> None:
         await self._tasks.end()
         if self.on:
             await self.save()
+            if isinstance(self.warner.engine, Gathering):
+                self.warner.engine.end()
 
     # ---------------------------------------------------------------------------------------------- what others ask
 

@@ -21,20 +21,28 @@ from hub.ports import Cursors, Log
 from hub.whole_file import Data, replace
 
 if TYPE_CHECKING:
-    from hub.log.jetstream import JetStreamFiles, JetStreamLog, Lease, Servers
+    from hub.log.jetstream import JetStreamFiles, JetStreamLog, JetStreamPosts, Lease, Servers
 
 GIB = 1 << 30
 NEEDED = {"events": ("store/events", "rules"), "derived": ("store/derived",), "alerts": ("store/alerts",)}
 """By stream: readers without which nothing may be dropped, also while nobody judges or stores."""
 REPORTS = "reports.json"
 """Which reports have gone out: see `hub.app.posting`."""
-FILES = {"rules": ("rules.snapshot", "editions.json"), "store": ("ledger.json", NOTES), "delivery": (REPORTS,)}
+BEGIN = "parts.begin"
+"""Where the parts of the rules begin, where several machines share them."""
+FILES = {"rules": ("rules.snapshot", "editions.json", BEGIN), "store": ("ledger.json", NOTES), "delivery": (REPORTS,)}
 """By role: of the data folder, what the next hub that fills it needs of the one before, and nobody else replaces."""
+PART = "rules-{part}"
+"""The lease of a part of the rules; its snapshot is the file of that name."""
 HOLDER_EVERY_S, TAKE_EVERY_S = 10.0, 0.5
 MARK_EVERY_S = 1.0
 
 Fence: TypeAlias = Callable[[], Awaitable[None]]
 """Awaited before something that one hub alone may do: it returns at once while this one may, and never once another may have begun to."""
+
+
+def files_of(role: str) -> tuple[str, ...]:
+    return FILES.get(role) or (f"{role}.snapshot",)
 
 
 async def free() -> None:
@@ -124,8 +132,10 @@ class OnServers:
     own: FolderCursors
     apart = True
 
-    def __init__(self, options: LogOptions, data: Path, node: str) -> None:
-        self._options, self._data, self._node = options, data, node
+    def __init__(self, options: LogOptions, data: Path, node: str, parts: int = 1) -> None:
+        """`parts`: among how many the rules are shared."""
+        self._options, self._data, self._node, self.parts = options, data, node, parts
+        self._posts: JetStreamPosts | None = None
         self._servers: Servers
         self._files: JetStreamFiles
         self._leases: dict[str, Lease] = {}
@@ -145,7 +155,9 @@ class OnServers:
         from hub.log.jetstream import JetStreamFiles, JetStreamLog, Newer, bucket_of_leases
 
         options, servers = self._options, self._servers
-        self.log = JetStreamLog(servers, options.space, options.replicas, limits(options), NEEDED)
+        judging = [PART.format(part=part) for part in range(self.parts)] if self.parts > 1 else []
+        needed = {**NEEDED, "events": (*NEEDED["events"], *judging)}
+        self.log = JetStreamLog(servers, options.space, options.replicas, limits(options), needed)
         self.own = FolderCursors(self._data / "places")  # not where a log of this machine's own had its cursors
         self._bucket = bucket_of_leases(servers, options.space, options.replicas)
         self._newer = Newer(servers, self._bucket)
@@ -158,11 +170,43 @@ class OnServers:
         await self._while_an_older_one_works(say)
         lease = Lease(self._servers, self._bucket, role, self._node)
         await self._take(lease, say)
-        self._leases[role] = lease
+        return await self._begin_under(lease)
+
+    async def granted_if_free(self, role: str) -> Cursors | None:
+        """As `granted`, without waiting: None where another hub fills it."""
+        from hub.log.jetstream import Lease
+
+        lease = Lease(self._servers, self._bucket, role, self._node)
+        return await self._begin_under(lease) if await lease.take() else None
+
+    async def _begin_under(self, lease: Lease) -> Cursors:
+        self._leases[lease.name] = lease
         self._keep(lease.keep())
         cursors = await asyncio.to_thread(self.log.under, lease)
-        await asyncio.to_thread(self._fetch, role)
+        await asyncio.to_thread(self._fetch, lease.name)
         return cursors
+
+    async def is_held(self, role: str) -> bool:
+        """Whether some hub fills it, or nobody knows."""
+        from hub.log.jetstream import Lease
+
+        return await Lease(self._servers, self._bucket, role, self._node).is_held()
+
+    def lease(self, role: str) -> Lease:
+        """One that was granted."""
+        return self._leases[role]
+
+    def posts(self) -> JetStreamPosts:
+        """The log of the parts of the rules. Raises OSError where the servers do not answer."""
+        from hub.log.jetstream import JetStreamPosts
+
+        if self._posts is None:
+            self._posts = JetStreamPosts(self._servers, self._options.space, self._options.replicas)
+        return self._posts
+
+    def shown(self, name: str) -> bytes | None:
+        """A file as whoever keeps it has put it on the servers. Raises OSError."""
+        return self._files.read(name)
 
     async def _while_an_older_one_works(self, say: Callable[[str], None]) -> None:
         from hub.log.jetstream import TROUBLES
@@ -207,7 +251,7 @@ class OnServers:
             await asyncio.sleep(TAKE_EVERY_S)
 
     def _fetch(self, role: str) -> None:
-        for name in FILES[role]:
+        for name in files_of(role):
             data = self._files.read(name)
             if data is None:
                 (self._data / name).unlink(missing_ok=True)
@@ -223,7 +267,7 @@ class OnServers:
         return held
 
     def replace(self, path: Path, data: Data) -> None:
-        role = next(role for role, names in FILES.items() if path.name in names)
+        role = next((role for role in self._leases if path.name in files_of(role)), "")
         lease = self._leases.get(role)
         if lease is None or not lease.held:
             raise OSError(f"{path.name} is not replaced: another hub may have begun to")
@@ -264,7 +308,9 @@ async def trusted(options: LogOptions, node: str) -> Servers:
     return servers
 
 
-def keeping(options: LogOptions, data: Path, node: str, roles: Sequence[str], alone: bool = False) -> Keeping:
+def keeping(
+    options: LogOptions, data: Path, node: str, roles: Sequence[str], parts: int = 1, alone: bool = False
+) -> Keeping:
     """As `[log]` and the node's roles say. `alone`: a hub that plays a recording has a log of its own in any case, and acknowledges nothing
     to anybody. Raises ValueError with a sentence where roles are shared out and the log is one machine's."""
     if alone:
@@ -275,7 +321,7 @@ def keeping(options: LogOptions, data: Path, node: str, roles: Sequence[str], al
                 "[hub] roles: several machines share the work only over a log on servers; name them in [log] servers (docs/scale.md)"
             )
         return InFolder(options, data, sync=True)
-    return OnServers(options, data, node)
+    return OnServers(options, data, node, parts)
 
 
 def limits(options: LogOptions) -> Mapping[str, Limits]:

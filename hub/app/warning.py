@@ -13,12 +13,14 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
 from hub.api.state import ReaderState
 from hub.app.eyes import look
+from hub.app.gathering import Gathering, Letters
+from hub.app.part_worker import Begin
 from hub.app.telemetry import noted_by_the_hub
 from hub.bilingual import NOTHING, Text, joined, quoted, same
 from hub.cameras import Cameras
@@ -128,6 +130,21 @@ class _Repeats:
         return self._known[self._at] if self._at < len(self._known) else (None, self._offset)
 
 
+class Gather(Protocol):
+    """What is needed to bring together what parts on several machines say."""
+
+    parts: int
+    letters: Letters
+
+    def begin(self) -> Begin | None:
+        """Where the parts began; None where they have not yet."""
+        ...
+
+    def keep(self, begin: Begin) -> None:
+        """Have the parts begin there. Raises OSError."""
+        ...
+
+
 class Warner:
     """Runs the city's rules over the stream "events"."""
 
@@ -142,8 +159,10 @@ class Warner:
         partitions: int = 1,
         keep: Callable[[Path, Data], None] = replace,
         journey: Journey | None = None,
+        gather: Gather | None = None,
     ) -> None:
-        """`keep`: how the snapshot is written down; until it is, no event that it holds may go from the log."""
+        """`keep`: how the snapshot is written down; until it is, no event that it holds may go from the log. `gather`: where several machines
+        judge the parts of the rules."""
         self.state = ReaderState("rules", "events", required=True, cursor=begin)
         self._log, self._begin = log, begin
         self._journey = journey
@@ -162,13 +181,16 @@ class Warner:
         self._safe_cursor = begin
         self._unsaved = NOTHING
         """Why what the rules know could not be written down last: until it is, no event behind may go from the log."""
+        self.safe_message = 0
+        """The oldest message of the parts of the rules that is needed to begin anew; 0 where nobody knows, or there are none."""
         self._between = asyncio.Lock()
         """Held while events are judged and what they change is appended: a snapshot begins before or after, never within."""
         self._saving = asyncio.Lock()
         self._save: asyncio.Task[None] | None = None
         self._next_save = 0.0
         """By the loop's clock, when the next snapshot is due."""
-        self._partitions = partitions
+        self._partitions, self._gather = partitions, gather
+        self._engine: Engine | Gathering
         self._city = book, registry
         self._take_up()
         log.events.require("rules", lambda: self._safe_cursor)
@@ -179,9 +201,45 @@ class Warner:
         self._registry_text = registry_text(registry.devices.values(), registry.zones.values())
         self._again_until = self._log.events.next
         """Up to here events may have been judged before."""
+        if self._gather is not None:
+            self._begin_to_gather(self._gather, book, registry)
+            return
         self._engine = self._restore(book, registry.devices) or engine_of(
             book, registry.devices.values(), registry.zones.values(), self._partitions
         )
+
+    def _begin_to_gather(self, gather: Gather, book: RuleBook, registry: Registry) -> None:
+        """Go on with what the parts say, or tell them where to begin: with the snapshot of one engine, where there was one so far."""
+        begin = gather.begin()
+        saved = read(self._path, msgspec.msgpack.Decoder(_Snapshot).decode, None)
+        if begin is None:
+            text = self._registry_text
+            fresh = Begin(gather.parts, book.text, text, self._begin, b"")
+            whole = saved and Begin(gather.parts, saved.rules, saved.registry, saved.cursor, saved.state)
+            begin = whole or fresh
+            gather.keep(begin)
+        elif saved is not None and saved.cursor > begin.cursor:
+            rules = from_text(saved.rules)
+            self._engine = Gathering.thawed(saved.state, rules or book, saved.cursor, gather.parts, gather.letters)
+            self._go_on(saved)
+            return
+        self._engine = Gathering.begun(begin, gather.letters)
+        self._registry_text = begin.registry
+        if saved is None:
+            self._go_on_from(LogPosition(begin.cursor), self._log.alerts.first, self._log.derived.first)
+        else:
+            self._go_on(saved)
+
+    def _go_on(self, saved: _Snapshot) -> None:
+        self._registry_text = saved.registry
+        self._go_on_from(saved.cursor, saved.alerts_next, saved.derived_next)
+
+    def _go_on_from(self, cursor: LogPosition, alerts: LogPosition, derived: LogPosition | None) -> None:
+        """What the log has of warnings and derived readings behind these places may be said again, and is not told again."""
+        self.state.cursor = self._safe_cursor = cursor
+        self._told_from = alerts
+        self._told = {change.id for change in _tail(self._log, alerts)}
+        self._derived = None if derived is None else _Repeats(self._log.derived, derived)
 
     def _restore(self, book: RuleBook, devices: Mapping[str, Device]) -> Engine | None:
         """The engine as the snapshot has it; None where there is none that can be read.
@@ -193,21 +251,14 @@ class Warner:
         if (
             restored is None
         ):  # the first start, or one that ended before the first snapshot, or a damaged one: the log tells all again
-            self.state.cursor = self._safe_cursor = self._begin
-            self._told_from = self._log.alerts.first
-            self._told = {change.id for change in _tail(self._log, self._told_from)}
-            self._derived = _Repeats(self._log.derived, self._log.derived.first)
+            self._go_on_from(self._begin, self._log.alerts.first, self._log.derived.first)
             return None
         saved, engine = restored
-        self._registry_text = saved.registry
-        self.state.cursor = self._safe_cursor = saved.cursor
-        self._told_from = saved.alerts_next
-        self._told = {change.id for change in _tail(self._log, self._told_from)}
-        self._derived = None if saved.derived_next is None else _Repeats(self._log.derived, saved.derived_next)
+        self._go_on(saved)
         return engine
 
     @property
-    def engine(self) -> Engine:
+    def engine(self) -> Engine | Gathering:
         return self._engine
 
     def use_cameras(self, cameras: Cameras) -> None:
@@ -223,6 +274,8 @@ class Warner:
         if self._torn:
             await self._begin_anew()
         self._torn = True
+        if isinstance(self._engine, Gathering):
+            self._engine.listen()
         self._say_well()
         loop = asyncio.get_running_loop()
         self._next_save = loop.time() + SNAPSHOT_EVERY_S
@@ -243,6 +296,8 @@ class Warner:
         if self._save is not None:
             await asyncio.wait([self._save])
             self._save = None
+        if isinstance(self._engine, Gathering):
+            self._engine.end()
         async with self._between:
             await asyncio.to_thread(self._take_up)  # of a large city it takes seconds, in which others have their turn
 
@@ -252,7 +307,11 @@ class Warner:
             return await self._take(batch)
 
     async def _take(self, batch: Batch) -> list[AlertChange]:
-        outcome = self._engine.feed(batch.entries, batch.positions)
+        engine = self._engine
+        if isinstance(engine, Gathering):
+            outcome = await engine.outcome(batch)
+        else:
+            outcome = engine.feed(batch.entries, batch.positions)
         self._tell_of_failures(outcome.failed)
         for event in batch.entries:
             if type(event) is Edition and event.what == "registry":
@@ -275,7 +334,7 @@ class Warner:
 
     def _ails(self) -> Text:
         """What people should know although the reader works."""
-        skipped = self._engine.world.failures.skipped
+        skipped = self._engine.skipped
         ill = ", ".join(sorted(self._ill - {ENGINE}))
         parts = [Text("ill rules: ", "出错的规则：") + same(ill)] if ill else []
         if skipped:
@@ -345,11 +404,12 @@ class Warner:
         async with self._saving:
             async with self._between:
                 cursor = self.state.cursor
+                message = self._engine.needs_from() if isinstance(self._engine, Gathering) else 0
                 pieces = _pieces(self._head(), self._engine.frozen())
             took_s = 0.0
             try:
                 took_s = await _written(pieces, lambda chunks: self._keep(self._path, chunks))
-                self._safe_cursor = cursor
+                self._safe_cursor, self.safe_message = cursor, message
                 unsaved = NOTHING
             except OSError as error:
                 unsaved = Text("its snapshot could not be written: ", "快照无法写入：") + of_system(error)

@@ -23,9 +23,8 @@ def begin(world: World, subject: Subject, rule: str, level: int, observed: int, 
     name = alert_id(rule, subject.id, observed)
     last, ordinal = _remembering(world, subject).past.get(rule, ("", 0))
     alert = OpenAlert(name, rule, subject.id, level, at, ordinal if last == name else 0)
-    alert.group = world.failures.alone(
-        rule, subject.id, at, lambda: world.groups.join(rule, subject, name, at), name, judging=False
-    )
+    join = lambda: world.groups.join(rule, subject.device.area, subject.position, name, at)  # noqa: E731
+    alert.group = world.failures.alone(rule, subject.id, at, join, name, judging=False)
     world.alerts[name] = (alert, subject)
     return alert
 

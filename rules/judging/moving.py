@@ -7,6 +7,7 @@ from math import atan2, cos, degrees, hypot, radians, sin
 
 from hub.model import Motion, Value
 from rules.plan import PAIR
+from rules.state.geometry import distance_m
 from rules.state.subject import Subject
 from rules.state.world import World
 
@@ -16,6 +17,9 @@ STILL_MS = 0.5
 """Slower is standing: a course then is what the receiver's noise makes of it."""
 AGE_MAX_NS = 180_000_000_000
 """An older fix says nothing of now."""
+
+NEAR_M = 2 * 6 * 1852.0
+"""Vessels of a pair that are further apart have no common way; nor need one be known where the other is at home (`rules.routing`)."""
 
 
 def motion(values: Mapping[str, Value]) -> Motion | None:
@@ -35,13 +39,14 @@ def motion(values: Mapping[str, Value]) -> Motion | None:
 
 
 def now(world: World, subject: Subject, at: int) -> Motion | None:
-    """How a subject moves at that moment; the middle of a pair moves with the mean of both."""
+    """How a subject moves at that moment; the middle of a pair moves with the mean of both, while they are near each other."""
     if subject.kind != PAIR:
         return subject.motion if abs(at - subject.position_t) <= AGE_MAX_NS else None
-    members = [world.subjects.get(name) for name in subject.id.split("+")]
-    moves = [now(world, one, at) for one in members if one is not None and one.kind != PAIR]
-    if len(moves) != 2:
+    members = [one for name in subject.id.split("+") if (one := world.subjects.get(name)) is not None]
+    places = [one.position for one in members if one.kind != PAIR and one.position is not None]
+    if len(places) != 2 or distance_m(*places) > NEAR_M:
         return None
+    moves = [now(world, one, at) for one in members]
     north = sum(one.speed_ms * cos(radians(one.course_deg)) for one in moves if one) / 2
     east = sum(one.speed_ms * sin(radians(one.course_deg)) for one in moves if one) / 2
     speed = hypot(north, east)

@@ -32,11 +32,14 @@ def set_back(world: World, to: int) -> None:
             _forget_the_future(world, subject, to)
 
 
+def no_later(at: int, to: int) -> int:
+    """A moment as it counts once the clock has gone back to `to`."""
+    return at if at <= to else to - LEEWAY_NS
+
+
 def _forget_the_future(world: World, subject: Subject, to: int) -> None:
-    before = to - LEEWAY_NS
-    subject.last_t = {name: at if at <= to else before for name, at in subject.last_t.items()}
-    subject.newest = subject.newest if subject.newest <= to else before
-    subject.position_t = subject.position_t if subject.position_t <= to else before
+    subject.last_t = {name: no_later(at, to) for name, at in subject.last_t.items()}
+    subject.newest, subject.position_t = no_later(subject.newest, to), no_later(subject.position_t, to)
     subject.jumps = {metric: jump for metric, jump in subject.jumps.items() if jump.at <= to}
     subject.leaps = {metric: leap for metric, leap in subject.leaps.items() if leap.at <= to}
     subject.flat = {metric: known for metric, known in subject.flat.items() if known[3] <= to}

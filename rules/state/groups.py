@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from math import floor
 
-from rules.state.subject import Subject
+from hub.model import Position
 
 WITHIN_NS = 3_600_000_000_000
 """A group takes in alerts up to an hour after the last that joined."""
@@ -40,9 +40,9 @@ class Groups:
         """By rule and place in one: the group, and when an alert last joined it, ns."""
         return {rule + place: found for rule, places in self._of.items() for place, found in places.items()}
 
-    def join(self, rule: str, subject: Subject, alert: str, at: int) -> str:
-        """The group that a new alert belongs to; the alert's own id where it is the first."""
-        where, beside = _reach(subject)
+    def join(self, rule: str, area: str, position: Position | None, alert: str, at: int) -> str:
+        """The group that a new alert there belongs to; the alert's own id where it is the first."""
+        where, beside = _reach(area, position)
         places = self._of.get(rule)
         if places is None:
             places = self._of[rule] = {}
@@ -88,9 +88,8 @@ class Groups:
         self._places -= count
 
 
-def _reach(subject: Subject) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The places where a subject is, and those where its group may be known."""
-    area, position = subject.device.area, subject.position
+def _reach(area: str, position: Position | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The places of an alert, and those where its group may be known."""
     if position is None:
         return ((f"|area {area}",),) * 2 if area else ((), ())
     return _cells(area, floor(position.lon / CELL_DEG), floor(position.lat / CELL_DEG))

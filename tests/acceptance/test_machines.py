@@ -246,20 +246,23 @@ ROLLING = [f"restart {part}" for part in ("d1", "d2", *WORK, *WORK, "server-1", 
 
 
 @pytest.mark.parametrize(
-    ("servers", "losses"),
+    ("servers", "losses", "parts"),
     [
-        pytest.param(1, ["kill d1", *(f"kill {role}" for role in WORK)], id="one-server"),
-        pytest.param(3, ROLLING, id="restarted", marks=pytest.mark.slow),
+        pytest.param(1, ["kill d1", *(f"kill {role}" for role in WORK)], 1, id="one-server"),
+        pytest.param(1, ["kill rules", "kill delivery", "kill rules"], 3, id="shared-judging", marks=pytest.mark.slow),
+        pytest.param(3, ROLLING, 1, id="restarted", marks=pytest.mark.slow),
         *(
-            pytest.param(3, seeded(seed, LOSSES), id=f"three-servers-seed-{seed}", marks=pytest.mark.slow)
+            pytest.param(3, seeded(seed, LOSSES), parts, id=f"three-servers-seed-{seed}{more}", marks=pytest.mark.slow)
             for seed in SEEDS
+            for parts, more in ((1, ""), (3, "-shared-judging"))
         ),
     ],
 )
 @pytest.mark.timeout(1800)
 async def test_whichever_machine_is_lost_nothing_is_lost_or_doubled(
-    tmp_path: Path, servers: int, losses: list[str]
+    tmp_path: Path, servers: int, losses: list[str], parts: int
 ) -> None:
+    """`parts`: of the rules, shared by the machines that judge."""
     running = (
         await asyncio.to_thread(cluster, tmp_path / "servers", servers)
         if servers > 1
@@ -274,7 +277,7 @@ async def test_whichever_machine_is_lost_nothing_is_lost_or_doubled(
     try:
         url = influx.enter_context(influx_server(tmp_path / "influx"))
         await asyncio.to_thread(httpx.post, f"{url}/query", params={"q": "CREATE DATABASE city"})
-        toml = log_toml(running) + SINK.format(port=port) + INFLUX.format(url=url)
+        toml = log_toml(running) + SINK.format(port=port) + INFLUX.format(url=url) + f"[rules]\npartitions = {parts}\n"
         machines = await asyncio.to_thread(Machines, tmp_path, toml, MIX if servers > 1 else FEWER)
         doors = [name for name, roles in machines.roles.items() if "api" in roles]
         devices = [
@@ -384,7 +387,9 @@ def ready_as(hub: RunningHub, roles: list[str]) -> bool:
 
 
 def who_does_what(hub: RunningHub) -> dict[str, list[str]]:
-    return {node["node"]: node["roles"] for node in hub.get("/api/v1/status")["nodes"]}
+    """Without the parts of the rules, of which any machine that has the role may do any number."""
+    nodes = hub.get("/api/v1/status")["nodes"]
+    return {node["node"]: [role for role in node["roles"] if not role.startswith("rules-")] for node in nodes}
 
 
 def judge(

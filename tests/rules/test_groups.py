@@ -54,7 +54,8 @@ def test_groups_are_those_of_a_plain_table(
             subject = Subject(Device("d", area=area, position=position), None)
             if number == resumed:
                 made = Groups(made.freeze())
-            assert made.join(rule, subject, f"alert {number}", at) == plain(known, rule, subject, f"alert {number}", at)
+            joined = made.join(rule, area, position, f"alert {number}", at)
+            assert joined == plain(known, rule, subject, f"alert {number}", at)
             assert made.freeze() == known
         made.go_back(at - WITHIN_NS)
         assert made.freeze() == {key: (group, min(last, at - WITHIN_NS)) for key, (group, last) in known.items()}

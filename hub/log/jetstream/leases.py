@@ -59,6 +59,12 @@ class Lease:
             return await self._servers.call(self._holder())
         return ""
 
+    async def is_held(self) -> bool:
+        """Whether some node has it; True where nobody knows."""
+        with suppress(*TROUBLES):
+            return bool(await self._servers.call(self._holder()))
+        return True
+
     async def _holder(self) -> str:
         try:
             return ((await self._bucket.get(self.name)).value or b"").decode().rpartition(" ")[0]

@@ -1,0 +1,109 @@
+"""What the parts of the rules write for each other, on a real server: in one order, once, and by the holder of the part's lease alone."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from hub.app.keeping import BEGIN, OnServers
+from hub.app.part_worker import Begin
+from hub.app.parting import begin_of
+from hub.log.jetstream import JetStreamPosts, Lease, Servers, bucket_of_leases
+from hub.log.jetstream.posts import Writer
+from hub.options import LogOptions
+from tests.acceptance.nats_server import Connect, NatsServer
+
+
+async def writer(servers: Servers, part: int, node: str) -> tuple[Writer, Lease]:
+    lease = Lease(servers, bucket_of_leases(servers, "test", 1), f"rules-{part}", node)
+    assert await lease.take()
+    return (await asyncio.to_thread(JetStreamPosts, servers, "test", 1)).writer(part, lease), lease
+
+
+async def test_all_read_what_each_has_written_in_one_order(connect: Connect) -> None:
+    here, there = connect(), connect()
+    (zero, _), (one, _) = await writer(here, 0, "a"), await writer(there, 1, "b")
+    assert await asyncio.to_thread(zero.last) is None
+    for sender, message in ((zero, b"first"), (one, b"second"), (zero, b"third")):
+        assert await asyncio.to_thread(sender.send, message)
+    assert await asyncio.to_thread(zero.last) == b"third"
+    posts = await asyncio.to_thread(JetStreamPosts, there, "test", 1)
+    reader = posts.reader(lambda: False)
+    found = await asyncio.to_thread(reader.read, 0, True)
+    assert found == [(1, 0, b"first"), (2, 1, b"second"), (3, 0, b"third")]
+    assert await asyncio.to_thread(reader.read, 3, False) == []
+    await asyncio.to_thread(posts.forget, 3)
+    assert await asyncio.to_thread(reader.read, 0, True) == [(3, 0, b"third")]
+
+
+async def test_who_waits_hears_of_a_message_when_it_is_written(connect: Connect) -> None:
+    here, there = connect(), connect()
+    zero, _ = await writer(here, 0, "a")
+    posts = await asyncio.to_thread(JetStreamPosts, there, "test", 1)
+    waiting = asyncio.create_task(asyncio.to_thread(posts.reader(lambda: False).read, 0, True))
+    await asyncio.sleep(0.3)
+    assert not waiting.done()
+    await asyncio.to_thread(zero.send, b"news")
+    assert await asyncio.wait_for(waiting, 5) == [(1, 0, b"news")]
+
+
+async def test_whoever_has_lost_its_lease_says_nothing_more(connect: Connect) -> None:
+    """Also while it believes in it still."""
+    before, after = connect(), connect()
+    old, lease = await writer(before, 0, "a")
+    await asyncio.to_thread(old.last)
+    assert await asyncio.to_thread(old.send, b"mine")
+    await lease.release()
+    heir, _ = await writer(after, 0, "b")
+    assert await asyncio.to_thread(heir.last) == b"mine"
+    assert await asyncio.to_thread(heir.send, b"the heir's")
+    lease._sure_until = time.monotonic() + 100
+    assert not await asyncio.to_thread(old.send, b"too late")
+    assert not lease.held
+    assert await asyncio.to_thread(heir.send, b"more")
+    reader = (await asyncio.to_thread(JetStreamPosts, after, "test", 1)).reader(lambda: False)
+    said = [message for _, _, message in await asyncio.to_thread(reader.read, 0, True)]
+    assert said == [b"mine", b"the heir's", b"more"]
+
+
+async def test_a_message_whose_acknowledgement_was_lost_stands_there_once(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zero, lease = await writer(connect(), 0, "a")
+    put, lost = Writer._put, [True]
+
+    async def unheard(self: Writer, *told: Any) -> int:
+        number = await put(self, *told)
+        if lost.pop() if lost else False:
+            raise TimeoutError
+        return number
+
+    monkeypatch.setattr(Writer, "_put", unheard)
+    assert await asyncio.to_thread(zero.send, b"one")
+    assert await asyncio.to_thread(zero.send, b"two")
+    assert lease.held
+    posts = await asyncio.to_thread(JetStreamPosts, connect(), "test", 1)
+    found = await asyncio.to_thread(posts.reader(lambda: False).read, 0, True)
+    assert [message for _, _, message in found] == [b"one", b"two"]
+
+
+async def test_another_number_of_parts_than_the_log_was_judged_in_is_refused(
+    server: NatsServer, tmp_path: Path
+) -> None:
+    options = LogOptions(servers=[server.url], replicas=1, synced=True, events_gb=0.1, alerts_gb=0.1, quarantine_gb=0.1)
+    keeping = OnServers(options, tmp_path, "a", parts=3)
+    await keeping.open()
+    assert await asyncio.to_thread(begin_of, keeping) is None
+    await keeping.granted("rules", lambda _: None)
+    begin = Begin(3, "", "", 0, b"")
+    await asyncio.to_thread(keeping.replace, tmp_path / BEGIN, msgspec.msgpack.encode(begin))
+    assert await asyncio.to_thread(begin_of, keeping) == begin
+    keeping.parts = 2
+    with pytest.raises(ValueError, match=r"partitions = 2: this log is judged in 3 parts"):
+        await asyncio.to_thread(begin_of, keeping)
+    await keeping.close()

@@ -1,0 +1,276 @@
+"""Law: parts of the rules that share nothing but bytes in a log, ahead and behind each other, killed and begun anew at random, together say
+what one engine says, alert by alert, byte for byte per subject, and derive the same readings."""
+
+from __future__ import annotations
+
+import random
+import threading
+from bisect import bisect_left
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hub.app.gathering import Gathering
+from hub.app.part_worker import Begin, PartWorker, decode, entries_of
+from hub.backtest.run import Backtest
+from hub.model import AlertChange, Device, Event, Reading, Zone
+from rules.book import RuleBook, load
+from rules.desk import Desk, Ended
+from rules.edition import registry_text
+from rules.engine import Engine
+from rules.part import PartEngine
+from tests.bench.recordings import city_of
+from tests.laws.test_partitions import TOWN, book, per_subject, strait, town
+from tests.played import BY_NAME, city_in, recording_of
+from tests.rules.test_resume import BOOK, DEVICES, ZONES, aimed, events
+
+
+class Shared:
+    """The log of parts, as bytes."""
+
+    def __init__(self) -> None:
+        self.messages: list[tuple[int, bytes]] = []
+        self.writes: dict[int, object] = {}
+        """Who has the lease of each part."""
+
+
+class Life(threading.Thread):
+    """One life of one worker, in turns: it runs only between `turn` and its next pause."""
+
+    def __init__(self, city: City, part: int, saved: bytes | None) -> None:
+        super().__init__(daemon=True)
+        self._city, self._part, self._begin_with = city, part, saved
+        self._go, self._paused = threading.Semaphore(0), threading.Semaphore(0)
+        self.saved = saved
+        self.error: BaseException | None = None
+        self._to_end = self._to_save = False
+        city.shared.writes[part] = self
+        self.through, self.waiting = -1, False
+        self.start()
+
+    # --- the test's side
+
+    def turn(self, save: bool = False) -> None:
+        self._to_save |= save
+        self._go.release()
+        assert self._paused.acquire(timeout=60), "it neither waits nor comes on"
+        if self.error is not None:
+            raise self.error
+
+    def kill(self) -> None:
+        self._to_end = True
+        self._go.release()
+        self.join(60)
+
+    # --- its own side
+
+    def run(self) -> None:
+        try:
+            self._pause()
+            self._live()
+        except Ended:
+            pass
+        except BaseException as error:
+            self.error = error
+        finally:
+            self._paused.release()
+
+    def _live(self) -> None:
+        city = self._city
+        worker = PartWorker(self._part, self, city.begin, {}, self._begin_with, city.engine)
+        while True:
+            self.through = worker.cursor
+            if self._to_save:
+                self.saved, self._to_save = worker.saved(), False
+            self._pause()
+            few = city.chance.randint(1, city.at_once)
+            stream = city.stream[worker.cursor : worker.cursor + few]
+            if stream:
+                assert not worker.judge(stream, range(worker.cursor, worker.cursor + len(stream) + 1))
+
+    def _pause(self) -> None:
+        self._paused.release()
+        self._go.acquire()
+        if self._to_end:
+            raise Ended
+
+    # --- its posts
+
+    def last(self, part: int) -> bytes | None:
+        return next((data for by, data in reversed(self._city.shared.messages) if by == part), None)
+
+    def send(self, part: int, message: bytes) -> None:
+        shared = self._city.shared
+        if shared.writes[part] is not self:
+            raise Ended
+        shared.messages.append((part, message))
+
+    def read(self, after: int, wait: bool) -> list[tuple[int, int, bytes]]:
+        messages = self._city.shared.messages
+        while wait and len(messages) <= after:
+            self.waiting = True
+            self._pause()
+        self.waiting = False
+        return [(number + 1, part, data) for number, (part, data) in enumerate(messages) if number >= after]
+
+
+class City:
+    """Parts over one stream, and who brings together what they say."""
+
+    def __init__(
+        self,
+        stream: Sequence[Event],
+        rules: RuleBook,
+        devices: Sequence[Device],
+        zones: Sequence[Zone],
+        parts: int,
+        cell_deg: float,
+        seed: int,
+        at_once: int = 12,
+        engine: bytes = b"",
+    ) -> None:
+        """`at_once`: events that a worker judges in one go, at most. `engine`: the snapshot of one engine to begin with."""
+        self.stream, self.parts, self.at_once = stream, parts, at_once
+        self.begin = Begin(parts, rules.text, registry_text(devices, zones), 0, engine)
+        self.chance = random.Random(seed)
+        self._cell_deg = cell_deg
+        self.shared = Shared()
+        self.killed = self.overtaken = 0
+
+    def engine(self, desk: Desk, *told: Any) -> PartEngine:
+        return PartEngine(desk, *told, cell_deg=self._cell_deg)
+
+    def said(self, kills: float = 0.02) -> tuple[dict[str, list[str]], list[str]]:
+        """Run to the end. `kills`: how often a turn kills somebody. (changes by subject, derived readings)."""
+        chance = self.chance
+        lives = [Life(self, part, None) for part in range(self.parts)]
+        for life in lives:
+            life._paused.acquire()
+        turns = 0
+        while any(life.through < len(self.stream) for life in lives):
+            turns += 1
+            assert turns < 200 * len(self.stream) + 1000, [(life.through, life.waiting) for life in lives]
+            part = chance.randrange(self.parts)
+            if chance.random() < kills:
+                stale = lives[part]
+                lives[part] = Life(self, part, stale.saved)
+                lives[part]._paused.acquire()
+                if chance.random() < 0.5:  # it was only stopped, and goes on beside its heir
+                    lives[part].turn()
+                    self.overtaken += 1
+                    for _ in range(3):
+                        if stale.is_alive():
+                            stale.turn()
+                stale.kill()
+                self.killed += 1
+            else:
+                lives[part].turn(save=chance.random() < 0.1)
+        for life in lives:
+            life.kill()
+        return self._together()
+
+    def read(self, after: int, wait: bool) -> list[tuple[int, int, bytes]]:
+        return []
+
+    def _together(self) -> tuple[dict[str, list[str]], list[str]]:
+        """What was said, brought together some events at a time."""
+        told = [(part, entry) for part, data in self.shared.messages for entry in entries_of(decode(data).said)]
+        assert len({(part, entry.event, entry.number) for part, entry in told}) == len(told), "said twice"
+        told.sort(key=lambda one: one[1].event)
+        changes: list[AlertChange] = []
+        derived: list[Reading] = []
+        gathering, at = Gathering.begun(self.begin, self), 0
+        while at < len(self.stream):
+            until = min(at + self.chance.randint(1, 20), len(self.stream))
+            count = bisect_left(told, until, key=lambda one: one[1].event)
+            outcome = gathering.bring(self.stream[at:until], range(at, until + 1), told[:count])
+            changes += outcome.changes
+            derived += outcome.derived
+            told, at = told[count:], until
+            state = b"".join(gathering.frozen())
+            gathering = Gathering.thawed(state, gathering.book, at, self.parts, self)
+        return per_subject(changes), sorted(msgspec.json.encode(reading).decode() for reading in derived)
+
+
+def one_engine(
+    rules: RuleBook, devices: Sequence[Device], zones: Sequence[Zone], stream: Sequence[Event]
+) -> tuple[list[Event], tuple[dict[str, list[str]], list[str]]]:
+    """The stream with actions aimed at open alerts, and what one engine says of it."""
+    one = Engine(rules, devices, zones)
+    seen: list[Event] = []
+    changes: list[AlertChange] = []
+    derived: list[Reading] = []
+    for event in stream:
+        seen.append(aimed(one, event))
+        outcome = one.feed(seen[-1:])
+        changes += outcome.changes
+        derived += outcome.derived
+    return seen, (per_subject(changes), sorted(msgspec.json.encode(reading).decode() for reading in derived))
+
+
+@given(events(), st.sampled_from([2, 3, 5]), st.sampled_from([0.004, 0.02, 0.25]), st.integers(0, 1000))
+@settings(max_examples=20, deadline=None)
+def test_any_stream(stream: list[Event], parts: int, cell_deg: float, seed: int) -> None:
+    """Late, repeated, marked and moving readings, deafness, people, new rules and registries, places, rivers, lanes."""
+    seen, expected = one_engine(BOOK, DEVICES, ZONES, stream)
+    assert City(seen, BOOK, DEVICES, ZONES, parts, cell_deg, seed).said() == expected
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3, 5])
+@pytest.mark.parametrize("seed", range(2))
+def test_cars_that_cross_borders(seed: int, parts: int) -> None:
+    listed, zones, stream = town(seed)
+    seen, expected = one_engine(book(TOWN), listed, zones, stream)
+    city = City(seen, book(TOWN), listed, zones, parts, 0.006, seed)
+    assert city.said(kills=0.1) == expected
+    assert city.killed >= 5
+    assert city.overtaken >= 1
+
+
+@pytest.mark.parametrize("parts", [2, 3])
+def test_vessels_that_meet_at_a_border(parts: int) -> None:
+    found = load([], ["maritime"])
+    assert isinstance(found, RuleBook)
+    seen, expected = one_engine(found, (), (), strait())
+    assert any("+" in subject for subject in expected[0])
+    assert City(seen, found, (), (), parts, 0.01, parts).said() == expected
+
+
+@pytest.mark.parametrize("parts", [2, 3])
+def test_parts_go_on_from_what_one_engine_knew(parts: int) -> None:
+    """Alerts open, memories half full, lanes waiting, groups that others join."""
+    listed, zones, stream = town(5)
+    seen, _ = one_engine(book(TOWN), listed, zones, stream)
+    half = len(seen) // 2
+    one = Engine(book(TOWN), listed, zones)
+    one.feed(seen[:half])
+    saved = one.snapshot()
+    assert one.open_alerts()
+    expected = one.feed(seen[half:], range(half, len(seen)))
+    city = City(seen[half:], book(TOWN), listed, zones, parts, 0.006, parts, engine=saved)
+    assert city.said() == (
+        per_subject(expected.changes),
+        sorted(msgspec.json.encode(reading).decode() for reading in expected.derived),
+    )
+
+
+@pytest.mark.recordings
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("name", ["ais-norway", pytest.param("liverpool-bus", marks=pytest.mark.slow)])
+def test_a_recording(name: str) -> None:
+    run, seen = BY_NAME[name], list[Event]()
+    with city_of(run) as folder:
+        city = city_in(folder)
+        recording = recording_of(run, folder)
+        backtest = Backtest(city, recording.messages, recording.kind, recording.rows)
+        feed = backtest._engine.feed
+        backtest._engine.feed = lambda events: feed(seen.extend(events) or events)  # type: ignore[func-returns-value,method-assign]
+        told = per_subject(backtest.changes())
+    devices, zones = list(city.registry.devices.values()), list(city.registry.zones.values())
+    seen, expected = one_engine(city.book, devices, zones, seen)
+    assert told.keys() == expected[0].keys()
+    assert City(seen, city.book, devices, zones, 3, 0.05, 1, at_once=500).said(kills=0.1) == expected
