@@ -3,8 +3,9 @@ of those on the same grounds.
 
 Many rules ask the same of the same gauge: every gauge down the river asks all those above it. An answer hangs on what the device has
 told, and on time only where a value grows too old or a sample leaves a window. So it is given again until one of these comes, or the
-device says something; and only while its windows still begin where they began when it was asked. To ask again would then change
-nothing, not even a window, so that an engine resumed from a snapshot, which asks again, says and remembers the same.
+device says something. To ask again would then change nothing that is remembered, so that an engine resumed from a snapshot, which asks
+again, says and remembers the same: how far a window was moved on is remembered only of those that keep a running sum, and these have to
+begin where they began when it was asked.
 """
 
 from __future__ import annotations
@@ -21,13 +22,28 @@ from rules.state.windows import Window, pooled
 FOR_GOOD = 1 << 62
 
 
-class _Answer(NamedTuple):
-    """What was answered, from which moment and until which it holds, and where the windows began that it hangs on."""
+class _Answer:
+    """What was answered and when, until which moment it holds (0 until somebody asks at another), and where the windows with sums began
+    that it hangs on."""
 
-    meets: bool
-    since: int
-    until: int
-    windows: tuple[tuple[Window, int], ...]
+    __slots__ = ("at", "meets", "until", "windows")
+
+    def __init__(self, meets: bool, at: int, windows: tuple[tuple[Window, int], ...]) -> None:
+        self.meets = meets
+        self.at = at
+        self.until = 0
+        self.windows = windows
+
+    def holds(self, device: Subject, now: int, question: Question) -> bool:
+        """Whether to ask the device again would change nothing, if it has told nothing since."""
+        if now != self.at:
+            if now < self.at:
+                return False
+            if not self.until:
+                self.until = _until(device, self.at, question)
+            if now >= self.until:
+                return False
+        return all(window.begins == begins for window, begins in self.windows)
 
 
 class _Figure(NamedTuple):
@@ -59,7 +75,9 @@ _Asked = tuple[int, tuple[Subject, ...]]
 class Answers:
     """The answers that hold, by device and question; and figures over several devices, by each of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, summed: frozenset[WindowKey] = frozenset()) -> None:
+        """`summed`: the windows of which some rule asks the sum or the mean."""
+        self._summed = summed
         self._of: dict[str, dict[Question, _Answer]] = {}
         self._figures: dict[str, dict[_Asked, _Figure]] = {}
 
@@ -69,18 +87,16 @@ class Answers:
         if given is None:
             given = self._of[device.id] = {}
         known = given.get(question)
-        if known is not None and known.since <= now < known.until:
-            for window, begins in known.windows:
-                if window.begins != begins:
-                    break
-            else:
-                return known.meets
+        if known is not None and ((known.at == now and not known.windows) or known.holds(device, now, question)):
+            return known.meets
         meets = question.meets(device, now)
-        windows = [found for key in question.windows if (found := device.windows.get(key)) is not None]
-        given[question] = _Answer(
-            meets, now, _until(device, now, question), tuple((window, window.begins) for window in windows)
-        )
+        given[question] = _Answer(meets, now, self._with_sums(device, question))
         return meets
+
+    def _with_sums(self, device: Subject, question: Question) -> tuple[tuple[Window, int], ...]:
+        """The windows it was asked for that keep a running sum, or may yet get one, and where they begin."""
+        found = [(key, window) for key in question.windows if (window := device.windows.get(key)) is not None]
+        return tuple([(w, w.begins) for key, w in found if w.sums or key in self._summed])
 
     def figure(self, devices: tuple[Subject, ...], now: int, node: ir.Window) -> float | None:
         """The figure over the windows of these devices at that moment; None where there are too few."""
