@@ -73,13 +73,15 @@ _Asked = tuple[int, tuple[Subject, ...]]
 
 
 class Answers:
-    """The answers that hold, by device and question; and figures over several devices, by each of them."""
+    """The answers that hold, by device and question; and figures over several devices, by what and whom they were asked."""
 
     def __init__(self, summed: frozenset[WindowKey] = frozenset()) -> None:
         """`summed`: the windows of which some rule asks the sum or the mean."""
         self._summed = summed
         self._of: dict[str, dict[Question, _Answer]] = {}
-        self._figures: dict[str, dict[_Asked, _Figure]] = {}
+        self._figures: dict[_Asked, _Figure] = {}
+        self._part_of: dict[str, set[_Asked]] = {}
+        """By device, the figures that it is part of."""
 
     def of(self, device: Subject, now: int, question: Question) -> bool:
         """Whether the device meets the condition at that moment."""
@@ -109,32 +111,29 @@ class Answers:
         figure = pooled(node.function, windows, now, node.parameter, node.at_least)
         until = min((window.until() for window in windows), default=FOR_GOOD)
         stood = tuple((window, window.begins, window._sum) for window in windows)
-        known = _Figure(figure, now, until, stood, node)
+        self._figures[asked] = _Figure(figure, now, until, stood, node)
         for device in devices:
-            self._figures.setdefault(device.id, {})[asked] = known
+            self._part_of.setdefault(device.id, set()).add(asked)
         return figure
 
     def _figure(self, asked: _Asked) -> _Figure | None:
         """What was answered, unless one of the devices has told something since."""
-        known: _Figure | None = None
-        for device in asked[1]:
-            found = self._figures.get(device.id)
-            figure = None if found is None else found.get(asked)
-            if figure is None or (known is not None and figure is not known):
-                return None
-            known = figure
-        return known
+        return self._figures.get(asked)
 
     def forget(self, device: str) -> None:
         """The device says something: what it answered before counts no longer."""
         if device in self._of:
             del self._of[device]
-        if device in self._figures:
-            del self._figures[device]
+        for asked in self._part_of.pop(device, ()):
+            del self._figures[asked]
+            for other in asked[1]:
+                if other.id != device:
+                    self._part_of[other.id].discard(asked)
 
     def forget_all(self) -> None:
         self._of.clear()
         self._figures.clear()
+        self._part_of.clear()
 
 
 def _until(device: Subject, now: int, question: Question) -> int:

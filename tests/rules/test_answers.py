@@ -12,6 +12,7 @@ from hub.model import Device, Event, Position, Reading, Tick, Zone
 from rules.book import RuleBook, read_book
 from rules.engine import Engine
 from rules.language.codegen import Question
+from rules.language.ir import Window
 from rules.state import answers, windows
 from rules.state.answers import Answers
 from rules.state.subject import Subject
@@ -184,6 +185,19 @@ def test_how_far_a_window_was_moved_on_is_remembered_of_sums_alone() -> None:
     assert engine.snapshot() == before
     assert moved[key].total() > 0
     assert engine.snapshot() != before
+
+
+def test_a_figure_is_forgotten_by_all_whom_it_is_made_of() -> None:
+    """Also by a gauge that is silent for good, among others that come and go."""
+    engine = Engine(book(), DEVICES, ZONES)
+    engine.feed([Reading(d.device, START, {"water_level": 1.0}, received_at=START) for d in DEVICES])
+    node = next(n for rule in engine.book.rules for n in rule.nodes() if isinstance(n, Window) and n.around.which)
+    silent, *others = (engine.subjects[d.device] for d in DEVICES)
+    asking = Answers()
+    for other in others:
+        assert asking.figure((silent, other), START, node) == asking.figure((silent, other), START, node)
+        asking.forget(other.id)
+    assert (asking._figures, asking._part_of) == ({}, {silent.id: set()})
 
 
 def test_the_windows_of_a_zone_are_pooled_once_for_all_that_stand_there(monkeypatch: pytest.MonkeyPatch) -> None:
