@@ -92,7 +92,7 @@ def _area(area: str, devices: Iterable[Device]) -> Device:
 def renew_hood(world: World) -> None:
     """Build the neighbourhood anew from what the subjects have reported."""
     orders = world.orders
-    world.hood = Neighbourhood(world.subjects, world.zones, orders.asked, orders.asks_inside)
+    world.hood = Neighbourhood(world.subjects, world.zones, orders.asked, orders.asks_inside, orders.summed)
     world.watchers = Watchers()
     for subject in world.subjects.values():
         subject.hood = world.hood

@@ -317,6 +317,12 @@ class Orders:
                     asked.setdefault(series, ())
         self.asked: Mapping[str, tuple[WindowKey, ...]] = asked
         """By series, the windows over it that others may ask of a subject."""
+        self.summed = frozenset(
+            WindowKey(node.series, node.size_ns, node.closed)
+            for node in nodes
+            if isinstance(node, ir.Window) and node.function in ("sum", "mean")
+        )
+        """The windows of which some rule asks the sum or the mean, of its own subject or of others."""
         self._of_kind = {
             kind: [rule for rule in book.rules if rule.select.may_take(kind)]
             for kind in {"", *(kind for rule in book.rules for kind in rule.select.kinds)}

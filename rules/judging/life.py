@@ -70,8 +70,11 @@ def _judge(
     when a neighbour's reading was observed that had the rule judged again."""
     rule = compiled.rule
     standing = subject.standing.get(rule.name)
-    known = compiled.judge(subject, at, ()) if standing is None and not rule.memories else None
+    known = None
     if standing is None:
+        if not rule.memories:
+            calm = compiled.raises is not None and not compiled.raises(subject, at)
+            known = 0 if calm else compiled.judge(subject, at, ())
         if known is not None and not known >> TRUE & _LEVELS:
             if compiled.hopeful is not None or subject.watching:  # nothing is so, and there was nothing before
                 world.watchers.watch(subject, compiled, HOPING * _hopes(compiled, subject, at, (), known))

@@ -20,7 +20,7 @@ from rules.figures import derived
 from rules.figures.ranks import NEAR
 from rules.language import ir
 from rules.language.ir import NEWS, WindowKey
-from rules.language.rule import Derivation, Rule, own_series
+from rules.language.rule import Derivation, LevelRule, Rule, own_series
 
 INVERSE = {">": "<=", ">=": "<", "<": ">=", "<=": ">", "==": "!=", "!=": "=="}
 NEVER = -(1 << 62)
@@ -56,7 +56,9 @@ class Writer:
         self.known = known
         self.prefix = prefix
         self.granted: Callable[[ir.Node], bool] = lambda node: False
-        """Nodes to treat as true; used to find levels that neighbours' readings could still raise."""
+        """Parts that are not looked at; used to find levels that neighbours' readings could still raise, and to ask first what costs least."""
+        self.assumed = True
+        """Whether such a part is taken to say what is asked of it, be that "certainly true" or "certainly false"."""
         self.roughly = False
         """Whether a condition may also be said to hold that only nearly does: saves the rounding of means."""
         self.slid: Mapping[WindowKey, tuple[str, str]] = {}
@@ -69,6 +71,10 @@ class Writer:
         self.names: dict[Any, tuple[str, bool]] = {}
         self.dear: dict[ir.Node, tuple[str, str]] = {}
         self.used: set[str] = set()
+        self.windows: dict[WindowKey, str] = {}
+        """The variables that hold windows of the subject itself."""
+        self.trimmed: set[str] = set()
+        """Those of them that have been moved on to now."""
 
     # ------------------------------------------------------------------------------------------ numbers and texts
 
@@ -128,11 +134,10 @@ class Writer:
                 self.used.add("H")
                 return f"H.limit(d, {name!r})", True
             case ir.Window(around=ir.Around(which="")):
-                slot = self._window(node)
+                slot, inside = self._window(node), self._inside(node)
                 absent = "0.0" if node.function == "count" and node.at_least <= 1 else "None"
                 given = {"percentile": repr(node.parameter), **dict.fromkeys(ir.OF_NOW, "t")}.get(node.function, "")
-                enough = f"{slot} is not None and {slot}.trim(t) >= {node.at_least}"
-                return f"{slot}.{node.function}({given}) if {enough} else {absent}", True
+                return f"{slot}.{node.function}({given}) if {inside} >= {node.at_least} else {absent}", True
             case ir.Window():
                 self.used.add("H")
                 return f"H.figure(d, t, {self._constant(node)})", True
@@ -178,12 +183,23 @@ class Writer:
         return self.names[key][0]
 
     def _window(self, node: ir.Window) -> str:
-        """The variable that holds a window of the subject itself, or None."""
-        self.used.add("W")
-        key = self._constant(WindowKey(node.series, node.size_ns, node.closed))
-        slot = f"{self.prefix}w{len(self.names)}_{len(self.lines)}"
-        self.lines.append(f"{slot} = W.get({key}) or d.window({key})")
-        return slot
+        """The variable that holds a window of the subject itself, or None; one for all figures over it."""
+        wanted = WindowKey(node.series, node.size_ns, node.closed)
+        if wanted not in self.windows:
+            self.used.add("W")
+            key = self._constant(wanted)
+            slot = self.windows[wanted] = f"{self.prefix}w{len(self.windows)}"
+            self.lines.append(f"{slot} = W.get({key}) or d.window({key})")
+        return self.windows[wanted]
+
+    def _inside(self, node: ir.Window) -> str:
+        """The variable that holds how many samples that window covers now: it is moved on once, whatever is asked of it; -1 where there is none."""
+        slot = self._window(node)
+        inside = f"{slot}n"
+        if slot not in self.trimmed:
+            self.trimmed.add(slot)
+            self.lines.append(f"{inside} = {slot}.trim(t) if {slot} is not None else -1")
+        return inside
 
     def _call(self, name: str, arguments: tuple[ir.Node, ...]) -> str:
         spec = derived.FUNCTIONS.get(name)
@@ -220,15 +236,28 @@ class Writer:
         """Code that is truthy exactly when the condition certainly does not hold."""
         return self._logic(node, False)
 
+    def stepwise(self, node: ir.Node) -> str:
+        """The same, for a function that is to say no more: of a conjunction each part is computed only once those before it hold, those that
+        ask the newest values alone first."""
+        if not isinstance(node, ir.AllOf):
+            return self.true(node)
+        *first, last = sorted(node.parts, key=_takes_work)
+        for part in first:
+            code = self.stepwise(part)
+            self.lines.append(f"if not {code}: return False")
+        return self.stepwise(last)
+
     def _logic(self, node: ir.Node, wanted: bool) -> str:
-        if not isinstance(node, ir.Negated | ir.AllOf | ir.AnyOf) and self.granted(node):
-            return "True"
+        settled = self._settled(node, wanted)
+        if settled is not None:
+            return repr(settled)
         match node:
             case ir.Negated(operand=operand):
                 return self._logic(operand, not wanted)
             case ir.AllOf(parts=parts) | ir.AnyOf(parts=parts):
+                open_parts = [part for part in sorted(parts, key=_is_dear) if self._settled(part, wanted) is None]
                 word = " and " if isinstance(node, ir.AllOf) == wanted else " or "
-                return f"({word.join(self._logic(part, wanted) for part in sorted(parts, key=_is_dear))})"
+                return f"({word.join(self._logic(part, wanted) for part in open_parts)})"
             case ir.Comparison(op=op, left=left, right=ir.Const(value=limit)) if _is_dear(left) and isinstance(
                 left, ir.Agree | ir.Window
             ):
@@ -270,15 +299,40 @@ class Writer:
                 guard = "".join(f"{name} is not None and " for name in sorted(missing))
                 return f"({guard}not {code})"
 
+    def _settled(self, node: ir.Node, wanted: bool) -> bool | None:
+        """What a condition says whatever the values are, by the parts that are not looked at; None where the values decide."""
+        match node:
+            case ir.Negated(operand=operand):
+                return self._settled(operand, not wanted)
+            case ir.AllOf(parts=parts) | ir.AnyOf(parts=parts):
+                found = {self._settled(part, wanted) for part in parts}
+                decisive = isinstance(node, ir.AllOf) != wanted
+                return decisive if decisive in found else None if None in found else not decisive
+            case _:
+                return self.assumed if self.granted(node) else None
+
+    def below(self, prefix: str) -> Writer:
+        """A writer of code that runs behind this one's lines, so that it knows what they have computed."""
+        inner = Writer(self.hold_ns, self.constants, self.known, prefix)
+        inner.names, inner.windows, inner.dear = dict(self.names), dict(self.windows), dict(self.dear)
+        inner.trimmed = set(self.trimmed)
+        return inner
+
 
 def _is_dear(node: ir.Node) -> bool:
     """Whether a part asks neighbours: it is written last, and not hoisted, so that it is rarely asked."""
-    return any(isinstance(n, ir.Agree) or (isinstance(n, ir.Window) and n.around.which != "") for n in ir.walk(node))
+    return any(map(_asks_others, ir.walk(node)))
+
+
+def _asks_others(node: ir.Node) -> bool:
+    return isinstance(node, ir.Agree) or (isinstance(node, ir.Window) and node.around.which != "")
 
 
 def _takes_work(node: ir.Node) -> bool:
-    """Whether a part asks more than the newest values."""
-    return any(isinstance(n, ir.Agree | ir.Window) for n in ir.walk(node))
+    """Whether a part asks more than the newest values and what memories hold."""
+    return isinstance(node, ir.Agree | ir.Window) or (
+        not isinstance(node, ir.Memory) and any(map(_takes_work, ir.children(node)))
+    )
 
 
 def _holds(node: ir.Node, granted: Callable[[ir.Node], bool]) -> bool:
@@ -314,7 +368,7 @@ class Question:
     def __init__(self, node: ir.Agree, wanted: bool) -> None:
         constants: dict[str, Any] = {}
         inner = Writer(node.age_ns, constants)
-        code = inner.true(node.condition) if wanted else inner.false(node.condition)
+        code = inner.stepwise(node.condition) if wanted else inner.false(node.condition)
         self.meets: Callable[..., bool] = function("neighbour", "d, t", inner, [f"return {code}"], constants)
         self.age_ns = node.age_ns
         nodes = list(ir.walk(node.condition))
@@ -362,7 +416,8 @@ def _code(source: str, name: str) -> CodeType:
 class Compiled:
     """The functions of one rule.
 
-    `judge(d, t, m)` → bits (see TRUE …); `hopeful(d, t, m)` → levels that neighbours could still make true; `any(d, t, m)` → whether one is true; `advance(d, t, m)` moves the memories on; `values(d, t, m)` → what the rule
+    `judge(d, t, m)` → bits (see TRUE …); `hopeful(d, t, m)` → levels that neighbours could still make true; `any(d, t, m)` → whether one may be true; `raises(d, t)` → whether one is,
+    of rules without memories that ask neighbours; `advance(d, t, m)` moves the memories on; `values(d, t, m)` → what the rule
     names, for titles and evidence.
     """
 
@@ -377,6 +432,9 @@ class Compiled:
         self.judge = self._judge(constants)
         self.advance = self._advance(constants) if rule.memories else None
         self.any = self._any_level(constants) if rule.memories else None
+        self.raises = (
+            self._raises(constants) if any(map(_asks_others, rule.conditions())) and not rule.memories else None
+        )
         self.asks = tuple(
             dict.fromkeys(
                 (series, around) for node in rule.conditions() if (found := _asked(node)) for series, around in found
@@ -389,23 +447,50 @@ class Compiled:
         self.values = self._values(constants)
 
     def _judge(self, constants: dict[str, Any]) -> Callable[..., int]:
+        """What each level's conditions say. What asks windows or neighbours is computed only where the newest values do not say "certainly
+        not" of every level that asks them."""
         writer = Writer(self.rule.hold_ns, constants)
         body = ["bits = 0"]
+        working: list[LevelRule] = []
         for level in self.rule.levels:
-            bit = level.level
-            true, false = writer.true(level.when.node), writer.false(level.when.node)
-            clear = false if level.clear is None else writer.true(level.clear.node)
-            keeps = true if level.clear is None else writer.false(level.clear.node)
-            body += [f"if {true}: bits |= {1 << (TRUE + bit)}", f"elif {false}: bits |= {1 << (FALSE + bit)}"]
-            body += [f"if {clear}: bits |= {1 << (CLEAR + bit)}", f"elif {keeps}: bits |= {1 << (NOT_CLEAR + bit)}"]
+            if level.clear is not None:
+                body += _said(writer, level.clear.node, [CLEAR + level.level], [NOT_CLEAR + level.level])
+            if _takes_work(level.when.node):
+                working.append(level)
+            else:
+                body += _said(writer, level.when.node, *_bits(level))
+        writer.granted, writer.assumed = _takes_work, False
+        refused = [writer.false(level.when.node) for level in working]
+        inner = writer.below("r")
+        full = [line for level in working for line in _said(inner, level.when.node, *_bits(level))]
+        writer.used |= inner.used
+        if "False" in refused or not working:  # one of them is to be computed in any case
+            return function("judge", "d, t, m", writer, [*body, *inner.lines, *full, "return bits"], constants)
+        none = sum(1 << bit for level in working for bit in _bits(level)[1])
+        body += [f"if {' and '.join(refused)}: bits |= {none}", "else:"]
+        body += [f"    {line}" for line in (*inner.lines, *full)]
         return function("judge", "d, t, m", writer, [*body, "return bits"], constants)
 
     def _any_level(self, constants: dict[str, Any]) -> Callable[..., bool]:
-        """Whether any level is certainly true: asked first of rules with memories, which are looked at every time."""
+        """Whether any level may be true: asked first of rules with memories, which are looked at every time."""
+        return self._some_level("any_level", "d, t, m", constants, _is_dear)
+
+    def _raises(self, constants: dict[str, Any]) -> Callable[..., bool]:
+        """Whether any level is true, without asking neighbours what only decides when a warning ends."""
+        return self._some_level("raises", "d, t", constants, lambda node: False)
+
+    def _some_level(
+        self, name: str, parameters: str, constants: dict[str, Any], granted: Callable[[ir.Node], bool]
+    ) -> Callable[..., bool]:
+        """Whether any level is true, `granted` parts being so; first by the newest values, which mostly say that none is."""
         writer = Writer(self.rule.hold_ns, constants)
-        writer.granted = _is_dear
-        code = _any(writer, [level.when.node for level in self.rule.levels])
-        return function("any_level", "d, t, m", writer, [f"return {code}"], constants)
+        nodes = [level.when.node for level in self.rule.levels]
+        writer.granted = _takes_work
+        first = _any(writer, nodes)
+        if first != "True":
+            writer.lines.append(f"if not ({first}): return False")
+        writer.granted = granted
+        return function(name, parameters, writer, [f"return {_any(writer, nodes)}"], constants)
 
     def _hopeful(self, constants: dict[str, Any]) -> Callable[..., int]:
         """Bits of the levels that would be true, said the neighbours what the rule hopes for."""
@@ -458,6 +543,21 @@ class Compiled:
         if not missing or code in missing:
             return code
         return f"({code} if {' and '.join(f'{name} is not None' for name in sorted(missing))} else None)"
+
+
+def _bits(level: LevelRule) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The bits that say that a level's condition is certainly true, and that it is certainly false: without a clear condition of its own the
+    level is clear then."""
+    n = level.level
+    return ((TRUE + n,), (FALSE + n,)) if level.clear else ((TRUE + n, NOT_CLEAR + n), (FALSE + n, CLEAR + n))
+
+
+def _said(writer: Writer, node: ir.Node, true: Sequence[int], false: Sequence[int]) -> list[str]:
+    """Code that sets these bits where the condition is certainly true, or certainly false."""
+    return [
+        f"if {writer.true(node)}: bits |= {sum(1 << bit for bit in true)}",
+        f"elif {writer.false(node)}: bits |= {sum(1 << bit for bit in false)}",
+    ]
 
 
 def _asked(node: ir.Node) -> list[tuple[str, ir.Around]]:
@@ -531,16 +631,19 @@ def attention(
         writer.hold_ns = rule.hold_ns
         nodes = [level.when.node for level in rule.levels]
         if any(_takes_work(node) for node in nodes) and not any(_holds(node, _takes_work) for node in nodes):
-            # First what the newest values say: mostly that the windows need not be looked at.
+            # First what the newest values say: mostly that the windows need not be looked at. They need not either where the rule is busy.
             writer.granted = _takes_work
             first = _any(writer, nodes)
-            writer.granted = _is_dear
+            writer.assumed = False
+            enough = _any(writer, nodes)
+            writer.granted, writer.assumed = _is_dear, True
             rest = Writer(rule.hold_ns, constants, known, prefix=f"r{position}_")
             rest.granted, rest.roughly, rest.at_hand = _is_dear, True, writer.at_hand
             condition = _any(rest, nodes)
             writer.used |= rest.used
-            body += [f"if {first}:", *(f"    {line}" for line in rest.lines)]
-            body.append(f"    if {condition}: hit |= {1 << position}")
+            body += [f"if not hit & {1 << position} and ({first}):"]
+            body += [f"    if {enough}: hit |= {1 << position}", "    else:"]
+            body += [f"        {line}" for line in (*rest.lines, f"if {condition}: hit |= {1 << position}")]
         else:
             body.append(f"if {_any(writer, nodes)}: hit |= {1 << position}")
     start = f"hit = d.busy & {touched}" + (f" | {always}" if always else "")
@@ -559,7 +662,8 @@ def _any(writer: Writer, nodes: list[ir.Node]) -> str:
         for i, n in enumerate(nodes)
         if not any(ir.implies(n, o) and not (ir.implies(o, n) and j > i) for j, o in enumerate(nodes) if j != i)
     ]
-    return " or ".join(writer.true(node) for node in kept)
+    codes = [code for node in kept if (code := writer.true(node)) != "False"]
+    return "True" if "True" in codes else " or ".join(codes) or "False"
 
 
 def derivation(spec: Derivation) -> Callable[..., float | None]:

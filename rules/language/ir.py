@@ -51,8 +51,7 @@ class Limit(Part):
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Around:
+class Around(NamedTuple):
     """Other devices: within `metres`, "upstream" (from which water takes `travel_min` at most), in the "same area", in the "same zone" (`words`: of those names or kinds),
     in that zone and those that it names under `ahead` ("ahead"), all "inside" the place that is the subject (`words`: of those kinds), or all that told something while
     they were in it ("passing"). Empty `which` means the subject alone."""

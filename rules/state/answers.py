@@ -3,8 +3,9 @@ of those on the same grounds.
 
 Many rules ask the same of the same gauge: every gauge down the river asks all those above it. An answer hangs on what the device has
 told, and on time only where a value grows too old or a sample leaves a window. So it is given again until one of these comes, or the
-device says something; and only while its windows still begin where they began when it was asked. To ask again would then change
-nothing, not even a window, so that an engine resumed from a snapshot, which asks again, says and remembers the same.
+device says something. To ask again would then change nothing that is remembered, so that an engine resumed from a snapshot, which asks
+again, says and remembers the same: how far a window was moved on is remembered only of those that keep a running sum, and these have to
+begin where they began when it was asked.
 """
 
 from __future__ import annotations
@@ -21,13 +22,28 @@ from rules.state.windows import Window, pooled
 FOR_GOOD = 1 << 62
 
 
-class _Answer(NamedTuple):
-    """What was answered, from which moment and until which it holds, and where the windows began that it hangs on."""
+class _Answer:
+    """What was answered and when, until which moment it holds (0 until somebody asks at another), and where the windows with sums began
+    that it hangs on."""
 
-    meets: bool
-    since: int
-    until: int
-    windows: tuple[tuple[Window, int], ...]
+    __slots__ = ("at", "meets", "until", "windows")
+
+    def __init__(self, meets: bool, at: int, windows: tuple[tuple[Window, int], ...]) -> None:
+        self.meets = meets
+        self.at = at
+        self.until = 0
+        self.windows = windows
+
+    def holds(self, device: Subject, now: int, question: Question) -> bool:
+        """Whether to ask the device again would change nothing, if it has told nothing since."""
+        if now != self.at:
+            if now < self.at:
+                return False
+            if not self.until:
+                self.until = _until(device, self.at, question)
+            if now >= self.until:
+                return False
+        return all(window.begins == begins for window, begins in self.windows)
 
 
 class _Figure(NamedTuple):
@@ -57,11 +73,15 @@ _Asked = tuple[int, tuple[Subject, ...]]
 
 
 class Answers:
-    """The answers that hold, by device and question; and figures over several devices, by each of them."""
+    """The answers that hold, by device and question; and figures over several devices, by what and whom they were asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, summed: frozenset[WindowKey] = frozenset()) -> None:
+        """`summed`: the windows of which some rule asks the sum or the mean."""
+        self._summed = summed
         self._of: dict[str, dict[Question, _Answer]] = {}
-        self._figures: dict[str, dict[_Asked, _Figure]] = {}
+        self._figures: dict[_Asked, _Figure] = {}
+        self._part_of: dict[str, set[_Asked]] = {}
+        """By device, the figures that it is part of."""
 
     def of(self, device: Subject, now: int, question: Question) -> bool:
         """Whether the device meets the condition at that moment."""
@@ -69,18 +89,16 @@ class Answers:
         if given is None:
             given = self._of[device.id] = {}
         known = given.get(question)
-        if known is not None and known.since <= now < known.until:
-            for window, begins in known.windows:
-                if window.begins != begins:
-                    break
-            else:
-                return known.meets
+        if known is not None and ((known.at == now and not known.windows) or known.holds(device, now, question)):
+            return known.meets
         meets = question.meets(device, now)
-        windows = [found for key in question.windows if (found := device.windows.get(key)) is not None]
-        given[question] = _Answer(
-            meets, now, _until(device, now, question), tuple((window, window.begins) for window in windows)
-        )
+        given[question] = _Answer(meets, now, self._with_sums(device, question))
         return meets
+
+    def _with_sums(self, device: Subject, question: Question) -> tuple[tuple[Window, int], ...]:
+        """The windows it was asked for that keep a running sum, or may yet get one, and where they begin."""
+        found = [(key, window) for key in question.windows if (window := device.windows.get(key)) is not None]
+        return tuple([(w, w.begins) for key, w in found if w.sums or key in self._summed])
 
     def figure(self, devices: tuple[Subject, ...], now: int, node: ir.Window) -> float | None:
         """The figure over the windows of these devices at that moment; None where there are too few."""
@@ -93,32 +111,29 @@ class Answers:
         figure = pooled(node.function, windows, now, node.parameter, node.at_least)
         until = min((window.until() for window in windows), default=FOR_GOOD)
         stood = tuple((window, window.begins, window._sum) for window in windows)
-        known = _Figure(figure, now, until, stood, node)
+        self._figures[asked] = _Figure(figure, now, until, stood, node)
         for device in devices:
-            self._figures.setdefault(device.id, {})[asked] = known
+            self._part_of.setdefault(device.id, set()).add(asked)
         return figure
 
     def _figure(self, asked: _Asked) -> _Figure | None:
         """What was answered, unless one of the devices has told something since."""
-        known: _Figure | None = None
-        for device in asked[1]:
-            found = self._figures.get(device.id)
-            figure = None if found is None else found.get(asked)
-            if figure is None or (known is not None and figure is not known):
-                return None
-            known = figure
-        return known
+        return self._figures.get(asked)
 
     def forget(self, device: str) -> None:
         """The device says something: what it answered before counts no longer."""
         if device in self._of:
             del self._of[device]
-        if device in self._figures:
-            del self._figures[device]
+        for asked in self._part_of.pop(device, ()):
+            del self._figures[asked]
+            for other in asked[1]:
+                if other.id != device:
+                    self._part_of[other.id].discard(asked)
 
     def forget_all(self) -> None:
         self._of.clear()
         self._figures.clear()
+        self._part_of.clear()
 
 
 def _until(device: Subject, now: int, question: Question) -> int:

@@ -36,9 +36,15 @@ class Neighbourhood:
     """Answers what conditions ask of other subjects. Members are those who report a series that some rule asks of neighbours."""
 
     def __init__(
-        self, subjects: dict[str, Subject], zones: Iterable[Zone], asked: Iterable[str], places: bool = False
+        self,
+        subjects: dict[str, Subject],
+        zones: Iterable[Zone],
+        asked: Iterable[str],
+        places: bool = False,
+        summed: frozenset[WindowKey] = frozenset(),
     ) -> None:
-        """`places`: whether some rule asks who is inside a place, so that it is to be known."""
+        """`places`: whether some rule asks who is inside a place, so that it is to be known. `summed`: the windows of which some rule asks
+        the sum or the mean."""
         self.subjects = subjects
         self.zones = tuple(sorted(zones, key=lambda zone: zone.zone))
         self.ahead = {
@@ -76,7 +82,7 @@ class Neighbourhood:
         """Who is in these zones (or ahead of them), as of that many crossings: a series that only places tell is seldom crossed."""
         self.inside: dict[str, dict[tuple[str, ir.Around], tuple[Subject, ...]]] = {}
         """What was asked of a place, until somebody enters or leaves it."""
-        self.answers = Answers()
+        self.answers = Answers(summed)
         self.touch: Callable[[Subject], None] | None = None
         """While a snapshot is being written: what hears of those whose windows are about to be moved on, since somebody asks them."""
         self.doubted: frozenset[str] = frozenset()

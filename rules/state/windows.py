@@ -247,6 +247,11 @@ class Window:
             return count - self._reach_back(start, edge)
         return count - start
 
+    @property
+    def sums(self) -> bool:
+        """Whether it keeps a running sum, whose last bit hangs on the way that the window took."""
+        return self._sum is not None
+
     def until(self) -> int:
         """When time alone lets the first sample leave that is inside; far ahead where none is."""
         times, start = self.samples.times, self.begins - self.samples.first
@@ -571,9 +576,10 @@ class Window:
     # ------------------------------------------------------------------------------------------ snapshot
 
     def freeze(self) -> list[Any]:
+        if not self.sums:  # all else is found anew, and so is where it begins
+            return [self.size, self.closed, 0, 0, None, 0.0]
         first = self.samples.first
-        end = self._end if self._sum is not None else self.begins  # extremes alone are found anew
-        return [self.size, self.closed, self.begins - first, end - first, self._sum, self._compensation]
+        return [self.size, self.closed, self.begins - first, self._end - first, self._sum, self._compensation]
 
     def thaw(self, frozen: Sequence[Any]) -> None:
         self.begins, self._end, self._sum, self._compensation = frozen

@@ -4,8 +4,8 @@ What is compared is what both say: keys that only one of the two ever writes are
 
     python -m tests.bench.same_alerts [--commit COMMIT] [NAME…]
 
-Each code plays its own city folders with its own packs, so an edited rule shows as a difference too. Prints one line a recording and
-the first lines that differ; ends with 1 where any do. The recordings lie beside the project (`tests.bench.recordings`).
+Each code plays its own city folders with its own packs, so an edited rule shows as a difference too. Prints one line a recording, where
+both warn of the same in what fields they say otherwise, and the first lines that differ; ends with 1 where any do. The recordings lie beside the project (`tests.bench.recordings`).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from difflib import unified_diff
 from pathlib import Path
@@ -78,6 +79,22 @@ def differences(before: list[str], now: list[str]) -> Iterator[str]:
                 yield line
 
 
+WARNING = ("at", "rule", "subject", "change", "level", "late")
+"""What makes a change of a warning, whatever is said of it."""
+
+
+def told_otherwise(before: list[str], now: list[str]) -> Counter[str] | None:
+    """In how many changes each field says something else, where both make the same changes in the same order; None where they do not."""
+    if len(before) != len(now):
+        return None
+    fields: Counter[str] = Counter()
+    for earlier, later in zip(map(json.loads, before), map(json.loads, now), strict=True):
+        if any(earlier.get(name) != later.get(name) for name in WARNING):
+            return None
+        fields.update(name for name in earlier.keys() | later.keys() if earlier.get(name) != later.get(name))
+    return fields
+
+
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help="recordings; default all")
@@ -96,6 +113,10 @@ def main(arguments: list[str]) -> int:
                 + (f", but for {', '.join(sorted(others))}" if others else ""),
                 flush=True,
             )
+            fields = told_otherwise(before, now) if found else None
+            if fields is not None:
+                said = ", ".join(f"{name} in {count:,}" for name, count in sorted(fields.items()))
+                print(f"    the same warnings at the same times; otherwise: {said}", flush=True)
             for line in found[:SHOWN]:
                 print(f"    {line[:300]}", flush=True)
     return 1 if differ else 0

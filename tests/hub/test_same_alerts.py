@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.bench.before import code_of
-from tests.bench.same_alerts import differences, in_common
+from tests.bench.same_alerts import differences, in_common, told_otherwise
 
 
 def test_the_same_lines_have_no_differences_and_another_line_shows_on_both_sides() -> None:
@@ -29,3 +29,12 @@ def test_what_only_one_code_writes_is_named_and_not_compared() -> None:
     assert (earlier == later, others) == (True, {"title_zh", "reason_zh"})
     earlier, later, _ = in_common(before, [now[0].replace("0.10", "0.1")])
     assert earlier != later, "a number that is written otherwise is another byte"
+
+
+def test_the_same_warnings_that_say_something_else_are_told_from_other_warnings() -> None:
+    before = ['{"at":"8:00","rule":"r","subject":"a","change":"expired","level":"blue","values":{"x":1}}'] * 2
+    now = [before[0], before[1].replace('"x":1', '"x":2').replace("}}", '},"title":"T"}')]
+    assert told_otherwise(before, now) == {"values": 1, "title": 1}
+    assert told_otherwise(before, before) == {}
+    assert told_otherwise(before, [before[0], before[1].replace("blue", "red")]) is None
+    assert told_otherwise(before, before[:1]) is None

@@ -12,6 +12,7 @@ from hub.model import Device, Event, Position, Reading, Tick, Zone
 from rules.book import RuleBook, read_book
 from rules.engine import Engine
 from rules.language.codegen import Question
+from rules.language.ir import Window
 from rules.state import answers, windows
 from rules.state.answers import Answers
 from rules.state.subject import Subject
@@ -151,6 +152,52 @@ def test_a_gauge_is_asked_once_for_all_that_lie_below_it(monkeypatch: pytest.Mon
     assert 0 < asked <= 6 * 12 * 2 * 2 * 2, (
         "a round of twelve readings: two questions to each, before its news and behind it"
     )
+
+
+def test_when_an_answer_ends_is_worked_out_only_for_who_asks_at_another_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that lie below a gauge ask it at the moment of its news."""
+    worked_out = 0
+    until = answers._until
+
+    def counting(*asked: object) -> int:
+        nonlocal worked_out
+        worked_out += 1
+        return until(*asked)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(answers, "_until", counting)
+    river = [gauge(n, 1.0) for n in range(6)]
+    engine = Engine(book(), river)
+    engine.feed([Reading(d.device, START, {"water_level": 1.0}, received_at=START) for d in river])
+    assert worked_out == 0
+    later = START + 5 * MINUTE
+    engine.feed([Reading("g0", later, {"water_level": 1.0}, received_at=later)])
+    assert worked_out > 0, "what the others said five minutes ago"
+
+
+def test_how_far_a_window_was_moved_on_is_remembered_of_sums_alone() -> None:
+    """Somebody asked it at another moment: what it will say is the same, but for the last bit of a sum."""
+    engine = Engine(book(), DEVICES, ZONES)
+    for at in range(START, START + 60 * MINUTE, 10 * MINUTE):
+        engine.feed([Reading("g0", at, {"water_level": 1.0}, received_at=at)])
+    before = engine.snapshot()
+    moved = engine.subjects["g0"].windows
+    key = next(key for key, window in moved.items() if not window.sums and 0 < window.trim(START + 55 * MINUTE) < 6)
+    assert engine.snapshot() == before
+    assert moved[key].total() > 0
+    assert engine.snapshot() != before
+
+
+def test_a_figure_is_forgotten_by_all_whom_it_is_made_of() -> None:
+    """Also by a gauge that is silent for good, among others that come and go."""
+    engine = Engine(book(), DEVICES, ZONES)
+    engine.feed([Reading(d.device, START, {"water_level": 1.0}, received_at=START) for d in DEVICES])
+    node = next(n for rule in engine.book.rules for n in rule.nodes() if isinstance(n, Window) and n.around.which)
+    silent, *others = (engine.subjects[d.device] for d in DEVICES)
+    asking = Answers()
+    for other in others:
+        assert asking.figure((silent, other), START, node) == asking.figure((silent, other), START, node)
+        asking.forget(other.id)
+    assert (asking._figures, asking._part_of) == ({}, {silent.id: set()})
 
 
 def test_the_windows_of_a_zone_are_pooled_once_for_all_that_stand_there(monkeypatch: pytest.MonkeyPatch) -> None:
