@@ -129,7 +129,7 @@ export function partName(part) {
   if (!tongue) return part;
   const [name, ...at] = part.split("@"), [what, ...which] = name.split("/"), one = which.join("/");
   const named = WORDS[`part_${what}`] ? say(`part_${what}`) : what, where = at.length ? `（${at.join("@")}）` : "";
-  if (what === "role") return `${named} ${say(`part_${one}`)}`;
+  if (what === "role") return [named, ...one.split("-").map((word) => (WORDS[`part_${word}`] ? say(`part_${word}`) : word))].join(" ");
   return one ? `${named} ${WORDS[`stream_${one}`] && what !== "adapter" && what !== "destination" && what !== "rule" ? say(`stream_${one}`) : one}${where}` : named + where;
 }
 /** What the hub refused, in the reader's language; a sentence that it has in English only is quoted behind what its status means. */

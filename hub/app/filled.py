@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from hub.app.keeping import PART
 from hub.app.roles import AMONG, ROLE, Nodes
 from hub.bilingual import Text, joined
 from hub.health import Health, Part
@@ -23,16 +24,22 @@ UNDONE = {
     ),
 }
 
+UNJUDGED = Text(
+    "no machine judges this part of the rules, so no warnings are raised",
+    "没有机器执行这部分规则判断，因此不会产生预警",
+)
+
 
 class Filled:
-    """A part for each role that one machine fills at a time. None is required: a door must go on taking in while nobody judges."""
+    """A part for each role that one machine fills at a time, and for each part of the rules where machines share them. None is required: a door must go on taking in while nobody judges."""
 
-    def __init__(self, health: Health, nodes: Nodes, destinations: Callable[[], bool]) -> None:
-        """`destinations`: whether the city has any."""
+    def __init__(self, health: Health, nodes: Nodes, destinations: Callable[[], bool], parts: int = 1) -> None:
+        """`destinations`: whether the city has any. `parts`: among how many the rules are shared."""
         self._nodes, self._destinations = nodes, destinations
-        self._parts = {role: health.part(ROLE + role) for role in WORK}
+        roles = [*WORK, *(PART.format(part=part) for part in range(parts if parts > 1 else 0))]
+        self._parts = {role: health.part(ROLE + role) for role in roles}
         self._among = health.part(AMONG, state="up")
-        self._vacant_since = dict.fromkeys(WORK, time.monotonic())
+        self._vacant_since = dict.fromkeys(roles, time.monotonic())
 
     def look(self) -> None:
         at = time.monotonic()
@@ -48,7 +55,7 @@ class Filled:
         elif role == "delivery" and not self._destinations():
             part.report("up", Text("the city has no destinations", "本市没有投递目标"))
         else:
-            part.report("down" if at - self._vacant_since[role] > VACANT_S else "starting", UNDONE[role])
+            part.report("down" if at - self._vacant_since[role] > VACANT_S else "starting", UNDONE.get(role, UNJUDGED))
 
     def _odd(self) -> tuple[str, Text]:
         """What is wrong between machines that are well each by itself."""
@@ -58,6 +65,13 @@ class Filled:
                 Text(
                     "another machine has this one's name; give each its own (--node)",
                     "另有一台机器与本机同名；请用 --node 为每台机器命名",
+                )
+            )
+        for lost in self._nodes.lost():
+            did = ", ".join(lost.roles) or "–"
+            wrong.append(
+                Text(
+                    f"{lost.node} is not heard any more (it did {did})", f"不再收到 {lost.node} 的消息（其职责：{did}）"
                 )
             )
         for node, ahead_s in sorted(self._nodes.ahead_s().items()):

@@ -191,7 +191,8 @@ class Hub:
         look = [self.delivering.destinations.look, self.following.look, certificates.look, self.judging.look]
         if board is not None:
             self._tasks.keep("nodes", self.nodes.run)
-            look.append(Filled(self.health, self.nodes, lambda: bool(self.city.config.sinks)).look)
+            parts = self.city.config.rules.partitions
+            look.append(Filled(self.health, self.nodes, lambda: bool(self.city.config.sinks), parts).look)
         self._tasks.keep("watch", Watch(self.health, self.log, self._ground.closely, look).run)
         self.listening = Listening(self.state, config.api.listen, self.data, self.health.part("api", required=True))
         await self.listening.open(public="api" in self.roles)
@@ -261,6 +262,7 @@ class Hub:
             await self.parting.end()
         await self.following.close()
         await self._write_down()
+        await self.nodes.leave()
         await self._keeping.close()
         await asyncio.to_thread(self.store.close)
         self._only_one.close()

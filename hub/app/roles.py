@@ -31,7 +31,9 @@ ROLE = "role/"
 AMONG = "machines"
 """The part that says how the nodes are among each other."""
 GONE_S = 10.0
-"""A node of which nothing was heard for so long is not shown any more."""
+"""A node of which nothing was heard for so long is not shown among those that work any more."""
+FORGOTTEN_S = 3600.0
+"""And after so long nobody misses it any more: it may have been taken away for good."""
 
 
 def shows(roles: Sequence[str]) -> bool:
@@ -108,6 +110,8 @@ class Said(msgspec.Struct):
     """Other for each start of a node, by which two of one name are told apart."""
     at: int = 0
     """The node's clock, ns; 0 of a version that does not tell it."""
+    leaves: bool = False
+    """It was told to end, and nobody need miss it."""
 
 
 class Heard(NamedTuple):
@@ -148,17 +152,26 @@ class Nodes:
             return
         heard = Heard(time.monotonic(), said, (said.at - self._now()) / SECOND if said.at else 0.0)
         if said.run != self._run and said.node.node == self._name:
-            self._twin = heard
+            self._twin = None if said.leaves else heard
+        elif said.leaves:
+            self._heard.pop(said.node.node, None)
         else:
             self._heard[said.node.node] = heard
 
     async def run(self) -> None:
         """Say how this node is, for good."""
         while self._board is not None:
-            said = self._said(self._own())
-            said.run, said.at = self._run, self._now()
-            await self._board.say(msgspec.json.encode(said))
+            await self._say(self._board, self._said(self._own()))
             await asyncio.sleep(SAY_EVERY_S)
+
+    async def leave(self) -> None:
+        """Say the last word, so that nobody misses this node."""
+        if self._board is not None:
+            await self._say(self._board, Said(self._own(), leaves=True))
+
+    async def _say(self, board: Board, said: Said) -> None:
+        said.run, said.at = self._run, self._now()
+        await board.say(msgspec.json.encode(said))
 
     def all(self) -> list[Node]:
         """This one and those that were heard lately, by name."""
@@ -180,6 +193,12 @@ class Nodes:
         """What another node says that has this one's name."""
         heard = self._twin
         return heard.said if heard is not None and heard.at > time.monotonic() - GONE_S else None
+
+    def lost(self) -> list[Node]:
+        """Those that were heard, did not say that they leave, and are not heard any more, by name."""
+        at = time.monotonic()
+        heard = [one for one in list(self._heard.values()) if GONE_S <= at - one.at < FORGOTTEN_S]
+        return sorted((one.said.node for one in heard if one.said.node.node != self._name), key=lambda node: node.node)
 
     def ahead_s(self) -> dict[str, float]:
         """By node, how far its clock was ahead of this one's when it was last heard, s."""

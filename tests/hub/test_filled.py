@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from hub.app.filled import CLOCKS_S, VACANT_S, Filled
-from hub.app.roles import GONE_S, Node, Nodes, Said, doors, ill
+from hub.app.roles import FORGOTTEN_S, GONE_S, Node, Nodes, Said, doors, ill
 from hub.app.telemetry import _adapters as of_adapters
 from hub.health import Health
 from hub.ledger import Ledger
@@ -89,6 +89,39 @@ def test_a_role_that_nobody_fills_is_down_on_every_machine_and_makes_none_unread
     passes(VACANT_S)
     assert town.state("role/rules")[0] == "down"
     assert town.health.ready
+
+
+def test_where_machines_share_the_rules_each_part_is_missed(passes: Clock) -> None:
+    town = Town()
+    town.filled = Filled(town.health, town.nodes, lambda: True, 2)
+    passes(VACANT_S + 1)
+    town.hear("judge", ["rules", "rules-0"])
+    assert town.state("role/rules-0")[0] == "up"
+    state, why, why_zh = town.state("role/rules-1")
+    assert (state, "no warnings" in why, "预警" in why_zh) == ("down", True, True)
+
+
+async def test_a_machine_that_is_lost_is_named_and_one_that_was_told_to_end_is_not(passes: Clock) -> None:
+    town = Town()
+    for name in ("door-1", "door-2"):
+        town.hear(name, ["ingest"])
+    town.hear("door-2", ["ingest"], leaves=True)
+    assert [node.node for node in town.nodes.all()] == ["door-1", "show"]
+    passes(GONE_S + 1)
+    state, why, why_zh = town.state("machines")
+    assert (state, why) == ("degraded", "door-1 is not heard any more (it did ingest)")
+    assert "door-1" in why_zh
+    town.hear("door-1", ["ingest"])
+    assert town.state("machines")[0] == "up"
+    passes(FORGOTTEN_S)
+    assert town.state("machines")[0] == "up", "nobody misses it for ever"
+
+
+async def test_the_last_word_of_a_machine_says_that_it_leaves() -> None:
+    town, heard = Town(), list[Said]()
+    town.board.tell = lambda said: heard.append(msgspec.json.decode(said, type=Said))
+    await town.nodes.leave()
+    assert [(said.node.node, said.leaves) for said in heard] == [("show", True)]
 
 
 def test_a_city_without_destinations_misses_nobody_who_delivers(passes: Clock) -> None:
