@@ -90,22 +90,28 @@ class Desk:
         self.outgoing.append(Entry(self.event, self.step, self._number, what))
         self._number += 1
 
-    def handed(self, name: str) -> HandOver:
-        """The subject that is handed to this part in this step; waits for it."""
+    def handed(self, name: str, of: int) -> HandOver | None:
+        """The subject that part `of` hands to this one in this step; waits for it. None where that part has gone on without: it had to skip the
+        event, and nobody may wait for it for ever."""
         key = self.event, self.step, name
-        while key not in self._handed:
+        while key not in self._handed and not self.is_past(of):
             self.wait()
-        return self._handed.pop(key)
+        return self._handed.pop(key, None)
 
     def measured(self, own: Figures) -> list[Reading]:
-        """What all parts measured in this step, in their order; waits for it."""
+        """What all parts measured in this step, in their order; waits for it, but for what a part had to skip."""
         key = self.event, self.step
-        while len(told := self._figures.get(key, {})) < self.parts - 1:
+        others = [part for part in range(self.parts) if part != self.part]
+        while any(part not in self._figures.get(key, {}) and not self.is_past(part) for part in others):
             self.wait()
-        told = {**told, self.part: own}
+        told = {**self._figures.get(key, {}), self.part: own}
         return [reading for part in sorted(told) for reading in told[part].readings]
 
     # ------------------------------------------------------------------------------------------ the log's side
+
+    def is_past(self, part: int) -> bool:
+        """Whether another part has been heard to be through this event."""
+        raise NotImplementedError
 
     def wait(self) -> None:
         """Send what is written, for others may wait for it, and block until more has come. Raises `Ended`."""

@@ -46,6 +46,12 @@ def take(judge: Judge, given: HandOver) -> None:
             forget(judge, pair.id)
     for state in given.states:
         _thaw(judge, state, given.guest)
+    known = judge.world.subjects.get(given.device)
+    if (
+        not given.states and not given.guest and known is not None
+    ):  # it is judged here all the same, by what is known here
+        known.guest = False
+        elapsing.arm(judge.world, known)
 
 
 def forget(judge: Judge, name: str) -> None:

@@ -17,6 +17,7 @@ from rules import assignment, edition, hand_over, snapshot
 from rules.book import RuleBook
 from rules.desk import Desk, Figures, Said, WentBack
 from rules.engine import Engine
+from rules.hand_over import HandOver
 from rules.homes import Change, Forget, Homes, Move
 from rules.judge import Judge
 from rules.judging import measuring, setback
@@ -174,7 +175,8 @@ class Part(Judge):
         for change in changes:
             if isinstance(change, Move):
                 if change.to == own:
-                    hand_over.take(self.judge, self.desk.handed(change.name))
+                    given = self.desk.handed(change.name, change.of)
+                    hand_over.take(self.judge, given or HandOver(change.name, own, change.guest, []))
             elif change.part == own:
                 hand_over.forget(self.judge, change.name)
 

@@ -9,6 +9,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 
 import msgspec
@@ -28,6 +29,8 @@ from rules.together import Together
 
 ALIKE = frozenset({"rules", "maintenance_windows", "forwarded_alerts", "forwarded_repeated"})
 """Figures that are not the sum of those of the parts."""
+LOOK_S = 1.0
+"""So often is looked whether the hearing has failed, of which a thread without memory may not be able to tell."""
 
 
 class Letters(Protocol):
@@ -66,6 +69,8 @@ class Gathering:
         """What is said of earlier events was told before."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._more = asyncio.Event()
+        self._failed: Exception | None = None
+        """What ended the hearing."""
         self._ended = False
 
     @classmethod
@@ -119,18 +124,35 @@ class Gathering:
         self._ended = True
 
     def _hear(self) -> None:
-        read, loop = self._read, self._loop
-        assert loop is not None
+        assert self._loop is not None
+        try:
+            self._pass_on(self._loop)
+        except Exception as error:
+            self._fail(error)
+
+    def _pass_on(self, loop: asyncio.AbstractEventLoop) -> None:
+        read = self._read
         while not self._ended:
             found = self._letters.read(read, wait=True)
             if not found:
                 return
             read = found[-1][0]
             heard = [(number, part, decode(data)) for number, part, data in found]
-            try:
-                loop.call_soon_threadsafe(self._take, heard)
-            except RuntimeError:  # the loop has ended
-                return
+            loop.call_soon_threadsafe(self._heard, heard)
+
+    def _fail(self, error: Exception) -> None:
+        """Whoever waits for an outcome has to begin anew: a message that was not heard whole would be missed for good."""
+        self._failed, self._ended = error, True
+
+    def _heard(self, heard: list[tuple[int, int, Message]]) -> None:
+        """In the event loop."""
+        if self._failed is not None:
+            return
+        try:
+            self._take(heard)
+        except Exception as error:
+            self._fail(error)
+        self._more.set()
 
     def _take(self, heard: list[tuple[int, int, Message]]) -> None:
         for number, part, message in heard:
@@ -141,7 +163,6 @@ class Gathering:
             if message.figures is not None:
                 self._figures[part] = message.figures
             self._read = number
-        self._more.set()
 
     # ------------------------------------------------------------------------------------------ judging
 
@@ -150,7 +171,10 @@ class Gathering:
         last = batch.positions[len(batch.entries) - 1]
         while min(self._through) <= last:
             self._more.clear()
-            await self._more.wait()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._more.wait(), LOOK_S)
+            if self._failed is not None:
+                raise RuntimeError("what the parts of the rules say could not be heard") from self._failed
         told: list[tuple[int, Entry]] = []
         for part, said in enumerate(self._waiting):
             while said and said[0][1].event <= last:

@@ -69,6 +69,7 @@ class PostedDesk(Desk):
         self._posts = posts
         self.read_until = 0
         """The number of the newest message that was read."""
+        self._others_through = [-1] * parts
         self.through = through
         self.figures: dict[str, Any] | None = None
         """Goes with the next message."""
@@ -105,7 +106,12 @@ class PostedDesk(Desk):
         for number, part, data in self._posts.read(self.read_until, wait):
             self.read_until = number
             if part != self.part:
-                self.take(part, entries_of(decode(data).mail))
+                message = decode(data)
+                self.take(part, entries_of(message.mail))
+                self._others_through[part] = message.through
+
+    def is_past(self, part: int) -> bool:
+        return self._others_through[part] > self.event
 
 
 class Saved(msgspec.Struct):

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import TimeoutError as NotYet
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -153,8 +154,9 @@ class OnePart(threading.Thread):
             except Ended:
                 return
             except Exception as error:
-                logger.exception("%s has failed and begins anew; report this", self.name)
-                self._report("down", error)
+                with suppress(Exception):  # without memory for the words it begins anew all the same
+                    logger.error("%s has failed and begins anew; report this", self.name, exc_info=error)
+                    self._report("down", error)
                 time.sleep(AGAIN_S)
 
     def _report(self, state: str, error: Exception | None = None) -> None:
