@@ -57,6 +57,10 @@ class Phones:
             return int(answer.status)
 
 
+def _parts(folder: Path) -> list[dict[str, str]]:
+    return [json.loads(line) for line in cityhub("health", folder, "--json").stdout.splitlines()]
+
+
 async def test_doors_that_only_take_in_put_nothing_into_the_log_twice(tmp_path: Path) -> None:
     server = NatsServer(tmp_path / "servers")
     server.start()
@@ -76,8 +80,8 @@ async def test_doors_that_only_take_in_put_nothing_into_the_log_twice(tmp_path: 
         hubs.append(first.hub)
         assert [first.says(number) for number in range(20)] == [200] * 20, "it has to know what stood there before"
         judge.wait(lambda: judge.get("/api/v1/devices")["devices"], "the judge does not show the phone")
-        parts = [json.loads(line) for line in cityhub("health", first.folder, "--json").stdout.splitlines()]
-        assert {part["state"] for part in parts} == {"up"}, parts
+        judge.wait(lambda: {part["state"] for part in _parts(first.folder)} == {"up"}, "a part of a door is not up")
+        parts = _parts(first.folder)
         assert not {"store", "rollups", "reader", "rules"} & {part["part"].split("/")[0] for part in parts}
         assert [one.hub.stop() for one in (first, second)] == [0, 0]
         judge.wait_stored()

@@ -183,13 +183,20 @@ async def test_a_courier_that_raised_is_down_and_then_delivers(tmp_path: Path, m
     city.start()
     said: list[AlertChange] = [AlertChange("a", n, T + n, "r", "s", Change.RAISED, "red") for n in range(6)]
     states = set()
+
+    async def look() -> None:
+        while True:
+            states.add(city.states()[0].state)
+            await asyncio.sleep(0.001)
+
+    looking = asyncio.create_task(look())
     async with asyncio.timeout(60):
         for change in said:
             await log.alerts.append([change])
             await asyncio.sleep(0.01)
         while len(heard) < 6 or city.states()[0].state != "up":
-            states.add(city.states()[0].state)
             await asyncio.sleep(0.001)
+    looking.cancel()
     assert "down" in states
     assert heard == [change.id for change in said]
     await city.close()

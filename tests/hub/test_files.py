@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import html
 import io
+import re
 import zipfile
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
@@ -173,7 +174,13 @@ def text_of(file: bytes) -> str:
 
 def leaks(who: str, text: str) -> list[str]:
     bare = "".join(text.split())  # a PDF breaks words where a cell ends
-    return [secret for secret in MAY_NOT[who] if "".join(secret.split()) in bare]
+    return [secret for secret in MAY_NOT[who] if _stands_in(secret, text, bare)]
+
+
+def _stands_in(secret: str, text: str, bare: str) -> bool:
+    if secret.isdigit():  # as a number of its own, not within the fraction of a second
+        return re.search(rf"(?<![\d.]){secret}(?!\d)", text) is not None
+    return "".join(secret.split()) in bare
 
 
 # ------------------------------------------------------------------------------------------------- files of routes
