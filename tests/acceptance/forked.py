@@ -18,6 +18,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -28,6 +29,8 @@ from typing import IO
 
 ROOT = Path(__file__).resolve().parents[2]
 ORDER_BYTES = 1 << 17
+_ORDERING = threading.Lock()
+"""Tests start several machines at once: each thread must hear of its own process."""
 
 
 class Forked:
@@ -39,12 +42,13 @@ class Forked:
         self.returncode: int | None = None
         self._ended, told = os.pipe()
         order = {"arguments": list(arguments), "environment": dict(os.environ), "folder": str(ROOT)}
-        nursery = _nursery()
-        try:
-            socket.send_fds(nursery, [json.dumps(order).encode()], [stdout, stderr, told])
-        finally:
-            os.close(told)
-        self.pid = int(nursery.recv(32))
+        with _ORDERING:
+            nursery = _nursery()
+            try:
+                socket.send_fds(nursery, [json.dumps(order).encode()], [stdout, stderr, told])
+            finally:
+                os.close(told)
+            self.pid = int(nursery.recv(32))
 
     def poll(self) -> int | None:
         """The exit code, or minus the signal that ended it; None while it runs."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from tests.acceptance.forked import run
+from tests.acceptance.forked import run, start
 from tests.acceptance.ports import free_port
 from tests.acceptance.running import ROOT, RunningHub, cityhub, write_city
 from tests.waiting import PATIENCE_S
@@ -44,6 +45,25 @@ def test_two_hubs_have_nothing_of_each_other_and_end_as_they_are_told(tmp_path: 
     assert two.process.poll() is None
     two.process.send_signal(signal.SIGINT)
     assert two.wait_end() == 0
+
+
+def test_threads_that_start_commands_at_once_hear_each_of_its_own(tmp_path: Path) -> None:
+    """One was told another's process, and what was to end that one ended this."""
+    folders = [write_city(tmp_path / str(number), api=free_port()) for number in range(6)]
+    with ThreadPoolExecutor(len(folders)) as pool:
+        started = list(pool.map(lambda folder: start(["run", str(folder)]), folders))
+    try:
+        assert len({process.pid for process, _ in started}) == len(folders)
+        for process, _ in started:
+            others = [one for one, _ in started if one is not process and one.returncode is None]
+            process.kill()
+            assert process.wait(PATIENCE_S) == -signal.SIGKILL
+            assert all(one.poll() is None for one in others)
+    finally:
+        for process, said in started:
+            process.kill()
+            process.wait(PATIENCE_S)
+            said.close()
 
 
 def test_who_waits_too_short_is_told_and_the_command_is_ended(tmp_path: Path) -> None:

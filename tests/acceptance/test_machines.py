@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from http.client import HTTPException
 from pathlib import Path
+from pprint import pformat
 from typing import Any
 
 import httpx
@@ -151,7 +152,8 @@ class Machines:
 def wait_for(ready: Callable[[], object], shown: Callable[[], object], seconds: float = PATIENCE_S) -> None:
     end = time.monotonic() + seconds
     while not ready():
-        assert time.monotonic() < end, shown()
+        if time.monotonic() > end:
+            pytest.fail(pformat(shown(), width=200))
         time.sleep(0.05)
 
 
