@@ -12,7 +12,7 @@ from rules import assignment
 from rules.book import RuleBook
 from rules.judge import Judge
 from rules.judging import alerts, elapsing
-from rules.language import codegen
+from rules.language import ir
 from rules.language.ir import walk
 from rules.state.outcome import Outcome
 from rules.state.subject import GONE, Subject, new_standing
@@ -62,11 +62,11 @@ def keep_only(world: World, kept: set[str]) -> None:
     needed = {
         key
         for name in kept
-        for keys in codegen.window_keys(world.orders.compiled[name].rule.nodes(), own=True).values()
+        for keys in ir.window_keys(world.orders.compiled[name].rule.nodes(), own=True).values()
         for key in keys
     }
     derived = [node for spec in world.orders.book.derivations for node in walk(spec.node)]
-    needed |= {key for keys in codegen.window_keys(derived, own=True).values() for key in keys}
+    needed |= {key for keys in ir.window_keys(derived, own=True).values() for key in keys}
     needed |= {key for keys in world.orders.asked.values() for key in keys}
     sampled = {key.series for key in needed}.union(*(spec.own_series() for spec in world.orders.book.derivations))
     for name in sorted(world.subjects):

@@ -86,7 +86,7 @@ class Plan:
             if isinstance(node, ir.Window) and node.around.which == "passing":
                 told = node.series, node.around.words
                 self.passing[told] = max(node.size_ns, self.passing.get(told, 0))
-        windows = [*codegen.window_keys(nodes, own=True).items(), *asked.items()]
+        windows = [*ir.window_keys(nodes, own=True).items(), *asked.items()]
         self.spans: dict[str, Span] = {
             series: Span(0, RECENT_MAX) for series in sorted(self.inputs) if is_number(series)
         }
@@ -285,7 +285,7 @@ class Orders:
         self.book = book
         self.compiled = compiled
         nodes = books.nodes_of(book)
-        asked: dict[str, tuple[WindowKey, ...]] = dict(codegen.window_keys(nodes, own=False))
+        asked: dict[str, tuple[WindowKey, ...]] = dict(ir.window_keys(nodes, own=False))
         for node in nodes:
             if isinstance(node, ir.Agree):
                 for inner in walk(node.condition):

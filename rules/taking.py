@@ -17,6 +17,7 @@ from rules.language import codegen
 from rules.language.codegen import Attention
 from rules.language.ir import WindowKey
 from rules.language.rule import Rule
+from rules.language.writer import define
 from rules.qartod import Settings
 
 MAX_SAMPLES = 20_000
@@ -43,7 +44,7 @@ DOUBTED = -1
 def calm(tested: Sequence[tuple[str, Settings]]) -> Callable[..., bool]:
     """(subject, values of a reading, its time) → whether no test of quality could have anything against them."""
     variables = {name: (f"v[{name!r}]", f"L.get({name!r}, inf)") for name, _ in tested}
-    return codegen.define("calm", "d, v, t", [*_NEWEST, f"return {_calm(tested, variables)}"], {"inf": inf})
+    return define("calm", "d, v, t", [*_NEWEST, f"return {_calm(tested, variables)}"], {"inf": inf})
 
 
 def taking(
@@ -85,10 +86,10 @@ def taking(
         elif name in spans:
             lines += _kept(name, x, spans[name])
     if rules is None:
-        return codegen.define("take", "d, v, t, c", [*lines, "return 0"], constants)
+        return define("take", "d, v, t, c", [*lines, "return 0"], constants)
     judged = [f"    {line}" for line in (*attention.lines, "return hit")]
     lines += ["try:", *judged, "except Exception:", "    return READERS(d, v, t)"]
-    return codegen.define("take", "d, v, t, c", lines, constants)
+    return define("take", "d, v, t, c", lines, constants)
 
 
 _NEWEST = ("L = d.last; LT = d.last_t",)

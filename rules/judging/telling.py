@@ -13,9 +13,10 @@ from hub.model import LEVELS, AlertChange, Change, Value
 from rules.judging import learnt, moving
 from rules.judging.unusual import words
 from rules.language import chinese, ir
-from rules.language.codegen import Compiled, question
+from rules.language.codegen import Compiled
 from rules.language.ir import WindowKey
 from rules.language.rule import Condition, Hole, Rule
+from rules.language.writer import question
 from rules.state.subject import OpenAlert, Standing, Subject
 from rules.state.words import duration, to_text
 from rules.state.world import World

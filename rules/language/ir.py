@@ -6,7 +6,7 @@ true" and for "certainly false", so an unknown value neither raises nor clears a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from math import inf
 from typing import NamedTuple, TypeAlias
@@ -249,6 +249,17 @@ class WindowKey(NamedTuple):
     series: str
     size_ns: int
     closed: bool
+
+
+def window_keys(nodes: Iterable[Node], own: bool) -> Mapping[str, tuple[WindowKey, ...]]:
+    """The windows that these nodes need, by series: those of the subject itself, or those asked of neighbours."""
+    keys: dict[str, list[WindowKey]] = {}
+    for node in nodes:
+        if isinstance(node, Window) and (not node.around.which) == own:
+            key = WindowKey(node.series, node.size_ns, node.closed)
+            if key not in keys.setdefault(node.series, []):
+                keys[node.series].append(key)
+    return {series: tuple(found) for series, found in keys.items()}
 
 
 OF_NOW = ("nowcast", "hour_median", "hour_spread")

@@ -14,8 +14,8 @@ from bisect import bisect_right
 from typing import NamedTuple
 
 from rules.language import ir
-from rules.language.codegen import Question
 from rules.language.ir import WindowKey
+from rules.language.writer import Question
 from rules.state.subject import Subject
 from rules.state.windows import Window, pooled
 

@@ -8,8 +8,8 @@ from typing import TypeAlias, TypeVar
 
 from hub.model import Position, Zone
 from rules.language import ir
-from rules.language.codegen import Question
 from rules.language.ir import WindowKey
+from rules.language.writer import Question
 from rules.state.answers import Answers
 from rules.state.geometry import METRES_PER_DEG, distance_m, edge_m, inside
 from rules.state.subject import Subject

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hub.model import Device, Event, Position, Reading, Tick, Zone
 from rules.book import RuleBook, read_book
 from rules.engine import Engine
-from rules.language.codegen import Question
 from rules.language.ir import Window
+from rules.language.writer import Question
 from rules.state import answers, windows
 from rules.state.answers import Answers
 from rules.state.subject import Subject

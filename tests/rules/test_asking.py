@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from hub.model import Device, Event, Position, Reading
 from rules.book import RuleBook, read_book
 from rules.engine import Engine
-from rules.language import codegen, ir
-from rules.language.codegen import CLEAR, FALSE, NOT_CLEAR, TRUE, Compiled, Writer, function
+from rules.language import ir
+from rules.language.codegen import CLEAR, FALSE, NOT_CLEAR, TRUE, Compiled
 from rules.language.rule import Rule
+from rules.language.writer import Writer, function, is_dear, question
 from rules.state.neighbourhood import Neighbourhood
 from rules.state.windows import Window
 
@@ -92,7 +93,7 @@ def test_a_neighbour_is_asked_part_by_part(monkeypatch: pytest.MonkeyPatch) -> N
 """
     asked = next(node for node in book(rule).rules[0].nodes() if isinstance(node, ir.Agree))
     engine = Engine(book(rule), [STATION, NEIGHBOUR])
-    neighbour, meets = engine.subjects["b"], codegen.question(asked).meets
+    neighbour, meets = engine.subjects["b"], question(asked).meets
     moved = Counted(monkeypatch, Window, "trim")
     engine.feed([reading(0, 100.0, "b")])
     assert not meets(neighbour, START)
@@ -203,6 +204,6 @@ def test_a_part_that_is_granted_leaves_nothing_to_ask() -> None:
     blue: pm25 > 75 ug/m3 and (max(pm25, 3 h) > 300 ug/m3 or agree(pm25 > 75 ug/m3, within 3 km) >= 1)
 """
     writer = Writer(0, {})
-    writer.granted = codegen._is_dear
+    writer.granted = is_dear
     code = writer.true(book(rule).rules[0].levels[0].when.node)
     assert (len(writer.windows), code.count("and")) == (0, 1), code
