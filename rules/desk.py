@@ -6,6 +6,7 @@ begins anew writes again is known by its number, and what is needed at an event 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
@@ -58,7 +59,7 @@ class Ended(BaseException):
     """The part is to end, in the middle of an event: none of the errors that judging may survive."""
 
 
-class Desk:
+class Desk(ABC):
     """Of one part: what it has written and not sent yet, and what others have written for it."""
 
     def __init__(self, part: int, parts: int) -> None:
@@ -109,13 +110,13 @@ class Desk:
 
     # ------------------------------------------------------------------------------------------ the log's side
 
+    @abstractmethod
     def is_past(self, part: int) -> bool:
         """Whether another part has been heard to be through this event."""
-        raise NotImplementedError
 
+    @abstractmethod
     def wait(self) -> None:
         """Send what is written, for others may wait for it, and block until more has come. Raises `Ended`."""
-        raise NotImplementedError
 
     def take(self, part: int, entries: Iterable[Entry]) -> None:
         """What another part has written."""
