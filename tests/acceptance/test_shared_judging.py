@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import os
 import random
 import signal
@@ -73,6 +74,18 @@ class Nodes:
             time.sleep(0.05)
         return time.monotonic() - began
 
+    def see_what_is_said(self) -> None:
+        """Each machine says which parts it judges, and all say of each part who does it."""
+        shared = [f"rules-{part}" for part in range(PARTS)]
+        held = {role: names[0] for role, names in self.holders().items() if role in shared}
+        wanted = {f"role/{role}": f"{holder} does it" for role, holder in held.items()}
+        for name, hub in self.hubs.items():
+            own = [role for role in shared if held[role] == name]
+            assert [role for role in json.loads(hub.get("/readyz"))["roles"] if role in shared] == own
+            readers = [reader["reader"] for reader in hub.get("/api/v1/status")["readers"]]
+            assert [reader for reader in readers if reader in shared] == own
+            hub.wait(lambda hub=hub: wanted.items() <= _parts(hub).items(), "it does not say who judges")
+
     def kill(self, name: str) -> float:
         """Gives the seconds until others do all that it did."""
         self.hubs[name].process.send_signal(signal.SIGKILL)
@@ -131,6 +144,7 @@ async def test_whichever_machine_is_killed_they_say_what_one_engine_says(tmp_pat
         toml = log_toml(servers) + SINK.format(port=port) + f"[rules]\npartitions = {PARTS}\n"
         nodes = await asyncio.to_thread(Nodes, tmp_path, toml)
         await asyncio.to_thread(nodes.settle)
+        await asyncio.to_thread(nodes.see_what_is_said)
         shares = [names[0] for role, names in nodes.holders().items() if role != "rules"]
         traffic = Traffic(nodes)
         traffic.start()
@@ -168,6 +182,11 @@ async def test_whichever_machine_is_killed_they_say_what_one_engine_says(tmp_pat
     print(f"{len(events)} events, {len(alerts)} changes; shares at first {shares}; taken over after {took}")
     assert len({change.subject for change in alerts}) >= CARS
     assert max(took) <= TAKE_OVER_S
+
+
+def _parts(hub: RunningHub) -> dict[str, str]:
+    """By part of the machine, what it says of itself."""
+    return {part["part"]: part["reason"] for part in hub.get("/api/v1/status")["parts"]}
 
 
 def _plain(changes: list[AlertChange]) -> list[AlertChange]:
