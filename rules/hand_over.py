@@ -11,7 +11,8 @@ from rules import assignment, snapshot
 from rules.judge import Judge
 from rules.judging import elapsing
 from rules.plan import PAIR, PAIR_MEMBERS
-from rules.state.subject import Subject
+from rules.state.subject import NOTHING_YET, Subject
+from rules.state.world import World
 
 
 class HandOver(msgspec.Struct, array_like=True, tag="hand-over", frozen=True):
@@ -63,6 +64,16 @@ def forget(judge: Judge, name: str) -> None:
         again = world.subjects[name] = Subject(world.registry[name], world.hood)
         again.guest = True
         assignment.assign(world, again)
+
+
+def leave_to_its_home(world: World, subject: Subject) -> None:
+    """A guest that was taken up whole, from a snapshot of one engine: what is for its home alone to judge goes."""
+    for rule in list(subject.watching):
+        world.watchers.discard(subject.id, rule)
+    for alert in [alert for alert, (_, whose) in world.alerts.items() if whose is subject]:
+        del world.alerts[alert]
+    subject.standing, subject.busy = {}, 0
+    subject.silent = subject.watching = subject.passing = NOTHING_YET
 
 
 def _pairs(judge: Judge, name: str) -> list[Subject]:

@@ -26,7 +26,7 @@ from rules.state.clock import NEVER
 from rules.state.forwarded import Forwarding
 from rules.state.moments import moment
 from rules.state.outcome import Outcome
-from rules.state.subject import NOTHING_YET, Subject
+from rules.state.subject import Subject
 from rules.state.world import World
 
 
@@ -209,14 +209,8 @@ class Part(Judge):
         if self.desk.part:
             world.refused, world.forwarding = 0, Forwarding()
         for subject in world.subjects.values():
-            if not subject.guest:
-                continue
-            for rule in list(subject.watching):
-                world.watchers.discard(subject.id, rule)
-            for alert in [alert for alert, (_, whose) in world.alerts.items() if whose is subject]:
-                del world.alerts[alert]
-            subject.standing, subject.busy = {}, 0
-            subject.silent = subject.watching = subject.passing = NOTHING_YET
+            if subject.guest:
+                hand_over.leave_to_its_home(world, subject)
 
 
 class _Frozen(msgspec.Struct):

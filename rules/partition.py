@@ -31,7 +31,7 @@ from rules.state.forwarded import Forwarding
 from rules.state.groups import Groups
 from rules.state.moments import moment
 from rules.state.outcome import Outcome
-from rules.state.subject import NOTHING_YET, Subject
+from rules.state.subject import Subject
 from rules.state.world import World
 
 
@@ -235,17 +235,8 @@ class Parts(Judge):
             judge.world.orphans = [one for one in judge.world.orphans if self.homes.home_of(one[1].id) == number]
             for subject in judge.world.subjects.values():
                 if subject.guest:
-                    self._strip(judge.world, subject)
+                    hand_over.leave_to_its_home(judge.world, subject)
         return lanes
-
-    def _strip(self, world: World, subject: Subject) -> None:
-        """What was thawed everywhere is for its home alone to judge."""
-        for rule in list(subject.watching):
-            world.watchers.discard(subject.id, rule)
-        for alert in [alert for alert, (_, whose) in world.alerts.items() if whose is subject]:
-            del world.alerts[alert]
-        subject.standing, subject.busy = {}, 0
-        subject.silent = subject.watching = subject.passing = NOTHING_YET
 
 
 class _AtHome(Mapping[str, Subject]):

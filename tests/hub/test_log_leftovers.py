@@ -41,9 +41,14 @@ async def test_a_segment_that_could_not_be_begun_is_no_bar_to_the_next_try(
     descriptors = len(os.listdir("/proc/self/fd"))
     assert await log.events.append(readings(2)) == 0
     assert len(os.listdir("/proc/self/fd")) <= descriptors + 1, "the one of the first try is open still"
+    await _closed_it_has(log, tmp_path, 2)
+
+
+async def _closed_it_has(log: Log, folder: Path, count: int) -> None:
+    """So many readings, and the next hub reads them."""
     await log.close()
-    again = Log(tmp_path)
-    assert everything(again) == readings(2)
+    again = Log(folder)
+    assert everything(again) == readings(count)
     await again.close()
 
 
@@ -67,10 +72,7 @@ async def test_a_segment_without_a_batch_that_cannot_be_removed_is_no_bar_either
             with pytest.raises(LogFull):
                 await log.events.append(readings(1))
     assert await log.events.append(readings(3)) == 0
-    await log.close()
-    again = Log(tmp_path)
-    assert everything(again) == readings(3)
-    await again.close()
+    await _closed_it_has(log, tmp_path, 3)
 
 
 async def test_a_descriptor_that_fails_as_it_is_closed_is_never_written_to_again(

@@ -27,9 +27,9 @@ from rules.hand_over import HandOver
 from rules.judge import Judge
 from rules.part import PartEngine
 from tests.bench.recordings import city_of
-from tests.laws.test_partitions import TOWN, book, per_subject, strait, town
+from tests.laws.test_partitions import TOWN, book, one_engine, per_subject, strait, town
 from tests.played import BY_NAME, city_in, recording_of
-from tests.rules.test_resume import BOOK, DEVICES, ZONES, aimed, events
+from tests.rules.test_resume import BOOK, DEVICES, ZONES, events
 
 
 class Shared:
@@ -199,22 +199,6 @@ class City:
             state = b"".join(gathering.frozen())
             gathering = Gathering.thawed(state, gathering.book, at, self.parts, self)
         return per_subject(changes), sorted(msgspec.json.encode(reading).decode() for reading in derived)
-
-
-def one_engine(
-    rules: RuleBook, devices: Sequence[Device], zones: Sequence[Zone], stream: Sequence[Event]
-) -> tuple[list[Event], tuple[dict[str, list[str]], list[str]]]:
-    """The stream with actions aimed at open alerts, and what one engine says of it."""
-    one = Engine(rules, devices, zones)
-    seen: list[Event] = []
-    changes: list[AlertChange] = []
-    derived: list[Reading] = []
-    for event in stream:
-        seen.append(aimed(one, event))
-        outcome = one.feed(seen[-1:])
-        changes += outcome.changes
-        derived += outcome.derived
-    return seen, (per_subject(changes), sorted(msgspec.json.encode(reading).decode() for reading in derived))
 
 
 @given(events(), st.sampled_from([2, 3, 5]), st.sampled_from([0.004, 0.02, 0.25]), st.integers(0, 1000))
