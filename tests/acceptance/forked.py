@@ -1,4 +1,4 @@
-"""Commands of cityhub: each a real process, forked from one that has loaded the program already.
+"""Commands of cityhub: each a real process, forked from one that has loaded the program already (a nursery).
 
     python -m tests.acceptance.forked FD        forks a command for each order (JSON) that comes by the socket FD
 
@@ -25,30 +25,19 @@ from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 ROOT = Path(__file__).resolve().parents[2]
 ORDER_BYTES = 1 << 17
-_ORDERING = threading.Lock()
-"""Tests start several machines at once: each thread must hear of its own process."""
 
 
 class Forked:
-    """One running command; of `subprocess.Popen` it has what tests use."""
+    """One running process; of `subprocess.Popen` it has what tests use."""
 
-    def __init__(self, arguments: Sequence[str], stdout: int, stderr: int) -> None:
-        """`stdout` and `stderr` are file descriptors that the command writes to. It begins in the root of the project."""
-        self.args = ["cityhub", *arguments]
+    def __init__(self, pid: int, ended: int) -> None:
+        """`ended`: a pipe by which the nursery tells its end."""
+        self.pid, self._ended = pid, ended
         self.returncode: int | None = None
-        self._ended, told = os.pipe()
-        order = {"arguments": list(arguments), "environment": dict(os.environ), "folder": str(ROOT)}
-        with _ORDERING:
-            nursery = _nursery()
-            try:
-                socket.send_fds(nursery, [json.dumps(order).encode()], [stdout, stderr, told])
-            finally:
-                os.close(told)
-            self.pid = int(nursery.recv(32))
 
     def poll(self) -> int | None:
         """The exit code, or minus the signal that ended it; None while it runs."""
@@ -60,7 +49,7 @@ class Forked:
         """Its exit code once it has ended. Raises subprocess.TimeoutExpired."""
         if self.returncode is None:
             if not select.select([self._ended], [], [], timeout)[0]:
-                raise subprocess.TimeoutExpired(self.args, timeout or 0)
+                raise subprocess.TimeoutExpired(f"process {self.pid}", timeout or 0)
             self._take()
         assert self.returncode is not None
         return self.returncode
@@ -77,15 +66,70 @@ class Forked:
         code = os.read(self._ended, 32)
         os.close(self._ended)
         if not code:
-            raise RuntimeError("the process that commands are forked from has ended")
+            raise RuntimeError("the process that others are forked from has ended")
         self.returncode = int(code)
+
+
+class Nursery:
+    """A process `python -m MODULE FD` that has loaded the program and calls `nurse`. Of any thread."""
+
+    def __init__(self, module: str, **environment: str) -> None:
+        self._ordering = threading.Lock()  # tests start several machines at once: each must hear of its own process
+        self._orders, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", module, str(theirs.fileno())],
+                cwd=ROOT,
+                env={
+                    **os.environ,
+                    "OPENBLAS_NUM_THREADS": "1",
+                    **environment,
+                },  # no thread may run where a fork is made
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+            )
+
+    def fork(self, order: dict[str, Any], stdout: int, stderr: int) -> Forked:
+        """A process that does this and writes to these file descriptors."""
+        ended, told = os.pipe()
+        with self._ordering:
+            try:
+                socket.send_fds(self._orders, [json.dumps(order).encode()], [stdout, stderr, told])
+            finally:
+                os.close(told)
+            return Forked(int(self._orders.recv(32)), ended)
+
+    def close(self) -> None:
+        """End it, and every process forked from it."""
+        self._orders.close()
+        self._process.wait()
+
+
+@cache
+def _commands() -> Nursery:
+    """Started with the first command, once a worker, and ended with it."""
+    made = Nursery("tests.acceptance.forked")
+    atexit.register(made.close)
+    return made
+
+
+_FIRST = threading.Lock()
+
+
+def command(arguments: Sequence[str], stdout: int, stderr: int) -> Forked:
+    """`cityhub` with these arguments, in the root of the project, with the environment of now."""
+    with _FIRST:
+        nursery = _commands()
+    order = {"arguments": list(arguments), "environment": dict(os.environ), "folder": str(ROOT)}
+    return nursery.fork(order, stdout, stderr)
 
 
 def start(arguments: Sequence[str]) -> tuple[Forked, IO[str]]:
     """The command, and what it will say on stderr; its stdout is that of the tests."""
     reading, writing = os.pipe()
     try:
-        return Forked(arguments, 1, writing), open(reading, encoding="utf-8")
+        return command(arguments, 1, writing), open(reading, encoding="utf-8")
     finally:
         os.close(writing)
 
@@ -93,44 +137,22 @@ def start(arguments: Sequence[str]) -> tuple[Forked, IO[str]]:
 def run(arguments: Sequence[str], timeout: float) -> subprocess.CompletedProcess[str]:
     """The command to its end, with all that it said. Raises subprocess.TimeoutExpired."""
     with tempfile.TemporaryFile("w+", encoding="utf-8") as out, tempfile.TemporaryFile("w+", encoding="utf-8") as error:
-        command = Forked(arguments, out.fileno(), error.fileno())
+        running = command(arguments, out.fileno(), error.fileno())
         try:
-            code = command.wait(timeout)
+            code = running.wait(timeout)
         except subprocess.TimeoutExpired:
-            command.kill()
-            command.wait()
+            running.kill()
+            running.wait()
             raise
         out.seek(0)
         error.seek(0)
-        return subprocess.CompletedProcess(command.args, code, out.read(), error.read())
-
-
-@cache
-def _nursery() -> socket.socket:
-    """By which the process takes orders; it is started with the first, once a worker, and ends with it."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with theirs:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.acceptance.forked", str(theirs.fileno())],
-            cwd=ROOT,
-            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # no thread may run where a fork is made
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-        )
-
-    def end() -> None:
-        ours.close()
-        process.wait()
-
-    atexit.register(end)
-    return ours
+        return subprocess.CompletedProcess(["cityhub", *arguments], code, out.read(), error.read())
 
 
 # ------------------------------------------------------------------------------------------------- in the nursery itself
 
 
-def _load() -> None:
+def load() -> None:
     """All that a hub or a command loads, before the first fork."""
     for name in ("hub.app.hub", "hub.store.duckdb", "hub.store.influxdb", "uvicorn.protocols.websockets.auto"):
         import_module(name)
@@ -144,8 +166,8 @@ def _load() -> None:
     assert len(os.listdir("/proc/self/task")) == 1, "something that is loaded starts a thread, which no fork would have"
 
 
-def _nurse(orders: socket.socket) -> list[str]:
-    """Fork a process for each order. Comes back in the forked ones only, with the arguments of the command."""
+def nurse(orders: socket.socket) -> dict[str, Any]:
+    """Fork a process for each order. Comes back in the forked ones only, with their order; they have the signals and files of a process that begins."""
     running: dict[int, int] = {}
     woken, waker = os.pipe()
     os.set_blocking(waker, False)
@@ -172,8 +194,8 @@ def _nurse(orders: socket.socket) -> list[str]:
             signal.set_wakeup_fd(-1)
             for end in (orders.detach(), woken, waker, told, *running.values()):
                 os.close(end)
-            _become(order, out, error)
-            return list(order["arguments"])
+            _begin(out, error)
+            return dict(order)
         os.close(out)
         os.close(error)
         running[pid] = told
@@ -186,24 +208,28 @@ def _tell(told: int, code: int) -> None:
     os.close(told)
 
 
-def _become(order: dict[str, object], out: int, error: int) -> None:
-    """Be as a process is that begins: its signals, its files, its environment."""
+def _begin(out: int, error: int) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for given, place in ((out, 1), (error, 2)):
         os.dup2(given, place)
         os.close(given)
+
+
+def _become(order: dict[str, Any]) -> None:
+    """The command of that order."""
     os.environ.clear()
-    os.environ.update(order["environment"])  # type: ignore[call-overload]
+    os.environ.update(order["environment"])
     time.tzset()
-    os.chdir(str(order["folder"]))
-    sys.argv = ["cityhub", *order["arguments"]]  # type: ignore[misc]
+    os.chdir(order["folder"])
+    sys.argv = ["cityhub", *order["arguments"]]
 
 
 if __name__ == "__main__":
     orders = socket.socket(fileno=int(sys.argv[1]))
-    _load()
-    arguments = _nurse(orders)
+    load()
+    order = nurse(orders)
+    _become(order)
     from hub.cli import main
 
-    sys.exit(main(arguments))
+    sys.exit(main(order["arguments"]))

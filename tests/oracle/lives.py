@@ -1,6 +1,5 @@
-"""Lives of one hub: each a real process of `cityhub run`, forked from one that has loaded the program already, under the shim.
-
-    python -m tests.oracle.lives        one order (JSON) a line on stdin, what became of it on stdout
+"""Lives of one hub: each a real process of `cityhub run` under the shim, forked from one that has loaded the program already
+(`tests.acceptance.forked`).
 
 A fork costs milliseconds where a start costs seconds of loading; everything else of a start is the real thing.
 """
@@ -9,38 +8,27 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
-import json
 import os
 import resource
 import signal
+import socket
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from tests.acceptance import forked
 from tests.oracle.shim import Orders, built
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 class Nursery:
     """The process that lives are forked from."""
 
     def __init__(self) -> None:
-        self._process: asyncio.subprocess.Process | None = None
+        self._nursery: forked.Nursery | None = None
+        self._life: forked.Forked | None = None
 
     async def open(self) -> None:
-        environment = {
-            **os.environ,
-            "LD_PRELOAD": str(built()),
-            "OPENBLAS_NUM_THREADS": "1",  # no thread may run where a fork is made
-            "PYTHONPATH": str(ROOT),
-        }
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.oracle.lives",
-            cwd=ROOT, env=environment, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        assert (await self._line())["ready"]
+        self._nursery = forked.Nursery("tests.oracle.lives", LD_PRELOAD=str(built()))
 
     async def begin(
         self,
@@ -54,33 +42,29 @@ class Nursery:
     ) -> int:
         """A life of the hub in the city `folder`; what it says goes to `said`. It may open so many files, and take so much memory beside
         what it has when it begins (0: as usual). Gives its process id."""
-        assert self._process is not None
-        assert self._process.stdin is not None
         order = {
-            "folder": str(folder), "record": str(record), "orders": str(orders.path), "said": str(said), "canary": canary, "files": files,
-            "memory_mb": memory_mb,
+            "folder": str(folder), "record": str(record), "orders": str(orders.path), "canary": canary, "files": files,
         }  # fmt: skip
-        self._process.stdin.write(json.dumps(order).encode() + b"\n")
-        return int((await self._line())["pid"])
+        self._life = await asyncio.to_thread(self._fork, order, said)
+        if memory_mb:  # before anybody knows of the life, and may give it all memory again
+            most = address_space(self._life.pid) + memory_mb * (1 << 20)
+            resource.prlimit(self._life.pid, resource.RLIMIT_AS, (most, resource.RLIM_INFINITY))
+        return self._life.pid
+
+    def _fork(self, order: dict[str, Any], said: Path) -> forked.Forked:
+        assert self._nursery is not None
+        with said.open("ab") as words, open(os.devnull, "wb") as nothing:
+            return self._nursery.fork(order, nothing.fileno(), words.fileno())
 
     async def end(self) -> int:
         """Wait until the life has ended; gives its exit code, or minus the signal that ended it."""
-        return int((await self._line())["code"])
-
-    async def _line(self) -> dict[str, Any]:
-        assert self._process is not None
-        assert self._process.stdout is not None
-        line = await self._process.stdout.readline()
-        if not line:
-            raise RuntimeError("the process that hubs are forked from has ended")
-        found: dict[str, Any] = json.loads(line)
-        return found
+        assert self._life is not None
+        return await asyncio.to_thread(self._life.wait)
 
     async def close(self) -> None:
-        if self._process is not None:
-            with suppress(ProcessLookupError):
-                self._process.kill()  # and the life that may still be going on ends with it
-            await self._process.wait()
+        """A life that may still be going on ends with it."""
+        if self._nursery is not None:
+            await asyncio.to_thread(self._nursery.close)
 
 
 def address_space(pid: int) -> int:
@@ -97,11 +81,6 @@ def _live(order: dict[str, Any]) -> int:
     from hub.cli import main
     from tests.oracle import canaries
 
-    said = os.open(order["said"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    nothing = os.open(os.devnull, os.O_RDWR)
-    os.dup2(nothing, 0)
-    os.dup2(nothing, 1)
-    os.dup2(said, 2)
     shim = ctypes.CDLL(None)
     folder, record, orders = (os.fsencode(order[name]) for name in ("folder", "record", "orders"))
     if shim.oracle_begin(folder + b"/var", record, orders):
@@ -118,38 +97,21 @@ def _end_with_the_parent() -> None:
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
-def _nurse() -> None:
-    _end_with_the_parent()
-    import hub.app.hub
-    import hub.app.plugins
-    import hub.cli.serving
-    import hub.store.influxdb
-
-    for name in ("webhook", "mqtt"):
-        hub.app.plugins.Plugins()[name]
-    print(json.dumps({"ready": True}), flush=True)
-    for line in sys.stdin.buffer:
-        order = json.loads(line)
-        pid = os.fork()
-        if pid == 0:
-            code = 70
-            try:
-                code = _live(order)
-            except SystemExit as error:
-                code = error.code if isinstance(error.code, int) else 1
-            except BaseException:
-                sys.excepthook(*sys.exc_info())
-            finally:
-                sys.stderr.flush()
-                os._exit(code)
-        if order["memory_mb"]:  # before anybody knows of the life, and may give it all memory again
-            most = address_space(pid) + int(order["memory_mb"]) * (1 << 20)
-            resource.prlimit(pid, resource.RLIMIT_AS, (most, resource.RLIM_INFINITY))
-        print(json.dumps({"pid": pid}), flush=True)
-        status = os.waitpid(pid, 0)[1]
-        print(json.dumps({"code": os.waitstatus_to_exitcode(status)}), flush=True)
+def _lived(order: dict[str, Any]) -> int:
+    code = 70
+    try:
+        code = _live(order)
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else 1
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        sys.stderr.flush()
+    return code
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _nurse()
+    orders = socket.socket(fileno=int(sys.argv[1]))
+    _end_with_the_parent()
+    forked.load()
+    os._exit(_lived(forked.nurse(orders)))

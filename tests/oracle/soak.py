@@ -26,10 +26,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import simulators
+from tests.acceptance.forked import ROOT
 from tests.acceptance.ports import free_port
 from tests.oracle.desk import Desk
 from tests.oracle.devices import Account, HttpDevice, ask, gauge
-from tests.oracle.lives import ROOT, Nursery
+from tests.oracle.lives import Nursery
 from tests.oracle.run import pending
 from tests.oracle.shim import Orders, State
 
