@@ -15,7 +15,7 @@ from rules.plan import NOTHING_KEPT, Orders, Plan
 from rules.state.geometry import middle
 from rules.state.maintenance import windows_of
 from rules.state.neighbourhood import Neighbourhood, reaches
-from rules.state.subject import AREA, GONE, NEVER, NOTHING_YET, ZONE, Subject
+from rules.state.subject import AREA, GONE, NEVER, ZONE, Subject
 from rules.state.watchers import Watchers
 from rules.state.world import World
 
@@ -176,7 +176,6 @@ def assign(world: World, subject: Subject) -> None:
         )
         (world.suspects[rule.name].add if taken else world.suspects[rule.name].discard)(subject.id)
     plan = subject.plan = world.plans[key]
-    subject.slots = NOTHING_YET
     if subject.passing:
         subject.passing = {
             key: told for key, told in subject.passing.items() if plan is not None and key in plan.passing

@@ -105,8 +105,6 @@ class Plan:
         self.any_quality = frozenset(name for name in self.series if name.endswith("~"))
         self.shapes: dict[Any, Shape] = {}
         self.constants: dict[str, Any] = {}
-        self.slots: dict[WindowKey, int] = {}
-        """The place of each window in `Subject.slots`."""
 
     def shape(self, values: Mapping[str, Any]) -> Shape:
         """What to do with these values."""
@@ -161,11 +159,11 @@ class Plan:
     ) -> Callable[..., int]:
         numbered = [(i, c.rule) for i, c in enumerate(self.rules)]
         if keep_only or judge == self.readers:
-            kept = taking.taking(used, self.spans, tested, None, self.readers, {}, self.slots)
+            kept = taking.taking(used, self.spans, tested, None, self.readers, {})
             if keep_only:
                 return kept
             return lambda d, v, t, c: found if (found := kept(d, v, t, c)) else self.readers(d, v, t)
-        return taking.taking(used, self.spans, tested, numbered, self.readers, self.constants, self.slots)
+        return taking.taking(used, self.spans, tested, numbered, self.readers, self.constants)
 
     def readers(self, subject: Any, values: Mapping[str, Any], at: int) -> int:
         """Every rule that reads one of these values: slower, and right for any shape."""

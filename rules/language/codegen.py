@@ -7,11 +7,11 @@ are true, false, clear or not clear.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from hub.model import LEVELS
 from rules.language import ir
-from rules.language.ir import NEWS, WindowKey
+from rules.language.ir import NEWS
 from rules.language.rule import Derivation, LevelRule, Rule, own_series
 from rules.language.writer import (
     LOCALS,
@@ -106,7 +106,7 @@ class Compiled:
         first = _any(writer, nodes)
         if first != "True":
             writer.lines.append(f"if not ({first}): return False")
-        writer.granted = granted
+        writer.granted, writer.only_true = granted, True
         return function(name, parameters, writer, [f"return {_any(writer, nodes)}"], constants)
 
     def _hopeful(self, constants: dict[str, Any]) -> Callable[..., int]:
@@ -215,27 +215,21 @@ def _is_condition(node: ir.Node) -> bool:
     )
 
 
-class Attention(NamedTuple):
-    """Code that leaves in `hit` the bits of the rules (by position) that need attention: d, v and t are at hand."""
-
-    lines: list[str]
-    means: list[WindowKey]
-    """The subject's own windows of which it wants the mean whatever the values are."""
-
-
 def attention(
     rules: Iterable[tuple[int, Rule]],
     known: frozenset[str],
     constants: dict[str, Any],
-    slid: Mapping[WindowKey, tuple[str, str]] | None = None,
     at_hand: Mapping[str, str] | None = None,
-) -> Attention:
-    """Which rules a shape of reading concerns. `known` are the series that it brings; rules that read none of them are left out.
-    A rule needs attention when one of its levels is certainly true, when it is busy already, or when it has a memory. `slid`:
-    windows whose sum and number of samples stand in variables already, `at_hand`: values that do."""
+    kept: Mapping[str, str] | None = None,
+) -> list[str]:
+    """Code that leaves in `hit` the bits of the rules (by position) that a shape of reading concerns: d, v and t are at hand.
+
+    A rule needs attention when one of its levels is certainly true, when it is busy already, or when it has a memory. `known` are the series
+    that the reading brings; rules that read none of them are left out. `at_hand`: values that stand in variables already, `kept`: samples that do.
+    """
     writer = Writer(0, constants, known)
-    writer.slid, writer.at_hand = slid or {}, at_hand or {}
-    writer.granted, writer.roughly = is_dear, True
+    writer.at_hand, writer.kept = at_hand or {}, kept or {}
+    writer.roughly = True
     touched = always = 0
     body: list[str] = []
     for position, rule in rules:
@@ -247,30 +241,34 @@ def attention(
             continue
         writer.hold_ns = rule.hold_ns
         nodes = [level.when.node for level in rule.levels]
-        writer.granted = takes_work
+        writer.granted, writer.bounded = takes_work, True
         if any(map(takes_work, nodes)) and not any(writer.settled(node, True) for node in nodes):
-            # First what the newest values say: mostly that the windows need not be looked at. They need not either where the rule is busy.
+            # First what the newest values and the bounds of the samples say: mostly that the windows need not be looked at. They need not
+            # either where the rule is busy.
             first = _any(writer, nodes)
-            writer.assumed = False
+            writer.assumed = writer.bounded = False
             enough = _any(writer, nodes)
-            writer.granted, writer.assumed = is_dear, True
+            writer.assumed = True
             rest = Writer(rule.hold_ns, constants, known, prefix=f"r{position}_")
-            rest.granted, rest.roughly, rest.at_hand = is_dear, True, writer.at_hand
+            rest.granted, rest.roughly, rest.at_hand, rest.means = is_dear, True, writer.at_hand, writer.means
             condition = _any(rest, nodes)
             writer.used |= rest.used
-            body += [f"if not hit & {1 << position} and ({first}):"]
-            body += [f"    if {enough}: hit |= {1 << position}", "    else:"]
-            body += [f"        {line}" for line in (*rest.lines, f"if {condition}: hit |= {1 << position}")]
+            body += [f"if ({first}) and not hit & {1 << position}:"]
+            if enough != "False":
+                body += [f"    if {enough}: hit |= {1 << position}", "    else:"]
+            indent = "        " if enough != "False" else "    "
+            body += [f"{indent}{line}" for line in (*rest.lines, f"if {condition}: hit |= {1 << position}")]
         else:
-            writer.granted = is_dear
+            writer.granted, writer.bounded = is_dear, False
             body.append(f"if {_any(writer, nodes)}: hit |= {1 << position}")
     start = f"hit = d.busy & {touched}" + (f" | {always}" if always else "")
-    return Attention([*fetched(writer), *writer.lines, start, *body], writer.means)
+    unasked = [f"{' = '.join(writer.means.values())} = False"] if writer.means else []
+    return [*fetched(writer), *unasked, *writer.lines, start, *body]
 
 
 def fused(rules: Iterable[tuple[int, Rule]], known: frozenset[str], constants: dict[str, Any]) -> Callable[..., int]:
     """One function for a shape of reading: (d, v, t) → the rules that need attention."""
-    return define("fused", "d, v, t", [*attention(rules, known, constants).lines, "return hit"], constants)
+    return define("fused", "d, v, t", [*attention(rules, known, constants), "return hit"], constants)
 
 
 def _any(writer: Writer, nodes: list[ir.Node]) -> str:

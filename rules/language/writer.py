@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from types import CodeType
-from typing import Any
+from typing import Any, NamedTuple
 
 from rules.figures import derived
 from rules.figures.ranks import NEAR
@@ -53,14 +53,18 @@ class Writer:
         """Parts that are not looked at; used to find levels that neighbours' readings could still raise, and to ask first what costs least."""
         self.assumed = True
         """Whether such a part is taken to say what is asked of it, be that "certainly true" or "certainly false"."""
+        self.only_true = False
+        """Whether it is asked of conditions only whether they are true, so that what is known to be false need not be computed."""
         self.roughly = False
         """Whether a condition may also be said to hold that only nearly does: saves the rounding of means."""
-        self.slid: Mapping[WindowKey, tuple[str, str]] = {}
-        """Windows whose sum and number of samples stand in these variables already (`rules.taking`)."""
+        self.bounded = False
+        """Whether parts that are not looked at are denied where the bounds of the samples tell that they cannot hold (`bound`)."""
         self.at_hand: Mapping[str, str] = {}
         """Values of the reading that stand in these variables already."""
-        self.means: list[WindowKey] = []
-        """The windows whose mean was asked for, whatever the values are."""
+        self.kept: Mapping[str, str] = {}
+        """The variables in which the samples of a series stand already."""
+        self.means: dict[tuple[WindowKey, int], str] = {}
+        """The variables that hold means, not rounded, and `False` until somebody asks; by window and the fewest samples."""
         self.lines: list[str] = []
         self.names: dict[Any, tuple[str, bool]] = {}
         self.dear: dict[ir.Node, tuple[str, str]] = {}
@@ -159,22 +163,42 @@ class Writer:
             self.dear[node] = (name, self._lookup(node)[0])
         return self.dear[node]
 
-    def _near_mean(self, node: ir.Window) -> str:
-        """The variable that holds a window's mean, not rounded."""
-        key = (node, "near")
-        if key not in self.names:
-            wanted = WindowKey(node.series, node.size_ns, node.closed)
-            self.means.append(wanted)
-            if wanted in self.slid:
-                total, count = self.slid[wanted]
-                code = f"{total} / {count} if {count} >= {max(1, node.at_least)} else None"
-            else:
-                window = self._window(node)
-                code = f"{window}.near_mean(t, {node.at_least}) if {window} is not None else None"
-            name = f"{self.prefix}{len(self.names)}"
-            self.names[key] = (name, True)
-            self.lines.append(f"{name} = {code}")
-        return self.names[key][0]
+    def _near_mean(self, node: ir.Window) -> tuple[str, str]:
+        """The variable for a window's mean, not rounded, and the code that leaves it there: once, when the first condition asks."""
+        key = WindowKey(node.series, node.size_ns, node.closed)
+        name = self.means.setdefault((key, node.at_least), f"m{len(self.means)}")
+        self.used.add("W")
+        held = self._constant(key)
+        asked = f"w.near_mean(t, {node.at_least}) if (w := W.get({held}) or d.window({held})) is not None else None"
+        return name, f"{name} := ({asked}) if {name} is False else {name}"
+
+    def _own_bound(self, node: ir.Node, wanted: bool) -> Bound | None:
+        """What the bounds of the subject's own samples say of a part that is not looked at."""
+        told = bound(node, wanted) if self.bounded and self.granted(node) else None
+        return told if told is not None and not told.window.around.which else None
+
+    def _bounds_allow(self, told: Bound) -> str:
+        """Code that is truthy where the bounds of the subject's own samples leave room for what is asked."""
+        series = told.window.series
+        if series in self.kept:
+            store, missing = self.kept[series], ""
+        else:
+            if series not in self.names:
+                name = f"{self.prefix}{len(self.names)}"
+                self.names[series] = (name, True)
+                self.lines.append(f"{name} = d.samples.get({series!r})")
+            store = self.names[series][0]
+            missing = f"{store} is not None and "
+        figure = f"{store}.high - {store}.low" if told.which == "width" else f"{store}.{told.which}"
+        return f"({missing}{figure} {told.then})"
+
+    def _neighbours_allow(self, node: ir.Node) -> str:
+        """The same of the samples of others, to be asked before their windows are: code that ends in `and`, or none."""
+        told = bound(node, True)
+        if told is None:
+            return ""
+        self.used.add("H")
+        return f"H.{told.which}(d, {told.window.series!r}, {self._constant(told.window.around)}) {told.then} and "
 
     def _window(self, node: ir.Window) -> str:
         """The variable that holds a window of the subject itself, or None; one for all figures over it."""
@@ -246,6 +270,8 @@ class Writer:
         if settled is not None:
             return repr(settled)
         match node:
+            case ir.Comparison() if (told := self._own_bound(node, wanted)) is not None:
+                return self._bounds_allow(told)
             case ir.Negated(operand=operand):
                 return self._logic(operand, not wanted)
             case ir.AllOf(parts=parts) | ir.AnyOf(parts=parts):
@@ -256,15 +282,16 @@ class Writer:
                 left, ir.Agree | ir.Window
             ):
                 name, code = self._dear(left)
-                return f"(({name} := {code} if {name} is None else {name}) is not None and {name} {op if wanted else INVERSE[op]} {limit!r})"
+                first = self._neighbours_allow(node) if self.only_true else ""
+                return f"({first}({name} := {code} if {name} is None else {name}) is not None and {name} {op if wanted else INVERSE[op]} {limit!r})"
             case ir.Comparison(
                 op=">" | ">=" | "<" | "<=" as op,
                 left=ir.Window(function="mean", around=ir.Around(which="")) as left,
                 right=ir.Const(value=float() | int() as limit),
             ) if self.roughly and wanted:
-                name = self._near_mean(left)
+                name, code = self._near_mean(left)
                 edge = limit - NEAR if op[0] == ">" else limit + NEAR
-                return f"({name} is not None and {name} {op} {edge!r})"
+                return f"(({code}) is not None and {name} {op} {edge!r})"
             case ir.Comparison(op=op, left=left, right=right):
                 a, missing_a = self.value(left)
                 b, missing_b = self.value(right)
@@ -303,7 +330,9 @@ class Writer:
                 decisive = isinstance(node, ir.AllOf) != wanted
                 return decisive if decisive in found else None if None in found else not decisive
             case _:
-                return self.assumed if self.granted(node) else None
+                if not self.granted(node):
+                    return None
+                return self.assumed if self._own_bound(node, wanted) is None else None
 
     def below(self, prefix: str) -> Writer:
         """A writer of code that runs behind this one's lines, so that it knows what they have computed."""
@@ -311,6 +340,45 @@ class Writer:
         inner.names, inner.windows, inner.dear = dict(self.names), dict(self.windows), dict(self.dear)
         inner.trimmed = set(self.trimmed)
         return inner
+
+
+class Bound(NamedTuple):
+    """What the bounds of samples say of a comparison over a window: where it is false, the comparison does not hold."""
+
+    window: ir.Window
+    which: str
+    """`high`, `low`, or `width`, what lies between these two."""
+    then: str
+    """The operator and the limit."""
+
+
+_BETWEEN = ("mean", "min", "max", "last", "percentile")
+"""Figures that lie between the least and the greatest sample."""
+_WITHIN = ("delta", "rise", "fall", "largest_step")
+"""Figures that are no greater than what lies between these two."""
+
+
+def bound(node: ir.Node, wanted: bool) -> Bound | None:
+    """What the bounds of the samples say of that comparison (`wanted` False: of its contrary); None where they say nothing. Figures are rounded,
+    so a little more is let through."""
+    match node:
+        case ir.Comparison(
+            op=">" | ">=" | "<" | "<=" as op,
+            left=ir.Window() as window,
+            right=ir.Const(value=float() | int() as limit),
+        ) if window.around.which not in _TOLD_TO_PLACES:
+            sign = op if wanted else INVERSE[op]
+            up = sign[0] == ">"
+            then = f"{sign} {limit - NEAR if up else limit + NEAR!r}"
+            if window.function in _BETWEEN:
+                return Bound(window, "high" if up else "low", then)
+            if up and window.function in _WITHIN:
+                return Bound(window, "width", then)
+    return None
+
+
+_TOLD_TO_PLACES = ("passing", "same zone", "ahead")
+"""Whose figures are kept of places or pooled once for all who ask (`rules.state.answers`)."""
 
 
 def is_dear(node: ir.Node) -> bool:

@@ -13,7 +13,7 @@ from rules.language.writer import Question
 from rules.state.answers import Answers
 from rules.state.geometry import METRES_PER_DEG, distance_m, edge_m, inside
 from rules.state.subject import Subject
-from rules.state.windows import pooled
+from rules.state.windows import Samples, pooled
 
 MAX_ABOVE = 500
 """Gauges of one river system that count as upstream of one gauge: the nearest by the number of steps."""
@@ -282,8 +282,24 @@ class Neighbourhood:
         ):  # many on the same grounds ask, and places are measured once a minute
             return self.answers.figure(self.others(subject, node.series, node.around), now, node)
         key = WindowKey(node.series, node.size_ns, node.closed)
-        windows = [w for other in self.others(subject, node.series, node.around) if (w := other.window(key))]
+        others = self.others(subject, node.series, node.around)
+        windows = [w for other in others if (w := other.windows.get(key) or other.window(key))]
         return pooled(node.function, windows, now, node.parameter, node.at_least)
+
+    def high(self, subject: Subject, series: str, around: ir.Around) -> float:
+        """No sample of the subjects around is above it, so no figure that lies between their samples is."""
+        return max([store.high for store in self._stores(subject, series, around)], default=-inf)
+
+    def low(self, subject: Subject, series: str, around: ir.Around) -> float:
+        """No sample of the subjects around is below it."""
+        return min([store.low for store in self._stores(subject, series, around)], default=inf)
+
+    def width(self, subject: Subject, series: str, around: ir.Around) -> float:
+        """The samples of none of the subjects around lie further apart."""
+        return max([store.high - store.low for store in self._stores(subject, series, around)], default=-inf)
+
+    def _stores(self, subject: Subject, series: str, around: ir.Around) -> list[Samples]:
+        return [store for other in self._others(subject, series, around) if (store := other.samples.get(series))]
 
     def agree(
         self,

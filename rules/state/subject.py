@@ -195,7 +195,7 @@ class Subject:
 
     __slots__ = (
         "attributes", "busy", "denied", "device", "every", "flat", "gaps", "guest", "heard", "hood", "id", "jumps", "kind", "last", "last_t", "leaps",
-        "maintenance", "marks", "motion", "newest", "passing", "past", "plan", "position", "position_t", "raises", "recent", "resting", "samples", "silent", "slots", "standing", "stays",
+        "maintenance", "marks", "motion", "newest", "passing", "past", "plan", "position", "position_t", "raises", "recent", "resting", "samples", "silent", "standing", "stays",
         "usual", "watching", "windows",
         "zones",
     )  # fmt: skip
@@ -213,8 +213,6 @@ class Subject:
         self.windows: dict[WindowKey, Window] = {}
         self.samples: dict[str, Samples] = {}
         """By series, what its windows look at, and what is derived of it."""
-        self.slots: dict[int, Window] = NOTHING_YET
-        """Windows by their place in the plan (`Plan.slots`): found faster than by their key; emptied with each new plan."""
         self.standing: dict[str, Standing] = {}
         self.silent: dict[str, OpenAlert] = NOTHING_YET
         self.heard: dict[str, int] = NOTHING_YET
@@ -339,18 +337,10 @@ class Subject:
         return samples
 
     def keep_windows(self, kept: Callable[[WindowKey], bool]) -> None:
-        """Let go of every window but these, also where it is found by its place."""
+        """Let go of every window but these."""
         for key in [key for key in self.windows if not kept(key)]:
             window = self.windows.pop(key)
             window.samples.let_go(window)
-        self.slots = NOTHING_YET
-
-    def slot(self, number: int, key: WindowKey) -> Window:
-        """The window over a series that has samples, to be found by that number from now on."""
-        window = self.window(key)
-        assert window is not None
-        self.own("slots")[number] = window
-        return window
 
     def window(self, key: WindowKey) -> Window | None:
         """The window, from its first demand on; None while its series was never told."""

@@ -11,7 +11,7 @@ from array import array
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from math import fsum
+from math import fsum, inf
 from typing import Any
 
 from rules.figures.aqi import nowcast
@@ -26,6 +26,8 @@ SECOND = 1_000_000_000
 HOUR = 3600 * SECOND
 FEW_TO_SORT = 64
 """So many samples are sorted at each demand faster than they are kept in order."""
+MANY_GO = 8
+"""Bounds are found anew when at least one in so many samples goes: what that costs is spread over those that came."""
 FEW = 8
 """So many samples are looked through for their least or greatest faster than extremes are kept up to date."""
 
@@ -38,7 +40,7 @@ class Samples:
     (`least`): the values at an earlier moment, for a reading that comes late (`rules.judging.deriving`).
     """
 
-    __slots__ = ("first", "least", "overflow", "size", "times", "values", "windows")
+    __slots__ = ("first", "high", "least", "low", "overflow", "size", "times", "values", "windows")
 
     def __init__(self, size_ns: int, least: int = 0) -> None:
         self.times = array("q")
@@ -49,6 +51,8 @@ class Samples:
         """Of the largest window that may be asked for, ns."""
         self.least = least
         """So many of the newest stay, whatever their age."""
+        self.low, self.high = inf, -inf
+        """No sample lies outside these, so no mean of any window does. Where samples have gone they may be wider than need be."""
         self.overflow = 0
         self.windows: tuple[Window, ...] = ()
         """A tuple, as nearly every series has one or none: a list of one takes twice as much."""
@@ -70,6 +74,7 @@ class Samples:
         times = self.times
         if times and at <= times[-1]:
             return self._add_late(at, value)
+        self._widen(value)
         times.append(at)
         self.values.append(value)
         count = len(times)
@@ -91,6 +96,7 @@ class Samples:
             old = values[index]
             if old == value:
                 return False
+            self._widen(value)
             values[index] = value
             for window in self.windows:
                 window.replace(self.first + index, old, value)
@@ -98,11 +104,18 @@ class Samples:
         if len(times) >= MAX_SAMPLES:
             self.overflow += 1
             return False
+        self._widen(value)
         times.insert(index, at)
         values.insert(index, value)
         for window in self.windows:
             window.insert(self.first + index, value)
         return covered
+
+    def _widen(self, value: float) -> None:
+        if value < self.low:
+            self.low = float(value)
+        if value > self.high:
+            self.high = float(value)
 
     def before(self, at: int) -> tuple[int, float] | None:
         """Of the `least` newest, the newest of that moment or earlier, with its time; None where none is."""
@@ -150,6 +163,12 @@ class Samples:
         del self.times[:count]
         del self.values[:count]
         self.first += count
+        if count * MANY_GO > len(self.values):
+            self._narrow()
+
+    def _narrow(self) -> None:
+        values = self.values
+        self.low, self.high = (min(values), max(values)) if values else (inf, -inf)
 
     def recall(self, times: Sequence[int], values: Sequence[float]) -> None:
         """Put in what an earlier snapshot kept elsewhere, as far as it is older than what is here."""
@@ -157,17 +176,22 @@ class Samples:
         self.times[:0], self.values[:0] = array("q", times[:count]), array("d", values[:count])
         for window in self.windows:
             window.shift(count)
+        self._narrow()
 
     def freeze(self) -> list[Any]:
         windows = [window.freeze() for window in self.windows]
-        return [self.size, list(self.times), list(self.values), self.overflow, windows]
+        return [self.size, list(self.times), list(self.values), self.overflow, windows, self.low, self.high]
 
     @classmethod
     def thaw(cls, frozen: Sequence[Any]) -> Samples:
-        size_ns, times, values, overflow, windows = frozen
+        size_ns, times, values, overflow, windows, *bounds = frozen
         samples = cls(size_ns)
         samples.overflow = overflow
         samples.times, samples.values = array("q", times), array("d", values)
+        if bounds:
+            samples.low, samples.high = bounds
+        else:  # of an engine that knew none
+            samples._narrow()
         for size_ns, closed, *state in windows:
             samples.window(size_ns, closed).thaw(state)
         return samples
@@ -236,8 +260,8 @@ class Window:
         start, count = self.begins - samples.first, len(times)
         if start < count and times[start] <= edge:
             stop = start + 1
-            while stop < count and times[stop] <= edge:
-                stop += 1
+            if stop < count and times[stop] <= edge:
+                stop = bisect_right(times, edge, stop)
             if self._sum is None and not self._lows and not self._highs and self._ranked is None:
                 self.begins = samples.first + stop
             else:
@@ -272,8 +296,8 @@ class Window:
         if stop <= start:
             return
         if self._sum is not None:
-            if stop >= end:
-                self._sum = self._compensation = 0.0
+            if stop >= end:  # nobody has asked for long; it is summed anew for who asks next
+                self._sum = None
             else:
                 for value in samples.values[start:stop]:
                     self._account(-value)
@@ -372,7 +396,7 @@ class Window:
         if before is None:
             self._catch_up()
             self._end = number
-            self._sum = fsum(samples.values[self.begins - samples.first :])
+            self._sum, self._compensation = fsum(samples.values[self.begins - samples.first :]), 0.0
         elif number - self._end == 1 and self._lows is None and self._highs is None and self._ranked is None:
             # One more sample, as nearly always: `_catch_up` without its calls, which cost twice the rest.
             value = samples.values[-1]
@@ -400,39 +424,43 @@ class Window:
         return result
 
     def near_mean(self, now: int, at_least: int) -> float | None:
-        """The mean before it is rounded, which costs more than all the rest: within `NEAR` of what `mean` gives.
+        """The mean before it is rounded, which costs more than all the rest: within `NEAR` of what `mean` gives."""
+        total, inside = self.summed(now)
+        return total / inside if inside >= at_least else None
 
-        Nearly always one sample came and as many left: that is done here in one go, `trim` and `total` without their calls,
+    def summed(self, now: int) -> tuple[float, int]:
+        """Sum, not rounded, and number of the samples that the window covers at `now`.
+
+        Nearly always one sample came at most and as many left: that is done here in one go, `trim` and `total` without their calls,
         in the same order and with the same compensated sum (`_account`), so to the same last bit.
         """
         samples = self.samples
         times, edge, first = samples.times, now - self._reach, samples.first
         start, count, total = self.begins - first, len(times), self._sum
-        if total is None or self._ordered or first + count - self._end != 1 or (start and times[start - 1] > edge):
-            inside = self.trim(now)
-            return self.total() / inside if inside >= at_least else None
-        values, lost = samples.values, self._compensation
+        came = first + count - self._end
         last = count - 1
+        if total is None or self._ordered or came > 1 or start >= last or (start and times[start - 1] > edge):
+            return self._summed_anew(now)
+        if not came:
+            return (total + self._compensation, count - start) if times[start] > edge else self._summed_anew(now)
+        values, lost = samples.values, self._compensation
         while start < last and times[start] <= edge:
             gone = -values[start]
             before, total = total, total + gone
             part = total - before
             lost += (before - (total - part)) + (gone - part)
             start += 1
-        inside = count - start
-        if start == last or inside < at_least:
-            inside = self.trim(now)
-            return self.total() / inside if inside >= at_least else None
+        if start == last:
+            return self._summed_anew(now)
         value = values[last]
         before, total = total, total + value
         part = total - before
         lost += (before - (total - part)) + (value - part)
         self._sum, self._compensation = total, lost
         self.begins, self._end = first + start, first + count
-        return (total + lost) / inside
+        return total + lost, count - start
 
-    def near_total(self, now: int) -> tuple[float, int]:
-        """Sum, not rounded, and number of the samples that the window covers at `now`."""
+    def _summed_anew(self, now: int) -> tuple[float, int]:
         inside = self.trim(now)
         return (self.total() if inside else 0.0), inside
 
@@ -603,6 +631,12 @@ def pooled(function: str, windows: Sequence[Window], now: int, parameter: float,
     Samples are pooled for count, sum, mean, min, max, std and percentile; `last` is the mean of the newest values;
     rate, delta, rise, fall, largest_step and trend are the largest of any device.
     """
+    if function in ("mean", "sum"):
+        sums = [(total, inside) for total, inside in [window.summed(now) for window in windows] if inside]
+        if len(sums) < at_least:
+            return None
+        total = sum([total for total, _ in sums])
+        return round(total if function == "sum" else total / sum([inside for _, inside in sums]), DIGITS)
     filled = [window for window in windows if window.trim(now)]
     if len(filled) < at_least:
         return 0.0 if function == "count" and at_least <= 1 else None
@@ -620,8 +654,4 @@ def pooled(function: str, windows: Sequence[Window], now: int, parameter: float,
         return max(window.max() for window in filled)
     if function == "last":
         return round(sum(window.last() for window in filled) / len(filled), DIGITS)
-    number = sum([window.count() for window in filled])
-    if function == "count":
-        return number
-    total = sum([window.total() for window in filled])
-    return round(total if function == "sum" else total / number, DIGITS)
+    return sum([window.count() for window in filled])

@@ -102,22 +102,20 @@ def test_who_watches_is_found_again_where_the_registry_moved_it() -> None:
 
 
 def test_ten_rules_over_one_mean_compute_it_once_a_reading(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The window is asked as a whole until it has a sum; from then on its mean is slid on by the function of the reading's shape."""
+    """Where a sample is above all their limits, so that none of them can do without."""
     asked: list[int] = []
-    near_total = windows.Window.near_total
+    near_mean = windows.Window.near_mean
 
-    def counted(window: windows.Window, now: int) -> tuple[float, int]:
+    def counted(window: windows.Window, now: int, at_least: int) -> float | None:
         asked.append(now)
-        return near_total(window, now)
+        return near_mean(window, now, at_least)
 
-    monkeypatch.setattr(windows.Window, "near_total", counted)
-    monkeypatch.delattr(windows.Window, "near_mean")
+    monkeypatch.setattr(windows.Window, "near_mean", counted)
     rules = "".join(
-        f"- rule: r{n}\n  for_each: {{kind: gauge}}\n  levels: {{blue: 'mean(water_depth, 1 h) > {n + 1} m'}}\n"
+        f"- rule: r{n}\n  for_each: {{kind: gauge}}\n  levels: {{blue: 'mean(water_depth, 1 h) > {n + 3} m'}}\n"
         for n in range(10)
     )
     engine = Engine(book(rules))
-    engine.feed([depth("g", minute, 0.1 + minute / 1000) for minute in range(5)])
-    assert len(asked) == 1
-    assert len(engine.subjects["g"].slots) == 1
+    engine.feed([depth("g", minute, (13 if minute == 1 else 1) + minute / 1000) for minute in range(11)])
+    assert len(asked) == len(set(asked)) == 10
     assert engine.stats()["windows"] == 1
