@@ -82,8 +82,14 @@ def examine(
         if before is not None and s.rate == inf and not s.climatology and s.suspect_low <= value <= s.suspect_high:
             step = value - float(before)  # type: ignore[arg-type]
             leap = s.jump if s.jump <= s.alone else s.alone
-            if -leap < step < leap and metric not in subject.leaps and (step != 0 or not s.flat_suspect_s):
-                continue
+            if -leap < step < leap and metric not in subject.leaps:
+                if step != 0 or not s.flat_suspect_s:
+                    continue
+                before_at = subject.last_t[metric]
+                if before_at < at and gap((at - before_at) / SECOND, s.gap_s) is not Flag.MISSING:
+                    if value != 0 and (finding := _flat(subject, metric, s, float(value), before_at, at, told)):
+                        found = finding if found is None else found + finding
+                    continue
         finding = _look(subject, metric, s, float(value), before, at, told)
         if finding:
             found = finding if found is None else found + finding
