@@ -19,7 +19,9 @@ _encode = msgspec.msgpack.Encoder().encode
 
 def key_here(reading: Reading) -> Key:
     """The reading's key for this process alone. Another, or this one after a restart, has other numbers for the same."""
-    return hash((reading.device, reading.observed_at)), hash(_said(reading))
+    device, at = reading.device, reading.observed_at
+    said = _encode((device, at, reading.values, reading.position, reading.marks or None))  # `_said`, a call less
+    return hash((device, at)), hash(said)
 
 
 def key_everywhere(reading: Reading) -> Key:

@@ -177,12 +177,13 @@ class Door:
 
     def _sift(self, messages: Sequence[Message], group: Submission) -> Iterator[bool]:
         """Sort what came into what goes to the log, what to quarantine, and what is known; yields False after each slice."""
-        counts, faults, verdicts = group.counts, group.faults, group.verdicts
-        recent, under_way, key_of = self._hub.recent, self._hub.under_way, self._hub.key
+        counts, faults, verdicts, accepted = group.counts, group.faults, group.verdicts, group.accepted
+        keys, recent, under_way, key_of = group.keys, self._hub.recent, self._hub.under_way, self._hub.key
+        self._hub.pace.look()
         weight = 0
         for message in messages:
             counts.frames += 1
-            entries_before, accepted_before = len(faults.entries), len(group.accepted)
+            entries_before, accepted_before = len(faults.entries), len(accepted)
             faults.begin(message.raw)
             if message.faults:
                 self._time_of_the_hub(message)
@@ -202,14 +203,14 @@ class Door:
                     if key in under_way:
                         group.others.add((len(verdicts), under_way[key].appended()))
                 else:
-                    group.accepted.append(reading)
-                    group.keys[key] = reading
+                    accepted.append(reading)
+                    keys[key] = reading
                     under_way[key] = group
             if message.changes and kept:  # the rules reader knows which of them it passed on before
                 usable += len(message.changes)
-                group.accepted += [Forwarded(group.at, self.adapter, change) for change in message.changes]
+                accepted += [Forwarded(group.at, self.adapter, change) for change in message.changes]
             counts.received += usable
-            if len(group.accepted) > accepted_before:
+            if len(accepted) > accepted_before:
                 group.accepted_of.append(len(verdicts))
             for fault in message.faults:
                 counts.count_fault(fault.kind, fault.count)
@@ -239,7 +240,7 @@ class Door:
         """Whether something of this reading would be taken now. Nothing is counted or kept; the reading may be changed."""
         at = self._hub.clock()
         registered = self._hub.registry.devices.get(reading.device)
-        self._date(reading, registered, at)
+        self._date(reading, self._clock_of(registered), at)
         if registered is None and self._no_right_to_speak(reading, at, look_only=True):
             return False
         return not any(finding.whole for finding in self._hub.validator.check(reading, at) or ())
@@ -282,19 +283,24 @@ class Door:
 
     def _check(self, reading: Reading, group: Submission) -> bool:
         """Stamp the reading and take out what cannot be used. False where nothing is left: it is quarantined."""
+        hub = self._hub
         at = reading.received_at = group.at
         reading.adapter = self.adapter
-        registered = self._hub.registry.devices.get(reading.device)
+        registered = hub.registry.devices.get(reading.device)
         reading.kind = (registered.kind if registered is not None else "") or reading.kind or self.kind
-        self._date(reading, registered, at)
+        clock = self._clock_of(registered)
+        if clock != "device" or reading.observed_at is None:
+            self._date(reading, clock, at)
         if registered is None and (wrong := self._no_right_to_speak(reading, at)):
             return self._refuse(reading, *wrong, group)
-        if not self._hub.pace.allows(reading.device):
-            limit = self._hub.options.readings_per_device_s_max
+        if not hub.pace.allows(reading.device):
+            limit = hub.options.readings_per_device_s_max
             why = f"{reading.device} sent more than {limit:g} readings a second over the last minute ([ingest] readings_per_device_s_max)"
             return self._refuse(reading, FaultKind.RATE, why, group)
-        findings = self._hub.validator.check(reading, at, group.faults.brief)
-        for finding in findings or ():
+        findings = hub.validator.check(reading, at, group.faults.brief)
+        if findings is None:  # nearly always
+            return True
+        for finding in findings:
             if finding.whole:
                 return self._refuse(reading, finding.kind, finding.detail, group)
             group.counts.count_fault(finding.kind)
@@ -314,9 +320,8 @@ class Door:
         """The clock that the device, or else this door, is to go by (`hub.device_clock`)."""
         return self._clock if registered is None else registered.attributes.get("clock", self._clock)
 
-    def _date(self, reading: Reading, registered: Device | None, at: int) -> None:
+    def _date(self, reading: Reading, clock: float | str, at: int) -> None:
         """Give the reading the time that it has by that clock."""
-        clock = self._clock_of(registered)
         if reading.observed_at is None or clock == "hub":
             reading.observed_at = self._hub.undated(at)
         elif clock == "gps-week":

@@ -25,11 +25,14 @@ class Pace:
         self._monotonic = monotonic
         self._until = 0
 
-    def allows(self, device: str) -> bool:
+    def look(self) -> None:
+        """At the clock: before each group of readings."""
         at = self._monotonic()
         if at >= self._until or len(self._counts) > DEVICES_MAX:
             self._counts.clear()
             self._until = at + WINDOW_NS
-        count = self._counts.get(device, 0) + 1
-        self._counts[device] = count
+
+    def allows(self, device: str) -> bool:
+        """Whether the device may send one more in this minute."""
+        count = self._counts[device] = self._counts.get(device, 0) + 1
         return count <= self._most

@@ -47,15 +47,13 @@ def decode_native(payload: bytes, received_at: int | None = None) -> Message:
     """The readings of one payload. A reading without a time gets `received_at`, or None where that is not given."""
     try:
         natives = _decode_fast(check_size(payload))
+        readings: list[Reading] = []
         if type(natives) is Native:
-            reading, texts = _reading(natives, received_at)
-            readings = [reading]
+            texts = _add(natives, received_at, readings)
         elif len(natives) > READINGS_LIMIT:
             return _examine(payload, received_at)
         else:
-            found = [_reading(native, received_at) for native in natives]
-            readings = [reading for reading, _ in found]
-            texts = sum(known for _, known in found)
+            texts = sum([_add(native, received_at, readings) for native in natives])
         if payload.count(b'"') != 2 * texts:  # a key may stand twice: `hub.json_once`
             return _examine(payload, received_at)
     except (msgspec.MsgspecError, UnicodeDecodeError, Unusable, RecursionError):
@@ -63,8 +61,8 @@ def decode_native(payload: bytes, received_at: int | None = None) -> Message:
     return Message(readings, [], readings[0].device if len(readings) == 1 else None, natives, payload)
 
 
-def _reading(native: Native, received_at: int | None) -> tuple[Reading, int]:
-    """The fast way; beside the reading how many keys and texts the object has. Raises `Unusable` for the first thing that is wrong."""
+def _add(native: Native, received_at: int | None, readings: list[Reading]) -> int:
+    """The fast way: one reading more, and how many keys and texts the object has. Raises `Unusable` for the first thing that is wrong."""
     values = native.values
     texts = len(values) + 3 if values else 2  # device and its name, values, and each metric
     for metric, value in values.items():
@@ -85,7 +83,8 @@ def _reading(native: Native, received_at: int | None) -> tuple[Reading, int]:
     if native.time is not None:
         at = moment(native.time)
         texts += 1 + (type(native.time) is str)
-    return Reading(device_name(native.device), at, values, position), texts
+    readings.append(Reading(device_name(native.device), at, values, position))
+    return texts
 
 
 # ------------------------------------------------------------------------------------- the slow way: field by field

@@ -197,13 +197,13 @@ class Session(asyncio.Protocol):
     # ------------------------------------------------------------------------------------------------------- the flow
 
     def _take(self, received: list[_Received], answers: list[bytes]) -> None:
-        if self._reading is None and all(len(packet.payload) <= AT_ONCE_BYTES for packet, _ in received):
+        sizes = [len(packet.payload) for packet, _ in received]
+        if self._reading is None and max(sizes) <= AT_ONCE_BYTES:
             verdicts: Awaitable[list[Verdict]] = self._hand_over([self._read(packet, at) for packet, at in received])
         else:
             before, self._reading = self._reading, asyncio.Event()
             verdicts = self._read_apart(received, before, self._reading)
-        size = sum(len(packet.payload) for packet, _ in received)
-        group = _Group(asyncio.ensure_future(verdicts), answers, len(received), size)
+        group = _Group(asyncio.ensure_future(verdicts), answers, len(received), sum(sizes))
         self.in_flight += group.count
         self.in_flight_bytes += group.size
         self._drained.clear()
@@ -212,9 +212,10 @@ class Session(asyncio.Protocol):
         self._balance()
 
     def _hand_over(self, messages: list[Message]) -> Awaitable[list[Verdict]]:
-        for message in messages:
-            if more := self._follow_up(message, self.version):
-                self.send(more)
+        if self._follow_up is not nothing:
+            for message in messages:
+                if more := self._follow_up(message, self.version):
+                    self.send(more)
         return self._intake.submit(messages)
 
     async def _read_apart(

@@ -53,7 +53,7 @@ class Judging:
         self._ground, self._present, self._storing, self._nodes, self._tick_s = ground, present, storing, nodes, tick_s
         self.on = False
         self._tasks = Tasks(ground.health)
-        self._rule_parts = RuleParts(ground.health, self.figures)
+        self._rule_parts = RuleParts(ground.health, lambda: self.warner.ill())
 
     async def begin(self, places: Cursors) -> None:
         """Take up what the rules knew when they stopped, here or elsewhere."""

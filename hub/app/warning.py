@@ -47,6 +47,10 @@ BATCH_MAX = 1_000
 SNAPSHOT_EVERY_S = 10.0
 """So often the state is written down, or so seldom that writing it takes no more than `SNAPSHOT_SHARE` of the time."""
 SNAPSHOT_SHARE = 0.02
+SNAPSHOT_EVENTS = 10_000
+"""And not before so many events have been judged since: fewer are judged again, after a crash, in some tenths of a second."""
+SNAPSHOT_AT_LAST_S = 60.0
+"""However few they are, so long after it could have been."""
 SLICE_S = 0.01
 """So long a snapshot is written before others get their turn, and as long they have it."""
 CHUNK_BYTES = 1 << 18
@@ -188,6 +192,8 @@ class Warner:
         self._saving = asyncio.Lock()
         self._save: asyncio.Task[None] | None = None
         self._next_save = 0.0
+        self._judged = 0
+        """Events since the last snapshot."""
         """By the loop's clock, when the next snapshot is due."""
         self._partitions, self._gather = partitions, gather
         self._engine: Engine | Gathering
@@ -265,9 +271,13 @@ class Warner:
         """Look for witnesses among these from now on."""
         self._cameras = cameras
 
+    def ill(self) -> list[dict[str, Any]]:
+        """The rules that fail."""
+        return self._engine.health()
+
     def figures(self) -> dict[str, Any]:
-        """The state of the rules in figures, and under `ill` those that fail."""
-        ill = [{**item, "error_zh": quoted(item["error"]).zh} for item in self._engine.health()]
+        """The state of the rules in figures, and under `ill` those that fail. To count them goes through every subject."""
+        ill = [{**item, "error_zh": quoted(item["error"]).zh} for item in self.ill()]
         return {**self._engine.stats(), "ill": ill}
 
     async def run(self) -> None:
@@ -288,8 +298,11 @@ class Warner:
             if self._save is not None and self._save.done():
                 self._save.result()
                 self._save = None
-            if self._save is None and loop.time() >= self._next_save:
+            if self._save is None and self._save_is_due(loop.time()):
                 self._save = asyncio.create_task(self.save())
+
+    def _save_is_due(self, at_s: float) -> bool:
+        return at_s >= self._next_save + (0.0 if self._judged >= SNAPSHOT_EVENTS else SNAPSHOT_AT_LAST_S)
 
     async def _begin_anew(self) -> None:
         """As after a restart: from the snapshot, without telling again what the log has."""
@@ -326,6 +339,7 @@ class Warner:
         if derived or changes:  # to wait for nothing takes a turn of the loop, and most batches change nothing
             await asyncio.gather(*(self._append(stream.append, entries) for stream, entries in wanted if entries))
         self.state.cursor = batch.next
+        self._judged += len(batch.entries)
         if self.state.cursor >= self._again_until:
             self._told, self._derived = set(), None
         if self._journey is not None:
@@ -361,6 +375,8 @@ class Warner:
                 self._said_of.add(said)
                 logger.error("the rules skipped an event; report this", exc_info=error)
         ill = {item["rule"]: item for item in self._engine.health()}
+        if not (failed or ill or self._ill):  # after nearly every batch
+            return
         for name in sorted(ill.keys() - self._ill):
             item = ill[name]
             logger.error(
@@ -403,13 +419,14 @@ class Warner:
         crash."""
         async with self._saving:
             async with self._between:
-                cursor = self.state.cursor
+                cursor, judged = self.state.cursor, self._judged
                 message = self._engine.needs_from() if isinstance(self._engine, Gathering) else 0
                 pieces = _pieces(self._head(), self._engine.frozen())
             took_s = 0.0
             try:
                 took_s = await _written(pieces, lambda chunks: self._keep(self._path, chunks))
                 self._safe_cursor, self.safe_message = cursor, message
+                self._judged -= judged
                 unsaved = NOTHING
             except OSError as error:
                 unsaved = Text("its snapshot could not be written: ", "快照无法写入：") + of_system(error)

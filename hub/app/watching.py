@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from hub.api.state import ReaderState
@@ -74,15 +74,14 @@ class Watch:
 
 
 class RuleParts:
-    """A part for each rule that is ill, for as long as it is. `figures`: what the rules say of themselves, those under `ill`
-    with `rule` and `error`."""
+    """A part for each rule that is ill, for as long as it is. `ill`: those that are, with `rule` and `error`."""
 
-    def __init__(self, health: Health, figures: Callable[[], Mapping[str, Any]]) -> None:
-        self._health, self._figures = health, figures
+    def __init__(self, health: Health, ill: Callable[[], Iterable[Mapping[str, Any]]]) -> None:
+        self._health, self._who = health, ill
         self._ill: set[str] = set()
 
     def look(self) -> None:
-        ill = {f"rule/{item['rule']}": str(item.get("error", "")) for item in self._figures().get("ill", ())}
+        ill = {f"rule/{item['rule']}": str(item.get("error", "")) for item in self._who()}
         for name, error in ill.items():
             left_out = Text("left out where it fails, all others go on: ", "该规则在出错处停用，其余规则照常运行：")
             self._health.part(name).report("failed", left_out + quoted(error))

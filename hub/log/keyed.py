@@ -12,6 +12,8 @@ KEY_BYTES = 16
 
 
 def packed(keys: Sequence[Key]) -> bytes:
+    if not keys:
+        return b""
     return struct.pack(f"<{2 * len(keys)}Q", *chain.from_iterable(keys))
 
 

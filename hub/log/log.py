@@ -335,7 +335,7 @@ class Stream:
         while offset >= self.next:
             grown = self._grown
             try:
-                await asyncio.wait_for(grown.wait(), wait_s)
+                await (grown.wait() if wait_s is None else asyncio.wait_for(grown.wait(), wait_s))
             except TimeoutError:
                 return numbered(offset, [])
         if self._tail.holds(offset):
@@ -424,7 +424,7 @@ class Stream:
 
     def size(self) -> int:
         """Bytes on disk."""
-        return sum(part.size for part in self._segments)
+        return sum([part.size for part in self._segments])
 
     def begin_at(self, position: LogPosition) -> None:
         """Never number a new entry below `position`: readers have been there, though damage may have eaten the end."""
@@ -455,6 +455,8 @@ class Stream:
     def _make_room(self, size: int) -> bool:
         """Whether `size` more bytes may be written. Without a reader that needs the old there is always room: a commit
         that is larger than the quota is itself what the next one drops."""
+        if self.size() + size <= self.limits.bytes_max:
+            return True
         keep_from = self._kept_from()
         needed = sum(part.size for part in self._segments if part.next > keep_from)
         if not needed or needed + size <= self.limits.bytes_max:
@@ -471,6 +473,8 @@ class Stream:
     def _drop(self, size: int) -> None:
         """Drop the oldest until `size` more bytes fit into the quota. The newest segment gives the next entry its number, so it
         goes only after the next commit has begun another."""
+        if self.size() + size <= self.limits.bytes_max:
+            return
         keep_from = self._kept_from()
         while self._segments and self._segments[0].next <= keep_from and self.size() + size > self.limits.bytes_max:
             if len(self._segments) == 1:

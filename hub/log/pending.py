@@ -104,16 +104,16 @@ class Pending:
 
     def _behind(self, appends: Sequence[Append]) -> list[Append]:
         together = list(appends)
-        count, size = sum(len(append.entries) for append in together), sum(append.size for append in together)
+        entries = sum([len(append.entries) for append in together])
+        size = sum([append.size for append in together])
         while self._appends:
-            append = self._appends[0]
-            count += len(append.entries)
-            size += append.size
-            if together and (count > self._entries_max or size > self._bytes_max):
+            more, bytes_more = len(self._appends[0].entries), self._appends[0].size
+            entries, size = entries + more, size + bytes_more
+            if together and (entries > self._entries_max or size > self._bytes_max):
                 break
             together.append(self._appends.popleft())
-            self.entries -= len(append.entries)
-            self.bytes -= append.size
+            self.entries -= more
+            self.bytes -= bytes_more
         return together
 
 

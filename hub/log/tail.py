@@ -47,10 +47,13 @@ class Tail:
 
     def read(self, offset: int, entries_max: int) -> Batch:
         """Entries from `offset` on, which is held."""
+        newest = self.batches[-1]
+        if offset == newest.first and len(newest.entries) <= entries_max:  # whoever is woken by each commit
+            return newest
         at = bisect.bisect_right(self.batches, offset, key=lambda batch: batch.first) - 1
         batch = self.batches[at]
-        if offset == batch.first and (len(batch.entries) >= entries_max or at == len(self.batches) - 1):
-            return batch if len(batch.entries) <= entries_max else numbered(offset, batch.entries[:entries_max])
+        if offset == batch.first and len(batch.entries) >= entries_max:
+            return batch if len(batch.entries) == entries_max else numbered(offset, batch.entries[:entries_max])
         taken: list[Any] = []
         while at < len(self.batches) and len(taken) < entries_max:
             batch = self.batches[at]

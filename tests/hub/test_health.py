@@ -20,6 +20,9 @@ from hub.log import Log
 from hub.model import Event, Reading, Tick
 from hub.moment import SECOND
 from hub.ports import StoreUnavailable
+from rules.engine import Engine
+from tests.acceptance.running import write_city
+from tests.hub.running import running
 
 NOW = 1_780_000_000 * SECOND
 
@@ -272,21 +275,41 @@ async def test_a_stream_that_refuses_is_down_until_it_takes_input_again(tmp_path
 
 def test_a_rule_that_is_ill_is_a_part_for_as_long_as_it_is() -> None:
     bench = Bench()
-    figures: dict[str, Any] = {"rules": 3}
-    rules = RuleParts(bench.health, lambda: figures)
+    ill: list[dict[str, str]] = []
+    rules = RuleParts(bench.health, lambda: ill)
     rules.look()
     assert bench.health.parts() == []
-    figures["ill"] = [{"rule": "city/cornering", "error": "ZeroDivisionError: float division by zero"}]
+    ill.append({"rule": "city/cornering", "error": "ZeroDivisionError: float division by zero"})
     rules.look()
     rules.look()
     assert [(part.name, part.state) for part in bench.health.ill()] == [("rule/city/cornering", "failed")]
-    figures["ill"] = []
+    ill.clear()
     rules.look()
     assert bench.health.parts() == []
     assert bench.said == [
         "T rule/city/cornering: failed: left out where it fails, all others go on: ZeroDivisionError: float division by zero",
         "T rule/city/cornering: up again, after 0.0 s",
     ]
+
+
+async def test_the_look_of_every_second_goes_through_no_subjects(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To count what the rules hold takes milliseconds for a thousand devices: that is for whoever asks."""
+    counted: list[Engine] = []
+    count = Engine.stats
+
+    def stats(engine: Engine) -> dict[str, int]:
+        counted.append(engine)
+        return count(engine)
+
+    monkeypatch.setattr(Engine, "stats", stats)
+    async with running(write_city(tmp_path)) as hub:
+        before = len(counted)
+        hub.judging.look()
+        assert len(counted) == before
+        assert hub.judging.figures()["rules"] > 0
+        assert len(counted) > before
 
 
 async def test_a_loop_that_raises_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,6 +41,7 @@ from rules.book import RuleBook, read_book
 from rules.edition import registry_text
 from rules.figures import derived
 from rules.judging import moving
+from tests.hub.couriers import until
 
 T = 1_795_334_400_000_000_000
 RULE = "- rule: deep\n  for_each: {kind: k}\n  levels: {red: water_depth > 10 cm}\n"
@@ -97,9 +98,9 @@ async def test_a_snapshot_before_all_is_judged_again_repeats_nothing_after_a_sec
     told, derived = log.alerts.read_now(0).entries, log.derived.read_now(0).entries
     assert len(told) > 4
     assert len(derived) > 4
-    for until in (4, 8):  # it was killed before its first snapshot, and twice before it was done
+    for killed_at in (4, 8):  # it was killed before its first snapshot, and twice before it was done
         again = warner(tmp_path, log)
-        await again.take(log.events.read_now(again.state.cursor).until(until))
+        await again.take(log.events.read_now(again.state.cursor).until(killed_at))
         await again.save()
     await read_all(warner(tmp_path, log), log)
     assert log.alerts.read_now(0).entries == told
@@ -134,6 +135,31 @@ async def test_a_snapshot_is_written_while_events_are_judged(tmp_path: Path, mon
     await read_all(saved, log)
     assert log.alerts.read_now(0).entries == told
     assert saved.engine.snapshot() == reader.engine.snapshot()
+    await log.close()
+
+
+async def test_a_snapshot_waits_for_events_that_are_worth_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A quiet city has its state written down once a minute: what it judges meanwhile is soon judged again."""
+    monkeypatch.setattr("hub.app.warning.SNAPSHOT_EVERY_S", 0.0)
+    monkeypatch.setattr("hub.app.warning.SNAPSHOT_SHARE", 1000.0)
+    monkeypatch.setattr("hub.app.warning.SNAPSHOT_EVENTS", 3)
+    log = Log(tmp_path / "log")
+    reader = warner(tmp_path, log)
+    running = asyncio.create_task(reader.run())
+    for ordinal in range(3):
+        assert not (tmp_path / SNAPSHOT).exists()
+        await log.events.append([depth(ordinal, 0.2)])
+        await until(lambda: reader.state.cursor == log.events.next)
+    await until((tmp_path / SNAPSHOT).exists)
+    (tmp_path / SNAPSHOT).unlink()
+    await log.events.append([depth(3, 0.2)])
+    await asyncio.sleep(0.1)
+    assert not (tmp_path / SNAPSHOT).exists()
+    monkeypatch.setattr("hub.app.warning.SNAPSHOT_AT_LAST_S", 0.0)
+    await log.events.append([depth(4, 0.2)])
+    await until((tmp_path / SNAPSHOT).exists)
+    running.cancel()
+    await asyncio.wait([running])
     await log.close()
 
 
