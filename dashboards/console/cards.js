@@ -3,6 +3,7 @@
 import { evidenceOf } from "./evidence.js";
 import { filtered, filterBar } from "./filters.js";
 import { handoverOf } from "./handover.js";
+import { members } from "./pairs.js";
 import { h, keep, needle, spoken } from "./parts.js";
 import { picturesOf } from "./pictures.js";
 import { agoText, changeName, clockText, language, metricName, momentText, refusalText, say, told, untilText, valueText } from "./words.js";
@@ -138,7 +139,7 @@ export function cardsOf({ now, map, acts, source, chooseAlert, draw }) {
     if (camera && place) map.flyTo([place, camera.position]);
   }
 
-  const nameOf = (subject) => subject.split("+").map((id) => now.devices.get(id)?.name || id).join(" + ");
+  const nameOf = (subject) => members(subject, now.devices).map((id) => now.devices.get(id)?.name || id).join(" + ");
 
   return { draw: warnings, handover };
 }

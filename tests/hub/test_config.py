@@ -319,7 +319,7 @@ def test_a_list_of_devices_that_is_no_utf_8_is_called_what_it_is(tmp_path: Path,
 
 
 def test_slips_in_the_list_of_devices_are_noted(tmp_path: Path) -> None:
-    lines = "a,underpass-guage\ntt:8.64717E+14,vehicle\nE1,\nb,underpass-gauge\nc,vessel\nd,xyzzy\n1e5,phone\n"
+    lines = "a,underpass-guage\ntt:8.64717E+14,vehicle\nE1,\nb,underpass-gauge\nc,vessel\nd,xyzzy\n1e5,phone\nA+B,\n+41791234567,phone\n"
     folder = city(tmp_path, hub_dot_toml=GOOD, devices_dot_csv=f"device,kind\n{lines}")
     loaded, found = load_city(folder, Plugins())
     assert loaded is not None, found
@@ -327,6 +327,7 @@ def test_slips_in_the_list_of_devices_are_noted(tmp_path: Path) -> None:
     assert told == [
         "devices.csv: tt:8.64717E+14 looks like a number that a spreadsheet has shortened; write the id in full, as text",
         "devices.csv: 1e5 looks like a number that a spreadsheet has shortened; write the id in full, as text",
+        "devices.csv: A+B reads as two that meet, A and B; their own warning would have this name, so give the device another",
         "devices.csv: no rule, pack or adapter knows the kind 'underpass-guage' (a); was 'underpass-gauge' meant?",
         "devices.csv: no rule, pack or adapter knows the kind 'xyzzy' (d)",
     ]
