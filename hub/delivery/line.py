@@ -120,7 +120,8 @@ class Line:
             self._in_hand |= settles
             delivery = await self.attempt(key, offer)
             if delivery.taken:
-                self.succeeded(delivery)
+                if settles or not delivery.partly:  # what is said again to a few tells nothing of what waits for all
+                    self.succeeded(delivery)
                 return delivery, failures + 1
             if delivery.final:
                 self._refused(delivery)
