@@ -33,7 +33,7 @@ class Answer(msgspec.Struct, frozen=True):
         return 200 <= self.status <= 299
 
     def delivery(self, now: int) -> Delivery:
-        """2xx taken, 4xx refused for good, all else worth another attempt."""
+        """As `outcome` says: 2xx taken, most 4xx refused for good, all else worth another attempt."""
         if not self.status:
             return Delivery(False, detail=self.detail, detail_zh=self.detail_zh)
         words = "" if self.ok else " ".join(self.body[:500].decode("utf-8", "replace").split())

@@ -28,12 +28,21 @@ class Alerts:
                 self.open[change.alert] = alert
             elif alert.changes and change.ordinal <= alert.changes[-1].ordinal:
                 continue  # told before
+            if not alert.open and change.change is Change.RAISED:
+                self._again(alert, change)
             _apply(alert, change)
             if not alert.open and alert.alert in self.open:
                 del self.open[alert.alert]
                 self.closed[alert.alert] = alert
                 while len(self.closed) > CLOSED_MAX:
                     self.closed.pop(next(iter(self.closed)))
+
+    def _again(self, alert: Alert, change: AlertChange) -> None:
+        """It stands once more under the id it had, as that of a dead gauge does when the work on it is over. What people did was about the time before."""
+        del self.closed[alert.alert]
+        alert.open, alert.raised_at = True, change.at
+        alert.acknowledged_by = alert.shelved_until = None
+        self.open[alert.alert] = alert
 
     def newest_first(self, with_closed: bool = False) -> list[Alert]:
         found = [*self.open.values(), *(self.closed.values() if with_closed else ())]

@@ -15,6 +15,7 @@ from typing import TypeVar
 import msgspec
 
 from hub.model import LEVELS, AlertChange, CameraView, Origin, Reading, Watch
+from hub.pairs import members, pair_named, pair_of
 from hub.validation import DEVICE_MAX
 
 HOPS_MAX = 8
@@ -42,7 +43,7 @@ def qualified(hub: str, name: str) -> str:
     for place in _PLACES:
         if name.startswith(place):
             return f"{place}{hub}/{name.removeprefix(place)}"
-    return "+".join(f"{hub}/{part}" for part in name.split("+"))
+    return pair_named(*(f"{hub}/{one}" for one in pair)) if (pair := pair_of(name)) else f"{hub}/{name}"
 
 
 def reading_outward(reading: Reading, here: str) -> Reading:
@@ -135,7 +136,7 @@ def change_problem(change: AlertChange) -> str | None:
     if problem := _path_problem(origin.path) or hub_name_problem(origin.hub):
         return problem
     mine = f"{origin.hub}/"
-    named = [part.removeprefix("zone:").removeprefix("area:") for part in change.subject.split("+")]
+    named = [part.removeprefix("zone:").removeprefix("area:") for part in members(change.subject)]
     if not all(name.startswith(mine) for name in (change.alert, *named)):
         return f"a warning of {origin.hub} has an id and a subject that begin with {mine}"
     cameras = [view.camera for view in change.cameras] + [watch.camera for watch in change.handover if watch.camera]

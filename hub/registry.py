@@ -410,6 +410,7 @@ def _rows(
         return
     reader = csv.reader(io.StringIO(text, newline=""))
     header = [column.strip() for column in next(reader, [])]
+    lines, line = list(io.StringIO(text, newline="")), reader.line_num
     if key not in header:
         told = f"the first line must name the columns, {key!r} among them: {','.join(columns)}"
         mistakes.append(Mistake(str(path), 1, _otherwise_apart(header) or told))
@@ -425,6 +426,15 @@ def _rows(
             return
         if cells is None:
             return
+        begun, line = line + 1, reader.line_num
+        if line > begun and _broken_quote(lines[begun - 1 : line]):
+            mistakes.append(Mistake(str(path), begun, "a quotation mark is opened here and not closed in this line"))
+            continue
+        if line == len(lines) and len(cells) < len(header) and not text.endswith(("\n", "\r")):
+            mistakes.append(
+                Mistake(str(path), line, "the file ends in the middle of this line; was it written to the end?")
+            )
+            continue
         if not any(cell.strip() for cell in cells) or cells[0].lstrip().startswith("#"):
             continue
         if len(cells) > len(header):
@@ -441,6 +451,15 @@ def _rows(
             continue
         cells += [""] * (len(header) - len(cells))
         yield reader.line_num, dict(zip(header, (cell.strip() for cell in cells), strict=True))
+
+
+def _broken_quote(lines: list[str]) -> bool:
+    """Whether a row of several lines is one by a slip: its quotation mark is closed nowhere, or where another text begins."""
+    try:
+        next(csv.reader(lines, strict=True))
+    except csv.Error:
+        return True
+    return False
 
 
 def _otherwise_apart(cells: list[str]) -> str:

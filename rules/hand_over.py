@@ -7,10 +7,11 @@ from typing import Any
 import msgspec
 
 from hub.model import Device
+from hub.pairs import PAIR, begins_with
 from rules import assignment, snapshot
 from rules.judge import Judge
 from rules.judging import elapsing
-from rules.plan import PAIR, PAIR_MEMBERS
+from rules.plan import PAIR_MEMBERS
 from rules.state.subject import NOTHING_YET, Subject
 from rules.state.world import World
 
@@ -82,7 +83,7 @@ def _pairs(judge: Judge, name: str) -> list[Subject]:
     vessel = world.subjects.get(name)
     if not world.orders.pairing or vessel is None or vessel.kind != PAIR_MEMBERS:
         return []
-    first = f"{name}+"
+    first = begins_with(name)
     found = [one for one in world.subjects if one.startswith(first)]
     return [world.subjects[one] for one in sorted(found) if world.subjects[one].kind == PAIR]
 

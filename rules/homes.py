@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from hub.model import Device, Position, Reading
+from hub.pairs import PAIR, members
 from rules.judging import setback
-from rules.plan import PAIR
 from rules.routing import CELL_DEG, Routing
 from rules.state.moments import in_its_turn
 from rules.state.subject import GONE, NEVER, Subject
@@ -110,7 +110,7 @@ class Homes:
         """Where a subject is at home; a pair is where the vessel is that it names first."""
         home = self.homes.get(name)
         if home is None:
-            home = self.homes.get(name.partition("+")[0])
+            home = self.homes.get(members(name)[0])
         return self._routing.home(name, None) if home is None else home
 
     # ------------------------------------------------------------------------------------------ all at once

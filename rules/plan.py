@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from hub.metrics import vocabulary
 from hub.model import LEVELS
+from hub.pairs import PAIR
 from rules import book as books
 from rules import qartod, taking
 from rules.book import RuleBook
@@ -237,9 +238,6 @@ def asked_windows(rule: Rule) -> dict[str, WindowKey]:
         SPEED: WindowKey(SPEED, spec.wind_over_ns, False),
         DIRECTION: WindowKey(DIRECTION, spec.wind_over_ns, False),
     }
-
-
-PAIR = "vessel-pair"
 
 
 PAIR_MEMBERS = "vessel"

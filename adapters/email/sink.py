@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import smtplib
 import ssl
+from collections.abc import Mapping, Sequence
 from datetime import time
 from email.message import EmailMessage
 from email.utils import parseaddr
+from typing import NamedTuple
 
 import msgspec
 
@@ -83,13 +85,37 @@ class EmailOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         zone_named(self.timezone)
 
 
+LATE_FIRST_NS = 60_000_000_000
+"""The first pause, which doubles."""
+LATE_MAX_NS = 4 * 3_600_000_000_000
+"""A server that greylists takes a mail within the hour; a warning that is older than this tells nobody anything."""
+LATE_MAX = 1_000
+"""Mails that are kept for recipients who have not got them."""
+
+Refused = Mapping[str, tuple[int, bytes]]
+"""By recipient, the code and the words with which the server would not take the mail for it."""
+
+
+class _Late(NamedTuple):
+    """The newest mail of a warning that some have not got: who, since when, and when they are tried next."""
+
+    mail: EmailMessage
+    recipients: list[str]
+    since: int
+    pause_ns: int
+    next_at: int
+
+
 class EmailSink:
-    """A `hub.ports.Sink`: one connection a mail."""
+    """A `hub.ports.Sink` and `RenewingSink`: one connection a mail. Whom the server does not take a mail for, while it takes it for others, is tried
+    again alone: those must not get it twice, nor wait for one that is greylisted."""
 
     def __init__(self, options: EmailOptions) -> None:
         self._options = options
         self._password = secret("password", options.password_env, options.password_file)
         self._zone = zone_named(options.timezone)
+        self._late: dict[str, _Late] = {}
+        """By warning."""
         self._port = options.port or {"starttls": 587, "tls": 465, "none": 25}[options.security]
 
         self.reports = (
@@ -101,26 +127,53 @@ class EmailSink:
     async def deliver_report(self, report: ReportFile, key: str, now: int) -> Delivery:
         options = self._options
         media = FORMATS[report.name.rpartition(".")[2]]
-        return await self._mailed(with_file(report, media, key, now, options.sender, options.recipients))
+        mail = with_file(report, media, key, now, options.sender, options.recipients)
+        return (await self._mailed(mail, _addresses(options)))[0]
 
     async def deliver(self, change: AlertChange, key: str, now: int) -> Delivery:
         if change.change.value not in self._options.changes:
             return Delivery(True, detail=f"no mail for {change.change.value}")
         options = self._options
-        return await self._mailed(build(change, key, options.sender, options.recipients, self._zone, options.language))
+        mail = build(change, key, options.sender, options.recipients, self._zone, options.language)
+        delivery, refused = await self._mailed(mail, _addresses(options))
+        if delivery.taken:
+            self._late.pop(change.alert, None)  # who still waits for an older word of it needs the newest alone
+            self._keep(change.alert, _Late(mail, [], now, LATE_FIRST_NS, 0), refused, now)
+        return delivery
 
-    async def _mailed(self, mail: EmailMessage) -> Delivery:
+    def due(self, now: int) -> Sequence[str]:
+        return [alert for alert, late in self._late.items() if late.next_at <= now]
+
+    async def renew(self, key: str, now: int) -> Delivery:
+        """Once more, to those who have not got it. Whatever comes of it holds up no other mail."""
+        late = self._late.pop(key, None)
+        if late is None:
+            return Delivery(True)
+        delivery, refused = await self._mailed(late.mail, late.recipients)
+        if not delivery.taken and not refused and not delivery.final:
+            refused = dict.fromkeys(late.recipients, (0, b""))  # no connection: nobody was asked
+        self._keep(key, late, refused, now)
+        return delivery if delivery.taken else msgspec.structs.replace(delivery, taken=True, final=False, partly=True)
+
+    def _keep(self, alert: str, late: _Late, refused: Refused, now: int) -> None:
+        """Try those again, ever less often, whom the server may take later."""
+        waiting = [one for one, (code, _) in refused.items() if code < 500]
+        if waiting and now - late.since <= LATE_MAX_NS and len(self._late) < LATE_MAX:
+            self._late[alert] = _Late(late.mail, waiting, late.since, 2 * late.pause_ns, now + late.pause_ns)
+
+    async def _mailed(self, mail: EmailMessage, recipients: Sequence[str]) -> tuple[Delivery, Refused]:
+        """The outcome, and for whom it was not taken."""
         cut, whole_s = Cut(), EXCHANGE * self._options.timeout_s
         timer = asyncio.get_running_loop().call_later(whole_s, cut)
         try:
-            return await asyncio.to_thread(self._send, mail, cut)
+            refused = await asyncio.to_thread(self._send, mail, recipients, cut)
         except smtplib.SMTPRecipientsRefused as error:
             codes = {code for code, _ in error.recipients.values()}
             final = all(code >= 500 for code in codes)
             shown = ", ".join(map(str, sorted(codes)))
             return Delivery(
                 False, final=final, detail=f"no recipient was taken: {codes}", detail_zh=f"收件人均被拒绝：SMTP {shown}"
-            )
+            ), error.recipients
         except smtplib.SMTPResponseException as error:
             words = (
                 error.smtp_error.decode("utf-8", "replace")
@@ -130,18 +183,25 @@ class EmailSink:
             # 535 may be a password that is being changed: a warning is worth coming back for.
             final = 500 <= error.smtp_code <= 599 and error.smtp_code not in (530, 534, 535)
             said = f"SMTP {error.smtp_code} {words}"
-            return Delivery(False, final=final, detail=said, detail_zh=f"邮件服务器应答 {quoted(said).zh}")
+            return Delivery(False, final=final, detail=said, detail_zh=f"邮件服务器应答 {quoted(said).zh}"), {}
         except (smtplib.SMTPException, OSError) as error:
             late = Text(f"no outcome within {whole_s:g} s", f"{whole_s:g} 秒内没有结果")
             where, why = f"{self._options.host}:{self._port}", late if cut.done else words_of(error)
-            return Delivery(False, detail=f"{where}: {why.en}", detail_zh=f"{where}：{why.zh}")
+            return Delivery(False, detail=f"{where}: {why.en}", detail_zh=f"{where}：{why.zh}"), {}
         finally:  # its thread ends too, also where nobody waits for it any more
             timer.cancel()
             cut()
+        if not refused:
+            return Delivery(True), refused
+        named = ", ".join(f"{one} ({code})" for one, (code, _) in refused.items())
+        return Delivery(
+            True, partly=True, detail=f"not taken for {named}", detail_zh=f"部分收件人被拒绝：{named}"
+        ), refused
 
     async def close(self) -> None: ...
 
-    def _send(self, mail: EmailMessage, cut: Cut) -> Delivery:
+    def _send(self, mail: EmailMessage, recipients: Sequence[str], cut: Cut) -> Refused:
+        """For whom the server did not take it; raises `smtplib.SMTPRecipientsRefused` where it did for nobody."""
         options = self._options
         context = ssl.create_default_context(cafile=options.ca_file)
         server: smtplib.SMTP
@@ -154,11 +214,8 @@ class EmailSink:
                 server.starttls(context=context)
             if options.username:
                 server.login(options.username, self._password)
-            refused = server.send_message(
-                mail, parseaddr(options.sender)[1], [parseaddr(one)[1] for one in options.recipients]
-            )
-        if refused:  # some were taken: sending again would reach those twice
-            return Delivery(
-                True, detail=f"not taken for {', '.join(refused)}", detail_zh=f"部分收件人被拒绝：{', '.join(refused)}"
-            )
-        return Delivery(True)
+            return server.send_message(mail, parseaddr(options.sender)[1], recipients)
+
+
+def _addresses(options: EmailOptions) -> list[str]:
+    return [parseaddr(one)[1] for one in options.recipients]

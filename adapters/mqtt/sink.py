@@ -9,7 +9,10 @@ from urllib.parse import quote, urlsplit
 
 import aiomqtt
 import msgspec
+from paho.mqtt.client import MQTT_CLEAN_START_FIRST_ONLY
+from paho.mqtt.reasoncodes import ReasonCode
 
+from adapters.mqtt.codec import VERSION_REFUSED, reason
 from adapters.mqtt.options import client_tls
 from hub.error_words import words_of
 from hub.model import AlertChange, Change
@@ -18,6 +21,10 @@ from hub.ports import Delivery
 from hub.secret_files import secret
 
 _CLOSED = frozenset((Change.CLEARED, Change.EXPIRED))
+_OTHER = {
+    aiomqtt.ProtocolVersion.V5: aiomqtt.ProtocolVersion.V311,
+    aiomqtt.ProtocolVersion.V311: aiomqtt.ProtocolVersion.V5,
+}
 _FIELDS = ("alert", "rule", "subject", "level", "change", "area", "pack")
 
 
@@ -58,24 +65,55 @@ class MqttSinkOptions(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_
             raise ValueError(f"topic = {self.topic!r} is no topic to publish to")
 
 
+class _Client(aiomqtt.Client):
+    """One that keeps what the broker says to a message: with MQTT 5 a PUBACK may be a refusal."""
+
+    refusal: int = 0
+    """Reason code of the last PUBACK, from 0x80 on; 0 where it was none."""
+
+    def _on_publish(self, client: Any, userdata: Any, mid: int, reason_code: Any, properties: Any) -> None:
+        self.refusal = reason_code.value if reason_code.is_failure else 0
+        super()._on_publish(client, userdata, mid, reason_code, properties)
+
+    async def say(self, topic: str, payload: bytes, retain: bool, timeout_s: float) -> None:
+        """Publish at QoS 1. Raises `_Refused` where the broker does not take it."""
+        self.refusal = 0
+        await self.publish(topic, payload, qos=1, retain=retain, timeout=timeout_s)
+        if self.refusal:
+            raise _Refused(self.refusal)
+
+
+class _Refused(Exception):
+    """The broker acknowledged a message and said that it did not take it."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"0x{code:02X}")
+        self.code = code
+
+
 class MqttSink:
-    """`hub.ports.Sink`. One connection, opened when the first change comes and again whenever it broke."""
+    """`hub.ports.Sink`. One connection, opened when the first change comes and again whenever it broke. MQTT 5, since only there a broker
+    can say that it did not take a message; 3.1.1 with one that does not speak it."""
 
     def __init__(self, name: str, options: MqttSinkOptions) -> None:
         self._name = name
         self._options = options
-        self._client: aiomqtt.Client | None = None
+        self._client: _Client | None = None
+        self._version = aiomqtt.ProtocolVersion.V5
 
     async def deliver(self, change: AlertChange, key: str, now: int) -> Delivery:
-        """Taken when the broker has acknowledged (QoS 1); whatever else happens may pass, so it is tried again."""
+        """Taken when the broker has acknowledged (QoS 1) without a refusal; whatever else happens may pass or be mended, so it is tried again."""
         topic = topic_of(self._options.topic, change)
         closed = change.change in _CLOSED
         try:
             client = await self._connected()
             retain = self._options.retain and not closed
-            await client.publish(topic, body(change, key), qos=1, retain=retain, timeout=self._options.timeout_s)
+            await client.say(topic, body(change, key), retain, self._options.timeout_s)
             if self._options.retain and closed:
-                await client.publish(topic, b"", qos=1, retain=True, timeout=self._options.timeout_s)
+                await client.say(topic, b"", True, self._options.timeout_s)
+        except _Refused as refused:
+            why = reason(refused.code)
+            return Delivery(False, detail=f"{topic}: {why.en}", detail_zh=f"{topic}：{why.zh}")
         except (aiomqtt.MqttError, OSError, ssl.SSLError, TimeoutError, ValueError) as error:
             await self.close()
             return Delivery(
@@ -99,29 +137,47 @@ class MqttSink:
             ):  # seen: nobody waits for messages here, and asyncio would print a traceback later
                 client._disconnected.exception()
 
-    async def _connected(self) -> aiomqtt.Client:
+    async def _connected(self) -> _Client:
         if self._client is None:
-            options = self._options
-            url = urlsplit(options.connect)
-            client = aiomqtt.Client(
-                url.hostname or "",
-                url.port or (8883 if url.scheme == "mqtts" else 1883),
-                identifier=options.client_id or f"cityhub-sink-{self._name}",
-                username=options.username,
-                password=secret("password", options.password_env, options.password_file) or None,
-                tls_context=client_tls(
-                    options.connect,
-                    options.tls_ca_file,
-                    options.tls_cert_file,
-                    options.tls_key_file,
-                    options.tls_crl_file,
-                ),
-                timeout=options.timeout_s,
-                clean_session=True,
-            )
-            await client.__aenter__()
-            self._client = client
+            try:
+                self._client = await self._connect(self._version)
+            except aiomqtt.MqttError as error:  # one that knows only 3.1.1 may hang up on version 5, or never answer it
+                if isinstance(error, aiomqtt.MqttCodeError) and _code(error) not in VERSION_REFUSED:
+                    raise
+                self._client = await self._connect_other()
         return self._client
+
+    async def _connect_other(self) -> _Client:
+        """With the other version, which is the one to begin with from then on."""
+        other = _OTHER[self._version]
+        client = await self._connect(other)
+        self._version = other
+        return client
+
+    async def _connect(self, version: aiomqtt.ProtocolVersion) -> _Client:
+        options = self._options
+        url = urlsplit(options.connect)
+        client = _Client(
+            url.hostname or "",
+            url.port or (8883 if url.scheme == "mqtts" else 1883),
+            identifier=options.client_id or f"cityhub-sink-{self._name}",
+            username=options.username,
+            password=secret("password", options.password_env, options.password_file) or None,
+            tls_context=client_tls(
+                options.connect, options.tls_ca_file, options.tls_cert_file, options.tls_key_file, options.tls_crl_file
+            ),
+            timeout=options.timeout_s,
+            protocol=version,
+            clean_session=True if version is aiomqtt.ProtocolVersion.V311 else None,
+            clean_start=True if version is aiomqtt.ProtocolVersion.V5 else MQTT_CLEAN_START_FIRST_ONLY,
+        )
+        await client.__aenter__()
+        return client
+
+
+def _code(error: aiomqtt.MqttCodeError) -> int:
+    """What the broker answered to CONNECT."""
+    return error.rc.value if isinstance(error.rc, ReasonCode) else error.rc or 0
 
 
 def topic_of(template: str, change: AlertChange) -> str:

@@ -13,6 +13,7 @@ from adapters.ngsi.entities import Entity, Newest, of_readings, of_warning
 from adapters.peer_http import Answer, Peer
 from hub.model import AlertChange, Device, Reading
 from hub.moment import to_text
+from hub.pairs import members
 from hub.ports import Chosen, Delivery
 from hub.secret_files import secret
 
@@ -121,7 +122,7 @@ class NgsiSink:
         """Whether this is about a vehicle or a phone. Of a pair (`a+b`) it is where either is; places are nobody's."""
         if subject.startswith(("zone:", "area:")):
             return False
-        found = [self._device(name) for name in subject.split("+")]
+        found = [self._device(name) for name in members(subject, lambda one: self._device(one) is not None)]
         return any(self._personal(one.kind if one is not None else kind) for one in found)
 
     async def _send(self, entities: list[Entity], key: str, now: int) -> Delivery:

@@ -25,8 +25,8 @@ from hub.wire import change_to_json
 
 ANSWER_BYTES_MAX = 2_048
 """What is read of an answer; it goes into the record of the attempt."""
-TEMPORARY = frozenset({408, 425, 429})
-"""Client errors that another attempt may cure."""
+TEMPORARY = frozenset({401, 403, 407, 408, 425, 429})
+"""Client errors that another attempt may cure. With a wrong token (401, 403, 407) every warning would be a dead letter, and the token can be mended."""
 
 
 class WebhookOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -157,7 +157,7 @@ def unreached(error: Exception) -> Delivery:
 
 
 def outcome(status: int, retry_after: str | None, words: str, now: int) -> Delivery:
-    """What an answer means: 2xx taken, 410 wants no more, other 4xx refused for good, all else worth another attempt.
+    """What an answer means: 2xx taken, 410 wants no more, 4xx refused for good but for `TEMPORARY`, all else worth another attempt.
 
     Redirects are not followed: the body and its signature go nowhere but where the city said.
     """

@@ -3,6 +3,7 @@
 import { evidenceOf } from "./evidence.js";
 import { filtered, filterBar } from "./filters.js";
 import { handoverOf } from "./handover.js";
+import { members } from "./pairs.js";
 import { h, keep, needle, spoken } from "./parts.js";
 import { picturesOf } from "./pictures.js";
 import { agoText, changeName, clockText, language, metricName, momentText, refusalText, say, told, untilText, valueText } from "./words.js";
@@ -124,10 +125,10 @@ export function cardsOf({ now, map, acts, source, chooseAlert, draw }) {
       alert.false_alarm ? button(say("noFalseAlarm"), "no-false-alarm", {}) : button(say("falseAlarm"), "false-alarm", {})];
     const trouble = acts.trouble(alert.alert), wrong = trouble ? h("div", { class: "wrong", role: "alert" }, spoken(`${say("failed")} ${refusalText(trouble)}`)) : null;
     if (!alert.open) return h("div", { class: "act" }, who, note, writing, wrong);
-    note.addEventListener("keydown", (event) => { if (event.key === "Enter") act(alert.acknowledged_by ? "shelve" : "acknowledge", alert.acknowledged_by ? until(SHELVE_H[0]) : {})(); });
+    note.addEventListener("keydown", (event) => { if (event.key === "Enter") act(alert.acknowledged_by ? "shelve" : "acknowledge", { level: alert.level, ...(alert.acknowledged_by ? until(SHELVE_H[0]) : {}) })(); });
     return h("div", { class: "act" }, who, note,
-      alert.acknowledged_by ? null : button(say("acknowledge"), "acknowledge", {}, "go"),
-      alert.shelved_until ? button(say("unshelve"), "unshelve", {}) : SHELVE_H.map((hours) => button(`${say("shelve")} ${hours} ${say("ago_h")}`, "shelve", until(hours))),
+      alert.acknowledged_by ? null : button(say("acknowledge"), "acknowledge", { level: alert.level }, "go"),
+      alert.shelved_until ? button(say("unshelve"), "unshelve", {}) : SHELVE_H.map((hours) => button(`${say("shelve")} ${hours} ${say("ago_h")}`, "shelve", { level: alert.level, ...until(hours) })),
       now.devices.has(alert.subject) ? button(`${say("work")} ${WORK_H} ${say("ago_h")}`, "maintenance", { target: alert.subject, ...until(WORK_H) }) : null,
       writing, wrong);
   }
@@ -138,7 +139,7 @@ export function cardsOf({ now, map, acts, source, chooseAlert, draw }) {
     if (camera && place) map.flyTo([place, camera.position]);
   }
 
-  const nameOf = (subject) => subject.split("+").map((id) => now.devices.get(id)?.name || id).join(" + ");
+  const nameOf = (subject) => members(subject, now.devices).map((id) => now.devices.get(id)?.name || id).join(" + ");
 
   return { draw: warnings, handover };
 }

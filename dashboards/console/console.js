@@ -7,6 +7,7 @@ import { cardsOf, worstFirst } from "./cards.js";
 import { fromLink, noFilter } from "./filters.js";
 import { fencesOf } from "./fences.js";
 import { fleetOf } from "./fleet.js";
+import { members } from "./pairs.js";
 import { deskOf } from "./panels.js";
 import { h, keep, speaker, spoken } from "./parts.js";
 import { alarm, soundState, switchSound, wake } from "./sound.js";
@@ -156,7 +157,7 @@ function takeChange(change) {
 
 /** A title of the warning, with names where it has only ids (vessels bring theirs by radio). */
 function titleOf(alert, title) {
-  return alert.subject.split("+").reduce((said, id) => said.replaceAll(id, now.devices.get(id)?.name || id), title || alert.subject);
+  return members(alert.subject, now.devices).reduce((said, id) => said.replaceAll(id, now.devices.get(id)?.name || id), title || alert.subject);
 }
 
 let asking = null;

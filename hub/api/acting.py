@@ -20,13 +20,13 @@ from hub.api.pages import known_to_a_judge, reply
 from hub.api.problem import Problem
 from hub.api.sight import Sight
 from hub.api.state import State
-from hub.bilingual import Text
+from hub.bilingual import LEVELS_ZH, Text
 from hub.decoding import decoded
 from hub.delivery import Courier
 from hub.delivery.exercise import exercise
 from hub.error_words import words_of
 from hub.identity import only
-from hub.model import OperatorAction, Verdict
+from hub.model import LEVELS, OperatorAction, Verdict
 from hub.moment import SECOND, from_text, in_order, to_text
 from hub.personal import UNTOLD
 from hub.ports import DeviceCommand, LogFull, LogPosition, NotKnown, NotReached, NotSupported, SeriesQuery, behind
@@ -95,8 +95,9 @@ class Acting:
 
     # ---------------------------------------------------------------------------------------------- acts of people
 
-    async def operate(self, request: Request, given: questions.Act) -> Response:
-        """Acknowledge, shelve or unshelve an open warning."""
+    async def operate(self, request: Request, given: questions.Answered) -> Response:
+        """Acknowledge, shelve or unshelve an open warning. 409 where it has risen above the level at which it was seen: nobody may answer for a
+        red one who saw a yellow one."""
         action = request.path_params["action"]
         if action not in ("acknowledge", "shelve", "unshelve"):
             raise Problem(404, f"{action[:100]!r} is no action; acknowledge, shelve or unshelve is")
@@ -111,6 +112,14 @@ class Acting:
             name = request.state.who.name
             raise Problem(
                 403, Text(f"{name!r} may see this warning, and not act on it", f"{name!r} 可查看此预警，但无权处置")
+            )
+        if given.level is not None and LEVELS.index(found.level) > LEVELS.index(given.level):
+            raise Problem(
+                409,
+                Text(
+                    f"it is {found.level} by now, not {given.level}: look at it again",
+                    f"现已升为{LEVELS_ZH[found.level]}，而非{LEVELS_ZH[given.level]}：请重新查看",
+                ),
             )
         until = self._time(given.until, "until")
         name, note = actor(self.state, request, given.who, given.note)

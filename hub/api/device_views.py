@@ -11,6 +11,7 @@ from hub.api.state import State
 from hub.api.stretch import newest
 from hub.model import Fault, Position
 from hub.moment import to_text
+from hub.pairs import members
 from hub.ports import LogPosition
 
 FAULTS_SHOWN, FAULTS_LOOKED_AT = 20, 5_000
@@ -86,7 +87,10 @@ def detail(state: State, sight: Sight, name: str) -> dict[str, Any]:
         if known
         else None,
         "alerts": [
-            item.alert for item in state.alerts.newest_first() if name in item.subject.split("+") and sight.alert(item)
+            item.alert
+            for item in state.alerts.newest_first()
+            if name in members(item.subject, lambda one: one in state.registry.devices or one in state.live.devices)
+            and sight.alert(item)
         ],
     }
 

@@ -266,6 +266,12 @@ class Act(Body):
     until: str | None = None
 
 
+class Answered(Act):
+    """What somebody did to an open warning. `level`: that at which it was seen."""
+
+    level: Literal["blue", "yellow", "orange", "red"] | None = None
+
+
 class Plan(Body, rename={"start": "from"}):
     """Planned work on a device, area:NAME or zone:NAME."""
 

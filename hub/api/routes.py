@@ -145,7 +145,7 @@ def endpoints(state: State, authority: Authority, trusted: bool = False) -> list
             "/api/v1/alerts/{alert:path}/{action}",
             "operate",
             act.operate,
-            questions.Act,
+            questions.Answered,
             gives=answers.Done,
             present=True,
         ),

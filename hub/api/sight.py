@@ -19,6 +19,7 @@ from hub.api.state import State
 from hub.live import DeviceState
 from hub.model import Alert, AlertChange, Camera, Device, Fault, Zone
 from hub.notes import Note
+from hub.pairs import members, pair_of
 from hub.personal import (
     HIDDEN,
     devices_named,
@@ -94,7 +95,7 @@ class Sight:
             return self._who.may(self._right, Item(subject, "zone", area or name))
         if subject in self._state.registry.devices or subject in self._state.live.devices:
             return self.device(subject, area=area)
-        return all(self.device(part, area=area) for part in subject.split("+"))
+        return all(self.device(part, area=area) for part in members(subject))
 
     def change(self, change: AlertChange) -> bool:
         return self.whole or self.subject(change.subject, change.area)
@@ -217,7 +218,7 @@ class Sight:
     def _told(self, changes: Sequence[AlertChange], history: Sequence[AlertChange]) -> list[AlertChange]:
         """Changes of one warning. `history`: all of it, for a title may be one of before."""
         subject = changes[0].subject
-        subjects = [subject] if self._is_device(subject) else subject.split("+")
+        subjects = members(subject, self._is_device)
         named = {*subjects, *(name for change in history for name in devices_named(change.evidence, self._is_device))}
         if all(map(self._knows, named)):
             return list(changes)
@@ -236,7 +237,7 @@ class Sight:
             return note
         alerts = self._state.alerts
         found = alerts.open.get(note.alert) or alerts.closed.get(note.alert)
-        if found is None or any(map(self.masks, (note.subject, *note.subject.split("+")))):
+        if found is None or any(map(self.masks, (note.subject, *members(note.subject)))):
             return msgspec.structs.replace(note, text=HIDDEN if note.text else "")
         (told,) = self._told([msgspec.structs.replace(found.changes[-1], note=note.text)], found.changes)
         return msgspec.structs.replace(note, text=told.note)
@@ -293,6 +294,6 @@ class Sight:
             return not self.device(name)
         if name in registry.cameras:
             return not self.camera(registry.cameras[name])
-        if name.startswith(("zone:", "area:")) or "+" in name:
+        if name.startswith(("zone:", "area:")) or pair_of(name):
             return not self.subject(name)
         return False

@@ -230,19 +230,20 @@ FAILING_ZH = {
     "retrying": "上次投递失败，稍后重试：", "open": "连续投递失败，暂停后再试：", "disabled": "目标已注销，不再投递：",
 }  # fmt: skip
 REFUSED_ZH = "目标拒收上一条："
+PARTLY_ZH = "上一条未送达全部对象："
 
 
 def _why(status: Status) -> Text:
     """What the destination said last, where that was no taking."""
     if not status.detail:
         return NOTHING
-    return Text(
-        status.detail, FAILING_ZH.get(status.state, REFUSED_ZH) + (status.detail_zh or quoted(status.detail).zh)
-    )
+    said_zh = PARTLY_ZH if status.partly else FAILING_ZH.get(status.state, REFUSED_ZH)
+    return Text(status.detail, said_zh + (status.detail_zh or quoted(status.detail).zh))
 
 
 def _state(status: Status) -> str:
-    """A destination that is tried again is degraded; one that takes nothing for a while, or nothing more, is down."""
-    if status.state == "retrying":
-        return "degraded"
-    return "up" if status.state in ("idle", "delivering") else "down"
+    """A destination that is tried again is degraded, and so is one that refused the last or did not take it for everybody; one that takes nothing for
+    a while, or nothing more, is down."""
+    if status.state in ("open", "disabled") or status.refused_in_a_row >= Pace().breaker_after:
+        return "down"
+    return "degraded" if status.state == "retrying" or status.refused_in_a_row or status.partly else "up"

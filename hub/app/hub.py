@@ -40,7 +40,7 @@ from hub.app.only_one import OnlyOne
 from hub.app.parting import Parting
 from hub.app.present import Present
 from hub.app.relaying import Relay
-from hub.app.reloading import for_the_next_start, read_again, taken_over
+from hub.app.reloading import changed, for_the_next_start, read_again, taken_over
 from hub.app.roles import Node, Nodes, Said, doors, here, ill, reads, shows
 from hub.app.rulebook import described
 from hub.app.sources import Sources, decode_body
@@ -428,6 +428,7 @@ class Hub:
             self._ground.take_over(taken_over(old, city))
             self._take_registry()
             applied += await self.judging.reload()
+            applied += changed(old, city)
             self.ingest.secrets = city.secrets
             self.state.tokens = city.tokens
             applied += await destinations.take_over(self.delivering.sinks(city), sinks)

@@ -16,6 +16,14 @@ from hub.options import SECTIONS
 AT_START = tuple(name for name in SECTIONS if name not in ("rules", "cameras"))
 """Sections of hub.toml that are read when the hub starts, and then no more."""
 
+QUIET: Mapping[str, Callable[[City], object]] = {
+    "cameras": lambda city: city.registry.cameras,
+    "buildings": lambda city: city.registry.buildings,
+    "refused devices": lambda city: city.registry.refused,
+    "tokens": lambda city: city.tokens,
+    "device secrets": lambda city: city.secrets,
+}
+
 
 class Again(NamedTuple):
     """A city folder read anew: None with its mistakes where it has some; what its destinations are made of; whether its words changed."""
@@ -55,6 +63,11 @@ def for_the_next_start(old: City, new: City) -> list[str]:
         for name in AT_START
         if getattr(old.config, name) != getattr(new.config, name)
     ]
+
+
+def changed(old: City, new: City) -> list[str]:
+    """A sentence for each thing of the new city that is taken over and that nobody else tells of. Who takes a token away must see that it is gone."""
+    return [f"{name}: taken over" for name, part in QUIET.items() if part(old) != part(new)]
 
 
 def _with(city: City, **sections: Any) -> City:

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 
 from hub.model import Device
 from hub.options import Config
+from hub.pairs import pair_of
 from hub.ports import Plugin
 from hub.secret_files import exposed
 from rules.book import RuleBook, known_packs
@@ -30,12 +31,17 @@ SECRET_FILES = (
 
 
 def strange(devices: Iterable[Device], book: RuleBook, plugins: Mapping[str, Plugin]) -> list[str]:
-    """Sentences about ids that a spreadsheet has shortened, and about kinds that nothing knows."""
+    """Sentences about ids that a spreadsheet has shortened or that read as a pair's, and about kinds that nothing knows."""
     listed = list(devices)
     found = [
         f"devices.csv: {device.device} looks like a number that a spreadsheet has shortened; write the id in full, as text"
         for device in listed
         if E_NOTATION.fullmatch(device.device)
+    ]
+    found += [
+        f"devices.csv: {device.device} reads as two that meet, {pair[0]} and {pair[1]}; their own warning would have this name, so give the device another"
+        for device in listed
+        if (pair := pair_of(device.device))
     ]
     known = _kinds(book)
     kinds = {device.kind for device in listed if device.kind}

@@ -18,6 +18,7 @@ from hub.ledger import Ledger
 from hub.live import DeviceState
 from hub.model import LEVELS, Alert, Device, FaultKind, Position, Reading, Value, Zone
 from hub.moment import SECOND
+from hub.pairs import members
 from hub.ports import LogFull
 
 EVERY_S = 60.0
@@ -161,7 +162,7 @@ def worst_levels(alerts: Iterable[Alert]) -> dict[str, int]:
     worst: dict[str, int] = {}
     for alert in alerts:
         level = LEVELS.index(alert.level) + 1 if alert.level in LEVELS else 0
-        for device in {alert.subject, *alert.subject.split("+")}:
+        for device in {alert.subject, *members(alert.subject)}:
             worst[device] = max(level, worst.get(device, 0))
     return worst
 

@@ -19,6 +19,7 @@ from hub.api.sight import Sight
 from hub.api.state import State
 from hub.model import LEVELS, AlertChange, Change
 from hub.moment import SECOND
+from hub.pairs import members
 from hub.ports import BEGINNING
 
 LINES = 9
@@ -97,7 +98,7 @@ class Terminal:
 
     def _named(self, subject: str, title: str) -> str:
         """The title with the names of devices where it has their ids, as that of a pair of vessels does."""
-        for device in subject.split("+"):
+        for device in members(subject, self._state.registry.devices.__contains__):
             known = self._state.registry.devices.get(device)
             if known and known.name:
                 title = title.replace(device, known.name)

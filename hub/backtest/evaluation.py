@@ -40,6 +40,7 @@ from hub.backtest.spans import ORANGE, SILENT, Span, joined, spans_of
 from hub.backtest.taken_back import interval_of
 from hub.model import LEVELS, AlertChange, Change
 from hub.moment import SECOND, to_text
+from hub.pairs import PAIR, members
 from rules.book import RuleBook
 from rules.language import ir
 
@@ -240,7 +241,7 @@ def _share(part: float, whole: float) -> float | None:
 
 
 def _devices(observed: Observed) -> dict[str, tuple[int, int]]:
-    return {device: span for device, span in observed.spans.items() if "+" not in device}
+    return {device: span for device, span in observed.spans.items() if observed.kinds.get(device) != PAIR}
 
 
 def _in_short(outcome: EventOutcome) -> EventResult:
@@ -279,7 +280,7 @@ class _Judge:
         self.spans = spans_of(changes)
         self.by_device: dict[str, list[Span]] = {}
         for span in self.spans:
-            for name in {span.subject, *span.subject.split("+")}:
+            for name in {span.subject, *members(span.subject)}:
                 self.by_device.setdefault(name, []).append(span)
         self.again: dict[tuple[str, str], list[Span]] | None = None
         if again is not None:
@@ -316,7 +317,7 @@ class _Judge:
             name for name in named
             if any(
                 device in spans and spans[device][0] <= event.end and spans[device][1] >= event.start
-                for device in {name, *name.split("+")}
+                for device in {name, *members(name)}
             ) or (":" in name and name in self.by_device)
         ]  # fmt: skip
         share = event.share or (0.0 if everywhere and event.kind not in SPREADING else 0.5 if everywhere else 1.0)
@@ -447,7 +448,7 @@ class _Judge:
         if self.again is None:
             return None
         level = LEVELS.index(change.level)
-        near = max([HOUR, *(2 * self._interval(device, change) for device in change.subject.split("+"))])
+        near = max([HOUR, *(2 * self._interval(device, change) for device in members(change.subject))])
         for span in self.again.get((change.rule, change.subject), ()):
             if (
                 span.level >= level
@@ -474,7 +475,7 @@ class _Judge:
         counted = {"orange": 0, "red": 0}
         borne = 0
         for change in raises:
-            near = [event for name in {change.subject, *change.subject.split("+")} for event in mine.get(name, ())]
+            near = [event for name in {change.subject, *members(change.subject)} for event in mine.get(name, ())]
             until = ends.get((change.rule, change.subject, change.at))
             if any(_belongs(change.at, until, event) for event in near):
                 continue
@@ -487,7 +488,7 @@ class _Judge:
 
     def _borne_out(self, change: AlertChange) -> bool:
         """Whether what followed on the subject bears the raise out."""
-        if "+" in change.subject:
+        if self.observed.kinds.get(change.subject) == PAIR:
             return self._passed_close(change)
         kind = self.observed.kinds.get(change.subject, "")
         for metric in self._metrics(change.rule):

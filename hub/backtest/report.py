@@ -21,6 +21,7 @@ from hub.backtest.spans import ORANGE, Span, spans_of
 from hub.metrics import vocabulary
 from hub.model import LEVELS, AlertChange, Change, Position
 from hub.moment import SECOND
+from hub.pairs import members
 from hub.registry import Registry
 from rules.book import RuleBook
 
@@ -75,7 +76,7 @@ class _Page:
         self.spans = spans_of(findings.changes)
         self.by_subject: dict[str, list[Span]] = {}
         for span in self.spans:
-            for device in span.subject.split("+"):
+            for device in members(span.subject):
                 self.by_subject.setdefault(device, []).append(span)
         self.top = {subject: max(span.level for span in spans) for subject, spans in self.by_subject.items()}
         self.end = findings.tally.last_at or 0
@@ -188,7 +189,7 @@ class _Page:
                 until = span.until or self.end
                 margin = max(MARGIN, until - span.since)
                 title = f"{self._name(span.subject)}: {span.rule}, {LEVELS[span.level]}"
-                drawn.append(self._chart(title, span.subject.split("+")[0], span.since - margin, until + margin, None))
+                drawn.append(self._chart(title, members(span.subject)[0], span.since - margin, until + margin, None))
         drawn = [chart for chart in drawn if chart]
         if not drawn:
             return ""

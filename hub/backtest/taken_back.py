@@ -21,6 +21,7 @@ import numpy as np
 
 from hub.backtest.observed import Observed, Series
 from hub.model import Position
+from hub.pairs import PAIR
 
 Numbers = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -84,7 +85,7 @@ def taken_back(observed: Observed, places: Mapping[str, Position]) -> set[tuple[
     """(device, metric, observed time) of each such reading."""
     found: set[tuple[str, str, int]] = set()
     for (device, metric), series in observed.series.items():
-        if metric in MOMENTARY or "+" in device:
+        if metric in MOMENTARY or observed.kinds.get(device) == PAIR:
             continue
         around = None
         longest = LONE if observed.kinds.get(device) in NEIGHBOURLY else OWN_NEXT

@@ -20,6 +20,7 @@ from hub.app.files import SOCKET, socket_path
 from hub.cli.output import Problem, note
 from hub.cli.parsing import FAR, Parser
 from hub.client import Call, Client, HubError
+from hub.health import WORKS
 from hub.log import Log
 from hub.options import Config
 from hub.ports import Batch, LogPosition
@@ -86,6 +87,19 @@ class Way:
         if found is None:
             raise Problem(f"no hub runs on {self.where}; {why}")
         return found
+
+    def doubts(self) -> list[str]:
+        """Why what the hub shows may not be all there is: none runs on the folder, or one of its required parts does not work."""
+        try:
+            status = self.ask("/api/v1/status")
+        except Problem:  # a program that may see one list alone
+            return []
+        if status is None:
+            return [f"no hub runs on {self.where}: this is what its folder holds, and nothing new comes in"]
+        if status["ready"]:
+            return []
+        ill = [part for part in status["parts"] if part["required"] and part["state"] not in WORKS]
+        return [f"the hub is not well: {part['part']} is {part['state']}: {part['reason']}" for part in ill]
 
     def file(self, path: str, params: Mapping[str, Any], why: str) -> bytes:
         """As `need`, for an answer that is a file."""

@@ -12,7 +12,7 @@ from typing import Any
 from hub.alerts import CLOSED_MAX, Alerts
 from hub.api import views
 from hub.cli.client import Way, batches, entries, open_log, takes_hub, way_to
-from hub.cli.output import Problem, command, cut, json_line, listing, table
+from hub.cli.output import Problem, command, cut, json_line, listing, note, table
 from hub.cli.times import Wall, wall
 from hub.clock import now
 from hub.delivery import JOURNAL, Journal
@@ -25,6 +25,8 @@ from hub.registry import load_registry
 from rules.figures.alarm_load import Load, alarm_load
 
 LISTED = 100
+NOTHING_OPEN = ("no warning is open", "no warning was open; nobody can say what is now")
+"""The second where the hub does not run, or is not well."""
 """Entries of quarantine that a table shows unless told otherwise."""
 
 
@@ -68,6 +70,8 @@ def devices(options: argparse.Namespace) -> int:
     if options.unknown:
         return _unknown(options, way)
     answer = way.ask("/api/v1/devices")
+    for doubt in way.doubts():
+        note(doubt)
     known = way.city["devices"] if way.far else _registered(way.config)
     found = answer["devices"] if answer is not None else _heard(way.config)
     heard = {item["device"] for item in found}
@@ -152,6 +156,9 @@ def alerts(options: argparse.Namespace) -> int:
     way = way_to(options)
     at = wall(options, way.zone)
     answer = way.ask("/api/v1/alerts", params={"closed": CLOSED_MAX if options.load or options.all else 0})
+    doubts = way.doubts()
+    for doubt in doubts:
+        note(doubt)
     until = now() if answer is not None else None
     if answer is None:
         folded = Alerts()
@@ -191,7 +198,7 @@ def alerts(options: argparse.Namespace) -> int:
     table(
         ("level", "state", "rule", "subject", "what", "raised", "acknowledged by", "cameras that see it"),
         rows,
-        "no warning is open" if not options.all else "no warning was ever raised",
+        NOTHING_OPEN[bool(doubts)] if not options.all else "no warning was ever raised",
         options,
     )
     if options.all and len(answer["closed"]) >= CLOSED_MAX:
@@ -405,6 +412,9 @@ def delivery(options: argparse.Namespace) -> int:
         json_line(answer) if options.json else print(", ".join(f"{count} {what}" for what, count in answer.items()))
         return 0
     answer = way.ask("/api/v1/delivery")
+    doubts = way.doubts()
+    for doubt in doubts:
+        note(doubt)
     if answer is None:
         journal = _journal(way.config)
         answer = views.delivery({}, journal)
@@ -435,7 +445,7 @@ def delivery(options: argparse.Namespace) -> int:
             )
             for item in answer["dead_letters"]
         ],
-        "no dead letters: every destination has taken what it was given"
+        ("no dead letters" if doubts else "no dead letters: every destination has taken what it was given")
         if answer.get("here", True)
         else "this machine does not deliver; ask the one that does (`cityhub health` names it)",
         options,

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from hub.api import views
 from hub.cli.client import Way, entries, open_log, takes_hub, way_to
-from hub.cli.output import Problem, command, json_line, listing
+from hub.cli.output import Problem, command, json_line, listing, note
 from hub.cli.times import wall
 from hub.clock import now
 from hub.model import OperatorAction
@@ -85,6 +85,8 @@ def _span(text: str) -> int:
 
 def _list(options: argparse.Namespace, way: Way) -> int:
     answer = way.ask("/api/v1/maintenance")
+    for doubt in way.doubts():
+        note(doubt)
     found = answer["windows"] if answer is not None else _from_log(way.config)
     at = wall(options, way.zone)
     listing(

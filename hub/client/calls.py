@@ -140,8 +140,8 @@ def alerts(asked: q.Alerts | None = None) -> Call[a.Alerts]:
     return Call("GET", f"{API}/alerts", a.Alerts, asked)
 
 
-def operate(alert: str, action: str, asked: q.Act | None = None) -> Call[a.Done]:
-    """`action`: "acknowledge", "shelve" (`until`) or "unshelve"."""
+def operate(alert: str, action: str, asked: q.Answered | None = None) -> Call[a.Done]:
+    """`action`: "acknowledge", "shelve" (`until`) or "unshelve"; with `level`, only while it is no higher than that."""
     return Call("POST", f"{API}/alerts/{_part(alert)}/{_part(action)}", a.Done, asked)
 
 

@@ -105,6 +105,7 @@ class Courier:
         self._begin_at = offset
         await self._line.settle(self._cursors, self._reader, offset)
         await self._line.note(self._journal.serve, self.name)
+        await self._line.recall()
 
     async def run(self) -> None:
         """Deliver until cancelled."""
@@ -193,7 +194,8 @@ class Courier:
         for change in changes:
             delivery = await self._line.attempt(change.id, partial(self._deliver, change))
             if not delivery.taken:
-                break
+                return delivery
+        self._line.is_well(delivery)
         return delivery
 
     async def leave(self, within_s: float) -> None:
@@ -240,7 +242,7 @@ class Courier:
             key = letter.change.id
             delivery = await self._line.attempt(key, partial(self._deliver, letter.change))
             if delivery.taken:
-                self._line.succeeded()
+                self._line.succeeded(delivery)
                 await self._line.note(self._journal.drop, [letter.number])
             else:
                 await self._line.note(self._bury, letter.change, delivery.detail, 1)

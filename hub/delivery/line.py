@@ -8,6 +8,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from itertools import takewhile
 
 import msgspec
 
@@ -65,6 +66,10 @@ class Status(msgspec.Struct):
     """Entries that the log no longer had, or that were too far behind."""
     dead_letters_lost: int = 0
     failures_in_a_row: int = 0
+    refused_in_a_row: int = 0
+    """How many it has refused for good since it last took anything, those before a restart among them."""
+    partly: bool = False
+    """Whether it took the last not for everybody whom it should reach."""
     detail: str = ""
     detail_zh: str = ""
 
@@ -115,12 +120,11 @@ class Line:
             self._in_hand |= settles
             delivery = await self.attempt(key, offer)
             if delivery.taken:
-                self.succeeded()
+                if settles or not delivery.partly:  # what is said again to a few tells nothing of what waits for all
+                    self.succeeded(delivery)
                 return delivery, failures + 1
             if delivery.final:
-                self.status.refused += 1
-                self.status.failures_in_a_row = 0
-                self.status.detail, self.status.detail_zh = delivery.detail, delivery.detail_zh
+                self._refused(delivery)
                 return delivery, failures + 1
             failures += 1
             self._in_hand &= not settles
@@ -181,10 +185,31 @@ class Line:
         if not self.status.behind and self.status.state != "disabled":
             self.status.state = "idle"
 
-    def succeeded(self) -> None:
+    def succeeded(self, delivery: Delivery) -> None:
         self.status.taken += 1
+        self.status.state = "delivering"
+        self.is_well(delivery)
+
+    def is_well(self, delivery: Delivery) -> None:
+        """It takes what it is given, all of it unless the outcome says otherwise."""
+        self.status.failures_in_a_row = self.status.refused_in_a_row = 0
+        self.status.partly = delivery.partly
+        self.status.detail, self.status.detail_zh = (
+            (delivery.detail, delivery.detail_zh) if delivery.partly else ("", "")
+        )
+
+    def _refused(self, delivery: Delivery) -> None:
+        self.status.refused += 1
         self.status.failures_in_a_row = 0
-        self.status.state, self.status.detail, self.status.detail_zh = "delivering", "", ""
+        self.status.refused_in_a_row += 1
+        self.status.detail, self.status.detail_zh = delivery.detail, delivery.detail_zh
+
+    async def recall(self) -> None:
+        """A restart makes a destination no better: what it refused last, with nothing taken since, still counts."""
+        newest = await asyncio.to_thread(self.journal.attempts, self.name, self.pace.breaker_after)
+        refused = [attempt.detail for attempt in takewhile(lambda attempt: attempt.outcome == "refused", newest)]
+        if refused:
+            self.status.refused_in_a_row, self.status.detail = len(refused), refused[0]
 
     async def note(self, remember: Callable[..., object], *what: object) -> bool:
         """Write to the journal. A full disk is no reason to keep warnings from people, nor is a shortage of threads or memory one to tell them twice:

@@ -19,6 +19,8 @@ class Delivery(msgspec.Struct, frozen=True):
     final: bool = False
     detail: str = ""
     retry_after_s: float | None = None
+    partly: bool = False
+    """With `taken`: not for everybody whom it should reach. `detail` says for whom not; it is not offered again."""
     gone: bool = False
     """With `final`: the destination wants nothing more (HTTP 410); it rests until a person wakes it."""
     detail_zh: str = ""

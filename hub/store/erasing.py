@@ -13,6 +13,7 @@ from hub.bilingual import Text
 from hub.error_words import of_system
 from hub.metrics import vocabulary
 from hub.model import AlertChange
+from hub.pairs import members
 from hub.personal import Personal, devices_named, masked_change, moves, names_in, names_somebody
 from hub.ports import StoreUnavailable
 from hub.store.rollups import DAY, RollupStore
@@ -124,4 +125,4 @@ def _subjects(change: AlertChange, kind_of: KindOf) -> list[str]:
     """The devices that a warning is about; none for a zone or an area, which stand still."""
     if change.subject.startswith(("zone:", "area:")):
         return []
-    return [change.subject] if kind_of(change.subject) is not None else change.subject.split("+")
+    return list(members(change.subject, lambda name: kind_of(name) is not None))

@@ -14,7 +14,7 @@ from rules.language.rule import NO_CALLS
 from rules.state.maintenance import at_work
 from rules.state.outcome import Outcome
 from rules.state.subject import OpenAlert, Subject
-from rules.state.words import SHELF_OVER, alert_id, duration
+from rules.state.words import SHELF_OUTGROWN, SHELF_OVER, alert_id, duration
 from rules.state.world import World
 
 
@@ -90,6 +90,13 @@ def unshelve_when_due(world: World, subject: Subject, alert: OpenAlert, outcome:
     alert.shelved_until = None
     tell(world, subject, alert, Change.UNSHELVED, now, SHELF_OVER, outcome)
     wait(world, subject, alert)
+
+
+def unshelve_when_outgrown(world: World, subject: Subject, alert: OpenAlert, at: int, outcome: Outcome) -> None:
+    """Whoever shelved a yellow warning has not seen a red one."""
+    if alert.shelved_until is not None and alert.level > alert.shelved_level:
+        alert.shelved_until = None
+        tell(world, subject, alert, Change.UNSHELVED, at, SHELF_OUTGROWN, outcome)
 
 
 def tell_call_when_due(world: World, subject: Subject, alert: OpenAlert, outcome: Outcome) -> None:

@@ -241,6 +241,7 @@ def settle(
     alerts.tell(world, subject, alert, change, at, reason + traced.said if traced else reason, outcome, late)
     if traced:
         outcome.changes[-1].evidence.append(traced.evidence)
+    alerts.unshelve_when_outgrown(world, subject, alert, at, outcome)
     alerts.wait(world, subject, alert)
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from math import atan2, cos, degrees, hypot, radians, sin
 
 from hub.model import Motion, Value
-from rules.plan import PAIR
+from hub.pairs import PAIR
+from hub.pairs import members as members_of
 from rules.state.geometry import distance_m
 from rules.state.subject import Subject
 from rules.state.world import World
@@ -42,7 +43,7 @@ def now(world: World, subject: Subject, at: int) -> Motion | None:
     """How a subject moves at that moment; the middle of a pair moves with the mean of both, while they are near each other."""
     if subject.kind != PAIR:
         return subject.motion if abs(at - subject.position_t) <= AGE_MAX_NS else None
-    members = [one for name in subject.id.split("+") if (one := world.subjects.get(name)) is not None]
+    members = [one for name in members_of(subject.id) if (one := world.subjects.get(name)) is not None]
     places = [one.position for one in members if one.kind != PAIR and one.position is not None]
     if len(places) != 2 or distance_m(*places) > NEAR_M:
         return None

@@ -11,9 +11,10 @@ from heapq import nsmallest
 from math import cos, radians
 
 from hub.model import Position, Reading, Value
+from hub.pairs import PAIR, pair_named
 from rules.figures.vessels import METRES_PER_NM, Fix, Hull, ahead, approach, clearance_m
 from rules.language.ir import Around
-from rules.plan import PAIR, PAIR_MEMBERS, PAIR_SERIES
+from rules.plan import PAIR_MEMBERS, PAIR_SERIES
 from rules.state.outcome import Outcome
 from rules.state.subject import Subject
 from rules.state.world import World
@@ -42,9 +43,12 @@ def meet(
             continue
         closest = approach(own, fix)
         near = closest.cpa_nm * METRES_PER_NM < CPA_M and 0 <= closest.tcpa_min <= TCPA_MIN
-        pair = "+".join(sorted((subject.id, other.id)))
-        if not near and pair not in world.subjects:
+        pair = pair_named(subject.id, other.id)
+        made = world.subjects.get(pair)
+        if not near and made is None:
             continue
+        if made is not None and made.kind != PAIR:
+            continue  # a device is called so: it is never taken for the pair, nor forgotten as one
         told: dict[str, Value] = {
             "cpa": round(closest.cpa_nm * METRES_PER_NM, 1),
             "tcpa": round(closest.tcpa_min, 3),

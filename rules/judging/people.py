@@ -33,7 +33,7 @@ def operator(world: World, action: OperatorAction, outcome: Outcome) -> None:
     elif action.until is None or action.until <= world.clock.now + world.clock.lag:
         return
     else:
-        alert.shelved_until = action.until
+        alert.shelved_until, alert.shelved_level = action.until, alert.level
         alert.waiting = None
         reason += until(action.until)
         alerts.end_shelf(world, subject, alert)

@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 
 from hub.bilingual import Text
-from hub.model import AlertChange, Change, Forwarded, OperatorAction, Origin
+from hub.model import LEVELS, AlertChange, Change, Forwarded, OperatorAction, Origin
 from rules.state.outcome import Outcome
-from rules.state.words import SHELF_OVER, by
+from rules.state.words import SHELF_OUTGROWN, SHELF_OVER, by
 from rules.state.words import until as until_text
 
 WARNINGS_MAX = 50_000
@@ -35,11 +35,14 @@ class Known:
         "level",
         "ordinal",
         "rule",
+        "shelved_level",
         "shelved_until",
         "subject",
         "title",
         "title_zh",
     )
+    FROZEN = (*(name for name in __slots__ if name != "shelved_level"), "shelved_level")
+    """In the order of snapshots: what is new stands last."""
 
     def __init__(self, change: AlertChange, hub: str) -> None:
         self.hub = hub
@@ -50,16 +53,18 @@ class Known:
         self.heard: dict[str, int] = {}
         """By the hub that made them, the number of its newest change."""
         self.shelved_until: int | None = None
+        self.shelved_level = ""
+        """That at which somebody here shelved it."""
         self.title_zh = change.title_zh
 
     def freeze(self) -> list[Any]:
-        return [getattr(self, name) for name in self.__slots__]
+        return [getattr(self, name) for name in self.FROZEN]
 
     @classmethod
     def thaw(cls, frozen: list[Any]) -> Known:
         known = cls.__new__(cls)
-        known.title_zh = ""  # snapshots from before there was Chinese lack it, the last
-        for name, value in zip(cls.__slots__, frozen, strict=False):
+        known.title_zh = known.shelved_level = ""  # older snapshots lack them
+        for name, value in zip(cls.FROZEN, frozen, strict=False):
             setattr(known, name, value)
         return known
 
@@ -99,6 +104,8 @@ class Forwarding:
             self.shelved.discard(change.alert)
         self._remember(change.alert, known, ended)
         outcome.changes.append(msgspec.structs.replace(change, ordinal=known.ordinal))
+        if known.shelved_until is not None and _grade(known.level) > _grade(known.shelved_level):
+            self._unshelve(change.alert, known, change.at, SHELF_OUTGROWN, outcome)
 
     def operate(self, action: OperatorAction, clock: int, outcome: Outcome) -> None:
         """What a person at this hub does to another hub's warning. What does not apply changes nothing."""
@@ -112,7 +119,7 @@ class Forwarding:
         elif change is Change.SHELVED:
             if action.until is None or action.until <= clock:
                 return
-            known.shelved_until = action.until
+            known.shelved_until, known.shelved_level = action.until, known.level
             self.shelved.add(name)
             reason += until_text(action.until)
         self._tell(name, known, change, action.at, reason, outcome, action.who, action.note, known.shelved_until)
@@ -122,9 +129,12 @@ class Forwarding:
         for name in sorted(self.shelved):
             known = self.open[name]
             if known.shelved_until is not None and known.shelved_until <= clock:
-                known.shelved_until = None
-                self.shelved.discard(name)
-                self._tell(name, known, Change.UNSHELVED, clock, SHELF_OVER, outcome)
+                self._unshelve(name, known, clock, SHELF_OVER, outcome)
+
+    def _unshelve(self, name: str, known: Known, at: int, reason: Text, outcome: Outcome) -> None:
+        known.shelved_until = None
+        self.shelved.discard(name)
+        self._tell(name, known, Change.UNSHELVED, at, reason, outcome)
 
     def _tell(
         self,
@@ -176,3 +186,8 @@ class Forwarding:
             forwarding.ended = {name: Known.thaw(state) for name, state in ended}
             forwarding.shelved = {name for name, known in forwarding.open.items() if known.shelved_until is not None}
         return forwarding
+
+
+def _grade(level: str) -> int:
+    """-1 for none."""
+    return LEVELS.index(level) if level in LEVELS else -1

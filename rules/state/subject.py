@@ -59,6 +59,7 @@ class OpenAlert:
         "ordinal",
         "raised_at",
         "rule",
+        "shelved_level",
         "shelved_until",
         "subject",
         "title",
@@ -66,7 +67,7 @@ class OpenAlert:
         "waiting",
         "worst",
     )
-    FROZEN = (*(name for name in __slots__ if name != "title_zh"), "title_zh")
+    FROZEN = (*(name for name in __slots__ if name not in ("title_zh", "shelved_level")), "title_zh", "shelved_level")
     """In the order of snapshots: what is new stands last."""
 
     def __init__(self, alert: str, rule: str, subject: str, level: int, raised_at: int, ordinal: int = 0) -> None:
@@ -81,6 +82,8 @@ class OpenAlert:
         """The first of the alerts that belong together."""
         self.acknowledged_by: str | None = None
         self.shelved_until: int | None = None
+        self.shelved_level = -1
+        """The level at which somebody shelved it: who did knew nothing of a higher one."""
         self.contact = 1
         """Who has been told of it; higher ones are called when nobody answers."""
         self.answered = -1
@@ -100,7 +103,7 @@ class OpenAlert:
     @classmethod
     def thaw(cls, frozen: list[Any]) -> OpenAlert:
         alert = cls.__new__(cls)
-        alert.title_zh = ""  # snapshots from before there was Chinese lack it, the last
+        alert.title_zh, alert.shelved_level = "", -1  # older snapshots lack them
         for name, value in zip(cls.FROZEN, frozen, strict=False):
             setattr(alert, name, value)
         return alert

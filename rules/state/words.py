@@ -31,6 +31,7 @@ def until(at: int) -> Text:
 
 
 SHELF_OVER = Text("the time it was shelved for is over", "搁置时间已到")
+SHELF_OUTGROWN = Text("it has risen above the level at which it was shelved", "已升至高于搁置时的级别")
 
 
 def alert_id(rule: str, subject: str, observed: int) -> str:

@@ -34,6 +34,9 @@ def test_a_folder_is_taken_over_while_connections_stay(tmp_path: Path) -> None:
         assert hub.reading({"water_depth": 0.3}, "underpass-2")[0] == 400
         assert cityhub("reload", city).stdout == "nothing has changed\n"
 
+        (city / "cameras.csv").write_text("camera,name,lon,lat,height_m,area\nc9,Gate,121.49,31.24,6,north\n")
+        assert cityhub("reload", city).stdout == "cameras: taken over\n"
+
         (city / "rules" / "own.yaml").write_text(RULES.replace("red: depth >= 40 cm", "red: depth >= 20 cm"))
         (city / "metrics.toml").write_text('[water]\nwave_height = { unit = "m", range = [0, 9], title = "Wave" }\n')
         with (city / "devices.csv").open("a") as devices:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from email import message_from_bytes
+from email.message import EmailMessage
 from email.policy import default
 
 import pytest
 
 from adapters.email.line import Cut
 from adapters.email.message import build
-from adapters.email.sink import EmailOptions, EmailSink
+from adapters.email.sink import EmailOptions, EmailSink, Refused
 from hub.model import AlertChange, Change
-from hub.ports import Delivery
 
 T = 1_790_000_000_000_000_000
 RECORD = b"\x16\x03\x03\x40\x00"
@@ -25,10 +26,10 @@ class Counting(EmailSink):
 
     held = 0
 
-    def _send(self, mail: object, cut: Cut) -> Delivery:
+    def _send(self, mail: EmailMessage, recipients: Sequence[str], cut: Cut) -> Refused:
         self.held += 1
         try:
-            return super()._send(mail, cut)  # type: ignore[arg-type]
+            return super()._send(mail, recipients, cut)
         finally:
             self.held -= 1
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import os
+import signal
+from pathlib import Path
 
 import aiomqtt
 import pytest
@@ -14,6 +17,7 @@ from adapters.mqtt.broker import start
 from adapters.mqtt.sink import body, topic_of
 from hub.model import AlertChange, Change, Position
 from hub.moment import from_text
+from tests.acceptance.mosquitto import Mosquitto
 
 AT = from_text("2026-11-22T08:00:00Z")
 
@@ -101,6 +105,26 @@ async def test_a_broker_that_is_away_is_tried_again() -> None:
         pytest.fail("the sink did not come back")
     await sink.close()
     await again.stop()
+
+
+async def test_a_broker_that_acknowledges_and_does_not_take_is_no_delivery(tmp_path: Path) -> None:
+    """An ACL without the topic: with MQTT 3.1.1 the broker acknowledges all the same and tells nobody."""
+    rights = tmp_path / "acl"
+    rights.write_text("topic read cityhub/#\n")
+    broker = Mosquitto(tmp_path, f"allow_anonymous true\nacl_file {rights}").start()
+    try:
+        sink = MqttSink("duty", MqttSinkOptions(connect=f"mqtt://127.0.0.1:{broker.port}"))
+        outcome = await sink.deliver(change(), "k0", AT)
+        assert (outcome.taken, outcome.final, outcome.detail.rpartition(": ")[2]) == (False, False, "not authorised")
+        assert outcome.detail_zh.endswith("未授权")
+        rights.write_text("topic readwrite cityhub/#\n")
+        os.kill(broker.pid, signal.SIGHUP)
+        async with asyncio.timeout(30):
+            while not (await sink.deliver(change(), "k0", AT)).taken:
+                await asyncio.sleep(0.1)
+        await sink.close()
+    finally:
+        broker.stop()
 
 
 async def test_a_stop_after_the_broker_has_gone_prints_no_traceback() -> None:

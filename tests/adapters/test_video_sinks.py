@@ -252,7 +252,8 @@ async def test_home_assistant_events_and_presets() -> None:
         await sink.close()
     async with http_peer(lambda heard: (401, b"")) as peer:
         sink = HomeAssistantSink(HomeAssistantOptions(url=peer.url))
-        assert (await sink.deliver(change(), "k", T)).final
+        refused = await sink.deliver(change(), "k", T)
+        assert (refused.taken, refused.final) == (False, False)  # a token can be mended
         await sink.close()
 
 
@@ -267,6 +268,10 @@ class MailServer:
         self.mails: list[str] = []
         self.recipients: list[str] = []
 
+    def to(self, line: str) -> str:
+        """What is said of a recipient."""
+        return self.said.get("RCPT", "250 ok")
+
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await self._talk(reader, writer)
@@ -277,7 +282,7 @@ class MailServer:
         writer.write(b"220 mail\r\n")
         while line := (await reader.readline()).decode():
             word = line.split()[0].upper() if line.strip() else ""
-            answer = self.said.get(word, "250 ok")
+            answer = self.to(line) if word == "RCPT" else self.said.get(word, "250 ok")
             if word == "RCPT" and answer.startswith("250"):
                 self.recipients.append(line.split(":")[1].strip())
             if word == "DATA" and "DATA" not in self.said:
@@ -330,6 +335,56 @@ async def test_mails_form_a_thread_and_repeat_their_id() -> None:
 async def test_what_mail_servers_answer(said: dict[str, str], final: bool) -> None:
     (outcome,) = await mailed(MailServer(**said), change())
     assert (outcome.taken, outcome.final) == (False, final)
+
+
+class Greylisting(MailServer):
+    """Does not take mails for one recipient yet, or ever."""
+
+    def __init__(self, whom: str, answer: str) -> None:
+        super().__init__()
+        self.whom, self.answer = whom, answer
+
+    def to(self, line: str) -> str:
+        return self.answer if self.whom in line else "250 ok"
+
+
+async def test_who_is_not_taken_yet_gets_the_mail_later_alone_and_nobody_waits_for_it() -> None:
+    """A server that greylists one of two (450) took the mail for the other: the first never heard of the warning, and the destination was "up"."""
+    server = Greylisting("two@", "450 greylisted")
+    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
+    async with listening:
+        sink = EmailSink(
+            EmailOptions(
+                host="127.0.0.1", port=listening.sockets[0].getsockname()[1], security="none", sender="hub@city.example",
+                recipients=["duty@city.example", "two@city.example"], timeout_s=5.0,
+            )
+        )  # fmt: skip
+        outcome = await sink.deliver(change(), "k0", T)
+        assert (outcome.taken, outcome.partly, outcome.detail) == (True, True, "not taken for two@city.example (450)")
+        assert server.recipients == ["<duty@city.example>"]
+        assert sink.due(T) == []
+        (key,) = sink.due(T + 60 * S)
+        assert (await sink.renew(key, T + 60 * S)).partly
+        assert sink.due(T + 120 * S) == []
+        await sink.deliver(change(1, Change.CLEARED), "k1", T + 121 * S)  # who waits hears the newest alone
+        server.answer = "250 ok"
+        (key,) = sink.due(T + 400 * S)
+        outcome = await sink.renew(key, T + 400 * S)
+        assert (outcome.taken, outcome.partly) == (True, False)
+        assert server.recipients == ["<duty@city.example>"] * 2 + ["<two@city.example>"]
+        assert message_from_string(server.mails[-1])["In-Reply-To"]
+        assert sink.due(T + 10**6 * S) == []
+        server.answer = "450 full"
+        await sink.deliver(change(2), "k2", T)
+        for late in range(1, 10):
+            for key in sink.due(T + late * 3600 * S):
+                assert (await sink.renew(key, T + late * 3600 * S)).partly
+        assert sink.due(T + 10**6 * S) == []  # not for ever
+        server.answer = "550 nobody"
+        assert (await sink.deliver(change(3), "k3", T)).partly
+        assert sink.due(T + 10**6 * S) == []
+    outcome = await sink.renew("a", T)
+    assert outcome.taken
 
 
 async def test_a_dead_mail_server_and_bad_options() -> None:

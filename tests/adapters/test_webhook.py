@@ -244,7 +244,7 @@ async def test_without_a_secret_there_is_no_signature_and_tokens_are_sent(
         (204, True, False, False),
         (301, False, False, False),
         (400, False, True, False),
-        (401, False, True, False),
+        (401, False, False, False),
         (408, False, False, False),
         (410, False, True, True),
         (422, False, True, False),

@@ -210,6 +210,26 @@ def test_an_act_can_be_undone_and_then_goes_to_the_hub_and_the_reason_stays(hub:
     hub.wait(lambda: warning(hub)["shelved_until"] is not None, "leaving the page lost the act")
 
 
+def test_who_saw_orange_does_not_answer_for_red(browser: Browser, tmp_path: Path) -> None:
+    """It rises within the ten seconds in which the acknowledgement can be undone."""
+    api = free_port()
+    hub = RunningHub(write_city(tmp_path, api=api), api)
+    try:
+        assert hub.reading({"water_depth": 0.3}, "underpass-1")[0] == 200
+        hub.wait(lambda: hub.get("/api/v1/alerts")["open"] != [], "no warning")
+        opened(browser, hub, f"#alert={warning(hub)['alert'].replace('/', '%2F')}")
+        browser.wait("!!document.querySelector('.card.chosen .act')", "the card is not open")
+        write(browser, "who", "Lin")
+        browser.ask(CLICK.format("acknowledge"))
+        assert hub.reading({"water_depth": 0.6}, "underpass-1")[0] == 200
+        hub.wait(lambda: warning(hub)["level"] == "red", "not red")
+        browser.wait(f"{TEXT}.includes('it is red by now')", "the page does not say why it was not acknowledged")
+        assert warning(hub)["acknowledged_by"] is None
+    finally:
+        browser.go("about:blank")
+        assert hub.stop() == 0
+
+
 def test_the_same_in_chinese_by_the_api_and_on_the_page(hub: RunningHub, browser: Browser) -> None:
     english, asked = warning(hub), hub.get("/api/v1/alerts?lang=zh")["open"][0]
     assert english["title"].startswith("North Gate: water")

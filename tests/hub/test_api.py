@@ -171,7 +171,12 @@ def test_an_operator_acknowledges(hub: RunningHub) -> None:
     hub.wait(lambda: bool(call(hub, "GET", "/api/v1/alerts", "look")[1]["open"]), "no alert")
     [alert] = call(hub, "GET", "/api/v1/alerts", "look")[1]["open"]
     path = f"/api/v1/alerts/{alert['alert']}/acknowledge".replace(" ", "%20")
-    assert call(hub, "POST", path, "look", b'{"who":"Li","note":"pumps are on"}')[0] == 200
+    assert alert["level"] == "red"
+    status, refused, _ = call(hub, "POST", path, "look", b'{"level":"orange"}')  # seen before it rose
+    assert (status, refused["detail"]) == (409, "it is red by now, not orange: look at it again")
+    assert call(hub, "POST", path.replace("acknowledge", "shelve"), "look", b'{"level":"blue","until":"2099-01-01T00:00:00Z"}')[0] == 409  # fmt: skip
+    assert call(hub, "POST", path, "look", b'{"level":"purple"}')[0] == 400
+    assert call(hub, "POST", path, "look", b'{"who":"Li","note":"pumps are on","level":"red"}')[0] == 200
 
     def newest() -> dict[str, Any]:
         found: dict[str, Any] = call(hub, "GET", "/api/v1/alerts", "look")[1]["open"][0]

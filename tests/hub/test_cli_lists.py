@@ -180,6 +180,25 @@ def test_20_000_devices_are_shown_in_seconds(tmp_path: Path) -> None:
     assert took < 15, f"{took:.1f} s; it was 16 to 43"
 
 
+def test_a_list_of_a_hub_that_does_not_run_promises_no_calm(tmp_path: Path) -> None:
+    """At three in the morning a dead hub said "no warning is open", and "every destination has taken what it was given"."""
+    api = free_port()
+    city = write_city(tmp_path, api=api)
+    hub = RunningHub(city, api)
+    try:
+        calm = cityhub("alerts", city)
+        assert (calm.stdout, calm.stderr) == ("no warning is open\n", "")
+        assert "every destination has taken" in cityhub("delivery", city, "list").stdout
+    finally:
+        hub.stop()
+    for command in (("alerts",), ("devices",), ("delivery", "list"), ("maintenance", "list")):
+        told = cityhub(command[0], city, *command[1:])
+        assert told.returncode == 0
+        assert f"no hub runs on {city}" in told.stderr
+        assert "no warning is open" not in told.stdout
+        assert "every destination" not in told.stdout
+
+
 def test_testing_nothing_is_no_success(tmp_path: Path) -> None:
     (tmp_path / "rules").mkdir()
     done = cityhub("rules", "test", tmp_path / "rules")

@@ -318,8 +318,34 @@ def test_a_list_of_devices_that_is_no_utf_8_is_called_what_it_is(tmp_path: Path,
     assert "codec" not in told
 
 
+@pytest.mark.parametrize(
+    ("rows", "sentence"),
+    [
+        ("a,North Gate,underpass-gauge,121.49,31", "devices.csv:2: the file ends in the middle of this line"),
+        (
+            "a,North Gate,underpass-gauge,121.49,31.24,3\nb,South Gate,under",
+            "devices.csv:3: the file ends in the middle",
+        ),
+        ('a,"North Gate,underpass-gauge,121.49,31.24,3\nb,South Gate,pump,,,\n', "devices.csv:2: a quotation mark"),
+        ('\na,"North,pump,,,\nb,"South",pump,,,\n', "devices.csv:3: a quotation mark is opened here"),
+    ],
+)
+def test_a_list_that_was_not_written_to_its_end_is_not_taken(tmp_path: Path, rows: str, sentence: str) -> None:
+    """Cut at latitude 31 a gauge stood 26 km away; cut in its kind no rule was for it; an open quotation mark took the next gauge into a name."""
+    folder = city(tmp_path, hub_dot_toml=GOOD, devices_dot_csv=f"device,name,kind,lon,lat,elevation_m\n{rows}")
+    (told,) = mistakes(folder)
+    assert told.startswith(sentence)
+
+
+def test_rows_that_leave_their_last_cells_out_and_texts_of_two_lines_are_rows(tmp_path: Path) -> None:
+    rows = 'device,name,kind,note\na,5" pipe\nb,"two\nlines",pump,\nc,"North" Gate,pump,x'
+    loaded, found = load_city(city(tmp_path, hub_dot_toml=GOOD, devices_dot_csv=rows), Plugins())
+    assert loaded is not None, found
+    assert [device.name for device in loaded.registry.devices.values()] == ['5" pipe', "two\nlines", "North Gate"]
+
+
 def test_slips_in_the_list_of_devices_are_noted(tmp_path: Path) -> None:
-    lines = "a,underpass-guage\ntt:8.64717E+14,vehicle\nE1,\nb,underpass-gauge\nc,vessel\nd,xyzzy\n1e5,phone\n"
+    lines = "a,underpass-guage\ntt:8.64717E+14,vehicle\nE1,\nb,underpass-gauge\nc,vessel\nd,xyzzy\n1e5,phone\nA+B,\n+41791234567,phone\n"
     folder = city(tmp_path, hub_dot_toml=GOOD, devices_dot_csv=f"device,kind\n{lines}")
     loaded, found = load_city(folder, Plugins())
     assert loaded is not None, found
@@ -327,6 +353,7 @@ def test_slips_in_the_list_of_devices_are_noted(tmp_path: Path) -> None:
     assert told == [
         "devices.csv: tt:8.64717E+14 looks like a number that a spreadsheet has shortened; write the id in full, as text",
         "devices.csv: 1e5 looks like a number that a spreadsheet has shortened; write the id in full, as text",
+        "devices.csv: A+B reads as two that meet, A and B; their own warning would have this name, so give the device another",
         "devices.csv: no rule, pack or adapter knows the kind 'underpass-guage' (a); was 'underpass-gauge' meant?",
         "devices.csv: no rule, pack or adapter knows the kind 'xyzzy' (d)",
     ]

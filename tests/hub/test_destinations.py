@@ -15,8 +15,10 @@ from adapters.gb28181 import ptz
 from adapters.gb28181.manscdp import Channel
 from adapters.gb28181.sink import Gb28181Options
 from adapters.onvif.sink import OnvifCamera, OnvifOptions
+from adapters.webhook.sink import WebhookOptions
 from hub.app import destinations as of_hub
 from hub.app.destinations import Destinations
+from hub.delivery import Courier
 from hub.log import Cursors, Log
 from hub.model import AlertChange, CameraView, Change, Pose
 from hub.options import SinkConfig
@@ -199,3 +201,56 @@ async def test_a_destination_that_a_reload_started_while_its_machine_began_to_de
     assert heard == [change.id for change in said]
     await city.close()
     await log.close()
+
+
+async def _shown(destinations: Destinations, said: str) -> str:
+    """The state of the one destination, once its reason has these words."""
+    async with asyncio.timeout(30):
+        while said not in destinations.states()[0].detail:
+            await asyncio.sleep(0.01)
+    return destinations.states()[0].state
+
+
+async def test_a_destination_that_refuses_every_warning_is_not_shown_as_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its path has moved: each warning became a dead letter, and every light was green. A restart makes it no better, a test that it takes does."""
+    answer = 404
+    async with http_peer(lambda heard: (answer, b"no such page")) as peer:
+        log, cursors = Log(tmp_path / "log"), Cursors(tmp_path / "cursors")
+        config = SinkConfig("video", "webhook", WebhookOptions(url=f"{peer.url}/alerts"), (), (), (), 1)
+
+        async def begun() -> Destinations:
+            destinations = Destinations(log, tmp_path)
+            await destinations.begin([config], cursors)
+            destinations.start()
+            return destinations
+
+        def raised(number: int) -> AlertChange:
+            return AlertChange(f"a{number}", 0, number, "city/gas", "s", Change.RAISED, "red")
+
+        destinations = await begun()
+        await log.alerts.append([raised(0)])
+        assert await _shown(destinations, "HTTP 404: no such page") == "degraded"
+        await log.alerts.append([raised(n) for n in range(1, 5)])
+        async with asyncio.timeout(30):
+            while destinations.states()[0].state != "down":
+                await asyncio.sleep(0.01)
+        await destinations.close()
+        destinations = await begun()
+        assert await _shown(destinations, "HTTP 404") == "down"
+        answer = 204
+        courier = destinations.couriers["video"]
+        assert isinstance(courier, Courier)
+        assert (await courier.exercise([raised(9)])).taken
+        assert destinations.states()[0].state == "up"
+        answer = 400
+        await log.alerts.append([raised(5)])
+        assert await _shown(destinations, "HTTP 400") == "degraded"
+        answer = 200
+        await log.alerts.append([raised(6)])
+        async with asyncio.timeout(30):
+            while destinations.states()[0].state != "up":
+                await asyncio.sleep(0.01)
+        await destinations.close()
+        await log.close()

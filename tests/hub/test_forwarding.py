@@ -77,7 +77,14 @@ def test_who_is_called_next_is_each_hubs_own_affair() -> None:
 
 @pytest.mark.parametrize(
     ("subject", "said"),
-    [("g", "a/g"), ("g+h", "a/g+a/h"), ("zone:quay", "zone:a/quay"), ("area:north", "area:a/north")],
+    [
+        ("g", "a/g"),
+        ("g+h", "a/g+a/h"),
+        ("zone:quay", "zone:a/quay"),
+        ("area:north", "area:a/north"),
+        ("+41", "a/+41"),
+        ("truck+1", "a/truck+1"),
+    ],
 )
 def test_subjects(subject: str, said: str) -> None:
     assert qualified("a", subject) == said

@@ -109,6 +109,23 @@ def test_an_escalation_waits_anew_and_a_lower_level_by_its_own_wait() -> None:
     assert told(stream) == [(0, "raised", 1), (8, "lowered", 1), (20, "called", 2)]
 
 
+def test_a_warning_that_rises_above_the_level_it_was_shelved_at_is_unshelved_and_calls() -> None:
+    """Somebody shelved a yellow one for a day; it went red, and nobody else was called until the day was over."""
+    stream: list[Event] = [depth(0, 0.2), act(1, "shelve", 1440), depth(3, 0.5), *ticks(4, 12)]
+    assert told(stream) == [
+        (0, "raised", 1), (1, "shelved", 1), (3, "escalated", 1), (3, "unshelved", 1), (8, "called", 2),
+    ]  # fmt: skip
+    (change,) = [c for c in engine().feed(stream).changes if c.change == "unshelved"]
+    assert (change.level, change.reason) == ("red", "it has risen above the level at which it was shelved")
+    stream = [depth(0, 0.5), act(1, "shelve", 60), depth(2, 0.2), depth(3, 0.5), *ticks(4, 12)]
+    assert told(stream)[1:] == [(1, "shelved", 1), (2, "lowered", 1), (3, "escalated", 1)], "it was seen as red"
+    for cut in range(len(stream)):
+        first = engine()
+        first.feed(stream[:cut])
+        second = Engine.restore(first.snapshot(), book(), [Device("u", "U", "underpass-gauge"), Device("r", "R", "river-gauge")])  # fmt: skip
+        assert second.feed(stream[cut:]).changes == engine().feed(stream).changes[len(told(stream[:cut])) :]
+
+
 def test_shelving_stops_it_and_its_end_begins_to_wait_anew() -> None:
     stream: list[Event] = [depth(0, 0.3), act(5, "shelve", 15), *ticks(6, 28)]
     assert told(stream) == [(0, "raised", 1), (5, "shelved", 1), (15, "unshelved", 1), (25, "called", 2)]

@@ -79,6 +79,14 @@ def test_what_people_do_here_is_numbered_here() -> None:
     assert mine[2].at == at(10)
 
 
+def test_one_that_rises_above_the_level_it_was_shelved_at_here_is_unshelved() -> None:
+    yellow, red = forwarded(1), forwarded(2, Change.ESCALATED, 2)
+    yellow = msgspec.structs.replace(yellow, change=msgspec.structs.replace(yellow.change, level="yellow"))
+    engine, changes = run(yellow, act("shelve", 1, until=60), red, Tick(at(61)))
+    assert said(changes) == [(1, "raised", 1), (2, "shelved", 2), (3, "escalated", 2), (4, "unshelved", 4)]
+    assert (changes[-1].level, engine.world.forwarding.shelved) == ("red", set())
+
+
 def test_numbers_of_two_makers_do_not_stand_in_each_others_way() -> None:
     """The city's acknowledgement and the district's next change may both be number 2."""
     _, changes = run(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from hub.alerts import Alerts
 from hub.model import Deaf, Device, Event, Maintenance, OperatorAction, Position, Reading, Tick, Zone
 from hub.moment import to_text
 from rules.book import RuleBook, read_book
@@ -99,6 +100,21 @@ def test_silence_is_hidden_and_counts_from_the_end() -> None:
         (15, "high:silent", "a", "raised"), (25, "high:silent", "a", "called"), (40, "high:silent", "a", "cleared"),
         (75, "high:silent", "a", "raised"), (85, "high:silent", "a", "called"),
     ]  # fmt: skip
+
+
+def test_a_dead_gauge_is_open_again_when_the_work_on_it_is_over() -> None:
+    """Its warning has the id it had, for the gauge was heard last at the same moment: lists said that nothing was open, and destinations heard "raised"."""
+    stream = [level("a", 0, 1.0), *ticks(1, 20), plan(20, "a", 20, 60), *ticks(21, 80)]
+    changes = engine().feed(stream).changes
+    assert [(c.change.value, c.ordinal) for c in changes if c.subject == "a"][-2:] == [("cleared", 2), ("raised", 3)]
+    assert len({c.alert for c in changes if c.subject == "a"}) == 1
+    lists = Alerts()
+    lists.feed([c for c in changes if c.at <= START + 30 * MINUTE])
+    assert "a" not in {alert.subject for alert in lists.open.values()}
+    lists.feed(changes)
+    (stands,) = [alert for alert in lists.newest_first(with_closed=True) if alert.subject == "a"]
+    assert (stands.open, stands.raised_at, len(stands.changes)) == (True, START + 75 * MINUTE, 3)
+    assert stands.alert not in lists.closed
 
 
 def test_nobody_is_called_about_what_stands_open_meanwhile() -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.model import Event, Position, Reading, Tick
+from hub.model import Device, Event, Maintenance, Position, Reading, Tick
 from rules.book import RuleBook, read_book
 from rules.engine import Engine
 from rules.figures.vessels import Fix, Hull, approach, clearance_m, closest_approach, risky_pairs
+from rules.state.maintenance import windows_of
+from rules.state.subject import Subject
 
 
 def test_worked_figures() -> None:
@@ -103,6 +106,40 @@ def engine() -> Engine:
     book = read_book([("t", "t.yaml", COLLISION)])
     assert isinstance(book, RuleBook), book
     return Engine(book)
+
+
+def renamed(events: list[Event], names: dict[str, str]) -> list[Event]:
+    return [
+        msgspec.structs.replace(event, device=names.get(event.device, event.device))
+        if isinstance(event, Reading)
+        else event
+        for event in events
+    ]
+
+
+def test_vessels_with_a_plus_in_their_names_are_warned_of_as_a_pair() -> None:
+    """`b+` and `+z`: joined and taken apart again the pair must have both, or it has no way and nobody is handed over."""
+    one = engine()
+    changes = one.feed(renamed(crossing(), {"z": "+z", "a": "b+"})).changes
+    assert {change.subject for change in changes} == {"%2Bz+b%2B"}
+    (plain, *_), (first, *_) = engine().feed(crossing()).changes, changes
+    assert (first.at, first.motion, first.position) == (plain.at, plain.motion, plain.position)
+
+
+def test_a_device_that_is_called_as_a_pair_is_not_forgotten_as_one() -> None:
+    events = crossing()
+    gauge = Reading("a+z", START, {"water_level": 1.0}, received_at=START, kind="river-gauge")
+    one = engine()
+    outcome = one.feed([gauge, *events])
+    assert one.stats()["subjects"] == 4
+    assert not outcome.derived
+
+
+def test_planned_work_on_a_part_of_a_name_silences_nobody() -> None:
+    """`1+truck` and `truck` are two vehicles."""
+    window = Maintenance("w", "truck", START, START + 3600 * SECOND, "li")
+    both = [Subject(Device("1+truck", kind=kind), None) for kind in ("vessel-pair", "vehicle")]
+    assert [windows_of([window], subject) for subject in both] == [(window,), None]
 
 
 def test_a_pair_is_a_subject_while_it_may_collide() -> None:
