@@ -192,9 +192,9 @@ class Warner:
         self._saving = asyncio.Lock()
         self._save: asyncio.Task[None] | None = None
         self._next_save = 0.0
+        """By the loop's clock, when the next snapshot is due."""
         self._judged = 0
         """Events since the last snapshot."""
-        """By the loop's clock, when the next snapshot is due."""
         self._partitions, self._gather = partitions, gather
         self._engine: Engine | Gathering
         self._city = book, registry
