@@ -99,7 +99,7 @@ class Samples:
             self._widen(value)
             values[index] = value
             for window in self.windows:
-                window.replace(self.first + index, old, value)
+                window.replace(self.first + index, at, old, value)
             return covered
         if len(times) >= MAX_SAMPLES:
             self.overflow += 1
@@ -108,7 +108,7 @@ class Samples:
         times.insert(index, at)
         values.insert(index, value)
         for window in self.windows:
-            window.insert(self.first + index, value)
+            window.insert(self.first + index, at, value)
         return covered
 
     def _widen(self, value: float) -> None:
@@ -143,9 +143,10 @@ class Samples:
         index = bisect_left(times, at)
         if index == len(times) or times[index] != at:
             return
-        for window in self.windows:
-            window.remove(self.first + index, self.values[index])
+        value = self.values[index]
         del times[index], self.values[index]
+        for window in self.windows:
+            window.remove(self.first + index, at, value)
 
     def stands_alone(self, at: int, value: float, by: float) -> bool:
         """Whether the samples before and after that moment both lie `by` or more to the same side of the value."""
@@ -327,8 +328,9 @@ class Window:
         self.begins = self.samples.first + begin
         return begin
 
-    def insert(self, number: int, value: float) -> None:
-        """A late sample has become the one of that number."""
+    def insert(self, number: int, at: int, value: float) -> None:
+        """A late sample of that moment has become the one of that number."""
+        self._stretches = None
         if number <= self.begins:
             self.begins += 1
             self._end += 1
@@ -337,10 +339,11 @@ class Window:
             self._account(value)
             if self._ranked is not None:
                 insort(self._ranked, value)
-        self._lows = self._highs = self._stretches = None
+            self._mend(at)
 
-    def remove(self, number: int, value: float) -> None:
-        """The sample of that number, with that value, is no more."""
+    def remove(self, number: int, at: int, value: float) -> None:
+        """The sample of that number, moment and value is no more."""
+        self._stretches = None
         if number < self.begins:
             self.begins -= 1
             self._end -= 1
@@ -349,17 +352,32 @@ class Window:
             self._account(-value)
             if self._ranked is not None:
                 del self._ranked[bisect_left(self._ranked, value)]
-        self._lows = self._highs = self._stretches = None
+            self._mend(at)
 
-    def replace(self, number: int, old: float, value: float) -> None:
-        """The sample of that number has another value now."""
+    def replace(self, number: int, at: int, old: float, value: float) -> None:
+        """The sample of that number and moment has another value now."""
+        self._stretches = None
         if self.begins <= number < self._end:
             self._account(-old)
             self._account(value)
             if self._ranked is not None:
                 del self._ranked[bisect_left(self._ranked, old)]
                 insort(self._ranked, value)
-        self._lows = self._highs = self._stretches = None
+            self._mend(at)
+
+    def _mend(self, at: int) -> None:
+        """The sample of that moment came, went or has another value: extremes that are older stand, and what came behind the newest of them is
+        pushed again."""
+        samples = self.samples
+        times, start, end = samples.times, self.begins - samples.first, self._end - samples.first
+        for extremes, push in ((self._lows, _push_low), (self._highs, _push_high)):
+            if extremes is None:
+                continue
+            while extremes and extremes[-1][0] >= at:
+                extremes.pop()
+            since = bisect_right(times, extremes[-1][0]) if extremes else start
+            for number in range(since, end):
+                push(extremes, times[number], samples.values[number])
 
     def _catch_up(self) -> None:
         """Account for the samples that came since the last demand."""

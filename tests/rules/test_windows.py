@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rules.figures.ranks import NEAR, NORMAL, SAME, percentile, spread
+from rules.state import windows
 from rules.state.windows import FEW_TO_SORT, Samples, pooled
 from rules.taking import MAX_SAMPLES
 
@@ -202,3 +204,37 @@ def test_a_mean_that_is_slid_on_leaves_extremes_and_ranks_right(
         kept = [(t, v) for t, v in kept if t > at - 3_600 * SECOND] + [(at, value)]
         window.near_mean(at, 1)
         assert window.figure(figure, at, 95.0, 1) == right([v for _, v in kept])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_extremes_stand_where_samples_come_late_go_and_change(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And little of the window is gone through again for it."""
+    pushes = 0
+    push = windows._push_low
+
+    def counted(lows: list[tuple[int, float]], at: int, value: float) -> None:
+        nonlocal pushes
+        pushes += 1
+        push(lows, at, value)
+
+    monkeypatch.setattr(windows, "_push_low", counted)
+    chance = random.Random(seed)
+    store = Samples(600 * SECOND)
+    window = store.window(300 * SECOND, False)
+    kept: dict[int, float] = {}
+    changes = 0
+    for now in range(3000):
+        at = now if chance.random() < 0.7 else max(0, now - chance.randrange(20))
+        kept[at] = float(chance.randrange(1000))
+        store.add(at * SECOND, kept[at])
+        changes += 1
+        if chance.random() < 0.2:
+            gone = chance.choice([moment for moment in kept if moment > now - 20])
+            del kept[gone]
+            store.remove(gone * SECOND)
+            changes += 1
+        inside = [value for moment, value in kept.items() if now - 300 < moment]
+        if inside and chance.random() < 0.9:
+            assert window.figure("min", now * SECOND, 0, 1) == min(inside)
+            assert window.figure("max", now * SECOND, 0, 1) == max(inside)
+    assert pushes < 20 * changes, "found anew each time that would be some 200"
