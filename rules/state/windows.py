@@ -210,6 +210,7 @@ class Window:
         "_ordered",
         "_ranked",
         "_reach",
+        "_spread",
         "_stretches",
         "_sum",
         "begins",
@@ -236,6 +237,8 @@ class Window:
         """What is accounted for, in order of size; made anew from the samples after a snapshot."""
         self._stretches: dict[str, Stretches] | None = None
         """Parts of the window in order of size, by what they are; made anew from the samples after a snapshot or a late sample."""
+        self._spread: tuple[int, int, float | None] | None = None
+        """What `spread` said while the window began and ended there: several conditions ask it of one reading."""
         self._ordered = False
         """Whether extremes or ranks were ever asked for: only sums are slid on without them."""
 
@@ -330,7 +333,7 @@ class Window:
 
     def insert(self, number: int, at: int, value: float) -> None:
         """A late sample of that moment has become the one of that number."""
-        self._stretches = None
+        self._stretches = self._spread = None
         if number <= self.begins:
             self.begins += 1
             self._end += 1
@@ -343,7 +346,7 @@ class Window:
 
     def remove(self, number: int, at: int, value: float) -> None:
         """The sample of that number, moment and value is no more."""
-        self._stretches = None
+        self._stretches = self._spread = None
         if number < self.begins:
             self.begins -= 1
             self._end -= 1
@@ -356,7 +359,7 @@ class Window:
 
     def replace(self, number: int, at: int, old: float, value: float) -> None:
         """The sample of that number and moment has another value now."""
-        self._stretches = None
+        self._stretches = self._spread = None
         if self.begins <= number < self._end:
             self._account(-old)
             self._account(value)
@@ -513,7 +516,10 @@ class Window:
     def spread(self) -> float | None:
         """1.4826 times the median absolute deviation from the median, a robust standard deviation; the distance from the median to
         the nearest other value where half of the samples are the same, as the instrument's resolution. None where all are."""
-        return spread(self._ranks())
+        ranked, known = self._ranks(), self._spread
+        if known is None or known[0] != self.begins or known[1] != self._end:
+            known = self._spread = self.begins, self._end, spread(ranked)
+        return known[2]
 
     def nowcast(self, now: int) -> float | None:
         """The PM NowCast of the hourly means before `now`: the hour that ends now is the newest."""

@@ -237,4 +237,6 @@ def test_extremes_stand_where_samples_come_late_go_and_change(seed: int, monkeyp
         if inside and chance.random() < 0.9:
             assert window.figure("min", now * SECOND, 0, 1) == min(inside)
             assert window.figure("max", now * SECOND, 0, 1) == max(inside)
+            assert window.figure("spread", now * SECOND, 0, 1) == by_definition(inside)
+            assert window.figure("spread", now * SECOND, 0, 1) == by_definition(inside)
     assert pushes < 20 * changes, "found anew each time that would be some 200"
