@@ -11,8 +11,8 @@ from rules.book import RuleBook, read_book
 from rules.engine import Engine
 from rules.figures.ranks import NEAR
 from rules.language import writer
+from rules.language.bounds import bound
 from rules.language.ir import Comparison, Window
-from rules.language.writer import bound
 from rules.state.windows import Samples
 
 MINUTE = 60_000_000_000
