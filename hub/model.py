@@ -11,7 +11,7 @@ the end, with a default**: old logs must stay readable.
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, TypeAlias
 
@@ -128,9 +128,9 @@ class Message(msgspec.Struct, gc=False):
     """This frame opens a session: the connection may speak for `device` once its verdict is STORED."""
     credential: str = ""
     """What the device offered to prove itself; ingest compares it with the city's secret in constant time."""
-    changes: list[AlertChange] = msgspec.field(default_factory=list)
+    changes: Sequence[AlertChange] = ()
     """Changes of warnings that another hub forwarded, checked by the codec; see `hub.forwarding`."""
-    refused: list[Fault] = msgspec.field(default_factory=list)
+    refused: Sequence[Fault] = ()
     """Ingest's to fill where the verdict is REFUSED: why, in the door's own words. They are in quarantine by then, so sending the
     message again brings nothing."""
 

@@ -122,13 +122,10 @@ class HubCodec:
         return message
 
     def _read(self, message: Message, sent: wire.Sent, peer: Peer | None) -> None:
+        changes: list[AlertChange] = []
         for item in sent.changes:
             self._item(
-                message,
-                item,
-                wire.read_change,
-                lambda change: self._change_wrong(change, sent.hub, peer),
-                message.changes,
+                message, item, wire.read_change, lambda change: self._change_wrong(change, sent.hub, peer), changes
             )
         for item in sent.readings:
             self._item(
@@ -138,7 +135,8 @@ class HubCodec:
                 lambda reading: self._reading_wrong(reading, sent.hub, peer),
                 message.readings,
             )
-        message.body.changes, message.body.readings = message.changes, len(message.readings)
+        message.changes = message.body.changes = changes
+        message.body.readings = len(message.readings)
 
     def _item(
         self,

@@ -190,6 +190,7 @@ class Session(asyncio.Protocol):
         if received:
             self._take(received, answers)
             self._rest()
+            self._balance()
         if self._decoder.error is not None:
             self.send(codec.disconnect(self.version, 0x81) if self.version == codec.V5 else b"")
             self.give_up(quoted(self._decoder.error), 0x81)
@@ -209,7 +210,6 @@ class Session(asyncio.Protocol):
         self._drained.clear()
         self._groups.append(group)
         group.verdicts.add_done_callback(self._settle)
-        self._balance()
 
     def _hand_over(self, messages: list[Message]) -> Awaitable[list[Verdict]]:
         if self._follow_up is not nothing:
@@ -266,13 +266,13 @@ class Session(asyncio.Protocol):
                 "; the broker will deliver what was not acknowledged again", "；未确认的消息将由消息代理重新投递"
             )
             self._loop.call_soon(self.give_up, busy + again)
-        self._balance()
+        if self._full:
+            self._balance()
 
     def _rest(self) -> None:
         """Leave what comes next in the socket where it would only wait: a broker that sends each message at once wakes the hub for each."""
         if self._resting is None and self._reading is None and (rest_s := self._intake.rest_s()) > 0:
             self._resting = self._loop.call_later(rest_s, self._rested)
-            self._balance()
 
     def _rested(self) -> None:
         self._resting = None

@@ -116,7 +116,8 @@ class Stream:
         self._linger = Linger(self._commit)
         self._disk = DiskThread(f"log-{self.name}")
         self._tail = Tail()
-        self._grown = asyncio.Event()
+        self._waiting: dict[asyncio.Future[None], None] = {}
+        """Readers at the end, in the order in which they came there."""
         self._fd: int | None = None
         self._position = 0
         self._segment_bytes = min(limits.segment_bytes, limits.bytes_max // SEGMENTS_MIN)
@@ -311,8 +312,10 @@ class Stream:
             self._tail.add(numbered(first, group.entries), len(group.data))
         except MemoryError:  # a tail with a gap would hide entries; the disk has them
             self._tail = Tail()
-        grown, self._grown = self._grown, asyncio.Event()
-        grown.set()
+        waiting, self._waiting = self._waiting, {}
+        for reader in waiting:
+            if not reader.done():
+                reader.set_result(None)
 
     # ---------------------------------------------------------------------------------------------- reading
 
@@ -333,11 +336,14 @@ class Stream:
         """
         offset = position
         while offset >= self.next:
-            grown = self._grown
+            more = asyncio.get_running_loop().create_future()
+            self._waiting[more] = None
             try:
-                await (grown.wait() if wait_s is None else asyncio.wait_for(grown.wait(), wait_s))
+                await (more if wait_s is None else asyncio.wait_for(more, wait_s))
             except TimeoutError:
                 return numbered(offset, [])
+            finally:
+                self._waiting.pop(more, None)
         if self._tail.holds(offset):
             return self._tail.read(offset, entries_max)
         return await asyncio.get_running_loop().run_in_executor(None, self._from_disk, offset, entries_max)

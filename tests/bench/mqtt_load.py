@@ -34,12 +34,12 @@ def connect(host: str, port: int, client_id: str) -> socket.socket:
 
 
 def payloads(devices: int, first: int, count: int, base_ms: int) -> list[bytes]:
-    """Readings `first` to `first + count` of `devices` gauges in turn, each device's 50 ms apart: at 1,000 devices and
-    20,000 messages a second their clocks keep pace with ours. Each level moves as water does, a centimetre from one reading
+    """Readings `first` to `first + count` of `devices` gauges in turn, each device's 5 ms apart: of 1,000 devices none is dated ahead
+    before 200,000 readings a second, and what is dated ahead takes a road of its own through a hub. Each level moves as water does, a centimetre from one reading
     to the next: a level that leapt would be doubted at every reading, and each doubt is stored and told as well."""
     return [
         b'{"device":"gauge-%d","time":%d,"values":{"water_level":%d.%02d}}'
-        % (n % devices, base_ms + n // devices * 50, n % devices % 7, abs(n // devices % 60 - 30))
+        % (n % devices, base_ms + n // devices * 5, n % devices % 7, abs(n // devices % 60 - 30))
         for n in range(first, first + count)
     ]
 
