@@ -37,6 +37,12 @@ class Alerts:
                 while len(self.closed) > CLOSED_MAX:
                     self.closed.pop(next(iter(self.closed)))
 
+    def know(self, standing: Iterable[Alert]) -> None:
+        """Warnings that stand, though the log no longer has what was said of them."""
+        for alert in standing:
+            if alert.alert not in self.open and alert.alert not in self.closed:
+                self.open[alert.alert] = alert
+
     def _again(self, alert: Alert, change: AlertChange) -> None:
         """It stands once more under the id it had, as that of a dead gauge does when the work on it is over. What people did was about the time before."""
         del self.closed[alert.alert]

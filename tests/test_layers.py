@@ -11,9 +11,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 ALLOWED = {
-    "rules": {"hub.bilingual", "hub.defects", "hub.extensions", "hub.metrics", "hub.model", "hub.moment", "hub.units"},
+    "rules": {"hub.bilingual", "hub.defects", "hub.extensions", "hub.metrics", "hub.model", "hub.moment", "hub.pairs", "hub.units"},
     "adapters": {
-        "hub.bilingual", "hub.content_coding", "hub.decoding", "hub.defects", "hub.error_words", "hub.forwarding", "hub.identity", "hub.json_once", "hub.metrics", "hub.model", "hub.moment", "hub.numbers", "hub.ports", "hub.secret_files", "hub.sockets", "hub.tls", "hub.units", "hub.whole_file", "hub.wire",
+        "hub.bilingual", "hub.content_coding", "hub.decoding", "hub.defects", "hub.error_words", "hub.forwarding", "hub.identity", "hub.json_once", "hub.metrics", "hub.model", "hub.moment", "hub.numbers", "hub.pairs", "hub.ports", "hub.secret_files", "hub.sockets", "hub.tls", "hub.units", "hub.whole_file", "hub.wire",
     },
 }  # fmt: skip
 PURE = {"asyncio", "os", "random", "socket", "subprocess", "threading", "time", "urllib", "httpx", "datetime"}

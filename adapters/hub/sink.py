@@ -112,15 +112,18 @@ class HubSink:
 
     async def deliver_readings(self, readings: Sequence[Reading], key: str, now: int) -> Delivery:
         said: list[str] = []
+        partly = False
         for items in _parts([wire.reading_item(reading, self._options.hub) for reading in readings]):
             delivery = await self._send(wire.body(self._options.hub, readings=items), now)
             if not delivery.taken and not delivery.final:
                 return delivery
             said.append(delivery.detail)
+            partly |= delivery.partly or not delivery.taken
             if delivery.gone:
                 return delivery
         refused = [words for words in said if not words.startswith("HTTP 200")]
-        return Delivery(len(refused) < len(said), final=len(refused) == len(said), detail="; ".join(said)[:1000])
+        taken = len(refused) < len(said)
+        return Delivery(taken, final=not taken, partly=taken and partly, detail="; ".join(said)[:1000])
 
     async def close(self) -> None:
         await self._peer.close()
@@ -130,24 +133,23 @@ class HubSink:
         delivery = answer.delivery(now)
         if answer.status in MENDABLE:
             return msgspec.structs.replace(delivery, final=False)
-        return (
-            msgspec.structs.replace(delivery, detail=f"HTTP {answer.status}: {_refusals(answer)}")
-            if answer.ok
-            else delivery
-        )
+        if not answer.ok:
+            return delivery
+        words, refused = _refusals(answer)
+        return msgspec.structs.replace(delivery, detail=f"HTTP {answer.status}: {words}", partly=bool(refused))
 
 
-def _refusals(answer: Answer) -> str:
-    """What the hub above said it took."""
+def _refusals(answer: Answer) -> tuple[str, int]:
+    """What the hub above said it took, and how many items it refused."""
     try:
         said = msgspec.json.decode(answer.body, type=_Taken)
     except msgspec.MsgspecError:
-        return "taken"
+        return "taken", 0
     count = sum(said.taken.values())
     if not said.refused_count:
-        return f"{count} taken"
+        return f"{count} taken", 0
     why = said.refused[0].get("detail", "") if said.refused else ""
-    return f"{count} taken, {said.refused_count} refused: {why}"
+    return f"{count} taken, {said.refused_count} refused: {why}", said.refused_count
 
 
 class _Taken(msgspec.Struct):

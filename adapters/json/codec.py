@@ -39,6 +39,10 @@ class Native(msgspec.Struct, forbid_unknown_fields=True, gc=False, omit_defaults
 
 
 _NUMBERS = numbers()
+MEANING = frozenset({"unit", "units", "quality", "mark", "flag", "flags", "valid"})
+"""Keys that no reading has, and with which the same values say something else: 45 with a unit "cm" is no 45 m."""
+MOMENTS = frozenset({"timestamp", "ts", "datetime", "date", "at", "observed_at", "observedat", "phenomenontime"})
+"""So do these where there is no `time`: what was kept for a day is not of now."""
 _KEYS = frozenset(Native.__struct_fields__)
 _decode_fast = msgspec.json.Decoder(list[Native] | Native).decode
 
@@ -174,11 +178,16 @@ def examine_item(item: Any, raw: bytes, received_at: int | None) -> tuple[Readin
     if any(item.get(key) is not None for key in ("lon", "lat", "alt")):
         position = found.attempt(place, item.get("lon"), item.get("lat"), item.get("alt"))
     marks = found.marks(item.get("marks") or {}, values)
+    doubts = False
     for key in item:
         if key not in _KEYS:
-            found.note(
-                FaultKind.SYNTAX, f"{shown(key)} is no key of a reading; it has {', '.join(Native.__struct_fields__)}"
-            )
+            doubtful = key.lower() in MEANING or (key.lower() in MOMENTS and item.get("time") is None)
+            what = "; it may say that the values mean something else, so they are kept out" if doubtful else ""
+            doubts |= doubtful
+            known = ", ".join(Native.__struct_fields__)
+            found.note(FaultKind.SYNTAX, f"{shown(key)} is no key of a reading; it has {known}{what}")
+    if doubts:
+        return None, found.refused()
     if not values and position is None and not marks:
         if not found.faults:
             found.note(FaultKind.SYNTAX, "the reading has neither values, a position nor marks")

@@ -174,4 +174,4 @@ def _outcome(answer: Answer, count: int, now: int) -> Delivery:
     first = errors[0]
     why = first.error.get("detail") or first.error.get("title") or "no reason was given"
     said = f"HTTP 207: {count - len(errors)} entities taken, {len(errors)} refused: {first.entityId}: {why}"[:1000]
-    return Delivery(len(errors) < count, final=len(errors) >= count, detail=said)
+    return Delivery(len(errors) < count, final=len(errors) >= count, partly=len(errors) < count, detail=said)

@@ -7,7 +7,7 @@ devices runs there too, for two would fetch everything twice.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from importlib.metadata import version
 from typing import Any
@@ -27,13 +27,15 @@ from hub.app.ticking import Ticking
 from hub.app.trip_notes import TripNotes
 from hub.app.warning import SNAPSHOT, Warner
 from hub.app.watching import RuleParts
+from hub.bilingual import Text
 from hub.delivery import BEGINS
-from hub.model import Maintenance
+from hub.model import LEVELS, Alert, AlertChange, Change, Maintenance
 from hub.ports import Cursors, LogFull, LogPosition
 from rules.book import RuleBook
-from rules.engine import ENGINE
+from rules.engine import ENGINE, Engine
 
 VERSION = version("cityhub")
+FORGOTTEN = Text("the log no longer has what was said of it before", "日志中已没有此前关于它的记录")
 EDITION = f"cityhub {VERSION}, engine {ENGINE}"
 
 
@@ -91,6 +93,7 @@ class Judging:
     async def start(self, state: State) -> None:
         ground = self._ground
         await self._present.begin()
+        self._present.alerts.know(self._standing())
         await self.editions.begin(ground.city, ground.now())
         ground.closely.append(self.warner.state)
         self._tasks.keep(self.warner.state.part, self.warner.run)
@@ -168,6 +171,21 @@ class Judging:
 
     def states(self) -> list[ReaderState]:
         return [self.warner.state] if self.on else []
+
+    def _standing(self) -> Iterator[Alert]:
+        """The hub's own warnings that are open as far as the rules know: one may be older than the log of them reaches back."""
+        engine, devices = self.warner.engine, self._ground.city.registry.devices
+        for alert in engine.open_alerts() if isinstance(engine, Engine) else ():
+            device = devices.get(alert.subject)
+            said = AlertChange(
+                alert.alert, alert.ordinal, alert.changed_at, alert.rule, alert.subject, Change.RAISED, LEVELS[alert.level],
+                alert.title, title_zh=alert.title_zh, position=device.position if device else None, area=device.area if device else "",
+                group=alert.group, contact=alert.contact, reason=FORGOTTEN.en, reason_zh=FORGOTTEN.zh,
+            )  # fmt: skip
+            yield Alert(
+                alert.alert, alert.rule, alert.subject, LEVELS[alert.level], alert.raised_at, alert.changed_at, True,
+                alert.acknowledged_by, alert.shelved_until, [said], alert.contact,
+            )  # fmt: skip
 
     async def reload(self) -> list[str]:
         """Judge by the city as it is now; a sentence for what has changed."""

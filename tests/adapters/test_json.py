@@ -140,6 +140,31 @@ def test_good_values_stay_beside_bad_ones() -> None:
     assert [bool(fault.raw) for fault in message.faults] == [True, False, False, False]
 
 
+@pytest.mark.parametrize(
+    "key", ['"unit":"cm"', '"Quality":"bad"', '"timestamp":"2026-11-21T08:00:00Z"', '"ts":1795248000']
+)
+def test_values_whose_meaning_an_unknown_key_may_change_are_kept_out(key: str) -> None:
+    """45 with a unit of "cm" was 45 m, and yesterday's flood under `timestamp` was of now."""
+    item = f'{{"device":"a","values":{{"water_depth":45}},{key}}}'
+    message = decode_native(item.encode(), NOW)
+    ((kind, words),) = faults(message)
+    assert (message.readings, kind, message.faults[0].readings, message.faults[0].device) == (
+        [],
+        FaultKind.SYNTAX,
+        1,
+        "a",
+    )
+    assert "so they are kept out" in words
+    beside = f'[{item},{{"device":"b","values":{{"water_depth":0.1}},"seq":7}}]'
+    assert [reading.device for reading in decode_native(beside.encode(), NOW).readings] == ["b"]
+
+
+def test_an_unknown_moment_beside_a_known_one_changes_nothing() -> None:
+    item = b'{"device":"a","time":"2026-11-22T08:00:00Z","ts":5,"values":{"water_depth":0.4}}'
+    message = decode_native(item, NOW)
+    assert len(message.readings) == len(message.faults) == 1
+
+
 def test_marks_say_what_the_device_doubts() -> None:
     message = decode_native(b'{"device":"a","values":{"ph":7},"marks":{"ph":"calibration","cod":"odd"}}', NOW)
     assert message.readings[0].marks == {"ph": Mark.CALIBRATION}
