@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -39,10 +40,11 @@ class Native(msgspec.Struct, forbid_unknown_fields=True, gc=False, omit_defaults
 
 
 _NUMBERS = numbers()
-MEANING = frozenset({"unit", "units", "quality", "mark", "flag", "flags", "valid"})
-"""Keys that no reading has, and with which the same values say something else: 45 with a unit "cm" is no 45 m."""
+UNITS = frozenset({"unit", "units"})
+QUALITIES = frozenset({"quality", "mark", "flag", "flags", "valid"})
+FINE = ("good", "ok", "valid", "normal", "true", "1", "")
+"""What says of a quality that the values are what they seem."""
 MOMENTS = frozenset({"timestamp", "ts", "datetime", "date", "at", "observed_at", "observedat", "phenomenontime"})
-"""So do these where there is no `time`: what was kept for a day is not of now."""
 _KEYS = frozenset(Native.__struct_fields__)
 _decode_fast = msgspec.json.Decoder(list[Native] | Native).decode
 
@@ -181,7 +183,7 @@ def examine_item(item: Any, raw: bytes, received_at: int | None) -> tuple[Readin
     doubts = False
     for key in item:
         if key not in _KEYS:
-            doubtful = key.lower() in MEANING or (key.lower() in MOMENTS and item.get("time") is None)
+            doubtful = _says_otherwise(key.lower(), item, values)
             what = "; it may say that the values mean something else, so they are kept out" if doubtful else ""
             doubts |= doubtful
             known = ", ".join(Native.__struct_fields__)
@@ -197,6 +199,17 @@ def examine_item(item: Any, raw: bytes, received_at: int | None) -> tuple[Readin
         return reading, found.faults
     untold.reading = reading
     return None, found.refused()
+
+
+def _says_otherwise(key: str, item: dict[str, Any], values: Mapping[str, Value]) -> bool:
+    """Whether a key that no reading has may say that the values mean something else: 45 with a unit "cm" is no 45 m, and what was kept for a day is
+    not of now. The metrics' own unit says nothing new, nor does a quality that is good."""
+    told = next(value for name, value in item.items() if name.lower() == key)
+    if key in UNITS:
+        return any(vocabulary()[metric].unit != told for metric in values)
+    if key in QUALITIES:
+        return str(told).lower() not in FINE
+    return key in MOMENTS and item.get("time") is None
 
 
 def _device(item: dict[str, Any]) -> str:

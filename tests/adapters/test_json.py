@@ -159,6 +159,13 @@ def test_values_whose_meaning_an_unknown_key_may_change_are_kept_out(key: str) -
     assert [reading.device for reading in decode_native(beside.encode(), NOW).readings] == ["b"]
 
 
+@pytest.mark.parametrize("key", ['"unit":"m"', '"quality":"Good"', '"valid":true'])
+def test_values_that_an_unknown_key_says_are_what_they_seem_are_taken(key: str) -> None:
+    message = decode_native(f'{{"device":"a","values":{{"water_depth":0.4}},{key}}}'.encode(), NOW)
+    assert [reading.values for reading in message.readings] == [{"water_depth": 0.4}]
+    assert len(message.faults) == 1
+
+
 def test_an_unknown_moment_beside_a_known_one_changes_nothing() -> None:
     item = b'{"device":"a","time":"2026-11-22T08:00:00Z","ts":5,"values":{"water_depth":0.4}}'
     message = decode_native(item, NOW)
