@@ -109,9 +109,8 @@ class Posting:
                 return await sink.deliver_report(report, key, self._state.clock())
         except TimeoutError:
             return Delivery(False, detail=f"no outcome within {TAKES_S:g} s", detail_zh=f"{TAKES_S:g} 秒内没有结果")
-        except (
-            Exception
-        ) as error:  # a fault of the sink's code: other destinations get theirs, and this one not one each few seconds
+        except Exception as error:
+            # A fault of the sink's code: other destinations get theirs, and this one not one each few seconds.
             logger.exception("a report could not be handed over; report this")
             said = Text("the sink failed: ", "投递程序出错：") + told(error)
             return Delivery(False, detail=said.en, detail_zh=said.zh)

@@ -130,9 +130,8 @@ class JetStreamStream:
             await asyncio.sleep(LOOK_EVERY_S)
             try:
                 await self._look()
-            except (
-                Exception
-            ):  # whatever it is: without these looks a lost hint would hide what came, and nobody would know
+            except Exception:
+                # Whatever it is: without these looks a lost hint would hide what came, and nobody would know.
                 if self.refusing is None and time.monotonic() - answered_at > SILENT_S:
                     self._refuse(SILENT)
             else:
