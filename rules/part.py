@@ -267,7 +267,8 @@ class PartEngine(Engine):
 
     # ------------------------------------------------------------------------------------------ snapshots
 
-    def _parts(self) -> dict[int, Part]:
+    def parts(self) -> dict[int, Part]:
+        """By lane, 0 for what is judged at once."""
         found = {self.judge.lane: self.judge}
         for wait_ns, lane in self.lanes.items():
             assert isinstance(lane.judge, Part)
@@ -276,7 +277,7 @@ class PartEngine(Engine):
 
     def saved(self) -> bytes:
         """The snapshot of this part, between two events."""
-        homes = {lane: part.homes.freeze() for lane, part in self._parts().items()}
+        homes = {lane: part.homes.freeze() for lane, part in self.parts().items()}
         return msgspec.msgpack.encode(_Frozen(self.desk.part, self.desk.parts, homes, self.snapshot()))
 
     def again(self, saved: bytes) -> Self:

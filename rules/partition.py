@@ -33,6 +33,7 @@ from rules.state.moments import moment
 from rules.state.outcome import Outcome
 from rules.state.subject import Subject
 from rules.state.world import World
+from rules.whole import whole
 
 
 class Parts(Judge):
@@ -193,31 +194,7 @@ class Parts(Judge):
 
     def whole(self) -> World:
         """One world of all subjects, each as it is at home: for a snapshot."""
-        first = self.world
-        world = World(first.clock.lag)
-        world.clock.now, world.clock.deaf, world.clock.deaf_until = (
-            first.clock.now,
-            first.clock.deaf,
-            first.clock.deaf_until,
-        )
-        world.clock.started = first.clock.started
-        world.orders, world.elder, world.failures = first.orders, first.elder, first.failures
-        world.measured = first.measured
-        world.maintenance, world.turns_at, world.forwarding = first.maintenance, first.turns_at, first.forwarding
-        world.groups = self.groups
-        world.refused = sum(judge.world.refused for judge in self.judges)
-        for judge in self.judges:
-            world.orphans += judge.world.orphans
-            world.alerts |= judge.world.alerts
-            world.plans |= judge.world.plans
-        world.subjects = {
-            name: subject
-            for number, judge in enumerate(self.judges)
-            for name, subject in judge.world.subjects.items()
-            if self.homes.home_of(name) == number
-        }
-        world.clock.timers = [timer for judge in self.judges for timer in judge.world.clock.timers]
-        return world
+        return whole([judge.world for judge in self.judges], self.homes.home_of, self.groups)
 
     def thaw(self, data: bytes) -> list[list[Any]]:
         """Take up a snapshot, of one engine or of any number of partitions."""

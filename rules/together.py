@@ -28,6 +28,14 @@ class Together:
     def freeze(self) -> list[Any]:
         return [{lane: groups.freeze() for lane, groups in self._groups.items()}, self._group_of]
 
+    def groups_of(self, lane: int) -> Groups:
+        """Those of what is judged at once (0), or in the lane of that wait, ns."""
+        return self._groups.setdefault(lane, Groups())
+
+    def group_of(self, alert: str, otherwise: str) -> str:
+        """The group of an open alert; `otherwise` where nothing is known of it."""
+        return self._group_of.get(alert, otherwise)
+
     def bring(self, entries: Iterable[tuple[int, Entry]]) -> Outcome:
         """What the parts (each entry with the number of its part) say of some events: everything, in any order."""
         outcome = Outcome([], [])
@@ -41,7 +49,7 @@ class Together:
         lane, device = 0, ""
         for what in told:
             if isinstance(what, WentBack):
-                self._of(what.lane).go_back(what.to)
+                self.groups_of(what.lane).go_back(what.to)
             elif isinstance(what, Said):
                 lane, device = what.lane, what.device
                 changes += what.changes
@@ -55,15 +63,12 @@ class Together:
         if change.origin is not None:  # another hub's
             return change.group
         if change.change is Change.RAISED:
-            joined = self._of(lane).join(change.rule, change.area, change.position, change.alert, change.at)
+            joined = self.groups_of(lane).join(change.rule, change.area, change.position, change.alert, change.at)
             self._group_of[change.alert] = joined
         group = self._group_of.get(change.alert, change.group)
         if change.change in ENDS:
             self._group_of.pop(change.alert, None)
         return group
-
-    def _of(self, lane: int) -> Groups:
-        return self._groups.setdefault(lane, Groups())
 
     def keep_lanes(self, lanes: Iterable[int]) -> None:
         """After another edition of the rules: a lane that is gone has forgotten its groups."""

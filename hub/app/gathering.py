@@ -156,13 +156,17 @@ class Gathering:
 
     def _take(self, heard: list[tuple[int, int, Message]]) -> None:
         for number, part, message in heard:
-            said = self._waiting[part]
-            said.extend((number, entry) for entry in entries_of(message.said) if entry.event >= self._from)
-            self._through[part] = max(self._through[part], message.through)
-            self.newest[part] = number
-            if message.figures is not None:
-                self._figures[part] = message.figures
+            if part < self.parts:  # one of an earlier generation has no more to say
+                self._take_of(part, number, message)
             self._read = number
+
+    def _take_of(self, part: int, number: int, message: Message) -> None:
+        said = entries_of(message.said)
+        self._waiting[part].extend((number, entry) for entry in said if entry.event >= self._from)
+        self._through[part] = max(self._through[part], message.through)
+        self.newest[part] = number
+        if message.figures is not None:
+            self._figures[part] = message.figures
 
     # ------------------------------------------------------------------------------------------ judging
 

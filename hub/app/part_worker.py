@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from hub.app.parts_number import ends
 from hub.model import Device, Edition, Event
 from rules.book import from_text
 from rules.desk import Desk, Entry, Figures
@@ -105,7 +106,7 @@ class PostedDesk(Desk):
     def receive(self, wait: bool = False) -> None:
         for number, part, data in self._posts.read(self.read_until, wait):
             self.read_until = number
-            if part != self.part:
+            if part != self.part and part < self.parts:  # a part of an earlier generation has no more to say
                 message = decode(data)
                 self.take(part, entries_of(message.mail))
                 self._others_through[part] = message.through
@@ -123,18 +124,29 @@ class Saved(msgspec.Struct):
     read_until: int
     desk: list[Any]
     engine: bytes
+    generation: int = 0
+    """Of `Begin`."""
+    ended: bool = False
+    """Whether the parts end here, since another number of them holds from here on."""
 
 
 class Begin(msgspec.Struct):
-    """Where all parts begin, so that they begin alike."""
+    """Where all parts of one generation begin, so that they begin alike."""
 
     parts: int
+    """1: one engine goes on, with the holder of `rules`."""
     rules: str
     registry: str
     cursor: int
     """The place of the first event."""
     engine: bytes
     """The snapshot of one engine that had come there; empty where none had."""
+    generation: int = 1
+    """One more for each change of the number of parts."""
+    alerts_next: int = 0
+    """The place in "alerts" behind which stands what is told of events from `cursor` on."""
+    derived_next: int = 0
+    """As `alerts_next`, in "derived"."""
 
 
 class PartWorker:
@@ -149,8 +161,14 @@ class PartWorker:
         saved: bytes | None = None,
         make: Callable[..., PartEngine] = PartEngine,
     ) -> None:
-        """`known`: devices that need not be in memory twice. Raises ValueError where `saved` cannot be read."""
+        """`known`: devices that need not be in memory twice. `saved`: of an earlier generation it counts for nothing. Raises ValueError where it cannot
+        be read."""
         found = None if saved is None else msgspec.msgpack.decode(saved, type=Saved)
+        if found is not None and found.generation != begin.generation:
+            found = None
+        self.generation = begin.generation
+        self.ended = found is not None and found.ended
+        """Whether it has come to where its generation ends: it has nothing more to judge."""
         head = begin if found is None else found
         self.desk = PostedDesk(part, begin.parts, posts, head.cursor)
         rules, registry = from_text(head.rules), registry_from_text(head.registry, known)
@@ -171,7 +189,9 @@ class PartWorker:
         return self.desk.through
 
     def judge(self, events: Sequence[Event], places: Sequence[int]) -> list[Exception]:
-        """Judge these; `places`: of each, and the one behind them. Gives what had events skipped."""
+        """Judge these, up to where the generation ends; `places`: of each, and the one behind them. Gives what had events skipped."""
+        count, number = ends(events, self.desk.parts)
+        events, places = events[:count], places[: count + 1]
         self.desk.receive()
         failed = self.engine.feed(events, places).failed
         for event in events:
@@ -179,6 +199,7 @@ class PartWorker:
                 self._registry = event.text
         self.desk.through = places[-1]
         self.desk.send()
+        self.ended = number != 0
         return failed
 
     def tell_figures(self) -> None:
@@ -193,4 +214,5 @@ class PartWorker:
     def saved(self) -> bytes:
         """The snapshot; all that was judged has been sent."""
         desk, engine = self.desk.freeze(), self.engine
-        return encode(Saved(engine.book.text, self._registry, self.cursor, self.desk.read_until, desk, engine.saved()))
+        head = engine.book.text, self._registry, self.cursor, self.desk.read_until
+        return encode(Saved(*head, desk, engine.saved(), self.generation, self.ended))

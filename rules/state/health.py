@@ -7,7 +7,7 @@ same one at the same event, and a snapshot holds it. Whatever else the event bro
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -52,6 +52,20 @@ class Illness(msgspec.Struct):
     @property
     def everywhere(self) -> bool:
         return sum(self.by_subject.values()) >= PER_RULE_MAX
+
+    def with_(self, other: Illness) -> Illness:
+        """Of the same rule in another part too."""
+        newest = max(self, other, key=lambda one: one.event)
+        return msgspec.structs.replace(
+            newest,
+            since=min(self.since, other.since),
+            first_event=min(self.first_event, other.first_event),
+            count=max(self.count, other.count),
+            by_subject={
+                name: max(self.by_subject.get(name, 0), other.by_subject.get(name, 0))
+                for name in self.by_subject | other.by_subject
+            },
+        )
 
     @property
     def left_out_for(self) -> int:
@@ -131,6 +145,18 @@ class Health:
             }
             for illness in sorted(self.ill.values(), key=lambda illness: (-illness.event, illness.rule))
         ]
+
+    @classmethod
+    def of_all(cls, parts: Sequence[Health]) -> Health:
+        """Of one engine in the place of these parts. What they began with they have all counted, so the most that any has counted is taken."""
+        made = cls()
+        made.event, made.digests = max(part.event for part in parts), parts[0].digests
+        made.skipped = max(part.skipped for part in parts)
+        for part in parts:
+            for name, illness in part.ill.items():
+                known = made.ill.get(name)
+                made.ill[name] = illness if known is None else known.with_(illness)
+        return made
 
     def freeze(self) -> list[Any]:
         return [self.event, self.skipped, [msgspec.to_builtins(self.ill[name]) for name in sorted(self.ill)]]

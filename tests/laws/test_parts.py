@@ -16,16 +16,19 @@ from hypothesis import strategies as st
 
 from hub.app.gathering import Gathering
 from hub.app.part_worker import Begin, PartWorker, decode, entries_of
+from hub.app.parts_number import PARTS, ends, number_in
+from hub.app.reuniting import next_of
 from hub.backtest.run import Backtest
-from hub.model import AlertChange, Device, Event, Reading, Zone
+from hub.model import AlertChange, Device, Edition, Event, Reading, Zone
 from rules import hand_over
-from rules.book import RuleBook, load
+from rules.book import RuleBook, from_text, load
 from rules.desk import Desk, Ended
-from rules.edition import registry_text
+from rules.edition import registry_from_text, registry_text
 from rules.engine import Engine
 from rules.hand_over import HandOver
 from rules.judge import Judge
 from rules.part import PartEngine
+from rules.together import Together
 from tests.bench.recordings import city_of
 from tests.laws.test_partitions import TOWN, book, one_engine, per_subject, strait, town
 from tests.played import BY_NAME, city_in, recording_of
@@ -52,7 +55,7 @@ class Life(threading.Thread):
         self.error: BaseException | None = None
         self._to_end = self._to_save = False
         city.shared.writes[part] = self
-        self.through, self.waiting = -1, False
+        self.through, self.waiting, self.ended = -1, False, False
         self.start()
 
     # --- the test's side
@@ -86,10 +89,12 @@ class Life(threading.Thread):
         city = self._city
         worker = PartWorker(self._part, self, city.begin, {}, self._begin_with, city.engine)
         while True:
-            self.through = worker.cursor
-            if self._to_save:
+            self.through, self.ended = worker.cursor, worker.ended
+            if self._to_save or worker.ended:
                 self.saved, self._to_save = worker.saved(), False
             self._pause()
+            if worker.ended:
+                continue
             few = city.chance.randint(1, city.at_once)
             stream = city.stream[worker.cursor : worker.cursor + few]
             if stream:
@@ -138,8 +143,11 @@ class City:
         engine: bytes = b"",
     ) -> None:
         """`at_once`: events that a worker judges in one go, at most. `engine`: the snapshot of one engine to begin with."""
-        self.stream, self.parts, self.at_once = stream, parts, at_once
+        self.stream, self.at_once = stream, at_once
         self.begin = Begin(parts, rules.text, registry_text(devices, zones), 0, engine)
+        self.changes: list[AlertChange] = []
+        self.derived: list[Reading] = []
+        self.generations = [parts]
         self.chance = random.Random(seed)
         self._cell_deg = cell_deg
         self.shared = Shared()
@@ -151,60 +159,114 @@ class City:
 
     def said(self, kills: float = 0.02) -> tuple[dict[str, list[str]], list[str]]:
         """Run to the end. `kills`: how often a turn kills somebody. (changes by subject, derived readings)."""
-        chance = self.chance
-        lives = [Life(self, part, None) for part in range(self.parts)]
+        while True:
+            if self.begin.parts == 1 and self.begin.generation > 1:
+                number = self._judge_in_one()
+            else:
+                number = self._judge_in_parts(kills)
+            if not number:
+                break
+            self.generations.append(number)
+        return per_subject(self.changes), sorted(msgspec.json.encode(reading).decode() for reading in self.derived)
+
+    def _judge_in_one(self) -> int:
+        """One engine goes on from where the parts ended. The number of parts that holds behind what it judges."""
+        book, registry = from_text(self.begin.rules), registry_from_text(self.begin.registry, {})
+        assert book is not None
+        assert registry is not None
+        count, number = ends(self.stream[self.begin.cursor :], 1)
+        until = self.begin.cursor + count
+        engine = Engine.restore(self.begin.engine, book, *registry)
+        outcome = engine.feed(self.stream[self.begin.cursor : until], range(self.begin.cursor, until))
+        assert not outcome.failed
+        self.changes += outcome.changes
+        self.derived += outcome.derived
+        zones = engine.zones
+        rows = registry_text(engine.registry.values(), zones)
+        self.begin = Begin(number, engine.book.text, rows, until, engine.snapshot(), self.begin.generation + 1)
+        return number
+
+    def _judge_in_parts(self, kills: float) -> int:
+        """As many lives as there are parts, until all are through, or have come to where another number holds: that number."""
+        chance, parts = self.chance, self.begin.parts
+        lives = [Life(self, part, None) for part in range(parts)]
         for life in lives:
             life._paused.acquire()
         turns = 0
-        while any(life.through < len(self.stream) for life in lives):
+        while any(life.through < len(self.stream) and not life.ended for life in lives):
             turns += 1
             assert turns < 200 * len(self.stream) + 1000, [(life.through, life.waiting) for life in lives]
-            part = chance.randrange(self.parts)
+            part = chance.randrange(parts)
             if chance.random() < kills:
-                stale = lives[part]
-                lives[part] = Life(self, part, stale.saved)
-                lives[part]._paused.acquire()
-                if chance.random() < 0.5:  # it was only stopped, and goes on beside its heir
-                    lives[part].turn()
-                    self.overtaken += 1
-                    for _ in range(3):
-                        if stale.is_alive():
-                            stale.turn()
-                stale.kill()
-                self.killed += 1
+                self._kill(lives, part)
             else:
                 lives[part].turn(save=chance.random() < 0.1)
         for life in lives:
             life.kill()
-        return self._together()
+        until = min(life.through for life in lives)
+        together = self._together(self.begin.cursor, until)
+        if not lives[0].ended:
+            return 0
+        number = number_in(self.stream[until - 1])
+        self.begin = next_of(self.begin, number, [life.saved or b"" for life in lives], together, self.engine)
+        return number
+
+    def _kill(self, lives: list[Life], part: int) -> None:
+        stale = lives[part]
+        lives[part] = Life(self, part, stale.saved)
+        lives[part]._paused.acquire()
+        if self.chance.random() < 0.5:  # it was only stopped, and goes on beside its heir
+            lives[part].turn()
+            self.overtaken += 1
+            for _ in range(3):
+                if stale.is_alive():
+                    stale.turn()
+        stale.kill()
+        self.killed += 1
 
     def read(self, after: int, wait: bool) -> list[tuple[int, int, bytes]]:
         return []
 
-    def _together(self) -> tuple[dict[str, list[str]], list[str]]:
-        """What was said, brought together some events at a time."""
+    def _together(self, at: int, end: int) -> Together:
+        """What was said of these events, brought together some events at a time."""
         told = [(part, entry) for part, data in self.shared.messages for entry in entries_of(decode(data).said)]
         assert len({(part, entry.event, entry.number) for part, entry in told}) == len(told), "said twice"
-        told.sort(key=lambda one: one[1].event)
-        changes: list[AlertChange] = []
-        derived: list[Reading] = []
-        gathering, at = Gathering.begun(self.begin, self), 0
-        while at < len(self.stream):
-            until = min(at + self.chance.randint(1, 20), len(self.stream))
+        told = sorted((one for one in told if one[1].event >= at), key=lambda one: one[1].event)
+        gathering = Gathering.begun(self.begin, self)
+        while at < end:
+            until = min(at + self.chance.randint(1, 20), end)
             count = bisect_left(told, until, key=lambda one: one[1].event)
             outcome = gathering.bring(self.stream[at:until], range(at, until + 1), told[:count])
-            changes += outcome.changes
-            derived += outcome.derived
+            self.changes += outcome.changes
+            self.derived += outcome.derived
             told, at = told[count:], until
             state = b"".join(gathering.frozen())
-            gathering = Gathering.thawed(state, gathering.book, at, self.parts, self)
-        return per_subject(changes), sorted(msgspec.json.encode(reading).decode() for reading in derived)
+            gathering = Gathering.thawed(state, gathering.book, at, self.begin.parts, self)
+        return gathering.together
 
 
-@given(events(), st.sampled_from([2, 3, 5]), st.sampled_from([0.004, 0.02, 0.25]), st.integers(0, 1000))
+def changing(stream: Sequence[Event], numbers: Sequence[int], chance: random.Random) -> list[Event]:
+    """The stream with so many changes of the number of parts, wherever it happens."""
+    made = list(stream)
+    for number in numbers:
+        at = chance.randint(0, len(made))
+        before = made[at - 1] if at else None
+        when = before.received_at if isinstance(before, Reading) else getattr(before, "at", 0)
+        made.insert(at, Edition(when, PARTS, "t", str(number)))
+    return made
+
+
+@given(
+    events(),
+    st.sampled_from([2, 3, 5]),
+    st.sampled_from([0.004, 0.02, 0.25]),
+    st.integers(0, 1000),
+    st.lists(st.sampled_from([1, 2, 3, 4]), max_size=3),
+)
 @settings(max_examples=20, deadline=None)
-def test_any_stream(stream: list[Event], parts: int, cell_deg: float, seed: int) -> None:
-    """Late, repeated, marked and moving readings, deafness, people, new rules and registries, places, rivers, lanes."""
+def test_any_stream(stream: list[Event], parts: int, cell_deg: float, seed: int, numbers: list[int]) -> None:
+    """Late, repeated, marked and moving readings, deafness, people, new rules and registries, places, rivers, lanes; other numbers of parts."""
+    stream = changing(stream, numbers, random.Random(seed))
     seen, expected = one_engine(BOOK, DEVICES, ZONES, stream)
     assert City(seen, BOOK, DEVICES, ZONES, parts, cell_deg, seed).said() == expected
 
@@ -224,7 +286,8 @@ def test_cars_that_cross_borders(seed: int, parts: int) -> None:
 def test_vessels_that_meet_at_a_border(parts: int) -> None:
     found = load([], ["maritime"])
     assert isinstance(found, RuleBook)
-    seen, expected = one_engine(found, (), (), strait())
+    stream = changing(strait(), [parts + 1, parts], random.Random(parts))
+    seen, expected = one_engine(found, (), (), stream)
     assert any("+" in subject for subject in expected[0])
     assert City(seen, found, (), (), parts, 0.01, parts).said() == expected
 
@@ -245,6 +308,53 @@ def test_parts_go_on_from_what_one_engine_knew(parts: int) -> None:
         per_subject(expected.changes),
         sorted(msgspec.json.encode(reading).decode() for reading in expected.derived),
     )
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_number_of_parts_changes_while_cars_cross_borders(seed: int) -> None:
+    """Alerts open, memories half full, lanes waiting, groups that others join; from parts to more, to fewer, to one engine and back."""
+    listed, zones, stream = town(seed)
+    chance = random.Random(seed)
+    fifth = len(stream) // 5
+    pieces = [stream[at : at + fifth] for at in range(0, len(stream), fifth)]
+    stream = [
+        event
+        for piece, numbers in zip(pieces, ([4], [4], [1], [3], [2], []), strict=False)
+        for event in changing(piece, numbers, chance)
+    ]
+    seen, expected = one_engine(book(TOWN), listed, zones, stream)
+    city = City(seen, book(TOWN), listed, zones, 2, 0.006, seed)
+    assert city.said(kills=0.1) == expected
+    assert city.generations == [2, 4, 1, 3, 2]
+    assert city.killed >= 5
+
+
+@pytest.mark.parametrize("parts", [2, 5])
+def test_what_all_parts_know_is_what_one_engine_knows(parts: int) -> None:
+    """All of it, but for sums that are kept of the values of a window: they are made where they are first asked for."""
+    listed, zones, stream = town(parts)
+    third = 2 * len(stream) // 3
+    stream = [*stream[:third], *changing(stream[third:], [parts + 1], random.Random(parts))]
+    seen, _ = one_engine(book(TOWN), listed, zones, stream)
+    city = City(seen, book(TOWN), listed, zones, parts, 0.006, parts)
+    city._judge_in_parts(0.02)
+    one = Engine(book(TOWN), listed, zones)
+    one.feed(seen[: city.begin.cursor])
+    assert one.open_alerts()
+    assert one.lanes
+    known = knows(one.snapshot())
+    assert any(subject["past"] for subject in known["subjects"])
+    assert knows(city.begin.engine) == known
+
+
+def knows(snapshot: bytes) -> dict[str, Any]:
+    """What a snapshot says."""
+    found: dict[str, Any] = msgspec.msgpack.decode(snapshot)
+    for subject in found["subjects"]:
+        for samples in subject["samples"].values():
+            samples[4] = None
+    found["lanes"] = [[wait_ns, knows(lane), held, overflowed] for wait_ns, lane, held, overflowed in found["lanes"]]
+    return found
 
 
 def test_a_part_that_has_to_skip_an_event_keeps_no_other_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
