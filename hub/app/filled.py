@@ -4,9 +4,10 @@ it has to say so."""
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from hub.app.keeping import PART
+from hub.app.parts_number import told
 from hub.app.roles import AMONG, ROLE, Nodes
 from hub.bilingual import Text, joined
 from hub.health import Health, Part
@@ -33,19 +34,39 @@ UNJUDGED = Text(
 class Filled:
     """A part for each role that one machine fills at a time, and for each part of the rules where machines share them. None is required: a door must go on taking in while nobody judges."""
 
-    def __init__(self, health: Health, nodes: Nodes, destinations: Callable[[], bool], parts: int = 1) -> None:
-        """`destinations`: whether the city has any. `parts`: among how many the rules are shared."""
-        self._nodes, self._destinations = nodes, destinations
-        roles = [*WORK, *(PART.format(part=part) for part in range(parts if parts > 1 else 0))]
-        self._parts = {role: health.part(ROLE + role) for role in roles}
+    def __init__(
+        self, health: Health, nodes: Nodes, destinations: Callable[[], bool], parts: Callable[[], int] = lambda: 0
+    ) -> None:
+        """`destinations`: whether the city has any. `parts`: among how many the rules are judged; 0 while nobody says."""
+        self._health, self._nodes, self._destinations, self._number = health, nodes, destinations, parts
+        self._shared = 0
+        """As many parts of the rules are looked at."""
+        self._parts: dict[str, Part] = {}
+        self._vacant_since: dict[str, float] = {}
+        self._add(WORK)
         self._among = health.part(AMONG, state="up")
-        self._vacant_since = dict.fromkeys(roles, time.monotonic())
+
+    def _add(self, roles: Iterable[str]) -> None:
+        for role in roles:
+            self._parts[role] = self._health.part(ROLE + role)
+            self._vacant_since[role] = time.monotonic()
 
     def look(self) -> None:
         at = time.monotonic()
+        self._look_at(self._number() or self._shared)
         for role, part in self._parts.items():
             self._judge(role, part, at)
         self._among.report(*self._odd())
+
+    def _look_at(self, number: int) -> None:
+        """So many parts there are now: one engine is none."""
+        wanted = number if number > 1 else 0
+        for part in range(wanted, self._shared):
+            role = PART.format(part=part)
+            del self._parts[role], self._vacant_since[role]
+            self._health.forget(ROLE + role)
+        self._add(PART.format(part=part) for part in range(self._shared, wanted))
+        self._shared = wanted
 
     def _judge(self, role: str, part: Part, at: float) -> None:
         who = self._nodes.who(role)
@@ -83,4 +104,33 @@ class Filled:
                         f"{node} 的时钟比本机{how_zh} {abs(ahead_s):.0f} 秒",
                     )
                 )
+        wrong += self._other_number()
         return ("degraded", joined(wrong)) if wrong else ("up", Text("", ""))
+
+    def _other_number(self) -> list[Text]:
+        """Where the rules are not judged in as many parts as the city folders of all machines say."""
+        now, wanted = self._number(), told(self._nodes.all())
+        wanted.pop(0, None)
+        if not now or not wanted or wanted.keys() == {now}:
+            return []
+        if len(wanted) == 1:
+            (number,) = wanted
+            return [
+                Text(
+                    f"the rules are judged in {_parts(now)} and go over to {_parts(number)}",
+                    f"规则判断正从 {now} 个分区改为 {number} 个分区",
+                )
+            ]
+        said = [(number, ", ".join(sorted(nodes))) for number, nodes in sorted(wanted.items())]
+        each = "; ".join(f"{number} on {nodes}" for number, nodes in said)
+        each_zh = "；".join(f"{nodes} 为 {number}" for number, nodes in said)
+        return [
+            Text(
+                f"[rules] partitions differs between machines ({each}); the rules are judged in {_parts(now)} until all say the same",
+                f"各机器的 [rules] partitions 不一致（{each_zh}）；在全部一致之前，规则仍按 {now} 个分区判断",
+            )
+        ]
+
+
+def _parts(number: int) -> str:
+    return "one part" if number == 1 else f"{number} parts"

@@ -38,6 +38,10 @@ class Letters(Protocol):
 
     def read(self, after: int, wait: bool) -> list[tuple[int, int, bytes]]: ...
 
+    def close(self) -> None:
+        """Whoever waits for messages waits no more."""
+        ...
+
 
 class _State(msgspec.Struct):
     """What is kept of it."""
@@ -122,6 +126,7 @@ class Gathering:
 
     def end(self) -> None:
         self._ended = True
+        self._letters.close()
 
     def _hear(self) -> None:
         assert self._loop is not None

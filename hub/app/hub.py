@@ -167,8 +167,7 @@ class Hub:
         self.present = Present(self._ground)
         self.storing = Storing(self._ground, self.present, self.ledger)
         self.parting = self._parting()
-        shared = self.parting is not None
-        self.judging = Judging(self._ground, self.present, self.storing, self.nodes, self._tick_s, shared)
+        self.judging = Judging(self._ground, self.present, self.storing, self.nodes, self._tick_s)
         self.delivering = Delivering(self._ground, self.present)
         self.parts = [part for part in (self.storing, self.judging, self.delivering) if part.role in self.roles]
         alone = not self._keeping.apart
@@ -191,8 +190,7 @@ class Hub:
         look = [self.delivering.destinations.look, self.following.look, certificates.look, self.judging.look]
         if board is not None:
             self._tasks.keep("nodes", self.nodes.run)
-            parts = self.city.config.rules.partitions
-            look.append(Filled(self.health, self.nodes, lambda: bool(self.city.config.sinks), parts).look)
+            look.append(Filled(self.health, self.nodes, lambda: bool(self.city.config.sinks), self.judging.parts).look)
         self._tasks.keep("watch", Watch(self.health, self.log, self._ground.closely, look).run)
         self.listening = Listening(self.state, config.api.listen, self.data, self.health.part("api", required=True))
         await self.listening.open(public="api" in self.roles)
@@ -203,8 +201,8 @@ class Hub:
                 self._filling.append(asyncio.create_task(self.parting.run()))
 
     def _parting(self) -> Parting | None:
-        """Where machines share the parts of the rules, and this is one of them."""
-        if not isinstance(self._keeping, OnServers) or self._keeping.parts == 1 or "rules" not in self.roles:
+        """Where machines may share the parts of the rules, and this is one of them."""
+        if not isinstance(self._keeping, OnServers) or "rules" not in self.roles:
             return None
         return Parting(self._ground, self._keeping, self._say)
 
@@ -308,7 +306,9 @@ class Hub:
         """What this hub is to the others of its city."""
         does = self.does()
         address = self.listening.address if "api" in self.roles else ""
-        return Node(self.node, does, address, self.health.ready, [role for role in self.roles if role not in does])
+        stands_by = [role for role in self.roles if role not in does]
+        partitions = self.city.config.rules.partitions if "rules" in self.roles else 0
+        return Node(self.node, does, address, self.health.ready, stands_by, partitions)
 
     def _said(self, node: Node) -> Said:
         """What it says to them."""
@@ -427,6 +427,11 @@ class Hub:
             later = for_the_next_start(old, city)
             self._ground.take_over(taken_over(old, city))
             self._take_registry()
+            if (parts := city.config.rules.partitions) != old.config.rules.partitions:
+                if self._keeping.apart:
+                    applied.append(f"[rules] partitions: {parts} holds once all machines that judge say the same")
+                else:
+                    later.append(f"[rules] partitions: {parts} holds once the hub has been started again")
             applied += await self.judging.reload()
             applied += changed(old, city)
             self.ingest.secrets = city.secrets

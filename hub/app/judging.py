@@ -16,9 +16,10 @@ from hub.api.state import ReaderState, State
 from hub.app.editions import Editions
 from hub.app.gathering import Gathering
 from hub.app.ground import Ground
-from hub.app.keeping import PART, OnServers
-from hub.app.parting import GatherOnServers, begin_of
+from hub.app.keeping import NEEDS, PART, OnServers
+from hub.app.parting import GatherOnServers
 from hub.app.present import Present
+from hub.app.renumbering import Renumbering
 from hub.app.roles import Judged, Nodes, doors
 from hub.app.storing import Storing
 from hub.app.tasks import Tasks
@@ -30,7 +31,7 @@ from hub.app.watching import RuleParts
 from hub.bilingual import Text
 from hub.delivery import BEGINS
 from hub.model import LEVELS, Alert, AlertChange, Change, Maintenance
-from hub.ports import Cursors, LogFull, LogPosition
+from hub.ports import BEGINNING, Cursors, LogFull, LogPosition
 from rules.book import RuleBook
 from rules.engine import ENGINE, Engine
 
@@ -45,11 +46,8 @@ class Judging:
     editions: Editions
     trips: TripNotes
 
-    def __init__(
-        self, ground: Ground, present: Present, storing: Storing, nodes: Nodes, tick_s: float, shared: bool = False
-    ) -> None:
-        """`tick_s`: the machine's seconds from tick to tick. `shared`: machines share the parts of the rules (`hub.app.parting`)."""
-        self._shared = shared
+    def __init__(self, ground: Ground, present: Present, storing: Storing, nodes: Nodes, tick_s: float) -> None:
+        """`tick_s`: the machine's seconds from tick to tick."""
         self._forgotten = 0
         """Messages of the parts before this one are gone."""
         self._ground, self._present, self._storing, self._nodes, self._tick_s = ground, present, storing, nodes, tick_s
@@ -61,6 +59,7 @@ class Judging:
         """Take up what the rules knew when they stopped, here or elsewhere."""
         ground = self._ground
         self._places = places
+        gather = self._gather()
         self.warner = await asyncio.to_thread(
             Warner,
             ground.log,
@@ -69,10 +68,10 @@ class Judging:
             ground.cameras,
             ground.data / SNAPSHOT,
             ground.log.events.first,
-            ground.city.config.rules.partitions,
+            1 if gather else ground.city.config.rules.partitions,
             ground.keeping.replace,
             ground.journey,
-            await asyncio.to_thread(self._gather),
+            gather,
         )
         ground.log.events.begin_at(self.warner.state.cursor)
         self.editions = Editions(ground.log, ground.data / "editions.json", ground.keeping.replace, EDITION)
@@ -83,12 +82,11 @@ class Judging:
         await self._note_beginnings()
 
     def _gather(self) -> GatherOnServers | None:
-        """Raises ValueError where the rules are judged in another number of parts than the city folder says."""
-        keeping = self._ground.keeping
-        if not isinstance(keeping, OnServers):
+        """Where the log is on servers, machines may share the parts of the rules (`hub.app.parting`)."""
+        ground = self._ground
+        if not isinstance(ground.keeping, OnServers):
             return None
-        begin_of(keeping)
-        return GatherOnServers(keeping, self._ground.data) if self._shared else None
+        return GatherOnServers(ground.keeping, ground.data, ground.city.registry.devices)
 
     async def start(self, state: State) -> None:
         ground = self._ground
@@ -103,6 +101,9 @@ class Judging:
             everywhere = lambda: [*state.readers(), *self._nodes.readers()]  # noqa: E731
             books = lambda: state.city_books() or state.books()  # noqa: E731
             up = lambda: self._nodes.doors(doors(state.ingest, state.roles()))  # noqa: E731
+            if ground.keeping.apart:
+                renumbering = Renumbering(ground.log, self.warner, self._nodes, ground.now, EDITION)
+                self._tasks.keep("parts", renumbering.run)
             self._tasks.keep("telemetry", Reporter(state, books, everywhere, up).run)
         self.on = True
 
@@ -142,12 +143,18 @@ class Judging:
                 await asyncio.to_thread(self._forget_posts)
 
     def _forget_posts(self) -> None:
-        """Let go of what the parts wrote and nobody needs any more."""
-        engine, keeping = self.warner.engine, self._ground.keeping
+        """Let go of what the parts wrote and nobody needs any more, and learn which events they need. Raises OSError."""
+        warner, keeping = self.warner, self._ground.keeping
+        engine = warner.engine
         if not isinstance(engine, Gathering) or not isinstance(keeping, OnServers):
             return
-        read = [self._places.get(PART.format(part=part)) for part in range(engine.parts)]
-        needed = min([self.warner.safe_message, *engine.newest, *(0 if place is None else place + 1 for place in read)])
+        parts = range(engine.parts)
+        events = [self._places.get(NEEDS.format(part=part)) for part in parts]
+        if engine is not warner.engine:  # another generation has begun meanwhile
+            return
+        warner.safe_parts = max(warner.safe_parts, min(place or BEGINNING for place in events))
+        read = [self._places.get(PART.format(part=part)) for part in parts]
+        needed = min([warner.safe_message, *engine.newest, *(0 if place is None else place + 1 for place in read)])
         if needed > self._forgotten:
             keeping.posts().forget(needed)
             self._forgotten = needed
@@ -204,7 +211,11 @@ class Judging:
 
     def judged(self) -> Judged | None:
         """What others show of it."""
-        return Judged(dict(self.figures()), self.maintenance()) if self.on else None
+        return Judged(dict(self.figures()), self.maintenance(), self.warner.parts) if self.on else None
+
+    def parts(self) -> int:
+        """Among how many the rules are judged, here or elsewhere; 0 where nobody says."""
+        return self.warner.parts if self.on else self._nodes.judged.parts
 
     def book(self) -> RuleBook:
         return self.warner.engine.book if self.on else self._ground.city.book

@@ -30,10 +30,18 @@ REPORTS = "reports.json"
 """Which reports have gone out: see `hub.app.posting`."""
 BEGIN = "parts.begin"
 """Where the parts of the rules begin, where several machines share them."""
-FILES = {"rules": ("rules.snapshot", "editions.json", BEGIN), "store": ("ledger.json", NOTES), "delivery": (REPORTS,)}
+NUMBER = "parts.json"
+"""Which generation of parts has begun, and how many they are: looked at often, so apart from `BEGIN`, which is large."""
+FILES = {
+    "rules": ("rules.snapshot", "editions.json", BEGIN, NUMBER),
+    "store": ("ledger.json", NOTES),
+    "delivery": (REPORTS,),
+}
 """By role: of the data folder, what the next hub that fills it needs of the one before, and nobody else replaces."""
 PART = "rules-{part}"
-"""The lease of a part of the rules; its snapshot is the file of that name."""
+"""The lease of a part of the rules; its snapshot is the file of that name, and under it stands which message of the others it needs."""
+NEEDS = "rules-{part}.events"
+"""Under it stands which event that part needs to begin anew."""
 HOLDER_EVERY_S, TAKE_EVERY_S = 10.0, 0.5
 MARK_EVERY_S = 1.0
 
@@ -133,14 +141,15 @@ class OnServers:
     apart = True
 
     def __init__(self, options: LogOptions, data: Path, node: str, parts: int = 1) -> None:
-        """`parts`: among how many the rules are shared."""
+        """`parts`: among how many the city folder says that the rules are to be shared."""
         self._options, self._data, self._node, self.parts = options, data, node, parts
         self._posts: JetStreamPosts | None = None
         self._servers: Servers
         self._files: JetStreamFiles
         self._leases: dict[str, Lease] = {}
         """By role, those that this hub has."""
-        self._keeping: list[asyncio.Task[None]] = []
+        self._keeping: dict[str, asyncio.Task[None]] = {}
+        """By lease, what renews it; under "" what keeps hubs of earlier versions out."""
         self._lost = asyncio.Event()
 
     async def open(self) -> None:
@@ -155,9 +164,7 @@ class OnServers:
         from hub.log.jetstream import JetStreamFiles, JetStreamLog, Newer, bucket_of_leases
 
         options, servers = self._options, self._servers
-        judging = [PART.format(part=part) for part in range(self.parts)] if self.parts > 1 else []
-        needed = {**NEEDED, "events": (*NEEDED["events"], *judging)}
-        self.log = JetStreamLog(servers, options.space, options.replicas, limits(options), needed)
+        self.log = JetStreamLog(servers, options.space, options.replicas, limits(options), NEEDED)
         self.own = FolderCursors(self._data / "places")  # not where a log of this machine's own had its cursors
         self._bucket = bucket_of_leases(servers, options.space, options.replicas)
         self._newer = Newer(servers, self._bucket)
@@ -173,15 +180,21 @@ class OnServers:
         return await self._begin_under(lease)
 
     async def granted_if_free(self, role: str) -> Cursors | None:
-        """As `granted`, without waiting: None where another hub fills it."""
+        """As `granted`, without waiting: None where another hub fills it. Raises OSError where the servers do not answer."""
         from hub.log.jetstream import Lease
 
         lease = Lease(self._servers, self._bucket, role, self._node)
-        return await self._begin_under(lease) if await lease.take() else None
+        if not await lease.take():
+            return None
+        try:
+            return await self._begin_under(lease)
+        except OSError:
+            await self.give_back(role)
+            raise
 
     async def _begin_under(self, lease: Lease) -> Cursors:
         self._leases[lease.name] = lease
-        self._keep(lease.keep())
+        self._keep(lease.name, lease.keep())
         cursors = await asyncio.to_thread(self.log.under, lease)
         await asyncio.to_thread(self._fetch, lease.name)
         return cursors
@@ -224,19 +237,27 @@ class OnServers:
                     f"standing by: {works}, which has an earlier version, works on the log {self._options.space!r}; end it"
                 )
             await asyncio.sleep(MARK_EVERY_S)
-        if not self._keeping:
-            self._keep(self._newer.keep())
+        if "" not in self._keeping:
+            self._keep("", self._newer.keep())
 
-    def _keep(self, keeping: Awaitable[None]) -> None:
-        """Whatever ends it, a defect too: then nobody renews the lease."""
+    def _keep(self, name: str, keeping: Awaitable[None]) -> None:
+        """Whatever ends it, a defect too: then nobody renews the lease. Unless it was given back."""
 
         async def kept() -> None:
             try:
                 await keeping
             finally:
-                self._lost.set()
+                if name in self._keeping:
+                    self._lost.set()
 
-        self._keeping.append(asyncio.create_task(kept()))
+        self._keeping[name] = asyncio.create_task(kept())
+
+    async def give_back(self, role: str) -> None:
+        """Have another hub fill it. This one has ended what it did by the lease."""
+        lease, keeping = self._leases.pop(role), self._keeping.pop(role)
+        keeping.cancel()
+        await asyncio.wait([keeping])
+        await lease.release()
 
     async def _take(self, lease: Lease, say: Callable[[str], None]) -> None:
         loop = asyncio.get_running_loop()
@@ -285,7 +306,7 @@ class OnServers:
 
     async def close(self) -> None:
         await self.log.close()
-        for keeping in self._keeping:
+        for keeping in self._keeping.values():
             keeping.cancel()
         for lease in self._leases.values():
             await lease.release()

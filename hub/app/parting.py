@@ -1,6 +1,6 @@
 """Judging shared by machines: each part of the rules by the machine that has its lease, in a thread of its own.
 
-A machine that has parts already waits before it asks for a further one, so that one that has none gets it first.
+A machine that has parts already waits before it asks for a further one, so that one that has none gets it first. How many parts there are may change (`hub.app.parts_number`).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import TimeoutError as NotYet
 from contextlib import suppress
 from pathlib import Path
@@ -20,12 +20,15 @@ import msgspec
 from hub.api.state import ReaderState
 from hub.app.gathering import Letters
 from hub.app.ground import Ground
-from hub.app.keeping import BEGIN, PART, OnServers
+from hub.app.keeping import BEGIN, NEEDS, NUMBER, PART, OnServers, files_of
 from hub.app.part_worker import Begin, PartWorker
+from hub.app.reuniting import has_ended, next_of
 from hub.defects import told
+from hub.model import Device
 from hub.ports import Batch, Cursors, LogPosition
 from hub.whole_file import read
 from rules.desk import Ended
+from rules.together import Together
 
 if TYPE_CHECKING:
     from hub.log.jetstream.posts import Reader, Writer
@@ -43,34 +46,65 @@ FIGURES_EVERY_S = 5.0
 AGAIN_S = 5.0
 
 
+class Number(msgspec.Struct):
+    """Of the newest generation of parts."""
+
+    parts: int
+    generation: int
+
+
 class GatherOnServers:
     """For whoever brings together (`hub.app.warning`): with the lease `rules`."""
 
-    def __init__(self, keeping: OnServers, data: Path) -> None:
-        """Raises OSError where the servers do not answer."""
-        self._keeping, self._path = keeping, data / BEGIN
-        self.parts = keeping.parts
-        self.letters: Letters = keeping.posts().reader(lambda: False)
+    def __init__(self, keeping: OnServers, data: Path, known: Mapping[str, Device]) -> None:
+        """`known`: devices that need not be in memory twice."""
+        self._keeping, self._data, self._known = keeping, data, known
+        self.wanted = keeping.parts
+
+    def letters(self) -> Letters:
+        return self._keeping.posts().reader(lambda: False)
 
     def begin(self) -> Begin | None:
-        """Raises ValueError where the rules are shared among another number of parts."""
-        return begin_of(self._keeping)
+        begin = begin_of(self._keeping)
+        if begin is not None and self._keeping.shown(NUMBER) != _number(begin):  # lost between writing the two
+            self._keeping.replace(self._data / NUMBER, _number(begin))
+        return begin
 
     def keep(self, begin: Begin) -> None:
-        self._keeping.replace(self._path, msgspec.msgpack.encode(begin))
+        self._keeping.replace(self._data / BEGIN, msgspec.msgpack.encode(begin))
+        self._keeping.replace(self._data / NUMBER, _number(begin))
+
+    async def next_of(self, begin: Begin, parts: int, together: Together) -> Begin:
+        saved = [await self._last_of(part, begin.generation) for part in range(begin.parts)]
+        return await asyncio.to_thread(next_of, begin, parts, saved, together, known=self._known)
+
+    async def _last_of(self, part: int, generation: int) -> bytes:
+        """The snapshot of that part where it has ended, as soon as it has."""
+        (name,) = files_of(PART.format(part=part))
+        pause_s = LOOK_EVERY_S
+        while True:
+            with suppress(OSError):
+                saved = await asyncio.to_thread(self._keeping.shown, name)
+                if saved is not None and has_ended(saved, generation):
+                    return saved
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, AGAIN_S)
 
 
 def begin_of(keeping: OnServers) -> Begin | None:
-    """Where the parts began; None where they have not yet. Raises ValueError with a sentence where they are not as many as they were, OSError."""
+    """Where the newest generation of parts began; None where one engine has always judged. Raises OSError."""
     data = keeping.shown(BEGIN)
-    if data is None:
-        return None
-    begin = msgspec.msgpack.decode(data, type=Begin)
-    if begin.parts != keeping.parts:
-        raise ValueError(
-            f"[rules] partitions = {keeping.parts}: this log is judged in {begin.parts} parts, and their number cannot be changed yet (docs/scale.md)"
-        )
-    return begin
+    return None if data is None else msgspec.msgpack.decode(data, type=Begin)
+
+
+def _number(begin: Begin) -> bytes:
+    return msgspec.json.encode(Number(begin.parts, begin.generation))
+
+
+def number_of(keeping: OnServers) -> Number | None:
+    """None where one engine has always judged. Raises OSError."""
+    data = keeping.shown(NUMBER)
+    return None if data is None else msgspec.json.decode(data, type=Number)
 
 
 class Parting:
@@ -79,41 +113,62 @@ class Parting:
     def __init__(self, ground: Ground, keeping: OnServers, say: Callable[[str], None]) -> None:
         self._ground, self._keeping, self._say = ground, keeping, say
         self._parts: dict[int, OnePart] = {}
+        self._free_since: dict[int, float] = {}
 
     async def run(self) -> None:
-        """Take what is free, for good. Raises ValueError where the parts are not those of this city folder."""
-        begin = None
-        while begin is None:
-            await asyncio.sleep(LOOK_EVERY_S)
-            try:
-                begin = await asyncio.to_thread(begin_of, self._keeping)
-            except OSError:
-                continue
-        free_since: dict[int, float] = {}
+        """Take what is free, for good."""
         while True:
-            for part in range(begin.parts):
-                if part not in self._parts and await self._may_take(part, free_since):
-                    await self._take(part, begin)
             await asyncio.sleep(LOOK_EVERY_S)
+            with suppress(OSError):  # the servers do not answer: it is looked again
+                number = await asyncio.to_thread(number_of, self._keeping)
+                if number is not None:
+                    await self._look(number)
 
-    async def _may_take(self, part: int, free_since: dict[int, float]) -> bool:
+    async def _look(self, number: Number) -> None:
+        for part, one in list(self._parts.items()):
+            if one.generation < number.generation:  # it has ended, or the next could not have begun
+                await self._end(part)
+                await self._begin(part, one.places)
+        for part in range(number.parts) if number.parts > 1 else ():
+            if part not in self._parts and await self._may_take(part):
+                await self._take(part)
+
+    async def _may_take(self, part: int) -> bool:
         if not self._parts:
             return True
         if await self._keeping.is_held(PART.format(part=part)):
-            free_since.pop(part, None)
+            self._free_since.pop(part, None)
             return False
         now = time.monotonic()
-        return now - free_since.setdefault(part, now) >= PATIENCE_S * len(self._parts)
+        return now - self._free_since.setdefault(part, now) >= PATIENCE_S * len(self._parts)
 
-    async def _take(self, part: int, begin: Begin) -> None:
+    async def _take(self, part: int) -> None:
         role = PART.format(part=part)
         places = await self._keeping.granted_if_free(role)
-        if places is None:
-            return
-        writer = await asyncio.to_thread(lambda: self._keeping.posts().writer(part, self._keeping.lease(role)))
-        one = self._parts[part] = OnePart(part, begin, self._ground, self._keeping, writer, places)
-        one.start()
-        self._say(f"{role}: this machine does it now")
+        if places is not None and await self._begin(part, places):
+            self._say(f"{role}: this machine does it now")
+
+    async def _begin(self, part: int, places: Cursors) -> bool:
+        """Judge a part of the newest generation under its lease. Where that has no such part, the lease is given back. Raises OSError."""
+        role, one = PART.format(part=part), None
+        try:
+            begin = await asyncio.to_thread(begin_of, self._keeping)
+            if begin is not None and part < begin.parts > 1:
+                writer = await asyncio.to_thread(lambda: self._keeping.posts().writer(part, self._keeping.lease(role)))
+                one = self._parts[part] = OnePart(part, begin, self._ground, self._keeping, writer, places)
+                one.start()
+        finally:
+            if one is None:
+                await self._keeping.give_back(role)
+        return one is not None
+
+    async def _end(self, part: int) -> None:
+        """Have it write its snapshot down and end."""
+        one = self._parts[part]
+        one.ending = True
+        await asyncio.to_thread(one.join)
+        one.forget()
+        del self._parts[part]
 
     def roles(self) -> list[str]:
         return [PART.format(part=part) for part in sorted(self._parts)]
@@ -137,15 +192,19 @@ class OnePart(threading.Thread):
         name = PART.format(part=part)
         super().__init__(name=name, daemon=True)
         self._part, self._begin, self._ground, self._keeping = part, begin, ground, keeping
-        self._writer, self._places = writer, places
+        self._writer, self.places = writer, places
+        self.generation = begin.generation
         self._path = ground.data / f"{name}.snapshot"
         self._loop = asyncio.get_running_loop()
-        self.ending = False
+        self.ending = self._unsaved = False
         self.state = ReaderState(name, "events", required=True, cursor=LogPosition(begin.cursor))
-        self._safe = LogPosition(begin.cursor)
         ground.health.add(self.state.part, required=True)
         ground.closely.append(self.state)
-        ground.log.events.require(name, lambda: self._safe)
+
+    def forget(self) -> None:
+        """It has ended, and is no part of this machine any more."""
+        self._ground.health.forget(self.name)
+        self._ground.closely.remove(self.state)
 
     def run(self) -> None:
         while not self.ending:
@@ -174,24 +233,29 @@ class OnePart(threading.Thread):
         known = self._ground.city.registry.devices
         make = lambda data: PartWorker(self._part, posts, self._begin, known, data)  # noqa: E731
         worker = read(self._path, make, None) or PartWorker(self._part, posts, self._begin, known)
-        self.state.cursor = self._safe = LogPosition(worker.cursor)
+        self.state.cursor = LogPosition(worker.cursor)
         self._report("up")
         save_at, figures_at = time.monotonic() + SAVE_EVERY_S, 0.0
-        while not self.ending:
+        while not self.ending and not worker.ended:
             batch = self._next(worker.cursor)
             if time.monotonic() >= figures_at:
                 worker.tell_figures()
                 figures_at = time.monotonic() + FIGURES_EVERY_S
             for few in batch.parts(BATCH_MAX):
-                if few.entries:
+                if few.entries and not worker.ended:
                     for error in worker.judge(few.entries, few.positions):
                         logger.error("the rules skipped an event; report this", exc_info=error)
                     self.state.cursor = LogPosition(worker.cursor)
             if time.monotonic() >= save_at:
                 save_at = time.monotonic() + max(SAVE_EVERY_S, self._save(worker) / SAVE_SHARE)
         self._save(worker)
+        while worker.ended and not self.ending:  # another generation begins with what is written down here
+            time.sleep(LOOK_EVERY_S)
+            if self._unsaved:
+                self._save(worker)
 
     def _next(self, cursor: int) -> Batch:
+        """What is there, or comes within a while; nothing where the part is to end."""
         reading = self._ground.log.events.read(LogPosition(cursor), BATCH_MAX, READ_S)
         future = asyncio.run_coroutine_threadsafe(reading, self._loop)
         while not self.ending:
@@ -201,18 +265,20 @@ class OnePart(threading.Thread):
                 if future.done():
                     raise
         future.cancel()
-        raise Ended
+        return Batch((), (LogPosition(cursor),))
 
     def _save(self, worker: PartWorker) -> float:
         """Write the snapshot down. The seconds that making it took."""
         began = time.thread_time()
-        data, safe, read_until = worker.saved(), worker.cursor, worker.read_until
+        data, needs, read_until = worker.saved(), worker.cursor, worker.read_until
         took = time.thread_time() - began
         try:
             self._keeping.replace(self._path, data)
-            self._places.set(self.name, LogPosition(read_until))
-            self._safe = LogPosition(safe)
+            self.places.set(self.name, LogPosition(read_until))
+            self.places.set(NEEDS.format(part=self._part), LogPosition(needs))
+            self._unsaved = False
         except OSError as error:
+            self._unsaved = True
             logger.warning("%s: its snapshot could not be written (%s)", self.name, error)
         return took
 

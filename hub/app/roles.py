@@ -63,6 +63,8 @@ class Node(msgspec.Struct):
     address: str
     ready: bool
     stands_by: list[str] = []
+    partitions: int = 0
+    """Among how many parts its city folder says that the rules are to be shared; 0 of a machine that does not judge, or says nothing of it."""
 
 
 class Judged(msgspec.Struct):
@@ -71,6 +73,8 @@ class Judged(msgspec.Struct):
     rules: dict[str, Any] = msgspec.field(default_factory=dict)
     """How the rules are."""
     maintenance: tuple[Maintenance, ...] = ()
+    parts: int = 0
+    """Among how many the rules are judged; 0 where nobody says."""
 
 
 class Reads(msgspec.Struct):
@@ -135,7 +139,7 @@ class Nodes:
     ) -> None:
         """`name`: this node's; `board`: None for a hub with a log of its own, which is the only node. `own`: this node as it is; `said`: all that it
         says; `now`: its clock."""
-        self._name, self._board, self._own, self._said, self._now = name, board, own, said, now
+        self.name, self._board, self._own, self._said, self._now = name, board, own, said, now
         self._run = uuid.uuid4().hex
         self._heard: dict[str, Heard] = {}
         self._twin: Heard | None = None
@@ -151,7 +155,7 @@ class Nodes:
         except msgspec.MsgspecError:  # of a version that speaks otherwise
             return
         heard = Heard(time.monotonic(), said, (said.at - self._now()) / SECOND if said.at else 0.0)
-        if said.run != self._run and said.node.node == self._name:
+        if said.run != self._run and said.node.node == self.name:
             self._twin = None if said.leaves else heard
         elif said.leaves:
             self._heard.pop(said.node.node, None)
@@ -198,7 +202,7 @@ class Nodes:
         """Those that were heard, did not say that they leave, and are not heard any more, by name."""
         at = time.monotonic()
         heard = [one for one in list(self._heard.values()) if GONE_S <= at - one.at < FORGOTTEN_S]
-        return sorted((one.said.node for one in heard if one.said.node.node != self._name), key=lambda node: node.node)
+        return sorted((one.said.node for one in heard if one.said.node.node != self.name), key=lambda node: node.node)
 
     def ahead_s(self) -> dict[str, float]:
         """By node, how far its clock was ahead of this one's when it was last heard, s."""
@@ -243,7 +247,7 @@ class Nodes:
         return found
 
     def _others(self) -> list[Heard]:
-        return [one for one in self._newest_first() if one.said.node.node != self._name]
+        return [one for one in self._newest_first() if one.said.node.node != self.name]
 
     def _newest_first(self) -> list[Heard]:
         since = time.monotonic() - GONE_S

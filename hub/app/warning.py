@@ -21,6 +21,7 @@ from hub.api.state import ReaderState
 from hub.app.eyes import look
 from hub.app.gathering import Gathering, Letters
 from hub.app.part_worker import Begin
+from hub.app.parts_number import ends
 from hub.app.telemetry import noted_by_the_hub
 from hub.bilingual import NOTHING, Text, joined, quoted, same
 from hub.cameras import Cameras
@@ -37,6 +38,7 @@ from rules.engine import Engine
 from rules.partition import engine_of
 from rules.snapshot import health_of
 from rules.state.health import ENGINE
+from rules.together import Together
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +72,10 @@ class _Head(msgspec.Struct):
     alerts_next: LogPosition
     derived_next: LogPosition | None
     """None in a snapshot of a version that did not note it."""
+    generation: int
+    """Of the parts of the rules (`hub.app.part_worker.Begin`); 0 where one engine has always judged."""
+    changing: int
+    """The number of parts that holds from the cursor on, where they have not begun yet; 0: it stays."""
 
 
 class _Snapshot(msgspec.Struct):
@@ -82,6 +88,8 @@ class _Snapshot(msgspec.Struct):
     engine: msgspec.Raw
     """The map that the engine froze; in older snapshots its bytes."""
     derived_next: LogPosition | None = None
+    generation: int = 0
+    changing: int = 0
 
     @property
     def state(self) -> bytes:
@@ -90,6 +98,7 @@ class _Snapshot(msgspec.Struct):
         return msgspec.msgpack.decode(held, type=bytes) if held[:1] in _BYTES else held
 
 
+_decode = msgspec.msgpack.Decoder(_Snapshot).decode
 _BYTES = (b"\xc4", b"\xc5", b"\xc6")
 """MessagePack's heads of bytes."""
 
@@ -137,15 +146,23 @@ class _Repeats:
 class Gather(Protocol):
     """What is needed to bring together what parts on several machines say."""
 
-    parts: int
-    letters: Letters
+    wanted: int
+    """The number of parts that the city folder says: a city of which nothing is judged yet begins with it."""
+
+    def letters(self) -> Letters:
+        """What all parts write. Raises OSError."""
+        ...
 
     def begin(self) -> Begin | None:
-        """Where the parts began; None where they have not yet."""
+        """Where the parts, or the engine after them, began; None where one engine has always judged. Raises OSError."""
         ...
 
     def keep(self, begin: Begin) -> None:
-        """Have the parts begin there. Raises OSError."""
+        """Have this generation begin there. Raises OSError."""
+        ...
+
+    async def next_of(self, begin: Begin, parts: int, together: Together) -> Begin:
+        """The generation behind that which began so, as soon as all its parts have ended."""
         ...
 
 
@@ -196,10 +213,18 @@ class Warner:
         self._judged = 0
         """Events since the last snapshot."""
         self._partitions, self._gather = partitions, gather
+        self.parts = 1
+        """Among how many the rules are judged, where machines share them."""
+        self.next_parts = 0
+        """The number that holds from the cursor on; 0: it stays."""
+        self.safe_parts = begin
+        """No part that another machine judges needs an event before this place to begin anew."""
+        self._begun: Begin | None = None
+        """How the generation of parts began, but for the engine."""
         self._engine: Engine | Gathering
         self._city = book, registry
         self._take_up()
-        log.events.require("rules", lambda: self._safe_cursor)
+        log.events.require("rules", self._needed)
 
     def _take_up(self) -> None:
         """Begin as the snapshot has it, or with the city's rules and registry where there is none, and judge again what the log has behind it."""
@@ -207,37 +232,49 @@ class Warner:
         self._registry_text = registry_text(registry.devices.values(), registry.zones.values())
         self._again_until = self._log.events.next
         """Up to here events may have been judged before."""
-        if self._gather is not None:
-            self._begin_to_gather(self._gather, book, registry)
-            return
-        self._engine = self._restore(book, registry.devices) or engine_of(
-            book, registry.devices.values(), registry.zones.values(), self._partitions
-        )
-
-    def _begin_to_gather(self, gather: Gather, book: RuleBook, registry: Registry) -> None:
-        """Go on with what the parts say, or tell them where to begin: with the snapshot of one engine, where there was one so far."""
-        begin = gather.begin()
-        saved = read(self._path, msgspec.msgpack.Decoder(_Snapshot).decode, None)
-        if begin is None:
-            text = self._registry_text
-            fresh = Begin(gather.parts, book.text, text, self._begin, b"")
-            whole = saved and Begin(gather.parts, saved.rules, saved.registry, saved.cursor, saved.state)
-            begin = whole or fresh
-            gather.keep(begin)
-        elif saved is not None and saved.cursor > begin.cursor:
-            rules = from_text(saved.rules)
-            self._engine = Gathering.thawed(saved.state, rules or book, saved.cursor, gather.parts, gather.letters)
-            self._go_on(saved)
-            return
-        self._engine = Gathering.begun(begin, gather.letters)
-        self._registry_text = begin.registry
-        if saved is None:
-            self._go_on_from(LogPosition(begin.cursor), self._log.alerts.first, self._log.derived.first)
+        self.next_parts = 0
+        begin = self._begin_of_parts(book)
+        self._begun = begin and msgspec.structs.replace(begin, engine=b"")
+        self.parts = 1 if begin is None else begin.parts
+        if begin is not None and begin.parts > 1:
+            self._begin_to_gather(begin, book)
         else:
+            self._engine = self._restore(begin, book, registry.devices) or engine_of(
+                book, registry.devices.values(), registry.zones.values(), self._partitions
+            )
+
+    def _begin_of_parts(self, book: RuleBook) -> Begin | None:
+        """Where the parts began, or begin now: those of a city of which nothing has been judged. None where one engine has always judged."""
+        if self._gather is None:
+            return None
+        begin = self._gather.begin()
+        if begin is None and self._gather.wanted > 1 and read(self._path, _decode, None) is None:
+            head = self._gather.wanted, book.text, self._registry_text, self._begin
+            begin = Begin(*head, b"", 1, self._log.alerts.first, self._log.derived.first)
+            self._gather.keep(begin)
+        return begin
+
+    def _saved_since(self, begin: Begin) -> _Snapshot | None:
+        """The snapshot, where it is of the generation that began there."""
+        saved = read(self._path, _decode, None)
+        return saved if saved is not None and saved.generation == begin.generation else None
+
+    def _begin_to_gather(self, begin: Begin, book: RuleBook) -> None:
+        """Go on with what the parts say."""
+        assert self._gather is not None
+        self.safe_parts = LogPosition(begin.cursor)
+        letters = self._gather.letters()
+        saved = self._saved_since(begin)
+        if saved is None:
+            self._engine = Gathering.begun(begin, letters)
+            self._go_on(_snapshot_of(begin))
+        else:
+            rules = from_text(saved.rules) or book
+            self._engine = Gathering.thawed(saved.state, rules, saved.cursor, begin.parts, letters)
             self._go_on(saved)
 
     def _go_on(self, saved: _Snapshot) -> None:
-        self._registry_text = saved.registry
+        self._registry_text, self.next_parts = saved.registry, saved.changing
         self._go_on_from(saved.cursor, saved.alerts_next, saved.derived_next)
 
     def _go_on_from(self, cursor: LogPosition, alerts: LogPosition, derived: LogPosition | None) -> None:
@@ -247,13 +284,17 @@ class Warner:
         self._told = {change.id for change in _tail(self._log, alerts)}
         self._derived = None if derived is None else _Repeats(self._log.derived, derived)
 
-    def _restore(self, book: RuleBook, devices: Mapping[str, Device]) -> Engine | None:
-        """The engine as the snapshot has it; None where there is none that can be read.
+    def _restore(self, begin: Begin | None, book: RuleBook, devices: Mapping[str, Device]) -> Engine | None:
+        """The engine as the snapshot has it, or as the parts left it after that; None where there is none that can be read.
 
         The rules of the snapshot judge what the log holds up to the edition that this start writes there, as a replay
         would. Where they cannot be read or run any more, those of today take over at once.
         """
-        restored = read(self._path, lambda data: _restored(data, book, devices, self._partitions), None)
+        restored = None
+        if begin is None or self._saved_since(begin) is not None:
+            restored = read(self._path, lambda data: _restored(_decode(data), book, devices, self._partitions), None)
+        if restored is None and begin is not None:
+            restored = _restored(_snapshot_of(begin), book, devices, self._partitions)
         if (
             restored is None
         ):  # the first start, or one that ended before the first snapshot, or a damaged one: the log tells all again
@@ -262,6 +303,10 @@ class Warner:
         saved, engine = restored
         self._go_on(saved)
         return engine
+
+    def _needed(self) -> LogPosition:
+        """The oldest event that anybody who judges needs to begin anew."""
+        return min(self._safe_cursor, self.safe_parts) if self.parts > 1 else self._safe_cursor
 
     @property
     def engine(self) -> Engine | Gathering:
@@ -290,9 +335,13 @@ class Warner:
         loop = asyncio.get_running_loop()
         self._next_save = loop.time() + SNAPSHOT_EVERY_S
         while True:
+            if self.next_parts:
+                await self._change_parts()
             batch = await self._log.events.read(self.state.cursor, FRAME_ENTRIES_MAX)
             for part in batch.parts(BATCH_MAX):
                 await self.take(part)
+                if self.next_parts:
+                    break
                 if self.state.cursor < self._log.events.next:  # else reading waits, and others have their turn then
                     await asyncio.sleep(0)
             if self._save is not None and self._save.done():
@@ -306,21 +355,48 @@ class Warner:
 
     async def _begin_anew(self) -> None:
         """As after a restart: from the snapshot, without telling again what the log has."""
+        await self._leave_off()
+        async with self._between:
+            await asyncio.to_thread(self._take_up)  # of a large city it takes seconds, in which others have their turn
+
+    async def _leave_off(self) -> None:
+        """Another engine is to go on: nothing is written down of this one any more, nor heard."""
         if self._save is not None:
             await asyncio.wait([self._save])
             self._save = None
         if isinstance(self._engine, Gathering):
             self._engine.end()
+
+    async def _change_parts(self) -> None:
+        """Have another number of parts, or one engine, go on from here."""
+        gather, engine, head = self._gather, self._engine, self._head()
+        assert gather is not None
+        if isinstance(engine, Gathering):
+            assert self._begun is not None
+            begin = await gather.next_of(self._begun, self.next_parts, engine.together)
+        else:
+            whole = await asyncio.to_thread(engine.snapshot)
+            generation = 1 if self._begun is None else self._begun.generation + 1
+            begin = Begin(self.next_parts, head.rules, head.registry, head.cursor, whole, generation)
+        begin.alerts_next, begin.derived_next = head.alerts_next, head.derived_next or self._log.derived.next
+        await self._leave_off()
         async with self._between:
-            await asyncio.to_thread(self._take_up)  # of a large city it takes seconds, in which others have their turn
+            await asyncio.to_thread(gather.keep, begin)
+            await asyncio.to_thread(self._take_up)
+        if isinstance(self._engine, Gathering):
+            self._engine.listen()
+        self._say_well()
 
     async def take(self, batch: Batch) -> list[AlertChange]:
-        """Evaluate these events and append what they change. Returns the changes."""
+        """Evaluate these events, up to where another number of parts holds, and append what they change. Returns the changes."""
         async with self._between:
             return await self._take(batch)
 
     async def _take(self, batch: Batch) -> list[AlertChange]:
-        engine = self._engine
+        engine, changing = self._engine, 0
+        if self._gather is not None:
+            count, changing = ends(batch.entries, self.parts)
+            batch = batch.until(batch.positions[count])
         if isinstance(engine, Gathering):
             outcome = await engine.outcome(batch)
         else:
@@ -338,7 +414,7 @@ class Warner:
         wanted = ((self._log.derived, derived), (self._log.alerts, changes))
         if derived or changes:  # to wait for nothing takes a turn of the loop, and most batches change nothing
             await asyncio.gather(*(self._append(stream.append, entries) for stream, entries in wanted if entries))
-        self.state.cursor = batch.next
+        self.state.cursor, self.next_parts = batch.next, changing
         self._judged += len(batch.entries)
         if self.state.cursor >= self._again_until:
             self._told, self._derived = set(), None
@@ -446,6 +522,8 @@ class Warner:
             self.state.cursor,
             self._told_from if again else self._log.alerts.next,
             self._derived.position if again and self._derived is not None else self._log.derived.next,
+            0 if self._begun is None else self._begun.generation,
+            self.next_parts,
         )
 
 
@@ -494,9 +572,17 @@ def _until_the_end(chunks: SimpleQueue[bytes]) -> Iterator[bytes]:
         yield chunk
 
 
-def _restored(data: bytes, book: RuleBook, devices: Mapping[str, Device], partitions: int) -> tuple[_Snapshot, Engine]:
-    """The snapshot in these bytes, and the engine it holds, with these devices where it has the same. Raises what decoding raises."""
-    saved = msgspec.msgpack.decode(data, type=_Snapshot)
+def _snapshot_of(begin: Begin) -> _Snapshot:
+    """As if it had been written down where that generation begins."""
+    alerts, derived = LogPosition(begin.alerts_next), LogPosition(begin.derived_next)
+    head = begin.rules, begin.registry, LogPosition(begin.cursor), alerts
+    return _Snapshot(*head, msgspec.Raw(begin.engine), derived, begin.generation)
+
+
+def _restored(
+    saved: _Snapshot, book: RuleBook, devices: Mapping[str, Device], partitions: int
+) -> tuple[_Snapshot, Engine]:
+    """With the engine that it holds, which has these devices where it has the same. Raises what decoding raises."""
     registry = registry_from_text(saved.registry, devices)
     if registry is None:
         raise ValueError("its registry is of a version that this one does not read")

@@ -94,12 +94,44 @@ def test_a_role_that_nobody_fills_is_down_on_every_machine_and_makes_none_unread
 
 def test_where_machines_share_the_rules_each_part_is_missed(passes: Clock) -> None:
     town = Town()
-    town.filled = Filled(town.health, town.nodes, lambda: True, 2)
+    town.filled = Filled(town.health, town.nodes, lambda: True, lambda: 2)
+    town.filled.look()
     passes(VACANT_S + 1)
     town.hear("judge", ["rules", "rules-0"])
     assert town.state("role/rules-0")[0] == "up"
     state, why, why_zh = town.state("role/rules-1")
     assert (state, "no warnings" in why, "预警" in why_zh) == ("down", True, True)
+
+
+def test_another_number_of_parts_than_holds_is_told_on_every_machine() -> None:
+    town, number = Town(), [2]
+    town.filled = Filled(town.health, town.nodes, lambda: True, lambda: number[0])
+
+    def wants(name: str, partitions: int, *roles: str) -> None:
+        town.board.tell(msgspec.json.encode(Said(Node(name, list(roles), "", True, ["rules"], partitions))))
+
+    wants("a", 2, "rules-0")
+    wants("b", 2, "rules-1")
+    assert town.state("machines") == ("up", "", "")
+    wants("b", 4, "rules-1")
+    state, why, why_zh = town.state("machines")
+    assert state == "degraded"
+    assert why == (
+        "[rules] partitions differs between machines (2 on a; 4 on b); the rules are judged in 2 parts until all say the same"
+    )
+    assert "b 为 4" in why_zh
+    wants("a", 4, "rules-0")
+    state, why, why_zh = town.state("machines")
+    assert (state, why) == ("degraded", "the rules are judged in 2 parts and go over to 4 parts")
+    assert "2 个分区改为 4 个分区" in why_zh
+    number[0] = 4
+    assert town.state("machines")[0] == "up"
+    assert "role/rules-3" in {part.name for part in town.health.parts()}
+    number[0] = 1
+    wants("a", 1)
+    wants("b", 1)
+    assert town.state("machines")[0] == "up"
+    assert not [part.name for part in town.health.parts() if part.name.startswith("role/rules-")]
 
 
 async def test_a_machine_that_is_lost_is_named_and_one_that_was_told_to_end_is_not(passes: Clock) -> None:

@@ -27,6 +27,9 @@ class LettersOf:
             raise found
         return found
 
+    def close(self) -> None:
+        pass
+
 
 def gathering(*told: list[tuple[int, int, bytes]] | Exception) -> Gathering:
     book = load([], [])

@@ -12,7 +12,7 @@ import pytest
 
 from hub.app.keeping import BEGIN, OnServers
 from hub.app.part_worker import Begin
-from hub.app.parting import begin_of
+from hub.app.parting import GatherOnServers, Number, number_of
 from hub.log.jetstream import JetStreamPosts, Lease, Servers, bucket_of_leases
 from hub.log.jetstream.posts import Writer
 from hub.options import LogOptions
@@ -92,18 +92,40 @@ async def test_a_message_whose_acknowledgement_was_lost_stands_there_once(
     assert [message for _, _, message in found] == [b"one", b"two"]
 
 
-async def test_another_number_of_parts_than_the_log_was_judged_in_is_refused(
+async def test_which_generation_of_parts_is_the_newest_is_written_down_again_where_that_was_cut_short(
     server: NatsServer, tmp_path: Path
 ) -> None:
     options = LogOptions(servers=[server.url], replicas=1, synced=True, events_gb=0.1, alerts_gb=0.1, quarantine_gb=0.1)
     keeping = OnServers(options, tmp_path, "a", parts=3)
     await keeping.open()
-    assert await asyncio.to_thread(begin_of, keeping) is None
     await keeping.granted("rules", lambda _: None)
+    gather = GatherOnServers(keeping, tmp_path, {})
+    assert await asyncio.to_thread(gather.begin) is None
+    assert await asyncio.to_thread(number_of, keeping) is None
     begin = Begin(3, "", "", 0, b"")
     await asyncio.to_thread(keeping.replace, tmp_path / BEGIN, msgspec.msgpack.encode(begin))
-    assert await asyncio.to_thread(begin_of, keeping) == begin
-    keeping.parts = 2
-    with pytest.raises(ValueError, match=r"partitions = 2: this log is judged in 3 parts"):
-        await asyncio.to_thread(begin_of, keeping)
+    assert await asyncio.to_thread(gather.begin) == begin
+    assert await asyncio.to_thread(number_of, keeping) == Number(3, 1)
     await keeping.close()
+
+
+async def test_a_lease_that_is_given_back_is_free_at_once_and_ends_nothing_else(
+    server: NatsServer, tmp_path: Path
+) -> None:
+    options = LogOptions(servers=[server.url], replicas=1, synced=True, events_gb=0.1, alerts_gb=0.1, quarantine_gb=0.1)
+    here, there = (OnServers(options, tmp_path / name, name) for name in ("here", "there"))
+    for keeping in (here, there):
+        (tmp_path / keeping._node).mkdir()
+        await keeping.open()
+    assert await here.granted_if_free("rules-0") is not None
+    assert await here.granted_if_free("rules-1") is not None
+    assert await there.granted_if_free("rules-0") is None
+    await here.give_back("rules-0")
+    assert await there.granted_if_free("rules-0") is not None
+    lost = asyncio.create_task(here.lost())
+    await asyncio.sleep(0.5)
+    assert not lost.done()
+    assert here.lease("rules-1").held
+    lost.cancel()
+    await here.close()
+    await there.close()

@@ -227,6 +227,9 @@ class City:
     def read(self, after: int, wait: bool) -> list[tuple[int, int, bytes]]:
         return []
 
+    def close(self) -> None:
+        pass
+
     def _together(self, at: int, end: int) -> Together:
         """What was said of these events, brought together some events at a time."""
         told = [(part, entry) for part, data in self.shared.messages for entry in entries_of(decode(data).said)]

@@ -74,12 +74,12 @@ class Reader:
 
     def __init__(self, posts: JetStreamPosts, ended: Callable[[], bool]) -> None:
         self._posts, self._servers, self._ended = posts, posts._servers, ended
-        self._news = Event()
+        self._news, self._closed = Event(), False
         posts._news.add(self._news)
 
     def read(self, after: int, wait: bool) -> list[tuple[int, int, bytes]]:
         """Those behind that number: (number, part, message); none where there are none yet and `wait` is False, or this is to end."""
-        while not self._ended():
+        while not self._closed and not self._ended():
             self._news.clear()
             try:
                 found = self._servers.wait(self._fetch(after + 1))
@@ -108,6 +108,8 @@ class Reader:
         return found
 
     def close(self) -> None:
+        """Whoever waits for messages waits no more."""
+        self._closed = True
         self._posts._news.discard(self._news)
 
 

@@ -1,0 +1,55 @@
+"""The number of parts of the rules changes while readings come, over real servers of the log: machines are restarted one after another with another
+number in their city folders, or told to reload, and what they say together is what one engine says of the log."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.judging_machines import NODES, Machines, judged_alike
+
+pytestmark = pytest.mark.acceptance
+
+
+def restarted(machines: Machines, name: str, parts: int) -> None:
+    machines.hubs[name].stop()
+    machines.want(name, parts)
+    machines.back(name)
+
+
+def reload(machines: Machines, name: str, parts: int) -> None:
+    machines.want(name, parts)
+    status, answer = machines.hubs[name].post("/api/v1/reload", {})
+    assert (status, answer["applied"]) == (
+        200,
+        [f"[rules] partitions: {parts} holds once all machines that judge say the same"],
+    )
+
+
+@pytest.mark.timeout(900)
+async def test_another_number_of_parts_holds_once_all_machines_say_so(tmp_path: Path) -> None:
+    """From two parts to four, to one engine, and to three parts; the last change meets a kill of the machine that brings together."""
+    async with judged_alike(tmp_path, parts=2) as (machines, traffic):
+        for name in NODES:
+            await traffic.some()
+            await asyncio.to_thread(restarted, machines, name, 4)
+            if name == NODES[1]:  # they differ
+                await asyncio.to_thread(machines.settle)
+                await asyncio.to_thread(
+                    machines.wait, lambda: "differs" in machines.said(machines.hubs["n1"])["machines"]
+                )
+        for parts in (4, 1, 3):
+            for name in NODES if parts != 4 else ():
+                await asyncio.to_thread(reload, machines, name, parts)
+            machines.parts = parts
+            if parts == 3:
+                await asyncio.to_thread(machines.wait, lambda: len(machines.holders()) > 1)
+                (judge,) = machines.holders()["rules"]
+                await asyncio.to_thread(machines.kill, judge)
+                await asyncio.to_thread(machines.back, judge)
+            took = await asyncio.to_thread(machines.settle)
+            await asyncio.to_thread(machines.see_what_is_said)
+            print(f"{parts} parts after {took:.1f} s: {machines.holders()}", flush=True)
+            await traffic.some()
