@@ -204,7 +204,7 @@ class Hub:
         """Where machines may share the parts of the rules, and this is one of them."""
         if not isinstance(self._keeping, OnServers) or "rules" not in self.roles:
             return None
-        return Parting(self._ground, self._keeping, self._say)
+        return Parting(self._ground, self._keeping, self._say, self.nodes)
 
     async def _open_log(self) -> None:
         await self._keeping.open()

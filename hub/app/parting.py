@@ -1,6 +1,7 @@
 """Judging shared by machines: each part of the rules by the machine that has its lease, in a thread of its own.
 
-A machine that has parts already waits before it asks for a further one, so that one that has none gets it first. How many parts there are may change (`hub.app.parts_number`).
+A machine that has parts already waits before it asks for a further one, so that one that has none gets it first; and one that has more than its
+share gives one back (`hub.app.shares`). How many parts there are may change (`hub.app.parts_number`).
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from hub.app.ground import Ground
 from hub.app.keeping import BEGIN, NEEDS, NUMBER, PART, OnServers, files_of
 from hub.app.part_worker import Begin, PartWorker
 from hub.app.reuniting import has_ended, next_of
+from hub.app.roles import Nodes
+from hub.app.shares import Shares
 from hub.defects import told
 from hub.model import Device
 from hub.ports import Batch, Cursors, LogPosition
@@ -110,13 +113,14 @@ def number_of(keeping: OnServers) -> Number | None:
 class Parting:
     """The parts of this machine."""
 
-    def __init__(self, ground: Ground, keeping: OnServers, say: Callable[[str], None]) -> None:
+    def __init__(self, ground: Ground, keeping: OnServers, say: Callable[[str], None], nodes: Nodes) -> None:
         self._ground, self._keeping, self._say = ground, keeping, say
         self._parts: dict[int, OnePart] = {}
         self._free_since: dict[int, float] = {}
+        self._shares = Shares(nodes)
 
     async def run(self) -> None:
-        """Take what is free, for good."""
+        """Take what is free, and give back what others should have, for good."""
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             with suppress(OSError):  # the servers do not answer: it is looked again
@@ -132,6 +136,8 @@ class Parting:
         for part in range(number.parts) if number.parts > 1 else ():
             if part not in self._parts and await self._may_take(part):
                 await self._take(part)
+        if self._shares.one_too_many(number.parts) and all(one.well for one in self._parts.values()):
+            await self._give_back(max(self._parts))
 
     async def _may_take(self, part: int) -> bool:
         if not self._parts:
@@ -170,6 +176,13 @@ class Parting:
         one.forget()
         del self._parts[part]
 
+    async def _give_back(self, part: int) -> None:
+        """Another machine has fewer, and takes it: it waits less for a free one than this does."""
+        role = PART.format(part=part)
+        await self._end(part)
+        await self._keeping.give_back(role)
+        self._say(f"{role}: given back, for another machine has fewer parts")
+
     def roles(self) -> list[str]:
         return [PART.format(part=part) for part in sorted(self._parts)]
 
@@ -200,6 +213,11 @@ class OnePart(threading.Thread):
         self.state = ReaderState(name, "events", required=True, cursor=LogPosition(begin.cursor))
         ground.health.add(self.state.part, required=True)
         ground.closely.append(self.state)
+
+    @property
+    def well(self) -> bool:
+        """Whether it has judged nearly all that is there, so that whoever takes it has little to judge again."""
+        return self.state.state == "up" and self._ground.log.events.lag(self.state.cursor) < BATCH_MAX
 
     def forget(self) -> None:
         """It has ended, and is no part of this machine any more."""
