@@ -190,7 +190,7 @@ class Edition(msgspec.Struct, array_like=True, tag="edition", frozen=True, gc=Fa
     """A new edition of the rules or the registry took effect here in the stream."""
 
     at: int
-    what: str  # "rules" or "registry"
+    what: str  # "rules", "registry", or "parts": among how many machines share the rules
     engine: str  # version of the engine that was running
     text: str
 

@@ -15,9 +15,9 @@ from typing import Any
 from hub.api.state import ReaderState, State
 from hub.app.editions import Editions
 from hub.app.gathering import Gathering
+from hub.app.generations import GatherOnServers
 from hub.app.ground import Ground
 from hub.app.keeping import NEEDS, PART, OnServers
-from hub.app.parting import GatherOnServers
 from hub.app.present import Present
 from hub.app.renumbering import Renumbering
 from hub.app.roles import Judged, Nodes, doors

@@ -10,28 +10,22 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import TimeoutError as NotYet
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from hub.api.state import ReaderState
-from hub.app.gathering import Letters
+from hub.app.generations import Number, begin_of, number_of
 from hub.app.ground import Ground
-from hub.app.keeping import BEGIN, NEEDS, NUMBER, PART, OnServers, files_of
-from hub.app.part_worker import Begin, PartWorker
-from hub.app.reuniting import has_ended, next_of
+from hub.app.keeping import NEEDS, PART, OnServers
+from hub.app.part_worker import PartWorker
 from hub.app.roles import Nodes
 from hub.app.shares import Shares
 from hub.defects import told
-from hub.model import Device
 from hub.ports import Batch, Cursors, LogPosition
 from hub.whole_file import read
 from rules.desk import Ended
-from rules.together import Together
 
 if TYPE_CHECKING:
     from hub.log.jetstream.posts import Reader, Writer
@@ -47,67 +41,6 @@ PATIENCE_S = 1.5
 SAVE_EVERY_S, SAVE_SHARE = 10.0, 0.02
 FIGURES_EVERY_S = 5.0
 AGAIN_S = 5.0
-
-
-class Number(msgspec.Struct):
-    """Of the newest generation of parts."""
-
-    parts: int
-    generation: int
-
-
-class GatherOnServers:
-    """For whoever brings together (`hub.app.warning`): with the lease `rules`."""
-
-    def __init__(self, keeping: OnServers, data: Path, known: Mapping[str, Device]) -> None:
-        """`known`: devices that need not be in memory twice."""
-        self._keeping, self._data, self._known = keeping, data, known
-        self.wanted = keeping.parts
-
-    def letters(self) -> Letters:
-        return self._keeping.posts().reader(lambda: False)
-
-    def begin(self) -> Begin | None:
-        begin = begin_of(self._keeping)
-        if begin is not None and self._keeping.shown(NUMBER) != _number(begin):  # lost between writing the two
-            self._keeping.replace(self._data / NUMBER, _number(begin))
-        return begin
-
-    def keep(self, begin: Begin) -> None:
-        self._keeping.replace(self._data / BEGIN, msgspec.msgpack.encode(begin))
-        self._keeping.replace(self._data / NUMBER, _number(begin))
-
-    async def next_of(self, begin: Begin, parts: int, together: Together) -> Begin:
-        saved = [await self._last_of(part, begin.generation) for part in range(begin.parts)]
-        return await asyncio.to_thread(next_of, begin, parts, saved, together, known=self._known)
-
-    async def _last_of(self, part: int, generation: int) -> bytes:
-        """The snapshot of that part where it has ended, as soon as it has."""
-        (name,) = files_of(PART.format(part=part))
-        pause_s = LOOK_EVERY_S
-        while True:
-            with suppress(OSError):
-                saved = await asyncio.to_thread(self._keeping.shown, name)
-                if saved is not None and has_ended(saved, generation):
-                    return saved
-            await asyncio.sleep(pause_s)
-            pause_s = min(2 * pause_s, AGAIN_S)
-
-
-def begin_of(keeping: OnServers) -> Begin | None:
-    """Where the newest generation of parts began; None where one engine has always judged. Raises OSError."""
-    data = keeping.shown(BEGIN)
-    return None if data is None else msgspec.msgpack.decode(data, type=Begin)
-
-
-def _number(begin: Begin) -> bytes:
-    return msgspec.json.encode(Number(begin.parts, begin.generation))
-
-
-def number_of(keeping: OnServers) -> Number | None:
-    """None where one engine has always judged. Raises OSError."""
-    data = keeping.shown(NUMBER)
-    return None if data is None else msgspec.json.decode(data, type=Number)
 
 
 class Parting:
@@ -158,10 +91,11 @@ class Parting:
         """Judge a part of the newest generation under its lease. Where that has no such part, the lease is given back. Raises OSError."""
         role, one = PART.format(part=part), None
         try:
-            begin = await asyncio.to_thread(begin_of, self._keeping)
-            if begin is not None and part < begin.parts > 1:
-                writer = await asyncio.to_thread(lambda: self._keeping.posts().writer(part, self._keeping.lease(role)))
-                one = self._parts[part] = OnePart(part, begin, self._ground, self._keeping, writer, places)
+            number = await asyncio.to_thread(number_of, self._keeping)
+            if number is not None and part < number.parts > 1:
+                lease, posts = self._keeping.lease(role), await asyncio.to_thread(self._keeping.posts)
+                writer = posts.writer(part, lease)
+                one = self._parts[part] = OnePart(part, number.generation, self._ground, self._keeping, writer, places)
                 one.start()
         finally:
             if one is None:
@@ -200,17 +134,16 @@ class OnePart(threading.Thread):
     """One part at work. It begins anew from its snapshot after whatever it raised."""
 
     def __init__(
-        self, part: int, begin: Begin, ground: Ground, keeping: OnServers, writer: Writer, places: Cursors
+        self, part: int, generation: int, ground: Ground, keeping: OnServers, writer: Writer, places: Cursors
     ) -> None:
         name = PART.format(part=part)
         super().__init__(name=name, daemon=True)
-        self._part, self._begin, self._ground, self._keeping = part, begin, ground, keeping
+        self._part, self.generation, self._ground, self._keeping = part, generation, ground, keeping
         self._writer, self.places = writer, places
-        self.generation = begin.generation
         self._path = ground.data / f"{name}.snapshot"
         self._loop = asyncio.get_running_loop()
         self.ending = self._unsaved = False
-        self.state = ReaderState(name, "events", required=True, cursor=LogPosition(begin.cursor))
+        self.state = ReaderState(name, "events", required=True, cursor=ground.log.events.first)
         ground.health.add(self.state.part, required=True)
         ground.closely.append(self.state)
 
@@ -247,10 +180,20 @@ class OnePart(threading.Thread):
         finally:
             reader.close()
 
+    def _worker(self, posts: _Posts) -> PartWorker | None:
+        """As its snapshot has it, or as its generation begins; None where that is over."""
+        begin, known = begin_of(self._keeping), self._ground.city.registry.devices
+        if begin is None or begin.generation != self.generation:
+            return None
+        make = lambda data: PartWorker(self._part, posts, begin, known, data)  # noqa: E731
+        return read(self._path, make, None) or PartWorker(self._part, posts, begin, known)
+
     def _judge(self, posts: _Posts) -> None:
-        known = self._ground.city.registry.devices
-        make = lambda data: PartWorker(self._part, posts, self._begin, known, data)  # noqa: E731
-        worker = read(self._path, make, None) or PartWorker(self._part, posts, self._begin, known)
+        worker = self._worker(posts)
+        while worker is None and not self.ending:  # whoever looks at the number of parts has this one end
+            time.sleep(LOOK_EVERY_S)
+        if worker is None:
+            return
         self.state.cursor = LogPosition(worker.cursor)
         self._report("up")
         save_at, figures_at = time.monotonic() + SAVE_EVERY_S, 0.0

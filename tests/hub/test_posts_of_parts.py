@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from hub.app.generations import GatherOnServers, Number, number_of
 from hub.app.keeping import BEGIN, OnServers
 from hub.app.part_worker import Begin
-from hub.app.parting import GatherOnServers, Number, number_of
 from hub.log.jetstream import JetStreamPosts, Lease, Servers, bucket_of_leases
 from hub.log.jetstream.posts import Writer
 from hub.options import LogOptions
