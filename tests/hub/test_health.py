@@ -6,7 +6,6 @@ import asyncio
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ import pytest
 from hub.api.state import ReaderState
 from hub.app import readers
 from hub.app.watching import BEHIND_DEGRADED_S, BEHIND_DOWN_S, RuleParts, Watch
+from hub.delivery.line import Status
 from hub.health import BURST, FLAPPING_EVERY_S, Health, Part
 from hub.ledger import Ledger
 from hub.log import Log
@@ -339,10 +339,14 @@ async def test_a_loop_that_raises_is_started_again(monkeypatch: pytest.MonkeyPat
 def test_every_state_of_a_destination_is_one_of_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     from hub.app.destinations import _state
 
-    def of(state: str) -> str:
-        status: Any = SimpleNamespace(state=state)
-        return _state(status)
+    def of(state: str, **more: Any) -> str:
+        return _state(Status("duty", state, **more))
 
     assert {name: of(name) for name in ("idle", "delivering", "retrying", "open", "disabled")} == {
         "idle": "up", "delivering": "up", "retrying": "degraded", "open": "down", "disabled": "down",
     }  # fmt: skip
+    assert (of("idle", partly=True), of("idle", refused_in_a_row=1), of("idle", refused_in_a_row=99)) == (
+        "degraded",
+        "degraded",
+        "down",
+    )
