@@ -192,9 +192,9 @@ class Writer:
         figure = f"{store}.high - {store}.low" if told.which == "width" else f"{store}.{told.which}"
         return f"({missing}{figure} {told.then})"
 
-    def _neighbours_allow(self, node: ir.Node) -> str:
+    def _neighbours_allow(self, node: ir.Node, wanted: bool) -> str:
         """The same of the samples of others, to be asked before their windows are: code that ends in `and`, or none."""
-        told = bound(node, True)
+        told = bound(node, wanted)
         if told is None:
             return ""
         self.used.add("H")
@@ -282,7 +282,7 @@ class Writer:
                 left, ir.Agree | ir.Window
             ):
                 name, code = self._dear(left)
-                first = self._neighbours_allow(node) if self.only_true else ""
+                first = self._neighbours_allow(node, wanted) if self.only_true else ""
                 return f"({first}({name} := {code} if {name} is None else {name}) is not None and {name} {op if wanted else INVERSE[op]} {limit!r})"
             case ir.Comparison(
                 op=">" | ">=" | "<" | "<=" as op,

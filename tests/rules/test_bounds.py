@@ -41,6 +41,9 @@ RULES = """
   levels:
     blue: water_depth > 6 cm and mean(water_depth, 30 min, within 3 km) > 13 cm
     yellow: water_depth > 3 cm and (min(water_depth, 10 min, within 3 km) < 2 cm or fall(water_depth, 20 min, within 3 km) > 12 cm)
+- rule: spared
+  for_each: {kind: gauge}
+  levels: {blue: "water_depth > 6 cm and not (mean(battery, 30 min, within 3 km) > 80 %)"}
 - rule: both
   for_each: {kind: gauge}
   levels: {blue: "last(battery, 1 h) < 50 % and mean(water_depth, 1 h, at least 5) > 10 cm"}
@@ -89,7 +92,7 @@ def said(events: list[Event]) -> list[AlertChange]:
 def test_rules_say_the_same_where_bounds_tell_nothing(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     events = stream(seed)
     changes = said(events)
-    assert len({change.rule for change in changes}) == 6, "else nothing is compared"
+    assert len({change.rule for change in changes}) == 7, "else nothing is compared"
     monkeypatch.setattr(writer, "bound", lambda node, wanted: None)
     assert said(events) == changes
 
