@@ -99,7 +99,7 @@ export function deskOf({ now, map, source, chooseDevice, chooseMetric, draw, ask
       const name = reader.reader.slice("delivery/".length);
       return h("div", { class: "box" }, h("div", { class: "top" }, h("b", {}, name), h("span", { class: `state ${reader.state}` }, stateName(reader.state)),
         h("button", { type: "button", class: "rate", "data-test": name, onclick: () => test(name) }, say("testsend"))),
-        reader.state === "up" || !reader.detail ? null : h("div", { class: "detail" }, told(reader, "detail")),
+        reader.state === "up" || !reader.detail ? null : h("div", { class: "detail" }, spoken(told(reader, "detail"))),
         tried.has(name) ? h("div", { class: "detail", role: "status" }, spoken(tried.get(name))) : null);
     })];
   }

@@ -151,7 +151,7 @@ def test_what_was_frozen_before_there_was_chinese_can_be_taken_up() -> None:
     alert.title, alert.title_zh = "t", "题"
     frozen = alert.freeze()
     assert OpenAlert.thaw(frozen).title_zh == "题"
-    assert OpenAlert.thaw(frozen[:-1]).freeze() == [*frozen[:-1], ""]
+    assert OpenAlert.thaw(frozen[:-2]).freeze() == [*frozen[:-2], "", -1]
     standing = Standing([])
     standing.withheld = Text("it jumped", "跳变")
     frozen = standing.freeze()

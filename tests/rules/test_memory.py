@@ -149,7 +149,7 @@ def test_values_that_an_earlier_snapshot_kept_apart_become_samples() -> None:
     (station,) = (subject for subject in state["subjects"] if subject["id"] == "air-0")
     assert not station["recent"]
     for name, gone in (("co", 3), ("so2", ROUNDS)):  # of one the oldest were in no window, of the other all
-        size, times, values, overflow, windows = station["samples"].pop(name)
+        size, times, values, overflow, windows, *_ = station["samples"].pop(name)
         station["recent"][name] = [times[-RECENT_MAX:], values[-RECENT_MAX:]]
         if gone < ROUNDS:
             moved = [[*window[:2], window[2] - gone, window[3] - gone, *window[4:]] for window in windows]
