@@ -155,6 +155,7 @@ class Judge:
         reading: Reading,
         outcome: Outcome,
     ) -> None:
+        """What stands against its values is known: they are kept, and who listens for them hears it."""
         world = self.world
         speaks = plan.speakers((*reading.values, *reading.marks)) if reading.marks else shape.silent
         if speaks:
