@@ -93,7 +93,7 @@ class Judge:
                     quality.heard(world, subject, shape.gaps)
                 self._kept(subject, plan, shape, values, at, hit, reading, outcome)
             else:
-                self._take_in_doubt(subject, plan, shape, values, at, reading, outcome)
+                self._take_with_care(subject, plan, at, reading, outcome, shape)
             if crossed:
                 inside.wake(world, subject, subject.last, at, outcome, crossed)
             return at
@@ -118,45 +118,22 @@ class Judge:
             world.watchers.follow(subject, world.orders.compiled)
         return crossed
 
-    def _take_with_care(self, subject: Subject, plan: Plan, at: int, reading: Reading, outcome: Outcome) -> None:
-        """A reading with anything unusual: marked, late, of a silent device or one at which people work."""
-        values: Mapping[str, Value] = reading.values
-        if reading.marks or subject.marks or subject.denied or subject.maintenance is not None or plan.any_quality:
-            values = self._good(subject, reading, plan, at, outcome)
-        shape = plan.shape(values)
-        if shape.tested and not shape.calm(subject, values, at):
-            self._take_in_doubt(subject, plan, shape, values, at, reading, outcome)
-        else:
-            self._take_tested(subject, plan, shape, values, at, reading, outcome)
-
-    def _take_in_doubt(
-        self,
-        subject: Subject,
-        plan: Plan,
-        shape: Shape,
-        values: Mapping[str, Value],
-        at: int,
-        reading: Reading,
-        outcome: Outcome,
+    def _take_with_care(
+        self, subject: Subject, plan: Plan, at: int, reading: Reading, outcome: Outcome, doubted: Shape | None = None
     ) -> None:
-        """A reading of which some value is not plainly well."""
-        doubted = self._examined(subject, shape, values, at, as_told(reading, at))
-        if doubted is not None:
-            values, shape = quality.doubt(subject, plan, shape, values, doubted, reading, at, outcome)
-        self._take_tested(subject, plan, shape, values, at, reading, outcome)
-
-    def _take_tested(
-        self,
-        subject: Subject,
-        plan: Plan,
-        shape: Shape,
-        values: Mapping[str, Value],
-        at: int,
-        reading: Reading,
-        outcome: Outcome,
-    ) -> None:
-        """What stands against its values is known: they are kept, and who listens for them hears it."""
+        """A reading with anything unusual: marked, doubted, late, of a silent device or one at which people work. `doubted`: the shape of one
+        that is usual but for a value that is not plainly well, which is known already."""
         world = self.world
+        values: Mapping[str, Value] = reading.values
+        if doubted is None and (
+            reading.marks or subject.marks or subject.denied or subject.maintenance is not None or plan.any_quality
+        ):
+            values = self._good(subject, reading, plan, at, outcome)
+        shape = doubted or plan.shape(values)
+        if doubted is not None or (shape.tested and not shape.calm(subject, values, at)):
+            found = self._examined(subject, shape, values, at, as_told(reading, at))
+            if found is not None:
+                values, shape = quality.doubt(subject, plan, shape, values, found, reading, at, outcome)
         speaks = plan.speakers((*reading.values, *reading.marks)) if reading.marks else shape.silent
         if speaks:
             self._speaks(subject, speaks, outcome)
