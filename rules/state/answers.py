@@ -16,8 +16,9 @@ from typing import NamedTuple
 from rules.language import ir
 from rules.language.ir import WindowKey
 from rules.language.writer import Question
+from rules.state.pooling import pooled
 from rules.state.subject import Subject
-from rules.state.windows import Window, pooled
+from rules.state.windows import Window
 
 FOR_GOOD = 1 << 62
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from rules.figures.aqi import nowcast
 from rules.figures.derived import LARGEST
-from rules.figures.ranks import DIGITS, deviation, of_ranked, percentile, spread
+from rules.figures.ranks import DIGITS, deviation, of_ranked, spread
 from rules.figures.trends import FEWEST, middle, same_hour
 from rules.language.ir import OF_NOW
 from rules.state.stretches import Stretches
@@ -498,18 +498,18 @@ class Window:
         return self.samples.values[-1]
 
     def std(self) -> float | None:
-        return deviation(self._inside())
+        return deviation(self.inside())
 
     def percentile(self, share: float) -> float:
         few = len(self.samples.times) + self.samples.first - self.begins <= FEW_TO_SORT
-        return of_ranked(sorted(self._inside()) if few else self._ranks(), share)
+        return of_ranked(sorted(self.inside()) if few else self._ranks(), share)
 
     def _ranks(self) -> list[float]:
         """The samples inside in order of size, kept so from the first demand on."""
         self._catch_up()
         if self._ranked is None:
             self._ordered = True
-            self._ranked = sorted(self._inside())
+            self._ranked = sorted(self.inside())
             self._end = self.samples.first + len(self.samples.times)
         return self._ranked
 
@@ -524,7 +524,7 @@ class Window:
     def nowcast(self, now: int) -> float | None:
         """The PM NowCast of the hourly means before `now`: the hour that ends now is the newest."""
         hours: list[list[float]] = [[] for _ in range(12)]
-        for at, value in zip(self.samples.times[self.begins - self.samples.first :], self._inside(), strict=True):
+        for at, value in zip(self.samples.times[self.begins - self.samples.first :], self.inside(), strict=True):
             age = (now - at) // HOUR
             if age < 12:
                 hours[age].append(value)
@@ -573,7 +573,7 @@ class Window:
 
     def largest_step(self) -> float | None:
         """The largest change from one sample to the next, either way. O(n) at each demand: meant for windows of hours."""
-        inside = self._inside()
+        inside = self.inside()
         steps = [abs(after - before) for before, after in pairwise(inside)]
         return round(max(steps), DIGITS) if steps else None
 
@@ -616,12 +616,12 @@ class Window:
             known = self._stretches = {}
         return known.get(name) or known.setdefault(name, Stretches())
 
-    def _inside(self) -> array[float]:
+    def inside(self) -> array[float]:
         return self.samples.values[self.begins - self.samples.first :]
 
     def _extremes(self, push: Callable[[list[tuple[int, float]], int, float], None]) -> list[tuple[int, float]]:
         found: list[tuple[int, float]] = []
-        for at, value in zip(self.samples.times[self.begins - self.samples.first :], self._inside(), strict=True):
+        for at, value in zip(self.samples.times[self.begins - self.samples.first :], self.inside(), strict=True):
             push(found, at, value)
         return found
 
@@ -647,35 +647,3 @@ def _push_high(highs: list[tuple[int, float]], at: int, value: float) -> None:
     while highs and highs[-1][1] <= value:
         highs.pop()
     highs.append((at, value))
-
-
-def pooled(function: str, windows: Sequence[Window], now: int, parameter: float, at_least: int) -> float | None:
-    """The figure over several devices' windows; `at_least` counts devices that have samples.
-
-    Samples are pooled for count, sum, mean, min, max, std and percentile; `last` is the mean of the newest values;
-    rate, delta, rise, fall, largest_step and trend are the largest of any device.
-    """
-    if function in ("mean", "sum"):
-        sums = [(total, inside) for total, inside in [window.summed(now) for window in windows] if inside]
-        if len(sums) < at_least:
-            return None
-        total = sum([total for total, _ in sums])
-        return round(total if function == "sum" else total / sum([inside for _, inside in sums]), DIGITS)
-    filled = [window for window in windows if window.trim(now)]
-    if len(filled) < at_least:
-        return 0.0 if function == "count" and at_least <= 1 else None
-    if function in ("rate", "delta", "rise", "fall", "largest_step", "trend"):
-        figures = [figure for window in filled if (figure := getattr(window, function)()) is not None]
-        return max(figures) if figures else None
-    if function in ("percentile", "std", "spread"):
-        values = [value for window in filled for value in window._inside()]
-        if function == "spread":
-            return spread(sorted(values))
-        return percentile(values, parameter) if function == "percentile" else deviation(values)
-    if function in ("min", "max"):
-        if function == "min":
-            return min(window.min() for window in filled)
-        return max(window.max() for window in filled)
-    if function == "last":
-        return round(sum(window.last() for window in filled) / len(filled), DIGITS)
-    return sum([window.count() for window in filled])

@@ -13,7 +13,7 @@ from rules.book import RuleBook, read_book
 from rules.engine import Engine
 from rules.language.ir import Window
 from rules.language.writer import Question
-from rules.state import answers, windows
+from rules.state import answers, pooling
 from rules.state.answers import Answers
 from rules.state.subject import Subject
 
@@ -207,7 +207,7 @@ def test_the_windows_of_a_zone_are_pooled_once_for_all_that_stand_there(monkeypa
     def counting(*asked: object) -> float | None:
         nonlocal pooled
         pooled += 1
-        return windows.pooled(*asked)  # type: ignore[arg-type]
+        return pooling.pooled(*asked)  # type: ignore[arg-type]
 
     monkeypatch.setattr(answers, "pooled", counting)
     rule = '- {rule: low, for_each: {kind: vessel}, levels: {blue: "mean(water_level, 10 min, same zone) < 2 m and sog > 1 kn"}}'

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from rules.figures.ranks import NEAR, NORMAL, SAME, percentile, spread
 from rules.state import windows
-from rules.state.windows import FEW_TO_SORT, Samples, pooled
+from rules.state.pooling import pooled
+from rules.state.windows import FEW_TO_SORT, Samples
 from rules.taking import MAX_SAMPLES
 
 SECOND = 1_000_000_000
