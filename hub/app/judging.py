@@ -21,12 +21,13 @@ from hub.app.keeping import NEEDS, PART, OnServers
 from hub.app.present import Present
 from hub.app.renumbering import Renumbering
 from hub.app.roles import Judged, Nodes, doors
+from hub.app.rules_snapshot import SNAPSHOT
 from hub.app.storing import Storing
 from hub.app.tasks import Tasks
 from hub.app.telemetry import Reporter
 from hub.app.ticking import Ticking
 from hub.app.trip_notes import TripNotes
-from hub.app.warning import SNAPSHOT, Warner
+from hub.app.warning import Warner
 from hub.app.watching import RuleParts
 from hub.bilingual import Text
 from hub.delivery import BEGINS

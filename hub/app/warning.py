@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any, Protocol
 
 import msgspec
@@ -22,28 +20,26 @@ from hub.app.eyes import look
 from hub.app.gathering import Gathering, Letters
 from hub.app.part_worker import Begin
 from hub.app.parts_number import ends
+from hub.app.rules_snapshot import Head, Snapshot, decode_snapshot, pieces, restored, snapshot_of, written
 from hub.app.telemetry import noted_by_the_hub
 from hub.bilingual import NOTHING, Text, joined, quoted, same
 from hub.cameras import Cameras
 from hub.defects import told
 from hub.error_words import of_system, words_of
-from hub.model import AlertChange, Device, Edition, Reading, Zone
+from hub.model import AlertChange, Device, Edition, Reading
 from hub.ports import FRAME_ENTRIES_MAX, Batch, Log, LogFull, LogPosition, Stream, Unwritable
 from hub.registry import Registry
 from hub.stages import LOGGED_TO_JUDGED, Journey
 from hub.whole_file import Data, read, replace
 from rules.book import RuleBook, from_text
-from rules.edition import registry_from_text, registry_text
+from rules.edition import registry_text
 from rules.engine import Engine
 from rules.partition import engine_of
-from rules.snapshot import health_of
 from rules.state.health import ENGINE
 from rules.together import Together
 
 logger = logging.getLogger(__name__)
 
-SNAPSHOT = "rules.snapshot"
-"""The file in the data folder."""
 BATCH_MAX = 1_000
 """Events evaluated in one go: a few milliseconds, so that other tasks get their turn."""
 SNAPSHOT_EVERY_S = 10.0
@@ -53,63 +49,6 @@ SNAPSHOT_EVENTS = 10_000
 """And not before so many events have been judged since: fewer are judged again, after a crash, in some tenths of a second."""
 SNAPSHOT_AT_LAST_S = 60.0
 """However few they are, so long after it could have been."""
-SLICE_S = 0.01
-"""So long a snapshot is written before others get their turn, and as long they have it."""
-CHUNK_BYTES = 1 << 18
-CHUNKS_WAITING = 16
-"""Chunks of a snapshot that a slow disk may leave in memory."""
-END, HALF = b"end", b"half"
-"""What stands behind the last chunk: it is whole, or it is not."""
-
-
-class _Head(msgspec.Struct):
-    """Of a snapshot: the editions that the engine was running, and how far it had come. What comes in the log behind the cursor was
-    judged by those, and a newer edition takes effect where the log says so."""
-
-    rules: str
-    registry: str
-    cursor: LogPosition
-    alerts_next: LogPosition
-    derived_next: LogPosition | None
-    """None in a snapshot of a version that did not note it."""
-    generation: int
-    """Of the parts of the rules (`hub.app.part_worker.Begin`); 0 where one engine has always judged."""
-    changing: int
-    """The number of parts that holds from the cursor on, where they have not begun yet; 0: it stays."""
-
-
-class _Snapshot(msgspec.Struct):
-    """What `_pieces` wrote."""
-
-    rules: str
-    registry: str
-    cursor: LogPosition
-    alerts_next: LogPosition
-    engine: msgspec.Raw
-    """The map that the engine froze; in older snapshots its bytes."""
-    derived_next: LogPosition | None = None
-    generation: int = 0
-    changing: int = 0
-
-    @property
-    def state(self) -> bytes:
-        """What the engine froze."""
-        held = bytes(self.engine)
-        return msgspec.msgpack.decode(held, type=bytes) if held[:1] in _BYTES else held
-
-
-_decode = msgspec.msgpack.Decoder(_Snapshot).decode
-_BYTES = (b"\xc4", b"\xc5", b"\xc6")
-"""MessagePack's heads of bytes."""
-
-
-def _pieces(head: _Head, engine: Iterable[bytes]) -> Generator[bytes, None, None]:
-    """One MessagePack map of the head and, under `engine`, the state, piece by piece."""
-    fields = msgspec.msgpack.encode(head)
-    yield (
-        bytes([fields[0] + 1]) + fields[1:] + msgspec.msgpack.encode("engine")
-    )  # a small map's first byte counts its entries
-    yield from engine
 
 
 class _Repeats:
@@ -248,15 +187,15 @@ class Warner:
         if self._gather is None:
             return None
         begin = self._gather.begin()
-        if begin is None and self._gather.wanted > 1 and read(self._path, _decode, None) is None:
+        if begin is None and self._gather.wanted > 1 and read(self._path, decode_snapshot, None) is None:
             head = self._gather.wanted, book.text, self._registry_text, self._begin
             begin = Begin(*head, b"", 1, self._log.alerts.first, self._log.derived.first)
             self._gather.keep(begin)
         return begin
 
-    def _saved_since(self, begin: Begin) -> _Snapshot | None:
+    def _saved_since(self, begin: Begin) -> Snapshot | None:
         """The snapshot, where it is of the generation that began there."""
-        saved = read(self._path, _decode, None)
+        saved = read(self._path, decode_snapshot, None)
         return saved if saved is not None and saved.generation == begin.generation else None
 
     def _begin_to_gather(self, begin: Begin, book: RuleBook) -> None:
@@ -267,13 +206,13 @@ class Warner:
         saved = self._saved_since(begin)
         if saved is None:
             self._engine = Gathering.begun(begin, letters)
-            self._go_on(_snapshot_of(begin))
+            self._go_on(snapshot_of(begin))
         else:
             rules = from_text(saved.rules) or book
             self._engine = Gathering.thawed(saved.state, rules, saved.cursor, begin.parts, letters)
             self._go_on(saved)
 
-    def _go_on(self, saved: _Snapshot) -> None:
+    def _go_on(self, saved: Snapshot) -> None:
         self._registry_text, self.next_parts = saved.registry, saved.changing
         self._go_on_from(saved.cursor, saved.alerts_next, saved.derived_next)
 
@@ -290,17 +229,18 @@ class Warner:
         The rules of the snapshot judge what the log holds up to the edition that this start writes there, as a replay
         would. Where they cannot be read or run any more, those of today take over at once.
         """
-        restored = None
+        found = None
         if begin is None or self._saved_since(begin) is not None:
-            restored = read(self._path, lambda data: _restored(_decode(data), book, devices, self._partitions), None)
-        if restored is None and begin is not None:
-            restored = _restored(_snapshot_of(begin), book, devices, self._partitions)
-        if (
-            restored is None
-        ):  # the first start, or one that ended before the first snapshot, or a damaged one: the log tells all again
+            found = read(
+                self._path, lambda data: restored(decode_snapshot(data), book, devices, self._partitions), None
+            )
+        if found is None and begin is not None:
+            found = restored(snapshot_of(begin), book, devices, self._partitions)
+        if found is None:
+            # The first start, or one that ended before the first snapshot, or a damaged one: the log tells all again.
             self._go_on_from(self._begin, self._log.alerts.first, self._log.derived.first)
             return None
-        saved, engine = restored
+        saved, engine = found
         self._go_on(saved)
         return engine
 
@@ -497,10 +437,10 @@ class Warner:
             async with self._between:
                 cursor, judged = self.state.cursor, self._judged
                 message = self._engine.needs_from() if isinstance(self._engine, Gathering) else 0
-                pieces = _pieces(self._head(), self._engine.frozen())
+                state = pieces(self._head(), self._engine.frozen())
             took_s = 0.0
             try:
-                took_s = await _written(pieces, lambda chunks: self._keep(self._path, chunks))
+                took_s = await written(state, lambda chunks: self._keep(self._path, chunks))
                 self._safe_cursor, self.safe_message = cursor, message
                 self._judged -= judged
                 unsaved = NOTHING
@@ -513,10 +453,10 @@ class Warner:
                 if self.state.part.works:
                     self._say_well()
 
-    def _head(self) -> _Head:
+    def _head(self) -> Head:
         """Between events. While the log has what is judged again, a further restart has to know that too."""
         again = self.state.cursor < self._again_until
-        return _Head(
+        return Head(
             self._engine.book.text,
             self._registry_text,
             self.state.cursor,
@@ -525,90 +465,6 @@ class Warner:
             0 if self._begun is None else self._begun.generation,
             self.next_parts,
         )
-
-
-async def _written(pieces: Generator[bytes, None, None], keep: Callable[[Iterable[bytes]], None]) -> float:
-    """Have a thread write the pieces down, which are made here, a slice at a time. Gives the seconds that making them took. Raises what
-    writing raises."""
-    chunks: SimpleQueue[bytes] = SimpleQueue()
-    writing = asyncio.create_task(asyncio.to_thread(keep, _until_the_end(chunks)))
-    chunk, took_s, whole = bytearray(), 0.0, False
-    try:
-        while not (whole or writing.done()):
-            began = time.thread_time()
-            whole = _slice(pieces, chunk)
-            if chunk and (whole or len(chunk) >= CHUNK_BYTES):
-                chunks.put(bytes(chunk))
-                chunk.clear()
-            took_s += time.thread_time() - began
-            await asyncio.sleep(SLICE_S)
-            while chunks.qsize() > CHUNKS_WAITING and not writing.done():
-                await asyncio.sleep(SLICE_S)
-    finally:
-        pieces.close()
-        chunks.put(END if whole else HALF)
-        await asyncio.wait([writing])
-        failed = writing.exception()
-    if failed is not None:
-        raise failed
-    return took_s
-
-
-def _slice(pieces: Iterator[bytes], chunk: bytearray) -> bool:
-    """Add pieces for as long as a slice lasts. Whether there are no more."""
-    until = time.perf_counter() + SLICE_S
-    for piece in pieces:
-        chunk += piece
-        if time.perf_counter() >= until:
-            return False
-    return True
-
-
-def _until_the_end(chunks: SimpleQueue[bytes]) -> Iterator[bytes]:
-    """The chunks as they come. Raises OSError where it stays a half, so that it replaces no whole one."""
-    while (chunk := chunks.get()) is not END:
-        if chunk is HALF:
-            raise OSError("it was not completed")
-        yield chunk
-
-
-def _snapshot_of(begin: Begin) -> _Snapshot:
-    """As if it had been written down where that generation begins."""
-    alerts, derived = LogPosition(begin.alerts_next), LogPosition(begin.derived_next)
-    head = begin.rules, begin.registry, LogPosition(begin.cursor), alerts
-    return _Snapshot(*head, msgspec.Raw(begin.engine), derived, begin.generation)
-
-
-def _restored(
-    saved: _Snapshot, book: RuleBook, devices: Mapping[str, Device], partitions: int
-) -> tuple[_Snapshot, Engine]:
-    """With the engine that it holds, which has these devices where it has the same. Raises what decoding raises."""
-    registry = registry_from_text(saved.registry, devices)
-    if registry is None:
-        raise ValueError("its registry is of a version that this one does not read")
-    return saved, _engine_of(saved, book, registry, partitions)
-
-
-def _engine_of(saved: _Snapshot, book: RuleBook, registry: tuple[list[Device], list[Zone]], partitions: int) -> Engine:
-    """The saved engine under its own rules; under those of today where that fails. Raises ValueError."""
-    try:
-        before = from_text(saved.rules)
-        if before is not None:
-            return engine_of(before, *registry, partitions, saved.state)
-    except MemoryError:  # no matter of the rules
-        raise
-    except Exception:
-        logger.exception("the rules that the hub ran last cannot be run any more; those of today take over")
-    return engine_of(book, *registry, partitions, saved.state)
-
-
-def saved_health(path: Path) -> list[dict[str, Any]]:
-    """The rules that were ill when the hub saved its state last; none where it holds nothing that can be read."""
-    try:
-        saved = msgspec.msgpack.decode(path.read_bytes(), type=_Snapshot)
-        return health_of(saved.state)
-    except (OSError, msgspec.MsgspecError, ValueError):
-        return []
 
 
 def _tail(log: Log, offset: LogPosition) -> list[AlertChange]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hub.app.city import City
-from hub.app.warning import SNAPSHOT, saved_health
+from hub.app.rules_snapshot import SNAPSHOT, saved_health
 from hub.backtest.evaluation import EventResult, Marked, Summary
 from hub.backtest.events import Event, read_events
 from hub.backtest.judgement import judge, observed_for

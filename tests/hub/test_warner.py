@@ -14,7 +14,8 @@ import pytest
 from adapters.hub import wire
 from adapters.hub.codec import HubCodec, HubCodecOptions
 from hub.alerts import Alerts
-from hub.app.warning import SNAPSHOT, Warner, saved_health
+from hub.app.rules_snapshot import SNAPSHOT, saved_health
+from hub.app.warning import Warner
 from hub.cameras import Cameras
 from hub.ingest import Ingest
 from hub.ledger import Ledger
@@ -116,7 +117,7 @@ async def test_a_snapshot_is_written_while_events_are_judged(tmp_path: Path, mon
         chunk += piece or b""
         return piece is None
 
-    monkeypatch.setattr("hub.app.warning._slice", one_piece)
+    monkeypatch.setattr("hub.app.rules_snapshot._slice", one_piece)
     log = Log(tmp_path)
     devices = [f"d{n}" for n in range(40)]
     await log.events.append([Reading(d, T, {"water_depth": 0.01}, received_at=T, kind="k") for d in devices])
@@ -207,7 +208,7 @@ async def test_a_snapshot_that_cannot_be_written_replaces_none(tmp_path: Path, m
     await reader.save()
     assert "No space left on device" in reader.state.detail
     reader._keep = keep
-    monkeypatch.setattr("hub.app.warning.SLICE_S", 0.0)
+    monkeypatch.setattr("hub.app.rules_snapshot.SLICE_S", 0.0)
     saving = asyncio.create_task(reader.save())
     await asyncio.sleep(0)
     await asyncio.sleep(0)

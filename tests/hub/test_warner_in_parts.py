@@ -15,8 +15,9 @@ from hub.app.gathering import Letters
 from hub.app.part_worker import Begin, PartWorker
 from hub.app.parts_number import PARTS
 from hub.app.reuniting import has_ended, next_of
+from hub.app.rules_snapshot import SNAPSHOT
 from hub.app.telemetry import noted_by_the_hub
-from hub.app.warning import SNAPSHOT, Warner
+from hub.app.warning import Warner
 from hub.cameras import Cameras
 from hub.log import Log
 from hub.model import Edition, Event
