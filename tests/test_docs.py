@@ -57,6 +57,12 @@ def test_the_index_names_every_folder() -> None:
         assert f"]({folder}/README.md)" in index, folder
 
 
+def test_every_decision_stands_in_their_index() -> None:
+    folder = ROOT / "docs" / "decisions"
+    listed = re.findall(r"^\| \[[^\]]+\]\(([^)]+)\.md\)", (folder / "README.md").read_text(), re.MULTILINE)
+    assert sorted(listed) == sorted(path.stem for path in folder.glob("*.md") if path.stem != "README")
+
+
 def test_links_of_the_index_lead_somewhere() -> None:
     index = ROOT / "adapters" / "README.md"
     for link in re.findall(r"\]\(([^)#]+)\)", index.read_text("utf-8")):
