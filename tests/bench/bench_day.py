@@ -1,11 +1,12 @@
 """What an ordinary day costs: a hub at steady moderate rates, MQTT QoS 1 through a real mosquitto to DuckDB, 100 rules.
 
-    python -m tests.bench.bench_day [--seconds 15] [--rates 50,300,1000,3000,10000] [--at-once]
+    python -m tests.bench.bench_day [--seconds 15] [--rates 50,300,1000,3000,10000] [--at-once] [--alone]
 
 First the hub at rest. For each rate: cores used, CPU, fdatasyncs and bytes written for each 1,000 readings, resident memory. Then at 1,000/s the time until
 a device has its acknowledgement (HTTP) and from a publish to its warning (MQTT, seen through the API). CPU stands beside what
 decoding the same JSON alone costs on this machine in the same run, and times beside what the disk alone takes, so that runs on different
-machines can be compared. `--at-once`: the broker sends each message by itself; mosquitto as it is delivered sends what has gathered.
+machines can be compared. The same is done before with the code of the first round: what a rate costs now is told as a part of what it cost
+that code here, beside the goal as a part of what it cost that code on the machine of the goals. `--alone`: without that. `--at-once`: the broker sends each message by itself; mosquitto as it is delivered sends what has gathered.
 """
 
 from __future__ import annotations
@@ -23,11 +24,14 @@ from adapters.json import decode_native
 from tests.acceptance.mosquitto import Mosquitto, a_broker
 from tests.acceptance.ports import free_port
 from tests.bench import counted_hub
+from tests.bench.before import FIRST_ROUND, ROOT, code_of
 from tests.bench.bench_spine import Publisher, RunningHub, adapter, city, iso_now, load, reader, wait
 from tests.bench.mqtt_load import payloads
 
 GOALS = {300: 0.03, 1000: 0.06, 3000: 0.15, 10000: 0.35}
 """Cores used, by readings a second."""
+FIRST_ROUND_THERE = {300: 0.12, 1000: 0.33, 3000: 0.53, 10000: 0.60}
+"""The same of the first round's code, on the machine of the goals."""
 GOAL_SYNCS = 200
 """For each 1,000 readings, at 1,000/s."""
 LATENCY_RATE = 1000
@@ -72,7 +76,8 @@ def at_rest(hub: RunningHub, counts: Path, seconds: float) -> None:
     print(f"       at rest: {cpu / seconds:5.3f} cores, {syncs / seconds:.1f} fdatasyncs a second", flush=True)
 
 
-def at_rate(broker: Mosquitto, hub: RunningHub, counts: Path, rate: int, seconds: float, alone_us: float) -> None:
+def at_rate(broker: Mosquitto, hub: RunningHub, counts: Path, rate: int, seconds: float, alone_us: float) -> float:
+    """Cores used."""
     before = adapter(hub.status())["logged"]
     begun, cpu, syncs, written = time.monotonic(), hub.cpu_s(), counted_hub.read(counts), written_bytes(hub)
     loading = load(broker.port, seconds, rate)
@@ -83,14 +88,15 @@ def at_rate(broker: Mosquitto, hub: RunningHub, counts: Path, rate: int, seconds
     took = time.monotonic() - begun
     count = adapter(hub.status())["logged"] - before
     cpu, syncs, written = hub.cpu_s() - cpu, counted_hub.read(counts) - syncs, written_bytes(hub) - written
-    each_us = 1e6 * cpu / count
+    each_us, cores = 1e6 * cpu / count, cpu / float(sent["seconds"])
     goal = f"goal {GOALS[rate]:.2f}" if rate in GOALS else ""
     wanted = f" (goal {GOAL_SYNCS})" if rate == 1000 else ""
     print(
-        f"{rate:>6,} readings/s: {cpu / sent['seconds']:5.3f} cores {goal:<9}  {each_us:5.0f} us a reading = {each_us / alone_us:5.1f} x decoding alone; "
+        f"{rate:>6,} readings/s: {cores:5.3f} cores {goal:<9}  {each_us:5.0f} us a reading = {each_us / alone_us:5.1f} x decoding alone; "
         f"for 1,000 readings {1000 * syncs / count:5.0f} fdatasyncs{wanted}, {written / count:5,.0f} kB; {hub.memory_mb():4.0f} MB; {count:,} readings in {took:.0f} s",
         flush=True,
     )
+    return cores
 
 
 class Api:
@@ -148,34 +154,52 @@ def _percentiles(seconds: Sequence[float]) -> str:
     return f"p50 {ordered[len(ordered) // 2]:6.1f} ms, p99 {ordered[int(len(ordered) * 0.99)]:6.1f} ms, max {ordered[-1]:6.1f} ms of {len(ordered)}"
 
 
+def day(code: Path, rates: Sequence[int], seconds: float, at_once: bool, alone_us: float) -> dict[int, float]:
+    """Cores used by that code, by rate."""
+    with a_broker("set_tcp_nodelay true" if at_once else "") as broker:
+        folder = broker.folder
+        counts = folder / "fdatasyncs"
+        counted_hub.empty(counts)
+        api = free_port()
+        counted = [sys.executable, counted_hub.__file__, str(counts)]
+        hub = RunningHub(city(folder / "city", broker.port, api), api, counted, code)
+        try:
+            time.sleep(SETTLE_S)
+            at_rest(hub, counts, seconds)
+            cores = {rate: at_rate(broker, hub, counts, rate, seconds, alone_us) for rate in rates}
+            latency(broker, hub, LATENCY_RATE)
+            print(f"the disk alone, {DISK_BYTES:,} bytes written and synced    {_percentiles(disk_alone(folder))}")
+        finally:
+            code_of_exit = hub.stop()
+        print(f"hub stopped with exit code {code_of_exit}")
+    return cores
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=15)
     parser.add_argument("--rates", default="50,300,1000,3000,10000")
     parser.add_argument("--at-once", action="store_true")
+    parser.add_argument("--alone", action="store_true")
     options = parser.parse_args()
-    with a_broker("set_tcp_nodelay true" if options.at_once else "") as broker:
-        folder = broker.folder
-        counts = folder / "fdatasyncs"
-        counted_hub.empty(counts)
-        alone_us = decoding_alone_us()
-        print(f"decoding alone: {alone_us:.1f} us CPU a reading; load of the machine {os.getloadavg()[0]:.1f}")
-        api = free_port()
-        hub = RunningHub(
-            city(folder / "city", broker.port, api),
-            api,
-            [sys.executable, "-m", "tests.bench.counted_hub", str(counts)],
-        )
+    rates = [int(rate) for rate in options.rates.split(",")]
+    alone_us = decoding_alone_us()
+    print(f"decoding alone: {alone_us:.1f} us CPU a reading; load of the machine {os.getloadavg()[0]:.1f}")
+    before: dict[int, float] = {}
+    if not options.alone:
         try:
-            time.sleep(SETTLE_S)
-            at_rest(hub, counts, options.seconds)
-            for rate in map(int, options.rates.split(",")):
-                at_rate(broker, hub, counts, rate, options.seconds, alone_us)
-            latency(broker, hub, LATENCY_RATE)
-            print(f"the disk alone, {DISK_BYTES:,} bytes written and synced    {_percentiles(disk_alone(folder))}")
-        finally:
-            code = hub.stop()
-        print(f"hub stopped with exit code {code}")
+            with code_of(FIRST_ROUND) as folder:
+                print(f"The code of {FIRST_ROUND}:", flush=True)
+                before = day(folder, rates, options.seconds, options.at_once, alone_us)
+        except LookupError as error:
+            print(f"LOUD SKIP: the code of the first round is not measured: {error}")
+        print("The present code:", flush=True)
+    now = day(ROOT, rates, options.seconds, options.at_once, alone_us)
+    for rate in sorted(GOALS.keys() & before.keys()):
+        print(
+            f"{rate:>6,} readings/s: {now[rate] / before[rate]:.2f} of the cores of {FIRST_ROUND} "
+            f"(goal {GOALS[rate] / FIRST_ROUND_THERE[rate]:.2f})"
+        )
 
 
 if __name__ == "__main__":

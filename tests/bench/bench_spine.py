@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -59,9 +60,18 @@ def city(folder: Path, broker: int, api: int, store: str = "") -> Path:
 class RunningHub:
     """`cityhub run` in a process of its own, watched through its API and /proc."""
 
-    def __init__(self, folder: Path, api: int, command: Sequence[str] = (sys.executable, "-m", "hub.cli")) -> None:
+    def __init__(
+        self, folder: Path, api: int, command: Sequence[str] = (sys.executable, "-m", "hub.cli"), code: Path = ROOT
+    ) -> None:
+        """`code`: the folder of the project whose hub runs."""
         self.api = api
-        self.process = subprocess.Popen([*command, "run", str(folder)], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(
+            [*command, "run", str(folder)],
+            cwd=code,
+            env={**os.environ, "PYTHONPATH": str(code)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         assert self.process.stderr is not None
         said: list[str] = []
         for line in self.process.stderr:  # each part says how it is before the hub says that it listens
