@@ -62,6 +62,19 @@ PARTS = {
         ],
     ),
     "rules": Part(["rules/*.py"], ["tests/rules"]),
+    "windows": Part(
+        ["rules/language/bounds.py", "rules/state/windows.py", "rules/state/pooling.py"],
+        [
+            "tests/rules/test_a*.py",
+            "tests/rules/test_bounds.py",
+            "tests/rules/test_edges.py",
+            "tests/rules/test_engine.py",
+            "tests/rules/test_memory.py",
+            "tests/rules/test_quality.py",
+            "tests/rules/test_resume.py",
+            "tests/rules/test_windows.py",
+        ],
+    ),
     "cameras": Part(
         ["hub/cameras/ranking.py", "hub/cameras/sector.py"],
         ["tests/hub/test_cameras.py", "tests/hub/test_camera_ranking.py"],

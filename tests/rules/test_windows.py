@@ -65,6 +65,8 @@ def test_any_order_gives_what_a_rescan_gives(given_samples: list[tuple[int, floa
         assert window.figure("percentile", now, 20, 1) == percentile(values, 20)
         assert window.figure("spread", now, 0, 1) == by_definition(values)
         assert window.figure("rise", now, 0, 2) == (round(values[-1] - min(values), 9) if len(values) > 1 else None)
+        assert window.figure("fall", now, 0, 2) == (round(max(values) - values[-1], 9) if len(values) > 1 else None)
+        assert (window.rise(), window.fall()) == (None, None) or len(values) > 1, "one sample neither rises nor falls"
         steps = [abs(after - before) for before, after in pairwise(values)]
         assert window.figure("largest_step", now, 0, 1) == (round(max(steps), 9) if steps else None)
         assert window.figure("delta", now, 0, 2) == (round(values[-1] - values[0], 9) if len(values) > 1 else None)
@@ -91,6 +93,44 @@ def test_views_of_one_store_give_what_a_rescan_gives_at_any_moment(steps: list[t
                 assert window.figure("sum", now * SECOND, 0, 1) == sum(inside)
                 assert window.figure("min", now * SECOND, 0, 1) == min(inside)
                 assert window.figure("max", now * SECOND, 0, 1) == max(inside)
+
+
+@pytest.mark.parametrize(
+    ("before", "value", "after", "alone"),
+    [
+        (10.0, 15.0, 10.0, True),
+        (10.0, 5.0, 10.0, True),
+        (10.0, 15.0, 12.5, False),
+        (12.5, 15.0, 10.0, False),
+        (10.0, 15.0, 20.0, False),  # it rises
+        (20.0, 15.0, 10.0, False),
+        (12.0, 15.0, 12.0, True),  # just as far as is asked
+    ],
+)
+def test_a_sample_stands_alone_where_both_beside_it_lie_far_off_to_the_same_side(
+    before: float, value: float, after: float, alone: bool
+) -> None:
+    store = Samples(600 * SECOND)
+    for at, said in enumerate((before, value, after)):
+        store.add(at * SECOND, said)
+    assert store.stands_alone(1 * SECOND, value, 3.0) is alone
+    assert not store.stands_alone(0, before, 0.0), "nothing is before the first"
+    assert not store.stands_alone(2 * SECOND, after, 0.0), "nor behind the last"
+
+
+def test_what_an_earlier_snapshot_kept_elsewhere_changes_no_window_and_widens_the_bounds() -> None:
+    store = Samples(60 * SECOND)
+    window = store.window(10 * SECOND, False)
+    for at in range(100, 130):
+        store.add(at * SECOND, float(at))
+    assert window.figure("mean", 129 * SECOND, 0, 1) == 124.5
+    store.recall([moment * SECOND for moment in range(80, 110)], [float(moment % 7) for moment in range(80, 110)])
+    assert list(store.times) == [moment * SECOND for moment in range(80, 130)]
+    assert (store.low, store.high) == (0.0, 129.0)
+    for figure, wanted in {"count": 10, "sum": 1245.0, "min": 120.0, "max": 129.0}.items():
+        assert window.figure(figure, 129 * SECOND, 0, 1) == wanted
+    store.add(130 * SECOND, 130.0)
+    assert window.figure("mean", 130 * SECOND, 0, 1) == 125.5
 
 
 def test_years_of_adding_and_dropping_leave_no_drift() -> None:
