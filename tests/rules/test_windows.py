@@ -182,6 +182,8 @@ def test_neighbours_are_pooled_by_sample() -> None:
     assert pooled("max", [a, b, empty], 3 * SECOND, 0, 1) == 9.0
     assert pooled("mean", [a, empty], 3 * SECOND, 0, 2) is None
     assert pooled("last", [a, b], 3 * SECOND, 0, 1) == 5.0
+    assert pooled("count", [empty], 3 * SECOND, 0, 1) == 0.0, "that none came is known"
+    assert pooled("count", [a, empty], 3 * SECOND, 0, 2) is None
 
 
 @given(st.lists(st.tuples(st.integers(0, 400), st.integers(-9, 9)), min_size=1, max_size=300))
