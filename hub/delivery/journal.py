@@ -41,7 +41,7 @@ create table if not exists followed (destination text not null, alert text not n
 
 
 class Attempt(msgspec.Struct, frozen=True):
-    """One call of a sink. `outcome` is "taken", "refused" (for good) or "failed" (to be repeated). `at` in ns."""
+    """One call of a sink. `outcome` is "taken", "partly" (taken, but not for everybody), "refused" (for good) or "failed" (to be repeated). `at` in ns."""
 
     destination: str
     id: str
@@ -249,7 +249,7 @@ class Journal:
         """Ids of changes that the destination has taken, as far as attempts are remembered, or refused for good."""
         with self._lock:
             rows = self._db.execute(
-                "select id from attempts where destination = ?1 and outcome = 'taken' "
+                "select id from attempts where destination = ?1 and outcome in ('taken', 'partly') "
                 "union select id from dead_letters where destination = ?1",
                 (destination,),
             ).fetchall()
