@@ -32,6 +32,7 @@ from hub.app.watching import RuleParts
 from hub.bilingual import Text
 from hub.delivery import BEGINS
 from hub.model import LEVELS, Alert, AlertChange, Change, Maintenance, Origin, Position
+from hub.pairs import pair_of
 from hub.ports import BEGINNING, Cursors, LogFull, LogPosition
 from rules.book import RuleBook
 from rules.engine import ENGINE, Engine
@@ -201,6 +202,7 @@ class Judging:
                 alert.alert, alert.ordinal, alert.changed_at, alert.rule, alert.subject, Change.RAISED, LEVELS[alert.level],
                 alert.title, title_zh=alert.title_zh, position=device.position if device else None, area=device.area if device else "",
                 group=alert.group, contact=alert.contact, reason=FORGOTTEN.en, reason_zh=FORGOTTEN.zh,
+                pair=None if device else pair_of(alert.subject),
             )  # fmt: skip
             yield Alert(
                 alert.alert, alert.rule, alert.subject, LEVELS[alert.level], alert.raised_at, alert.changed_at, True,
