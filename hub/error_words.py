@@ -7,6 +7,7 @@ English only: in Chinese its words stand in quotation marks, which say that they
 from __future__ import annotations
 
 import errno
+import os
 import re
 import socket
 import ssl
@@ -47,6 +48,35 @@ def named(error: BaseException) -> Text:
     """As `words_of`, with the type in front: for what is a defect, or what a library raised."""
     name, said = type(error).__name__, words_of(error)
     return said if said.en == name else Text(f"{name}: {said.en}", f"{name}：{said.zh}")
+
+
+def unreachable(place: str, error: Exception) -> Text:
+    """Why nothing could be exchanged with a peer: libraries say "All connection attempts failed", and the system's reason lies beneath. `place`: the peer,
+    as host and port."""
+    found = _beneath(error)
+    if found is None:
+        said = named(error)
+    elif isinstance(found, socket.gaierror):
+        said = Text("its name cannot be resolved", "主机名无法解析")
+    elif isinstance(found, ssl.SSLError) or found.errno is None:
+        said = words_of(found)
+    else:
+        words = os.strerror(found.errno)
+        said = Text(words, _known(found, words) or quoted(words).zh)
+    return Text(f"{place} cannot be reached: {said.en}", f"无法连接 {place}：{said.zh}")
+
+
+def _beneath(error: BaseException | None) -> OSError | None:
+    """The system's error that it came of; None where it came of none."""
+    seen = 0
+    while error is not None and seen < _CAUSES_MAX:
+        if isinstance(error, OSError) and (error.errno is not None or isinstance(error, ssl.SSLError)):
+            return error
+        error, seen = error.__cause__ or error.__context__, seen + 1
+    return None
+
+
+_CAUSES_MAX = 20
 
 
 def of_system(error: OSError) -> Text:

@@ -47,6 +47,26 @@ async def test_dead_letters_are_counted_and_can_be_read_wherever_an_operator_loo
             assert await asyncio.to_thread(hub.stop) == 0
 
 
+async def test_a_destination_that_has_taken_nothing_yet_is_not_said_to_have_taken_all(tmp_path: Path) -> None:
+    """It was down, a warning waited for it, and the list ended with "every destination has taken what it was given"."""
+    api, nobody = free_port(), free_port()
+    toml = f'[[sinks]]\nname = "video"\nprotocol = "webhook"\nurl = "http://127.0.0.1:{nobody}/path/of/secrets"\n'
+    city = write_city(tmp_path / "city", toml, api)
+    hub = await asyncio.to_thread(RunningHub, city, api)
+    try:
+        well = await asyncio.to_thread(cityhub, "delivery", city, "list")
+        assert "every destination has taken what it was given" in well.stdout
+        await asyncio.to_thread(hub.reading, {"water_depth": 0.5}, "underpass-1")
+        await asyncio.to_thread(hub.wait, lambda: hub.reader("delivery/video")["state"] != "up", "it is up")
+        listed = await asyncio.to_thread(cityhub, "delivery", city, "list")
+        assert "no dead letters" in listed.stdout
+        assert "taken what it was given" not in listed.stdout
+        assert f"127.0.0.1:{nobody} cannot be reached: Connection refused" in listed.stdout
+        assert "secrets" not in listed.stdout, "a path may be a secret"
+    finally:
+        assert await asyncio.to_thread(hub.stop) == 0
+
+
 def refused(hub: RunningHub) -> None:
     hub.reading({"water_depth": 0.5}, "underpass-1")
     hub.wait(lambda: bool(hub.get("/api/v1/status")["dead_letters"]), "nothing says that the warning was refused")

@@ -126,7 +126,10 @@ def test_a_clock_that_rolled_over_is_moved_on_where_that_is_certain(turns: int) 
     ("observed", "remedy"),
     [
         (NOW - ROLLOVER_NS, 'the week number of its receiver has rolled over; clock = "gps-week" on its adapter'),
-        (NOW - 12 * 365 * 86_400 * SECOND, "set the device's clock, or let the hub's count: clock = \"hub\" on its adapter"),
+        (
+            NOW - 12 * 365 * 86_400 * SECOND,
+            "set the device's clock, or let the hub's count: clock = \"hub\" on its adapter",
+        ),
         (NOW + ROLLOVER_NS, "set the device's clock (or its time zone), or let the hub's count"),
     ],
 )
