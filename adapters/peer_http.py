@@ -87,7 +87,7 @@ class Peer:
             failed = unanswered(self._timeout_s)
             return Answer(0, detail=failed.detail, detail_zh=failed.detail_zh)
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            failed = unreached(error)
+            failed = unreached(url, error)
             return Answer(0, detail=failed.detail, detail_zh=failed.detail_zh)
 
     async def ask_json(self, method: str, url: str, body: Any, headers: Mapping[str, str] | None = None) -> Answer:

@@ -38,9 +38,11 @@ class Alerts:
                     self.closed.pop(next(iter(self.closed)))
 
     def know(self, standing: Iterable[Alert]) -> None:
-        """Warnings that stand, though the log no longer has what was said of them."""
+        """Warnings that stand, though the log no longer has what was said of them, or not the beginning of it."""
         for alert in standing:
-            if alert.alert not in self.open and alert.alert not in self.closed:
+            if (known := self.open.get(alert.alert)) is not None:
+                _complete(known, alert)
+            elif alert.alert not in self.closed:
                 self.open[alert.alert] = alert
 
     def _again(self, alert: Alert, change: AlertChange) -> None:
@@ -53,6 +55,18 @@ class Alerts:
     def newest_first(self, with_closed: bool = False) -> list[Alert]:
         found = [*self.open.values(), *(self.closed.values() if with_closed else ())]
         return sorted(found, key=lambda alert: alert.changed_at, reverse=True)
+
+
+def _complete(alert: Alert, standing: Alert) -> None:
+    """What was said before the log begins. Where the log speaks of it too, that is newer."""
+    said = {change.change for change in alert.changes}
+    if Change.RAISED in said:
+        return
+    alert.raised_at = standing.raised_at or alert.raised_at
+    if Change.ACKNOWLEDGED not in said:
+        alert.acknowledged_by = standing.acknowledged_by
+    if not said & {Change.SHELVED, Change.UNSHELVED}:
+        alert.shelved_until = standing.shelved_until
 
 
 def _apply(alert: Alert, change: AlertChange) -> None:

@@ -15,7 +15,7 @@ from typing import TypeVar
 import msgspec
 
 from hub.model import LEVELS, AlertChange, CameraView, Origin, Reading, Watch
-from hub.pairs import members, pair_named, pair_of
+from hub.pairs import pair_named
 from hub.validation import DEVICE_MAX
 
 HOPS_MAX = 8
@@ -39,11 +39,11 @@ def hub_name_problem(name: str) -> str | None:
 
 
 def qualified(hub: str, name: str) -> str:
-    """A device's name, or a warning's subject, as other hubs say it: `hub/gauge-1`, `hub/a+hub/b`, `zone:hub/quay`."""
+    """A device's name, or a place's, as other hubs say it: `hub/gauge-1`, `zone:hub/quay`."""
     for place in _PLACES:
         if name.startswith(place):
             return f"{place}{hub}/{name.removeprefix(place)}"
-    return pair_named(*(f"{hub}/{one}" for one in pair)) if (pair := pair_of(name)) else f"{hub}/{name}"
+    return f"{hub}/{name}"
 
 
 def reading_outward(reading: Reading, here: str) -> Reading:
@@ -62,10 +62,12 @@ def change_outward(change: AlertChange, here: str) -> AlertChange:
         if not (isinstance(value, float) and not isfinite(value))  # JSON cannot say it
     }
     if origin is None:
+        pair = tuple(sorted(f"{here}/{one}" for one in change.pair)) if change.pair else None
         return msgspec.structs.replace(
             change,
             alert=f"{here}/{change.alert}",
-            subject=qualified(here, change.subject),
+            subject=pair_named(*pair) if pair else qualified(here, change.subject),
+            pair=pair,
             area=f"{here}/{change.area}" if change.area else here,
             group=f"{here}/{change.group}" if change.group else "",
             who=f"{here}/{change.who}" if change.who else "",
@@ -135,19 +137,8 @@ def change_problem(change: AlertChange) -> str | None:
         return "a forwarded change states its origin"
     if problem := _path_problem(origin.path) or hub_name_problem(origin.hub):
         return problem
-    mine = f"{origin.hub}/"
-    named = [part.removeprefix("zone:").removeprefix("area:") for part in members(change.subject)]
-    if not all(name.startswith(mine) for name in (change.alert, *named)):
-        return f"a warning of {origin.hub} has an id and a subject that begin with {mine}"
-    cameras = [view.camera for view in change.cameras] + [watch.camera for watch in change.handover if watch.camera]
-    if not all(_begins(camera, (origin.hub, *origin.path)) for camera in cameras):
-        return "the names of its cameras do not begin with those of the hubs that it passed"
-    if change.area != origin.hub and not change.area.startswith(mine):
-        return f"area {change.area[:80]!r} does not begin with {origin.hub}"
-    if change.group and not change.group.startswith(mine):
-        return f"group {change.group[:80]!r} does not begin with {mine}"
-    if change.who and not change.who.startswith(f"{origin.path[0]}/"):
-        return f"who is {change.who[:80]!r}: people at {origin.path[0]} have names that begin with {origin.path[0]}/"
+    if problem := _names_problem(change, origin):
+        return problem
     if change.contact != 1:
         return "contacts are each hub's own; a forwarded change is told to the first"
     if change.level not in LEVELS:
@@ -164,6 +155,26 @@ def change_problem(change: AlertChange) -> str | None:
     except (ValueError, OverflowError, TypeError) as error:
         return f"it cannot be written down ({error})"
     return f"it has {size} bytes, more than {CHANGE_BYTES_MAX}" if size > CHANGE_BYTES_MAX else None
+
+
+def _names_problem(change: AlertChange, origin: Origin) -> str | None:
+    """What is not named after the hub where it began."""
+    mine = f"{origin.hub}/"
+    if change.pair and change.subject != pair_named(*change.pair):
+        return f"subject {change.subject[:80]!r} is not the name of the pair that it is about"
+    named = [part.removeprefix("zone:").removeprefix("area:") for part in change.about]
+    if not all(name.startswith(mine) for name in (change.alert, *named)):
+        return f"a warning of {origin.hub} has an id and a subject that begin with {mine}"
+    cameras = [view.camera for view in change.cameras] + [watch.camera for watch in change.handover if watch.camera]
+    if not all(_begins(camera, (origin.hub, *origin.path)) for camera in cameras):
+        return "the names of its cameras do not begin with those of the hubs that it passed"
+    if change.area != origin.hub and not change.area.startswith(mine):
+        return f"area {change.area[:80]!r} does not begin with {origin.hub}"
+    if change.group and not change.group.startswith(mine):
+        return f"group {change.group[:80]!r} does not begin with {mine}"
+    if change.who and not change.who.startswith(f"{origin.path[0]}/"):
+        return f"who is {change.who[:80]!r}: people at {origin.path[0]} have names that begin with {origin.path[0]}/"
+    return None
 
 
 def _path_problem(path: Sequence[str]) -> str | None:

@@ -40,7 +40,25 @@ def decode(data: bytes) -> Any:
             else f"no UTF-8 text (byte 0x{data[error.start]:02X} at {error.start})"
         )
         raise ValueError(f"it is {kind}") from None
-    return json.loads(text, object_pairs_hook=_object)
+    try:
+        return json.loads(text, object_pairs_hook=_object)
+    except json.JSONDecodeError as error:
+        raise ValueError(_why(text, error)) from None
+
+
+def _why(text: str, error: json.JSONDecodeError) -> str:
+    """What stands there instead, for somebody who knows the device and not the library."""
+    if not text.strip():
+        return "it is empty"
+    if error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated"):
+        return f"it breaks off after {len(text)} characters"
+    if not error.pos and text.lstrip().startswith("<"):
+        return f"it is HTML or XML, and begins with {text[:EXCERPT]!r}"
+    return f"{error.msg.removesuffix(' at')} at character {error.pos + 1}, where {text[error.pos : error.pos + EXCERPT]!r} stands"
+
+
+EXCERPT = 20
+"""Characters that are told of what is no JSON."""
 
 
 def loads(text: str | bytes) -> Any:

@@ -394,10 +394,17 @@ class AlertChange(msgspec.Struct, tag="change", gc=False, omit_defaults=True):
     title_now_zh: str = ""
     reason_zh: str = ""
     """The same three in Chinese; empty where the English stands in (a rule without `title_zh`, a hub of before)."""
+    pair: tuple[str, str] | None = None
+    """The two that `subject` joins, by whoever judged; None for what is about one, also for a device that is called as a pair would be (`A+B`)."""
 
     @property
     def id(self) -> str:
         return f"{self.alert}#{self.ordinal}"
+
+    @property
+    def about(self) -> tuple[str, ...]:
+        """Whom it is about: both of a pair, else its subject."""
+        return self.pair or (self.subject,)
 
 
 class Forwarded(msgspec.Struct, array_like=True, tag="forwarded", frozen=True, gc=False):

@@ -24,7 +24,6 @@ from typing import Any, cast
 
 from hub.bilingual import NOTHING, Text
 from hub.model import AlertChange, Forwarded, Reading
-from hub.pairs import members
 from hub.ports import LogPosition
 from hub.stages import LOGGED_TO_JUDGED, LOGGED_TO_STORED, MARKS_MAX
 
@@ -252,7 +251,7 @@ class Traces:
 
 def _brought_about(change: AlertChange, journeys: Sequence[_Journey]) -> _Journey | None:
     """Which of them a change came of: the one that has the reading of its subject of that moment, else the newest with its subject."""
-    subjects = {change.subject, *members(change.subject)}
+    subjects = {change.subject, *change.about}
     newest = None
     for journey in reversed(journeys):
         for entry in journey.entries:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from hub.device_clock import without_rollover
 from hub.metrics import nearest, vocabulary
 from hub.model import USABLE_MARKS, FaultKind, Position, Reading, Value
 from hub.moment import SECOND, in_reach, to_text
@@ -59,7 +60,7 @@ class Validator:
             return [
                 Finding(
                     FaultKind.TIME,
-                    f"{reading.device}: its clock says {_moment(reading.observed_at)}, {_span(ahead)}",
+                    f"{reading.device}: its clock says {_moment(reading.observed_at)}, {_span(ahead)}{_remedy(reading.observed_at, at)}",
                     True,
                 )
             ]
@@ -224,8 +225,12 @@ def _span(ahead: int) -> str:
         if seconds >= 2 * size:
             span = f"{seconds / size:.0f} {name}"
             break
-    return (
-        f"{span} in the future; set the device's clock (or its time zone)"
-        if ahead > 0
-        else f"{span} ago; set the device's clock"
-    )
+    return f"{span} in the future" if ahead > 0 else f"{span} ago"
+
+
+def _remedy(observed: int, received: int) -> str:
+    """What an operator can do about such a clock."""
+    if without_rollover(observed, received) != observed:
+        return """: the week number of its receiver has rolled over; clock = "gps-week" on its adapter or device moves it on"""
+    zone = " (or its time zone)" if observed > received else ""
+    return f"""; set the device's clock{zone}, or let the hub's count: clock = "hub" on its adapter or device"""

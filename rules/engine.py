@@ -20,6 +20,7 @@ from rules.book import RuleBook
 from rules.judge import Judge
 from rules.lateness import Lane
 from rules.snapshot import Freezing
+from rules.state.forwarded import Known
 from rules.state.health import ENGINE as ENGINE_ITSELF
 from rules.state.outcome import Outcome
 from rules.state.subject import OpenAlert, Subject
@@ -191,6 +192,10 @@ class Engine:
         for lane in self.lanes.values():
             alerts |= self._whole(lane.judge).alerts
         return [alerts[name][0] for name in sorted(alerts)]
+
+    def forwarded_alerts(self) -> Mapping[str, Known]:
+        """Other hubs' warnings that stand, by their id."""
+        return self.world.forwarding.open
 
     def health(self) -> list[dict[str, Any]]:
         """The rules that are ill: name, error, subject, number of the event, since when, how often (`rules.state.health`); the

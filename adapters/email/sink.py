@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import smtplib
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import time
 from email.message import EmailMessage
 from email.utils import parseaddr
-from typing import NamedTuple
+from pathlib import Path
 
 import msgspec
 
+from adapters.email.late import Late, Refused, unasked
 from adapters.email.line import Cut, Line, TlsLine
 from adapters.email.message import build, with_file
 from adapters.wallclock import zone_named
@@ -85,37 +86,15 @@ class EmailOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         zone_named(self.timezone)
 
 
-LATE_FIRST_NS = 60_000_000_000
-"""The first pause, which doubles."""
-LATE_MAX_NS = 4 * 3_600_000_000_000
-"""A server that greylists takes a mail within the hour; a warning that is older than this tells nobody anything."""
-LATE_MAX = 1_000
-"""Mails that are kept for recipients who have not got them."""
-
-Refused = Mapping[str, tuple[int, bytes]]
-"""By recipient, the code and the words with which the server would not take the mail for it."""
-
-
-class _Late(NamedTuple):
-    """The newest mail of a warning that some have not got: who, since when, and when they are tried next."""
-
-    mail: EmailMessage
-    recipients: list[str]
-    since: int
-    pause_ns: int
-    next_at: int
-
-
 class EmailSink:
-    """A `hub.ports.Sink` and `RenewingSink`: one connection a mail. Whom the server does not take a mail for, while it takes it for others, is tried
-    again alone: those must not get it twice, nor wait for one that is greylisted."""
+    """A `hub.ports.Sink`, `RenewingSink` and `RememberingSink`: one connection a mail. Whom the server does not take a mail for, while it takes it for
+    others, is tried again alone (`Late`): those must not get it twice, nor wait for one that is greylisted."""
 
     def __init__(self, options: EmailOptions) -> None:
         self._options = options
         self._password = secret("password", options.password_env, options.password_file)
         self._zone = zone_named(options.timezone)
-        self._late: dict[str, _Late] = {}
-        """By warning."""
+        self._late = Late()
         self._port = options.port or {"starttls": 587, "tls": 465, "none": 25}[options.security]
 
         self.reports = (
@@ -128,38 +107,50 @@ class EmailSink:
         options = self._options
         media = FORMATS[report.name.rpartition(".")[2]]
         mail = with_file(report, media, key, now, options.sender, options.recipients)
-        return (await self._mailed(mail, _addresses(options)))[0]
+        delivery, refused = await self._first(key, mail, now)
+        for_good = any(code >= 500 for code, _ in refused.values())
+        return msgspec.structs.replace(delivery, partly=delivery.partly and for_good)
 
     async def deliver(self, change: AlertChange, key: str, now: int) -> Delivery:
         if change.change.value not in self._options.changes:
             return Delivery(True, detail=f"no mail for {change.change.value}")
         options = self._options
         mail = build(change, key, options.sender, options.recipients, self._zone, options.language)
-        delivery, refused = await self._mailed(mail, _addresses(options))
-        if delivery.taken:
-            self._late.pop(change.alert, None)  # who still waits for an older word of it needs the newest alone
-            self._keep(change.alert, _Late(mail, [], now, LATE_FIRST_NS, 0), refused, now)
-        return delivery
+        delivery, _ = await self._first(change.alert, mail, now)
+        return self._told(delivery)
+
+    def remember_in(self, path: Path) -> None:
+        self._late.remember_in(path)
 
     def due(self, now: int) -> Sequence[str]:
-        return [alert for alert, late in self._late.items() if late.next_at <= now]
+        return self._late.due(now)
 
     async def renew(self, key: str, now: int) -> Delivery:
         """Once more, to those who have not got it. Whatever comes of it holds up no other mail."""
-        late = self._late.pop(key, None)
-        if late is None:
+        waiting = self._late.get(key)
+        if waiting is None:
             return Delivery(True)
-        delivery, refused = await self._mailed(late.mail, late.recipients)
+        delivery, refused = await self._mailed(waiting.message, waiting.recipients)
         if not delivery.taken and not refused and not delivery.final:
-            refused = dict.fromkeys(late.recipients, (0, b""))  # no connection: nobody was asked
-        self._keep(key, late, refused, now)
-        return delivery if delivery.taken else msgspec.structs.replace(delivery, taken=True, final=False, partly=True)
+            refused = unasked(waiting.recipients)
+        await self._late.goes_on(key, waiting, refused, now)
+        if not delivery.taken:
+            return msgspec.structs.replace(delivery, taken=True, final=False, partly=True)
+        return self._told(delivery)
 
-    def _keep(self, alert: str, late: _Late, refused: Refused, now: int) -> None:
-        """Try those again, ever less often, whom the server may take later."""
-        waiting = [one for one, (code, _) in refused.items() if code < 500]
-        if waiting and now - late.since <= LATE_MAX_NS and len(self._late) < LATE_MAX:
-            self._late[alert] = _Late(late.mail, waiting, late.since, 2 * late.pause_ns, now + late.pause_ns)
+    async def _first(self, key: str, mail: EmailMessage, now: int) -> tuple[Delivery, Refused]:
+        """To all. Only when it is on disk for whom it is to be tried again is it taken."""
+        delivery, refused = await self._mailed(mail, _addresses(self._options))
+        if delivery.taken:
+            await self._late.begins(key, mail, refused, now)
+        return delivery, refused
+
+    def _told(self, delivery: Delivery) -> Delivery:
+        """A mail that reached all makes nothing well for whom another still waits."""
+        names = self._late.names() if delivery.taken and not delivery.partly else None
+        if names is None:
+            return delivery
+        return msgspec.structs.replace(delivery, partly=True, detail=names.en, detail_zh=names.zh)
 
     async def _mailed(self, mail: EmailMessage, recipients: Sequence[str]) -> tuple[Delivery, Refused]:
         """The outcome, and for whom it was not taken."""

@@ -243,7 +243,7 @@ class Hj212Codec:
         if frame.version >= 2 and not frame.cp:
             kind, sentence = (
                 FaultKind.ENCRYPTED,
-                "CP holds no item=value: it looks encrypted (HJ 212-2025), which is not read",
+                "CP holds no item=value: it looks encrypted, but its CRC is that of the text as sent, where HJ 212-2025 has that of the plain text",
             )
         else:
             kind, sentence = FaultKind.SYNTAX, f"CP holds {broken[0]!r}, which is no item=value"
@@ -395,6 +395,8 @@ class Hj212Codec:
         has_it = verdict is Verdict.STORED or (verdict is Verdict.REFUSED and message.spent)
         if not has_it or not isinstance(frame, Frame) or not frame.ack_required:
             return None
+        if any(fault.kind is FaultKind.ENCRYPTED for fault in message.faults):
+            return None  # nothing of it is known here, and it may be readable once the station or a key is set right
         command = frame.number.get("CN", "")
         if not command.startswith(("2", "3")) and command not in _ANSWERED:
             return None

@@ -116,10 +116,11 @@ class MqttSink:
             return Delivery(False, detail=f"{topic}: {why.en}", detail_zh=f"{topic}：{why.zh}")
         except (aiomqtt.MqttError, OSError, ssl.SSLError, TimeoutError, ValueError) as error:
             await self.close()
+            said = words_of(error)
             return Delivery(
                 taken=False,
-                detail=f"{self._options.connect}: {error}",
-                detail_zh=f"{self._options.connect}：{words_of(error).zh}",
+                detail=f"{self._options.connect}: {said.en}",
+                detail_zh=f"{self._options.connect}：{said.zh}",
             )
         return Delivery(taken=True, detail=topic)
 

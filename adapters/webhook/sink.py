@@ -15,7 +15,7 @@ import msgspec
 
 from adapters.webhook import consent
 from adapters.webhook.signing import secret_keys, signed_headers
-from hub.error_words import named
+from hub.error_words import unreachable
 from hub.model import AlertChange
 from hub.moment import from_datetime, to_text
 from hub.ports import Delivery
@@ -101,7 +101,7 @@ class WebhookSink:
         except TimeoutError:
             return unanswered(self._options.timeout_s)
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            return unreached(error)
+            return unreached(self._options.url, error)
 
     async def _ask_consent(self, now: int) -> Delivery | None:
         """None where a request may go now; else why not, and for how long."""
@@ -116,7 +116,7 @@ class WebhookSink:
             except TimeoutError:
                 return Delivery(False, detail=f"no answer to OPTIONS within {self._options.timeout_s:g} s")
             except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-                return Delivery(False, detail=f"OPTIONS: {type(error).__name__}: {error}")
+                return unreached(self._options.url, error)
             if isinstance(found, str):
                 if answer.status_code >= 500 or answer.status_code in TEMPORARY:
                     return outcome(answer.status_code, answer.headers.get("retry-after"), "to OPTIONS", now)
@@ -150,10 +150,10 @@ def unanswered(timeout_s: float) -> Delivery:
     return Delivery(False, detail=f"no answer within {timeout_s:g} s", detail_zh=f"{timeout_s:g} 秒内没有应答")
 
 
-def unreached(error: Exception) -> Delivery:
-    """Nothing was exchanged, or not all of it."""
-    said = named(error)
-    return Delivery(False, detail=f"{type(error).__name__}: {error}", detail_zh=f"无法连接：{said.zh}")
+def unreached(url: str, error: Exception) -> Delivery:
+    """Nothing was exchanged, or not all of it. Of the address only host and port are told: a path may be a secret."""
+    said = unreachable(urlsplit(url).netloc.rpartition("@")[2], error)
+    return Delivery(False, detail=said.en, detail_zh=said.zh)
 
 
 def outcome(status: int, retry_after: str | None, words: str, now: int) -> Delivery:

@@ -223,7 +223,8 @@ function warn() {
 }
 
 function drawTabs(open) {
-  const counts = { warnings: open.length, quarantine: quarantinedIn(now.status) - (now.status?.log?.quarantine?.first ?? 0) };
+  const refused = (now.status?.dead_letters ?? []).reduce((sum, letters) => sum + letters.count, 0);
+  const counts = { warnings: open.length, hub: refused, quarantine: quarantinedIn(now.status) - (now.status?.log?.quarantine?.first ?? 0) };
   keep(byId("tabs"), TABS, (tab) => tab, (tab) => [tab === now.tab, counts[tab], language(), open.some((alert) => !alert.acknowledged_by)], (tab) =>
     h("button", { type: "button", role: "tab", id: `for-${tab}`, "aria-selected": tab === now.tab, "aria-controls": `tab-${tab}`, tabindex: tab === now.tab ? 0 : -1, "data-focus": tab, onclick: () => showTab(tab), onkeydown: (event) => turnTab(event, tab) },
       say(tab), counts[tab] ? h("span", { class: `count${tab === "warnings" && open.some((alert) => !alert.acknowledged_by) ? " hot" : ""}` }, count(counts[tab])) : null));

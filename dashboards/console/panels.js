@@ -91,17 +91,53 @@ export function deskOf({ now, map, source, chooseDevice, chooseMetric, draw, ask
 
   const status_ill = () => now.status?.rules?.ill ?? [];
   const tried = new Map(); // destination → what its last test said
+  const read = new Map(); // destination → its dead letters, where somebody has opened them; a sentence where they cannot be had
 
   function destinationsBox() {
     const found = (now.status?.readers ?? []).filter((reader) => reader.reader.startsWith("delivery/") && reader.stream === "alerts");
-    if (!found.length) return [];
+    const refused = new Map((now.status?.dead_letters ?? []).map((letters) => [letters.destination, letters]));
+    const gone = [...refused.keys()].filter((name) => !found.some((reader) => reader.reader === `delivery/${name}`));
+    if (!found.length && !gone.length) return [];
     return [h("h2", {}, say("destinations")), ...found.map((reader) => {
       const name = reader.reader.slice("delivery/".length);
       return h("div", { class: "box" }, h("div", { class: "top" }, h("b", {}, name), h("span", { class: `state ${reader.state}` }, stateName(reader.state)),
         h("button", { type: "button", class: "rate", "data-test": name, onclick: () => test(name) }, say("testsend"))),
         reader.state === "up" || !reader.detail ? null : h("div", { class: "detail" }, spoken(told(reader, "detail"))),
-        tried.has(name) ? h("div", { class: "detail", role: "status" }, spoken(tried.get(name))) : null);
-    })];
+        tried.has(name) ? h("div", { class: "detail", role: "status" }, spoken(tried.get(name))) : null,
+        ...lettersOf(refused.get(name)));
+    }), ...gone.map((name) => h("div", { class: "box" }, h("div", { class: "top" }, h("b", {}, name), h("span", { class: "state" }, say("takenout"))), ...lettersOf(refused.get(name))))];
+  }
+
+  /** What a destination has refused for good: how many and since when, and, once opened, each with the reason. @param {any} letters */
+  function lettersOf(letters) {
+    if (!letters) return [];
+    const name = letters.destination, shown = read.get(name);
+    return [h("div", { class: "top letters" }, h("span", { class: "state degraded" }, `${count(letters.count)} ${say("deadletters")}`), h("span", { class: "nums" }, `${say("since")} ${momentText(letters.since)}`),
+      h("button", { type: "button", class: "rate", "data-letters": name, "aria-expanded": String(Boolean(shown)), onclick: () => open(name) }, say(shown ? "close" : "readletters")),
+      h("button", { type: "button", "data-offer": name, onclick: () => offer(name) }, say("retry"))),
+    ...(typeof shown === "string" ? [h("div", { class: "detail", role: "status" }, spoken(shown))] : (shown ?? []).map((letter) => h("div", { class: "detail letter" }, `${momentText(letter.at)} `, h("b", {}, told(letter.change, "title")), " ", spoken(foreign(letter.reason)))))];
+  }
+
+  async function open(name) {
+    if (!read.delete(name)) await letters(name);
+    draw();
+  }
+
+  async function letters(name) {
+    try { read.set(name, (await source.get("/api/v1/delivery")).dead_letters.filter((letter) => letter.destination === name)); } catch (error) { read.set(name, `${say("failed")} ${refusalText(error)}`); }
+  }
+
+  /** Offer a destination what it has refused once more. */
+  async function offer(name) {
+    try {
+      await letters(name);
+      const numbers = read.get(name);
+      if (typeof numbers === "string") return draw();
+      const said = await source.post("/api/v1/delivery/retry", { numbers: numbers.map((letter) => letter.number) });
+      tried.set(name, `${say("offered")} ${count(said.offered)} · ${say("nowtaken")} ${count(said.taken)}`);
+      await letters(name);
+    } catch (error) { tried.set(name, `${say("failed")} ${refusalText(error)}`); }
+    draw();
   }
 
   async function test(name) {

@@ -19,8 +19,8 @@ WHEN = "$timeFilter"
 HERE = '"area" =~ /^${area:regex}$/'
 """What is chosen stands in a regular expression, and says so: otherwise Grafana escapes no choice that begins with a digit ("1#泵房 (南)")."""
 THIS_DEVICE = '"device" =~ /^${device:regex}$/'
-ABOUT_DEVICE = '"subject" =~ /^(${device:regex}(\\+[^+]+)?|[^+]+\\+${device:regex})$/'
-"""Alone, or as one of a pair (hub/pairs.py)."""
+ABOUT_DEVICE = '("subject" =~ /^${device:regex}$/ OR "one" =~ /^${device:regex}$/ OR "other" =~ /^${device:regex}$/)'
+"""Alone, or as one of a pair: which two that are stands in fields of their own, since a device may be called as a pair would be."""
 EVERY = "GROUP BY time($__interval)"
 FAST_MS, HOURLY_MS = 600_000, 3_600_000
 """Minutes are read for charts of intervals up to this. Devices that report by the hour have few minutes, so theirs go further."""

@@ -174,7 +174,7 @@ def _annotations(page: Page) -> Iterator[str]:
         yield from _unescaped(query)
         if not re.search(r"\"level\" = '(red|orange)'", query):
             yield f"the annotation {item['name']} draws warnings that are neither orange nor red"
-        if "${area" not in query and "${device" not in query and '"subject" =~' not in query:
+        if "${area" not in query and "${device" not in query and not re.search('"(subject|other)" =~', query):
             yield f"the annotation {item['name']} draws warnings of the whole city"
         if item["enable"] and not single:
             yield f"the annotation {item['name']} is on from the start on a page of many devices"

@@ -58,8 +58,8 @@ STATUS: States = {
     "aground": (("aground", "搁浅"), RED), "engaged in fishing": (("fishing", "捕捞"), "#73bfb8"), "under way sailing": (("under sail", "驶帆"), "#8ab8ff"),
 }  # fmt: skip
 VEHICLES = "^(vehicle|bus|taxi|phone|.*truck)$"
-PAIR = '"subject" =~ /^[^+]+\\+[^+]+$/'
-"""A warning about two things that met names both, as `a+b` (hub/pairs.py); `+41791234567` is one."""
+PAIR = '"other" =~ /./'
+"""A warning about two that met names both; a device called `A+B` is one, by whatever name."""
 TITLE = Column("title", ("Warning", "预警"))
 AT = Column("Time", ("Time", "时间"), "dateTimeAsIso", 170)
 KMH, KN, KM, CLOCK = "velocitykmh", "velocityknot", "suffix:km", "dtdhms"

@@ -125,7 +125,8 @@ class Status(msgspec.Struct):
     """The hub itself: parts, adapters with their ledgers, readers with their lag, the log, the rules; and the machines of the city, and what each does
     (`roles`) and would do (`stands_by`). `parts` of other machines that are not up are there as PART@MACHINE. `devices` and `open_alerts` are null on a machine that does not follow them.
     `adapters` are this machine's, with what came to it; `city` has by adapter what all machines logged and what the store made of it, as the one that
-    stores said last: empty where this machine is the only one, or none is heard that stores."""
+    stores said last: empty where this machine is the only one, or none is heard that stores. `dead_letters` has by destination how many warnings it
+    refused for good, and since when; `GET /api/v1/delivery` has them."""
 
     at: str
     started_at: str
@@ -143,6 +144,7 @@ class Status(msgspec.Struct):
     rules: Object
     maintenance: list[Object]
     nodes: list[Object]
+    dead_letters: list[Object]
 
 
 class Devices(Page):

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate
 
 from hub.api.state import State
+from hub.delivery import Courier
 from hub.health import WORST
 from hub.moment import SECOND
 from hub.stages import BOUNDS_S, Stages
@@ -20,8 +21,8 @@ def render(state: State) -> str:
         lines.append(f"# HELP {name} {text}")
         lines.append(f"# TYPE {name} {kind}")
         lines.extend(
-            f"{name}{_labels(labels)} {value:g}" if value != int(value) else f"{name}{_labels(labels)} {int(value)}"
-            for labels, value in samples
+            f"{name}{_labels(labels)} {value!r}" if value != int(value) else f"{name}{_labels(labels)} {int(value)}"
+            for labels, value in samples  # every digit: six of them leave a time in error by hours
         )
 
     def by_adapter(field: str) -> Iterable[tuple[Mapping[str, str], float]]:
@@ -136,6 +137,28 @@ def render(state: State) -> str:
         "gauge",
         "1 while the reader works.",
         [({"reader": item.name}, item.state == "up") for item in readers],
+    )
+    refusals, couriers = state.journal.refusals, [one for one in state.couriers.values() if isinstance(one, Courier)]
+    family(
+        "cityhub_dead_letters",
+        "gauge",
+        "Warnings that a destination refused for good, kept until somebody retries or drops them.",
+        [
+            ({"destination": name}, refusals[name].count if name in refusals else 0)
+            for name in sorted({*refusals, *(courier.name for courier in couriers)})
+        ],
+    )
+    family(
+        "cityhub_dead_letters_since_seconds",
+        "gauge",
+        "When the oldest dead letter of a destination was refused, as Unix time.",
+        [({"destination": name}, found.since / SECOND) for name, found in sorted(refusals.items())],
+    )
+    family(
+        "cityhub_dead_letters_lost_total",
+        "counter",
+        "Dead letters that made room for newer ones.",
+        [({"destination": courier.name}, courier.status.dead_letters_lost) for courier in couriers],
     )
     streams = sorted(state.log.streams.items())
     family(

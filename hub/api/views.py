@@ -358,6 +358,7 @@ def status(state: State, sight: Sight) -> dict[str, Any]:
         "open_alerts": sum(map(sight.alert, state.alerts.open.values())) if state.follows() else None,
         "rules": {},
         "nodes": [],
+        "dead_letters": [],
         "maintenance": [
             maintenance(item, at)
             for item in sorted(state.maintenance(), key=lambda item: item.since)
@@ -431,6 +432,10 @@ def _whole_status(state: State) -> dict[str, Any]:
         "balances": all(counts.balances() for counts in books.adapters.values()),
         "rules": dict(state.rules()),
         "nodes": list(state.nodes()),
+        "dead_letters": [
+            {"destination": name, "count": refused.count, "since": to_text(refused.since)}
+            for name, refused in sorted(state.journal.refusals.items())
+        ],
         "maintenance": [
             maintenance(item, at)
             for item in sorted(state.maintenance(), key=lambda item: item.since)

@@ -129,10 +129,7 @@ class Destinations:
         for config in sinks:
             if config.name in self._running and self._running[config.name].sign == sign(config):
                 continue
-            try:
-                found[config.name] = made(config)
-            except (ValueError, OSError) as error:
-                raise ValueError(f"destination {config.name!r}: {error}") from None
+            found[config.name] = made(config)
         return found
 
     async def take_over(self, sinks: Sequence[SinkConfig], prepared: Mapping[str, Any]) -> list[str]:
@@ -220,10 +217,13 @@ class Destinations:
 
 
 def made(config: SinkConfig) -> Any:
-    """The sink of that block. Raises ValueError or OSError where its secrets or files cannot be had."""
+    """The sink of that block. Raises ValueError with a sentence that names it where its secrets or files cannot be had."""
     make = Plugins()[config.protocol].sink
     assert make is not None
-    return make(config.name, config.options)
+    try:
+        return make(config.name, config.options)
+    except (ValueError, OSError) as error:
+        raise ValueError(f"destination {config.name!r}: {error}") from None
 
 
 FAILING_ZH = {

@@ -31,7 +31,8 @@ from hub.app.warning import Warner
 from hub.app.watching import RuleParts
 from hub.bilingual import Text
 from hub.delivery import BEGINS
-from hub.model import LEVELS, Alert, AlertChange, Change, Maintenance
+from hub.model import LEVELS, Alert, AlertChange, Change, Maintenance, Origin, Position
+from hub.pairs import pair_of
 from hub.ports import BEGINNING, Cursors, LogFull, LogPosition
 from rules.book import RuleBook
 from rules.engine import ENGINE, Engine
@@ -181,14 +182,27 @@ class Judging:
         return [self.warner.state] if self.on else []
 
     def _standing(self) -> Iterator[Alert]:
-        """The hub's own warnings that are open as far as the rules know: one may be older than the log of them reaches back."""
+        """Warnings that are open as far as the rules know, other hubs' too: one may be older than the log of them reaches back."""
         engine, devices = self.warner.engine, self._ground.city.registry.devices
-        for alert in engine.open_alerts() if isinstance(engine, Engine) else ():
+        if not isinstance(engine, Engine):
+            return
+        for name, known in engine.forwarded_alerts().items():
+            said = AlertChange(
+                name, known.ordinal, known.changed_at, known.rule, known.subject, Change.RAISED, known.level, known.title,
+                title_zh=known.title_zh, position=Position(*known.place) if known.place else None, area=known.area, group=known.group,
+                reason=FORGOTTEN.en, reason_zh=FORGOTTEN.zh, origin=Origin(known.hub, known.ordinal),
+            )  # fmt: skip
+            yield Alert(
+                name, known.rule, known.subject, known.level, known.raised_at, known.changed_at, True, known.acknowledged_by,
+                known.shelved_until, [said],
+            )  # fmt: skip
+        for alert in engine.open_alerts():
             device = devices.get(alert.subject)
             said = AlertChange(
                 alert.alert, alert.ordinal, alert.changed_at, alert.rule, alert.subject, Change.RAISED, LEVELS[alert.level],
                 alert.title, title_zh=alert.title_zh, position=device.position if device else None, area=device.area if device else "",
                 group=alert.group, contact=alert.contact, reason=FORGOTTEN.en, reason_zh=FORGOTTEN.zh,
+                pair=None if device else pair_of(alert.subject),
             )  # fmt: skip
             yield Alert(
                 alert.alert, alert.rule, alert.subject, LEVELS[alert.level], alert.raised_at, alert.changed_at, True,

@@ -51,6 +51,8 @@ class Posting:
         nothing: dict[str, dict[str, str]] = {}
         self._done = read(self._path, lambda raw: msgspec.json.decode(raw, type=dict[str, dict[str, str]]), nothing)
         self._again: dict[tuple[str, str], int] = {}
+        self._wrong: dict[tuple[str, str], Text] = {}
+        """Why the last of these has not reached everybody: said until the next one does."""
 
     async def run(self) -> None:
         while True:
@@ -60,8 +62,9 @@ class Posting:
     async def once(self) -> None:
         """Send what is due now, and say how it went."""
         at = self._state.clock()
-        wrong: list[Text] = []
-        for name, sink in self._sinks().items():
+        sinks = self._sinks()
+        self._wrong = {which: why for which, why in self._wrong.items() if which[0] in sinks}
+        for name, sink in sinks.items():
             wishes = sink.reports
             for what in wishes.reports if wishes else ():
                 assert wishes is not None
@@ -75,16 +78,12 @@ class Posting:
                         await self._note(name, what, span)
                     else:
                         self._again[name, what] = at + AGAIN_NS
-                    if not sent.taken:
+                    self._wrong.pop((name, what), None)
+                    if not sent.taken or sent.partly:
                         said = Text(f"{name}: {what} {span}: ", f"{name}：{NAMES_ZH[what]} {span} 未送达：")
-                        wrong.append(said + Text(sent.detail, sent.detail_zh or quoted(sent.detail).zh))
-                        logger.warning("report not delivered: %s", wrong[-1])
-                elif last != span:
-                    waits = Text(
-                        f"{name}: {what} {span} waits to be tried again", f"{name}：{NAMES_ZH[what]} {span} 等待重试"
-                    )
-                    wrong.append(waits)
-        self._part.report("degraded" if wrong else "up", joined(wrong))
+                        self._wrong[name, what] = said + Text(sent.detail, sent.detail_zh or quoted(sent.detail).zh)
+                        logger.warning("report not delivered: %s", self._wrong[name, what].en)
+        self._part.report("degraded" if self._wrong else "up", joined(self._wrong.values()))
 
     async def _sent(self, sink: ReportSink, wishes: ReportWishes, what: str, span: str, key: str) -> Delivery:
         try:

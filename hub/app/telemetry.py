@@ -18,7 +18,6 @@ from hub.ledger import Ledger
 from hub.live import DeviceState
 from hub.model import LEVELS, Alert, Device, FaultKind, Position, Reading, Value, Zone
 from hub.moment import SECOND
-from hub.pairs import members
 from hub.ports import LogFull
 
 EVERY_S = 60.0
@@ -158,11 +157,11 @@ def open_warnings(alerts: Iterable[Alert], devices: Mapping[str, Device], at: in
 
 
 def worst_levels(alerts: Iterable[Alert]) -> dict[str, int]:
-    """Device → 1 blue … 4 red, of the warnings open on it; a pair `a+b` counts for both."""
+    """Device → 1 blue … 4 red, of the warnings open on it; a pair counts for both."""
     worst: dict[str, int] = {}
     for alert in alerts:
         level = LEVELS.index(alert.level) + 1 if alert.level in LEVELS else 0
-        for device in {alert.subject, *members(alert.subject)}:
+        for device in {alert.subject, *(alert.changes[-1].about if alert.changes else ())}:
             worst[device] = max(level, worst.get(device, 0))
     return worst
 

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from hub.cli.client import takes_hub, way_to
-from hub.cli.output import command, json_line, table
+from hub.cli.output import command, json_line, note, table
 from hub.cli.times import wall
 from hub.health import WORST
 
@@ -52,6 +52,11 @@ def health(options: argparse.Namespace) -> int:
                 ("all machines", "logged", "stored", "refused by the store", "replaced", "waiting", "quarantined"),
                 rows, "nothing", options,
             )  # fmt: skip
+        for letters in status.get("dead_letters", ()):
+            note(
+                f"{letters['destination']} has refused {letters['count']:,} warnings for good since {wall(options, way.zone)(letters['since'])}: "
+                "`cityhub delivery DIR list` shows why, `retry` offers them again, `drop` forgets them"
+            )
         if not options.csv:
             print("ready" if status["ready"] else "NOT READY: a required part does not work")
     return 0 if status["ready"] else 1

@@ -423,6 +423,7 @@ def delivery(options: argparse.Namespace) -> int:
         json_line(answer)
         return 0
     at = wall(options, way.zone)
+    idle = all(item["state"] == "idle" and not item["behind"] and not item["detail"] for item in answer["destinations"])
     if answer["destinations"] and not options.csv:
         table(
             ("destination", "state", "taken", "refused", "behind", ""),
@@ -445,7 +446,7 @@ def delivery(options: argparse.Namespace) -> int:
             )
             for item in answer["dead_letters"]
         ],
-        ("no dead letters" if doubts else "no dead letters: every destination has taken what it was given")
+        ("no dead letters" if doubts or not idle else "no dead letters: every destination has taken what it was given")
         if answer.get("here", True)
         else "this machine does not deliver; ask the one that does (`cityhub health` names it)",
         options,

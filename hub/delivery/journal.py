@@ -33,6 +33,7 @@ create index if not exists attempts_of on attempts (destination, number);
 create table if not exists dead_letters (
     number integer primary key, destination text not null, id text not null, at integer not null, reason text not null,
     attempts integer not null, change blob not null, wanted integer not null default 0, unique (destination, id));
+create index if not exists dead_letters_of on dead_letters (destination, at);
 create table if not exists destinations (name text primary key) without rowid;
 create table if not exists followed (destination text not null, alert text not null, primary key (destination, alert))
     without rowid;
@@ -40,7 +41,7 @@ create table if not exists followed (destination text not null, alert text not n
 
 
 class Attempt(msgspec.Struct, frozen=True):
-    """One call of a sink. `outcome` is "taken", "refused" (for good) or "failed" (to be repeated). `at` in ns."""
+    """One call of a sink. `outcome` is "taken", "partly" (taken, but not for everybody), "refused" (for good) or "failed" (to be repeated). `at` in ns."""
 
     destination: str
     id: str
@@ -56,9 +57,17 @@ class DeadLetter(msgspec.Struct, frozen=True):
     number: int
     destination: str
     at: int
+    """When it was refused first, ns."""
     reason: str
     attempts: int
     change: AlertChange
+
+
+class Refusals(msgspec.Struct, frozen=True):
+    """The dead letters of one destination: how many, and when the oldest of them was refused (ns)."""
+
+    count: int
+    since: int
 
 
 class Journal:
@@ -77,6 +86,8 @@ class Journal:
                 raise
             self.begun_anew = True
             self._db = self._opened_anew(path, error)
+        self.refusals: dict[str, Refusals] = self._counted()
+        """By destination, where it has dead letters: also of one that the city has no more. Kept here, so that who asks waits for no disk."""
 
     @staticmethod
     def _opened(path: Path | str) -> sqlite3.Connection:
@@ -148,16 +159,18 @@ class Journal:
     # ---------------------------------------------------------------------------------------------- dead letters
 
     def bury(self, destination: str, change: AlertChange, reason: str, attempts: int, at: int) -> int:
-        """Put a change among the dead letters; gives how many old ones had to make room."""
+        """Put a change among the dead letters, or, where it is one, note why it was refused again; gives how many old ones had to make room."""
         row = (destination, change.id, at, reason, attempts, msgspec.msgpack.encode(change))
         with self._lock:
             self._db.execute(
                 "insert into dead_letters (destination, id, at, reason, attempts, change) values (?, ?, ?, ?, ?, ?) "
-                "on conflict (destination, id) do update set at = excluded.at, reason = excluded.reason, "
+                "on conflict (destination, id) do update set reason = excluded.reason, "
                 "attempts = dead_letters.attempts + excluded.attempts, wanted = 0",
                 row,
             )
-            return self._trim("dead_letters", destination, DEAD_LETTERS_MAX)
+            made_room = self._trim("dead_letters", destination, DEAD_LETTERS_MAX)
+            self.refusals = self._counted()
+            return made_room
 
     def dead_letters(self, destination: str | None = None, wanted_only: bool = False) -> list[DeadLetter]:
         """In the order in which they were refused."""
@@ -183,8 +196,15 @@ class Journal:
     def _each(self, statement: str, numbers: Sequence[int] | None) -> int:
         with self._lock:
             if numbers is None:
-                return self._db.execute(statement).rowcount
-            return sum(self._db.execute(f"{statement} where number = ?", (number,)).rowcount for number in numbers)
+                done = self._db.execute(statement).rowcount
+            else:
+                done = sum(self._db.execute(f"{statement} where number = ?", (number,)).rowcount for number in numbers)
+            self.refusals = self._counted()
+            return done
+
+    def _counted(self) -> dict[str, Refusals]:
+        rows = self._db.execute("select destination, count(*), min(at) from dead_letters group by destination")
+        return {name: Refusals(count, since) for name, count, since in rows}
 
     # ---------------------------------------------------------------------------------------------- followed alerts
 
@@ -208,6 +228,7 @@ class Journal:
             for table in ("attempts", "dead_letters", "followed"):
                 self._db.execute(f"delete from {table} where destination = ?", (destination,))
             self._db.execute("delete from destinations where name = ?", (destination,))
+            self.refusals = self._counted()
 
     # ---------------------------------------------------------------------------------------------- who was served before
 
@@ -228,7 +249,7 @@ class Journal:
         """Ids of changes that the destination has taken, as far as attempts are remembered, or refused for good."""
         with self._lock:
             rows = self._db.execute(
-                "select id from attempts where destination = ?1 and outcome = 'taken' "
+                "select id from attempts where destination = ?1 and outcome in ('taken', 'partly') "
                 "union select id from dead_letters where destination = ?1",
                 (destination,),
             ).fetchall()

@@ -80,6 +80,13 @@ def quiet(delivery: Delivery, sent: AlertChange | Sequence[Reading]) -> Delivery
     return msgspec.structs.replace(delivery, **words)
 
 
+def _outcome(delivery: Delivery) -> str:
+    """In the words of `Attempt`."""
+    if delivery.taken:
+        return "partly" if delivery.partly else "taken"
+    return "refused" if delivery.final else "failed"
+
+
 class Line:
     """What every courier shares, whatever it carries. `sleep` and `chance` are given, so that tests need no hours."""
 
@@ -120,8 +127,10 @@ class Line:
             self._in_hand |= settles
             delivery = await self.attempt(key, offer)
             if delivery.taken:
-                if settles or not delivery.partly:  # what is said again to a few tells nothing of what waits for all
+                if settles or not delivery.partly:
                     self.succeeded(delivery)
+                elif self.status.state != "retrying" and not self.status.refused_in_a_row:
+                    self._still_partly(delivery)
                 return delivery, failures + 1
             if delivery.final:
                 self._refused(delivery)
@@ -156,7 +165,7 @@ class Line:
                 logger.exception("sink of destination %s failed", self.name)
                 said = Text("the sink failed: ", "投递程序出错：") + told(error)
                 delivery = Delivery(False, detail=said.en, detail_zh=said.zh)
-        outcome = "taken" if delivery.taken else "refused" if delivery.final else "failed"
+        outcome = _outcome(delivery)
         took_ms = round((time.monotonic() - begun) * 1000, 1)
         await self.note(self.journal.record, Attempt(self.name, key, at, took_ms, outcome, delivery.detail))
         if delivery.gone:
@@ -198,6 +207,10 @@ class Line:
             (delivery.detail, delivery.detail_zh) if delivery.partly else ("", "")
         )
 
+    def _still_partly(self, delivery: Delivery) -> None:
+        """Some have not got what was said again to them: that tells nothing of what waits for all, and makes nothing well."""
+        self.status.partly, self.status.detail, self.status.detail_zh = True, delivery.detail, delivery.detail_zh
+
     def _refused(self, delivery: Delivery) -> None:
         self.status.refused += 1
         self.status.failures_in_a_row = 0
@@ -205,8 +218,11 @@ class Line:
         self.status.detail, self.status.detail_zh = delivery.detail, delivery.detail_zh
 
     async def recall(self) -> None:
-        """A restart makes a destination no better: what it refused last, with nothing taken since, still counts."""
+        """A restart makes a destination no better: what it refused last, with nothing taken since, still counts, and so does that the last did not
+        reach everybody."""
         newest = await asyncio.to_thread(self.journal.attempts, self.name, self.pace.breaker_after)
+        if newest and newest[0].outcome == "partly":
+            self.status.partly, self.status.detail = True, newest[0].detail
         refused = [attempt.detail for attempt in takewhile(lambda attempt: attempt.outcome == "refused", newest)]
         if refused:
             self.status.refused_in_a_row, self.status.detail = len(refused), refused[0]

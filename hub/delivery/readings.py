@@ -79,6 +79,7 @@ class ReadingCourier:
             await self._settle(offset)
         self._begin_at = offset
         await self._line.note(self._line.journal.serve, self.name)
+        await self._line.recall()
 
     async def run(self) -> None:
         """Deliver until cancelled."""

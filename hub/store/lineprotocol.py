@@ -143,6 +143,8 @@ def alert_line(change: AlertChange, later: int = 0) -> str:
     tags = {"area": change.area, "change": str(change.change), "level": change.level, "rule": change.rule}
     series = ",".join([ALERTS, *(f"{name}={_escaped(value)}" for name, value in tags.items() if value)])
     texts = {name: getattr(change, name) for name in ("alert", "subject", "title", "who", "note")}
+    if change.pair:
+        texts["one"], texts["other"] = change.pair
     fields = [f"{name}={_quoted(value)}" for name, value in texts.items() if value]
     seen = [view for view in change.cameras if view.sees] or change.cameras
     if seen:

@@ -13,6 +13,7 @@ import msgspec
 
 from hub.bilingual import Text
 from hub.model import LEVELS, AlertChange, Change, Forwarded, OperatorAction, Origin
+from hub.moment import from_text
 from rules.state.outcome import Outcome
 from rules.state.words import SHELF_OUTGROWN, SHELF_OVER, by
 from rules.state.words import until as until_text
@@ -28,12 +29,16 @@ class Known:
     """One warning of another hub, as far as this one has heard."""
 
     __slots__ = (
+        "acknowledged_by",
         "area",
+        "changed_at",
         "group",
         "heard",
         "hub",
         "level",
         "ordinal",
+        "place",
+        "raised_at",
         "rule",
         "shelved_level",
         "shelved_until",
@@ -41,7 +46,8 @@ class Known:
         "title",
         "title_zh",
     )
-    FROZEN = (*(name for name in __slots__ if name != "shelved_level"), "shelved_level")
+    NEWER = ("shelved_level", "raised_at", "changed_at", "acknowledged_by", "place")
+    FROZEN = tuple(sorted({*__slots__} - {*NEWER})) + NEWER
     """In the order of snapshots: what is new stands last."""
 
     def __init__(self, change: AlertChange, hub: str) -> None:
@@ -56,6 +62,9 @@ class Known:
         self.shelved_level = ""
         """That at which somebody here shelved it."""
         self.title_zh = change.title_zh
+        self.raised_at = self.changed_at = change.at
+        self.acknowledged_by: str | None = None
+        self.place = (change.position.lon, change.position.lat) if change.position else None
 
     def freeze(self) -> list[Any]:
         return [getattr(self, name) for name in self.FROZEN]
@@ -63,7 +72,9 @@ class Known:
     @classmethod
     def thaw(cls, frozen: list[Any]) -> Known:
         known = cls.__new__(cls)
-        known.title_zh = known.shelved_level = ""  # older snapshots lack them
+        known.title_zh = known.shelved_level = ""  # older snapshots lack them, and those below
+        known.raised_at = known.changed_at = 0
+        known.acknowledged_by = known.place = None
         for name, value in zip(cls.FROZEN, frozen, strict=False):
             setattr(known, name, value)
         return known
@@ -93,6 +104,11 @@ class Forwarding:
             return
         known.heard[maker] = origin.ordinal
         known.ordinal += 1
+        known.changed_at = change.at
+        if change.change is Change.RAISED and ended:
+            known.raised_at, known.acknowledged_by = change.at, None
+        elif change.change is Change.ACKNOWLEDGED:
+            known.acknowledged_by = change.who
         if change.change in MATTER:
             known.level, ended = change.level, False
             if change.title:
@@ -150,6 +166,9 @@ class Forwarding:
     ) -> None:
         """A change that is made here."""
         known.ordinal += 1
+        known.changed_at = at
+        if change is Change.ACKNOWLEDGED:
+            known.acknowledged_by = who
         outcome.changes.append(
             AlertChange(
                 name, known.ordinal, at, known.rule, known.subject, change, known.level, known.title, reason=reason.en, reason_zh=reason.zh,
@@ -184,8 +203,19 @@ class Forwarding:
             still_open, ended, forwarding.repeated = frozen
             forwarding.open = {name: Known.thaw(state) for name, state in still_open}
             forwarding.ended = {name: Known.thaw(state) for name, state in ended}
+            for name, known in forwarding.open.items():
+                known.raised_at = known.raised_at or _observed(name)
+                known.changed_at = known.changed_at or known.raised_at
             forwarding.shelved = {name for name, known in forwarding.open.items() if known.shelved_until is not None}
         return forwarding
+
+
+def _observed(name: str) -> int:
+    """The time with which a warning's id ends, of what raised it (ns); 0 where it ends with none."""
+    try:
+        return from_text(name.rpartition("@")[2])
+    except ValueError:
+        return 0
 
 
 def _grade(level: str) -> int:

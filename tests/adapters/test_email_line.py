@@ -11,9 +11,10 @@ from email.policy import default
 
 import pytest
 
+from adapters.email.late import Refused
 from adapters.email.line import Cut
 from adapters.email.message import build
-from adapters.email.sink import EmailOptions, EmailSink, Refused
+from adapters.email.sink import EmailOptions, EmailSink
 from hub.model import AlertChange, Change
 
 T = 1_790_000_000_000_000_000

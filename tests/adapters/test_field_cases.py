@@ -24,6 +24,7 @@ from hub.model import Device, Fault, FaultKind, Message, Position, Reading, Verd
 from hub.moment import SECOND, from_text
 from hub.options import IngestOptions
 from hub.registry import Registry
+from hub.validation import Validator
 from tests.adapters.test_gt06 import GPS, LOGIN, frame
 
 NOW = from_text("2026-11-22T08:00:10Z")
@@ -119,6 +120,23 @@ def test_a_clock_that_rolled_over_is_moved_on_where_that_is_certain(turns: int) 
     assert without_rollover(behind, NOW) == NOW
     assert without_rollover(behind - 20 * 86_400 * SECOND, NOW) == NOW - 20 * 86_400 * SECOND
     assert without_rollover(behind + 300 * SECOND, NOW) == NOW + 300 * SECOND
+
+
+@pytest.mark.parametrize(
+    ("observed", "remedy"),
+    [
+        (NOW - ROLLOVER_NS, 'the week number of its receiver has rolled over; clock = "gps-week" on its adapter'),
+        (
+            NOW - 12 * 365 * 86_400 * SECOND,
+            "set the device's clock, or let the hub's count: clock = \"hub\" on its adapter",
+        ),
+        (NOW + ROLLOVER_NS, "set the device's clock (or its time zone), or let the hub's count"),
+    ],
+)
+def test_who_keeps_a_wrong_clock_out_says_what_can_be_done(observed: int, remedy: str) -> None:
+    """Nobody can set the clock of a receiver that has rolled over."""
+    [finding] = Validator(IngestOptions()).check(Reading("g", observed, {"water_level": 1.0}), NOW) or []
+    assert remedy in finding.detail
 
 
 def test_other_clocks_are_left_alone() -> None:

@@ -182,6 +182,11 @@ def test_no_answer_where_flag_asks_for_none_and_the_answer_of_2025() -> None:
 def test_an_encrypted_payload_is_said_to_be_one() -> None:
     message = one("QN=20260801085857223;ST=32;CN=2011;PW=1;MN=M;Flag=9;CP=&&8F2A99C0FFEE&&")
     assert [fault.kind for fault in message.faults] == [FaultKind.ENCRYPTED]
+    assert "its CRC is that of the text as sent" in message.faults[0].detail
+    message.refused = message.faults
+    assert message.spent
+    for verdict in Verdict:  # "we have it" would be untrue: nothing of it is known
+        assert Hj212Codec(Hj212CodecOptions()).reply(message, verdict, 0) is None
 
 
 @pytest.mark.parametrize("length", ["0001", "0131", "9999", "453"])

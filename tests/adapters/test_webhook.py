@@ -315,7 +315,8 @@ async def test_nobody_there_is_a_failure_worth_another_attempt() -> None:
     told = await sink.deliver(change(), "k", T)
     await sink.close()
     assert (told.taken, told.final) == (False, False)
-    assert "ConnectError" in told.detail
+    assert told.detail == "127.0.0.1:9 cannot be reached: Connection refused"
+    assert told.detail_zh == "无法连接 127.0.0.1:9：对方拒绝连接，该端口无人监听"
 
 
 def test_options_that_make_no_sense_are_said(monkeypatch: pytest.MonkeyPatch) -> None:

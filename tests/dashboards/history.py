@@ -239,6 +239,7 @@ def changes() -> list[AlertChange]:
                 views,
                 area=area,
                 who=who,
+                pair=("ais:413000000", "ais:413000001") if rule == "marine/encounter" else None,
             )
 
         told.append(change(0, SECOND, Change.RAISED, levels[n % 4]))

@@ -44,6 +44,7 @@ ODD = (
     "a=b,c",
     "7/9 (a",
     "+41 79 123 45 6",  # a phone is nobody's encounter
+    "A+B",  # nor is a device that is called as two that met would be
     "x" * 199,
 )
 ODD_AREAS = ("""the "old" town's / (a|b)""", r"$area \d", "北区")

@@ -254,3 +254,17 @@ async def test_a_destination_that_refuses_every_warning_is_not_shown_as_up(
                 await asyncio.sleep(0.01)
         await destinations.close()
         await log.close()
+
+
+async def test_a_destination_whose_secret_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hub that could not start said that a variable is not set, of one destination among many."""
+    monkeypatch.delenv("NOWHERE", raising=False)
+    log = Log(tmp_path / "log")
+    destinations = Destinations(log, tmp_path)
+    config = SinkConfig(
+        "video", "webhook", WebhookOptions(url="http://127.0.0.1:9/", secret_env="NOWHERE"), (), (), (), 1
+    )
+    with pytest.raises(ValueError, match="destination 'video': the environment variable NOWHERE"):
+        await destinations.begin([config], Cursors(tmp_path / "cursors"))
+    await destinations.close()
+    await log.close()

@@ -79,7 +79,7 @@ def test_who_is_called_next_is_each_hubs_own_affair() -> None:
     ("subject", "said"),
     [
         ("g", "a/g"),
-        ("g+h", "a/g+a/h"),
+        ("A+B", "a/A+B"),
         ("zone:quay", "zone:a/quay"),
         ("area:north", "area:a/north"),
         ("+41", "a/+41"),
@@ -90,9 +90,26 @@ def test_subjects(subject: str, said: str) -> None:
     assert qualified("a", subject) == said
 
 
-@given(st.lists(names, min_size=1, max_size=HOPS_MAX, unique=True), st.sampled_from(["g", "g+h", "zone:z", "area:北"]))
+def test_a_pair_goes_up_as_two_and_a_device_that_is_called_as_one_would_be_goes_up_as_itself() -> None:
+    pair = change_outward(change(subject="g+h", pair=("g", "h")), "a")
+    assert (pair.subject, pair.pair, pair.about) == ("a/g+a/h", ("a/g", "a/h"), ("a/g", "a/h"))
+    assert change_problem(pair) is None
+    device = change_outward(change(subject="A+B"), "a")
+    assert (device.subject, device.pair, device.about) == ("a/A+B", None, ("a/A+B",))
+    assert change_problem(device) is None, "it was refused, as if B were another hub's"
+    lie = msgspec.structs.replace(device, pair=("a/A", "a/C"))
+    assert "is not the name of the pair" in str(change_problem(lie))
+    other = change(subject="a/g+b/h", pair=("a/g", "b/h"), alert="a/x", area="a", group="", cameras=[], handover=[], who="", origin=Origin("a", 1, ("a",)))  # fmt: skip
+    assert "begin with a/" in str(change_problem(other))
+
+
+@given(
+    st.lists(names, min_size=1, max_size=HOPS_MAX, unique=True),
+    st.sampled_from(["g", "g+h", "A+B", "zone:z", "area:北"]),
+)
 def test_what_leaves_a_hub_is_good_for_the_next_unless_it_was_there(hubs: list[str], subject: str) -> None:
-    said, read = change(subject=subject), Reading("g", T, {"water_level": 1.0})
+    pair = ("g", "h") if subject == "g+h" else None
+    said, read = change(subject=subject, pair=pair), Reading("g", T, {"water_level": 1.0})
     for hub in hubs:
         assert circle(read.path or [], hub) is None
         said, read = change_outward(said, hub), reading_outward(read, hub)
@@ -128,7 +145,7 @@ def test_names_that_a_hub_cannot_have(name: str) -> None:
         ({"origin": Origin("a", 0, ("a",))}, "numbered from 1"),
         ({"origin": Origin("a b", 1, ("a",))}, "cannot stand"),
         ({"alert": "b/x"}, "begin with a/"),
-        ({"subject": "a/g+h"}, "begin with a/"),
+        ({"subject": "a/g+h", "pair": ("a/g", "h")}, "begin with a/"),
         ({"area": "b"}, "area"),
         ({"group": "b/x"}, "group"),
         ({"who": "wang"}, "who"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -117,3 +118,21 @@ def test_files(tmp_path: Path) -> None:
 def test_the_mark_that_editors_put_first_is_no_part_of_the_document() -> None:
     assert decode(b'\xef\xbb\xbf{"a": 1}') == {"a": 1}
     assert decode(b'\xef\xbb\xbf{"a": NaN, "a": 1}').keys_repeated == ("a",)
+
+
+@pytest.mark.parametrize(
+    ("payload", "why"),
+    [
+        (b"", "it is empty"),
+        (b" \n", "it is empty"),
+        (b"<html>502 Bad Gateway</html>", "it is HTML or XML, and begins with '<html>502 Bad Gatewa'"),
+        (b'{"device": "g", "val', "it breaks off after"),
+        (b'{"device": "g" "values": 1}', "Expecting ',' delimiter at character 16, where '\"values\": 1}' stands"),
+        (b"device=g", "Expecting value at character 1, where 'device=g' stands"),
+        (b"\x1f\x8b", "it is packed by gzip"),
+    ],
+)
+def test_what_is_no_json_is_told_by_what_stands_there(payload: bytes, why: str) -> None:
+    """It was told in a library's words: "Expecting value: line 1 column 1 (char 0)"."""
+    with pytest.raises(ValueError, match=re.escape(why)):
+        decode(payload)

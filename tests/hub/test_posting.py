@@ -126,7 +126,15 @@ async def test_a_failure_is_told_and_tried_again_and_a_refusal_is_not(tmp_path: 
     assert (len(desk.taken), "550 who" in part.reason) == (3, True)
     town.at += AGAIN_NS
     await post.once()
-    assert (len(desk.taken), part.state) == (3, "up")
+    assert (len(desk.taken), part.state) == (3, "degraded"), "nobody has that report, and nothing makes it better"
+    assert "550 who" in part.reason
+    town.at, desk.answer = from_text("2026-12-01T07:01:00+08:00"), Delivery(True, partly=True, detail="not for b (550)")
+    await post.once()
+    assert (part.state, "not for b (550)" in part.reason) == ("degraded", True)
+    town.at, desk.answer = from_text("2026-12-02T07:01:00+08:00"), Delivery(True)
+    await post.once()
+    assert (len(desk.taken), part.state) == (5, "up")
+    desk.taken = desk.taken[:3]
     assert len({key for _, key in desk.taken}) == 1, "the same key each time"
 
 

@@ -195,6 +195,19 @@ async def test_a_batch_refused_for_good_is_counted_and_the_next_goes_out(hub: Hu
     assert hub.journal.attempts()[-1].detail == "HTTP 409: was here before"
 
 
+@pytest.mark.parametrize(
+    "said",
+    [Delivery(False, final=True, detail="HTTP 400: no"), Delivery(True, partly=True, detail="3 refused: no unit")],
+)
+async def test_a_restart_makes_a_destination_of_readings_no_better(hub: Hub, said: Delivery) -> None:
+    await hub.log.events.append([reading()])
+    async with running(hub.courier(Sink(said))):  # type: ignore[arg-type]
+        await until(lambda: hub.at() == 1)
+    courier = hub.courier(Sink())  # type: ignore[arg-type]
+    await courier.begin()
+    assert (courier.status.refused_in_a_row > 0 or courier.status.partly, courier.status.detail) == (True, said.detail)
+
+
 async def test_thinned_ones_wait_for_the_logs_own_time_and_the_cursor_with_them(hub: Hub) -> None:
     sink = Sink(chosen=Chosen(every_ns=MINUTE))
     await hub.log.events.append([reading(at_s=n, water_level=float(n)) for n in range(0, 60, 2)])

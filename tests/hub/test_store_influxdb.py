@@ -63,6 +63,14 @@ def test_alert_changes_of_one_instant_are_different_points() -> None:
     assert all(0 <= stamp - T < 1_000_000 for stamp in stamps)
 
 
+def test_an_encounter_names_its_two_in_fields_of_their_own_and_a_device_called_as_one_has_none() -> None:
+    """Pages took a warning about the device `A+B` for an encounter."""
+    device = AlertChange("r/x", 0, T, "r", "A+B", Change.RAISED, "red")
+    pair = msgspec.structs.replace(device, pair=("A", "B"))
+    assert 'one="A",other="B"' in alert_line(pair)
+    assert "other=" not in alert_line(device)
+
+
 def test_a_giant_alert_change_goes_without_its_evidence() -> None:
     giant = AlertChange("r/a", 0, T, "r", "a", Change.RAISED, "red", evidence=[{"x": "y" * 70_000}])
     assert len(alert_line(giant)) < 1_000

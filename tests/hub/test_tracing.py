@@ -16,6 +16,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from hub.client import AsyncClient, calls
 from hub.model import AlertChange, Change, Reading
 from hub.options import TracingOptions
+from hub.pairs import pair_of
 from hub.ports import LogPosition
 from hub.stages import LOGGED_TO_JUDGED, LOGGED_TO_STORED
 from hub.tracing import Traces
@@ -192,7 +193,7 @@ def _begins(span: Any) -> str:
 
 
 def raised(subject: str, at: int = 0) -> AlertChange:
-    return AlertChange(f"flood/{subject}/{at}", 1, at, "flood", subject, Change.RAISED, "red")
+    return AlertChange(f"flood/{subject}/{at}", 1, at, "flood", subject, Change.RAISED, "red", pair=pair_of(subject))
 
 
 @pytest.fixture

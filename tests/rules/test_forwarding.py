@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from hub.model import AlertChange, Change, Event, Forwarded, OperatorAction, Origin, Reading, Tick
+from hub.moment import from_text
 from rules.engine import Engine
 from rules.state import forwarded as forwarding
 from tests.rules.test_engine import DEVICE, at, rule
@@ -138,3 +139,17 @@ def test_a_snapshot_from_before_hubs_forwarded_is_read() -> None:
     old: dict[str, Any] = msgspec.msgpack.decode(engine.snapshot())
     del old["forwarded"]
     assert Engine.restore(msgspec.msgpack.encode(old), engine.book, [DEVICE]).stats()["forwarded_alerts"] == 0
+
+
+def test_a_snapshot_from_before_their_times_were_remembered_is_read() -> None:
+    name = "a/flood@g@2026-11-22T08:00:00Z"
+    engine, _ = run(forwarded(1, alert=name), forwarded(2, Change.ACKNOWLEDGED, 1, alert=name))
+    known = engine.forwarded_alerts()[name]
+    assert (known.raised_at, known.changed_at) == (at(0), at(1))
+    still_open, ended, repeated = engine.world.forwarding.freeze()
+    older = [[[name, state[:12]] for name, state in still_open], ended, repeated]
+    known = forwarding.Forwarding.thaw(older).open[name]
+    assert (known.level, known.ordinal, known.acknowledged_by, known.place) == ("red", 2, None, None)
+    assert known.raised_at == known.changed_at == from_text("2026-11-22T08:00:00Z"), "by its id"
+    odd = forwarding.Forwarding.thaw([[["a/odd", still_open[0][1][:12]]], ended, repeated]).open["a/odd"]
+    assert odd.raised_at == 0

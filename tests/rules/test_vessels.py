@@ -122,6 +122,7 @@ def test_vessels_with_a_plus_in_their_names_are_warned_of_as_a_pair() -> None:
     one = engine()
     changes = one.feed(renamed(crossing(), {"z": "+z", "a": "b+"})).changes
     assert {change.subject for change in changes} == {"%2Bz+b%2B"}
+    assert {change.pair for change in changes} == {("+z", "b+")}
     (plain, *_), (first, *_) = engine().feed(crossing()).changes, changes
     assert (first.at, first.motion, first.position) == (plain.at, plain.motion, plain.position)
 
