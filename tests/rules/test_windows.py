@@ -184,6 +184,12 @@ def test_neighbours_are_pooled_by_sample() -> None:
     assert pooled("last", [a, b], 3 * SECOND, 0, 1) == 5.0
     assert pooled("count", [empty], 3 * SECOND, 0, 1) == 0.0, "that none came is known"
     assert pooled("count", [a, empty], 3 * SECOND, 0, 2) is None
+    for figure in ("min", "max", "last", "percentile", "std", "spread", "rise", "delta"):
+        assert pooled(figure, [empty], 3 * SECOND, 50, 1) is None
+    for at, value in ((0, 4.0), (1, 1.0), (2, 6.0)):
+        empty.samples.add(at * SECOND, value)
+    for figure, largest in (("delta", 2.0), ("rise", 5.0), ("fall", 0.0), ("largest_step", 5.0)):
+        assert pooled(figure, [a, b, empty], 3 * SECOND, 0, 1) == largest, "of any device; one sample tells none"
 
 
 @given(st.lists(st.tuples(st.integers(0, 400), st.integers(-9, 9)), min_size=1, max_size=300))
