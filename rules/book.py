@@ -157,7 +157,7 @@ def _read(files: tuple[tuple[str, str, str], ...], words: str) -> RuleBook | tup
     derivations: list[Derivation] = []
     qualities: list[QualityEntry] = []
     calls: list[CallEntry] = []
-    documents = [(pack, Document(name, text)) for pack, name, text in files]
+    documents = [(pack, Document(name, text, of_pack=pack != CITY)) for pack, name, text in files]
     calendars = _calendars(documents)
     measured = frozenset[str]().union(*(metrics_of_places(document) for _, document in documents))
     for pack, document in documents:
