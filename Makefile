@@ -7,13 +7,17 @@ WORKERS ?= 3
 # A hub is started some hundred times by the tests; where this is set each of them would compile the whole of it again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: cluster demo test console pictures check audit bench bench-console mutants oracle oracle-cluster conformance fuzz slow env servers npm lock format soak dist sbom docs clean
+.PHONY: cluster demo test long console pictures check audit bench bench-console mutants oracle oracle-cluster conformance fuzz slow env servers npm lock format soak dist sbom docs clean
 
 demo: env console
 	@$(BIN)/cityhub demo
 
 test: env servers npm console
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m "not slow"
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m "not long and not slow"
+
+# The whole system at length: machines that are lost in turn, ends by the oracle, long recordings, every store. `.ci/run` has them too.
+long: env servers npm console
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m "long and not slow"
 
 # The pictures in docs/pictures/, of a real demo; one is Chinese.
 pictures: console servers
@@ -72,7 +76,7 @@ conformance: env
 fuzz: env
 	$(BIN)/python -m tests.fuzz $(FUZZ)
 
-# What `make test` leaves out because it takes long and adds little for each change: long recordings, floods of an hour, many kills.
+# What `make test` and `make long` leave out because it takes very long and adds little for each change: the longest recordings, floods of an hour, many kills.
 slow: env servers npm console
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m slow --timeout 3600
 

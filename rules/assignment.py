@@ -138,6 +138,25 @@ def applicable(rule: Rule, subject: Subject) -> bool:
     return any(have >= needed for needed in rule.needs())
 
 
+def _plan(orders: Orders, chosen: tuple[str, ...], derivations: tuple[int, ...], qualities: tuple[int, ...]) -> Plan:
+    """The plan of these rules: written once for all engines of a book (partitions, a back-test's second run, a restored one), unless this
+    one has a rule that could not be compiled."""
+    book, key = orders.book, (chosen, derivations, qualities)
+    shared = all(orders.compiled[name] is book.by_name[name].compiled for name in chosen)
+    if shared and key in book.worked_out:
+        known: Plan = book.worked_out[key]
+        return known
+    made = Plan(
+        [orders.compiled[name] for name in chosen],
+        [book.derivations[i] for i in derivations],
+        orders.asked,
+        [book.qualities[i] for i in qualities],
+    )
+    if shared:
+        book.worked_out[key] = made
+    return made
+
+
 def assign(world: World, subject: Subject) -> None:
     """Find the subject's rules: selected by its kind, area, zones and attributes, and usable with its attributes."""
     orders, book, hood = world.orders, world.orders.book, world.hood
@@ -157,17 +176,7 @@ def assign(world: World, subject: Subject) -> None:
     )  # fmt: skip
     key = (chosen, derivations, qualities)
     if key not in world.plans:
-        useful = chosen or derivations or qualities or orders.asked
-        world.plans[key] = (
-            Plan(
-                [orders.compiled[name] for name in chosen],
-                [book.derivations[i] for i in derivations],
-                orders.asked,
-                [book.qualities[i] for i in qualities],
-            )
-            if useful
-            else None
-        )
+        world.plans[key] = _plan(orders, *key) if any(key) or orders.asked else None
     for rule in orders.tracing:
         taken = (
             rule.tracing is not None

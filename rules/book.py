@@ -12,6 +12,7 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from hub.extensions import Extension, working
 from hub.metrics import city_text
@@ -41,6 +42,8 @@ class RuleBook:
     qualities: tuple[QualityEntry, ...] = ()
     calls: tuple[CallEntry, ...] = ()
     by_name: dict[str, Rule] = field(default_factory=dict)
+    worked_out: dict[object, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
+    """What has been made of this book and holds for every engine of the process: how it is split by waits, plans of its rules."""
 
     def __post_init__(self) -> None:
         self.by_name = {rule.name: rule for rule in self.rules}
@@ -157,7 +160,7 @@ def _read(files: tuple[tuple[str, str, str], ...], words: str) -> RuleBook | tup
     derivations: list[Derivation] = []
     qualities: list[QualityEntry] = []
     calls: list[CallEntry] = []
-    documents = [(pack, Document(name, text)) for pack, name, text in files]
+    documents = [(pack, Document(name, text, of_pack=pack != CITY)) for pack, name, text in files]
     calendars = _calendars(documents)
     measured = frozenset[str]().union(*(metrics_of_places(document) for _, document in documents))
     for pack, document in documents:

@@ -10,7 +10,7 @@ Silence is measured on arrival whatever a rule waits for: that part of a rule st
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from heapq import heapify, heappop, heappush
 
@@ -36,8 +36,15 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Reading | Deaf).decode
 
 
-def split(book: RuleBook) -> tuple[RuleBook, dict[int, RuleBook]]:
+def split(book: RuleBook) -> tuple[RuleBook, Mapping[int, RuleBook]]:
     """What is judged at once, and by length of wait (ns) what is judged in order of observation."""
+    if "split" not in book.worked_out:
+        book.worked_out["split"] = _split(book)
+    found: tuple[RuleBook, Mapping[int, RuleBook]] = book.worked_out["split"]
+    return found
+
+
+def _split(book: RuleBook) -> tuple[RuleBook, Mapping[int, RuleBook]]:
     waiting = [rule for rule in book.rules if rule.wait_ns]
     if not waiting:
         return book, {}

@@ -59,7 +59,8 @@ class Shape(NamedTuple):
 
 
 class Plan:
-    """The rules of one kind of subject, compiled."""
+    """The rules of one kind of subject, compiled. It knows nothing of any subject: all engines of a book share it, in whatever threads
+    they run; two that make the same shape at once make the same."""
 
     def __init__(
         self,
@@ -105,7 +106,6 @@ class Plan:
         self.settings = qartod.settled(qualities)
         self.any_quality = frozenset(name for name in self.series if name.endswith("~"))
         self.shapes: dict[Any, Shape] = {}
-        self.constants: dict[str, Any] = {}
 
     def shape(self, values: Mapping[str, Any]) -> Shape:
         """What to do with these values."""
@@ -121,7 +121,8 @@ class Plan:
 
     def _make(self, names: Sequence[str], general: bool) -> Shape:
         used = tuple(name for name in names if name in self.series)
-        judge = self.readers if general else self._fused(frozenset(used))
+        constants: dict[str, Any] = {}
+        judge = self.readers if general else self._fused(frozenset(used), constants)
         derivations = tuple(
             found
             for found in self.derivations
@@ -131,7 +132,7 @@ class Plan:
         tested = tuple((name, self.settings[name]) for name in used if name in self.settings)
         return Shape(
             used=used,
-            take=self._taking(used, tested, judge, bool(derivations)),
+            take=self._taking(used, tested, judge, bool(derivations), constants),
             joins=tuple(name for name in used if name in self.asked),
             silent=self.speakers(names),
             gaps=tuple((name, round(s.gap_s * qartod.SECOND)) for name, s in tested if s.gap_s < inf),
@@ -149,14 +150,19 @@ class Plan:
             c.rule.name for c in self.rules if c.rule.silent_ns is not None and _speaks(c.rule, present, bool(names))
         )
 
-    def _fused(self, used: frozenset[str]) -> Callable[..., int]:
+    def _fused(self, used: frozenset[str], constants: dict[str, Any]) -> Callable[..., int]:
         try:
-            return codegen.fused([(i, c.rule) for i, c in enumerate(self.rules)], used, self.constants)
+            return codegen.fused([(i, c.rule) for i, c in enumerate(self.rules)], used, constants)
         except Exception:  # one of the rules cannot be written so; it is found when each is looked at by itself
             return self.readers
 
     def _taking(
-        self, used: Sequence[str], tested: Sequence[tuple[str, Settings]], judge: Callable[..., int], keep_only: bool
+        self,
+        used: Sequence[str],
+        tested: Sequence[tuple[str, Settings]],
+        judge: Callable[..., int],
+        keep_only: bool,
+        constants: dict[str, Any],
     ) -> Callable[..., int]:
         numbered = [(i, c.rule) for i, c in enumerate(self.rules)]
         if keep_only or judge == self.readers:
@@ -164,7 +170,7 @@ class Plan:
             if keep_only:
                 return kept
             return lambda d, v, t, c: found if (found := kept(d, v, t, c)) else self.readers(d, v, t)
-        return taking.taking(used, self.spans, tested, numbered, self.readers, self.constants)
+        return taking.taking(used, self.spans, tested, numbered, self.readers, constants)
 
     def readers(self, subject: Any, values: Mapping[str, Any], at: int) -> int:
         """Every rule that reads one of these values: slower, and right for any shape."""

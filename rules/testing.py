@@ -274,7 +274,7 @@ def _shown(change: AlertChange, start: int) -> str:
 
 def read_tests(file: str, text: str, pack: str) -> tuple[list[RuleTest], list[Mistake]]:
     """The tests of a file, and everything wrong with it."""
-    document = Document(file, text)
+    document = Document(file, text, of_pack=pack != CITY)
     tests: list[RuleTest] = []
     if document.root is None:
         return tests, document.mistakes

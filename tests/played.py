@@ -34,6 +34,8 @@ JUDGED = frozenset(
     | LABELS_INSIDE
 )
 """Those with events that warnings are judged by."""
+LONG = frozenset({"camp-fire", "beijing-embassy", "austin-0906", "guadalupe-0705"})
+"""Those that take over a quarter of a minute: `make long`. `make test` plays every sort of device, too."""
 BY_NAME = {run.name: run for run in RUNS}
 
 
@@ -47,6 +49,11 @@ class Played(NamedTuple):
 
 def together(name: str) -> pytest.MarkDecorator:
     return pytest.mark.xdist_group(f"recording {name}")
+
+
+def marks_of(name: str) -> Sequence[pytest.MarkDecorator]:
+    """What a test of this recording is marked with, for `pytest.param`; a test of one of `LONG` alone has both marks written over it."""
+    return (together(name), pytest.mark.long) if name in LONG else (together(name),)
 
 
 def present(run: Run) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -27,6 +28,22 @@ def test_what_is_absent_fails_in_ci_and_is_skipped_elsewhere(
         shared_path("data/events.csv")
     with pytest.raises(outcome, match="no npm"), or_skip():
         raise NpmError("there is no npm here")
+
+
+def test_every_test_is_run_by_one_target_and_what_a_change_needs_by_the_check_before_it_lands() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    chosen = {
+        target: re.search(rf"^{target}: .*\n\t\$\(BIN\)/pytest .*-m (?:\"(.*?)\"|(\w+))", makefile, re.MULTILINE)
+        for target in ("test", "long", "slow")
+    }
+    for marks in ((), ("long",), ("slow",), ("long", "slow")):
+        runs = [
+            target
+            for target, found in chosen.items()
+            if found and eval(found[1] or found[2], {}, {mark: mark in marks for mark in ("long", "slow")})
+        ]
+        assert len(runs) == 1, (marks, runs)
+    assert "make check test long\n" in (ROOT / ".ci" / "run").read_text()
 
 
 def _install(folder: str) -> None:

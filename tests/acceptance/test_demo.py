@@ -60,6 +60,7 @@ class Demo:
         return "".join(self.said)
 
 
+@pytest.mark.long
 def test_it_warns_with_cameras_in_half_a_minute_and_ends_on_a_second_ctrl_c_too(tmp_path: Path) -> None:
     demo = Demo(tmp_path)
     try:

@@ -198,6 +198,7 @@ def test_the_hub_outlives_a_broker_that_vanishes(tmp_path: Path) -> None:
     broker.stop()
 
 
+@pytest.mark.long
 def test_a_100_mb_line_is_one_fault_and_its_neighbours_are_taken(tmp_path: Path) -> None:
     api, ais = free_port(), free_port()
     folder = write_city(

@@ -56,6 +56,7 @@ def shared_out(folder: Path) -> dict[str, Path]:
     return folders
 
 
+@pytest.mark.long
 async def test_faulty_devices_spoil_neither_the_books_nor_their_neighbours(tmp_path: Path) -> None:
     city, mistakes = load_city(CITY, Plugins())
     assert city, mistakes

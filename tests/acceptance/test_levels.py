@@ -103,6 +103,7 @@ def flood(district: Level, *gauges: int, depths: tuple[float, ...] = (0.2, 0.5, 
             assert district.hub.reading({"water_depth": depth}, f"underpass-{gauge}")[0] == 200
 
 
+@pytest.mark.long
 def test_every_change_goes_up_once_in_order_through_outages_and_a_circle(levels: tuple[Level, Level, Level]) -> None:
     district, city, province = levels
     assert city.hub is not None

@@ -250,7 +250,7 @@ ROLLING = [f"restart {part}" for part in ("d1", "d2", *WORK, *WORK, "server-1", 
 @pytest.mark.parametrize(
     ("servers", "losses", "parts"),
     [
-        pytest.param(1, ["kill d1", *(f"kill {role}" for role in WORK)], 1, id="one-server"),
+        pytest.param(1, ["kill d1", *(f"kill {role}" for role in WORK)], 1, id="one-server", marks=pytest.mark.long),
         pytest.param(1, ["kill rules", "kill delivery", "kill rules"], 3, id="shared-judging", marks=pytest.mark.slow),
         pytest.param(3, ROLLING, 1, id="restarted", marks=pytest.mark.slow),
         *(
@@ -413,7 +413,7 @@ def judge(
     assert wrong == []
 
 
-@pytest.mark.parametrize("first", ["everything", "parts"])
+@pytest.mark.parametrize("first", ["everything", pytest.param("parts", marks=pytest.mark.long)])
 @pytest.mark.timeout(1800)
 async def test_mixes_that_overlap_come_to_work_whatever_starts_first(tmp_path: Path, first: str) -> None:
     """And a holder that is stopped for longer than its lease lasts says nothing more when it goes on, and ends."""

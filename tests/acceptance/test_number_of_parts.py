@@ -28,6 +28,7 @@ def reload(machines: Machines, name: str, parts: int) -> None:
     )
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900)
 async def test_another_number_of_parts_holds_once_all_machines_say_so(tmp_path: Path) -> None:
     """From two parts to four, to one engine, and to three parts; the last change meets a kill of the machine that brings together."""

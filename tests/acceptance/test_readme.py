@@ -44,6 +44,7 @@ def spoken() -> list[str]:
     return [line for line in re.findall(r"`(cityhub [^`]+)`", prose) if line not in ELSEWHERE]
 
 
+@pytest.mark.long
 def test_the_tour_works_as_written(tmp_path: Path) -> None:
     api = free_port()
     ran: list[str] = []

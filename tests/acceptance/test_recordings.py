@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.bench.recordings import CITIES, RUNS, city_of, cityhub
-from tests.played import BY_NAME, played, summary_of, together
+from tests.played import BY_NAME, marks_of, played, summary_of, together
 from tests.shared import shared_path
 
 pytestmark = pytest.mark.recordings
@@ -19,12 +19,13 @@ HEAVY = ("beijing-12-sites", "gecco-water", "mukilteo-rain", "guadalupe-0707", "
 LIGHT = [run.name for run in RUNS if run.name not in HEAVY]
 
 
-def each(*names: str, slow: Sequence[str] = ()) -> pytest.MarkDecorator:
-    """The test for each of these recordings, and for those that tell little over them by `make slow`."""
+def each(*names: str, long: Sequence[str] = (), slow: Sequence[str] = ()) -> pytest.MarkDecorator:
+    """The test for each of these recordings; of `long` by `make long`, of those that tell little over them by `make slow`."""
     return pytest.mark.parametrize(
         "name",
         [
-            *(pytest.param(name, marks=together(name)) for name in names),
+            *(pytest.param(name, marks=marks_of(name)) for name in names),
+            *(pytest.param(name, marks=(together(name), pytest.mark.long)) for name in long),
             *(pytest.param(name, marks=(together(name), pytest.mark.slow)) for name in slow),
         ],
     )
@@ -40,7 +41,9 @@ def test_every_row_is_accounted_for(name: str) -> None:
         assert tally.rows.rows == tally.readings + tally.rows.empty + tally.rows.left_out
 
 
-@each("england-hydro", "ais-bare", "liverpool-bus", slow=("ever-given", "ais-dma", "camp-fire", "guadalupe-0705"))
+@each(
+    "ais-bare", long=("england-hydro", "liverpool-bus"), slow=("ever-given", "ais-dma", "camp-fire", "guadalupe-0705")
+)
 def test_a_replay_stores_what_a_backtest_uses(name: str, tmp_path: Path) -> None:
     run, tally = BY_NAME[name], played(name).tally
     with city_of(run) as folder:
@@ -65,8 +68,8 @@ def test_a_replay_stores_what_a_backtest_uses(name: str, tmp_path: Path) -> None
     [
         pytest.param("ever-given", None, None, 213, marks=together("ever-given")),
         pytest.param("england-hydro", None, None, 240, marks=together("england-hydro")),
-        pytest.param("guadalupe-0705", 12_471, 22, None, marks=together("guadalupe-0705")),
-        pytest.param("camp-fire", None, 134, None, marks=together("camp-fire")),
+        pytest.param("guadalupe-0705", 12_471, 22, None, marks=marks_of("guadalupe-0705")),
+        pytest.param("camp-fire", None, 134, None, marks=marks_of("camp-fire")),
     ],
 )
 def test_what_the_index_says_of_the_recordings_is_what_is_read(
@@ -85,6 +88,7 @@ def test_the_disaster_is_warned_of_at_orange_before_its_peak(name: str) -> None:
     assert all(event.lead_min is not None and event.lead_min > 0 for event in summary.per_event if event.covered)
 
 
+@pytest.mark.long
 @together("camp-fire")
 def test_cameras_near_the_fire_are_named() -> None:
     shared_path("data/cameras_usa/cameras_usa_flat.csv.gz")

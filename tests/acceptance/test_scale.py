@@ -18,6 +18,7 @@ class Box:
         return self.waiting
 
 
+@pytest.mark.long
 @pytest.mark.acceptance
 def test_a_fleet_vessels_and_sensors_get_through_a_real_broker() -> None:
     require_mosquitto()

@@ -21,6 +21,7 @@ def verify(*names: str, speed: int) -> None:
     assert done.returncode == 0
 
 
+@pytest.mark.long
 def test_the_cloudburst_end_to_end() -> None:
     verify("cloudburst", speed=8)
 

@@ -19,6 +19,7 @@ GIVING_S = STEADY_S + 30.0
 """For one part to be given back and taken."""
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 async def test_whichever_machine_is_killed_they_say_what_one_engine_says(tmp_path: Path) -> None:
     took = []

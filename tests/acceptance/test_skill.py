@@ -1,12 +1,12 @@
 """A pack that a plain threshold dominates on a recording (later or missed, and no fewer raises that nothing bears out) is a
-defect. Small recordings in `make test`, long ones in `make slow`."""
+defect. Small recordings in `make test` and `make long`, long ones in `make slow`."""
 
 from __future__ import annotations
 
 import pytest
 
 from hub.backtest.evaluation import dominated, unborne
-from tests.played import summary_of, together
+from tests.played import marks_of, summary_of, together
 
 pytestmark = [pytest.mark.recordings, pytest.mark.timeout(900)]
 SMALL = ("guadalupe-0705", "camp-fire", "ever-given")
@@ -16,7 +16,7 @@ LONG = ("skab", "guadalupe-0707", "beijing-embassy", "gecco-water", "beijing-12-
 @pytest.mark.parametrize(
     "name",
     [
-        *(pytest.param(name, marks=together(name)) for name in SMALL),
+        *(pytest.param(name, marks=marks_of(name)) for name in SMALL),
         *(pytest.param(name, marks=(together(name), pytest.mark.slow)) for name in LONG),
     ],
 )
@@ -27,6 +27,7 @@ def test_no_pack_is_dominated_by_a_plain_threshold(name: str) -> None:
     assert dominated(summary) is None
 
 
+@pytest.mark.long
 @together("guadalupe-0705")
 def test_rivers_are_told_before_a_plain_threshold() -> None:
     summary = summary_of("guadalupe-0705")
@@ -37,6 +38,7 @@ def test_rivers_are_told_before_a_plain_threshold() -> None:
     assert (summary.outside.borne_out or 0) >= 0.8
 
 
+@pytest.mark.long
 @together("camp-fire")
 def test_smoke_is_told_within_an_hour_of_a_plain_threshold_with_a_third_of_its_raises() -> None:
     summary = summary_of("camp-fire")

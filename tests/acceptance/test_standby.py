@@ -88,7 +88,10 @@ def fills(hub: RunningHub) -> bool:
 
 @pytest.mark.parametrize(
     "ends",
-    [["kill", "pause"], pytest.param(["kill", "pause"] * 10, marks=pytest.mark.slow)],
+    [
+        pytest.param(["kill", "pause"], marks=pytest.mark.long),
+        pytest.param(["kill", "pause"] * 10, marks=pytest.mark.slow),
+    ],
 )
 @pytest.mark.timeout(1800)
 async def test_when_the_hub_that_works_is_lost_the_other_goes_on(tmp_path: Path, ends: list[str]) -> None:

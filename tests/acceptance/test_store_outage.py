@@ -67,6 +67,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(mountpoint)], check=True)
 
 
+@pytest.mark.long
 def test_a_full_disk_refuses_says_so_and_recovers(tmp_path: Path, small_disk: Path) -> None:
     api = free_port()
     folder = write_city(tmp_path / "city", "", api)

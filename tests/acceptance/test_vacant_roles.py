@@ -26,6 +26,7 @@ def _city(hub: RunningHub) -> tuple[int, ...] | None:
     return None if books is None else (books["logged"], books["stored"], books["waiting"])
 
 
+@pytest.mark.long
 def test_no_machine_looks_well_while_nobody_judges_and_none_says_that_there_is_no_warning_that_follows_none(
     tmp_path: Path,
 ) -> None:

@@ -48,6 +48,7 @@ def crowd() -> Stub:
     )
 
 
+@pytest.mark.long
 def test_ten_thousand_devices_are_drawn_at_thirty_frames_a_second(tmp_path: Path) -> None:
     with crowd() as stub, Browser(tmp_path) as browser:
         browser.go(stub.url)

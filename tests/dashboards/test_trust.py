@@ -31,6 +31,7 @@ def reassured(browser: Browser) -> list[str]:
     return [words for words in ("All calm", "No open warnings.", "/s", "caught up") if words in text]
 
 
+@pytest.mark.long
 def test_a_hub_that_ends_or_hangs_is_not_shown_as_calm(tmp_path: Path) -> None:
     api = free_port()
     city = write_city(tmp_path / "city", api=api)
@@ -131,6 +132,7 @@ def test_the_curve_of_half_an_hour_reaches_now(tmp_path: Path) -> None:
     assert hub.stop() == 0
 
 
+@pytest.mark.long
 def test_a_machine_that_shows_does_not_promise_calm_while_nobody_judges(tmp_path: Path) -> None:
     server = NatsServer(tmp_path / "servers")
     server.start()

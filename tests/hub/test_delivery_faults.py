@@ -271,6 +271,7 @@ async def test_taken_but_not_said_is_offered_again_under_the_same_key(both: tupl
     assert len(destination.taken) == len(said) + 2
 
 
+@pytest.mark.long
 async def test_restarts_in_the_middle_of_everything(both: tuple[Hub, Destination]) -> None:
     hub, destination = both
     said = life(10)

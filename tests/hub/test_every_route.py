@@ -130,8 +130,8 @@ def judged(method: str, where: str, body: bytes | None, answer: httpx.Response) 
 @pytest.mark.parametrize(
     ("trusted", "quarters"),
     [
-        pytest.param(False, (0,), id="address"),
-        pytest.param(True, (1,), id="socket"),
+        pytest.param(False, (0,), id="address", marks=pytest.mark.long),
+        pytest.param(True, (1,), id="socket", marks=pytest.mark.long),
         pytest.param(False, (1, 2, 3), id="address, the rest", marks=pytest.mark.slow),
         pytest.param(True, (0, 2, 3), id="socket, the rest", marks=pytest.mark.slow),
     ],

@@ -215,12 +215,14 @@ def test_the_law_sees_what_is_too_slow(half: float, whole: float, longest: float
     assert bool(why) == bool(what)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("chunk", SIZES)
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_no_byte_costs_more_than_its_share(protocol: str, chunk: int) -> None:
     check_cost(protocol, chunk, SIZES[chunk])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_no_flood_needs_much_memory(protocol: str) -> None:
     check_memory(protocol, FLOOD_BYTES)

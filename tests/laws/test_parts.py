@@ -275,7 +275,7 @@ def test_any_stream(stream: list[Event], parts: int, cell_deg: float, seed: int,
 
 
 @pytest.mark.parametrize("parts", [1, 2, 3, 5])
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.long)])
 def test_cars_that_cross_borders(seed: int, parts: int) -> None:
     listed, zones, stream = town(seed)
     seen, expected = one_engine(book(TOWN), listed, zones, stream)
@@ -313,7 +313,7 @@ def test_parts_go_on_from_what_one_engine_knew(parts: int) -> None:
     )
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.long) for seed in (2, 3))])
 def test_the_number_of_parts_changes_while_cars_cross_borders(seed: int) -> None:
     """Alerts open, memories half full, lanes waiting, groups that others join; from parts to more, to fewer, to one engine and back."""
     listed, zones, stream = town(seed)

@@ -390,6 +390,16 @@ SHARED_OUT = RANGES[1::3]
 """Those at which it is also tried who sees what: by days, within hours, far into what is not there yet."""
 
 
+@pytest.mark.parametrize(
+    "reopen",
+    [
+        "duckdb",
+        pytest.param("influxdb 1", marks=pytest.mark.acceptance),
+        pytest.param("influxdb 2", marks=(pytest.mark.acceptance, pytest.mark.long)),
+        pytest.param("influxdb 3", marks=(pytest.mark.acceptance, pytest.mark.long)),
+    ],
+    indirect=True,
+)
 @pytest.mark.parametrize("made", ["a part", "none"])
 def test_buckets_of_any_width_are_those_of_the_rows(reopen: Open, made: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever rollups there are: the newest hours and days are not made yet, or made before they were over, or none is made."""

@@ -37,6 +37,7 @@ async def ended(folder: Path, plan: Plan, nursery: Nursery) -> Outcome:
     return await Run(folder, plan, nursery).go()
 
 
+@pytest.mark.long
 @one_loop
 @pytest.mark.timeout(900)
 async def test_thirty_ends_lose_nothing_and_double_nothing(nursery: Nursery, tmp_path: Path) -> None:
@@ -47,6 +48,7 @@ async def test_thirty_ends_lose_nothing_and_double_nothing(nursery: Nursery, tmp
         assert sum(count for what, count in outcome.ends.items() if what.startswith("killed")) >= 8
 
 
+@pytest.mark.long
 @one_loop
 async def test_a_hub_out_of_memory_between_real_peers_keeps_its_promises(nursery: Nursery, tmp_path: Path) -> None:
     influxd_or_skip()

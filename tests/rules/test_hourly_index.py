@@ -91,6 +91,7 @@ CST = timezone(timedelta(hours=8))
 NEW_YEARS = ("2010-02-13", "2011-02-02", "2012-01-22", "2013-02-09", "2014-01-30")
 
 
+@pytest.mark.long
 @together("beijing-embassy")
 @pytest.mark.recordings
 def test_five_years_at_the_embassy() -> None:
@@ -111,6 +112,7 @@ def test_five_years_at_the_embassy() -> None:
         assert len(above) - len(soon) <= never * len(above), name
 
 
+@pytest.mark.long
 @together("beijing-embassy")
 @pytest.mark.recordings
 def test_fireworks_have_their_level_and_raise_no_episode() -> None:

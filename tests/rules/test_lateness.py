@@ -14,6 +14,7 @@ from rules import lateness
 from rules.book import RuleBook, read_book
 from rules.engine import Engine
 from rules.explain import explain
+from rules.language import codegen
 
 START = 1_780_272_000_000_000_000
 MINUTE = 60_000_000_000
@@ -261,3 +262,25 @@ def test_mistakes_and_explain() -> None:
         "t.yaml:3:9: a rule may wait for 24 h at most",
     ]
     assert "waits 10 min for late readings" in (explain(book(PLAIN), "t/deep") or "")
+
+
+def test_engines_of_one_book_write_its_functions_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Partitions, a restored engine and a back-test's second run judge by what the first one has written, lanes too."""
+    written: list[Any] = []
+    write = codegen.attention
+
+    def counted(*given: Any) -> list[str]:
+        written.append(given)
+        return write(*given)
+
+    monkeypatch.setattr(codegen, "attention", counted)
+    one = read_book([("t", "t.yaml", RULES.replace("15 cm and rain", "16 cm and rain"))])
+    assert isinstance(one, RuleBook), one
+    stream: list[Event] = [depth("a", 0, 0.2), depth("a", 1, 0.3), depth("b", 2, 0.1), *ticks(3, 40)]
+    said = [Engine(one, DEVICES).feed(stream).changes]
+    first = len(written)
+    said += [Engine(one, DEVICES).feed(stream).changes for _ in range(2)]
+    assert first
+    assert len(written) == first
+    assert said[0]
+    assert said[0] == said[1] == said[2]
