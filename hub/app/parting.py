@@ -19,6 +19,7 @@ from hub.api.state import ReaderState
 from hub.app.generations import Number, begin_of, number_of
 from hub.app.ground import Ground
 from hub.app.keeping import NEEDS, PART, OnServers
+from hub.app.own_number import OwnNumber
 from hub.app.part_worker import PartWorker
 from hub.app.roles import Nodes
 from hub.app.shares import Shares
@@ -51,6 +52,7 @@ class Parting:
         self._parts: dict[int, OnePart] = {}
         self._free_since: dict[int, float] = {}
         self._shares = Shares(nodes)
+        self.own_number = OwnNumber(ground.data)
 
     async def run(self) -> None:
         """Take what is free, and give back what others should have, for good."""
@@ -58,6 +60,8 @@ class Parting:
             await asyncio.sleep(LOOK_EVERY_S)
             with suppress(OSError):  # the servers do not answer: it is looked again
                 number = await asyncio.to_thread(number_of, self._keeping)
+                holds, generation = (1, 0) if number is None else (number.parts, number.generation)
+                self.own_number.look(self._ground.city.config.rules.partitions, holds, generation)
                 if number is not None:
                     await self._look(number)
 

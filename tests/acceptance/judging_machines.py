@@ -134,6 +134,17 @@ class Machines:
         toml = self.folders[name] / "hub.toml"
         toml.write_text(PARTS_LINE.sub(f"partitions = {parts}", toml.read_text()))
 
+    def all_count(self) -> bool:
+        """Whether each machine that is alive says of itself that its number of parts counts."""
+        nodes = [
+            node
+            for name, hub in self.hubs.items()
+            if hub.process.poll() is None
+            for node in hub.get("/api/v1/status")["nodes"]
+            if node["node"] == name
+        ]
+        return all(node["counts"] and node["partitions"] for node in nodes)
+
     def wait_judged(self) -> None:
         """Until all that is in the log now is judged, and told."""
         hub = self.hubs[self.holders()["rules"][0]]
@@ -190,6 +201,7 @@ async def judged_alike(folder: Path, parts: int) -> AsyncIterator[tuple[Machines
         toml = log_toml(servers) + SINK.format(port=port)
         machines = await asyncio.to_thread(Machines, folder, toml, parts)
         await asyncio.to_thread(machines.settle)
+        await asyncio.to_thread(machines.wait, machines.all_count)
         await asyncio.to_thread(machines.see_what_is_said)
         traffic = Traffic(machines)
         traffic.start()

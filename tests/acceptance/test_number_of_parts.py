@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hub.app.renumbering import AGREED_S
 from tests.acceptance.judging_machines import NODES, Machines, judged_alike
 
 pytestmark = pytest.mark.acceptance
@@ -54,3 +55,36 @@ async def test_another_number_of_parts_holds_once_all_machines_say_so(tmp_path: 
             await asyncio.to_thread(machines.see_what_is_said)
             print(f"{parts} parts after {took:.1f} s: {machines.holders()}", flush=True)
             await traffic.some()
+
+
+@pytest.mark.timeout(900)
+async def test_a_machine_that_was_away_during_a_change_does_not_take_the_city_back(tmp_path: Path) -> None:
+    """It says so, alone with the rules as beside others; who writes the number that holds there, and then another, is heard."""
+    async with judged_alike(tmp_path, parts=2) as (machines, traffic):
+        await traffic.some()
+        away, others = NODES[0], NODES[1:]
+        await asyncio.to_thread(machines.wait, machines.all_count)
+        machines.hubs[away].stop()
+        for name in others:
+            await asyncio.to_thread(reload, machines, name, 4)
+        machines.parts = 4
+        await asyncio.to_thread(machines.settle)
+        for name in others:
+            machines.hubs[name].stop()
+        await asyncio.to_thread(machines.back, away)
+        hub = machines.hubs[away]
+        await asyncio.to_thread(machines.settle)
+        await traffic.some()
+        await asyncio.sleep(2 * AGREED_S)
+        assert machines.holders() == {role: [away] for role in ("rules", "rules-0", "rules-1", "rules-2", "rules-3")}
+        assert "partitions = 2 does not count" in machines.said(hub)["machines"]
+        for parts in (4, 2):
+            await asyncio.to_thread(reload, machines, away, parts)
+            await asyncio.to_thread(machines.wait, machines.all_count)
+        machines.parts = 2
+        await asyncio.to_thread(machines.settle)
+        for name in others:
+            machines.want(name, 2)
+        await asyncio.to_thread(machines.back, *others)
+        await asyncio.to_thread(machines.settle)
+        await asyncio.to_thread(machines.see_what_is_said)
