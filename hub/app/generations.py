@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +16,8 @@ from hub.app.part_worker import Begin
 from hub.app.reuniting import has_ended, next_of
 from hub.model import Device
 from rules.together import Together
+
+logger = logging.getLogger(__name__)
 
 LOOK_S = (0.5, 5.0)
 """So often is looked whether a part has written down where it ended; less often the longer that takes, up to the second."""
@@ -53,14 +56,21 @@ class GatherOnServers:
         return await asyncio.to_thread(next_of, begin, parts, saved, together, known=self._known)
 
     async def _last_of(self, part: int, generation: int) -> bytes:
-        """The snapshot of that part where it has ended, as soon as it has."""
+        """The snapshot of that part where it has ended, as soon as it has. One that is damaged is written again."""
         (name,) = files_of(PART.format(part=part))
-        pause_s = LOOK_S[0]
+        pause_s, said = LOOK_S[0], ""
         while True:
             with suppress(OSError):
-                saved = await asyncio.to_thread(self._keeping.shown, name)
-                if saved is not None and has_ended(saved, generation):
-                    return saved
+                try:
+                    saved = await asyncio.to_thread(self._keeping.shown, name)
+                    if has_ended(saved, generation):
+                        return saved
+                except ValueError as error:
+                    if str(error) != said:
+                        said = str(error)
+                        logger.error(
+                            "%s cannot be used (%s); judging goes on once its part has written it again", name, error
+                        )
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, LOOK_S[1])
 

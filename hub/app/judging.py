@@ -74,6 +74,7 @@ class Judging:
             ground.keeping.replace,
             ground.journey,
             gather,
+            ground.keeping.read,
         )
         ground.log.events.begin_at(self.warner.state.cursor)
         self.editions = Editions(ground.log, ground.data / "editions.json", ground.keeping.replace, EDITION)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeGuard
 
 import msgspec
 
@@ -46,7 +47,7 @@ def next_of(
     return Begin(parts, head.rules, head.registry, head.cursor, engine, begin.generation + 1)
 
 
-def has_ended(saved: bytes | None, generation: int) -> bool:
+def has_ended(saved: bytes | None, generation: int) -> TypeGuard[bytes]:
     """Whether these bytes are what a part of that generation wrote down where it ended. Raises ValueError where they are no snapshot."""
     found = None if saved is None else msgspec.msgpack.decode(saved, type=_End)
     return found is not None and (found.generation, found.ended) == (generation, True)

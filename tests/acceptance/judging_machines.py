@@ -11,14 +11,14 @@ import re
 import signal
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 from hub.app.city import load_city
 from hub.app.plugins import Plugins
 from hub.app.telemetry import noted_by_the_hub
-from hub.log.jetstream import JetStreamLog, Servers
+from hub.log.jetstream import JetStreamFiles, JetStreamLog, Servers
 from hub.model import AlertChange
 from hub.moment import SECOND
 from rules.engine import Engine
@@ -42,9 +42,9 @@ PARTS_LINE = re.compile(r"partitions = \d+")
 class Machines:
     """They all do everything."""
 
-    def __init__(self, folder: Path, toml: str, parts: int) -> None:
+    def __init__(self, folder: Path, toml: str, parts: int, servers: list[NatsServer]) -> None:
         """`parts`: of the rules."""
-        self.parts = parts
+        self.parts, self.servers = parts, servers
         toml += f"[rules]\npartitions = {parts}\n"
         self.ports = {name: free_port() for name in NODES}
         self.folders = {name: write_city(folder / name, toml, port, RULES) for name, port in self.ports.items()}
@@ -100,19 +100,23 @@ class Machines:
 
     def see_what_is_said(self) -> None:
         """Each machine says which parts it judges, and all say of each part who does it, and of no other."""
+        self.wait(self._is_said)
+
+    def _is_said(self) -> bool:
         shared = self.roles()[1:]
-        held = {role: names[0] for role, names in self.holders().items() if role in shared}
-        wanted = {f"role/{role}": f"{holder} does it" for role, holder in held.items()}
+        held = {role: names for role, names in self.holders().items() if role in shared}
+        if any(
+            len(names) != 1 for names in held.values()
+        ):  # a part is going over from one machine, or generation, to the next
+            return False
+        wanted = {f"role/{role}": f"{names[0]} does it" for role, names in held.items()}
         for name, hub in self.hubs.items():
-            own = [role for role in shared if held[role] == name]
             readers = [reader["reader"] for reader in hub.get("/api/v1/status")["readers"]]
-            assert [reader for reader in readers if reader.startswith("rules-")] == own
-
-            def as_wanted(hub: RunningHub = hub) -> bool:
-                said = {part: why for part, why in self.said(hub).items() if part.startswith("role/rules-")}
-                return said == wanted
-
-            hub.wait(as_wanted, "it does not say who judges")
+            own = [reader for reader in readers if reader.startswith("rules-")]
+            said = {part: why for part, why in self.said(hub).items() if part.startswith("role/rules-")}
+            if own != [role for role in shared if held[role] == [name]] or said != wanted:
+                return False
+        return True
 
     def said(self, hub: RunningHub) -> dict[str, str]:
         """By part of the machine, what it says of itself."""
@@ -128,6 +132,19 @@ class Machines:
     def back(self, *names: str) -> None:
         for name in names:
             self.hubs[name] = self.run(name)
+
+    def stop_short(self, name: str) -> None:
+        """The machine does nothing more, and is not heard; kill it next."""
+        self.hubs[name].process.send_signal(signal.SIGSTOP)
+
+    @contextmanager
+    def files(self) -> Iterator[JetStreamFiles]:
+        """What the machines keep on the servers."""
+        connection = Servers([one.url for one in self.servers])
+        try:
+            yield JetStreamFiles(connection, "cityhub", len(self.servers))
+        finally:
+            connection.close()
 
     def want(self, name: str, parts: int) -> None:
         """Write another number into the city folder of a machine."""
@@ -154,6 +171,24 @@ class Machines:
         for hub in self.hubs.values():
             if hub.process.poll() is None:
                 hub.stop()
+
+
+class Service(threading.Thread):
+    """Starts machines again that have ended by themselves, as a service manager does: one that has lost its leases does that."""
+
+    def __init__(self, machines: Machines) -> None:
+        super().__init__(daemon=True)
+        self._machines = machines
+        self.over = threading.Event()
+        self.starts = 0
+
+    def run(self) -> None:
+        while not self.over.wait(0.5):
+            for name, hub in list(self._machines.hubs.items()):
+                if hub.process.poll() is not None:
+                    with suppress(AssertionError):  # it does not start while no server answers
+                        self._machines.back(name)
+                        self.starts += 1
 
 
 class Traffic(threading.Thread):
@@ -188,10 +223,10 @@ class Traffic(threading.Thread):
 
 
 @asynccontextmanager
-async def judged_alike(folder: Path, parts: int) -> AsyncIterator[tuple[Machines, Traffic]]:
-    """Machines that judge in so many parts, and traffic. At the end: what all of them said is what one engine says of the log, and each warning was delivered once, in order."""
-    if SERVERS > 1:
-        servers = await asyncio.to_thread(cluster, folder / "servers", SERVERS)
+async def judged_alike(folder: Path, parts: int, count: int = SERVERS) -> AsyncIterator[tuple[Machines, Traffic]]:
+    """Machines that judge in so many parts, over so many servers, and traffic. At the end: what all of them said is what one engine says of the log, and each warning was delivered once, in order."""
+    if count > 1:
+        servers = await asyncio.to_thread(cluster, folder / "servers", count)
     else:
         servers = [NatsServer(folder / "servers")]
         servers[0].start()
@@ -199,7 +234,7 @@ async def judged_alike(folder: Path, parts: int) -> AsyncIterator[tuple[Machines
     await desk.open(port)
     try:
         toml = log_toml(servers) + SINK.format(port=port)
-        machines = await asyncio.to_thread(Machines, folder, toml, parts)
+        machines = await asyncio.to_thread(Machines, folder, toml, parts, servers)
         await asyncio.to_thread(machines.settle)
         await asyncio.to_thread(machines.wait, machines.all_count)
         await asyncio.to_thread(machines.see_what_is_said)
