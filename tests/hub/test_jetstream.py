@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
@@ -345,6 +346,14 @@ async def test_what_a_snapshot_held_before_is_kept_beside_it(connect: Connect, s
     if size > INLINE_MAX:
         stored = files._servers.wait(files._objects.list())
         assert len([one for one in stored if one.name and not one.deleted]) == 2
+
+
+@pytest.mark.slow
+async def test_the_snapshot_of_a_city_of_a_hundred_thousand_devices_is_read_back(connect: Connect) -> None:
+    """Reading took the square of its size: a minute, so it was given up, and nobody could take the role over."""
+    data = random.Random(1).randbytes(72_000_000)
+    JetStreamFiles(connect(), "test", 1).replace("rules.snapshot", data)
+    assert JetStreamFiles(connect(), "test", 1).read("rules.snapshot") == data
 
 
 @pytest.mark.parametrize("lost", ["a message of it", "all of it"])

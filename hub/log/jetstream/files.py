@@ -6,6 +6,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
+from io import BytesIO
 
 from nats.js import api
 from nats.js.errors import (
@@ -71,8 +72,10 @@ class JetStreamFiles:
         value = entry.value or INLINE
         if value[:1] == INLINE:
             return value[1:]
+        whole = BytesIO()  # the client alone would copy what it has for each piece that comes
         try:
-            return (await self._objects.get(value[1:].decode())).data
+            await self._objects.get(value[1:].decode(), writeinto=whole)
+            return whole.getvalue()
         except GONE as error:
             newest = await self._entry(name)
             if newest is not None and newest.revision != entry.revision:  # it was replaced meanwhile
