@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from hub.app.gathering import Letters
 from hub.app.keeping import BEGIN, NUMBER, PART, OnServers, files_of
 from hub.app.part_worker import Begin
 from hub.app.reuniting import has_ended, next_of
-from hub.model import Device
 from rules.together import Together
 
 logger = logging.getLogger(__name__)
@@ -33,9 +31,8 @@ class Number(msgspec.Struct):
 class GatherOnServers:
     """For whoever brings together (`hub.app.warning`): with the lease `rules`."""
 
-    def __init__(self, keeping: OnServers, data: Path, known: Mapping[str, Device]) -> None:
-        """`known`: devices that need not be in memory twice."""
-        self._keeping, self._data, self._known = keeping, data, known
+    def __init__(self, keeping: OnServers, data: Path) -> None:
+        self._keeping, self._data = keeping, data
         self.wanted = keeping.parts
 
     def letters(self) -> Letters:
@@ -53,7 +50,7 @@ class GatherOnServers:
 
     async def next_of(self, begin: Begin, parts: int, together: Together) -> Begin:
         saved = [await self._last_of(part, begin.generation) for part in range(begin.parts)]
-        return await asyncio.to_thread(next_of, begin, parts, saved, together, known=self._known)
+        return await asyncio.to_thread(next_of, begin, parts, saved, together)
 
     async def _last_of(self, part: int, generation: int) -> bytes:
         """The snapshot of that part where it has ended, as soon as it has. One that is damaged is written again."""

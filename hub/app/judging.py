@@ -89,7 +89,7 @@ class Judging:
         ground = self._ground
         if not isinstance(ground.keeping, OnServers):
             return None
-        return GatherOnServers(ground.keeping, ground.data, ground.city.registry.devices)
+        return GatherOnServers(ground.keeping, ground.data)
 
     async def start(self, state: State) -> None:
         ground = self._ground

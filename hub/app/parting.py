@@ -20,7 +20,7 @@ from hub.app.generations import Number, begin_of, number_of
 from hub.app.ground import Ground
 from hub.app.keeping import NEEDS, PART, OnServers
 from hub.app.own_number import OwnNumber
-from hub.app.part_worker import PartWorker
+from hub.app.part_worker import Begin, PartWorker, stage_of
 from hub.app.roles import Nodes
 from hub.app.shares import Shares
 from hub.defects import told
@@ -187,11 +187,22 @@ class OnePart(threading.Thread):
 
     def _worker(self, posts: _Posts) -> PartWorker | None:
         """As its snapshot has it, or as its generation begins; None where that is over."""
-        begin, known = begin_of(self._keeping), self._ground.city.registry.devices
+        number, known = number_of(self._keeping), self._ground.city.registry.devices
+        if number is None or number.generation != self.generation:
+            return None
+        here = Begin(number.parts, "", "", 0, b"", number.generation)  # with the state of all parts it is large
+
+        def again(saved: bytes) -> PartWorker | bool:
+            """False where it is of an earlier generation."""
+            return stage_of(saved).generation == self.generation and PartWorker(self._part, posts, here, known, saved)
+
+        found = self._keeping.read(self._path, again, None)
+        if isinstance(found, PartWorker):
+            return found
+        begin = begin_of(self._keeping)
         if begin is None or begin.generation != self.generation:
             return None
-        make = lambda data: PartWorker(self._part, posts, begin, known, data)  # noqa: E731
-        return self._keeping.read(self._path, make, None) or PartWorker(self._part, posts, begin, known)
+        return PartWorker(self._part, posts, begin, known)
 
     def _judge(self, posts: _Posts) -> None:
         worker = self._worker(posts)

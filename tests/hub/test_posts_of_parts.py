@@ -100,7 +100,7 @@ async def test_which_generation_of_parts_is_the_newest_is_written_down_again_whe
     keeping = OnServers(options, tmp_path, "a", parts=3)
     await keeping.open()
     await keeping.granted("rules", lambda _: None)
-    gather = GatherOnServers(keeping, tmp_path, {})
+    gather = GatherOnServers(keeping, tmp_path)
     assert await asyncio.to_thread(gather.begin) is None
     assert await asyncio.to_thread(number_of, keeping) is None
     begin = Begin(3, "", "", 0, b"")
@@ -121,7 +121,7 @@ async def test_where_a_part_has_ended_is_found_though_what_it_wrote_down_is_dama
     path = tmp_path / "rules-0.snapshot"
     ended = msgspec.msgpack.encode(Saved("", "", 7, 0, [], b"", generation=1, ended=True))
     await asyncio.to_thread(keeping.replace, path, ended[:-3])
-    looking = asyncio.create_task(GatherOnServers(keeping, tmp_path, {})._last_of(0, 1))
+    looking = asyncio.create_task(GatherOnServers(keeping, tmp_path)._last_of(0, 1))
     async with asyncio.timeout(PATIENCE_S):
         while "cannot be used" not in caplog.text:
             await asyncio.sleep(0.05)
