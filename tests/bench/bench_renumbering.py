@@ -9,6 +9,7 @@ all parts do at the same time, each on a machine of its own, the slowest counts.
 from __future__ import annotations
 
 import argparse
+import gc
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -21,6 +22,7 @@ from hub.app.gathering import Gathering
 from hub.app.part_worker import Begin, PartWorker
 from hub.app.parts_number import PARTS
 from hub.app.reuniting import next_of
+from hub.cli.serving import GARBAGE
 from hub.log.jetstream import JetStreamFiles, Servers
 from hub.model import Device, Edition, Event
 from rules.book import RuleBook, read_book
@@ -102,6 +104,7 @@ def change(
 
 
 def main(counts: Sequence[int], rounds: int, parts: Sequence[int], degrees: float) -> None:
+    gc.set_threshold(*GARBAGE)
     book = read_book([("b", "b.yaml", RULES)])
     assert isinstance(book, RuleBook), book
     for count in counts:
