@@ -204,8 +204,8 @@ def thaw(world: World, data: bytes, wanted: Callable[[str], bool] = lambda name:
     for name, reported in joined.items():
         for series in reported:
             world.hood.join(world.subjects[name], series)
-    for subject in world.subjects.values():
-        assignment.assign(world, subject)
+    for name in world.subjects if world.maintenance else joined:  # the others were assigned with the rules
+        assignment.assign(world, world.subjects[name])
     if kept != set(state["rules"]) or kept != set(digests):
         edition.keep_only(world, kept)
     for subject in world.subjects.values():
