@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from http.client import HTTPException
 from pathlib import Path
 
 from hub.app.city import load_city
@@ -37,6 +38,10 @@ NODES = ("n1", "n2", "n3")
 SINK = '[[sinks]]\nname = "desk"\nprotocol = "webhook"\nurl = "http://127.0.0.1:{port}/"\n'
 SERVERS = int(os.environ.get("CITY_SERVERS", "1"))
 PARTS_LINE = re.compile(r"partitions = \d+")
+
+
+TOLD_AGO_S = 12 * 3600
+"""So long ago the first round of traffic was observed, each other 20 s later: what is observed in the future is refused, and long tests go on for hours of theirs."""
 
 
 class Machines:
@@ -111,9 +116,12 @@ class Machines:
             return False
         wanted = {f"role/{role}": f"{names[0]} does it" for role, names in held.items()}
         for name, hub in self.hubs.items():
-            readers = [reader["reader"] for reader in hub.get("/api/v1/status")["readers"]]
-            own = [reader for reader in readers if reader.startswith("rules-")]
-            said = {part: why for part, why in self.said(hub).items() if part.startswith("role/rules-")}
+            try:
+                status = hub.get("/api/v1/status")
+            except OSError:  # it has ended, or begins
+                return False
+            own = [reader["reader"] for reader in status["readers"] if reader["reader"].startswith("rules-")]
+            said = {one["part"]: one["reason"] for one in status["parts"] if one["part"].startswith("role/rules-")}
             if own != [role for role in shared if held[role] == [name]] or said != wanted:
                 return False
         return True
@@ -186,6 +194,7 @@ class Service(threading.Thread):
         while not self.over.wait(0.5):
             for name, hub in list(self._machines.hubs.items()):
                 if hub.process.poll() is not None:
+                    hub.wait_end()
                     with suppress(AssertionError):  # it does not start while no server answers
                         self._machines.back(name)
                         self.starts += 1
@@ -201,7 +210,7 @@ class Traffic(threading.Thread):
         self.rounds = 0
 
     def run(self) -> None:
-        start = time.time_ns() // SECOND * SECOND - 3600 * SECOND
+        start = time.time_ns() // SECOND * SECOND - TOLD_AGO_S * SECOND
         for number in itertools.count():
             for row in drive(number % 12, start + number * 20 * SECOND):
                 while not self.over.is_set():
@@ -209,7 +218,7 @@ class Traffic(threading.Thread):
                     try:
                         if hub.process.poll() is None and hub.post("/api/v1/readings", row)[0] == 200:
                             break
-                    except OSError:
+                    except (OSError, HTTPException, ValueError):  # it ended in the middle of its answer
                         pass
                     time.sleep(0.05)
             self.rounds = number + 1
@@ -219,7 +228,8 @@ class Traffic(threading.Thread):
     async def some(self) -> None:
         """Until some rounds more are driven."""
         before = self.rounds
-        await until(lambda: self.rounds >= before + 5)
+        await until(lambda: self.rounds >= before + 5 or not self.is_alive())
+        assert self.is_alive()
 
 
 @asynccontextmanager
