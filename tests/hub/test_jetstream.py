@@ -350,7 +350,7 @@ async def test_what_a_snapshot_held_before_is_kept_beside_it(connect: Connect, s
 
 @pytest.mark.slow
 async def test_the_snapshot_of_a_city_of_a_hundred_thousand_devices_is_read_back(connect: Connect) -> None:
-    """Reading took the square of its size: a minute, so it was given up, and nobody could take the role over."""
+    """Reading took the square of its size: on a busy machine a minute, so it was given up, and the role could not be taken over."""
     data = random.Random(1).randbytes(72_000_000)
     JetStreamFiles(connect(), "test", 1).replace("rules.snapshot", data)
     assert JetStreamFiles(connect(), "test", 1).read("rules.snapshot") == data
