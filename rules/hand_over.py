@@ -67,14 +67,15 @@ def forget(judge: Judge, name: str) -> None:
         assignment.assign(world, again)
 
 
-def leave_to_its_home(world: World, subject: Subject) -> None:
-    """A guest that was taken up whole, from a snapshot of one engine: what is for its home alone to judge goes."""
-    for rule in list(subject.watching):
-        world.watchers.discard(subject.id, rule)
-    for alert in [alert for alert, (_, whose) in world.alerts.items() if whose is subject]:
-        del world.alerts[alert]
-    subject.standing, subject.busy = {}, 0
-    subject.silent = subject.watching = subject.passing = NOTHING_YET
+def leave_to_their_homes(world: World) -> None:
+    """After a snapshot of one engine was taken up: what is for the homes of guests alone to judge goes."""
+    world.alerts = {alert: (told, whose) for alert, (told, whose) in world.alerts.items() if not whose.guest}
+    for subject in world.subjects.values():
+        if subject.guest:
+            for rule in list(subject.watching):
+                world.watchers.discard(subject.id, rule)
+            subject.standing, subject.busy = {}, 0
+            subject.silent = subject.watching = subject.passing = NOTHING_YET
 
 
 def _pairs(judge: Judge, name: str) -> list[Subject]:

@@ -15,8 +15,9 @@ from hub.model import Device, Position, Reading
 from hub.pairs import PAIR, members
 from rules.judging import setback
 from rules.routing import CELL_DEG, Routing
+from rules.snapshot import Seen
 from rules.state.moments import in_its_turn
-from rules.state.subject import GONE, NEVER, Subject
+from rules.state.subject import GONE, NEVER
 from rules.state.world import World
 
 
@@ -68,12 +69,6 @@ class Whereabouts:
         if self.position_t == NEVER:
             self.position = device.position
 
-    @classmethod
-    def of(cls, subject: Subject) -> Whereabouts:
-        made = cls(subject.device)
-        made.position, made.position_t, made.newest = subject.position, subject.position_t, subject.newest
-        return made
-
     def freeze(self) -> list[Any]:
         place = None if self.position is None else [self.position.lon, self.position.lat, self.position.alt]
         return [place, self.position_t, self.newest]
@@ -112,6 +107,13 @@ class Homes:
         if home is None:
             home = self.homes.get(members(name)[0])
         return self._routing.home(name, None) if home is None else home
+
+    def knows(self, part: int, name: str) -> bool:
+        """Whether a part has anything to remember of a subject: it is at home there, or a guest, or a place, whose figures all parts know."""
+        home = self.homes.get(name)
+        if home is None:  # a pair, or a place that is gone
+            return members(name)[0] == name or self.home_of(name) == part
+        return home == part or name in self._places or part in self.known.get(name, ())
 
     # ------------------------------------------------------------------------------------------ all at once
 
@@ -264,9 +266,15 @@ class Homes:
 
     # ------------------------------------------------------------------------------------------ snapshots
 
-    def recall(self, subjects: Iterable[Subject]) -> None:
-        """Begin with these subjects, of a snapshot of one engine, everybody known everywhere until `settle`."""
-        self._devices = {one.id: Whereabouts.of(one) for one in subjects if not one.every and one.kind != PAIR}
+    def recall(self, seen: Iterable[Seen]) -> None:
+        """Begin with these subjects, of a snapshot of one engine, and with the registry: everybody known everywhere until `settle`."""
+        registry = self._world.registry
+        self._devices = {name: Whereabouts(device) for name, device in registry.items()}
+        for one in seen:
+            device = registry.get(one.id) or Device(one.id)
+            if not one.place and (device.kind or one.kind) != PAIR:
+                told = [one.position, one.position_t, one.newest]
+                self._devices[one.id] = Whereabouts.thaw(device, told)
         self.homes = {}
         self.known = {name: set(range(self.parts)) for name in self._devices}
 

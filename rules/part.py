@@ -18,10 +18,11 @@ from rules.book import RuleBook
 from rules.desk import Desk, Figures, Said, WentBack
 from rules.engine import Engine
 from rules.hand_over import HandOver
-from rules.homes import Change, Forget, Homes, Move
+from rules.homes import Change, Homes, Move
 from rules.judge import Judge
 from rules.judging import measuring, setback
 from rules.routing import CELL_DEG
+from rules.snapshot import Freezing
 from rules.state.clock import NEVER
 from rules.state.forwarded import Forwarding
 from rules.state.moments import moment
@@ -180,26 +181,33 @@ class Part(Judge):
             elif change.part == own:
                 hand_over.forget(self.judge, change.name)
 
+    def guests(self) -> list[str]:
+        """Who is known here and at home elsewhere."""
+        return [name for name in self.world.subjects if self.world.visits(name) and self.knows(name)]
+
     def _mark_guests(self) -> None:
         for name, subject in self.world.subjects.items():
             subject.guest = self.world.visits(name)
 
     # ------------------------------------------------------------------------------------------ snapshots
 
+    def knows(self, name: str) -> bool:
+        """Whether anything is to be remembered of a subject here."""
+        return self.homes.knows(self.desk.part, name)
+
     def thaw(self, data: bytes, homes: list[Any] | None) -> list[list[Any]]:
-        """Take up a snapshot of this part, or (`homes` None) of one engine. Gives the lanes that it has beside it."""
-        lanes = snapshot.thaw(self.world, data)
-        self.now = self.world.clock.now
+        """Take up a snapshot of this part, or (`homes` None) its share of one of one engine. Gives the lanes that it has beside it."""
         if homes is not None:
+            lanes = snapshot.thaw(self.world, data)
             self.homes.thaw(homes)
-            self._mark_guests()
-            return lanes
-        self.homes.recall(self.world.subjects.values())
-        for change in self.homes.settle():
-            if isinstance(change, Forget) and change.part == self.desk.part:
-                hand_over.forget(self.judge, change.name)
+        else:
+            self.homes.recall(snapshot.seen(data))
+            self.homes.settle()
+            lanes = snapshot.thaw(self.world, data, self.knows)
+        self.now = self.world.clock.now
         self._mark_guests()
-        self._leave_to_others()
+        if homes is None:
+            self._leave_to_others()
         return lanes
 
     def _leave_to_others(self) -> None:
@@ -208,18 +216,18 @@ class Part(Judge):
         world.orphans = [one for one in world.orphans if not self.world.visits(one[1].id)]
         if self.desk.part:
             world.refused, world.forwarding = 0, Forwarding()
-        for subject in world.subjects.values():
-            if subject.guest:
-                hand_over.leave_to_its_home(world, subject)
+        hand_over.leave_to_their_homes(world)
 
 
-class _Frozen(msgspec.Struct):
+class FrozenPart(msgspec.Struct):
     """A snapshot of a part."""
 
     part: int
     parts: int
     homes: dict[int, list[Any]]
     """By lane."""
+    guests: dict[int, list[str]]
+    """By lane, who is not at home here among the subjects that are known."""
     engine: bytes
 
 
@@ -277,13 +285,15 @@ class PartEngine(Engine):
 
     def saved(self) -> bytes:
         """The snapshot of this part, between two events."""
-        homes = {lane: part.homes.freeze() for lane, part in self.parts().items()}
-        return msgspec.msgpack.encode(_Frozen(self.desk.part, self.desk.parts, homes, self.snapshot()))
+        parts = self.parts()
+        homes = {lane: part.homes.freeze() for lane, part in parts.items()}
+        guests = {lane: part.guests() for lane, part in parts.items()}
+        return msgspec.msgpack.encode(FrozenPart(self.desk.part, self.desk.parts, homes, guests, self.snapshot()))
 
     def again(self, saved: bytes) -> Self:
         """This fresh engine as `saved` was. Raises ValueError where that is no snapshot of this part."""
         try:
-            found = msgspec.msgpack.decode(saved, type=_Frozen)
+            found = msgspec.msgpack.decode(saved, type=FrozenPart)
         except msgspec.MsgspecError as error:
             raise ValueError(f"these bytes are no snapshot of a part: {error}") from None
         if (found.part, found.parts) != (self.desk.part, self.desk.parts):
@@ -300,12 +310,16 @@ class PartEngine(Engine):
         assert isinstance(judge, Part)
         if self._frozen_homes is not None:
             return judge.thaw(data, self._frozen_homes[judge.lane])
-        lanes = judge.thaw(data, None)
         if judge is self.judge:
-            self._past = {name: one.past for name, one in self.world.subjects.items()}
-        else:
+            self._past = {one.id: one.past for one in snapshot.seen(data) if one.past}
+        lanes = judge.thaw(data, None)
+        if judge is not self.judge:
             _remember(judge.world, self._past)
         return lanes
+
+    def _freezing(self, judge: Judge) -> Freezing:
+        assert isinstance(judge, Part)
+        return Freezing(judge.world, judge.knows)
 
 
 def _remember(world: World, past: Mapping[str, Mapping[str, tuple[str, int]]]) -> None:

@@ -206,13 +206,11 @@ class Parts(Judge):
                 judge.world.refused = 0
                 judge.world.forwarding = Forwarding()
         self.now, self.groups = self.world.clock.now, Groups(self.world.groups.freeze())
-        self.homes.recall(self.world.subjects.values())
+        self.homes.recall(snapshot.seen(data))
         self.settle()
         for number, judge in enumerate(self.judges):
             judge.world.orphans = [one for one in judge.world.orphans if self.homes.home_of(one[1].id) == number]
-            for subject in judge.world.subjects.values():
-                if subject.guest:
-                    hand_over.leave_to_its_home(judge.world, subject)
+            hand_over.leave_to_their_homes(judge.world)
         return lanes
 
 

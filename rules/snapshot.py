@@ -6,8 +6,8 @@ on, and still is that of one moment: whatever is about to change is written down
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -31,6 +31,8 @@ READS = (6, 7)
 """6 has no Chinese words: what was open then says them in English."""
 encode = msgspec.msgpack.Encoder(order="deterministic").encode
 SUBJECTS = "subjects"
+ALERT = 4
+"""Where the open alert stands in how a rule stands (`Standing.freeze`)."""
 MAP, ARRAY = b"\xde", b"\xdd"
 """MessagePack's heads of a map of up to 65,535 entries and of an array of up to 4 billion; two and four bytes of their number follow."""
 
@@ -38,14 +40,16 @@ MAP, ARRAY = b"\xde", b"\xdd"
 class Freezing:
     """A world as it was when this was made. The next one completes the one before."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, keeps: Callable[[str], bool] = lambda name: True) -> None:
+        """`keeps`: whether a subject of that name is written down."""
         if world.freezing is not None:
             world.freezing.complete()
         self._world = world
         self._rest = {name: encode(value) for name, value in _rest(world).items()}
         """All but the subjects, which is little."""
-        self._names = sorted(world.subjects)
-        self._waiting = dict(world.subjects)
+        orphaned = {subject.id for _, subject, _ in world.orphans}
+        self._waiting = {name: subject for name, subject in world.subjects.items() if keeps(name) or name in orphaned}
+        self._names = sorted(self._waiting)
         """Subjects that stand as they stood."""
         self._early: dict[str, bytes] = {}
         """What had to be written down before its turn."""
@@ -140,8 +144,31 @@ def freeze_subject(s: Subject) -> dict[str, Any]:
     }
 
 
-def thaw(world: World, data: bytes) -> list[list[Any]]:
-    """Fill a fresh world, which has its rules and registry; the frozen lanes beside it. Raises ValueError with a sentence where the bytes are no snapshot of this version."""
+class Seen(msgspec.Struct):
+    """Of a frozen subject, what tells where it is."""
+
+    id: str
+    place: bool
+    kind: str
+    position: list[float | None] | None
+    position_t: int
+    newest: int
+    past: dict[str, tuple[str, int]] | None = None
+    """By rule, its last alert and how many changes that had."""
+
+
+class _Subjects(msgspec.Struct):
+    subjects: list[Seen]
+
+
+def seen(data: bytes) -> list[Seen]:
+    """The subjects of a snapshot. Raises msgspec.MsgspecError."""
+    return msgspec.msgpack.decode(data, type=_Subjects).subjects
+
+
+def thaw(world: World, data: bytes, wanted: Callable[[str], bool] = lambda name: True) -> list[list[Any]]:
+    """Fill a fresh world, which has its rules and registry; the frozen lanes beside it. `wanted`: whether anything is to be known of a subject of that
+    name. Raises ValueError with a sentence where the bytes are no snapshot of this version."""
     try:
         parts = msgspec.msgpack.decode(data, type=dict[str, msgspec.Raw])
         state = {name: msgspec.msgpack.decode(part) for name, part in parts.items() if name != SUBJECTS}
@@ -164,17 +191,21 @@ def thaw(world: World, data: bytes) -> list[list[Any]]:
     kept = {name for name, digest in state["rules"].items() if digests.get(name) == digest}
     joined: dict[str, list[str]] = {}
     for part in msgspec.msgpack.decode(parts[SUBJECTS], type=list[msgspec.Raw]):
+        if not wanted(_name_of(part)):
+            continue
         frozen = msgspec.msgpack.decode(part)
         joined[frozen["id"]] = frozen["joined"]
         thaw_subject(world, frozen, kept)
     for alert, name, reason in state["orphans"]:
+        if not wanted(name):
+            continue
         world.orphans.append((OpenAlert.thaw(alert), world.subjects[name], Text.thaw(reason)))
     assignment.renew_hood(world)
     for name, reported in joined.items():
         for series in reported:
             world.hood.join(world.subjects[name], series)
-    for subject in world.subjects.values():
-        assignment.assign(world, subject)
+    for name in world.subjects if world.maintenance else joined:  # the others were assigned with the rules
+        assignment.assign(world, world.subjects[name])
     if kept != set(state["rules"]) or kept != set(digests):
         edition.keep_only(world, kept)
     for subject in world.subjects.values():
@@ -184,6 +215,63 @@ def thaw(world: World, data: bytes) -> list[list[Any]]:
             elapsing.listen(world, world.subjects[name])
     lanes: list[list[Any]] = state["lanes"]
     return lanes
+
+
+class _Named(msgspec.Struct):
+    id: str
+
+
+def _name_of(frozen: msgspec.Raw) -> str:
+    return _decode_name(frozen).id
+
+
+_decode_name = msgspec.msgpack.Decoder(_Named).decode
+
+
+class _Alerts(msgspec.Struct):
+    standing: dict[str, list[Any]]
+    silent: dict[str, list[Any]]
+
+
+class _Grouped(msgspec.Struct):
+    groups: dict[str, tuple[str, int]]
+    subjects: list[_Alerts]
+
+
+class _Whole(_Grouped):
+    windows: list[Maintenance]
+    lanes: list[tuple[int, bytes, msgspec.Raw, int]]
+
+
+class Grouped(NamedTuple):
+    """Of a snapshot, what is above its subjects."""
+
+    groups: dict[int, dict[str, tuple[str, int]]]
+    """By lane (its wait, ns; 0 for what is judged at once): `Groups.freeze`."""
+    group_of: dict[str, str]
+    """By open alert."""
+    windows: list[Maintenance]
+    """Planned work."""
+
+
+def grouped(data: bytes) -> Grouped:
+    """Raises ValueError where the bytes are no snapshot."""
+    try:
+        whole = msgspec.msgpack.decode(data, type=_Whole)
+        worlds = {0: whole} | {
+            wait_ns: msgspec.msgpack.decode(lane, type=_Grouped) for wait_ns, lane, _, _ in whole.lanes
+        }
+    except msgspec.MsgspecError as error:
+        raise ValueError(f"these bytes are no snapshot of the rules engine: {error}") from None
+    open_alerts = [
+        OpenAlert.thaw(frozen)
+        for world in worlds.values()
+        for subject in world.subjects
+        for frozen in (*(standing[ALERT] for standing in subject.standing.values()), *subject.silent.values())
+        if frozen is not None
+    ]
+    groups = {wait_ns: world.groups for wait_ns, world in worlds.items()}
+    return Grouped(groups, {alert.alert: alert.group for alert in open_alerts}, whole.windows)
 
 
 def health_of(data: bytes) -> list[dict[str, Any]]:

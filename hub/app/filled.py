@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from hub.app.keeping import PART
-from hub.app.parts_number import told
+from hub.app.parts_number import outdated, told
 from hub.app.roles import AMONG, ROLE, Nodes
 from hub.bilingual import Text, joined
 from hub.health import Health, Part
@@ -104,7 +104,7 @@ class Filled:
                         f"{node} 的时钟比本机{how_zh} {abs(ahead_s):.0f} 秒",
                     )
                 )
-        wrong += self._other_number()
+        wrong += self._other_number() + self._outdated_number()
         return ("degraded", joined(wrong)) if wrong else ("up", Text("", ""))
 
     def _other_number(self) -> list[Text]:
@@ -129,6 +129,18 @@ class Filled:
                 f"[rules] partitions differs between machines ({each}); the rules are judged in {_parts(now)} until all say the same",
                 f"各机器的 [rules] partitions 不一致（{each_zh}）；在全部一致之前，规则仍按 {now} 个分区判断",
             )
+        ]
+
+    def _outdated_number(self) -> list[Text]:
+        """Where a city folder says a number that nobody has written there since another came to hold."""
+        now = self._number()
+        return [
+            Text(
+                f"{', '.join(sorted(nodes))}: [rules] partitions = {number} does not count, for nobody has written it there since the city went over to {_parts(now)}; write {now}",
+                f"{'、'.join(sorted(nodes))}：[rules] partitions = {number} 不计入，因为全市改为 {now} 个分区后无人在该处改动过；请改为 {now}",
+            )
+            for number, nodes in sorted(outdated(self._nodes.all()).items())
+            if now and number
         ]
 
 

@@ -19,10 +19,8 @@ from hub.model import Edition, Event, Maintenance, OperatorAction
 from hub.ports import Batch
 from rules.book import RuleBook, from_text
 from rules.desk import Entry
-from rules.edition import registry_from_text
-from rules.engine import Engine
 from rules.lateness import split
-from rules.partition import engine_of
+from rules.snapshot import grouped
 from rules.state import maintenance
 from rules.state.outcome import Outcome
 from rules.together import Together
@@ -80,21 +78,16 @@ class Gathering:
     @classmethod
     def begun(cls, begin: Begin, letters: Letters) -> Gathering:
         """As the parts begin. Raises ValueError."""
-        book, registry = from_text(begin.rules), registry_from_text(begin.registry, {})
-        if book is None or registry is None:
+        book = from_text(begin.rules)
+        if book is None:
             raise ValueError("the rules with which the parts begin cannot be read")
         made = cls(begin.parts, letters, book)
         made._from = begin.cursor
-        if begin.engine:
-            made._take_over(engine_of(book, *registry, saved=begin.engine))
+        if begin.engine:  # what one engine knew of what is brought together here
+            known = grouped(begin.engine)
+            made.together = Together([known.groups, known.group_of])
+            made._windows = {window.id: window for window in known.windows}
         return made
-
-    def _take_over(self, engine: Engine) -> None:
-        """What one engine knew of what is brought together here."""
-        groups = {0: engine.world.groups.freeze()}
-        groups |= {lane.wait_ns: lane.judge.world.groups.freeze() for lane in engine.lanes.values()}
-        self.together = Together([groups, {alert.alert: alert.group for alert in engine.open_alerts()}])
-        self._windows = dict(engine.windows)
 
     @classmethod
     def thawed(cls, state: bytes, book: RuleBook, cursor: int, parts: int, letters: Letters) -> Gathering:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import logging
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,8 +13,9 @@ from hub.app.gathering import Letters
 from hub.app.keeping import BEGIN, NUMBER, PART, OnServers, files_of
 from hub.app.part_worker import Begin
 from hub.app.reuniting import has_ended, next_of
-from hub.model import Device
 from rules.together import Together
+
+logger = logging.getLogger(__name__)
 
 LOOK_S = (0.5, 5.0)
 """So often is looked whether a part has written down where it ended; less often the longer that takes, up to the second."""
@@ -30,9 +31,8 @@ class Number(msgspec.Struct):
 class GatherOnServers:
     """For whoever brings together (`hub.app.warning`): with the lease `rules`."""
 
-    def __init__(self, keeping: OnServers, data: Path, known: Mapping[str, Device]) -> None:
-        """`known`: devices that need not be in memory twice."""
-        self._keeping, self._data, self._known = keeping, data, known
+    def __init__(self, keeping: OnServers, data: Path) -> None:
+        self._keeping, self._data = keeping, data
         self.wanted = keeping.parts
 
     def letters(self) -> Letters:
@@ -50,17 +50,24 @@ class GatherOnServers:
 
     async def next_of(self, begin: Begin, parts: int, together: Together) -> Begin:
         saved = [await self._last_of(part, begin.generation) for part in range(begin.parts)]
-        return await asyncio.to_thread(next_of, begin, parts, saved, together, known=self._known)
+        return await asyncio.to_thread(next_of, begin, parts, saved, together)
 
     async def _last_of(self, part: int, generation: int) -> bytes:
-        """The snapshot of that part where it has ended, as soon as it has."""
+        """The snapshot of that part where it has ended, as soon as it has. One that is damaged is written again."""
         (name,) = files_of(PART.format(part=part))
-        pause_s = LOOK_S[0]
+        pause_s, said = LOOK_S[0], ""
         while True:
             with suppress(OSError):
-                saved = await asyncio.to_thread(self._keeping.shown, name)
-                if saved is not None and has_ended(saved, generation):
-                    return saved
+                try:
+                    saved = await asyncio.to_thread(self._keeping.shown, name)
+                    if has_ended(saved, generation):
+                        return saved
+                except ValueError as error:
+                    if str(error) != said:
+                        said = str(error)
+                        logger.error(
+                            "%s cannot be used (%s); judging goes on once its part has written it again", name, error
+                        )
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, LOOK_S[1])
 

@@ -308,7 +308,8 @@ class Hub:
         address = self.listening.address if "api" in self.roles else ""
         stands_by = [role for role in self.roles if role not in does]
         partitions = self.city.config.rules.partitions if "rules" in self.roles else 0
-        return Node(self.node, does, address, self.health.ready, stands_by, partitions)
+        counts = self.parting is None or self.parting.own_number.counts
+        return Node(self.node, does, address, self.health.ready, stands_by, partitions, counts)
 
     def _said(self, node: Node) -> Said:
         """What it says to them."""

@@ -74,6 +74,7 @@ class Judging:
             ground.keeping.replace,
             ground.journey,
             gather,
+            ground.keeping.read,
         )
         ground.log.events.begin_at(self.warner.state.cursor)
         self.editions = Editions(ground.log, ground.data / "editions.json", ground.keeping.replace, EDITION)
@@ -88,7 +89,7 @@ class Judging:
         ground = self._ground
         if not isinstance(ground.keeping, OnServers):
             return None
-        return GatherOnServers(ground.keeping, ground.data, ground.city.registry.devices)
+        return GatherOnServers(ground.keeping, ground.data)
 
     async def start(self, state: State) -> None:
         ground = self._ground

@@ -7,10 +7,12 @@ or is lost another takes the lease, finds log, places and files there, and goes 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
+from hub.defects import told
 from hub.log import Cursors as FolderCursors
 from hub.log import Limits
 from hub.log import Log as SegmentLog
@@ -18,11 +20,14 @@ from hub.log.board import Board
 from hub.notes import NOTES
 from hub.options import ROLES, LogOptions
 from hub.ports import Cursors, Log
-from hub.whole_file import Data, replace
+from hub.whole_file import Data, read, replace
 
 if TYPE_CHECKING:
     from hub.log.jetstream import JetStreamFiles, JetStreamLog, JetStreamPosts, Lease, Servers
 
+logger = logging.getLogger(__name__)
+
+Content = TypeVar("Content")
 GIB = 1 << 30
 NEEDED = {"events": ("store/events", "rules"), "derived": ("store/derived",), "alerts": ("store/alerts",)}
 """By stream: readers without which nothing may be dropped, also while nobody judges or stores."""
@@ -42,6 +47,8 @@ PART = "rules-{part}"
 """The lease of a part of the rules; its snapshot is the file of that name, and under it stands which message of the others it needs."""
 NEEDS = "rules-{part}.events"
 """Under it stands which event that part needs to begin anew."""
+SNAPSHOTS = ".snapshot"
+"""How the files end of which the content of before is kept on the servers too. Whatever that needs to go on from it is kept as well."""
 HOLDER_EVERY_S, TAKE_EVERY_S = 10.0, 0.5
 MARK_EVERY_S = 1.0
 
@@ -87,6 +94,10 @@ class Keeping(Protocol):
         """As `whole_file.replace`, wherever the next hub that fills the role will look for the file. Raises OSError where this one does not fill it."""
         ...
 
+    def read(self, path: Path, decode: Callable[[bytes], Content], otherwise: Content) -> Content:
+        """As `whole_file.read`; a damaged file is looked for wherever `replace` has put it, and so is what it held before. Raises OSError."""
+        ...
+
     async def lost(self) -> None:
         """Returns when another hub may have begun to fill a role of this one: then this one must not say a word more."""
         ...
@@ -122,6 +133,9 @@ class InFolder:
 
     def replace(self, path: Path, data: Data) -> None:
         replace(path, data)
+
+    def read(self, path: Path, decode: Callable[[bytes], Content], otherwise: Content) -> Content:
+        return read(path, decode, otherwise)
 
     async def lost(self) -> None:
         await asyncio.Event().wait()
@@ -272,8 +286,14 @@ class OnServers:
             await asyncio.sleep(TAKE_EVERY_S)
 
     def _fetch(self, role: str) -> None:
+        from hub.log.jetstream import Damaged
+
         for name in files_of(role):
-            data = self._files.read(name)
+            try:
+                data = self._files.read(name)
+            except Damaged as error:
+                logger.error("%s", error)
+                data = None
             if data is None:
                 (self._data / name).unlink(missing_ok=True)
             else:
@@ -293,8 +313,25 @@ class OnServers:
         if lease is None or not lease.held:
             raise OSError(f"{path.name} is not replaced: another hub may have begun to")
         whole = data if isinstance(data, bytes) else b"".join(data)
-        self._files.replace(path.name, whole, lambda: lease.held)
+        self._files.replace(path.name, whole, lambda: lease.held, path.name.endswith(SNAPSHOTS))
         replace(path, whole)
+
+    def read(self, path: Path, decode: Callable[[bytes], Content], otherwise: Content) -> Content:
+        found = read(path, decode, None)
+        if found is not None or not path.name.endswith(SNAPSHOTS):
+            return otherwise if found is None else found
+        for get, what in ((self._files.read, path.name), (self._files.read_before, f"what {path.name} held before")):
+            try:
+                data = get(path.name)
+                found = None if data is None else decode(data)
+            except (OSError, MemoryError):
+                raise
+            except Exception as error:
+                logger.error("%s cannot be used: %s", what, told(error).en)
+            if found is not None:
+                logger.warning("%s is taken up from the servers of the log; what came since is judged again", what)
+                return found
+        return otherwise
 
     async def lost(self) -> None:
         await self._lost.wait()

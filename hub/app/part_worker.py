@@ -130,6 +130,18 @@ class Saved(msgspec.Struct):
     """Whether the parts end here, since another number of them holds from here on."""
 
 
+class Stage(msgspec.Struct):
+    """Of `Saved`, what tells where it was written."""
+
+    generation: int = 0
+    ended: bool = False
+
+
+def stage_of(saved: bytes) -> Stage:
+    """Raises ValueError where these bytes are no snapshot of a worker."""
+    return msgspec.msgpack.decode(saved, type=Stage)
+
+
 class Begin(msgspec.Struct):
     """Where all parts of one generation begin, so that they begin alike."""
 

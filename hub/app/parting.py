@@ -19,12 +19,12 @@ from hub.api.state import ReaderState
 from hub.app.generations import Number, begin_of, number_of
 from hub.app.ground import Ground
 from hub.app.keeping import NEEDS, PART, OnServers
-from hub.app.part_worker import PartWorker
+from hub.app.own_number import OwnNumber
+from hub.app.part_worker import Begin, PartWorker, stage_of
 from hub.app.roles import Nodes
 from hub.app.shares import Shares
 from hub.defects import told
 from hub.ports import Batch, Cursors, LogPosition
-from hub.whole_file import read
 from rules.desk import Ended
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ class Parting:
         self._parts: dict[int, OnePart] = {}
         self._free_since: dict[int, float] = {}
         self._shares = Shares(nodes)
+        self.own_number = OwnNumber(ground.data)
 
     async def run(self) -> None:
         """Take what is free, and give back what others should have, for good."""
@@ -58,6 +59,8 @@ class Parting:
             await asyncio.sleep(LOOK_EVERY_S)
             with suppress(OSError):  # the servers do not answer: it is looked again
                 number = await asyncio.to_thread(number_of, self._keeping)
+                holds, generation = (1, 0) if number is None else (number.parts, number.generation)
+                self.own_number.look(self._ground.city.config.rules.partitions, holds, generation)
                 if number is not None:
                     await self._look(number)
 
@@ -141,6 +144,8 @@ class OnePart(threading.Thread):
         self._part, self.generation, self._ground, self._keeping = part, generation, ground, keeping
         self._writer, self.places = writer, places
         self._path = ground.data / f"{name}.snapshot"
+        self._before: tuple[int, int] | None = None
+        """Of the last snapshot: the newest message of others that was read, and the next event."""
         self._loop = asyncio.get_running_loop()
         self.ending = self._unsaved = False
         self.state = ReaderState(name, "events", required=True, cursor=ground.log.events.first)
@@ -182,11 +187,22 @@ class OnePart(threading.Thread):
 
     def _worker(self, posts: _Posts) -> PartWorker | None:
         """As its snapshot has it, or as its generation begins; None where that is over."""
-        begin, known = begin_of(self._keeping), self._ground.city.registry.devices
+        number, known = number_of(self._keeping), self._ground.city.registry.devices
+        if number is None or number.generation != self.generation:
+            return None
+        here = Begin(number.parts, "", "", 0, b"", number.generation)  # with the state of all parts it is large
+
+        def again(saved: bytes) -> PartWorker | bool:
+            """False where it is of an earlier generation."""
+            return stage_of(saved).generation == self.generation and PartWorker(self._part, posts, here, known, saved)
+
+        found = self._keeping.read(self._path, again, None)
+        if isinstance(found, PartWorker):
+            return found
+        begin = begin_of(self._keeping)
         if begin is None or begin.generation != self.generation:
             return None
-        make = lambda data: PartWorker(self._part, posts, begin, known, data)  # noqa: E731
-        return read(self._path, make, None) or PartWorker(self._part, posts, begin, known)
+        return PartWorker(self._part, posts, begin, known)
 
     def _judge(self, posts: _Posts) -> None:
         worker = self._worker(posts)
@@ -194,6 +210,7 @@ class OnePart(threading.Thread):
             time.sleep(LOOK_EVERY_S)
         if worker is None:
             return
+        self._before = None
         self.state.cursor = LogPosition(worker.cursor)
         self._report("up")
         save_at, figures_at = time.monotonic() + SAVE_EVERY_S, 0.0
@@ -210,10 +227,15 @@ class OnePart(threading.Thread):
             if time.monotonic() >= save_at:
                 save_at = time.monotonic() + max(SAVE_EVERY_S, self._save(worker) / SAVE_SHARE)
         self._save(worker)
-        while worker.ended and not self.ending:  # another generation begins with what is written down here
+        self._stay_where_it_ended(worker)
+
+    def _stay_where_it_ended(self, worker: PartWorker) -> None:
+        """Another generation begins with what was written down. Until then it is written again and again, should it have been damaged."""
+        save_at = time.monotonic() + SAVE_EVERY_S
+        while worker.ended and not self.ending:
             time.sleep(LOOK_EVERY_S)
-            if self._unsaved:
-                self._save(worker)
+            if self._unsaved or time.monotonic() >= save_at:
+                save_at = time.monotonic() + max(SAVE_EVERY_S, self._save(worker) / SAVE_SHARE)
 
     def _next(self, cursor: int) -> Batch:
         """What is there, or comes within a while; nothing where the part is to end."""
@@ -229,14 +251,16 @@ class OnePart(threading.Thread):
         return Batch((), (LogPosition(cursor),))
 
     def _save(self, worker: PartWorker) -> float:
-        """Write the snapshot down. The seconds that making it took."""
+        """Write the snapshot down. The seconds that making it took. What the one before needs stays until the next: this one may turn out damaged."""
         began = time.thread_time()
-        data, needs, read_until = worker.saved(), worker.cursor, worker.read_until
+        data, needs = worker.saved(), (worker.read_until, worker.cursor)
         took = time.thread_time() - began
         try:
             self._keeping.replace(self._path, data)
-            self.places.set(self.name, LogPosition(read_until))
-            self.places.set(NEEDS.format(part=self._part), LogPosition(needs))
+            if self._before is not None:
+                self.places.set(self.name, LogPosition(self._before[0]))
+                self.places.set(NEEDS.format(part=self._part), LogPosition(self._before[1]))
+            self._before = needs
             self._unsaved = False
         except OSError as error:
             self._unsaved = True
@@ -248,10 +272,12 @@ class _Posts:
     """`hub.app.part_worker.Posts` on the servers."""
 
     def __init__(self, writer: Writer, reader: Reader) -> None:
+        """Raises OSError where the servers do not answer."""
         self._writer, self._reader = writer, reader
+        self._last = writer.last()
 
     def last(self, part: int) -> bytes | None:
-        return self._writer.last()
+        return self._last
 
     def send(self, part: int, message: bytes) -> None:
         if not self._writer.send(message):

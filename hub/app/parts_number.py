@@ -41,6 +41,7 @@ class Machine(Protocol):
     roles: list[str]
     stands_by: list[str]
     partitions: int
+    counts: bool
 
 
 def judges(machine: Machine) -> bool:
@@ -49,7 +50,16 @@ def judges(machine: Machine) -> bool:
 
 
 def told(machines: Iterable[Machine]) -> dict[int, list[str]]:
-    """By number that a city folder says: the machines with the role `rules` whose it is."""
+    """By number that a city folder says: the machines with the role `rules` whose it is, where it counts."""
+    return _by_number(machine for machine in machines if machine.counts)
+
+
+def outdated(machines: Iterable[Machine]) -> dict[int, list[str]]:
+    """As `told`, of the machines whose number does not count: nobody has changed it there since another came to hold."""
+    return _by_number(machine for machine in machines if not machine.counts)
+
+
+def _by_number(machines: Iterable[Machine]) -> dict[int, list[str]]:
     found: dict[int, list[str]] = {}
     for machine in machines:
         if judges(machine):
@@ -58,6 +68,6 @@ def told(machines: Iterable[Machine]) -> dict[int, list[str]]:
 
 
 def agreed(machines: Iterable[Machine]) -> int:
-    """The number that the city folders of all machines with the role `rules` say; 0 where they differ."""
+    """The number that the city folders of all machines with the role `rules` say whose number counts; 0 where they differ, or there is none."""
     numbers = list(told(machines))
     return numbers[0] if len(numbers) == 1 else 0

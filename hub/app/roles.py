@@ -65,6 +65,8 @@ class Node(msgspec.Struct):
     stands_by: list[str] = []
     partitions: int = 0
     """Among how many parts its city folder says that the rules are to be shared; 0 of a machine that does not judge, or says nothing of it."""
+    counts: bool = True
+    """Whether that number is heard when machines agree on one (`hub.app.own_number`)."""
 
 
 class Judged(msgspec.Struct):

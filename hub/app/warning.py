@@ -120,14 +120,15 @@ class Warner:
         keep: Callable[[Path, Data], None] = replace,
         journey: Journey | None = None,
         gather: Gather | None = None,
+        kept: Callable[[Path, Callable[[bytes], Any], Any], Any] = read,
     ) -> None:
-        """`keep`: how the snapshot is written down; until it is, no event that it holds may go from the log. `gather`: where several machines
-        judge the parts of the rules."""
+        """`keep`: how the snapshot is written down; until it is, no event that it holds may go from the log. `kept`: how it is read, as by
+        `whole_file.read`. `gather`: where several machines judge the parts of the rules."""
         self.state = ReaderState("rules", "events", required=True, cursor=begin)
         self._log, self._begin = log, begin
         self._journey = journey
         self._cameras = cameras
-        self._path, self._keep = path, keep
+        self._path, self._keep, self._kept = path, keep, kept
         self._told: set[str] = set()
         """Ids of changes that the log has already of what is judged again after a restart, from the place `_told_from` on."""
         self._told_from = log.alerts.first
@@ -139,6 +140,8 @@ class Warner:
         self._said_of: set[str] = set()
         """Errors, in words, that had events skipped and have been told."""
         self._safe_cursor = begin
+        self._saved_at = begin, 0
+        """What the last snapshot needs: an event of the log, and a message of the parts."""
         self._unsaved = NOTHING
         """Why what the rules know could not be written down last: until it is, no event behind may go from the log."""
         self.safe_message = 0
@@ -187,7 +190,7 @@ class Warner:
         if self._gather is None:
             return None
         begin = self._gather.begin()
-        if begin is None and self._gather.wanted > 1 and read(self._path, decode_snapshot, None) is None:
+        if begin is None and self._gather.wanted > 1 and self._kept(self._path, decode_snapshot, None) is None:
             head = self._gather.wanted, book.text, self._registry_text, self._begin
             begin = Begin(*head, b"", 1, self._log.alerts.first, self._log.derived.first)
             self._gather.keep(begin)
@@ -195,7 +198,7 @@ class Warner:
 
     def _saved_since(self, begin: Begin) -> Snapshot | None:
         """The snapshot, where it is of the generation that began there."""
-        saved = read(self._path, decode_snapshot, None)
+        saved: Snapshot | None = self._kept(self._path, decode_snapshot, None)
         return saved if saved is not None and saved.generation == begin.generation else None
 
     def _begin_to_gather(self, begin: Begin, book: RuleBook) -> None:
@@ -219,6 +222,7 @@ class Warner:
     def _go_on_from(self, cursor: LogPosition, alerts: LogPosition, derived: LogPosition | None) -> None:
         """What the log has of warnings and derived readings behind these places may be said again, and is not told again."""
         self.state.cursor = self._safe_cursor = cursor
+        self._saved_at = cursor, 0
         self._told_from = alerts
         self._told = {change.id for change in _tail(self._log, alerts)}
         self._derived = None if derived is None else _Repeats(self._log.derived, derived)
@@ -229,9 +233,9 @@ class Warner:
         The rules of the snapshot judge what the log holds up to the edition that this start writes there, as a replay
         would. Where they cannot be read or run any more, those of today take over at once.
         """
-        found = None
+        found: tuple[Snapshot, Engine] | None = None
         if begin is None or self._saved_since(begin) is not None:
-            found = read(
+            found = self._kept(
                 self._path, lambda data: restored(decode_snapshot(data), book, devices, self._partitions), None
             )
         if found is None and begin is not None:
@@ -441,7 +445,7 @@ class Warner:
             took_s = 0.0
             try:
                 took_s = await written(state, lambda chunks: self._keep(self._path, chunks))
-                self._safe_cursor, self.safe_message = cursor, message
+                self._saved(cursor, message)
                 self._judged -= judged
                 unsaved = NOTHING
             except OSError as error:
@@ -452,6 +456,11 @@ class Warner:
                 self._unsaved = unsaved
                 if self.state.part.works:
                     self._say_well()
+
+    def _saved(self, cursor: LogPosition, message: int) -> None:
+        """On servers what the snapshot before it needs stays until the next: this one may turn out damaged."""
+        before, self._saved_at = self._saved_at, (cursor, message)
+        self._safe_cursor, self.safe_message = self._saved_at if self._gather is None else before
 
     def _head(self) -> Head:
         """Between events. While the log has what is judged again, a further restart has to know that too."""

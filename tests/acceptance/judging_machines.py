@@ -11,14 +11,15 @@ import re
 import signal
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from http.client import HTTPException
 from pathlib import Path
 
 from hub.app.city import load_city
 from hub.app.plugins import Plugins
 from hub.app.telemetry import noted_by_the_hub
-from hub.log.jetstream import JetStreamLog, Servers
+from hub.log.jetstream import JetStreamFiles, JetStreamLog, Servers
 from hub.model import AlertChange
 from hub.moment import SECOND
 from rules.engine import Engine
@@ -39,12 +40,16 @@ SERVERS = int(os.environ.get("CITY_SERVERS", "1"))
 PARTS_LINE = re.compile(r"partitions = \d+")
 
 
+TOLD_AGO_S = 12 * 3600
+"""So long ago the first round of traffic was observed, each other 20 s later: what is observed in the future is refused, and long tests go on for hours of theirs."""
+
+
 class Machines:
     """They all do everything."""
 
-    def __init__(self, folder: Path, toml: str, parts: int) -> None:
+    def __init__(self, folder: Path, toml: str, parts: int, servers: list[NatsServer]) -> None:
         """`parts`: of the rules."""
-        self.parts = parts
+        self.parts, self.servers = parts, servers
         toml += f"[rules]\npartitions = {parts}\n"
         self.ports = {name: free_port() for name in NODES}
         self.folders = {name: write_city(folder / name, toml, port, RULES) for name, port in self.ports.items()}
@@ -100,19 +105,26 @@ class Machines:
 
     def see_what_is_said(self) -> None:
         """Each machine says which parts it judges, and all say of each part who does it, and of no other."""
+        self.wait(self._is_said)
+
+    def _is_said(self) -> bool:
         shared = self.roles()[1:]
-        held = {role: names[0] for role, names in self.holders().items() if role in shared}
-        wanted = {f"role/{role}": f"{holder} does it" for role, holder in held.items()}
+        held = {role: names for role, names in self.holders().items() if role in shared}
+        if any(
+            len(names) != 1 for names in held.values()
+        ):  # a part is going over from one machine, or generation, to the next
+            return False
+        wanted = {f"role/{role}": f"{names[0]} does it" for role, names in held.items()}
         for name, hub in self.hubs.items():
-            own = [role for role in shared if held[role] == name]
-            readers = [reader["reader"] for reader in hub.get("/api/v1/status")["readers"]]
-            assert [reader for reader in readers if reader.startswith("rules-")] == own
-
-            def as_wanted(hub: RunningHub = hub) -> bool:
-                said = {part: why for part, why in self.said(hub).items() if part.startswith("role/rules-")}
-                return said == wanted
-
-            hub.wait(as_wanted, "it does not say who judges")
+            try:
+                status = hub.get("/api/v1/status")
+            except OSError:  # it has ended, or begins
+                return False
+            own = [reader["reader"] for reader in status["readers"] if reader["reader"].startswith("rules-")]
+            said = {one["part"]: one["reason"] for one in status["parts"] if one["part"].startswith("role/rules-")}
+            if own != [role for role in shared if held[role] == [name]] or said != wanted:
+                return False
+        return True
 
     def said(self, hub: RunningHub) -> dict[str, str]:
         """By part of the machine, what it says of itself."""
@@ -129,10 +141,34 @@ class Machines:
         for name in names:
             self.hubs[name] = self.run(name)
 
+    def stop_short(self, name: str) -> None:
+        """The machine does nothing more, and is not heard; kill it next."""
+        self.hubs[name].process.send_signal(signal.SIGSTOP)
+
+    @contextmanager
+    def files(self) -> Iterator[JetStreamFiles]:
+        """What the machines keep on the servers."""
+        connection = Servers([one.url for one in self.servers])
+        try:
+            yield JetStreamFiles(connection, "cityhub", len(self.servers))
+        finally:
+            connection.close()
+
     def want(self, name: str, parts: int) -> None:
         """Write another number into the city folder of a machine."""
         toml = self.folders[name] / "hub.toml"
         toml.write_text(PARTS_LINE.sub(f"partitions = {parts}", toml.read_text()))
+
+    def all_count(self) -> bool:
+        """Whether each machine that is alive says of itself that its number of parts counts."""
+        nodes = [
+            node
+            for name, hub in self.hubs.items()
+            if hub.process.poll() is None
+            for node in hub.get("/api/v1/status")["nodes"]
+            if node["node"] == name
+        ]
+        return all(node["counts"] and node["partitions"] for node in nodes)
 
     def wait_judged(self) -> None:
         """Until all that is in the log now is judged, and told."""
@@ -145,6 +181,25 @@ class Machines:
                 hub.stop()
 
 
+class Service(threading.Thread):
+    """Starts machines again that have ended by themselves, as a service manager does: one that has lost its leases does that."""
+
+    def __init__(self, machines: Machines) -> None:
+        super().__init__(daemon=True)
+        self._machines = machines
+        self.over = threading.Event()
+        self.starts = 0
+
+    def run(self) -> None:
+        while not self.over.wait(0.5):
+            for name, hub in list(self._machines.hubs.items()):
+                if hub.process.poll() is not None:
+                    hub.wait_end()
+                    with suppress(AssertionError):  # it does not start while no server answers
+                        self._machines.back(name)
+                        self.starts += 1
+
+
 class Traffic(threading.Thread):
     """Cars that cross borders, told to whichever machine answers."""
 
@@ -155,7 +210,7 @@ class Traffic(threading.Thread):
         self.rounds = 0
 
     def run(self) -> None:
-        start = time.time_ns() // SECOND * SECOND - 3600 * SECOND
+        start = time.time_ns() // SECOND * SECOND - TOLD_AGO_S * SECOND
         for number in itertools.count():
             for row in drive(number % 12, start + number * 20 * SECOND):
                 while not self.over.is_set():
@@ -163,7 +218,7 @@ class Traffic(threading.Thread):
                     try:
                         if hub.process.poll() is None and hub.post("/api/v1/readings", row)[0] == 200:
                             break
-                    except OSError:
+                    except (OSError, HTTPException, ValueError):  # it ended in the middle of its answer
                         pass
                     time.sleep(0.05)
             self.rounds = number + 1
@@ -173,14 +228,15 @@ class Traffic(threading.Thread):
     async def some(self) -> None:
         """Until some rounds more are driven."""
         before = self.rounds
-        await until(lambda: self.rounds >= before + 5)
+        await until(lambda: self.rounds >= before + 5 or not self.is_alive())
+        assert self.is_alive()
 
 
 @asynccontextmanager
-async def judged_alike(folder: Path, parts: int) -> AsyncIterator[tuple[Machines, Traffic]]:
-    """Machines that judge in so many parts, and traffic. At the end: what all of them said is what one engine says of the log, and each warning was delivered once, in order."""
-    if SERVERS > 1:
-        servers = await asyncio.to_thread(cluster, folder / "servers", SERVERS)
+async def judged_alike(folder: Path, parts: int, count: int = SERVERS) -> AsyncIterator[tuple[Machines, Traffic]]:
+    """Machines that judge in so many parts, over so many servers, and traffic. At the end: what all of them said is what one engine says of the log, and each warning was delivered once, in order."""
+    if count > 1:
+        servers = await asyncio.to_thread(cluster, folder / "servers", count)
     else:
         servers = [NatsServer(folder / "servers")]
         servers[0].start()
@@ -188,8 +244,9 @@ async def judged_alike(folder: Path, parts: int) -> AsyncIterator[tuple[Machines
     await desk.open(port)
     try:
         toml = log_toml(servers) + SINK.format(port=port)
-        machines = await asyncio.to_thread(Machines, folder, toml, parts)
+        machines = await asyncio.to_thread(Machines, folder, toml, parts, servers)
         await asyncio.to_thread(machines.settle)
+        await asyncio.to_thread(machines.wait, machines.all_count)
         await asyncio.to_thread(machines.see_what_is_said)
         traffic = Traffic(machines)
         traffic.start()

@@ -86,7 +86,12 @@ class RunningHub:
         self.process, self._stderr = started(command, prefix) if fresh or prefix else forked.start(command)
         self._listening = threading.Thread(target=self._listen, daemon=True)
         self._listening.start()
-        self.wait(lambda: self.has_said(ready), "the hub did not start")
+        try:
+            self.wait(lambda: self.has_said(ready), "the hub did not start")
+        except AssertionError:
+            if self.process.poll() is not None:
+                self.wait_end()
+            raise
 
     def has_said(self, words: str) -> bool:
         return any(words in line for line in self.said)

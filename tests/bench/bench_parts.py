@@ -45,14 +45,19 @@ RULES = """
 """
 
 
-def city(stations: int, vehicles: int, rounds: int) -> tuple[list[Device], list[Event]]:
+def city(stations: int, vehicles: int, rounds: int, degrees: float = 2.0) -> tuple[list[Device], list[Event]]:
+    """`degrees`: its side."""
     chance = random.Random(1)
     devices = [
-        Device(f"s{n}", kind="station", position=Position(115 + chance.random() * 2, 39 + chance.random() * 2))
+        Device(
+            f"s{n}", kind="station", position=Position(115 + chance.random() * degrees, 39 + chance.random() * degrees)
+        )
         for n in range(stations)
     ]
     devices += [Device(f"v{n}", kind="vehicle") for n in range(vehicles)]
-    ways = [(chance.random() * 2, chance.random() * 2, chance.uniform(-0.01, 0.01)) for _ in range(vehicles)]
+    ways = [
+        (chance.random() * degrees, chance.random() * degrees, chance.uniform(-0.01, 0.01)) for _ in range(vehicles)
+    ]
     events: list[Event] = []
     for step in range(rounds):
         now = START + step * 60 * SECOND
@@ -66,7 +71,7 @@ def city(stations: int, vehicles: int, rounds: int) -> tuple[list[Device], list[
             for n in range(stations)
         ]
         for n, (lon, lat, way) in enumerate(ways):
-            place = Position(115 + (lon + way * step) % 2, 39 + lat)
+            place = Position(115 + (lon + way * step) % degrees, 39 + lat)
             values = {"speed": chance.uniform(0, 120), "course": 90.0}
             told.append(Reading(f"v{n}", now, values, place, received_at=now))  # type: ignore[arg-type]
         chance.shuffle(told)

@@ -107,8 +107,9 @@ def test_another_number_of_parts_than_holds_is_told_on_every_machine() -> None:
     town, number = Town(), [2]
     town.filled = Filled(town.health, town.nodes, lambda: True, lambda: number[0])
 
-    def wants(name: str, partitions: int, *roles: str) -> None:
-        town.board.tell(msgspec.json.encode(Said(Node(name, list(roles), "", True, ["rules"], partitions))))
+    def wants(name: str, partitions: int, *roles: str, counts: bool = True) -> None:
+        node = Node(name, list(roles), "", True, ["rules"], partitions, counts)
+        town.board.tell(msgspec.json.encode(Said(node)))
 
     wants("a", 2, "rules-0")
     wants("b", 2, "rules-1")
@@ -127,6 +128,13 @@ def test_another_number_of_parts_than_holds_is_told_on_every_machine() -> None:
     number[0] = 4
     assert town.state("machines")[0] == "up"
     assert "role/rules-3" in {part.name for part in town.health.parts()}
+    wants("b", 2, "rules-1", counts=False)
+    state, why, why_zh = town.state("machines")
+    assert state == "degraded"
+    assert why == (
+        "b: [rules] partitions = 2 does not count, for nobody has written it there since the city went over to 4 parts; write 4"
+    )
+    assert "请改为 4" in why_zh
     number[0] = 1
     wants("a", 1)
     wants("b", 1)

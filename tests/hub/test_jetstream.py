@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
@@ -17,6 +18,7 @@ from hub.app.readers import StoreReader
 from hub.ledger import Ledger
 from hub.log import Limits
 from hub.log.jetstream import (
+    Damaged,
     JetStreamFiles,
     JetStreamLog,
     Lease,
@@ -330,6 +332,49 @@ async def test_places_and_files_are_there_for_the_next_node(connect: Connect) ->
         files.replace("rules.snapshot", b"old")
     assert others.read("rules.snapshot") == b"2" * (3 * INLINE_MAX)
     await asyncio.gather(log.close(), again.close())
+
+
+@pytest.mark.parametrize("size", [10, INLINE_MAX + 1], ids=["in its key", "as an object"])
+async def test_what_a_snapshot_held_before_is_kept_beside_it(connect: Connect, size: int) -> None:
+    files, others = (JetStreamFiles(connect(), "test", 1) for _ in range(2))
+    name = "rules-1.snapshot"
+    assert files.read_before(name) is None
+    for number in range(4):
+        files.replace(name, bytes([number]) * size, keep_before=True)
+        assert others.read(name) == bytes([number]) * size
+        assert others.read_before(name) == (bytes([number - 1]) * size if number else None)
+    if size > INLINE_MAX:
+        stored = files._servers.wait(files._objects.list())
+        assert len([one for one in stored if one.name and not one.deleted]) == 2
+
+
+@pytest.mark.slow
+async def test_the_snapshot_of_a_city_of_a_hundred_thousand_devices_is_read_back(connect: Connect) -> None:
+    """Reading took the square of its size: on a busy machine a minute, so it was given up, and the role could not be taken over."""
+    data = random.Random(1).randbytes(72_000_000)
+    JetStreamFiles(connect(), "test", 1).replace("rules.snapshot", data)
+    assert JetStreamFiles(connect(), "test", 1).read("rules.snapshot") == data
+
+
+@pytest.mark.parametrize("lost", ["a message of it", "all of it"])
+async def test_an_object_that_is_damaged_is_told_from_servers_that_do_not_answer(connect: Connect, lost: str) -> None:
+    """Whoever takes the role was kept waiting for it, and never had it."""
+    files = JetStreamFiles(connect(), "test", 1)
+    name, servers = "rules-1.snapshot", files._servers
+    files.replace(name, b"1" * (3 * INLINE_MAX), keep_before=True)
+    files.replace(name, b"2" * (3 * INLINE_MAX), keep_before=True)
+    value = servers.wait(files._keys.get(name)).value[1:].decode()
+    if lost == "all of it":
+        servers.wait(files._objects.delete(value))
+    else:
+        chunks = f"$O.test-objects.C.{servers.wait(files._objects.get_info(value)).nuid}"
+        last = servers.wait(servers.js.get_last_msg("OBJ_test-objects", chunks)).seq
+        servers.wait(servers.js.delete_msg("OBJ_test-objects", last - 1))
+    with pytest.raises(Damaged, match="is damaged"):
+        JetStreamFiles(connect(), "test", 1).read(name)
+    assert JetStreamFiles(connect(), "test", 1).read_before(name) == b"1" * (3 * INLINE_MAX)
+    files.replace(name, b"3", keep_before=True)
+    assert files.read(name) == b"3"
 
 
 async def test_a_node_opens_its_log_though_the_servers_answer_nothing_for_a_while(

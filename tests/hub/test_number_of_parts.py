@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hub.app.parts_number import agreed, ends, told
+from hub.app.parts_number import agreed, ends, outdated, told
 from hub.app.roles import Node
 from hub.model import Edition, Event, Tick
 
@@ -29,8 +29,8 @@ def test_a_generation_ends_behind_the_event_that_says_another_number(
     assert ends(events, 2) == expected
 
 
-def machine(name: str, partitions: int, *roles: str, stands_by: tuple[str, ...] = ()) -> Node:
-    return Node(name, list(roles), "", True, list(stands_by), partitions)
+def machine(name: str, partitions: int, *roles: str, stands_by: tuple[str, ...] = (), counts: bool = True) -> Node:
+    return Node(name, list(roles), "", True, list(stands_by), partitions, counts)
 
 
 def test_machines_agree_once_all_that_could_judge_say_the_same() -> None:
@@ -41,3 +41,13 @@ def test_machines_agree_once_all_that_could_judge_say_the_same() -> None:
     assert agreed([judge, door]) == 4
     assert agreed([judge, older]) == 0, "a version that does not know of it would go on as before"
     assert agreed([door]) == 0
+
+
+def test_a_number_that_does_not_count_neither_changes_nor_holds_up_anything() -> None:
+    """A machine that was away during a change, and alone later, took the city back to its own number."""
+    was_away, other = machine("a", 2, "rules", counts=False), machine("b", 4, stands_by=("rules",))
+    door = machine("door", 0, "ingest", counts=False)
+    assert agreed([was_away, door]) == 0
+    assert agreed([was_away, other, door]) == 4
+    assert told([was_away, other, door]) == {4: ["b"]}
+    assert outdated([was_away, other, door]) == {2: ["a"]}

@@ -12,11 +12,12 @@ import pytest
 
 from hub.app.generations import GatherOnServers, Number, number_of
 from hub.app.keeping import BEGIN, OnServers
-from hub.app.part_worker import Begin
+from hub.app.part_worker import Begin, Saved
 from hub.log.jetstream import JetStreamPosts, Lease, Servers, bucket_of_leases
 from hub.log.jetstream.posts import Writer
 from hub.options import LogOptions
 from tests.acceptance.nats_server import Connect, NatsServer
+from tests.waiting import PATIENCE_S
 
 
 async def writer(servers: Servers, part: int, node: str) -> tuple[Writer, Lease]:
@@ -99,13 +100,63 @@ async def test_which_generation_of_parts_is_the_newest_is_written_down_again_whe
     keeping = OnServers(options, tmp_path, "a", parts=3)
     await keeping.open()
     await keeping.granted("rules", lambda _: None)
-    gather = GatherOnServers(keeping, tmp_path, {})
+    gather = GatherOnServers(keeping, tmp_path)
     assert await asyncio.to_thread(gather.begin) is None
     assert await asyncio.to_thread(number_of, keeping) is None
     begin = Begin(3, "", "", 0, b"")
     await asyncio.to_thread(keeping.replace, tmp_path / BEGIN, msgspec.msgpack.encode(begin))
     assert await asyncio.to_thread(gather.begin) == begin
     assert await asyncio.to_thread(number_of, keeping) == Number(3, 1)
+    await keeping.close()
+
+
+async def test_where_a_part_has_ended_is_found_though_what_it_wrote_down_is_damaged_at_first(
+    server: NatsServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Judging stood still for good."""
+    options = LogOptions(servers=[server.url], replicas=1, synced=True, events_gb=0.1, alerts_gb=0.1, quarantine_gb=0.1)
+    keeping = OnServers(options, tmp_path, "a", parts=2)
+    await keeping.open()
+    assert await keeping.granted_if_free("rules-0") is not None
+    path = tmp_path / "rules-0.snapshot"
+    ended = msgspec.msgpack.encode(Saved("", "", 7, 0, [], b"", generation=1, ended=True))
+    await asyncio.to_thread(keeping.replace, path, ended[:-3])
+    looking = asyncio.create_task(GatherOnServers(keeping, tmp_path)._last_of(0, 1))
+    async with asyncio.timeout(PATIENCE_S):
+        while "cannot be used" not in caplog.text:
+            await asyncio.sleep(0.05)
+    assert not looking.done()
+    await asyncio.to_thread(keeping.replace, path, ended)
+    assert await asyncio.wait_for(looking, PATIENCE_S) == ended
+    await keeping.close()
+
+
+async def test_what_a_damaged_snapshot_held_before_is_taken_up(
+    server: NatsServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    options = LogOptions(servers=[server.url], replicas=1, synced=True, events_gb=0.1, alerts_gb=0.1, quarantine_gb=0.1)
+    path = tmp_path / "rules-0.snapshot"
+    keeping = OnServers(options, tmp_path, "a", parts=2)
+    await keeping.open()
+    assert await keeping.granted_if_free("rules-0") is not None
+
+    def numbered(data: bytes) -> int:
+        return msgspec.json.decode(data, type=int)
+
+    def found() -> int:
+        return keeping.read(path, numbered, -1)
+
+    assert await asyncio.to_thread(found) == -1
+    for data in (b"1", b"2"):
+        await asyncio.to_thread(keeping.replace, path, data)
+    path.write_bytes(b"{")  # on this machine's disk
+    assert await asyncio.to_thread(found) == 2
+    assert "rules-0.snapshot is taken up from the servers of the log" in caplog.text
+    await asyncio.to_thread(keeping.replace, path, b"{")
+    assert await asyncio.to_thread(found) == 2
+    assert "what rules-0.snapshot held before is taken up" in caplog.text
+    await asyncio.to_thread(keeping.replace, path, b"{")
+    assert await asyncio.to_thread(found) == -1
     await keeping.close()
 
 

@@ -208,7 +208,7 @@ class City:
         if not lives[0].ended:
             return 0
         number = number_in(self.stream[until - 1])
-        self.begin = next_of(self.begin, number, [life.saved or b"" for life in lives], together, self.engine)
+        self.begin = next_of(self.begin, number, [life.saved or b"" for life in lives], together)
         return number
 
     def _kill(self, lives: list[Life], part: int) -> None:

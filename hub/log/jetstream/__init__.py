@@ -10,7 +10,7 @@ How it is built, and what it does not promise: docs/decisions/log-on-jetstream.m
 """
 
 from hub.log.jetstream.cursors import JetStreamCursors
-from hub.log.jetstream.files import JetStreamFiles
+from hub.log.jetstream.files import Damaged, JetStreamFiles
 from hub.log.jetstream.leases import Lease, Newer, bucket_of_leases
 from hub.log.jetstream.log import JetStreamLog
 from hub.log.jetstream.nodes import ServersBoard
@@ -20,6 +20,7 @@ from hub.log.jetstream.trust import Unsafe, see_that_it_keeps
 
 __all__ = [
     "TROUBLES",
+    "Damaged",
     "JetStreamCursors",
     "JetStreamFiles",
     "JetStreamLog",
