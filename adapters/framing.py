@@ -2,7 +2,7 @@
 
 Whatever the chunks, the cuts are the same: junk is handed out once it surely ends, a frame once it is whole. A frame
 whose checksum does not fit may lie about its length too, so the codec gives it back and the next start inside counts;
-so does a frame that the end of the stream cuts off.
+so does a frame that the end of the stream cuts off, and one whose end has not come for long while a whole one has.
 
 No byte is searched twice for a start, and nothing is looked at again before enough bytes are there to tell more. A
 stranger can make a codec check one frame's length of bytes for each header that he sends, and no more.
@@ -15,6 +15,14 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any, Protocol
 
+from hub.moment import SECOND
+
+PATIENCE_NS = 60 * SECOND
+"""A frame whose end has not come in this time may lie about its length: it gives way to a whole one behind it. Else those behind it would wait,
+unanswered, until as many bytes as it states have come."""
+LOOK_AGAIN_NS = SECOND
+"""And so often is looked for one then: what stands behind it is gone through each time."""
+
 
 class Stretch(Enum):
     """What a stretch of the stream is."""
@@ -22,7 +30,7 @@ class Stretch(Enum):
     JUNK = "junk"
     FRAME = "frame"
     CUT = "cut"
-    """A frame that the end of the stream cuts off, up to where a whole one stands behind it."""
+    """A frame that the end of the stream cuts off, or whose end has not come for long, up to where a whole one stands behind it."""
 
 
 class DeclaredFrames:
@@ -46,10 +54,15 @@ class DeclaredFrames:
         """No frame begins between `_at` and here."""
         self._needed = 0
         """Bytes behind `_at` without which the next stretch cannot be told."""
+        self._now: int | None = None
+        self._waits_until: int | None = None
+        """When the frame at `_at`, which is not whole yet, may be in the way of others; None where there is none."""
         self._ended = False
 
-    def add(self, data: bytes) -> None:
+    def add(self, data: bytes, at: int | None = None) -> None:
+        """`at`: when they came, ns; without it no frame is waited for too long."""
         self._buffer += data
+        self._now = at
 
     def take(self) -> tuple[Stretch, bytes] | None:
         """The next stretch; None when more bytes are needed, or, behind `end`, when nothing is left."""
@@ -81,12 +94,13 @@ class DeclaredFrames:
     def _move(self, at: int) -> None:
         self._at = self._searched = at
         self._needed = 0
+        self._waits_until = None
 
     def _extent(self) -> tuple[int, Stretch]:
         """Where the next stretch ends, and what it is; where it begins when more bytes are needed."""
         buffer, at = self._buffer, self._at
         have = len(buffer) - at
-        if have == 0 or have < self._needed:
+        if have == 0 or (have < self._needed and not self._waits_long()):
             return at, Stretch.JUNK
         start = self._next_start(buffer, max(self._searched, at), at + self._limit)
         self._searched = start
@@ -99,7 +113,22 @@ class DeclaredFrames:
         if size <= have:
             return at + size, Stretch.FRAME
         self._needed = size
-        return (self._behind_the_cut(at) if self._ended else at), Stretch.CUT
+        return (self._behind_the_cut(at) if self._ended else self._overtaken(at)), Stretch.CUT
+
+    def _waits_long(self) -> bool:
+        """Also where the clock was set back meanwhile."""
+        now, until = self._now, self._waits_until
+        return now is not None and until is not None and not until - PATIENCE_NS <= now < until
+
+    def _overtaken(self, at: int) -> int:
+        """Where a whole frame begins behind the one at `at`, whose end has not come for long; `at` where there is none, or it may still come."""
+        begin = at
+        if self._now is not None and self._waits_until is None:
+            self._waits_until = self._now + PATIENCE_NS
+        elif self._now is not None and self._waits_long():
+            self._waits_until = self._now + LOOK_AGAIN_NS
+            begin = self._behind_the_cut(at)
+        return begin if begin < len(self._buffer) else at
 
     def _behind_the_cut(self, at: int) -> int:
         """Where, behind the header at `at` whose frame the end cuts off, a frame begins that is whole."""

@@ -110,7 +110,7 @@ class Gb26875Codec:
 
     def feed(self, data: bytes, received_at: int | None = None) -> list[Message]:
         self._received_at = received_at
-        self._stream.add(data)
+        self._stream.add(data, received_at)
         return self._taken()
 
     def end(self, received_at: int | None = None) -> list[Message]:

@@ -140,7 +140,7 @@ class Sl651Codec:
     # ------------------------------------------------------------------------------------------------- framing
 
     def feed(self, data: bytes, received_at: int | None = None) -> list[Message]:
-        self._stream.add(data)
+        self._stream.add(data, received_at)
         return self._expired(received_at) + self._taken(received_at)
 
     def end(self, received_at: int | None = None) -> list[Message]:

@@ -158,6 +158,14 @@ def test_confirmations() -> None:
     assert codec.reply(answer, Verdict.STORED, NOW) is None
 
 
+def test_a_length_that_promises_too_much_keeps_no_fire_waiting() -> None:
+    codec = Gb26875Codec(ClockOptions())
+    assert codec.feed(FIRE[:24] + (1000).to_bytes(2, "little") + FIRE[26:], NOW) == []
+    found = codec.feed(FIRE, NOW + 61_000_000_000)
+    assert [fault.kind for message in found for fault in message.faults] == [FaultKind.TRUNCATED]
+    assert found[-1].readings
+
+
 def test_junk_bad_sums_and_wrong_lengths() -> None:
     broken, longer = bytearray(FIRE), bytearray(FIRE)
     broken[40] ^= 1

@@ -80,6 +80,35 @@ def test_the_same_report_in_ascii() -> None:
     assert message.body.detail()["station_type"] == "H river"
 
 
+def test_a_length_that_promises_too_much_keeps_good_frames_waiting_for_a_minute_at_most() -> None:
+    liar = TIMED[:11] + (0x0FFF).to_bytes(2) + TIMED[13:]
+    codec = Sl651Codec(Sl651CodecOptions())
+    assert codec.feed(liar, NOW) == []
+    assert codec.feed(TIMED, NOW + 30 * SECOND) == [], "its end may still come"
+    assert codec.feed(TIMED[:20], NOW + 61 * SECOND) != [], "a whole one stands behind it"
+    (good,) = codec.feed(TIMED[20:], NOW + 62 * SECOND)
+    assert good.readings
+    codec = Sl651Codec(Sl651CodecOptions())
+    found = (
+        codec.feed(liar, NOW) + codec.feed(TIMED[:20], NOW + 61 * SECOND) + codec.feed(TIMED[20:], NOW + 63 * SECOND)
+    )
+    assert [fault.kind for message in found for fault in message.faults] == [FaultKind.TRUNCATED]
+    assert sum(bool(message.readings) for message in found) == 1
+    assert codec.end() == []
+
+
+@pytest.mark.parametrize("pause_s", [10, 600, -600])
+def test_a_frame_that_comes_slowly_is_whole_all_the_same(pause_s: int) -> None:
+    codec = Sl651Codec(Sl651CodecOptions())
+    (message,) = [
+        found
+        for at in range(0, len(TIMED), 7)
+        for found in codec.feed(TIMED[at : at + 7], NOW + at // 7 * pause_s * SECOND)
+    ]
+    assert message.readings
+    assert not message.faults
+
+
 def test_an_hour_of_rain_becomes_readings_five_minutes_apart() -> None:
     (message,) = decode(frame(0x34, HOUR + "f4 60 05 00 ff ff ff ff ff ff ff ff ff 14"))
     assert values(message) == [
