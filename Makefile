@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # One more than the cores of a small machine: tests wait for servers and disks a third of their time.
-WORKERS ?= 3
+WORKERS ?= 4
 # A hub is started some hundred times by the tests; where this is set each of them would compile the whole of it again.
 unexport PYTHONDONTWRITEBYTECODE
 
