@@ -21,9 +21,9 @@ from rules.state.forwarded import Forwarding
 from rules.state.groups import Groups
 from rules.state.health import Health
 from rules.state.passing import Passing
+from rules.state.samples import Samples
 from rules.state.subject import GONE, NEVER, NOTHING_YET, OpenAlert, Standing, Subject, new_standing
 from rules.state.track import Jump, Leap, Recent
-from rules.state.windows import Samples
 from rules.state.world import World
 
 VERSION = 7

@@ -63,7 +63,7 @@ PARTS = {
     ),
     "rules": Part(["rules/*.py"], ["tests/rules"]),
     "windows": Part(
-        ["rules/language/bounds.py", "rules/state/windows.py", "rules/state/pooling.py"],
+        ["rules/language/bounds.py", "rules/state/samples.py", "rules/state/windows.py", "rules/state/pooling.py"],
         [
             "tests/rules/test_a*.py",
             "tests/rules/test_bounds.py",

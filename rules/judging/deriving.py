@@ -15,9 +15,9 @@ from rules.figures.derived import LARGEST
 from rules.plan import Plan, Recipe, Shape
 from rules.state.moments import as_told
 from rules.state.outcome import Outcome
+from rules.state.samples import Samples
 from rules.state.subject import Subject
 from rules.state.track import Recent
-from rules.state.windows import Samples
 from rules.state.world import World
 
 

@@ -8,8 +8,8 @@ windows and memories forget what they hold of it.
 
 from __future__ import annotations
 
+from rules.state.samples import Samples
 from rules.state.subject import Subject, new_standing
-from rules.state.windows import Samples
 from rules.state.world import World
 
 BACK_NS = 5_000_000_000

@@ -13,8 +13,8 @@ from rules.language.writer import Question
 from rules.state.answers import Answers
 from rules.state.geometry import METRES_PER_DEG, distance_m, edge_m, inside
 from rules.state.pooling import pooled
+from rules.state.samples import Samples
 from rules.state.subject import Subject
-from rules.state.windows import Samples
 
 MAX_ABOVE = 500
 """Gauges of one river system that count as upstream of one gauge: the nearest by the number of steps."""

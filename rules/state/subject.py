@@ -14,8 +14,9 @@ from rules.plan import Plan
 from rules.state.geometry import distance_m
 from rules.state.memories import KINDS, Memory
 from rules.state.passing import Passing
+from rules.state.samples import Samples
 from rules.state.track import Jump, Leap, Recent
-from rules.state.windows import Samples, Window
+from rules.state.windows import Window
 
 NEVER = -(1 << 62)
 DENIED_MAX = 300
@@ -342,8 +343,7 @@ class Subject:
     def keep_windows(self, kept: Callable[[WindowKey], bool]) -> None:
         """Let go of every window but these."""
         for key in [key for key in self.windows if not kept(key)]:
-            window = self.windows.pop(key)
-            window.samples.let_go(window)
+            self.samples[key.series].let_go(self.windows.pop(key))
 
     def window(self, key: WindowKey) -> Window | None:
         """The window, from its first demand on; None while its series was never told."""

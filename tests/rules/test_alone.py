@@ -8,7 +8,7 @@ import pytest
 from hub.model import AlertChange, Reading, Value
 from rules.book import RuleBook, load, read_book
 from rules.engine import Engine
-from rules.state.windows import Samples
+from rules.state.samples import Samples
 
 MINUTE = 60_000_000_000
 START = 1_780_000_000_000_000_000

@@ -13,7 +13,7 @@ from rules.figures.ranks import NEAR
 from rules.language import writer
 from rules.language.bounds import bound
 from rules.language.ir import Comparison, Window
-from rules.state.windows import Samples
+from rules.state.samples import Samples
 
 MINUTE = 60_000_000_000
 START = 1_780_000_000_000_000_000

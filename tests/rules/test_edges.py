@@ -12,8 +12,8 @@ from rules.engine import Engine
 from rules.judging import life
 from rules.state.geometry import METRES_PER_DEG, distance_m, edge_m
 from rules.state.neighbourhood import Neighbourhood
+from rules.state.samples import Samples
 from rules.state.subject import Standing, Subject
-from rules.state.windows import Samples
 
 MINUTE = 60_000_000_000
 START = 1_780_000_000_000_000_000

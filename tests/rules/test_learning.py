@@ -20,7 +20,7 @@ from rules.engine import Engine
 from rules.figures.ranks import spread
 from rules.figures.trends import DAY
 from rules.state.learning import Expectation, Residual, Unchanged
-from rules.state.windows import Samples
+from rules.state.samples import Samples
 
 SECOND = 1_000_000_000
 MINUTE = 60 * SECOND

@@ -13,9 +13,9 @@ from hub.model import Device, Position, Reading, Value
 from rules.book import RuleBook, load
 from rules.engine import Engine
 from rules.state.memories import Cusum, Ewma, KofN, Since, SoilWater, Then
+from rules.state.samples import Samples
 from rules.state.subject import NOTHING_YET, Subject
 from rules.state.track import Recent
-from rules.state.windows import Samples
 from rules.taking import RECENT_MAX
 
 START = 1_780_000_000_000_000_000

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from rules.figures.ranks import NEAR, NORMAL, SAME, percentile, spread
 from rules.state import windows
 from rules.state.pooling import pooled
-from rules.state.windows import FEW_TO_SORT, Samples
+from rules.state.samples import Samples
+from rules.state.windows import FEW_TO_SORT
 from rules.taking import MAX_SAMPLES
 
 SECOND = 1_000_000_000
