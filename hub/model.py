@@ -435,6 +435,11 @@ class Alert(msgspec.Struct, gc=False):
     changes: list[AlertChange]
     contact: int = 1
 
+    @property
+    def about(self) -> tuple[str, ...]:
+        """Whom it is about: both of a pair, else its subject. Not every change says that: a person's, of another hub's warning, does not."""
+        return next((change.pair for change in self.changes if change.pair), (self.subject,))
+
 
 class Device(msgspec.Struct, frozen=True):
     """A row of devices.csv. Further columns become `attributes`, numbers where they read as numbers."""

@@ -188,10 +188,14 @@ class Engine:
 
     def open_alerts(self) -> list[OpenAlert]:
         """Alerts not cleared yet, by their id."""
+        return [alert for alert, _ in self.standing_alerts()]
+
+    def standing_alerts(self) -> list[tuple[OpenAlert, Subject]]:
+        """The same, each with whom it is about."""
         alerts = dict(self._whole(self.judge).alerts)
         for lane in self.lanes.values():
             alerts |= self._whole(lane.judge).alerts
-        return [alerts[name][0] for name in sorted(alerts)]
+        return [alerts[name] for name in sorted(alerts)]
 
     def forwarded_alerts(self) -> Mapping[str, Known]:
         """Other hubs' warnings that stand, by their id."""

@@ -226,9 +226,9 @@ class FrozenPart(msgspec.Struct):
     parts: int
     homes: dict[int, list[Any]]
     """By lane."""
-    guests: dict[int, list[str]]
-    """By lane, who is not at home here among the subjects that are known."""
     engine: bytes
+    guests: dict[int, list[str]] = {}
+    """By lane, who is not at home here among the subjects that are known. Snapshots of before do not say it; where parts end they write new ones."""
 
 
 class PartEngine(Engine):
@@ -288,7 +288,7 @@ class PartEngine(Engine):
         parts = self.parts()
         homes = {lane: part.homes.freeze() for lane, part in parts.items()}
         guests = {lane: part.guests() for lane, part in parts.items()}
-        return msgspec.msgpack.encode(FrozenPart(self.desk.part, self.desk.parts, homes, guests, self.snapshot()))
+        return msgspec.msgpack.encode(FrozenPart(self.desk.part, self.desk.parts, homes, self.snapshot(), guests))
 
     def again(self, saved: bytes) -> Self:
         """This fresh engine as `saved` was. Raises ValueError where that is no snapshot of this part."""

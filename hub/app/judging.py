@@ -32,7 +32,6 @@ from hub.app.watching import RuleParts
 from hub.bilingual import Text
 from hub.delivery import BEGINS
 from hub.model import LEVELS, Alert, AlertChange, Change, Maintenance, Origin, Position
-from hub.pairs import pair_of
 from hub.ports import BEGINNING, Cursors, LogFull, LogPosition
 from rules.book import RuleBook
 from rules.engine import ENGINE, Engine
@@ -197,13 +196,13 @@ class Judging:
                 name, known.rule, known.subject, known.level, known.raised_at, known.changed_at, True, known.acknowledged_by,
                 known.shelved_until, [said],
             )  # fmt: skip
-        for alert in engine.open_alerts():
+        for alert, subject in engine.standing_alerts():
             device = devices.get(alert.subject)
             said = AlertChange(
                 alert.alert, alert.ordinal, alert.changed_at, alert.rule, alert.subject, Change.RAISED, LEVELS[alert.level],
                 alert.title, title_zh=alert.title_zh, position=device.position if device else None, area=device.area if device else "",
                 group=alert.group, contact=alert.contact, reason=FORGOTTEN.en, reason_zh=FORGOTTEN.zh,
-                pair=None if device else pair_of(alert.subject),
+                pair=subject.pair,
             )  # fmt: skip
             yield Alert(
                 alert.alert, alert.rule, alert.subject, LEVELS[alert.level], alert.raised_at, alert.changed_at, True,

@@ -161,7 +161,7 @@ def worst_levels(alerts: Iterable[Alert]) -> dict[str, int]:
     worst: dict[str, int] = {}
     for alert in alerts:
         level = LEVELS.index(alert.level) + 1 if alert.level in LEVELS else 0
-        for device in {alert.subject, *(alert.changes[-1].about if alert.changes else ())}:
+        for device in {alert.subject, *alert.about}:
             worst[device] = max(level, worst.get(device, 0))
     return worst
 

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 from hub.bilingual import LEVELS_ZH, NOTHING, UNITS_ZH, Text, figure_zh, joined
 from hub.metrics import vocabulary
 from hub.model import LEVELS, AlertChange, Change, Value
-from hub.pairs import PAIR, pair_of
 from rules.judging import learnt, moving
 from rules.judging.unusual import words
 from rules.language import chinese, ir
@@ -61,7 +60,7 @@ def change(
         contact=alert.contact,
         until=alert.shelved_until,
         motion=moving.now(world, subject, at),
-        pair=pair_of(subject.id) if subject.kind == PAIR else None,
+        pair=subject.pair,
     )
     if alert.rule != base:
         over = what is Change.CLEARED

@@ -13,7 +13,6 @@ import msgspec
 
 from hub.model import Maintenance, Mark, OperatorAction, Reading
 from hub.moment import to_text
-from hub.pairs import PAIR, members
 from rules.state.subject import Subject
 
 MAX_WINDOWS = 1_000
@@ -60,7 +59,7 @@ def _drop_over(windows: Windows, clock: int) -> None:
 
 def windows_of(windows: Iterable[Maintenance], subject: Subject) -> tuple[Maintenance, ...] | None:
     """Those that may concern a subject, None where there are none. Zones are asked when it matters: devices move."""
-    names = {subject.id, *(members(subject.id) if subject.kind == PAIR else ())}
+    names = {subject.id, *(subject.pair or ())}
     if subject.area:
         names.add(f"area:{subject.area}")
     found = tuple(window for window in windows if window.target in names or window.target.startswith("zone:"))

@@ -7,6 +7,7 @@ from typing import Any
 
 from hub.bilingual import NOTHING, Text
 from hub.model import Device, Maintenance, Motion, Position, Value, Zone
+from hub.pairs import PAIR, pair_of
 from rules.language.ir import WindowKey
 from rules.language.rule import Rule
 from rules.language.types import attribute_unit
@@ -351,6 +352,11 @@ class Subject:
         if window is None and (samples := self.samples.get(key.series)) is not None:
             window = self.windows[key] = samples.window(key.size_ns, key.closed)
         return window
+
+    @property
+    def pair(self) -> tuple[str, str] | None:
+        """The two that it joins; None where it is one, also where that is called as a pair would be."""
+        return pair_of(self.id) if self.kind == PAIR else None
 
     @property
     def area(self) -> str:

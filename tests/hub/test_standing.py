@@ -10,6 +10,7 @@ import pytest
 
 from adapters.hub import wire
 from hub.alerts import Alerts
+from hub.app.telemetry import worst_levels
 from hub.client import AsyncClient, calls
 from hub.model import Alert, AlertChange, Change, Position
 from hub.moment import to_text
@@ -104,3 +105,12 @@ def test_of_a_warning_whose_beginning_the_log_has_dropped_the_rules_know_the_res
     assert (known.acknowledged_by, known.shelved_until) == ("li", T + 99)
     alerts.feed([change(3, Change.UNSHELVED, T + 10), change(4, Change.CLEARED, T + 11)])
     assert "a" not in alerts.open
+
+
+def test_an_encounter_that_somebody_acknowledged_is_still_about_both() -> None:
+    """What a person says of another hub's warning names no pair."""
+    raised = AlertChange("a", 1, T, "r", "b/one+b/two", Change.RAISED, "orange", pair=("b/one", "b/two"))
+    said = AlertChange("a", 2, T + 1, "r", "b/one+b/two", Change.ACKNOWLEDGED, "orange", who="li")
+    alerts = Alerts()
+    alerts.feed([raised, said])
+    assert worst_levels(alerts.open.values()) == {"b/one": 3, "b/two": 3, "b/one+b/two": 3}

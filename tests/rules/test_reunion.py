@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import msgspec
+
+from rules.part import FrozenPart
 from rules.state.health import Health, Illness
 
 
@@ -26,3 +29,8 @@ def test_what_all_parts_began_with_is_counted_once() -> None:
     one = Health.of_all([ill(7, 3, a=2)] * 4)
     assert one.ill["slow"].by_subject == {"a": 2}
     assert not one.left_out("slow", "a")
+
+
+def test_a_part_reads_its_snapshot_of_before_it_said_who_is_a_guest() -> None:
+    before = msgspec.msgpack.encode({"part": 0, "parts": 2, "homes": {0: []}, "engine": b"state"})
+    assert msgspec.msgpack.decode(before, type=FrozenPart) == FrozenPart(0, 2, {0: []}, b"state")

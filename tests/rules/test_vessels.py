@@ -123,6 +123,10 @@ def test_vessels_with_a_plus_in_their_names_are_warned_of_as_a_pair() -> None:
     changes = one.feed(renamed(crossing(), {"z": "+z", "a": "b+"})).changes
     assert {change.subject for change in changes} == {"%2Bz+b%2B"}
     assert {change.pair for change in changes} == {("+z", "b+")}
+    warned, events = engine(), iter(renamed(crossing(), {"z": "+z", "a": "b+"}))
+    while not warned.standing_alerts():
+        warned.feed([next(events)])
+    assert {subject.pair for _, subject in warned.standing_alerts()} == {("+z", "b+")}
     (plain, *_), (first, *_) = engine().feed(crossing()).changes, changes
     assert (first.at, first.motion, first.position) == (plain.at, plain.motion, plain.position)
 
