@@ -6,10 +6,12 @@ import io
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
+Found = TypeVar("Found")
 ROOT = Path(__file__).resolve().parents[2]
 BEFORE = "a1061fb"
 """The last commit before rules got their fused `take`."""
@@ -29,3 +31,17 @@ def code_of(commit: str) -> Iterator[Path]:
         with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as archive:
             archive.extractall(folder, filter="data")
         yield Path(folder)
+
+
+def now_and_first_round(measure: Callable[[Path], Found], alone: bool) -> tuple[Found, Found | None]:
+    """What is measured of the present code, and before it of the first round's: None where it is not wanted (`alone`), or this is no repository that has it."""
+    first = None
+    if not alone:
+        try:
+            with code_of(FIRST_ROUND) as folder:
+                print(f"The code of {FIRST_ROUND}:", flush=True)
+                first = measure(folder)
+        except LookupError as error:
+            print(f"LOUD SKIP: the code of the first round is not measured: {error}")
+        print("The present code:", flush=True)
+    return measure(ROOT), first

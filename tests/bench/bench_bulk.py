@@ -24,7 +24,7 @@ import httpx
 from tests.acceptance.influx_server import influx_server
 from tests.acceptance.mosquitto import Mosquitto, a_broker
 from tests.acceptance.ports import free_port
-from tests.bench.before import FIRST_ROUND, ROOT, code_of
+from tests.bench.before import FIRST_ROUND, ROOT, now_and_first_round
 from tests.bench.bench_day import READERS, decoding_alone_us
 from tests.bench.bench_spine import RunningHub, adapter, city, load, reader, wait
 
@@ -112,21 +112,14 @@ def main() -> None:
     if "influxdb" in kinds and shutil.which("influxd") is None:
         print("LOUD SKIP: no influxd here, InfluxDB was not measured")
         kinds.remove("influxdb")
-    before: dict[tuple[str, int], Found] = {}
-    if not options.alone:
-        try:
-            with code_of(FIRST_ROUND) as folder:
-                print(f"The code of {FIRST_ROUND}:", flush=True)
-                before = stores(folder, kinds, options.seconds, alone_us)
-        except LookupError as error:
-            print(f"LOUD SKIP: the code of the first round is not measured: {error}")
-        print("The present code:", flush=True)
-    for what, found in stores(ROOT, kinds, options.seconds, alone_us).items():
-        if what in before:
-            print(
-                f"{what[0]:<9}{what[1]:>4} a message: {found.readings_s / before[what].readings_s:.2f} times the readings a second of {FIRST_ROUND}, "
-                f"{found.cpu_s / before[what].cpu_s:.2f} of its CPU ({GOALS_BESIDE.get(what, 'no goal')})"
-            )
+    now, before = now_and_first_round(lambda code: stores(code, kinds, options.seconds, alone_us), options.alone)
+    if before is None:
+        return
+    for what, found in now.items():
+        print(
+            f"{what[0]:<9}{what[1]:>4} a message: {found.readings_s / before[what].readings_s:.2f} times the readings a second of {FIRST_ROUND}, "
+            f"{found.cpu_s / before[what].cpu_s:.2f} of its CPU ({GOALS_BESIDE.get(what, 'no goal')})"
+        )
 
 
 if __name__ == "__main__":

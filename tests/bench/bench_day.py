@@ -24,7 +24,7 @@ from adapters.json import decode_native
 from tests.acceptance.mosquitto import Mosquitto, a_broker
 from tests.acceptance.ports import free_port
 from tests.bench import counted_hub
-from tests.bench.before import FIRST_ROUND, ROOT, code_of
+from tests.bench.before import FIRST_ROUND, now_and_first_round
 from tests.bench.bench_spine import Publisher, RunningHub, adapter, city, iso_now, load, reader, wait
 from tests.bench.mqtt_load import payloads
 
@@ -185,16 +185,11 @@ def main() -> None:
     rates = [int(rate) for rate in options.rates.split(",")]
     alone_us = decoding_alone_us()
     print(f"decoding alone: {alone_us:.1f} us CPU a reading; load of the machine {os.getloadavg()[0]:.1f}")
-    before: dict[int, float] = {}
-    if not options.alone:
-        try:
-            with code_of(FIRST_ROUND) as folder:
-                print(f"The code of {FIRST_ROUND}:", flush=True)
-                before = day(folder, rates, options.seconds, options.at_once, alone_us)
-        except LookupError as error:
-            print(f"LOUD SKIP: the code of the first round is not measured: {error}")
-        print("The present code:", flush=True)
-    now = day(ROOT, rates, options.seconds, options.at_once, alone_us)
+    now, before = now_and_first_round(
+        lambda code: day(code, rates, options.seconds, options.at_once, alone_us), options.alone
+    )
+    if before is None:
+        return
     for rate in sorted(GOALS.keys() & before.keys()):
         print(
             f"{rate:>6,} readings/s: {now[rate] / before[rate]:.2f} of the cores of {FIRST_ROUND} "
